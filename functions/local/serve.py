@@ -1,0 +1,44 @@
+"""Serving an ASGI app or a gRPC server on 127.0.0.1 inside the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class HttpServer:
+    """One ASGI app on 127.0.0.1:`port` (0: any free one); `start` returns the port once it listens."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._server: _Uvicorn | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, port: int = 0) -> int:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(1024)
+        config = uvicorn.Config(
+            self._app, lifespan="off", log_level="error", access_log=False, timeout_graceful_shutdown=1, ws="none"
+        )
+        self._server = _Uvicorn(config)
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        return int(listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            await self._task
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The local system's runner handles signals; a server within it must not."""
+        yield
