@@ -1,0 +1,41 @@
+"""What is this object, truly, and may it be sent to Gemini?
+
+    head → `sniff` → a `MediaType` or a `Refusal`
+         → `probe` (few ranged reads) → `Facts`
+         → `check` → a `Refusal` or None
+
+Send with `facts.media_type.mime`. Pure: reads through `RandomAccess`, which the caller maps on an object.
+"""
+
+from shared.domain.media.facts import Facts
+from shared.domain.media.kinds import KINDS, Family, Format, Kind, MediaType, kind_of_mime, kind_of_name
+from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size
+from shared.domain.media.probe import probe
+from shared.domain.media.reading import MAX_READ, InMemory, RandomAccess
+from shared.domain.media.refusal import Refusal, RefusalCode
+from shared.domain.media.sniff import HEAD, media_type, sniff
+
+__all__ = [
+    "GEMINI",
+    "HEAD",
+    "KINDS",
+    "MAX_READ",
+    "Facts",
+    "Family",
+    "Format",
+    "InMemory",
+    "Kind",
+    "Limits",
+    "MediaType",
+    "RandomAccess",
+    "Refusal",
+    "RefusalCode",
+    "check",
+    "check_prompt",
+    "check_size",
+    "kind_of_mime",
+    "kind_of_name",
+    "media_type",
+    "probe",
+    "sniff",
+]

@@ -1,0 +1,132 @@
+"""The kinds of media that Gemini takes, and the words for them.
+
+Audio types: Gemini API guide "Audio understanding", supported formats; M4A from the task API that Dropsight honours.
+Text types and PDF: guides "Document understanding" and "File prompting". Image and video types: the guides of the same
+names. WebM and MPEG audio are in Google's list for the same models on Vertex AI.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+Family = Literal["audio", "image", "pdf", "text", "video"]
+"""What a model can or cannot take; a model's inputs are a set of these."""
+
+Format = Literal[
+    "wav", "aiff", "flac", "mpeg-audio", "adts", "ogg", "mp4", "matroska", "avi", "flv", "mpeg", "asf",
+    "png", "jpeg", "webp", "heif", "pdf", "text",
+]  # fmt: skip
+"""How the bytes are laid out: one parser each. Several types share one (audio/mp4, video/mp4, video/mov)."""
+
+
+class Kind(NamedTuple):
+    """One row of the table: a MIME type in the spelling that is sent to Gemini."""
+
+    mime: str
+    family: Family
+    format: Format
+    label: str
+
+
+class MediaType(BaseModel):
+    """What an object truly is. `mime` is the type to upload and ask with, whatever the uploader declared."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mime: str
+    family: Family
+    format: Format
+    label: str
+    """For a sentence: "a WAV recording"."""
+    encoding: str | None = None
+    """Of text: a codec name that Python knows. Anything but "utf-8" is better converted before it is sent."""
+    mismatch: str | None = None
+    """A sentence when name or declared type say another kind of file; fit for a task's warnings."""
+
+
+_KINDS = (
+    Kind("audio/wav", "audio", "wav", "a WAV recording"),
+    Kind("audio/mp3", "audio", "mpeg-audio", "an MP3 recording"),
+    Kind("audio/mpeg", "audio", "mpeg-audio", "an MPEG audio recording"),
+    Kind("audio/aiff", "audio", "aiff", "an AIFF recording"),
+    Kind("audio/aac", "audio", "adts", "an AAC recording"),
+    Kind("audio/ogg", "audio", "ogg", "an Ogg recording"),
+    Kind("audio/flac", "audio", "flac", "a FLAC recording"),
+    Kind("audio/mp4", "audio", "mp4", "an M4A recording"),
+    Kind("audio/webm", "audio", "matroska", "a WebM recording"),
+    Kind("image/png", "image", "png", "a PNG image"),
+    Kind("image/jpeg", "image", "jpeg", "a JPEG image"),
+    Kind("image/webp", "image", "webp", "a WebP image"),
+    Kind("image/heic", "image", "heif", "a HEIC image"),
+    Kind("image/heif", "image", "heif", "a HEIF image"),
+    Kind("video/mp4", "video", "mp4", "an MP4 video"),
+    Kind("video/mpeg", "video", "mpeg", "an MPEG video"),
+    Kind("video/mov", "video", "mp4", "a QuickTime video"),
+    Kind("video/avi", "video", "avi", "an AVI video"),
+    Kind("video/x-flv", "video", "flv", "a Flash video"),
+    Kind("video/webm", "video", "matroska", "a WebM video"),
+    Kind("video/wmv", "video", "asf", "a Windows Media video"),
+    Kind("video/3gpp", "video", "mp4", "a 3GPP video"),
+    Kind("application/pdf", "pdf", "pdf", "a PDF document"),
+    Kind("text/plain", "text", "text", "a text file"),
+    Kind("text/html", "text", "text", "an HTML page"),
+    Kind("text/css", "text", "text", "a CSS style sheet"),
+    Kind("text/javascript", "text", "text", "a JavaScript file"),
+    Kind("text/x-typescript", "text", "text", "a TypeScript file"),
+    Kind("text/csv", "text", "text", "a CSV table"),
+    Kind("text/markdown", "text", "text", "a Markdown text"),
+    Kind("text/x-python", "text", "text", "a Python file"),
+    Kind("application/json", "text", "text", "a JSON file"),
+    Kind("text/xml", "text", "text", "an XML file"),
+    Kind("text/rtf", "text", "text", "a rich text (RTF) file"),
+)
+
+KINDS: dict[str, Kind] = {kind.mime: kind for kind in _KINDS}
+"""Every type that may be sent, by its MIME type."""
+
+_ALIASES = {
+    "audio/x-wav": "audio/wav", "audio/wave": "audio/wav", "audio/vnd.wave": "audio/wav", "audio/mpeg3": "audio/mp3",
+    "audio/x-mp3": "audio/mp3", "audio/mpga": "audio/mpeg", "audio/x-aiff": "audio/aiff", "audio/x-aac": "audio/aac",
+    "audio/aacp": "audio/aac", "audio/opus": "audio/ogg", "audio/vorbis": "audio/ogg", "application/ogg": "audio/ogg",
+    "audio/x-flac": "audio/flac", "audio/m4a": "audio/mp4", "audio/x-m4a": "audio/mp4", "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg", "image/x-png": "image/png", "video/quicktime": "video/mov", "video/mpg": "video/mpeg",
+    "video/x-mpeg": "video/mpeg", "video/msvideo": "video/avi", "video/x-msvideo": "video/avi",
+    "video/flv": "video/x-flv", "video/x-ms-wmv": "video/wmv", "video/3gp": "video/3gpp", "video/x-m4v": "video/mp4",
+    "application/x-pdf": "application/pdf", "application/javascript": "text/javascript",
+    "application/x-javascript": "text/javascript", "application/x-typescript": "text/x-typescript",
+    "application/typescript": "text/x-typescript", "application/x-python-code": "text/x-python",
+    "application/x-python": "text/x-python", "text/md": "text/markdown", "text/x-markdown": "text/markdown",
+    "application/csv": "text/csv", "application/xml": "text/xml", "application/rtf": "text/rtf",
+    "application/xhtml+xml": "text/html", "text/json": "application/json",
+}  # fmt: skip
+
+_BY_SUFFIX = {
+    "wav": "audio/wav", "mp3": "audio/mp3", "mp2": "audio/mpeg", "mpga": "audio/mpeg", "aif": "audio/aiff",
+    "aiff": "audio/aiff", "aifc": "audio/aiff", "aac": "audio/aac", "ogg": "audio/ogg", "oga": "audio/ogg",
+    "opus": "audio/ogg", "flac": "audio/flac", "m4a": "audio/mp4", "m4b": "audio/mp4", "weba": "audio/webm",
+    "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "jpe": "image/jpeg", "webp": "image/webp",
+    "heic": "image/heic", "heif": "image/heif", "mp4": "video/mp4", "m4v": "video/mp4", "mpeg": "video/mpeg",
+    "mpg": "video/mpeg", "mov": "video/mov", "qt": "video/mov", "avi": "video/avi", "flv": "video/x-flv",
+    "webm": "video/webm", "wmv": "video/wmv", "3gp": "video/3gpp", "3gpp": "video/3gpp", "pdf": "application/pdf",
+    "txt": "text/plain", "text": "text/plain", "log": "text/plain", "srt": "text/plain", "vtt": "text/plain",
+    "html": "text/html", "htm": "text/html", "xhtml": "text/html", "css": "text/css", "js": "text/javascript",
+    "mjs": "text/javascript", "ts": "text/x-typescript", "tsx": "text/x-typescript", "csv": "text/csv",
+    "md": "text/markdown", "markdown": "text/markdown", "py": "text/x-python", "json": "application/json",
+    "xml": "text/xml", "rtf": "text/rtf",
+}  # fmt: skip
+
+
+def kind_of_mime(declared: str | None) -> Kind | None:
+    """The row that a declared type means: parameters, case and the usual other spellings are forgiven."""
+    if not declared:
+        return None
+    plain = declared.partition(";")[0].strip().lower()
+    return KINDS.get(_ALIASES.get(plain, plain))
+
+
+def kind_of_name(name: str) -> Kind | None:
+    """The row that a file name's ending promises."""
+    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return KINDS.get(_BY_SUFFIX.get(suffix.lower(), "")) if dot and stem else None

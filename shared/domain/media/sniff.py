@@ -1,0 +1,215 @@
+"""What is this object, truly? Its bytes decide; its name only tells kinds of text apart; the declared type comes last.
+
+Uploaders guess types from names, and names lie: a PNG that is called .mp3 is a PNG, a ZIP that is called .pdf is a
+ZIP. What is wrongly declared is sent as what it is, with a note; what cannot be sent is refused by its true name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from shared.domain.media import signatures, text
+from shared.domain.media.kinds import KINDS, MediaType, kind_of_mime, kind_of_name
+from shared.domain.media.mpeg_frames import adts_frame, layer_frame
+from shared.domain.media.refusal import Refusal
+from shared.domain.media.signatures import Foreign
+
+HEAD = 64 * 1024
+"""Bytes from the start that `sniff` wants; fewer only when the file is shorter."""
+
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_HEIF = {b"mif1", b"msf1", b"mif2", b"miaf"}
+_AVIF = {b"avif", b"avis"}
+_PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
+_TOP_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_AUDIO_ENDINGS = (".m4a", ".m4b", ".m4p", ".weba")
+
+
+def sniff(head: bytes, name: str, declared: str | None = None) -> MediaType | Refusal:
+    """The type of a file that begins with `head` (`HEAD` bytes, or all of a shorter one), or why it is not taken."""
+    if not head:
+        return Refusal(
+            code="empty_file",
+            message=f"“{_short(name)}” is empty (0 bytes). Upload it again, and check that the upload was complete.",
+        )
+    found = _by_content(head, name) or _as_text(head, name, declared)
+    if isinstance(found, Foreign):
+        return refuse(found, name)
+    return found.model_copy(update={"mismatch": _mismatch(found, name, declared)})
+
+
+def refuse(found: Foreign, name: str) -> Refusal:
+    """The refusal of a file that was recognised, or not, as something that is not sent."""
+    return Refusal(
+        code="unsupported_content_type",
+        message=f"“{_short(name)}” is {found.label}, which cannot be processed. {found.way_out}",
+    )
+
+
+def media_type(mime: str, encoding: str | None = None) -> MediaType:
+    """The type with this MIME type, which must be one of `KINDS`."""
+    kind = KINDS[mime]
+    return MediaType(mime=mime, family=kind.family, format=kind.format, label=kind.label, encoding=encoding)
+
+
+def _by_content(head: bytes, name: str) -> MediaType | Foreign | None:
+    for rule in _RULES:
+        found = rule(head, name)
+        if found is not None:
+            return media_type(found) if isinstance(found, str) else found
+    return None
+
+
+def _fixed(head: bytes, _name: str) -> str | None:
+    for prefix, mime in (
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"fLaC", "audio/flac"),
+        (b"FLV\x01", "video/x-flv"),
+        (b"\0\0\1\xba", "video/mpeg"),
+        (b"\0\0\1\xb3", "video/mpeg"),
+    ):
+        if head.startswith(prefix):
+            return mime
+    return None
+
+
+def _riff(head: bytes, _name: str) -> str | Foreign | None:
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "audio/aiff"
+    if head[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
+        return None
+    kinds = {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/avi"}
+    return kinds.get(head[8:12], signatures.RIFF_OTHER)
+
+
+def _iso(head: bytes, name: str) -> str | Foreign | None:
+    if head[4:8] in _TOP_BOXES and int.from_bytes(head[:4], "big") >= 8:
+        return "video/mov"
+    if head[4:8] != b"ftyp" or len(head) < 12:
+        return None
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
+    for known, found in ((_HEIC, "image/heic"), (_AVIF, signatures.AVIF), (_HEIF, "image/heif")):
+        if brands[0] in known or (brands[0] in _HEIF and known.intersection(brands)):
+            return found
+    if brands[0] in (b"M4A ", b"M4B ", b"M4P ") or name.lower().endswith(_AUDIO_ENDINGS):
+        return "audio/mp4"
+    if brands[0] in (b"jp2 ", b"jpx ", b"jxl ", b"crx "):
+        return Foreign("a JPEG 2000, JPEG XL or raw camera image", "Convert it to PNG or JPEG and drop that.")
+    if brands[0] == b"qt  ":
+        return "video/mov"
+    return "video/3gpp" if brands[0].startswith((b"3gp", b"3gr", b"3gs")) else "video/mp4"
+
+
+def _matroska(head: bytes, _name: str) -> str | Foreign | None:
+    if not head.startswith(b"\x1a\x45\xdf\xa3"):
+        return None
+    if b"webm" not in head[:64]:
+        return signatures.MATROSKA
+    # Tracks come before the first cluster. Each holds TrackType (0x83), one byte long: 1 is video, 2 is audio.
+    tracks = head[: head.find(b"\x1f\x43\xb6\x75")] if b"\x1f\x43\xb6\x75" in head else head
+    return "audio/webm" if b"\x83\x81\x02" in tracks and b"\x83\x81\x01" not in tracks else "video/webm"
+
+
+def _ogg(head: bytes, _name: str) -> str | Foreign | None:
+    if not head.startswith(b"OggS"):
+        return None
+    beginnings = head[:4096]
+    video = b"\x80theora" in beginnings or b"BBCD\0" in beginnings or b"OVP80" in beginnings
+    return signatures.OGG_VIDEO if video else "audio/ogg"
+
+
+def _asf(head: bytes, _name: str) -> str | Foreign | None:
+    if not head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
+        return None
+    video_stream = b"\xc0\xef\x19\xbc\x4d\x5b\xcf\x11\xa8\xfd\x00\x80\x5f\x5c\x44\x2b"
+    return "video/wmv" if video_stream in head else signatures.WINDOWS_AUDIO
+
+
+def _pdf(head: bytes, name: str) -> str | None:
+    # Readers forgive up to 1,024 bytes before the header; a text that merely speaks of PDFs is no PDF.
+    header = _PDF_HEADER.search(head, 0, 1032)
+    if header is None:
+        return "application/pdf" if head.startswith(b"%PDF-") else None
+    named = (kind := kind_of_name(name)) is not None and kind.family == "pdf"
+    spaces_only = not head[: header.start()].strip(b"\xef\xbb\xbf\0 \t\r\n")
+    return "application/pdf" if spaces_only or named or text.encoding_of(head) is None else None
+
+
+def _mpeg_audio(head: bytes, _name: str) -> str | None:
+    if head.startswith(b"ID3"):
+        return _behind_id3(head)
+    padding = len(head) - len(head.lstrip(b"\0"))
+    for start in {0, padding}:
+        if (mime := _frames_at(head, start)) is not None:
+            return mime
+    return None
+
+
+def _behind_id3(head: bytes) -> str:
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte & 0x7F
+    start = 10 + size
+    if head[start : start + 4] == b"fLaC":
+        return "audio/flac"
+    return _frames_at(head, start) or "audio/mp3"
+
+
+def _frames_at(head: bytes, start: int) -> str | None:
+    """MPEG or ADTS frames: a second one must follow, or the file must end with the first."""
+    frame = layer_frame(head[start : start + 4])
+    if frame is not None:
+        following = head[start + frame.length : start + frame.length + 4]
+        if layer_frame(following) is not None or len(following) < 4:
+            return "audio/mp3" if frame.layer == 3 else "audio/mpeg"
+    packet = adts_frame(head[start : start + 7])
+    if packet is not None:
+        following = head[start + packet.length : start + packet.length + 7]
+        if adts_frame(following) is not None or len(following) < 7:
+            return "audio/aac"
+    return None
+
+
+def _known_foreign(head: bytes, _name: str) -> Foreign | None:
+    return signatures.foreign(head)
+
+
+_RULES: tuple[Callable[[bytes, str], str | Foreign | None], ...] = (
+    _fixed, _riff, _iso, _matroska, _ogg, _asf, _pdf, _known_foreign, _mpeg_audio,
+)  # fmt: skip
+
+
+def _as_text(head: bytes, name: str, declared: str | None) -> MediaType | Foreign:
+    encoding = text.encoding_of(head)
+    if encoding is None:
+        return signatures.BINARY
+    if encoding == "unknown":
+        return signatures.UNKNOWN_ENCODING
+    inside = text.kind_inside(head, encoding)
+    if inside == "image/svg+xml":
+        return signatures.SVG
+    if inside is not None:
+        return media_type(inside, encoding)
+    for kind in (kind_of_name(name), kind_of_mime(declared)):
+        if kind is not None and kind.family == "text" and kind.mime not in ("text/rtf",):
+            return media_type(kind.mime, encoding)
+    return media_type("text/plain", encoding)
+
+
+def _mismatch(found: MediaType, name: str, declared: str | None) -> str | None:
+    """A note when name or declared type promise another family, or another format of the same one."""
+    for kind, source in ((kind_of_name(name), "is named like"), (kind_of_mime(declared), "was uploaded as")):
+        if kind is not None and (kind.family, kind.format) != (found.family, found.format):
+            if kind.format == found.format and found.format in ("mp4", "matroska"):
+                continue
+            return f"The file {source} {kind.label}, but is {found.label}; it was taken for what it is."
+    return None
+
+
+def _short(name: str) -> str:
+    """The last part of an object's name, short enough for a sentence."""
+    last = name.rstrip("/").rpartition("/")[2] or name
+    return last if len(last) <= 80 else f"{last[:60]}…{last[-16:]}"
