@@ -39,7 +39,8 @@ class Clock:
 
     async def sleep_until(self, moment: float) -> None:
         """Return once `time()` has reached `moment`, also when the clock is moved meanwhile."""
-        while (left := moment - self.time()) > 0:
+        while (left := moment - self.time()) > 0:  # noqa: ASYNC110
+            # Another process moves the shared clock: no event of ours could tell.
             await asyncio.sleep(left if self._offset is None else min(left, _POLL_SECONDS))
 
     def _ahead(self) -> float:

@@ -1,0 +1,1 @@
+"""One module per cloud service, each one small class over the real client, async at its surface."""

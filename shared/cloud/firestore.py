@@ -1,0 +1,142 @@
+"""Firestore: task documents, each changed only on condition that it is still as it was read."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from google.api_core import exceptions as api_errors
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from shared.domain.task import Status, Task, key_of
+
+_TASKS = "tasks"
+_PAGE = 300
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A task as it stands, and the version of the document that says so."""
+
+    task: Task
+    version: Any
+
+
+Decide = Callable[[Task], Task]
+"""A transition of `shared.domain.claims`, or the task itself where nothing is to change."""
+
+
+class Tasks:
+    def __init__(self, project: str, database: str) -> None:
+        self.client = firestore.AsyncClient(project=project, database=database)
+
+    def _ref(self, task_id: str) -> firestore.AsyncDocumentReference:
+        return self.client.collection(_TASKS).document(key_of(task_id))
+
+    async def create(self, task: Task) -> bool:
+        """False where a document of that id is there already."""
+        marked = task.model_copy(update={"change": secrets.token_hex(8)})
+        try:
+            await self._ref(task.id).create(to_document(marked))
+        except api_errors.Conflict:
+            found = await self.get(task.id)
+            # The client repeats a commit whose answer was lost, and then meets its own document.
+            return found is not None and found.task.change == marked.change
+        return True
+
+    async def get(self, task_id: str) -> Stored | None:
+        snapshot = await self._ref(task_id).get()
+        return _stored(snapshot) if snapshot.exists else None
+
+    async def change(self, known: Stored, decide: Decide) -> Stored | None:
+        """Write what `decide` makes of the task, decided anew whenever the document changed meanwhile.
+
+        None: the document is gone. Raises what `decide` raises (`LeaseLost`).
+        """
+        nonce = secrets.token_hex(8)
+        current = known
+        while True:
+            changed = decide(current.task)
+            if changed is current.task:
+                return current
+            marked = changed.model_copy(update={"change": nonce})
+            condition = self.client.write_option(last_update_time=current.version)
+            try:
+                written = await self._ref(marked.id).update(to_document(marked), option=condition)
+            except (api_errors.FailedPrecondition, api_errors.Aborted, api_errors.NotFound):
+                found = await self.get(marked.id)
+                if found is None:
+                    return None
+                if found.task.change == nonce:
+                    return found
+                current = found
+            else:
+                return Stored(marked, written.update_time)
+
+    async def page(
+        self,
+        visible_to: list[str],
+        *,
+        limit: int,
+        after: tuple[datetime, str] | None = None,
+        status: Status | None = None,
+        uri: str | None = None,
+    ) -> list[Task]:
+        """Tasks that one of `visible_to` may see, newest first. `after`: created_at and key of the last one seen."""
+        query = self.client.collection(_TASKS).where(
+            filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30])
+        )
+        if uri is not None:
+            query = query.where(filter=FieldFilter("source.uri", "==", uri))
+        if status is not None:
+            query = query.where(filter=FieldFilter("status", "==", status))
+        query = query.order_by("created_at", direction="DESCENDING").order_by("__name__", direction="DESCENDING")
+        if after is not None:
+            query = query.start_after(
+                {"created_at": after[0], "__name__": self.client.collection(_TASKS).document(after[1])}
+            )
+        return [_stored(snapshot).task async for snapshot in query.limit(limit).stream()]
+
+    async def count_of_day(self, inbox_day: str) -> int:
+        query = self.client.collection(_TASKS).where(filter=FieldFilter("inbox_day", "==", inbox_day))
+        rows = await query.count().get()  # type: ignore[call-arg]
+        return int(rows[0][0].value)
+
+    async def open_tasks(self) -> AsyncIterator[Stored]:
+        """Every task with something left to do, in the order of keys, page by page."""
+        query = self.client.collection(_TASKS).where(filter=FieldFilter("open", "==", True)).order_by("__name__")
+        last: Any = None
+        while True:
+            page = query.limit(_PAGE) if last is None else query.start_after(last).limit(_PAGE)
+            snapshots = [snapshot async for snapshot in page.stream()]
+            for snapshot in snapshots:
+                yield _stored(snapshot)
+            if len(snapshots) < _PAGE:
+                return
+            last = snapshots[-1]
+
+
+def to_document(task: Task) -> dict[str, Any]:
+    """The task's fields. The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses."""
+    document = task.model_dump()
+    document["source"]["uri"] = task.source.uri
+    if task.ran is not None:
+        document["ran"]["snapshot"] = json.dumps(task.ran.snapshot, ensure_ascii=False, sort_keys=True)
+    return document
+
+
+def from_document(document: dict[str, Any]) -> Task:
+    source = {name: value for name, value in document["source"].items() if name != "uri"}
+    ran = document.get("ran")
+    if ran is not None:
+        ran = {**ran, "snapshot": json.loads(ran["snapshot"])}
+    return Task.model_validate({**document, "source": source, "ran": ran})
+
+
+def _stored(snapshot: firestore.DocumentSnapshot[Any]) -> Stored:
+    return Stored(from_document(cast(dict[str, Any], snapshot.to_dict())), snapshot.update_time)

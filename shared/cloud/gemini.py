@@ -1,0 +1,139 @@
+"""The Gemini API: files by streamed upload, and the model's answer as a stream of pieces.
+
+Uploads of a stream run with the sync client in a thread pool of their own (the async one reads on the event loop);
+everything else with `client.aio`. The SDK's own retries are off: how long to wait is the task's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import cast
+
+import aiohttp
+import httpx2
+from google import genai
+from google.genai import errors, types
+from pydantic import JsonValue
+
+from shared.clock import Clock
+from shared.domain.answer import Json
+from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.task import GeminiFile
+from shared.domain.upstream import HandleGone, failure
+
+_UPLOAD_PIECE_TIMEOUT_MS = 180_000
+_CALL_TIMEOUT_MS = 60_000
+_POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
+_NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
+
+
+class Gemini:
+    def __init__(self, api_key: str, clock: Clock, threads: int) -> None:
+        # v1beta: the aliases (gemini-…-latest) and most capabilities are only there.
+        options = types.HttpOptions(api_version="v1beta", timeout=_CALL_TIMEOUT_MS)
+        self._client = genai.Client(api_key=api_key, http_options=options)
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
+
+    async def upload(self, stream: io.IOBase, *, file_id: str, mime_type: str, display_name: str) -> str:
+        """Send `stream` on as the file `file_id`; returns its name, `files/{file_id}`. It is not ACTIVE yet."""
+        config = types.UploadFileConfig(
+            name=file_id,
+            mime_type=mime_type,
+            display_name=display_name[:512],
+            http_options=types.HttpOptions(timeout=_UPLOAD_PIECE_TIMEOUT_MS),
+        )
+
+        def send() -> types.File:
+            return self._client.files.upload(file=stream, config=config)
+
+        with _classified():
+            file = await asyncio.get_running_loop().run_in_executor(self._threads, send)
+        return cast(str, file.name)
+
+    async def active(self, name: str, *, input: int) -> GeminiFile:  # noqa: A002
+        """Wait until a file is ACTIVE; `file_processing_failed` where Gemini cannot decode it."""
+        tries = 0
+        while True:
+            with _classified():
+                file = await self._client.aio.files.get(name=name)
+            if file.state == types.FileState.ACTIVE:
+                break
+            if file.state == types.FileState.FAILED:
+                reason = file.error.message if file.error and file.error.message else "it may be damaged"
+                raise PermanentFailure("file_processing_failed", f"Gemini could not process the file: {reason}")
+            await self._clock.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
+            tries += 1
+        return GeminiFile(
+            name=name,
+            uri=cast(str, file.uri),
+            mime_type=cast(str, file.mime_type),
+            expires_at=file.expiration_time or datetime.max.replace(tzinfo=UTC),
+            input=input,
+        )
+
+    async def delete(self, name: str) -> None:
+        """Whether or not it was there."""
+        try:
+            with _classified():
+                await self._client.aio.files.delete(name=name)
+        except HandleGone:
+            return
+
+    async def files(self) -> AsyncIterator[types.File]:
+        with _classified():
+            pager = await self._client.aio.files.list(config=types.ListFilesConfig(page_size=100))
+        while True:
+            for file in pager.page:
+                yield file
+            try:
+                with _classified():
+                    await pager.next_page()
+            except IndexError:
+                return
+
+    async def stream(
+        self, model: str, contents: list[types.Content], config: types.GenerateContentConfig, *, timeout: float
+    ) -> AsyncIterator[Json]:
+        """The answer in pieces, each a GenerateContentResponse as JSON. `timeout` in seconds."""
+        limited = config.model_copy(update={"http_options": types.HttpOptions(timeout=int(timeout * 1000))})
+        with _classified():
+            pieces = await self._client.aio.models.generate_content_stream(
+                model=model, contents=contents, config=limited
+            )
+            async for piece in pieces:
+                yield as_json(piece)
+
+    async def count_tokens(self, model: str, contents: list[types.Content]) -> int:
+        with _classified():
+            counted = await self._client.aio.models.count_tokens(model=model, contents=contents)
+        return counted.total_tokens or 0
+
+
+def as_json(response: types.GenerateContentResponse) -> Json:
+    dumped = response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_NOT_SENT)
+    return cast(Json, dumped)
+
+
+@contextmanager
+def _classified() -> Iterator[None]:
+    """Turn what the SDK and its transports raise into the tree of `shared.domain.errors`."""
+    try:
+        yield
+    except errors.APIError as error:
+        body = error.details if isinstance(error.details, dict) else {}
+        inner = body.get("error", body)
+        details = cast(list[JsonValue], inner.get("details") or []) if isinstance(inner, dict) else []
+        raise failure(error.code or 500, error.status or "", error.message or "no message", details) from error
+    except (httpx2.TransportError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+        raise TransientFailure(f"the connection to Gemini broke: {type(error).__name__}") from error
+    except ValueError as error:
+        # The SDK's words for an upload that was not finalized.
+        if "upload" not in str(error).lower():
+            raise
+        raise TransientFailure(f"the upload to Gemini was not finished: {error}") from error

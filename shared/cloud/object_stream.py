@@ -1,0 +1,104 @@
+"""An object of Cloud Storage as a file for a thread to read, one piece ahead, in constant memory."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import google_crc32c
+from typing_extensions import Buffer
+
+from shared.domain.errors import DropsightError, TransientFailure
+
+PIECE_BYTES = 8 << 20
+"""What is read at once: the size in which google-genai sends a file on."""
+
+Fetch = Callable[[int, int], bytes]
+"""Bytes of the object from `start` up to, not including, `end`."""
+
+
+class SourceVanished(DropsightError):
+    """This generation of the object is not there any more."""
+
+
+class StreamStopped(DropsightError):
+    """The reader was told to stop: its lease is lost or its time is up."""
+
+
+class ObjectStream(io.RawIOBase):
+    """Seekable, binary. While one piece is being sent on, the next is being fetched.
+
+    Read from start to end it checks the object's CRC-32C, and raises `TransientFailure` where it differs.
+    """
+
+    def __init__(self, fetch: Fetch, size: int, crc32c: str, stop: threading.Event) -> None:
+        self._fetch, self._size, self._crc32c, self._stop = fetch, size, crc32c, stop
+        self._position = 0
+        self._checksum, self._checked = google_crc32c.Checksum(), 0  # type: ignore[no-untyped-call]
+        self._ahead: tuple[int, int, Future[bytes]] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._stop.is_set():
+            raise StreamStopped("the transfer was stopped")
+        wanted = PIECE_BYTES if size is None or size < 0 else size
+        start, end = self._position, min(self._position + wanted, self._size)
+        if start >= end:
+            return b""
+        piece = self._take(start, end)
+        self._position = end
+        self._look_ahead(end, min(end + wanted, self._size))
+        self._check(start, piece)
+        return piece
+
+    def readall(self) -> bytes:
+        raise io.UnsupportedOperation("an object is read in pieces, never whole")
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        piece = self.read(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._ahead = None
+        super().close()
+
+    def _take(self, start: int, end: int) -> bytes:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[:2] == (start, end):
+            return ahead[2].result()
+        return self._fetch(start, end)
+
+    def _look_ahead(self, start: int, end: int) -> None:
+        if start < end:
+            self._ahead = (start, end, self._thread.submit(self._fetch, start, end))
+
+    def _check(self, start: int, piece: bytes) -> None:
+        if start != self._checked:
+            return
+        self._checksum.update(piece)  # type: ignore[no-untyped-call]
+        self._checked += len(piece)
+        if self._checked == self._size and self._crc32c:
+            digest: bytes = self._checksum.digest()  # type: ignore[no-untyped-call]
+            found = base64.b64encode(digest).decode()
+            if found != self._crc32c:
+                raise TransientFailure(f"the object arrived damaged: CRC-32C {found} instead of {self._crc32c}")

@@ -1,0 +1,24 @@
+"""Structured logs: one JSON object a line on standard output, as Cloud Logging reads them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from typing import Literal
+
+Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+def log(severity: Severity, action: str, message: str, **fields: str | int | float | bool | None) -> None:
+    """`action` is the machine's word for what happened, `message` a person's. Never pass a secret or inline data."""
+    record = {"severity": severity, "action": action, "message": message}
+    shown = {name: value for name, value in fields.items() if value is not None}
+    sys.stdout.write(json.dumps({**record, **shown}, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def log_bug(action: str, error: BaseException, **fields: str | int | float | bool | None) -> None:
+    """An error that the code did not foresee, with its trace."""
+    trace = "".join(traceback.format_exception(error))
+    log("ERROR", action, f"{type(error).__name__}: {error}", stack_trace=trace, **fields)

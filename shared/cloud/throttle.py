@@ -1,0 +1,54 @@
+"""What the functions' instances tell each other about a model that refuses for now: `throttle/{model}`.
+
+A note is read at most once a second by an instance, and known at once where it was written; so while it holds, no more
+calls meet the refusal than were under way when it came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.cloud import firestore
+
+from shared.clock import Clock
+from shared.domain.errors import WaitingReason
+
+_FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Note:
+    until: datetime
+    reason: WaitingReason
+    detail: str
+
+
+class Throttle:
+    def __init__(self, client: firestore.AsyncClient, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+        self._known: dict[str, tuple[float, Note | None]] = {}
+
+    async def standing(self, model: str) -> Note | None:
+        """The note that holds for `model`, if any."""
+        read_at, note = self._known.get(model, (0.0, None))
+        if note is None or note.until <= self._clock.now():
+            if self._clock.time() - read_at >= _FRESH_SECONDS:
+                note = await self._read(model)
+        return note if note is not None and note.until > self._clock.now() else None
+
+    async def warn(self, model: str, note: Note) -> None:
+        """Leave a note, unless a known one lasts as long."""
+        _, known = self._known.get(model, (0.0, None))
+        self._known[model] = (self._clock.time(), note)
+        if known is not None and known.until >= note.until:
+            return
+        document = {"until": note.until, "reason": note.reason, "detail": note.detail}
+        await self._client.collection("throttle").document(model).set(document)
+
+    async def _read(self, model: str) -> Note | None:
+        snapshot = await self._client.collection("throttle").document(model).get()
+        found = snapshot.to_dict() if snapshot.exists else None
+        note = Note(found["until"], found["reason"], found["detail"]) if found else None
+        self._known[model] = (self._clock.time(), note)
+        return note

@@ -1,0 +1,170 @@
+"""How a task changes hands: every transition of its document, as pure functions.
+
+            token  lease        who writes what
+    ────────────────────────────────────────────────────────────────────────────────────────────
+    create    0    –            ingest: pending, a dispatch is on the queue
+    claim     1    until t+L    generate A: processing
+    renew     1    until t'+L   A, every L/3, conditional on token 1
+      A is paused (or killed); its lease ends
+    claim     2    until t"+L   generate B takes over: the token rises
+      A wakes: renew(1) or finish(1) meet token 2 and raise LeaseLost; A writes nothing more
+    finish    2    –            B: completed | failed, with the after-work still to do
+    tidy      2    –            B: after-work done, the task is closed
+    ────────────────────────────────────────────────────────────────────────────────────────────
+    put_off   +1   –            the holder: waiting {reason, until}, the epoch rises, a dispatch is due then
+    cancel    +1   –            the api: failed with request_cancelled; the holder finds out and stops
+
+Each function takes the document as it is read and returns the document to write, or raises `LeaseLost`. The store
+writes it on condition that the document has not changed meanwhile, and otherwise reads and asks again; so what is
+written was always decided on what is true. Terminal states never change, progress never falls, the token only rises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import JsonValue
+
+from shared.domain.errors import LeaseLost, WaitingReason
+from shared.domain.task import AfterStep, GeminiFile, Pointer, Ran, Task, TaskError, Waiting
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished task says: results (or a pointer to them) for completed, an error for failed."""
+
+    results: tuple[dict[str, JsonValue], ...] | None = None
+    results_pointer: Pointer | None = None
+    error: TaskError | None = None
+    usage: dict[str, JsonValue] | None = None
+    warnings: tuple[str, ...] = ()
+    ran: Ran | None = None
+    model: str | None = None
+    outputs: tuple[str, ...] = ()
+
+
+def leased(task: Task, now: datetime) -> bool:
+    return task.lease_until is not None and task.lease_until > now
+
+
+def claim(task: Task, *, now: datetime, lease: timedelta) -> Task:
+    """Take the task, or take it over from a holder whose lease has ended. Not for a terminal or leased task."""
+    if task.terminal or leased(task, now):
+        raise LeaseLost(
+            f"{task.id} cannot be claimed: it is {task.status}" + (" and leased" if not task.terminal else "")
+        )
+    return task.model_copy(
+        update={
+            "status": "processing",
+            "token": task.token + 1,
+            "lease_until": now + lease,
+            "started_at": task.started_at or now,
+            "waiting": None,
+            "dispatch_at": None,
+        }
+    )
+
+
+def renew(
+    task: Task,
+    token: int,
+    *,
+    now: datetime,
+    lease: timedelta,
+    progress: int = 0,
+    files: tuple[GeminiFile, ...] | None = None,
+) -> Task:
+    """Hold on for another `lease`, and note how far the work is."""
+    _must_hold(task, token)
+    return task.model_copy(
+        update={
+            "lease_until": now + lease,
+            "progress": max(task.progress, min(progress, 99)),
+            "files": task.files if files is None else files,
+        }
+    )
+
+
+def put_off(
+    task: Task,
+    token: int,
+    *,
+    until: datetime,
+    reason: WaitingReason,
+    detail: str = "",
+    counted: bool = False,
+    files: tuple[GeminiFile, ...] | None = None,
+) -> Task:
+    """Give the task back until `until`; `counted` where a transient failure used up an attempt."""
+    _must_hold(task, token)
+    return task.model_copy(
+        update={
+            "token": task.token + 1,
+            "epoch": task.epoch + 1,
+            "lease_until": None,
+            "dispatch_at": until,
+            "waiting": Waiting(reason=reason, until=until, detail=detail),
+            "attempts": task.attempts + counted,
+            "files": task.files if files is None else files,
+        }
+    )
+
+
+def finish(task: Task, token: int, outcome: Outcome, *, now: datetime, after: tuple[AfterStep, ...]) -> Task:
+    """End the task: completed with results, or failed with an error."""
+    _must_hold(task, token)
+    return _end(task, outcome, now=now, after=after)
+
+
+def cancel(task: Task, *, now: datetime, after: tuple[AfterStep, ...]) -> Task:
+    """End the task as cancelled whoever holds it; a terminal task is returned as it is."""
+    if task.terminal:
+        return task
+    error = TaskError(code="request_cancelled", message="The task was cancelled on request.")
+    ended = _end(task, Outcome(error=error), now=now, after=after)
+    return ended.model_copy(update={"token": task.token + 1})
+
+
+def tidy(task: Task, done: tuple[AfterStep, ...], outputs: tuple[str, ...] = ()) -> Task:
+    """Strike off after-work that is done; a terminal task with none left is closed."""
+    left = tuple(step for step in task.after if step not in done)
+    files = () if "delete_file" in done else task.files
+    merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
+    return task.model_copy(update={"after": left, "open": bool(left), "files": files, "outputs": merged})
+
+
+def redispatch(task: Task, *, at: datetime) -> Task:
+    """A dispatch of the task was lost: note the next one, under the next epoch."""
+    return task.model_copy(update={"epoch": task.epoch + 1, "dispatch_at": at})
+
+
+def _must_hold(task: Task, token: int) -> None:
+    if task.token != token or task.terminal:
+        raise LeaseLost(f"claim {token} of {task.id} has ended: its token is {task.token}, it is {task.status}")
+
+
+def _end(task: Task, outcome: Outcome, *, now: datetime, after: tuple[AfterStep, ...]) -> Task:
+    completed = outcome.error is None
+    if completed and not (outcome.results or outcome.results_pointer):
+        raise ValueError(f"{task.id} cannot complete without results")
+    return task.model_copy(
+        update={
+            "status": "completed" if completed else "failed",
+            "progress": 100 if completed else task.progress,
+            "results": outcome.results,
+            "results_pointer": outcome.results_pointer,
+            "error": outcome.error,
+            "usage": outcome.usage,
+            "warnings": outcome.warnings,
+            "outputs": outcome.outputs,
+            "ran": outcome.ran or task.ran,
+            "model": outcome.model or task.model,
+            "waiting": None,
+            "lease_until": None,
+            "dispatch_at": now if after else None,
+            "completed_at": now,
+            "after": after,
+            "open": bool(after),
+        }
+    )

@@ -1,0 +1,158 @@
+"""Everything that can go wrong, as one tree.
+
+DropsightError
+├── RequestRefused            an API caller's mistake: HTTP status, public type, code, param
+├── LeaseLost                 another claim holds the task: stop, write nothing more
+├── TimeIsUp                  generate's own time limit is near: hand over to the next dispatch
+└── TaskFailure               what ends or delays a task; its `retry` class says which
+    ├── PermanentFailure      the task fails with a public code
+    ├── TransientFailure      tried again with backoff, a bounded number of times
+    └── Postponement          tried again at a time the cause names; not counted as an attempt
+        ├── Throttled         a rate limit, for as long as the service says
+        ├── DailyQuotaSpent   until the quota's reset
+        ├── FileStoreFull     the Files API's 20 GB are taken
+        └── Blocked           only the operator can mend it: key, billing, permission
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+FailureCode = Literal[
+    "request_cancelled",
+    "source_superseded",
+    "empty_file",
+    "invalid_manifest",
+    "quota_unavailable",
+    "content_policy_violation",
+    "unsupported_content_type",
+    "payload_too_large",
+    "media_too_long",
+    "file_processing_failed",
+    "source_gone",
+    "source_not_allowed",
+    "url_not_fetchable",
+    "model_not_found",
+    "model_not_support_capability",
+    "context_length_exceeded",
+    "schema_not_satisfied",
+    "deadline_exceeded",
+    "upstream_error",
+    "invalid_param",
+]
+"""Codes of a failed task's `error`."""
+
+WaitingReason = Literal[
+    "rate_limited", "daily_quota", "file_store_full", "blocked", "retrying", "time_limit", "inbox_cap", "overwritten"
+]
+"""Why a task waits; public as `waiting.reason`."""
+
+RequestErrorType = Literal[
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "insufficient_quota",
+    "not_found",
+    "gone",
+    "rate_limit_error",
+    "server_error",
+    "service_unavailable_error",
+]
+
+
+class RetryClass(StrEnum):
+    """What to do about a failure of a task."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    THROTTLED = "throttled"
+    DAILY_QUOTA = "daily_quota"
+    BLOCKED = "blocked"
+
+
+class DropsightError(Exception):
+    """The root; its text is a sentence that a person can act on and never holds a secret."""
+
+
+class LeaseLost(DropsightError):
+    """The task's claim token has risen past ours."""
+
+
+class TimeIsUp(DropsightError):
+    """The function's own time limit is near."""
+
+
+class RequestRefused(DropsightError):
+    """An answer of HTTP `status` to an API caller."""
+
+    def __init__(
+        self,
+        status: int,
+        type_: RequestErrorType,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.type, self.code, self.param = status, type_, code, param
+        self.message = message
+        self.headers = headers or {}
+
+
+class TaskFailure(DropsightError):
+    """What ends or delays a task."""
+
+    retry: RetryClass
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class PermanentFailure(TaskFailure):
+    """The task ends as failed with `code`."""
+
+    retry = RetryClass.PERMANENT
+
+    def __init__(self, code: FailureCode, message: str) -> None:
+        super().__init__(message)
+        self.code: FailureCode = code
+
+
+class TransientFailure(TaskFailure):
+    """Worth another try after a backoff; past the bound the task fails with `upstream_error`."""
+
+    retry = RetryClass.TRANSIENT
+
+
+class Postponement(TaskFailure):
+    """Not an attempt: the task waits `delay` seconds (None: the caller decides) for `reason`."""
+
+    reason: WaitingReason
+
+    def __init__(self, message: str, *, delay: float | None = None) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+
+class Throttled(Postponement):
+    retry = RetryClass.THROTTLED
+    reason = "rate_limited"
+
+
+class DailyQuotaSpent(Postponement):
+    retry = RetryClass.DAILY_QUOTA
+    reason = "daily_quota"
+
+
+class FileStoreFull(Postponement):
+    retry = RetryClass.THROTTLED
+    reason = "file_store_full"
+
+
+class Blocked(Postponement):
+    retry = RetryClass.BLOCKED
+    reason = "blocked"

@@ -1,0 +1,202 @@
+"""What a task is: where it comes from, how it is named, what its document holds, what the public sees of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from shared.domain.errors import FailureCode, WaitingReason
+
+Status = Literal["pending", "processing", "completed", "failed"]
+AfterStep = Literal["publish", "callback", "delete_file"]
+SourceKind = Literal["object", "request", "manifest"]
+
+ID_PATTERN = r"^task-llm-\d{10}-[a-z0-9]{8}$"
+_ID = re.compile(ID_PATTERN)
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_FOLDERS_INDEXED = 16
+"""Folders of an object's name by which its tasks can be found; deeper ones are filtered after the query."""
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Frozen):
+    """The object a task was made from, one generation of it, in full: two sources never share a task."""
+
+    kind: SourceKind
+    bucket: str
+    name: str
+    generation: int
+    created_at: datetime
+    size: int = Field(ge=0)
+    content_type: str | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"gs://{self.bucket}/{self.name}"
+
+
+class Waiting(Frozen):
+    reason: WaitingReason
+    until: datetime
+    detail: str = ""
+
+
+class TaskError(Frozen):
+    code: FailureCode
+    message: str
+    type: Literal["task_error"] = "task_error"
+
+
+class Pointer(Frozen):
+    """An object in the results bucket that holds what is too large for a document."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class GeminiFile(Frozen):
+    """A live handle: a file of the Files API that this task uploaded and may use until it expires."""
+
+    name: str
+    uri: str
+    mime_type: str
+    expires_at: datetime
+    input: int = 0
+
+
+class Callback(Frozen):
+    """Where to tell the outcome, and how that stands."""
+
+    url: str
+    state: Literal["pending", "delivered", "refused", "unreachable", "disabled"] = "pending"
+    attempts: int = 0
+    last_status: int | None = None
+    last_error: str | None = None
+
+
+class Ran(Frozen):
+    """What was asked: the recipe's snapshot and its hash."""
+
+    recipe: str
+    sha256: str
+    snapshot: dict[str, JsonValue]
+    origin: str = "built in"
+    """Where the recipe came from: `built in`, or the object and generation of the operator's file."""
+
+
+class Task(Frozen):
+    """A task's document. The state machine that changes it is `shared.domain.claims`."""
+
+    id: str = Field(pattern=ID_PATTERN)
+    source: Source
+    owner: str
+    """`inbox:{bucket}`, `key:{key id}` or `manifests:{bucket}`."""
+    visible_to: tuple[str, ...]
+    inbox_day: str
+    """`{bucket}/{date}`: what the daily cap of an inbox counts."""
+    model: str
+    status: Status = "pending"
+    progress: int = Field(default=0, ge=0, le=100)
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    expires_at: datetime
+    """When the document may be deleted (Firestore TTL)."""
+
+    stream: bool = False
+    metadata: dict[str, str] = Field(default_factory=dict)
+    waiting: Waiting | None = None
+    results: tuple[dict[str, JsonValue], ...] | None = None
+    results_pointer: Pointer | None = None
+    usage: dict[str, JsonValue] | None = None
+    error: TaskError | None = None
+    warnings: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    callback: Callback | None = None
+    ran: Ran | None = None
+    request: Pointer | None = None
+
+    token: int = 0
+    """The fencing token; only rises."""
+    lease_until: datetime | None = None
+    epoch: int = 0
+    """Part of the next dispatch's name; rises at each put-off, since a name is blocked for an hour after use."""
+    dispatch_at: datetime | None = None
+    """When the dispatch that is on the queue is due."""
+    attempts: int = 0
+    """Transient failures so far; put-offs and crash takeovers do not count."""
+    files: tuple[GeminiFile, ...] = ()
+    stored_chunks: int = 0
+    after: tuple[AfterStep, ...] = ()
+    open: bool = True
+    """Whether anything is still to be done: not terminal, or after-work left. Sweep looks for these."""
+    change: str = ""
+    """A nonce of the last write, by which a writer knows its own commit again after a lost answer."""
+
+    @property
+    def key(self) -> str:
+        return key_of(self.id)
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in ("completed", "failed")
+
+
+def key_of(task_id: str) -> str:
+    """The Firestore key: the 8 characters first, since ids in time order would make one hot range."""
+    _, _, seconds, suffix = task_id.split("-")
+    return f"{suffix}{seconds}"
+
+
+def is_task_id(text: str) -> bool:
+    return _ID.match(text) is not None
+
+
+def derive_id(bucket: str, name: str, generation: int, created_at: datetime, salt: int = 0) -> str:
+    """The id that every delivery of an object's event derives; `salt` rises past an id that another source took."""
+    tag = f"{bucket}\0{name}\0{generation}" + (f"\0{salt}" if salt else "")
+    return make_id(int(created_at.timestamp()), hashlib.sha256(tag.encode()).digest())
+
+
+def make_id(seconds: int, digest: bytes) -> str:
+    number, suffix = int.from_bytes(digest, "big"), ""
+    for _ in range(8):
+        number, digit = divmod(number, 36)
+        suffix += _BASE36[digit]
+    return f"task-llm-{seconds:010d}-{suffix}"
+
+
+def visibility(owner: str, source: Source) -> tuple[str, ...]:
+    """By what a task can be found: its owner, and for a dropped object each folder it lies in."""
+    if source.kind != "object":
+        return (owner,)
+    folders = source.name.split("/")[:-1][:_FOLDERS_INDEXED]
+    prefixes = [
+        f"gs://{source.bucket}/" + "".join(f"{part}/" for part in folders[:depth]) for depth in range(len(folders) + 1)
+    ]
+    return (owner, *prefixes)
+
+
+def new_task(
+    source: Source, *, owner: str, model: str, now: datetime, keep: timedelta, salt: int = 0, task_id: str | None = None
+) -> Task:
+    """A pending task for `source`, due at once."""
+    return Task(
+        id=task_id or derive_id(source.bucket, source.name, source.generation, source.created_at, salt),
+        source=source,
+        owner=owner,
+        visible_to=visibility(owner, source),
+        inbox_day=f"{source.bucket}/{now.astimezone(UTC).date().isoformat()}",
+        model=model,
+        created_at=datetime.fromtimestamp(int(source.created_at.timestamp()), UTC),
+        expires_at=now + keep,
+        dispatch_at=now,
+    )

@@ -1,0 +1,120 @@
+"""What each function is told by its environment, read once. `terraform/functions.tf` sets the same names.
+
+Variables begin with DROPSIGHT_, but for those that the platform or a client library names itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Bucket = Annotated[str, Field(min_length=3, max_length=222)]
+QueuePath = Annotated[str, Field(pattern=r"^projects/[^/]+/locations/[^/]+/queues/[^/]+$")]
+
+
+class Inbox(BaseModel):
+    """What is taken from one inbox bucket."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prefixes: tuple[str, ...] = ("",)
+    """Only objects under one of these become tasks."""
+    daily_cap: int = Field(default=10_000, ge=1)
+    """Tasks a day (UTC); more wait for the next day. Guards against storms and loops."""
+    recipes: str | None = None
+    """`gs://bucket/object` of the operator's recipes."""
+
+
+class Settings(BaseSettings):
+    """What every function knows."""
+
+    model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
+
+    environment: str = Field(default="dev", pattern=r"^[a-z][a-z0-9]{0,9}$")
+    """The environment's tag: marks its files at the Files API, which environments of one key share."""
+    project: str
+    database: str = "(default)"
+    inboxes: dict[Bucket, Inbox] = Field(min_length=1)
+    requests_bucket: Bucket
+    results_bucket: Bucket
+    source_bucket: Bucket | None = None
+    """Where the deployed source archive lies; never an input."""
+    task_days: int = Field(default=30, ge=1, le=3650)
+    """How long task documents are kept."""
+    clock: Path | None = None
+    """The local system's shared clock; refused in the cloud."""
+
+    @model_validator(mode="after")
+    def _no_loops(self) -> Self:
+        own = {"results": self.results_bucket, "requests": self.requests_bucket, "source": self.source_bucket}
+        for role, bucket in own.items():
+            if bucket in self.inboxes:
+                raise ValueError(
+                    f"the {role} bucket {bucket} is also an inbox: every file written to it would become a task again; "
+                    "name another bucket"
+                )
+        if self.results_bucket == self.requests_bucket:
+            raise ValueError(f"{self.results_bucket} cannot be the results and the requests bucket at once")
+        return self
+
+
+class DispatchSettings(Settings):
+    """For functions that put dispatches on the queue."""
+
+    dispatch_queue: QueuePath
+    generate_url: str
+    invoker: str
+    """The service account whose OIDC token the queues present."""
+    queue_endpoint: str | None = None
+    """host:port of a Cloud Tasks stand-in; unset in the cloud."""
+
+
+class IngestSettings(DispatchSettings):
+    settle_seconds: float = Field(default=10, ge=0)
+    """How long an object that was overwritten moments ago is left to settle before its newest generation runs."""
+
+
+class GeminiSettings(BaseSettings):
+    """For functions that call the Gemini API."""
+
+    model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
+
+    gemini_api_key: SecretStr = Field(validation_alias=AliasChoices("GEMINI_API_KEY", "gemini_api_key"))
+
+
+class GenerateSettings(DispatchSettings, GeminiSettings):
+    lease_seconds: float = Field(default=60, ge=1)
+    time_limit_seconds: float = Field(default=1700, ge=5)
+    """How long one dispatch may work: the function's timeout less a minute and a half to hand over."""
+    max_attempts: int = Field(default=8, ge=1)
+    """Transient failures after which a task fails."""
+    task_max_age_hours: float = Field(default=168, gt=0)
+    concurrency: int = Field(default=8, ge=1)
+    """Requests one instance works on at once: the size of the thread pools for transfers."""
+    callback_queue: QueuePath | None = None
+    notify_url: str | None = None
+
+
+class ApiSettings(DispatchSettings):
+    cors_origins: tuple[str, ...] = ()
+    callback_queue: QueuePath | None = None
+    notify_url: str | None = None
+
+
+class NotifySettings(Settings):
+    callback_secret: SecretStr
+    allow_loopback: bool = False
+    """Local system only: callbacks and inputs may name loopback addresses."""
+
+
+class SweepSettings(DispatchSettings, GeminiSettings):
+    installed_at: datetime
+    """Objects older than the installation are never ingested by themselves."""
+    event_horizon_hours: float = Field(default=48, gt=0)
+    lease_seconds: float = Field(default=60, ge=1)
+    callback_queue: QueuePath | None = None
+    notify_url: str | None = None

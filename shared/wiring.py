@@ -1,0 +1,100 @@
+"""What each function works with, built from its settings: once, on the first request inside the worker.
+
+gunicorn imports a function's module before it forks; a channel opened then would hang the worker's first requests.
+The cloud classes are imported where they are used, so that no function loads a client that it does not need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from shared.clock import Clock
+from shared.settings import ApiSettings, DispatchSettings, GenerateSettings, IngestSettings
+
+if TYPE_CHECKING:
+    from shared.cloud.firestore import Tasks
+    from shared.cloud.gemini import Gemini
+    from shared.cloud.queue import Dispatches
+    from shared.cloud.storage import Storage
+    from shared.cloud.throttle import Throttle
+
+
+@dataclass(frozen=True)
+class Ingest:
+    settings: IngestSettings
+    clock: Clock
+    tasks: Tasks
+    dispatches: Dispatches
+
+
+@dataclass(frozen=True)
+class Generate:
+    settings: GenerateSettings
+    clock: Clock
+    tasks: Tasks
+    dispatches: Dispatches
+    storage: Storage
+    gemini: Gemini
+    throttle: Throttle
+
+
+@dataclass(frozen=True)
+class Api:
+    settings: ApiSettings
+    clock: Clock
+    tasks: Tasks
+    storage: Storage
+
+
+@cache
+def ingest() -> Ingest:
+    from shared.cloud.firestore import Tasks
+
+    settings = IngestSettings()
+    tasks = Tasks(settings.project, settings.database)
+    return Ingest(settings, Clock(settings.clock), tasks, _dispatches(settings))
+
+
+@cache
+def generate() -> Generate:
+    from shared.cloud.firestore import Tasks
+    from shared.cloud.gemini import Gemini
+    from shared.cloud.storage import Storage
+    from shared.cloud.throttle import Throttle
+
+    settings = GenerateSettings()
+    clock = Clock(settings.clock)
+    tasks = Tasks(settings.project, settings.database)
+    return Generate(
+        settings=settings,
+        clock=clock,
+        tasks=tasks,
+        dispatches=_dispatches(settings),
+        storage=Storage(settings.project, threads=settings.concurrency),
+        gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency),
+        throttle=Throttle(tasks.client, clock),
+    )
+
+
+@cache
+def api() -> Api:
+    from shared.cloud.firestore import Tasks
+    from shared.cloud.storage import Storage
+
+    settings = ApiSettings()
+    tasks = Tasks(settings.project, settings.database)
+    return Api(settings, Clock(settings.clock), tasks, Storage(settings.project, threads=8))
+
+
+def _dispatches(settings: DispatchSettings) -> Dispatches:
+    from shared.cloud.queue import Dispatches, Queue
+
+    queue = Queue(
+        path=settings.dispatch_queue,
+        url=settings.generate_url,
+        invoker=settings.invoker,
+        endpoint=settings.queue_endpoint,
+    )
+    return Dispatches(queue)
