@@ -1,0 +1,350 @@
+"""Which models are there, what do they take, what can they do, and what does a name mean?
+
+The data is catalogue.json next to this file; `from_models_list` brings it up to date from the service's own list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from typing import Annotated, Literal, assert_never
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from shared.domain.media.kinds import Family
+from shared.domain.media.refusal import Refusal
+
+Stage = Literal["stable", "preview", "latest", "experimental"]
+"""Guide "Models", version name patterns."""
+
+Capability = Literal[
+    "audio_generation", "batch", "caching", "code_execution", "file_search", "function_calling", "image_generation",
+    "live", "maps_grounding", "media_resolution_per_part", "search_grounding", "segmentation", "structured_output",
+    "thinking", "url_context",
+]  # fmt: skip
+Output = Literal["audio", "image", "text"]
+Effort = Literal["none", "minimal", "low", "medium", "high"]
+"""`reasoning_effort` of the OpenAI API."""
+Level = Literal["minimal", "low", "medium", "high"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ThinkingByBudget(_Frozen):
+    """Gemini 2.5: a number of tokens, -1 for the model's own choice, and 0 for none where that is possible."""
+
+    by: Literal["budget"]
+    least: int
+    most: int
+    can_be_off: bool
+    default: Literal["dynamic", "off"]
+
+
+class ThinkingByLevel(_Frozen):
+    """Gemini 3: one of some levels; it cannot be turned off."""
+
+    by: Literal["level"]
+    levels: tuple[Level, ...]
+    can_be_off: Literal[False]
+    default: Level
+
+
+Thinking = Annotated[ThinkingByBudget | ThinkingByLevel, Field(discriminator="by")]
+
+
+class ThinkingSetting(_Frozen):
+    """What to ask for: exactly one of both is set (`thinkingConfig` of a request)."""
+
+    budget: int | None = None
+    level: Level | None = None
+
+
+class Price(_Frozen):
+    """List price in US dollars for a million tokens."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    audio_input: float | None = None
+
+
+class Model(_Frozen):
+    """One model. `id` is the name to ask with; the service echoes the exact version in its answer."""
+
+    id: str
+    label: str
+    stage: Stage
+    inputs: frozenset[Family]
+    outputs: frozenset[Output]
+    input_tokens: int
+    output_tokens: int
+    capabilities: frozenset[Capability]
+    thinking: Thinking | None = None
+    """How thinking is set; None where it cannot be."""
+    updated: str | None = None
+    """Year and month."""
+    knowledge_cutoff: str | None = None
+    previous: bool = False
+    """Of an older generation, which the guide lists apart."""
+    price: Price | None = None
+    api_version: Literal["v1", "v1beta"] = "v1"
+    """The oldest stable API version that knows the name: names that end in -latest are on v1beta only."""
+    basis: str | None = None
+    """The catalogued model whose data this one borrows, when the name is only known by its pattern."""
+
+    def takes(self, family: Family) -> bool:
+        return family in self.inputs
+
+    def can(self, capability: Capability) -> bool:
+        return capability in self.capabilities
+
+    def thinking_for(self, effort: Effort) -> ThinkingSetting | None:
+        """The setting that an OpenAI effort maps to (guide "OpenAI compatibility"); None when the model cannot."""
+        thinking = self.thinking
+        if thinking is None:
+            return None
+        if effort == "none":
+            return ThinkingSetting(budget=0) if thinking.can_be_off else None
+        match thinking:
+            case ThinkingByBudget():
+                tokens = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}[effort]
+                return ThinkingSetting(budget=min(max(tokens, thinking.least), thinking.most))
+            case ThinkingByLevel():
+                return ThinkingSetting(level="low" if effort in ("minimal", "low") else "high")
+            case _:
+                assert_never(thinking)
+
+
+class Retired(_Frozen):
+    """A model that no longer answers, and the one to use instead."""
+
+    id: str
+    successor: str
+
+
+class UnknownName(_Frozen):
+    """No model of this name is known. `well_formed` names may be newer than the catalogue."""
+
+    name: str
+    well_formed: bool
+    suggestion: str
+
+
+class Catalogue(_Frozen):
+    """All models."""
+
+    source: str
+    default: str
+    latest: dict[str, str]
+    """Aliases that Google moves to each new release, and the model whose data we take for them."""
+    models: tuple[Model, ...]
+    retired: tuple[Retired, ...]
+
+    def resolve(self, name: str) -> Model | Retired | UnknownName:
+        """What `name` means: exactly, or by the documented patterns. "models/" in front is accepted."""
+        wanted = name.strip().removeprefix("models/")
+        by_id = {model.id: model for model in self.models}
+        if wanted in self.latest:
+            return _as_named(by_id[self.latest[wanted]], wanted, "latest")
+        gone = {retired.id: retired.successor for retired in self.retired}
+        for known, stage in _readings(wanted):
+            if known in by_id:
+                return by_id[known] if known == wanted else _as_named(by_id[known], wanted, stage)
+            if known in gone:
+                return Retired(id=wanted, successor=gone[known])
+        close = get_close_matches(wanted, [*by_id, *self.latest], n=1, cutoff=0.5)
+        return UnknownName(
+            name=wanted,
+            well_formed=_PATTERN.fullmatch(wanted) is not None,
+            suggestion=close[0] if close else self.default,
+        )
+
+    def default_model(self, families: Sequence[Family] = ()) -> Model:
+        """The default if it takes all of `families`, else the first stable model that does and answers with text."""
+        needed = set(families)
+        first = self.resolve(self.default)
+        candidates = [*([first] if isinstance(first, Model) else []), *self.models]
+        return next(
+            model
+            for model in candidates
+            if needed <= model.inputs and "text" in model.outputs and model.stage == "stable"
+        )
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue that ships with the code."""
+    text = resources.files("shared.domain").joinpath("catalogue.json").read_text(encoding="utf-8")
+    return Catalogue.model_validate_json(text)
+
+
+def resolve(name: str) -> Model | Retired | UnknownName:
+    """`Catalogue.resolve` of the catalogue that ships with the code."""
+    return catalogue().resolve(name)
+
+
+def default_model(families: Sequence[Family] = ()) -> Model:
+    """`Catalogue.default_model` of the catalogue that ships with the code."""
+    return catalogue().default_model(families)
+
+
+_FAMILY_WORDS: dict[Family, str] = {
+    "audio": "audio",
+    "image": "images",
+    "pdf": "PDF documents",
+    "text": "text",
+    "video": "video",
+}
+
+
+def check_input(model: Model, family: Family, known: Catalogue | None = None) -> Refusal | None:
+    """Why `model` cannot be asked about a file of `family`, or None."""
+    if model.takes(family):
+        return None
+    taken = ", ".join(_FAMILY_WORDS[each] for each in sorted(model.inputs))
+    other = (known or catalogue()).default_model([family]).id
+    return Refusal(
+        code="unsupported_content_type",
+        message=f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {taken}. Use {other}, for example.",
+    )
+
+
+_NAME = r"gemini-(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
+_DATED = r"(?P<date>-\d{2}-\d{2,4}|-\d{3,4})"
+_PATTERN = re.compile(rf"{_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?:-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?")
+_STAGES: tuple[tuple[str, Stage], ...] = (
+    ("-latest", "latest"),
+    ("-preview", "preview"),
+    ("-exp", "experimental"),
+    ("-", "stable"),
+)
+
+
+def _readings(name: str) -> list[tuple[str, Stage]]:
+    """The names of known models that `name` may be a version of, the closest first."""
+    found = _PATTERN.fullmatch(name)
+    if found is None or found["suffix"] is None:
+        return [(name, "stable")]
+    suffix = found["suffix"]
+    stage = next(stage for start, stage in _STAGES if suffix.startswith(start))
+    base = name.removesuffix(suffix)
+    undated = [f"{base}-preview"] if stage == "preview" else [f"{base}-exp"] if stage == "experimental" else []
+    return [(each, stage) for each in (name, *undated, base)]
+
+
+def _as_named(model: Model, name: str, stage: Stage) -> Model:
+    version: Literal["v1", "v1beta"] = "v1beta" if stage == "latest" else model.api_version
+    return model.model_copy(update={"id": name, "stage": stage, "api_version": version, "basis": model.id})
+
+
+class _Listed(BaseModel):
+    """A model as `GET /v1beta/models` describes it; what is not needed is ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+    name: str
+    display_name: str | None = None
+    input_token_limit: int = Field(gt=0)
+    output_token_limit: int = Field(gt=0)
+    supported_generation_methods: tuple[str, ...] = ()
+    thinking: bool = False
+
+
+class _Listing(BaseModel):
+    models: tuple[_Listed, ...]
+
+
+def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Catalogue:
+    """`known` brought up to date with the JSON of the service's model list (all pages joined under "models").
+
+    Limits come from the list; a new model borrows inputs and capabilities from the newest known one of its variation,
+    because the list does not tell them; a model that is gone is retired in favour of the newest of its variation.
+    Raises `ValueError` when the JSON is no model list or lists no Gemini model.
+    """
+    before = known or catalogue()
+    listed = {
+        each.name.removeprefix("models/"): each
+        for each in _Listing.model_validate_json(listing).models
+        if each.name.removeprefix("models/").startswith("gemini-")
+        and {"generateContent", "bidiGenerateContent"}.intersection(each.supported_generation_methods)
+    }
+    names = [name for name in listed if name not in before.latest and not name.endswith("-latest")]
+    current = tuple(
+        _updated(before, name, listed[name])
+        for name in names
+        if not (name[-4:-3] == "-" and name[-3:].isdigit() and name[:-4] in listed)
+    )
+    if not current:
+        raise ValueError("the list names no Gemini model: the catalogue is left as it was")
+    gone = [model.id for model in before.models if model.id not in {each.id for each in current}]
+    ids = {model.id for model in current}
+    retired = [
+        *(Retired(id=name, successor=_newest(current, name)) for name in gone),
+        *(
+            each if each.successor in ids else Retired(id=each.id, successor=_newest(current, each.successor))
+            for each in before.retired
+            if each.id not in ids
+        ),
+    ]
+    return before.model_copy(
+        update={
+            "default": before.default if before.default in ids else _newest(current, before.default),
+            "latest": {
+                alias: basis if basis in ids else _newest(current, basis) for alias, basis in before.latest.items()
+            },
+            "models": current,
+            "retired": tuple(retired),
+        }
+    )
+
+
+def _updated(before: Catalogue, name: str, listed: _Listed) -> Model:
+    found = before.resolve(name)
+    basis = found if isinstance(found, Model) else _model(before, _newest(before.models, name))
+    own = next((model for model in before.models if model.id == name), None)
+    suffix = _PATTERN.fullmatch(name)
+    stage = next(
+        (stage for start, stage in _STAGES if suffix and (suffix["suffix"] or "-").startswith(start)), "stable"
+    )
+    thinks = basis.thinking if listed.thinking or own else None
+    return basis.model_copy(
+        update={
+            "id": name,
+            "label": listed.display_name or name,
+            "stage": own.stage if own else stage,
+            "input_tokens": listed.input_token_limit,
+            "output_tokens": listed.output_token_limit,
+            "thinking": thinks,
+            "capabilities": basis.capabilities if thinks else basis.capabilities - {"thinking"},
+            "updated": own.updated if own else None,
+            "knowledge_cutoff": own.knowledge_cutoff if own else None,
+            "price": own.price if own else None,
+            "basis": None if own else basis.basis or basis.id,
+        }
+    )
+
+
+def _model(known: Catalogue, name: str) -> Model:
+    return next(model for model in known.models if model.id == name)
+
+
+def _newest(models: Sequence[Model], like: str) -> str:
+    """The newest model of the same variation as `like`, stable before preview; else the newest stable flash."""
+
+    def rank(model: Model) -> tuple[bool, bool, bool, float]:
+        generation, variation = _generation(model.id)
+        return (variation == wanted, variation == "flash", model.stage == "stable", generation)
+
+    wanted = _generation(like)[1]
+    return max(models, key=rank).id
+
+
+def _generation(name: str) -> tuple[float, str]:
+    found = _PATTERN.fullmatch(name)
+    return (float(found["generation"]), found["variation"]) if found else (0.0, "")
