@@ -1,0 +1,60 @@
+"""How the stand-in model behaves: what `PUT /model` of the control server sets."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from functions.local.faults import Duration
+
+FinishReason = Literal[
+    "STOP",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "LANGUAGE",
+    "OTHER",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+]
+BlockReason = Literal["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY"]
+
+
+class Behaviour(BaseModel):
+    """Each field left out of `PUT /model` keeps its value; `null` sets it back to its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latency: Duration = 0.0
+    """How long the model takes for an answer; a streamed one spreads its chunks over it."""
+    processing: Duration | None = None
+    """How long every uploaded file is PROCESSING. None: as the service does it, which takes a moment for video only."""
+    link_mib_s: float | None = Field(default=None, gt=0)
+    """How fast each upload connection is read, in MiB a second; None: as fast as it comes."""
+    text: str | None = None
+    """The answer, word for word, instead of one derived from the request."""
+    finish_reason: FinishReason | None = None
+    """Each candidate's finish reason. SAFETY, BLOCKLIST, … leave no text, RECITATION and MAX_TOKENS half of it."""
+    block_reason: BlockReason | None = None
+    """Block every prompt: `promptFeedback.blockReason` and no candidates."""
+    chunks: int | None = Field(default=None, ge=1, le=10_000)
+    """How many chunks a streamed answer comes in; None: as many as its length suggests."""
+    error_after: int | None = Field(default=None, ge=0)
+    """A stream ends with an in-stream error after this many chunks."""
+    error_status: int = Field(default=503, ge=400, le=599)
+    """The status of that in-stream error."""
+    key: Literal["ok", "invalid", "revoked"] = "ok"
+    """What the service thinks of every API key."""
+    thoughts: int | None = Field(default=None, ge=0, le=65_536)
+    """Thinking tokens of each answer; None: derived from the request, the model and its thinking configuration."""
+    fail_processing: bool = False
+    """Files uploaded from now on end up FAILED."""
+
+    def changed(self, changes: dict[str, Any]) -> Behaviour:
+        """Raises pydantic.ValidationError for an unknown field or a value out of range."""
+        kept = {**self.model_dump(), **changes}
+        unset = {name for name, value in changes.items() if value is None and name in Behaviour.model_fields}
+        return Behaviour.model_validate({name: value for name, value in kept.items() if name not in unset})
