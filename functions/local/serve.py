@@ -25,7 +25,14 @@ class HttpServer:
         listener.bind(("127.0.0.1", port))
         listener.listen(1024)
         config = uvicorn.Config(
-            self._app, lifespan="off", log_level="error", access_log=False, timeout_graceful_shutdown=1, ws="none"
+            self._app,
+            interface="asgi3",
+            lifespan="off",
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,  # the peer's own address counts: its port tells which worker called
+            timeout_graceful_shutdown=1,
+            ws="none",
         )
         self._server = _Uvicorn(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))

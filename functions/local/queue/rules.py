@@ -1,0 +1,168 @@
+"""What Cloud Tasks accepts: names, sizes, times, and the refusals with which it answers the rest."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlsplit
+
+import grpc
+from google.cloud.tasks_v2 import types
+
+Pb: TypeAlias = Any
+"""A raw protobuf message of google.cloud.tasks.v2; those classes are made at run time and have no types."""
+
+TaskPb: Pb = types.Task.pb()
+QueuePb: Pb = types.Queue.pb()
+
+# https://cloud.google.com/tasks/docs/quotas
+FURTHEST_SCHEDULE_SECONDS = 30 * 86400
+LONGEST_LIFE_SECONDS = 31 * 86400
+LARGEST_TASK_BYTES = 1 << 20
+LARGEST_HEADERS_BYTES = 80 * 1000
+LONGEST_URL = 2083
+DEFAULT_DEADLINE_SECONDS = 600
+MOST_DISPATCHES_PER_SECOND = 500
+MOST_CONCURRENT_DISPATCHES = 5000
+
+_LOCATION = r"projects/[A-Za-z0-9:.-]+/locations/[A-Za-z0-9-]+"
+_QUEUE = re.compile(rf"{_LOCATION}/queues/[A-Za-z0-9-]{{1,100}}")
+_TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_WITH_BODY = {"POST", "PUT", "PATCH"}
+
+
+class Refusal(Exception):
+    """A call that ends with a gRPC status other than OK."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def invalid(message: str) -> Refusal:
+    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def no_queue(name: str) -> Refusal:
+    return Refusal(grpc.StatusCode.NOT_FOUND, f"Queue does not exist: {name}. Create it, or name it with --queue.")
+
+
+def check_location(name: str) -> None:
+    if not re.fullmatch(_LOCATION, name):
+        raise invalid(f"{name!r} is not a location's name: projects/PROJECT_ID/locations/LOCATION_ID")
+
+
+def check_queue_name(name: str) -> None:
+    if not _QUEUE.fullmatch(name):
+        raise invalid(f"{name!r} is not a queue's name: projects/PROJECT_ID/locations/LOCATION_ID/queues/QUEUE_ID")
+
+
+def queue_of(task_name: str) -> str:
+    queue, slash, task_id = task_name.rpartition("/tasks/")
+    if not slash or not _QUEUE.fullmatch(queue) or not _TASK_ID.fullmatch(task_id):
+        raise invalid(
+            f"{task_name!r} is not a task's name: QUEUE/tasks/TASK_ID, TASK_ID at most 500 letters, digits, - or _"
+        )
+    return queue
+
+
+def accepted_task(given: Pb, queue: str, name: str, now: float) -> Pb:
+    """The task as it goes onto the queue: checked, with defaults, and without what only the service may set."""
+    if queue_of(name) != queue:
+        raise invalid(f"The task's name {name!r} must lie under the queue {queue!r}")
+    kind = given.WhichOneof("message_type")
+    if kind == "app_engine_http_request":
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "App Engine targets are not served here: use http_request")
+    if kind is None:
+        raise invalid("Task.http_request must be set")
+    task = TaskPb(name=name, http_request=given.http_request)
+    _check_request(task.http_request)
+    _set_times(task, given, now)
+    if given.HasField("retry_config"):
+        check_retries(given.retry_config)
+        task.retry_config.CopyFrom(given.retry_config)
+    if (size := task.ByteSize()) > LARGEST_TASK_BYTES:
+        raise invalid(f"Task size too large: {size} bytes, at most {LARGEST_TASK_BYTES}")
+    return task
+
+
+def _set_times(task: Pb, given: Pb, now: float) -> None:
+    wanted = given.schedule_time.ToMicroseconds() / 1e6 if given.HasField("schedule_time") else now
+    if wanted > now + FURTHEST_SCHEDULE_SECONDS:
+        raise invalid("Task.schedule_time is too far in the future: at most 30 days ahead")
+    task.schedule_time.FromMicroseconds(int(max(wanted, now) * 1e6))
+    task.create_time.FromSeconds(int(now))
+    deadline = given.dispatch_deadline.ToMilliseconds() if given.HasField("dispatch_deadline") else 0
+    if given.HasField("dispatch_deadline") and not 15_000 <= deadline <= 1_800_000:
+        raise invalid("Task.dispatch_deadline must be between 15 s and 30 min for HTTP targets")
+    task.dispatch_deadline.FromMilliseconds(deadline or DEFAULT_DEADLINE_SECONDS * 1000)
+
+
+def _check_request(request: Pb) -> None:
+    url = quote(request.url, safe="%/:=&?~#+!$,;'@()*[]")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise invalid(f"HttpRequest.url {request.url!r} is not a URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise invalid(f"HttpRequest.url {request.url!r} must begin with http:// or https:// and name a host")
+    if len(url) > LONGEST_URL:
+        raise invalid(f"HttpRequest.url is too long: {len(url)} characters when encoded, at most {LONGEST_URL}")
+    request.url = url
+    request.http_method = request.http_method or types.HttpMethod.POST
+    method = types.HttpMethod(request.http_method).name
+    if request.body and method not in _WITH_BODY:
+        raise invalid(f"HttpRequest.body is not allowed with the method {method}")
+    _check_headers(request.headers)
+    token = request.WhichOneof("authorization_header")
+    if token == "oauth_token":  # noqa: S105 - a field's name
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "oauth_token is not served here: use oidc_token")
+    if token == "oidc_token":  # noqa: S105 - a field's name
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", request.oidc_token.service_account_email):
+            raise invalid("OidcToken.service_account_email must be a service account's email address")
+        request.oidc_token.audience = request.oidc_token.audience or request.url
+
+
+def _check_headers(headers: Pb) -> None:
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name) or any(ord(char) < 32 or ord(char) > 255 for char in value):
+            raise invalid(f"HttpRequest.headers: {name!r} is not a valid header")
+    if sum(len(name) + len(value) for name, value in headers.items()) >= LARGEST_HEADERS_BYTES:
+        raise invalid("HttpRequest.headers are too large: they must be less than 80 KB")
+
+
+def check_queue(queue: Pb) -> None:
+    """Rate limits and retries within what the service allows."""
+    check_queue_name(queue.name)
+    for field in ("http_target", "app_engine_routing_override"):
+        if queue.HasField(field):
+            raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"Queue.{field} is not served here: set it on the task")
+    limits = queue.rate_limits
+    if not 0 <= limits.max_dispatches_per_second <= MOST_DISPATCHES_PER_SECOND:
+        raise invalid(f"RateLimits.max_dispatches_per_second must be at most {MOST_DISPATCHES_PER_SECOND}")
+    if not 0 <= limits.max_concurrent_dispatches <= MOST_CONCURRENT_DISPATCHES:
+        raise invalid(f"RateLimits.max_concurrent_dispatches must be at most {MOST_CONCURRENT_DISPATCHES}")
+    check_retries(queue.retry_config)
+
+
+def check_retries(config: Pb) -> None:
+    if config.max_attempts < -1:
+        raise invalid("RetryConfig.max_attempts must be -1 (unlimited) or more")
+    if config.max_doublings < 0:
+        raise invalid("RetryConfig.max_doublings must not be negative")
+    low, high = config.min_backoff.ToMilliseconds(), config.max_backoff.ToMilliseconds()
+    if low < 0 or high < 0 or (config.HasField("max_backoff") and low > high):
+        raise invalid("RetryConfig.min_backoff must not be more than max_backoff")
+
+
+def shown(task: Pb, view: int) -> Pb:
+    """The task as an answer: the body only in the full view."""
+    answer = TaskPb()
+    answer.CopyFrom(task)
+    full = view == types.Task.View.FULL
+    answer.view = types.Task.View.FULL if full else types.Task.View.BASIC
+    if not full:
+        answer.http_request.ClearField("body")
+    return answer

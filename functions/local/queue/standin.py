@@ -1,0 +1,139 @@
+"""Cloud Tasks on one machine: `google.cloud.tasks.v2` over gRPC, dispatching over HTTP.
+
+The real clients use it through an insecure channel:
+`CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=grpc.aio.insecure_channel("127.0.0.1:PORT")))`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc.aio
+
+from functions.local.deadlines import Deadlines
+from functions.local.oidc import Issuer
+from functions.local.queue.delivery import Courier, Sign
+from functions.local.queue.dispatcher import Dispatcher
+from functions.local.queue.rules import Pb
+from functions.local.queue.service import CloudTasksService
+from functions.local.queue.spec import QueueSpec
+from functions.local.queue.store import Store
+from functions.local.queue.storehouse import Storehouse
+from functions.local.tap import Tap
+from shared.clock import Clock
+
+_HOUR = 3600.0
+
+
+class QueueStandIn:
+    """The queue service. `sign(email, audience)` makes the ID tokens that dispatches carry: `Issuer.token`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        data: Path | None,
+        tap: Tap,
+        sign: Sign,
+        queues: Sequence[QueueSpec] = (),
+        tombstone: float = _HOUR,
+        duplicates: int = 0,
+    ) -> None:
+        """`tombstone`: seconds that a used name stays blocked; `duplicates`: how often a first attempt is repeated."""
+        self._clock, self._data, self._tap, self._specs = clock, data, tap, queues
+        self._tombstone, self._duplicates = tombstone, duplicates
+        self._deadlines = Deadlines(clock)
+        self._courier = Courier(clock=clock, deadlines=self._deadlines, tap=tap, sign=sign)
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, port: int = 0) -> int:
+        self._store = Store(self._data)
+        self._house = Storehouse(self._clock, self._store, self._dispatcher)
+        self._house.open(self._specs)
+        self._server = grpc.aio.server(interceptors=[self._tap.grpc("queue")], options=[("grpc.so_reuseport", 0)])
+        self._server.add_generic_rpc_handlers((CloudTasksService(self._house).handler(),))
+        bound: int = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        await self._server.start()
+        return bound
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(None)
+            await self._house.close()
+            self._store.close()
+            self._server = None
+
+    def deliver_copies(self, copies: int) -> None:
+        """From now on deliver each task that many times on its first attempt (1: once, as usual)."""
+        self._duplicates = copies - 1
+        for dispatcher in self._house.queues.values():
+            dispatcher.duplicates = copies - 1
+
+    def next_due(self) -> float | None:
+        """Clock time of the earliest waiting dispatch; paused queues do not count."""
+        moments = [due for each in self._house.queues.values() if (due := each.next_due()) is not None]
+        return min(moments, default=None)
+
+    def in_flight(self) -> int:
+        return sum(dispatcher.running for dispatcher in self._house.queues.values())
+
+    def idle(self) -> bool:
+        """Nothing is under way and nothing waits whose time has come."""
+        due = self.next_due()
+        return self.in_flight() == 0 and (due is None or due > self._clock.time())
+
+    def lose(self, match: str = "") -> int:
+        """Drop the waiting dispatches whose name or URL contains `match`; how many. Their names stay blocked."""
+        lost = 0
+        for dispatcher in self._house.queues.values():
+            for entry in dispatcher.waiting():
+                if match in entry.name or match in entry.task.http_request.url:
+                    dispatcher.remove(entry)
+                    lost += 1
+        return lost
+
+    def _dispatcher(self, queue: Pb) -> Dispatcher:
+        return Dispatcher(
+            queue,
+            clock=self._clock,
+            deadlines=self._deadlines,
+            store=self._store,
+            courier=self._courier,
+            tombstone_seconds=self._tombstone,
+            duplicates=self._duplicates,
+        )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = QueueSpec("")
+    parser.add_argument(
+        "--queue", action="append", default=[], metavar="NAME", help="projects/P/locations/L/queues/Q; may be repeated"
+    )
+    parser.add_argument("--rate", type=float, default=default.max_dispatches_per_second, help="dispatches per second")
+    parser.add_argument("--concurrent", type=int, default=default.max_concurrent_dispatches, help="dispatches at once")
+    parser.add_argument("--max-attempts", type=int, default=default.max_attempts, help="-1: unlimited")
+    parser.add_argument("--min-backoff", type=float, default=default.min_backoff, help="seconds")
+    parser.add_argument("--max-backoff", type=float, default=default.max_backoff, help="seconds")
+    parser.add_argument("--max-doublings", type=int, default=default.max_doublings)
+    parser.add_argument(
+        "--duplicates", type=int, default=0, help="deliver each dispatch this many times more than once"
+    )
+
+
+def from_arguments(args: argparse.Namespace, *, clock: Clock, data: Path | None, tap: Tap) -> QueueStandIn:
+    queues = [
+        QueueSpec(
+            name,
+            max_dispatches_per_second=args.rate,
+            max_concurrent_dispatches=args.concurrent,
+            max_attempts=args.max_attempts,
+            min_backoff=args.min_backoff,
+            max_backoff=args.max_backoff,
+            max_doublings=args.max_doublings,
+        )
+        for name in args.queue
+    ]
+    sign = Issuer(clock, data).token
+    return QueueStandIn(clock=clock, data=data, tap=tap, sign=sign, queues=queues, duplicates=args.duplicates)

@@ -1,0 +1,142 @@
+"""A queue service, a target that it calls, and a real client, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc.aio
+import pytest
+from google.cloud.tasks_v2 import CloudTasksAsyncClient
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from functions.local.oidc import Issuer
+from functions.local.queue import QueueSpec, QueueStandIn
+from functions.local.serve import HttpServer
+from functions.local.tap import Tap
+from shared.clock import MovableClock
+
+LOCATION = "projects/local/locations/here"
+QUEUE = f"{LOCATION}/queues/work"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    at: float
+
+
+@dataclass
+class Target:
+    """What dispatches are sent to; `answers` maps a path to the statuses of its answers, the last one for ever."""
+
+    clock: MovableClock
+    url: str = ""
+    answers: dict[str, list[int]] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    deliveries: list[Delivery] = field(default_factory=list)
+    open: int = 0
+    most_open: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await request.body()
+        path = request.url.path
+        self.deliveries.append(Delivery(request.method, path, dict(request.headers), body, self.clock.time()))
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        async with self._changed:
+            self._changed.notify_all()
+        try:
+            await self.gate.wait()
+        finally:
+            self.open -= 1
+        statuses = self.answers.get(path, [200])
+        status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        await Response(b"answered", status, headers=self.headers)(scope, receive, send)
+
+    async def received(self, count: int) -> list[Delivery]:
+        """The deliveries so far, once there are `count` of them."""
+        async with asyncio.timeout(8), self._changed:
+            await self._changed.wait_for(lambda: len(self.deliveries) >= count)
+        return self.deliveries
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The service under test and how to reach it."""
+
+    standin: QueueStandIn
+    client: CloudTasksAsyncClient
+    address: str
+
+
+Build = Callable[..., "asyncio.Future[Bench]"]
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> MovableClock:
+    return MovableClock(tmp_path / "clock")
+
+
+@pytest.fixture
+def tap() -> Tap:
+    return Tap()
+
+
+@pytest.fixture
+def issuer(clock: MovableClock) -> Issuer:
+    return Issuer(clock)
+
+
+@pytest.fixture
+async def target(clock: MovableClock) -> AsyncIterator[Target]:
+    target = Target(clock)
+    target.gate.set()
+    server = HttpServer(target.app)
+    target.url = f"http://127.0.0.1:{await server.start()}"
+    yield target
+    target.gate.set()
+    await server.stop()
+
+
+@pytest.fixture
+async def make(clock: MovableClock, tap: Tap, issuer: Issuer) -> AsyncIterator[object]:
+    """Start a queue service with one queue; keyword arguments are QueueSpec's and QueueStandIn's."""
+    benches: list[Bench] = []
+
+    async def start(data: Path | None = None, duplicates: int = 0, **spec: float) -> Bench:
+        queue = QueueSpec(QUEUE, **spec)  # type: ignore[arg-type]
+        standin = QueueStandIn(
+            clock=clock, data=data, tap=tap, sign=issuer.token, queues=[queue], duplicates=duplicates
+        )
+        address = f"127.0.0.1:{await standin.start()}"
+        bench = Bench(standin, client_of(address), address)
+        benches.append(bench)
+        return bench
+
+    yield start
+    for bench in benches:
+        await bench.client.transport.close()
+        await bench.standin.stop()
+
+
+def client_of(address: str) -> CloudTasksAsyncClient:
+    return CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=grpc.aio.insecure_channel(address)))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; for what no event tells."""
+    async with asyncio.timeout(8):
+        while not condition():
+            await asyncio.sleep(0.005)
