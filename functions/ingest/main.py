@@ -73,7 +73,7 @@ async def create_task(road: wiring.Ingest, source: Source) -> Task:
             log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
             return task
         found = await road.tasks.get(task.id)
-        if found is not None and found.task.source == source:
+        if found is not None and found.task.source.same_as(source):
             return found.task
     raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
 

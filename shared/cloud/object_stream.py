@@ -1,4 +1,4 @@
-"""An object of Cloud Storage as a file for a thread to read, one piece ahead, in constant memory."""
+"""An object of Cloud Storage for a thread to read: as a file, one piece ahead in constant memory, or by ranges."""
 
 from __future__ import annotations
 
@@ -102,3 +102,20 @@ class ObjectStream(io.RawIOBase):
             found = base64.b64encode(digest).decode()
             if found != self._crc32c:
                 raise TransientFailure(f"the object arrived damaged: CRC-32C {found} instead of {self._crc32c}")
+
+
+class ObjectRanges:
+    """Random access to an object by ranged reads, for `shared.domain.media`."""
+
+    def __init__(self, fetch: Fetch, size: int, head: bytes) -> None:
+        self._fetch, self._size, self._head = fetch, size, head
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self._size)
+        if end <= len(self._head):
+            return self._head[offset:end]
+        return self._fetch(offset, end) if offset < end else b""

@@ -19,7 +19,7 @@ from google.api_core import exceptions as api_errors
 from google.cloud import storage  # type: ignore[attr-defined]
 from google.resumable_media import common as media_errors
 
-from shared.cloud.object_stream import ObjectStream, SourceVanished
+from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SourceVanished
 from shared.domain.errors import Blocked, TaskFailure, TransientFailure
 
 T = TypeVar("T")
@@ -79,16 +79,16 @@ class Storage:
     def open(self, source: StoredObject, stop: threading.Event) -> ObjectStream:
         """A stream of one generation for a thread to read; ends with `StreamStopped` once `stop` is set."""
         blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
+        return ObjectStream(self._fetcher(blob), source.size, source.crc32c, stop)
 
-        def fetch(start: int, end: int) -> bytes:
-            try:
-                return cast(bytes, blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None))
-            except api_errors.NotFound as error:
-                raise SourceVanished(source.name) from error
-            except _FAULTS as error:
-                raise failure(error) from error
+    def ranges(self, source: StoredObject, head: bytes) -> ObjectRanges:
+        """Ranged reads of one generation, for a thread; `head` is what was read of its beginning already."""
+        blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
+        return ObjectRanges(self._fetcher(blob), source.size, head)
 
-        return ObjectStream(fetch, source.size, source.crc32c, stop)
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Run what reads with `ranges` or `open`, with its errors classified."""
+        return await self._run(call)
 
     async def write(
         self,
@@ -129,6 +129,17 @@ class Storage:
             for blob in page:
                 if blob.name != after:
                     yield _stored(blob)
+
+    def _fetcher(self, blob: storage.Blob) -> Fetch:
+        def fetch(start: int, end: int) -> bytes:
+            try:
+                return cast(bytes, blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None))
+            except api_errors.NotFound as error:
+                raise SourceVanished(blob.name) from error
+            except _FAULTS as error:
+                raise failure(error) from error
+
+        return fetch
 
     async def _run(self, call: Callable[[], T]) -> T:
         try:

@@ -32,9 +32,9 @@ class Throttle:
     async def standing(self, model: str) -> Note | None:
         """The note that holds for `model`, if any."""
         read_at, note = self._known.get(model, (0.0, None))
-        if note is None or note.until <= self._clock.now():
-            if self._clock.time() - read_at >= _FRESH_SECONDS:
-                note = await self._read(model)
+        over = note is None or note.until <= self._clock.now()
+        if over and self._clock.time() - read_at >= _FRESH_SECONDS:
+            note = await self._read(model)
         return note if note is not None and note.until > self._clock.now() else None
 
     async def warn(self, model: str, note: Note) -> None:

@@ -61,6 +61,7 @@ def claim(task: Task, *, now: datetime, lease: timedelta) -> Task:
             "lease_until": now + lease,
             "started_at": task.started_at or now,
             "waiting": None,
+            "waited": task.waiting or task.waited,
             "dispatch_at": None,
         }
     )
@@ -111,18 +112,21 @@ def put_off(
     )
 
 
-def finish(task: Task, token: int, outcome: Outcome, *, now: datetime, after: tuple[AfterStep, ...]) -> Task:
+def finish(
+    task: Task, token: int, outcome: Outcome, *, now: datetime, files: tuple[GeminiFile, ...] | None = None
+) -> Task:
     """End the task: completed with results, or failed with an error."""
     _must_hold(task, token)
-    return _end(task, outcome, now=now, after=after)
+    kept = task if files is None else task.model_copy(update={"files": files})
+    return _end(kept, outcome, now=now)
 
 
-def cancel(task: Task, *, now: datetime, after: tuple[AfterStep, ...]) -> Task:
+def cancel(task: Task, *, now: datetime) -> Task:
     """End the task as cancelled whoever holds it; a terminal task is returned as it is."""
     if task.terminal:
         return task
     error = TaskError(code="request_cancelled", message="The task was cancelled on request.")
-    ended = _end(task, Outcome(error=error), now=now, after=after)
+    ended = _end(task, Outcome(error=error), now=now)
     return ended.model_copy(update={"token": task.token + 1})
 
 
@@ -144,8 +148,17 @@ def _must_hold(task: Task, token: int) -> None:
         raise LeaseLost(f"claim {token} of {task.id} has ended: its token is {task.token}, it is {task.status}")
 
 
-def _end(task: Task, outcome: Outcome, *, now: datetime, after: tuple[AfterStep, ...]) -> Task:
+def _after_work(task: Task, cancelled: bool) -> tuple[AfterStep, ...]:
+    """What an end leaves to do. Files may lie unrecorded where a claim was cut off: by a takeover or a cancellation."""
+    uncertain = task.token > 1 or (cancelled and task.token > 0)
+    callback: tuple[AfterStep, ...] = ("callback",) if task.callback else ()
+    files: tuple[AfterStep, ...] = ("delete_file",) if task.files or uncertain else ()
+    return ("publish", *callback, *files)
+
+
+def _end(task: Task, outcome: Outcome, *, now: datetime) -> Task:
     completed = outcome.error is None
+    after = _after_work(task, cancelled=outcome.error is not None and outcome.error.code == "request_cancelled")
     if completed and not (outcome.results or outcome.results_pointer):
         raise ValueError(f"{task.id} cannot complete without results")
     return task.model_copy(
@@ -161,8 +174,9 @@ def _end(task: Task, outcome: Outcome, *, now: datetime, after: tuple[AfterStep,
             "ran": outcome.ran or task.ran,
             "model": outcome.model or task.model,
             "waiting": None,
+            "waited": task.waiting or task.waited,
             "lease_until": None,
-            "dispatch_at": now if after else None,
+            "dispatch_at": now,
             "completed_at": now,
             "after": after,
             "open": bool(after),

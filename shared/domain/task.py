@@ -41,6 +41,10 @@ class Source(Frozen):
     def uri(self) -> str:
         return f"gs://{self.bucket}/{self.name}"
 
+    def same_as(self, other: Source) -> bool:
+        """Whether both are the same generation of the same object."""
+        return (self.bucket, self.name, self.generation) == (other.bucket, other.name, other.generation)
+
 
 class Waiting(Frozen):
     reason: WaitingReason
@@ -106,6 +110,8 @@ class Task(Frozen):
     status: Status = "pending"
     progress: int = Field(default=0, ge=0, le=100)
     created_at: datetime
+    accepted_at: datetime
+    """When the task was made; its age counts from here, since a backfilled object may be old."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     expires_at: datetime
@@ -114,6 +120,8 @@ class Task(Frozen):
     stream: bool = False
     metadata: dict[str, str] = Field(default_factory=dict)
     waiting: Waiting | None = None
+    waited: Waiting | None = None
+    """What it waited for last, once it waits no more."""
     results: tuple[dict[str, JsonValue], ...] | None = None
     results_pointer: Pointer | None = None
     usage: dict[str, JsonValue] | None = None
@@ -197,6 +205,7 @@ def new_task(
         inbox_day=f"{source.bucket}/{now.astimezone(UTC).date().isoformat()}",
         model=model,
         created_at=datetime.fromtimestamp(int(source.created_at.timestamp()), UTC),
+        accepted_at=now,
         expires_at=now + keep,
         dispatch_at=now,
     )

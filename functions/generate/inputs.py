@@ -1,0 +1,93 @@
+"""From an object to a file that Gemini may use: what it truly is, whether it may be sent, and its upload."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from functions.generate.holding import Holding
+from shared.cloud.object_stream import SourceVanished, StreamStopped
+from shared.cloud.storage import StoredObject
+from shared.domain import media
+from shared.domain.errors import LeaseLost, PermanentFailure, TransientFailure
+from shared.domain.media import Facts, Refusal
+from shared.domain.task import GeminiFile, Source, Task
+from shared.wiring import Generate
+
+_UPLOAD_TRIES = 3
+_HANDLE_MARGIN = timedelta(minutes=15)
+"""A live handle must outlast the model's answer by this."""
+
+
+async def live_object(road: Generate, source: Source) -> StoredObject:
+    """The source, if it is still the newest generation under its name."""
+    found = await road.storage.stat(source.bucket, source.name)
+    if found is None:
+        raise PermanentFailure("source_gone", f"{source.uri} was deleted before it could be read. Drop it again.")
+    if found.generation != source.generation:
+        newer = f"{source.uri} was overwritten by generation {found.generation}, which has a task of its own."
+        raise PermanentFailure("source_superseded", newer)
+    return found
+
+
+async def examine(road: Generate, found: StoredObject) -> Facts:
+    """What the object truly is; raises the refusal where it may not be sent."""
+    head = await road.storage.read(found.bucket, found.name, generation=found.generation, length=media.HEAD)
+    if head is None:
+        raise SourceVanished(found.name)
+    kind = media.sniff(head, found.name, found.content_type)
+    if isinstance(kind, Refusal):
+        raise PermanentFailure(kind.code, kind.message)
+    if refusal := media.check_size(found.size, pdf=kind.family == "pdf"):
+        raise PermanentFailure(refusal.code, refusal.message)
+    facts = await road.storage.in_thread(partial(media.probe, road.storage.ranges(found, head), kind))
+    if refusal := media.check(facts):
+        raise PermanentFailure(refusal.code, refusal.message)
+    return facts
+
+
+async def hand_over(road: Generate, held: Holding, found: StoredObject, facts: Facts, *, index: int = 0) -> GeminiFile:
+    """The input as an ACTIVE file: the live handle that an earlier claim left, or a fresh upload."""
+    for file in held.files:
+        if file.input == index and file.expires_at - _HANDLE_MARGIN > road.clock.now():
+            return file
+    name = await _upload(road, held, found, facts, index)
+    file = await road.gemini.active(name, input=index)
+    held.files = (*(known for known in held.files if known.input != index), file)
+    return file
+
+
+async def _upload(road: Generate, held: Holding, found: StoredObject, facts: Facts, index: int) -> str:
+    for letter in "abc"[:_UPLOAD_TRIES]:
+        stream = road.storage.open(found, held.stop)
+        try:
+            return await road.gemini.upload(
+                stream,
+                file_id=file_id(road.settings.environment, held.task, index, held.token) + letter,
+                mime_type=facts.media_type.mime,
+                display_name=found.name,
+            )
+        except StreamStopped as error:
+            raise LeaseLost("the upload was stopped") from error
+        except TransientFailure:
+            if letter == "abc"[_UPLOAD_TRIES - 1]:
+                raise
+        finally:
+            stream.close()
+    raise AssertionError("unreachable: the last try raises")
+
+
+def file_id(tag: str, task: Task, index: int, token: int) -> str:
+    """`{environment tag}-{task key}-{input}-{claim}`; each claim uses its own, since a name may stay taken."""
+    return f"{tag}-{task.key}-{index}-{token}"
+
+
+def own_names(tag: str, task: Task, inputs: int = 1) -> list[str]:
+    """Every name under which the latest claims of a task may have uploaded."""
+    newest = range(max(1, task.token - 4), task.token + 1)
+    return [
+        f"files/{file_id(tag, task, index, token)}{letter}"
+        for index in range(inputs)
+        for token in newest
+        for letter in "abc"[:_UPLOAD_TRIES]
+    ]

@@ -1,0 +1,228 @@
+"""generate: a dispatch arrived; carry its task one step along the road, to its end or to its next dispatch.
+
+Answers 200 whenever the next step is safe, on the queue or done; anything else lets Cloud Tasks try again. It never
+answers 429 or 503 on purpose: those would slow the whole queue down.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import functions_framework.aio
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from functions.generate.after import finish_up
+from functions.generate.asking import ask, earlier_answer, outcome_of, stand_by
+from functions.generate.holding import Holding
+from functions.generate.inputs import examine, hand_over, live_object
+from shared import wiring
+from shared.cloud.firestore import Stored
+from shared.cloud.object_stream import SourceVanished
+from shared.cloud.telemetry import log, log_bug
+from shared.domain import claims
+from shared.domain.claims import Outcome
+from shared.domain.errors import (
+    DailyQuotaSpent,
+    LeaseLost,
+    PermanentFailure,
+    Postponement,
+    TaskFailure,
+    TimeIsUp,
+    TransientFailure,
+    WaitingReason,
+)
+from shared.domain.recipe import BUILT_IN, choose
+from shared.domain.task import TaskError
+
+_GEMINI_DAY = ZoneInfo("America/Los_Angeles")
+"""Gemini's daily quotas are reset at midnight there."""
+
+
+class Dispatch(BaseModel):
+    task: str
+    epoch: int
+
+
+@functions_framework.aio.http
+async def generate(request: Request) -> Response:
+    try:
+        dispatch = Dispatch.model_validate_json(await request.body())
+    except ValidationError as error:
+        log("ERROR", "dispatch_malformed", f"not a dispatch: {error.error_count()} errors")
+        return PlainTextResponse("malformed dispatch: dropped")
+    try:
+        done = await carry(wiring.generate(), dispatch)
+    except Exception as error:
+        log_bug("dispatch_failed", error, task=dispatch.task)
+        return PlainTextResponse("failed: to be tried again", status_code=500)
+    return PlainTextResponse("done" if done else "after-work left", status_code=200 if done else 500)
+
+
+async def carry(road: wiring.Generate, dispatch: Dispatch) -> bool:
+    """True where nothing is left for another delivery of this dispatch."""
+    stored = await road.tasks.get(dispatch.task)
+    if stored is None:
+        log("WARNING", "task_missing", "a dispatch names a task that is not there", task=dispatch.task)
+        return True
+    task, now = stored.task, road.clock.now()
+    if task.terminal:
+        return await finish_up(road, stored) if task.after else True
+    if claims.leased(task, now):
+        return await come_back_at_lease_end(road, stored)
+    if dispatch.epoch < task.epoch and task.dispatch_at is not None and task.dispatch_at > now:
+        return True
+    try:
+        claimed = await road.tasks.change(
+            stored, lambda current: claims.claim(current, now=road.clock.now(), lease=_lease(road))
+        )
+    except LeaseLost:
+        return await carry(road, dispatch)
+    if claimed is None:
+        return True
+    return await work(road, claimed)
+
+
+async def work(road: wiring.Generate, claimed: Stored) -> bool:
+    """Understand the claimed task's source, and end the task or put it off."""
+    until = road.clock.time() + road.settings.time_limit_seconds
+    held = Holding(road.tasks, road.clock, claimed, lease=_lease(road), until=until)
+    try:
+        try:
+            async with held:
+                outcome = await understand(road, held)
+        except PermanentFailure as failure:
+            outcome = _failed(failure)
+        ended = await end(road, held, outcome)
+    except LeaseLost as lost:
+        log("INFO", "lease_lost", str(lost), task=held.task.id)
+        return True
+    except TimeIsUp:
+        await put_off(road, held, road.clock.now(), "time_limit", "one dispatch's time was over")
+        return True
+    except TaskFailure as failure:
+        return await try_later(road, held, failure)
+    except Exception as error:
+        log_bug("generate_failed", error, task=held.task.id, object=held.task.source.uri)
+        return await try_later(road, held, TransientFailure(f"an internal error: {type(error).__name__}"))
+    return await finish_up(road, ended)
+
+
+async def understand(road: wiring.Generate, held: Holding) -> Outcome:
+    """The road of one file: from the object in the inbox to what the model says of it."""
+    task = held.task
+    if road.clock.now() - task.accepted_at > timedelta(hours=road.settings.task_max_age_hours):
+        raise PermanentFailure("deadline_exceeded", _too_old(held))
+    record = await earlier_answer(road, task)
+    if record is None:
+        try:
+            found = await live_object(road, task.source)
+            facts = await examine(road, found)
+            recipe = choose(BUILT_IN, facts.media_type.family)
+            await stand_by(road, recipe.model)
+            file = await hand_over(road, held, found, facts)
+            held.progress = 50
+            await live_object(road, task.source)
+        except SourceVanished as error:
+            await live_object(road, task.source)
+            raise TransientFailure("the object could not be read") from error
+        await stand_by(road, recipe.model)
+        record = await ask(road, held, recipe, file)
+    return await outcome_of(road, task, record)
+
+
+async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
+    """Commit the outcome, if the claim still holds."""
+    ended = await held.change(
+        lambda task: claims.finish(task, held.token, outcome, now=road.clock.now(), files=held.files)
+    )
+    task = ended.task
+    if task.error is not None:
+        log("WARNING", "task_failed", task.error.message, task=task.id, object=task.source.uri, code=task.error.code)
+    else:
+        log("INFO", "task_completed", f"{task.source.uri} is understood", task=task.id, object=task.source.uri)
+    return ended
+
+
+async def try_later(road: wiring.Generate, held: Holding, failure: TaskFailure) -> bool:
+    """Put the task off, for as long as the failure says or a backoff; past its last attempt it fails."""
+    now = road.clock.now()
+    if isinstance(failure, Postponement):
+        reason: WaitingReason = failure.reason
+        until = now + timedelta(seconds=failure.delay if failure.delay is not None else _patience(failure, now))
+        # Those that wait for one moment must not all come at it.
+        until += timedelta(seconds=random.uniform(0.5, 3))  # noqa: S311
+        counted = False
+    else:
+        attempts = held.task.attempts + 1
+        if attempts >= road.settings.max_attempts:
+            message = f"Given up after {attempts} attempts; the last one: {failure.message}"
+            return await finish_up(road, await end(road, held, _failed(PermanentFailure("upstream_error", message))))
+        reason, counted = "retrying", True
+        until = now + timedelta(seconds=min(600, 2**attempts) * random.uniform(0.5, 1))  # noqa: S311
+    log(
+        "ERROR" if reason == "blocked" else "WARNING",
+        "task_put_off",
+        failure.message,
+        task=held.task.id,
+        reason=reason,
+        until=until.isoformat(),
+    )
+    await put_off(road, held, until, reason, failure.message, counted=counted)
+    return True
+
+
+async def put_off(
+    road: wiring.Generate,
+    held: Holding,
+    until: datetime,
+    reason: WaitingReason,
+    detail: str,
+    *,
+    counted: bool = False,
+) -> None:
+    """The next dispatch first, then the commit that gives the claim back: a crash between them loses nothing."""
+    await road.dispatches.put(held.task, epoch=held.task.epoch + 1, at=until)
+    try:
+        await held.change(
+            lambda task: claims.put_off(
+                task, held.token, until=until, reason=reason, detail=detail, counted=counted, files=held.files
+            )
+        )
+    except LeaseLost as lost:
+        log("INFO", "lease_lost", str(lost), task=held.task.id)
+
+
+async def come_back_at_lease_end(road: wiring.Generate, stored: Stored) -> bool:
+    """Another dispatch holds the task: look again when its lease ends, in case it does not live to finish."""
+    task = stored.task
+    assert task.lease_until is not None
+    suffix = f"{task.token}-{int(task.lease_until.timestamp())}"
+    await road.dispatches.put(task, suffix=suffix, at=task.lease_until + timedelta(seconds=1))
+    return True
+
+
+def _failed(failure: PermanentFailure) -> Outcome:
+    return Outcome(error=TaskError(code=failure.code, message=failure.message))
+
+
+def _patience(failure: Postponement, now: datetime) -> float:
+    """Seconds to wait where the service named no time."""
+    if isinstance(failure, DailyQuotaSpent):
+        local = now.astimezone(_GEMINI_DAY)
+        reset = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return (reset - local).total_seconds()
+    return 300.0
+
+
+def _too_old(held: Holding) -> str:
+    waited = held.task.waited
+    why = f" It last waited for: {waited.detail or waited.reason}." if waited else ""
+    return f"The task was not done within its age limit.{why}"
+
+
+def _lease(road: wiring.Generate) -> timedelta:
+    return timedelta(seconds=road.settings.lease_seconds)
