@@ -1,0 +1,187 @@
+"""Answering a query: which records to look at, and the matches in order.
+
+The records come from the cheapest index that narrows the query, or from the index of the first field of the order when
+a limit lets the walk stop early; each is then checked against the whole query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import groupby
+from operator import itemgetter
+
+from functions.local.firestore import entries, paths
+from functions.local.firestore.conditions import Condition, Filter, Junction
+from functions.local.firestore.entries import FieldIndex
+from functions.local.firestore.query import Query
+from functions.local.firestore.store import Collection, Database, Record
+from functions.local.firestore.wire import Document
+
+Match = tuple[bytes, Document]
+"""Sort key and document."""
+
+_IN_LOOP = 2000
+"""More documents than this are checked in a thread, so that the loop stays free for others."""
+
+
+async def run(database: Database, query: Query, micros: int | None = None) -> list[Document]:
+    """The documents that answer the query, now or as they stood at a time, without the projection."""
+    work = _Work(database, query, micros)
+    matches = await asyncio.to_thread(work.finish) if work.heavy else work.finish()
+    end = None if query.limit is None else query.offset + query.limit
+    return [document for _, document in matches[query.offset : end]]
+
+
+class _Work:
+    """Looks up the candidates at once, in the loop; `finish` then needs only what cannot change: documents."""
+
+    def __init__(self, database: Database, query: Query, micros: int | None) -> None:
+        self._query = query
+        self._matches: list[Match] = []
+        self._candidates: list[Document] = []
+        changed = database.changed_since(micros) if micros is not None else set()
+        for collection in query.collections(database):
+            self._look_up(collection, changed)
+        for record in changed:
+            assert micros is not None
+            state = record.at(micros)
+            if state is not None and query.holds(record.path):
+                self._candidates.append(state)
+        self.heavy = len(self._candidates) > _IN_LOOP
+
+    def finish(self) -> list[Match]:
+        query, found = self._query, self._matches
+        for document in self._candidates:
+            key = query.place(document)
+            if key is not None:
+                found.append((key, document))
+        if query.needed is not None and query.needed * 10 < len(found):
+            return nsmallest(query.needed, found, key=itemgetter(0))
+        found.sort(key=itemgetter(0))
+        return found if query.needed is None else found[: query.needed]
+
+    def _look_up(self, collection: Collection, changed: set[Record]) -> None:
+        query = self._query
+        if not collection.indexed:
+            records: list[Record] = list(collection.records.values())
+        else:
+            narrowed = _narrow(collection, query.filter)
+            walk = _walk(collection, query)
+            least = collection.live if narrowed is None else narrowed.size
+            if walk is not None and walk.cost(least, query.needed) < least:
+                found = _first(walk, query, changed)
+                if found is not None:
+                    self._matches += found
+                    return
+            records = list(collection.records.values()) if narrowed is None else narrowed.records()
+        self._candidates += [
+            record.document for record in records if record.document is not None and record not in changed
+        ]
+
+
+@dataclass
+class _Narrowed:
+    """Spans of indexes that together hold every match."""
+
+    spans: list[tuple[FieldIndex, int, int]]
+    size: int
+
+    def records(self) -> list[Record]:
+        found: dict[Record, None] = {}
+        for index, start, end in self.spans:
+            for entry in index.between(start, end):
+                found[entry[2]] = None
+        return list(found)
+
+
+def _narrow(collection: Collection, filter_: Filter) -> _Narrowed | None:
+    if isinstance(filter_, Condition):
+        return _narrow_condition(collection, filter_)
+    parts = [_narrow(collection, part) for part in filter_.parts]
+    if filter_.every:
+        return min((part for part in parts if part is not None), key=lambda part: part.size, default=None)
+    spans = []
+    for part in parts:
+        if part is None:
+            return None
+        spans += part.spans
+    return _Narrowed(spans, sum(end - start for _, start, end in spans))
+
+
+def _narrow_condition(collection: Collection, condition: Condition) -> _Narrowed | None:
+    ranges = condition.spans()
+    if ranges is None or condition.field == paths.NAME:
+        return None
+    name = paths.format_field(condition.field)
+    index = collection.index(entries.contains(name) if condition.operator.startswith("array") else name)
+    spans = [(index, *index.span(low, high)) for low, high in ranges]
+    return _Narrowed(spans, sum(end - start for _, start, end in spans))
+
+
+@dataclass
+class _Walk:
+    """A walk along the index of the order's first field."""
+
+    index: FieldIndex
+    start: int
+    end: int
+    downwards: bool
+
+    def cost(self, matches: int, needed: int | None) -> float:
+        """About how many entries are passed until `needed` matches are found, `matches` being spread evenly."""
+        size = self.end - self.start
+        if needed is None or not matches:
+            return size
+        return min(size, needed * max(1.0, size / matches))
+
+    def groups(self) -> Iterator[list[Record]]:
+        """Records in order; those of one list may be equal in the first field."""
+        walk = self.index.between(self.start, self.end, downwards=self.downwards)
+        for _, group in groupby(walk, key=itemgetter(0)):
+            yield [entry[2] for entry in group]
+
+
+def _walk(collection: Collection, query: Query) -> _Walk | None:
+    order = query.orders[0]
+    if order.field == paths.NAME:
+        return None
+    index = collection.index(paths.format_field(order.field))
+    start, end = 0, len(index)
+    for condition in _required(query.filter):
+        if condition.field == order.field and not condition.operator.startswith("array"):
+            for low, high in condition.spans() or [] if len(condition.operands) == 1 else []:
+                first, last = index.span(low, high)
+                start, end = max(start, first), min(end, last)
+    return _Walk(index, start, max(start, end), order.downwards)
+
+
+def _required(filter_: Filter) -> Iterator[Condition]:
+    """The conditions that every match fulfils."""
+    if isinstance(filter_, Condition):
+        yield filter_
+    elif isinstance(filter_, Junction) and filter_.every:
+        for part in filter_.parts:
+            yield from _required(part)
+
+
+def _first(walk: _Walk, query: Query, changed: set[Record]) -> list[Match] | None:
+    """The first matches along the walk; None if it turns out too long to do in the loop."""
+    needed, found, passed = query.needed, [], 0
+    for group in walk.groups():
+        placed = []
+        for record in group:
+            if record.document is not None and record not in changed:
+                key = query.place(record.document)
+                if key is not None:
+                    placed.append((key, record.document))
+        placed.sort(key=itemgetter(0))
+        found += placed
+        passed += len(group)
+        if needed is not None and len(found) >= needed:
+            break
+        if passed > _IN_LOOP:
+            return None
+    return found
