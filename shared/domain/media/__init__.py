@@ -8,12 +8,21 @@ Send with `facts.media_type.mime`. Pure: reads through `RandomAccess`, which the
 """
 
 from shared.domain.media.facts import Facts
-from shared.domain.media.kinds import KINDS, Family, Format, Kind, MediaType, kind_of_mime, kind_of_name
+from shared.domain.media.kinds import (
+    KINDS,
+    Family,
+    Format,
+    Kind,
+    MediaType,
+    kind_of_mime,
+    kind_of_name,
+    media_type,
+)
 from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size
 from shared.domain.media.probing import probe
 from shared.domain.media.reading import MAX_READ, InMemory, RandomAccess
 from shared.domain.media.refusal import Refusal, RefusalCode
-from shared.domain.media.sniffing import HEAD, media_type, sniff
+from shared.domain.media.sniffing import HEAD, sniff
 
 __all__ = [
     "GEMINI",

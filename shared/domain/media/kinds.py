@@ -130,3 +130,9 @@ def kind_of_name(name: str) -> Kind | None:
     """The row that a file name's ending promises."""
     stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return KINDS.get(_BY_SUFFIX.get(suffix.lower(), "")) if dot and stem else None
+
+
+def media_type(mime: str, encoding: str | None = None) -> MediaType:
+    """The type with this MIME type, which must be one of `KINDS`."""
+    kind = KINDS[mime]
+    return MediaType(mime=mime, family=kind.family, format=kind.format, label=kind.label, encoding=encoding)

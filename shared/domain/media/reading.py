@@ -46,12 +46,12 @@ class OutOfReadsError(Exception):
 
 
 class Window:
-    """Bounded, remembering access to a file. `max_reads` reads of at most `MAX_READ` bytes."""
+    """Bounded, remembering access to a file. `max_reads` reads of at most `MAX_READ` bytes; `head` was read already."""
 
-    def __init__(self, source: RandomAccess, max_reads: int = 16) -> None:
+    def __init__(self, source: RandomAccess, max_reads: int = 16, head: bytes = b"") -> None:
         self._source = source
         self._left = max_reads
-        self._blocks: list[tuple[int, bytes]] = []
+        self._blocks = [(0, head)]
         self.size = source.size
 
     def at(self, offset: int, length: int) -> bytes:
@@ -82,6 +82,7 @@ class Window:
         if self._left <= 0:
             raise OutOfReadsError
         self._left -= 1
-        block = self._source.read(offset, min(max(length, _AHEAD), self.size - offset))
-        self._blocks.append((offset, block))
-        return block[:length]
+        start = 0 if offset + length <= _AHEAD else offset
+        block = self._source.read(start, min(max(length, _AHEAD), self.size - start))
+        self._blocks.append((start, block))
+        return block[offset - start : offset - start + length]

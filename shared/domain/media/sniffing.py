@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from shared.domain.media import signatures, text
-from shared.domain.media.kinds import KINDS, MediaType, kind_of_mime, kind_of_name
+from shared.domain.media.kinds import MediaType, kind_of_mime, kind_of_name, media_type
 from shared.domain.media.mpeg_frames import adts_frame, layer_frame
 from shared.domain.media.refusal import Refusal
 from shared.domain.media.signatures import Foreign
@@ -45,12 +45,6 @@ def refuse(found: Foreign, name: str) -> Refusal:
         code="unsupported_content_type",
         message=f"“{_short(name)}” is {found.label}, which cannot be processed. {found.way_out}",
     )
-
-
-def media_type(mime: str, encoding: str | None = None) -> MediaType:
-    """The type with this MIME type, which must be one of `KINDS`."""
-    kind = KINDS[mime]
-    return MediaType(mime=mime, family=kind.family, format=kind.format, label=kind.label, encoding=encoding)
 
 
 def _by_content(head: bytes, name: str) -> MediaType | Foreign | None:

@@ -63,18 +63,22 @@ def _chunks(window: Window, order: str) -> dict[bytes, _Chunk]:
         if name == b"ds64":
             long_size = window.number("<Q", at + 16)
         if name == b"data":
-            size = _sound_size(window, at + 8, size, long_size, last=b"fmt " in found)
+            size = _sound_size(window, at + 8, size, long_size)
         found.setdefault(name, _Chunk(at + 8, size))
         at += 8 + size + (size & 1)
     return found
 
 
-def _sound_size(window: Window, start: int, size: int, long_size: int | None, last: bool) -> int:
-    rest = window.size - start
+def _sound_size(window: Window, start: int, size: int, long_size: int | None) -> int:
+    """Bytes of sound, also where the header was never completed."""
     if size == 0xFFFF_FFFF and long_size:
         return long_size
-    unfinished = size >= _UNKNOWN_SIZE or (size == 0 and last and rest > 1024)
-    return rest if unfinished and (size != 0 or window.at(start, 4).isalnum() is False) else size
+    rest = window.size - start
+    if size == 0:
+        following = window.at(start, 8)
+        empty = len(following) < 8 or following[:4].isalnum()
+        return 0 if empty else rest
+    return rest if size >= _UNKNOWN_SIZE else size
 
 
 def _completeness(label: str, sound: _Chunk, size: int) -> tuple[str, ...]:
