@@ -25,8 +25,10 @@ def aggregated_fields(aggregations: Sequence[Any]) -> list[paths.FieldPath]:
 
 def aliases(aggregations: Sequence[Any]) -> list[str]:
     """What each aggregation's result is called; those without a name are numbered."""
-    if not 1 <= len(aggregations) <= _MOST:
-        raise invalid(f"A query must have 1 to {_MOST} aggregations.")
+    if not aggregations:
+        raise invalid("Aggregations can not be empty.")
+    if len(aggregations) > _MOST:
+        raise invalid(f"A query may have at most {_MOST} aggregations.")
     named = [each.alias for each in aggregations]
     number = 0
     for index, alias in enumerate(named):
@@ -34,7 +36,8 @@ def aliases(aggregations: Sequence[Any]) -> list[str]:
             number += 1
             named[index] = f"field_{number}"
     if len(set(named)) < len(named):
-        raise invalid("Aggregation aliases must be unique.")
+        twice = next(alias for alias in named if named.count(alias) > 1)
+        raise invalid(f"Aggregation aliases contain duplicate alias: {twice}")
     return named
 
 
@@ -51,10 +54,7 @@ def most_counted(aggregations: Sequence[Any]) -> int | None:
 
 
 def aggregate(documents: Sequence[Document], aggregations: Sequence[Any]) -> dict[str, Value]:
-    """Results by alias. Where fields are aggregated, only documents that have all of them count."""
-    fields = aggregated_fields(aggregations)
-    if fields:
-        documents = [each for each in documents if all(values.field_bytes(each, field) is not None for field in fields)]
+    """Results by alias."""
     return {alias: _one(documents, each) for alias, each in zip(aliases(aggregations), aggregations, strict=True)}
 
 

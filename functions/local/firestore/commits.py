@@ -103,4 +103,7 @@ class Commits:
 
 
 def _result(written: Written) -> Any:
-    return types.WriteResult.pb()(update_time=written.update_time, transform_results=written.transform_results)
+    result = types.WriteResult.pb()(transform_results=written.transform_results)
+    if written.update_time is not None:
+        result.update_time.CopyFrom(timestamp_of(written.update_time))
+    return result

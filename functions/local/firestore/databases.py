@@ -9,7 +9,7 @@ from functions.local.firestore import paths
 from functions.local.firestore.journal import Journal
 from functions.local.firestore.store import Database
 from functions.local.firestore.transactions import Transaction, Transactions
-from functions.local.firestore.wire import Refusal, Timestamp, Value, Write, invalid
+from functions.local.firestore.wire import Refusal, Value, Write, invalid
 from functions.local.firestore.writes import Staged
 from functions.local.ledger import Ledger
 from shared.clock import Clock
@@ -19,9 +19,9 @@ _COMMIT_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Written:
-    """What one write answers: the document's update time (None: deleted) and the results of its transforms."""
+    """What one write answers: the document's update time in microseconds (None: deleted) and the results of its transforms."""
 
-    update_time: Timestamp | None
+    update_time: int | None
     transform_results: list[Value]
 
 

@@ -102,7 +102,7 @@ def _reference_size(name: str) -> int:
 
 def _on_earth(value: Value) -> bool:
     point = value.geo_point_value
-    return -90 <= point.latitude <= 90 and -180 <= point.longitude <= 180
+    return bool(-90 <= point.latitude <= 90 and -180 <= point.longitude <= 180)
 
 
 def _too_deep(name: str) -> Refusal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from functions.local.firestore import conditions, paths, values
@@ -107,8 +107,12 @@ class Query:
         return not self.parent or above == self.parent or above.startswith(self.parent + "/")
 
 
-def read(database: str, parent: str, wire: StructuredQuery) -> Query:
-    """The query that `wire` asks under `parent` (a document's path, or empty for the root)."""
+def read(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence[paths.FieldPath] = ()) -> Query:
+    """The query that `wire` asks under `parent` (a document's path, or empty for the root).
+
+    `aggregated` are fields that its results are summed or averaged by: like the fields of an order, the documents must
+    have them, and where the query leaves the order open it is by them.
+    """
     if len(wire.from_) != 1:
         raise invalid("A query must look in exactly one collection, or in all descendants.")
     selector = wire.from_[0]
@@ -125,7 +129,7 @@ def read(database: str, parent: str, wire: StructuredQuery) -> Query:
     )
     if len({order.field for order in explicit}) < len(explicit):
         raise invalid("order by clause cannot contain duplicate fields")
-    orders = _complete(explicit, filter_)
+    orders = _complete(explicit, filter_, aggregated)
     if collection_id is None and any(order.field != paths.NAME for order in orders):
         raise invalid("kind is required for all orders except __key__ ascending")
     if wire.offset < 0 or (wire.HasField("limit") and wire.limit.value < 0):
@@ -147,13 +151,13 @@ def read(database: str, parent: str, wire: StructuredQuery) -> Query:
     )
 
 
-def _complete(explicit: tuple[Order, ...], filter_: Filter) -> tuple[Order, ...]:
+def _complete(explicit: tuple[Order, ...], filter_: Filter, aggregated: Sequence[paths.FieldPath]) -> tuple[Order, ...]:
     orders = list(explicit)
     downwards = orders[-1].downwards if orders else False
     named = {order.field for order in orders}
-    unequal = {each.field for each in conditions.conditions(filter_) if each.inequality} - named
-    for field in sorted(unequal - {paths.NAME}, key=paths.format_field):
-        orders.append(Order(field, downwards))
+    unequal = {each.field for each in conditions.conditions(filter_) if each.inequality}
+    left = [*sorted(unequal, key=paths.format_field), *sorted(aggregated, key=paths.format_field)]
+    orders += [Order(field, downwards) for field in dict.fromkeys(left) if field not in named | {paths.NAME}]
     if paths.NAME not in named:
         orders.append(Order(paths.NAME, downwards))
     else:

@@ -92,8 +92,8 @@ class Reads:
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
         name, parent = paths.parent_path(request.parent)
         wire = request.structured_aggregation_query
-        asked = query.read(name, parent, wire.structured_query)
         aggregation.aliases(wire.aggregations)
+        asked = query.read(name, parent, wire.structured_query, aggregation.aggregated_fields(wire.aggregations))
         bound = aggregation.most_counted(wire.aggregations)
         if bound is not None:
             asked = replace(asked, limit=bound if asked.limit is None else min(bound, asked.limit))

@@ -15,6 +15,7 @@ from google.cloud.firestore_v1 import types
 from functions.local.firestore.commits import Commits
 from functions.local.firestore.databases import Databases
 from functions.local.firestore.journal import Journal
+from functions.local.firestore.listen import Listeners
 from functions.local.firestore.reads import Reads
 from functions.local.firestore.wire import Refusal
 from functions.local.tap import Tap
@@ -39,6 +40,7 @@ class FirestoreStandIn:
         self._databases = Databases(clock, tap.ledger, Journal(data))
         self._reads = Reads(self._databases, tap.ledger)
         self._commits = Commits(self._databases)
+        self._listeners = Listeners(self._databases, tap.ledger, lambda query: None)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, port: int = 0) -> int:
@@ -74,6 +76,7 @@ class FirestoreStandIn:
             "CreateDocument": _unary(commits.create_document, types.CreateDocumentRequest.pb()),
             "UpdateDocument": _unary(commits.update_document, types.UpdateDocumentRequest.pb()),
             "DeleteDocument": _unary(commits.delete_document, types.DeleteDocumentRequest.pb()),
+            "Listen": _both_ways(self._listeners.listen, types.ListenRequest.pb()),
             "Write": _both_ways(commits.write, types.WriteRequest.pb()),
         }
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     class Write(_Raw): ...
 
-    class FieldTransform(_Raw): ...
+    class FieldTransform(_Raw):
+        ServerValue: Any
 
     class StructuredQuery(_Raw): ...
 

@@ -15,7 +15,6 @@ from functions.local.firestore.wire import (
     FieldTransform,
     Precondition,
     Refusal,
-    Timestamp,
     Value,
     Write,
     failed_precondition,
@@ -38,8 +37,8 @@ class Staged:
         self.states: dict[str, Document | None] = {}
         """The new state of each document that the writes change."""
 
-    def apply(self, write: Write) -> tuple[Timestamp | None, list[Value]]:
-        """The document's update time after the write (None: deleted) and the results of its transforms."""
+    def apply(self, write: Write) -> tuple[int | None, list[Value]]:
+        """The document's update time in microseconds after the write (None: deleted) and the results of its transforms."""
         operation = write.WhichOneof("operation")
         if operation == "delete":
             return self._delete(write)
@@ -48,7 +47,7 @@ class Staged:
         name = write.update.name if operation == "update" else write.transform.document
         path = paths.document_path(name, self._database)
         before = self._state(path)
-        check_precondition(name, before, write.current_document)
+        check_precondition(name, before, write.current_document, self._micros)
         after = Document(name=name)
         transforms = write.update_transforms
         if operation == "transform":
@@ -72,20 +71,20 @@ class Staged:
         if write.HasField("update_mask") or write.update_transforms:
             raise invalid("A delete cannot carry a mask or transforms.")
         before = self._state(path)
-        check_precondition(write.delete, before, write.current_document)
+        check_precondition(write.delete, before, write.current_document, self._micros)
         if before is not None:
             self.states[path] = None
         return None, []
 
-    def _keep(self, path: str, before: Document | None, after: Document) -> Timestamp:
+    def _keep(self, path: str, before: Document | None, after: Document) -> int:
         after.create_time.CopyFrom(before.create_time if before is not None else timestamp_of(self._micros))
         if before is not None:
             after.update_time.CopyFrom(before.update_time)
             if after.SerializeToString(deterministic=True) == before.SerializeToString(deterministic=True):
-                return before.update_time
+                return micros_of(before.update_time)
         after.update_time.CopyFrom(timestamp_of(self._micros))
         self.states[path] = after
-        return after.update_time
+        return self._micros
 
     def _count_transforms(self, path: str, number: int) -> None:
         if number:
@@ -119,7 +118,7 @@ class Staged:
         return result
 
 
-def check_precondition(name: str, stored: Document | None, condition: Precondition) -> None:
+def check_precondition(name: str, stored: Document | None, condition: Precondition, now: int) -> None:
     kind = condition.WhichOneof("condition_type")
     if kind == "exists" and condition.exists and stored is None:
         raise Refusal(grpc.StatusCode.NOT_FOUND, f"No document to update: {name}")
@@ -130,6 +129,8 @@ def check_precondition(name: str, stored: Document | None, condition: Preconditi
             raise invalid("The update_time of a precondition must be of microsecond precision.")
         found = micros_of(stored.update_time) if stored is not None else 0
         wanted = micros_of(condition.update_time)
+        if wanted > now:
+            raise invalid("The update_time of a precondition must not be in the future.")
         if stored is None or found != wanted:
             raise failed_precondition(
                 f"the stored version ({found}) does not match the required base version ({wanted})"
