@@ -1,0 +1,276 @@
+"""The whole of Dropsight on one machine: stand-ins, front door and functions, wired as terraform/ wires the cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from functions.local import endpoints as endpoint_files
+from functions.local.control import Control
+from functions.local.endpoints import PROJECT, Endpoints
+from functions.local.firestore import FirestoreStandIn
+from functions.local.front_door import FrontDoor, Route
+from functions.local.gemini import GeminiStandIn
+from functions.local.oidc import Issuer
+from functions.local.passage import Passage
+from functions.local.queue import QueueSpec, QueueStandIn
+from functions.local.serve import HttpServer
+from functions.local.storage import StorageStandIn
+from functions.local.tap import Tap
+from functions.local.workers import ROOT, Report, Worker
+from shared.clock import MovableClock
+
+INBOX, RESULTS, REQUESTS = "dropsight-inbox", "dropsight-results", "dropsight-requests"
+INDEXES = ROOT / "terraform" / "firestore.indexes.json"
+_QUEUES = f"projects/{PROJECT}/locations/local/queues"
+_EVENTARC, _TASKS, _SCHEDULER = (
+    f"{name}@{PROJECT}.iam.gserviceaccount.com"
+    for name in ("dropsight-eventarc", "dropsight-tasks", "dropsight-scheduler")
+)
+_READY_BEFORE_USE = ("api", "ingest", "generate")
+"""Started at once; the others as a first request comes, as from zero instances."""
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """What terraform/functions.tf gives the function: who may call it, how long it may take, how much at once."""
+
+    invokers: frozenset[str] | None
+    timeout: float
+    concurrency: int
+    event: bool = False
+
+
+FUNCTIONS = {
+    "api": FunctionSpec(None, timeout=3600, concurrency=1000),
+    "ingest": FunctionSpec(frozenset({_EVENTARC}), timeout=60, concurrency=32, event=True),
+    "generate": FunctionSpec(frozenset({_TASKS}), timeout=1800, concurrency=64),
+    "notify": FunctionSpec(frozenset({_TASKS}), timeout=60, concurrency=32),
+    "sweep": FunctionSpec(frozenset({_SCHEDULER}), timeout=1800, concurrency=1),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. `port_base` 0 takes free ports; `data` None keeps state in a temporary folder."""
+
+    port_base: int = 8080
+    data: Path | None = None
+    gemini: str = "stand-in"
+    settings: dict[str, str] = field(default_factory=dict)
+    """Environment variables for the functions, over the defaults."""
+    queue_rate: float = 500.0
+    queue_concurrency: int = 8
+
+
+class LocalSystem:
+    """`async with LocalSystem(Options(), report) as system:`; `system.endpoints` once entered, all answering."""
+
+    def __init__(self, options: Options, report: Report) -> None:
+        self.options, self._report = options, report
+        self._stack = AsyncExitStack()
+        self.workers: dict[str, Worker] = {}
+        self.endpoints: Endpoints
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        data = self.options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropsight-")))
+        for name in ("firestore", "storage", "gemini", "queue"):
+            (data / name).mkdir(parents=True, exist_ok=True)
+        self.data = data
+        self.clock = MovableClock(data / "clock")
+        self.tap = Tap(kill=self.kill_holder_of)
+        self.issuer = Issuer(self.clock, data)
+        kept = self.options.data is not None
+        self.firestore = FirestoreStandIn(
+            clock=self.clock, data=data / "firestore" if kept else None, tap=self.tap, indexes=INDEXES
+        )
+        self.storage = StorageStandIn(
+            clock=self.clock, data=data / "storage", tap=self.tap, buckets=(INBOX, RESULTS, REQUESTS)
+        )
+        self.gemini = GeminiStandIn(clock=self.clock, data=data / "gemini", tap=self.tap)
+        self.queue = QueueStandIn(
+            clock=self.clock,
+            data=data / "queue" if kept else None,
+            tap=self.tap,
+            sign=self.issuer.token,
+            queues=(
+                QueueSpec(
+                    f"{_QUEUES}/dispatch",
+                    max_dispatches_per_second=self.options.queue_rate,
+                    max_concurrent_dispatches=self.options.queue_concurrency,
+                    max_attempts=-1,
+                    min_backoff=1.0,
+                    max_backoff=300.0,
+                ),
+                QueueSpec(f"{_QUEUES}/callbacks", max_attempts=-1, max_retry_duration=86_400, min_backoff=5.0),
+            ),
+        )
+        self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
+        await self._listen(stack)
+        await self._make_key(data)
+        await asyncio.gather(*(self.workers[name].url() for name in _READY_BEFORE_USE))
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        base = self.options.port_base
+        ports = iter(range(base, base + 20)) if base else iter([0] * 20)
+        doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
+        control = Control(self, Passage(self.clock, self._at_work, self.queue.next_due))
+        found: dict[str, int] = {}
+        services = {
+            "api": doors["api"],
+            "storage": self.storage,
+            "firestore": self.firestore,
+            "gemini": self.gemini,
+            "queue": self.queue,
+            "control": HttpServer(control.app),
+            **{name: door for name, door in doors.items() if name != "api"},
+        }
+        for name, service in services.items():
+            found[name] = await service.start(next(ports))
+            stack.push_async_callback(service.stop)
+        self._urls = {name: f"http://127.0.0.1:{port}" for name, port in found.items()}
+        self.endpoints = Endpoints(
+            api=self._urls["api"],
+            storage=self._urls["storage"],
+            firestore=f"127.0.0.1:{found['firestore']}",
+            gemini="" if self.options.gemini == "real" else self._urls["gemini"],
+            queue=f"127.0.0.1:{found['queue']}",
+            control=self._urls["control"],
+            inbox=INBOX,
+            results=RESULTS,
+            requests=REQUESTS,
+            api_key="",
+        )
+        for name, spec in FUNCTIONS.items():
+            self.workers[name] = Worker(name, self._environment(), self._report, event=spec.event)
+            stack.push_async_callback(self.workers[name].stop)
+        for bucket in (INBOX, REQUESTS):
+            self.storage.subscribe(
+                bucket,
+                {"google.cloud.storage.object.v1.finalized"},
+                self._urls["ingest"],
+                lambda: {"Authorization": f"Bearer {self.issuer.token(_EVENTARC, self._urls['ingest'])}"},
+                name=bucket,
+            )
+
+    def _route(self, name: str) -> Route:
+        spec = FUNCTIONS[name]
+
+        async def backend() -> str:
+            return await self.workers[name].url()
+
+        return Route(name, backend, spec.invokers, timeout=spec.timeout, max_instances=1, concurrency=spec.concurrency)
+
+    def _environment(self) -> dict[str, str]:
+        inboxes = {INBOX: {}}
+        environment = {
+            "STORAGE_EMULATOR_HOST": self.endpoints.storage,
+            "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "DROPSIGHT_ENVIRONMENT": "local",
+            "DROPSIGHT_PROJECT": PROJECT,
+            "DROPSIGHT_INBOXES": json.dumps(inboxes),
+            "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
+            "DROPSIGHT_RESULTS_BUCKET": RESULTS,
+            "DROPSIGHT_CLOCK": str(self.data / "clock"),
+            "DROPSIGHT_DISPATCH_QUEUE": f"{_QUEUES}/dispatch",
+            "DROPSIGHT_CALLBACK_QUEUE": f"{_QUEUES}/callbacks",
+            "DROPSIGHT_GENERATE_URL": self._urls["generate"],
+            "DROPSIGHT_NOTIFY_URL": self._urls["notify"],
+            "DROPSIGHT_INVOKER": _TASKS,
+            "DROPSIGHT_QUEUE_ENDPOINT": self.endpoints.queue,
+            "DROPSIGHT_CALLBACK_SECRET": _kept(self.data / "callback_secret", "whsec_" + _base64_secret()),
+            "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
+            **self.options.settings,
+        }
+        if self.options.gemini == "real":
+            return environment
+        # GOOGLE_API_KEY would win over GEMINI_API_KEY.
+        return {
+            **environment,
+            "GEMINI_API_KEY": "local-stand-in",
+            "GOOGLE_API_KEY": "local-stand-in",
+            "GOOGLE_GEMINI_BASE_URL": self.endpoints.gemini,
+        }
+
+    async def _make_key(self, data: Path) -> None:
+        """A key for the person at the machine, which sees the whole inbox."""
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import firestore
+
+        from shared.cloud.keys import Key, Keys, new_secret
+
+        secret = _kept(data / "api_key", new_secret())
+        self.endpoints = self.endpoints.model_copy(update={"api_key": secret})
+        os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
+        client = firestore.AsyncClient(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        keys = Keys(client)
+        if await keys.find(secret) is None:
+            await keys.store(
+                secret,
+                Key(
+                    id="local",
+                    name="the person at this machine",
+                    sources=(f"gs://{INBOX}/",),
+                    created_at=self.clock.now(),
+                    requests_per_minute=100_000,
+                ),
+            )
+
+    async def kill_holder_of(self, port: int) -> None:
+        """End the function worker whose connection has this local port."""
+        for worker in self.workers.values():
+            if await asyncio.to_thread(worker.holds_port, port):
+                await worker.kill()
+
+    async def sweep(self, arguments: dict[str, object]) -> dict[str, object]:
+        """Run the sweep function, as Cloud Scheduler does; returns its report."""
+        import httpx2
+
+        url = self._urls["sweep"]
+        headers = {"Authorization": f"Bearer {self.issuer.token(_SCHEDULER, url)}"}
+        async with httpx2.AsyncClient(timeout=1800) as client:
+            answer = await client.post(url, json=arguments, headers=headers)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def write_endpoints(self, file: Path) -> None:
+        endpoint_files.write(file, self.endpoints)
+
+    def _at_work(self) -> bool:
+        busy = sum(self.front_door.in_flight(name) for name in FUNCTIONS if name != "api")
+        return busy > 0 or not self.queue.idle()
+
+
+def _kept(file: Path, value: str) -> str:
+    """The file's content, written with `value` for the owner only where it is not there."""
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(value)
+    return file.read_text()
+
+
+def _base64_secret() -> str:
+    import base64
+
+    return base64.b64encode(secrets.token_bytes(32)).decode()

@@ -1,0 +1,165 @@
+"""The functions' processes: each one as functions-framework serves it, started when first needed, killed on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+_START_SECONDS = 30.0
+_STOP_SECONDS = 3.0
+_PR_SET_PDEATHSIG = 1
+
+Report = Callable[[str, dict[str, object]], None]
+"""Takes a function's name and one line of its log, as a JSON object."""
+
+
+class Worker:
+    """One function: a functions-framework master and its gunicorn worker, on a port of 127.0.0.1."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], report: Report, *, event: bool = False) -> None:
+        self.name, self._environment, self._report, self._event = name, environment, report, event
+        self._process: asyncio.subprocess.Process | None = None
+        self._url = ""
+        self._starting = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def url(self) -> str:
+        """Where it listens, started if it was not: as an instance scaled from zero."""
+        async with self._starting:
+            if self._process is None or self._process.returncode is not None:
+                await self._start()
+        return self._url
+
+    async def _start(self) -> None:
+        port = _free_port()
+        self._url = f"http://127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            **self._environment,
+            "FUNCTION_TARGET": self.name,
+            "FUNCTION_SOURCE": str(ROOT / "functions" / self.name / "main.py"),
+            "FUNCTION_SIGNATURE_TYPE": "cloudevent" if self._event else "http",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "WORKERS": "1",
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "from functions_framework._cli import _cli; _cli()",
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            limit=1 << 22,
+        )
+        self._reading = asyncio.create_task(self._read_log(self._process))
+        async with asyncio.timeout(_START_SECONDS):
+            while not await _listens(port):
+                if self._process.returncode is not None:
+                    raise RuntimeError(f"the function {self.name} ended at start with {self._process.returncode}")
+                await asyncio.sleep(0.02)
+
+    def pids(self) -> list[int]:
+        """The gunicorn workers'."""
+        if self._process is None:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(self._process.pid).children()]
+        return []
+
+    async def kill(self) -> None:
+        """End the worker with SIGKILL and wait until it is dead; gunicorn starts another at once."""
+        for pid in self.pids():
+            await asyncio.to_thread(_kill_and_wait, pid)
+
+    def holds_port(self, port: int) -> bool:
+        """Whether one of the worker's own connections has this local port."""
+        for pid in self.pids():
+            with contextlib.suppress(psutil.Error):
+                if any(conn.laddr and conn.laddr.port == port for conn in psutil.Process(pid).net_connections("tcp")):
+                    return True
+        return False
+
+    def memory_peak(self) -> int:
+        """Bytes: the highest resident set of the workers alive."""
+        peak = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError, StopIteration):
+                status = Path(f"/proc/{pid}/status").read_text()
+                peak = max(peak, int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]))
+        return peak << 10
+
+    async def stop(self) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        children = self.pids()
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._reading is not None:
+            await self._reading
+
+    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            try:
+                record = json.loads(text)
+            except ValueError:
+                record = None
+            if not isinstance(record, dict):
+                record = {"severity": "DEFAULT", "message": text}
+            self._report(self.name, record)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _kill_and_wait(pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        process = psutil.Process(pid)
+        process.kill()
+        deadline = 200
+        while deadline and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            deadline -= 1
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(0.01)
+
+
+def _die_with_parent() -> None:
+    """A local system that is killed must not leave its functions serving."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
