@@ -36,7 +36,6 @@ class Dispatcher:
     ) -> None:
         self.queue = queue
         self.entries: dict[str, Entry] = {}
-        self.running = 0
         self.duplicates = duplicates
         self._clock, self._deadlines, self._store, self._courier = clock, deadlines, store, courier
         self._tombstone_seconds = tombstone_seconds
@@ -74,7 +73,8 @@ class Dispatcher:
         entry.gone = True
         self.entries.pop(entry.name, None)
         self._waiting.pop(entry, None)
-        self._store.drop_task(entry.name, self._clock.time() + self._tombstone_seconds)
+        now = self._clock.time()
+        self._store.drop_task(entry.name, now=now, blocked_until=now + self._tombstone_seconds)
         self._changed.set()
 
     def run_now(self, entry: Entry) -> None:
@@ -82,6 +82,11 @@ class Dispatcher:
         self._waiting.pop(entry, None)
         entry.task.schedule_time.FromMicroseconds(int(self._clock.time() * 1e6))
         self._begin(entry)
+
+    @property
+    def running(self) -> int:
+        """Attempts under way."""
+        return len(self._attempts)
 
     def waiting(self) -> list[Entry]:
         return list(self._waiting)
@@ -152,15 +157,14 @@ class Dispatcher:
     def _spawn(self, entry: Entry, *, counts: bool) -> None:
         attempt = asyncio.create_task(self._attempt(entry, counts))
         self._attempts.add(attempt)
-        attempt.add_done_callback(self._attempts.discard)
+        attempt.add_done_callback(self._ended)
+
+    def _ended(self, attempt: asyncio.Task[None]) -> None:
+        self._attempts.discard(attempt)
+        self._changed.set()
 
     async def _attempt(self, entry: Entry, counts: bool) -> None:
-        self.running += 1
-        try:
-            outcome = await self._courier.attempt(entry)
-        finally:
-            self.running -= 1
-            self._changed.set()
+        outcome = await self._courier.attempt(entry)
         if counts and not entry.gone:
             self._settle(entry, outcome)
 

@@ -13,9 +13,9 @@ _SLOWEST_PER_SECOND = 1.0
 class Pace:
     """A token bucket of `rate` tokens a second that holds `burst` at most.
 
-    An answer of 429 or 503 halves the rate, once a second at most (a burst of them is one signal) and down to one
-    dispatch a second; without another, the rate doubles every ten seconds until it is whole again. The real service's
-    figures are not documented; that it slows the whole queue down is.
+    An answer of 429 or 503 halves the rate, once a second at most (a burst of them is one signal) and not below one
+    dispatch a second by more than once; without another, the rate doubles every ten seconds until it is whole again.
+    The real service's figures are not documented; that it slows the whole queue down is.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -35,11 +35,13 @@ class Pace:
         return 1.0 if doublings > 10 else min(1.0, self._share * 2.0**doublings)
 
     def ready_at(self, now: float) -> float:
-        """When the next dispatch may leave; `now` if it may already."""
+        """`now` if a dispatch may leave; else when to ask again, as the rate rises meanwhile if it was slowed down."""
         self._fill(now)
         if self._tokens >= _ALMOST_ONE:
             return now
-        return now + (1 - self._tokens) / (self._rate * self.share(now))
+        share = self.share(now)
+        wait = (1 - self._tokens) / (self._rate * share)
+        return now + (wait if share == 1.0 else min(wait, _RECOVERY_SECONDS))
 
     def take(self, now: float) -> None:
         self._fill(now)
@@ -48,7 +50,7 @@ class Pace:
     def push_back(self, now: float) -> None:
         if now - self._slowed_at < 1.0:
             return
-        slowest = min(1.0, _SLOWEST_PER_SECOND / self._rate)
+        slowest = min(0.5, _SLOWEST_PER_SECOND / self._rate)
         self._share, self._slowed_at = max(slowest, self.share(now) / 2), now
         self._tokens = min(self._tokens, 1.0)
 

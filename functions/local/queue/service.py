@@ -107,12 +107,16 @@ class CloudTasksService:
             return self._house.put_queue(with_defaults(_settable(request.queue)))
         queue = QueuePb()
         queue.CopyFrom(known.queue)
+        if not request.update_mask.IsValidForDescriptor(QueuePb.DESCRIPTOR):
+            raise invalid(f"update_mask names fields that a queue does not have: {list(request.update_mask.paths)}")
         paths = [path for path in request.update_mask.paths if path.split(".")[0] not in _NOT_SETTABLE]
         if paths:
             type(request.update_mask)(paths=paths).MergeMessage(request.queue, queue, True, True)
         else:
             queue.MergeFrom(_settable(request.queue))
-        return self._house.put_queue(with_defaults(queue))
+        doublings = queue.retry_config.max_doublings  # 0 means none here, not "left out"
+        with_defaults(queue).retry_config.max_doublings = doublings
+        return self._house.put_queue(queue)
 
     async def DeleteQueue(self, request: Pb) -> Pb:  # noqa: N802
         check_queue_name(request.name)

@@ -65,11 +65,11 @@ class QueueStandIn:
             self._store.close()
             self._server = None
 
-    def deliver_copies(self, copies: int) -> None:
-        """From now on deliver each task that many times on its first attempt (1: once, as usual)."""
-        self._duplicates = copies - 1
+    def duplicate(self, times: int) -> None:
+        """From now on repeat each first attempt that many times (0: deliver once, as usual)."""
+        self._duplicates = times
         for dispatcher in self._house.queues.values():
-            dispatcher.duplicates = copies - 1
+            dispatcher.duplicates = times
 
     def next_due(self) -> float | None:
         """Clock time of the earliest waiting dispatch; paused queues do not count."""

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY, message BLOB NOT NULL)
 CREATE TABLE IF NOT EXISTS tasks
     (name TEXT PRIMARY KEY, message BLOB NOT NULL, previous_response INTEGER, retry_reason TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tombstones (name TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (until);
 """
 
 
@@ -71,8 +72,9 @@ class Store:
         row = (entry.name, entry.task.SerializeToString(), entry.previous_response, entry.retry_reason)
         self._db.execute("REPLACE INTO tasks VALUES (?, ?, ?, ?)", row)
 
-    def drop_task(self, name: str, blocked_until: float) -> None:
+    def drop_task(self, name: str, *, now: float, blocked_until: float) -> None:
         self._db.execute("BEGIN")
+        self._db.execute("DELETE FROM tombstones WHERE until <= ?", (now,))
         self._db.execute("DELETE FROM tasks WHERE name = ?", (name,))
         self._db.execute("REPLACE INTO tombstones VALUES (?, ?)", (name, blocked_until))
         self._db.execute("COMMIT")
@@ -80,6 +82,4 @@ class Store:
     def blocked(self, name: str, now: float) -> bool:
         """Whether a task of that name was executed or deleted too recently for the name to be used again."""
         row = self._db.execute("SELECT until FROM tombstones WHERE name = ?", (name,)).fetchone()
-        if row is not None and row[0] <= now:
-            self._db.execute("DELETE FROM tombstones WHERE until <= ?", (now,))
         return row is not None and row[0] > now

@@ -8,7 +8,7 @@ import grpc
 
 from functions.local.queue.dispatcher import Dispatcher
 from functions.local.queue.rules import Pb, Refusal, no_queue, queue_of
-from functions.local.queue.spec import QueueSpec
+from functions.local.queue.spec import QueueSpec, fill_retries
 from functions.local.queue.store import Entry, Store
 from shared.clock import Clock
 
@@ -73,6 +73,8 @@ class Storehouse:
                 grpc.StatusCode.ALREADY_EXISTS,
                 "The task cannot be created because a task with this name existed too recently.",
             )
+        if task.HasField("retry_config"):
+            fill_retries(task.retry_config, QueueSpec(dispatcher.queue.name))
         entry = Entry(task)
         self._store.put_task(entry)
         dispatcher.add(entry)

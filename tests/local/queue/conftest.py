@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -29,6 +30,7 @@ QUEUE = f"{LOCATION}/queues/work"
 class Delivery:
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     body: bytes
     at: float
@@ -52,7 +54,9 @@ class Target:
         request = Request(scope, receive)
         body = await request.body()
         path = request.url.path
-        self.deliveries.append(Delivery(request.method, path, dict(request.headers), body, self.clock.time()))
+        self.deliveries.append(
+            Delivery(request.method, path, request.url.query, dict(request.headers), body, self.clock.time())
+        )
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         async with self._changed:
@@ -72,16 +76,20 @@ class Target:
         return self.deliveries
 
 
+Client = Any
+"""A real CloudTasksAsyncClient; it takes dicts for messages, which its annotations leave out."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """The service under test and how to reach it."""
 
     standin: QueueStandIn
-    client: CloudTasksAsyncClient
+    client: Client
     address: str
 
 
-Build = Callable[..., "asyncio.Future[Bench]"]
+Make = Callable[..., Awaitable[Bench]]
 
 
 @pytest.fixture
@@ -111,7 +119,7 @@ async def target(clock: MovableClock) -> AsyncIterator[Target]:
 
 
 @pytest.fixture
-async def make(clock: MovableClock, tap: Tap, issuer: Issuer) -> AsyncIterator[object]:
+async def make(clock: MovableClock, tap: Tap, issuer: Issuer) -> AsyncIterator[Make]:
     """Start a queue service with one queue; keyword arguments are QueueSpec's and QueueStandIn's."""
     benches: list[Bench] = []
 
@@ -131,7 +139,12 @@ async def make(clock: MovableClock, tap: Tap, issuer: Issuer) -> AsyncIterator[o
         await bench.standin.stop()
 
 
-def client_of(address: str) -> CloudTasksAsyncClient:
+def task(url: str, name: str = "", **request: object) -> dict[str, object]:
+    """A task's fields: a call of that URL, under that id if one is given."""
+    return {"name": f"{QUEUE}/tasks/{name}" if name else "", "http_request": {"url": url, **request}}
+
+
+def client_of(address: str) -> Client:
     return CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=grpc.aio.insecure_channel(address)))
 
 
