@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the samples again. The tests use the files that are committed; this is how they came about.
-# Debian packages: espeak-ng sox libsox-fmt-mp3 ffmpeg fonts-dejavu-core. Python package: pillow.
+# Debian packages: espeak-ng sox libsox-fmt-mp3 ffmpeg fonts-dejavu-core. Python packages: pillow pypdf.
 set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -19,28 +19,27 @@ ffmpeg -v error -y -f lavfi -i testsrc2=size=320x240:rate=10:duration=3 -f lavfi
     -codec:v libx264 -preset veryslow -crf 34 -pix_fmt yuv420p -codec:a aac -b:a 32k -shortest \
     -map_metadata -1 -fflags +bitexact -movflags +faststart clip.mp4
 
-# The formats that need an encoder and that ugly/make.py cannot write by itself.
+# The formats of the ugly ones that need an encoder; ugly/make.py makes the rest.
 cut="-t 1 -map_metadata -1 -fflags +bitexact -flags +bitexact"
-other=other
-mkdir -p $other
-ffmpeg -v error -y -i speech.wav $cut -codec:a libmp3lame -q:a 6 $other/vbr.mp3
-ffmpeg -v error -y -i speech.wav $cut -codec:a aac -b:a 24k -f adts $other/speech.aac
-ffmpeg -v error -y -i speech.wav $cut -codec:a libopus -b:a 16k $other/speech.opus
-ffmpeg -v error -y -i speech.wav $cut -codec:a libopus -b:a 16k $other/speech.webm
-ffmpeg -v error -y -i speech.wav $cut -codec:a pcm_s16be $other/speech.aiff
-ffmpeg -v error -y -i speech.wav $cut -codec:a mp2 -b:a 32k $other/speech.mp2
-ffmpeg -v error -y -i speech.wav $cut -codec:a wmav2 -b:a 24k $other/speech.wma
-ffmpeg -v error -y -i clip.mp4 $cut -codec copy $other/moov-last.mp4
-ffmpeg -v error -y -i clip.mp4 $cut -codec copy $other/clip.mov
-ffmpeg -v error -y -i clip.mp4 $cut -codec copy $other/clip.mkv
-ffmpeg -v error -y -i clip.mp4 $cut -codec copy -movflags frag_keyframe+empty_moov $other/fragmented.mp4
-ffmpeg -v error -y -i clip.mp4 $cut -codec copy -f mpegts $other/clip.ts
-ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v libvpx -b:v 40k -an $other/clip.webm
-ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v mpeg4 -qscale:v 20 -codec:a libmp3lame -ar 16000 -b:a 16k $other/clip.avi
-ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v flv1 -qscale:v 20 -codec:a libmp3lame -ar 22050 -b:a 16k $other/clip.flv
-ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -r 25 -codec:v mpeg2video -qscale:v 20 -codec:a mp2 -b:a 64k -f vob $other/clip.mpg
-ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v wmv2 -qscale:v 20 -codec:a wmav2 -b:a 24k $other/clip.wmv
-ffmpeg -v error -y -i clip.mp4 $cut -s 176x144 -codec:v h263 -qscale:v 20 -codec:a aac -ar 16000 -b:a 16k $other/clip.3gp
-ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v libtheora -q:v 2 -an $other/clip.ogv
+ffmpeg -v error -y -i speech.wav $cut -codec:a libmp3lame -q:a 6 ugly/vbr.mp3
+ffmpeg -v error -y -i speech.wav $cut -codec:a aac -b:a 24k -f adts ugly/speech.aac
+ffmpeg -v error -y -i speech.wav $cut -codec:a libopus -b:a 16k ugly/speech.opus
+ffmpeg -v error -y -i speech.wav $cut -codec:a libopus -b:a 16k ugly/speech.webm
+ffmpeg -v error -y -i speech.wav $cut -codec:a pcm_s16be ugly/speech.aiff
+ffmpeg -v error -y -i speech.wav $cut -codec:a mp2 -b:a 32k ugly/speech.mp2
+ffmpeg -v error -y -i speech.wav $cut -codec:a wmav2 -b:a 24k ugly/speech.wma
+ffmpeg -v error -y -i clip.mp4 $cut -codec copy ugly/moov-last.mp4
+ffmpeg -v error -y -i clip.mp4 $cut -codec copy ugly/clip.mov
+ffmpeg -v error -y -i clip.mp4 $cut -codec copy ugly/clip.mkv
+ffmpeg -v error -y -i clip.mp4 $cut -codec copy -movflags frag_keyframe+empty_moov ugly/fragmented.mp4
+ffmpeg -v error -y -i clip.mp4 $cut -codec copy -f mpegts ugly/clip.ts
+ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v libvpx -b:v 40k -an ugly/clip.webm
+ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v mpeg4 -qscale:v 20 -codec:a libmp3lame -ar 16000 -b:a 16k ugly/clip.avi
+ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v flv1 -qscale:v 20 -codec:a libmp3lame -ar 22050 -b:a 16k ugly/clip.flv
+ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -r 25 -codec:v mpeg2video -qscale:v 20 -codec:a mp2 -b:a 64k -f vob ugly/clip.mpg
+ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v wmv2 -qscale:v 20 -codec:a wmav2 -b:a 24k ugly/clip.wmv
+ffmpeg -v error -y -i clip.mp4 $cut -s 176x144 -codec:v h263 -qscale:v 20 -codec:a aac -ar 16000 -b:a 16k ugly/clip.3gp
+ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v libtheora -q:v 2 -an ugly/clip.ogv
 
 python3 pictures.py
+python3 ugly/make.py

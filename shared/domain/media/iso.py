@@ -194,35 +194,45 @@ def _indexed(window: Window, box: _Box) -> float:
 
 
 def _last_fragment(window: Window, movie: _Box, top: list[_Box]) -> float:
-    """When the last fragment begins, plus what its run of samples lasts, as far as defaults tell."""
-    track = next(_find(window, movie.start, movie.end, b"trak"), None)
+    """When the last fragment begins, plus what its samples last: the longest of its tracks."""
     fragment = next((box for box in reversed(top) if box.kind == b"moof"), None)
-    if track is None or fragment is None:
+    if fragment is None:
         return 0.0
-    header = next(_find(window, track.start, track.end, b"mdia", b"mdhd"), None)
-    begins = next(_find(window, fragment.start, fragment.end, b"traf", b"tfdt"), None)
-    if header is None or begins is None:
-        return 0.0
-    long = window.exactly(header.start, 1)[0] == 1
-    scale = window.number(">I", header.start + (20 if long else 12))
-    start = window.number(">Q" if window.exactly(begins.start, 1)[0] == 1 else ">I", begins.start + 4)
-    return (start + _run(window, fragment)) / scale if scale else 0.0
+    scales = dict(_scales(window, movie))
+    longest = 0.0
+    for part in _find(window, fragment.start, fragment.end, b"traf"):
+        boxes = {box.kind: box for box in _boxes(window, part.start, part.end)}
+        if b"tfhd" not in boxes or b"tfdt" not in boxes:
+            continue
+        begins = boxes[b"tfdt"].start
+        start = window.number(">Q" if window.exactly(begins, 1)[0] == 1 else ">I", begins + 4)
+        scale = scales.get(window.number(">I", boxes[b"tfhd"].start + 4), 0)
+        if scale:
+            longest = max(longest, (start + _run(window, boxes[b"tfhd"], boxes.get(b"trun"))) / scale)
+    return longest
 
 
-def _run(window: Window, fragment: _Box) -> int:
-    """Ticks of the first track's samples in a fragment."""
-    default = 0
-    for box in _find(window, fragment.start, fragment.end, b"traf", b"tfhd"):
-        flags = window.number(">I", box.start) & 0xFFFFFF
-        at = box.start + 8 + (8 if flags & 1 else 0) + (4 if flags & 2 else 0)
-        default = window.number(">I", at) if flags & 8 else 0
-        break
-    for box in _find(window, fragment.start, fragment.end, b"traf", b"trun"):
-        flags, count = window.number(">I", box.start) & 0xFFFFFF, window.number(">I", box.start + 4)
-        if not flags & 0x100:
-            return default * count
-        entry = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800))
-        at = box.start + 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
-        samples = window.at(at, entry * count)
-        return sum(int.from_bytes(samples[each : each + 4], "big") for each in range(0, len(samples), entry))
-    return 0
+def _scales(window: Window, movie: _Box) -> Iterator[tuple[int, int]]:
+    """Ticks a second of each track, by its number."""
+    for track in _find(window, movie.start, movie.end, b"trak"):
+        header = next(_find(window, track.start, track.end, b"tkhd"), None)
+        media = next(_find(window, track.start, track.end, b"mdia", b"mdhd"), None)
+        if header is not None and media is not None:
+            number = window.number(">I", header.start + (20 if window.exactly(header.start, 1)[0] == 1 else 12))
+            yield number, window.number(">I", media.start + (20 if window.exactly(media.start, 1)[0] == 1 else 12))
+
+
+def _run(window: Window, header: _Box, run: _Box | None) -> int:
+    """Ticks of a track's samples in a fragment."""
+    flags = window.number(">I", header.start) & 0xFFFFFF
+    at = header.start + 8 + (8 if flags & 1 else 0) + (4 if flags & 2 else 0)
+    default = window.number(">I", at) if flags & 8 else 0
+    if run is None:
+        return 0
+    flags, count = window.number(">I", run.start) & 0xFFFFFF, window.number(">I", run.start + 4)
+    if not flags & 0x100:
+        return default * count
+    entry = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800))
+    at = run.start + 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
+    samples = window.at(at, entry * count)
+    return sum(int.from_bytes(samples[each : each + 4], "big") for each in range(0, len(samples), entry))

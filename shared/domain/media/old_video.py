@@ -56,7 +56,7 @@ def _avi_is_whole(window: Window) -> None:
     for _ in range(_MOST_CHUNKS):
         header = window.at(at, 12)
         if len(header) < 8:
-            return
+            break
         size = int.from_bytes(header[4:8], "little")
         if header[:4] == b"LIST" and header[8:12] == b"movi":
             if size == 4:

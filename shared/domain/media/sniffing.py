@@ -33,6 +33,11 @@ def sniff(head: bytes, name: str, declared: str | None = None) -> MediaType | Re
             code="empty_file",
             message=f"“{_short(name)}” is empty (0 bytes). Upload it again, and check that the upload was complete.",
         )
+    if not head.strip(b"\0"):
+        return Refusal(
+            code="file_processing_failed",
+            message=f"“{_short(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
+        )
     found = _by_content(head, name) or _as_text(head, name, declared)
     if isinstance(found, Foreign):
         return refuse(found, name)
