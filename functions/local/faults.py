@@ -1,4 +1,4 @@
-"""Faults that the control server plants in the stand-ins' way: an error, a delay, a dropped or cut connection, a kill."""
+"""Faults planted in the way to the stand-ins: an error, a delay, a dropped or cut connection, a kill."""
 
 from __future__ import annotations
 

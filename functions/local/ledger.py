@@ -19,7 +19,7 @@ class Call:
     method: str
     path: str
     status: int | str = ""
-    """HTTP status, or the gRPC status code's name (`OK`, `ABORTED`, …); `dropped` or `killed` where a fault ended it."""
+    """HTTP status, or a gRPC code's name (`OK`, `ABORTED`, …); `dropped` or `killed` where a fault ended it."""
     bytes: int = 0
     """Bytes of the request's body and the answer's together."""
     notes: dict[str, str] = field(default_factory=dict)

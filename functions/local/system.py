@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from functions.local import endpoints as endpoint_files
 from functions.local.control import Control
@@ -69,6 +69,12 @@ class Options:
     """Environment variables for the functions, over the defaults."""
     queue_rate: float = 500.0
     queue_concurrency: int = 8
+
+
+class _Service(Protocol):
+    async def start(self, port: int = 0) -> int: ...
+
+    async def stop(self) -> None: ...
 
 
 class LocalSystem:
@@ -135,7 +141,7 @@ class LocalSystem:
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
         control = Control(self, Passage(self.clock, self._at_work, self.queue.next_due))
         found: dict[str, int] = {}
-        services = {
+        services: dict[str, _Service] = {
             "api": doors["api"],
             "storage": self.storage,
             "firestore": self.firestore,
@@ -166,7 +172,7 @@ class LocalSystem:
         for bucket in (INBOX, REQUESTS):
             self.storage.subscribe(
                 bucket,
-                {"google.cloud.storage.object.v1.finalized"},
+                {"finalized"},
                 self._urls["ingest"],
                 lambda: {"Authorization": f"Bearer {self.issuer.token(_EVENTARC, self._urls['ingest'])}"},
                 name=bucket,
@@ -181,14 +187,13 @@ class LocalSystem:
         return Route(name, backend, spec.invokers, timeout=spec.timeout, max_instances=1, concurrency=spec.concurrency)
 
     def _environment(self) -> dict[str, str]:
-        inboxes = {INBOX: {}}
         environment = {
             "STORAGE_EMULATOR_HOST": self.endpoints.storage,
             "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "DROPSIGHT_ENVIRONMENT": "local",
             "DROPSIGHT_PROJECT": PROJECT,
-            "DROPSIGHT_INBOXES": json.dumps(inboxes),
+            "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
             "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
             "DROPSIGHT_RESULTS_BUCKET": RESULTS,
             "DROPSIGHT_CLOCK": str(self.data / "clock"),
@@ -217,13 +222,14 @@ class LocalSystem:
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import firestore
 
-        from shared.cloud.keys import Key, Keys, new_secret
+        from shared.cloud.keys import Keys, new_secret
+        from shared.domain.access import Key
 
         secret = _kept(data / "api_key", new_secret())
         self.endpoints = self.endpoints.model_copy(update={"api_key": secret})
         os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
         client = firestore.AsyncClient(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-        keys = Keys(client)
+        keys = Keys(client, self.clock)
         if await keys.find(secret) is None:
             await keys.store(
                 secret,

@@ -86,15 +86,17 @@ class _HttpCall:
         self._tap.ledger.record(self._call)
         fault = self._fault
         if fault is None:
-            return await app(self._scope, self._counted_receive, self._counted_send)
+            await app(self._scope, self._counted_receive, self._counted_send)
+            return
         await asyncio.sleep(fault.delay)
         if fault.kill == "before":
-            return await self._end("killed")
-        if fault.status is not None:
-            return await self._refuse(fault.status, fault.retry_delay)
-        if fault.drop in (True, "before"):
-            return await self._end("dropped")
-        await app(self._scope, self._counted_receive, self._faulty_send)
+            await self._end("killed")
+        elif fault.status is not None:
+            await self._refuse(fault.status, fault.retry_delay)
+        elif fault.drop in (True, "before"):
+            await self._end("dropped")
+        else:
+            await app(self._scope, self._counted_receive, self._faulty_send)
 
     async def _counted_receive(self) -> AsgiMessage:
         message = await self._receive()
@@ -114,14 +116,20 @@ class _HttpCall:
             return
         last = message["type"] == "http.response.body" and not message.get("more_body")
         if self._fault.kill == "after" and last:
-            return await self._end("killed")
-        if self._fault.drop == "after":
-            return await self._end("dropped")
-        if message["type"] == "http.response.body" and self._fault.cut_after is not None:
-            if self._chunks >= self._fault.cut_after:
-                return await self._end("dropped")
-            self._chunks += 1
-        await self._counted_send(message)
+            await self._end("killed")
+        elif self._fault.drop == "after" or (self._is_chunk(message) and self._cut()):
+            await self._end("dropped")
+        else:
+            await self._counted_send(message)
+
+    def _is_chunk(self, message: AsgiMessage) -> bool:
+        return message["type"] == "http.response.body" and bool(message.get("body"))
+
+    def _cut(self) -> bool:
+        """Count one chunk of the answer; whether the fault ends it here."""
+        assert self._fault is not None
+        self._chunks += 1
+        return self._fault.cut_after is not None and self._chunks > self._fault.cut_after
 
     async def _end(self, how: Literal["dropped", "killed"]) -> None:
         self._call.status = how
@@ -152,9 +160,15 @@ class _GrpcTap(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return handler
         name = details.method.rsplit("/", 1)[-1]
         if handler.request_streaming:
-            wrapped, make = self._stream(name, details.method, handler.stream_stream), grpc.stream_stream_rpc_method_handler
+            wrapped, make = (
+                self._stream(name, details.method, handler.stream_stream),
+                grpc.stream_stream_rpc_method_handler,
+            )
         elif handler.response_streaming:
-            wrapped, make = self._stream(name, details.method, handler.unary_stream), grpc.unary_stream_rpc_method_handler
+            wrapped, make = (
+                self._stream(name, details.method, handler.unary_stream),
+                grpc.unary_stream_rpc_method_handler,
+            )
         else:
             wrapped, make = self._unary(name, details.method, handler.unary_unary), grpc.unary_unary_rpc_method_handler
         return make(wrapped, handler.request_deserializer, handler.response_serializer)
@@ -234,9 +248,7 @@ async def _hang_up(record: Call, context: grpc.aio.ServicerContext) -> None:
     await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
 
 
-async def _refuse(
-    status: int, retry_delay: float | None, record: Call, context: grpc.aio.ServicerContext
-) -> None:
+async def _refuse(status: int, retry_delay: float | None, record: Call, context: grpc.aio.ServicerContext) -> None:
     code = _GRPC_OF_HTTP.get(status, grpc.StatusCode.UNAVAILABLE if status >= 500 else grpc.StatusCode.INVALID_ARGUMENT)
     record.status = code.name
     trailers: tuple[tuple[str, bytes], ...] = ()

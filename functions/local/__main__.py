@@ -1,0 +1,54 @@
+"""`python -m functions.local`: Dropsight on one machine.
+
+up                    serve until Ctrl-C
+demo [FILE…]          the main job, end to end, on the samples or on your files
+drop FILE…            put files into the inbox of the system that runs
+tasks, show ID        look tasks up over its API
+env                   variables that point Google's own clients at it
+sweep                 find and mend what fell between
+keys                  make, list and revoke API keys
+recipes               check recipes, and tell which one takes an object
+storage, firestore, gemini, queue    one stand-in alone
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+_STAND_INS = ("storage", "firestore", "gemini", "queue")
+_COMMANDS = {
+    "up": ("functions.local.up", "serve the whole system until Ctrl-C"),
+    "demo": ("functions.local.demo", "run the main job end to end and stop"),
+    "drop": ("functions.local.dropping", "put files into the inbox"),
+    "tasks": ("functions.local.looking", "list tasks"),
+    "show": ("functions.local.showing", "show one task"),
+    "env": ("functions.local.variables", "print variables for Google's clients"),
+    "sweep": ("functions.local.sweeping", "find and mend what fell between"),
+    "keys": ("functions.local.keys_command", "make, list and revoke API keys"),
+    "recipes": ("functions.local.recipes_command", "check and explain recipes"),
+    "package": ("functions.local.package", "build the source archive that is deployed"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="python -m functions.local", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=[*_COMMANDS, *_STAND_INS], metavar="COMMAND")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="…", help="see COMMAND --help")
+    chosen = parser.parse_args(words[:1])
+    name: str = chosen.command
+    module = "functions.local.alone" if name in _STAND_INS else _COMMANDS[name][0]
+    run = importlib.import_module(module).main
+    try:
+        status: int = run([name, *words[1:]] if name in _STAND_INS else words[1:])
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""`demo`: start everything, drop files, show each task's way to its result, stop.
+
+Exit status 0 only when every task completed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from pathlib import Path
+
+from rich.live import Live
+from rich.table import Table
+
+from functions.local import screen
+from functions.local.client import Client
+from functions.local.up import add_system_arguments, settings_of
+from functions.local.workers import ROOT
+
+SAMPLES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
+_ENDED = ("completed", "failed")
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m functions.local demo", description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: the samples of the project")
+    parser.add_argument("--recipe", help="ask by this recipe instead of the media family's default")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds until the demo gives up (default 300)")
+    parser.add_argument("--json", action="store_true", help="the tasks as JSON, nothing else")
+    add_system_arguments(parser)
+    parser.set_defaults(port_base=0)
+    args = parser.parse_args(argv)
+    files = args.files or [ROOT / "tests" / "samples" / name for name in SAMPLES]
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise SystemExit(f"no such file: {', '.join(missing)}")
+    return asyncio.run(_run(args, files))
+
+
+async def _run(args: argparse.Namespace, files: list[Path]) -> int:
+    from functions.local.system import LocalSystem, Options
+
+    options = Options(port_base=args.port_base, data=args.data, gemini=args.gemini, settings=settings_of(args))
+    began = time.monotonic()
+    async with LocalSystem(options, _warnings if not args.json else lambda _function, _record: None) as system:
+        if not args.json:
+            found = system.endpoints
+            screen.say(f"[bold]Dropsight is up[/bold] after {time.monotonic() - began:.1f} s: {found.api}\n")
+        with Client(system.endpoints) as client:
+            tasks = await asyncio.to_thread(_drop_and_watch, client, files, args)
+    completed = sum(task["status"] == "completed" for task in tasks)
+    if args.json:
+        screen.as_json(tasks)
+    else:
+        model = "the stand-in model" if args.gemini == "stand-in" else "Gemini"
+        screen.say(f"\n{completed} of {len(files)} files understood by {model} in {time.monotonic() - began:.1f} s.")
+    return 0 if completed == len(files) else 1
+
+
+def _drop_and_watch(client: Client, files: list[Path], args: argparse.Namespace) -> list[dict[str, object]]:
+    metadata = {"dropsight-recipe": args.recipe} if args.recipe else {}
+    uris = [client.drop(file, file.name, metadata) for file in files]
+    tasks = [client.task_of(uri) for uri in uris]
+    deadline = time.monotonic() + args.timeout
+    watch = _Silent() if args.json else _Screen() if screen.console.is_terminal else _Lines()
+    with watch:
+        while True:
+            tasks = [task if task["status"] in _ENDED else client.task(str(task["id"])) for task in tasks]
+            watch.show(tasks)
+            if all(task["status"] in _ENDED for task in tasks) or time.monotonic() > deadline:
+                return tasks
+            time.sleep(0.1)
+
+
+class _Silent:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, tasks: list[dict[str, object]]) -> None: ...
+
+
+class _Lines(_Silent):
+    """Plain lines: one for each change of a task."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def show(self, tasks: list[dict[str, object]]) -> None:
+        for task in tasks:
+            state = str(task["status"])
+            if self._said.get(str(task["id"])) != state:
+                self._said[str(task["id"])] = state
+                line = f"{task['id']}  {state:<10}  {_name(task)}"
+                said = screen.short(screen.answer(task))
+                screen.say(screen.plain(f"{line}  {said}" if said else line))
+
+
+class _Screen(_Silent):
+    """A table that changes in place."""
+
+    def __init__(self) -> None:
+        self._live = Live(console=screen.console, refresh_per_second=10)
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, tasks: list[dict[str, object]]) -> None:
+        grid = Table(box=None, header_style="bold", pad_edge=False)
+        for heading in ("task", "file", "status", "%", "answer"):
+            grid.add_column(heading, overflow="ellipsis", no_wrap=True, justify="right" if heading == "%" else "left")
+        for task in tasks:
+            said = screen.plain(screen.answer(task))
+            grid.add_row(str(task["id"]), screen.plain(_name(task)), screen.status(task), str(task["progress"]), said)
+        self._live.update(grid)
+
+
+def _name(task: dict[str, object]) -> str:
+    return str(task.get("source") or "").rsplit("/", 1)[-1]
+
+
+def _warnings(function: str, record: dict[str, object]) -> None:
+    if record.get("severity") in ("ERROR", "CRITICAL", "DEFAULT"):
+        screen.complain(f"{function}: {record.get('message')}")

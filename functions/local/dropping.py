@@ -1,0 +1,62 @@
+"""`drop`: put files into the inbox of the system that runs."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from functions.local import endpoints, screen
+from functions.local.client import Client
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m functions.local drop", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--to", default="", metavar="PATH", help="a folder of the inbox, or with one file its name there"
+    )
+    parser.add_argument("--meta", action="append", default=[], metavar="K=V", help="custom metadata; may be repeated")
+    parser.add_argument("--wait", action="store_true", help="until every task has ended; exit 1 if one failed")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds that --wait waits (default 600)")
+    parser.add_argument("--json", action="store_true", help="the tasks as JSON")
+    parser.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
+    args = parser.parse_args(argv)
+    if missing := [str(file) for file in args.files if not file.is_file()]:
+        raise SystemExit(f"no such file: {', '.join(missing)}")
+    metadata = dict(_pair(word) for word in args.meta)
+    with Client(endpoints.read(args.port_base)) as client:
+        tasks = [
+            client.task_of(client.drop(file, _name(file, args.to, len(args.files)), metadata)) for file in args.files
+        ]
+        if args.wait:
+            tasks = [wait(client, str(task["id"]), args.timeout) for task in tasks]
+    if args.json:
+        screen.as_json(tasks)
+    else:
+        screen.table(tasks)
+        if args.wait:
+            for task in tasks:
+                screen.say(screen.plain(screen.answer(task)))
+    return 1 if args.wait and any(task["status"] != "completed" for task in tasks) else 0
+
+
+def wait(client: Client, task_id: str, timeout: float) -> dict[str, object]:
+    """The task once it has ended, or as it stands after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while (task := client.task(task_id))["status"] not in ("completed", "failed") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return task
+
+
+def _name(file: Path, to: str, count: int) -> str:
+    if not to:
+        return file.name
+    return to if count == 1 and not to.endswith("/") else f"{to.rstrip('/')}/{file.name}"
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, separator, value = word.partition("=")
+    if not separator:
+        raise SystemExit(f"--meta {word}: write K=V")
+    return name, value

@@ -1,0 +1,34 @@
+"""`show`: one task, with its whole answer."""
+
+from __future__ import annotations
+
+import argparse
+
+from functions.local import endpoints, screen
+from functions.local.client import Client
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m functions.local show", description=__doc__)
+    parser.add_argument("id", help="task-llm-…")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
+    args = parser.parse_args(argv)
+    with Client(endpoints.read(args.port_base)) as client:
+        task = client.task(args.id)
+    if args.json:
+        screen.as_json(task)
+        return 0
+    for name in ("id", "source", "model", "recipe", "progress", "usage", "warnings", "outputs", "waiting"):
+        if task.get(name) is not None:
+            screen.say(f"[bold]{name:<10}[/bold]{screen.plain(str(task[name]))}")
+    screen.say(f"[bold]{'status':<10}[/bold]{screen.status(task)}\n")
+    screen.say(screen.plain(_whole(task)))
+    return 0
+
+
+def _whole(task: dict[str, object]) -> str:
+    results = task.get("results")
+    if isinstance(results, list) and results:
+        return str(results[0]["choices"][0]["message"]["content"])
+    return screen.answer(task)
