@@ -96,26 +96,27 @@ def clock(tmp_path: Path) -> MovableClock:
     return MovableClock(tmp_path / "clock")
 
 
-@pytest.fixture
-def issuer(clock: MovableClock) -> Issuer:
-    return Issuer(clock)
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One key for all tests: making one takes longer than a test."""
+    return tmp_path_factory.mktemp("keys")
 
 
 @pytest.fixture
-async def worker() -> AsyncIterator[Worker]:
-    worker = Worker()
-    server = HttpServer(worker.app())
-    worker.url = f"http://127.0.0.1:{await server.start()}"
-    yield worker
-    worker.release.set()
-    worker.chunks.put_nowait(None)
-    await server.stop()
+def issuer(clock: MovableClock, keys: Path) -> Issuer:
+    return Issuer(clock, keys)
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
 
 
 @pytest.fixture
 async def serve(clock: MovableClock, issuer: Issuer, worker: Worker) -> AsyncIterator[Serve]:
     """Serve the worker's function behind the door; keyword arguments are Route's."""
-    servers: list[HttpServer] = []
+    servers = [HttpServer(worker.app())]
+    worker.url = f"http://127.0.0.1:{await servers[0].start()}"
     clients: list[httpx2.AsyncClient] = []
 
     async def start(restart_patience: float = 10.0, **route: object) -> Door:
@@ -136,8 +137,7 @@ async def serve(clock: MovableClock, issuer: Issuer, worker: Worker) -> AsyncIte
         await client.aclose()
     worker.release.set()
     worker.chunks.put_nowait(None)
-    for server in servers:
-        await server.stop()
+    await asyncio.gather(*(server.stop() for server in servers))
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 
-import pytest
-
 from functions.local.oidc import Issuer
 from shared.clock import MovableClock
 from tests.local.front_door.conftest import Serve
@@ -82,7 +80,6 @@ async def test_a_token_that_proves_nothing_is_401(serve: Serve, issuer: Issuer, 
         "unsigned": f"{unsigned}.{claims}.",
         "stripped": f"{head}.{claims}.SIGNATURE_REMOVED_BY_GOOGLE",
         "an API key": "sk-0123456789",
-        "empty": "",
         "nonsense": "ä.ö.ü".encode().decode("latin-1"),
     }
     for what, token in bad.items():
@@ -101,7 +98,7 @@ async def test_a_token_expires_on_the_clock(serve: Serve, issuer: Issuer, clock:
     assert (await door.http.get("/", headers=headers)).status_code == 401
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer anything"}])
-async def test_a_public_function_is_open_to_everybody(serve: Serve, headers: dict[str, str]) -> None:
+async def test_a_public_function_is_open_to_everybody(serve: Serve) -> None:
     door = await serve()
-    assert (await door.http.get("/", headers=headers)).status_code == 200
+    for headers in ({}, {"Authorization": "Bearer anything"}):
+        assert (await door.http.get("/", headers=headers)).status_code == 200

@@ -27,12 +27,12 @@ async def test_a_request_reaches_the_function_as_it_was_sent(serve: Serve) -> No
     assert len(answer.headers.get_list("server")) == len(answer.headers.get_list("date")) == 1
 
 
-@pytest.mark.parametrize("method", METHODS)
-async def test_every_method_passes(serve: Serve, method: str) -> None:
+async def test_every_method_passes(serve: Serve) -> None:
     door = await serve()
-    answer = await door.http.request(method, "/any")
-    assert answer.status_code == 200
-    assert answer.content == b"" if method == "HEAD" else answer.json()["method"] == method
+    for method in METHODS:
+        answer = await door.http.request(method, "/any")
+        assert answer.status_code == 200
+        assert answer.content == b"" if method == "HEAD" else answer.json()["method"] == method
 
 
 async def test_the_platform_s_headers_are_added(serve: Serve) -> None:
@@ -129,18 +129,17 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(serve: Serve) ->
     assert (await door.http.post("/swallow", content=body())).status_code == 413
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/statusz", "/_ah/warmup", "/eventlog"])
-async def test_paths_that_cloud_run_keeps_for_itself_are_404(serve: Serve, path: str) -> None:
+async def test_paths_that_cloud_run_keeps_for_itself_are_404(serve: Serve) -> None:
     door = await serve()
-    answer = await door.http.get(path)
-    assert answer.status_code == 404
-    assert "x-worker" not in answer.headers
+    for path in ("/healthz", "/statusz", "/_ah/warmup", "/eventlog"):
+        answer = await door.http.get(path)
+        assert (path, answer.status_code, answer.headers.get("x-worker")) == (path, 404, None)
 
 
-@pytest.mark.parametrize("path", ["/v1/tasks/task-llm-1776874565-yq3szvcz", "/health", "/v1/z", "/"])
-async def test_a_longer_path_may_end_in_z(serve: Serve, path: str) -> None:
+async def test_a_longer_path_may_end_in_z(serve: Serve) -> None:
     door = await serve()
-    assert (await door.http.get(path)).headers["x-worker"] == "yes"
+    for path in ("/v1/tasks/task-llm-1776874565-yq3szvcz", "/health", "/v1/z", "/"):
+        assert (path, (await door.http.get(path)).headers.get("x-worker")) == (path, "yes")
 
 
 async def test_an_answer_past_the_timeout_is_504_and_the_function_goes_on(

@@ -102,9 +102,15 @@ def tap() -> Tap:
     return Tap()
 
 
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One key for all tests: making one takes longer than a test."""
+    return tmp_path_factory.mktemp("keys")
+
+
 @pytest.fixture
-def issuer(clock: MovableClock) -> Issuer:
-    return Issuer(clock)
+def issuer(clock: MovableClock, keys: Path) -> Issuer:
+    return Issuer(clock, keys)
 
 
 @pytest.fixture
