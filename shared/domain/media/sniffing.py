@@ -21,6 +21,9 @@ HEAD = 64 * 1024
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _HEIF = {b"mif1", b"msf1", b"mif2", b"miaf"}
 _AVIF = {b"avif", b"avis"}
+_MPEG_MIMES = {0: "audio/aac", 1: "audio/mpeg", 2: "audio/mpeg", 3: "audio/mp3"}
+"""By layer; ADTS has none."""
+_LONGEST_FRAME = 8192
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
 _TOP_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _AUDIO_ENDINGS = (".m4a", ".m4b", ".m4p", ".weba")
@@ -140,11 +143,10 @@ def _pdf(head: bytes, name: str) -> str | None:
 def _mpeg_audio(head: bytes, _name: str) -> str | None:
     if head.startswith(b"ID3"):
         return _behind_id3(head)
+    if head.startswith(b"\xff\xfe") and text.encoding_of(head) is not None:
+        return None
     padding = len(head) - len(head.lstrip(b"\0"))
-    for start in {0, padding}:
-        if (mime := _frames_at(head, start)) is not None:
-            return mime
-    return None
+    return _frames_at(head, 0) or _frames_at(head, padding) or _frames_within(head)
 
 
 def _behind_id3(head: bytes) -> str:
@@ -157,19 +159,28 @@ def _behind_id3(head: bytes) -> str:
     return _frames_at(head, start) or "audio/mp3"
 
 
-def _frames_at(head: bytes, start: int) -> str | None:
-    """MPEG or ADTS frames: a second one must follow, or the file must end with the first."""
-    frame = layer_frame(head[start : start + 4])
-    if frame is not None:
-        following = head[start + frame.length : start + frame.length + 4]
-        if layer_frame(following) is not None or len(following) < 4:
-            return "audio/mp3" if frame.layer == 3 else "audio/mpeg"
-    packet = adts_frame(head[start : start + 7])
-    if packet is not None:
-        following = head[start + packet.length : start + packet.length + 7]
-        if adts_frame(following) is not None or len(following) < 7:
-            return "audio/aac"
+def _frames_within(head: bytes) -> str | None:
+    """Recordings cut out of a stream begin in the middle of a frame: then three must follow each other."""
+    at = head.find(b"\xff", 1, _LONGEST_FRAME)
+    while at >= 0:
+        if (mime := _frames_at(head, at, wanted=3)) is not None:
+            return mime
+        at = head.find(b"\xff", at + 1, _LONGEST_FRAME)
     return None
+
+
+def _frames_at(head: bytes, start: int, wanted: int = 2) -> str | None:
+    """What `wanted` MPEG or ADTS frames in a row, or all up to the end of the file, are."""
+    layers, at = set[int](), start
+    for _ in range(wanted):
+        frame = layer_frame(head[at : at + 4]) or adts_frame(head[at : at + 7])
+        if frame is None:
+            break
+        layers.add(frame.layer)
+        at += frame.length
+    else:
+        return _MPEG_MIMES[layers.pop()] if len(layers) == 1 else None
+    return _MPEG_MIMES[layers.pop()] if len(layers) == 1 and at == len(head) else None
 
 
 def _known_foreign(head: bytes, _name: str) -> Foreign | None:

@@ -142,10 +142,11 @@ def recordings() -> None:
     completes("vbr.mp3", None, "audio/mp3", duration=1.08)
     tag_size = 200_000
     syncsafe = bytes(tag_size >> shift & 0x7F for shift in (21, 14, 7, 0))
-    first = mp3.index(b"\xff\xf3")
-    short = mp3[first + 144 :][: 144 * 40]
+    second = mp3.index(b"\xff\xf3", mp3.index(b"\xff\xf3") + 4)
+    short = mp3[second:][: 144 * 40]
     completes("huge-tag.mp3", b"ID3\x03\0\0" + syncsafe + bytes(tag_size) + short, "audio/mp3", duration=1.44)
     completes("no-tag.mp3", short, "audio/mp3", duration=1.44)
+    completes("cut-from-stream.mp3", short[100:], "audio/mp3")
     fails("truncated.mp3", mp3[: len(mp3) // 2], FAILED, "truncated")
     xing = bytearray(mp3[: 144 * 4])
     at = next(place for mark in (b"Xing", b"Info") if (place := xing.find(mark)) >= 0)
@@ -361,6 +362,7 @@ JAPANESE = "これは日本語の文章です。会議は火曜日の午前九�
 def texts() -> None:
     completes("utf-8-mark.txt", b"\xef\xbb\xbf" + WORDS.encode(), "text/plain")
     completes("utf-16-mark.txt", WORDS.encode("utf-16"), "text/plain")
+    completes("utf-16-short.txt", "Hi".encode("utf-16"), "text/plain")
     completes("utf-16-no-mark.txt", WORDS.encode("utf-16-le"), "text/plain")
     completes("utf-16-big-endian.txt", WORDS.encode("utf-16-be"), "text/plain")
     completes("utf-32.txt", WORDS.encode("utf-32"), "text/plain")
