@@ -16,17 +16,18 @@ from shared.settings import ApiSettings, DispatchSettings, GenerateSettings, Ing
 if TYPE_CHECKING:
     from shared.cloud.firestore import Tasks
     from shared.cloud.gemini import Gemini
+    from shared.cloud.keys import Keys
     from shared.cloud.queue import Dispatches
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
+    from shared.intake import Intake
 
 
 @dataclass(frozen=True)
 class Ingest:
     settings: IngestSettings
     clock: Clock
-    tasks: Tasks
-    dispatches: Dispatches
+    intake: Intake
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,20 @@ class Api:
     clock: Clock
     tasks: Tasks
     storage: Storage
+    dispatches: Dispatches
+    keys: Keys
 
 
 @cache
 def ingest() -> Ingest:
     from shared.cloud.firestore import Tasks
+    from shared.intake import Intake
 
     settings = IngestSettings()
+    clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
-    return Ingest(settings, Clock(settings.clock), tasks, _dispatches(settings))
+    intake = Intake(settings, clock, tasks, _dispatches(settings), settings.settle_seconds)
+    return Ingest(settings, clock, intake)
 
 
 @cache
@@ -81,11 +87,20 @@ def generate() -> Generate:
 @cache
 def api() -> Api:
     from shared.cloud.firestore import Tasks
+    from shared.cloud.keys import Keys
     from shared.cloud.storage import Storage
 
     settings = ApiSettings()
+    clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
-    return Api(settings, Clock(settings.clock), tasks, Storage(settings.project, threads=8))
+    return Api(
+        settings=settings,
+        clock=clock,
+        tasks=tasks,
+        storage=Storage(settings.project, threads=16),
+        dispatches=_dispatches(settings),
+        keys=Keys(tasks.client, clock),
+    )
 
 
 def _dispatches(settings: DispatchSettings) -> Dispatches:

@@ -15,7 +15,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+
+# Functions are started from a process that talks gRPC; its fork handlers would only complain.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _STAND_INS = ("storage", "firestore", "gemini", "queue")
 _COMMANDS = {

@@ -209,11 +209,9 @@ class LocalSystem:
         }
         if self.options.gemini == "real":
             return environment
-        # GOOGLE_API_KEY would win over GEMINI_API_KEY.
         return {
             **environment,
             "GEMINI_API_KEY": "local-stand-in",
-            "GOOGLE_API_KEY": "local-stand-in",
             "GOOGLE_GEMINI_BASE_URL": self.endpoints.gemini,
         }
 

@@ -44,8 +44,10 @@ class Worker:
     async def _start(self) -> None:
         port = _free_port()
         self._url = f"http://127.0.0.1:{port}"
+        # GOOGLE_API_KEY of the person at the machine would win over the GEMINI_API_KEY that is meant.
+        inherited = {name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"}
         environment = {
-            **os.environ,
+            **inherited,
             **self._environment,
             "FUNCTION_TARGET": self.name,
             "FUNCTION_SOURCE": str(ROOT / "functions" / self.name / "main.py"),
@@ -55,6 +57,7 @@ class Worker:
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "WORKERS": "1",
+            "GRPC_VERBOSITY": "ERROR",
         }
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,4 +1,7 @@
-"""Which objects become tasks, and when: the guards against loops and storms."""
+"""How an object becomes a task: made if it is not there, with a dispatch on the queue, under the guards against storms.
+
+ingest does it for the object of an event, sweep for an object whose event was lost.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from shared.clock import Clock
 from shared.cloud.firestore import Tasks
-from shared.domain.task import Source
+from shared.cloud.queue import Dispatches
+from shared.cloud.telemetry import log
+from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.task import Source, Task, Waiting, new_task
 from shared.settings import Settings
 
 _COUNT_FRESH_SECONDS = 30.0
@@ -79,3 +85,48 @@ class Overwrites:
         if seen is None or seen[0] == source.generation or source.created_at - seen[1] > _OVERWRITE_WINDOW:
             return None
         return source.created_at + self._settle
+
+
+class Intake:
+    """`take` may be done again for the same object without harm: ids and names are derived from it."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, tasks: Tasks, dispatches: Dispatches, settle_seconds: float = 0
+    ) -> None:
+        self._settings, self._clock, self._tasks, self._dispatches = settings, clock, tasks, dispatches
+        self._cap, self._overwrites = DailyCap(tasks, clock), Overwrites(settle_seconds)
+
+    async def take(self, source: Source) -> Task:
+        """The object's task, on its way unless it has ended."""
+        task = await self._create(source)
+        if not task.terminal:
+            await self._dispatches.put(task, epoch=0, at=task.waiting.until if task.waiting else None)
+        return task
+
+    async def _create(self, source: Source) -> Task:
+        """An id that another source took is derived anew, salted."""
+        day = await self._cap.day_for(source.bucket, self._settings.inboxes[source.bucket].daily_cap)
+        settle = self._overwrites.settle_until(source)
+        for salt in range(100):
+            task = self._pending(source, day, settle, salt)
+            if await self._tasks.create(task):
+                self._cap.admitted(task.inbox_day)
+                log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
+                return task
+            found = await self._tasks.get(task.id)
+            if found is not None and found.task.source.same_as(source):
+                return found.task
+        raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
+
+    def _pending(self, source: Source, day: date, settle: datetime | None, salt: int) -> Task:
+        now = self._clock.now()
+        keep = timedelta(days=self._settings.task_days)
+        task = new_task(source, owner=f"inbox:{source.bucket}", model=DEFAULT_MODEL, now=now, keep=keep, salt=salt)
+        waiting = None
+        if start_of(day) > now:
+            waiting = Waiting(reason="inbox_cap", until=start_of(day), detail="the inbox's daily cap is reached")
+        elif settle is not None and settle > now:
+            waiting = Waiting(reason="overwritten", until=settle, detail="left to settle after an overwrite")
+        admitted = {"inbox_day": f"{source.bucket}/{day.isoformat()}"}
+        later = {"waiting": waiting, "dispatch_at": waiting.until} if waiting else {}
+        return task.model_copy(update={**admitted, **later})
