@@ -321,9 +321,11 @@ class _Visit:
         await self._send({"type": "http.response.body", "body": b"" if self._scope["method"] == "HEAD" else body})
 
     async def _read_the_rest(self) -> None:
-        """Many clients see no answer but a broken pipe if the connection closes while they send."""
-        while not self._body_read:
+        """Many clients see no answer but a broken pipe if the connection closes while they send; within reason."""
+        read = 0
+        while not self._body_read and read < 2 * LARGEST_REQUEST_BYTES:
             message = await self._receive()
+            read += len(message.get("body", b""))
             self._body_read = message["type"] == "http.disconnect" or not message.get("more_body")
 
     async def _hang_up(self) -> None:

@@ -24,7 +24,7 @@ _LONGEST_HEAD_BYTES = 128 << 10
 
 
 class ConnectionLost(Exception):
-    """The other end closed the connection before its answer was whole."""
+    """The connection ended before the answer was whole."""
 
 
 class MalformedAnswer(Exception):
@@ -54,7 +54,11 @@ class HttpConnection:
         return cls(*await asyncio.open_connection(parts.hostname, port, ssl=tls))
 
     async def send_head(self, method: str | bytes, target: str | bytes, headers: Headers) -> None:
-        await self._send(h11.Request(method=method, target=target, headers=list(headers)))
+        try:
+            head = h11.Request(method=method, target=target, headers=list(headers))
+        except h11.LocalProtocolError as error:
+            raise ConnectionLost(f"the request cannot be sent: {error}") from error
+        await self._send(head)
 
     async def send_body(self, data: bytes) -> None:
         await self._send(h11.Data(data=data))

@@ -98,7 +98,7 @@ class Courier:
         task, request = entry.task, entry.task.http_request
         queue, _, task_id = entry.name.rpartition("/tasks/")
         headers = {
-            name: value
+            name: value.strip()
             for name, value in request.headers.items()
             if name.lower() not in _REPLACED and not name.lower().startswith(_OURS)
         }

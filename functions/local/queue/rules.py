@@ -29,6 +29,7 @@ _LOCATION = r"projects/[A-Za-z0-9:.-]+/locations/[A-Za-z0-9-]+"
 _QUEUE = re.compile(rf"{_LOCATION}/queues/[A-Za-z0-9-]{{1,100}}")
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
@@ -127,7 +128,7 @@ def _check_request(request: Pb) -> None:
 
 def _check_headers(headers: Pb) -> None:
     for name, value in headers.items():
-        if not _HEADER.fullmatch(name) or any(ord(char) < 32 or ord(char) > 255 for char in value):
+        if not _HEADER.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise invalid(f"HttpRequest.headers: {name!r} is not a valid header")
     if sum(len(name) + len(value) for name, value in headers.items()) >= LARGEST_HEADERS_BYTES:
         raise invalid("HttpRequest.headers are too large: they must be less than 80 KB")

@@ -47,6 +47,7 @@ def _changed(**request: object) -> dict[str, Any]:
         _changed(http_method="GET", body=b"x"),
         _changed(headers={"bad header": "x"}),
         _changed(headers={"x": "a\nb"}),
+        _changed(headers={"x": "a\x7fb"}),
         _changed(headers={f"x-{n}": "v" * 10_000 for n in range(8)}),
         _changed(body=b"x" * (1 << 20)),
         _changed(oidc_token={"audience": "https://fn"}),
