@@ -16,7 +16,7 @@ from functions.local.deadlines import Deadlines
 from functions.local.oidc import Issuer
 from functions.local.queue.delivery import Courier, Sign
 from functions.local.queue.dispatcher import Dispatcher
-from functions.local.queue.rules import Pb
+from functions.local.queue.rules import Pb, Refusal, check_queue_name
 from functions.local.queue.service import CloudTasksService
 from functions.local.queue.spec import QueueSpec
 from functions.local.queue.store import Store
@@ -109,7 +109,12 @@ class QueueStandIn:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = QueueSpec("")
     parser.add_argument(
-        "--queue", action="append", default=[], metavar="NAME", help="projects/P/locations/L/queues/Q; may be repeated"
+        "--queue",
+        action="append",
+        default=[],
+        type=_queue_name,
+        metavar="NAME",
+        help="projects/P/locations/L/queues/Q; may be repeated",
     )
     parser.add_argument("--rate", type=float, default=default.max_dispatches_per_second, help="dispatches per second")
     parser.add_argument("--concurrent", type=int, default=default.max_concurrent_dispatches, help="dispatches at once")
@@ -137,3 +142,11 @@ def from_arguments(args: argparse.Namespace, *, clock: Clock, data: Path | None,
     ]
     sign = Issuer(clock, data).token
     return QueueStandIn(clock=clock, data=data, tap=tap, sign=sign, queues=queues, duplicates=args.duplicates)
+
+
+def _queue_name(text: str) -> str:
+    try:
+        check_queue_name(text)
+    except Refusal as refusal:
+        raise argparse.ArgumentTypeError(refusal.message) from refusal
+    return text
