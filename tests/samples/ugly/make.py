@@ -339,6 +339,11 @@ def documents() -> None:
     fails("zero-pages.pdf", pdf(0), FAILED, "no pages")
     fails("encrypted-rc4.pdf", encrypted("RC4-128", "secret"), FAILED, "encrypted")
     fails("encrypted-aes.pdf", encrypted("AES-256", "secret"), FAILED, "encrypted")
+    completes("print-forbidden.pdf", encrypted("RC4-128", ""), "application/pdf", pages=2, encrypted=True)
+    completes("print-forbidden-rc4-40.pdf", encrypted("RC4-40", ""), "application/pdf", pages=2, encrypted=True)
+    completes("print-forbidden-aes.pdf", encrypted("AES-128", ""), "application/pdf", pages=2, encrypted=True)
+    completes("print-forbidden-aes-256.pdf", encrypted("AES-256-R5", ""), "application/pdf", pages=2, encrypted=True)
+    fails("encrypted-aes-128.pdf", encrypted("AES-128", "secret"), FAILED, "encrypted")
     fails("truncated.pdf", report[: len(report) // 2], FAILED, "truncated")
     completes("junk-before-header.pdf", b"\0scanner 7\0" * 9 + report, "application/pdf", pages=2)
     completes("damaged-table.pdf", report.replace(b"\nxref\n", b"\nxxxx\n"), "application/pdf", pages=2)
@@ -350,6 +355,8 @@ def documents() -> None:
     out = io.BytesIO()
     writer.write(out)
     completes("appended.pdf", out.getvalue(), "application/pdf", pages=3)
+    appended = out.getvalue()
+    fails("truncated-append.pdf", appended[: len(report) + 120], FAILED, "truncated")
     fails("header-only.pdf", b"%PDF-1.7\n", FAILED, "truncated")
 
 
