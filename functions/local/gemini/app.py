@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from functions.local.gemini import models
 from functions.local.gemini.behaviour import Behaviour
+from functions.local.gemini.caches import CacheStore
 from functions.local.gemini.errors import ApiError, bad_key, error_body, invalid, no_key, revoked_key, unimplemented
 from functions.local.gemini.files import FileStore, resource
 from functions.local.gemini.generate_routes import GenerateRoutes
@@ -51,7 +52,7 @@ class GeminiStandIn:
         self._invalid_keys = invalid_keys
         self._files = FileStore(folder, clock)
         self._uploads = UploadRoutes(Uploads(folder, clock, self._files), clock, tap.ledger)
-        self._generate = GenerateRoutes(self._files, clock, tap.ledger)
+        self._generate = GenerateRoutes(self._files, CacheStore(folder, clock), clock, tap.ledger)
         self._behaviour = behaviour or Behaviour()
         self._routes: list[tuple[str, re.Pattern[str], Answer]] = [
             ("GET", re.compile(r"models"), self._list_models),
@@ -60,6 +61,11 @@ class GeminiStandIn:
             ("GET", re.compile(r"files"), self._list_files),
             ("GET", re.compile(r"files/([^/:]+)"), self._get_file),
             ("DELETE", re.compile(r"files/([^/:]+)"), self._delete_file),
+            ("POST", re.compile(r"cachedContents"), self._generate.create_cache),
+            ("GET", re.compile(r"cachedContents"), self._generate.list_caches),
+            ("GET", re.compile(r"cachedContents/([^/:]+)"), self._generate.get_cache),
+            ("PATCH", re.compile(r"cachedContents/([^/:]+)"), self._generate.update_cache),
+            ("DELETE", re.compile(r"cachedContents/([^/:]+)"), self._generate.delete_cache),
         ]
         self._server = HttpServer(tap.http("gemini", self, error_body))
 

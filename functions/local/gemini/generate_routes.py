@@ -1,8 +1,9 @@
-"""`models/M:METHOD`: generateContent, streamGenerateContent, countTokens."""
+"""`models/M:METHOD` and `cachedContents`: reading requests, answering them whole or in a stream."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -10,66 +11,104 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from functions.local.gemini import models
 from functions.local.gemini.behaviour import Behaviour
 from functions.local.gemini.body import json_body
-from functions.local.gemini.errors import ApiError, unimplemented
+from functions.local.gemini.caches import CacheStore, cached_prompt, model_of
+from functions.local.gemini.checks import check, check_contents
+from functions.local.gemini.errors import invalid, unimplemented
 from functions.local.gemini.files import FileStore
-from functions.local.gemini.models import Version
+from functions.local.gemini.generation import Generation, generate
+from functions.local.gemini.models import Model, Version
+from functions.local.gemini.paging import known_parameters, page
+from functions.local.gemini.prompt import Prompt, Reader
+from functions.local.gemini.streaming import as_array, as_events, chunks, paced
+from functions.local.gemini.tokens import details
+from functions.local.gemini.tool_rules import check_tools
 from functions.local.gemini.wire import read_message
 from functions.local.ledger import Ledger, current_call
 from shared.clock import Clock
 
 REQUEST_BYTES = 20 * 1024**2
+"""A request with everything in it: 20 MB."""
+_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
 
 class GenerateRoutes:
-    def __init__(self, files: FileStore, clock: Clock, ledger: Ledger) -> None:
-        self._files, self._clock, self._ledger = files, clock, ledger
+    def __init__(self, files: FileStore, caches: CacheStore, clock: Clock, ledger: Ledger) -> None:
+        self._reader = Reader(files, clock)
+        self._caches, self._clock, self._ledger = caches, clock, ledger
 
     async def handle(
         self, request: Request, version: Version, name: str, method: str, behaviour: Behaviour
     ) -> Response:
         current_call.get().notes["model"] = name.removeprefix("models/")
-        if method not in ("generateContent", "streamGenerateContent", "countTokens"):
+        if method not in _METHODS:
             raise unimplemented(method)
-        model = models.find(name, version, method if method != "streamGenerateContent" else "generateContent")
+        known_parameters(request)
         self._ledger.count("gemini", method)
+        model = models.find(name, version, method.replace("streamGenerateContent", "generateContent"))
         body = await json_body(request, REQUEST_BYTES)
         if method == "countTokens":
-            read_message("CountTokensRequest", body)
-            return JSONResponse({"totalTokens": 10})
+            return await self._count_tokens(body, model)
         read = read_message("GenerateContentRequest", body)
-        told = []
-        for content in read["contents"]:
-            for part in content["parts"]:
-                if "fileData" in part:
-                    stored = self._files.get(part["fileData"]["fileUri"].rpartition("/")[2])
-                    if stored.state(self._clock.time()) != "ACTIVE":
-                        raise ApiError(
-                            400,
-                            f"The File {stored.id} is not in an ACTIVE state and usage is not allowed.",
-                            "FAILED_PRECONDITION",
-                        )
-                    told.append(f"a file of {stored.size} bytes, {stored.mime_type}")
-                if "text" in part:
-                    told.append(f"the words {part['text']!r}")
-        text = behaviour.text or "[Dropsight stand-in model] You sent " + " and ".join(told) + "."
-        await self._clock.sleep(behaviour.latency)
-        usage = {"promptTokenCount": 10, "candidatesTokenCount": len(text) // 4, "totalTokenCount": 10 + len(text) // 4}
-        answer = {
-            "candidates": [
-                {
-                    "content": {"parts": [{"text": text}], "role": "model"},
-                    "finishReason": behaviour.finish_reason or "STOP",
-                    "index": 0,
-                }
-            ],
-            "usageMetadata": usage,
-            "modelVersion": model.id,
-            "responseId": "x",
-        }
+        generation = await self._generation(read, model, behaviour)
         if method == "generateContent":
-            return JSONResponse(answer)
+            await self._clock.sleep(behaviour.latency)
+            return JSONResponse(generation.response())
+        shown = paced(chunks(generation, behaviour), behaviour, self._clock)
+        if request.query_params.get("alt", request.query_params.get("$alt")) == "sse":
+            return StreamingResponse(as_events(shown), media_type="text/event-stream")
+        return StreamingResponse(as_array(shown), media_type="application/json; charset=UTF-8")
 
-        async def events():  # type: ignore
-            yield f"data: {json.dumps(answer)}\r\n\r\n"
+    async def _generation(self, request: dict[str, Any], model: Model, behaviour: Behaviour) -> Generation:
+        check(request, model)
+        prompt = await self._prompt(request, model)
+        return await asyncio.to_thread(generate, prompt, request.get("generationConfig", {}), model, behaviour)
 
-        return StreamingResponse(events(), media_type="text/event-stream")
+    async def _prompt(self, request: dict[str, Any], model: Model) -> Prompt:
+        return await self._reader.read(request, model, cached_prompt(self._caches, request, model))
+
+    async def _count_tokens(self, body: dict[str, Any], model: Model) -> Response:
+        read = read_message("CountTokensRequest", body)
+        inner = read.get("generateContentRequest")
+        if inner is not None and "contents" in read:
+            raise invalid("* CountTokensRequest: only one of contents and generate_content_request can be set.\n")
+        counted = inner if inner is not None else read
+        check_contents(counted, "CountTokensRequest" if inner is None else "GenerateContentRequest")
+        prompt = await self._prompt(counted, model)
+        answer: dict[str, Any] = {
+            "totalTokens": sum(prompt.tokens.values()),
+            "promptTokensDetails": details(prompt.tokens),
+        }
+        if cached := sum(prompt.cached_tokens.values()):
+            answer["cachedContentTokenCount"] = cached
+        return JSONResponse(answer)
+
+    async def create_cache(self, request: Request, version: Version, _: str) -> Response:
+        self._ledger.count("gemini", "cachedContents.create")
+        body = await json_body(request, REQUEST_BYTES)
+        read = read_message("CachedContent", body)
+        model = model_of(read, version)
+        if "contents" in read:
+            check_contents(read, "CreateCachedContentRequest.cached_content")
+        check_tools(read, model)
+        prompt = await self._reader.read(read, model)
+        return JSONResponse(self._caches.create(body, read, prompt, model).resource())
+
+    async def list_caches(self, request: Request, version: Version, _: str) -> Response:
+        self._ledger.count("gemini", "cachedContents.list")
+        resources = [cache.resource() for cache in self._caches.newest_first()]
+        return page(request, "cachedContents", resources, default=50, most=1000)
+
+    async def get_cache(self, request: Request, version: Version, cache_id: str) -> Response:
+        self._ledger.count("gemini", "cachedContents.get")
+        return JSONResponse(self._caches.get(cache_id).resource())
+
+    async def update_cache(self, request: Request, version: Version, cache_id: str) -> Response:
+        self._ledger.count("gemini", "cachedContents.patch")
+        known_parameters(request, frozenset({"update_mask"}))
+        read = read_message("CachedContent", await json_body(request, REQUEST_BYTES))
+        return JSONResponse(self._caches.update(self._caches.get(cache_id), read).resource())
+
+    async def delete_cache(self, request: Request, version: Version, cache_id: str) -> Response:
+        self._ledger.count("gemini", "cachedContents.delete")
+        self._caches.delete(self._caches.get(cache_id))
+        return JSONResponse({})

@@ -2,16 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
 Kind = Literal["audio", "video", "image", "document", "text"]
 
-_AUDIO = ["wav", "x-wav", "wave", "vnd.wave", "mp3", "mpeg", "mpga", "mpeg3", "x-mpeg", "aiff", "x-aiff", "aac", "x-aac", "aacp", "ogg", "opus", "vorbis", "flac", "x-flac", "mp4", "m4a", "x-m4a", "webm"]
-_VIDEO = ["mp4", "mpeg", "mov", "quicktime", "avi", "x-msvideo", "x-flv", "mpg", "mpegps", "webm", "wmv", "x-ms-wmv", "3gpp", "x-matroska"]
+_AUDIO = [
+    "wav",
+    "x-wav",
+    "wave",
+    "vnd.wave",
+    "mp3",
+    "mpeg",
+    "mpga",
+    "mpeg3",
+    "x-mpeg",
+    "aiff",
+    "x-aiff",
+    "aac",
+    "x-aac",
+    "aacp",
+    "ogg",
+    "opus",
+    "vorbis",
+    "flac",
+    "x-flac",
+    "mp4",
+    "m4a",
+    "x-m4a",
+    "webm",
+]
+_VIDEO = [
+    "mp4",
+    "mpeg",
+    "mov",
+    "quicktime",
+    "avi",
+    "x-msvideo",
+    "x-flv",
+    "mpg",
+    "mpegps",
+    "webm",
+    "wmv",
+    "x-ms-wmv",
+    "3gpp",
+    "x-matroska",
+]
 _IMAGE = ["png", "jpeg", "jpg", "webp", "heic", "heif"]
-_TEXT = ["application/json", "application/xml", "application/javascript", "application/x-javascript", "application/typescript", "application/x-typescript", "application/x-python", "application/x-python-code", "application/rtf", "application/x-ipynb+json", "application/yaml", "application/x-yaml", "application/toml", "application/sql", "application/x-sh", "application/csv", "application/xhtml+xml", "application/x-ndjson", "application/jsonl", "application/x-subrip"]
+_TEXT = [
+    "application/json",
+    "application/xml",
+    "application/javascript",
+    "application/x-javascript",
+    "application/typescript",
+    "application/x-typescript",
+    "application/x-python",
+    "application/x-python-code",
+    "application/rtf",
+    "application/x-ipynb+json",
+    "application/yaml",
+    "application/x-yaml",
+    "application/toml",
+    "application/sql",
+    "application/x-sh",
+    "application/csv",
+    "application/xhtml+xml",
+    "application/x-ndjson",
+    "application/jsonl",
+    "application/x-subrip",
+]
 
 KIND_OF_MIME_TYPE: dict[str, Kind] = {
     **{f"audio/{name}": "audio" for name in _AUDIO},
@@ -53,8 +113,26 @@ class Media(BaseModel):
     """The first text in it."""
     characters: int = 0
     """Of a text file, all of it."""
+    lines: int = 0
     error: str = ""
     """Why it could not be decoded; empty when it could."""
+
+
+class Finding(TypedDict, total=False):
+    """The fields of `Media` that a probe fills in."""
+
+    container: str
+    duration: float
+    sample_rate: int
+    channels: int
+    width: int
+    height: int
+    has_audio: bool
+    pages: int
+    colours: tuple[str, ...]
+    text: str
+    characters: int
+    lines: int
 
 
 class Undecodable(Exception):

@@ -13,7 +13,24 @@ from functions.local.gemini.errors import bad_request, invalid
 from functions.local.gemini.wire import snake
 
 _SYSTEM_PARAMETERS = frozenset(
-    ["key", "alt", "$alt", "prettyPrint", "$prettyPrint", "fields", "$fields", "quotaUser", "access_token", "oauth_token", "callback", "upload_protocol", "uploadType", "upload_id", "$.xgafv", "$httpHeaders"]
+    [
+        "key",
+        "alt",
+        "$alt",
+        "prettyPrint",
+        "$prettyPrint",
+        "fields",
+        "$fields",
+        "quotaUser",
+        "access_token",
+        "oauth_token",
+        "callback",
+        "upload_protocol",
+        "uploadType",
+        "upload_id",
+        "$.xgafv",
+        "$httpHeaders",
+    ]
 )
 
 

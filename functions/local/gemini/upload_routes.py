@@ -117,8 +117,10 @@ class UploadRoutes:
         parts = list(message.iter_parts()) if message.is_multipart() else []
         if len(parts) != 2:
             raise invalid("A multipart upload has two parts: the metadata as JSON, then the file's bytes.")
-        described = _described(parsed(parts[0].get_payload(decode=True)))
-        content: bytes = parts[1].get_payload(decode=True)
+        metadata, content = (part.get_payload(decode=True) for part in parts)
+        assert isinstance(metadata, bytes)
+        assert isinstance(content, bytes)
+        described = _described(parsed(metadata))
         session = self._session(described, parts[1].get_content_type(), len(content))
         await self._uploads.append(session, 0, _once(content), behaviour, last=True)
         return await self._finalize(session, request, behaviour)

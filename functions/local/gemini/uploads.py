@@ -17,7 +17,7 @@ from functions.local.gemini.behaviour import Behaviour
 from functions.local.gemini.errors import ApiError, invalid
 from functions.local.gemini.files import FILE_BYTES, KEPT_SECONDS, FileStore, StoredFile
 from functions.local.gemini.media import Media
-from functions.local.gemini.probe import probe
+from functions.local.gemini.probe import probe_file
 from shared.clock import Clock
 
 GRANULARITY = 256 * 1024
@@ -121,7 +121,7 @@ class Uploads:
             self._files.room_for(size)
             digest, media = await asyncio.gather(
                 asyncio.to_thread(self._digest(session).of, content),
-                asyncio.to_thread(probe, content, session.mime_type),
+                asyncio.to_thread(probe_file, content, session.mime_type),
             )
             if behaviour.fail_processing:
                 media = media.model_copy(update={"error": "The file failed to be processed."})

@@ -1,0 +1,156 @@
+"""The two forms of schema read as one: an OpenAPI-like `Schema` becomes the JSON Schema that says the same."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Json = Any
+JsonSchema = dict[str, Any]
+
+_KEPT = [
+    "format",
+    "title",
+    "description",
+    "enum",
+    "minItems",
+    "maxItems",
+    "required",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "default",
+    "minProperties",
+    "maxProperties",
+    "propertyOrdering",
+]
+
+
+def to_json_schema(schema: JsonSchema) -> JsonSchema:
+    """Of a `Schema` as read from the wire."""
+    answer: JsonSchema = {name: schema[name] for name in _KEPT if name in schema}
+    if "example" in schema:
+        answer["examples"] = [schema["example"]]
+    kind = schema.get("type", "TYPE_UNSPECIFIED")
+    if kind != "TYPE_UNSPECIFIED":
+        answer["type"] = kind.lower()
+    if "items" in schema:
+        answer["items"] = to_json_schema(schema["items"])
+    if "properties" in schema:
+        answer["properties"] = {name: to_json_schema(one) for name, one in schema["properties"].items()}
+    if "anyOf" in schema:
+        answer["anyOf"] = [to_json_schema(one) for one in schema["anyOf"]]
+    if schema.get("nullable") and "type" in answer:
+        answer["type"] = [answer["type"], "null"]
+        if "enum" in answer:
+            answer["enum"] = [*answer["enum"], None]
+    elif schema.get("nullable") and "anyOf" in answer:
+        answer["anyOf"] = [*answer["anyOf"], {"type": "null"}]
+    return answer
+
+
+def resolve(schema: Json, root: JsonSchema) -> JsonSchema:
+    """The schema that a `$ref` leads to: `#`, `#/$defs/Name`, `#anchor`, or an `$id`."""
+    for _ in range(16):
+        if not isinstance(schema, dict):
+            return {}
+        if "$ref" not in schema:
+            return schema
+        schema = _target(str(schema["$ref"]), root)
+    return {}
+
+
+def _target(reference: str, root: JsonSchema) -> Json:
+    if reference in ("#", root.get("$id")):
+        return root
+    if reference.startswith("#/"):
+        found: Json = root
+        for step in reference[2:].split("/"):
+            found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, dict) else {}
+        return found
+    return next((one for one in _within(root) if reference in (f"#{one.get('$anchor')}", one.get("$id"))), {})
+
+
+def _within(schema: Json) -> list[JsonSchema]:
+    if isinstance(schema, dict):
+        return [schema, *(found for one in schema.values() for found in _within(one))]
+    return [found for one in schema for found in _within(one)] if isinstance(schema, list) else []
+
+
+def kinds(schema: JsonSchema) -> list[str]:
+    """The types that a schema allows; guessed from its other keywords where it names none."""
+    given = schema.get("type")
+    if given is not None:
+        return [given] if isinstance(given, str) else list(given)
+    if "properties" in schema or "additionalProperties" in schema:
+        return ["object"]
+    if "items" in schema or "prefixItems" in schema:
+        return ["array"]
+    if "minimum" in schema or "maximum" in schema:
+        return ["number"]
+    return ["string"]
+
+
+def valid(value: Json, schema: Json, root: JsonSchema) -> bool:
+    """Whether `value` satisfies the keywords that the service supports."""
+    if isinstance(schema, bool):
+        return schema
+    schema = resolve(schema, root)
+    if "type" in schema and not any(_is(value, kind) for kind in kinds(schema)):
+        return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if "anyOf" in schema and not any(valid(value, one, root) for one in schema["anyOf"]):
+        return False
+    if "oneOf" in schema and sum(valid(value, one, root) for one in schema["oneOf"]) != 1:
+        return False
+    if isinstance(value, dict):
+        return _valid_object(value, schema, root)
+    if isinstance(value, list):
+        return _valid_array(value, schema, root)
+    if isinstance(value, str):
+        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
+        return fits and ("pattern" not in schema or re.search(schema["pattern"], value) is not None)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+    return True
+
+
+def _valid_object(value: dict[str, Json], schema: JsonSchema, root: JsonSchema) -> bool:
+    properties = schema.get("properties", {})
+    others = schema.get("additionalProperties", True)
+    return (
+        all(name in value for name in schema.get("required", []))
+        and schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value))
+        and all(valid(one, properties.get(name, others), root) for name, one in value.items())
+    )
+
+
+def _valid_array(value: list[Json], schema: JsonSchema, root: JsonSchema) -> bool:
+    first = schema.get("prefixItems", [])
+    return (
+        schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))
+        and all(valid(one, schema_of, root) for one, schema_of in zip(value, first, strict=False))
+        and all(valid(one, schema.get("items", True), root) for one in value[len(first) :])
+    )
+
+
+def _is(value: Json, kind: str) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    match kind:
+        case "string":
+            return isinstance(value, str)
+        case "integer":
+            return number and float(value).is_integer()
+        case "number":
+            return number
+        case "boolean":
+            return isinstance(value, bool)
+        case "array":
+            return isinstance(value, list)
+        case "object":
+            return isinstance(value, dict)
+        case _:
+            return value is None
