@@ -5,6 +5,7 @@ Variables begin with DROPSIGHT_, but for those that the platform or a client lib
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
@@ -86,7 +87,22 @@ class GeminiSettings(BaseSettings):
     gemini_api_key: SecretStr = Field(validation_alias=AliasChoices("GEMINI_API_KEY", "gemini_api_key"))
 
 
-class GenerateSettings(DispatchSettings, GeminiSettings):
+class OutboundSettings(BaseSettings):
+    """For functions that connect to addresses that callers name."""
+
+    model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
+
+    allow_loopback: bool = False
+    """Local system only: callbacks and inputs may name loopback addresses."""
+
+    @model_validator(mode="after")
+    def _never_in_the_cloud(self) -> Self:
+        if self.allow_loopback and os.environ.get("K_SERVICE"):
+            raise ValueError("DROPSIGHT_ALLOW_LOOPBACK is for the local system only")
+        return self
+
+
+class GenerateSettings(DispatchSettings, GeminiSettings, OutboundSettings):
     lease_seconds: float = Field(default=60, ge=1)
     time_limit_seconds: float = Field(default=1700, ge=5)
     """How long one dispatch may work: the function's timeout less a minute and a half to hand over."""
@@ -99,16 +115,17 @@ class GenerateSettings(DispatchSettings, GeminiSettings):
     notify_url: str | None = None
 
 
-class ApiSettings(DispatchSettings):
+class ApiSettings(DispatchSettings, OutboundSettings):
     cors_origins: tuple[str, ...] = ()
+    """Origins of web pages that may call the API."""
     callback_queue: QueuePath | None = None
     notify_url: str | None = None
+    sync_seconds: float = Field(default=900, gt=0)
+    """How long `sync: true` waits; below the function's timeout."""
 
 
-class NotifySettings(Settings):
+class NotifySettings(Settings, OutboundSettings):
     callback_secret: SecretStr
-    allow_loopback: bool = False
-    """Local system only: callbacks and inputs may name loopback addresses."""
 
 
 class SweepSettings(DispatchSettings, GeminiSettings):

@@ -168,6 +168,11 @@ def is_task_id(text: str) -> bool:
     return _ID.match(text) is not None
 
 
+def place_of(task_id: str) -> tuple[datetime, str]:
+    """Where a task of that id stands in a list by age: its `created_at` and key."""
+    return datetime.fromtimestamp(int(task_id.split("-")[2]), UTC), key_of(task_id)
+
+
 def derive_id(bucket: str, name: str, generation: int, created_at: datetime, salt: int = 0) -> str:
     """The id that every delivery of an object's event derives; `salt` rises past an id that another source took."""
     tag = f"{bucket}\0{name}\0{generation}" + (f"\0{salt}" if salt else "")
@@ -191,6 +196,13 @@ def visibility(owner: str, source: Source) -> tuple[str, ...]:
         f"gs://{source.bucket}/" + "".join(f"{part}/" for part in folders[:depth]) for depth in range(len(folders) + 1)
     ]
     return (owner, *prefixes)
+
+
+def folder_of(place: str) -> str:
+    """The value of `visible_to` that reaches every object whose URI begins with `place`: its nearest indexed folder."""
+    bucket, _, path = place.removeprefix("gs://").partition("/")
+    folders = path.split("/")[:-1][:_FOLDERS_INDEXED]
+    return f"gs://{bucket}/" + "".join(f"{part}/" for part in folders)
 
 
 def new_task(

@@ -1,0 +1,104 @@
+"""Who calls, may they, and are they too fast: Bearer keys, scopes, and a rate for each key."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from fastapi import Request
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from functions.api.visit import visit
+from shared import wiring
+from shared.clock import Clock
+from shared.domain.access import Key, Scope
+from shared.domain.errors import RequestRefused
+
+_KEYS_REMEMBERED = 10_000
+
+
+class Admittance:
+    """A dependency: `Security` that answers with the caller's key, which has `scope`."""
+
+    scheme = HTTPBearer(auto_error=False, scheme_name="api_key", description="`Authorization: Bearer sk-…`")
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope: Scope = scope
+
+    async def __call__(self, request: Request) -> Key:
+        credentials = await self.scheme(request)
+        key = await _known(credentials)
+        _pace(key)
+        if self.scope not in key.scopes:
+            message = f"This key may not {self.scope}: it has the scopes {', '.join(key.scopes) or 'none'}."
+            raise RequestRefused(403, "permission_error", "scope_missing", message)
+        return key
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+class Rates:
+    """A token bucket for each key, in this instance: `n` instances together let through `n` times the rate."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def take(self, key: Key) -> tuple[float, float]:
+        """Tokens left and seconds until the next one; below 0 where none was left to take."""
+        rate, now = key.requests_per_minute / 60, self._clock.time()
+        bucket = self._buckets.setdefault(key.id, _Bucket(key.requests_per_minute, now))
+        self._buckets.move_to_end(key.id)
+        if len(self._buckets) > _KEYS_REMEMBERED:
+            self._buckets.popitem(last=False)
+        bucket.tokens = min(key.requests_per_minute, bucket.tokens + (now - bucket.filled_at) * rate)
+        bucket.filled_at = now
+        if bucket.tokens < 1:
+            return -1, (1 - bucket.tokens) / rate
+        bucket.tokens -= 1
+        return bucket.tokens, max(0.0, 1 - bucket.tokens) / rate
+
+
+_rates: Rates | None = None
+
+
+def _pace(key: Key) -> None:
+    global _rates
+    if _rates is None:
+        _rates = Rates(wiring.api().clock)
+    left, wait = _rates.take(key)
+    seconds = math.ceil(wait)
+    limit = {
+        "RateLimit-Policy": f'"default";q={key.requests_per_minute};w=60',
+        "RateLimit": f'"default";r={max(0, int(left))};t={seconds}',
+    }
+    visit().headers.update(limit)
+    if left < 0:
+        message = f"This key may send {key.requests_per_minute} requests a minute. Try again in {seconds} s."
+        raise RequestRefused(
+            429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": str(max(1, seconds))}
+        )
+
+
+async def _known(credentials: HTTPAuthorizationCredentials | None) -> Key:
+    if credentials is None or not credentials.credentials:
+        raise _unauthorised("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
+    road = wiring.api()
+    key = await road.keys.find(credentials.credentials)
+    if key is None or key.revoked:
+        raise _unauthorised("invalid_api_key", "This API key is not known. Ask the operator for a new one.")
+    if key.expires_at is not None and key.expires_at <= road.clock.now():
+        raise _unauthorised("expired_api_key", f"This API key expired at {key.expires_at.isoformat()}.")
+    return key
+
+
+def _unauthorised(code: str, message: str) -> RequestRefused:
+    error = "" if code == "missing_api_key" else ', error="invalid_token"'
+    headers = {"WWW-Authenticate": f'Bearer realm="dropsight"{error}'}
+    return RequestRefused(401, "authentication_error", code, message, headers=headers)

@@ -1,0 +1,89 @@
+"""The public HTTP API as one FastAPI application: routes, errors and what surrounds them, put together."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api import looking_up
+from functions.api.refusals import of_status, refusal, refused_parameters
+from functions.api.visit import Surround, visit
+from shared import wiring
+from shared.domain.errors import RequestRefused, TaskFailure
+
+_EXPOSED = (
+    "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id",
+)  # fmt: skip
+
+_open = APIRouter()
+
+
+@_open.get("/health")
+async def health() -> Response:
+    return Response(b'{"status":"ok"}', media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@cache
+def app() -> FastAPI:
+    """Built on the first request: settings are read then."""
+    made = FastAPI(
+        title="Dropsight",
+        version="1.0.0",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=_middleware(wiring.api().settings.cors_origins),
+    )
+    for router in (_open, looking_up.router):
+        made.include_router(router)
+    made.add_exception_handler(RequestRefused, _refused)
+    made.add_exception_handler(TaskFailure, _unavailable)
+    made.add_exception_handler(RequestValidationError, _invalid)
+    made.add_exception_handler(HTTPException, _http)
+    return made
+
+
+def _middleware(origins: tuple[str, ...]) -> list[Middleware]:
+    surround = Middleware(Surround)
+    if not origins:
+        return [surround]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
+        expose_headers=list(_EXPOSED),
+        max_age=600,
+    )
+    return [cors, surround]
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestRefused)
+    return refusal(error, request.headers.get("accept", ""), visit().request_id)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    """A service behind this one does not answer."""
+    message = f"{error} Try again in a moment."
+    refused = RequestRefused(
+        503, "service_unavailable_error", "service_unavailable", message, headers={"Retry-After": "2"}
+    )
+    return await _refused(request, refused)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await _refused(request, refused_parameters(error.errors()))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return await _refused(request, of_status(error.status_code, str(error.detail), error.headers))

@@ -1,0 +1,52 @@
+"""Which tasks does a key see, page by page, the newest first?
+
+Firestore is asked for whole folders. A source or a prefix that ends within a name finds more than it may, and what is
+too much is left out here; so one page can take several queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.cloud.firestore import Tasks
+from shared.domain.access import Key
+from shared.domain.task import Status, Task, place_of
+
+_ROUNDS = 10
+"""Queries for one page at most. A page may then be short, even empty, and yet have a next one."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    status: Status | None = None
+    uri: str | None = None
+    prefix: str | None = None
+
+    def matches(self, task: Task) -> bool:
+        return self.prefix is None or (task.source.kind == "object" and task.source.uri.startswith(self.prefix))
+
+
+@dataclass(frozen=True)
+class Page:
+    tasks: list[Task]
+    next: str | None
+    """The id of the last task looked at, where there may be more behind it."""
+
+
+async def page(tasks: Tasks, key: Key, wanted: Wanted, *, limit: int, after: str | None) -> Page:
+    sights = key.sights(wanted.prefix)
+    found: list[Task] = []
+    if not sights:
+        return Page(found, None)
+    for _ in range(_ROUNDS):
+        position = place_of(after) if after is not None else None
+        batch = await tasks.page(sights, limit=limit + 1, after=position, status=wanted.status, uri=wanted.uri)
+        for task in batch:
+            if len(found) == limit:
+                return Page(found, after)
+            after = task.id
+            if key.sees(task) and wanted.matches(task):
+                found.append(task)
+        if len(batch) <= limit:
+            return Page(found, None)
+    return Page(found, after)

@@ -1,0 +1,79 @@
+"""GET /v1/tasks/{id} and GET /v1/tasks: how a task stands, and which tasks there are."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Header, Query
+from starlette.responses import Response
+
+from functions.api.admittance import Admittance
+from functions.api.listing import Wanted, page
+from functions.api.refusals import invalid
+from functions.api.showing import look_up, show
+from shared import wiring
+from shared.domain.access import Key
+from shared.domain.task import Status, is_task_id
+
+router = APIRouter()
+
+Reader = Annotated[Key, Depends(Admittance("read"))]
+
+_PLACE = re.compile(r"gs://[^/]+/.*", re.DOTALL)
+_PAGE_BYTES = 20 << 20
+"""A page ends early before it is larger than an answer may be (32 MB)."""
+_PRIVATE = {"Cache-Control": "private, no-cache"}
+
+
+@router.get("/v1/tasks/{task_id}")
+async def get_task(task_id: str, key: Reader, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    shown = await look_up(wiring.api(), key, task_id)
+    headers = {**_PRIVATE, "ETag": shown.etag}
+    if _matches(if_none_match, shown.etag):
+        return Response(status_code=304, headers=headers)
+    if not shown.task.terminal:
+        headers["Retry-After"] = "2"
+    return Response(shown.body, headers=headers, media_type="application/json")
+
+
+@router.get("/v1/tasks")
+async def list_tasks(
+    key: Reader,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query()] = None,
+    status: Annotated[Status | None, Query()] = None,
+    object: Annotated[str | None, Query(max_length=2048)] = None,  # noqa: A002
+    prefix: Annotated[str | None, Query(max_length=2048)] = None,
+) -> Response:
+    for name, value in (("object", object), ("prefix", prefix)):
+        if value is not None and _PLACE.fullmatch(value) is None:
+            raise invalid(name, f"{name} must look like gs://bucket/name, with a slash after the bucket.")
+    if after is not None and not is_task_id(after):
+        raise invalid("after", "after must be the `next` of the page before.")
+    road = wiring.api()
+    found = await page(road.tasks, key, Wanted(status=status, uri=object, prefix=prefix), limit=limit, after=after)
+    bodies: list[bytes] = []
+    following, size = found.next, 0
+    for task in found.tasks:
+        body = (await show(road, task)).body
+        size += len(body)
+        if bodies and size > _PAGE_BYTES:
+            following = found.tasks[len(bodies) - 1].id
+            break
+        bodies.append(body)
+    tail = json.dumps({"has_more": following is not None, "next": following})
+    headers = dict(_PRIVATE)
+    if following is not None:
+        asked = {"limit": str(limit), "status": status, "object": object, "prefix": prefix, "after": following}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        headers["Link"] = f'</v1/tasks?{query}>; rel="next"'
+    content = b'{"object":"list","data":[' + b",".join(bodies) + b"]," + tail[1:].encode()
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    given = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return etag in given or "*" in given

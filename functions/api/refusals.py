@@ -1,0 +1,82 @@
+"""Errors in the contract's form, or as RFC 9457 problems where the caller accepts those."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from shared.domain.errors import RequestErrorType, RequestRefused
+
+_TYPES: dict[int, RequestErrorType] = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "not_found",
+    410: "gone",
+    429: "rate_limit_error",
+    503: "service_unavailable_error",
+}
+
+
+def refusal(refused: RequestRefused, accept: str, request_id: str) -> Response:
+    if _wants_problem(accept):
+        body: dict[str, object] = {
+            "type": f"/docs#{refused.code}",
+            "title": HTTPStatus(refused.status).phrase,
+            "status": refused.status,
+            "detail": refused.message,
+            "code": refused.code,
+            "param": refused.param,
+            "request_id": request_id,
+        }
+        return _json(refused.status, body, "application/problem+json", refused.headers)
+    error = {
+        "message": refused.message,
+        "type": refused.type,
+        "code": refused.code,
+        "param": refused.param,
+        "request_id": request_id,
+    }
+    return _json(refused.status, {"error": error}, "application/json", refused.headers)
+
+
+def internal_error(accept: str, request_id: str) -> Response:
+    message = "Something went wrong on our side. Try again; if it stays, tell the operator this request_id."
+    return refusal(RequestRefused(500, "server_error", "internal_error", message), accept, request_id)
+
+
+def of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
+    """What the framework refuses by itself: an unknown path, a method that a path does not know."""
+    code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
+    type_ = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return RequestRefused(status, type_, code, detail, headers=dict(headers or {}))
+
+
+def invalid(param: str, message: str) -> RequestRefused:
+    return RequestRefused(422, "invalid_request_error", "invalid_param", message, param=param)
+
+
+def refused_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
+    """The first of what pydantic found wrong with a path, a query or a header."""
+    first = errors[0]
+    location = first.get("loc")
+    names = [str(part) for part in location[1:]] if isinstance(location, tuple) else []
+    name = ".".join(names) or "request"
+    return invalid(name, f"{name}: {first.get('msg', 'invalid')}")
+
+
+def task_not_found(task_id: str) -> RequestRefused:
+    shown = task_id if len(task_id) <= 64 else f"{task_id[:64]}…"
+    return RequestRefused(404, "not_found", "task_not_found", f"There is no task {shown!r} for this key.", param="id")
+
+
+def _wants_problem(accept: str) -> bool:
+    return any(part.split(";")[0].strip().lower() == "application/problem+json" for part in accept.split(","))
+
+
+def _json(status: int, body: dict[str, object], media_type: str, headers: dict[str, str]) -> Response:
+    encoded = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(encoded, status, headers, media_type)

@@ -1,0 +1,129 @@
+"""The whole road in one process and one loop: the real function apps, the real Google clients, the stand-ins."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import functions_framework.aio
+import httpx2
+import pytest
+import pytest_asyncio
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
+
+from functions.local.firestore import FirestoreStandIn
+from functions.local.gemini import GeminiStandIn
+from functions.local.oidc import Issuer
+from functions.local.queue import QueueSpec, QueueStandIn
+from functions.local.serve import HttpServer
+from functions.local.storage import StorageStandIn
+from functions.local.tap import Tap
+from shared import wiring
+from shared.clock import MovableClock
+from shared.cloud.keys import Keys, new_secret
+from shared.domain.access import Key
+
+ROOT = Path(__file__).parents[3]
+INBOX, OTHER_INBOX, RESULTS, REQUESTS = "inbox", "other-inbox", "results", "requests"
+QUEUES = "projects/test/locations/here/queues"
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+
+
+@dataclass
+class Road:
+    """The system under test, and the way to its api."""
+
+    clock: MovableClock
+    tap: Tap
+    firestore: FirestoreStandIn
+    storage: StorageStandIn
+    gemini: GeminiStandIn
+    queue: QueueStandIn
+    url: str
+    keys: Keys
+
+    async def key(self, key_id: str, **fields: object) -> str:
+        """A new key's secret."""
+        secret = new_secret()
+        given = {"name": key_id, "created_at": self.clock.now(), "requests_per_minute": 100_000, **fields}
+        await self.keys.store(secret, Key.model_validate({"id": key_id, **given}))
+        return secret
+
+    def client(self, secret: str | None, **headers: str) -> httpx2.AsyncClient:
+        given = {"Authorization": f"Bearer {secret}", **headers} if secret else headers
+        return httpx2.AsyncClient(base_url=self.url, headers=given, timeout=30)
+
+
+def function_app(name: str) -> object:
+    source = str(ROOT / "functions" / name / "main.py")
+    return functions_framework.aio.create_asgi_app(name, source)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
+    folder = tmp_path_factory.mktemp("road")
+    clock, tap = MovableClock(folder / "clock"), Tap()
+    issuer = Issuer(clock)
+    indexes = ROOT / "terraform" / "firestore.indexes.json"
+    documents = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=indexes)
+    objects = StorageStandIn(
+        clock=clock, data=folder / "storage", tap=tap, buckets=(INBOX, OTHER_INBOX, RESULTS, REQUESTS)
+    )
+    model = GeminiStandIn(clock=clock, data=folder / "gemini", tap=tap)
+    queue = QueueStandIn(
+        clock=clock,
+        data=None,
+        tap=tap,
+        sign=issuer.token,
+        queues=(
+            QueueSpec(f"{QUEUES}/dispatch", max_dispatches_per_second=500, max_concurrent_dispatches=16),
+            QueueSpec(f"{QUEUES}/callbacks", min_backoff=5.0),
+        ),
+    )
+    servers = {name: HttpServer(function_app(name)) for name in ("api", "ingest", "generate", "notify")}
+    urls = {name: f"http://127.0.0.1:{await server.start()}" for name, server in servers.items()}
+    environment = {
+        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{await objects.start()}",
+        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{await documents.start()}",
+        "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{await model.start()}",
+        "GOOGLE_CLOUD_PROJECT": "test",
+        "GEMINI_API_KEY": "stand-in",
+        "GOOGLE_API_KEY": "stand-in",
+        "DROPSIGHT_PROJECT": "test",
+        "DROPSIGHT_ENVIRONMENT": "test",
+        "DROPSIGHT_INBOXES": json.dumps({INBOX: {}, OTHER_INBOX: {}}),
+        "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
+        "DROPSIGHT_RESULTS_BUCKET": RESULTS,
+        "DROPSIGHT_CLOCK": str(folder / "clock"),
+        "DROPSIGHT_DISPATCH_QUEUE": f"{QUEUES}/dispatch",
+        "DROPSIGHT_CALLBACK_QUEUE": f"{QUEUES}/callbacks",
+        "DROPSIGHT_GENERATE_URL": urls["generate"],
+        "DROPSIGHT_NOTIFY_URL": urls["notify"],
+        "DROPSIGHT_INVOKER": "tasks@test.iam.gserviceaccount.com",
+        "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
+        "DROPSIGHT_CALLBACK_SECRET": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+        "DROPSIGHT_ALLOW_LOOPBACK": "true",
+        "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
+    }
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    for bucket in (INBOX, OTHER_INBOX, REQUESTS):
+        objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
+    database = firestore.AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+    yield Road(clock, tap, documents, objects, model, queue, urls["api"], Keys(database, clock))
+    for server in servers.values():
+        await server.stop()
+    for standin in (queue, objects, model, documents):
+        await standin.stop()
+    for built in (wiring.api, wiring.ingest, wiring.generate):
+        built.cache_clear()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+SOON = timedelta(seconds=20)

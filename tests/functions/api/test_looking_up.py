@@ -1,0 +1,35 @@
+"""How a task stands, and which tasks a key sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.functions.api.conftest import Road
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_health_needs_no_key(road: Road) -> None:
+    async with road.client(None) as client:
+        answer = await client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok"}
+    assert answer.headers["x-request-id"].startswith("req-")
+
+
+async def test_head_is_answered_where_get_is(road: Road) -> None:
+    async with road.client(None) as client:
+        answer = await client.head("/health")
+        unknown = await client.head("/nowhere")
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "15")
+    assert unknown.status_code == 404
+
+
+async def test_a_request_without_a_known_key_is_told_how_to_send_one(road: Road) -> None:
+    async with road.client(None) as client:
+        missing = await client.get("/v1/tasks")
+        wrong = await client.get("/v1/tasks", headers={"Authorization": "Bearer sk-" + "x" * 43})
+    assert missing.status_code == wrong.status_code == 401
+    assert missing.json()["error"]["code"] == "missing_api_key"
+    assert wrong.json()["error"]["code"] == "invalid_api_key"
+    assert missing.headers["www-authenticate"].startswith("Bearer")
