@@ -132,6 +132,10 @@ class SweepSettings(DispatchSettings, GeminiSettings):
     installed_at: datetime
     """Objects older than the installation are never ingested by themselves."""
     event_horizon_hours: float = Field(default=48, gt=0)
-    lease_seconds: float = Field(default=60, ge=1)
+    """Older objects are never ingested by themselves: their events, if lost, were lost long ago."""
+    grace_seconds: float = Field(default=120, ge=0)
+    """How long after its time a thing may still be on its way before it counts as lost."""
+    time_limit_seconds: float = Field(default=1500, ge=5)
+    """When a run stops and leaves a cursor for the next one: below the function's timeout."""
     callback_queue: QueuePath | None = None
     notify_url: str | None = None

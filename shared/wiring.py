@@ -11,10 +11,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.clock import Clock
-from shared.settings import ApiSettings, DispatchSettings, GenerateSettings, IngestSettings
+from shared.settings import ApiSettings, DispatchSettings, GenerateSettings, IngestSettings, SweepSettings
 
 if TYPE_CHECKING:
-    from shared.cloud.firestore import Tasks
+    from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.keys import Keys
     from shared.cloud.queue import Dispatches
@@ -51,6 +51,18 @@ class Api:
     keys: Keys
 
 
+@dataclass(frozen=True)
+class Sweep:
+    settings: SweepSettings
+    clock: Clock
+    tasks: Tasks
+    notes: Notes
+    dispatches: Dispatches
+    intake: Intake
+    storage: Storage
+    gemini: Gemini
+
+
 @cache
 def ingest() -> Ingest:
     from shared.cloud.firestore import Tasks
@@ -65,7 +77,7 @@ def ingest() -> Ingest:
 
 @cache
 def generate() -> Generate:
-    from shared.cloud.firestore import Tasks
+    from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
@@ -80,7 +92,7 @@ def generate() -> Generate:
         dispatches=_dispatches(settings),
         storage=Storage(settings.project, threads=settings.concurrency),
         gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency),
-        throttle=Throttle(tasks.client, clock),
+        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
     )
 
 
@@ -100,6 +112,29 @@ def api() -> Api:
         storage=Storage(settings.project, threads=16),
         dispatches=_dispatches(settings),
         keys=Keys(tasks.client, clock),
+    )
+
+
+@cache
+def sweep() -> Sweep:
+    from shared.cloud.firestore import Notes, Tasks
+    from shared.cloud.gemini import Gemini
+    from shared.cloud.storage import Storage
+    from shared.intake import Intake
+
+    settings = SweepSettings()
+    clock = Clock(settings.clock)
+    tasks = Tasks(settings.project, settings.database)
+    dispatches = _dispatches(settings)
+    return Sweep(
+        settings=settings,
+        clock=clock,
+        tasks=tasks,
+        notes=Notes(tasks.client, "sweep"),
+        dispatches=dispatches,
+        intake=Intake(settings, clock, tasks, dispatches),
+        storage=Storage(settings.project, threads=4),
+        gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1),
     )
 
 

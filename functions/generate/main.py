@@ -22,6 +22,7 @@ from functions.generate.inputs import examine, hand_over, live_object
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.object_stream import SourceVanished
+from shared.cloud.queue import lease_end
 from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
 from shared.domain.claims import Outcome
@@ -200,8 +201,7 @@ async def come_back_at_lease_end(road: wiring.Generate, stored: Stored) -> bool:
     """Another dispatch holds the task: look again when its lease ends, in case it does not live to finish."""
     task = stored.task
     assert task.lease_until is not None
-    suffix = f"{task.token}-{int(task.lease_until.timestamp())}"
-    await road.dispatches.put(task, suffix=suffix, at=task.lease_until + timedelta(seconds=1))
+    await road.dispatches.put(task, suffix=lease_end(task), at=task.lease_until + timedelta(seconds=1))
     return True
 
 

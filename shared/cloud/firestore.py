@@ -53,6 +53,12 @@ class Tasks:
         snapshot = await self._ref(task_id).get()
         return _stored(snapshot) if snapshot.exists else None
 
+    async def many(self, task_ids: list[str]) -> dict[str, Task]:
+        """Those of the tasks that are there."""
+        references = [self._ref(task_id) for task_id in task_ids]
+        found = [_stored(snapshot).task async for snapshot in self.client.get_all(references) if snapshot.exists]
+        return {task.id: task for task in found}
+
     async def change(self, known: Stored, decide: Decide) -> Stored | None:
         """Write what `decide` makes of the task, decided anew whenever the document changed meanwhile.
 
@@ -107,18 +113,33 @@ class Tasks:
         rows = await query.count().get()  # type: ignore[call-arg]
         return int(rows[0][0].value)
 
-    async def open_tasks(self) -> AsyncIterator[Stored]:
-        """Every task with something left to do, in the order of keys, page by page."""
-        query = self.client.collection(_TASKS).where(filter=FieldFilter("open", "==", True)).order_by("__name__")
-        last: Any = None
+    async def open_tasks(self, after: str = "") -> AsyncIterator[Stored]:
+        """Every task with something left to do, in the order of keys, page by page; `after` resumes past a key."""
+        tasks = self.client.collection(_TASKS)
+        query = tasks.where(filter=FieldFilter("open", "==", True)).order_by("__name__")
+        last = after
         while True:
-            page = query.limit(_PAGE) if last is None else query.start_after(last).limit(_PAGE)
-            snapshots = [snapshot async for snapshot in page.stream()]
+            page = query.start_after({"__name__": tasks.document(last)}) if last else query
+            snapshots = [snapshot async for snapshot in page.limit(_PAGE).stream()]
             for snapshot in snapshots:
                 yield _stored(snapshot)
             if len(snapshots) < _PAGE:
                 return
-            last = snapshots[-1]
+            last = snapshots[-1].id
+
+
+class Notes:
+    """Small documents of one collection that instances leave for each other and for their next run."""
+
+    def __init__(self, client: firestore.AsyncClient, collection: str) -> None:
+        self._collection = client.collection(collection)
+
+    async def read(self, name: str) -> dict[str, Any] | None:
+        snapshot = await self._collection.document(name).get()
+        return snapshot.to_dict() if snapshot.exists else None
+
+    async def write(self, name: str, note: dict[str, Any]) -> None:
+        await self._collection.document(name).set(note)
 
 
 def to_document(task: Task) -> dict[str, Any]:

@@ -51,6 +51,14 @@ class Queue:
             return False
         return True
 
+    async def holds(self, name: str) -> bool:
+        """Whether a dispatch of that name is on the queue (or lately was, where the service still tells)."""
+        try:
+            await self._client.get_task(name=f"{self._path}/tasks/{name}")
+        except api_errors.NotFound:
+            return False
+        return True
+
 
 class Dispatches:
     """Dispatches of tasks to generate. A name is `{task key}-{epoch}`, with a suffix where one epoch needs another."""
@@ -62,3 +70,19 @@ class Dispatches:
         number = task.epoch if epoch is None else epoch
         name = f"{task.key}-{number}" + (f"-{suffix}" if suffix else "")
         return await self._queue.put(name, {"task": task.id, "epoch": number}, at=at)
+
+    async def waits(self, task: Task) -> bool:
+        """Whether the dispatch of the task's epoch, or the one for its lease's end, is on the queue."""
+        names = [f"{task.key}-{task.epoch}"]
+        if task.lease_until is not None:
+            names.append(f"{names[0]}-{lease_end(task)}")
+        for name in names:
+            if await self._queue.holds(name):
+                return True
+        return False
+
+
+def lease_end(task: Task) -> str:
+    """The suffix of the dispatch that comes back when a lease has ended."""
+    assert task.lease_until is not None
+    return f"{task.token}-{int(task.lease_until.timestamp())}"

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from google.cloud import firestore
-
 from shared.clock import Clock
+from shared.cloud.firestore import Notes
 from shared.domain.errors import WaitingReason
 
 _FRESH_SECONDS = 1.0
@@ -25,8 +24,8 @@ class Note:
 
 
 class Throttle:
-    def __init__(self, client: firestore.AsyncClient, clock: Clock) -> None:
-        self._client, self._clock = client, clock
+    def __init__(self, notes: Notes, clock: Clock) -> None:
+        self._notes, self._clock = notes, clock
         self._known: dict[str, tuple[float, Note | None]] = {}
 
     async def standing(self, model: str) -> Note | None:
@@ -43,12 +42,10 @@ class Throttle:
         self._known[model] = (self._clock.time(), note)
         if known is not None and known.until >= note.until:
             return
-        document = {"until": note.until, "reason": note.reason, "detail": note.detail}
-        await self._client.collection("throttle").document(model).set(document)
+        await self._notes.write(model, {"until": note.until, "reason": note.reason, "detail": note.detail})
 
     async def _read(self, model: str) -> Note | None:
-        snapshot = await self._client.collection("throttle").document(model).get()
-        found = snapshot.to_dict() if snapshot.exists else None
+        found = await self._notes.read(model)
         note = Note(found["until"], found["reason"], found["detail"]) if found else None
         self._known[model] = (self._clock.time(), note)
         return note

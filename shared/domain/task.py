@@ -180,10 +180,12 @@ def derive_id(bucket: str, name: str, generation: int, created_at: datetime, sal
 
 
 def make_id(seconds: int, digest: bytes) -> str:
-    number, suffix = int.from_bytes(digest, "big"), ""
-    for _ in range(8):
+    # Cloud Run keeps some paths that end in z for itself; GET /v1/tasks/{id} must not be one of them.
+    number, last = divmod(int.from_bytes(digest, "big"), 35)
+    suffix = _BASE36[last]
+    for _ in range(7):
         number, digit = divmod(number, 36)
-        suffix += _BASE36[digit]
+        suffix = _BASE36[digit] + suffix
     return f"task-llm-{seconds:010d}-{suffix}"
 
 

@@ -1,0 +1,103 @@
+"""sweep: find what fell between and put it back on the road.
+
+Started by Cloud Scheduler, or by hand. The body, all of it optional: `{"backfill": "gs://inbox/prefix", "dry_run":
+true, "after": "name"}`. Answers with what it counted; a second run right after finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable
+
+import functions_framework.aio
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from functions.sweep.leftover_files import delete_leftovers
+from functions.sweep.lost_objects import backfill, take_lost
+from functions.sweep.open_tasks import redrive
+from shared import wiring
+from shared.cloud.telemetry import log, log_bug
+from shared.domain.errors import TaskFailure
+
+_CURSOR = "open_tasks"
+
+
+class Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    backfill: str | None = Field(default=None, pattern=r"^gs://[^/]+/.*$")
+    dry_run: bool = False
+    after: str = ""
+
+
+@functions_framework.aio.http
+async def sweep(request: Request) -> Response:
+    try:
+        wanted = Wanted.model_validate_json(await request.body() or b"{}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        return JSONResponse({"error": {"message": f"{where}: {first['msg']}"}}, status_code=422)
+    road = wiring.sweep()
+    if wanted.backfill is not None:
+        return await run_backfill(road, wanted, wanted.backfill)
+    counts = await run(road)
+    log("INFO", "sweep_finished", "the sweep is done", **counts)
+    return JSONResponse(counts)
+
+
+async def run(road: wiring.Sweep) -> dict[str, int]:
+    """One pass over open tasks, young objects and leftover files, within the time limit."""
+    found: Counter[str] = Counter(
+        open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
+        objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
+    )  # fmt: skip
+    until = road.clock.time() + road.settings.time_limit_seconds
+    for bucket in road.settings.inboxes:
+        await _sparing_the_rest(f"objects of {bucket}", found, take_lost(road, bucket, found))
+    await _sparing_the_rest("open tasks", found, redrive_all(road, found, until))
+    await _sparing_the_rest("files", found, delete_leftovers(road, found))
+    return dict(found)
+
+
+async def redrive_all(road: wiring.Sweep, found: Counter[str], until: float) -> None:
+    """From where the last run stopped; stops with a cursor when time is up."""
+    note = await road.notes.read(_CURSOR) or {}
+    resume = str(note.get("after", ""))
+    last = ""
+    async for stored in road.tasks.open_tasks(after=resume):
+        await redrive(road, stored, found)
+        if road.clock.time() > until:
+            last = stored.task.key
+            break
+    if last or resume:
+        await road.notes.write(_CURSOR, {"after": last})
+
+
+async def run_backfill(road: wiring.Sweep, wanted: Wanted, uri: str) -> Response:
+    bucket, _, prefix = uri.removeprefix("gs://").partition("/")
+    if bucket not in road.settings.inboxes:
+        inboxes = ", ".join(road.settings.inboxes)
+        return JSONResponse({"error": {"message": f"{bucket} is not an inbox; these are: {inboxes}"}}, status_code=422)
+    found: Counter[str] = Counter(objects=0, bytes=0, without_task=0)
+    until = road.clock.time() + road.settings.time_limit_seconds
+    after = await backfill(road, bucket, prefix, after=wanted.after, dry_run=wanted.dry_run, found=found, until=until)
+    counts: dict[str, int | str | bool | None] = {**found, "dry_run": wanted.dry_run, "after": after}
+    log(
+        "INFO", "backfill_ran", f"{uri}: {found['without_task']} of {found['objects']} objects without a task", **counts
+    )
+    return JSONResponse(counts)
+
+
+async def _sparing_the_rest(what: str, found: Counter[str], part: Awaitable[None]) -> None:
+    """One part's trouble must not keep the others from running; it is counted, and logged with its trace."""
+    try:
+        await part
+    except TaskFailure as failure:
+        found["errors"] += 1
+        log("ERROR", "sweep_part_failed", failure.message, part=what)
+    except Exception as error:
+        found["errors"] += 1
+        log_bug("sweep_part_failed", error, part=what)
