@@ -1,0 +1,43 @@
+# Two commands for a newcomer: `make demo` and `make test`. Everything else is listed by `make help`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+FILE ?=
+RECIPE ?=
+
+.PHONY: help setup demo up test check chaos bench package deploy check-terraform clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+setup: .venv/ready ## make .venv from both requirements files (once)
+
+.venv/ready: requirements.txt tests/requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what Dropsight needs into .venv (once; a minute or two) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+demo: setup ## drop the samples (or FILE=…, RECIPE=…) and watch them being understood
+	@$(BIN)/python -m functions.local demo $(if $(RECIPE),--recipe $(RECIPE)) $(FILE)
+
+up: setup ## serve the whole system on this machine until Ctrl-C
+	@$(BIN)/python -m functions.local up
+
+test: setup ## the tests
+	$(BIN)/python -m pytest --ignore=tests/chaos
+
+chaos: setup ## the promises, under kills, faults, duplicates and losses (under 15 minutes)
+	$(BIN)/python -m pytest tests/chaos
+
+check: setup ## format, lint, types, layering
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure against the pattern of the public docs, in ratios
+	@$(BIN)/python -m tests.bench
+
+clean: ## forget .venv, caches and builds
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
