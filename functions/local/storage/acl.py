@@ -25,6 +25,9 @@ _BUCKET_LISTS: dict[str, list[Json]] = {
     "authenticatedRead": [_PROJECT[0], _AUTHENTICATED],
     "publicRead": [_PROJECT[0], _USERS],
     "publicReadWrite": [_PROJECT[0], {"entity": "allUsers", "role": "WRITER"}],
+    # Made for objects, but Google's conformance tests give them to buckets too.
+    "bucketOwnerRead": [{**_PROJECT[0], "role": "READER"}],
+    "bucketOwnerFullControl": [_PROJECT[0]],
 }
 _OBJECT_LISTS: dict[str, list[Json]] = {
     "private": [],

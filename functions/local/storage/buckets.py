@@ -56,7 +56,7 @@ class Buckets:
             given,
             ask.query.get("predefinedAcl"),
             ask.query.get("predefinedDefaultObjectAcl"),
-            ask.query.get("enableObjectRetention") == "true",
+            ask.flag("enableObjectRetention"),
         )
         return ask.answer(bucket.resource(ask.base, ask.full))
 

@@ -100,8 +100,6 @@ class Objects:
         holder = self._catalog.check_place(bucket, name, ask.preconditions)
         sources = [self._component(bucket, source) for source in _source_objects(body)]
         given = body.get("destination") or {}
-        if "contentType" not in given and sources[0].state.get("contentType"):
-            given = {**given, "contentType": sources[0].state["contentType"]}
         key = customer_key(ask.request.headers)
         for source in sources:
             check_key(source, ask.request.headers)

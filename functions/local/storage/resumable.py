@@ -203,10 +203,10 @@ class Resumables:
 
     def _finish(self, ask: Ask, session: _Session, writer: Writer) -> Response:
         record, digests = session.record, writer.digests.values()
-        stated = record["stated"] | stated_checksums({}, ask.request.headers)
         preconditions = Preconditions(**record["preconditions"])
         try:
-            check_digests(stated, digests)
+            check_digests(record["stated"], digests)
+            check_digests(stated_checksums({}, ask.request.headers), digests)
             version = self._catalog.place(
                 *(record["bucket"], record["name"], writer.content, writer.size, record["state"] | digests),
                 preconditions,

@@ -18,7 +18,7 @@ from functions.local.storage.events import Events, Headers, Subscription
 from functions.local.storage.objects import Objects
 from functions.local.storage.resumable import Resumables
 from functions.local.storage.router import Router
-from functions.local.storage.routes import routes
+from functions.local.storage.routes import add_routes
 from functions.local.storage.store import Store
 from functions.local.storage.uploads import Uploads
 from functions.local.tap import Tap
@@ -58,7 +58,9 @@ class StorageStandIn:
                 handlers.create({"name": name})
         router = Router(tap.ledger)
         resumables = Resumables(catalog)
-        routes(router, handlers, Objects(catalog, Downloads(catalog)), Uploads(catalog, resumables), resumables)
+        add_routes(
+            router, catalog, handlers, Objects(catalog, Downloads(catalog)), Uploads(catalog, resumables), resumables
+        )
         self._server = HttpServer(tap.http("storage", router, error_body))
 
     async def start(self, port: int = 0) -> int:

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE UNIQUE INDEX IF NOT EXISTS live_objects ON objects (bucket, name) WHERE live;
 CREATE INDEX IF NOT EXISTS object_contents ON objects (content);
 CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, state TEXT, record TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hmac_keys (id TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, type TEXT, bucket TEXT, headers TEXT, body TEXT);
 CREATE TABLE IF NOT EXISTS deliveries (
   id INTEGER PRIMARY KEY, event INTEGER, subscription TEXT, due REAL, expires REAL, attempts INTEGER, held INTEGER
