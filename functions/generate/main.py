@@ -36,7 +36,7 @@ from shared.domain.errors import (
     TransientFailure,
     WaitingReason,
 )
-from shared.domain.recipe import BUILT_IN, choose
+from shared.domain.recipe import BUILT_IN, Dropped, choose
 from shared.domain.task import TaskError
 
 _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
@@ -122,7 +122,7 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
         try:
             found = await live_object(road, task.source)
             facts = await examine(road, found)
-            recipe = choose(BUILT_IN, facts.media_type.family)
+            recipe = choose(BUILT_IN, Dropped(name=found.name, size=found.size, family=facts.media_type.family))
             await stand_by(road, recipe.model)
             file = await hand_over(road, held, found, facts)
             held.progress = 50

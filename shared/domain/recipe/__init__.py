@@ -1,0 +1,65 @@
+"""What to ask about which files.
+
+    text of a file ─▶ `load` ─▶ `RecipeBook` ─▶ `choose` ─▶ `grant` the object's wishes ─▶ `Recipe`
+                                                            ─▶ its `questions` ─▶ `fill` ─▶ `wire.request`
+
+`check` tells what is wrong with a file, `explain` why a recipe was chosen for an object.
+"""
+
+from shared.domain.recipe.book import MAX_BYTES, Problem, RecipeBook, RecipesInvalid, built_in, check, load
+from shared.domain.recipe.definition import (
+    DEFAULT_MODEL,
+    TRANSCRIBE_PROMPT,
+    Ask,
+    Ending,
+    Parameters,
+    Question,
+    Range,
+    Recipe,
+    Rule,
+    Thinking,
+)
+from shared.domain.recipe.fitness import Unfit, model_for, unfit
+from shared.domain.recipe.matching import Dropped, Explained, choose, explain
+from shared.domain.recipe.placeholders import Missing, fill
+from shared.domain.recipe.wire import Input, request, unstructured
+from shared.domain.recipe.wishes import Granted, WishRefused, grant
+
+BUILT_IN: tuple[Recipe, ...] = built_in().recipes
+"""The shipped recipes; the first of each family is its default."""
+
+__all__ = [
+    "BUILT_IN",
+    "DEFAULT_MODEL",
+    "MAX_BYTES",
+    "TRANSCRIBE_PROMPT",
+    "Ask",
+    "Dropped",
+    "Ending",
+    "Explained",
+    "Granted",
+    "Input",
+    "Missing",
+    "Parameters",
+    "Problem",
+    "Question",
+    "Range",
+    "Recipe",
+    "RecipeBook",
+    "RecipesInvalid",
+    "Rule",
+    "Thinking",
+    "Unfit",
+    "WishRefused",
+    "built_in",
+    "check",
+    "choose",
+    "explain",
+    "fill",
+    "grant",
+    "load",
+    "model_for",
+    "request",
+    "unfit",
+    "unstructured",
+]

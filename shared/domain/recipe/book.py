@@ -1,0 +1,256 @@
+"""A recipe file, read: its recipes in order, or every problem in it with the line and field where it stands.
+
+built_in = true            # the shipped recipes follow yours; false: only yours
+
+[[recipe]]
+name = "calls"
+use = "transcribe-timed"   # begin with all that another recipe says
+for = { prefix = "calls/" }
+model = "gemini-2.5-pro"
+allow = ["prompt"]
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple, cast
+
+from pydantic import ConfigDict, ValidationError
+
+from shared.domain.recipe import placeholders
+from shared.domain.recipe.definition import Question, Recipe
+from shared.domain.recipe.fitness import unfit
+from shared.domain.recipe.lines import Place, line_of, lines
+from shared.domain.recipe.matching import glob_pattern
+from shared.domain.task import Frozen
+
+_TOML_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
+_TOP = ("built_in", "recipe")
+MAX_BYTES = 1 << 20
+"""Of a recipe file."""
+
+
+class Problem(NamedTuple):
+    """What is wrong, where. `field` is a path such as `recipe[1].parameters.temperature`; empty for the whole file."""
+
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.field}: {self.message}" if self.field else f"line {self.line}: {self.message}"
+
+
+class RecipesInvalid(ValueError):
+    """A recipe file that cannot be used."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class RecipeBook(Frozen):
+    """All recipes for an inbox, in the order in which they are tried."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipes: tuple[Recipe, ...]
+    origins: dict[str, str]
+    """Where each recipe, by name, comes from: `built in`, or the operator's object and its generation."""
+
+    def origin(self, recipe: Recipe) -> str:
+        return self.origins.get(recipe.name, "built in")
+
+
+@cache
+def built_in() -> RecipeBook:
+    """The recipes that ship with the code."""
+    text = resources.files("shared.domain.recipe").joinpath("built_in.toml").read_text(encoding="utf-8")
+    return _Reader(text, ()).book("built in")
+
+
+def load(text: str, origin: str = "a file") -> RecipeBook:
+    """The operator's recipes, the built-in ones behind them unless the file says otherwise. Raises `RecipesInvalid`."""
+    return _Reader(text, built_in().recipes).book(origin)
+
+
+def check(text: str) -> list[Problem]:
+    """Everything that is wrong with a recipe file; empty where it can be used."""
+    try:
+        load(text)
+    except RecipesInvalid as invalid:
+        return list(invalid.problems)
+    return []
+
+
+class _Reader:
+    def __init__(self, text: str, shipped: tuple[Recipe, ...]) -> None:
+        self._text, self._shipped = text, shipped
+        self._problems: list[Problem] = []
+        self._lines: dict[Place, int] = {}
+
+    def book(self, origin: str) -> RecipeBook:
+        document = self._document()
+        own = self._recipes(document)
+        if self._problems:
+            raise RecipesInvalid(sorted(self._problems))
+        names = {recipe.name for recipe in own}
+        shipped = self._shipped if document.get("built_in", True) else ()
+        behind = tuple(recipe for recipe in shipped if recipe.name not in names)
+        return RecipeBook(recipes=(*own, *behind), origins=dict.fromkeys(names, origin))
+
+    def _document(self) -> dict[str, Any]:
+        if len(self._text.encode()) > MAX_BYTES:
+            raise RecipesInvalid([Problem(1, "", f"the file is larger than {MAX_BYTES >> 20} MiB")])
+        try:
+            document = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipesInvalid([_syntax(error, self._text)]) from error
+        self._lines = lines(self._text)
+        for key in document:
+            if key not in _TOP:
+                self._say((key,), f"unknown: a recipe file holds {' and '.join(_TOP)}")
+        if not isinstance(document.get("built_in", True), bool):
+            self._say(("built_in",), "must be true or false")
+        return document
+
+    def _recipes(self, document: dict[str, Any]) -> tuple[Recipe, ...]:
+        entries = document.get("recipe", [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            self._say(("recipe",), "write each recipe under a line [[recipe]]")
+            return ()
+        if not entries:
+            self._problems.append(Problem(1, "", "the file holds no recipe: begin one with a line [[recipe]]"))
+        raw = {
+            recipe.name: recipe.model_dump(mode="json", by_alias=True, exclude_unset=True) for recipe in self._shipped
+        }
+        seen: set[str] = set()
+        read: list[Recipe] = []
+        for index, entry in enumerate(entries):
+            place: Place = ("recipe", index)
+            whole = self._with_what_it_uses(place, entry, raw)
+            recipe, faulty = self._validated(place, whole)
+            if recipe is None:
+                continue
+            self._judge(place, recipe, faulty)
+            if faulty:
+                continue
+            if recipe.name in seen:
+                self._say((*place, "name"), f"a second recipe named {recipe.name}: names are unique in a file")
+            seen.add(recipe.name)
+            raw[recipe.name] = whole
+            read.append(recipe)
+        return tuple(read)
+
+    def _with_what_it_uses(self, place: Place, entry: dict[str, Any], raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """The entry laid over the recipe it names; tables are laid over key by key, but for a schema and a range."""
+        used = entry.get("use")
+        own = {key: value for key, value in entry.items() if key != "use"}
+        if used is None:
+            return own
+        if used not in raw:
+            self._say((*place, "use"), f"no recipe is named {used!r} here or among the built-in ones before it")
+            return own
+        below = {key: value for key, value in raw[used].items() if key not in ("name", "for")}
+        if "prompt" in own:
+            below.pop("asks", None)
+        if "asks" in own:
+            below.pop("prompt", None)
+        for key in ("parameters", "safety"):
+            if isinstance(own.get(key), dict) and isinstance(below.get(key), dict):
+                own[key] = {**below[key], **own[key]}
+        return {**below, **own}
+
+    def _validated(self, place: Place, whole: dict[str, Any]) -> tuple[Recipe | None, frozenset[str]]:
+        """The recipe; where fields are faulty, what is left of it without them, and their names."""
+        try:
+            return Recipe.model_validate(whole), frozenset()
+        except ValidationError as error:
+            for each in error.errors():
+                self._say((*place, *each["loc"]), _said(cast(dict[str, Any], each)))
+            faulty = frozenset(str(each["loc"][0]) for each in error.errors() if each["loc"])
+        placeholder = {"name": "unnamed", "takes": ["text"]}
+        rest = {**placeholder, **{key: value for key, value in whole.items() if key not in faulty}}
+        try:
+            return Recipe.model_validate(rest), faulty
+        except ValidationError:
+            return None, faulty
+
+    def _judge(self, place: Place, recipe: Recipe, faulty: frozenset[str]) -> None:
+        """What the types cannot tell. Nothing is said of fields that are faulty, nor of what depends on them."""
+        for field, message in _flaws(recipe):
+            if not faulty.intersection((str(field[0]), *_DEPENDS.get(str(field[0]), ()))):
+                self._say((*place, *field), message)
+
+    def _say(self, place: Place, message: str) -> None:
+        self._problems.append(Problem(line_of(self._lines, place), _path(place), message))
+
+
+_DEPENDS = {
+    "prompt": ("asks", "needs", "range"),
+    "outputs": ("response_schema", "takes", "needs", "asks"),
+    "model": ("takes",),
+    "thinking": ("model",),
+    "response_schema": ("model",),
+}
+"""Which other fields the judgement of a field rests on."""
+
+
+def _flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
+    if recipe.prompt and recipe.asks:
+        yield ("asks",), "there is a prompt already: give one prompt or several asks"
+    if not recipe.prompt and not recipe.asks and "prompt" not in recipe.needs:
+        yield ("prompt",), "missing: what shall be asked?"
+    if len({ask.name for ask in recipe.asks}) < len(recipe.asks):
+        yield ("asks",), "two asks of the same name"
+    prompts: list[Place] = [("asks", index, "prompt") for index in range(len(recipe.asks))] or [("prompt",)]
+    for field, question in zip(prompts, recipe.questions, strict=True):
+        for message in placeholders.flaws(question.prompt):
+            yield field, message
+        for message in _output_flaws(recipe, question):
+            yield ("outputs",), message
+    for index, glob in enumerate(recipe.rule.glob if recipe.rule else ()):
+        try:
+            glob_pattern(glob)
+        except (ValueError, re.error) as error:
+            yield ("for", "glob", index), str(error)
+    for misfit in unfit(recipe, recipe.takes):
+        yield tuple(misfit.field.split(".")), misfit.message
+
+
+def _output_flaws(recipe: Recipe, question: Question) -> Iterator[str]:
+    structured = question.response_schema is not None or "schema" in recipe.needs
+    for output in question.outputs:
+        if output in ("csv", "json", "srt", "vtt", "png") and not structured:
+            yield f"{output} is made from a structured answer: give a response_schema"
+        if output == "png" and set(recipe.takes) != {"image"}:
+            yield 'png draws on the source: only for takes = ["image"]'
+        if output in ("srt", "vtt") and not {"audio", "video"}.issuperset(recipe.takes):
+            yield f'{output} is for takes = ["audio", "video"]'
+    if len(set(question.outputs)) < len(question.outputs):
+        yield "an ending is listed twice"
+
+
+def _syntax(error: tomllib.TOMLDecodeError, text: str) -> Problem:
+    said = str(error)
+    found = _TOML_LINE.search(said)
+    line = int(found[1]) if found and found[1] else text.count("\n") + 1
+    return Problem(line, "", f"not TOML: {_TOML_LINE.sub('', said)}")
+
+
+def _said(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        known = sorted({"use", *(field.alias or name for name, field in Recipe.model_fields.items())})
+        return f"unknown field; a recipe has {', '.join(known)}" if len(error["loc"]) == 1 else "unknown field"
+    if error["type"] == "missing":
+        return "missing"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _path(place: Place) -> str:
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return path.lstrip(".")

@@ -1,0 +1,256 @@
+"""What is a recipe? One way to ask about files: for which, what, with which model and settings, and what to make of it.
+
+The names of the fields are the names in a recipe file, but for `rule` (there `for`) and `companions` (there `with`),
+which are words of Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from shared.domain.catalogue import Capability, Level
+from shared.domain.media.kinds import Family
+from shared.domain.schemas import schema_flaw
+from shared.domain.task import Frozen, Ran
+from shared.domain.timestamps import seconds_of, written
+
+DEFAULT_MODEL = "gemini-2.5-flash"
+TRANSCRIBE_PROMPT = "Please transcribe this audio file"
+MAX_PROMPT = 100_000
+"""Characters (task API)."""
+MAX_SYSTEM = 10_000
+
+Ending = Literal["txt", "md", "html", "json", "csv", "srt", "vtt", "png"]
+"""Of a published file: what it is made as."""
+Resolution = Literal["low", "medium", "high", "ultra_high"]
+ServerTool = Literal["code_execution", "google_search", "url_context"]
+Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_content", "civic_integrity"]
+Threshold = Literal["off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above"]
+Wish = Literal[
+    "recipe", "prompt", "model", "system", "range", "schema", "outputs", "with", "temperature", "max_tokens",
+    "thinking", "media_resolution",
+]  # fmt: skip
+"""What an object's own metadata may ask for, each as `dropsight-{wish}`."""
+
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]?i?b)?", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
+    f"{letter}ib": 1 << (10 * power) for power, letter in enumerate("kmgt", 1)
+}
+
+
+def _bytes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(f"{value!r} is no size: write bytes, or for example 500KB, 20MB, 1.5GiB")
+    return int(float(found["number"]) * _UNITS[(found["unit"] or "").lower()])
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _schema(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"not JSON: {error}") from error
+    if value is not None and (flaw := schema_flaw(value)):
+        raise ValueError(flaw)
+    return value
+
+
+Bytes = Annotated[int, Field(ge=0), BeforeValidator(_bytes)]
+"""A number, or text such as `20MB`."""
+Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
+"""One, or a list."""
+Families = Annotated[tuple[Family, ...], BeforeValidator(_several)]
+Schema = Annotated[dict[str, JsonValue], BeforeValidator(_schema)]
+"""A JSON Schema as a table or as JSON text."""
+
+
+class Parameters(Frozen):
+    """Generation parameters, by the names of the public API."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=-(2**31), lt=2**31)
+    stop: tuple[str, ...] = Field(default=(), max_length=5)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+
+
+class Thinking(Frozen):
+    """How much the model thinks: a level or a number of tokens. In a file also just `"low"`, `"off"` or `1024`."""
+
+    level: Level | None = None
+    budget: int | None = Field(default=None, ge=-1)
+    """Tokens; 0 for none, -1 for as many as the model sees fit."""
+    include: bool = False
+    """Whether the thoughts come with the answer."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_short(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"-?\d+", value)):
+            return {"budget": int(value)}
+        if isinstance(value, str):
+            return {"off": {"budget": 0}, "dynamic": {"budget": -1}}.get(value, {"level": value})
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Thinking:
+        if self.level is not None and self.budget is not None:
+            raise ValueError("set a level or a budget, not both")
+        return self
+
+
+class Range(Frozen):
+    """A part of a recording, in seconds. In a file `"02:30-03:29"`, or a table with `from` and `to`."""
+
+    start: float = Field(default=0.0, ge=0)
+    end: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_short(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            first, dash, last = value.replace("–", "-").partition("-")
+            if not dash:
+                raise ValueError(f"{value!r} is no time range: write for example 02:30-03:29")
+            value = {"from": first.strip() or "00:00", **({"to": last.strip()} if last.strip() else {})}
+        if isinstance(value, dict) and ("from" in value or "to" in value):
+            named = {"from": "start", "to": "end"}
+            return {
+                named.get(name, name): seconds_of(part) if isinstance(part, str) else part
+                for name, part in value.items()
+            }
+        return value
+
+    @model_validator(mode="after")
+    def _forward(self) -> Range:
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"the range ends at {written(self.end)}, not after its start at {written(self.start)}")
+        return self
+
+
+class Rule(Frozen):
+    """For which objects a recipe is taken by itself; every condition that is given must hold. In a file: `for`."""
+
+    prefix: Words = ()
+    """The object's name begins with one of these."""
+    glob: Words = ()
+    """The whole name matches one of these: `*` within a folder, `**` across folders, `?`, `[abc]`."""
+    family: Families = ()
+    min_size: Bytes = 0
+    max_size: Bytes | None = None
+
+
+class Ask(Frozen):
+    """One of several questions about the same file; each is a call of its own and publishes files of its own name."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
+    response_schema: Schema | None = None
+    """None: the recipe's."""
+    outputs: tuple[Ending, ...] | None = None
+    """None: the recipe's."""
+
+
+class Question(Frozen):
+    """What is asked in one call, with nothing left to inherit. `name` is empty for a recipe's only question."""
+
+    name: str
+    prompt: str
+    response_schema: dict[str, JsonValue] | None
+    outputs: tuple[Ending, ...]
+
+    def ending(self, output: Ending) -> str:
+        """What is put behind the source's name."""
+        return f"{self.name}.{output}" if self.name else output
+
+
+class Recipe(Frozen):
+    """One way to ask."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    takes: Annotated[Families, Field(min_length=1)]
+    """What it can be asked about; the families of files that `rule` may choose it for."""
+    rule: Rule | None = Field(default=None, alias="for")
+    """None: only when something names it."""
+    model: str = DEFAULT_MODEL
+    prompt: str = Field(default="", max_length=MAX_PROMPT)
+    asks: tuple[Ask, ...] = Field(default=(), max_length=20)
+    """Several questions instead of one prompt."""
+    system: str | None = Field(default=None, max_length=MAX_SYSTEM)
+    parameters: Parameters = Parameters()
+    thinking: Thinking | None = None
+    media_resolution: Resolution | None = None
+    safety: dict[Harm, Threshold] = Field(default_factory=dict)
+    tools: tuple[ServerTool, ...] = ()
+    functions: tuple[dict[str, JsonValue], ...] = ()
+    """Function declarations, passed on to the model as they are; its calls are in the answer."""
+    response_schema: Schema | None = None
+    """The answer is JSON that fits; checked, and mended by one more call where it does not."""
+    range: Range | None = None
+    companions: Words = Field(default=(), alias="with", max_length=20)
+    """Names of other objects of the same bucket that are sent along."""
+    transcript: bool = False
+    """Whether the answer renders the whole recording: it is then compared with the recording's length."""
+    continuations: int | None = Field(default=None, ge=0, le=20)
+    """How often an answer that ended at the model's limit is continued. None: 3 times, never past a `max_tokens`."""
+    outputs: tuple[Ending, ...] = ("md",)
+    allow: tuple[Wish, ...] = ()
+    """Which wishes of an object's metadata are heard."""
+    needs: tuple[Wish, ...] = ()
+    """Wishes without which it cannot run; heard in any case."""
+    requires: tuple[Capability, ...] = ()
+    """Capabilities that its prompt relies on, past those that its settings show."""
+
+    @field_validator("functions")
+    @classmethod
+    def _named(cls, functions: tuple[dict[str, JsonValue], ...]) -> tuple[dict[str, JsonValue], ...]:
+        for declaration in functions:
+            if not isinstance(declaration.get("name"), str):
+                raise ValueError("a function declaration needs a name")  # noqa: TRY004
+        return functions
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What is asked, one call each, in order."""
+        if not self.asks:
+            return (Question(name="", prompt=self.prompt, response_schema=self.response_schema, outputs=self.outputs),)
+        return tuple(
+            Question(
+                name=ask.name,
+                prompt=ask.prompt,
+                response_schema=self.response_schema if ask.response_schema is None else ask.response_schema,
+                outputs=self.outputs if ask.outputs is None else ask.outputs,
+            )
+            for ask in self.asks
+        )
+
+    @property
+    def most_continuations(self) -> int:
+        if self.continuations is not None:
+            return self.continuations
+        return 0 if self.parameters.max_tokens is not None else 3
+
+    def ran(self, origin: str = "built in") -> Ran:
+        """The snapshot that stands on a task, with its hash."""
+        snapshot = {"model": self.model, **self.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+        digest = hashlib.sha256(json.dumps(snapshot, sort_keys=True).encode()).hexdigest()
+        return Ran(recipe=self.name, sha256=digest, snapshot=snapshot, origin=origin)

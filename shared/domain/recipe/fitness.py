@@ -1,0 +1,127 @@
+"""Can this model do what the recipe wants? Told before anything is uploaded or paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, assert_never
+
+from shared.domain.catalogue import (
+    Capability,
+    Model,
+    Retired,
+    ThinkingByBudget,
+    ThinkingByLevel,
+    UnknownName,
+    check_input,
+    resolve,
+)
+from shared.domain.errors import FailureCode
+from shared.domain.media.kinds import Family
+from shared.domain.recipe.definition import Recipe, ServerTool, Thinking
+
+_TOOL_CAPABILITY: dict[ServerTool, Capability] = {
+    "code_execution": "code_execution",
+    "google_search": "search_grounding",
+    "url_context": "url_context",
+}
+_WORDS: dict[Capability, str] = {
+    "code_execution": "run code",
+    "search_grounding": "ground its answers in Google Search",
+    "url_context": "read the pages behind URLs",
+    "function_calling": "call functions",
+    "structured_output": "answer by a schema",
+    "segmentation": "outline objects with masks",
+    "thinking": "think",
+}
+
+
+class Unfit(NamedTuple):
+    """One thing that the model cannot do, and the recipe's field that wants it."""
+
+    field: str
+    code: FailureCode
+    message: str
+
+
+def model_for(recipe: Recipe) -> Model | Unfit | None:
+    """The model's data; None for a well-formed name that is newer than the catalogue: the service knows."""
+    known = resolve(recipe.model)
+    match known:
+        case Model():
+            return known
+        case Retired():
+            message = f"Model {known.id} does not answer any more. Use {known.successor}."
+            return Unfit("model", "model_not_found", message)
+        case UnknownName():
+            if known.well_formed:
+                return None
+            return Unfit("model", "model_not_found", f"No model is named {known.name!r}. Use {known.suggestion}.")
+        case _:
+            assert_never(known)
+
+
+def unfit(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
+    """What the recipe's model cannot do of what it wants for files of `families`."""
+    model = model_for(recipe)
+    if isinstance(model, Unfit):
+        yield model
+        return
+    if model is None:
+        return
+    if "text" not in model.outputs or model.can("live"):
+        yield Unfit("model", "model_not_support_capability", f"Model {model.id} does not answer with text.")
+        return
+    for family in dict.fromkeys(families):
+        if refusal := check_input(model, family):
+            yield Unfit("model", "unsupported_content_type", refusal.message)
+    for field, capability in _wanted(recipe):
+        if not model.can(capability):
+            what = _WORDS.get(capability, capability)
+            yield Unfit(field, "model_not_support_capability", f"Model {model.id} cannot {what}.")
+    yield from _thinking(recipe.thinking, model)
+    schemas = [question.response_schema for question in recipe.questions]
+    if any(schemas) and (recipe.tools or recipe.functions) and model.id.startswith(("gemini-2", "gemini-1")):
+        message = f"Model {model.id} cannot use tools and answer by a schema in one call."
+        yield Unfit("tools", "model_not_support_capability", message)
+    if recipe.media_resolution == "ultra_high" and not model.can("media_resolution_per_part"):
+        message = f"Model {model.id} knows the media resolutions low, medium and high."
+        yield Unfit("media_resolution", "model_not_support_capability", message)
+    limit = recipe.parameters.max_tokens
+    if limit is not None and limit > model.output_tokens:
+        message = f"Model {model.id} answers with at most {model.output_tokens:,} tokens; max_tokens says {limit:,}."
+        yield Unfit("parameters.max_tokens", "invalid_param", message)
+
+
+def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
+    for capability in recipe.requires:
+        yield "requires", capability
+    for tool in recipe.tools:
+        yield "tools", _TOOL_CAPABILITY[tool]
+    if recipe.functions:
+        yield "functions", "function_calling"
+    if any(question.response_schema for question in recipe.questions):
+        yield "response_schema", "structured_output"
+
+
+def _thinking(wanted: Thinking | None, model: Model) -> Iterator[Unfit]:
+    if wanted is None:
+        return
+    how = model.thinking
+    problem: str | None = None
+    if how is None:
+        problem = None if wanted.budget == 0 and not wanted.include else f"Model {model.id} does not think."
+    elif wanted.budget == 0 and not how.can_be_off:
+        problem = f"Model {model.id} cannot stop thinking."
+    elif isinstance(how, ThinkingByLevel) and wanted.budget is not None:
+        problem = f"Model {model.id} thinks by level ({', '.join(how.levels)}), not by a number of tokens."
+    elif isinstance(how, ThinkingByLevel) and wanted.level is not None and wanted.level not in how.levels:
+        problem = f"Model {model.id} thinks by the levels {', '.join(how.levels)}, not {wanted.level}."
+    elif (
+        isinstance(how, ThinkingByBudget)
+        and wanted.budget is not None
+        and wanted.budget > 0
+        and not how.least <= wanted.budget <= how.most
+    ):
+        problem = f"Model {model.id} thinks with {how.least:,} to {how.most:,} tokens, not {wanted.budget:,}."
+    if problem:
+        yield Unfit("thinking", "model_not_support_capability", problem)

@@ -1,0 +1,77 @@
+"""What stands for something in a prompt: `{name}`, `{date}`, `{metadata.customer}`, `{metadata.language|English}`.
+
+A closed list, replaced in one pass: what is put in is never looked through again, and nothing is reached but these.
+`{{` and `}}` are braces. A prompt that an object's metadata gives is not filled: its braces are its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from shared.domain.recipe.definition import Range
+from shared.domain.recipe.matching import Dropped
+from shared.domain.timestamps import written
+
+NAMES = ("name", "file", "stem", "folder", "bucket", "date", "time", "type", "family", "size", "from", "to")
+"""Besides `metadata.KEY`."""
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|[{}]")
+_METADATA = re.compile(r"metadata\.(?P<key>[A-Za-z0-9_.-]+)")
+
+
+class Missing(ValueError):
+    """A prompt asks for what the object does not carry."""
+
+
+def flaws(prompt: str) -> Iterator[str]:
+    """What is wrong with the placeholders of a prompt, as sentences."""
+    for found in _TOKEN.finditer(prompt):
+        inside = found["inside"]
+        if found[0] in ("{", "}"):
+            yield f"a single {found[0]} in the prompt: write {found[0] * 2} for a brace"
+        elif inside is not None and not _known(inside.partition("|")[0]):
+            yield f"unknown placeholder {{{inside}}}: there are {', '.join(NAMES)} and metadata.KEY"
+
+
+def fill(prompt: str, about: Dropped, range_: Range | None = None) -> str:
+    """The prompt for one object. Raises `Missing` where a placeholder has neither a value nor a `|fallback`."""
+
+    def value(found: re.Match[str]) -> str:
+        inside = found["inside"]
+        if inside is None:
+            return found[0][0]
+        name, bar, fallback = inside.partition("|")
+        value = _value(name, about, range_)
+        if value:
+            return value
+        if bar:
+            return fallback
+        raise Missing(f"the prompt asks for {{{name}}}, which {about.name} does not have")
+
+    return _TOKEN.sub(value, prompt)
+
+
+def _known(name: str) -> bool:
+    return name in NAMES or _METADATA.fullmatch(name) is not None
+
+
+def _value(name: str, about: Dropped, range_: Range | None) -> str:
+    folder, _, file = about.name.rpartition("/")
+    if found := _METADATA.fullmatch(name):
+        return about.metadata.get(found["key"], about.metadata.get(found["key"].lower(), ""))
+    created = about.created_at
+    return {
+        "name": about.name,
+        "file": file,
+        "stem": file.rpartition(".")[0] or file,
+        "folder": folder,
+        "bucket": about.bucket,
+        "date": created.strftime("%Y-%m-%d") if created else "",
+        "time": created.strftime("%H:%M:%S") if created else "",
+        "type": about.mime,
+        "family": about.family,
+        "size": str(about.size),
+        "from": written(range_.start) if range_ else "",
+        "to": written(range_.end) if range_ and range_.end is not None else "",
+    }.get(name, "")

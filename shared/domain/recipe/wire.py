@@ -1,0 +1,142 @@
+"""A recipe's question as the body of a Gemini request: plain values under the API's own (camelCase) names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from pydantic import JsonValue
+
+from shared.domain.answer import Json
+from shared.domain.catalogue import Model, ThinkingByBudget, resolve
+from shared.domain.media.kinds import Family
+from shared.domain.recipe.definition import Question, Range, Recipe, ServerTool
+from shared.domain.timestamps import written
+
+_TOOLS: dict[ServerTool, str] = {
+    "code_execution": "codeExecution",
+    "google_search": "googleSearch",
+    "url_context": "urlContext",
+}
+
+
+class Input(NamedTuple):
+    """A file of the Files API."""
+
+    uri: str
+    mime_type: str
+    family: Family
+
+
+def request(recipe: Recipe, question: Question, prompt: str, inputs: Sequence[Input]) -> Json:
+    """The body of generateContent. `prompt` is filled; it goes after the media, as the guides advise."""
+    media = [_media(recipe, each) for each in inputs]
+    text = prompt if _shown_by_offsets(inputs) else _within(prompt, recipe.range)
+    return {
+        "contents": [{"role": "user", "parts": cast(JsonValue, [*media, {"text": text}])}],
+        **settings(recipe, question),
+    }
+
+
+def settings(recipe: Recipe, question: Question) -> Json:
+    """Everything of the body but its contents."""
+    body: Json = {}
+    if recipe.system:
+        body["systemInstruction"] = {"parts": [{"text": recipe.system}]}
+    if config := generation_config(recipe, question):
+        body["generationConfig"] = config
+    tools: list[JsonValue] = [{_TOOLS[tool]: {}} for tool in recipe.tools]
+    if recipe.functions:
+        tools.append({"functionDeclarations": cast(JsonValue, list(recipe.functions))})
+    if tools:
+        body["tools"] = tools
+    if recipe.safety:
+        body["safetySettings"] = [
+            {"category": f"HARM_CATEGORY_{harm.upper()}", "threshold": threshold.upper()}
+            for harm, threshold in recipe.safety.items()
+        ]
+    return body
+
+
+def generation_config(recipe: Recipe, question: Question) -> Json:
+    chosen = recipe.parameters
+    config: dict[str, JsonValue | None] = {
+        "temperature": chosen.temperature,
+        "topP": chosen.top_p,
+        "topK": chosen.top_k,
+        "maxOutputTokens": chosen.max_tokens,
+        "seed": chosen.seed,
+        "stopSequences": list(chosen.stop) or None,
+        "presencePenalty": chosen.presence_penalty,
+        "frequencyPenalty": chosen.frequency_penalty,
+        "responseMimeType": "application/json" if question.response_schema else None,
+        "responseJsonSchema": question.response_schema,
+        "mediaResolution": _resolution(recipe) if recipe.media_resolution != "ultra_high" else None,
+        "thinkingConfig": _thinking(recipe),
+    }
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def unstructured(body: Json) -> Json:
+    """The body without its answer's form: a continuation begins in the middle, which no schema would allow."""
+    config = cast(Json, body.get("generationConfig") or {})
+    free = {name: value for name, value in config.items() if name not in ("responseMimeType", "responseJsonSchema")}
+    return {**body, "generationConfig": free}
+
+
+def _media(recipe: Recipe, each: Input) -> Json:
+    part: Json = {"fileData": {"mimeType": each.mime_type, "fileUri": each.uri}}
+    if recipe.range is not None and each.family == "video":
+        offsets: Json = {"startOffset": _duration(recipe.range.start)}
+        if recipe.range.end is not None:
+            offsets["endOffset"] = _duration(recipe.range.end)
+        part["videoMetadata"] = offsets
+    if recipe.media_resolution == "ultra_high" and each.family == "image":
+        part["mediaResolution"] = {"level": _resolution(recipe)}
+    return part
+
+
+def _shown_by_offsets(inputs: Sequence[Input]) -> bool:
+    """Offsets are documented for video only; of sound the prompt names the times (guide "Audio understanding")."""
+    return all(each.family == "video" for each in inputs)
+
+
+def _within(prompt: str, range_: Range | None) -> str:
+    if range_ is None:
+        return prompt
+    start, end = written(range_.start), written(range_.end) if range_.end is not None else "the end"
+    if start in prompt and end in prompt:
+        return prompt
+    return f"{prompt}\n\nKeep to the part from {start} to {end}."
+
+
+def _resolution(recipe: Recipe) -> str | None:
+    return f"MEDIA_RESOLUTION_{recipe.media_resolution.upper()}" if recipe.media_resolution else None
+
+
+def _thinking(recipe: Recipe) -> Json | None:
+    """By level or budget as the model knows it: a level for a model that thinks by budget becomes its budget."""
+    wanted = recipe.thinking
+    if wanted is None:
+        return None
+    model = resolve(recipe.model)
+    known = model if isinstance(model, Model) else None
+    if known is not None and known.thinking is None:
+        return None
+    config: Json = {}
+    level, budget = wanted.level, wanted.budget
+    if level is not None and known is not None and isinstance(known.thinking, ThinkingByBudget):
+        setting = known.thinking_for(level)
+        level, budget = None, setting.budget if setting else None
+    if level is not None:
+        config["thinkingLevel"] = level.upper()
+    if budget is not None:
+        config["thinkingBudget"] = budget
+    if wanted.include:
+        config["includeThoughts"] = True
+    return config or None
+
+
+def _duration(seconds: float) -> str:
+    """A protobuf Duration in JSON."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

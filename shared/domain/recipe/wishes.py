@@ -1,0 +1,142 @@
+"""What an object asks for by its own custom metadata (`dropsight-prompt`, `dropsight-model`, `dropsight-recipe`, …).
+
+Heard only where the recipe allows it; what is not heard is said in the task's warnings, what cannot be meant is refused
+before anything is uploaded. Wishes are literal: placeholders in a wished prompt are not filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple, get_args
+
+from pydantic import JsonValue, ValidationError
+
+from shared.domain.media.kinds import Family
+from shared.domain.recipe.definition import Recipe, Wish
+from shared.domain.recipe.matching import PREFIX, Dropped
+
+WISHES: tuple[Wish, ...] = get_args(Wish)
+_NOT_WISHES = {"generation", "task"}
+"""Keys under the same prefix that mark what Dropsight published."""
+
+
+class WishRefused(ValueError):
+    """A wish that cannot be granted as it is written, or one that the recipe needs and is not there."""
+
+
+class Granted(NamedTuple):
+    recipe: Recipe
+    warnings: tuple[str, ...]
+    literal_prompt: bool = False
+    """Whether the prompt is the object's own, to be sent as it is."""
+
+
+def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
+    """`first`, or the recipe that the object names instead, with the object's wishes in it. Raises `WishRefused`."""
+    wishes = {key.lower().removeprefix(PREFIX): value for key, value in about.metadata.items() if _ours(key)}
+    wishes = {name.replace("-", "_"): value.strip() for name, value in wishes.items() if name not in _NOT_WISHES}
+    warnings = [_unknown(name) for name in wishes if name not in WISHES]
+    recipe = first
+    if (named := wishes.get("recipe")) and named != first.name:
+        if "recipe" in first.allow:
+            recipe = _by_name(recipes, named, about.family)
+        else:
+            warnings.append(_unheard("recipe", first))
+    changes: dict[str, JsonValue] = {}
+    for wish in WISHES:
+        if wish == "recipe" or wish not in wishes:
+            continue
+        if wish in recipe.allow or wish in recipe.needs:
+            field, convert = _MEANING[wish]
+            changes[field] = convert(wishes[wish])
+        else:
+            warnings.append(_unheard(wish, recipe))
+    granted = _changed(recipe, changes)
+    if lacking := [need for need in recipe.needs if need not in wishes and not _has(granted, need)]:
+        keys = ", ".join(f"{PREFIX}{need.replace('_', '-')}" for need in lacking)
+        raise WishRefused(f"The recipe {recipe.name} needs to be told more: set the object's metadata {keys}.")
+    return Granted(granted, tuple(warnings), literal_prompt="prompt" in changes)
+
+
+def _ours(key: str) -> bool:
+    return key.lower().startswith(PREFIX)
+
+
+def _by_name(recipes: Sequence[Recipe], name: str, family: Family) -> Recipe:
+    found = next((recipe for recipe in recipes if recipe.name == name), None)
+    if found is None:
+        fitting = [recipe.name for recipe in recipes if family in recipe.takes]
+        close = get_close_matches(name, fitting, n=1)
+        hint = f"Do you mean {close[0]}?" if close else f"For this kind of file there are {', '.join(fitting)}."
+        raise WishRefused(f"{PREFIX}recipe: no recipe is named {name!r}. {hint}")
+    if family not in found.takes:
+        raise WishRefused(f"{PREFIX}recipe: {name} takes {' or '.join(found.takes)}, this is {family}.")
+    return found
+
+
+def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
+    if not changes:
+        return recipe
+    whole = recipe.model_dump(mode="json")
+    for field, value in changes.items():
+        table, _, inner = field.partition(".")
+        if inner:
+            whole[table] = {**whole[table], inner: value}
+        else:
+            whole[table] = value
+    if "prompt" in changes:
+        whole["asks"] = []
+    try:
+        return Recipe.model_validate(whole)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        wish = next((wish for wish, (field, _) in _MEANING.items() if place.startswith(field)), place)
+        said = first["msg"].removeprefix("Value error, ")
+        raise WishRefused(f"{PREFIX}{wish.replace('_', '-')}: {said}") from error
+
+
+def _has(recipe: Recipe, need: Wish) -> bool:
+    return {
+        "prompt": bool(recipe.prompt or recipe.asks),
+        "range": recipe.range is not None,
+        "schema": recipe.response_schema is not None,
+        "with": bool(recipe.companions),
+        "system": recipe.system is not None,
+    }.get(need, True)
+
+
+def _listed(value: str) -> JsonValue:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _as_is(value: str) -> JsonValue:
+    return value
+
+
+_MEANING: dict[Wish, tuple[str, Callable[[str], JsonValue]]] = {
+    "prompt": ("prompt", _as_is),
+    "model": ("model", _as_is),
+    "system": ("system", _as_is),
+    "range": ("range", _as_is),
+    "schema": ("response_schema", _as_is),
+    "outputs": ("outputs", _listed),
+    "with": ("companions", _listed),
+    "temperature": ("parameters.temperature", _as_is),
+    "max_tokens": ("parameters.max_tokens", _as_is),
+    "thinking": ("thinking", _as_is),
+    "media_resolution": ("media_resolution", _as_is),
+}
+
+
+def _unknown(name: str) -> str:
+    written = name.replace("_", "-")
+    close = get_close_matches(name, WISHES, n=1)
+    hint = f" Do you mean {PREFIX}{close[0].replace('_', '-')}?" if close else ""
+    return f"The metadata {PREFIX}{written} means nothing and was ignored.{hint}"
+
+
+def _unheard(wish: Wish, recipe: Recipe) -> str:
+    key = f"{PREFIX}{wish.replace('_', '-')}"
+    return f"The metadata {key} was ignored: the recipe {recipe.name} does not allow it."
