@@ -11,7 +11,7 @@ import grpc
 from google.cloud.firestore_v1 import types
 from google.protobuf.empty_pb2 import Empty
 
-from functions.local.firestore import paths, reads
+from functions.local.firestore import masks, paths, views
 from functions.local.firestore.databases import Databases, Written, written_name
 from functions.local.firestore.wire import Document, Refusal, Write, invalid, timestamp_of
 
@@ -28,7 +28,7 @@ class Commits:
         self._databases = databases
 
     async def begin_transaction(self, request: Any) -> Any:
-        transaction = reads.begin(self._databases, paths.check_database(request.database), request.options)
+        transaction = views.begin(self._databases, paths.check_database(request.database), request.options)
         return _BeginTransactionResponse(transaction=transaction.id)
 
     async def rollback(self, request: Any) -> Any:
@@ -98,8 +98,7 @@ class Commits:
         self._databases.commit(name, [write])
         document = self._databases.get(name).document(path)
         assert document is not None
-        mask = [paths.parse_field(each) for each in request.mask.field_paths] if request.HasField("mask") else None
-        return reads.masked(document, mask)
+        return masks.masked(document, masks.read(request))
 
 
 def _result(written: Written) -> Any:

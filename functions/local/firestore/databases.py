@@ -19,7 +19,7 @@ _COMMIT_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Written:
-    """What one write answers: the document's update time in microseconds (None: deleted) and the results of its transforms."""
+    """What one write answers: the update time in microseconds (None: deleted), and the results of its transforms."""
 
     update_time: int | None
     transform_results: list[Value]

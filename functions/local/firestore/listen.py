@@ -18,8 +18,8 @@ from google.cloud.firestore_v1 import types
 
 from functions.local.firestore import paths, query, search
 from functions.local.firestore.databases import Databases
+from functions.local.firestore.masks import masked
 from functions.local.firestore.query import Query
-from functions.local.firestore.reads import masked
 from functions.local.firestore.store import Database
 from functions.local.firestore.wire import Document, Refusal, Target, invalid, micros_of, timestamp_of
 from functions.local.ledger import Ledger
@@ -29,7 +29,7 @@ _TargetChange: Any = types.TargetChange.pb()
 _NO_CHANGE, _ADD, _REMOVE, _CURRENT, _RESET = range(5)
 _TOKEN = struct.Struct(">8sQ")
 
-Check = Callable[[Query], None]
+Check = Callable[[Query], object]
 """Refuses a query that no index serves."""
 
 
@@ -206,7 +206,7 @@ class _Stream:
     async def _held(self, database: Database, target: _Target, micros: int) -> dict[str, Document]:
         """The documents of the target at a moment, by path."""
         if target.query is not None:
-            found = await search.run(database, target.query, micros)
+            found = (await search.run(database, target.query, micros)).documents
             return {paths.document_path(document.name, database.name): document for document in found}
         records = ((path, database.record(path)) for path in target.names)
         states = ((path, record.at(micros)) for path, record in records if record is not None)

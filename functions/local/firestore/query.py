@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from functions.local.firestore import conditions, paths, values
+from functions.local.firestore import conditions, nearest, paths, values
 from functions.local.firestore.conditions import Condition, Filter
+from functions.local.firestore.nearest import Nearest
 from functions.local.firestore.store import Collection, Database, Record
 from functions.local.firestore.wire import Cursor, Document, StructuredQuery, invalid
 
@@ -51,6 +52,12 @@ class Query:
     offset: int
     limit: int | None
     projection: tuple[paths.FieldPath, ...] | None
+    aggregated: tuple[paths.FieldPath, ...] = ()
+    nearest: Nearest | None = None
+
+    @property
+    def vector_field(self) -> paths.FieldPath | None:
+        return self.nearest.field if self.nearest is not None else None
 
     @property
     def needed(self) -> int | None:
@@ -129,7 +136,11 @@ def read(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence
     )
     if len({order.field for order in explicit}) < len(explicit):
         raise invalid("order by clause cannot contain duplicate fields")
+    if any(order.field == paths.NAME for order in explicit[:-1]):
+        raise invalid("order by clause cannot contain more fields after the key")
     orders = _complete(explicit, filter_, aggregated)
+    if collection_id is None and any(each.field != paths.NAME for each in conditions.conditions(filter_)):
+        raise invalid("kind is required for filter: only __name__ can be filtered on")
     if collection_id is None and any(order.field != paths.NAME for order in orders):
         raise invalid("kind is required for all orders except __key__ ascending")
     if wire.offset < 0 or (wire.HasField("limit") and wire.limit.value < 0):
@@ -148,6 +159,8 @@ def read(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence
         offset=wire.offset,
         limit=wire.limit.value if wire.HasField("limit") else None,
         projection=_projection(wire),
+        aggregated=tuple(aggregated),
+        nearest=nearest.read(wire.find_nearest) if wire.HasField("find_nearest") else None,
     )
 
 
@@ -161,9 +174,8 @@ def _complete(explicit: tuple[Order, ...], filter_: Filter, aggregated: Sequence
     if paths.NAME not in named:
         orders.append(Order(paths.NAME, downwards))
     else:
-        # Names are unique: an order after them says nothing.
-        cut = next(index for index, order in enumerate(orders) if order.field == paths.NAME)
-        orders = orders[: cut + 1]
+        # Names are unique: what would be ordered after them only has to be there.
+        orders.sort(key=lambda order: order.field == paths.NAME)
     return tuple(orders)
 
 

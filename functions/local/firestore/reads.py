@@ -1,51 +1,26 @@
-"""The RPCs that read documents: by name, by query, by listing."""
+"""The RPCs that read documents by name, and list documents and collections."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 from google.cloud.firestore_v1 import types
 
-from functions.local.firestore import aggregation, conditions, paths, query, search, values, writes
+from functions.local.firestore import conditions, masks, paths, search, views
 from functions.local.firestore.databases import Databases
 from functions.local.firestore.query import Bound, Order, Query
 from functions.local.firestore.store import Database
-from functions.local.firestore.transactions import Transaction
-from functions.local.firestore.wire import (
-    Document,
-    Refusal,
-    Timestamp,
-    failed_precondition,
-    invalid,
-    micros_of,
-    timestamp_of,
-)
+from functions.local.firestore.wire import Document, Refusal, invalid
 from functions.local.ledger import Ledger
 
 _ListDocumentsResponse: Any = types.ListDocumentsResponse.pb()
 _BatchGetDocumentsResponse: Any = types.BatchGetDocumentsResponse.pb()
-_RunQueryResponse: Any = types.RunQueryResponse.pb()
-_RunAggregationQueryResponse: Any = types.RunAggregationQueryResponse.pb()
 _ListCollectionIdsResponse: Any = types.ListCollectionIdsResponse.pb()
-_PartitionQueryResponse: Any = types.PartitionQueryResponse.pb()
 _PAGE = 300
-_ENTRIES_PER_READ = 1000
-
-
-@dataclass(frozen=True)
-class _View:
-    """Which moment a read sees, and the transaction that it began."""
-
-    micros: int | None
-    """None: the present."""
-    time: Timestamp
-    began: bytes = b""
 
 
 class Reads:
@@ -55,18 +30,18 @@ class Reads:
     async def get_document(self, request: Any) -> Document:
         name, _ = paths.split(request.name)
         path = paths.document_path(request.name, name)
-        view = await self._view(name, request, documents=[path])
+        view = await views.view(self._databases, name, request, documents=[path])
         document = self._document(name, path, view)
         self._bill_reads(1)
         if document is None:
             raise Refusal(grpc.StatusCode.NOT_FOUND, f'Document "{request.name}" not found.')
-        return masked(document, _mask(request))
+        return masks.masked(document, masks.read(request))
 
     async def batch_get_documents(self, request: Any) -> AsyncIterator[Any]:
         name = paths.check_database(request.database)
         wanted = {each: paths.document_path(each, name) for each in request.documents}
-        mask = _mask(request)
-        view = await self._view(name, request, documents=wanted.values())
+        mask = masks.read(request)
+        view = await views.view(self._databases, name, request, documents=wanted.values())
         found = [(each, self._document(name, path, view)) for each, path in wanted.items()]
         self._bill_reads(len(found))
         if view.began or not found:
@@ -75,43 +50,13 @@ class Reads:
             if document is None:
                 yield _BatchGetDocumentsResponse(missing=each, read_time=view.time)
             else:
-                yield _BatchGetDocumentsResponse(found=masked(document, mask), read_time=view.time)
-
-    async def run_query(self, request: Any) -> AsyncIterator[Any]:
-        name, parent = paths.parent_path(request.parent)
-        asked = query.read(name, parent, request.structured_query)
-        view = await self._view(name, request, asked=asked)
-        documents = await search.run(self._databases.get(name), asked, view.micros)
-        self._bill_reads(max(1, len(documents)))
-        skipped = min(asked.offset, len(documents)) if not documents else 0
-        if view.began or not documents:
-            yield _RunQueryResponse(transaction=view.began, read_time=view.time, skipped_results=skipped)
-        for document in documents:
-            yield _RunQueryResponse(document=masked(document, asked.projection), read_time=view.time)
-
-    async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
-        name, parent = paths.parent_path(request.parent)
-        wire = request.structured_aggregation_query
-        aggregation.aliases(wire.aggregations)
-        asked = query.read(name, parent, wire.structured_query, aggregation.aggregated_fields(wire.aggregations))
-        bound = aggregation.most_counted(wire.aggregations)
-        if bound is not None:
-            asked = replace(asked, limit=bound if asked.limit is None else min(bound, asked.limit))
-        view = await self._view(name, request, asked=asked)
-        documents = await search.run(self._databases.get(name), asked, view.micros)
-        self._bill_reads(max(1, -(-len(documents) // _ENTRIES_PER_READ)))
-        results = await asyncio.to_thread(aggregation.aggregate, documents, wire.aggregations)
-        answer = _RunAggregationQueryResponse(transaction=view.began, read_time=view.time)
-        answer.result.SetInParent()
-        for alias, value in results.items():
-            answer.result.aggregate_fields[alias].CopyFrom(value)
-        yield answer
+                yield _BatchGetDocumentsResponse(found=masks.masked(document, mask), read_time=view.time)
 
     async def list_documents(self, request: Any) -> Any:
         name, parent = paths.parent_path(request.parent)
         if request.collection_id:
             paths.check_collection_id(request.collection_id)
-        view = await self._view(name, request)
+        view = await views.view(self._databases, name, request)
         orders = _orders(request.order_by)
         if request.show_missing and request.order_by:
             raise invalid("show_missing cannot be combined with order_by.")
@@ -132,19 +77,19 @@ class Reads:
             projection=None,
         )
         database = self._databases.get(name)
-        documents = await search.run(database, asked, view.micros)
+        documents = (await search.run(database, asked, view.micros)).documents
         self._bill_reads(max(1, min(len(documents), size)))
         if request.show_missing:
             documents = self._with_missing(database, asked, documents, view.micros)
-        mask = _mask(request)
-        answer = _ListDocumentsResponse(documents=[masked(each, mask) for each in documents[:size]])
+        mask = masks.read(request)
+        answer = _ListDocumentsResponse(documents=[masks.masked(each, mask) for each in documents[:size]])
         if len(documents) > size:
             answer.next_page_token = base64.urlsafe_b64encode(asked.sort_key(documents[size - 1]) or b"").decode()
         return answer
 
     async def list_collection_ids(self, request: Any) -> Any:
         name, parent = paths.parent_path(request.parent)
-        view = await self._view(name, request)
+        view = await views.view(self._databases, name, request)
         prefix = f"{parent}/" if parent else ""
         found = {
             each.path[len(prefix) :].partition("/")[0]
@@ -157,26 +102,6 @@ class Reads:
         if 0 < request.page_size < len(ids):
             del answer.collection_ids[request.page_size :]
             answer.next_page_token = base64.urlsafe_b64encode(ids[request.page_size - 1].encode()).decode()
-        self._bill_reads(1)
-        return answer
-
-    async def partition_query(self, request: Any) -> Any:
-        name, parent = paths.parent_path(request.parent)
-        asked = query.read(name, parent, request.structured_query)
-        if not asked.descendants or asked.filter != conditions.EVERYTHING or asked.orders != (Order(paths.NAME),):
-            raise invalid(
-                "A query can be partitioned only if it covers a collection group, ordered by name, unfiltered."
-            )
-        if request.partition_count <= 0:
-            raise invalid("partition_count must be positive.")
-        view = await self._view(name, request)
-        documents = await search.run(self._databases.get(name), asked, view.micros)
-        pieces = min(request.partition_count + 1, max(1, len(documents)))
-        cuts = [documents[len(documents) * piece // pieces].name for piece in range(1, pieces)]
-        answer = _PartitionQueryResponse()
-        for cut in cuts:
-            partition = answer.partitions.add(before=True)
-            partition.values.add().reference_value = cut
         self._bill_reads(1)
         return answer
 
@@ -200,74 +125,13 @@ class Reads:
         kept = sorted(((key, each) for key, each in placed if key is not None), key=lambda match: match[0])
         return [each for _, each in kept[: asked.limit]]
 
-    def _document(self, name: str, path: str, view: _View) -> Document | None:
+    def _document(self, name: str, path: str, view: views.View) -> Document | None:
         record = self._databases.get(name).record(path)
         return None if record is None else record.at_or_now(view.micros)
-
-    async def _view(
-        self, name: str, request: Any, *, documents: Iterable[str] = (), asked: Query | None = None
-    ) -> _View:
-        selector = request.WhichOneof("consistency_selector")
-        database = self._databases.get(name)
-        transactions = self._databases.transactions(name)
-        if selector == "read_time":
-            micros = past(database, request.read_time)
-            return _View(micros, timestamp_of(micros))
-        if selector == "transaction":
-            transaction, began = transactions.get(request.transaction), b""
-        elif selector == "new_transaction":
-            transaction = begin(self._databases, name, request.new_transaction)
-            began = transaction.id
-        else:
-            return _View(None, timestamp_of(database.read_time()))
-        if asked is not None:
-            micros = await transactions.read_query(transaction, asked)
-        else:
-            micros = await transactions.read_documents(transaction, documents)
-        return _View(micros, timestamp_of(micros), began)
 
     def _bill_reads(self, count: int) -> None:
         if count:
             self._ledger.count("firestore", "reads", count)
-
-
-def begin(databases: Databases, name: str, options: Any) -> Transaction:
-    """Begin the transaction that `TransactionOptions` describe."""
-    transactions = databases.transactions(name)
-    if options.WhichOneof("mode") != "read_only":
-        return transactions.begin(retried=bool(options.read_write.retry_transaction))
-    snapshot = None
-    if options.read_only.WhichOneof("consistency_selector") == "read_time":
-        snapshot = past(databases.get(name), options.read_only.read_time)
-    return transactions.begin(read_only=True, snapshot=snapshot)
-
-
-def past(database: Database, read_time: Timestamp) -> int:
-    """The moment of a read in the past, in microseconds."""
-    micros = micros_of(read_time)
-    if micros > database.read_time():
-        raise invalid("The requested read_time is in the future.")
-    if micros < database.oldest_read():
-        raise failed_precondition("The requested read_time is too old: it must be within the past hour.")
-    return micros
-
-
-def masked(document: Document, mask: Sequence[paths.FieldPath] | None) -> Document:
-    """The document with only the fields of a mask; None: all."""
-    if mask is None:
-        return document
-    kept = Document(name=document.name, create_time=document.create_time, update_time=document.update_time)
-    for path in mask:
-        value = values.lookup(document, path)
-        if value is not None:
-            writes.put(kept, path, value)
-    return kept
-
-
-def _mask(request: Any) -> list[paths.FieldPath] | None:
-    if not request.HasField("mask"):
-        return None
-    return [field for field in map(paths.parse_field, request.mask.field_paths) if field != paths.NAME]
 
 
 def _token(text: str) -> bytes:

@@ -27,12 +27,20 @@ _IN_LOOP = 2000
 """More documents than this are checked in a thread, so that the loop stays free for others."""
 
 
-async def run(database: Database, query: Query, micros: int | None = None) -> list[Document]:
-    """The documents that answer the query, now or as they stood at a time, without the projection."""
+@dataclass(frozen=True)
+class Found:
+    """The documents that answer a query, whole, and how many the offset skipped."""
+
+    documents: list[Document]
+    skipped: int
+
+
+async def run(database: Database, query: Query, micros: int | None = None) -> Found:
+    """Answer the query, now or as the database stood at a time."""
     work = _Work(database, query, micros)
     matches = await asyncio.to_thread(work.finish) if work.heavy else work.finish()
-    end = None if query.limit is None else query.offset + query.limit
-    return [document for _, document in matches[query.offset : end]]
+    documents = [document for _, document in matches[query.offset : query.needed]]
+    return Found(documents, min(query.offset, len(matches)))
 
 
 class _Work:

@@ -14,9 +14,12 @@ from google.cloud.firestore_v1 import types
 
 from functions.local.firestore.commits import Commits
 from functions.local.firestore.databases import Databases
+from functions.local.firestore.indexes import Indexes
 from functions.local.firestore.journal import Journal
 from functions.local.firestore.listen import Listeners
+from functions.local.firestore.queries import Queries
 from functions.local.firestore.reads import Reads
+from functions.local.firestore.ttl import TimeToLive
 from functions.local.firestore.wire import Refusal
 from functions.local.tap import Tap
 from shared.clock import Clock
@@ -33,14 +36,24 @@ _OPTIONS = [
 
 
 class FirestoreStandIn:
-    """Firestore on 127.0.0.1. `indexes`: the file of indexes outside of which queries are refused; None: all are allowed."""
+    """Firestore on 127.0.0.1.
 
-    def __init__(self, *, clock: Clock, data: Path | None, tap: Tap, indexes: Path | None = None) -> None:
+    `indexes`: the file that declares indexes and TTL fields; queries that it does not cover are refused. None: every
+    query is answered, and nothing expires. `ttl_seconds`: how often expired documents are looked for.
+    """
+
+    def __init__(
+        self, *, clock: Clock, data: Path | None, tap: Tap, indexes: Path | None = None, ttl_seconds: float = 30.0
+    ) -> None:
         self._tap = tap
         self._databases = Databases(clock, tap.ledger, Journal(data))
+        declared = Indexes(indexes)
         self._reads = Reads(self._databases, tap.ledger)
+        self._queries = Queries(self._databases, tap.ledger, declared)
         self._commits = Commits(self._databases)
-        self._listeners = Listeners(self._databases, tap.ledger, lambda query: None)
+        self._listeners = Listeners(self._databases, tap.ledger, declared.check)
+        self._ttl = TimeToLive(self._databases, clock, declared.ttl, ttl_seconds)
+        self._sweeps: asyncio.Task[None] | None = None
         self._server: grpc.aio.Server | None = None
 
     async def start(self, port: int = 0) -> int:
@@ -51,22 +64,25 @@ class FirestoreStandIn:
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, self._handlers()),))
         bound: int = self._server.add_insecure_port(f"127.0.0.1:{port}")
         await self._server.start()
+        self._sweeps = asyncio.create_task(self._ttl.run())
         return bound
 
     async def stop(self) -> None:
         if self._server is not None:
+            if self._sweeps is not None:
+                self._sweeps.cancel()
             await self._server.stop(None)
             self._server = None
             self._databases.close()
 
     def _handlers(self) -> dict[str, grpc.RpcMethodHandler]:
-        reads, commits = self._reads, self._commits
+        reads, queries, commits = self._reads, self._queries, self._commits
         return {
             "GetDocument": _unary(reads.get_document, types.GetDocumentRequest.pb()),
             "BatchGetDocuments": _stream(reads.batch_get_documents, types.BatchGetDocumentsRequest.pb()),
-            "RunQuery": _stream(reads.run_query, types.RunQueryRequest.pb()),
-            "RunAggregationQuery": _stream(reads.run_aggregation_query, types.RunAggregationQueryRequest.pb()),
-            "PartitionQuery": _unary(reads.partition_query, types.PartitionQueryRequest.pb()),
+            "RunQuery": _stream(queries.run_query, types.RunQueryRequest.pb()),
+            "RunAggregationQuery": _stream(queries.run_aggregation_query, types.RunAggregationQueryRequest.pb()),
+            "PartitionQuery": _unary(queries.partition_query, types.PartitionQueryRequest.pb()),
             "ListDocuments": _unary(reads.list_documents, types.ListDocumentsRequest.pb()),
             "ListCollectionIds": _unary(reads.list_collection_ids, types.ListCollectionIdsRequest.pb()),
             "BeginTransaction": _unary(commits.begin_transaction, types.BeginTransactionRequest.pb()),
@@ -78,7 +94,15 @@ class FirestoreStandIn:
             "DeleteDocument": _unary(commits.delete_document, types.DeleteDocumentRequest.pb()),
             "Listen": _both_ways(self._listeners.listen, types.ListenRequest.pb()),
             "Write": _both_ways(commits.write, types.WriteRequest.pb()),
+            "ExecutePipeline": _stream(_no_pipelines, types.ExecutePipelineRequest.pb()),
         }
+
+
+async def _no_pipelines(request: Any) -> AsyncIterator[Any]:
+    raise Refusal(
+        grpc.StatusCode.UNIMPLEMENTED, "ExecutePipeline is not implemented: pipelines need Enterprise edition."
+    )
+    yield
 
 
 def _serialized(message: Any) -> bytes:

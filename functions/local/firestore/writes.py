@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from functions.local.firestore import fields, paths, values
+from functions.local.firestore import fields, masks, paths, values
 from functions.local.firestore.wire import (
     ArrayValue,
     Document,
@@ -38,7 +38,7 @@ class Staged:
         """The new state of each document that the writes change."""
 
     def apply(self, write: Write) -> tuple[int | None, list[Value]]:
-        """The document's update time in microseconds after the write (None: deleted) and the results of its transforms."""
+        """The document's update time in microseconds (None: it is deleted), and the results of the transforms."""
         operation = write.WhichOneof("operation")
         if operation == "delete":
             return self._delete(write)
@@ -114,7 +114,7 @@ class Staged:
             )
         else:
             raise invalid("A field transform must name what it does.")
-        put(document, path, after)
+        masks.put(document, path, after)
         return result
 
 
@@ -137,18 +137,6 @@ def check_precondition(name: str, stored: Document | None, condition: Preconditi
             )
 
 
-def put(document: Document, path: paths.FieldPath, value: Value) -> None:
-    """Set the value at a field path; whatever on the way is no map becomes one."""
-    inner = document.fields
-    for part in path[:-1]:
-        step = inner[part]
-        if step.WhichOneof("value_type") != "map_value" or values.is_vector(step):
-            step.Clear()
-            step.map_value.SetInParent()
-        inner = step.map_value.fields
-    inner[path[-1]].CopyFrom(value)
-
-
 def _copy_fields(source: Document | None, target: Document) -> None:
     if source is not None:
         target.fields.MergeFrom(source.fields)
@@ -161,7 +149,7 @@ def _merge(document: Document, update: Document, mask: list[str]) -> None:
     for path in parsed:
         value = values.lookup(update, path)
         if value is not None:
-            put(document, path, value)
+            masks.put(document, path, value)
         else:
             _remove(document, path)
 
