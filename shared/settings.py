@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Bucket = Annotated[str, Field(min_length=3, max_length=222)]
@@ -61,6 +61,15 @@ class Settings(BaseSettings):
         if self.results_bucket == self.requests_bucket:
             raise ValueError(f"{self.results_bucket} cannot be the results and the requests bucket at once")
         return self
+
+
+def refuse_misconfiguration(kind: type[BaseSettings]) -> None:
+    """Called as a function's module is loaded: a deployment that cannot work fails at once, with a sentence."""
+    try:
+        kind()
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
+        raise SystemExit(f"misconfigured: {told}") from None
 
 
 class DispatchSettings(Settings):

@@ -12,6 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.app import app
+from shared.settings import ApiSettings, refuse_misconfiguration
+
+refuse_misconfiguration(ApiSettings)
 
 
 @functions_framework.aio.http

@@ -38,6 +38,7 @@ from shared.domain.errors import (
 )
 from shared.domain.recipe import BUILT_IN, Dropped, choose
 from shared.domain.task import TaskError
+from shared.settings import GenerateSettings, refuse_misconfiguration
 
 _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
 """Gemini's daily quotas are reset at midnight there."""
@@ -46,6 +47,9 @@ _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
 class Dispatch(BaseModel):
     task: str
     epoch: int
+
+
+refuse_misconfiguration(GenerateSettings)
 
 
 @functions_framework.aio.http

@@ -16,6 +16,9 @@ from shared import wiring
 from shared.cloud.telemetry import log
 from shared.domain.task import Source
 from shared.intake import kept_out
+from shared.settings import IngestSettings, refuse_misconfiguration
+
+refuse_misconfiguration(IngestSettings)
 
 
 @functions_framework.aio.cloud_event

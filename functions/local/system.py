@@ -254,7 +254,8 @@ class LocalSystem:
         headers = {"Authorization": f"Bearer {self.issuer.token(_SCHEDULER, url)}"}
         async with httpx2.AsyncClient(timeout=1800) as client:
             answer = await client.post(url, json=arguments, headers=headers)
-        answer.raise_for_status()
+        if answer.is_error:
+            raise ValueError(f"sweep answered {answer.status_code}: {answer.text[:500]}")
         return dict(answer.json())
 
     def write_endpoints(self, file: Path) -> None:

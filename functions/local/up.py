@@ -80,6 +80,9 @@ async def _serve(args: argparse.Namespace) -> int:
             for file in files:
                 with contextlib.suppress(FileNotFoundError):
                     file.unlink()
+    except RuntimeError as error:
+        screen.complain(f"cannot start: {error}.")
+        return 1
     except OSError as error:
         screen.complain(f"cannot start: {error}. Is another one running? Choose other ports with --port-base.")
         return 1

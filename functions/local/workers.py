@@ -33,6 +33,7 @@ class Worker:
         self._url = ""
         self._starting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
+        self._last_words = "it said nothing"
 
     async def url(self) -> str:
         """Where it listens, started if it was not: as an instance scaled from zero."""
@@ -74,7 +75,8 @@ class Worker:
         async with asyncio.timeout(_START_SECONDS):
             while not await _listens(port):
                 if self._process.returncode is not None:
-                    raise RuntimeError(f"the function {self.name} ended at start with {self._process.returncode}")
+                    await self._reading
+                    raise RuntimeError(f"the function {self.name} ended at its start: {self._last_words}")
                 await asyncio.sleep(0.02)
 
     def pids(self) -> list[int]:
@@ -134,6 +136,7 @@ class Worker:
                 record = None
             if not isinstance(record, dict):
                 record = {"severity": "DEFAULT", "message": text}
+                self._last_words = text or self._last_words
             self._report(self.name, record)
 
 

@@ -20,6 +20,7 @@ from functions.sweep.open_tasks import redrive
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import TaskFailure
+from shared.settings import SweepSettings, refuse_misconfiguration
 
 _CURSOR = "open_tasks"
 
@@ -30,6 +31,9 @@ class Wanted(BaseModel):
     backfill: str | None = Field(default=None, pattern=r"^gs://[^/]+/.*$")
     dry_run: bool = False
     after: str = ""
+
+
+refuse_misconfiguration(SweepSettings)
 
 
 @functions_framework.aio.http
