@@ -52,9 +52,7 @@ def test_an_uploaded_file_is_described_as_the_service_does(client: genai.Client,
         client.files.get(name=file.name)
     assert refusal(missing) == (403, "PERMISSION_DENIED")
     file_id = file.name.removeprefix("files/")
-    assert missing.value.message == (
-        f"You do not have permission to access the File {file_id} or it may not exist."
-    )
+    assert missing.value.message == (f"You do not have permission to access the File {file_id} or it may not exist.")
 
 
 async def test_the_async_client_uploads_and_deletes(aio: genai.client.AsyncClient, tmp_path: Path) -> None:
