@@ -22,6 +22,8 @@ from shared.domain.media.wav import probe_aiff, probe_wav
 Parser = Callable[[Window, Facts], Facts]
 
 _READS = 16
+_LONGEST = 31 * 24 * 3600
+"""Seconds. Far beyond every limit: what claims more is damaged, not too long."""
 _READS_OF_A_PDF = 64
 
 
@@ -36,7 +38,7 @@ def probe(source: RandomAccess, media_type: MediaType, head: bytes = b"") -> Fac
         return facts.model_copy(update={"problem": "The file is empty (0 bytes)."})
     window = Window(source, _READS_OF_A_PDF if media_type.format == "pdf" else _READS, head)
     try:
-        return _parser(media_type.format)(window, facts)
+        return _plausible(_parser(media_type.format)(window, facts))
     except DamagedError as damage:
         return facts.model_copy(update={"problem": str(damage)})
     except OutOfReadsError:
@@ -46,6 +48,12 @@ def probe(source: RandomAccess, media_type: MediaType, head: bytes = b"") -> Fac
     except (struct.error, ValueError, ArithmeticError, LookupError):
         problem = f"The file should be {media_type.label}, but its structure cannot be read: it is damaged."
         return facts.model_copy(update={"problem": problem})
+
+
+def _plausible(facts: Facts) -> Facts:
+    if facts.duration is not None and facts.duration > _LONGEST:
+        raise DamagedError("The file claims to last for more than a month: its header is damaged.")
+    return facts
 
 
 def _parser(layout: Format) -> Parser:

@@ -24,6 +24,8 @@ _AVIF = {b"avif", b"avis"}
 _MPEG_MIMES = {0: "audio/aac", 1: "audio/mpeg", 2: "audio/mpeg", 3: "audio/mp3"}
 """By layer; ADTS has none."""
 _LONGEST_FRAME = 8192
+_SURELY = 5
+"""Frames in a row that no other kind of file has by chance."""
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
 _TOP_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _AUDIO_ENDINGS = (".m4a", ".m4b", ".m4p", ".weba")
@@ -160,27 +162,28 @@ def _behind_id3(head: bytes) -> str:
 
 
 def _frames_within(head: bytes) -> str | None:
-    """Recordings cut out of a stream begin in the middle of a frame: then three must follow each other."""
+    """Recordings cut out of a stream begin in the middle of a frame: then many must follow each other."""
     at = head.find(b"\xff", 1, _LONGEST_FRAME)
     while at >= 0:
-        if (mime := _frames_at(head, at, wanted=3)) is not None:
+        mime = _frames_at(head, at, wanted=_SURELY)
+        if mime in ("audio/mp3", "audio/aac"):
             return mime
         at = head.find(b"\xff", at + 1, _LONGEST_FRAME)
     return None
 
 
 def _frames_at(head: bytes, start: int, wanted: int = 2) -> str | None:
-    """What `wanted` MPEG or ADTS frames in a row, or all up to the end of the file, are."""
-    layers, at = set[int](), start
+    """What `wanted` MPEG or ADTS frames of one kind in a row, or all up to the end of the file, are."""
+    kinds, at = set[tuple[int, int]](), start
     for _ in range(wanted):
         frame = layer_frame(head[at : at + 4]) or adts_frame(head[at : at + 7])
         if frame is None:
+            if at != len(head):
+                return None
             break
-        layers.add(frame.layer)
+        kinds.add((frame.layer, frame.rate))
         at += frame.length
-    else:
-        return _MPEG_MIMES[layers.pop()] if len(layers) == 1 else None
-    return _MPEG_MIMES[layers.pop()] if len(layers) == 1 and at == len(head) else None
+    return _MPEG_MIMES[kinds.pop()[0]] if len(kinds) == 1 else None
 
 
 def _known_foreign(head: bytes, _name: str) -> Foreign | None:

@@ -20,8 +20,10 @@ _FOREIGN_BYTES = 0.25
 
 _HTML = re.compile(rb"\A\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL)
 _SVG = re.compile(
-    rb"\A\s*(?:<\?xml.*?\?>\s*)?(?:<!--.*?-->\s*)*(?:<!doctype\s+svg[^>]*>\s*)?<svg[\s>]", re.I | re.DOTALL
+    rb"\A(?:\s+|<\?xml.*?\?>|<!--.*?-->|<!doctype\s+svg[^>[]*(?:\[.*?\]\s*)?>)*<svg[\s>]", re.I | re.DOTALL
 )
+_DECLARED = re.compile(rb"(?:encoding|charset)\s*=\s*[\"']?([A-Za-z][A-Za-z0-9._-]{2,20})")
+"""How XML and HTML name their encoding."""
 
 
 def encoding_of(head: bytes) -> str | None:
@@ -41,6 +43,9 @@ def encoding_of(head: bytes) -> str | None:
         return "utf-8"
     if _CONTROLS.search(head):
         return None
+    declared = _declared(head)
+    if declared is not None:
+        return declared
     high = sum(byte > 0x7F for byte in head)
     return "windows-1252" if high <= _FOREIGN_BYTES * len(head) and _reads(head, "windows-1252") else "unknown"
 
@@ -56,6 +61,18 @@ def kind_inside(head: bytes, encoding: str) -> str | None:
     if _HTML.match(plain):
         return "text/html"
     return "text/xml" if plain.lstrip().startswith(b"<?xml") else None
+
+
+def _declared(head: bytes) -> str | None:
+    found = _DECLARED.search(head[:2048])
+    if found is None:
+        return None
+    name = found[1].decode("ascii")
+    try:
+        b"".decode(name)
+    except (LookupError, UnicodeError):
+        return None
+    return codecs.lookup(name).name if _reads(head, name) else None
 
 
 def _reads(head: bytes, codec: str) -> bool:

@@ -231,6 +231,8 @@ def pictures() -> None:
     fails("picture.avif", saved(image, "AVIF"), TYPE, "AVIF")
     svg = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>\n'
     fails("drawing.svg", svg, TYPE, "SVG")
+    doctype = b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN"\n "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">\n'
+    fails("graph.svg", svg.replace(b"<svg", doctype + b"<!-- made by a program -->\n<svg"), TYPE, "SVG")
 
 
 # Films
@@ -375,6 +377,8 @@ def texts() -> None:
     completes("utf-32.txt", WORDS.encode("utf-32"), "text/plain")
     completes("latin-1.txt", WORDS.encode("latin-1"), "text/plain")
     completes("japanese.txt", JAPANESE.encode(), "text/plain")
+    russian = '<?xml version="1.0" encoding="windows-1251"?>\n<письмо>Посылка уходит во вторник.</письмо>\n'
+    completes("windows-1251.xml", russian.encode("windows-1251"), "text/xml")
     fails("shift-jis.txt", JAPANESE.encode("shift-jis"), TYPE, "Save it as UTF-8")
     completes("with-nul.txt", WORDS.encode() * 3 + b"a\0b\n", "text/plain")
     completes("one-byte.txt", b"7", "text/plain")
