@@ -49,6 +49,7 @@ class Writer:
     def __init__(self, prompt: Prompt, root: JsonSchema, random: Random, known: Known | None = None) -> None:
         self._prompt, self._root, self._random = prompt, root, random
         self._known = known or Known(prompt)
+        self._by_chance = False
 
     def write(self) -> Json:
         return self._value(self._root, "", 0)
@@ -86,10 +87,14 @@ class Writer:
         if depth > _DEEPEST:
             branches.reverse()
         value: Json = None
-        for branch in branches:
-            value = self._value({**beside, **branch}, name, depth + 1)
-            if valid(value, schema, self._root):
-                return value
+        for attempt in range(_TRIES):
+            self._by_chance = attempt > 0
+            for branch in branches:
+                value = self._value({**beside, **branch}, name, depth + 1)
+                if valid(value, schema, self._root):
+                    self._by_chance = False
+                    return value
+        self._by_chance = False
         return value
 
     def _object(self, schema: JsonSchema, depth: int) -> dict[str, Json]:
@@ -194,7 +199,9 @@ class Writer:
     def _number(self, schema: JsonSchema, name: str, *, whole: bool) -> float:
         least, most = float(schema.get("minimum", -math.inf)), float(schema.get("maximum", math.inf))
         value = self._known.number(name)
-        if value is None:
+        if self._by_chance:
+            value = self._random.uniform(max(least, min(most, 0) - 100), min(most, max(least, 0) + 100))
+        elif value is None:
             value = float(self._random.randint(0, 100)) if whole or most > 1 else 0.5
         value = min(max(value, least), most)
         if whole:

@@ -34,6 +34,11 @@ def connect(url: str) -> genai.Client:
     return genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=url, **certificates))
 
 
+def together(*pieces: types.PartUnionDict) -> list[types.PartUnionDict]:
+    """The parts of one turn."""
+    return list(pieces)
+
+
 class LoopThread:
     """An event loop that runs in a thread until `stop`."""
 

@@ -10,7 +10,7 @@ from google import genai
 from google.genai import types
 
 from tests.local.gemini import media_samples
-from tests.local.gemini.conftest import Running
+from tests.local.gemini.conftest import Running, together
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
@@ -24,7 +24,7 @@ def inline(content: bytes, mime_type: str) -> types.Part:
 
 def ask(running: Running, *contents: types.Part | str, model: str = MODEL, **config: object) -> str:
     answer = running.client.models.generate_content(
-        model=model, contents=list(contents), config=types.GenerateContentConfig.model_validate(config)
+        model=model, contents=together(*contents), config=types.GenerateContentConfig.model_validate(config)
     )
     assert answer.text is not None
     return answer.text
@@ -67,7 +67,7 @@ def test_an_uploaded_file_is_described_like_inline_data(own: Running) -> None:
     file = own.client.files.upload(
         file=io.BytesIO(media_samples.wav(75)), config={"mime_type": "audio/wav", "display_name": "Minutes"}
     )
-    answer = own.client.models.generate_content(model=MODEL, contents=[file, "Describe this."]).text or ""
+    answer = own.client.models.generate_content(model=MODEL, contents=together(file, "Describe this.")).text or ""
     assert "“Minutes”" in answer
     assert "01:15" in answer
 
@@ -97,7 +97,7 @@ def test_a_part_can_be_cut_by_its_video_metadata(own: Running) -> None:
         inline_data=types.Blob(data=media_samples.mp4(60), mime_type="video/mp4"),
         video_metadata=types.VideoMetadata(start_offset="10s", end_offset="20s"),
     )
-    answer = own.client.models.generate_content(model=MODEL, contents=[part, "What happens?"])
+    answer = own.client.models.generate_content(model=MODEL, contents=together(part, "What happens?"))
     assert "00:10 to 00:20" in (answer.text or "")
     assert answer.usage_metadata is not None
     counts = {one.modality: one.token_count for one in answer.usage_metadata.prompt_tokens_details or []}

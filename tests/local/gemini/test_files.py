@@ -13,7 +13,7 @@ from google import genai
 from google.genai import errors, types
 
 from functions.local.gemini.files import PROJECT_BYTES
-from tests.local.gemini.conftest import Running
+from tests.local.gemini.conftest import Running, together
 from tests.local.gemini.media_samples import mp4, png, wav
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
@@ -112,7 +112,7 @@ def test_a_video_is_processed_before_it_is_active(own: Running) -> None:
     assert file.name is not None
     assert file.state == types.FileState.PROCESSING
     with pytest.raises(errors.ClientError) as early:
-        own.client.models.generate_content(model="gemini-2.5-flash", contents=[file, "What happens?"])
+        own.client.models.generate_content(model="gemini-2.5-flash", contents=together(file, "What happens?"))
     assert refusal(early) == (400, "FAILED_PRECONDITION")
     assert "is not in an ACTIVE state and usage is not allowed" in str(early.value)
     own.clock.advance(10)
@@ -140,7 +140,7 @@ def test_media_that_cannot_be_decoded_fails(own: Running) -> None:
         assert found.error is not None
         assert found.error.message
         with pytest.raises(errors.ClientError) as error:
-            own.client.models.generate_content(model="gemini-2.5-flash", contents=[found, "Hello"])
+            own.client.models.generate_content(model="gemini-2.5-flash", contents=together(found, "Hello"))
         assert refusal(error) == (400, "FAILED_PRECONDITION")
 
 
@@ -186,7 +186,7 @@ def test_files_and_the_sessions_of_uploads_survive_a_restart(start: Callable[...
     second = start(tmp_path / "kept")
     found = second.client.files.get(name="kept-file")
     assert found.sha256_hash == file.sha256_hash
-    answer = second.client.models.generate_content(model="gemini-2.5-flash", contents=[found, "How long is this?"])
+    answer = second.client.models.generate_content(model="gemini-2.5-flash", contents=together(found, "How long is this?"))
     assert "00:03" in (answer.text or "")
 
 
