@@ -68,8 +68,13 @@ def refuse_misconfiguration(kind: type[BaseSettings]) -> None:
     try:
         kind()
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
-        raise SystemExit(f"misconfigured: {told}") from None
+        told = [
+            ": ".join(
+                [*(".".join(str(part) for part in each["loc"]).split()), each["msg"].removeprefix("Value error, ")]
+            )
+            for each in error.errors()
+        ]
+        raise SystemExit(f"misconfigured: {'; '.join(told)}") from None
 
 
 class DispatchSettings(Settings):

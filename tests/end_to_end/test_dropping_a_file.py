@@ -1,0 +1,182 @@
+"""A file is dropped with google-cloud-storage; its task is found and completed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from openai.types.chat import ChatCompletion
+
+from tests.running import SAMPLES, Running
+
+SAMPLE_FILES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
+
+
+@pytest.mark.parametrize("name", SAMPLE_FILES)
+def test_a_sample_is_found_within_two_seconds_and_understood_within_five(system: Running, name: str) -> None:
+    began = time.monotonic()
+    uri = system.drop(name, SAMPLES / name)
+    task = system.task_of(uri, seconds=2)
+    assert task["source"] == uri
+    task = system.end_of(uri, seconds=5)
+    assert task["status"] == "completed", task["error"]
+    assert time.monotonic() - began < 5
+    completion = ChatCompletion.model_validate(task["results"][0])
+    assert "stand-in" in (completion.choices[0].message.content or "")
+    assert task["progress"] == 100
+    assert task["error"] is None
+
+
+def test_the_answer_tells_of_what_was_sent(system: Running) -> None:
+    uri = system.drop("two-pages.pdf", SAMPLES / "report.pdf")
+    content = system.end_of(uri)["results"][0]["choices"][0]["message"]["content"]
+    assert "PDF" in content
+    assert "2 page" in content
+
+
+def test_the_same_event_five_times_makes_one_task_and_one_model_call(system: Running) -> None:
+    system.control("PUT", "/events", {"copies": 5})
+    uri = system.drop("five-times.txt", b"only once, please", "text/plain")
+    system.end_of(uri)
+    system.control("POST", "/events/replay", {"times": 1})
+    assert len(system.tasks(object=uri)) == 1
+    assert len(system.model_calls()) == 1
+
+
+def test_results_are_published_beside_the_objects_name(system: Running) -> None:
+    uri = system.drop("folder/talk.wav", SAMPLES / "speech.wav")
+    task = system.end_of(uri)
+    text = system.results.blob(f"{system.endpoints.inbox}/folder/talk.wav.txt")
+    published = system.results.blob(f"{system.endpoints.inbox}/folder/talk.wav.task.json")
+    said = task["results"][0]["choices"][0]["message"]["content"]
+    assert text.download_as_text() == said
+    assert task["id"] in published.download_as_text()
+
+
+def test_gemini_files_are_deleted_after_the_answer(system: Running) -> None:
+    uri = system.drop("leaves-nothing.png", SAMPLES / "picture.png")
+    system.end_of(uri)
+    system.wait_for_all(1, 20)
+    assert system.gemini_files() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with spaces.txt",
+        "100%.txt",
+        "100%25.txt",
+        "what?.txt",
+        "a#b.txt",
+        "a+b&c=d.txt",
+        "📎 emoji/ünïcödé 田中.txt",
+        "trailing.dots..txt",
+        "quote'\"`.txt",
+        "a/../b.txt",
+        "a//b.txt",
+        "x" * 900 + ".txt",
+    ],
+)
+def test_an_odd_name_is_understood_like_any_other(system: Running, name: str) -> None:
+    uri = system.drop(name, f"the file of {name}".encode(), "text/plain")
+    task = system.end_of(uri)
+    assert task["status"] == "completed", task["error"]
+    assert task["source"] == uri
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "content_type", "code", "says"),
+    [
+        ("empty.wav", b"", "audio/wav", "empty_file", "empty"),
+        ("setup.exe", b"MZ" + bytes(300), "application/octet-stream", "unsupported_content_type", "setup.exe"),
+        ("archive.pdf", b"PK\x03\x04" + bytes(300), "application/pdf", "unsupported_content_type", "archive.pdf"),
+        ("cut.pdf", (SAMPLES / "report.pdf").read_bytes()[:2000], "application/pdf", "file_processing_failed", "PDF"),
+        ("cut.wav", (SAMPLES / "speech.wav").read_bytes()[:30], "audio/wav", "file_processing_failed", ""),
+    ],
+)
+def test_what_cannot_be_understood_fails_with_a_code_and_costs_nothing(
+    system: Running, name: str, data: bytes, content_type: str, code: str, says: str
+) -> None:
+    uri = system.drop(name, data, content_type)
+    task = system.end_of(uri)
+    assert task["status"] == "failed"
+    assert task["error"]["code"] == code, task["error"]
+    assert task["error"]["type"] == "task_error"
+    assert says in task["error"]["message"]
+    assert len(task["error"]["message"]) > 20
+    assert task["results"] is None
+    assert system.calls("gemini") == []
+    lines = [line for line in system.logged("task_failed") if line["task"] == task["id"]]
+    assert len(lines) == 1
+    assert lines[0]["code"] == code
+
+
+def test_a_picture_named_mp3_is_seen_as_a_picture(system: Running) -> None:
+    uri = system.drop("song.mp3", SAMPLES / "picture.png", "audio/mpeg")
+    task = system.end_of(uri)
+    assert task["status"] == "completed", task["error"]
+    assert task["recipe"] == "describe-image"
+
+
+def test_an_object_deleted_before_it_is_read_is_told_as_gone(system: Running) -> None:
+    system.fault("queue", "DISPATCH", delay="1s", times=1)
+    uri = system.drop("fleeting.txt", b"now you see me", "text/plain")
+    system.task_of(uri)
+    system.inbox.blob("fleeting.txt").delete()
+    task = system.end_of(uri)
+    assert task["error"]["code"] == "source_gone"
+    assert system.model_calls() == []
+
+
+def test_of_an_object_overwritten_many_times_only_the_newest_generation_runs(system: Running) -> None:
+    system.fault("queue", "DISPATCH", delay="1s", times=1)
+    for number in range(8):
+        uri = system.drop("again-and-again.txt", f"version {number}".encode(), "text/plain")
+    system.advance("30s")
+    system.wait_for_all(8, 30)
+    tasks = system.tasks(object=uri)
+    assert len(tasks) == 8
+    completed = [task for task in tasks if task["status"] == "completed"]
+    assert len(completed) == 1
+    assert "version 7" in completed[0]["results"][0]["choices"][0]["message"]["content"]
+    others = [task["error"]["code"] for task in tasks if task["status"] == "failed"]
+    assert others == ["source_superseded"] * 7
+    assert len(system.model_calls()) == 1
+    published = system.results.blob(f"{system.endpoints.inbox}/again-and-again.txt.md").download_as_text()
+    assert "version 7" in published
+
+
+def test_a_folders_placeholder_is_no_task(system: Running) -> None:
+    uri = system.drop("just-a-folder/", b"", "text/plain")
+    seen = system.drop("after-the-folder.txt", b"hello", "text/plain")
+    system.end_of(seen)
+    assert system.tasks(object=uri) == []
+
+
+def test_a_blocked_prompt_fails_as_content_policy_violation(system: Running) -> None:
+    system.model(block_reason="SAFETY")
+    task = system.end_of(system.drop("blocked.txt", b"some text", "text/plain"))
+    assert task["error"]["code"] == "content_policy_violation"
+
+
+def test_an_answer_cut_at_the_token_limit_says_so(system: Running) -> None:
+    system.model(finish_reason="MAX_TOKENS")
+    task = system.end_of(system.drop("long.txt", b"some long text", "text/plain"))
+    assert task["status"] == "completed"
+    assert task["results"][0]["choices"][0]["finish_reason"] == "length"
+    assert task["warnings"]
+
+
+def test_a_dropped_object_costs_four_writes_and_at_most_three_reads(system: Running) -> None:
+    system.wait_for_all(0, 20)
+    before = system.control("GET", "/stats")["firestore"]
+    uri = system.drop("what-it-costs.txt", b"count me", "text/plain")
+    blob = system.results.blob(f"{system.endpoints.inbox}/what-it-costs.txt.task.json")
+    deadline = time.monotonic() + 10
+    while not blob.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    after = system.control("GET", "/stats")["firestore"]
+    assert after["writes"] - before["writes"] <= 4
+    assert after["reads"] - before["reads"] <= 3
+    assert system.end_of(uri)["status"] == "completed"

@@ -1,0 +1,106 @@
+"""The local system as its users meet it: commands, endpoints, the control server, the refusal of a loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.running import ROOT, SAMPLES, Running
+
+
+def command(*words: str, system: Running | None = None) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ)
+    if system is not None:
+        folder = Path(environment.setdefault("DROPSIGHT_TEST_FOLDER", "/tmp"))
+        ready = folder / f"ready-{system.pid}.json"
+        ready.write_text(system.endpoints.model_dump_json())
+        environment["DROPSIGHT_READY_FILE"] = str(ready)
+    run = [sys.executable, "-m", "functions.local", *words]
+    return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=90, env=environment, check=False)
+
+
+def test_a_results_bucket_that_is_an_inbox_is_refused_at_start() -> None:
+    done = command("up", "--port-base", "0", "--set", "DROPSIGHT_RESULTS_BUCKET=dropsight-inbox")
+    assert done.returncode == 1
+    assert "dropsight-inbox is also an inbox" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["up", "demo", "drop", "tasks", "show", "env", "sweep", "keys", "storage", "queue"])
+def test_each_command_explains_itself(name: str) -> None:
+    done = command(name, "--help")
+    assert done.returncode == 0
+    assert "usage:" in done.stdout
+
+
+def test_a_command_without_a_running_system_says_how_to_start_one() -> None:
+    done = command("tasks", "--port-base", "1")
+    assert done.returncode == 1
+    assert "python -m functions.local up" in done.stderr
+
+
+def test_drop_waits_and_show_and_tasks_tell(system: Running) -> None:
+    dropped = command("drop", str(SAMPLES / "notes.txt"), "--to", "from/cli.txt", "--wait", "--json", system=system)
+    assert dropped.returncode == 0, dropped.stderr
+    task = json.loads(dropped.stdout)[0]
+    assert task["status"] == "completed"
+    shown = command("show", task["id"], system=system)
+    assert task["results"][0]["choices"][0]["message"]["content"].split("\n")[0] in shown.stdout
+    listed = command("tasks", "--object", task["source"], system=system)
+    assert listed.stdout.startswith(task["id"])
+
+
+def test_drop_tells_of_a_failure_by_its_exit_status(system: Running, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.write_bytes(b"")
+    done = command("drop", str(empty), "--wait", system=system)
+    assert done.returncode == 1
+    assert "empty_file" in done.stdout
+
+
+def test_env_points_googles_clients_at_the_system(system: Running) -> None:
+    done = command("env", system=system)
+    assert f"export STORAGE_EMULATOR_HOST={system.endpoints.storage}" in done.stdout
+
+
+def test_the_ready_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    from functions.local import endpoints
+
+    file = tmp_path / "ready.json"
+    names = endpoints.Endpoints.model_fields
+    endpoints.write(file, endpoints.Endpoints(**dict.fromkeys(names, "x")))
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("header", "status"), [("evil.example", 403), ("localhost:1", 200), ("127.0.0.1", 200)])
+def test_the_control_server_answers_loopback_hosts_only(system: Running, header: str, status: int) -> None:
+    answer = httpx2.get(f"{system.endpoints.control}/stats", headers={"Host": header})
+    assert answer.status_code == status
+
+
+def test_the_control_server_takes_json_only(system: Running) -> None:
+    answer = httpx2.post(f"{system.endpoints.control}/kill", content="function=generate")
+    assert answer.status_code == 415
+
+
+def test_a_killed_function_comes_back(system: Running) -> None:
+    killed = system.control("POST", "/kill", {"function": "generate"})["killed"]
+    assert len(killed) == 1
+    assert system.end_of(system.drop("after-the-kill.txt", b"still here", "text/plain"))["status"] == "completed"
+
+
+def test_functions_refuse_whoever_has_no_token(system: Running) -> None:
+    workers = system.control("GET", "/workers")
+    assert workers["generate"]["pids"]
+    url = next(call["path"] for call in _dispatched(system))
+    assert httpx2.post(url, json={"task": "x", "epoch": 0}).status_code == 403
+
+
+def _dispatched(system: Running) -> list[dict[str, str]]:
+    system.end_of(system.drop("to-see-a-dispatch.txt", b"x y z", "text/plain"))
+    return [call for call in system.calls("queue") if call["method"] == "DISPATCH"]

@@ -1,0 +1,241 @@
+"""A whole local system in processes of its own, and what a test does with it: drop, look up, plant faults, count."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import requests
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore, storage  # type: ignore[attr-defined]
+from google.oauth2.credentials import Credentials
+
+from functions.local.endpoints import PROJECT, Endpoints
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "tests" / "samples"
+ENDED = ("completed", "failed")
+
+Json = dict[str, Any]
+
+
+class Running:
+    """`with Running(DROPSIGHT_LEASE_SECONDS="20") as system:`; settings go to the functions."""
+
+    def __init__(self, *, data: Path | None = None, **settings: str) -> None:
+        self._data, self._settings = data, settings
+        self.log: list[Json] = []
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="dropsight-test-")
+        ready = Path(self._folder.name) / "ready.json"
+        command = [
+            sys.executable,
+            "-m",
+            "functions.local",
+            "up",
+            "--port-base",
+            "0",
+            "--ready-file",
+            str(ready),
+            "--json",
+        ]
+        if self._data is not None:
+            command += ["--data", str(self._data)]
+        for name, value in self._settings.items():
+            command += ["--set", f"{name}={value}"]
+        self._log_file = Path(self._folder.name) / "log.jsonl"
+        with self._log_file.open("wb") as log:
+            environment = {**os.environ, "XDG_RUNTIME_DIR": self._folder.name}
+            self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        until(ready.exists, 60, lambda: f"not up: {self._log_file.read_text()[-2000:]}", alive=self._process)
+        self.endpoints = Endpoints.model_validate_json(ready.read_text())
+        self._connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+        self._control.close()
+        self._storage.close()
+        self._process.terminate()
+        self._process.wait(20)
+        self._folder.cleanup()
+
+    def _connect(self) -> None:
+        self.http = httpx2.Client(
+            base_url=self.endpoints.api, headers={"Authorization": f"Bearer {self.endpoints.api_key}"}, timeout=90
+        )
+        self._control = httpx2.Client(base_url=self.endpoints.control, timeout=600)
+        session = requests.Session()
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=32)
+        session.mount("http://", adapter)
+        self._storage = storage.Client(
+            project=PROJECT,
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            client_options={"api_endpoint": self.endpoints.storage},
+            _http=session,
+        )
+
+    # The one who drops files
+
+    def drop(self, name: str, data: bytes | Path, content_type: str | None = None, **metadata: str) -> str:
+        """Write an object into the inbox; returns its `gs://` name."""
+        blob = self.inbox.blob(name)
+        blob.metadata = {key.replace("_", "-"): value for key, value in metadata.items()} or None
+        if isinstance(data, Path):
+            blob.upload_from_filename(str(data), content_type=content_type)
+        else:
+            blob.upload_from_string(data, content_type=content_type or "application/octet-stream")
+        return f"gs://{self.endpoints.inbox}/{name}"
+
+    def drop_many(self, names: Iterable[str], data: Callable[[str], bytes]) -> list[str]:
+        with ThreadPoolExecutor(8) as threads:
+            return list(threads.map(lambda name: self.drop(name, data(name), "text/plain"), names))
+
+    @property
+    def inbox(self) -> storage.Bucket:
+        return self._storage.bucket(self.endpoints.inbox)
+
+    @property
+    def results(self) -> storage.Bucket:
+        return self._storage.bucket(self.endpoints.results)
+
+    def bucket(self, name: str) -> storage.Bucket:
+        return self._storage.bucket(name)
+
+    # The one who asks over HTTP
+
+    def tasks(self, **filters: str | int) -> list[Json]:
+        """Every task that the filters let through, over all pages."""
+        found: list[Json] = []
+        after: str | None = None
+        while True:
+            page = self.http.get("/v1/tasks", params={"limit": 100, **filters, **({"after": after} if after else {})})
+            assert page.status_code == 200, page.text
+            body = page.json()
+            found += body["data"]
+            if not body["has_more"]:
+                return found
+            after = body["next"]
+
+    def task_of(self, uri: str, seconds: float = 10) -> Json:
+        until(lambda: self.tasks(object=uri), seconds, lambda: f"no task for {uri}")
+        return self.tasks(object=uri)[0]
+
+    def end_of(self, uri: str, seconds: float = 30) -> Json:
+        """The newest task of an object once it has ended."""
+        until(lambda: self.task_of(uri)["status"] in ENDED, seconds, lambda: f"not ended: {self.task_of(uri)}")
+        return self.task_of(uri)
+
+    def wait_for_all(self, count: int, seconds: float) -> list[Json]:
+        """All tasks, once there are `count` and each has ended and nothing is left to do."""
+
+        def done() -> bool:
+            states = self.states()
+            return sum(states.values()) >= count and not set(states) - set(ENDED) and not self.open_documents()
+
+        until(done, seconds, lambda: f"{self.states()}, {self.open_documents()} open", pause=0.2)
+        return self.tasks()
+
+    # The one who looks behind
+
+    def documents(self) -> list[Json]:
+        """The task documents as they stand in Firestore."""
+        return [snapshot.to_dict() for snapshot in self._firestore().collection("tasks").stream()]
+
+    def states(self) -> Counter[str]:
+        return Counter(document["status"] for document in self.documents())
+
+    def open_documents(self) -> int:
+        return sum(bool(document["open"]) for document in self.documents())
+
+    def _firestore(self) -> firestore.Client:
+        os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
+        # Real-looking credentials: with an emulator's address the client uses an insecure channel anyway.
+        return firestore.Client(project=PROJECT, credentials=Credentials("token"))  # type: ignore[no-untyped-call]
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        answer = self._control.request(method, path, json=body if method != "GET" else None)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def fault(self, service: str, match: str = "", **effects: object) -> None:
+        self.control("POST", "/faults", [{"service": service, "match": match, **effects}])
+
+    def calls(self, service: str, match: str = "") -> list[Json]:
+        return [
+            call
+            for call in self.control("GET", f"/requests?service={service}")
+            if match in f"{call['method']} {call['path']}"
+        ]
+
+    def model_calls(self, *, answered: bool = True) -> list[Json]:
+        """Calls that Gemini bills: generations that it answered."""
+        calls = self.calls("gemini", "enerateContent")
+        return [call for call in calls if call["status"] in (200, "killed", "dropped")] if answered else calls
+
+    def gemini_files(self) -> list[str]:
+        page = httpx2.get(
+            f"{self.endpoints.gemini}/v1beta/files", params={"pageSize": 100}, headers={"x-goog-api-key": "any"}
+        ).json()
+        return [file["name"] for file in page.get("files", [])]
+
+    def advance(self, duration: str) -> None:
+        self.control("PUT", "/clock", {"advance": duration})
+
+    def model(self, **behaviour: object) -> None:
+        self.control("PUT", "/model", behaviour)
+
+    def sweep(self, **wanted: object) -> Json:
+        answer: Json = self.control("POST", "/sweep", wanted)
+        return answer
+
+    def logged(self, action: str) -> list[Json]:
+        records = []
+        for line in self._log_file.read_text().splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if record.get("action") == action:
+                records.append(record)
+        return records
+
+    @property
+    def whole_log(self) -> str:
+        return self._log_file.read_text()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+
+def until(
+    holds: Callable[[], object],
+    seconds: float,
+    otherwise: Callable[[], str],
+    *,
+    pause: float = 0.05,
+    alive: subprocess.Popen[bytes] | None = None,
+) -> None:
+    """Wait for what another process does; AssertionError with `otherwise()` when it does not."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if alive is not None and alive.poll() is not None:
+            raise AssertionError(otherwise())
+        if time.monotonic() > deadline:
+            raise AssertionError(otherwise())
+        time.sleep(pause)
