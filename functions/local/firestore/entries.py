@@ -18,8 +18,8 @@ from functions.local.firestore.wire import Document, Value
 PREFIX = 256
 """How many bytes of an encoding an index entry keeps."""
 
-Entry = tuple[bytes, bytes, Any]
-"""Encoded value (cut), order key of the document's path, the document's record."""
+Entry = tuple[bytes, bytes]
+"""Encoded value (cut), and order key of the document's path: bytes alone, which garbage collection passes over."""
 
 
 class FieldIndex:
@@ -44,6 +44,10 @@ class FieldIndex:
         """Positions of the entries from `low` to `high`, both whole encodings and both included."""
         start = self._entries.bisect_left((low[:PREFIX],))
         return start, self._entries.bisect_left((high[:PREFIX] + b"\xff",))
+
+    def name_span(self, low: bytes, high: bytes) -> tuple[int, int]:
+        """Like `span`, by order keys of paths, in the index of names."""
+        return self._entries.bisect_left((b"", low)), self._entries.bisect_left((b"", high + b"\xff"))
 
     def between(self, start: int, end: int, *, downwards: bool = False) -> Iterator[Entry]:
         entries: Iterator[Entry] = self._entries.islice(start, end, reverse=downwards)

@@ -65,6 +65,8 @@ class Queries:
         bound = aggregation.most_counted(wire.aggregations)
         if bound is not None:
             asked = replace(asked, limit=bound if asked.limit is None else min(bound, asked.limit))
+        if asked.limit is None and not asked.offset and asked.start is None and asked.end is None:
+            asked = replace(asked, unordered=True)
         view = await views.view(self._databases, name, request, asked=asked)
         found = await search.run(self._databases.get(name), asked, view.micros)
         results = await asyncio.to_thread(aggregation.aggregate, found.documents, wire.aggregations)

@@ -26,6 +26,8 @@ class Bound:
 
     key: bytes
     before: bool
+    first: bytes | None = None
+    """The encoding of its first value, where it is known."""
 
     def precedes(self, key: bytes) -> bool:
         """Whether a document of this sort key comes after the bound."""
@@ -54,6 +56,8 @@ class Query:
     projection: tuple[paths.FieldPath, ...] | None
     aggregated: tuple[paths.FieldPath, ...] = ()
     nearest: Nearest | None = None
+    unordered: bool = False
+    """Nobody asks for the order: sort keys may be left out."""
 
     @property
     def vector_field(self) -> paths.FieldPath | None:
@@ -78,6 +82,8 @@ class Query:
         """The sort key of a document that matches (limit and offset aside), else None."""
         if not self.filter.matches(document):
             return None
+        if self.unordered:
+            return b"" if all(values.has(document, order.field) for order in self.orders) else None
         key = self.sort_key(document)
         if key is None or (self.start is not None and not self.start.precedes(key)):
             return None
@@ -188,7 +194,7 @@ def _bound(wire: Cursor, orders: tuple[Order, ...]) -> Bound | None:
             raise invalid("Cursor position for __name__ must be a document reference.")
         encoded = values.encode(value)
         parts.append(values.inverted(encoded) if order.downwards else encoded)
-    return Bound(b"".join(parts), bool(wire.before)) if parts else None
+    return Bound(b"".join(parts), bool(wire.before), values.encode(wire.values[0])) if parts else None
 
 
 def _projection(wire: StructuredQuery) -> tuple[paths.FieldPath, ...] | None:

@@ -70,7 +70,7 @@ class Reads:
             branches=((),),
             explicit_orders=orders,
             orders=orders,
-            start=Bound(_token(request.page_token), before=False) if request.page_token else None,
+            start=_page_start(request.page_token, orders),
             end=None,
             offset=0,
             limit=size + 1,
@@ -139,6 +139,14 @@ def _token(text: str) -> bytes:
         return base64.urlsafe_b64decode(text)
     except binascii.Error as error:
         raise invalid("The page token is not one that was given out.") from error
+
+
+def _page_start(token: str, orders: tuple[Order, ...]) -> Bound | None:
+    """A page token is the sort key of the last document before the page."""
+    if not token:
+        return None
+    key = _token(token)
+    return Bound(key, before=False, first=key if orders == (Order(paths.NAME),) else None)
 
 
 def _orders(text: str) -> tuple[Order, ...]:

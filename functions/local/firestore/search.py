@@ -13,10 +13,10 @@ from heapq import nsmallest
 from itertools import groupby
 from operator import itemgetter
 
-from functions.local.firestore import entries, paths
+from functions.local.firestore import entries, paths, values
 from functions.local.firestore.conditions import Condition, Filter, Junction
 from functions.local.firestore.entries import FieldIndex
-from functions.local.firestore.query import Query
+from functions.local.firestore.query import Order, Query
 from functions.local.firestore.store import Collection, Database, Record
 from functions.local.firestore.wire import Document
 
@@ -79,12 +79,12 @@ class _Work:
             narrowed = _narrow(collection, query.filter)
             walk = _walk(collection, query)
             least = collection.live if narrowed is None else narrowed.size
-            if walk is not None and walk.cost(least, query.needed) < least:
+            if walk.cost(least, query.needed) < least:
                 found = _first(walk, query, changed)
                 if found is not None:
                     self._matches += found
                     return
-            records = list(collection.records.values()) if narrowed is None else narrowed.records()
+            records = list(collection.records.values()) if narrowed is None else narrowed.records(collection)
         self._candidates += [
             record.document for record in records if record.document is not None and record not in changed
         ]
@@ -97,11 +97,11 @@ class _Narrowed:
     spans: list[tuple[FieldIndex, int, int]]
     size: int
 
-    def records(self) -> list[Record]:
+    def records(self, collection: Collection) -> list[Record]:
         found: dict[Record, None] = {}
         for index, start, end in self.spans:
             for entry in index.between(start, end):
-                found[entry[2]] = None
+                found[collection.record(entry)] = None
         return list(found)
 
 
@@ -133,6 +133,7 @@ def _narrow_condition(collection: Collection, condition: Condition) -> _Narrowed
 class _Walk:
     """A walk along the index of the order's first field."""
 
+    collection: Collection
     index: FieldIndex
     start: int
     end: int
@@ -149,21 +150,48 @@ class _Walk:
         """Records in order; those of one list may be equal in the first field."""
         walk = self.index.between(self.start, self.end, downwards=self.downwards)
         for _, group in groupby(walk, key=itemgetter(0)):
-            yield [entry[2] for entry in group]
+            yield [self.collection.record(entry) for entry in group]
 
 
-def _walk(collection: Collection, query: Query) -> _Walk | None:
+class _NameWalk(_Walk):
+    """A walk along the names, of which no two are equal."""
+
+    def groups(self) -> Iterator[list[Record]]:
+        for entry in self.index.between(self.start, self.end, downwards=self.downwards):
+            yield [self.collection.record(entry)]
+
+
+def _walk(collection: Collection, query: Query) -> _Walk:
     order = query.orders[0]
+    low, high = _limits(query, order)
     if order.field == paths.NAME:
-        return None
+        names = collection.index("__name__")
+        start, end = names.name_span(_name_key(query, low), _name_key(query, high))
+        return _NameWalk(collection, names, start, max(start, end), order.downwards)
     index = collection.index(paths.format_field(order.field))
-    start, end = 0, len(index)
+    start, end = index.span(low, high)
+    return _Walk(collection, index, start, max(start, end), order.downwards)
+
+
+def _limits(query: Query, order: Order) -> tuple[bytes, bytes]:
+    """Encodings between which every match has the field of the query's first order."""
+    low, high = b"", b"\xff"
     for condition in _required(query.filter):
         if condition.field == order.field and not condition.operator.startswith("array"):
-            for low, high in condition.spans() or [] if len(condition.operands) == 1 else []:
-                first, last = index.span(low, high)
-                start, end = max(start, first), min(end, last)
-    return _Walk(index, start, max(start, end), order.downwards)
+            spans = condition.spans() or [(low, high)]
+            low, high = max(low, min(spans)[0]), min(high, max(span[1] for span in spans))
+    first, last = (query.end, query.start) if order.downwards else (query.start, query.end)
+    if first is not None and first.first is not None:
+        low = max(low, first.first)
+    if last is not None and last.first is not None:
+        high = min(high, last.first)
+    return low, high
+
+
+def _name_key(query: Query, encoded: bytes) -> bytes:
+    """The order key of the path in an encoded reference; what is no reference stays, to lie before or after all."""
+    root = values.encode_reference(f"{query.database}/documents")[:-1]
+    return encoded.removeprefix(root) if encoded.startswith(root) else b"" if encoded < root else b"\xff"
 
 
 def _required(filter_: Filter) -> Iterator[Condition]:

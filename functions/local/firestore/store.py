@@ -7,7 +7,7 @@ commit that made it, in microseconds; commits of one database never share one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from functions.local.firestore import entries, paths
 from functions.local.firestore.entries import Entry, FieldIndex
@@ -31,7 +31,7 @@ class Record:
         self.key = paths.order_key(path)
         self.document: Document | None = None
         self.since = 0
-        self.older: list[tuple[int, Document | None]] = []
+        self.older: Sequence[tuple[int, Document | None]] = ()
 
     def at(self, micros: int) -> Document | None:
         """The state at a moment."""
@@ -50,13 +50,17 @@ class Record:
 
     def set(self, micros: int, document: Document | None) -> None:
         if self.since:
-            self.older.append((self.since, self.document))
+            if isinstance(self.older, list):
+                self.older.append((self.since, self.document))
+            else:
+                self.older = [(self.since, self.document)]
         self.since, self.document = micros, document
 
     def forget(self, horizon: int) -> None:
         """Drop what was superseded before `horizon`."""
         ends = [since for since, _ in self.older[1:]] + [self.since]
-        self.older = [state for state, end in zip(self.older, ends, strict=True) if end > horizon] if self.older else []
+        kept = [state for state, end in zip(self.older, ends, strict=False) if end > horizon]
+        self.older = kept or ()
 
 
 class Collection:
@@ -67,6 +71,7 @@ class Collection:
         self.records: dict[str, Record] = {}
         self.live = 0
         self._indexes: dict[str, FieldIndex] | None = None
+        self._keyed: dict[bytes, Record] = {}
 
     @property
     def indexed(self) -> bool:
@@ -76,6 +81,10 @@ class Collection:
         """The index of a field (`__name__`, too), empty where no document has it; only of an indexed collection."""
         assert self._indexes is not None
         return self._indexes.get(field, _EMPTY)
+
+    def record(self, entry: Entry) -> Record:
+        """The record that an index entry is about."""
+        return self._keyed[entry[1]]
 
     def holds_any(self, micros: int | None) -> bool:
         """Whether there are documents, now or at a moment."""
@@ -88,9 +97,15 @@ class Collection:
         record.set(micros, document)
         self.live += (document is not None) - (before is not None)
         if self._indexes is not None:
+            self._keyed[record.key] = record
             self._reindex(self._indexes, record, before, document)
         elif self.live > _INDEXED_FROM:
             self._build()
+
+    def drop(self, record: Record) -> None:
+        """Forget a record that has no state any more."""
+        del self.records[record.path]
+        self._keyed.pop(record.key, None)
 
     def restore(self, record: Record, micros: int, document: Document | None) -> None:
         """Like `set`, but without indexes; `settle` is due once all is restored."""
@@ -106,7 +121,8 @@ class Collection:
         for record in self.records.values():
             if record.document is not None:
                 for field, encodings in _entries(record.document).items():
-                    filled.setdefault(field, []).extend((encoding, record.key, record) for encoding in encodings)
+                    filled.setdefault(field, []).extend((encoding, record.key) for encoding in encodings)
+        self._keyed = {record.key: record for record in self.records.values()}
         self._indexes = {}
         for field, found in filled.items():
             self._indexes[field] = FieldIndex()
@@ -120,13 +136,13 @@ class Collection:
         new = _entries(after) if after is not None else {}
         for field, encodings in old.items():
             for encoding in encodings - new.get(field, set()):
-                indexes[field].remove((encoding, record.key, record))
+                indexes[field].remove((encoding, record.key))
         for field, encodings in new.items():
             added = encodings - old.get(field, set())
             if added and field not in indexes:
                 indexes[field] = FieldIndex()
             for encoding in added:
-                indexes[field].add((encoding, record.key, record))
+                indexes[field].add((encoding, record.key))
 
 
 _EMPTY = FieldIndex()
@@ -254,7 +270,7 @@ class Database:
         collection = self._collections.get(parent)
         if collection is None or collection.records.get(record.path) is not record:
             return
-        del collection.records[record.path]
+        collection.drop(record)
         if not collection.records:
             del self._collections[parent]
             self._groups[parent.rpartition("/")[2]].pop(parent)

@@ -49,7 +49,7 @@ def _expired(collection: Collection, field: paths.FieldPath, latest: bytes) -> I
     over = partial(_is_over, field=field, latest=latest)
     if collection.indexed:
         index = collection.index(paths.format_field(field))
-        records = [entry[2] for entry in index.between(*index.span(_EARLIEST, latest))]
+        records = [collection.record(entry) for entry in index.between(*index.span(_EARLIEST, latest))]
     else:
         records = list(collection.records.values())
     return [record.path for record in records if record.document is not None and over(record.document)]

@@ -49,6 +49,10 @@ def lookup(document: Document, path: paths.FieldPath) -> Value | None:
     return found
 
 
+def has(document: Document, path: paths.FieldPath) -> bool:
+    return path == paths.NAME or lookup(document, path) is not None
+
+
 def field_bytes(document: Document, path: paths.FieldPath) -> bytes | None:
     """The encoded value at a field path, `__name__` included; None if the document has none there."""
     if path == paths.NAME:
