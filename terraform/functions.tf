@@ -1,0 +1,201 @@
+# The five functions, all from one archive. Their environment is what shared/settings.py reads, under the same names.
+
+locals {
+  function_sizes = {
+    ingest   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 10, timeout_seconds = 120 }
+    generate = { memory = "1Gi", cpu = "1", concurrency = 8, min_instances = 0, max_instances = 10, timeout_seconds = 1800 }
+    api      = { memory = "512Mi", cpu = "1", concurrency = 80, min_instances = 0, max_instances = 10, timeout_seconds = 3600 }
+    notify   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 5, timeout_seconds = 120 }
+    sweep    = { memory = "1Gi", cpu = "1", concurrency = 1, min_instances = 0, max_instances = 1, timeout_seconds = 1800 }
+  }
+  functions = {
+    for name, size in local.function_sizes : name => merge(
+      size,
+      { for key, value in try(var.functions[name], {}) : key => value if value != null },
+    )
+  }
+
+  # Cloud Run's deterministic address, known before the function is there: generate has to name its own.
+  function_urls = { for name in keys(local.functions) : name => "https://${local.prefix}-${name}-${data.google_project.this.number}.${var.region}.run.app" }
+
+  everyones_environment = {
+    DROPSIGHT_ENVIRONMENT     = var.environment
+    DROPSIGHT_PROJECT         = local.project_id
+    DROPSIGHT_DATABASE        = google_firestore_database.this.name
+    DROPSIGHT_INBOXES         = jsonencode(local.inbox_settings)
+    DROPSIGHT_REQUESTS_BUCKET = google_storage_bucket.requests.name
+    DROPSIGHT_RESULTS_BUCKET  = google_storage_bucket.results.name
+    DROPSIGHT_SOURCE_BUCKET   = google_storage_bucket.source.name
+    DROPSIGHT_TASK_DAYS       = tostring(var.tasks.days)
+    # `import shared` needs the archive's root on the path.
+    PYTHONPATH = "/workspace"
+  }
+  dispatching_environment = {
+    DROPSIGHT_DISPATCH_QUEUE = local.queue_paths.dispatch
+    DROPSIGHT_GENERATE_URL   = local.function_urls.generate
+    DROPSIGHT_INVOKER        = local.emails.queues
+  }
+  calling_back_environment = {
+    DROPSIGHT_CALLBACK_QUEUE = local.queue_paths.callbacks
+    DROPSIGHT_NOTIFY_URL     = local.function_urls.notify
+  }
+  function_environments = {
+    ingest = merge(local.everyones_environment, local.dispatching_environment, {
+      DROPSIGHT_SETTLE_SECONDS = tostring(var.tasks.settle_seconds)
+    })
+    generate = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+      DROPSIGHT_LEASE_SECONDS = tostring(var.tasks.lease_seconds)
+      # The rest of the timeout is for handing over to the next dispatch.
+      DROPSIGHT_TIME_LIMIT_SECONDS = tostring(local.functions.generate.timeout_seconds - 100)
+      DROPSIGHT_MAX_ATTEMPTS       = tostring(var.tasks.max_attempts)
+      DROPSIGHT_TASK_MAX_AGE_HOURS = tostring(var.tasks.max_age_hours)
+      DROPSIGHT_CONCURRENCY        = tostring(local.functions.generate.concurrency)
+    })
+    api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+      DROPSIGHT_CORS_ORIGINS = jsonencode(var.api.cors_origins)
+      DROPSIGHT_SYNC_SECONDS = tostring(var.api.sync_seconds)
+    })
+    notify = merge(local.everyones_environment, {})
+    sweep = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+      DROPSIGHT_INSTALLED_AT        = terraform_data.installed_at.output
+      DROPSIGHT_EVENT_HORIZON_HOURS = tostring(var.tasks.event_horizon_hours)
+      DROPSIGHT_GRACE_SECONDS       = tostring(var.tasks.grace_seconds)
+      # The rest of the timeout is for what is under way when the time is up.
+      DROPSIGHT_TIME_LIMIT_SECONDS = tostring(local.functions.sweep.timeout_seconds - 300)
+    })
+  }
+
+  # Variables whose values are secrets, and whose secret each one is; iam.tf grants exactly these.
+  function_secrets = {
+    ingest   = {}
+    generate = { GEMINI_API_KEY = "gemini_api_key" }
+    api      = {}
+    notify   = { DROPSIGHT_CALLBACK_SECRET = "callback_secret" }
+    sweep    = { GEMINI_API_KEY = "gemini_api_key" }
+  }
+}
+
+# The time of the first apply: older objects in an adopted bucket are not taken by themselves.
+resource "terraform_data" "installed_at" {
+  input = plantimestamp()
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+# A repository of our own, so that the build account may write to this one only.
+resource "google_artifact_registry_repository" "images" {
+  project       = local.project_id
+  location      = var.region
+  repository_id = local.prefix
+  format        = "DOCKER"
+  description   = "Images of Dropsight's functions, as Cloud Build makes them"
+
+  cleanup_policies {
+    id     = "keep-the-latest"
+    action = "KEEP"
+    most_recent_versions {
+      keep_count = 10
+    }
+  }
+  cleanup_policies {
+    id     = "delete-the-old"
+    action = "DELETE"
+    condition {
+      tag_state  = "ANY"
+      older_than = "2592000s"
+    }
+  }
+}
+
+resource "google_cloudfunctions2_function" "function" {
+  for_each = local.functions
+
+  project     = local.project_id
+  location    = var.region
+  name        = "${local.prefix}-${each.key}"
+  description = local.account_purposes[each.key]
+
+  build_config {
+    runtime           = var.runtime
+    entry_point       = each.key
+    docker_repository = "projects/${local.project_id}/locations/${var.region}/repositories/${google_artifact_registry_repository.images.repository_id}"
+    service_account   = "projects/${local.project_id}/serviceAccounts/${local.emails.build}"
+
+    environment_variables = {
+      GOOGLE_FUNCTION_SOURCE = "functions/${each.key}/main.py"
+    }
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket_object.source.bucket
+        object = google_storage_bucket_object.source.name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = local.emails[each.key]
+    available_memory                 = each.value.memory
+    available_cpu                    = each.value.cpu
+    max_instance_request_concurrency = each.value.concurrency
+    min_instance_count               = each.value.min_instances
+    max_instance_count               = each.value.max_instances
+    timeout_seconds                  = each.value.timeout_seconds
+    ingress_settings                 = each.key == "api" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    all_traffic_on_latest_revision   = true
+    environment_variables            = local.function_environments[each.key]
+    vpc_connector                    = try(var.vpc.connector, null)
+    vpc_connector_egress_settings    = var.vpc == null ? null : var.vpc.all_traffic ? "ALL_TRAFFIC" : "PRIVATE_RANGES_ONLY"
+
+    dynamic "secret_environment_variables" {
+      for_each = local.function_secrets[each.key]
+      content {
+        key        = secret_environment_variables.key
+        project_id = local.project_id
+        secret     = google_secret_manager_secret.secret[secret_environment_variables.value].secret_id
+        version    = google_secret_manager_secret_version.current[secret_environment_variables.value].version
+      }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = each.value.concurrency == 1 || tonumber(each.value.cpu) >= 1
+      error_message = "${each.key}: more than one request at once needs at least 1 CPU."
+    }
+    precondition {
+      condition     = each.value.timeout_seconds <= (each.key == "ingest" ? 540 : contains(["generate", "notify", "sweep"], each.key) ? 1800 : 3600)
+      error_message = "${each.key}: events are waited for 540 s, Cloud Tasks and Cloud Scheduler wait 1,800 s, HTTP 3,600 s at most."
+    }
+    precondition {
+      condition     = each.key != "api" || var.api.sync_seconds < each.value.timeout_seconds
+      error_message = "api: sync_seconds must be below the function's timeout."
+    }
+  }
+
+  # Its indexes first, lest a query fail; its grants, lest the build or the first request do.
+  depends_on = [
+    google_firestore_index.composite,
+    google_firestore_field.override,
+    google_secret_manager_secret_iam_member.reader,
+    google_storage_bucket_iam_member.function,
+    terraform_data.grants_settled,
+  ]
+}
+
+# Told at every plan and apply, should Cloud Run ever give another address than the one in the environment.
+check "function_urls" {
+  data "google_cloud_run_v2_service" "generate" {
+    project    = local.project_id
+    location   = var.region
+    name       = "${local.prefix}-generate"
+    depends_on = [google_cloudfunctions2_function.function]
+  }
+
+  assert {
+    condition     = contains(data.google_cloud_run_v2_service.generate.urls, local.function_urls.generate)
+    error_message = "Cloud Run does not serve generate at ${local.function_urls.generate}: dispatches would not arrive."
+  }
+}

@@ -1,0 +1,39 @@
+output "inboxes" {
+  description = "The inbox buckets by their short names: where to drop files."
+  value       = local.inbox_buckets
+}
+
+output "requests_bucket" {
+  description = "Where other services write manifests/…"
+  value       = google_storage_bucket.requests.name
+}
+
+output "results_bucket" {
+  description = "Where results are published, as {inbox bucket}/{object name}.…"
+  value       = google_storage_bucket.results.name
+}
+
+output "api_url" {
+  description = "The HTTP API's address."
+  value       = local.function_urls.api
+}
+
+output "database" {
+  description = "The Firestore database that holds the tasks."
+  value       = google_firestore_database.this.name
+}
+
+output "first_key_command" {
+  description = "Makes the first API key, which is shown once; run it in the repository with your own credentials."
+  value       = "python -m functions.local keys make first --project ${local.project_id} --database ${google_firestore_database.this.name}${join("", [for bucket in values(local.inbox_buckets) : " --source gs://${bucket}/"])}"
+}
+
+output "service_accounts" {
+  description = "The service accounts by what they are for, for grants on what lies outside this configuration."
+  value       = local.emails
+}
+
+output "callback_secret_command" {
+  description = "Shows the secret that signs callbacks, for their receivers."
+  value       = "gcloud secrets versions access latest --project=${local.project_id} --secret=${google_secret_manager_secret.secret["callback_secret"].secret_id}"
+}

@@ -1,0 +1,126 @@
+# Who may do what.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+mock_provider "google" {
+  alias  = "budget"
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id     = "acme-files"
+  region         = "europe-west1"
+  source_archive = "firestore.indexes.json"
+  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  alerts         = { emails = ["oncall@example.com"] }
+  # Terraform's tests want ephemeral variables to be given.
+  gemini_api_key  = "AIza-test"
+  callback_secret = "whsec_dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3Rz"
+}
+
+run "an_environment_by_default" {
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.api_caller) == 0
+    error_message = "The API is open to someone though nobody said so."
+  }
+
+  assert {
+    condition = alltrue([for grant in concat(
+      values(google_project_iam_member.grant)[*].member,
+      values(google_storage_bucket_iam_member.function)[*].member,
+      values(google_storage_bucket_iam_member.inbox_writer)[*].member,
+      values(google_storage_bucket_iam_member.manifest_writer)[*].member,
+      values(google_cloud_tasks_queue_iam_member.enqueuer)[*].member,
+      values(google_secret_manager_secret_iam_member.reader)[*].member,
+      values(google_service_account_iam_member.queues_user)[*].member,
+      values(google_cloud_run_v2_service_iam_member.invoker)[*].member,
+    ) : can(regex("^serviceAccount:[a-z0-9-]+@[a-z0-9.-]+[.]gserviceaccount[.]com$", grant))])
+    error_message = "Something is granted to everyone, or to one who is not a service account."
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_project_iam_member.grant : !contains(["roles/owner", "roles/editor", "roles/viewer"], grant.role) && !can(regex("(?i)admin|token[cC]reator", grant.role))])
+    error_message = "A primitive or administrator's role is granted."
+  }
+
+  # What can be granted on a bucket, a queue, a secret, an account or a service is not granted on the project.
+  assert {
+    condition = alltrue([for grant in google_project_iam_member.grant : contains([
+      "roles/datastore.user", "roles/eventarc.eventReceiver", "roles/eventarc.serviceAgent", "roles/logging.logWriter", "roles/pubsub.publisher",
+    ], grant.role) || (grant.role == "roles/storage.objectViewer" && length(grant.condition) == 1)])
+    error_message = "A role is granted on the whole project that a narrower resource takes."
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_project_iam_member.grant : strcontains(grant.condition[0].expression, "/databases/${google_firestore_database.this.name}\"") if grant.role == "roles/datastore.user"])
+    error_message = "A function may use other databases of the project."
+  }
+
+  assert {
+    condition     = toset([for grant in google_project_iam_member.grant : grant.member if grant.role == "roles/datastore.user"]) == toset([for name in keys(google_cloudfunctions2_function.function) : "serviceAccount:${google_cloudfunctions2_function.function[name].service_config[0].service_account_email}"])
+    error_message = "The database is for the functions, all of them and nobody else."
+  }
+
+  assert {
+    condition     = length(distinct(values(google_cloudfunctions2_function.function)[*].service_config[0].service_account_email)) == length(google_cloudfunctions2_function.function)
+    error_message = "Two functions share an account."
+  }
+
+  assert {
+    condition     = length(setintersection(values(google_cloudfunctions2_function.function)[*].service_config[0].service_account_email, [for name in ["build", "queues", "scheduler", "trigger"] : "dropsight-prod-${name}@acme-files.iam.gserviceaccount.com"])) == 0
+    error_message = "A function runs as the account that builds or calls functions."
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_storage_bucket_iam_member.function : grant.role == "roles/storage.objectViewer" if contains(values(output.inboxes), grant.bucket)])
+    error_message = "A function may write into an inbox: what it writes would become a task."
+  }
+
+  assert {
+    condition     = toset([for grant in google_storage_bucket_iam_member.function : grant.member if grant.bucket == output.results_bucket && grant.role != "roles/storage.objectViewer"]) == toset(["serviceAccount:${output.service_accounts.generate}"])
+    error_message = "Results are written by generate and by nobody else."
+  }
+
+  assert {
+    condition = alltrue([for grant in google_storage_bucket_iam_member.function :
+      grant.member == "serviceAccount:${output.service_accounts.api}" && endswith(grant.condition[0].expression, "/objects/api/\")")
+    if grant.bucket == output.requests_bucket && grant.role != "roles/storage.objectViewer"])
+    error_message = "Requests are written by api, under api/ only."
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_storage_bucket_iam_member.function : length(grant.condition) == 1 if grant.bucket == google_storage_bucket.source.name])
+    error_message = "A function may read or write the deployed source."
+  }
+
+  assert {
+    condition     = { for name, grant in google_cloud_run_v2_service_iam_member.invoker : name => grant.member } == { ingest = "serviceAccount:${output.service_accounts.trigger}", generate = "serviceAccount:${output.service_accounts.queues}", notify = "serviceAccount:${output.service_accounts.queues}", sweep = "serviceAccount:${output.service_accounts.scheduler}" }
+    error_message = "Each function is called by one service only: ingest by Eventarc, generate and notify by Cloud Tasks, sweep by Cloud Scheduler."
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_cloud_run_v2_service_iam_member.invoker : grant.role == "roles/run.invoker"])
+    error_message = "Whoever calls a function may do more than call it."
+  }
+
+  assert {
+    condition     = toset([for grant in google_secret_manager_secret_iam_member.reader : "${grant.member} ${grant.secret_id}"]) == toset(["serviceAccount:${output.service_accounts.generate} dropsight-prod-gemini-api-key", "serviceAccount:${output.service_accounts.sweep} dropsight-prod-gemini-api-key", "serviceAccount:${output.service_accounts.notify} dropsight-prod-callback-secret"])
+    error_message = "A secret is read by others than those who need it."
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_service_account_iam_member.queues_user : endswith(grant.service_account_id, "/${output.service_accounts.queues}") && grant.role == "roles/iam.serviceAccountUser"])
+    error_message = "A function may act as another account than the queues'."
+  }
+
+  assert {
+    condition     = google_artifact_registry_repository_iam_member.build.role == "roles/artifactregistry.writer" && google_artifact_registry_repository_iam_member.build.member == "serviceAccount:${output.service_accounts.build}"
+    error_message = "The build account writes images, and no more."
+  }
+
+  assert {
+    condition     = alltrue([for name, function in google_cloudfunctions2_function.function : function.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY" if name != "api"])
+    error_message = "A function that only Google's services call is reachable from the internet."
+  }
+}

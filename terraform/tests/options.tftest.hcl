@@ -1,0 +1,168 @@
+# What the variables change.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+mock_provider "google" {
+  alias  = "budget"
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id     = "acme-files"
+  region         = "europe-west1"
+  source_archive = "firestore.indexes.json"
+  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  alerts         = { emails = ["oncall@example.com"] }
+  # Terraform's tests want ephemeral variables to be given.
+  gemini_api_key  = "AIza-test"
+  callback_secret = "whsec_dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3Rz"
+}
+
+run "an_api_for_everyone" {
+  variables {
+    api = { public = true }
+  }
+
+  assert {
+    condition     = [for grant in google_cloud_run_v2_service_iam_member.api_caller : "${grant.name} ${grant.member}"] == ["dropsight-prod-api allUsers"]
+    error_message = "A public API is open to all, and nothing else is."
+  }
+}
+
+run "an_api_for_some" {
+  variables {
+    api = { invokers = ["group:team@example.com"] }
+  }
+
+  assert {
+    condition     = [for grant in google_cloud_run_v2_service_iam_member.api_caller : "${grant.name} ${grant.member}"] == ["dropsight-prod-api group:team@example.com"]
+    error_message = "A private API is for those that are named."
+  }
+}
+
+run "writers_from_outside" {
+  variables {
+    inboxes          = { inbox = { writers = ["group:editors@example.com"] } }
+    manifest_writers = ["serviceAccount:orders@acme-shop.iam.gserviceaccount.com"]
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_storage_bucket_iam_member.manifest_writer : grant.bucket == output.requests_bucket && grant.role == "roles/storage.objectCreator" && endswith(grant.condition[0].expression, "/objects/manifests/\")")])
+    error_message = "Who hands work over may write manifests/ of the requests bucket, and no more."
+  }
+
+  assert {
+    condition     = [for grant in google_storage_bucket_iam_member.inbox_writer : "${grant.bucket} ${grant.role}"] == ["${output.inboxes.inbox} roles/storage.objectUser"]
+    error_message = "Who drops files may do so in that inbox, and no more."
+  }
+}
+
+run "a_bucket_that_was_there_before" {
+  variables {
+    inboxes = {
+      calls = { bucket = "acme-recordings", prefixes = ["calls/"], daily_cap = 50, recipes = "firestore.indexes.json" }
+      mail  = {}
+    }
+  }
+
+  assert {
+    condition     = google_eventarc_trigger.finalized["calls"].location == "eu" && google_eventarc_trigger.finalized["calls"].destination[0].cloud_run_service[0].region == "europe-west1"
+    error_message = "The trigger of an adopted bucket is not where the bucket is."
+  }
+
+  assert {
+    condition     = keys(google_storage_bucket.inbox) == ["mail"]
+    error_message = "An adopted bucket would be made, or another one not."
+  }
+
+  assert {
+    condition = jsondecode(google_cloudfunctions2_function.function["ingest"].service_config[0].environment_variables.DROPSIGHT_INBOXES) == {
+      acme-recordings                = { prefixes = ["calls/"], daily_cap = 50, recipes = "gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes["calls"].name}" }
+      acme-files-dropsight-prod-mail = { prefixes = [""], daily_cap = 10000, recipes = null }
+    }
+    error_message = "The functions are not told what the inboxes take."
+  }
+
+  assert {
+    condition     = startswith(google_storage_bucket_object.recipes["calls"].name, "recipes/")
+    error_message = "generate may read recipes/ of the source bucket only."
+  }
+}
+
+run "an_archive_that_is_not_built" {
+  variables {
+    source_archive = "../build/not-there.zip"
+  }
+
+  assert {
+    condition     = google_storage_bucket_object.source.name == "source/not-built-yet.zip"
+    error_message = "A plan before `make package` should go on."
+  }
+
+  expect_failures = [check.archive]
+}
+
+run "alerts_that_reach_nobody" {
+  variables {
+    alerts = {}
+  }
+
+  expect_failures = [check.alerts_reach_someone]
+}
+
+run "with_a_budget" {
+  variables {
+    budget = { billing_account = "012345-6789AB-CDEF01", monthly_amount = 200 }
+  }
+
+  assert {
+    condition     = google_billing_budget.project[0].amount[0].specified_amount[0].units == "200" && contains(values(google_project_service.api)[*].service, "billingbudgets.googleapis.com") && length(google_billing_budget.project[0].all_updates_rule[0].monitoring_notification_channels) == 1
+    error_message = "The budget is not told to those who hear the alerts."
+  }
+}
+
+run "with_a_key_of_the_customer" {
+  variables {
+    kms_key = "projects/acme-keys/locations/europe-west1/keyRings/files/cryptoKeys/dropsight"
+  }
+
+  assert {
+    condition     = alltrue([for bucket in concat(values(google_storage_bucket.inbox), [google_storage_bucket.requests, google_storage_bucket.results, google_storage_bucket.source]) : bucket.encryption[0].default_kms_key_name == var.kms_key]) && google_firestore_database.this.cmek_config[0].kms_key_name == var.kms_key && alltrue([for secret in google_secret_manager_secret.secret : secret.replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name == var.kms_key])
+    error_message = "Something is kept under another key."
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_kms_crypto_key_iam_member.agent : strcontains(grant.member, "@gs-project-accounts.") || strcontains(grant.member, "@gcp-sa-")]) && length(google_kms_crypto_key_iam_member.agent) == 3
+    error_message = "The key is for the service agents of storage, database and secrets."
+  }
+}
+
+run "with_backups_and_an_egress" {
+  variables {
+    firestore = { daily_backup_days = 7, weekly_backup_weeks = 8 }
+    vpc       = { connector = "projects/acme-files/locations/europe-west1/connectors/egress" }
+  }
+
+  assert {
+    condition     = google_firestore_backup_schedule.daily[0].retention == "604800s" && google_firestore_backup_schedule.weekly[0].retention == "4838400s"
+    error_message = "Backups are not kept as long as asked."
+  }
+
+  assert {
+    condition     = alltrue([for function in google_cloudfunctions2_function.function : function.service_config[0].vpc_connector == var.vpc.connector && function.service_config[0].vpc_connector_egress_settings == "ALL_TRAFFIC"])
+    error_message = "Traffic leaves another way than through the connector."
+  }
+}
+
+run "a_secret_rotated" {
+  variables {
+    gemini_api_key  = "AIza-rotated"
+    secret_versions = { gemini_api_key = 2 }
+  }
+
+  assert {
+    condition     = google_secret_manager_secret_version.current["gemini_api_key"].secret_data_wo_version == 2 && google_secret_manager_secret_version.current["callback_secret"].secret_data_wo_version == 1
+    error_message = "Rotating one secret touches the other, or does nothing."
+  }
+}

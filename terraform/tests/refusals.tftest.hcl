@@ -1,0 +1,90 @@
+# What is refused before anything is made.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+mock_provider "google" {
+  alias  = "budget"
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id     = "acme-files"
+  region         = "europe-west1"
+  source_archive = "firestore.indexes.json"
+  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  alerts         = { emails = ["oncall@example.com"] }
+  # Terraform's tests want ephemeral variables to be given.
+  gemini_api_key  = "AIza-test"
+  callback_secret = "whsec_dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3Rz"
+}
+
+run "everyone_is_no_invoker" {
+  command = plan
+
+  variables {
+    api = { invokers = ["allUsers"] }
+  }
+
+  expect_failures = [var.api]
+}
+
+run "results_are_no_inbox" {
+  command = plan
+
+  variables {
+    inboxes = { loop = { bucket = "acme-files-dropsight-prod-results" } }
+  }
+
+  expect_failures = [google_storage_bucket.results]
+}
+
+run "requests_are_no_inbox" {
+  command = plan
+
+  variables {
+    inboxes = { loop = { bucket = "acme-files-dropsight-prod-requests" } }
+  }
+
+  expect_failures = [google_storage_bucket.requests]
+}
+
+run "a_queue_that_floods_generate" {
+  command = plan
+
+  variables {
+    dispatch = { concurrent = 500 }
+  }
+
+  expect_failures = [google_cloud_tasks_queue.dispatch]
+}
+
+run "a_timeout_that_nobody_waits_for" {
+  command = plan
+
+  variables {
+    functions = { generate = { timeout_seconds = 3600 } }
+  }
+
+  expect_failures = [google_cloudfunctions2_function.function]
+}
+
+run "several_requests_on_half_a_cpu" {
+  command = plan
+
+  variables {
+    functions = { notify = { cpu = "0.5" } }
+  }
+
+  expect_failures = [google_cloudfunctions2_function.function]
+}
+
+run "a_callback_secret_of_the_wrong_form" {
+  command = plan
+
+  variables {
+    callback_secret = "hunter2"
+  }
+
+  expect_failures = [var.callback_secret]
+}
