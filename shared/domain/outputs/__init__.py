@@ -1,0 +1,124 @@
+"""What becomes of an answer: the files that its recipe publishes. Pure: an answer and its source in, bytes out."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple, assert_never
+
+from pydantic import JsonValue
+
+from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
+from shared.domain.recipe.definition import Ending, Question
+from shared.domain.transcript import is_transcript, segments
+
+__all__ = ["TYPES", "File", "Rendered", "Source", "needs_picture", "render"]
+
+TYPES: dict[Ending, str] = {
+    "txt": "text/plain; charset=utf-8",
+    "md": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+    "png": "image/png",
+}
+
+
+class Source(NamedTuple):
+    """What the answer is about. Width and height in pixels where it is a picture."""
+
+    name: str
+    width: int | None = None
+    height: int | None = None
+    picture: bytes | None = None
+    """The image itself, where `needs_picture` says so."""
+
+
+class File(NamedTuple):
+    data: bytes
+    content_type: str
+
+
+class Rendered(NamedTuple):
+    """Files by what is put behind the source's name, and sentences on what could not be made."""
+
+    files: dict[str, File]
+    warnings: tuple[str, ...]
+
+
+class _CannotMake(ValueError):
+    pass
+
+
+def needs_picture(question: Question, value: JsonValue) -> bool:
+    """Whether the image itself is needed: to draw on it, or to turn the boxes into its pixels."""
+    return ("png" in question.outputs or "json" in question.outputs) and _boxed(question, value)
+
+
+def render(question: Question, text: str, value: JsonValue, source: Source) -> Rendered:
+    """The files of one question. `value` is the structured answer, None where it is plain text."""
+    files: dict[str, File] = {}
+    warnings: list[str] = []
+    for output in question.outputs:
+        try:
+            data = _made(output, question, text, value, source)
+        except ValueError as error:
+            warnings.append(f"No .{question.ending(output)} was made: {error}.")
+        else:
+            files[question.ending(output)] = File(data, TYPES[output])
+    return Rendered(files, tuple(warnings))
+
+
+def _made(output: Ending, question: Question, text: str, value: JsonValue, source: Source) -> bytes:
+    match output:
+        case "txt":
+            return (subtitles.plain(segments(value)) if is_transcript(value) else text).encode()
+        case "md":
+            return (subtitles.plain(segments(value)) if is_transcript(value) else markup.unfenced(text)).encode()
+        case "html":
+            return markup.page(text, source.name.rpartition("/")[2]).encode()
+        case "json":
+            return json.dumps(_published(question, value, source), ensure_ascii=False, indent=2).encode()
+        case "csv":
+            return tables.table(value, question.response_schema).encode()
+        case "srt" | "vtt":
+            if not is_transcript(value):
+                raise _CannotMake("the answer has no segments with a start and a text")
+            return (subtitles.srt if output == "srt" else subtitles.vtt)(segments(value)).encode()
+        case "png":
+            if not _boxed(question, value):
+                raise _CannotMake("the answer has no boxes")
+            if source.picture is None:
+                raise _CannotMake("the image is not there any more")
+            return drawing.drawn(source.picture, boxes.boxes(value, *_size(source)))
+        case _:
+            assert_never(output)
+
+
+def _published(question: Question, value: JsonValue, source: Source) -> JsonValue:
+    """The structured answer; boxes also in pixels."""
+    if not _boxed(question, value):
+        return value
+    try:
+        width, height = _size(source)
+    except (_CannotMake, drawing.NotDrawable):
+        return value
+    return boxes.as_json(boxes.boxes(value, width, height), width, height)
+
+
+def _boxed(question: Question, value: JsonValue) -> bool:
+    return boxes.has_boxes(value) or boxes.asked_for(question.response_schema)
+
+
+def _size(source: Source) -> tuple[int, int]:
+    """As the picture is shown, turned upright, which is how the model and the reader see it."""
+    if source.picture is not None:
+        try:
+            return drawing.upright_size(source.picture)
+        except drawing.NotDrawable:
+            if not source.width:
+                raise
+    if not source.width or not source.height:
+        raise _CannotMake("the size of the image is not known")
+    return source.width, source.height

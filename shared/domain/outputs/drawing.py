@@ -1,0 +1,151 @@
+"""Draw boxes and masks on the picture they were found in.
+
+Pillow is imported where it is used: most tasks draw nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from typing import TYPE_CHECKING
+
+from shared.domain.outputs.boxes import Box
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+    from PIL.ImageDraw import ImageDraw
+
+_FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_PIXELS = 40_000_000
+"""Of a picture that is drawn on: decoded, it takes four bytes each."""
+_MAX_SIDE = 4096
+_MAX_MASK = 4_000_000
+_COLOURS = (
+    "#e6194b",
+    "#3cb44b",
+    "#4363d8",
+    "#f58231",
+    "#911eb4",
+    "#008080",
+    "#9a6324",
+    "#800000",
+    "#808000",
+    "#000075",
+)
+_MASK_ALPHA = 110
+_MASK_THRESHOLD = 127
+"""Guide "Image understanding": mask values are probabilities from 0 to 255, to be cut at the middle."""
+
+
+class NotDrawable(ValueError):
+    """A picture that cannot be drawn on, in words for the task's warnings."""
+
+
+def upright_size(picture: bytes) -> tuple[int, int]:
+    """Width and height as the picture is shown, its EXIF orientation applied; reads the header only."""
+    from PIL import ExifTags
+
+    with _opened(picture) as image:
+        try:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise NotDrawable(f"the image could not be read: {error}") from error
+        return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def drawn(picture: bytes, found: list[Box]) -> bytes:
+    """A PNG of the picture with boxes, masks and labels; at most 4096 pixels a side. Raises `NotDrawable`."""
+    from PIL import Image, ImageDraw, ImageOps
+
+    with _opened(picture) as opened:
+        opened.draft("RGB", (_MAX_SIDE, _MAX_SIDE))
+        try:
+            upright = ImageOps.exif_transpose(opened)
+            canvas = upright.convert("RGBA")
+        except (OSError, ValueError, SyntaxError) as error:
+            raise NotDrawable(f"the image could not be decoded to draw on it: {error}") from error
+    canvas.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    scaled = [_fitted(box, canvas.width, canvas.height) for box in found]
+    for index, box in enumerate(scaled):
+        if box.mask:
+            canvas = Image.alpha_composite(canvas, _veil(box, canvas.size, _colour(index)))
+    pen = ImageDraw.Draw(canvas)
+    stroke = max(2, min(canvas.size) // 250)
+    for index, box in enumerate(scaled):
+        edges = (box.left, box.top, max(box.left, box.right - 1), max(box.top, box.bottom - 1))
+        pen.rectangle(edges, outline=_colour(index), width=stroke)
+    for index, box in enumerate(scaled):
+        _label(pen, box, _colour(index), canvas.size)
+    out = io.BytesIO()
+    canvas.convert("RGB").save(out, "PNG", optimize=False)
+    return out.getvalue()
+
+
+def _opened(picture: bytes) -> Picture:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(io.BytesIO(picture), formats=_FORMATS)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise NotDrawable("boxes are drawn on PNG, JPEG and WebP images only") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise NotDrawable(f"the image of {image.width} x {image.height} pixels is too large to draw on")
+    return image
+
+
+def _fitted(box: Box, width: int, height: int) -> Box:
+    top, left, bottom, right = box.box_2d
+    return box._replace(
+        left=round(left * width / 1000),
+        top=round(top * height / 1000),
+        right=round(right * width / 1000),
+        bottom=round(bottom * height / 1000),
+    )
+
+
+def _veil(box: Box, size: tuple[int, int], colour: str) -> Picture:
+    """The mask in its box as a see-through layer; an unreadable mask is an empty one."""
+    from PIL import Image, ImageColor
+
+    layer = Image.new("RGBA", size, (0, 0, 0, 0))
+    mask = _mask(box.mask or "")
+    width, height = box.right - box.left, box.bottom - box.top
+    if mask is not None and width > 0 and height > 0:
+        cut = mask.resize((width, height)).point(lambda level: _MASK_ALPHA if level > _MASK_THRESHOLD else 0)
+        red, green, blue = ImageColor.getrgb(colour)[:3]
+        layer.paste((red, green, blue, 255), (box.left, box.top, box.right, box.bottom))
+        alpha = Image.new("L", size, 0)
+        alpha.paste(cut, (box.left, box.top))
+        layer.putalpha(alpha)
+    return layer
+
+
+def _mask(data: str) -> Picture | None:
+    from PIL import Image
+
+    try:
+        raw = base64.b64decode(data.partition("base64,")[2] or data, validate=False)
+        image = Image.open(io.BytesIO(raw), formats=("PNG",))
+        return image.convert("L") if image.width * image.height <= _MAX_MASK else None
+    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _label(pen: ImageDraw, box: Box, colour: str, size: tuple[int, int]) -> None:
+    from PIL import ImageFont
+
+    if not box.label:
+        return
+    font = ImageFont.load_default(size=max(12, min(size) // 40))
+    text = box.label[:60]
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    width, height = right - left + 6, bottom - top + 6
+    x = max(0, min(box.left, size[0] - int(width)))
+    y = box.top - int(height) if box.top >= height else box.top
+    pen.rectangle((x, y, x + width, y + height), fill=colour)
+    pen.text((x + 3 - left, y + 3 - top), text, fill="white", font=font)
+
+
+def _colour(index: int) -> str:
+    return _COLOURS[index % len(_COLOURS)]

@@ -1,0 +1,80 @@
+"""Subtitles and readable text out of a transcript's segments: SubRip (.srt), WebVTT (.vtt), plain text (.txt)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from shared.domain.timestamps import written
+from shared.domain.transcript import Segment
+
+_SHORTEST_MS = 500
+_LAST_MS = 3000
+"""How long the last cue stands where its end is not said."""
+
+Cue = tuple[int, int, Segment]
+"""Start and end in milliseconds."""
+
+
+def srt(segments: Sequence[Segment]) -> str:
+    """Numbered cues; the speaker stands before the words where it changes."""
+    blocks: list[str] = []
+    before = ""
+    for number, (start, end, segment) in enumerate(cues(segments), 1):
+        said = _said(segment, before)
+        blocks.append(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{said.replace('-->', '→')}\n")
+        before = segment.speaker
+    return "\n".join(blocks)
+
+
+def vtt(segments: Sequence[Segment]) -> str:
+    """Cues with voice tags; what would be markup is escaped (WebVTT, section 3)."""
+    blocks = ["WEBVTT\n"]
+    for start, end, segment in cues(segments):
+        voice = f"<v {_escaped(segment.speaker)}>" if segment.speaker else ""
+        blocks.append(f"{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{_escaped(_one_block(segment.text))}\n")
+    return "\n".join(blocks)
+
+
+def plain(segments: Sequence[Segment]) -> str:
+    """One line for each segment: `[MM:SS] Speaker: words`."""
+    return "".join(
+        f"[{written(each.start)}] {f'{each.speaker}: ' if each.speaker else ''}{' '.join(each.text.split())}\n"
+        for each in segments
+    )
+
+
+def cues(segments: Sequence[Segment]) -> list[Cue]:
+    """In the order of their starts, each with an end after its start; silent ones left out.
+
+    Times written as MM:SS are whole seconds, so neighbours may overlap by one or end where they start: an end that is
+    missing or not after its start becomes the next start, and no cue is shorter than half a second.
+    """
+    spoken = sorted((each for each in segments if each.text), key=lambda each: each.start)
+    timed: list[Cue] = []
+    for each, after in zip_longest(spoken, spoken[1:]):
+        start = round(each.start * 1000)
+        end = round(each.end * 1000) if each.end is not None else 0
+        if end <= start:
+            end = round(after.start * 1000) if after is not None else start + _LAST_MS
+        timed.append((start, max(end, start + _SHORTEST_MS), each))
+    return timed
+
+
+def _clock(milliseconds: int, point: str) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}{point}{rest:03}"
+
+
+def _said(segment: Segment, before: str) -> str:
+    text = _one_block(segment.text)
+    return f"{segment.speaker}: {text}" if segment.speaker and segment.speaker != before else text
+
+
+def _one_block(text: str) -> str:
+    """Without empty lines, which would end a cue."""
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

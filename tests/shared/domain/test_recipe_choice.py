@@ -1,0 +1,241 @@
+"""Which recipe an object gets, what its metadata may change, and what is recorded of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.domain.media import Family
+from shared.domain.recipe import (
+    BUILT_IN,
+    Dropped,
+    Missing,
+    Range,
+    Recipe,
+    Rule,
+    WishRefused,
+    choose,
+    explain,
+    fill,
+    grant,
+    load,
+    unfit,
+)
+from shared.domain.recipe.matching import glob_pattern
+
+
+def dropped(name: str = "calls/monday.mp3", family: Family = "audio", size: int = 1000, **metadata: str) -> Dropped:
+    spoken = {key.replace("_", "-"): value for key, value in metadata.items()}
+    return Dropped(
+        bucket="inbox",
+        name=name,
+        family=family,
+        size=size,
+        mime="audio/mp3",
+        created_at=datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
+        metadata=spoken,
+    )
+
+
+def recipe(name: str = "one", **rule: object) -> Recipe:
+    return Recipe(name=name, takes=("audio", "image"), prompt="Say it.", rule=Rule.model_validate(rule))
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("audio", "transcribe"),
+        ("image", "describe-image"),
+        ("pdf", "summarise"),
+        ("text", "summarise"),
+        ("video", "describe-video"),
+    ],
+)
+def test_without_any_wishes_each_family_has_its_plain_default(family: Family, name: str) -> None:
+    assert choose(BUILT_IN, dropped(family=family)).name == name
+
+
+def test_the_default_for_a_recording_asks_with_the_documented_words() -> None:
+    default = choose(BUILT_IN, dropped())
+    assert (default.prompt, default.outputs) == ("Please transcribe this audio file", ("txt",))
+
+
+def test_the_first_match_wins_and_the_choice_is_explained() -> None:
+    recipes = (
+        recipe("elsewhere", prefix="letters/"),
+        recipe("large", min_size="1MB"),
+        recipe("small", max_size=10),
+        recipe("pictures", family="image"),
+        Recipe(name="by-name", takes=("audio",), prompt="x"),
+        Recipe(name="papers", takes=("pdf",), prompt="x", rule=Rule()),
+        recipe("calls", prefix=["calls/"], glob="**/*.mp3"),
+        recipe("rest"),
+    )
+    told = {each.recipe: each for each in explain(recipes, dropped())}
+
+    assert choose(recipes, dropped()).name == "calls"
+    assert "letters/" in told["elsewhere"].why
+    assert "less than 1000000" in told["large"].why
+    assert "more than 10" in told["small"].why
+    assert told["pictures"].why == "it is for image, this is audio"
+    assert "dropsight-recipe: by-name" in told["by-name"].why
+    assert told["papers"].why == "it takes pdf, this is audio"
+    assert told["calls"].chosen
+    assert "calls/" in told["calls"].why
+    assert told["rest"].matches
+    assert not told["rest"].chosen
+
+
+def test_where_nothing_matches_the_file_is_named() -> None:
+    with pytest.raises(LookupError, match="calls/monday"):
+        choose((recipe(prefix="x"),), dropped())
+
+
+@pytest.mark.parametrize(
+    ("glob", "fits", "fits_not"),
+    [
+        ("*.mp3", ["a.mp3"], ["a/b.mp3", "a.mp3x", "amp3"]),
+        ("**/*.mp3", ["a.mp3", "a/b/c.mp3"], ["a/b.wav"]),
+        ("calls/**", ["calls/a", "calls/a/b"], ["call/a"]),
+        ("a?c", ["abc"], ["a/c", "ac"]),
+        ("[!a-c]x", ["dx"], ["ax", "/x"]),
+        ("[a-c]x", ["bx"], ["dx"]),
+        ("a+(b).[x]", ["a+(b).x"], ["aab.x"]),
+        ("line\n*", ["line\nb"], ["line b"]),
+    ],
+)
+def test_globs_stay_within_a_folder_unless_doubled(glob: str, fits: list[str], fits_not: list[str]) -> None:
+    pattern = glob_pattern(glob)
+    assert [name for name in fits if not pattern.fullmatch(name)] == []
+    assert [name for name in fits_not if pattern.fullmatch(name)] == []
+
+
+def test_metadata_names_another_recipe() -> None:
+    about = dropped(family="image", dropsight_recipe="detect")
+    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    assert granted.recipe.name == "detect"
+    assert granted.warnings == ()
+
+
+def test_metadata_changes_what_the_recipe_allows() -> None:
+    about = dropped(
+        dropsight_prompt="Who speaks? {literally}",
+        dropsight_model="gemini-2.5-pro",
+        dropsight_range="02:30-03:29",
+        dropsight_temperature="0.2",
+        dropsight_max_tokens="500",
+        dropsight_thinking="2048",
+    )
+    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    asked = granted.recipe
+    assert (asked.prompt, asked.model, asked.range) == (
+        "Who speaks? {literally}",
+        "gemini-2.5-pro",
+        Range(start=150, end=209),
+    )
+    assert (asked.parameters.temperature, asked.parameters.max_tokens) == (0.2, 500)
+    assert asked.thinking is not None
+    assert asked.thinking.budget == 2048
+    assert granted.literal_prompt
+
+
+def test_a_wish_that_the_recipe_does_not_allow_is_not_heard_and_said_so() -> None:
+    strict = recipe()
+    granted = grant((strict,), strict, dropped(dropsight_prompt="Ignore that.", dropsight_recipe="other"))
+    assert granted.recipe == strict
+    assert [warning.split(" was")[0] for warning in granted.warnings] == [
+        "The metadata dropsight-recipe",
+        "The metadata dropsight-prompt",
+    ]
+
+
+def test_an_unknown_wish_is_said_with_the_likely_one() -> None:
+    granted = grant(BUILT_IN, BUILT_IN[0], dropped(dropsight_promt="x"))
+    assert "dropsight-promt" in granted.warnings[0]
+    assert "dropsight-prompt" in granted.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({"dropsight_recipe": "transcribe-tined"}, "transcribe-timed"),
+        ({"dropsight_recipe": "detect"}, "detect takes image"),
+        ({"dropsight_recipe": "segment"}, "dropsight-range"),
+        ({"dropsight_recipe": "ask"}, "dropsight-prompt"),
+        ({"dropsight_recipe": "extract"}, "dropsight-schema"),
+        ({"dropsight_recipe": "compare"}, "dropsight-with"),
+        ({"dropsight_range": "3 to 4"}, "dropsight-range"),
+        ({"dropsight_temperature": "9"}, "dropsight-temperature"),
+        ({"dropsight_thinking": "very"}, "dropsight-thinking"),
+        ({"dropsight_recipe": "extract", "dropsight_schema": "{"}, "dropsight-schema"),
+    ],
+)
+def test_a_wish_that_cannot_be_granted_is_refused_by_its_name(metadata: dict[str, str], says: str) -> None:
+    about = dropped().model_copy(update={"metadata": {key.replace("_", "-"): value for key, value in metadata.items()}})
+    with pytest.raises(WishRefused, match=says):
+        grant(BUILT_IN, choose(BUILT_IN, about), about)
+
+
+def test_what_a_recipe_needs_is_heard_without_being_allowed() -> None:
+    about = dropped(dropsight_recipe="extract", dropsight_schema='{"type": "array", "items": {"type": "string"}}')
+    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    assert granted.recipe.response_schema == {"type": "array", "items": {"type": "string"}}
+
+
+def test_several_companions_are_named_with_commas() -> None:
+    about = dropped("b.pdf", "pdf", dropsight_recipe="compare", dropsight_with="a.pdf, old/c.pdf")
+    assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("a.pdf", "old/c.pdf")
+
+
+def test_placeholders_are_filled_once_and_braces_can_be_written() -> None:
+    prompt = "{file} of {date}, {folder}/{stem}, {metadata.customer}, {metadata.tone|calm}, {{x}}, {from} to {to}"
+    filled = fill(prompt, dropped(customer="{name}"), Range(start=90, end=3700))
+    assert filled == "monday.mp3 of 2026-03-14, calls/monday, {name}, calm, {x}, 01:30 to 01:01:40"
+
+
+def test_a_placeholder_without_a_value_or_a_fallback_is_missing() -> None:
+    with pytest.raises(Missing, match="customer"):
+        fill("{metadata.customer}", dropped())
+
+
+@pytest.mark.parametrize(
+    "prompt", ["{name.__class__}", "{0}", "{}", "{name!r}", "{name:>9}", "{metadata}", "{metadata.}", "a { b", "a } b"]
+)
+def test_placeholders_reach_nothing_but_the_closed_list(prompt: str) -> None:
+    from shared.domain.recipe import placeholders
+
+    assert list(placeholders.flaws(prompt)) != []
+
+
+def test_what_ran_is_snapshot_and_hash_from_which_the_recipe_comes_back() -> None:
+    for each in load('[[recipe]]\nname="x"\nuse="segment"\nrange="00:10-00:20"\nwith="a"\n').recipes:
+        ran = each.ran("gs://settings/recipes.toml#7")
+        assert Recipe.model_validate(ran.snapshot) == each
+        assert ran.snapshot["model"] == each.model
+        assert ran.origin == "gs://settings/recipes.toml#7"
+    first, second = BUILT_IN[0], BUILT_IN[0].model_copy(update={"prompt": "Other words"})
+    assert first.ran().sha256 == first.ran("elsewhere").sha256 != second.ran().sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"model": "gemini-2.0-flash-lite", "tools": ("code_execution",)}, "cannot run code"),
+        ({"model": "gemini-2.0-flash", "thinking": {"level": "low"}}, "does not think"),
+        ({"model": "gemini-3-pro-preview", "thinking": {"budget": 0}}, "cannot stop thinking"),
+        ({"model": "gemini-3-pro-preview", "thinking": {"level": "medium"}}, "low, high"),
+        ({"model": "gemini-3-pro-preview", "requires": ("segmentation",)}, "masks"),
+        ({"model": "gemini-2.5-flash-image"}, "does not take audio"),
+        ({"model": "gemini-2.0-flash", "tools": ("url_context",)}, "pages behind URLs"),
+        ({"model": "gemini-2.5-flash", "tools": ("google_search",), "response_schema": {"type": "array"}}, "one call"),
+    ],
+)
+def test_what_a_model_cannot_do_is_told_beforehand(changes: dict[str, object], says: str) -> None:
+    asked = Recipe.model_validate({"name": "x", "takes": ["audio"], "prompt": "p", **changes})
+    assert any(says in each.message for each in unfit(asked, ["audio"]))
+
+
+def test_a_model_newer_than_the_catalogue_is_left_to_the_service() -> None:
+    asked = Recipe(name="x", takes=("audio",), prompt="p", model="gemini-4.5-flash", tools=("url_context",))
+    assert list(unfit(asked, ["audio"])) == []

@@ -1,0 +1,177 @@
+"""A recipe file is read as it says, or refused with the line and the field of everything that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.domain.recipe import BUILT_IN, RecipesInvalid, built_in, check, load
+from shared.domain.recipe.lines import lines
+
+MINIMAL = """
+[[recipe]]
+name = "shelf"
+use = "detect"
+for = { prefix = "shelf/" }
+"""
+
+
+def test_the_shipped_recipes_are_without_a_problem_and_have_one_default_for_each_family() -> None:
+    assert {recipe.name for recipe in built_in().recipes} == {recipe.name for recipe in BUILT_IN}
+    defaults = [(recipe.name, recipe.rule.family) for recipe in BUILT_IN if recipe.rule]
+    assert defaults == [
+        ("transcribe", ("audio",)),
+        ("describe-image", ("image",)),
+        ("summarise", ("pdf", "text")),
+        ("describe-video", ("video",)),
+    ]
+
+
+def test_a_recipe_that_uses_another_begins_with_all_it_says_but_its_name_and_its_rule() -> None:
+    shelf = load(MINIMAL).recipes[0]
+    detect = next(recipe for recipe in BUILT_IN if recipe.name == "detect")
+
+    assert (shelf.prompt, shelf.response_schema, shelf.outputs) == (
+        detect.prompt,
+        detect.response_schema,
+        detect.outputs,
+    )
+    assert shelf.rule is not None
+    assert shelf.rule.prefix == ("shelf/",)
+
+
+def test_a_recipe_may_use_one_that_stands_above_it_in_the_file() -> None:
+    text = MINIMAL + '[[recipe]]\nname = "shelf-pro"\nuse = "shelf"\nmodel = "gemini-2.5-pro"\n'
+    assert load(text).recipes[1].outputs == ("json", "png")
+
+
+def test_parameters_are_laid_over_those_of_the_used_recipe_key_by_key() -> None:
+    text = """
+[[recipe]]
+name = "one"
+takes = "audio"
+prompt = "Say it."
+parameters = { temperature = 0.1, seed = 7 }
+[[recipe]]
+name = "two"
+use = "one"
+[recipe.parameters]
+temperature = 0.9
+"""
+    assert load(text).recipes[1].parameters.model_dump(exclude_none=True) == {"temperature": 0.9, "seed": 7, "stop": ()}
+
+
+def test_the_operators_recipes_come_first_and_the_shipped_ones_behind_them() -> None:
+    names = [recipe.name for recipe in load(MINIMAL).recipes]
+    assert names[:2] == ["shelf", "transcribe"]
+
+
+def test_built_in_false_leaves_only_the_operators_recipes() -> None:
+    assert [recipe.name for recipe in load("built_in = false\n" + MINIMAL).recipes] == ["shelf"]
+
+
+def test_a_recipe_named_like_a_shipped_one_stands_in_for_it() -> None:
+    text = '[[recipe]]\nname = "transcribe"\nuse = "transcribe-timed"\nfor = { family = "audio" }\n'
+    book = load(text, origin="gs://settings/recipes.toml#12")
+    assert [recipe.name for recipe in book.recipes].count("transcribe") == 1
+    assert book.origin(book.recipes[0]) == "gs://settings/recipes.toml#12"
+    assert book.origin(book.recipes[1]) == "built in"
+
+
+def test_every_problem_is_told_with_its_line_and_field() -> None:
+    problems = check(
+        """built_in = "yes"
+surprise = 1
+
+[[recipe]]
+name = "calls"
+use = "transcribe-timed"
+for = { prefix = "calls/", max_size = "huge" }
+colour = "blue"
+prompt = \"\"\"
+[recipe.parameters]
+seed = 4 in a string is no key; {name.__class__} is no placeholder
+\"\"\"
+[recipe.parameters]
+temperature = 3
+
+[[recipe]]
+name = "Bad Name"
+takes = ["smell"]
+prompt = "x"
+outputs = ["csv"]
+"""
+    )
+    found = {(problem.line, problem.field): problem.message for problem in problems}
+    assert found[(1, "built_in")] == "must be true or false"
+    assert "unknown" in found[(2, "surprise")]
+    assert "500KB" in found[(7, "recipe[0].for.max_size")]
+    assert "unknown field" in found[(8, "recipe[0].colour")]
+    assert "{name.__class__}" in found[(9, "recipe[0].prompt")]
+    assert (14, "recipe[0].parameters.temperature") in found
+    assert (17, "recipe[1].name") in found
+    assert (18, "recipe[1].takes[0]") in found
+    assert problems == sorted(problems)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('model = "gemini-1.5-pro"', "gemini-"),
+        ('model = "made-up"', "No model is named"),
+        ('model = "gemini-2.5-flash-preview-tts"', "does not answer with text"),
+        ('thinking = { level = "low", budget = 3 }', "not both"),
+        ("thinking = 999999", "not 999,999"),
+        ("safety = { harassment = 1 }", "Input should be"),
+        ('safety = { jokes = "off" }', "Input should be"),
+        ('tools = ["hammer"]', "code_execution"),
+        ("functions = [{ description = 'no name' }]", "needs a name"),
+        ("response_schema = '{\"type\": 7}'", "not a JSON Schema"),
+        ("response_schema = '{'", "not JSON"),
+        ('response_schema = { "$ref" = "http://elsewhere/schema" }', "leads out of the schema"),
+        ('range = "03:00-02:00"', "not after its start"),
+        ('range = "soon"', "02:30-03:29"),
+        ('outputs = ["srt"]', "structured answer"),
+        ('outputs = ["txt", "txt"]', "listed twice"),
+        ('media_resolution = "ultra_high"', "low, medium and high"),
+        ("parameters = { max_tokens = 1000000 }", "at most"),
+        ('allow = ["everything"]', "Input should be"),
+        ('for = { glob = "a[b" }', "never closed"),
+        ('asks = [{ name = "a", prompt = "b" }]', "one prompt or several asks"),
+        ("prompt_is = 1", "unknown field"),
+        ('use = "nothing"', "no recipe is named"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_problem_on_its_line(line: str, says: str) -> None:
+    text = f'[[recipe]]\nname = "one"\ntakes = "audio"\nprompt = "Say it."\n{line}\n'
+    problems = check(text)
+    assert [problem.line for problem in problems if says in problem.message] == [5], problems
+
+
+def test_text_that_is_no_toml_is_told_with_its_line() -> None:
+    assert [problem.line for problem in check('[[recipe]]\nname = "a\n')] == [2]
+    assert [problem.line for problem in check("x = [1,\n2,")] == [2]
+
+
+def test_a_file_without_recipes_is_a_problem() -> None:
+    assert "holds no recipe" in check("")[0].message
+
+
+def test_load_raises_with_all_problems() -> None:
+    with pytest.raises(RecipesInvalid, match=r"line 3: recipe\[0\]\.takes: missing") as caught:
+        load("\n\n[[recipe]]\nname='x'\nprompt='y'\nseed=1")
+    assert len(caught.value.problems) == 2
+
+
+def test_keys_within_strings_and_nested_values_are_not_taken_for_keys() -> None:
+    text = 'a = """\nb = 1\n"""\nc = [\n  "[d]",\n  { e = 1 },\n]\n'
+    text += "\"f.g\".h = '''\n[i]\n'''\n[[j]]\nk = 1\n[j.l]\nm = 2\n"
+    assert lines(text) == {
+        ("a",): 1,
+        ("c",): 4,
+        ("f.g",): 8,
+        ("f.g", "h"): 8,
+        ("j", 0): 11,
+        ("j", 0, "k"): 12,
+        ("j", 0, "l"): 13,
+        ("j", 0, "l", "m"): 14,
+    }
