@@ -7,7 +7,6 @@ import json
 from datetime import timedelta
 from typing import cast
 
-from google.genai import types
 from pydantic import JsonValue
 
 from functions.generate.holding import Holding
@@ -17,8 +16,8 @@ from shared.domain.answer import Json
 from shared.domain.claims import Outcome
 from shared.domain.completion import completion, usage_by_modality
 from shared.domain.errors import Blocked, DailyQuotaSpent, PermanentFailure, Postponement, Throttled
-from shared.domain.recipe import Recipe
-from shared.domain.task import GeminiFile, Pointer, Ran, Task
+from shared.domain.question import Question
+from shared.domain.task import Pointer, Ran, Task
 from shared.wiring import Generate
 
 _RESULTS_IN_DOCUMENT = 256 << 10
@@ -48,29 +47,22 @@ async def stand_by(road: Generate, model: str) -> None:
         raise refusal(note.detail, delay=delay)
 
 
-async def ask(road: Generate, held: Holding, recipe: Recipe, file: GeminiFile) -> Json:
+async def ask(road: Generate, held: Holding, question: Question) -> Json:
     """One billed call. Returns the stored record: what ran, and the response as the API gave it."""
-    contents = [
-        types.Content(
-            role="user",
-            parts=[types.Part.from_uri(file_uri=file.uri, mime_type=file.mime_type), types.Part(text=recipe.prompt)],
-        )
-    ]
     try:
         pieces = [
             piece
-            async for piece in road.gemini.stream(
-                recipe.model, contents, config_of(recipe), timeout=max(1.0, held.seconds_left)
-            )
+            async for piece in road.gemini.stream(question.model, question.body, timeout=max(1.0, held.seconds_left))
         ]
     except Postponement as refusal:
-        await warn_others(road, recipe.model, refusal)
+        await warn_others(road, question.model, refusal)
         raise
     record: Json = {
         "task": held.task.id,
         "claim": held.token,
-        "ran": cast(JsonValue, recipe.ran().model_dump()),
-        "model": recipe.model,
+        "ran": cast(JsonValue, question.ran.model_dump()),
+        "model": question.model,
+        "reasoning": question.reasoning,
         "response": answer.join(pieces),
     }
     await road.storage.write(
@@ -105,7 +97,13 @@ async def outcome_of(road: Generate, task: Task, record: Json) -> Outcome:
     if not answer.parts(first) and answer.finish_reason(first) in answer.BLOCKED_REASONS:
         reason = answer.finish_reason(first)
         raise PermanentFailure("content_policy_violation", f"Gemini stopped before the first word ({reason}).")
-    result = completion(response, task_id=task.id, created=int(task.created_at.timestamp()), model=model)
+    result = completion(
+        response,
+        task_id=task.id,
+        created=int(task.created_at.timestamp()),
+        model=model,
+        reasoning=bool(record.get("reasoning")),
+    )
     encoded = json.dumps([result], ensure_ascii=False).encode()
     pointer = None
     if len(encoded) > _RESULTS_IN_DOCUMENT:
@@ -120,21 +118,6 @@ async def outcome_of(road: Generate, task: Task, record: Json) -> Outcome:
         warnings=_warnings(first),
         ran=Ran.model_validate(record["ran"]),
         model=model,
-    )
-
-
-def config_of(recipe: Recipe) -> types.GenerateContentConfig:
-    chosen = recipe.parameters
-    return types.GenerateContentConfig(
-        system_instruction=recipe.system,
-        temperature=chosen.temperature,
-        top_p=chosen.top_p,
-        top_k=chosen.top_k,
-        max_output_tokens=chosen.max_tokens,
-        seed=chosen.seed,
-        stop_sequences=list(chosen.stop) or None,
-        response_mime_type="application/json" if recipe.response_schema else None,
-        response_json_schema=recipe.response_schema,
     )
 
 

@@ -17,11 +17,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from functions.generate.after import finish_up
 from functions.generate.asking import ask, earlier_answer, outcome_of, stand_by
+from functions.generate.dropped import question_of_object
 from functions.generate.holding import Holding
-from functions.generate.inputs import examine, hand_over, live_object
 from shared import wiring
 from shared.cloud.firestore import Stored
-from shared.cloud.object_stream import SourceVanished
 from shared.cloud.queue import lease_end
 from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
@@ -36,7 +35,6 @@ from shared.domain.errors import (
     TransientFailure,
     WaitingReason,
 )
-from shared.domain.recipe import BUILT_IN, Dropped, choose
 from shared.domain.task import TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
@@ -117,25 +115,15 @@ async def work(road: wiring.Generate, claimed: Stored) -> bool:
 
 
 async def understand(road: wiring.Generate, held: Holding) -> Outcome:
-    """The road of one file: from the object in the inbox to what the model says of it."""
+    """From what was dropped or submitted to what the model says of it."""
     task = held.task
     if road.clock.now() - task.accepted_at > timedelta(hours=road.settings.task_max_age_hours):
         raise PermanentFailure("deadline_exceeded", _too_old(held))
     record = await earlier_answer(road, task)
     if record is None:
-        try:
-            found = await live_object(road, task.source)
-            facts = await examine(road, found)
-            recipe = choose(BUILT_IN, Dropped(name=found.name, size=found.size, family=facts.media_type.family))
-            await stand_by(road, recipe.model)
-            file = await hand_over(road, held, found, facts)
-            held.progress = 50
-            await live_object(road, task.source)
-        except SourceVanished as error:
-            await live_object(road, task.source)
-            raise TransientFailure("the object could not be read") from error
-        await stand_by(road, recipe.model)
-        record = await ask(road, held, recipe, file)
+        question = await question_of_object(road, held)
+        await stand_by(road, question.model)
+        record = await ask(road, held, question)
     return await outcome_of(road, task, record)
 
 

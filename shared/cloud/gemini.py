@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -97,22 +97,36 @@ class Gemini:
             except IndexError:
                 return
 
-    async def stream(
-        self, model: str, contents: list[types.Content], config: types.GenerateContentConfig, *, timeout: float
-    ) -> AsyncIterator[Json]:
+    async def stream(self, model: str, body: Json, *, timeout: float) -> AsyncIterator[Json]:
         """The answer in pieces, each a GenerateContentResponse as JSON. `timeout` in seconds."""
+        contents, config = _typed(body)
         limited = config.model_copy(update={"http_options": types.HttpOptions(timeout=int(timeout * 1000))})
         with _classified():
             pieces = await self._client.aio.models.generate_content_stream(
-                model=model, contents=contents, config=limited
+                model=model, contents=cast(types.ContentListUnion, contents), config=limited
             )
-            async for piece in pieces:
-                yield as_json(piece)
+            try:
+                async for piece in pieces:
+                    yield as_json(piece)
+            finally:
+                # A stream that is left early is closed at once: the model stops, and so does the bill.
+                await cast(AsyncGenerator[types.GenerateContentResponse, None], pieces).aclose()
 
-    async def count_tokens(self, model: str, contents: list[types.Content]) -> int:
+    async def count_tokens(self, model: str, body: Json) -> int:
+        contents, _ = _typed(body)
         with _classified():
-            counted = await self._client.aio.models.count_tokens(model=model, contents=contents)
+            counted = await self._client.aio.models.count_tokens(
+                model=model, contents=cast(types.ContentListUnion, contents)
+            )
         return counted.total_tokens or 0
+
+
+def _typed(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig]:
+    """generateContent's body as the SDK takes it: the contents, and everything else as one flat config."""
+    contents = [types.Content.model_validate(content) for content in cast(list[Json], body["contents"])]
+    around = {name: value for name, value in body.items() if name not in ("contents", "generationConfig")}
+    settings = cast(Json, body.get("generationConfig") or {})
+    return contents, types.GenerateContentConfig.model_validate({**settings, **around})
 
 
 def as_json(response: types.GenerateContentResponse) -> Json:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import functions_framework.aio
 import httpx2
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore
+from google.cloud import firestore, storage  # type: ignore[attr-defined]
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.local.firestore import FirestoreStandIn
 from functions.local.gemini import GeminiStandIn
@@ -22,16 +24,19 @@ from functions.local.oidc import Issuer
 from functions.local.queue import QueueSpec, QueueStandIn
 from functions.local.serve import HttpServer
 from functions.local.storage import StorageStandIn
+from functions.local.storage.events import EventType
 from functions.local.tap import Tap
 from shared import wiring
 from shared.clock import MovableClock
 from shared.cloud.keys import Keys, new_secret
 from shared.domain.access import Key
+from shared.domain.answer import Json
 
 ROOT = Path(__file__).parents[3]
+SAMPLES = ROOT / "tests" / "samples"
 INBOX, OTHER_INBOX, RESULTS, REQUESTS = "inbox", "other-inbox", "results", "requests"
 QUEUES = "projects/test/locations/here/queues"
-FINALIZED = "google.cloud.storage.object.v1.finalized"
+FINALIZED: EventType = "finalized"
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Road:
     queue: QueueStandIn
     url: str
     keys: Keys
+    objects: storage.Client
 
     async def key(self, key_id: str, **fields: object) -> str:
         """A new key's secret."""
@@ -54,14 +60,39 @@ class Road:
         await self.keys.store(secret, Key.model_validate({"id": key_id, **given}))
         return secret
 
+    async def drop(self, name: str, data: bytes, *, bucket: str = INBOX, content_type: str | None = None) -> None:
+        def write() -> None:
+            blob = self.objects.bucket(bucket).blob(name)
+            blob.upload_from_string(data, content_type=content_type)
+
+        await asyncio.to_thread(write)
+
+    async def ended(self, secret: str, uri: str) -> Json:
+        """The task of a dropped object, once it has ended."""
+        async with self.client(secret) as client, asyncio.timeout(20):
+            while True:
+                listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]
+                if listed and listed[0]["status"] in ("completed", "failed"):
+                    return cast(Json, listed[0])
+                await asyncio.sleep(0.05)
+
     def client(self, secret: str | None, **headers: str) -> httpx2.AsyncClient:
         given = {"Authorization": f"Bearer {secret}", **headers} if secret else headers
         return httpx2.AsyncClient(base_url=self.url, headers=given, timeout=30)
 
 
-def function_app(name: str) -> object:
-    source = str(ROOT / "functions" / name / "main.py")
-    return functions_framework.aio.create_asgi_app(name, source)
+class FunctionApp:
+    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            source = str(ROOT / "functions" / self._name / "main.py")
+            self._app = functions_framework.aio.create_asgi_app(self._name, source)
+        await self._app(scope, receive, send)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -85,7 +116,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
             QueueSpec(f"{QUEUES}/callbacks", min_backoff=5.0),
         ),
     )
-    servers = {name: HttpServer(function_app(name)) for name in ("api", "ingest", "generate", "notify")}
+    servers = {name: HttpServer(FunctionApp(name)) for name in ("api", "ingest", "generate", "notify")}
     urls = {name: f"http://127.0.0.1:{await server.start()}" for name, server in servers.items()}
     environment = {
         "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{await objects.start()}",
@@ -115,7 +146,17 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     for bucket in (INBOX, OTHER_INBOX, REQUESTS):
         objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
     database = firestore.AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-    yield Road(clock, tap, documents, objects, model, queue, urls["api"], Keys(database, clock))
+    yield Road(
+        clock,
+        tap,
+        documents,
+        objects,
+        model,
+        queue,
+        urls["api"],
+        Keys(database, clock),
+        storage.Client(project="test", credentials=AnonymousCredentials()),
+    )
     for server in servers.values():
         await server.stop()
     for standin in (queue, objects, model, documents):
@@ -124,6 +165,3 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         built.cache_clear()
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
-
-
-SOON = timedelta(seconds=20)

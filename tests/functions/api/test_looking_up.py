@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from openai.types.chat import ChatCompletion
 
-from tests.functions.api.conftest import Road
+from tests.functions.api.conftest import INBOX, SAMPLES, Road
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SPEECH = (SAMPLES / "speech.wav").read_bytes()
 
 
 async def test_health_needs_no_key(road: Road) -> None:
@@ -33,3 +36,18 @@ async def test_a_request_without_a_known_key_is_told_how_to_send_one(road: Road)
     assert missing.json()["error"]["code"] == "missing_api_key"
     assert wrong.json()["error"]["code"] == "invalid_api_key"
     assert missing.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_dropped_file_is_found_by_its_name_and_looked_up_by_its_id(road: Road) -> None:
+    secret = await road.key("finder", sources=(f"gs://{INBOX}/",))
+    await road.drop("talks/one.wav", SPEECH)
+    listed = await road.ended(secret, f"gs://{INBOX}/talks/one.wav")
+    async with road.client(secret) as client:
+        answer = await client.get(f"/v1/tasks/{listed['id']}")
+        again = await client.get(f"/v1/tasks/{listed['id']}", headers={"If-None-Match": answer.headers["etag"]})
+    task = answer.json()
+    assert task == listed
+    assert task["status"] == "completed"
+    ChatCompletion.model_validate(task["results"][0])
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == answer.headers["etag"]

@@ -1,0 +1,25 @@
+"""A submitted request: the body of `POST /v1/llm/generations`, and of a manifest.
+
+JSON text ─▶ `read` ─▶ `Submission` ─▶ `unfit` (does the model, and do the limits, allow it?)
+                                    ─▶ `inputs_of` (which media, from where) ─▶ `wire.body` (what Gemini is asked)
+"""
+
+from shared.domain.request.fitness import unfit
+from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
+from shared.domain.request.schema import LARGEST_BODY, Submission, overridden, read
+from shared.domain.request.wire import Handed, body
+
+__all__ = [
+    "LARGEST_BODY",
+    "Handed",
+    "Inline",
+    "Input",
+    "Remote",
+    "StoredInput",
+    "Submission",
+    "body",
+    "inputs_of",
+    "overridden",
+    "read",
+    "unfit",
+]

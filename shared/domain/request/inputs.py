@@ -1,0 +1,144 @@
+"""Which media does a request name, and where does each lie? In the order in which the model is shown them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Literal, NamedTuple, assert_never
+
+from shared.domain.errors import RequestRefused
+from shared.domain.media import KINDS, Family, kind_of_mime
+from shared.domain.request.messages import (
+    AudioPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    InputAudioPart,
+    MediaPart,
+    TextPart,
+    VideoPart,
+    Where,
+)
+from shared.domain.request.schema import Submission
+
+_DATA = re.compile(r"data:(?P<type>[a-z0-9.+-]+/[a-z0-9.+-]+)(?:;[a-z0-9-]+=[^;,]*)*;base64,", re.IGNORECASE)
+_OBJECT = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})/(?P<name>[^\0\r\n]{1,1024})", re.DOTALL)
+_WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\\]{1,8192}", re.IGNORECASE)
+_AUDIO_TYPES = {"mp3": "audio/mp3", "m4a": "audio/mp4"}
+
+Detail = Literal["auto", "low", "high"]
+
+
+class Inline(NamedTuple):
+    """Bytes within the request, still in base64."""
+
+    param: str
+    family: Family | None
+    """What the part's type promises; None where any file is taken."""
+    mime: str
+    encoded: str
+    detail: Detail | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes once decoded."""
+        return len(self.encoded) * 3 // 4 - self.encoded[-2:].count("=")
+
+    def data(self) -> bytes:
+        return base64.b64decode(self.encoded)
+
+
+class StoredInput(NamedTuple):
+    """An object of Cloud Storage."""
+
+    param: str
+    family: Family | None
+    bucket: str
+    name: str
+    generation: int | None = None
+    detail: Detail | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"gs://{self.bucket}/{self.name}"
+
+
+class Remote(NamedTuple):
+    """A file on the web."""
+
+    param: str
+    family: Family | None
+    url: str
+    detail: Detail | None = None
+
+
+Input = Inline | StoredInput | Remote
+
+
+def inputs_of(submission: Submission) -> list[Input]:
+    """Raises `RequestRefused` where one is no address that is taken."""
+    if submission.audio_url is not None:
+        return [_located("audio_url", "audio", Where(url=submission.audio_url))]
+    return [
+        input_of(part, f"messages.{turn}.content.{place}")
+        for turn, message in enumerate(submission.messages or [])
+        for place, part in enumerate(message.parts)
+        if not isinstance(part, TextPart)
+    ]
+
+
+def input_of(part: MediaPart, param: str) -> Input:
+    match part:
+        case ImagePart():
+            return _located(f"{param}.image_url.url", "image", part.image_url)
+        case VideoPart():
+            return _located(f"{param}.video_url.url", "video", part.video_url)
+        case AudioPart():
+            return _located(f"{param}.audio_url.url", "audio", part.audio_url)
+        case FileUrlPart():
+            return _located(f"{param}.file_url.url", None, part.file_url)
+        case InputAudioPart():
+            form = part.input_audio.format
+            mime = _AUDIO_TYPES.get(form, f"audio/{form}")
+            return _inline(f"{param}.input_audio.data", "audio", mime, part.input_audio.data, None)
+        case FilePart():
+            return _located(f"{param}.file.file_data", None, Where(url=part.file.file_data))
+        case _:
+            assert_never(part)
+
+
+def _located(param: str, family: Family | None, where: Where) -> Input:
+    if (data := _DATA.match(where.url)) is not None:
+        return _inline(param, family, data["type"].lower(), where.url[data.end() :], where.detail)
+    if (found := _OBJECT.fullmatch(where.url)) is not None:
+        generation = int(where.generation) if where.generation else None
+        return StoredInput(param, family, found["bucket"], found["name"], generation, where.detail)
+    if _WEB.fullmatch(where.url) is not None:
+        return Remote(param, family, where.url, where.detail)
+    shown = where.url[:60]
+    raise _refused(
+        "invalid_param",
+        f"{param}: {shown!r} is no address that is taken: write https://…, http://…, gs://bucket/object or "
+        "data:<type>;base64,<payload>.",
+        param,
+    )
+
+
+def _inline(param: str, family: Family | None, mime: str, encoded: str, detail: Detail | None) -> Inline:
+    kind = kind_of_mime(mime)
+    if kind is None:
+        raise _refused("unsupported_content_type", f"{param}: Gemini does not take files of the type {mime}.", param)
+    if family is not None and kind.family != family:
+        raise _refused("unsupported_content_type", f"{param}: {mime} is no {family}.", param)
+    try:
+        base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refused("invalid_param", f"{param}: the inline data is no base64: {error}", param) from None
+    if not encoded:
+        raise _refused("invalid_param", f"{param}: the inline data is empty.", param)
+    return Inline(param, family, KINDS[kind.mime].mime, encoded, detail)
+
+
+def _refused(code: str, message: str, param: str) -> RequestRefused:
+    return RequestRefused(422, "invalid_request_error", code, message, param=param)

@@ -1,0 +1,142 @@
+"""A conversation in OpenAI's form: messages, their parts, and tools."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+Url = Annotated[str, Field(min_length=5, max_length=28 << 20)]
+"""`https://…`, `http://…`, `gs://bucket/object`, or `data:<type>;base64,<payload>`."""
+MAX_TEXT = 1_000_000
+"""Characters of one text."""
+
+
+class Given(BaseModel):
+    """What a caller sends: taken exactly, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Where(Given):
+    url: Url
+    detail: Literal["auto", "low", "high"] | None = None
+    generation: Annotated[str, Field(pattern=r"^[0-9]{1,19}$")] | None = None
+    """Of a `gs://` object: this one, or the task fails with `source_superseded`."""
+
+
+class TextPart(Given):
+    type: Literal["text"]
+    text: str = Field(max_length=MAX_TEXT)
+
+
+class ImagePart(Given):
+    type: Literal["image_url"]
+    image_url: Where
+
+
+class VideoPart(Given):
+    type: Literal["video_url"]
+    video_url: Where
+
+
+class AudioPart(Given):
+    type: Literal["audio_url"]
+    audio_url: Where
+
+
+class FileUrlPart(Given):
+    type: Literal["file_url"]
+    file_url: Where
+
+
+class AudioData(Given):
+    data: Annotated[str, Field(min_length=4, max_length=28 << 20)]
+    """Base64."""
+    format: Literal["wav", "mp3", "aiff", "aac", "ogg", "flac", "m4a"]
+
+
+class InputAudioPart(Given):
+    type: Literal["input_audio"]
+    input_audio: AudioData
+
+
+class FileData(Given):
+    file_data: Url
+    filename: str | None = Field(default=None, max_length=1024)
+
+
+class FilePart(Given):
+    type: Literal["file"]
+    file: FileData
+
+
+MediaPart = ImagePart | VideoPart | AudioPart | FileUrlPart | InputAudioPart | FilePart
+Part = Annotated[TextPart | MediaPart, Field(discriminator="type")]
+Content = str | Annotated[list[Part], Field(min_length=1, max_length=3700)]
+
+
+class CalledFunction(Given):
+    name: str = Field(min_length=1, max_length=128)
+    arguments: str = Field(max_length=MAX_TEXT)
+    """JSON text."""
+
+
+class ToolCall(Given):
+    id: str = Field(max_length=256)
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class Message(Given):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Content | None = None
+    name: str | None = Field(default=None, max_length=128)
+    tool_calls: list[ToolCall] | None = Field(default=None, min_length=1)
+    """Of an assistant's message."""
+    tool_call_id: str | None = Field(default=None, max_length=256)
+    """Of a tool's message."""
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Message:
+        if self.content is None and not self.tool_calls:
+            raise ValueError("a message needs content (an assistant's may have tool_calls instead)")
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError("only an assistant's message has tool_calls")
+        if self.role == "tool" and self.tool_call_id is None:
+            raise ValueError("a tool's message needs the tool_call_id that it answers")
+        if self.role != "user" and any(not isinstance(part, TextPart) for part in self.parts):
+            raise ValueError(f"a message of the role {self.role} holds text only")
+        return self
+
+    @property
+    def parts(self) -> list[TextPart | MediaPart]:
+        if isinstance(self.content, str):
+            return [TextPart(type="text", text=self.content)]
+        return list(self.content or [])
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+class FunctionDefinition(Given):
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$")
+    description: str | None = Field(default=None, max_length=10_000)
+    parameters: dict[str, JsonValue] | None = None
+    """A JSON Schema."""
+    strict: bool | None = None
+
+
+class FunctionTool(Given):
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class NamedFunction(Given):
+    name: str = Field(min_length=1, max_length=128)
+
+
+class ChosenFunction(Given):
+    type: Literal["function"]
+    function: NamedFunction

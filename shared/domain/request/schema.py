@@ -1,0 +1,222 @@
+"""What may be submitted? The fields of a request, their types and ranges; what is wrong is named by its field."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
+
+from shared.domain.answer import Json
+from shared.domain.catalogue import Effort, Level
+from shared.domain.errors import RequestRefused
+from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url
+from shared.domain.schemas import schema_flaw
+
+LARGEST_BODY = 29 << 20
+"""Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run ends at 32 MiB."""
+
+_DOUBLED = re.compile(r"^(?:Value error, |Assertion failed, )")
+
+
+class JsonSchemaFormat(Given):
+    name: str = Field(default="answer", max_length=64)
+    description: str | None = Field(default=None, max_length=10_000)
+    schema_: dict[str, JsonValue] = Field(alias="schema")
+    strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if flaw := schema_flaw(self.schema_):
+            raise ValueError(flaw)
+        return self
+
+
+class TextAnswer(Given):
+    type: Literal["text"]
+
+
+class JsonObjectAnswer(Given):
+    type: Literal["json_object"]
+
+
+class JsonSchemaAnswer(Given):
+    type: Literal["json_schema"]
+    json_schema: JsonSchemaFormat
+
+
+class SafetySetting(Given):
+    category: Annotated[str, Field(pattern=r"^HARM_CATEGORY_[A-Z_]{1,64}$")]
+    threshold: Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"]
+
+
+class ThinkingConfig(Given):
+    thinking_budget: int | None = Field(default=None, ge=-1, le=1 << 20)
+    thinking_level: Level | None = None
+    include_thoughts: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.thinking_budget is not None and self.thinking_level is not None:
+            raise ValueError("set thinking_budget or thinking_level, not both")
+        return self
+
+
+class GoogleExtras(Given):
+    cached_content: Annotated[str, Field(pattern=r"^cachedContents/[A-Za-z0-9_-]{1,128}$")] | None = None
+    thinking_config: ThinkingConfig | None = None
+
+
+class ExtraBody(Given):
+    google: GoogleExtras | None = None
+
+
+class Submission(Given):
+    """The body of a request. Exactly one of `audio_url` and `messages` says what it is about."""
+
+    model: str = Field(min_length=1, max_length=128, examples=["gemini-2.5-pro"])
+    audio_url: Url | None = None
+    prompt: str | None = Field(default=None, max_length=100_000)
+    system_prompt: str | None = Field(default=None, max_length=10_000)
+    sync: bool = False
+    stream: bool = False
+    max_tokens: int | None = Field(default=None, ge=1, lt=2**31)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    reasoning: bool = False
+    """Include the reasoning in the answer."""
+    messages: list[Message] | None = Field(default=None, min_length=1, max_length=1000)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=1, lt=2**31)
+    seed: int | None = Field(default=None, ge=-(2**31), lt=2**31)
+    stop: (
+        Annotated[str, Field(min_length=1)]
+        | Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(max_length=5)]
+        | None
+    ) = None
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    response_format: Annotated[TextAnswer | JsonObjectAnswer | JsonSchemaAnswer, Field(discriminator="type")] | None = (
+        None
+    )
+    reasoning_effort: Effort | None = None
+    safety_settings: list[SafetySetting] | None = Field(default=None, max_length=16)
+    media_resolution: Literal["low", "medium", "high"] | None = None
+    tools: list[FunctionTool] | None = Field(default=None, max_length=128)
+    tool_choice: Literal["none", "auto", "required"] | ChosenFunction | None = None
+    recipe: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    extra_body: ExtraBody | None = None
+    callback_url: str | None = Field(default=None, min_length=8, max_length=2048)
+    metadata: (
+        dict[
+            Annotated[str, StringConstraints(min_length=1, max_length=64)],
+            Annotated[str, StringConstraints(max_length=512)],
+        ]
+        | None
+    ) = Field(default=None, max_length=16)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if (self.audio_url is None) == (self.messages is None):
+            raise ValueError("give audio_url or messages, one of them")
+        if self.messages is not None and self.prompt is not None:
+            raise ValueError("prompt goes with audio_url; with messages, write it as a message")
+        if self.messages is not None and self.messages[-1].role not in ("user", "tool"):
+            raise ValueError("the last of the messages must be the user's (or a tool's answer)")
+        if self.tool_choice is not None and not self.tools:
+            raise ValueError("tool_choice needs tools")
+        thinking = self.google.thinking_config
+        if self.reasoning_effort is not None and thinking is not None:
+            raise ValueError("reasoning_effort and extra_body.google.thinking_config set the same: give one of them")
+        return self
+
+    @property
+    def google(self) -> GoogleExtras:
+        return (self.extra_body.google if self.extra_body else None) or GoogleExtras()
+
+    @property
+    def stop_sequences(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or [])
+
+
+def read(text: bytes) -> Submission:
+    """The request that a body holds. Raises `RequestRefused`: 400 where it is no JSON, 422 where a field is wrong."""
+    if len(text) > LARGEST_BODY:
+        raise RequestRefused(
+            422,
+            "invalid_request_error",
+            "payload_too_large",
+            f"The request has {len(text):,} bytes; at most {LARGEST_BODY:,} are taken, of which 20 MiB may be inline "
+            "data before its base64. Put the file into a bucket and name it as gs://bucket/object.",
+        )
+    try:
+        return Submission.model_validate_json(text)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def overridden(kept: bytes, changes: bytes) -> bytes:
+    """An earlier request's JSON with some fields replaced; null removes one. Raises as `read` does."""
+    try:
+        before, after = json.loads(kept), json.loads(changes or b"{}")
+    except ValueError as error:
+        raise _unreadable(str(error)) from None
+    if not isinstance(after, dict):
+        raise _wrong("body", "The body must be a JSON object of fields to replace.")
+    dropped = {"audio_url": ("messages",), "messages": ("audio_url", "prompt")}
+    gone = {name for field, names in dropped.items() if after.get(field) is not None for name in names}
+    merged = {**{name: value for name, value in before.items() if name not in gone}, **after}
+    return json.dumps({name: value for name, value in merged.items() if value is not None}).encode()
+
+
+def canonical(text: bytes) -> bytes:
+    """The same bytes for every spelling of the same JSON."""
+    return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).encode()
+
+
+def _refusal(error: ValidationError) -> RequestRefused:
+    # Never the input itself: it may hold inline data, and the answer is logged by others.
+    first = min(error.errors(include_url=False, include_input=False, include_context=False), key=_weight)
+    if first["type"] == "json_invalid":
+        return _unreadable(first["msg"])
+    param = _param(first["loc"])
+    said = _DOUBLED.sub("", first["msg"])
+    return _wrong(param or "body", f"{param}: {said}" if param else said[:1].upper() + said[1:])
+
+
+def _weight(error: Any) -> int:
+    """Of the alternatives of a union, the one that was gone into furthest says most."""
+    return -len(error["loc"])
+
+
+def _param(location: Sequence[str | int]) -> str:
+    steps = [
+        step for step in location if isinstance(step, int) or re.fullmatch(r"[a-z0-9_]+", step) or step == "schema"
+    ]
+    kinds = {"str", "text", "image_url", "video_url", "audio_url", "file_url", "input_audio", "file"}
+    # pydantic names the member of a union as a step of its own, right behind an index or the field.
+    kept = [
+        step
+        for place, step in enumerate(steps)
+        if not (
+            isinstance(step, str)
+            and place > 0
+            and ((isinstance(steps[place - 1], int) and step in kinds) or step in ("json_schema_answer", "str"))
+        )
+    ]
+    return ".".join(str(step) for step in kept)
+
+
+def _unreadable(why: str) -> RequestRefused:
+    return RequestRefused(400, "invalid_request_error", "invalid_param", f"The body is not JSON: {why}", param="body")
+
+
+def _wrong(param: str, message: str) -> RequestRefused:
+    return RequestRefused(422, "invalid_request_error", "invalid_param", message, param=param)
+
+
+def as_stored(submission: Submission) -> bytes:
+    """The request as it is kept: what was given, without the ways of answering it."""
+    given = submission.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return json.dumps(cast(Json, given), ensure_ascii=False, separators=(",", ":")).encode()

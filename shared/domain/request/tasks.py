@@ -1,0 +1,116 @@
+"""From a request object to its task: what the api commits, and what ingest commits if the api did not live to.
+
+Both derive the same task from the same object. Its metadata is trusted because only the api's account may write under
+`api/` of the requests bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.request.schema import Submission
+from shared.domain.task import ID_PATTERN, Callback, Pointer, Source, Task, new_task
+
+API_FOLDER = "api/"
+MANIFEST_FOLDER = "manifests/"
+_API_NAME = re.compile(rf"^api/(?P<id>{ID_PATTERN.strip('^$')})\.json$")
+_MANIFEST_NAME = re.compile(r"^manifests/(?:(?P<folder>[^/]+)/)?.+\.json$", re.DOTALL)
+
+OWNER_MARK, IDEMPOTENCY_MARK, PAYLOAD_MARK = "dropsight-key", "dropsight-idempotency", "dropsight-payload"
+
+
+class Marks(NamedTuple):
+    """What the api notes on a request object."""
+
+    key_id: str
+    idempotency: str | None = None
+    """The id of the idempotency record, where a key was given."""
+    payload: str = ""
+    """The SHA-256 of the canonical body."""
+
+    def metadata(self) -> dict[str, str]:
+        noted = {OWNER_MARK: self.key_id, PAYLOAD_MARK: self.payload}
+        return {**noted, IDEMPOTENCY_MARK: self.idempotency} if self.idempotency else noted
+
+    @classmethod
+    def of(cls, metadata: dict[str, str]) -> Marks | None:
+        key_id = metadata.get(OWNER_MARK)
+        if key_id is None:
+            return None
+        return cls(key_id, metadata.get(IDEMPOTENCY_MARK), metadata.get(PAYLOAD_MARK, ""))
+
+
+def object_name(task_id: str) -> str:
+    return f"{API_FOLDER}{task_id}.json"
+
+
+def id_of_object(name: str) -> str | None:
+    """The task's id in the name of a request object."""
+    found = _API_NAME.match(name)
+    return found["id"] if found else None
+
+
+def manifest_owner(name: str) -> str | None:
+    """Who owns a manifest's task: its first folder. None where the name is no manifest's."""
+    found = _MANIFEST_NAME.match(name)
+    return f"manifests:{found['folder'] or ''}" if found else None
+
+
+def request_task(
+    submission: Submission,
+    text: bytes,
+    *,
+    task_id: str,
+    bucket: str,
+    generation: int,
+    key_id: str,
+    now: datetime,
+    keep: timedelta,
+) -> Task:
+    source = Source(
+        kind="request",
+        bucket=bucket,
+        name=object_name(task_id),
+        generation=generation,
+        # The id tells when; lists are in this order.
+        created_at=datetime.fromtimestamp(int(task_id.split("-")[2]), UTC),
+        size=len(text),
+        content_type="application/json",
+    )
+    task = new_task(source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
+    day = f"key:{key_id}/{now.astimezone(UTC).date().isoformat()}"
+    return described(task, submission, text).model_copy(update={"inbox_day": day})
+
+
+def manifest_task(
+    source: Source,
+    submission: Submission | None,
+    text: bytes,
+    *,
+    owner: str,
+    now: datetime,
+    keep: timedelta,
+    salt: int = 0,
+) -> Task:
+    """`submission` None: the manifest cannot be read, and generate will say so."""
+    model = submission.model if submission is not None else DEFAULT_MODEL
+    task = new_task(source, owner=owner, model=model, now=now, keep=keep, salt=salt)
+    task = task.model_copy(update={"inbox_day": f"{owner}/{now.astimezone(UTC).date().isoformat()}"})
+    return described(task, submission, text) if submission is not None else task
+
+
+def described(task: Task, submission: Submission, text: bytes) -> Task:
+    """The task with what its document repeats of the request: never a prompt, never inline data."""
+    pointer = Pointer(name=task.source.name, size=len(text), sha256=hashlib.sha256(text).hexdigest())
+    return task.model_copy(
+        update={
+            "stream": submission.stream,
+            "metadata": dict(submission.metadata or {}),
+            "callback": Callback(url=submission.callback_url) if submission.callback_url else None,
+            "request": pointer,
+        }
+    )

@@ -1,0 +1,160 @@
+"""A request as the body of generateContent: plain values under the API's own (camelCase) names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, assert_never, cast
+
+from pydantic import JsonValue
+
+from shared.domain import catalogue
+from shared.domain.answer import Json
+from shared.domain.catalogue import Model
+from shared.domain.recipe import TRANSCRIBE_PROMPT
+from shared.domain.request.messages import ChosenFunction, Message, TextPart
+from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission, TextAnswer
+
+
+class Handed(NamedTuple):
+    """An input as Gemini gets it: a file of the Files API, or a small one within the request."""
+
+    mime: str
+    uri: str | None = None
+    data: str | None = None
+    """Base64."""
+    detail: str | None = None
+
+    @property
+    def part(self) -> Json:
+        if self.data is not None:
+            shown: Json = {"inlineData": {"mimeType": self.mime, "data": self.data}}
+        else:
+            shown = {"fileData": {"mimeType": self.mime, "fileUri": self.uri}}
+        return shown
+
+
+def body(submission: Submission, handed: Sequence[Handed]) -> Json:
+    """`handed` in the order of `inputs_of`."""
+    media = iter(handed)
+    request: Json = {"contents": cast(JsonValue, _contents(submission, media))}
+    if system := _system(submission):
+        request["systemInstruction"] = {"parts": [{"text": system}]}
+    if config := _config(submission):
+        request["generationConfig"] = config
+    if submission.tools:
+        declared = [_declaration(tool.function.model_dump(exclude_none=True)) for tool in submission.tools]
+        request["tools"] = [{"functionDeclarations": cast(JsonValue, declared)}]
+    if submission.tool_choice is not None:
+        request["toolConfig"] = {"functionCallingConfig": _calling(submission.tool_choice)}
+    if submission.safety_settings:
+        request["safetySettings"] = [setting.model_dump() for setting in submission.safety_settings]
+    if submission.google.cached_content is not None:
+        request["cachedContent"] = submission.google.cached_content
+    return request
+
+
+def _contents(submission: Submission, media: Iterator[Handed]) -> list[Json]:
+    if submission.messages is None:
+        prompt = TRANSCRIBE_PROMPT if submission.prompt is None else submission.prompt
+        return [{"role": "user", "parts": [next(media).part, {"text": prompt}]}]
+    names = {call.id: call.function.name for message in submission.messages for call in message.tool_calls or []}
+    turns: list[Json] = []
+    for message in submission.messages:
+        if message.role in ("system", "developer"):
+            continue
+        role = "model" if message.role == "assistant" else "user"
+        parts = list(_parts(message, names, media))
+        if turns and turns[-1]["role"] == role:
+            cast(list[JsonValue], turns[-1]["parts"]).extend(parts)
+        else:
+            turns.append({"role": role, "parts": cast(JsonValue, parts)})
+    return turns
+
+
+def _parts(message: Message, names: dict[str, str], media: Iterator[Handed]) -> Iterator[Json]:
+    if message.role == "tool":
+        name = names.get(message.tool_call_id or "", message.name or message.tool_call_id or "")
+        yield {"functionResponse": {"name": name, "response": _object(message.text, "result")}}
+        return
+    for part in message.parts:
+        yield {"text": part.text} if isinstance(part, TextPart) else next(media).part
+    for call in message.tool_calls or []:
+        yield {"functionCall": {"name": call.function.name, "args": _object(call.function.arguments, "arguments")}}
+
+
+def _object(text: str, otherwise: str) -> Json:
+    """Gemini takes objects where OpenAI takes any text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    return value if isinstance(value, dict) else {otherwise: value}
+
+
+def _system(submission: Submission) -> str:
+    said = [message.text for message in submission.messages or [] if message.role in ("system", "developer")]
+    return "\n\n".join(part for part in (submission.system_prompt or "", *said) if part)
+
+
+def _config(submission: Submission) -> Json:
+    form = submission.response_format
+    config: dict[str, JsonValue | None] = {
+        "temperature": submission.temperature,
+        "topP": submission.top_p,
+        "topK": submission.top_k,
+        "maxOutputTokens": submission.max_tokens,
+        "seed": submission.seed,
+        "stopSequences": cast(JsonValue, submission.stop_sequences) or None,
+        "presencePenalty": submission.presence_penalty,
+        "frequencyPenalty": submission.frequency_penalty,
+        "thinkingConfig": thinking(submission),
+        "mediaResolution": (
+            f"MEDIA_RESOLUTION_{submission.media_resolution.upper()}" if submission.media_resolution else None
+        ),
+    }
+    match form:
+        case JsonObjectAnswer():
+            config["responseMimeType"] = "application/json"
+        case JsonSchemaAnswer():
+            config["responseMimeType"] = "application/json"
+            config["responseJsonSchema"] = form.json_schema.schema_
+        case TextAnswer() | None:
+            pass
+        case _:
+            assert_never(form)
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def thinking(submission: Submission) -> Json | None:
+    """OpenAI's effort, or Gemini's own setting; `reasoning` asks for the thoughts too."""
+    config: Json = {}
+    given = submission.google.thinking_config
+    known = catalogue.resolve(submission.model)
+    model = known if isinstance(known, Model) else None
+    if submission.reasoning_effort is not None and model is not None:
+        setting = model.thinking_for(submission.reasoning_effort)
+        if setting is not None and setting.budget is not None:
+            config["thinkingBudget"] = setting.budget
+        if setting is not None and setting.level is not None:
+            config["thinkingLevel"] = setting.level.upper()
+    if given is not None and given.thinking_budget is not None:
+        config["thinkingBudget"] = given.thinking_budget
+    if given is not None and given.thinking_level is not None:
+        config["thinkingLevel"] = given.thinking_level.upper()
+    shown = submission.reasoning or bool(given and given.include_thoughts)
+    if shown and (model is None or model.thinking is not None):
+        config["includeThoughts"] = True
+    return config or None
+
+
+def _declaration(function: Json) -> Json:
+    schema = function.pop("parameters", None)
+    function.pop("strict", None)
+    return function if schema is None else {**function, "parametersJsonSchema": schema}
+
+
+def _calling(choice: str | ChosenFunction) -> Json:
+    if isinstance(choice, ChosenFunction):
+        return {"mode": "ANY", "allowedFunctionNames": [choice.function.name]}
+    return {"mode": {"none": "NONE", "auto": "AUTO", "required": "ANY"}[choice]}
