@@ -80,30 +80,42 @@ def loop_thread() -> Iterator[LoopThread]:
     thread.stop()
 
 
+def begin(loop_thread: LoopThread, clock: MovableClock, data: Path | None, **options: Any) -> Running:
+    tap = Tap()
+    stand_in = GeminiStandIn(clock=clock, data=data, tap=tap, **options)
+    url = f"http://127.0.0.1:{loop_thread.run(stand_in.start())}"
+    client = connect(url)
+    wire = httpx2.Client(base_url=url, headers={"x-goog-api-key": KEY}, timeout=30, verify=False)
+
+    def stop() -> None:
+        client.close()
+        wire.close()
+        loop_thread.run(stand_in.stop())
+
+    return Running(stand_in, clock, tap, url, client, wire, stop)
+
+
 @pytest.fixture
 def start(loop_thread: LoopThread, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Starts stand-ins: `start(data=…)`. They end with the test."""
     started: list[Running] = []
     clock = MovableClock(tmp_path / "clock")
 
-    def begin(data: Path | None = None, **options: Any) -> Running:
-        tap = Tap()
-        stand_in = GeminiStandIn(clock=clock, data=data, tap=tap, **options)
-        url = f"http://127.0.0.1:{loop_thread.run(stand_in.start())}"
-        client = connect(url)
-        wire = httpx2.Client(base_url=url, headers={"x-goog-api-key": KEY}, timeout=30, verify=False)
-
-        def stop() -> None:
-            client.close()
-            wire.close()
-            loop_thread.run(stand_in.stop())
-
-        started.append(Running(stand_in, clock, tap, url, client, wire, stop))
+    def begin_one(data: Path | None = None, **options: Any) -> Running:
+        started.append(begin(loop_thread, clock, data, **options))
         return started[-1]
 
-    yield begin
+    yield begin_one
     for running in started:
         running.stop()
+
+
+@pytest.fixture(scope="session")
+def shared(loop_thread: LoopThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One stand-in for all tests that leave its behaviour and its clock alone."""
+    running = begin(loop_thread, MovableClock(tmp_path_factory.mktemp("gemini") / "clock"), None)
+    yield running
+    running.stop()
 
 
 @pytest.fixture
@@ -114,7 +126,7 @@ def own(start: Callable[..., Running], tmp_path: Path) -> Running:
 @pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
     chosen = os.environ.get("GOOGLE_GEMINI_BASE_URL")
-    return chosen.rstrip("/") if chosen else str(request.getfixturevalue("own").url)
+    return chosen.rstrip("/") if chosen else str(request.getfixturevalue("shared").url)
 
 
 @pytest.fixture

@@ -30,12 +30,12 @@ def ask(running: Running, *contents: types.Part | str, model: str = MODEL, **con
     return answer.text
 
 
-def test_an_answer_says_that_it_is_a_stand_ins_and_repeats_the_question(own: Running) -> None:
-    answer = ask(own, "Why is the sky blue?")
+def test_an_answer_says_that_it_is_a_stand_ins_and_repeats_the_question(shared: Running) -> None:
+    answer = ask(shared, "Why is the sky blue?")
     assert answer.startswith(MARK)
     assert "Why is the sky blue?" in answer
-    assert ask(own, "Why is the sky blue?") == answer
-    assert ask(own, "Why is the sea blue?") != answer
+    assert ask(shared, "Why is the sky blue?") == answer
+    assert ask(shared, "Why is the sea blue?") != answer
 
 
 @pytest.mark.parametrize(
@@ -57,23 +57,23 @@ def test_an_answer_says_that_it_is_a_stand_ins_and_repeats_the_question(own: Run
         (b"Dear reader,\nthis is all.", "text/plain", ("25 characters", "Dear reader,")),
     ],
 )
-def test_an_answer_tells_what_was_sent(own: Running, content: bytes, mime_type: str, words: tuple[str, ...]) -> None:
-    answer = ask(own, inline(content, mime_type), "Describe this.")
+def test_an_answer_tells_what_was_sent(shared: Running, content: bytes, mime_type: str, words: tuple[str, ...]) -> None:
+    answer = ask(shared, inline(content, mime_type), "Describe this.")
     for word in words:
         assert word in answer
 
 
-def test_an_uploaded_file_is_described_like_inline_data(own: Running) -> None:
-    file = own.client.files.upload(
+def test_an_uploaded_file_is_described_like_inline_data(shared: Running) -> None:
+    file = shared.client.files.upload(
         file=io.BytesIO(media_samples.wav(75)), config={"mime_type": "audio/wav", "display_name": "Minutes"}
     )
-    answer = own.client.models.generate_content(model=MODEL, contents=together(file, "Describe this.")).text or ""
+    answer = shared.client.models.generate_content(model=MODEL, contents=together(file, "Describe this.")).text or ""
     assert "“Minutes”" in answer
     assert "01:15" in answer
 
 
-def test_a_transcript_covers_the_whole_recording(own: Running) -> None:
-    answer = ask(own, inline(media_samples.wav(200, 100), "audio/wav"), "Generate a transcript of the speech.")
+def test_a_transcript_covers_the_whole_recording(shared: Running) -> None:
+    answer = ask(shared, inline(media_samples.wav(200, 100), "audio/wav"), "Generate a transcript of the speech.")
     assert answer.startswith(MARK)
     stamps = re.findall(r"^\[(\d\d:\d\d)\]", answer, re.M)
     assert stamps[0] == "00:00"
@@ -83,53 +83,53 @@ def test_a_transcript_covers_the_whole_recording(own: Running) -> None:
     assert "Speaker B:" in answer
 
 
-def test_a_transcript_keeps_to_the_time_range_asked_for(own: Running) -> None:
+def test_a_transcript_keeps_to_the_time_range_asked_for(shared: Running) -> None:
     speech = inline(media_samples.wav(300, 100), "audio/wav")
-    answer = ask(own, speech, "Provide a transcript of the speech from 02:30 to 03:29.")
+    answer = ask(shared, speech, "Provide a transcript of the speech from 02:30 to 03:29.")
     stamps = re.findall(r"^\[(\d\d:\d\d)\]", answer, re.M)
     assert stamps[0] == "02:30"
     assert "03:20" > stamps[-2] > "02:30"
     assert stamps[-1] == "03:30"
 
 
-def test_a_part_can_be_cut_by_its_video_metadata(own: Running) -> None:
+def test_a_part_can_be_cut_by_its_video_metadata(shared: Running) -> None:
     part = types.Part(
         inline_data=types.Blob(data=media_samples.mp4(60), mime_type="video/mp4"),
         video_metadata=types.VideoMetadata(start_offset="10s", end_offset="20s"),
     )
-    answer = own.client.models.generate_content(model=MODEL, contents=together(part, "What happens?"))
+    answer = shared.client.models.generate_content(model=MODEL, contents=together(part, "What happens?"))
     assert "00:10 to 00:20" in (answer.text or "")
     assert answer.usage_metadata is not None
     counts = {one.modality: one.token_count for one in answer.usage_metadata.prompt_tokens_details or []}
     assert counts[types.MediaModality.VIDEO] == 10 * 258
 
 
-def test_subtitles_come_in_the_format_asked_for(own: Running) -> None:
+def test_subtitles_come_in_the_format_asked_for(shared: Running) -> None:
     speech = inline(media_samples.wav(40, 100), "audio/wav")
-    srt = ask(own, speech, "Transcribe this as SRT subtitles.")
+    srt = ask(shared, speech, "Transcribe this as SRT subtitles.")
     assert srt.startswith("1\n00:00:00,000 --> 00:00:15,000\n")
     assert MARK in srt
-    assert ask(own, speech, "Transcribe this as WebVTT.").startswith("WEBVTT\n\n00:00:00.000 --> ")
+    assert ask(shared, speech, "Transcribe this as WebVTT.").startswith("WEBVTT\n\n00:00:00.000 --> ")
 
 
-def test_boxes_and_masks_come_where_they_are_asked_for(own: Running) -> None:
+def test_boxes_and_masks_come_where_they_are_asked_for(shared: Running) -> None:
     picture = inline(media_samples.png(), "image/png")
-    answer = ask(own, picture, "Detect the items, give box_2d.", response_mime_type="application/json")
+    answer = ask(shared, picture, "Detect the items, give box_2d.", response_mime_type="application/json")
     assert '"box_2d": [' in answer
-    masks = ask(own, picture, "Give the segmentation masks.", response_mime_type="application/json")
+    masks = ask(shared, picture, "Give the segmentation masks.", response_mime_type="application/json")
     assert '"mask": "data:image/png;base64,' in masks
 
 
-def test_a_conversation_is_counted(own: Running) -> None:
-    chat = own.client.chats.create(model=MODEL, config={"system_instruction": "Be brief."})
+def test_a_conversation_is_counted(shared: Running) -> None:
+    chat = shared.client.chats.create(model=MODEL, config={"system_instruction": "Be brief."})
     chat.send_message("Hello")
     answer = chat.send_message("And now?").text or ""
     assert "2 turns of conversation went before" in answer
     assert "Be brief." in answer
 
 
-def test_an_answer_is_cut_at_the_token_limit_and_says_so(own: Running) -> None:
-    answer = own.client.models.generate_content(
+def test_an_answer_is_cut_at_the_token_limit_and_says_so(shared: Running) -> None:
+    answer = shared.client.models.generate_content(
         model=MODEL, contents="Tell me a long story", config={"max_output_tokens": 20}
     )
     assert answer.candidates is not None
@@ -140,23 +140,23 @@ def test_an_answer_is_cut_at_the_token_limit_and_says_so(own: Running) -> None:
     assert len(answer.text or "") == (usage.candidates_token_count or 0) * 4
 
 
-def test_a_stop_sequence_ends_the_answer_before_it(own: Running) -> None:
-    whole = ask(own, "Tell me")
-    cut = ask(own, "Tell me", stop_sequences=["question"])
+def test_a_stop_sequence_ends_the_answer_before_it(shared: Running) -> None:
+    whole = ask(shared, "Tell me")
+    cut = ask(shared, "Tell me", stop_sequences=["question"])
     assert whole.startswith(cut[:30])
     assert "question" not in cut
 
 
-def test_candidates_come_with_their_index_and_differ_by_seed_alone(own: Running) -> None:
+def test_candidates_come_with_their_index_and_differ_by_seed_alone(shared: Running) -> None:
     config = types.GenerateContentConfig(candidate_count=3, seed=7, temperature=1.5)
-    first = own.client.models.generate_content(model=MODEL, contents="Hello", config=config)
-    again = own.client.models.generate_content(model=MODEL, contents="Hello", config=config)
+    first = shared.client.models.generate_content(model=MODEL, contents="Hello", config=config)
+    again = shared.client.models.generate_content(model=MODEL, contents="Hello", config=config)
     assert [candidate.index for candidate in first.candidates or []] == [0, 1, 2]
     assert first.candidates == again.candidates
 
 
-def test_thoughts_are_counted_and_shown_when_asked_for(own: Running) -> None:
-    answer = own.client.models.generate_content(
+def test_thoughts_are_counted_and_shown_when_asked_for(shared: Running) -> None:
+    answer = shared.client.models.generate_content(
         model="gemini-2.5-pro", contents="Think", config={"thinking_config": {"include_thoughts": True}}
     )
     assert answer.parts is not None
@@ -164,25 +164,25 @@ def test_thoughts_are_counted_and_shown_when_asked_for(own: Running) -> None:
     assert not answer.parts[1].thought
     assert answer.usage_metadata is not None
     assert (answer.usage_metadata.thoughts_token_count or 0) > 0
-    off = own.client.models.generate_content(
+    off = shared.client.models.generate_content(
         model=MODEL, contents="Think", config={"thinking_config": {"thinking_budget": 0}}
     )
     assert off.usage_metadata is not None
     assert off.usage_metadata.thoughts_token_count is None
 
 
-def test_gemini_3_signs_its_thoughts(own: Running) -> None:
-    answer = own.client.models.generate_content(model="gemini-3-pro-preview", contents="Think")
+def test_gemini_3_signs_its_thoughts(shared: Running) -> None:
+    answer = shared.client.models.generate_content(model="gemini-3-pro-preview", contents="Think")
     assert answer.parts is not None
     assert answer.parts[-1].thought_signature
 
 
-def test_pictures_and_speech_can_be_made(own: Running) -> None:
-    drawn = own.client.models.generate_content(model="gemini-2.5-flash-image", contents="A red bicycle")
+def test_pictures_and_speech_can_be_made(shared: Running) -> None:
+    drawn = shared.client.models.generate_content(model="gemini-2.5-flash-image", contents="A red bicycle")
     pictures = [part.inline_data for part in drawn.parts or [] if part.inline_data]
     assert pictures[0].mime_type == "image/png"
     assert (pictures[0].data or b"").startswith(b"\x89PNG")
-    spoken = own.client.models.generate_content(
+    spoken = shared.client.models.generate_content(
         model="gemini-2.5-flash-preview-tts", contents="Say hello", config={"response_modalities": ["AUDIO"]}
     )
     assert spoken.parts is not None

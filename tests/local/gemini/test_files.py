@@ -186,7 +186,9 @@ def test_files_and_the_sessions_of_uploads_survive_a_restart(start: Callable[...
     second = start(tmp_path / "kept")
     found = second.client.files.get(name="kept-file")
     assert found.sha256_hash == file.sha256_hash
-    answer = second.client.models.generate_content(model="gemini-2.5-flash", contents=together(found, "How long is this?"))
+    answer = second.client.models.generate_content(
+        model="gemini-2.5-flash", contents=together(found, "How long is this?")
+    )
     assert "00:03" in (answer.text or "")
 
 

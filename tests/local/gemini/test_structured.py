@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import enum
+import itertools
 import json
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pydantic
 import pytest
 from google.genai import types
@@ -47,7 +48,10 @@ SCHEMAS: list[dict[str, Any]] = [
         "$defs": {
             "node": {
                 "type": "object",
-                "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
+                "properties": {
+                    "name": {"type": "string"},
+                    "children": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+                },
                 "required": ["name"],
             },
             "colour": {"$anchor": "colour", "type": "string", "enum": ["red", "blue"]},
@@ -95,7 +99,7 @@ SCHEMAS: list[dict[str, Any]] = [
         },
         "required": ["title", "summary", "segments", "boxes"],
     },
-]  # fmt: skip
+]
 
 
 def ask(running: Running, *contents: types.PartUnionDict, **config: Any) -> Any:
@@ -108,26 +112,40 @@ def ask(running: Running, *contents: types.PartUnionDict, **config: Any) -> Any:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: json.dumps(schema)[:60])
-def test_an_answer_satisfies_its_json_schema(own: Running, schema: dict[str, Any]) -> None:
+def test_an_answer_satisfies_its_json_schema(shared: Running, schema: dict[str, Any]) -> None:
     for part in ("Just words", SPEECH, REPORT, PICTURE):
-        value = ask(own, part, "Fill this in.", response_json_schema=schema)
+        value = ask(shared, part, "Fill this in.", response_json_schema=schema)
         jsonschema.Draft202012Validator(schema, format_checker=FORMATS).validate(value)
 
 
 @pytest.mark.parametrize(
     ("schema", "same"),
     [
-        ({"type": "STRING", "pattern": r"^[A-Z]{2}-\d{4,6}(x|y)?$"}, {"type": "string", "pattern": r"^[A-Z]{2}-\d{4,6}(x|y)?$"}),
+        (
+            {"type": "STRING", "pattern": r"^[A-Z]{2}-\d{4,6}(x|y)?$"},
+            {"type": "string", "pattern": r"^[A-Z]{2}-\d{4,6}(x|y)?$"},
+        ),
         ({"type": "STRING", "minLength": 300}, {"type": "string", "minLength": 300}),
         ({"type": "STRING", "maxLength": 5}, {"type": "string", "maxLength": 5}),
-        ({"type": "STRING", "pattern": r"\w+@\w+\.com", "minLength": 20}, {"type": "string", "pattern": r"\w+@\w+\.com", "minLength": 20}),
+        (
+            {"type": "STRING", "pattern": r"\w+@\w+\.com", "minLength": 20},
+            {"type": "string", "pattern": r"\w+@\w+\.com", "minLength": 20},
+        ),
         ({"type": "STRING", "nullable": True, "maxLength": 9}, {"type": ["string", "null"], "maxLength": 9}),
         ({"type": "STRING", "format": "enum", "enum": ["a", "b"]}, {"enum": ["a", "b"]}),
         ({"type": "INTEGER", "format": "int32", "minimum": 1, "maximum": 1}, {"const": 1}),
-        ({"type": "ARRAY", "items": {"type": "BOOLEAN"}, "minItems": "2"}, {"type": "array", "items": {"type": "boolean"}, "minItems": 2}),
+        (
+            {"type": "ARRAY", "items": {"type": "BOOLEAN"}, "minItems": "2"},
+            {"type": "array", "items": {"type": "boolean"}, "minItems": 2},
+        ),
         ({"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}]}, {"type": ["integer", "string"]}),
         (
-            {"type": "OBJECT", "properties": {"b": {"type": "STRING"}, "a": {"type": "NUMBER"}}, "propertyOrdering": ["a", "b"], "required": ["b"]},
+            {
+                "type": "OBJECT",
+                "properties": {"b": {"type": "STRING"}, "a": {"type": "NUMBER"}},
+                "propertyOrdering": ["a", "b"],
+                "required": ["b"],
+            },
             {"type": "object", "required": ["b"], "properties": {"b": {"type": "string"}, "a": {"type": "number"}}},
         ),
         (
@@ -137,24 +155,24 @@ def test_an_answer_satisfies_its_json_schema(own: Running, schema: dict[str, Any
         ({"type": "STRING", "default": "as usual"}, {"const": "as usual"}),
         ({"type": "STRING", "example": "for instance"}, {"const": "for instance"}),
     ],
-)  # fmt: skip
-def test_an_answer_satisfies_its_openapi_schema(own: Running, schema: dict[str, Any], same: dict[str, Any]) -> None:
+)
+def test_an_answer_satisfies_its_openapi_schema(shared: Running, schema: dict[str, Any], same: dict[str, Any]) -> None:
     body = {
         "contents": [{"parts": [{"text": "Fill this in."}]}],
         "generationConfig": {"responseMimeType": "application/json", "responseSchema": schema},
     }
-    answer = own.wire.post(f"/v1beta/models/{MODEL}:generateContent", json=body).json()
+    answer = shared.wire.post(f"/v1beta/models/{MODEL}:generateContent", json=body).json()
     text = next(part["text"] for part in answer["candidates"][0]["content"]["parts"])
     jsonschema.validate(json.loads(text), same)
 
 
-def test_properties_come_in_the_order_asked_for(own: Running) -> None:
+def test_properties_come_in_the_order_asked_for(shared: Running) -> None:
     schema = {
         "type": "OBJECT",
         "properties": {"zebra": {"type": "STRING"}, "ant": {"type": "STRING"}, "camelCase": {"type": "STRING"}},
         "propertyOrdering": ["camelCase", "zebra", "ant"],
     }
-    assert list(ask(own, "Go", response_schema=schema)) == ["camelCase", "zebra", "ant"]
+    assert list(ask(shared, "Go", response_schema=schema)) == ["camelCase", "zebra", "ant"]
 
 
 class Colour(enum.Enum):
@@ -169,8 +187,8 @@ class Minutes(pydantic.BaseModel):
     colours: list[Colour]
 
 
-def test_a_pydantic_model_is_parsed_from_the_answer(own: Running) -> None:
-    answer = own.client.models.generate_content(
+def test_a_pydantic_model_is_parsed_from_the_answer(shared: Running) -> None:
+    answer = shared.client.models.generate_content(
         model=MODEL,
         contents=together(REPORT, "Fill this in."),
         config={"response_mime_type": "application/json", "response_schema": Minutes},
@@ -178,14 +196,14 @@ def test_a_pydantic_model_is_parsed_from_the_answer(own: Running) -> None:
     assert isinstance(answer.parsed, Minutes)
     assert answer.parsed.pages == 3
     assert answer.parsed.title.startswith("Yearly report")
-    lists = own.client.models.generate_content(
+    lists = shared.client.models.generate_content(
         model=MODEL, contents="Go", config={"response_mime_type": "application/json", "response_schema": list[Minutes]}
     )
     assert isinstance(lists.parsed, list)
 
 
-def test_an_enum_is_answered_bare(own: Running) -> None:
-    answer = own.client.models.generate_content(
+def test_an_enum_is_answered_bare(shared: Running) -> None:
+    answer = shared.client.models.generate_content(
         model=MODEL,
         contents="What colour is the sea? Say blue.",
         config={"response_mime_type": "text/x.enum", "response_schema": Colour},
@@ -193,17 +211,17 @@ def test_an_enum_is_answered_bare(own: Running) -> None:
     assert answer.text == "blue"
 
 
-def test_segments_cover_the_recording(own: Running) -> None:
+def test_segments_cover_the_recording(shared: Running) -> None:
     schema = SCHEMAS[-1]
-    value = ask(own, SPEECH, "Transcribe", response_json_schema=schema)
+    value = ask(shared, SPEECH, "Transcribe", response_json_schema=schema)
     segments = value["segments"]
     assert segments[0]["start"] == 0
     assert segments[-1]["end"] == pytest.approx(95, abs=0.1)
-    assert all(one["end"] == two["start"] for one, two in zip(segments, segments[1:], strict=False))
+    assert all(one["end"] == two["start"] for one, two in itertools.pairwise(segments))
 
 
-def test_boxes_lie_within_the_picture(own: Running) -> None:
-    boxes = ask(own, PICTURE, "Find", response_json_schema=SCHEMAS[-1])["boxes"]
+def test_boxes_lie_within_the_picture(shared: Running) -> None:
+    boxes = ask(shared, PICTURE, "Find", response_json_schema=SCHEMAS[-1])["boxes"]
     for box in boxes:
         top, left, bottom, right = box["box_2d"]
         assert 0 <= top < bottom <= 1000
@@ -230,13 +248,15 @@ def test_boxes_lie_within_the_picture(own: Running) -> None:
         ("responseSchema", {"type": "STRING", "oneOf": []}, 'Unknown name "oneOf"'),
     ],
 )
-def test_a_schema_that_is_not_supported_is_named(own: Running, field: str, schema: dict[str, Any], words: str) -> None:
+def test_a_schema_that_is_not_supported_is_named(
+    shared: Running, field: str, schema: dict[str, Any], words: str
+) -> None:
     config = {"responseMimeType": "application/json", field: schema}
     body = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": config}
-    answer = own.wire.post(f"/v1beta/models/{MODEL}:generateContent", json=body)
+    answer = shared.wire.post(f"/v1beta/models/{MODEL}:generateContent", json=body)
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]
 
 
-def test_json_without_a_schema_is_json(own: Running) -> None:
-    assert ask(own, SPEECH, "Describe this")["media"][0].startswith("a WAV recording")
+def test_json_without_a_schema_is_json(shared: Running) -> None:
+    assert ask(shared, SPEECH, "Describe this")["media"][0].startswith("a WAV recording")

@@ -36,25 +36,29 @@ def blob(content: bytes, mime_type: str) -> Json:
     return part(inlineData={"mimeType": mime_type, "data": base64.b64encode(content).decode()})
 
 
-def test_both_casings_are_read_alike(own: Running) -> None:
+def test_both_casings_are_read_alike(shared: Running) -> None:
+    data = base64.b64encode(media_samples.png()).decode()
     camel = {
-        "contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": base64.b64encode(media_samples.png()).decode()}}, {"text": "Look"}]}],
+        "contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": data}}, {"text": "Look"}]}],
         "systemInstruction": {"parts": [{"text": "Be brief"}]},
         "generationConfig": {"maxOutputTokens": 500, "topP": 0.5, "thinkingConfig": {"thinkingBudget": 10}},
         "toolConfig": {"functionCallingConfig": {"mode": "NONE"}},
-    }  # fmt: skip
+    }
     words = json.dumps(camel)
     for name in ("inlineData", "mimeType", "systemInstruction", "generationConfig", "maxOutputTokens", "topP"):
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
         words = words.replace(f'"{name}"', f'"{snake}"')
     url = "/v1/models/gemini-2.5-flash:generateContent"
-    first, second = own.wire.post(url, json=camel), own.wire.post(url, json=json.loads(words))
+    first, second = shared.wire.post(url, json=camel), shared.wire.post(url, json=json.loads(words))
     assert first.status_code == 200
     assert first.json()["candidates"] == second.json()["candidates"]
 
 
-def test_a_single_value_may_stand_for_a_list_of_one(own: Running) -> None:
-    assert ask(own.wire, {"contents": {"parts": {"text": "Hello"}}, "system_instruction": {"parts": {"text": "Hi"}}}) == {}
+def test_a_single_value_may_stand_for_a_list_of_one(shared: Running) -> None:
+    assert (
+        ask(shared.wire, {"contents": {"parts": {"text": "Hello"}}, "system_instruction": {"parts": {"text": "Hi"}}})
+        == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,7 @@ def test_a_single_value_may_stand_for_a_list_of_one(own: Running) -> None:
         (
             {**HELLO, "safetySettings": [{"category": "HARM_CATEGORY_FUN", "threshold": "BLOCK_NONE"}]},
             "Invalid value at 'safety_settings[0].category' "
-            "(type.googleapis.com/google.ai.generativelanguage.v1beta.HarmCategory), \"HARM_CATEGORY_FUN\"",
+            '(type.googleapis.com/google.ai.generativelanguage.v1beta.HarmCategory), "HARM_CATEGORY_FUN"',
             "safety_settings[0].category",
         ),
         (
@@ -94,19 +98,22 @@ def test_a_single_value_may_stand_for_a_list_of_one(own: Running) -> None:
         ),
         (
             part(text="Hello", inlineData={"mimeType": "image/png", "data": ""}),
-            "Invalid value at 'contents[0].parts[0]' (oneof), oneof field 'data' is already set. Cannot set 'inlineData'",
+            "Invalid value at 'contents[0].parts[0]' (oneof), "
+            "oneof field 'data' is already set. Cannot set 'inlineData'",
             "contents[0].parts[0]",
         ),
         (
             config(responseSchema={"type": "OBJECT", "additionalProperties": False}),
-            "Invalid JSON payload received. Unknown name \"additionalProperties\" at "
+            'Invalid JSON payload received. Unknown name "additionalProperties" at '
             "'generation_config.response_schema': Cannot find field.",
             "generation_config.response_schema",
         ),
     ],
 )
-def test_what_cannot_be_read_is_named_with_its_place(own: Running, body: Json, message: str, field: str | None) -> None:
-    error = ask(own.wire, body)
+def test_what_cannot_be_read_is_named_with_its_place(
+    shared: Running, body: Json, message: str, field: str | None
+) -> None:
+    error = ask(shared.wire, body)
     assert error["status"] == "INVALID_ARGUMENT"
     assert error["message"] == message
     detail = error["details"][0]
@@ -116,20 +123,20 @@ def test_what_cannot_be_read_is_named_with_its_place(own: Running, body: Json, m
     assert violation.get("field") == field
 
 
-def test_all_unknown_names_are_reported_together(own: Running) -> None:
-    error = ask(own.wire, {**HELLO, "one": 1, "two": 2})
+def test_all_unknown_names_are_reported_together(shared: Running) -> None:
+    error = ask(shared.wire, {**HELLO, "one": 1, "two": 2})
     assert len(error["details"][0]["fieldViolations"]) == 2
     assert len(error["message"].splitlines()) == 2
 
 
-def test_broken_json_is_refused(own: Running) -> None:
-    answer = own.wire.post("/v1/models/gemini-2.5-flash:generateContent", content=b'{"contents": [')
+def test_broken_json_is_refused(shared: Running) -> None:
+    answer = shared.wire.post("/v1/models/gemini-2.5-flash:generateContent", content=b'{"contents": [')
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith("Invalid JSON payload received.")
 
 
-def test_unknown_query_parameters_are_refused(own: Running) -> None:
-    answer = own.wire.get("/v1/models?colour=red")
+def test_unknown_query_parameters_are_refused(shared: Running) -> None:
+    answer = shared.wire.get("/v1/models?colour=red")
     assert answer.status_code == 400
     assert "Cannot bind query parameter" in answer.json()["error"]["message"]
 
@@ -140,7 +147,10 @@ def test_unknown_query_parameters_are_refused(own: Running) -> None:
         ({}, "contents is not specified"),
         ({"contents": []}, "contents is not specified"),
         ({"contents": [{"role": "user", "parts": []}]}, "contents[0].parts: contents.parts must not be empty"),
-        ({"contents": [{"role": "user", "parts": [{}]}]}, "required oneof field 'data' must have one initialized field"),
+        (
+            {"contents": [{"role": "user", "parts": [{}]}]},
+            "required oneof field 'data' must have one initialized field",
+        ),
         ({"contents": [{"role": "system", "parts": [{"text": "Hi"}]}]}, "Please use a valid role: user, model."),
         (config(temperature=2.1), "temperature must be in the range [0.0, 2.0]"),
         (config(temperature=-0.1), "temperature must be in the range [0.0, 2.0]"),
@@ -186,8 +196,8 @@ def test_unknown_query_parameters_are_refused(own: Running) -> None:
         ),
     ],
 )
-def test_what_is_out_of_range_is_refused_in_the_services_words(own: Running, body: Json, words: str) -> None:
-    error = ask(own.wire, body)
+def test_what_is_out_of_range_is_refused_in_the_services_words(shared: Running, body: Json, words: str) -> None:
+    error = ask(shared.wire, body)
     assert error["status"] == "INVALID_ARGUMENT"
     assert words in error["message"]
 
@@ -203,59 +213,66 @@ def test_what_is_out_of_range_is_refused_in_the_services_words(own: Running, bod
         ("gemini-3-pro-preview", {"thinkingLevel": "MEDIUM"}, "Thinking level MEDIUM is not supported"),
     ],
 )
-def test_thinking_is_configured_as_the_model_allows(own: Running, model: str, thinking: Json, words: str) -> None:
-    assert words in ask(own.wire, config(thinkingConfig=thinking), model)["message"]
+def test_thinking_is_configured_as_the_model_allows(shared: Running, model: str, thinking: Json, words: str) -> None:
+    assert words in ask(shared.wire, config(thinkingConfig=thinking), model)["message"]
 
 
-def test_thinking_that_the_model_allows_is_taken(own: Running) -> None:
-    assert ask(own.wire, config(thinkingConfig={"thinkingBudget": -1}), "gemini-2.5-pro") == {}
-    assert ask(own.wire, config(thinkingConfig={"thinkingLevel": "low"}), "gemini-3-pro-preview") == {}
-    assert ask(own.wire, config(thinkingConfig={"thinkingLevel": "MINIMAL"}), "gemini-3-flash-preview") == {}
+def test_thinking_that_the_model_allows_is_taken(shared: Running) -> None:
+    assert ask(shared.wire, config(thinkingConfig={"thinkingBudget": -1}), "gemini-2.5-pro") == {}
+    assert ask(shared.wire, config(thinkingConfig={"thinkingLevel": "low"}), "gemini-3-pro-preview") == {}
+    assert ask(shared.wire, config(thinkingConfig={"thinkingLevel": "MINIMAL"}), "gemini-3-flash-preview") == {}
 
 
-def test_a_file_that_is_not_there_is_forbidden(own: Running) -> None:
-    error = ask(own.wire, part(fileData={"fileUri": f"{own.url}/v1beta/files/nothing"}))
+def test_a_file_that_is_not_there_is_forbidden(shared: Running) -> None:
+    error = ask(shared.wire, part(fileData={"fileUri": f"{shared.url}/v1beta/files/nothing"}))
     assert error["status"] == "PERMISSION_DENIED"
     assert error["message"] == "You do not have permission to access the File nothing or it may not exist."
 
 
-def test_a_model_that_cannot_hear_refuses_audio(own: Running) -> None:
-    error = ask(own.wire, blob(media_samples.wav(1), "audio/wav"), "gemini-2.5-flash-image")
+def test_a_model_that_cannot_hear_refuses_audio(shared: Running) -> None:
+    error = ask(shared.wire, blob(media_samples.wav(1), "audio/wav"), "gemini-2.5-flash-image")
     assert "Audio input modality is not enabled for models/gemini-2.5-flash-image" in error["message"]
 
 
-def test_a_request_over_20_mb_is_refused(own: Running) -> None:
-    error = ask(own.wire, part(text="x" * (20 * 1024**2)))
+def test_a_request_over_20_mb_is_refused(shared: Running) -> None:
+    error = ask(shared.wire, part(text="x" * (20 * 1024**2)))
     assert error["message"] == "Request payload size exceeds the limit: 20971520 bytes."
 
 
-def test_a_prompt_over_the_context_window_is_refused(own: Running) -> None:
-    error = ask(own.wire, part(text="x" * 65_536 * 4 + "xx"), "gemini-2.5-flash-image")
+def test_a_prompt_over_the_context_window_is_refused(shared: Running) -> None:
+    error = ask(shared.wire, part(text="x" * 65_536 * 4 + "xx"), "gemini-2.5-flash-image")
     assert error["message"] == "The input token count (65537) exceeds the maximum number of tokens allowed (65536)."
 
 
-def test_a_pdf_over_1000_pages_is_refused(own: Running) -> None:
-    error = ask(own.wire, blob(media_samples.pdf(*["p"] * 1001), "application/pdf"))
+def test_a_pdf_over_1000_pages_is_refused(shared: Running) -> None:
+    error = ask(shared.wire, blob(media_samples.pdf(*["p"] * 1001), "application/pdf"))
     assert error["message"] == "The document contains 1001 pages which exceeds the supported page limit of 1000."
 
 
-def test_audio_over_nine_and_a_half_hours_is_refused_also_in_pieces(own: Running) -> None:
+def test_audio_over_nine_and_a_half_hours_is_refused_also_in_pieces(shared: Running) -> None:
     half = {"inlineData": {"mimeType": "audio/wav", "data": base64.b64encode(media_samples.wav(17_200, 100)).decode()}}
-    assert "9.5 hours" in ask(own.wire, {"contents": [{"parts": [half, half]}]})["message"]
-    assert ask(own.wire, {"contents": [{"parts": [half]}]}) == {}
+    assert "9.5 hours" in ask(shared.wire, {"contents": [{"parts": [half, half]}]})["message"]
+    assert ask(shared.wire, {"contents": [{"parts": [half]}]}) == {}
 
 
-def test_random_mutations_of_a_request_never_break_the_stand_in(own: Running) -> None:
+def test_random_mutations_of_a_request_never_break_the_stand_in(shared: Running) -> None:
     chance = random.Random(5)
     seeds: list[Any] = [None, 1, -1, 1e400, "", "x", [], {}, [[]], [None], {"a": None}, True, "9" * 30]
-    names = ["contents", "tools", "toolConfig", "generationConfig", "safetySettings", "systemInstruction", "cachedContent"]
+    names = [
+        "contents",
+        "tools",
+        "toolConfig",
+        "generationConfig",
+        "safetySettings",
+        "systemInstruction",
+        "cachedContent",
+    ]
     for _ in range(150):
         body: Json = {**HELLO, chance.choice(names): chance.choice(seeds)}
         if chance.random() < 0.5:
-            body["generationConfig"] = {
-                chance.choice(["temperature", "responseSchema", "responseJsonSchema", "stopSequences", "seed"]): chance.choice(seeds),
-                "responseMimeType": chance.choice(["application/json", "text/plain"]),
-            }  # fmt: skip
+            field = chance.choice(["temperature", "responseSchema", "responseJsonSchema", "stopSequences", "seed"])
+            form = chance.choice(["application/json", "text/plain"])
+            body["generationConfig"] = {field: chance.choice(seeds), "responseMimeType": form}
         content = json.dumps(body).replace("Infinity", "1e400")
-        answer = own.wire.post("/v1/models/gemini-2.5-flash:generateContent", content=content)
+        answer = shared.wire.post("/v1/models/gemini-2.5-flash:generateContent", content=content)
         assert answer.status_code in (200, 400, 403), content
