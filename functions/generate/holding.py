@@ -33,6 +33,8 @@ class Holding:
         self._ended: DropsightError | None = None
         self.stop = threading.Event()
         self.progress = stored.task.progress
+        self.model = stored.task.model
+        """The model that is to be asked, as soon as it is known."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
 
     @property

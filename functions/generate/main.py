@@ -6,9 +6,7 @@ answers 429 or 503 on purpose: those would slow the whole queue down.
 
 from __future__ import annotations
 
-import random
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import functions_framework.aio
 from pydantic import BaseModel, ValidationError
@@ -19,6 +17,7 @@ from functions.generate.after import finish_up
 from functions.generate.asking import ask, earlier_answer, outcome_of, stand_by
 from functions.generate.dropped import question_of_object
 from functions.generate.holding import Holding
+from functions.generate.later import keep_waiting, put_off, try_later
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
@@ -26,20 +25,14 @@ from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
 from shared.domain.claims import Outcome
 from shared.domain.errors import (
-    DailyQuotaSpent,
     LeaseLost,
     PermanentFailure,
-    Postponement,
     TaskFailure,
     TimeIsUp,
     TransientFailure,
-    WaitingReason,
 )
 from shared.domain.task import TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
-
-_GEMINI_DAY = ZoneInfo("America/Los_Angeles")
-"""Gemini's daily quotas are reset at midnight there."""
 
 
 class Dispatch(BaseModel):
@@ -78,6 +71,9 @@ async def carry(road: wiring.Generate, dispatch: Dispatch) -> bool:
         return await come_back_at_lease_end(road, stored)
     if dispatch.epoch < task.epoch and task.dispatch_at is not None and task.dispatch_at > now:
         return True
+    if task.waiting is not None and (note := await road.throttle.standing(task.model)):
+        await keep_waiting(road, stored, note)
+        return True
     try:
         claimed = await road.tasks.change(
             stored, lambda current: claims.claim(current, now=road.clock.now(), lease=_lease(road))
@@ -107,10 +103,23 @@ async def work(road: wiring.Generate, claimed: Stored) -> bool:
         await put_off(road, held, road.clock.now(), "time_limit", "one dispatch's time was over")
         return True
     except TaskFailure as failure:
-        return await try_later(road, held, failure)
+        return await later_or_never(road, held, failure)
     except Exception as error:
         log_bug("generate_failed", error, task=held.task.id, object=held.task.source.uri)
-        return await try_later(road, held, TransientFailure(f"an internal error: {type(error).__name__}"))
+        return await later_or_never(road, held, TransientFailure(f"an internal error: {type(error).__name__}"))
+    return await finish_up(road, ended)
+
+
+async def later_or_never(road: wiring.Generate, held: Holding, failure: TaskFailure) -> bool:
+    """Put the task off; past its last attempt it fails."""
+    if await try_later(road, held, failure):
+        return True
+    message = f"Given up after {held.task.attempts + 1} attempts; the last one: {failure.message}"
+    try:
+        ended = await end(road, held, _failed(PermanentFailure("upstream_error", message)))
+    except LeaseLost as lost:
+        log("INFO", "lease_lost", str(lost), task=held.task.id)
+        return True
     return await finish_up(road, ended)
 
 
@@ -140,55 +149,6 @@ async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
     return ended
 
 
-async def try_later(road: wiring.Generate, held: Holding, failure: TaskFailure) -> bool:
-    """Put the task off, for as long as the failure says or a backoff; past its last attempt it fails."""
-    now = road.clock.now()
-    if isinstance(failure, Postponement):
-        reason: WaitingReason = failure.reason
-        until = now + timedelta(seconds=failure.delay if failure.delay is not None else _patience(failure, now))
-        # Those that wait for one moment must not all come at it.
-        until += timedelta(seconds=random.uniform(0.5, 3))  # noqa: S311
-        counted = False
-    else:
-        attempts = held.task.attempts + 1
-        if attempts >= road.settings.max_attempts:
-            message = f"Given up after {attempts} attempts; the last one: {failure.message}"
-            return await finish_up(road, await end(road, held, _failed(PermanentFailure("upstream_error", message))))
-        reason, counted = "retrying", True
-        until = now + timedelta(seconds=min(600, 2**attempts) * random.uniform(0.5, 1))  # noqa: S311
-    log(
-        "ERROR" if reason == "blocked" else "WARNING",
-        "task_put_off",
-        failure.message,
-        task=held.task.id,
-        reason=reason,
-        until=until.isoformat(),
-    )
-    await put_off(road, held, until, reason, failure.message, counted=counted)
-    return True
-
-
-async def put_off(
-    road: wiring.Generate,
-    held: Holding,
-    until: datetime,
-    reason: WaitingReason,
-    detail: str,
-    *,
-    counted: bool = False,
-) -> None:
-    """The next dispatch first, then the commit that gives the claim back: a crash between them loses nothing."""
-    await road.dispatches.put(held.task, epoch=held.task.epoch + 1, at=until)
-    try:
-        await held.change(
-            lambda task: claims.put_off(
-                task, held.token, until=until, reason=reason, detail=detail, counted=counted, files=held.files
-            )
-        )
-    except LeaseLost as lost:
-        log("INFO", "lease_lost", str(lost), task=held.task.id)
-
-
 async def come_back_at_lease_end(road: wiring.Generate, stored: Stored) -> bool:
     """Another dispatch holds the task: look again when its lease ends, in case it does not live to finish."""
     task = stored.task
@@ -199,15 +159,6 @@ async def come_back_at_lease_end(road: wiring.Generate, stored: Stored) -> bool:
 
 def _failed(failure: PermanentFailure) -> Outcome:
     return Outcome(error=TaskError(code=failure.code, message=failure.message))
-
-
-def _patience(failure: Postponement, now: datetime) -> float:
-    """Seconds to wait where the service named no time."""
-    if isinstance(failure, DailyQuotaSpent):
-        local = now.astimezone(_GEMINI_DAY)
-        reset = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return (reset - local).total_seconds()
-    return 300.0
 
 
 def _too_old(held: Holding) -> str:

@@ -36,6 +36,8 @@ class Fault(BaseModel):
     """A substring of `METHOD path?query`, or of the RPC's name; empty matches every call."""
     times: int | None = Field(default=None, ge=1)
     """How many calls it hits; None: until it is cleared."""
+    skip: int = Field(default=0, ge=0)
+    """How many matching calls pass unharmed before it begins."""
     status: int | None = Field(default=None, ge=400, le=599)
     retry_delay: Duration | None = None
     """Sent as google.rpc.RetryInfo beside `status`."""
@@ -53,16 +55,23 @@ class FaultBook:
 
     def __init__(self) -> None:
         self._faults: list[tuple[Fault, int | None]] = []
+        self._to_skip: dict[int, int] = {}
 
     def add(self, faults: Iterable[Fault]) -> None:
-        self._faults += [(fault, fault.times) for fault in faults]
+        for fault in faults:
+            self._faults.append((fault, fault.times))
+            self._to_skip[id(fault)] = fault.skip
 
     def clear(self) -> None:
         self._faults.clear()
+        self._to_skip.clear()
 
     def take(self, service: Service, label: str) -> Fault | None:
         for index, (fault, left) in enumerate(self._faults):
             if fault.service == service and fault.match in label:
+                if self._to_skip.get(id(fault), 0) > 0:
+                    self._to_skip[id(fault)] -= 1
+                    continue
                 if left == 1:
                     del self._faults[index]
                 elif left is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 
@@ -20,6 +22,8 @@ class Call:
     path: str
     status: int | str = ""
     """HTTP status, or a gRPC code's name (`OK`, `ABORTED`, …); `dropped` or `killed` where a fault ended it."""
+    at: float = 0.0
+    """When it came, in seconds since 1970 by the local system's clock."""
     bytes: int = 0
     """Bytes of the request's body and the answer's together."""
     notes: dict[str, str] = field(default_factory=dict)
@@ -33,11 +37,13 @@ current_call: ContextVar[Call] = ContextVar("current_call")
 class Ledger:
     """Calls, oldest first (the newest 200,000), and billing counters: `count("firestore", "reads", 3)`."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self._counters: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def record(self, call: Call) -> None:
+        call.at = self._now()
         self._calls.append(call)
 
     def count(self, service: Service, what: str, by: int = 1) -> None:

@@ -19,6 +19,7 @@ from functions.local.endpoints import PROJECT, Endpoints
 from functions.local.firestore import FirestoreStandIn
 from functions.local.front_door import FrontDoor, Route
 from functions.local.gemini import GeminiStandIn
+from functions.local.ledger import Ledger
 from functions.local.oidc import Issuer
 from functions.local.passage import Passage
 from functions.local.queue import QueueSpec, QueueStandIn
@@ -103,7 +104,7 @@ class LocalSystem:
             (data / name).mkdir(parents=True, exist_ok=True)
         self.data = data
         self.clock = MovableClock(data / "clock")
-        self.tap = Tap(kill=self.kill_holder_of)
+        self.tap = Tap(ledger=Ledger(self.clock.time), kill=self.kill_holder_of)
         self.issuer = Issuer(self.clock, data)
         kept = self.options.data is not None
         self.firestore = FirestoreStandIn(
@@ -168,7 +169,7 @@ class LocalSystem:
         )
         for name, spec in FUNCTIONS.items():
             self.workers[name] = Worker(name, self._environment(), self._report, event=spec.event)
-            stack.push_async_callback(self.workers[name].stop)
+        stack.push_async_callback(self._stop_workers)
         for bucket in (INBOX, REQUESTS):
             self.storage.subscribe(
                 bucket,
@@ -239,6 +240,9 @@ class LocalSystem:
                     requests_per_minute=100_000,
                 ),
             )
+
+    async def _stop_workers(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
 
     async def kill_holder_of(self, port: int) -> None:
         """End the function worker whose connection has this local port."""

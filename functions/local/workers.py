@@ -17,7 +17,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
 Report = Callable[[str, dict[str, object]], None]
@@ -49,6 +49,7 @@ class Worker:
         inherited = {name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"}
         environment = {
             **inherited,
+            "WORKERS": "1",
             **self._environment,
             "FUNCTION_TARGET": self.name,
             "FUNCTION_SOURCE": str(ROOT / "functions" / self.name / "main.py"),
@@ -57,7 +58,6 @@ class Worker:
             "PORT": str(port),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            "WORKERS": "1",
             "GRPC_VERBOSITY": "ERROR",
         }
         self._process = await asyncio.create_subprocess_exec(

@@ -22,7 +22,7 @@ from pydantic import JsonValue
 
 from shared.clock import Clock
 from shared.domain.answer import Json
-from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.task import GeminiFile
 from shared.domain.upstream import HandleGone, failure
 
@@ -145,7 +145,7 @@ def _classified() -> Iterator[None]:
         details = cast(list[JsonValue], inner.get("details") or []) if isinstance(inner, dict) else []
         raise failure(error.code or 500, error.status or "", error.message or "no message", details) from error
     except (httpx2.TransportError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-        raise TransientFailure(f"the connection to Gemini broke: {type(error).__name__}") from error
+        raise Unavailable(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:
         # The SDK's words for an upload that was not finalized.
         if "upload" not in str(error).lower():

@@ -20,7 +20,7 @@ from google.cloud import storage  # type: ignore[attr-defined]
 from google.resumable_media import common as media_errors
 
 from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SourceVanished
-from shared.domain.errors import Blocked, TaskFailure, TransientFailure
+from shared.domain.errors import Blocked, TaskFailure, Unavailable
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ def failure(error: Exception) -> TaskFailure:
     """What an error of Cloud Storage means for a task."""
     if isinstance(error, api_errors.Forbidden | api_errors.Unauthorized):
         return Blocked(f"Cloud Storage refuses the function's service account: {error.message}")
-    return TransientFailure(f"Cloud Storage did not answer: {type(error).__name__}")
+    return Unavailable(f"Cloud Storage did not answer: {type(error).__name__}")
 
 
 def _stored(blob: storage.Blob) -> StoredObject:

@@ -91,25 +91,45 @@ def put_off(
     task: Task,
     token: int,
     *,
+    now: datetime,
     until: datetime,
     reason: WaitingReason,
     detail: str = "",
     counted: bool = False,
     files: tuple[GeminiFile, ...] | None = None,
+    model: str | None = None,
 ) -> Task:
     """Give the task back until `until`; `counted` where a transient failure used up an attempt."""
     _must_hold(task, token)
-    return task.model_copy(
+    waiting = keep_waiting(task, now=now, until=until, reason=reason, detail=detail)
+    return waiting.model_copy(
         update={
             "token": task.token + 1,
-            "epoch": task.epoch + 1,
             "lease_until": None,
-            "dispatch_at": until,
-            "waiting": Waiting(reason=reason, until=until, detail=detail),
             "attempts": task.attempts + counted,
             "files": task.files if files is None else files,
+            "model": model or task.model,
         }
     )
+
+
+def keep_waiting(task: Task, *, now: datetime, until: datetime, reason: WaitingReason, detail: str = "") -> Task:
+    """A task that nobody holds waits for another while."""
+    since = task.waiting_since if last_reason(task) == reason and task.waiting_since else now
+    return task.model_copy(
+        update={
+            "epoch": task.epoch + 1,
+            "dispatch_at": until,
+            "waiting": Waiting(reason=reason, until=until, detail=detail),
+            "waiting_since": since,
+        }
+    )
+
+
+def last_reason(task: Task) -> WaitingReason | None:
+    """What it waits for, or waited for last."""
+    last = task.waiting or task.waited
+    return last.reason if last else None
 
 
 def finish(

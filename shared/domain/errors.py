@@ -128,6 +128,10 @@ class TransientFailure(TaskFailure):
     retry = RetryClass.TRANSIENT
 
 
+class Unavailable(TransientFailure):
+    """The service did not answer, or said that it cannot now: it lies not in the task."""
+
+
 class Postponement(TaskFailure):
     """Not an attempt: the task waits `delay` seconds (None: the caller decides) for `reason`."""
 

@@ -122,6 +122,8 @@ class Task(Frozen):
     waiting: Waiting | None = None
     waited: Waiting | None = None
     """What it waited for last, once it waits no more."""
+    waiting_since: datetime | None = None
+    """Since when it has waited for that reason, with what it tried in between."""
     results: tuple[dict[str, JsonValue], ...] | None = None
     results_pointer: Pointer | None = None
     usage: dict[str, JsonValue] | None = None

@@ -20,6 +20,7 @@ from shared.domain.errors import (
     TaskFailure,
     Throttled,
     TransientFailure,
+    Unavailable,
 )
 
 _A_LONG_WAIT = 3600.0
@@ -55,9 +56,11 @@ def failure(code: int, status: str, message: str, details: list[JsonValue]) -> T
         case 400:
             return _bad_request(status, said, details)
         case 408 | 499:
-            return TransientFailure(f"Gemini did not answer in time: {said}")
+            return Unavailable(f"Gemini did not answer in time: {said}")
+        case 502 | 503 | 504:
+            return Unavailable(f"Gemini is unavailable ({code}): {said}")
         case _ if code >= 500 and code != 501:
-            return TransientFailure(f"Gemini is unavailable ({code}): {said}")
+            return TransientFailure(f"Gemini failed ({code}): {said}")
         case _:
             return PermanentFailure("upstream_error", f"Gemini refused the request ({code}): {said}")
 
