@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -52,7 +53,8 @@ class ThinkingByLevel(_Frozen):
     by: Literal["level"]
     levels: tuple[Level, ...]
     can_be_off: Literal[False]
-    default: Level
+    default: Level | None
+    """None: the guides do not tell."""
 
 
 Thinking = Annotated[ThinkingByBudget | ThinkingByLevel, Field(discriminator="by")]
@@ -74,6 +76,13 @@ class Price(_Frozen):
     audio_input: float | None = None
 
 
+class Shutdown(_Frozen):
+    """The earliest day on which Google may turn a model off, and the one it recommends instead."""
+
+    on: date
+    successor: str
+
+
 class Model(_Frozen):
     """One model. `id` is the name to ask with; the service echoes the exact version in its answer."""
 
@@ -93,6 +102,7 @@ class Model(_Frozen):
     previous: bool = False
     """Of an older generation, which the guide lists apart."""
     price: Price | None = None
+    shutdown: Shutdown | None = None
     api_version: Literal["v1", "v1beta"] = "v1"
     """The oldest stable API version that knows the name: names that end in -latest are on v1beta only."""
     basis: str | None = None
@@ -103,6 +113,16 @@ class Model(_Frozen):
 
     def can(self, capability: Capability) -> bool:
         return capability in self.capabilities
+
+    def notice(self, today: date) -> str | None:
+        """A warning once a shutdown was announced: it may come any day, and Google may answer with another model."""
+        if self.shutdown is None:
+            return None
+        came = "was to be" if today >= self.shutdown.on else "will be"
+        return (
+            f"Model {self.id} {came} shut down on {self.shutdown.on.isoformat()} at the earliest; "
+            f"use {self.shutdown.successor}."
+        )
 
     def thinking_for(self, effort: Effort) -> ThinkingSetting | None:
         """The setting that an OpenAI effort maps to (guide "OpenAI compatibility"); None when the model cannot."""

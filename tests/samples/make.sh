@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the samples again. The tests use the files that are committed; this is how they came about.
-# Debian packages: espeak-ng sox libsox-fmt-mp3 ffmpeg fonts-dejavu-core. Python packages: pillow pypdf.
+# Debian packages: espeak-ng sox libsox-fmt-mp3 ffmpeg. Python packages: pillow pypdf.
 set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -8,8 +8,8 @@ trap 'rm -rf "$work"' EXIT
 
 said="Good morning. This is Dropsight speaking. The parcel for Miss Tanaka leaves on Tuesday at nine. Please confirm by noon."
 espeak-ng -v en-us -s 165 -w "$work/said.wav" "$said"
-sox "$work/said.wav" -r 16000 -b 16 -c 1 speech.wav
-sox speech.wav speech.flac
+sox -D "$work/said.wav" -r 16000 -b 16 -c 1 speech.wav
+sox -D speech.wav speech.flac
 ffmpeg -v error -y -i speech.wav -codec:a libmp3lame -b:a 32k -map_metadata -1 -fflags +bitexact speech.mp3
 ffmpeg -v error -y -i speech.wav -codec:a libvorbis -q:a 1 -map_metadata -1 -fflags +bitexact speech.ogg
 ffmpeg -v error -y -i speech.wav -codec:a aac -b:a 32k -map_metadata -1 -fflags +bitexact speech.m4a

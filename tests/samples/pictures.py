@@ -20,7 +20,10 @@ Next meeting: Thursday 🗓️
 """
 
 PAGES = (
-    ("Quarterly report", ["Revenue grew by 12 percent to 4.2 million euros.", "Costs stayed flat at 3.1 million euros."]),
+    (
+        "Quarterly report",
+        ["Revenue grew by 12 percent to 4.2 million euros.", "Costs stayed flat at 3.1 million euros."],
+    ),
     ("Outlook", ["We expect 15 percent growth next year.", "Two new warehouses open in May."]),
 )
 
@@ -41,7 +44,7 @@ def draw_picture() -> Image.Image:
 
 def draw_photo() -> Image.Image:
     """A soft landscape with grain, so that JPEG has something to do."""
-    noise = random.Random(7)  # noqa: S311
+    noise = random.Random(7)
     image = Image.new("RGB", (800, 600))
     draw = ImageDraw.Draw(image)
     for y in range(600):

@@ -81,4 +81,5 @@ def _probe_text(_window: Window, facts: Facts) -> Facts:
     encoding = facts.media_type.encoding
     if encoding in (None, "utf-8"):
         return facts
-    return facts.model_copy(update={"warnings": (*facts.warnings, f"The text was read as {encoding}, not UTF-8.")})
+    note = f"The text is in {encoding}, not UTF-8; unusual characters may be read wrongly."
+    return facts.model_copy(update={"warnings": (*facts.warnings, note)})

@@ -311,7 +311,10 @@ def packed_pdf(pages: int) -> bytes:
     )  # fmt: skip
     table_at = len(out)
     rows = [b"\0\0\0\0\0\0"]
-    rows += [struct.pack(">BHBH", 2, 0, 0, 0)[:1] + struct.pack(">I", holder)[1:] + struct.pack(">H", place) for place in range(count)]
+    rows += [
+        struct.pack(">BHBH", 2, 0, 0, 0)[:1] + struct.pack(">I", holder)[1:] + struct.pack(">H", place)
+        for place in range(count)
+    ]
     rows += [b"\1" + struct.pack(">I", at)[1:] + b"\0\0" for at in (holder_at, table_at)]
     above, filtered = bytes(6), b""
     for row in rows:
@@ -326,7 +329,7 @@ def packed_pdf(pages: int) -> bytes:
 
 def encrypted(algorithm: str, user: str) -> bytes:
     writer = PdfWriter(clone_from=PdfReader(GOOD / "report.pdf"))
-    writer.encrypt(user, owner_password="owner", algorithm=algorithm)  # noqa: S106
+    writer.encrypt(user, owner_password="owner", algorithm=algorithm)
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
@@ -420,9 +423,24 @@ def tarred() -> bytes:
 def strangers() -> None:
     exe = b"MZ\x90\0" + bytes(56) + struct.pack("<I", 64) + b"PE\0\0\x64\x86" + bytes(200)
     archive = zipped(notes_dot_txt=b"hello")
-    fails("letter.docx", zipped(**{"[Content_Types]_dot_xml": b"<Types/>", "word__document_dot_xml": b"<w/>"}), TYPE, "Word document")
-    fails("sheet.xlsx", zipped(**{"[Content_Types]_dot_xml": b"<Types/>", "xl__workbook_dot_xml": b"<w/>"}), TYPE, "Excel workbook")
-    fails("slides.pptx", zipped(**{"[Content_Types]_dot_xml": b"<Types/>", "ppt__presentation_dot_xml": b"<p/>"}), TYPE, "PowerPoint")
+    fails(
+        "letter.docx",
+        zipped(**{"[Content_Types]_dot_xml": b"<Types/>", "word__document_dot_xml": b"<w/>"}),
+        TYPE,
+        "Word document",
+    )
+    fails(
+        "sheet.xlsx",
+        zipped(**{"[Content_Types]_dot_xml": b"<Types/>", "xl__workbook_dot_xml": b"<w/>"}),
+        TYPE,
+        "Excel workbook",
+    )
+    fails(
+        "slides.pptx",
+        zipped(**{"[Content_Types]_dot_xml": b"<Types/>", "ppt__presentation_dot_xml": b"<p/>"}),
+        TYPE,
+        "PowerPoint",
+    )
     fails("old-letter.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), TYPE, "Microsoft Office")
     fails("archive.zip", archive, TYPE, "ZIP archive")
     fails("archive.tar", tarred(), TYPE, "tar archive")

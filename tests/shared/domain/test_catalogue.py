@@ -1,0 +1,214 @@
+"""What a model's name means, what models take and can do, and how the catalogue is kept fresh."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.catalogue import (
+    Effort,
+    Model,
+    Retired,
+    Stage,
+    ThinkingSetting,
+    UnknownName,
+    catalogue,
+    check_input,
+    default_model,
+    from_models_list,
+    resolve,
+)
+from shared.domain.media import Family
+
+
+def model(name: str) -> Model:
+    found = resolve(name)
+    assert isinstance(found, Model), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "basis"),
+    [
+        ("gemini-2.5-flash", "stable", None),
+        ("models/gemini-2.5-pro", "stable", None),
+        ("gemini-2.5-flash-001", "stable", "gemini-2.5-flash"),
+        ("gemini-2.0-flash-001", "stable", "gemini-2.0-flash"),
+        ("gemini-2.5-flash-preview-09-2025", "preview", None),
+        ("gemini-2.5-flash-preview-11-2025", "preview", "gemini-2.5-flash"),
+        ("gemini-2.5-flash-lite-preview-06-17", "preview", "gemini-2.5-flash-lite"),
+        ("gemini-3-pro-preview", "preview", None),
+        ("gemini-3-pro-preview-11-2025", "preview", "gemini-3-pro-preview"),
+        ("gemini-flash-latest", "latest", "gemini-2.5-flash-preview-09-2025"),
+        ("gemini-2.0-flash-exp", "experimental", None),
+        ("gemini-2.5-flash-exp-0827", "experimental", "gemini-2.5-flash"),
+        ("gemini-2.5-flash-preview-tts", "preview", None),
+    ],
+)
+def test_a_name_is_found_exactly_or_by_the_documented_patterns(name: str, stage: Stage, basis: str | None) -> None:
+    found = model(name)
+    assert (found.id, found.stage, found.basis) == (name.removeprefix("models/"), stage, basis)
+
+
+@pytest.mark.parametrize(
+    ("name", "successor"),
+    [
+        ("gemini-1.5-flash", "gemini-2.5-flash"),
+        ("gemini-1.5-pro-002", "gemini-2.5-pro"),
+        ("gemini-1.5-flash-latest", "gemini-2.5-flash"),
+        ("gemini-1.5-flash-8b-001", "gemini-2.5-flash-lite"),
+        ("gemini-2.5-pro-preview-05-06", "gemini-2.5-pro"),
+        ("gemini-2.5-pro-exp-03-25", "gemini-2.5-pro"),
+        ("gemini-2.0-flash-thinking-exp-01-21", "gemini-2.5-flash"),
+        ("gemini-2.5-flash-image-preview", "gemini-2.5-flash-image"),
+        ("gemini-pro", "gemini-2.5-flash"),
+    ],
+)
+def test_a_retired_model_names_its_successor(name: str, successor: str) -> None:
+    assert resolve(name) == Retired(id=name, successor=successor)
+
+
+def test_an_unknown_name_comes_with_the_nearest_one_that_exists() -> None:
+    assert resolve("gemini-2.5-falsh") == UnknownName(
+        name="gemini-2.5-falsh", well_formed=True, suggestion="gemini-2.5-flash"
+    )
+    other = resolve("gpt-4o")
+    assert isinstance(other, UnknownName)
+    assert not other.well_formed
+    assert isinstance(resolve(other.suggestion), Model)
+
+
+def test_every_successor_alias_and_default_exists() -> None:
+    known = catalogue()
+    ids = {each.id for each in known.models}
+    assert len(ids) == len(known.models)
+    assert {each.successor for each in known.retired} <= ids
+    assert set(known.latest.values()) <= ids
+    assert not {each.id for each in known.retired} & ids
+    assert known.default in ids
+
+
+@pytest.mark.parametrize("family", ["audio", "image", "pdf", "text", "video"])
+def test_the_default_model_takes_every_kind_of_file(family: Family) -> None:
+    assert default_model([family]).id == "gemini-2.5-flash"
+    assert default_model().takes(family)
+
+
+def test_a_name_that_ends_in_latest_needs_the_beta_api() -> None:
+    assert model("gemini-flash-latest").api_version == "v1beta"
+    assert model("gemini-2.5-flash").api_version == "v1"
+
+
+def test_a_model_is_not_asked_about_what_it_does_not_take() -> None:
+    refusal = check_input(model("gemini-2.5-flash-image"), "audio")
+    assert refusal is not None
+    assert refusal.code == "unsupported_content_type"
+    assert "does not take audio, only images, text. Use gemini-2.5-flash" in refusal.message
+    assert check_input(model("gemini-2.5-flash"), "pdf") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "effort", "setting"),
+    [
+        ("gemini-2.5-flash", "none", ThinkingSetting(budget=0)),
+        ("gemini-2.5-flash", "low", ThinkingSetting(budget=1024)),
+        ("gemini-2.5-pro", "minimal", ThinkingSetting(budget=1024)),
+        ("gemini-2.5-pro", "medium", ThinkingSetting(budget=8192)),
+        ("gemini-2.5-pro", "high", ThinkingSetting(budget=24_576)),
+        ("gemini-2.5-pro", "none", None),
+        ("gemini-3-pro-preview", "none", None),
+        ("gemini-3-pro-preview", "minimal", ThinkingSetting(level="low")),
+        ("gemini-3-pro-preview", "medium", ThinkingSetting(level="high")),
+        ("gemini-2.0-flash", "low", None),
+    ],
+)
+def test_an_effort_becomes_the_setting_that_the_guide_maps_it_to(
+    name: str, effort: Effort, setting: ThinkingSetting | None
+) -> None:
+    assert model(name).thinking_for(effort) == setting
+
+
+def test_capabilities_are_those_of_the_model_pages() -> None:
+    assert model("gemini-2.5-flash").can("maps_grounding")
+    assert not model("gemini-2.5-flash-preview-09-2025").can("maps_grounding")
+    assert not model("gemini-2.0-flash-lite").can("code_execution")
+    assert model("gemini-2.0-flash").output_tokens == 8192
+    assert model("gemini-2.5-pro").input_tokens == 1_048_576
+
+
+def test_a_model_that_is_going_away_says_so() -> None:
+    going = model("gemini-2.5-pro")
+    notice = going.notice(date(2026, 11, 1))
+    assert notice is not None
+    assert "will be shut down on 2026-12-01 at the earliest; use gemini-3.8-flash" in notice
+    assert "was to be shut down" in str(going.notice(date(2027, 1, 1)))
+    assert model("gemini-2.5-flash-lite").notice(date(2026, 11, 1)) is None
+
+
+def listed(
+    name: str, *, limit: int = 1_048_576, thinking: bool = True, method: str = "generateContent"
+) -> dict[str, object]:
+    return {
+        "name": f"models/{name}",
+        "displayName": name.title(),
+        "inputTokenLimit": limit,
+        "outputTokenLimit": 65_536,
+        "supportedGenerationMethods": [method, "countTokens"],
+        "thinking": thinking,
+        "temperature": 1,
+    }
+
+
+def test_the_services_list_brings_the_catalogue_up_to_date() -> None:
+    names = (
+        "gemini-2.5-flash-lite",
+        "gemini-4-flash",
+        "gemini-4-flash-001",
+        "gemini-4-pro-preview",
+        "gemini-flash-latest",
+    )
+    models = [
+        *(listed(name) for name in names),
+        listed("gemini-2.5-pro", limit=2_000_000),
+        listed("gemini-embedding-001", method="embedContent"),
+        listed("imagen-4", method="predict"),
+    ]
+
+    fresh = from_models_list(json.dumps({"models": models}))
+
+    assert {each.id for each in fresh.models} == {
+        "gemini-2.5-flash-lite", "gemini-4-flash", "gemini-4-pro-preview", "gemini-2.5-pro",
+    }  # fmt: skip
+    new = fresh.resolve("gemini-4-flash")
+    assert isinstance(new, Model)
+    assert (new.stage, new.inputs) == ("stable", frozenset({"audio", "image", "pdf", "text", "video"}))
+    pro = fresh.resolve("gemini-2.5-pro")
+    assert isinstance(pro, Model)
+    assert pro.input_tokens == 2_000_000
+    assert fresh.default == "gemini-4-flash"
+    assert fresh.resolve("gemini-2.5-flash") == Retired(id="gemini-2.5-flash", successor="gemini-4-flash")
+    assert fresh.resolve("gemini-1.5-flash") == Retired(id="gemini-1.5-flash", successor="gemini-4-flash")
+    latest = fresh.resolve("gemini-flash-latest")
+    assert isinstance(latest, Model)
+    assert latest.basis == "gemini-4-flash"
+    assert fresh.model_validate_json(fresh.model_dump_json()) == fresh
+
+
+@pytest.mark.parametrize(
+    "listing", ["{}", "[]", "no json", '{"models": []}', '{"models": [{"name": "models/gemini-9-pro"}]}']
+)
+def test_what_is_no_list_of_models_leaves_the_catalogue_alone(listing: str) -> None:
+    with pytest.raises(ValueError):
+        from_models_list(listing)
+
+
+@settings(max_examples=200, deadline=1000, derandomize=True)
+@given(st.text(max_size=60) | st.from_regex(r"gemini-[0-9.]{1,4}-[a-z0-9-]{1,30}", fullmatch=True))
+def test_any_name_resolves_to_something(name: str) -> None:
+    found = resolve(name)
+    if isinstance(found, Model):
+        assert found.id == name.strip().removeprefix("models/")

@@ -1,0 +1,69 @@
+"""Limits are refused by name, value and way out; exactly at the limit, a file is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.domain.media import GEMINI, Facts, Limits, check, check_prompt, check_size, media_type
+
+HOUR = 3600.0
+
+
+def facts(mime: str, *, size: int = 1000, **known: object) -> Facts:
+    return Facts(media_type=media_type(mime), size=size).model_copy(update=known)
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        facts("audio/wav", size=2 * 1024**3, duration=9.5 * HOUR),
+        facts("application/pdf", size=50 * 1024**2, pages=1000),
+        facts("image/png", width=1, height=1),
+        facts("video/mp4", duration=40 * HOUR),
+    ],
+)
+def test_what_is_exactly_at_the_limit_is_taken(allowed: Facts) -> None:
+    assert check(allowed) is None
+
+
+@pytest.mark.parametrize(
+    ("too_much", "code", "says"),
+    [
+        (facts("audio/wav", size=0), "empty_file", "0 bytes"),
+        (facts("audio/wav", problem="It is broken."), "file_processing_failed", "It is broken."),
+        (facts("audio/wav", size=2 * 1024**3 + 1), "payload_too_large", "2,147,483,649 bytes"),
+        (facts("application/pdf", size=50 * 1024**2 + 1), "payload_too_large", "at most 50 MiB"),
+        (facts("application/pdf", pages=1001), "media_too_long", "1,001 PDF pages; at most 1,000"),
+        (facts("audio/mp3", duration=10 * HOUR), "media_too_long", "10 h of audio; at most 9.5 h"),
+    ],
+)
+def test_what_is_over_a_limit_is_refused_with_the_value_and_the_way_out(too_much: Facts, code: str, says: str) -> None:
+    refusal = check(too_much)
+    assert refusal is not None
+    assert refusal.code == code
+    assert says in refusal.message
+
+
+def test_all_recordings_of_a_prompt_count_together() -> None:
+    parts = [facts("audio/mp3", duration=5 * HOUR)] * 2
+    refusal = check_prompt(parts)
+    assert refusal is not None
+    assert refusal.code == "media_too_long"
+    assert check_prompt(parts[:1]) is None
+
+
+def test_all_images_of_a_prompt_count_together() -> None:
+    assert check_prompt([facts("image/png")] * 3600) is None
+    refusal = check_prompt([facts("image/png")] * 3601)
+    assert refusal is not None
+    assert "3,601 images" in refusal.message
+
+
+def test_size_can_be_refused_before_anything_is_read() -> None:
+    assert check_size(GEMINI.file_bytes, pdf=False) is None
+    assert check_size(GEMINI.file_bytes + 1, pdf=False) is not None
+    assert check_size(GEMINI.pdf_bytes + 1, pdf=True) is not None
+
+
+def test_another_service_may_have_other_limits() -> None:
+    assert check(facts("application/pdf", pages=20), Limits(pdf_pages=10)) is not None
