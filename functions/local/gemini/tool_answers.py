@@ -40,7 +40,7 @@ _COMMON = frozenset(
 _COMPUTE = re.compile(
     r"\b(?:comput|calculat|count|sum\b|add up|code|python|script|execut|run\b|solve|evaluat|how many|prime)", re.I
 )
-_EXPRESSION = re.compile(r"(?<![\w.])\(*-?\d[\d\s.+*/()%^-]*[\d)](?![\w.])")
+_EXPRESSION = re.compile(r"(?<![\w.])\(*-?\d[\d\s.+*/()%^-]*[\d)](?!\w|\.\d)")
 _PRIMES = re.compile(r"first (\d{1,4}) prime", re.I)
 _URL = re.compile(r"https?://[^\s\"'<>)]+")
 _OPERATORS: dict[type[ast.operator | ast.unaryop], Any] = {
