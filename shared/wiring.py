@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
     from shared.intake import Intake
+    from shared.request_intake import RequestIntake
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Ingest:
     settings: IngestSettings
     clock: Clock
     intake: Intake
+    requests: RequestIntake
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Api:
     tasks: Tasks
     storage: Storage
     dispatches: Dispatches
+    requests: RequestIntake
     keys: Keys
 
 
@@ -66,13 +69,21 @@ class Sweep:
 @cache
 def ingest() -> Ingest:
     from shared.cloud.firestore import Tasks
+    from shared.cloud.storage import Storage
     from shared.intake import Intake
+    from shared.request_intake import RequestIntake
 
     settings = IngestSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
-    intake = Intake(settings, clock, tasks, _dispatches(settings), settings.settle_seconds)
-    return Ingest(settings, clock, intake)
+    dispatches = _dispatches(settings)
+    storage = Storage(settings.project, threads=8)
+    return Ingest(
+        settings=settings,
+        clock=clock,
+        intake=Intake(settings, clock, tasks, dispatches, settings.settle_seconds),
+        requests=RequestIntake(settings, clock, tasks, dispatches, storage),
+    )
 
 
 @cache
@@ -101,16 +112,19 @@ def api() -> Api:
     from shared.cloud.firestore import Tasks
     from shared.cloud.keys import Keys
     from shared.cloud.storage import Storage
+    from shared.request_intake import RequestIntake
 
     settings = ApiSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
+    dispatches, storage = _dispatches(settings), Storage(settings.project, threads=16)
     return Api(
         settings=settings,
         clock=clock,
         tasks=tasks,
-        storage=Storage(settings.project, threads=16),
-        dispatches=_dispatches(settings),
+        storage=storage,
+        dispatches=dispatches,
+        requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         keys=Keys(tasks.client, clock),
     )
 

@@ -29,6 +29,9 @@ async def ingest(event: CloudEvent) -> None:
         log("ERROR", "event_malformed", f"not an object's finalized event: {error}", event=str(event.get("id")))
         return
     road = wiring.ingest()
+    if source.bucket == road.settings.requests_bucket:
+        await road.requests.take(source)
+        return
     if why := kept_out(source, road.settings):
         log("INFO", "object_ignored", why, object=source.uri)
         return

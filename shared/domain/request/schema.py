@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -170,9 +171,10 @@ def overridden(kept: bytes, changes: bytes) -> bytes:
     return json.dumps({name: value for name, value in merged.items() if value is not None}).encode()
 
 
-def canonical(text: bytes) -> bytes:
-    """The same bytes for every spelling of the same JSON."""
-    return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).encode()
+def payload_digest(text: bytes) -> str:
+    """The SHA-256 of a body, the same for every spelling of the same JSON."""
+    plain = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def _refusal(error: ValidationError) -> RequestRefused:

@@ -1,0 +1,196 @@
+"""How a request becomes a task: the api submits it; ingest and sweep take the object that it left, or a manifest.
+
+The api writes the request object, then makes the task. Where it dies in between, the object's event does the rest; so
+whoever comes second finds the task that the first one made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.clock import Clock
+from shared.cloud.firestore import Tasks
+from shared.cloud.queue import Dispatches
+from shared.cloud.storage import Storage
+from shared.cloud.submissions import Found, Submissions, record_id
+from shared.cloud.telemetry import log, log_bug
+from shared.domain.errors import RequestRefused
+from shared.domain.request import LARGEST_BODY, Submission, read
+from shared.domain.request.schema import as_stored
+from shared.domain.request.tasks import Marks, id_of_object, manifest_owner, manifest_task, object_name, request_task
+from shared.domain.task import Source, Task, make_id
+from shared.settings import Settings
+
+_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    task: Task
+    replayed: bool = False
+
+
+class RequestIntake:
+    def __init__(
+        self, settings: Settings, clock: Clock, tasks: Tasks, dispatches: Dispatches, storage: Storage
+    ) -> None:
+        self._settings, self._clock, self._tasks = settings, clock, tasks
+        self._dispatches, self._storage = dispatches, storage
+        self._submissions = Submissions(tasks.client)
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def submit(
+        self, submission: Submission, payload: str, *, key_id: str, idempotency_key: str | None = None
+    ) -> Submitted:
+        """A task for the request, on its way. `payload` is the digest of the body as it was sent."""
+        record = record_id(key_id, idempotency_key) if idempotency_key is not None else None
+        async with self._one_at_a_time(record):
+            submitted = await self._submit(submission, payload, key_id, record)
+        if not submitted.replayed:
+            try:
+                await self._dispatches.put(submitted.task, epoch=0)
+            except Exception as error:  # The object's event puts it too: nothing is lost but time.
+                log_bug("dispatch_left_to_ingest", error, task=submitted.task.id)
+        return submitted
+
+    async def take(self, source: Source) -> Task | None:
+        """The task of an object in the requests bucket; None where it becomes none."""
+        if (owner := manifest_owner(source.name)) is not None:
+            task: Task | None = await self._take_manifest(source, owner)
+        elif (task_id := id_of_object(source.name)) is not None:
+            stored = await self._tasks.get(task_id)
+            task = stored.task if stored is not None else await self._take_orphan(source, task_id)
+        else:
+            log("INFO", "object_ignored", "neither a request nor a manifest", object=source.uri)
+            return None
+        if task is not None and not task.terminal:
+            await self._dispatches.put(task, epoch=0)
+        return task
+
+    async def _submit(self, submission: Submission, payload: str, key_id: str, record: str | None) -> Submitted:
+        stored = await asyncio.to_thread(as_stored, submission)
+        for _ in range(5):
+            found = await self._submissions.find(record) if record is not None else None
+            if (earlier := await self._replay(found, payload)) is not None:
+                return Submitted(earlier, replayed=True)
+            now = self._clock.now()
+            task_id = make_id(int(now.timestamp()), secrets.token_bytes(16))
+            name = object_name(task_id)
+            marks = Marks(key_id, record, payload)
+            generation = await self._storage.write(
+                self._settings.requests_bucket, name, stored, _JSON, only_if_absent=True, metadata=marks.metadata()
+            )
+            if generation is None:
+                continue
+            task = self._task(submission, stored, task_id, generation, key_id)
+            if await self._commit(task, marks, found):
+                return Submitted(task)
+            with contextlib.suppress(Exception):
+                # Left behind it would do no harm: the record names another task.
+                await self._storage.delete(self._settings.requests_bucket, name)
+        raise RequestRefused(
+            503,
+            "service_unavailable_error",
+            "service_unavailable",
+            "The task could not be made. Send the request again.",
+        )
+
+    def _task(self, submission: Submission, stored: bytes, task_id: str, generation: int, key_id: str) -> Task:
+        return request_task(
+            submission,
+            stored,
+            task_id=task_id,
+            bucket=self._settings.requests_bucket,
+            generation=generation,
+            key_id=key_id,
+            now=self._clock.now(),
+            keep=timedelta(days=self._settings.task_days),
+        )
+
+    async def _commit(self, task: Task, marks: Marks, found: Found | None) -> bool:
+        """Whether the task is there, made by us or by whoever met the same object."""
+        if await self._submissions.commit(task, record=marks.idempotency, payload=marks.payload, expired=found):
+            log("INFO", "task_created", f"{task.owner} submitted {task.id}", task=task.id)
+            return True
+        made = await self._tasks.get(task.id)
+        return made is not None and made.task.source.same_as(task.source)
+
+    async def _replay(self, found: Found | None, payload: str) -> Task | None:
+        if found is None or found.record.expires_at <= self._clock.now():
+            return None
+        if found.record.payload != payload:
+            raise RequestRefused(
+                422,
+                "invalid_request_error",
+                "idempotency_key_reused",
+                "This Idempotency-Key was used for another request within 24 hours. Use a new one.",
+                param="Idempotency-Key",
+            )
+        stored = await self._tasks.get(found.record.task)
+        return stored.task if stored is not None else None
+
+    async def _take_orphan(self, source: Source, task_id: str) -> Task | None:
+        """The api wrote this object and did not make its task, or another submit won its Idempotency-Key."""
+        found = await self._storage.stat(source.bucket, source.name)
+        marks = Marks.of(found.metadata) if found is not None and found.generation == source.generation else None
+        text = await self._storage.read(source.bucket, source.name, generation=source.generation) if marks else None
+        if marks is None or text is None:
+            log(
+                "INFO",
+                "object_ignored",
+                "a request object that is gone or was not written by the api",
+                object=source.uri,
+            )
+            return None
+        record = await self._submissions.find(marks.idempotency) if marks.idempotency else None
+        if record is not None and record.record.expires_at <= self._clock.now():
+            # Older than a day: whether it lost against another cannot be told any more, so it has lost.
+            return None
+        if record is not None and record.record.task != task_id:
+            log("INFO", "object_ignored", "another submit won this Idempotency-Key", object=source.uri)
+            return None
+        task = self._task(read(text), text, task_id, source.generation, marks.key_id)
+        if await self._commit(task, marks, None):
+            made = await self._tasks.get(task_id)
+            return made.task if made is not None else None
+        return None
+
+    async def _take_manifest(self, source: Source, owner: str) -> Task:
+        text, submission = b"", None
+        if source.size <= LARGEST_BODY:
+            text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
+            with contextlib.suppress(RequestRefused):
+                submission = read(text)
+        kept = source.model_copy(update={"kind": "manifest"})
+        for salt in range(100):
+            keep = timedelta(days=self._settings.task_days)
+            task = manifest_task(kept, submission, text, owner=owner, now=self._clock.now(), keep=keep, salt=salt)
+            if await self._tasks.create(task):
+                log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
+                return task
+            found = await self._tasks.get(task.id)
+            if found is not None and found.task.source.same_as(source):
+                return found.task
+        raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, record: str | None) -> AsyncIterator[None]:
+        """Submits with one Idempotency-Key in this instance follow each other: the first makes, the others find."""
+        if record is None:
+            yield
+            return
+        lock, users = self._locks.get(record, (asyncio.Lock(), 0))
+        self._locks[record] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(record)
+            if users > 1:
+                self._locks[record] = (lock, users - 1)
