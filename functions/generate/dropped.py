@@ -18,6 +18,7 @@ async def question_of_object(road: Generate, held: Holding) -> Question:
         found = await live_object(road, source)
         facts = await examine(road, found)
         recipe = choose(BUILT_IN, Dropped(name=found.name, size=found.size, family=facts.media_type.family))
+        held.model = recipe.model
         await stand_by(road, recipe.model)
         file = await hand_over(road, held, found, facts)
         held.progress = 50
