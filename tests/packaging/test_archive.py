@@ -1,0 +1,80 @@
+"""What is deployed, and that its bytes tell nothing but its content."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from functions.local.package import ROOT, archive, main, members
+
+FUNCTIONS = ("api", "generate", "ingest", "notify", "sweep")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The deployed part of the tree, elsewhere."""
+    for name in members():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_the_same_tree_gives_the_same_bytes_wherever_it_lies_and_whenever_it_was_written(copy: Path) -> None:
+    for path in sorted(copy.rglob("*"), reverse=True):
+        path.chmod(0o700)
+        os.utime(path, (0, 0))
+    assert archive(copy) == archive()
+
+
+def test_a_changed_file_gives_other_bytes(copy: Path) -> None:
+    (copy / "shared" / "clock.py").write_text("changed")
+    assert archive(copy) != archive()
+
+
+def test_the_archive_holds_the_functions_and_what_they_share_and_nothing_else() -> None:
+    names = members()
+    tops = {"/".join(name.split("/")[:2]) if name.startswith("functions/") else name.split("/")[0] for name in names}
+    assert tops == {"requirements.txt", "shared", "functions/__init__.py", *(f"functions/{name}" for name in FUNCTIONS)}
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc") or "/." in name]
+
+
+def test_data_files_that_the_code_reads_are_deployed_with_it() -> None:
+    assert "shared/domain/catalogue.json" in members()
+
+
+def test_what_compilers_editors_and_systems_leave_behind_is_not_deployed(copy: Path) -> None:
+    for name in ("shared/__pycache__/clock.cpython-311.pyc", "shared/.DS_Store", "functions/api/.main.py.swp"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text("left behind")
+    assert archive(copy) == archive()
+
+
+def test_a_function_that_is_missing_is_noticed(copy: Path) -> None:
+    shutil.rmtree(copy / "functions" / "sweep")
+    with pytest.raises(FileNotFoundError, match="sweep is to be deployed"):
+        archive(copy)
+
+
+def test_a_symbolic_link_is_refused(copy: Path) -> None:
+    (copy / "shared" / "elsewhere.py").symlink_to("/etc/hostname")
+    with pytest.raises(ValueError, match="symbolic link"):
+        archive(copy)
+
+
+def test_the_command_writes_the_archive_and_leaves_an_unchanged_one_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "build" / "dropsight.zip"
+    assert main(["--out", str(out)]) == 0
+    os.utime(out, (1, 1))
+    assert main(["--out", str(out)]) == 0
+    assert out.stat().st_mtime == 1
+    with zipfile.ZipFile(BytesIO(out.read_bytes())) as packed:
+        assert packed.namelist() == members()
+        assert packed.testzip() is None
+    assert f"{len(members())} files" in capsys.readouterr().out
