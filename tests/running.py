@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +20,6 @@ import httpx2
 import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore, storage  # type: ignore[attr-defined]
-from google.oauth2.credentials import Credentials
 
 from functions.local.endpoints import PROJECT, Endpoints
 
@@ -142,19 +142,23 @@ class Running:
 
     def wait_for_all(self, count: int, seconds: float) -> list[Json]:
         """All tasks, once there are `count` and each has ended and nothing is left to do."""
+        self.wait_for_documents(count, seconds)
+        return self.tasks()
+
+    def wait_for_documents(self, count: int, seconds: float = 20) -> None:
+        """Until `count` tasks have ended and nothing is left to do; asks Firestore only."""
 
         def done() -> bool:
             states = self.states()
             return sum(states.values()) >= count and not set(states) - set(ENDED) and not self.open_documents()
 
-        until(done, seconds, lambda: f"{self.states()}, {self.open_documents()} open", pause=0.2)
-        return self.tasks()
+        until(done, seconds, lambda: f"{self.states()}, {self.open_documents()} open")
 
     # The one who looks behind
 
     def documents(self) -> list[Json]:
         """The task documents as they stand in Firestore."""
-        return [snapshot.to_dict() for snapshot in self._firestore().collection("tasks").stream()]
+        return [snapshot.to_dict() for snapshot in self.firestore.collection("tasks").stream()]
 
     def states(self) -> Counter[str]:
         return Counter(document["status"] for document in self.documents())
@@ -162,10 +166,10 @@ class Running:
     def open_documents(self) -> int:
         return sum(bool(document["open"]) for document in self.documents())
 
-    def _firestore(self) -> firestore.Client:
+    @cached_property
+    def firestore(self) -> firestore.Client:
         os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
-        # Real-looking credentials: with an emulator's address the client uses an insecure channel anyway.
-        return firestore.Client(project=PROJECT, credentials=Credentials("token"))  # type: ignore[no-untyped-call]
+        return firestore.Client(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
 
     def control(self, method: str, path: str, body: object = None) -> Any:
         answer = self._control.request(method, path, json=body if method != "GET" else None)

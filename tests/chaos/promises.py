@@ -1,0 +1,55 @@
+"""What must be true after any trouble."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from tests.running import ENDED, Running
+
+
+def settle(system: Running, count: int, *, seconds: float = 120, step: str = "70s") -> None:
+    """Let the local clock run, in steps past a lease, until `count` tasks have ended and nothing is left to do."""
+    deadline = time.monotonic() + seconds
+    while True:
+        states = system.states()
+        done = sum(states.values()) >= count and not set(states) - set(ENDED) and system.open_documents() == 0
+        if done or time.monotonic() > deadline:
+            assert done, f"{states}, {system.open_documents()} open of {count}: {_stuck(system)}"
+            return
+        time.sleep(0.3)
+        if not system.control("GET", "/dispatches")["in_flight"]:
+            system.advance(step)
+
+
+def each_object_has_one_completed_task(system: Running, uris: list[str]) -> None:
+    documents = system.documents()
+    per_object = Counter(document["source"]["uri"] for document in documents)
+    assert per_object == Counter(uris)
+    failed = [document["error"] for document in documents if document["status"] != "completed"]
+    assert failed == []
+    assert all(document["results"] or document["results_pointer"] for document in documents)
+
+
+def answers_belong_to_their_files(system: Running, contents: dict[str, str]) -> None:
+    """Published files are right; `contents` gives for each `gs://` name the words its answer must hold."""
+    for uri, words in contents.items():
+        name = uri.removeprefix("gs://")
+        assert words in system.results.blob(f"{name}.md").download_as_text()
+        assert words in system.results.blob(f"{name}.task.json").download_as_text()
+
+
+def nothing_is_left_at_gemini(system: Running) -> None:
+    """Files that a kill left behind are swept once they are old enough; none stays."""
+    if system.gemini_files():
+        system.advance("5m")
+        system.sweep()
+    assert system.gemini_files() == []
+
+
+def _stuck(system: Running) -> list[tuple[str, str, object]]:
+    return [
+        (document["id"], document["status"], document["waiting"] or document["lease_until"])
+        for document in system.documents()
+        if document["status"] not in ENDED or document["open"]
+    ][:5]

@@ -1,0 +1,83 @@
+"""SIGKILL before and after every external call of ingest and generate; the calls are enumerated, not sampled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.promises import each_object_has_one_completed_task, nothing_is_left_at_gemini, settle
+from tests.running import Running
+
+Point = tuple[str, str, int]
+"""A service, the label by which a fault finds the call, and how many calls of that label come before it."""
+
+
+def calls_of_the_quiet_path(system: Running) -> list[Point]:
+    """Every external call that the functions make for one small file, in order."""
+    _finish_one(system, "quiet-1.txt")
+    system.control("DELETE", "/requests")
+    _finish_one(system, "quiet-2.txt")
+    points: list[Point] = []
+    for service in ("firestore", "storage", "gemini", "queue"):
+        seen: Counter[str] = Counter()
+        for call in system.calls(service):
+            if (label := _label(service, call["method"], call["path"])) is not None:
+                points.append((service, label, seen[label]))
+                seen[label] += 1
+    return points
+
+
+def _label(service: str, method: str, path: str) -> str | None:
+    """How a fault names a call of a function; None for the test's own calls and for dispatches."""
+    if service == "firestore":
+        return method if method in ("Commit", "BatchGetDocuments", "RunAggregationQuery") else None
+    if service == "queue":
+        return method if method == "CreateTask" else None
+    if service == "gemini":
+        return next(
+            part
+            for part in ("/upload/v1beta/files?", "upload", "streamGenerateContent", method)
+            if part in f"{method} {path}"
+        )
+    bucket = next((name for name in ("dropsight-inbox", "dropsight-results") if f"/{name}/" in path), None)
+    if bucket is None or (bucket == "dropsight-inbox" and method == "POST"):
+        return None
+    return f"{method} {path.split(bucket)[0]}{bucket}"
+
+
+def _finish_one(system: Running, name: str) -> None:
+    before = sum(system.states().values())
+    system.drop(name, b"a few words", "text/plain")
+    system.wait_for_documents(before + 1)
+
+
+@pytest.fixture(scope="module")
+def shared_system() -> Iterator[Running]:
+    with Running() as running:
+        yield running
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_around_any_call_costs_nothing_but_time(shared_system: Running, moment: str) -> None:
+    system = shared_system
+    points = calls_of_the_quiet_path(system)
+    assert {service for service, _, _ in points} == {"firestore", "storage", "gemini", "queue"}
+    assert len(points) >= 15
+    for number, (service, label, skip) in enumerate(points):
+        before = len(system.documents())
+        system.control("DELETE", "/faults")
+        system.control("DELETE", "/requests")
+        system.fault(service, label, skip=skip, kill=moment, times=1)
+        uri = system.drop(f"{moment}-{number}.txt", b"a few words", "text/plain")
+        settle(system, before + 1, seconds=60)
+        assert system.control("GET", "/faults") == [], f"{service} {label} {skip} was never reached"
+        document = next(each for each in system.documents() if each["source"]["uri"] == uri)
+        assert document["status"] == "completed", (service, label, skip, document["error"])
+        answering = "streamGenerateContent" in label
+        assert len(system.model_calls()) == (2 if answering and moment == "after" else 1), (service, label, skip)
+    system.control("DELETE", "/faults")
+    nothing_is_left_at_gemini(system)
+    names = [document["source"]["uri"] for document in system.documents()]
+    each_object_has_one_completed_task(system, sorted(set(names)))
