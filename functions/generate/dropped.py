@@ -26,6 +26,6 @@ async def question_of_object(road: Generate, held: Holding) -> Question:
     except SourceVanished as error:
         await live_object(road, source)
         raise TransientFailure("the object could not be read") from error
-    asked = recipe.questions[0]
+    asked = recipe.asked[0]
     handed = Input(uri=file.uri, mime_type=file.mime_type, family=facts.media_type.family)
     return Question(model=recipe.model, body=request(recipe, asked, asked.prompt, [handed]), ran=recipe.ran())

@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 from pydantic import JsonValue
 
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
-from shared.domain.recipe.definition import Ending, Question
+from shared.domain.recipe.definition import Asked, Ending
 from shared.domain.transcript import is_transcript, segments
 
 __all__ = ["TYPES", "File", "Rendered", "Source", "needs_picture", "render"]
@@ -51,12 +51,12 @@ class _CannotMake(ValueError):
     pass
 
 
-def needs_picture(question: Question, value: JsonValue) -> bool:
+def needs_picture(question: Asked, value: JsonValue) -> bool:
     """Whether the image itself is needed: to draw on it, or to turn the boxes into its pixels."""
     return ("png" in question.outputs or "json" in question.outputs) and _boxed(question, value)
 
 
-def render(question: Question, text: str, value: JsonValue, source: Source) -> Rendered:
+def render(question: Asked, text: str, value: JsonValue, source: Source) -> Rendered:
     """The files of one question. `value` is the structured answer, None where it is plain text."""
     files: dict[str, File] = {}
     warnings: list[str] = []
@@ -70,7 +70,7 @@ def render(question: Question, text: str, value: JsonValue, source: Source) -> R
     return Rendered(files, tuple(warnings))
 
 
-def _made(output: Ending, question: Question, text: str, value: JsonValue, source: Source) -> bytes:
+def _made(output: Ending, question: Asked, text: str, value: JsonValue, source: Source) -> bytes:
     match output:
         case "txt":
             return (subtitles.plain(segments(value)) if is_transcript(value) else text).encode()
@@ -96,7 +96,7 @@ def _made(output: Ending, question: Question, text: str, value: JsonValue, sourc
             assert_never(output)
 
 
-def _published(question: Question, value: JsonValue, source: Source) -> JsonValue:
+def _published(question: Asked, value: JsonValue, source: Source) -> JsonValue:
     """The structured answer; boxes also in pixels."""
     if not _boxed(question, value):
         return value
@@ -107,7 +107,7 @@ def _published(question: Question, value: JsonValue, source: Source) -> JsonValu
     return boxes.as_json(boxes.boxes(value, width, height), width, height)
 
 
-def _boxed(question: Question, value: JsonValue) -> bool:
+def _boxed(question: Asked, value: JsonValue) -> bool:
     return boxes.has_boxes(value) or boxes.asked_for(question.response_schema)
 
 

@@ -1,7 +1,7 @@
 """What to ask about which files.
 
     text of a file ─▶ `load` ─▶ `RecipeBook` ─▶ `choose` ─▶ `grant` the object's wishes ─▶ `Recipe`
-                                                            ─▶ its `questions` ─▶ `fill` ─▶ `wire.request`
+                                                            ─▶ what is `asked` ─▶ `fill` ─▶ `wire.request`
 
 `check` tells what is wrong with a file, `explain` why a recipe was chosen for an object.
 """
@@ -11,9 +11,9 @@ from shared.domain.recipe.definition import (
     DEFAULT_MODEL,
     TRANSCRIBE_PROMPT,
     Ask,
+    Asked,
     Ending,
     Parameters,
-    Question,
     Range,
     Recipe,
     Rule,
@@ -34,6 +34,7 @@ __all__ = [
     "MAX_BYTES",
     "TRANSCRIBE_PROMPT",
     "Ask",
+    "Asked",
     "Dropped",
     "Ending",
     "Explained",
@@ -42,7 +43,6 @@ __all__ = [
     "Missing",
     "Parameters",
     "Problem",
-    "Question",
     "Range",
     "Recipe",
     "RecipeBook",

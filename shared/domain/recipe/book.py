@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import ConfigDict, ValidationError
 
 from shared.domain.recipe import placeholders
-from shared.domain.recipe.definition import Question, Recipe
+from shared.domain.recipe.definition import Asked, Recipe
 from shared.domain.recipe.fitness import unfit
 from shared.domain.recipe.lines import Place, line_of, lines
 from shared.domain.recipe.matching import glob_pattern
@@ -208,7 +208,7 @@ def _flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     if len({ask.name for ask in recipe.asks}) < len(recipe.asks):
         yield ("asks",), "two asks of the same name"
     prompts: list[Place] = [("asks", index, "prompt") for index in range(len(recipe.asks))] or [("prompt",)]
-    for field, question in zip(prompts, recipe.questions, strict=True):
+    for field, question in zip(prompts, recipe.asked, strict=True):
         for message in placeholders.flaws(question.prompt):
             yield field, message
         for message in _output_flaws(recipe, question):
@@ -222,7 +222,7 @@ def _flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
         yield tuple(misfit.field.split(".")), misfit.message
 
 
-def _output_flaws(recipe: Recipe, question: Question) -> Iterator[str]:
+def _output_flaws(recipe: Recipe, question: Asked) -> Iterator[str]:
     structured = question.response_schema is not None or "schema" in recipe.needs
     for output in question.outputs:
         if output in ("csv", "json", "srt", "vtt", "png") and not structured:

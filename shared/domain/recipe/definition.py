@@ -168,7 +168,7 @@ class Ask(Frozen):
     """None: the recipe's."""
 
 
-class Question(Frozen):
+class Asked(Frozen):
     """What is asked in one call, with nothing left to inherit. `name` is empty for a recipe's only question."""
 
     name: str
@@ -229,12 +229,12 @@ class Recipe(Frozen):
         return functions
 
     @property
-    def questions(self) -> tuple[Question, ...]:
+    def asked(self) -> tuple[Asked, ...]:
         """What is asked, one call each, in order."""
         if not self.asks:
-            return (Question(name="", prompt=self.prompt, response_schema=self.response_schema, outputs=self.outputs),)
+            return (Asked(name="", prompt=self.prompt, response_schema=self.response_schema, outputs=self.outputs),)
         return tuple(
-            Question(
+            Asked(
                 name=ask.name,
                 prompt=ask.prompt,
                 response_schema=self.response_schema if ask.response_schema is None else ask.response_schema,

@@ -79,7 +79,7 @@ def unfit(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
             what = _WORDS.get(capability, capability)
             yield Unfit(field, "model_not_support_capability", f"Model {model.id} cannot {what}.")
     yield from _thinking(recipe.thinking, model)
-    schemas = [question.response_schema for question in recipe.questions]
+    schemas = [question.response_schema for question in recipe.asked]
     if any(schemas) and (recipe.tools or recipe.functions) and model.id.startswith(("gemini-2", "gemini-1")):
         message = f"Model {model.id} cannot use tools and answer by a schema in one call."
         yield Unfit("tools", "model_not_support_capability", message)
@@ -99,7 +99,7 @@ def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
         yield "tools", _TOOL_CAPABILITY[tool]
     if recipe.functions:
         yield "functions", "function_calling"
-    if any(question.response_schema for question in recipe.questions):
+    if any(question.response_schema for question in recipe.asked):
         yield "response_schema", "structured_output"
 
 

@@ -1,7 +1,7 @@
 """What stands for something in a prompt: `{name}`, `{date}`, `{metadata.customer}`, `{metadata.language|English}`.
 
 A closed list, replaced in one pass: what is put in is never looked through again, and nothing is reached but these.
-`{{` and `}}` are braces. A prompt that an object's metadata gives is not filled: its braces are its own.
+`{{` and `}}` are braces.
 """
 
 from __future__ import annotations

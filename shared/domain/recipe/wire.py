@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from shared.domain.answer import Json
 from shared.domain.catalogue import Model, ThinkingByBudget, resolve
 from shared.domain.media.kinds import Family
-from shared.domain.recipe.definition import Question, Range, Recipe, ServerTool
+from shared.domain.recipe.definition import Asked, Range, Recipe, ServerTool
 from shared.domain.timestamps import written
 
 _TOOLS: dict[ServerTool, str] = {
@@ -28,7 +28,7 @@ class Input(NamedTuple):
     family: Family
 
 
-def request(recipe: Recipe, question: Question, prompt: str, inputs: Sequence[Input]) -> Json:
+def request(recipe: Recipe, question: Asked, prompt: str, inputs: Sequence[Input]) -> Json:
     """The body of generateContent. `prompt` is filled; it goes after the media, as the guides advise."""
     media = [_media(recipe, each) for each in inputs]
     text = prompt if _shown_by_offsets(inputs) else _within(prompt, recipe.range)
@@ -38,7 +38,7 @@ def request(recipe: Recipe, question: Question, prompt: str, inputs: Sequence[In
     }
 
 
-def settings(recipe: Recipe, question: Question) -> Json:
+def settings(recipe: Recipe, question: Asked) -> Json:
     """Everything of the body but its contents."""
     body: Json = {}
     if recipe.system:
@@ -58,7 +58,7 @@ def settings(recipe: Recipe, question: Question) -> Json:
     return body
 
 
-def generation_config(recipe: Recipe, question: Question) -> Json:
+def generation_config(recipe: Recipe, question: Asked) -> Json:
     chosen = recipe.parameters
     config: dict[str, JsonValue | None] = {
         "temperature": chosen.temperature,

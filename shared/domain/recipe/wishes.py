@@ -1,7 +1,7 @@
 """What an object asks for by its own custom metadata (`dropsight-prompt`, `dropsight-model`, `dropsight-recipe`, …).
 
 Heard only where the recipe allows it; what is not heard is said in the task's warnings, what cannot be meant is refused
-before anything is uploaded. Wishes are literal: placeholders in a wished prompt are not filled.
+before anything is uploaded. Wishes are literal: the braces of a wished prompt are braces.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ class WishRefused(ValueError):
 class Granted(NamedTuple):
     recipe: Recipe
     warnings: tuple[str, ...]
-    literal_prompt: bool = False
-    """Whether the prompt is the object's own, to be sent as it is."""
 
 
 def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
@@ -56,7 +54,7 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
     if lacking := [need for need in recipe.needs if need not in wishes and not _has(granted, need)]:
         keys = ", ".join(f"{PREFIX}{need.replace('_', '-')}" for need in lacking)
         raise WishRefused(f"The recipe {recipe.name} needs to be told more: set the object's metadata {keys}.")
-    return Granted(granted, tuple(warnings), literal_prompt="prompt" in changes)
+    return Granted(granted, tuple(warnings))
 
 
 def _ours(key: str) -> bool:
@@ -111,12 +109,16 @@ def _listed(value: str) -> JsonValue:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def _literal(value: str) -> JsonValue:
+    return value.replace("{", "{{").replace("}", "}}")
+
+
 def _as_is(value: str) -> JsonValue:
     return value
 
 
 _MEANING: dict[Wish, tuple[str, Callable[[str], JsonValue]]] = {
-    "prompt": ("prompt", _as_is),
+    "prompt": ("prompt", _literal),
     "model": ("model", _as_is),
     "system": ("system", _as_is),
     "range": ("range", _as_is),

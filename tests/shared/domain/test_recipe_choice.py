@@ -130,14 +130,14 @@ def test_metadata_changes_what_the_recipe_allows() -> None:
     granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
     asked = granted.recipe
     assert (asked.prompt, asked.model, asked.range) == (
-        "Who speaks? {literally}",
+        "Who speaks? {{literally}}",
         "gemini-2.5-pro",
         Range(start=150, end=209),
     )
     assert (asked.parameters.temperature, asked.parameters.max_tokens) == (0.2, 500)
     assert asked.thinking is not None
     assert asked.thinking.budget == 2048
-    assert granted.literal_prompt
+    assert fill(asked.prompt, about) == "Who speaks? {literally}"
 
 
 def test_a_wish_that_the_recipe_does_not_allow_is_not_heard_and_said_so() -> None:

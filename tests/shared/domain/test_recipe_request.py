@@ -15,7 +15,7 @@ from shared.domain.recipe import BUILT_IN, Input, Recipe, request, unstructured
 def body(recipe: Recipe, *families: Family) -> dict[str, Any]:
     kinds = {"audio": "audio/mp3", "image": "image/png", "video": "video/mp4", "pdf": "application/pdf"}
     inputs = [Input(f"https://files/{index}", kinds[family], family) for index, family in enumerate(families)]
-    question = recipe.questions[0]
+    question = recipe.asked[0]
     return cast(dict[str, Any], request(recipe, question, question.prompt, inputs))
 
 
