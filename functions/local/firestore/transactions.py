@@ -1,9 +1,10 @@
-"""Transactions: optimistic, serialisable, and sure to get through when retried.
+"""Transactions: optimistic, serialisable, and sure to get through under contention.
 
 A transaction reads the database as it stood at its first read, and is checked at commit: if anything it read has
-changed since, it is aborted. So that many writers of one document all get through within the clients' few attempts, a
-transaction that says whose retry it is goes first: other retries that read the same wait for its end, and a first
-attempt that would write what it has read is aborted.
+changed since, it is aborted. So that many writers of one document all get through within the clients' few attempts,
+transactions go one after another where that has just failed: a retry, and whoever reads what transactions were lately
+aborted for, claims what it reads; others that claim the same wait for its end, and those that read without a claim
+give way at commit.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from shared.clock import Clock
 IDLE_SECONDS = 60.0
 LIFETIME_SECONDS = 270.0
 _PRIORITY_SECONDS = 2.0
-"""How long a retry may keep others waiting."""
+"""How long a claim may keep others waiting."""
+_CONTENDED_ABORTS = 2
+_CONTENDED_SECONDS = 5.0
+"""So many aborts within so long make what was read contended."""
+_ABORTS_KEPT = 10_000
 _FINISHED_KEPT = 10_000
 
 
@@ -59,6 +64,7 @@ class Transactions:
         self._open: dict[bytes, Transaction] = {}
         self._finished: OrderedDict[bytes, None] = OrderedDict()
         self._claimed: dict[str, Transaction] = {}
+        self._aborts: OrderedDict[str, list[float]] = OrderedDict()
 
     def begin(self, *, read_only: bool = False, retried: bool = False, snapshot: int | None = None) -> Transaction:
         self._expire()
@@ -84,7 +90,7 @@ class Transactions:
 
     async def read_query(self, transaction: Transaction, query: Query) -> int:
         """Note that it runs this query; the time to run it at."""
-        await self._go_first(transaction, {f"{query.parent}/{query.collection_id}/"})
+        await self._go_first(transaction, {_query_claim(query)})
         if not transaction.read_only:
             transaction.queries.append(query)
         return self._snapshot(transaction)
@@ -95,7 +101,7 @@ class Transactions:
             self._database.changed_since(transaction.snapshot)
         ):
             raise self._abort(transaction)
-        if not transaction.retried and any(self._goes_first(path) for path in writes):
+        if not transaction.claims and any(self._goes_first(path) for path in writes):
             raise self._abort(transaction)
 
     def end(self, transaction: Transaction) -> None:
@@ -122,26 +128,37 @@ class Transactions:
         return transaction.snapshot
 
     def _abort(self, transaction: Transaction) -> Refusal:
+        now = self._clock.time()
+        for claim in (*transaction.documents, *map(_query_claim, transaction.queries)):
+            self._aborts[claim] = [*self._aborts.pop(claim, [])[1 - _CONTENDED_ABORTS :], now]
+        while len(self._aborts) > _ABORTS_KEPT:
+            self._aborts.popitem(last=False)
         self.end(transaction)
         return aborted("Too much contention on these documents. Please try again.")
 
     def _goes_first(self, path: str) -> bool:
-        """Whether an open retry has read the document, so that a first attempt to write it must give way."""
+        """Whether an open transaction has claimed the document, so that one without a claim must not write it."""
         holder = self._claimed.get(path)
         return holder is not None and self._clock.time() < holder.priority_until
 
     async def _go_first(self, transaction: Transaction, claims: set[str]) -> None:
-        if not transaction.retried or transaction.read_only:
+        if transaction.read_only:
             return
-        for claim in sorted(claims - transaction.claims):
+        wanted = claims if transaction.retried else set(filter(self._contended, claims))
+        for claim in sorted(wanted - transaction.claims):
             while (holder := self._claimed.get(claim)) not in (None, transaction):
                 assert holder is not None
                 if not await self._ended(holder):
                     break
             self._claimed[claim] = transaction
             transaction.claims.add(claim)
-        transaction.priority_until = self._clock.time() + _PRIORITY_SECONDS
         transaction.used = self._clock.time()
+        if transaction.claims:
+            transaction.priority_until = transaction.used + _PRIORITY_SECONDS
+
+    def _contended(self, claim: str) -> bool:
+        aborts = self._aborts.get(claim, ())
+        return len(aborts) >= _CONTENDED_ABORTS and self._clock.time() - aborts[0] < _CONTENDED_SECONDS
 
     async def _ended(self, holder: Transaction) -> bool:
         """Wait for the end of a transaction; False if its priority ended first."""
@@ -158,6 +175,10 @@ class Transactions:
         now = self._clock.time()
         for transaction in [each for each in self._open.values() if each.expired(now)]:
             self.end(transaction)
+
+
+def _query_claim(query: Query) -> str:
+    return f"{query.parent}/{query.collection_id}/"
 
 
 def _unknown() -> Refusal:
