@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import media_type
-from shared.domain.media.reading import DamagedError, OutOfReadsError, Window
+from shared.domain.media.reading import MAX_READ, DamagedError, Window
 
 _MOST_BOXES = 512
+_MANY = 4
+"""Fragments after which only the last one is looked for."""
 _UNKNOWN_32, _UNKNOWN_64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 _ENTRY_OF_SOUND = 36
 """Bytes of a sample entry up to the end of the sample rate."""
@@ -52,7 +54,11 @@ def probe_mp4(window: Window, facts: Facts) -> Facts:
             fragments = box
     if tracks.sound is None and tracks.pictures is None:
         raise DamagedError("The file holds neither sound nor pictures: it has no tracks.")
-    duration = max(duration, tracks.longest) or _fragmented(window, movie, fragments, top)
+    duration = max(duration, tracks.longest)
+    if fragments is not None:
+        # The movie's own length may then be that of its beginning only.
+        end = _fragmented(window, movie, fragments, top)
+        duration = max(duration, end) if end else 0.0
     if duration <= 0 and fragments is None:
         raise DamagedError("The file holds nothing to play: its length is zero.")
     return _facts(facts, tracks, duration)
@@ -100,20 +106,34 @@ def probe_heif(window: Window, facts: Facts) -> Facts:
 
 
 def _whole(window: Window) -> list[_Box]:
-    """The top-level boxes; `DamagedError` when one of them, other than the last, unused space, reaches past the end."""
+    """The top-level boxes, up to the first fragments of a film that has many.
+
+    `DamagedError` when one of them, other than unused space, reaches past the end of the file.
+    """
     found: list[_Box] = []
-    try:
-        for box in _boxes(window, 0, window.size):
-            found.append(box)
-            if box.end > window.size and box.kind not in (b"free", b"skip"):
-                raise DamagedError(
-                    f"The file is truncated: {box.end:,} bytes are promised, {window.size:,} are there. "
-                    "Upload it again."
-                )
-    except OutOfReadsError:
-        # A live recording in hundreds of fragments: what was read so far tells what it holds.
-        return found
+    for box in _boxes(window, 0, window.size):
+        found.append(box)
+        _must_be_there(window, box)
+        if len(found) > _MANY and sum(each.kind == b"moof" for each in found) > _MANY:
+            return [*(each for each in found if each.kind != b"moof"), *_behind(window, box)]
     return found
+
+
+def _behind(window: Window, box: _Box) -> list[_Box]:
+    """The boxes from the last fragment on, as far as it begins in the last megabyte; else none."""
+    start = max(box.end, window.size - MAX_READ)
+    at = window.at(start, MAX_READ).rfind(b"moof")
+    found = list(_boxes(window, start + at - 4, window.size)) if at >= 4 else []
+    for each in found:
+        _must_be_there(window, each)
+    return found
+
+
+def _must_be_there(window: Window, box: _Box) -> None:
+    if box.end > window.size and box.kind not in (b"free", b"skip"):
+        raise DamagedError(
+            f"The file is truncated: {box.end:,} bytes are promised, {window.size:,} are there. Upload it again."
+        )
 
 
 def _boxes(window: Window, at: int, end: int) -> Iterator[_Box]:
@@ -171,17 +191,19 @@ def _read_track(window: Window, track: _Box, into: _Tracks) -> None:
         into.width, into.height = int.from_bytes(sample[32:34], "big"), int.from_bytes(sample[34:36], "big")
 
 
-def _fragmented(window: Window, movie: _Box, extends: _Box | None, top: list[_Box]) -> float:
+def _fragmented(window: Window, movie: _Box, extends: _Box, top: list[_Box]) -> float:
     """The length of a film in fragments, by its mehd box, or by the fragments that its sidx boxes list."""
-    if extends is None:
-        return 0.0
     scale = next((window.number(">I", box.start + 12) for box in _find(window, movie.start, movie.end, b"mvhd")), 0)
     for box in _find(window, extends.start, extends.end, b"mehd"):
         long = window.exactly(box.start, 1)[0] == 1
         length = window.number(">Q" if long else ">I", box.start + 4)
         return length / scale if scale else 0.0
-    indexed = sum(_indexed(window, box) for box in top if box.kind == b"sidx")
-    return indexed or _last_fragment(window, movie, top)
+    indexed: dict[int, float] = {}
+    for box in top:
+        if box.kind == b"sidx":
+            track = window.number(">I", box.start + 4)
+            indexed[track] = indexed.get(track, 0.0) + _indexed(window, box)
+    return max([_last_fragment(window, movie, top), *indexed.values()])
 
 
 def _indexed(window: Window, box: _Box) -> float:

@@ -69,7 +69,7 @@ def _declared(head: bytes) -> str | None:
         return None
     name = found[1].decode("ascii")
     try:
-        b"".decode(name)
+        b"a".decode(name)
     except (LookupError, UnicodeError):
         return None
     return codecs.lookup(name).name if _reads(head, name) else None

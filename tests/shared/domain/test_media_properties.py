@@ -133,3 +133,42 @@ def test_what_the_source_raises_passes_through() -> None:
 
     with pytest.raises(ConnectionResetError):
         probe(Broken(), media_type("audio/wav"))
+
+
+def live_film(fragments: int) -> bytes:
+    """The fragment of a real film, repeated at later times, as live encoders write it for hours."""
+    film = (SAMPLES / "ugly" / "fragmented.mp4").read_bytes()
+    first = film.index(b"moof") - 4
+    end = film.rindex(b"mfra") - 4
+    out = bytearray(film[:first])
+    for number in range(fragments):
+        fragment = bytearray(film[first:end])
+        at = fragment.find(b"tfdt")
+        while at >= 0:
+            scale = 10_240 if fragment.count(b"tfdt", 0, at) == 0 else 44_100
+            fragment[at + 8 : at + 16] = struct.pack(">Q", number * scale)
+            at = fragment.find(b"tfdt", at + 1)
+        out += fragment
+    return bytes(out)
+
+
+def test_a_live_film_of_a_thousand_fragments_is_measured_by_its_last_one() -> None:
+    data = live_film(1000)
+    source = Watched(data, 16)
+
+    facts = probe(source, media_type("video/mp4"), data[:HEAD])
+
+    assert facts.problem is None
+    assert facts.duration == pytest.approx(999 + 1.22, abs=0.01)
+
+
+def test_a_live_film_that_was_cut_is_found_to_be_truncated() -> None:
+    facts = probe(InMemory(live_film(1000)[:-100]), media_type("video/mp4"))
+    assert facts.problem is not None
+    assert "truncated" in facts.problem
+
+
+def test_text_that_declares_an_encoding_that_does_not_exist_is_still_told() -> None:
+    found = sniff(b'<?xml version="1.0" encoding="windows-1"?><a>\xe9</a>', "a.xml")
+    assert isinstance(found, MediaType)
+    assert found.encoding == "windows-1252"
