@@ -189,7 +189,11 @@ class Running:
     def model_calls(self, *, answered: bool = True) -> list[Json]:
         """Calls that Gemini bills: generations that it answered."""
         calls = self.calls("gemini", "enerateContent")
-        return [call for call in calls if call["status"] in (200, "killed", "dropped")] if answered else calls
+        return (
+            [call for call in calls if call["status"] in (200, "killed after", "dropped after", "cut")]
+            if answered
+            else calls
+        )
 
     def gemini_files(self) -> list[str]:
         page = httpx2.get(

@@ -21,7 +21,7 @@ class Call:
     method: str
     path: str
     status: int | str = ""
-    """HTTP status, or a gRPC code's name (`OK`, `ABORTED`, …); `dropped` or `killed` where a fault ended it."""
+    """HTTP status, or a gRPC code's name (`OK`, `ABORTED`, …); where a fault ended it, how (`tap.Ending`)."""
     at: float = 0.0
     """When it came, in seconds since 1970 by the local system's clock."""
     bytes: int = 0

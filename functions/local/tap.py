@@ -22,6 +22,9 @@ Kill = Callable[[int], Awaitable[None]]
 ErrorBody = Callable[[int, float | None], tuple[bytes, dict[str, str]]]
 """A service's own error body and headers for an HTTP status and a retry delay in seconds."""
 
+Ending = Literal["killed", "killed after", "dropped", "dropped after", "cut"]
+"""How a fault ended a call; without `after` it had no effect."""
+
 _GRPC_OF_HTTP = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -116,9 +119,11 @@ class _HttpCall:
             return
         last = message["type"] == "http.response.body" and not message.get("more_body")
         if self._fault.kill == "after" and last:
-            await self._end("killed")
-        elif self._fault.drop == "after" or (self._is_chunk(message) and self._cut()):
-            await self._end("dropped")
+            await self._end("killed after")
+        elif self._fault.drop == "after":
+            await self._end("dropped after")
+        elif self._is_chunk(message) and self._cut():
+            await self._end("cut")
         else:
             await self._counted_send(message)
 
@@ -131,10 +136,10 @@ class _HttpCall:
         self._chunks += 1
         return self._fault.cut_after is not None and self._chunks > self._fault.cut_after
 
-    async def _end(self, how: Literal["dropped", "killed"]) -> None:
+    async def _end(self, how: Ending) -> None:
         self._call.status = how
         self._dropped = True
-        if how == "killed":
+        if how in ("killed", "killed after"):
             client = self._scope.get("client")
             await self._tap.kill(client[1] if client else 0)
         # ASGI has no word for "hang up"; uvicorn's send is a bound method of the cycle that holds the transport.
@@ -197,7 +202,7 @@ class _GrpcTap(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 sent = 0
                 async for answer in inner(request, context):
                     if fault is not None and fault.cut_after is not None and sent >= fault.cut_after:
-                        await _hang_up(record, context)
+                        await _hang_up("cut", record, context)
                     yield answer
                     sent += 1
                     record.bytes += answer.ByteSize()
@@ -223,28 +228,28 @@ class _GrpcTap(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return
         await asyncio.sleep(fault.delay)
         if fault.kill == "before":
-            await self._kill(record, context)
+            await self._kill("killed", record, context)
         if fault.status is not None:
             await _refuse(fault.status, fault.retry_delay, record, context)
         if fault.drop in (True, "before"):
-            await _hang_up(record, context)
+            await _hang_up("dropped", record, context)
 
     async def _after(self, fault: Fault | None, record: Call, context: grpc.aio.ServicerContext) -> None:
         if fault is None:
             return
         if fault.kill == "after":
-            await self._kill(record, context)
+            await self._kill("killed after", record, context)
         if fault.drop == "after":
-            await _hang_up(record, context)
+            await _hang_up("dropped after", record, context)
 
-    async def _kill(self, record: Call, context: grpc.aio.ServicerContext) -> None:
-        record.status = "killed"
+    async def _kill(self, how: Ending, record: Call, context: grpc.aio.ServicerContext) -> None:
+        record.status = how
         await self._tap.kill(int(context.peer().rsplit(":", 1)[-1]))
         await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
 
 
-async def _hang_up(record: Call, context: grpc.aio.ServicerContext) -> None:
-    record.status = "dropped"
+async def _hang_up(how: Ending, record: Call, context: grpc.aio.ServicerContext) -> None:
+    record.status = how
     await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
 
 

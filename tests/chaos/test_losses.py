@@ -1,0 +1,153 @@
+"""Events lost, dispatches lost, a holder that sleeps through its lease: one sweep recovers, a second finds nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.chaos.promises import each_object_has_one_completed_task, nothing_is_left_at_gemini, settle
+from tests.running import Running, until
+
+_NOTHING = (
+    "leases_expired",
+    "dispatches_lost",
+    "after_work_unfinished",
+    "objects_without_task",
+    "files_deleted",
+    "errors",
+)
+
+
+def nothing_to_do(report: dict[str, int]) -> bool:
+    return all(report[name] == 0 for name in _NOTHING)
+
+
+def test_one_sweep_recovers_lost_events_and_a_second_finds_nothing(system: Running) -> None:
+    system.control("PUT", "/events", {"hold": True})
+    uris = system.drop_many([f"lost-{number}.txt" for number in range(20)], lambda name: name.encode())
+    assert system.control("POST", "/events/lose", {})["lost"] >= 20
+    system.control("PUT", "/events", {"hold": False})
+    system.advance("10m")
+    assert system.sweep()["objects_without_task"] == 20
+    settle(system, 20)
+    each_object_has_one_completed_task(system, uris)
+    system.advance("10m")
+    assert nothing_to_do(system.sweep())
+    assert len(system.model_calls()) == 20
+
+
+def test_one_sweep_recovers_lost_dispatches_and_a_second_finds_nothing(system: Running) -> None:
+    system.fault("gemini", "streamGenerateContent", status=429, retry_delay="120s", times=1)
+    uris = system.drop_many([f"lost-{number}.txt" for number in range(20)], lambda name: name.encode())
+    until(lambda: sum(bool(each["waiting"]) for each in system.documents()) == 20, 30, lambda: f"{system.states()}")
+    assert system.control("POST", "/dispatches/lose", {})["lost"] == 20
+    system.advance("20m")
+    assert system.states() == {"processing": 20}
+    assert system.sweep()["dispatches_lost"] == 20
+    settle(system, 20)
+    each_object_has_one_completed_task(system, uris)
+    system.advance("10m")
+    assert nothing_to_do(system.sweep())
+
+
+def test_a_sweep_after_all_tasks_expired_runs_nothing_again() -> None:
+    with Running(DROPSIGHT_TASK_DAYS="1") as system:
+        system.drop_many([f"old-{number}.txt" for number in range(3)], lambda name: name.encode())
+        settle(system, 3)
+        system.advance("30h")
+        until(lambda: not system.documents(), 20, lambda: f"{len(system.documents())} documents are left")
+        assert nothing_to_do(system.sweep())
+        system.advance("60h")
+        assert nothing_to_do(system.sweep())
+        assert len(system.model_calls()) == 3
+
+
+def test_unfinished_after_work_is_taken_up_again(system: Running) -> None:
+    system.fault("storage", "/dropsight-inbox%2F", status=503)
+    system.fault("storage", "name=dropsight-inbox", status=503)
+    system.drop("unpublished.txt", b"publish me", "text/plain")
+    until(lambda: system.states()["completed"] == 1, 30, lambda: f"{system.documents()}")
+    assert system.open_documents() == 1
+    system.control("POST", "/dispatches/lose", {})
+    system.control("DELETE", "/faults")
+    system.advance("10m")
+    system.sweep()
+    settle(system, 1)
+    published = system.results.blob(f"{system.endpoints.inbox}/unpublished.txt.task.json")
+    assert published.exists()
+
+
+def test_a_holder_that_sleeps_through_its_lease_writes_nothing_when_it_wakes() -> None:
+    with Running(WORKERS="2", DROPSIGHT_LEASE_SECONDS="20") as system:
+        system.model(latency="6s", text="the first answer")
+        uris = [system.drop("sleepy.txt", b"zzz", "text/plain")]
+        until(lambda: system.model_calls(answered=False), 20, lambda: "the model was never asked")
+        sleeper = _holder(system)
+        os.kill(sleeper, signal.SIGSTOP)
+        try:
+            system.model(latency=None, text="the second answer")
+            system.advance("5m")
+            until(lambda: system.sweep()["leases_expired"] == 1, 20, lambda: f"{system.documents()}")
+            settle(system, 1, step="10s")
+        finally:
+            os.kill(sleeper, signal.SIGCONT)
+        until(lambda: system.logged("lease_lost"), 30, lambda: system.whole_log[-3000:])
+        each_object_has_one_completed_task(system, uris)
+        document = system.documents()[0]
+        assert document["results"][0]["choices"][0]["message"]["content"] == "the second answer"
+        assert document["token"] == 2
+        nothing_is_left_at_gemini(system)
+
+
+def _holder(system: Running) -> int:
+    """The generate worker that is connected to Gemini."""
+    import psutil
+
+    port = int(system.endpoints.gemini.rsplit(":", 1)[1])
+    for pid in system.control("GET", "/workers")["generate"]["pids"]:
+        connections = psutil.Process(pid).net_connections("tcp")
+        if any(each.raddr and each.raddr.port == port and each.status == "ESTABLISHED" for each in connections):
+            return int(pid)
+    raise AssertionError("no worker is connected to Gemini")
+
+
+def test_backfill_takes_what_was_there_before_and_a_dry_run_only_counts(system: Running) -> None:
+    system.control("PUT", "/events", {"hold": True})
+    uris = system.drop_many([f"archive/{number}.txt" for number in range(10)], lambda name: name.encode())
+    system.drop("elsewhere/other.txt", b"not this one")
+    system.control("POST", "/events/lose", {})
+    system.control("PUT", "/events", {"hold": False})
+    system.advance("72h")
+    assert nothing_to_do(system.sweep())
+    prefix = f"gs://{system.endpoints.inbox}/archive/"
+    counted = system.sweep(backfill=prefix, dry_run=True)
+    assert (counted["objects"], counted["without_task"]) == (10, 10)
+    assert system.documents() == []
+    assert system.sweep(backfill=prefix)["without_task"] == 10
+    settle(system, 10)
+    each_object_has_one_completed_task(system, uris)
+    assert system.sweep(backfill=prefix)["without_task"] == 0
+
+
+def test_the_daily_cap_lets_the_rest_wait_for_the_next_day() -> None:
+    with Running(DROPSIGHT_INBOXES='{"dropsight-inbox": {"daily_cap": 5}}') as system:
+        uris = [system.drop(f"{number}.txt", b"one of many", "text/plain") for number in range(12)]
+        until(lambda: sum(system.states().values()) == 12, 30, lambda: f"{system.states()}")
+        until(lambda: system.states()["completed"] == 5, 30, lambda: f"{system.states()}")
+        waiting = [each["waiting"] for each in system.documents() if each["status"] == "pending"]
+        assert {each["reason"] for each in waiting} == {"inbox_cap"}
+        assert len({each["until"] for each in waiting}) == 2
+        settle(system, 12, step="12h")
+        each_object_has_one_completed_task(system, uris)
+
+
+def test_only_the_prefixes_of_an_inbox_are_taken() -> None:
+    with Running(DROPSIGHT_INBOXES='{"dropsight-inbox": {"prefixes": ["in/"]}}') as system:
+        inside = system.drop("in/yes.txt", b"take me", "text/plain")
+        system.drop("out/no.txt", b"leave me", "text/plain")
+        system.bucket(system.endpoints.results).blob("in/own-output.txt").upload_from_string("not me")
+        settle(system, 1)
+        system.advance("10m")
+        system.sweep()
+        settle(system, 1)
+        each_object_has_one_completed_task(system, [inside])

@@ -1,0 +1,67 @@
+"""Rate limits, daily quotas, no quota at all, a full file store, and a key that stops working."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.chaos.promises import each_object_has_one_completed_task, nothing_is_left_at_gemini, settle
+from tests.running import Running, until
+
+_TASKS = 1000
+_CONCURRENCY = 8
+"""Of the local system's dispatch queue."""
+_RETRY = 60
+
+
+def test_six_hours_of_429_fail_no_task_and_are_not_called_into(system: Running) -> None:
+    system.fault("gemini", "streamGenerateContent", status=429, retry_delay=f"{_RETRY}s")
+    uris = system.drop_many((f"waits-{number:04d}.txt" for number in range(_TASKS)), lambda name: name.encode())
+    until(lambda: sum(system.states().values()) == _TASKS, 120, lambda: f"{system.states()}", pause=0.5)
+    for _ in range(6):
+        system.advance("1h")
+    assert system.states()["failed"] == 0
+    refused = [call["at"] for call in system.model_calls(answered=False) if call["status"] == 429]
+    assert refused
+    assert max(Counter(int((at - refused[0]) // _RETRY) for at in refused).values()) <= _CONCURRENCY
+    waiting = next(document for document in system.documents() if document["waiting"])
+    assert waiting["waiting"]["reason"] == "rate_limited"
+    assert "rate limit" in waiting["waiting"]["detail"]
+    system.control("DELETE", "/faults")
+    settle(system, _TASKS, seconds=240, step="5m")
+    each_object_has_one_completed_task(system, uris)
+    assert len([call for call in system.model_calls() if call["status"] == 200]) == _TASKS
+    nothing_is_left_at_gemini(system)
+
+
+def test_a_spent_daily_quota_waits_for_its_reset(system: Running) -> None:
+    system.fault("gemini", "streamGenerateContent", status=429, retry_delay="5h", times=1)
+    uris = system.drop_many([f"{number}.txt" for number in range(3)], lambda name: name.encode())
+    until(lambda: sum(bool(each["waiting"]) for each in system.documents()) == 3, 20, lambda: f"{system.documents()}")
+    assert {each["waiting"]["reason"] for each in system.documents()} == {"daily_quota"}
+    system.advance("4h")
+    assert len(system.model_calls(answered=False)) == 1
+    settle(system, 3, step="30m")
+    each_object_has_one_completed_task(system, uris)
+
+
+def test_a_key_that_stops_working_holds_tasks_until_it_works_again(system: Running) -> None:
+    system.model(key="invalid")
+    uris = system.drop_many([f"{number}.txt" for number in range(3)], lambda name: name.encode())
+    until(lambda: sum(bool(each["waiting"]) for each in system.documents()) == 3, 20, lambda: f"{system.documents()}")
+    assert {each["waiting"]["reason"] for each in system.documents()} == {"blocked"}
+    assert [line["severity"] for line in system.logged("task_put_off")] == ["ERROR"] * 3
+    system.advance("12h")
+    assert system.states() == {"processing": 3}
+    system.model(key="ok")
+    settle(system, 3, step="30m")
+    each_object_has_one_completed_task(system, uris)
+
+
+def test_a_waiting_task_goes_on_with_the_file_it_uploaded(system: Running) -> None:
+    system.fault("gemini", "streamGenerateContent", status=429, retry_delay="30s", times=1)
+    uris = [system.drop("once-uploaded.txt", b"carry me once", "text/plain")]
+    settle(system, 1)
+    each_object_has_one_completed_task(system, uris)
+    starts = [call for call in system.calls("gemini", "POST /upload/v1beta/files") if "upload_id" not in call["path"]]
+    assert len(starts) == 1
+    nothing_is_left_at_gemini(system)
