@@ -122,6 +122,10 @@ class GenerateSettings(DispatchSettings, GeminiSettings, OutboundSettings):
     """How long one dispatch may work: the function's timeout less a minute and a half to hand over."""
     max_attempts: int = Field(default=8, ge=1)
     """Transient failures after which a task fails."""
+    fetch_seconds: float = Field(default=900, gt=0)
+    """How long a file on the web that a request names may take to be fetched."""
+    manifest_sources: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """For each folder under manifests/: prefixes (gs://bucket/…) of the objects that its manifests may name."""
     task_max_age_hours: float = Field(default=168, gt=0)
     concurrency: int = Field(default=8, ge=1)
     """Requests one instance works on at once: the size of the thread pools for transfers."""

@@ -11,13 +11,23 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.clock import Clock
-from shared.settings import ApiSettings, DispatchSettings, GenerateSettings, IngestSettings, SweepSettings
+from shared.settings import (
+    ApiSettings,
+    DispatchSettings,
+    GenerateSettings,
+    IngestSettings,
+    NotifySettings,
+    SweepSettings,
+)
 
 if TYPE_CHECKING:
+    from shared.cloud.callbacks import Callbacks
+    from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.keys import Keys
-    from shared.cloud.queue import Dispatches
+    from shared.cloud.queue import Dispatches, Queue
+    from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
     from shared.intake import Intake
@@ -40,7 +50,11 @@ class Generate:
     dispatches: Dispatches
     storage: Storage
     gemini: Gemini
+    web: Web
     throttle: Throttle
+    callbacks: Queue | None
+    """Notices to notify; None where no callback queue is set."""
+    recipes: RecipeBooks
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,15 @@ class Api:
     dispatches: Dispatches
     requests: RequestIntake
     keys: Keys
+
+
+@dataclass(frozen=True)
+class Notify:
+    settings: NotifySettings
+    clock: Clock
+    tasks: Tasks
+    storage: Storage
+    callbacks: Callbacks
 
 
 @dataclass(frozen=True)
@@ -88,22 +111,28 @@ def ingest() -> Ingest:
 
 @cache
 def generate() -> Generate:
+    from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
+    from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
+    storage = Storage(settings.project, threads=settings.concurrency)
     return Generate(
         settings=settings,
         clock=clock,
         tasks=tasks,
         dispatches=_dispatches(settings),
-        storage=Storage(settings.project, threads=settings.concurrency),
+        storage=storage,
         gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency),
+        web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
         throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        callbacks=_callback_queue(settings),
+        recipes=RecipeBooks(storage, clock),
     )
 
 
@@ -130,6 +159,22 @@ def api() -> Api:
 
 
 @cache
+def notify() -> Notify:
+    from shared.cloud.callbacks import Callbacks
+    from shared.cloud.firestore import Tasks
+    from shared.cloud.storage import Storage
+
+    settings = NotifySettings()
+    return Notify(
+        settings=settings,
+        clock=Clock(settings.clock),
+        tasks=Tasks(settings.project, settings.database),
+        storage=Storage(settings.project, threads=8),
+        callbacks=Callbacks(threads=32, allow_loopback=settings.allow_loopback),
+    )
+
+
+@cache
 def sweep() -> Sweep:
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
@@ -149,6 +194,19 @@ def sweep() -> Sweep:
         intake=Intake(settings, clock, tasks, dispatches),
         storage=Storage(settings.project, threads=4),
         gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1),
+    )
+
+
+def _callback_queue(settings: GenerateSettings) -> Queue | None:
+    from shared.cloud.queue import Queue
+
+    if settings.callback_queue is None or settings.notify_url is None:
+        return None
+    return Queue(
+        path=settings.callback_queue,
+        url=settings.notify_url,
+        invoker=settings.invoker,
+        endpoint=settings.queue_endpoint,
     )
 
 

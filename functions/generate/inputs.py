@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -47,25 +49,40 @@ async def examine(road: Generate, found: StoredObject) -> Facts:
 
 
 async def hand_over(road: Generate, held: Holding, found: StoredObject, facts: Facts, *, index: int = 0) -> GeminiFile:
-    """The input as an ACTIVE file: the live handle that an earlier claim left, or a fresh upload."""
+    """An object as an ACTIVE file: the live handle that an earlier claim left, or a fresh upload."""
+
+    async def opened() -> io.IOBase:
+        return road.storage.open(found, held.stop)
+
+    return await hand_over_stream(road, held, opened, facts.media_type.mime, name=found.name, index=index)
+
+
+Opener = Callable[[], Awaitable[io.IOBase]]
+"""Opens an input, anew for each try."""
+
+
+async def hand_over_stream(
+    road: Generate, held: Holding, opener: Opener, mime: str, *, name: str, index: int
+) -> GeminiFile:
+    """As `hand_over`, for an input from anywhere."""
     for file in held.files:
         if file.input == index and file.expires_at - _HANDLE_MARGIN > road.clock.now():
             return file
-    name = await _upload(road, held, found, facts, index)
-    file = await road.gemini.active(name, input=index)
+    uploaded = await _upload(road, held, opener, mime, name, index)
+    file = await road.gemini.active(uploaded, input=index)
     held.files = (*(known for known in held.files if known.input != index), file)
     return file
 
 
-async def _upload(road: Generate, held: Holding, found: StoredObject, facts: Facts, index: int) -> str:
+async def _upload(road: Generate, held: Holding, opener: Opener, mime: str, name: str, index: int) -> str:
     for letter in "abc"[:_UPLOAD_TRIES]:
-        stream = road.storage.open(found, held.stop)
+        stream = await opener()
         try:
             return await road.gemini.upload(
                 stream,
                 file_id=file_id(road.settings.environment, held.task, index, held.token) + letter,
-                mime_type=facts.media_type.mime,
-                display_name=found.name,
+                mime_type=mime,
+                display_name=name,
             )
         except StreamStopped as error:
             raise LeaseLost("the upload was stopped") from error

@@ -1,12 +1,97 @@
-"""notify: deliver one signed callback."""
+"""notify: a callback is due; deliver it once, note how it went, and let the queue try again where that may help.
+
+Tried again with the queue's backoff for a day; answers 500 then, never 429 or 503, which would slow the whole queue.
+"""
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+
 import functions_framework.aio
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+from shared import wiring
+from shared.cloud.callbacks import Attempt
+from shared.cloud.firestore import Stored
+from shared.cloud.telemetry import Severity, log, log_bug
+from shared.domain.task import Callback, Task
+from shared.domain.view import public
+from shared.domain.webhook import signed_headers
+from shared.settings import NotifySettings, refuse_misconfiguration
+
+_PATIENCE = timedelta(hours=23)
+"""After the task's end; the queue itself gives up after 24 h, and tries at least once an hour until then."""
+
+refuse_misconfiguration(NotifySettings)
+
+
+class Notice(BaseModel):
+    task: str
 
 
 @functions_framework.aio.http
 async def notify(request: Request) -> Response:
-    return PlainTextResponse("nothing to deliver")
+    try:
+        notice = Notice.model_validate_json(await request.body())
+    except ValidationError as error:
+        log("ERROR", "notice_malformed", f"not a notice: {error.error_count()} errors")
+        return PlainTextResponse("malformed notice: dropped")
+    try:
+        settled = await tell(wiring.notify(), notice.task)
+    except Exception as error:
+        log_bug("notify_failed", error, task=notice.task)
+        settled = False
+    return PlainTextResponse("settled" if settled else "to be tried again", status_code=200 if settled else 500)
+
+
+async def tell(road: wiring.Notify, task_id: str) -> bool:
+    """True where no other attempt is to be made."""
+    stored = await road.tasks.get(task_id)
+    if stored is None or stored.task.callback is None or not stored.task.terminal:
+        return True
+    task, callback = stored.task, stored.task.callback
+    if callback.state != "pending":
+        return True
+    body = await body_of(road, task)
+    now = road.clock.now()
+    headers = signed_headers(
+        road.settings.callback_secret.get_secret_value(),
+        message_id=f"msg_{task.key}",
+        timestamp=int(now.timestamp()),
+        body=body,
+    )
+    attempt = await road.callbacks.deliver(callback.url, headers, body)
+    out_of_patience = task.completed_at is not None and now - task.completed_at >= _PATIENCE
+    after = judged(callback, attempt, last=out_of_patience)
+    await note(road, stored, after)
+    severity: Severity = "INFO" if after.state == "delivered" else "WARNING"
+    log(severity, "callback_attempted", f"the callback is {after.state}: {attempt.error or 'accepted'}", task=task.id)
+    return after.state != "pending"
+
+
+def judged(callback: Callback, attempt: Attempt, *, last: bool) -> Callback:
+    """The callback's state after an attempt. A receiver that is dead is told apart from one that refuses."""
+    told = {"attempts": callback.attempts + 1, "last_status": attempt.status, "last_error": attempt.error}
+    match attempt.kind:
+        case "delivered" | "refused" | "disabled":
+            return callback.model_copy(update={**told, "state": attempt.kind})
+        case "later":
+            return callback.model_copy(update={**told, "state": "refused" if last else "pending"})
+        case "unreachable":
+            return callback.model_copy(update={**told, "state": "unreachable" if last else "pending"})
+
+
+async def note(road: wiring.Notify, stored: Stored, callback: Callback) -> None:
+    await road.tasks.change(stored, lambda task: task.model_copy(update={"callback": callback}))
+
+
+async def body_of(road: wiring.Notify, task: Task) -> bytes:
+    """The whole task, as the api shows it."""
+    results = task.results
+    if task.results_pointer is not None:
+        raw = await road.storage.read(road.settings.results_bucket, task.results_pointer.name)
+        results = tuple(json.loads(raw)) if raw is not None else None
+    return json.dumps(public(task, results), ensure_ascii=False).encode()
