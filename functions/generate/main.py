@@ -14,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from functions.generate.after import finish_up
-from functions.generate.asking import ask, earlier_answer, outcome_of, stand_by
-from functions.generate.dropped import question_of_object
+from functions.generate.dropped import questions_of_object
 from functions.generate.holding import Holding
 from functions.generate.later import keep_waiting, put_off, try_later
+from functions.generate.outcome import outcome_of
+from functions.generate.rounds import ask_all, earlier_rounds, ran_before, settled
+from functions.generate.submitted import question_of_request
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
@@ -128,12 +130,14 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
     task = held.task
     if road.clock.now() - task.accepted_at > timedelta(hours=road.settings.task_max_age_hours):
         raise PermanentFailure("deadline_exceeded", _too_old(held))
-    record = await earlier_answer(road, task)
-    if record is None:
-        question = await question_of_object(road, held)
-        await stand_by(road, question.model)
-        record = await ask(road, held, question)
-    return await outcome_of(road, task, record)
+    rounds = await earlier_rounds(road, task)
+    if not settled(rounds):
+        if task.source.kind == "object":
+            questions = await questions_of_object(road, held, ran_before(rounds))
+        else:
+            questions = (await question_of_request(road, held),)
+        rounds = await ask_all(road, held, questions, rounds)
+    return await outcome_of(road, task, rounds)
 
 
 async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:

@@ -150,12 +150,17 @@ def cancel(task: Task, *, now: datetime) -> Task:
     return ended.model_copy(update={"token": task.token + 1})
 
 
-def tidy(task: Task, done: tuple[AfterStep, ...], outputs: tuple[str, ...] = ()) -> Task:
-    """Strike off after-work that is done; a terminal task with none left is closed."""
+def tidy(
+    task: Task, done: tuple[AfterStep, ...], outputs: tuple[str, ...] = (), warnings: tuple[str, ...] = ()
+) -> Task:
+    """Strike off after-work that is done; a terminal task with none left is closed. Warnings: what was not made."""
     left = tuple(step for step in task.after if step not in done)
     files = () if "delete_file" in done else task.files
     merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
-    return task.model_copy(update={"after": left, "open": bool(left), "files": files, "outputs": merged})
+    told = tuple(dict.fromkeys((*task.warnings, *warnings)))
+    return task.model_copy(
+        update={"after": left, "open": bool(left), "files": files, "outputs": merged, "warnings": told}
+    )
 
 
 def redispatch(task: Task, *, at: datetime) -> Task:

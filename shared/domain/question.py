@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
+from shared.domain.recipe import Range
 from shared.domain.task import Frozen, Ran
+
+
+class About(Frozen):
+    """What judging an answer needs to know of its source; stored with the answer, so that nobody reads it twice."""
+
+    transcript: bool = False
+    """Whether the answer renders the whole recording."""
+    duration: float | None = None
+    """Seconds."""
+    range: Range | None = None
+    warnings: tuple[str, ...] = ()
+    """What was noticed before anything was asked."""
 
 
 class Question(Frozen):
@@ -16,3 +29,12 @@ class Question(Frozen):
     """What stands on the task of what was asked."""
     reasoning: bool = False
     """Whether the thoughts come with the answer."""
+    name: str = ""
+    """Of one among several questions."""
+    response_schema: dict[str, JsonValue] | None = None
+    """What the answer must fit."""
+    continuations: int = 0
+    """How often an answer that was cut off at the model's limit is continued; each is a call."""
+    repairs: int = 0
+    """How often an answer that does not fit is asked for again; each is a call."""
+    about: About = About()

@@ -1,0 +1,68 @@
+"""The operator's recipes: an object of Cloud Storage, read again when its generation changes.
+
+A file that is missing or cannot be used blocks the tasks of its inbox, rather than asking something else of them: they
+wait with the reason, and go on once the file is mended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.clock import Clock
+from shared.cloud.storage import Storage
+from shared.domain.errors import Blocked
+from shared.domain.recipe import MAX_BYTES, RecipeBook, RecipesInvalid, built_in, load
+
+_FRESH_SECONDS = 20.0
+"""How long after a change of the file the old recipes may still be taken."""
+_PROBLEMS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class _Read:
+    at: float
+    generation: int
+    book: RecipeBook | str
+    """The recipes, or why there are none."""
+
+
+class RecipeBooks:
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage, self._clock = storage, clock
+        self._read: dict[str, _Read] = {}
+
+    async def book(self, uri: str | None) -> RecipeBook:
+        """The recipes of the object `gs://bucket/name`; the built-in ones where None. Raises `Blocked`."""
+        if uri is None:
+            return built_in()
+        read = self._read.get(uri)
+        if read is None or self._clock.time() - read.at >= _FRESH_SECONDS:
+            read = await self._refreshed(uri, read)
+            self._read[uri] = read
+        if isinstance(read.book, str):
+            raise Blocked(read.book)
+        return read.book
+
+    async def _refreshed(self, uri: str, before: _Read | None) -> _Read:
+        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        found = await self._storage.stat(bucket, name)
+        now = self._clock.time()
+        if found is None:
+            return _Read(now, 0, f"The recipe file {uri} is not there. Put it back, or unset it for the inbox.")
+        if before is not None and before.generation == found.generation:
+            return _Read(now, found.generation, before.book)
+        raw = await self._storage.read(bucket, name, generation=found.generation, length=MAX_BYTES + 1)
+        if raw is None:
+            return _Read(now, 0, f"The recipe file {uri} was replaced while it was read.")
+        return _Read(now, found.generation, _understood(raw, f"{uri}#{found.generation}"))
+
+
+def _understood(raw: bytes, origin: str) -> RecipeBook | str:
+    try:
+        return load(raw.decode("utf-8-sig"), origin)
+    except UnicodeDecodeError:
+        return f"The recipe file {origin} is not UTF-8 text."
+    except RecipesInvalid as invalid:
+        shown = "; ".join(str(problem) for problem in invalid.problems[:_PROBLEMS_SHOWN])
+        more = len(invalid.problems) - _PROBLEMS_SHOWN
+        return f"The recipe file {origin} cannot be used: {shown}" + (f"; and {more} more." if more > 0 else ".")
