@@ -17,12 +17,14 @@ locals {
   project_grants = merge(
     { for name in keys(local.functions) : "${name} uses the database" => { email = local.emails[name], role = "roles/datastore.user", condition = local.database_only } },
     {
-      "trigger receives events"        = { email = local.emails.trigger, role = "roles/eventarc.eventReceiver", condition = null }
-      "build reads sources"            = { email = local.emails.build, role = "roles/storage.objectViewer", condition = local.source_only }
-      "build writes logs"              = { email = local.emails.build, role = "roles/logging.logWriter", condition = null }
-      "buckets publish events"         = { email = local.service_agents.storage, role = "roles/pubsub.publisher", condition = null }
-      "Eventarc's agent does its work" = { email = local.service_agents.eventarc, role = "roles/eventarc.serviceAgent", condition = null }
+      "trigger receives events" = { email = local.emails.trigger, role = "roles/eventarc.eventReceiver", condition = null }
+      "build reads sources"     = { email = local.emails.build, role = "roles/storage.objectViewer", condition = local.source_only }
+      "build writes logs"       = { email = local.emails.build, role = "roles/logging.logWriter", condition = null }
     },
+    { for name, grant in {
+      "buckets publish events" = { email = local.service_agents.storage, role = "roles/pubsub.publisher", condition = null }
+      "Eventarc does its work" = { email = local.service_agents.eventarc, role = "roles/eventarc.serviceAgent", condition = null }
+    } : name => grant if var.bootstrap.grant_service_agents },
   )
 }
 
@@ -187,7 +189,7 @@ resource "google_cloud_run_v2_service_iam_member" "api_caller" {
 resource "google_artifact_registry_repository_iam_member" "build" {
   project    = local.project_id
   location   = google_artifact_registry_repository.images.location
-  repository = google_artifact_registry_repository.images.name
+  repository = google_artifact_registry_repository.images.repository_id
   role       = "roles/artifactregistry.writer"
   member     = "serviceAccount:${local.emails.build}"
 }

@@ -250,9 +250,10 @@ variable "deletion_protection" {
 }
 
 variable "bootstrap" {
-  description = "For the first apply. `create_service_agents`: make Google's service agents with gcloud, which the google provider cannot. `settle_seconds`: how long to wait for new grants to spread before functions are built; 0 does not wait."
+  description = "For the first apply. `create_service_agents`: make Google's service agents with gcloud, which the google provider cannot. `grant_service_agents`: grant them what they need; false in all but one of a project's environments, so that destroying one takes nothing from the others. `settle_seconds`: how long to wait for new grants to spread before functions are built; 0 does not wait."
   type = object({
     create_service_agents = optional(bool, true)
+    grant_service_agents  = optional(bool, true)
     settle_seconds        = optional(number, 90)
   })
   default = {}

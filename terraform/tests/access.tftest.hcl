@@ -44,6 +44,11 @@ run "an_environment_by_default" {
     error_message = "A primitive or administrator's role is granted."
   }
 
+  assert {
+    condition     = toset([for grant in google_project_iam_member.grant : "${grant.role} ${grant.member}" if !strcontains(grant.member, "@acme-files.")]) == toset(["roles/pubsub.publisher serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com", "roles/eventarc.serviceAgent serviceAccount:service-123456789012@gcp-sa-eventarc.iam.gserviceaccount.com"])
+    error_message = "Google's agents need these two roles for an event to arrive, and no other."
+  }
+
   # What can be granted on a bucket, a queue, a secret, an account or a service is not granted on the project.
   assert {
     condition = alltrue([for grant in google_project_iam_member.grant : contains([

@@ -166,3 +166,25 @@ run "a_secret_rotated" {
     error_message = "Rotating one secret touches the other, or does nothing."
   }
 }
+
+run "beside_another_environment" {
+  variables {
+    environment = "staging"
+    bootstrap   = { create_service_agents = false, grant_service_agents = false, settle_seconds = 0 }
+  }
+
+  override_data {
+    target = data.google_cloud_run_v2_service.generate
+    values = { urls = ["https://dropsight-staging-generate-123456789012.europe-west1.run.app"] }
+  }
+
+  assert {
+    condition     = alltrue([for grant in google_project_iam_member.grant : startswith(grant.member, "serviceAccount:dropsight-staging-")])
+    error_message = "Destroying the second environment would take the agents' roles from the first."
+  }
+
+  assert {
+    condition     = google_cloudfunctions2_function.function["generate"].service_config[0].environment_variables.DROPSIGHT_ENVIRONMENT == "staging" && google_firestore_database.this.name == "dropsight-staging"
+    error_message = "The environments are not told apart."
+  }
+}
