@@ -157,7 +157,7 @@ class Transactions:
             transaction.priority_until = transaction.used + _PRIORITY_SECONDS
 
     def _contended(self, claim: str) -> bool:
-        aborts = self._aborts.get(claim, ())
+        aborts = self._aborts.get(claim, [])
         return len(aborts) >= _CONTENDED_ABORTS and self._clock.time() - aborts[0] < _CONTENDED_SECONDS
 
     async def _ended(self, holder: Transaction) -> bool:

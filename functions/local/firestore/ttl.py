@@ -27,9 +27,9 @@ class TimeToLive:
 
     async def run(self) -> None:
         while True:
-            await self._clock.sleep(self._interval)
             for database in self._databases:
                 self.sweep(database)
+            await self._clock.sleep(self._interval)
 
     def sweep(self, database: Database) -> int:
         """Delete what has expired; how many documents that were."""

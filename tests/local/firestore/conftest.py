@@ -64,7 +64,7 @@ def host() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def db(host: str) -> Iterator[Any]:
-    client = firestore.Client(project=PROJECT)
+    client: Any = firestore.Client(project=PROJECT)
     yield client
     client.close()
 

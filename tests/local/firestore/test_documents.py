@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_precondition_on_existence_guards_a_delete(db: Any, collection: Any) -
 
 def test_update_times_rise_strictly_in_microseconds(collection: Any) -> None:
     times = [collection.document("d").set({"n": n}).update_time for n in range(50)]
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(times))
     assert all(time.nanosecond % 1000 == 0 for time in times)
 
 
@@ -153,7 +154,9 @@ def test_all_transforms_work_in_one_write(collection: Any) -> None:
         (None, 4, 4),
     ],
 )
-def test_an_increment_saturates_widens_and_replaces(collection: Any, stored: object, step: float, result: object) -> None:
+def test_an_increment_saturates_widens_and_replaces(
+    collection: Any, stored: object, step: float, result: object
+) -> None:
     collection.document("d").set({"n": stored})
     collection.document("d").update({"n": firestore.Increment(step)})
     found = collection.document("d").get().get("n")
@@ -161,9 +164,12 @@ def test_an_increment_saturates_widens_and_replaces(collection: Any, stored: obj
 
 
 @pytest.mark.parametrize(
-    ("stored", "operand", "result"), [(3, 3.0, 3), (3.0, 3, 3.0), (2, 2.5, 2.5), ("text", 1, 1), (1, math.nan, math.nan)]
+    ("stored", "operand", "result"),
+    [(3, 3.0, 3), (3.0, 3, 3.0), (2, 2.5, 2.5), ("text", 1, 1), (1, math.nan, math.nan)],
 )
-def test_the_maximum_keeps_the_type_of_the_larger(collection: Any, stored: object, operand: Any, result: object) -> None:
+def test_the_maximum_keeps_the_type_of_the_larger(
+    collection: Any, stored: object, operand: Any, result: object
+) -> None:
     collection.document("d").set({"n": stored})
     collection.document("d").update({"n": firestore.Maximum(operand)})
     found = collection.document("d").get().get("n")
@@ -221,7 +227,7 @@ def test_a_field_mask_reaches_into_maps(collection: Any) -> None:
 def test_databases_and_projects_are_separate(host: str, collection: Any) -> None:
     collection.document("d").set({"a": 1})
     for project, database in (("elsewhere", None), ("stand-in", "named")):
-        client = firestore.Client(project=project, database=database)
+        client: Any = firestore.Client(project=project, database=database)
         assert not client.document(f"{collection.id}/d").get().exists
         client.close()
 
@@ -315,7 +321,9 @@ def test_reads_at_a_past_time_see_the_past(db: Any, collection: Any) -> None:
     assert document.get(read_time=first).get("a") == 1
     assert [each.get("a") for each in collection.stream(read_time=second)] == [2]
     assert not document.get().exists
-    assert [each.get("a") for each in collection.where(filter=firestore.FieldFilter("a", "==", 1)).get(read_time=first)] == [1]
+    assert [
+        each.get("a") for each in collection.where(filter=firestore.FieldFilter("a", "==", 1)).get(read_time=first)
+    ] == [1]
 
 
 def test_reads_at_times_not_kept_are_refused(collection: Any) -> None:
