@@ -22,7 +22,7 @@ _TIME_RANGE = range(-62135596800, 253402300800)
 
 
 def check(document: Document) -> None:
-    """Refuse a document that Firestore would not store."""
+    """Refuse a document that Firestore would not store; cut its times to the precision that is stored."""
     size = _name_size(document.name) + 32 + _fields_size(document.fields, 1)
     if size > DOCUMENT_BYTES:
         raise invalid(
@@ -32,7 +32,7 @@ def check(document: Document) -> None:
 
 
 def _name_size(name: str) -> int:
-    path = name.partition("/documents/")[2]
+    _, path = paths.split(name)
     return 16 + sum(len(part.encode()) + 1 for part in path.split("/"))
 
 
@@ -56,8 +56,8 @@ def _size(name: str, value: Value, depth: int) -> int:
         return len(value.bytes_value)
     if kind == "reference_value":
         return _reference_size(value.reference_value)
-    if kind == "timestamp_value" and value.timestamp_value.seconds not in _TIME_RANGE:
-        raise invalid(f"The timestamp of property {name} is out of range.")
+    if kind == "timestamp_value":
+        _cut_time(name, value)
     if kind not in _LEAF_SIZES:
         raise invalid(f"Property {name} contains a value that cannot be stored: {kind}.")
     if kind == "geo_point_value" and not _on_earth(value):
@@ -92,6 +92,15 @@ def _vector_size(name: str, value: Value) -> int:
     if not 1 <= len(numbers) <= 2048:
         raise invalid(f"Property {name} contains a vector of {len(numbers)} dimensions; it must have 1 to 2048.")
     return 8 * len(numbers)
+
+
+def _cut_time(name: str, value: Value) -> None:
+    """Check a time, and cut it to the microseconds that are stored."""
+    if value.timestamp_value.seconds not in _TIME_RANGE:
+        raise invalid(f"The timestamp of property {name} is out of range.")
+    rest = value.timestamp_value.nanos % 1000
+    if rest:
+        value.timestamp_value.nanos -= rest
 
 
 def _reference_size(name: str) -> int:

@@ -13,8 +13,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import grpc
+
+from functions.local.firestore import paths
 from functions.local.firestore.store import Change, Database
-from functions.local.firestore.wire import CommitRequest
+from functions.local.firestore.wire import CommitRequest, Refusal
 
 _HEADER = struct.Struct(">II")
 _MICROS = struct.Struct(">Q")
@@ -27,6 +30,7 @@ class Journal:
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / _FILE if folder is not None else None
         self._file: int | None = None
+        self._size = 0
         self.identity = os.urandom(8)
         """Names this history of commits: resume tokens of listeners are good only within it."""
 
@@ -45,13 +49,22 @@ class Journal:
             os.fsync(file.fileno())
         fresh.replace(self._path)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        self._size = os.fstat(self._file).st_size
         return databases
 
     def append(self, database: Database, micros: int, changes: Iterable[Change]) -> None:
-        if self._file is not None:
-            record = memoryview(_packed(database.name, micros, changes))
+        if self._file is None:
+            return
+        record = memoryview(_packed(database.name, micros, changes))
+        whole = self._size + len(record)
+        try:
             while record:
                 record = record[os.write(self._file, record) :]
+        except OSError as error:
+            # Half a record would hide all that follow it.
+            os.ftruncate(self._file, self._size)
+            raise Refusal(grpc.StatusCode.UNAVAILABLE, f"The commit could not be kept: {error.strerror}.") from error
+        self._size = whole
 
     def close(self) -> None:
         if self._file is not None:
@@ -71,7 +84,7 @@ class Journal:
             for write in record.writes:
                 document = write.update if write.HasField("update") else None
                 name = document.name if document is not None else write.delete
-                found.append((micros, (name.partition("/documents/")[2], document)))
+                found.append((micros, (paths.split(name)[1], document)))
         databases = {name: new_database(name) for name in states}
         for name, database in databases.items():
             database.restore(states[name])

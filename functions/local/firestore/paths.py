@@ -17,6 +17,7 @@ NAME: FieldPath = ("__name__",)
 """The field that every document has: its own name."""
 
 _DATABASE = re.compile(r"projects/[^/]+/databases/[^/]+")
+_NAME = re.compile(r"(projects/[^/]+/databases/[^/]+)/documents(?:/(.*))?", re.DOTALL)
 _RESERVED = re.compile(r"__.*__", re.DOTALL)
 _NUMERIC_ID = re.compile(r"__id(-?\d+)__")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -34,10 +35,10 @@ def check_database(name: str) -> str:
 
 def split(name: str) -> tuple[str, str]:
     """Database name and path of a document's, a collection's or the root's (`…/documents`) resource name."""
-    head, _, path = name.partition("/documents")
-    if not _DATABASE.fullmatch(head) or (path and not path.startswith("/")) or "/documents" not in name:
+    match = _NAME.fullmatch(name)
+    if match is None:
         raise invalid(f'Document name "{name}" is not of the form projects/P/databases/D/documents/….')
-    return head, path[1:]
+    return match[1], match[2] or ""
 
 
 @lru_cache(maxsize=65536)

@@ -105,7 +105,9 @@ def _double_bits(number: float) -> int:
 
 
 def _timestamp(value: Value) -> bytes:
-    return _TIME.pack(TIMESTAMP, value.timestamp_value.seconds + _SIGN, value.timestamp_value.nanos)
+    # Firestore keeps microseconds.
+    nanos = value.timestamp_value.nanos
+    return _TIME.pack(TIMESTAMP, value.timestamp_value.seconds + _SIGN, nanos - nanos % 1000)
 
 
 def _string(value: Value) -> bytes:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+import queue
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.api_core.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from google.cloud import firestore
 from google.cloud.firestore_v1.vector import Vector
@@ -331,3 +333,32 @@ def test_reads_at_times_not_kept_are_refused(collection: Any) -> None:
         collection.document("d").get(read_time=datetime.now(UTC) - timedelta(hours=2))
     with pytest.raises(InvalidArgument):
         collection.document("d").get(read_time=datetime.now(UTC) + timedelta(hours=1))
+
+
+def test_times_are_kept_to_the_microsecond(collection: Any) -> None:
+    moment = DatetimeWithNanoseconds.from_rfc3339("2024-01-01T00:00:00.123456789Z")
+    collection.document("d").set({"at": moment})
+    assert collection.document("d").get().get("at").rfc3339() == "2024-01-01T00:00:00.123456Z"
+    assert len(collection.where(filter=firestore.FieldFilter("at", "==", moment)).get()) == 1
+
+
+def test_a_database_may_be_named_documents(host: str) -> None:
+    client: Any = firestore.Client(project="stand-in", database="documents")
+    client.document("documents/documents").set({"n": 1})
+    assert [each.reference.path for each in client.collection("documents").stream()] == ["documents/documents"]
+    client.close()
+
+
+def test_a_write_stream_commits_each_request(db: Any, collection: Any) -> None:
+    from google.cloud.firestore_v1.types import Document, Write, WriteRequest
+
+    name = collection.document("d")._document_path
+    requests = queue.Queue[Any]()
+    requests.put(WriteRequest(database=db._database_string))
+    stream = db._firestore_api.write(iter(requests.get, None), metadata=db._rpc_metadata)
+    answers = iter(stream)
+    assert next(answers).stream_token
+    requests.put(WriteRequest(writes=[Write(update=Document(name=name))]))
+    assert next(answers).commit_time == collection.document("d").get().update_time
+    requests.put(None)
+    assert list(answers) == []
