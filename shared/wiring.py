@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shared.cloud.queue import Dispatches, Queue
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
+    from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
     from shared.intake import Intake
     from shared.request_intake import RequestIntake
@@ -52,6 +53,7 @@ class Generate:
     gemini: Gemini
     web: Web
     throttle: Throttle
+    chunks: StreamStore
     callbacks: Queue | None
     """Notices to notify; None where no callback queue is set."""
     recipes: RecipeBooks
@@ -65,6 +67,7 @@ class Api:
     storage: Storage
     dispatches: Dispatches
     requests: RequestIntake
+    chunks: StreamStore
     keys: Keys
 
 
@@ -116,6 +119,7 @@ def generate() -> Generate:
     from shared.cloud.gemini import Gemini
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
+    from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
 
     settings = GenerateSettings()
@@ -131,6 +135,7 @@ def generate() -> Generate:
         gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency),
         web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
         throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        chunks=StreamStore(tasks.client),
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
     )
@@ -141,6 +146,7 @@ def api() -> Api:
     from shared.cloud.firestore import Tasks
     from shared.cloud.keys import Keys
     from shared.cloud.storage import Storage
+    from shared.cloud.stream_store import StreamStore
     from shared.request_intake import RequestIntake
 
     settings = ApiSettings()
@@ -154,6 +160,7 @@ def api() -> Api:
         storage=storage,
         dispatches=dispatches,
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
+        chunks=StreamStore(tasks.client),
         keys=Keys(tasks.client, clock),
     )
 

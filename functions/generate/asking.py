@@ -9,6 +9,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from functions.generate.holding import Holding
+from functions.generate.telling import telling
 from shared.cloud.throttle import Note
 from shared.domain import answer
 from shared.domain.answer import Json
@@ -35,29 +36,30 @@ async def ask(
 
     `asked` names all questions of the task.
     """
-    try:
-        pieces = [
-            piece
-            async for piece in road.gemini.stream(question.model, question.body, timeout=max(1.0, held.seconds_left))
-        ]
-    except Postponement as refusal:
-        await warn_others(road, question.model, refusal)
-        raise
-    record: Json = {
-        "task": held.task.id,
-        "claim": held.token,
-        "round": number,
-        "asked": list(asked),
-        "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
-        "response": answer.join(pieces),
-    }
-    await road.storage.write(
-        road.settings.results_bucket,
-        f"tasks/{held.task.id}/answer-{held.token:06d}-{number:03d}.json",
-        json.dumps(record, ensure_ascii=False).encode(),
-        "application/json",
-        only_if_absent=True,
-    )
+    async with telling(road, held, reasoning=question.reasoning) as readers:
+        pieces: list[Json] = []
+        try:
+            async for piece in road.gemini.stream(question.model, question.body, timeout=max(1.0, held.seconds_left)):
+                pieces.append(piece)
+                readers.heard(piece)
+        except Postponement as refusal:
+            await warn_others(road, question.model, refusal)
+            raise
+        record: Json = {
+            "task": held.task.id,
+            "claim": held.token,
+            "round": number,
+            "asked": list(asked),
+            "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
+            "response": answer.join(pieces),
+        }
+        await road.storage.write(
+            road.settings.results_bucket,
+            f"tasks/{held.task.id}/answer-{held.token:06d}-{number:03d}.json",
+            json.dumps(record, ensure_ascii=False).encode(),
+            "application/json",
+            only_if_absent=True,
+        )
     return record
 
 

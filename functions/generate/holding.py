@@ -36,6 +36,8 @@ class Holding:
         self.model = stored.task.model
         """The model that is to be asked, as soon as it is known."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
+        self.stored_chunks = 0
+        """Of the stream, once it is whole."""
 
     @property
     def task(self) -> Task:
@@ -98,6 +100,13 @@ class Holding:
             )
 
         await self.change(renewed)
+
+    async def look(self) -> None:
+        """Find out now whether the claim still holds; where not, the body is ended."""
+        try:
+            await self._look()
+        except LeaseLost as lost:
+            self._end(lost)
 
     async def _look(self) -> None:
         found = await self._tasks.get(self.task.id)

@@ -20,6 +20,7 @@ from functions.generate.later import keep_waiting, put_off, try_later
 from functions.generate.outcome import outcome_of
 from functions.generate.rounds import ask_all, earlier_rounds, ran_before, settled
 from functions.generate.submitted import question_of_request
+from functions.generate.telling import tell_the_rest
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
@@ -33,7 +34,7 @@ from shared.domain.errors import (
     TimeIsUp,
     TransientFailure,
 )
-from shared.domain.task import TaskError
+from shared.domain.task import Task, TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
 
@@ -137,14 +138,20 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
         else:
             questions = (await question_of_request(road, held),)
         rounds = await ask_all(road, held, questions, rounds)
+    if task.stream and not held.stored_chunks:
+        last = rounds[-1]
+        await tell_the_rest(road, held, last.response, claim=last.claim, reasoning=last.question.reasoning)
     return await outcome_of(road, task, rounds)
 
 
 async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
     """Commit the outcome, if the claim still holds."""
-    ended = await held.change(
-        lambda task: claims.finish(task, held.token, outcome, now=road.clock.now(), files=held.files)
-    )
+
+    def finished(task: Task) -> Task:
+        told = task.model_copy(update={"stored_chunks": held.stored_chunks})
+        return claims.finish(told, held.token, outcome, now=road.clock.now(), files=held.files)
+
+    ended = await held.change(finished)
     task = ended.task
     if task.error is not None:
         log("WARNING", "task_failed", task.error.message, task=task.id, object=task.source.uri, code=task.error.code)

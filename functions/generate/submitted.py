@@ -19,6 +19,7 @@ from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused, 
 from shared.domain.media import Facts, InMemory, MediaType, Refusal
 from shared.domain.question import Question
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission, body, inputs_of, read, unfit
+from shared.domain.request.schema import JsonSchemaAnswer
 from shared.domain.task import GeminiFile, Ran, Task
 from shared.wiring import Generate
 
@@ -26,6 +27,8 @@ _INLINE_BYTES = 8 << 20
 """Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first (a call may
 have 20 MB, base64 and text included)."""
 _FETCH_ATTEMPTS = 3
+_CONTINUATIONS = 3
+"""Of an answer that ended at the model's own limit; never past a `max_tokens`."""
 
 
 async def question_of_request(road: Generate, held: Holding) -> Question:
@@ -40,11 +43,16 @@ async def question_of_request(road: Generate, held: Holding) -> Question:
         held.progress = max(held.progress, 50 * (index + 1) // len(inputs))
     if refusal := media.check_prompt(supply.facts):
         raise PermanentFailure(refusal.code, refusal.message)
+    form = submission.response_format
     return Question(
         model=submission.model,
         body=body(submission, handed),
         ran=_ran(task, submission),
         reasoning=submission.reasoning or bool(_thoughts_wanted(submission)),
+        response_schema=form.json_schema.schema_ if isinstance(form, JsonSchemaAnswer) else None,
+        # What readers were told cannot be taken back, nor said again.
+        continuations=0 if submission.stream or submission.max_tokens is not None else _CONTINUATIONS,
+        repairs=0 if submission.stream else 1,
     )
 
 

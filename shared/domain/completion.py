@@ -102,20 +102,19 @@ def _choice(candidate: Json, reasoning: bool) -> Json:
     return {"index": candidate.get("index") or 0, "message": message, "finish_reason": reason, "logprobs": None}
 
 
+def tool_call(call: Json, index: int) -> Json:
+    """A functionCall part as OpenAI has it."""
+    arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
+    return {
+        "id": call.get("id") or f"call_{index}",
+        "type": "function",
+        "function": {"name": call.get("name") or "", "arguments": arguments},
+    }
+
+
 def _tool_calls(candidate: Json) -> list[Json]:
-    calls: list[Json] = []
-    for part in answer.parts(candidate):
-        call = part.get("functionCall")
-        if isinstance(call, dict):
-            arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
-            calls.append(
-                {
-                    "id": call.get("id") or f"call_{len(calls)}",
-                    "type": "function",
-                    "function": {"name": call.get("name") or "", "arguments": arguments},
-                }
-            )
-    return calls
+    calls = [part["functionCall"] for part in answer.parts(candidate) if isinstance(part.get("functionCall"), dict)]
+    return [tool_call(cast(Json, call), index) for index, call in enumerate(calls)]
 
 
 def _number(counted: Json, name: str) -> int:
