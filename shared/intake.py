@@ -5,6 +5,7 @@ ingest does it for the object of an event, sweep for an object whose event was l
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -36,31 +37,43 @@ def kept_out(source: Source, settings: Settings) -> str | None:
 class DailyCap:
     """The day on which a task of an inbox may run, so that no day has more than the inbox's cap.
 
-    Counts are asked of Firestore at most every 30 s, and added to meanwhile: several instances may exceed the cap by
-    what they admit in that time.
+    Counts are asked of Firestore at most every 30 s, and kept meanwhile: several instances together may exceed the cap
+    by what they admit in that time.
     """
 
     def __init__(self, tasks: Tasks, clock: Clock) -> None:
         self._tasks, self._clock = tasks, clock
         self._counts: dict[str, tuple[float, int]] = {}
+        self._one_at_a_time = asyncio.Lock()
 
-    async def day_for(self, bucket: str, cap: int) -> date:
-        day = self._clock.now().astimezone(UTC).date()
-        while await self._count(f"{bucket}/{day.isoformat()}") >= cap:
-            day += timedelta(days=1)
-        return day
+    async def reserve(self, bucket: str, cap: int) -> date:
+        """Today, or the first day after it with room; the place counts as taken."""
+        async with self._one_at_a_time:
+            day = self._clock.now().astimezone(UTC).date()
+            while await self._count(inbox_day(bucket, day)) >= cap:
+                day += timedelta(days=1)
+            self._add(inbox_day(bucket, day), 1)
+            return day
 
-    def admitted(self, inbox_day: str) -> None:
-        read_at, count = self._counts.get(inbox_day, (0.0, 0))
-        self._counts[inbox_day] = (read_at, count + 1)
+    def give_back(self, bucket: str, day: date) -> None:
+        """The object had its task already."""
+        self._add(inbox_day(bucket, day), -1)
 
-    async def _count(self, inbox_day: str) -> int:
-        read_at, count = self._counts.get(inbox_day, (0.0, 0))
+    def _add(self, of_day: str, count: int) -> None:
+        read_at, known = self._counts.get(of_day, (0.0, 0))
+        self._counts[of_day] = (read_at, known + count)
+
+    async def _count(self, of_day: str) -> int:
+        read_at, count = self._counts.get(of_day, (0.0, 0))
         if self._clock.time() - read_at < _COUNT_FRESH_SECONDS:
             return count
-        count = await self._tasks.count_of_day(inbox_day)
-        self._counts[inbox_day] = (self._clock.time(), count)
+        count = await self._tasks.count_of_day(of_day)
+        self._counts[of_day] = (self._clock.time(), count)
         return count
+
+
+def inbox_day(bucket: str, day: date) -> str:
+    return f"{bucket}/{day.isoformat()}"
 
 
 def start_of(day: date) -> datetime:
@@ -105,16 +118,16 @@ class Intake:
 
     async def _create(self, source: Source) -> Task:
         """An id that another source took is derived anew, salted."""
-        day = await self._cap.day_for(source.bucket, self._settings.inboxes[source.bucket].daily_cap)
+        day = await self._cap.reserve(source.bucket, self._settings.inboxes[source.bucket].daily_cap)
         settle = self._overwrites.settle_until(source)
         for salt in range(100):
             task = self._pending(source, day, settle, salt)
             if await self._tasks.create(task):
-                self._cap.admitted(task.inbox_day)
                 log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
                 return task
             found = await self._tasks.get(task.id)
             if found is not None and found.task.source.same_as(source):
+                self._cap.give_back(source.bucket, day)
                 return found.task
         raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
 
@@ -127,6 +140,6 @@ class Intake:
             waiting = Waiting(reason="inbox_cap", until=start_of(day), detail="the inbox's daily cap is reached")
         elif settle is not None and settle > now:
             waiting = Waiting(reason="overwritten", until=settle, detail="left to settle after an overwrite")
-        admitted = {"inbox_day": f"{source.bucket}/{day.isoformat()}"}
+        admitted = {"inbox_day": inbox_day(source.bucket, day)}
         later = {"waiting": waiting, "dispatch_at": waiting.until} if waiting else {}
         return task.model_copy(update={**admitted, **later})
