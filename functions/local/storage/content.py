@@ -85,6 +85,14 @@ class Writer:
         self.digests, self.size = fresh, done
 
 
+def concatenate(readers: list[Reader], writer: Writer) -> None:
+    for reader in readers:
+        at = 0
+        while block := reader.read(at, BLOCK):
+            writer.append(block)
+            at += len(block)
+
+
 class Contents:
     """A folder of contents and the threads that work on them."""
 

@@ -87,6 +87,8 @@ def apply(state: Json, given: Json) -> Json:
             result.pop(field, None)
         else:
             result[field] = _checked(field, value, state)
+    if result.get("retention") == {}:
+        del result["retention"]
     return result
 
 
@@ -154,9 +156,10 @@ def _custom_metadata(value: Any) -> dict[str, str]:
     return kept
 
 
-def _retention(value: Any) -> Json | None:
+def _retention(value: Any) -> Json:
+    """Empty where the caller takes it off."""
     if not isinstance(value, dict) or not value.get("mode"):
-        return None
+        return {}
     if value["mode"] not in ("Locked", "Unlocked"):
         raise invalid(f"Invalid retention mode: {value['mode']!r}")
     moment(value.get("retainUntilTime"))

@@ -11,7 +11,7 @@ from functions.local.storage.acl import check_entries, predefined_object_acl, re
 from functions.local.storage.ask import Ask
 from functions.local.storage.catalog import Catalog
 from functions.local.storage.conditions import Preconditions
-from functions.local.storage.content import BLOCK, Digests, Reader, Writer
+from functions.local.storage.content import Digests, concatenate
 from functions.local.storage.downloads import Downloads
 from functions.local.storage.encryption import OF_SOURCE, check_key, customer_key
 from functions.local.storage.errors import ApiError, invalid, no_such_object, not_offered
@@ -112,7 +112,7 @@ class Objects:
         readers = [contents.open(source.content) for source in sources]
         writer = contents.new(Digests(md5=False))
         try:
-            await contents.run(_concatenate, readers, writer)
+            await contents.run(concatenate, readers, writer)
             digests = writer.digests.values()
             version = self._catalog.place(bucket, name, writer.content, writer.size, state | digests, ask.preconditions)
         except BaseException:
@@ -189,14 +189,6 @@ def _source_objects(body: Json) -> list[Json]:
             f"The number of source components provided ({len(sources)}) exceeds the maximum ({_COMPOSE_LIMIT})."
         )
     return sources
-
-
-def _concatenate(readers: list[Reader], writer: Writer) -> None:
-    for reader in readers:
-        at = 0
-        while block := reader.read(at, BLOCK):
-            writer.append(block)
-            at += len(block)
 
 
 def _check_retention_change(before: Json | None, after: Json | None, override: bool) -> None:

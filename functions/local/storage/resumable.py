@@ -114,7 +114,6 @@ class Resumables:
         if isinstance(found, ObjectVersion):
             return ask.answer(found.resource(ask.base, ask.full))
         session, span = found, _Span.of(ask)
-        self._agree_on_total(session, span)
         if span.first is None:
             return await self._status(ask, session, span)
         session.turn += 1
@@ -127,6 +126,7 @@ class Resumables:
                 f"Invalid request.  According to the Content-Range header, the upload offset is {span.first} byte(s), "
                 f"which exceeds already uploaded size of {writer.size} byte(s).",
             )
+        self._agree_on_total(session, span)
         tail = await self._take(ask, session, turn, writer, writer.size - span.first)
         total = session.record["total"]
         if ask.request.headers.get("content-range") is None and total is None:

@@ -37,6 +37,8 @@ class Router:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._routes: list[_Route] = []
+        self.otherwise: Handler | None = None
+        """Answers what no route matches, with the percent-encoded path as the parameter `path`."""
 
     def add(self, method: str, pattern: str, handler: Handler, cost: Cost = "free") -> None:
         self._routes.append(_Route(method, tuple(pattern.strip("/").split("/")), handler, cost))
@@ -85,6 +87,8 @@ class Router:
             allowed.add(route.method)
         if allowed:
             raise ApiError(405, f"{method} is not allowed here; {', '.join(sorted(allowed))} is.")
+        if self.otherwise is not None:
+            return await self.otherwise(Ask(request, self._ledger, {"path": "/".join(segments)}))
         raise ApiError(404, "Not Found")
 
 

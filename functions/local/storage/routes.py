@@ -16,6 +16,7 @@ from functions.local.storage.records import PROJECT_NUMBER
 from functions.local.storage.resumable import Resumables
 from functions.local.storage.router import Handler, Router
 from functions.local.storage.uploads import Uploads
+from functions.local.storage.xml_api import XmlApi
 
 _BUCKET = "/storage/v1/b/{bucket}"
 _OBJECT = "/storage/v1/b/{bucket}/o/{object}"
@@ -24,10 +25,17 @@ _UPLOAD = "/upload/storage/v1/b/{bucket}/o"
 
 
 def add_routes(
-    router: Router, catalog: Catalog, buckets: Buckets, objects: Objects, uploads: Uploads, resumables: Resumables
+    router: Router,
+    catalog: Catalog,
+    buckets: Buckets,
+    objects: Objects,
+    uploads: Uploads,
+    resumables: Resumables,
+    xml: XmlApi,
 ) -> None:
     _add_bucket_routes(router, buckets)
     _add_object_routes(router, objects)
+    router.otherwise = xml.call
     router.add("POST", _UPLOAD, uploads.insert, "class_a")
     router.add("PUT", _UPLOAD, resumables.put)
     router.add("DELETE", _UPLOAD, resumables.cancel)

@@ -21,6 +21,7 @@ from functions.local.storage.router import Router
 from functions.local.storage.routes import add_routes
 from functions.local.storage.store import Store
 from functions.local.storage.uploads import Uploads
+from functions.local.storage.xml_api import XmlApi
 from functions.local.tap import Tap
 from shared.clock import Clock
 
@@ -58,9 +59,9 @@ class StorageStandIn:
                 handlers.create({"name": name})
         router = Router(tap.ledger)
         resumables = Resumables(catalog)
-        add_routes(
-            router, catalog, handlers, Objects(catalog, Downloads(catalog)), Uploads(catalog, resumables), resumables
-        )
+        downloads = Downloads(catalog)
+        objects, uploads = Objects(catalog, downloads), Uploads(catalog, resumables)
+        add_routes(router, catalog, handlers, objects, uploads, resumables, XmlApi(catalog, downloads))
         self._server = HttpServer(tap.http("storage", router, error_body))
 
     async def start(self, port: int = 0) -> int:
