@@ -55,6 +55,8 @@ class Tasks:
 
     async def many(self, task_ids: list[str]) -> dict[str, Task]:
         """Those of the tasks that are there."""
+        if not task_ids:
+            return {}
         references = [self._ref(task_id) for task_id in task_ids]
         found = [_stored(snapshot).task async for snapshot in self.client.get_all(references) if snapshot.exists]
         return {task.id: task for task in found}
