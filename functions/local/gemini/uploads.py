@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ from shared.clock import Clock
 GRANULARITY = 256 * 1024
 """Every chunk but the last is a multiple of this many bytes."""
 _BLOCK_BYTES = 1 << 20
-"""How much of a chunk is gathered before a thread writes it: all that an upload holds in memory."""
+"""How much of a chunk is gathered before a thread writes it; an upload holds two such blocks in memory."""
 _VIDEO_SECONDS = 0.5
 """How long a video is PROCESSING unless the behaviour says otherwise."""
 
@@ -145,31 +146,21 @@ class Uploads:
         )
 
     async def _write(self, session: Session, offset: int, body: AsyncIterator[bytes], behaviour: Behaviour) -> int:
-        began, written, block = self._clock.time(), 0, bytearray()
-        digest = self._digest(session)
+        began, received = self._clock.time(), 0
         with self._content(session).open("r+b", buffering=0) as out:
             out.seek(offset)
-
-            def write() -> None:
-                out.write(block)
-                digest.update(offset + written, block)
-
+            passage = _Passage(out, self._digest(session), offset)
             try:
                 async for piece in body:
-                    block += piece
-                    if len(block) >= _BLOCK_BYTES:
-                        await asyncio.to_thread(write)
-                        written += len(block)
-                        block = bytearray()
-                        if offset + written > FILE_BYTES:
-                            self._files.room_for(offset + written)
+                    received += len(piece)
+                    await passage.add(piece)
+                    if offset + received > FILE_BYTES:
+                        self._files.room_for(offset + received)
                     if behaviour.link_mib_s is not None:
-                        due = began + (written + len(block)) / (behaviour.link_mib_s * 1024**2)
-                        await self._clock.sleep_until(due)
+                        await self._clock.sleep_until(began + received / (behaviour.link_mib_s * 1024**2))
             finally:
-                write()
-                written += len(block)
-        return written
+                await passage.close()
+        return received
 
     def _digest(self, session: Session) -> _Digest:
         return self._digests.setdefault(session.id, _Digest())
@@ -206,6 +197,39 @@ class Uploads:
         now = self._clock.time()
         for session in [one for one in self._sessions.values() if one.started + KEPT_SECONDS <= now]:
             self._remove(session)
+
+
+class _Passage:
+    """Bytes on their way to the disk: while a thread writes and hashes one block, the next one gathers."""
+
+    def __init__(self, out: io.FileIO, digest: _Digest, position: int) -> None:
+        self._out, self._digest, self._position = out, digest, position
+        self._block = bytearray()
+        self._writing: asyncio.Future[None] | None = None
+
+    async def add(self, piece: bytes) -> None:
+        self._block += piece
+        if len(self._block) >= _BLOCK_BYTES:
+            await self._pass_on()
+
+    async def close(self) -> None:
+        await self._pass_on()
+        await self._settle()
+
+    async def _pass_on(self) -> None:
+        await self._settle()
+        block, self._block = self._block, bytearray()
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, block))
+
+    async def _settle(self) -> None:
+        if self._writing is not None:
+            await self._writing
+            self._writing = None
+
+    def _write(self, block: bytearray) -> None:
+        self._out.write(block)
+        self._digest.update(self._position, block)
+        self._position += len(block)
 
 
 class _Digest:
