@@ -50,6 +50,7 @@ class Events:
         self._client: httpx2.AsyncClient | None = None
         self._copies, self._delay, self._hold, self._unordered = 1, 0.0, False, False
         self._run_began = store.rising("event", 0)
+        store.change("DELETE FROM deliveries WHERE expires <= ?", (clock.time(),))
         sql = "DELETE FROM events WHERE id <= ? AND id NOT IN (SELECT event FROM deliveries)"
         store.change(sql, (self._run_began,))
         self.base = ""

@@ -45,6 +45,14 @@ def new_state(given: Json, query: Mapping[str, str], bucket: Bucket) -> Json:
         state["eventBasedHold"] = True
     if "retention" in state and not bucket.state.get("objectRetention"):
         raise invalid("Object retention is not enabled on this bucket.")
+    key = (
+        query.get("kmsKeyName")
+        or given.get("kmsKeyName")
+        or (bucket.state.get("encryption") or {}).get("defaultKmsKeyName")
+    )
+    if key:
+        # Named as the cloud names it; nothing is encrypted with it.
+        state["kmsKeyName"] = f"{str(key).split('/cryptoKeyVersions/')[0]}/cryptoKeyVersions/1"
     state |= acl_state(given.get("acl"), query.get("predefinedAcl"), bucket)
     return state
 

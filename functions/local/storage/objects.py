@@ -28,7 +28,7 @@ from functions.local.storage.records import Bucket, Json, ObjectVersion
 _COMPOSE_LIMIT = 32
 _NOT_COPIED = (
     *("timeCreated", "updated", "timeStorageClassUpdated", "timeFinalized", "timeDeleted", "acl", "owner", "retention"),
-    *("retentionExpirationTime", "temporaryHold", "eventBasedHold", "storageClass", "customerEncryption"),
+    *("retentionExpirationTime", "temporaryHold", "eventBasedHold", "storageClass", "customerEncryption", "kmsKeyName"),
 )
 
 

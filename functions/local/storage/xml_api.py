@@ -31,6 +31,8 @@ _HEADERS = {
     "content-encoding": "contentEncoding",
     "content-language": "contentLanguage",
     "x-goog-storage-class": "storageClass",
+    "x-goog-custom-time": "customTime",
+    "x-goog-encryption-kms-key-name": "kmsKeyName",
 }
 _PARTS_LIMIT = 10_000
 _LEAST_PART = 5 << 20
