@@ -45,7 +45,7 @@ class Commits:
         if len({written_name(write) for write in request.writes}) < len(request.writes):
             raise invalid("A document may be written only once in a batch.")
         answer = _BatchWriteResponse()
-        for each in self._databases.try_each(paths.check_database(request.database), request.writes):
+        for each in await self._databases.try_each(paths.check_database(request.database), request.writes):
             refused = isinstance(each, Refusal)
             answer.write_results.append(types.WriteResult.pb()() if isinstance(each, Refusal) else _result(each))
             status = answer.status.add()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from functions.local.firestore.writes import Staged
 from functions.local.ledger import Ledger
 from shared.clock import Clock
 
+_WRITES_AT_A_TIME = 20
 _COMMIT_BYTES = 10 * 1024 * 1024
 
 
@@ -81,10 +83,12 @@ class Databases:
         self._bill(writes)
         return written, micros
 
-    def try_each(self, name: str, writes: Iterable[Write]) -> list[Written | Refusal]:
-        """Apply writes one by one, each on its own (BatchWrite)."""
+    async def try_each(self, name: str, writes: Iterable[Write]) -> list[Written | Refusal]:
+        """Apply writes one by one, each on its own (BatchWrite), with room for others in between."""
         answers: list[Written | Refusal] = []
-        for write in writes:
+        for number, write in enumerate(writes):
+            if number % _WRITES_AT_A_TIME == 0:
+                await asyncio.sleep(0)
             try:
                 answers += self.commit(name, [write])[0]
             except Refusal as refusal:

@@ -42,7 +42,7 @@ class Index:
         """As query plans show it. `dimension`: of the vectors that the query asks for."""
         short = {**_SHORT, "VECTOR": f"VECTOR<{dimension}>"}
         fields = ", ".join(f"{paths.format_field(field)} {short[mode]}" for field, mode in self.parts)
-        return {"query_scope": self.scope.replace("_", " ").title(), "properties": f"({fields})"}
+        return {"query_scope": self.scope.replace("_", " ").capitalize(), "properties": f"({fields})"}
 
 
 @dataclass(frozen=True)

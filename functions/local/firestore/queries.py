@@ -37,8 +37,7 @@ class Queries:
         if explained and not request.explain_options.analyze:
             yield _RunQueryResponse(explain_metrics=_plan(asked, used))
             return
-        view = await views.view(self._databases, name, request, asked=asked)
-        found = await search.run(self._databases.get(name), asked, view.micros)
+        view, found = await self._run(name, asked, request)
         documents = found.documents
         if asked.nearest is not None:
             documents = await asyncio.to_thread(asked.nearest.choose, documents)
@@ -67,8 +66,7 @@ class Queries:
             asked = replace(asked, limit=bound if asked.limit is None else min(bound, asked.limit))
         if asked.limit is None and not asked.offset and asked.start is None and asked.end is None:
             asked = replace(asked, unordered=True)
-        view = await views.view(self._databases, name, request, asked=asked)
-        found = await search.run(self._databases.get(name), asked, view.micros)
+        view, found = await self._run(name, asked, request)
         results = await asyncio.to_thread(aggregation.aggregate, found.documents, wire.aggregations)
         reads = self._bill(-(-(len(found.documents) + found.skipped) // _ENTRIES_PER_READ))
         answer = _RunAggregationQueryResponse(transaction=view.began, read_time=view.time)
@@ -103,6 +101,13 @@ class Queries:
             answer.partitions.add(before=True).values.add().reference_value = cut
         self._bill(1)
         return answer
+
+    async def _run(self, name: str, asked: Query, request: Any) -> tuple[views.View, search.Found]:
+        view = await views.view(self._databases, name, request, asked=asked)
+        found = await search.run(self._databases.get(name), asked, view.micros)
+        if view.read is not None:
+            view.read.ended(found.documents, found.skipped)
+        return view, found
 
     def _bill(self, reads: int) -> int:
         """At least one read is billed for every query."""

@@ -96,11 +96,16 @@ class Query:
         candidates = database.collections() if self.collection_id is None else database.group(self.collection_id)
         return [each for each in candidates if self._holds_collection(each.path)]
 
-    def concerns(self, record: Record, since: int) -> bool:
-        """Whether a record's change after `since` can change what the query answers."""
-        if not self._holds_collection(record.path.rpartition("/")[0]):
+    def concerns(self, record: Record, since: int, last: bytes | None) -> bool:
+        """Whether a record's change after `since` can change what the query answers.
+
+        `last`: the sort key of the last document of an answer that its limit ended; what lies behind it is not seen.
+        """
+        if not self.holds(record.path):
             return False
-        return any(state is not None and self.place(state) is not None for state in (record.at(since), record.document))
+        states = (state for state in (record.at(since), record.document) if state is not None)
+        keys = [key for key in map(self.place, states) if key is not None]
+        return bool(keys) and (last is None or min(keys) <= last)
 
     def holds(self, path: str) -> bool:
         """Whether a document of this path lies where the query looks."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from functions.local.firestore.query import Query
 from functions.local.firestore.store import Database, Record
-from functions.local.firestore.wire import Refusal, aborted, invalid
+from functions.local.firestore.wire import Document, Refusal, aborted, invalid
 from shared.clock import Clock
 
 IDLE_SECONDS = 60.0
@@ -30,6 +31,20 @@ _ABORTS_KEPT = 10_000
 _FINISHED_KEPT = 10_000
 
 
+@dataclass
+class QueryRead:
+    """A query that a transaction ran."""
+
+    query: Query
+    last: bytes | None = None
+    """The sort key of the last document of the answer, where the limit ended it."""
+
+    def ended(self, documents: Sequence[Document], skipped: int) -> None:
+        """Note the answer."""
+        if documents and self.query.needed == len(documents) + skipped:
+            self.last = self.query.sort_key(documents[-1])
+
+
 class Transaction:
     def __init__(self, now: float, *, read_only: bool, retried: bool, snapshot: int | None) -> None:
         self.id = os.urandom(16)
@@ -37,7 +52,7 @@ class Transaction:
         self.snapshot = snapshot
         """The time it reads at; None until it reads."""
         self.documents: set[str] = set()
-        self.queries: list[Query] = []
+        self.queries: list[QueryRead] = []
         self.started = self.used = now
         self.claims: set[str] = set()
         """What it has priority on: paths of documents, and collections that it queried."""
@@ -51,7 +66,8 @@ class Transaction:
         """Whether it has read something that these changes concern."""
         assert self.snapshot is not None
         return any(
-            record.path in self.documents or any(query.concerns(record, self.snapshot) for query in self.queries)
+            record.path in self.documents
+            or any(read.query.concerns(record, self.snapshot, read.last) for read in self.queries)
             for record in records
         )
 
@@ -88,12 +104,13 @@ class Transactions:
             transaction.documents |= wanted
         return self._snapshot(transaction)
 
-    async def read_query(self, transaction: Transaction, query: Query) -> int:
-        """Note that it runs this query; the time to run it at."""
+    async def read_query(self, transaction: Transaction, query: Query) -> tuple[int, QueryRead]:
+        """Note that it runs this query; the time to run it at, and where to note the answer."""
         await self._go_first(transaction, {_query_claim(query)})
+        read = QueryRead(query)
         if not transaction.read_only:
-            transaction.queries.append(query)
-        return self._snapshot(transaction)
+            transaction.queries.append(read)
+        return self._snapshot(transaction), read
 
     def check(self, transaction: Transaction, writes: Iterable[str]) -> None:
         """Refuse the commit of a transaction that does not serialise with what was committed since it read."""
@@ -129,7 +146,7 @@ class Transactions:
 
     def _abort(self, transaction: Transaction) -> Refusal:
         now = self._clock.time()
-        for claim in (*transaction.documents, *map(_query_claim, transaction.queries)):
+        for claim in (*transaction.documents, *(_query_claim(read.query) for read in transaction.queries)):
             self._aborts[claim] = [*self._aborts.pop(claim, [])[1 - _CONTENDED_ABORTS :], now]
         while len(self._aborts) > _ABORTS_KEPT:
             self._aborts.popitem(last=False)

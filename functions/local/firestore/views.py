@@ -9,7 +9,7 @@ from typing import Any
 from functions.local.firestore.databases import Databases
 from functions.local.firestore.query import Query
 from functions.local.firestore.store import Database
-from functions.local.firestore.transactions import Transaction
+from functions.local.firestore.transactions import QueryRead, Transaction
 from functions.local.firestore.wire import Timestamp, failed_precondition, invalid, micros_of, timestamp_of
 
 
@@ -21,6 +21,8 @@ class View:
     """None: the present."""
     time: Timestamp
     began: bytes = b""
+    read: QueryRead | None = None
+    """Where a transaction notes the answer of its query."""
 
 
 async def view(
@@ -40,9 +42,9 @@ async def view(
     else:
         return View(None, timestamp_of(database.read_time()))
     if asked is not None:
-        micros = await transactions.read_query(transaction, asked)
-    else:
-        micros = await transactions.read_documents(transaction, documents)
+        micros, read = await transactions.read_query(transaction, asked)
+        return View(micros, timestamp_of(micros), began, read)
+    micros = await transactions.read_documents(transaction, documents)
     return View(micros, timestamp_of(micros), began)
 
 

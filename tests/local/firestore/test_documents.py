@@ -336,7 +336,8 @@ def test_reads_at_times_not_kept_are_refused(collection: Any) -> None:
 
 
 def test_times_are_kept_to_the_microsecond(collection: Any) -> None:
-    moment = DatetimeWithNanoseconds.from_rfc3339("2024-01-01T00:00:00.123456789Z")
+    timestamps: Any = DatetimeWithNanoseconds
+    moment = timestamps.from_rfc3339("2024-01-01T00:00:00.123456789Z")
     collection.document("d").set({"at": moment})
     assert collection.document("d").get().get("at").rfc3339() == "2024-01-01T00:00:00.123456Z"
     assert len(collection.where(filter=firestore.FieldFilter("at", "==", moment)).get()) == 1

@@ -97,6 +97,21 @@ def test_a_counted_query_is_part_of_what_a_transaction_read(db: Any, collection:
         transaction._commit()
 
 
+def test_what_lies_behind_the_limit_of_a_query_does_not_disturb_its_transaction(db: Any, collection: Any) -> None:
+    for number in (1, 2, 3):
+        collection.document(f"d{number}").set({"n": number})
+    query = collection.order_by("n").limit(2)
+    first, second = begin(db), begin(db)
+    for transaction, name in ((first, "a"), (second, "b")):
+        assert [each.get("n") for each in query.stream(transaction=transaction)] == [1, 2]
+        transaction.set(collection.document(name), {"by": "me"})
+    collection.document("behind").set({"n": 2.5})
+    first._commit()
+    collection.document("within").set({"n": 1.5})
+    with pytest.raises(Aborted):
+        second._commit()
+
+
 def test_creating_what_was_read_as_missing_aborts_if_another_was_faster(db: Any, collection: Any) -> None:
     document = collection.document("d")
     transaction = begin(db)
