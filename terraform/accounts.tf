@@ -39,8 +39,8 @@ data "google_storage_project_service_account" "agent" {
   depends_on = [google_project_service.api]
 }
 
-# Google makes the other service agents when a service is first used, which is too late to grant them anything. To ask
-# for one beforehand needs google-beta or gcloud. Where gcloud is missing the grants below say which agent is not there.
+# Google makes the other service agents when a service is first used, which is too late to grant them anything. Asking
+# for one beforehand takes google-beta or gcloud.
 resource "terraform_data" "service_agent" {
   for_each = toset(!var.bootstrap.create_service_agents ? [] : concat(
     ["eventarc", "pubsub"],
@@ -54,13 +54,10 @@ resource "terraform_data" "service_agent" {
       SERVICE = "${each.key}.googleapis.com"
       PROJECT = local.project_id
     }
+    # Not fatal: the agent may be there already, and a grant to one that is not fails with its name.
     command = <<-SHELL
-      if command -v gcloud >/dev/null; then
-        gcloud beta services identity create --quiet --service="$SERVICE" --project="$PROJECT"
-      else
-        echo "gcloud is not installed. If a service agent turns out to be missing, run where it is:" >&2
-        echo "gcloud beta services identity create --service=$SERVICE --project=$PROJECT" >&2
-      fi
+      gcloud beta services identity create --quiet --service="$SERVICE" --project="$PROJECT" ||
+        echo "Not made. If it turns out to be missing: gcloud beta services identity create --service=$SERVICE --project=$PROJECT" >&2
     SHELL
   }
 }

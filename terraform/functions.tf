@@ -49,6 +49,8 @@ locals {
       DROPSIGHT_TIME_LIMIT_SECONDS = tostring(local.functions.generate.timeout_seconds - 100)
       DROPSIGHT_MAX_ATTEMPTS       = tostring(var.tasks.max_attempts)
       DROPSIGHT_TASK_MAX_AGE_HOURS = tostring(var.tasks.max_age_hours)
+      DROPSIGHT_FETCH_SECONDS      = tostring(var.tasks.fetch_seconds)
+      DROPSIGHT_MANIFEST_SOURCES   = jsonencode({ for folder, each in var.manifests : folder => each.sources })
       DROPSIGHT_CONCURRENCY        = tostring(local.functions.generate.concurrency)
     })
     api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
@@ -185,15 +187,15 @@ resource "google_cloudfunctions2_function" "function" {
   ]
 }
 
-# Told at every plan and apply, should Cloud Run ever give another address than the one in the environment.
-check "function_urls" {
-  data "google_cloud_run_v2_service" "generate" {
-    project    = local.project_id
-    location   = var.region
-    name       = "${local.prefix}-generate"
-    depends_on = [google_cloudfunctions2_function.function]
-  }
+# Should Cloud Run ever give another address than the one in the environment, every plan and apply says so.
+data "google_cloud_run_v2_service" "generate" {
+  project    = local.project_id
+  location   = var.region
+  name       = "${local.prefix}-generate"
+  depends_on = [google_cloudfunctions2_function.function]
+}
 
+check "function_urls" {
   assert {
     condition     = contains(data.google_cloud_run_v2_service.generate.urls, local.function_urls.generate)
     error_message = "Cloud Run does not serve generate at ${local.function_urls.generate}: dispatches would not arrive."

@@ -90,15 +90,32 @@ resource "google_storage_bucket_iam_member" "inbox_writer" {
 }
 
 resource "google_storage_bucket_iam_member" "manifest_writer" {
-  for_each = toset(var.manifest_writers)
+  for_each = merge([for folder, each in var.manifests : { for member in each.writers : "${member} writes ${folder}" => { folder = folder, member = member } }]...)
 
   bucket = google_storage_bucket.requests.name
   role   = "roles/storage.objectCreator"
-  member = each.key
+  member = each.value.member
 
   condition {
-    title      = "only manifests/"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.requests.name}/objects/manifests/\")"
+    title      = "only manifests/${each.value.folder}/"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.requests.name}/objects/manifests/${each.value.folder}/\")"
+  }
+}
+
+# Inboxes it may read anyhow. Another bucket must have uniform access, or refuses the condition.
+resource "google_storage_bucket_iam_member" "manifest_source" {
+  for_each = {
+    for source in distinct(flatten(values(var.manifests)[*].sources)) : source => regex("^gs://(?P<bucket>[^/]+)/(?P<under>.*)$", source)
+    if !contains(values(local.inbox_buckets), split("/", source)[2])
+  }
+
+  bucket = each.value.bucket
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:${local.emails.generate}"
+
+  condition {
+    title      = "only what manifests name"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${each.value.under}\")"
   }
 }
 

@@ -18,6 +18,11 @@ output "api_url" {
   value       = local.function_urls.api
 }
 
+output "sweep_url" {
+  description = "The address of sweep, which the scheduler's account may call: for a backfill."
+  value       = local.function_urls.sweep
+}
+
 output "database" {
   description = "The Firestore database that holds the tasks."
   value       = google_firestore_database.this.name

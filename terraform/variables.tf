@@ -65,10 +65,22 @@ variable "inboxes" {
   }
 }
 
-variable "manifest_writers" {
-  description = "Members, such as serviceAccount:…, who may hand work over by writing manifests/… into the requests bucket."
-  type        = list(string)
-  default     = []
+variable "manifests" {
+  description = "Who hands work over by writing manifests/FOLDER/….json into the requests bucket, by the folder. `writers`: members, such as serviceAccount:…; `sources`: prefixes, gs://bucket/…, of the objects that the folder's manifests may name, which `generate` is granted to read."
+  type = map(object({
+    writers = list(string)
+    sources = optional(list(string), [])
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for folder in keys(var.manifests) : can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", folder))])
+    error_message = "A folder is one part of a path: letters, digits, dots, dashes and underscores."
+  }
+  validation {
+    condition     = alltrue(flatten([for each in values(var.manifests) : [for source in each.sources : can(regex("^gs://[a-z0-9][a-z0-9._-]+/", source))]]))
+    error_message = "A source is a prefix such as gs://bucket/ or gs://bucket/folder/: without the slash, gs://a would mean gs://a-2 too."
+  }
 }
 
 variable "api" {
@@ -135,11 +147,12 @@ variable "dispatch" {
 }
 
 variable "tasks" {
-  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `sweep_schedule`: when sweep runs (cron, UTC)."
+  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `fetch_seconds`: how long a file on the web may take to be fetched. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `sweep_schedule`: when sweep runs (cron, UTC)."
   type = object({
     days                = optional(number, 30)
     max_attempts        = optional(number, 8)
     max_age_hours       = optional(number, 168)
+    fetch_seconds       = optional(number, 900)
     lease_seconds       = optional(number, 60)
     settle_seconds      = optional(number, 10)
     event_horizon_hours = optional(number, 48)

@@ -43,13 +43,28 @@ run "an_api_for_some" {
 
 run "writers_from_outside" {
   variables {
-    inboxes          = { inbox = { writers = ["group:editors@example.com"] } }
-    manifest_writers = ["serviceAccount:orders@acme-shop.iam.gserviceaccount.com"]
+    inboxes = { inbox = { writers = ["group:editors@example.com"] } }
+    manifests = {
+      orders = {
+        writers = ["serviceAccount:orders@acme-shop.iam.gserviceaccount.com"]
+        sources = ["gs://acme-files-dropsight-prod-inbox/orders/", "gs://acme-invoices/2026/"]
+      }
+    }
   }
 
   assert {
-    condition     = alltrue([for grant in google_storage_bucket_iam_member.manifest_writer : grant.bucket == output.requests_bucket && grant.role == "roles/storage.objectCreator" && endswith(grant.condition[0].expression, "/objects/manifests/\")")])
-    error_message = "Who hands work over may write manifests/ of the requests bucket, and no more."
+    condition     = [for grant in google_storage_bucket_iam_member.manifest_writer : "${grant.bucket} ${grant.role}"] == ["${output.requests_bucket} roles/storage.objectCreator"] && alltrue([for grant in google_storage_bucket_iam_member.manifest_writer : endswith(grant.condition[0].expression, "/objects/manifests/orders/\")")])
+    error_message = "Who hands work over may write its folder of manifests/, and no more."
+  }
+
+  assert {
+    condition     = [for grant in google_storage_bucket_iam_member.manifest_source : "${grant.bucket} ${grant.role} ${grant.member}"] == ["acme-invoices roles/storage.objectViewer serviceAccount:${output.service_accounts.generate}"] && alltrue([for grant in google_storage_bucket_iam_member.manifest_source : endswith(grant.condition[0].expression, "/acme-invoices/objects/2026/\")")])
+    error_message = "generate may read what manifests name, and no more of that bucket."
+  }
+
+  assert {
+    condition     = jsondecode(google_cloudfunctions2_function.function["generate"].service_config[0].environment_variables.DROPSIGHT_MANIFEST_SOURCES) == { orders = ["gs://acme-files-dropsight-prod-inbox/orders/", "gs://acme-invoices/2026/"] }
+    error_message = "generate is not told what manifests may name."
   }
 
   assert {

@@ -88,3 +88,13 @@ run "a_callback_secret_of_the_wrong_form" {
 
   expect_failures = [var.callback_secret]
 }
+
+run "a_source_that_means_other_buckets_too" {
+  command = plan
+
+  variables {
+    manifests = { orders = { writers = [], sources = ["gs://acme-invoices"] } }
+  }
+
+  expect_failures = [var.manifests]
+}

@@ -42,7 +42,7 @@ def read_by(function: str) -> set[str]:
 def set_for(function: str) -> set[str]:
     """Names of the variables that functions.tf sets for a function, plain or from a secret."""
     text = (TERRAFORM / "functions.tf").read_text()
-    merged = re.search(rf"^    {function} *= merge\((.*?)\}}\)$", text, re.DOTALL | re.MULTILINE)
+    merged = re.search(rf"^    {function} *= merge\((.*?)(?:^    |, \{{)\}}\)$", text, re.DOTALL | re.MULTILINE)
     assert merged, f"functions.tf does not merge an environment for {function}"
     found = set(_VARIABLE.findall(merged[1]))
     for shared in re.findall(r"local\.(\w+_environment)", merged[1]):
