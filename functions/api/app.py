@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api import looking_up
+from functions.api import looking_up, modelling, steering, streaming, submitting
 from functions.api.refusals import of_status, refusal, refused_parameters
 from functions.api.visit import Surround, visit
 from shared import wiring
@@ -41,7 +41,7 @@ def app() -> FastAPI:
         redirect_slashes=False,
         middleware=_middleware(wiring.api().settings.cors_origins),
     )
-    for router in (_open, looking_up.router):
+    for router in (_open, submitting.router, looking_up.router, streaming.router, steering.router, modelling.router):
         made.include_router(router)
     made.add_exception_handler(RequestRefused, _refused)
     made.add_exception_handler(TaskFailure, _unavailable)

@@ -8,12 +8,14 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Header, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.admittance import Admittance
 from functions.api.listing import Wanted, page
 from functions.api.refusals import invalid
 from functions.api.showing import look_up, show
+from functions.api.syncing import at_its_end
 from shared import wiring
 from shared.domain.access import Key
 from shared.domain.task import Status, is_task_id
@@ -29,8 +31,17 @@ _PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
 @router.get("/v1/tasks/{task_id}")
-async def get_task(task_id: str, key: Reader, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    shown = await look_up(wiring.api(), key, task_id)
+async def get_task(
+    task_id: str,
+    request: Request,
+    key: Reader,
+    wait: Annotated[int, Query(ge=0, le=60)] = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    road = wiring.api()
+    shown = await look_up(road, key, task_id)
+    if wait and not shown.task.terminal:
+        shown = await show(road, await at_its_end(road, request, shown.task, wait))
     headers = {**_PRIVATE, "ETag": shown.etag}
     if _matches(if_none_match, shown.etag):
         return Response(status_code=304, headers=headers)

@@ -18,7 +18,19 @@ from shared.domain.catalogue import Model
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused, TransientFailure
 from shared.domain.media import Facts, InMemory, MediaType, Refusal
 from shared.domain.question import Question
-from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission, body, inputs_of, read, unfit
+from shared.domain.request import (
+    Handed,
+    Inline,
+    Input,
+    Remote,
+    StoredInput,
+    Submission,
+    body,
+    completed,
+    inputs_of,
+    read,
+    unfit,
+)
 from shared.domain.request.schema import JsonSchemaAnswer
 from shared.domain.task import GeminiFile, Ran, Task
 from shared.wiring import Generate
@@ -63,7 +75,7 @@ async def _request_of(road: Generate, task: Task) -> tuple[Submission, list[Inpu
     if text is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
     try:
-        submission = read(text)
+        submission = completed(read(text))
         inputs = inputs_of(submission)
         if (refused := unfit(submission, inputs)) is not None:
             raise refused

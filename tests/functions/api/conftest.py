@@ -68,11 +68,11 @@ class Road:
         await asyncio.to_thread(write)
 
     async def ended(self, secret: str, uri: str) -> Json:
-        """The task of a dropped object, once it has ended."""
+        """The task of a dropped object, once it has ended and all is published."""
         async with self.client(secret) as client, asyncio.timeout(20):
             while True:
                 listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]
-                if listed and listed[0]["status"] in ("completed", "failed"):
+                if listed and listed[0]["status"] in ("completed", "failed") and "outputs" in listed[0]:
                     return cast(Json, listed[0])
                 await asyncio.sleep(0.05)
 
@@ -124,7 +124,6 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{await model.start()}",
         "GOOGLE_CLOUD_PROJECT": "test",
         "GEMINI_API_KEY": "stand-in",
-        "GOOGLE_API_KEY": "stand-in",
         "DROPSIGHT_PROJECT": "test",
         "DROPSIGHT_ENVIRONMENT": "test",
         "DROPSIGHT_INBOXES": json.dumps({INBOX: {}, OTHER_INBOX: {}}),
@@ -141,6 +140,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         "DROPSIGHT_ALLOW_LOOPBACK": "true",
         "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
     }
+    os.environ.pop("GOOGLE_API_KEY", None)
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     for bucket in (INBOX, OTHER_INBOX, REQUESTS):

@@ -1,0 +1,38 @@
+"""The instance is told to stop: open streams must end by themselves within the seconds that the platform gives.
+
+gunicorn's worker would keep them open until it is killed, and their readers would see a broken connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+
+class Closing:
+    def __init__(self, tell: Callable[[], None]) -> None:
+        """`tell` is called in the loop once SIGTERM has come."""
+        self._tell = tell
+        self._watching = False
+        self.begun = False
+
+    def watch(self) -> None:
+        """Listen for SIGTERM, beside whoever listens already. Called on the first request, inside the worker."""
+        before = signal.getsignal(signal.SIGTERM)
+        if self._watching or threading.current_thread() is not threading.main_thread() or not callable(before):
+            return
+        self._watching = True
+        loop = asyncio.get_running_loop()
+
+        def close(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self.begin)
+            before(number, frame)
+
+        signal.signal(signal.SIGTERM, close)
+
+    def begin(self) -> None:
+        self.begun = True
+        self._tell()

@@ -1,0 +1,74 @@
+"""Which models there are: in the form of this API, and in OpenAI's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends
+from pydantic import JsonValue
+from starlette.responses import Response
+
+from functions.api.admittance import Admittance
+from functions.api.showing import encode
+from shared.domain.access import Key
+from shared.domain.answer import Json
+from shared.domain.catalogue import Model, catalogue, resolve
+from shared.domain.errors import RequestRefused
+
+router = APIRouter()
+
+Reader = Annotated[Key, Depends(Admittance("read"))]
+_HEADERS = {"Cache-Control": "private, max-age=300"}
+
+
+@router.get("/v1/configs/llm_generations_models")
+async def configurations(key: Reader) -> Response:
+    known = catalogue()
+    listed = [described(model) for model in known.models]
+    return _answer({"object": "list", "default": known.default, "data": cast(JsonValue, listed)})
+
+
+@router.get("/v1/models")
+async def models(key: Reader) -> Response:
+    return _answer({"object": "list", "data": [as_openai(model) for model in catalogue().models]})
+
+
+@router.get("/v1/models/{model_id}")
+async def model(model_id: str, key: Reader) -> Response:
+    known = resolve(model_id)
+    if not isinstance(known, Model):
+        message = f"There is no model {model_id[:128]!r}. GET /v1/models lists them."
+        raise RequestRefused(404, "not_found", "no_available_model", message, param="model")
+    return _answer({**described(known), **as_openai(known)})
+
+
+def as_openai(model: Model) -> Json:
+    return {"id": model.id, "object": "model", "created": _created(model), "owned_by": "google"}
+
+
+def described(model: Model) -> Json:
+    return {
+        "id": model.id,
+        "label": model.label,
+        "stage": model.stage,
+        "inputs": cast(JsonValue, sorted(model.inputs)),
+        "outputs": cast(JsonValue, sorted(model.outputs)),
+        "limits": {"input_tokens": model.input_tokens, "output_tokens": model.output_tokens},
+        "capabilities": cast(JsonValue, sorted(model.capabilities)),
+        "thinking": model.thinking.model_dump(mode="json") if model.thinking else None,
+        "price": model.price.model_dump(mode="json") if model.price else None,
+        "knowledge_cutoff": model.knowledge_cutoff,
+    }
+
+
+def _created(model: Model) -> int:
+    """The month of the last update, which is all that is known."""
+    if model.updated is None:
+        return 0
+    year, month = model.updated.split("-")[:2]
+    return int(datetime(int(year), int(month), 1, tzinfo=UTC).timestamp())
+
+
+def _answer(value: Json) -> Response:
+    return Response(encode(value), headers=_HEADERS, media_type="application/json")

@@ -1,0 +1,90 @@
+"""POST /v1/tasks/{id}/cancel and …/rerun: end a task, or ask again about the same source."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api.admittance import Admittance
+from functions.api.showing import find, show
+from functions.api.submitting import body_of, check, submit_checked
+from shared import wiring
+from shared.cloud.telemetry import log, log_bug
+from shared.domain import claims
+from shared.domain.access import Key
+from shared.domain.answer import Json
+from shared.domain.errors import RequestRefused
+from shared.domain.request import overridden
+from shared.domain.task import Task
+from shared.wiring import Api
+
+router = APIRouter()
+
+Submitter = Annotated[Key, Depends(Admittance("submit"))]
+
+
+@router.post("/v1/tasks/{task_id}/cancel")
+async def cancel(task_id: str, key: Submitter) -> Response:
+    road = wiring.api()
+    stored = await find(road, key, task_id)
+    ended = await road.tasks.change(stored, lambda task: claims.cancel(task, now=road.clock.now()))
+    task = ended.task if ended is not None else stored.task
+    if not stored.task.terminal and task.error is not None and task.error.code == "request_cancelled":
+        log("INFO", "task_cancelled", f"{key.owner} cancelled {task.id}", task=task.id)
+        try:
+            # For the after-work: whoever held the task stops without it.
+            await road.dispatches.put(task, suffix="cancelled")
+        except Exception as error:  # sweep finds what is left to do.
+            log_bug("dispatch_left_to_sweep", error, task=task.id)
+    shown = await show(road, task)
+    return Response(shown.body, headers={"ETag": shown.etag}, media_type="application/json")
+
+
+@router.post("/v1/tasks/{task_id}/rerun")
+async def rerun(
+    task_id: str,
+    request: Request,
+    key: Submitter,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Response:
+    road = wiring.api()
+    task = (await find(road, key, task_id)).task
+    text = overridden(await _asked_before(road, task), await body_of(request))
+    return await submit_checked(road, request, key, await check(road, key, text), idempotency_key)
+
+
+async def _asked_before(road: Api, task: Task) -> bytes:
+    """The request behind a task; for a dropped object, one that asks what its recipe asked."""
+    source = task.source
+    if source.kind != "object":
+        text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+        if text is None:
+            message = f"The request behind {task.id} is not there any more. Submit it again."
+            raise RequestRefused(410, "gone", "source_gone", message)
+        return text
+    where: Json = {"url": source.uri, "generation": str(source.generation)}
+    asked: Json = {"messages": [{"role": "user", "content": [{"type": "file_url", "file_url": where}]}]}
+    cast(list[Json], cast(list[Json], asked["messages"])[0]["content"]).append({"type": "text", "text": _prompt(task)})
+    return json.dumps({"model": task.model, **_settings(task), **asked}).encode()
+
+
+def _prompt(task: Task) -> str:
+    snapshot = task.ran.snapshot if task.ran else {}
+    prompt = snapshot.get("prompt")
+    return prompt if isinstance(prompt, str) and prompt else "Describe this file."
+
+
+def _settings(task: Task) -> Json:
+    """What a recipe's snapshot and a request have in common."""
+    snapshot = task.ran.snapshot if task.ran else {}
+    parameters = snapshot.get("parameters")
+    settings: Json = dict(parameters) if isinstance(parameters, dict) else {}
+    if isinstance(snapshot.get("system"), str):
+        settings["system_prompt"] = snapshot["system"]
+    if isinstance(schema := snapshot.get("response_schema"), dict):
+        settings["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    return settings

@@ -1,0 +1,159 @@
+"""POST /v1/llm/generations: check a request, make its task, and answer at once, at its end, or with its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api.admittance import Admittance
+from functions.api.budget import budgets
+from functions.api.following import followers
+from functions.api.refusals import invalid
+from functions.api.showing import encode
+from functions.api.streaming import event_stream
+from functions.api.syncing import completion_of
+from shared import wiring
+from shared.cloud.outbound import refusal_of
+from shared.domain.access import Key
+from shared.domain.errors import RequestRefused
+from shared.domain.request import (
+    LARGEST_BODY,
+    Input,
+    Remote,
+    StoredInput,
+    Submission,
+    completed,
+    inputs_of,
+    read,
+    unfit,
+)
+from shared.domain.request.schema import payload_digest
+from shared.domain.task import Task
+from shared.domain.view import public
+from shared.wiring import Api
+
+router = APIRouter()
+
+Submitter = Annotated[Key, Depends(Admittance("submit"))]
+
+_IN_THREAD_BYTES = 256 << 10
+"""Larger bodies are read in a thread: base64 and JSON of megabytes would hold up every other caller."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    submission: Submission
+    payload: str
+
+
+@router.post("/v1/llm/generations")
+async def submit(
+    request: Request,
+    key: Submitter,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Response:
+    road = wiring.api()
+    checked = await check(road, key, await body_of(request))
+    return await submit_checked(road, request, key, checked, idempotency_key)
+
+
+async def submit_checked(
+    road: Api, request: Request, key: Key, checked: Checked, idempotency_key: str | None
+) -> Response:
+    """Make the task, or find the one that this Idempotency-Key made, and answer as the request wants it."""
+    await budgets().spend(key)
+    submitted = await road.requests.submit(
+        checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
+    )
+    task = submitted.task
+    headers = {"Location": f"/v1/tasks/{task.id}"}
+    if submitted.replayed:
+        budgets().give_back(key)
+        headers["Idempotent-Replayed"] = "true"
+    if checked.submission.sync and checked.submission.stream:
+        return await event_stream(road, followers().of(task), offset=0, headers=headers)
+    if checked.submission.sync:
+        return await completion_of(road, request, task, headers)
+    return Response(as_submitted(task), headers={**headers, "Retry-After": "2"}, media_type="application/json")
+
+
+def as_submitted(task: Task) -> bytes:
+    """The task as it was made: a replay is answered as the first time was."""
+    fresh = {
+        "status": "pending",
+        "progress": 0,
+        "results": None,
+        "results_pointer": None,
+        "error": None,
+        "usage": None,
+        "warnings": (),
+        "outputs": (),
+        "waiting": None,
+        "started_at": None,
+        "completed_at": None,
+        "ran": None,
+    }
+    view = public(task.model_copy(update=fresh))
+    view.pop("usage", None)
+    return encode(view)
+
+
+async def body_of(request: Request) -> bytes:
+    """The body, read no further than the limit."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > LARGEST_BODY:
+            read(b" " * size)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def check(road: Api, key: Key, text: bytes) -> Checked:
+    if len(text) <= _IN_THREAD_BYTES:
+        submission, inputs, payload = _read(text)
+    else:
+        submission, inputs, payload = await asyncio.to_thread(_read, text)
+    for each in inputs:
+        _may_name(road, key, each)
+    if submission.callback_url is not None:
+        _may_call(road, submission.callback_url)
+    return Checked(submission, payload)
+
+
+def _read(text: bytes) -> tuple[Submission, list[Input], str]:
+    submission = read(text)
+    whole = completed(submission)
+    inputs = inputs_of(whole)
+    if (refused := unfit(whole, inputs)) is not None:
+        raise refused
+    return submission, inputs, payload_digest(text)
+
+
+def _may_name(road: Api, key: Key, each: Input) -> None:
+    if isinstance(each, Remote):
+        why = refusal_of(each.url, allow_loopback=road.settings.allow_loopback)
+        if why is not None:
+            raise RequestRefused(
+                422, "invalid_request_error", "url_not_fetchable", f"{each.param}: {why}.", param=each.param
+            )
+    if isinstance(each, StoredInput):
+        own = (road.settings.requests_bucket, road.settings.results_bucket, road.settings.source_bucket)
+        if each.bucket in own or not key.covers(each.uri):
+            message = (
+                f"{each.param}: this key may not name {each.uri}. Its sources: {', '.join(key.sources) or 'none'}."
+            )
+            raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
+
+
+def _may_call(road: Api, url: str) -> None:
+    if road.settings.callback_queue is None:
+        raise invalid("callback_url", "callback_url: this deployment sends no callbacks.")
+    why = refusal_of(url, schemes=("https",), allow_loopback=road.settings.allow_loopback)
+    if why is not None:
+        raise invalid("callback_url", f"callback_url: {why}.")
