@@ -13,9 +13,13 @@ from shared.wiring import Sweep
 
 
 async def redrive(road: Sweep, stored: Stored, found: Counter[str]) -> None:
-    """Put the task's next dispatch on the queue, unless it is leased, not due yet, or has one there."""
+    """Put the task's next dispatch on the queue, unless it is leased, not due yet, or has one there.
+
+    A lease that ended long ago is redriven in any case: its dispatch may be one that a sleeping holder never answers.
+    """
     found["open_tasks"] += 1
-    if not overdue(road, stored.task) or await road.dispatches.waits(stored.task):
+    task = stored.task
+    if not overdue(road, task) or (task.lease_until is None and await road.dispatches.waits(task)):
         return
     version = stored.version
 
@@ -34,8 +38,8 @@ async def redrive(road: Sweep, stored: Stored, found: Counter[str]) -> None:
 def overdue(road: Sweep, task: Task) -> bool:
     """Whether what should have happened by itself is late by the grace."""
     late = road.clock.now() - timedelta(seconds=road.settings.grace_seconds)
-    due = task.lease_until or task.dispatch_at or task.accepted_at
-    return due <= late
+    moments = [moment for moment in (task.accepted_at, task.dispatch_at, task.lease_until) if moment is not None]
+    return max(moments) <= late
 
 
 def _kind(task: Task) -> str:

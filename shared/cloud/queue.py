@@ -72,14 +72,8 @@ class Dispatches:
         return await self._queue.put(name, {"task": task.id, "epoch": number}, at=at)
 
     async def waits(self, task: Task) -> bool:
-        """Whether the dispatch of the task's epoch, or the one for its lease's end, is on the queue."""
-        names = [f"{task.key}-{task.epoch}"]
-        if task.lease_until is not None:
-            names.append(f"{names[0]}-{lease_end(task)}")
-        for name in names:
-            if await self._queue.holds(name):
-                return True
-        return False
+        """Whether the dispatch of the task's epoch is on the queue."""
+        return await self._queue.holds(f"{task.key}-{task.epoch}")
 
 
 def lease_end(task: Task) -> str:

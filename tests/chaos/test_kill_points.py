@@ -14,11 +14,11 @@ Point = tuple[str, str, int]
 """A service, the label by which a fault finds the call, and how many calls of that label come before it."""
 
 
-def calls_of_the_quiet_path(system: Running) -> list[Point]:
+def calls_of_the_quiet_path(system: Running, run: str) -> list[Point]:
     """Every external call that the functions make for one small file, in order."""
-    _finish_one(system, "quiet-1.txt")
+    _finish_one(system, f"warm-up-{run}.txt")
     system.control("DELETE", "/requests")
-    _finish_one(system, "quiet-2.txt")
+    _finish_one(system, f"quiet-{run}.txt")
     points: list[Point] = []
     for service in ("firestore", "storage", "gemini", "queue"):
         seen: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def shared_system() -> Iterator[Running]:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_kill_around_any_call_costs_nothing_but_time(shared_system: Running, moment: str) -> None:
     system = shared_system
-    points = calls_of_the_quiet_path(system)
+    points = calls_of_the_quiet_path(system, moment)
     assert {service for service, _, _ in points} == {"firestore", "storage", "gemini", "queue"}
     assert len(points) >= 15
     for number, (service, label, skip) in enumerate(points):

@@ -38,9 +38,10 @@ def test_one_sweep_recovers_lost_events_and_a_second_finds_nothing(system: Runni
 
 
 def test_one_sweep_recovers_lost_dispatches_and_a_second_finds_nothing(system: Running) -> None:
-    system.fault("gemini", "streamGenerateContent", status=429, retry_delay="120s", times=1)
+    system.fault("gemini", "streamGenerateContent", status=429, retry_delay="120s")
     uris = system.drop_many([f"lost-{number}.txt" for number in range(20)], lambda name: name.encode())
     until(lambda: sum(bool(each["waiting"]) for each in system.documents()) == 20, 30, lambda: f"{system.states()}")
+    system.control("DELETE", "/faults")
     assert system.control("POST", "/dispatches/lose", {})["lost"] == 20
     system.advance("20m")
     assert system.states() == {"processing": 20}
