@@ -1,0 +1,215 @@
+"""ingest and generate in one process, with the real Google clients, on stand-ins; the model can be given a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import functions_framework.aio
+import pytest
+import pytest_asyncio
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore, storage  # type: ignore[attr-defined]
+from pydantic.alias_generators import to_camel
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from functions.local.firestore import FirestoreStandIn
+from functions.local.gemini import GeminiStandIn
+from functions.local.oidc import Issuer
+from functions.local.queue import QueueSpec, QueueStandIn
+from functions.local.serve import HttpServer
+from functions.local.storage import StorageStandIn
+from functions.local.storage.catalog import EventType
+from functions.local.tap import Tap
+from shared import wiring
+from shared.clock import MovableClock
+from shared.cloud.firestore import from_document
+from shared.domain.task import Task
+
+ROOT = Path(__file__).parents[3]
+SAMPLES = ROOT / "tests" / "samples"
+INBOX, RULED, RESULTS, REQUESTS, SETTINGS = "inbox", "ruled", "results", "requests", "settings"
+QUEUE = "projects/test/locations/here/queues/dispatch"
+FINALIZED: EventType = "finalized"
+PLAIN = {"text": None, "finish_reason": None, "block_reason": None}
+
+Body = dict[str, Any]
+
+
+class ScriptedModel(GeminiStandIn):
+    """Keeps what it was asked; answers as `script` says, one entry for each generation, then as the stand-in does."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.asked: list[tuple[str, Body]] = []
+        """Model and body of each generation."""
+        self.counted: list[Body] = []
+        self.script: deque[dict[str, Any]] = deque()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        model, _, method = scope["path"].rpartition("/models/")[2].partition(":")
+        if method not in ("generateContent", "streamGenerateContent", "countTokens"):
+            return await super().__call__(scope, receive, send)
+        raw = b""
+        more = True
+        while more:
+            message = await receive()
+            raw += message.get("body", b"")
+            more = message.get("more_body", False)
+        if method == "countTokens":
+            self.counted.append(json.loads(raw))
+        else:
+            self.asked.append((model, json.loads(raw)))
+            self.set_model({**PLAIN, **(self.script.popleft() if self.script else {})})
+        whole = deque([{"type": "http.request", "body": raw, "more_body": False}])
+
+        async def again() -> Any:
+            return whole.popleft() if whole else await receive()
+
+        return await super().__call__(scope, again, send)
+
+
+class FunctionApp:
+    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            source = str(ROOT / "functions" / self._name / "main.py")
+            self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
+        await self._app(scope, receive, send)
+
+
+@dataclass
+class Road:
+    clock: MovableClock
+    tap: Tap
+    model: ScriptedModel
+    database: firestore.AsyncClient
+    objects: storage.Client
+
+    async def drop(self, name: str, data: bytes | Path, *, bucket: str = INBOX, **metadata: str) -> str:
+        """Write an object; underscores in the names of metadata are dashes. Returns its `gs://` name."""
+
+        def write() -> None:
+            blob = self.objects.bucket(bucket).blob(name)
+            blob.metadata = {key.replace("_", "-"): value for key, value in metadata.items()} or None
+            content = data if isinstance(data, bytes) else data.read_bytes()
+            blob.upload_from_string(content, content_type="application/octet-stream")
+
+        await asyncio.to_thread(write)
+        return f"gs://{bucket}/{name}"
+
+    async def task(self, uri: str) -> Task | None:
+        async for found in self.database.collection("tasks").stream():
+            task = from_document(found.to_dict() or {})
+            if task.source.uri == uri:
+                return task
+        return None
+
+    async def until(self, uri: str, wanted: Any, seconds: float = 15) -> Task:
+        """The task of an object once `wanted(task)` holds."""
+        async with asyncio.timeout(seconds):
+            while True:
+                task = await self.task(uri)
+                if task is not None and wanted(task):
+                    return task
+                await asyncio.sleep(0.03)
+
+    async def understood(self, name: str, data: bytes | Path, **options: str) -> Task:
+        """Drop a file and wait until nothing is left to do for its task."""
+        uri = await self.drop(name, data, **options)
+        return await self.until(uri, lambda task: task.terminal and not task.after)
+
+    async def published(self, task: Task) -> dict[str, bytes]:
+        """The files of a task by their endings."""
+
+        def read() -> dict[str, bytes]:
+            bucket, stem = self.objects.bucket(RESULTS), f"{task.source.bucket}/{task.source.name}."
+            return {blob.name.removeprefix(stem): blob.download_as_bytes() for blob in bucket.list_blobs(prefix=stem)}
+
+        return await asyncio.to_thread(read)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
+    folder = tmp_path_factory.mktemp("generate")
+    clock, tap = MovableClock(folder / "clock"), Tap()
+    documents = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=ROOT / "terraform" / "firestore.indexes.json")
+    objects = StorageStandIn(
+        clock=clock, data=folder / "storage", tap=tap, buckets=(INBOX, RULED, RESULTS, REQUESTS, SETTINGS)
+    )
+    model = ScriptedModel(clock=clock, data=folder / "gemini", tap=tap)
+    spec = QueueSpec(QUEUE, max_dispatches_per_second=500, max_concurrent_dispatches=16)
+    queue = QueueStandIn(clock=clock, data=None, tap=tap, sign=Issuer(clock).token, queues=(spec,))
+    servers = {name: HttpServer(FunctionApp(name)) for name in ("ingest", "generate")}
+    urls = {name: f"http://127.0.0.1:{await server.start()}" for name, server in servers.items()}
+    environment = {
+        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{await objects.start()}",
+        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{await documents.start()}",
+        "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{await model.start()}",
+        "GOOGLE_CLOUD_PROJECT": "test",
+        "GEMINI_API_KEY": "stand-in",
+        "DROPSIGHT_PROJECT": "test",
+        "DROPSIGHT_ENVIRONMENT": "test",
+        "DROPSIGHT_INBOXES": json.dumps({INBOX: {}, RULED: {"recipes": f"gs://{SETTINGS}/recipes.toml"}}),
+        "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
+        "DROPSIGHT_RESULTS_BUCKET": RESULTS,
+        "DROPSIGHT_CLOCK": str(folder / "clock"),
+        "DROPSIGHT_DISPATCH_QUEUE": QUEUE,
+        "DROPSIGHT_GENERATE_URL": urls["generate"],
+        "DROPSIGHT_INVOKER": "tasks@test.iam.gserviceaccount.com",
+        "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
+        "DROPSIGHT_SETTLE_SECONDS": "0",
+    }
+    for bucket in (INBOX, RULED):
+        objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.delenv("GOOGLE_API_KEY", raising=False)
+        wiring.ingest.cache_clear()
+        wiring.generate.cache_clear()
+        database = firestore.AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        client = storage.Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        yield Road(clock, tap, model, database, client)
+        for server in servers.values():
+            await server.stop()
+        for standin in (queue, objects, model, documents):
+            await standin.stop()
+        wiring.ingest.cache_clear()
+        wiring.generate.cache_clear()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def road(whole_road: Road) -> Road:
+    """The road with nothing recorded, nothing scripted and no faults."""
+    whole_road.model.asked.clear()
+    whole_road.model.counted.clear()
+    whole_road.model.script.clear()
+    whole_road.tap.faults.clear()
+    return whole_road
+
+
+def camelled(value: Body) -> Body:
+    """The API takes both spellings, and the client sends a mixture."""
+    return {to_camel(name): camelled(inner) if isinstance(inner, dict) else inner for name, inner in value.items()}
+
+
+def words(body: Body) -> str:
+    """The prompt of a request: the text of its first turn."""
+    return "".join(part.get("text", "") for part in body["contents"][0]["parts"])
+
+
+def answers(task: Task) -> list[str]:
+    assert task.error is None, task.error
+    results: list[Any] = list(task.results or ())
+    return [str(result["choices"][0]["message"]["content"]) for result in results]

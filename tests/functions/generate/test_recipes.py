@@ -1,0 +1,230 @@
+"""Every capability is had by dropping a file and saying what is wanted: what the model is sent, what is published."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import wave
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.functions.generate.conftest import SAMPLES, Road, answers, camelled, words
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SPEECH, PICTURE, REPORT = SAMPLES / "speech.wav", SAMPLES / "picture.png", SAMPLES / "report.pdf"
+CLIP, NOTES = SAMPLES / "clip.mp4", SAMPLES / "notes.txt"
+
+
+def recording(seconds: int) -> bytes:
+    """Silence."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(8000)
+        sound.writeframes(b"\x80" * 8000 * seconds)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("sample", "prompt", "ending"),
+    [
+        (SPEECH, "Please transcribe this audio file", "txt"),
+        (PICTURE, "Describe this image", "md"),
+        (REPORT, "Summarise this document", "md"),
+        (NOTES, "Summarise this document", "md"),
+        (CLIP, "Describe this video", "md"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
+)
+async def test_a_file_without_wishes_is_asked_about_with_its_familys_default(
+    road: Road, sample: Path, prompt: str, ending: str
+) -> None:
+    task = await road.understood(f"default/{sample.name}", sample)
+    [(model, body)] = road.model.asked
+    assert words(body).startswith(prompt)
+    assert model == "gemini-2.5-flash"
+    assert "responseJsonSchema" not in body.get("generationConfig", {})
+    assert (await road.published(task))[ending].decode() == answers(task)[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sample", "metadata", "prompt", "endings"),
+    [
+        ("transcribe-timed", SPEECH, {}, "Transcribe this recording", {"txt", "srt", "vtt", "json"}),
+        ("describe-audio", SPEECH, {}, "Describe this audio clip", {"md"}),
+        ("segment", SPEECH, {"dropsight_range": "00:02-00:05"}, "the speech from 00:02 to 00:05.", {"txt"}),
+        ("caption", PICTURE, {}, "Caption this image.", {"txt"}),
+        ("detect", PICTURE, {"find": "cups"}, "Detect cups in the image", {"json", "png"}),
+        ("segment-image", PICTURE, {}, "segmentation masks", {"json", "png"}),
+        ("transcribe-document", REPORT, {}, "to Markdown, preserving its layout", {"md"}),
+        ("transcribe-document-html", REPORT, {}, "to HTML, preserving its layouts", {"html"}),
+        ("ask", REPORT, {"dropsight_prompt": "Who signed {it}?"}, "Who signed {it}?", {"md"}),
+    ],
+)
+async def test_a_shipped_recipe_is_chosen_by_the_files_own_metadata(
+    road: Road, recipe: str, sample: Path, metadata: dict[str, str], prompt: str, endings: set[str]
+) -> None:
+    task = await road.understood(f"{recipe}/{sample.name}", sample, dropsight_recipe=recipe, **metadata)
+    assert task.error is None, task.error
+    assert task.ran is not None
+    assert (task.ran.recipe, task.ran.origin) == (recipe, "built in")
+    assert prompt in words(road.model.asked[0][1])
+    published = await road.published(task)
+    assert set(published) == {*endings, "task.json"}
+    assert {uri.rpartition(".")[2] for uri in task.outputs} == {*endings, "json"}
+    assert task.warnings == ()
+
+
+async def test_a_timed_transcript_is_published_as_subtitles(road: Road) -> None:
+    task = await road.understood("subtitled.wav", SPEECH, dropsight_recipe="transcribe-timed")
+    published = await road.published(task)
+    segments = json.loads(published["json"])["segments"]
+    assert published["srt"].decode().count(" --> ") == published["vtt"].decode().count(" --> ") == len(segments)
+    assert published["vtt"].startswith(b"WEBVTT\n")
+    assert json.loads(answers(task)[0])["segments"] == segments
+    config = road.model.asked[0][1]["generationConfig"]
+    assert config["responseMimeType"] == "application/json"
+    assert config["responseJsonSchema"]["required"] == ["language", "segments"]
+
+
+async def test_found_objects_are_published_in_pixels_and_drawn_on_the_picture(road: Road) -> None:
+    task = await road.understood("found.png", PICTURE, dropsight_recipe="detect")
+    published = await road.published(task)
+    told = json.loads(published["json"])
+    with Image.open(PICTURE) as source, Image.open(io.BytesIO(published["png"])) as drawn:
+        assert drawn.format == "PNG"
+        assert drawn.size == source.size == (told["width"], told["height"])
+        assert drawn.convert("RGB").tobytes() != source.convert("RGB").tobytes()
+    assert all(0 <= each["box"]["left"] < each["box"]["right"] <= told["width"] for each in told["objects"])
+    assert told["objects"]
+
+
+async def test_data_is_extracted_by_any_schema_and_published_as_json_and_csv(road: Road) -> None:
+    schema = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"item": {"type": "string"}, "price": {"type": "number"}},
+            "required": ["item", "price"],
+        },
+    }
+    rows = [{"item": "=SUM(A1:A9)", "price": -2.5}, {"item": "Tea", "price": 3}]
+    road.model.script.append({"text": json.dumps(rows)})
+    task = await road.understood("prices.pdf", REPORT, dropsight_recipe="extract", dropsight_schema=json.dumps(schema))
+    published = await road.published(task)
+    assert json.loads(published["json"]) == rows
+    assert list(csv.reader(io.StringIO(published["csv"].decode()))) == [
+        ["item", "price"],
+        ["'=SUM(A1:A9)", "-2.5"],
+        ["Tea", "3"],
+    ]
+    assert road.model.asked[0][1]["generationConfig"]["responseJsonSchema"] == schema
+
+
+async def test_html_that_the_model_wrote_is_published_without_what_acts(road: Road) -> None:
+    road.model.script.append({"text": "```html\n<h1 onclick=x>A</h1><script>alert(1)</script><img src=//x>\n```"})
+    task = await road.understood("page.pdf", REPORT, dropsight_recipe="transcribe-document-html")
+    page = (await road.published(task))["html"].decode()
+    assert "<h1>A</h1>" in page
+    assert "script>" not in page
+    assert "<img" not in page
+
+
+async def test_files_of_the_same_inbox_are_compared_in_one_call(road: Road) -> None:
+    await road.understood("old/report.pdf", REPORT)
+    road.model.asked.clear()
+    task = await road.understood(
+        "new.pdf", REPORT, dropsight_recipe="compare", dropsight_with="old/report.pdf, old/picture.png"
+    )
+    assert task.error is not None
+    assert task.error.code == "source_gone"
+    assert "old/picture.png" in task.error.message
+
+    task = await road.understood("newer.pdf", REPORT, dropsight_recipe="compare", dropsight_with="old/report.pdf")
+    [(_, body)] = road.model.asked
+    parts = body["contents"][0]["parts"]
+    files = [camelled(part["fileData"]) for part in parts[:-1]]
+    assert [file["mimeType"] for file in files] == ["application/pdf"] * 2
+    assert len({file["fileUri"] for file in files}) == 2
+    assert parts[-1]["text"].startswith("Compare these files")
+    assert task.error is None
+
+
+async def test_a_range_of_a_video_is_sent_as_offsets(road: Road) -> None:
+    await road.understood("part.mp4", CLIP, dropsight_range="00:01-00:02", dropsight_prompt="What happens?")
+    media = road.model.asked[0][1]["contents"][0]["parts"][0]
+    assert camelled(media["videoMetadata"]) == {"startOffset": "1s", "endOffset": "2s"}
+
+
+async def test_wishes_reach_the_model(road: Road) -> None:
+    task = await road.understood(
+        "wished.wav",
+        SPEECH,
+        dropsight_model="gemini-2.5-pro",
+        dropsight_prompt="Ünïcode 🎙 question?",
+        dropsight_system="Answer in verse.",
+        dropsight_temperature="0.3",
+        dropsight_max_tokens="2000",
+        dropsight_thinking="512",
+    )
+    [(model, body)] = road.model.asked
+    assert model == task.model == "gemini-2.5-pro"
+    assert words(body) == "Ünïcode 🎙 question?"
+    assert body["systemInstruction"]["parts"] == [{"text": "Answer in verse."}]
+    assert camelled(body["generationConfig"]) == {
+        "temperature": 0.3,
+        "maxOutputTokens": 2000,
+        "thinkingConfig": {"thinkingBudget": 512},
+    }
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code", "says"),
+    [
+        ({"dropsight_recipe": "detect"}, "invalid_param", "detect takes image"),
+        ({"dropsight_recipe": "segment"}, "invalid_param", "dropsight-range"),
+        ({"dropsight_model": "gemini-2.5-flash-image"}, "unsupported_content_type", "does not take audio"),
+        ({"dropsight_model": "gemini-2.5-flash-preview-tts"}, "model_not_support_capability", "answer with text"),
+        ({"dropsight_model": "no-such-model"}, "model_not_found", "No model is named"),
+        ({"dropsight_model": "gemini-1.5-flash"}, "model_not_found", "Use gemini-"),
+        ({"dropsight_model": "gemini-2.5-pro", "dropsight_thinking": "off"}, "model_not_support_capability", "stop"),
+    ],
+)
+async def test_what_cannot_be_had_is_refused_before_anything_is_uploaded(
+    road: Road, metadata: dict[str, str], code: str, says: str
+) -> None:
+    before = road.tap.ledger.stats()["gemini"].get("uploads", 0)
+    name = "-".join(metadata.values())
+    task = await road.understood(f"refused/{name}.wav", SPEECH, **metadata)
+    assert task.error is not None
+    assert task.error.code == code
+    assert says in task.error.message
+    assert road.tap.ledger.stats()["gemini"].get("uploads", 0) == before
+    assert road.model.asked == []
+
+
+async def test_an_unknown_wish_is_a_warning_of_the_task(road: Road) -> None:
+    task = await road.understood("misspelt.txt", NOTES, dropsight_promt="What?")
+    assert "dropsight-prompt" in task.warnings[0]
+    assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
+
+
+async def test_a_transcript_that_ends_early_is_completed_with_a_warning(road: Road) -> None:
+    road.model.script.append({"text": "[00:00] Good morning.\n[00:40] And so"})
+    task = await road.understood("long.wav", recording(300))
+    assert answers(task) == ["[00:00] Good morning.\n[00:40] And so"]
+    assert any("of 05:00" in warning for warning in task.warnings)
+
+
+async def test_the_service_counts_where_the_estimate_is_near_the_window(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.generate.dropped._NEARLY_FULL", 0.0)
+    task = await road.understood("near.wav", SPEECH)
+    assert task.error is None
+    assert road.model.counted[0]["contents"] == road.model.asked[0][1]["contents"]
