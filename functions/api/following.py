@@ -78,7 +78,7 @@ class Follower:
     @property
     def over(self) -> bool:
         """Whether there will be no more news."""
-        return self.task.terminal and (self._drained or not self.task.stream)
+        return self.task.terminal and (self._drained or self.whole or not self.task.stream)
 
     @property
     def _settled(self) -> bool:

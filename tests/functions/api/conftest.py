@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -19,7 +19,7 @@ from google.cloud import firestore, storage  # type: ignore[attr-defined]
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.local.firestore import FirestoreStandIn
-from functions.local.gemini import GeminiStandIn
+from functions.local.gemini import Behaviour, GeminiStandIn
 from functions.local.oidc import Issuer
 from functions.local.queue import QueueSpec, QueueStandIn
 from functions.local.serve import HttpServer
@@ -76,6 +76,12 @@ class Road:
                     return cast(Json, listed[0])
                 await asyncio.sleep(0.05)
 
+    async def quiet(self) -> None:
+        """Until no function has anything left to do."""
+        async with asyncio.timeout(20):
+            while self.storage.pending() or not self.queue.idle():
+                await asyncio.sleep(0.02)
+
     def client(self, secret: str | None, **headers: str) -> httpx2.AsyncClient:
         given = {"Authorization": f"Bearer {secret}", **headers} if secret else headers
         return httpx2.AsyncClient(base_url=self.url, headers=given, timeout=30)
@@ -93,6 +99,14 @@ class FunctionApp:
             source = str(ROOT / "functions" / self._name / "main.py")
             self._app = functions_framework.aio.create_asgi_app(self._name, source)
         await self._app(scope, receive, send)
+
+
+@pytest.fixture(autouse=True)
+def _well_behaved(road: Road) -> Iterator[None]:
+    """Each test leaves the model and the services as it found them."""
+    yield
+    road.gemini.set_model({name: None for name in Behaviour.model_fields})
+    road.tap.faults.clear()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

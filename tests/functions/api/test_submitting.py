@@ -1,0 +1,65 @@
+"""Submitting a request: the task it makes, the answers it may ask for, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+from openai.types.chat import ChatCompletion
+
+from tests.functions.api.conftest import INBOX, OTHER_INBOX, REQUESTS, SAMPLES, Road
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SPEECH = "data:audio/wav;base64," + base64.b64encode((SAMPLES / "speech.wav").read_bytes()).decode()
+PICTURE = "data:image/png;base64," + base64.b64encode((SAMPLES / "picture.png").read_bytes()).decode()
+TEN_KEYS = {"id", "object", "type", "model", "status", "progress", "created", "stream", "results", "error"}
+
+
+def request(**fields: Any) -> dict[str, Any]:
+    return {"model": "gemini-2.5-flash", "audio_url": SPEECH, **fields}
+
+
+async def test_a_request_becomes_a_task_that_completes_with_a_chat_completion(road: Road) -> None:
+    async with road.client(await road.key("submitter")) as client:
+        answer = await client.post("/v1/llm/generations", json=request(prompt="Who speaks?", metadata={"a": "b"}))
+        task = answer.json()
+        looked_up = (await client.get(f"/v1/tasks/{task['id']}", params={"wait": 20})).json()
+    assert answer.status_code == 200
+    assert answer.headers["location"] == f"/v1/tasks/{task['id']}"
+    assert answer.headers["retry-after"]
+    assert task.keys() >= TEN_KEYS
+    assert (task["status"], task["progress"], task["stream"]) == ("pending", 0, None)
+    assert (looked_up["status"], looked_up["progress"], looked_up["metadata"]) == ("completed", 100, {"a": "b"})
+    completion = ChatCompletion.model_validate(looked_up["results"][0])
+    assert completion.choices[0].message.content
+    assert looked_up["usage"]["prompt_tokens"] > 0
+
+
+async def test_a_synchronous_request_is_answered_with_the_bare_completion(road: Road) -> None:
+    async with road.client(await road.key("sync")) as client:
+        answer = await client.post("/v1/llm/generations", json=request(sync=True))
+        task = (await client.get(answer.headers["location"])).json()
+    assert answer.status_code == 200
+    completion = ChatCompletion.model_validate(answer.json())
+    assert task["results"][0] == answer.json()
+    assert completion.choices[0].finish_reason == "stop"
+
+
+async def test_messages_may_mix_text_pictures_recordings_and_files_from_everywhere(road: Road) -> None:
+    secret = await road.key("mixer", sources=(f"gs://{OTHER_INBOX}/mix/",))
+    await road.drop("mix/report.pdf", (SAMPLES / "report.pdf").read_bytes(), bucket=OTHER_INBOX)
+    parts = [
+        {"type": "text", "text": "What do these have in common?"},
+        {"type": "image_url", "image_url": {"url": PICTURE}},
+        {"type": "input_audio", "input_audio": {"data": SPEECH.partition(",")[2], "format": "wav"}},
+        {"type": "file_url", "file_url": {"url": f"gs://{OTHER_INBOX}/mix/report.pdf"}},
+        {"type": "file", "file": {"file_data": PICTURE, "filename": "again.png"}},
+    ]
+    body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": parts}], "sync": True}
+    async with road.client(secret) as client:
+        answer = await client.post("/v1/llm/generations", json=body)
+    assert answer.status_code == 200, answer.text
+    assert ChatCompletion.model_validate(answer.json()).choices[0].message.content
