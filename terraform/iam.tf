@@ -57,6 +57,8 @@ locals {
       "generate reads requests" = { bucket = google_storage_bucket.requests.name, account = "generate", role = "roles/storage.objectViewer", under = null }
       "generate writes results" = { bucket = google_storage_bucket.results.name, account = "generate", role = "roles/storage.objectUser", under = null }
       "generate reads recipes"  = { bucket = google_storage_bucket.source.name, account = "generate", role = "roles/storage.objectViewer", under = "recipes/" }
+      "ingest reads requests"   = { bucket = google_storage_bucket.requests.name, account = "ingest", role = "roles/storage.objectViewer", under = null }
+      "api reads manifests"     = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectViewer", under = "manifests/" }
       "api writes requests"     = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectUser", under = "api/" }
       "api reads results"       = { bucket = google_storage_bucket.results.name, account = "api", role = "roles/storage.objectViewer", under = null }
       "notify reads results"    = { bucket = google_storage_bucket.results.name, account = "notify", role = "roles/storage.objectViewer", under = null }
@@ -124,7 +126,7 @@ resource "google_storage_bucket_iam_member" "manifest_source" {
 locals {
   enqueuers = {
     dispatch  = { queue = google_cloud_tasks_queue.dispatch, accounts = ["ingest", "generate", "api", "sweep"] }
-    callbacks = { queue = google_cloud_tasks_queue.callbacks, accounts = ["generate", "api", "sweep"] }
+    callbacks = { queue = google_cloud_tasks_queue.callbacks, accounts = ["generate"] }
   }
 }
 

@@ -7,19 +7,21 @@ locals {
 
   # Metric name → the function that logs it and the entries it counts.
   counted = {
-    tasks_created   = { from = ["ingest", "api", "sweep"], filter = "jsonPayload.action=\"task_created\"" }
-    tasks_completed = { from = ["generate"], filter = "jsonPayload.action=\"task_completed\"" }
-    tasks_failed    = { from = ["generate", "api"], filter = "jsonPayload.action=\"task_failed\"" }
-    tasks_blocked   = { from = ["generate"], filter = "jsonPayload.action=\"task_put_off\" AND jsonPayload.reason=\"blocked\"" }
-    sweeps_finished = { from = ["sweep"], filter = "jsonPayload.action=\"sweep_finished\"" }
-    sweep_findings  = { from = ["sweep"], filter = "jsonPayload.action=(\"sweep_redrove\" OR \"sweep_ingested\" OR \"sweep_part_failed\")" }
-    bugs            = { from = keys(local.functions), filter = "jsonPayload.stack_trace:*" }
+    tasks_created     = { from = ["ingest", "api", "sweep"], filter = "jsonPayload.action=\"task_created\"" }
+    tasks_completed   = { from = ["generate"], filter = "jsonPayload.action=\"task_completed\"" }
+    tasks_failed      = { from = ["generate", "api"], filter = "jsonPayload.action=\"task_failed\"" }
+    tasks_blocked     = { from = ["generate"], filter = "jsonPayload.action=\"task_put_off\" AND jsonPayload.reason=\"blocked\"" }
+    sweeps_finished   = { from = ["sweep"], filter = "jsonPayload.action=\"sweep_finished\"" }
+    sweep_findings    = { from = ["sweep"], filter = "jsonPayload.action=(\"sweep_redrove\" OR \"sweep_ingested\" OR \"sweep_part_failed\")" }
+    callbacks_refused = { from = ["notify"], filter = "jsonPayload.action=\"callback_attempted\" AND severity>=WARNING" }
+    bugs              = { from = keys(local.functions), filter = "jsonPayload.stack_trace:*" }
   }
 
   # A metric's name as PromQL has it: logging.googleapis.com/user/dropsight-prod/tasks_failed.
   logged    = { for name in keys(local.counted) : name => "logging_googleapis_com:user_${replace(local.prefix, "-", "_")}_${name}{monitored_resource=\"cloud_run_revision\"}" }
   requests  = "run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"${local.prefix}-(${join("|", keys(local.functions))})\"}"
   refusals  = replace(local.requests, "}", ",response_code_class=\"5xx\"}")
+  mishaps   = replace(local.refusals, "}", ",service_name!=\"${local.prefix}-notify\"}")
   depth     = "cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=~\"${local.prefix}-(dispatch|callbacks)\"}"
   delays    = "cloudtasks_googleapis_com:queue_task_attempt_delays_bucket{monitored_resource=\"cloud_tasks_queue\",queue_id=\"${google_cloud_tasks_queue.dispatch.name}\"}"
   instances = "run_googleapis_com:container_instance_count{monitored_resource=\"cloud_run_revision\",service_name=~\"${local.prefix}-(${join("|", keys(local.functions))})\"}"
@@ -44,8 +46,9 @@ locals {
       title    = "a function answers 5xx"
       severity = "ERROR"
       hold     = "300s"
-      query    = "sum by (service_name) (increase(${local.refusals}[10m])) >= 5 and sum by (service_name) (increase(${local.refusals}[10m])) / sum by (service_name) (increase(${local.requests}[10m])) > 0.05"
-      what     = "More than 5 % of a function's answers are 5xx. Its log has the trace: `jsonPayload.stack_trace:*`."
+      # Not notify: it answers 500 for a receiver that is down, so that the queue tries again.
+      query = "sum by (service_name) (increase(${local.mishaps}[10m])) >= 5 and sum by (service_name) (increase(${local.mishaps}[10m])) / sum by (service_name) (increase(${local.requests}[10m])) > 0.05"
+      what  = "More than 5 % of a function's answers are 5xx. Its log has the trace: `jsonPayload.stack_trace:*`."
     }
     queue_depth = {
       title    = "a queue is deep"
@@ -81,6 +84,13 @@ locals {
       hold     = "60s"
       query    = "sum(increase(${local.logged.tasks_created}[1h])) > ${var.alerts.tasks_an_hour}"
       what     = "More than ${var.alerts.tasks_an_hour} tasks were made within an hour. If nobody meant that, a writer loops or a storm came in: an inbox's `daily_cap` bounds it, pausing the queue stops it (`gcloud tasks queues pause`)."
+    }
+    callbacks = {
+      title    = "callbacks are not accepted"
+      severity = "WARNING"
+      hold     = "60s"
+      query    = "sum(increase(${local.logged.callbacks_refused}[1h])) > 20"
+      what     = "More than 20 attempts to deliver a callback failed in an hour. Each is tried for a day; `jsonPayload.action=\"callback_attempted\"` says why."
     }
     bugs = {
       title    = "unforeseen errors"

@@ -98,7 +98,7 @@ run "an_environment_by_default" {
   }
 
   assert {
-    condition     = length(setsubtract(["blocked", "errors", "failed_ratio", "queue_delay", "queue_depth", "spend", "sweep_findings", "sweep_silent"], keys(google_monitoring_alert_policy.alert))) == 0
+    condition     = length(setsubtract(["blocked", "bugs", "callbacks", "errors", "failed_ratio", "queue_delay", "queue_depth", "spend", "sweep_findings", "sweep_silent"], keys(google_monitoring_alert_policy.alert))) == 0
     error_message = "Something that goes wrong has no alert."
   }
 

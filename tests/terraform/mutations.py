@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.terraform.checker import Unavailable, check, copied
 
 _NOTICED = re.compile(
-    r"^Failure! \d+ passed, [1-9]|^Error: (Unsupported argument|Reference to undeclared)", re.MULTILINE
+    r"^Failure! \d+ passed, [1-9]|^Error: (Unsupported (argument|attribute)|Reference to)", re.MULTILINE
 )
 """A failed test or an impossible configuration; a failure to format or to start would prove nothing."""
 

@@ -18,6 +18,7 @@ Plan = dict[str, Any]
 GRANTS = {
     "ingest": {
         "roles/datastore.user on this database",
+        "roles/storage.objectViewer on requests",
         "roles/cloudtasks.enqueuer on dispatch",
         "roles/iam.serviceAccountUser on queues",
     },
@@ -35,9 +36,9 @@ GRANTS = {
     "api": {
         "roles/datastore.user on this database",
         "roles/storage.objectUser on requests under api/",
+        "roles/storage.objectViewer on requests under manifests/",
         "roles/storage.objectViewer on results",
         "roles/cloudtasks.enqueuer on dispatch",
-        "roles/cloudtasks.enqueuer on callbacks",
         "roles/iam.serviceAccountUser on queues",
     },
     "notify": {
@@ -50,7 +51,6 @@ GRANTS = {
         "roles/storage.objectViewer on inbox",
         "roles/storage.objectViewer on requests",
         "roles/cloudtasks.enqueuer on dispatch",
-        "roles/cloudtasks.enqueuer on callbacks",
         "roles/cloudtasks.viewer on dispatch",
         "roles/iam.serviceAccountUser on queues",
         "roles/secretmanager.secretAccessor on gemini-api-key",
