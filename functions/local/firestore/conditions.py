@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal, assert_never
@@ -161,7 +161,7 @@ def _too_many_disjunctions() -> Refusal:
 
 @dataclass
 class Reader:
-    """Reads a filter from the wire. `database` completes nothing: names in a filter must be whole."""
+    """Reads a filter of a query in `database` from the wire."""
 
     database: str
     collection: str
@@ -255,6 +255,3 @@ def check_array_contains(branches: list[tuple[Condition, ...]]) -> None:
     for branch in branches:
         if sum(each.operator == "array-contains" for each in branch) > 1:
             raise invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
-
-
-MatchTest = Callable[[Document], bool]

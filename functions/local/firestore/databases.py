@@ -95,15 +95,15 @@ class Databases:
                 answers.append(refusal)
         return answers
 
-    def expire(self, database: Database, documents: Iterable[str]) -> int:
-        """Delete documents whose time to live is over; how many there were."""
+    def expire(self, database: Database, documents: Iterable[str]) -> None:
+        """Delete documents whose time to live is over."""
         gone = [(path, None) for path in documents]
-        if gone:
-            micros = database.next_time()
-            self._journal.append(database, micros, gone)
-            database.apply(micros, gone)
-            self._ledger.count("firestore", "deletes", len(gone))
-        return len(gone)
+        if not gone:
+            return
+        micros = database.next_time()
+        self._journal.append(database, micros, gone)
+        database.apply(micros, gone)
+        self._ledger.count("firestore", "deletes", len(gone))
 
     def _new(self, name: str) -> Database:
         return Database(name, lambda: int(self._clock.time() * 1_000_000))

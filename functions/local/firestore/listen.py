@@ -82,10 +82,12 @@ class _Stream:
             self._wake.set()
 
     async def woken(self) -> bool:
-        """Wait for a request or a commit; False once the client is gone."""
+        """Wait for a request or a commit; False once the client asks for nothing more and listens to nothing."""
+        if self._ended and not self._requests and not self._targets:
+            return False
         await self._wake.wait()
         self._wake.clear()
-        return bool(self._requests) or not self._ended
+        return True
 
     def close(self) -> None:
         if self._database is not None:

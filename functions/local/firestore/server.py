@@ -13,7 +13,7 @@ import grpc.aio
 from google.cloud.firestore_v1 import types
 
 from functions.local.firestore.commits import Commits
-from functions.local.firestore.databases import Databases
+from functions.local.firestore.databases import Databases, written_name
 from functions.local.firestore.indexes import Indexes
 from functions.local.firestore.journal import Journal
 from functions.local.firestore.listen import Listeners
@@ -21,6 +21,7 @@ from functions.local.firestore.queries import Queries
 from functions.local.firestore.reads import Reads
 from functions.local.firestore.ttl import TimeToLive
 from functions.local.firestore.wire import Refusal
+from functions.local.ledger import current_call
 from functions.local.tap import Tap
 from shared.clock import Clock
 
@@ -105,6 +106,19 @@ async def _no_pipelines(request: Any) -> AsyncIterator[Any]:
     yield
 
 
+def _note(message: Any) -> None:
+    """Note in the ledger which document a call is about, where it is one."""
+    if isinstance(message, types.CommitRequest.pb()) and len(message.writes) == 1:
+        name = written_name(message.writes[0])
+    elif isinstance(message, types.BatchGetDocumentsRequest.pb()) and len(message.documents) == 1:
+        name = message.documents[0]
+    elif isinstance(message, types.GetDocumentRequest.pb()):
+        name = message.name
+    else:
+        return
+    current_call.get().notes["document"] = name.partition("/documents/")[2]
+
+
 def _serialized(message: Any) -> bytes:
     data: bytes = message.SerializeToString()
     return data
@@ -112,6 +126,7 @@ def _serialized(message: Any) -> bytes:
 
 def _unary(answer: Callable[[Any], Awaitable[Any]], request: Any) -> grpc.RpcMethodHandler:
     async def handle(message: Any, context: grpc.aio.ServicerContext) -> Any:
+        _note(message)
         try:
             return await answer(message)
         except Refusal as refusal:
@@ -132,6 +147,7 @@ def _answers(
     answer: Callable[[Any], AsyncIterator[Any]],
 ) -> Callable[[Any, grpc.aio.ServicerContext], AsyncIterator[Any]]:
     async def handle(incoming: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        _note(incoming)
         try:
             async for message in answer(incoming):
                 yield message

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import partial
+import asyncio
+import contextlib
+from collections.abc import Mapping
 
 from functions.local.firestore import paths, values
 from functions.local.firestore.databases import Databases
-from functions.local.firestore.store import Collection, Database
-from functions.local.firestore.wire import Document, Value, timestamp_of
+from functions.local.firestore.store import Collection, Database, Record
+from functions.local.firestore.wire import Refusal, Value, timestamp_of
 from shared.clock import Clock
 
 _EARLIEST = bytes([values.TIMESTAMP])
-_AT_ONCE = 500
+_AT_ONCE = 100
 """Documents deleted in one commit."""
 
 
@@ -28,33 +29,30 @@ class TimeToLive:
     async def run(self) -> None:
         while True:
             for database in self._databases:
-                self.sweep(database)
+                for collection_id, field in self._fields.items():
+                    await self._sweep(database, collection_id, field)
             await self._clock.sleep(self._interval)
 
-    def sweep(self, database: Database) -> int:
-        """Delete what has expired; how many documents that were."""
+    async def _sweep(self, database: Database, collection_id: str, field: paths.FieldPath) -> None:
+        """Delete what has expired, with room for others in between."""
         latest = values.encode(Value(timestamp_value=timestamp_of(int(self._clock.time() * 1_000_000))))
-        expired = [
-            path
-            for collection_id, field in self._fields.items()
-            for collection in database.group(collection_id)
-            for path in _expired(collection, field, latest)
-        ]
+        expired = [record for each in database.group(collection_id) for record in _expired(each, field, latest)]
         for start in range(0, len(expired), _AT_ONCE):
-            self._databases.expire(database, expired[start : start + _AT_ONCE])
-        return len(expired)
+            batch = [record.path for record in expired[start : start + _AT_ONCE] if _is_over(record, field, latest)]
+            with contextlib.suppress(Refusal):  # The disk is full: the next sweep tries again.
+                self._databases.expire(database, batch)
+            await asyncio.sleep(0)
 
 
-def _expired(collection: Collection, field: paths.FieldPath, latest: bytes) -> Iterable[str]:
-    over = partial(_is_over, field=field, latest=latest)
+def _expired(collection: Collection, field: paths.FieldPath, latest: bytes) -> list[Record]:
     if collection.indexed:
         index = collection.index(paths.format_field(field))
         records = [collection.record(entry) for entry in index.between(*index.span(_EARLIEST, latest))]
     else:
         records = list(collection.records.values())
-    return [record.path for record in records if record.document is not None and over(record.document)]
+    return [record for record in records if _is_over(record, field, latest)]
 
 
-def _is_over(document: Document, *, field: paths.FieldPath, latest: bytes) -> bool:
-    found = values.field_bytes(document, field)
+def _is_over(record: Record, field: paths.FieldPath, latest: bytes) -> bool:
+    found = values.field_bytes(record.document, field) if record.document is not None else None
     return found is not None and _EARLIEST <= found <= latest

@@ -62,9 +62,9 @@ async def test_calls_and_their_status_are_in_the_ledger(client: Any, tap: Tap) -
     await client.document("c/d").create({})
     with pytest.raises(Exception, match="already exists"):
         await client.document("c/d").create({})
-    assert [(call["method"], call["status"]) for call in tap.ledger.calls("firestore")] == [
-        ("Commit", "OK"),
-        ("Commit", "ALREADY_EXISTS"),
+    assert [(call["method"], call["status"], call["document"]) for call in tap.ledger.calls("firestore")] == [
+        ("Commit", "OK", "c/d"),
+        ("Commit", "ALREADY_EXISTS", "c/d"),
     ]
 
 

@@ -122,6 +122,19 @@ def test_a_target_asked_for_once_is_removed_when_it_is_current(db: Any, collecti
     assert kinds == ["ADD", "document_delete", "document_change", "CURRENT", "NO_CHANGE", "REMOVE"]
 
 
+def test_a_stream_with_no_more_requests_still_hears_of_changes(db: Any, collection: Any) -> None:
+    from google.cloud.firestore_v1.types import ListenRequest, Target
+
+    documents = Target.DocumentsTarget(documents=[collection.document("d")._document_path])
+    request = ListenRequest(database=db._database_string, add_target=Target(documents=documents, target_id=7))
+    answers = iter(db._firestore_api.listen(iter([request]), metadata=db._rpc_metadata))
+    while next(answers).target_change.target_change_type.name != "CURRENT":
+        pass
+    assert next(answers).target_change.read_time
+    collection.document("d").set({"n": 1})
+    assert next(answers).document_change.document.fields["n"].integer_value == 1
+
+
 def test_a_target_that_cannot_be_served_is_removed_with_its_cause(db: Any, collection: Any) -> None:
     from google.cloud.firestore_v1.types import ListenRequest, Target
 
