@@ -62,11 +62,11 @@ class Keys:
         found = [Key.model_validate(snapshot.to_dict()) async for snapshot in self._collection.stream()]
         return sorted(found, key=lambda key: key.created_at)
 
-    async def expire(self, key_id: str, at: datetime) -> int:
-        """Let the unexpired secrets of a key end at `at`; how many those are."""
+    async def expire(self, key_id: str, at: datetime, *, made_before: datetime) -> int:
+        """Let the older secrets of a key end at `at`, unless they end before; how many those are."""
         changed = 0
         async for reference, key in self._of(key_id):
-            if not key.revoked and (key.expires_at is None or key.expires_at > at):
+            if key.created_at < made_before and not key.revoked and (key.expires_at is None or key.expires_at > at):
                 await reference.update({"expires_at": at})
                 changed += 1
         return changed
