@@ -14,7 +14,7 @@ import functions_framework.aio
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore, storage  # type: ignore[attr-defined]
+from google.cloud import storage  # type: ignore[attr-defined]
 from pydantic.alias_generators import to_camel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,7 +28,7 @@ from functions.local.storage.catalog import EventType
 from functions.local.tap import Tap
 from shared import wiring
 from shared.clock import MovableClock
-from shared.cloud.firestore import from_document
+from shared.cloud.firestore import Tasks
 from shared.domain.task import Task
 
 ROOT = Path(__file__).parents[3]
@@ -93,7 +93,7 @@ class Road:
     clock: MovableClock
     tap: Tap
     model: ScriptedModel
-    database: firestore.AsyncClient
+    tasks: Tasks
     objects: storage.Client
 
     async def drop(self, name: str, data: bytes | Path, *, bucket: str = INBOX, **metadata: str) -> str:
@@ -109,11 +109,10 @@ class Road:
         return f"gs://{bucket}/{name}"
 
     async def task(self, uri: str) -> Task | None:
-        async for found in self.database.collection("tasks").stream():
-            task = from_document(found.to_dict() or {})
-            if task.source.uri == uri:
-                return task
-        return None
+        """The newest task of an object."""
+        bucket = uri.removeprefix("gs://").partition("/")[0]
+        newest = await self.tasks.page([f"inbox:{bucket}"], limit=1, uri=uri)
+        return newest[0] if newest else None
 
     async def until(self, uri: str, wanted: Any, seconds: float = 15) -> Task:
         """The task of an object once `wanted(task)` holds."""
@@ -178,9 +177,8 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         patch.delenv("GOOGLE_API_KEY", raising=False)
         wiring.ingest.cache_clear()
         wiring.generate.cache_clear()
-        database = firestore.AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         client = storage.Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-        yield Road(clock, tap, model, database, client)
+        yield Road(clock, tap, model, Tasks("test", "(default)"), client)
         for server in servers.values():
             await server.stop()
         for standin in (queue, objects, model, documents):

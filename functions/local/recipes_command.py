@@ -1,0 +1,231 @@
+"""`recipes`: check a recipe file, tell which recipe takes an object and why, list the recipes there are.
+
+recipes check FILE…                     every problem with its line and field; exit 1 if there is one
+recipes explain gs://bucket/name        why each recipe matches or not, and what would be asked
+recipes list                            the shipped recipes, or those of a file
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import get_args
+
+from functions.local import endpoints, screen
+from shared.domain import media
+from shared.domain.media import Family, MediaType, kind_of_mime
+from shared.domain.recipe import (
+    Dropped,
+    Explained,
+    Missing,
+    Problem,
+    Recipe,
+    RecipeBook,
+    RecipesInvalid,
+    WishRefused,
+    built_in,
+    check,
+    choose,
+    explain,
+    fill,
+    grant,
+    load,
+    unfit,
+)
+
+_FAMILIES: tuple[Family, ...] = get_args(Family)
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m functions.local recipes",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    checking = commands.add_parser("check", help="check recipe files")
+    checking.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    explaining = commands.add_parser("explain", help="tell which recipe takes an object, and why")
+    explaining.add_argument("uri", metavar="gs://BUCKET/NAME")
+    explaining.add_argument(
+        "--recipes", type=Path, metavar="FILE", help="a recipe file; without it the shipped recipes"
+    )
+    explaining.add_argument("--type", metavar="TYPE", help="do not look the object up: take it for this type or family")
+    explaining.add_argument("--size", type=int, default=0, metavar="BYTES", help="with --type")
+    explaining.add_argument("--meta", action="append", default=[], metavar="K=V", help="metadata, besides the object's")
+    explaining.add_argument("--cloud", action="store_true", help="look the object up in Google Cloud, not locally")
+    explaining.add_argument("--port-base", type=int, default=8080, help="of the local system (default 8080)")
+    listing = commands.add_parser("list", help="list recipes")
+    listing.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    for each in (checking, explaining, listing):
+        each.add_argument("--json", action="store_true")
+    args = parser.parse_args(argv)
+    if args.command == "check":
+        return _check(args.files, as_json=args.json)
+    if args.command == "list":
+        return _list(_book(args.file), as_json=args.json)
+    return _explain(_book(args.recipes), _about(args), as_json=args.json)
+
+
+def _check(files: list[Path], *, as_json: bool) -> int:
+    found = {str(file): check(_text(file)) for file in files}
+    if as_json:
+        screen.as_json({file: [problem._asdict() for problem in problems] for file, problems in found.items()})
+    else:
+        for file, problems in found.items():
+            for problem in problems:
+                sys.stdout.write(f"{file}:{_told(problem)}\n")
+            if not problems:
+                screen.say(f"{screen.plain(file)}: good")
+    return 1 if any(found.values()) else 0
+
+
+def _told(problem: Problem) -> str:
+    """`file:line: field: message`, which editors turn into a link."""
+    return f"{problem.line}: " + (f"{problem.field}: " if problem.field else "") + problem.message
+
+
+def _list(book: RecipeBook, *, as_json: bool) -> int:
+    if as_json:
+        screen.as_json(
+            [recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True) for recipe in book.recipes]
+        )
+        return 0
+    for recipe in book.recipes:
+        notes = [
+            *([f"needs {', '.join(recipe.needs)}"] if recipe.needs else []),
+            *(["by name only"] if recipe.rule is None else []),
+            *([book.origin(recipe)] if book.origin(recipe) != "built in" else []),
+        ]
+        takes, makes = ", ".join(recipe.takes), ", ".join(f".{ending}" for ending in recipe.outputs)
+        note = f"  ({'; '.join(notes)})" if notes else ""
+        screen.say(screen.plain(f"{recipe.name:26}{takes} → {makes}{note}"))
+    return 0
+
+
+def _explain(book: RecipeBook, about: Dropped, *, as_json: bool) -> int:
+    told = explain(book.recipes, about)
+    outcome, recipe, warnings = _granted(book, about)
+    if as_json:
+        screen.as_json(
+            {
+                "object": about.model_dump(mode="json"),
+                "recipes": [each._asdict() for each in told],
+                "recipe": recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True) if recipe else None,
+                "origin": book.origin(recipe) if recipe else None,
+                "warnings": warnings,
+                "problem": outcome,
+            }
+        )
+        return 0 if recipe is not None and outcome is None else 1
+    for each in told:
+        screen.say(_line(each))
+    if recipe is not None:
+        screen.say("")
+        screen.say(
+            screen.plain(f"{about.name} is asked about by {recipe.name} ({book.origin(recipe)}): {recipe.model}")
+        )
+        for asked in recipe.asked:
+            screen.say(
+                screen.plain(f"  {asked.name + ': ' if asked.name else ''}{_shown(asked.prompt, about, recipe)}")
+            )
+    for warning in warnings:
+        screen.say(f"[yellow]{screen.plain(warning)}[/yellow]")
+    if outcome is not None:
+        screen.complain(outcome)
+    return 0 if recipe is not None and outcome is None else 1
+
+
+def _granted(book: RecipeBook, about: Dropped) -> tuple[str | None, Recipe | None, tuple[str, ...]]:
+    """What would fail the task, the recipe with the object's wishes in it, and the task's warnings."""
+    try:
+        granted = grant(book.recipes, choose(book.recipes, about), about)
+    except (LookupError, WishRefused) as error:
+        return str(error), None, ()
+    problem = next((misfit.message for misfit in unfit(granted.recipe, [about.family])), None)
+    try:
+        for asked in granted.recipe.asked:
+            fill(asked.prompt, about, granted.recipe.range)
+    except Missing as error:
+        problem = problem or str(error)
+    return problem, granted.recipe, granted.warnings
+
+
+def _line(each: Explained) -> str:
+    mark = "[green]→[/green]" if each.chosen else " "
+    return f"{mark} {screen.plain(f'{each.recipe:26}{each.why}')}"
+
+
+def _shown(prompt: str, about: Dropped, recipe: Recipe) -> str:
+    try:
+        return screen.short(" ".join(fill(prompt, about, recipe.range).split()), 200)
+    except Missing:
+        return screen.short(" ".join(prompt.split()), 200)
+
+
+def _book(file: Path | None) -> RecipeBook:
+    if file is None:
+        return built_in()
+    try:
+        return load(_text(file), origin=str(file))
+    except RecipesInvalid as invalid:
+        raise SystemExit("\n".join(f"{file}:{_told(problem)}" for problem in invalid.problems)) from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SystemExit(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SystemExit(f"{file} is not UTF-8 text") from None
+
+
+def _about(args: argparse.Namespace) -> Dropped:
+    bucket, slash, name = args.uri.removeprefix("gs://").partition("/")
+    if not args.uri.startswith("gs://") or not slash or not name:
+        raise SystemExit(f"{args.uri} is no object's name: write gs://bucket/name")
+    spoken = dict(_pair(word) for word in args.meta)
+    if args.type is None:
+        about = asyncio.run(_looked_up(bucket, name, cloud=args.cloud, port_base=args.port_base))
+        return about.model_copy(update={"metadata": {**about.metadata, **spoken}})
+    kind = kind_of_mime(args.type)
+    family = kind.family if kind else next((each for each in _FAMILIES if each == args.type), None)
+    if family is None:
+        raise SystemExit(f"{args.type} is no type that is understood, nor one of {', '.join(_FAMILIES)}")
+    mime = kind.mime if kind else ""
+    return Dropped(bucket=bucket, name=name, size=args.size, family=family, mime=mime, metadata=spoken)
+
+
+async def _looked_up(bucket: str, name: str, *, cloud: bool, port_base: int) -> Dropped:
+    from shared.cloud.storage import Storage
+
+    if not cloud:
+        os.environ.update(endpoints.read(port_base).environment())
+    storage = Storage(os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), threads=1)
+    found = await storage.stat(bucket, name)
+    if found is None:
+        raise SystemExit(f"gs://{bucket}/{name} is not there")
+    head = await storage.read(bucket, name, generation=found.generation, length=media.HEAD) or b""
+    kind = media.sniff(head, name, found.content_type)
+    if not isinstance(kind, MediaType):
+        raise SystemExit(kind.message)
+    return Dropped(
+        bucket=bucket,
+        name=name,
+        size=found.size,
+        family=kind.family,
+        mime=kind.mime,
+        created_at=found.created_at,
+        metadata=found.metadata,
+    )
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, separator, value = word.partition("=")
+    if not separator:
+        raise SystemExit(f"--meta takes KEY=VALUE, not {word!r}")
+    return name, value

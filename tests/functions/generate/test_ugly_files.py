@@ -1,0 +1,44 @@
+"""Every awkward file that people drop meets its expected end: understood as what it is, or refused and not paid for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from shared.domain.task import Task
+from tests.functions.generate.conftest import SAMPLES, Road, camelled
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+UGLY = SAMPLES / "ugly"
+LEFT_TO_THE_SERVICE = {"damaged-table.pdf"}
+"""Sent in any case; whether it is mended there is the service's affair."""
+EXPECTED: dict[str, dict[str, object]] = json.loads((UGLY / "expected.json").read_text())
+
+
+async def test_each_ugly_file_ends_as_expected_and_only_the_good_ones_are_asked_about(road: Road) -> None:
+    pace = asyncio.Semaphore(8)
+
+    async def understood(name: str) -> Task:
+        async with pace:
+            return await road.understood(f"ugly/{name}", UGLY / name)
+
+    tasks = dict(zip(EXPECTED, await asyncio.gather(*map(understood, EXPECTED)), strict=True))
+    astray = {name: told for name, task in tasks.items() if (told := _astray(task, EXPECTED[name]))}
+    assert set(astray) <= LEFT_TO_THE_SERVICE, astray
+
+    sent = sorted(camelled(body["contents"][0]["parts"][0]["fileData"])["mimeType"] for _, body in road.model.asked)
+    good = {name: str(each["mime"]) for name, each in EXPECTED.items() if each["outcome"] == "completed"}
+    assert sent == sorted(mime for name, mime in good.items() if name not in astray)
+
+
+def _astray(task: Task, expected: dict[str, object]) -> str:
+    """How a task's end differs from what is expected; empty where it does not."""
+    if expected["outcome"] == "completed":
+        return "" if task.error is None else f"{task.error.code}: {task.error.message}"
+    if task.error is None:
+        return "completed"
+    fits = task.error.code == expected["code"] and str(expected["says"]) in task.error.message
+    return "" if fits else f"{task.error.code}: {task.error.message}"
