@@ -149,7 +149,7 @@ def to_document(task: Task) -> dict[str, Any]:
     document = task.model_dump()
     document["source"]["uri"] = task.source.uri
     if task.ran is not None:
-        document["ran"]["snapshot"] = json.dumps(task.ran.snapshot, ensure_ascii=False, sort_keys=True)
+        document["ran"]["snapshot"] = json.dumps(task.ran.snapshot, ensure_ascii=False)
     return document
 
 

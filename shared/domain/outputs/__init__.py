@@ -51,26 +51,26 @@ class _CannotMake(ValueError):
     pass
 
 
-def needs_picture(question: Asked, value: JsonValue) -> bool:
+def needs_picture(asked: Asked, value: JsonValue) -> bool:
     """Whether the image itself is needed: to draw on it, or to turn the boxes into its pixels."""
-    return ("png" in question.outputs or "json" in question.outputs) and _boxed(question, value)
+    return ("png" in asked.outputs or "json" in asked.outputs) and _boxed(asked, value)
 
 
-def render(question: Asked, text: str, value: JsonValue, source: Source) -> Rendered:
+def render(asked: Asked, text: str, value: JsonValue, source: Source) -> Rendered:
     """The files of one question. `value` is the structured answer, None where it is plain text."""
     files: dict[str, File] = {}
     warnings: list[str] = []
-    for output in question.outputs:
+    for output in asked.outputs:
         try:
-            data = _made(output, question, text, value, source)
+            data = _made(output, asked, text, value, source)
         except ValueError as error:
-            warnings.append(f"No .{question.ending(output)} was made: {error}.")
+            warnings.append(f"No .{asked.ending(output)} was made: {error}.")
         else:
-            files[question.ending(output)] = File(data, TYPES[output])
+            files[asked.ending(output)] = File(data, TYPES[output])
     return Rendered(files, tuple(warnings))
 
 
-def _made(output: Ending, question: Asked, text: str, value: JsonValue, source: Source) -> bytes:
+def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Source) -> bytes:
     match output:
         case "txt":
             return (subtitles.plain(segments(value)) if is_transcript(value) else text).encode()
@@ -79,15 +79,17 @@ def _made(output: Ending, question: Asked, text: str, value: JsonValue, source: 
         case "html":
             return markup.page(text, source.name.rpartition("/")[2]).encode()
         case "json":
-            return json.dumps(_published(question, value, source), ensure_ascii=False, indent=2).encode()
+            if asked.response_schema is None and value is None:
+                raise _CannotMake("the answer is plain text")
+            return json.dumps(_published(asked, value, source), ensure_ascii=False, indent=2).encode()
         case "csv":
-            return tables.table(value, question.response_schema).encode()
+            return tables.table(value, asked.response_schema).encode()
         case "srt" | "vtt":
             if not is_transcript(value):
                 raise _CannotMake("the answer has no segments with a start and a text")
             return (subtitles.srt if output == "srt" else subtitles.vtt)(segments(value)).encode()
         case "png":
-            if not _boxed(question, value):
+            if not _boxed(asked, value):
                 raise _CannotMake("the answer has no boxes")
             if source.picture is None:
                 raise _CannotMake("the image is not there any more")
@@ -96,9 +98,9 @@ def _made(output: Ending, question: Asked, text: str, value: JsonValue, source: 
             assert_never(output)
 
 
-def _published(question: Asked, value: JsonValue, source: Source) -> JsonValue:
+def _published(asked: Asked, value: JsonValue, source: Source) -> JsonValue:
     """The structured answer; boxes also in pixels."""
-    if not _boxed(question, value):
+    if not _boxed(asked, value):
         return value
     try:
         width, height = _size(source)
@@ -107,8 +109,8 @@ def _published(question: Asked, value: JsonValue, source: Source) -> JsonValue:
     return boxes.as_json(boxes.boxes(value, width, height), width, height)
 
 
-def _boxed(question: Asked, value: JsonValue) -> bool:
-    return boxes.has_boxes(value) or boxes.asked_for(question.response_schema)
+def _boxed(asked: Asked, value: JsonValue) -> bool:
+    return boxes.has_boxes(value) or boxes.asked_for(asked.response_schema)
 
 
 def _size(source: Source) -> tuple[int, int]:

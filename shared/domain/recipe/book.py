@@ -213,6 +213,8 @@ def _flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
             yield field, message
         for message in _output_flaws(recipe, question):
             yield ("outputs",), message
+    if recipe.rule and any(name.startswith(("/", "gs://")) for name in (*recipe.rule.prefix, *recipe.rule.glob)):
+        yield ("for",), "names of objects begin neither with / nor with gs://bucket/"
     for index, glob in enumerate(recipe.rule.glob if recipe.rule else ()):
         try:
             glob_pattern(glob)

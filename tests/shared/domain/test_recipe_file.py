@@ -136,6 +136,7 @@ outputs = ["csv"]
         ("parameters = { max_tokens = 1000000 }", "at most"),
         ('allow = ["everything"]', "Input should be"),
         ('for = { glob = "a[b" }', "never closed"),
+        ('for = { prefix = "/calls" }', "begin neither with /"),
         ('asks = [{ name = "a", prompt = "b" }]', "one prompt or several asks"),
         ("prompt_is = 1", "unknown field"),
         ('use = "nothing"', "no recipe is named"),
