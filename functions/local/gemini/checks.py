@@ -13,11 +13,12 @@ from functions.local.gemini.tool_rules import check_function_turns, check_tools
 _MIME_TYPES = ("text/plain", "application/json", "application/xml", "application/yaml", "text/x.enum")
 _MOST_CANDIDATES = 8
 _MOST_STOP_SEQUENCES = 5
-_NOT_YET = "is not enabled for"
 
 
 def check(request: dict[str, Any], model: Model) -> None:
     check_contents(request)
+    if "systemInstruction" in request and model.outputs != {"text"}:
+        raise invalid(f"Developer instruction is not enabled for models/{model.id}")
     config = request.get("generationConfig", {})
     _check_sampling(config)
     _check_lengths(config, model)
@@ -44,10 +45,10 @@ def _check_parts(content: dict[str, Any], path: str) -> None:
     parts = content.get("parts", [])
     if not parts:
         raise invalid(f"* {path}.parts: contents.parts must not be empty.\n")
-    about = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
+    about = {"videoMetadata", "mediaResolution", "partMetadata"}
     for index, part in enumerate(parts):
         at = f"* {path}.parts[{index}]"
-        if not part.keys() - about and "thoughtSignature" not in part:
+        if not part.keys() - about:
             raise invalid(f"{at}.data: required oneof field 'data' must have one initialized field\n")
         if "inlineData" in part and not part["inlineData"].get("data"):
             raise invalid(f"{at}.inline_data.data: data must not be empty.\n")
@@ -89,8 +90,8 @@ def _check_lengths(config: dict[str, Any], model: Model) -> None:
         _refuse("stop_sequences", f"The number of stop sequences must not exceed {_MOST_STOP_SEQUENCES}.")
     if "" in stops:
         _refuse(f"stop_sequences[{stops.index('')}]", "stop sequences must not be empty.")
-    if "logprobs" in config or config.get("responseLogprobs"):
-        raise invalid(f"Logprobs {_NOT_YET} models/{model.id}")
+    if model.thinking != "no" and ("logprobs" in config or config.get("responseLogprobs")):
+        raise invalid(f"Logprobs is not enabled for models/{model.id}")
 
 
 def _check_format(config: dict[str, Any], request: dict[str, Any], model: Model) -> None:
@@ -101,7 +102,7 @@ def _check_format(config: dict[str, Any], request: dict[str, Any], model: Model)
     declared = any("functionDeclarations" in tool for tool in request.get("tools", []))
     if mime_type != "text/plain":
         if not model.structured:
-            raise invalid(f"JSON mode {_NOT_YET} models/{model.id}")
+            raise invalid(f"JSON mode is not enabled for models/{model.id}")
         if declared and not model.third_generation:
             raise invalid(f"Function calling with a response mime type: {mime_type!r} is unsupported")
     schemas = [name for name in ("responseSchema", "responseJsonSchema") if name in config]

@@ -49,6 +49,10 @@ class Known:
     def number(self, name: str) -> float | None:
         media = self._item.media if self._item else None
         name = name.lower()
+        if name and (
+            said := re.search(rf"\b{re.escape(name)}\b\D{{0,12}}(-?\d+(?:\.\d+)?)", self._prompt.question.lower())
+        ):
+            return float(said.group(1))
         if media is None:
             return _number_in(self._prompt.question) if re.search(r"amount|number|value|total|count", name) else None
         for pattern, value in (

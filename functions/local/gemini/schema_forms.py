@@ -132,6 +132,7 @@ def _valid_array(value: list[Json], schema: JsonSchema, root: JsonSchema) -> boo
     first = schema.get("prefixItems", [])
     return (
         schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))
+        and not (schema.get("uniqueItems") and any(one in value[:index] for index, one in enumerate(value)))
         and all(valid(one, schema_of, root) for one, schema_of in zip(value, first, strict=False))
         and all(valid(one, schema.get("items", True), root) for one in value[len(first) :])
     )

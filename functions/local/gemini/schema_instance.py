@@ -132,7 +132,17 @@ class Writer:
         if depth > _OPTIONAL_DEPTH:
             count = least - len(first)
         values = [self._value(one, name, depth + 1) for one in first[: int(min(most, len(first)))]]
-        return values + [self._value(rest, _singular(name), depth + 1) for _ in range(int(max(0, count)))]
+        values += [self._value(rest, _singular(name), depth + 1) for _ in range(int(max(0, count)))]
+        return self._different(values, rest, least) if schema.get("uniqueItems") else values
+
+    def _different(self, values: list[Json], rest: Json, least: int) -> list[Json]:
+        """The values without repetitions, and others of an enum where too few are left."""
+        options = resolve(rest, self._root).get("enum", []) if isinstance(rest, dict) else []
+        kept: list[Json] = []
+        for value in [*values, *options]:
+            if value not in kept and (len(kept) < max(least, 1) or value in values):
+                kept.append(value)
+        return kept
 
     def _box(self, least: int, most: float) -> list[Json]:
         box: list[Json] = list(box_of(self._random))

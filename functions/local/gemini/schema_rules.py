@@ -31,6 +31,10 @@ _JSON_SCHEMA_KEYWORDS = frozenset(
         "additionalProperties",
         "required",
         "propertyOrdering",
+        # Not on the documented list, but what pydantic's schemas carry, and the service takes from its own client.
+        "$schema",
+        "default",
+        "uniqueItems",
     ]
 )
 _JSON_TYPES = frozenset(["string", "number", "integer", "boolean", "array", "object", "null"])

@@ -42,6 +42,13 @@ _COMPUTE = re.compile(
 )
 _EXPRESSION = re.compile(r"(?<![\w.])\(*-?\d[\d\s.+*/()%^-]*[\d)](?!\w|\.\d)")
 _PRIMES = re.compile(r"first (\d{1,4}) prime", re.I)
+_PHRASE = re.compile(r"\"[^\"]+\"|'[^']+'|(?<=[a-z,:] )[A-Z][\w-]*(?:,? [A-Z][\w-]*)*")
+_SIGNS = {
+    **dict.fromkeys(("divide", "division", "quotient"), "/"),
+    **dict.fromkeys(("multiply", "product", "times"), r"[*×]"),
+    **dict.fromkeys(("add", "sum", "plus", "addition"), r"\+"),
+    **dict.fromkeys(("subtract", "minus", "difference"), "-"),
+}
 _URL = re.compile(r"https?://[^\s\"'<>)]+")
 _OPERATORS: dict[type[ast.operator | ast.unaryop], Any] = {
     ast.Add: operator.add,
@@ -67,10 +74,11 @@ def function_calls(prompt: Prompt, random: Random, *, signed: bool) -> list[Part
         declared = [one for one in declared if one["name"] in allowed]
     if mode == "NONE" or not declared:
         return []
-    chosen = [one for one in declared if _mentioned(one["name"], prompt.question)]
+    places = {one["name"]: _mentioned(one["name"], prompt.question) for one in declared}
+    chosen = sorted((one for one in declared if places[one["name"]] >= 0), key=lambda one: places[one["name"]])
     if not chosen and mode == "ANY":
         chosen = declared[:1]
-    calls: list[Part] = [{"functionCall": _call(one, prompt, random)} for one in chosen]
+    calls: list[Part] = [{"functionCall": _call(one, prompt, random, places[one["name"]])} for one in chosen]
     if calls and signed:
         calls[0]["thoughtSignature"] = signature(calls)
     return calls
@@ -81,34 +89,40 @@ def signature(thought: object) -> str:
     return hashlib.sha256(repr(thought).encode()).hexdigest()
 
 
-def _mentioned(name: str, question: str) -> bool:
+def _mentioned(name: str, question: str) -> int:
+    """Where the question speaks of the function: by its name, a telling word of it, or the sign of what it reckons."""
     said = question.lower()
-    if name.lower() in said:
-        return True
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
-    telling = [word.lower() for word in words if len(word) >= 4 and word.lower() not in _COMMON]
-    return any(re.search(rf"\b{word}", said) for word in telling)
+    if (place := said.find(name.lower())) >= 0:
+        return place
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+    for word in words:
+        telling = re.escape(word) if len(word) >= 4 and word not in _COMMON else ""
+        sign = _SIGNS.get(word, "")
+        pattern = "|".join(filter(None, (telling and rf"\b{telling}", sign and rf"(?<=\d)\s*{sign}\s*(?=\d)")))
+        if pattern and (match := re.search(pattern, said)):
+            return match.start()
+    return -1
 
 
-def _call(declaration: dict[str, Any], prompt: Prompt, random: Random) -> dict[str, Any]:
+def _call(declaration: dict[str, Any], prompt: Prompt, random: Random, place: int) -> dict[str, Any]:
     if "parametersJsonSchema" in declaration:
         schema = declaration["parametersJsonSchema"]
     else:
         schema = to_json_schema(declaration.get("parameters", {}))
-    arguments = instance(schema, prompt, random, _Spoken(prompt)) if schema else {}
+    arguments = instance(schema, prompt, random, _Spoken(prompt, place)) if schema else {}
     return {"name": declaration["name"], "args": arguments if isinstance(arguments, dict) else {}}
 
 
 class _Spoken(Known):
-    """Arguments come from the question's own words and numbers, one after the other."""
+    """Arguments come from the question's own words and numbers: those behind the function's mention first."""
 
-    def __init__(self, prompt: Prompt) -> None:
+    def __init__(self, prompt: Prompt, place: int) -> None:
         super().__init__(prompt)
         question = prompt.question
-        quoted = [one or two for one, two in re.findall(r"\"([^\"]+)\"|'([^']+)'", question)]
-        named = re.findall(r"(?<=[a-z,:] )[A-Z][\w-]*(?:,? [A-Z][\w-]*)*", question)
-        self._phrases = [*quoted, *named]
-        self._numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", question)]
+        phrases = [(match.start(), match.group().strip("\"'")) for match in _PHRASE.finditer(question)]
+        phrases.sort(key=lambda found: (found[0] < place, found[0]))
+        self._phrases = [phrase for _, phrase in phrases]
+        self._numbers = [float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", question)]
         self._short = question_in_short(prompt)
 
     def text(self, name: str, description: str) -> str:

@@ -40,6 +40,7 @@ SCHEMAS: list[dict[str, Any]] = [
     {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "required": ["a", "b"]},
     {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False},
     {"type": "object", "additionalProperties": {"type": "integer"}},
+    {"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 2, "uniqueItems": True},
     {"anyOf": [{"type": "null"}, {"type": "integer", "minimum": 3}]},
     {"oneOf": [{"type": "number"}, {"type": "integer"}]},
     {"oneOf": [{"type": "integer", "maximum": 10}, {"type": "integer", "minimum": 5}]},

@@ -93,6 +93,38 @@ def test_a_function_response_is_answered_in_words(shared: Running) -> None:
     assert len(answer.automatic_function_calling_history) == 3
 
 
+def test_several_functions_are_called_in_the_order_of_the_question(shared: Running) -> None:
+    def get_weather(city: str) -> str:
+        """The weather in a city."""
+        return f"sunny in {city}"
+
+    def get_stock_price(symbol: str) -> str:
+        """The price of a share."""
+        return f"{symbol} costs 1000"
+
+    answer = shared.client.models.generate_content(
+        model=MODEL,
+        contents="What is the price of GOOG? And what is the weather in Boston?",
+        config={"tools": [get_weather, get_stock_price]},
+    )
+    assert "GOOG costs 1000" in (answer.text or "")
+    assert "sunny in Boston" in (answer.text or "")
+    assert answer.automatic_function_calling_history is not None
+    calls = answer.automatic_function_calling_history[1].parts
+    assert [part.function_call.name for part in calls or [] if part.function_call] == ["get_stock_price", "get_weather"]
+
+
+def test_a_sum_in_the_question_calls_the_function_that_reckons_it(shared: Running) -> None:
+    def divide_integers(numerator: int, denominator: int) -> int:
+        """Divide two whole numbers."""
+        return numerator // denominator
+
+    answer = shared.client.models.generate_content(
+        model=MODEL, contents="What is the result of 1000/2?", config={"tools": [divide_integers]}
+    )
+    assert "500" in (answer.text or "")
+
+
 def test_gemini_3_wants_its_signature_back(shared: Running) -> None:
     question = types.Content(role="user", parts=[types.Part(text="What is the weather in Boston?")])
     answer = ask(shared, [question], "gemini-3-pro-preview", tools=TOOLS)
