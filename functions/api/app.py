@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api import looking_up, modelling, steering, streaming, submitting
+from functions.api.documented import errors, found
+from functions.api.openapi import document, page
 from functions.api.refusals import of_status, refusal, refused_parameters
 from functions.api.visit import Surround, visit
 from shared import wiring
@@ -22,11 +24,14 @@ _EXPOSED = (
     "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id",
 )  # fmt: skip
 
+_ONLY_OWN = "default-src 'none'; style-src 'unsafe-inline'"
+
 _open = APIRouter()
 
 
-@_open.get("/health")
+@_open.get("/health", operation_id="health", responses={200: found("Health", {"status": "ok"}), **errors()})
 async def health() -> Response:
+    """Whether this instance answers. It asks no service behind it."""
     return Response(b'{"status":"ok"}', media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -43,6 +48,12 @@ def app() -> FastAPI:
     )
     for router in (_open, submitting.router, looking_up.router, streaming.router, steering.router, modelling.router):
         made.include_router(router)
+    made.openapi = partial(document, made)  # type: ignore[method-assign]
+
+    async def docs() -> Response:
+        return Response(page(made), media_type="text/html", headers={"Content-Security-Policy": _ONLY_OWN})
+
+    made.add_api_route("/docs", docs, include_in_schema=False)
     made.add_exception_handler(RequestRefused, _refused)
     made.add_exception_handler(TaskFailure, _unavailable)
     made.add_exception_handler(RequestValidationError, _invalid)

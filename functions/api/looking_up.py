@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -12,32 +11,38 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.admittance import Admittance
+from functions.api.documented import TASK, TASKS, UNCHANGED, TaskPath, errors
 from functions.api.listing import Wanted, page
-from functions.api.refusals import invalid
 from functions.api.showing import look_up, show
 from functions.api.syncing import at_its_end
 from shared import wiring
 from shared.domain.access import Key
-from shared.domain.task import Status, is_task_id
+from shared.domain.task import ID_PATTERN, Status
 
 router = APIRouter()
 
 Reader = Annotated[Key, Depends(Admittance("read"))]
 
-_PLACE = re.compile(r"gs://[^/]+/.*", re.DOTALL)
+_PLACE = r"^gs://[^/]+/"
+"""A slash after the bucket: gs://inbox would mean gs://inbox-2 too."""
 _PAGE_BYTES = 20 << 20
 """A page ends early before it is larger than an answer may be (32 MB)."""
 _PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
-@router.get("/v1/tasks/{task_id}")
+@router.get(
+    "/v1/tasks/{task_id}",
+    operation_id="get_task",
+    responses={200: TASK, 304: UNCHANGED, **errors(401, 403, 404, 422, 429)},
+)
 async def get_task(
-    task_id: str,
+    task_id: TaskPath,
     request: Request,
     key: Reader,
-    wait: Annotated[int, Query(ge=0, le=60)] = 0,
+    wait: Annotated[int, Query(ge=0, le=60, description="Seconds.")] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
+    """How a task stands; with `wait` once it has ended, or the time is over."""
     road = wiring.api()
     shown = await look_up(road, key, task_id)
     if wait and not shown.task.terminal:
@@ -50,20 +55,16 @@ async def get_task(
     return Response(shown.body, headers=headers, media_type="application/json")
 
 
-@router.get("/v1/tasks")
+@router.get("/v1/tasks", operation_id="list_tasks", responses={200: TASKS, **errors(401, 403, 422, 429)})
 async def list_tasks(
     key: Reader,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query()] = None,
+    after: Annotated[str | None, Query(pattern=ID_PATTERN, description="`next` of the page before.")] = None,
     status: Annotated[Status | None, Query()] = None,
-    object: Annotated[str | None, Query(max_length=2048)] = None,  # noqa: A002
-    prefix: Annotated[str | None, Query(max_length=2048)] = None,
+    object: Annotated[str | None, Query(pattern=_PLACE, max_length=2048, description="gs://bucket/name")] = None,  # noqa: A002
+    prefix: Annotated[str | None, Query(pattern=_PLACE, max_length=2048, description="gs://bucket/…")] = None,
 ) -> Response:
-    for name, value in (("object", object), ("prefix", prefix)):
-        if value is not None and _PLACE.fullmatch(value) is None:
-            raise invalid(name, f"{name} must look like gs://bucket/name, with a slash after the bucket.")
-    if after is not None and not is_task_id(after):
-        raise invalid("after", "after must be the `next` of the page before.")
+    """The caller's tasks, newest first, and those of objects under its sources."""
     road = wiring.api()
     found = await page(road.tasks, key, Wanted(status=status, uri=object, prefix=prefix), limit=limit, after=after)
     bodies: list[bytes] = []

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from starlette.responses import Response
 
 from functions.api.admittance import Admittance
+from functions.api.documented import errors, found
 from functions.api.showing import encode
 from shared.domain.access import Key
 from shared.domain.answer import Json
@@ -22,20 +23,31 @@ Reader = Annotated[Key, Depends(Admittance("read"))]
 _HEADERS = {"Cache-Control": "private, max-age=300"}
 
 
-@router.get("/v1/configs/llm_generations_models")
+@router.get(
+    "/v1/configs/llm_generations_models",
+    operation_id="configurations",
+    responses={200: found("ModelList"), **errors(401, 403, 429)},
+)
 async def configurations(key: Reader) -> Response:
+    """The models with what they take, can do, and their limits."""
     known = catalogue()
     listed = [described(model) for model in known.models]
     return _answer({"object": "list", "default": known.default, "data": cast(JsonValue, listed)})
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", operation_id="models", responses={200: found("ModelList"), **errors(401, 403, 429)})
 async def models(key: Reader) -> Response:
+    """The models, in OpenAI's form."""
     return _answer({"object": "list", "data": [as_openai(model) for model in catalogue().models]})
 
 
-@router.get("/v1/models/{model_id}")
+@router.get(
+    "/v1/models/{model_id}",
+    operation_id="model",
+    responses={200: found("ModelShown"), **errors(401, 403, 404, 429)},
+)
 async def model(model_id: str, key: Reader) -> Response:
+    """One model, also by an alias or a dated version of its name."""
     known = resolve(model_id)
     if not isinstance(known, Model):
         message = f"There is no model {model_id[:128]!r}. GET /v1/models lists them."

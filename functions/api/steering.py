@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.admittance import Admittance
+from functions.api.documented import SUBMITTED, TASK, TaskPath, errors, request_body
 from functions.api.showing import find, show
-from functions.api.submitting import body_of, check, submit_checked
+from functions.api.submitting import IdempotencyKey, Submitter, body_of, check, submit_checked
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
-from shared.domain.access import Key
 from shared.domain.answer import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.request import overridden
@@ -24,11 +23,14 @@ from shared.wiring import Api
 
 router = APIRouter()
 
-Submitter = Annotated[Key, Depends(Admittance("submit"))]
 
-
-@router.post("/v1/tasks/{task_id}/cancel")
-async def cancel(task_id: str, key: Submitter) -> Response:
+@router.post(
+    "/v1/tasks/{task_id}/cancel",
+    operation_id="cancel",
+    responses={200: TASK, **errors(401, 403, 404, 422, 429)},
+)
+async def cancel(task_id: TaskPath, key: Submitter) -> Response:
+    """End a task. One that has ended is returned as it is."""
     road = wiring.api()
     stored = await find(road, key, task_id)
     ended = await road.tasks.change(stored, lambda task: claims.cancel(task, now=road.clock.now()))
@@ -44,13 +46,19 @@ async def cancel(task_id: str, key: Submitter) -> Response:
     return Response(shown.body, headers={"ETag": shown.etag}, media_type="application/json")
 
 
-@router.post("/v1/tasks/{task_id}/rerun")
+@router.post(
+    "/v1/tasks/{task_id}/rerun",
+    operation_id="rerun",
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 410, 422, 429)},
+    openapi_extra=request_body("Changes", required=False),
+)
 async def rerun(
-    task_id: str,
+    task_id: TaskPath,
     request: Request,
     key: Submitter,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
+    """Ask again about the same source, with some fields replaced. The old task stays."""
     road = wiring.api()
     task = (await find(road, key, task_id)).task
     text = overridden(await _asked_before(road, task), await body_of(request))

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from functions.api.admittance import Admittance
+from functions.api.documented import NOTHING, STREAM, TaskPath, errors
 from functions.api.following import Follower, block_of, followers, until_changed
 from functions.api.refusals import invalid, task_not_found
 from functions.api.showing import find
@@ -40,13 +41,18 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _MEDIA_TYPE = "text/event-stream"
 
 
-@router.get("/v1/llm/generations/{task_id}/stream")
+@router.get(
+    "/v1/llm/generations/{task_id}/stream",
+    operation_id="stream",
+    responses={200: STREAM, 204: NOTHING, **errors(401, 403, 404, 410, 422, 429)},
+)
 async def stream(
-    task_id: str,
+    task_id: TaskPath,
     key: Reader,
     offset: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
+    """An answer as it is written. `offset`, or the `Last-Event-ID` of a reconnecting EventSource, resumes it."""
     road = wiring.api()
     known = followers().known(task_id)
     if known is not None and not key.sees(known.task):

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from functions.api.admittance import Admittance
 from functions.api.budget import budgets
+from functions.api.documented import SUBMITTED, errors, request_body
 from functions.api.following import followers
 from functions.api.refusals import invalid
 from functions.api.showing import encode
@@ -41,6 +42,11 @@ router = APIRouter()
 
 Submitter = Annotated[Key, Depends(Admittance("submit"))]
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="The same key and body within 24 hours: the same task."),
+]
+
 _IN_THREAD_BYTES = 256 << 10
 """Larger bodies are read in a thread: base64 and JSON of megabytes would hold up every other caller."""
 
@@ -51,12 +57,18 @@ class Checked:
     payload: str
 
 
-@router.post("/v1/llm/generations")
+@router.post(
+    "/v1/llm/generations",
+    operation_id="submit",
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 410, 422, 429)},
+    openapi_extra=request_body("Submission", required=True),
+)
 async def submit(
     request: Request,
     key: Submitter,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
+    """Make a task of a request: checked at once, answered at once unless `sync` is true."""
     road = wiring.api()
     checked = await check(road, key, await body_of(request))
     return await submit_checked(road, request, key, checked, idempotency_key)

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import functions_framework.aio
 import httpx2
@@ -24,7 +24,7 @@ from functions.local.oidc import Issuer
 from functions.local.queue import QueueSpec, QueueStandIn
 from functions.local.serve import HttpServer
 from functions.local.storage import StorageStandIn
-from functions.local.storage.events import EventType
+from functions.local.storage.catalog import EventType
 from functions.local.tap import Tap
 from shared import wiring
 from shared.clock import MovableClock
@@ -51,7 +51,8 @@ class Road:
     queue: QueueStandIn
     url: str
     keys: Keys
-    objects: storage.Client
+    objects: Any
+    database: firestore.AsyncClient
 
     async def key(self, key_id: str, **fields: object) -> str:
         """A new key's secret."""
@@ -97,7 +98,7 @@ class FunctionApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
             source = str(ROOT / "functions" / self._name / "main.py")
-            self._app = functions_framework.aio.create_asgi_app(self._name, source)
+            self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
         await self._app(scope, receive, send)
 
 
@@ -105,7 +106,7 @@ class FunctionApp:
 def _well_behaved(road: Road) -> Iterator[None]:
     """Each test leaves the model and the services as it found them."""
     yield
-    road.gemini.set_model({name: None for name in Behaviour.model_fields})
+    road.gemini.set_model(dict.fromkeys(Behaviour.model_fields))
     road.tap.faults.clear()
 
 
@@ -169,7 +170,8 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         queue,
         urls["api"],
         Keys(database, clock),
-        storage.Client(project="test", credentials=AnonymousCredentials()),
+        storage.Client(project="test", credentials=AnonymousCredentials()),  # type: ignore[no-untyped-call]
+        database,
     )
     for server in servers.values():
         await server.stop()

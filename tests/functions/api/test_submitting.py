@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Any
 
 import pytest
 from openai.types.chat import ChatCompletion
 
-from tests.functions.api.conftest import INBOX, OTHER_INBOX, REQUESTS, SAMPLES, Road
+from tests.functions.api.conftest import OTHER_INBOX, SAMPLES, Road
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

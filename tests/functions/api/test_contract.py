@@ -1,0 +1,43 @@
+"""The OpenAPI document is true: schemathesis finds no answer that it does not describe, and no server error."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.functions.api.conftest import ROOT, Road
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_schemathesis_finds_nothing_that_the_document_does_not_say(road: Road, tmp_path: Path) -> None:
+    secret = await road.key("schemathesis")
+    # Whether a model can do what is asked lies beyond a schema, so a request that fits it may still be refused.
+    options = [
+        "--header", f"Authorization: Bearer {secret}", "--exclude-checks", "positive_data_acceptance",
+        "--max-examples", "6", "--max-time", "20", "--generation-deterministic", "--no-shrink", "--workers", "2",
+        "--request-timeout", "30", "--suppress-health-check", "all", "--no-color",
+    ]  # fmt: skip
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.functions.api.printable_paths", "PYTHONPATH": str(ROOT)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "schemathesis.cli", "run", f"{road.url}/openapi.json", *options,
+        cwd=tmp_path, env={**os.environ, **hooks},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
+
+
+async def test_the_documentation_page_needs_no_script_and_nothing_foreign(road: Road) -> None:
+    async with road.client(None) as client:
+        page = await client.get("/docs")
+        described = (await client.get("/openapi.json")).json()
+    assert "<script" not in page.text
+    assert not re.search(r"(src|href)=['\"]?(https?:)?//", page.text)
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert set(described["paths"]) >= {"/v1/llm/generations", "/v1/tasks/{task_id}", "/v1/models"}
