@@ -39,11 +39,14 @@ class Ledger:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
+        self.seen = 0
+        """How many calls there were, forgotten ones included."""
         self._calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self._counters: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def record(self, call: Call) -> None:
         call.at = self._now()
+        self.seen += 1
         self._calls.append(call)
 
     def count(self, service: Service, what: str, by: int = 1) -> None:

@@ -15,15 +15,24 @@ _STEP_AT_WORK = 10.0
 """Seconds: a sixth of the default lease."""
 _BREATH = 0.03
 """Real seconds after each step: enough for a sleeper to wake and a renewal to be written."""
-_PATIENCE = 0.5
-"""Real seconds that work under way is given to end by itself before time moves past it."""
+_QUIET = 0.15
+"""Real seconds without a call to any stand-in after which work under way counts as waiting, not working."""
+_PATIENCE = 2.0
+"""Real seconds that work which goes on calling is given before time moves all the same."""
 
 
 class Passage:
-    """`at_work()` tells whether a function works; `next_due()` the next moment for which something waits."""
+    """`at_work()` tells whether a function works, `calls()` how many calls the stand-ins have seen, and `next_due()`
+    the next moment for which something waits."""
 
-    def __init__(self, clock: MovableClock, at_work: Callable[[], bool], next_due: Callable[[], float | None]) -> None:
-        self._clock, self._at_work, self._next_due = clock, at_work, next_due
+    def __init__(
+        self,
+        clock: MovableClock,
+        at_work: Callable[[], bool],
+        calls: Callable[[], int],
+        next_due: Callable[[], float | None],
+    ) -> None:
+        self._clock, self._at_work, self._calls, self._next_due = clock, at_work, calls, next_due
         self._one_at_a_time = asyncio.Lock()
 
     async def advance(self, seconds: float) -> None:
@@ -36,10 +45,11 @@ class Passage:
                 await asyncio.sleep(_BREATH)
 
     async def _let_work_end(self) -> None:
-        waited = 0.0
-        while self._at_work() and waited < _PATIENCE:
+        waited, quiet, seen = 0.0, 0.0, self._calls()
+        while self._at_work() and waited < _PATIENCE and quiet < _QUIET:
             await asyncio.sleep(_BREATH)
-            waited += _BREATH
+            quiet = quiet + _BREATH if self._calls() == seen else 0.0
+            waited, seen = waited + _BREATH, self._calls()
 
     def _jump(self, left: float) -> float:
         due = self._next_due()

@@ -140,7 +140,7 @@ class LocalSystem:
         base = self.options.port_base
         ports = iter(range(base, base + 20)) if base else iter([0] * 20)
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
-        control = Control(self, Passage(self.clock, self._at_work, self.queue.next_due))
+        control = Control(self, Passage(self.clock, self._at_work, lambda: self.tap.ledger.seen, self.queue.next_due))
         found: dict[str, int] = {}
         services: dict[str, _Service] = {
             "api": doors["api"],
@@ -168,7 +168,7 @@ class LocalSystem:
             api_key="",
         )
         for name, spec in FUNCTIONS.items():
-            self.workers[name] = Worker(name, self._environment(), self._report, event=spec.event)
+            self.workers[name] = Worker(name, self.worker_environment(), self._report, event=spec.event)
         stack.push_async_callback(self._stop_workers)
         for bucket in (INBOX, REQUESTS):
             self.storage.subscribe(
@@ -187,7 +187,8 @@ class LocalSystem:
 
         return Route(name, backend, spec.invokers, timeout=spec.timeout, max_instances=1, concurrency=spec.concurrency)
 
-    def _environment(self) -> dict[str, str]:
+    def worker_environment(self) -> dict[str, str]:
+        """What the functions are told."""
         environment = {
             "STORAGE_EMULATOR_HOST": self.endpoints.storage,
             "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,

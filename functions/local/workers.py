@@ -27,8 +27,18 @@ Report = Callable[[str, dict[str, object]], None]
 class Worker:
     """One function: a functions-framework master and its gunicorn worker, on a port of 127.0.0.1."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], report: Report, *, event: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        report: Report,
+        *,
+        event: bool = False,
+        source: Path | None = None,
+    ) -> None:
+        """`source`: the file that defines the function (default: the project's own of that name)."""
         self.name, self._environment, self._report, self._event = name, environment, report, event
+        self._source = source or ROOT / "functions" / name / "main.py"
         self._process: asyncio.subprocess.Process | None = None
         self._url = ""
         self._starting = asyncio.Lock()
@@ -52,7 +62,7 @@ class Worker:
             "WORKERS": "1",
             **self._environment,
             "FUNCTION_TARGET": self.name,
-            "FUNCTION_SOURCE": str(ROOT / "functions" / self.name / "main.py"),
+            "FUNCTION_SOURCE": str(self._source),
             "FUNCTION_SIGNATURE_TYPE": "cloudevent" if self._event else "http",
             "HOST": "127.0.0.1",
             "PORT": str(port),

@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 import requests.exceptions
 from google.api_core import exceptions as api_errors
 from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud.storage.retry import DEFAULT_RETRY
 from google.resumable_media import common as media_errors
 
 from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SourceVanished
@@ -25,6 +26,8 @@ from shared.domain.errors import Blocked, TaskFailure, Unavailable
 T = TypeVar("T")
 
 _PAGE = 1000
+_RETRY = DEFAULT_RETRY.with_timeout(10)
+"""The client's own retries bridge a hiccup; a longer outage is the task's business, which can wait without a lease."""
 _FAULTS = (
     api_errors.GoogleAPICallError,
     media_errors.InvalidResponse,
@@ -56,7 +59,7 @@ class Storage:
 
     async def stat(self, bucket: str, name: str) -> StoredObject | None:
         """The live generation of an object."""
-        blob = await self._run(partial(self._client.bucket(bucket).get_blob, name))
+        blob = await self._run(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
         return None if blob is None else _stored(blob)
 
     async def read(
@@ -69,7 +72,10 @@ class Storage:
         end = None if length is None else start + length - 1
         try:
             return cast(
-                bytes, await self._run(partial(blob.download_as_bytes, start=start or None, end=end, raw_download=True))
+                bytes,
+                await self._run(
+                    partial(blob.download_as_bytes, start=start or None, end=end, raw_download=True, retry=_RETRY)
+                ),
             )
         except api_errors.NotFound:
             return None
@@ -107,7 +113,12 @@ class Storage:
         blob.metadata, blob.content_disposition = metadata, disposition
         condition = 0 if only_if_absent else if_generation
         upload = partial(
-            blob.upload_from_string, data, content_type=content_type, if_generation_match=condition, checksum="crc32c"
+            blob.upload_from_string,
+            data,
+            content_type=content_type,
+            if_generation_match=condition,
+            checksum="crc32c",
+            retry=_RETRY,
         )
         try:
             await self._run(upload)
@@ -118,7 +129,7 @@ class Storage:
     async def delete(self, bucket: str, name: str) -> None:
         """Whether or not it was there."""
         try:
-            await self._run(self._client.bucket(bucket).blob(name).delete)
+            await self._run(partial(self._client.bucket(bucket).blob(name).delete, retry=_RETRY))
         except api_errors.NotFound:
             return
 
@@ -133,7 +144,10 @@ class Storage:
     def _fetcher(self, blob: storage.Blob) -> Fetch:
         def fetch(start: int, end: int) -> bytes:
             try:
-                return cast(bytes, blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None))
+                return cast(
+                    bytes,
+                    blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None, retry=_RETRY),
+                )
             except api_errors.NotFound as error:
                 raise SourceVanished(blob.name) from error
             except _FAULTS as error:
