@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from shared.domain import checks, media, outputs
 from shared.domain.answer import Json
+from shared.domain.citations import pages_of
 from shared.domain.media import InMemory
 from shared.domain.outputs import File, Rendered, Source
 from shared.domain.recipe import Asked, Recipe
@@ -32,7 +33,10 @@ async def publish(road: Generate, task: Task) -> Published:
     files: dict[str, File] = {}
     warnings: list[str] = []
     for asked, result in zip(_asked(task), results or (), strict=False):
-        rendered = await _rendered(road, task, asked, _content(result))
+        message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
+        if message.get("tool_calls") and not message.get("content"):
+            continue
+        rendered = await _rendered(road, task, asked, message)
         files |= rendered.files
         warnings += rendered.warnings
     stem = f"{task.source.bucket}/{task.source.name}"
@@ -60,16 +64,13 @@ def _asked(task: Task) -> tuple[Asked, ...]:
         return (Asked(name="", prompt="", response_schema=None, outputs=("md",)),)
 
 
-def _content(result: Json) -> str:
-    message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
-    return str(message.get("content") or "")
-
-
-async def _rendered(road: Generate, task: Task, asked: Asked, text: str) -> Rendered:
+async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> Rendered:
+    text = str(message.get("content") or "")
     value = None if asked.response_schema is None else checks.read(text, asked.response_schema).value
     source = Source(name=task.source.name)
     if outputs.needs_picture(asked, value):
         source = await _picture(road, task)
+    source = source._replace(pages=tuple(pages_of(message)))
     return await asyncio.to_thread(outputs.render, asked, text, value, source)
 
 

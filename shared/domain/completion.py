@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from shared.domain import answer
 from shared.domain.answer import Json
+from shared.domain.citations import citations
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
@@ -99,6 +100,8 @@ def _choice(candidate: Json, reasoning: bool) -> Json:
     thoughts = answer.text(candidate, thoughts=True)
     if reasoning and thoughts:
         message["reasoning_content"] = thoughts
+    if cited := citations(candidate, said):
+        message["annotations"] = cast(JsonValue, cited)
     return {"index": candidate.get("index") or 0, "message": message, "finish_reason": reason, "logprobs": None}
 
 

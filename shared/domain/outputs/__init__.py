@@ -7,6 +7,7 @@ from typing import NamedTuple, assert_never
 
 from pydantic import JsonValue
 
+from shared.domain.citations import Page
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
 from shared.domain.recipe.definition import Asked, Ending
 from shared.domain.transcript import is_transcript, segments
@@ -33,6 +34,8 @@ class Source(NamedTuple):
     height: int | None = None
     picture: bytes | None = None
     """The image itself, where `needs_picture` says so."""
+    pages: tuple[Page, ...] = ()
+    """What a grounded answer rests on."""
 
 
 class File(NamedTuple):
@@ -72,10 +75,8 @@ def render(asked: Asked, text: str, value: JsonValue, source: Source) -> Rendere
 
 def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Source) -> bytes:
     match output:
-        case "txt":
-            return (subtitles.plain(segments(value)) if is_transcript(value) else text).encode()
-        case "md":
-            return (subtitles.plain(segments(value)) if is_transcript(value) else markup.unfenced(text)).encode()
+        case "txt" | "md":
+            return _readable(output, text, value, source).encode()
         case "html":
             return markup.page(text, source.name.rpartition("/")[2]).encode()
         case "json":
@@ -96,6 +97,12 @@ def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Sou
             return drawing.drawn(source.picture, boxes.boxes(value, *_size(source)))
         case _:
             assert_never(output)
+
+
+def _readable(output: Ending, text: str, value: JsonValue, source: Source) -> str:
+    if is_transcript(value):
+        return subtitles.plain(segments(value))
+    return markup.with_sources(markup.unfenced(text), source.pages) if output == "md" else text
 
 
 def _published(asked: Asked, value: JsonValue, source: Source) -> JsonValue:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
+
+from shared.domain.citations import Page
 
 _FENCE = re.compile(r"\A\s*(?P<ticks>`{3,})[ \t]*[\w+-]*[ \t]*\n(?P<inside>.*?)\n?(?P=ticks)\s*\Z", re.DOTALL)
 _BLOCKS = "address article aside blockquote dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li main "
@@ -50,6 +53,18 @@ def unfenced(text: str) -> str:
     """Without the ``` fence that models like to put around a whole document."""
     found = _FENCE.match(text)
     return found["inside"] if found and found["ticks"] not in found["inside"] else text
+
+
+def with_sources(text: str, pages: Sequence[Page]) -> str:
+    """Markdown with the pages that it rests on listed at its end."""
+    if not pages:
+        return text
+    listed = "\n".join(f"{number}. [{_plain(page.title)}](<{page.url}>)" for number, page in enumerate(pages, 1))
+    return f"{text.rstrip()}\n\nSources:\n\n{listed}\n"
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", " ".join(title.split()))
 
 
 def page(answer: str, title: str) -> str:

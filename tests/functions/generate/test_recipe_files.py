@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, Road, answers, words
+from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, Road, answers, camelled, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -96,3 +97,23 @@ async def test_a_broken_file_holds_tasks_back_with_its_line_until_it_is_mended(r
     task = await road.until(uri, lambda task: task.terminal and not task.after)
     assert answers(task)
     assert words(road.model.asked[0][1]) == "Mended"
+
+
+async def test_a_grounded_answer_is_published_with_its_sources(road: Road) -> None:
+    await written(road, letters("What is new?", 'tools = ["google_search", "url_context"]\n'))
+    task = await road.understood("letters/h.txt", NOTES, bucket=RULED)
+    assert [list(camelled(tool)) for tool in road.model.asked[0][1]["tools"]] == [["googleSearch"], ["urlContext"]]
+    assert b"\n\nSources:\n\n1. [" in (await road.published(task))["md"]
+
+
+async def test_a_function_that_the_model_calls_is_the_result(road: Road) -> None:
+    declared = "functions = [{ name = 'file_ticket', description = 'Files a ticket' }]\n"
+    await written(road, letters("Call file_ticket.", declared))
+    task = await road.understood("letters/i.txt", NOTES, bucket=RULED)
+    assert road.model.asked[0][1]["tools"][0]
+    assert task.error is None
+    results: list[Any] = list(task.results or ())
+    choice = results[0]["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "file_ticket"
+    assert set(await road.published(task)) == {"task.json"}
