@@ -181,6 +181,8 @@ resource "google_cloudfunctions2_function" "function" {
   depends_on = [
     google_firestore_index.composite,
     google_firestore_field.override,
+    google_artifact_registry_repository_iam_member.build,
+    google_project_iam_member.grant,
     google_secret_manager_secret_iam_member.reader,
     google_storage_bucket_iam_member.function,
     terraform_data.grants_settled,

@@ -240,7 +240,10 @@ resource "terraform_data" "grants_settled" {
 
   depends_on = [
     google_artifact_registry_repository_iam_member.build,
+    google_cloud_tasks_queue_iam_member.enqueuer,
     google_project_iam_member.grant,
+    google_secret_manager_secret_iam_member.reader,
     google_service_account_iam_member.queues_user,
+    google_storage_bucket_iam_member.function,
   ]
 }
