@@ -93,6 +93,7 @@ class Exchange:
         self._connection = kind(target, allow_loopback)
         self._watchdog = threading.Timer(seconds, self._cut)
         self._watchdog.daemon = True
+        self._answer: http.client.HTTPResponse | None = None
         self.late = False
 
     def request(self, method: str, headers: dict[str, str], body: bytes | None = None) -> http.client.HTTPResponse:
@@ -100,11 +101,12 @@ class Exchange:
         named = {"Host": self._target.host_header, "User-Agent": "Dropsight", "Accept-Encoding": "identity", **headers}
         try:
             self._connection.request(method, self._target.path, body, named)
-            return self._connection.getresponse()
+            self._answer = self._connection.getresponse()
         except AddressRefused:
             raise
         except (OSError, http.client.HTTPException) as error:
             raise self.broken(error) from error
+        return self._answer
 
     def broken(self, error: Exception) -> NoAnswer:
         if self.late:
@@ -115,6 +117,9 @@ class Exchange:
 
     def close(self) -> None:
         self._watchdog.cancel()
+        if self._answer is not None:
+            # Once the server means to close, the connection belongs to the answer.
+            self._answer.close()
         self._connection.close()
 
     def __enter__(self) -> Self:
