@@ -126,17 +126,11 @@ async def _drop(system: LocalSystem, bucket: str, names: list[str], data: bytes 
     client = firestore.AsyncClient(project=PROJECT)
     began = time.monotonic()
     await asyncio.to_thread(_upload, bucket, names, data)
-    collection = client.collection("tasks" if bucket == INBOX else "simple")
-    key = "source.name" if bucket == INBOX else "name"
+    collection, key = ("tasks", "source.name") if bucket == INBOX else ("simple", "name")
 
     async def done() -> bool:
-        found = [snapshot.to_dict() async for snapshot in collection.select([key, "status"]).stream()]
-        ended = {
-            (each["source"]["name"] if bucket == INBOX else each["name"])
-            for each in found
-            if each["status"] == "completed"
-        }
-        return set(names) <= ended
+        found = [snapshot async for snapshot in client.collection(collection).select([key, "status"]).stream()]
+        return set(names) <= {each.get(key) for each in found if each.get("status") == "completed"}
 
     deadline = time.monotonic() + 600
     while not await done():
