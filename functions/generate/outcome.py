@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ async def outcome_of(road: Generate, task: Task, rounds: Sequence[Round]) -> Out
             case Whole():
                 asked = next(each.question for each in rounds if each.question.name == name)
                 results.append(_completion(task, asked, step))
-                warnings += [f"{name}: {each}" if name else each for each in _shortcomings(asked, step)]
+                warnings += [f"{name}: {each}" if name else each for each in await _shortcomings(asked, step)]
             case None | Again():
                 raise AssertionError(f"question {name!r} of {task.id} was left open")
             case _:
@@ -63,11 +64,11 @@ def _completion(task: Task, asked: Question, whole: Whole) -> Json:
     )
 
 
-def _shortcomings(asked: Question, whole: Whole) -> tuple[str, ...]:
+async def _shortcomings(asked: Question, whole: Whole) -> tuple[str, ...]:
     about = asked.about
     if not about.transcript or whole.warnings:
         return whole.warnings
-    return transcript_warnings(whole.text, whole.value, about.duration, about.range)
+    return await asyncio.to_thread(transcript_warnings, whole.text, whole.value, about.duration, about.range)
 
 
 async def _kept_apart(road: Generate, task: Task, results: list[Json]) -> Pointer | None:

@@ -21,6 +21,9 @@ from shared.domain.task import Task
 from shared.domain.view import public
 from shared.wiring import Generate
 
+_LARGEST_PICTURE = 64 << 20
+"""Bytes of an image that is read to draw on it."""
+
 
 class Published(NamedTuple):
     uris: tuple[str, ...] = ()
@@ -77,6 +80,8 @@ async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> 
 async def _picture(road: Generate, task: Task) -> Source:
     """The source image, if that generation of it is still there."""
     source = task.source
+    if source.size > _LARGEST_PICTURE:
+        return Source(name=source.name)
     picture = await road.storage.read(source.bucket, source.name, generation=source.generation)
     if picture is None:
         return Source(name=source.name)

@@ -92,6 +92,8 @@ class _Reader:
         self._text, self._shipped = text, shipped
         self._problems: list[Problem] = []
         self._lines: dict[Place, int] = {}
+        self._faulty: set[str] = set()
+        """Names of recipes with problems: those that use them are not blamed for it."""
 
     def book(self, origin: str) -> RecipeBook:
         document = self._document()
@@ -138,6 +140,7 @@ class _Reader:
                 continue
             self._judge(place, recipe, faulty)
             if faulty:
+                self._faulty.add(recipe.name)
                 continue
             if recipe.name in seen:
                 self._say((*place, "name"), f"a second recipe named {recipe.name}: names are unique in a file")
@@ -152,10 +155,15 @@ class _Reader:
         own = {key: value for key, value in entry.items() if key != "use"}
         if used is None:
             return own
+        if used in self._faulty:
+            return {**_PLACEHOLDER, "prompt": "as the other says", **own}
         if used not in raw:
             self._say((*place, "use"), f"no recipe is named {used!r} here or among the built-in ones before it")
             return own
         below = {key: value for key, value in raw[used].items() if key not in ("name", "for")}
+        if "prompt" in own or "asks" in own:
+            # Another question's answer is not to be measured by the recording.
+            below.pop("transcript", None)
         if "prompt" in own:
             below.pop("asks", None)
         if "asks" in own:
@@ -173,8 +181,7 @@ class _Reader:
             for each in error.errors():
                 self._say((*place, *each["loc"]), _said(cast(dict[str, Any], each)))
             faulty = frozenset(str(each["loc"][0]) for each in error.errors() if each["loc"])
-        placeholder = {"name": "unnamed", "takes": ["text"]}
-        rest = {**placeholder, **{key: value for key, value in whole.items() if key not in faulty}}
+        rest = {**_PLACEHOLDER, **{key: value for key, value in whole.items() if key not in faulty}}
         try:
             return Recipe.model_validate(rest), faulty
         except ValidationError:
@@ -190,6 +197,8 @@ class _Reader:
         self._problems.append(Problem(line_of(self._lines, place), _path(place), message))
 
 
+_PLACEHOLDER = {"name": "unnamed", "takes": ["text"]}
+"""Stands in for fields that are faulty, so that the others can still be judged."""
 _DEPENDS = {
     "prompt": ("asks", "needs", "range"),
     "outputs": ("response_schema", "takes", "needs", "asks"),
@@ -215,6 +224,8 @@ def _flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
             yield ("outputs",), message
     if recipe.rule and any(name.startswith(("/", "gs://")) for name in (*recipe.rule.prefix, *recipe.rule.glob)):
         yield ("for",), "names of objects begin neither with / nor with gs://bucket/"
+    if recipe.rule and recipe.rule.family and not set(recipe.rule.family) & set(recipe.takes):
+        yield ("for", "family"), f"it takes {', '.join(recipe.takes)} only, so this never matches"
     for index, glob in enumerate(recipe.rule.glob if recipe.rule else ()):
         try:
             glob_pattern(glob)

@@ -216,7 +216,7 @@ class Recipe(Frozen):
     allow: tuple[Wish, ...] = ()
     """Which wishes of an object's metadata are heard."""
     needs: tuple[Wish, ...] = ()
-    """Wishes without which it cannot run; heard in any case."""
+    """What it cannot run without: said by a recipe that uses it, or else by the object's metadata."""
     requires: tuple[Capability, ...] = ()
     """Capabilities that its prompt relies on, past those that its settings show."""
 

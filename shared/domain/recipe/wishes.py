@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import NamedTuple, get_args
+from typing import NamedTuple, cast, get_args
 
 from pydantic import JsonValue, ValidationError
 
@@ -45,11 +45,13 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
     for wish in WISHES:
         if wish == "recipe" or wish not in wishes:
             continue
-        if wish in recipe.allow or wish in recipe.needs:
+        if wish in recipe.allow or (wish in recipe.needs and not _has(recipe, wish)):
             field, convert = _MEANING[wish]
             changes[field] = convert(wishes[wish])
         else:
             warnings.append(_unheard(wish, recipe))
+    if "companions" in changes:
+        changes["companions"] = _beside(about.name, cast(list[str], changes["companions"]))
     granted = _changed(recipe, changes)
     if lacking := [need for need in recipe.needs if need not in wishes and not _has(granted, need)]:
         keys = ", ".join(f"{PREFIX}{need.replace('_', '-')}" for need in lacking)
@@ -85,6 +87,8 @@ def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
             whole[table] = value
     if "prompt" in changes:
         whole["asks"] = []
+        # Another question's answer is not to be measured by the recording.
+        whole["transcript"] = False
     try:
         return Recipe.model_validate(whole)
     except ValidationError as error:
@@ -103,6 +107,17 @@ def _has(recipe: Recipe, need: Wish) -> bool:
         "with": bool(recipe.companions),
         "system": recipe.system is not None,
     }.get(need, True)
+
+
+def _beside(name: str, companions: list[str]) -> JsonValue:
+    """Full names of files in the object's own folder or below: who may write there may not read elsewhere."""
+    folder = name[: name.rfind("/") + 1]
+    for each in companions:
+        if each.startswith("/") or ".." in each.split("/"):
+            raise WishRefused(
+                f"{PREFIX}with: {each!r} does not lie in the file's own folder. Name files relative to it."
+            )
+    return [f"{folder}{each}" for each in companions]
 
 
 def _listed(value: str) -> JsonValue:

@@ -188,6 +188,39 @@ def test_several_companions_are_named_with_commas() -> None:
     assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("a.pdf", "old/c.pdf")
 
 
+@pytest.mark.parametrize("elsewhere", ["../b/secret.pdf", "x/../../secret.pdf", "/b/secret.pdf"])
+def test_companions_lie_in_the_files_own_folder_or_below(elsewhere: str) -> None:
+    about = dropped("team-a/b.pdf", "pdf", dropsight_recipe="compare", dropsight_with="old/c.pdf")
+    assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("team-a/old/c.pdf",)
+    about = dropped("team-a/b.pdf", "pdf", dropsight_recipe="compare", dropsight_with=elsewhere)
+    with pytest.raises(WishRefused, match="own folder"):
+        grant(BUILT_IN, choose(BUILT_IN, about), about)
+
+
+def test_what_the_operator_gave_to_a_recipe_that_needs_it_is_not_changed_by_metadata() -> None:
+    text = """
+[[recipe]]
+name = "prices"
+use = "extract"
+for = { prefix = "prices/" }
+allow = []
+response_schema = { type = "array" }
+"""
+    recipes = load(text).recipes
+    about = dropped("prices/a.pdf", "pdf", dropsight_schema='{"type": "object"}')
+    granted = grant(recipes, choose(recipes, about), about)
+    assert granted.recipe.response_schema == {"type": "array"}
+    assert "dropsight-schema was ignored" in granted.warnings[0]
+
+
+def test_an_answer_to_another_question_is_not_measured_by_the_recording() -> None:
+    about = dropped(dropsight_prompt="Who speaks?")
+    assert choose(BUILT_IN, about).transcript
+    assert not grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.transcript
+    assert not load('[[recipe]]\nname="x"\nuse="transcribe"\nprompt="Who speaks?"').recipes[0].transcript
+    assert load('[[recipe]]\nname="x"\nuse="transcribe"\nmodel="gemini-2.5-pro"').recipes[0].transcript
+
+
 def test_placeholders_are_filled_once_and_braces_can_be_written() -> None:
     prompt = "{file} of {date}, {folder}/{stem}, {metadata.customer}, {metadata.tone|calm}, {{x}}, {from} to {to}"
     filled = fill(prompt, dropped(customer="{name}"), Range(start=90, end=3700))

@@ -137,6 +137,7 @@ outputs = ["csv"]
         ('allow = ["everything"]', "Input should be"),
         ('for = { glob = "a[b" }', "never closed"),
         ('for = { prefix = "/calls" }', "begin neither with /"),
+        ('for = { family = "pdf" }', "never matches"),
         ('asks = [{ name = "a", prompt = "b" }]', "one prompt or several asks"),
         ("prompt_is = 1", "unknown field"),
         ('use = "nothing"', "no recipe is named"),
@@ -146,6 +147,13 @@ def test_what_cannot_be_meant_is_a_problem_on_its_line(line: str, says: str) -> 
     text = f'[[recipe]]\nname = "one"\ntakes = "audio"\nprompt = "Say it."\n{line}\n'
     problems = check(text)
     assert [problem.line for problem in problems if says in problem.message] == [5], problems
+
+
+def test_a_recipe_is_not_blamed_for_the_problems_of_the_one_it_uses() -> None:
+    text = (
+        '[[recipe]]\nname = "one"\ntakes = "audio"\nprompt = "x"\ncolour = 1\n[[recipe]]\nname = "two"\nuse = "one"\n'
+    )
+    assert [problem.line for problem in check(text)] == [5]
 
 
 def test_text_that_is_no_toml_is_told_with_its_line() -> None:
