@@ -26,10 +26,11 @@ from shared.domain.errors import Blocked, TaskFailure, Unavailable
 T = TypeVar("T")
 
 _PAGE = 1000
-_RETRY = DEFAULT_RETRY.with_timeout(10)
+_RETRY = DEFAULT_RETRY.with_timeout(5)
 """The client's own retries bridge a hiccup; a longer outage is the task's business, which can wait without a lease."""
 _FAULTS = (
     api_errors.GoogleAPICallError,
+    api_errors.RetryError,
     media_errors.InvalidResponse,
     media_errors.DataCorruption,
     requests.exceptions.RequestException,
