@@ -18,6 +18,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore, storage  # type: ignore[attr-defined]
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from functions.api.app import app
+from functions.api.budget import budgets
+from functions.api.following import followers
 from functions.local.firestore import FirestoreStandIn
 from functions.local.gemini import Behaviour, GeminiStandIn
 from functions.local.oidc import Issuer
@@ -35,6 +38,7 @@ from shared.domain.answer import Json
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "samples"
 INBOX, OTHER_INBOX, RESULTS, REQUESTS = "inbox", "other-inbox", "results", "requests"
+CALLBACK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 QUEUES = "projects/test/locations/here/queues"
 FINALIZED: EventType = "finalized"
 
@@ -128,7 +132,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         sign=issuer.token,
         queues=(
             QueueSpec(f"{QUEUES}/dispatch", max_dispatches_per_second=500, max_concurrent_dispatches=16),
-            QueueSpec(f"{QUEUES}/callbacks", min_backoff=5.0),
+            QueueSpec(f"{QUEUES}/callbacks", min_backoff=5.0, max_attempts=-1, max_retry_duration=86_400),
         ),
     )
     servers = {name: HttpServer(FunctionApp(name)) for name in ("api", "ingest", "generate", "notify")}
@@ -151,7 +155,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         "DROPSIGHT_NOTIFY_URL": urls["notify"],
         "DROPSIGHT_INVOKER": "tasks@test.iam.gserviceaccount.com",
         "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
-        "DROPSIGHT_CALLBACK_SECRET": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+        "DROPSIGHT_CALLBACK_SECRET": CALLBACK_SECRET,
         "DROPSIGHT_ALLOW_LOOPBACK": "true",
         "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
     }
@@ -177,7 +181,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         await server.stop()
     for standin in (queue, objects, model, documents):
         await standin.stop()
-    for built in (wiring.api, wiring.ingest, wiring.generate):
+    for built in (wiring.api, wiring.ingest, wiring.generate, wiring.notify, followers, budgets, app):
         built.cache_clear()
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)

@@ -1,0 +1,110 @@
+"""Callbacks: signed, retried while that may help, and told apart by how they failed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from standardwebhooks import Webhook, WebhookVerificationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from functions.local.serve import HttpServer
+from tests.functions.api.conftest import CALLBACK_SECRET, Road
+from tests.functions.api.test_submitting import request
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@dataclass
+class Receiver:
+    url: str = ""
+    statuses: list[int] = field(default_factory=lambda: [200])
+    calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Request(scope, receive)
+        self.calls.append((dict(asked.headers), await asked.body()))
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        await Response(b"", status)(scope, receive, send)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    server = HttpServer(receiver.app)
+    receiver.url = f"http://127.0.0.1:{await server.start()}/hook"
+    yield receiver
+    await server.stop()
+
+
+async def called_back(road: Road, secret: str, url: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The task, once its callback stands as wanted. The clock is moved where an attempt waits for its backoff."""
+    async with road.client(secret) as client, asyncio.timeout(20):
+        task = (await client.post("/v1/llm/generations", json=request(callback_url=url))).json()
+        while True:
+            shown = (await client.get(f"/v1/tasks/{task['id']}")).json()
+            if shown["status"] == "completed" and until(shown["callback"]):
+                return dict(shown)
+            due = road.queue.next_due()
+            if shown["callback"]["attempts"] and due is not None and due > road.clock.time():
+                road.clock.advance(due - road.clock.time())
+            await asyncio.sleep(0.05)
+
+
+async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(road: Road, receiver: Receiver) -> None:
+    secret = await road.key("called-back")
+    task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+    [(headers, body)] = receiver.calls
+    told = json.loads(body)
+    assert Webhook(CALLBACK_SECRET).verify(body, headers) == told
+    with pytest.raises(WebhookVerificationError):
+        Webhook(CALLBACK_SECRET).verify(body.replace(b"completed", b"faileddd"), headers)
+    assert (told["id"], told["status"], told["results"]) == (task["id"], "completed", task["results"])
+    assert task["callback"]["last_status"] == 200
+
+
+async def test_a_receiver_that_is_busy_is_tried_again_with_the_same_id(road: Road, receiver: Receiver) -> None:
+    receiver.statuses = [503, 429, 200]
+    secret = await road.key("patient")
+    task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+    ids = [headers["webhook-id"] for headers, _ in receiver.calls]
+    stamps = [headers["webhook-timestamp"] for headers, _ in receiver.calls]
+    assert len(ids) == 3
+    assert len(set(ids)) == 1
+    assert stamps[0] != stamps[-1]
+    assert task["callback"]["attempts"] == 3
+
+
+@pytest.mark.parametrize(("status", "state"), [(404, "refused"), (410, "disabled"), (302, "refused")])
+async def test_a_receiver_that_refuses_is_not_asked_again(
+    road: Road, receiver: Receiver, status: int, state: str
+) -> None:
+    receiver.statuses = [status]
+    secret = await road.key(f"refused-{status}")
+    task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == state)
+    await road.quiet()
+    assert len(receiver.calls) == 1
+    assert task["callback"]["last_status"] == status
+
+
+async def test_a_dead_receiver_is_told_apart_from_a_refusing_one_after_a_day(road: Road) -> None:
+    secret = await road.key("dead")
+    url = "http://127.0.0.1:9/hook"
+    task = await called_back(road, secret, url, lambda callback: callback["state"] != "pending")
+    assert task["callback"]["state"] == "unreachable"
+    assert task["callback"]["last_status"] is None
+    assert task["callback"]["attempts"] > 2
+
+
+async def test_a_callback_address_that_leads_inside_is_refused_at_once(road: Road) -> None:
+    async with road.client(await road.key("inside")) as client:
+        for url in ("https://169.254.169.254/", "https://10.0.0.1/x", "ftp://example.com/", "https://a.internal/"):
+            answer = await client.post("/v1/llm/generations", json=request(callback_url=url))
+            assert (answer.status_code, answer.json()["error"]["param"]) == (422, "callback_url")
