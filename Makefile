@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FILE ?=
 RECIPE ?=
+CHECKOV ?= build/checkov/bin/checkov
 
 .PHONY: help setup demo up test check chaos bench package deploy check-terraform clean
 
@@ -38,6 +39,24 @@ check: setup ## format, lint, types, layering
 
 bench: setup ## measure against the pattern of the public docs, in ratios
 	@$(BIN)/python -m tests.bench
+
+package: setup ## the source archive that is deployed: the same tree, the same bytes
+	@$(BIN)/python -m functions.local package --out build/dropsight.zip
+
+deploy: package ## apply terraform/ (the first time: GEMINI_API_KEY=… make deploy)
+	$(if $(wildcard terraform/*.toml),$(BIN)/python -m functions.local recipes check $(wildcard terraform/*.toml))
+	@cd terraform && terraform init -input=false && \
+	  { [ -z "$$GEMINI_API_KEY" ] || export TF_VAR_gemini_api_key="$$GEMINI_API_KEY"; } && terraform apply
+
+check-terraform: setup $(CHECKOV) ## Terraform: format, tests, the plan, mutations, checkov (up to 10 minutes)
+	$(BIN)/python -m tests.terraform.mutations
+	$(BIN)/python -m pytest tests/terraform
+	$(CHECKOV) --config-file terraform/.checkov.yaml -d terraform
+
+build/checkov/bin/checkov: terraform/requirements.txt
+	@$(PYTHON) -m venv build/checkov
+	@build/checkov/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 clean: ## forget .venv, caches and builds
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

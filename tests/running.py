@@ -19,7 +19,7 @@ from typing import Any, Self
 import httpx2
 import requests
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore, storage  # type: ignore[attr-defined]
+from google.cloud import firestore, storage
 
 from functions.local.endpoints import PROJECT, Endpoints
 
@@ -158,7 +158,7 @@ class Running:
 
     def documents(self) -> list[Json]:
         """The task documents as they stand in Firestore."""
-        return [snapshot.to_dict() for snapshot in self.firestore.collection("tasks").stream()]
+        return [snapshot.to_dict() or {} for snapshot in self.firestore.collection("tasks").stream()]
 
     def states(self) -> Counter[str]:
         return Counter(document["status"] for document in self.documents())
