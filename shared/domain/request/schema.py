@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -151,6 +152,8 @@ def read(text: bytes) -> Submission:
             f"The request has {len(text):,} bytes; at most {LARGEST_BODY:,} are taken, of which 20 MiB may be inline "
             "data before its base64. Put the file into a bucket and name it as gs://bucket/object.",
         )
+    if b"NaN" in text or b"Infinity" in text:
+        _refuse_what_is_no_number(text)
     try:
         return Submission.model_validate_json(text)
     except ValidationError as error:
@@ -204,10 +207,24 @@ def _param(location: Sequence[str | int]) -> str:
         if not (
             isinstance(step, str)
             and place > 0
-            and ((isinstance(steps[place - 1], int) and step in kinds) or step in ("json_schema_answer", "str"))
+            and (
+                (isinstance(steps[place - 1], int) and step in kinds)
+                or steps[place - 1] == "response_format"
+                or step == "str"
+            )
         )
     ]
     return ".".join(str(step) for step in kept)
+
+
+def _refuse_what_is_no_number(text: bytes) -> None:
+    """JSON has no NaN, though parsers take it."""
+
+    def refuse(name: str) -> None:
+        raise _unreadable(f"{name} is no JSON number")
+
+    with contextlib.suppress(ValueError):
+        json.loads(text, parse_constant=refuse)
 
 
 def _unreadable(why: str) -> RequestRefused:

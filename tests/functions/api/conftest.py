@@ -15,7 +15,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore, storage  # type: ignore[attr-defined]
+from google.cloud import (
+    firestore,
+    storage,  # type: ignore[attr-defined]
+)
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.api.app import app
@@ -157,6 +160,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
         "DROPSIGHT_CALLBACK_SECRET": CALLBACK_SECRET,
         "DROPSIGHT_ALLOW_LOOPBACK": "true",
+        "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"billing": [f"gs://{OTHER_INBOX}/bills/"]}),
         "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
     }
     os.environ.pop("GOOGLE_API_KEY", None)

@@ -16,10 +16,12 @@ import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage  # type: ignore[attr-defined]
 from pydantic.alias_generators import to_camel
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.local.firestore import FirestoreStandIn
 from functions.local.gemini import GeminiStandIn
+from functions.local.gemini.errors import error_body
 from functions.local.oidc import Issuer
 from functions.local.queue import QueueSpec, QueueStandIn
 from functions.local.serve import HttpServer
@@ -42,12 +44,15 @@ Body = dict[str, Any]
 
 
 class ScriptedModel(GeminiStandIn):
-    """Keeps what it was asked; answers as `script` says, one entry for each generation, then as the stand-in does."""
+    """Keeps what it was asked; answers as `script` says, one entry for each generation, then as the stand-in does.
+
+    An entry is what `PUT /model` takes, or a `status` to refuse with.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.asked: list[tuple[str, Body]] = []
-        """Model and body of each generation."""
+        """Model and body of each generation that was answered."""
         self.counted: list[Body] = []
         self.script: deque[dict[str, Any]] = deque()
 
@@ -64,8 +69,12 @@ class ScriptedModel(GeminiStandIn):
         if method == "countTokens":
             self.counted.append(json.loads(raw))
         else:
+            wanted = self.script.popleft() if self.script else {}
+            if status := wanted.get("status"):
+                body, headers = error_body(status, None)
+                return await Response(body, status, headers)(scope, receive, send)
             self.asked.append((model, json.loads(raw)))
-            self.set_model({**PLAIN, **(self.script.popleft() if self.script else {})})
+            self.set_model({**PLAIN, **wanted})
         whole = deque([{"type": "http.request", "body": raw, "more_body": False}])
 
         async def again() -> Any:

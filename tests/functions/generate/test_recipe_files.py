@@ -117,3 +117,26 @@ async def test_a_function_that_the_model_calls_is_the_result(road: Road) -> None
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["tool_calls"][0]["function"]["name"] == "file_ticket"
     assert set(await road.published(task)) == {"task.json"}
+
+
+async def test_a_missing_file_holds_tasks_back_and_says_so(road: Road) -> None:
+    await written(road, letters("x"))
+    await asyncio.to_thread(road.objects.bucket(SETTINGS).blob("recipes.toml").delete)
+    road.clock.advance(30)
+    uri = await road.drop("letters/j.txt", NOTES, bucket=RULED)
+    task = await road.until(uri, lambda task: task.waiting is not None)
+    assert task.waiting is not None
+    assert "gs://settings/recipes.toml is not there" in task.waiting.detail
+
+
+async def test_a_task_goes_on_with_the_recipe_it_began_with(road: Road) -> None:
+    wanted = 'outputs = ["json"]\nresponse_schema = { type = "array", items = { type = "string" } }\n'
+    await written(road, letters("The first list", wanted))
+    road.model.script.extend([{"text": "no list"}, {"status": 503}, {"text": '["a"]'}])
+    uri = await road.drop("letters/k.txt", NOTES, bucket=RULED)
+    await road.until(uri, lambda task: task.waiting is not None)
+    await written(road, letters("Another list", wanted))
+    task = await road.until(uri, lambda task: task.terminal and not task.after)
+    assert answers(task) == ['["a"]']
+    assert {words(body) for _, body in road.model.asked} == {"The first list"}
+    assert len(road.model.asked) == 2

@@ -104,6 +104,20 @@ async def test_found_objects_are_published_in_pixels_and_drawn_on_the_picture(ro
     assert told["objects"]
 
 
+async def test_boxes_on_a_picture_that_cannot_be_drawn_on_are_published_all_the_same(road: Road) -> None:
+    road.model.script.append({"text": json.dumps([{"label": "x", "box_2d": [0, 0, 500, 1000]}])})
+    task = await road.understood("phone.heic", SAMPLES / "ugly" / "phone.heic", dropsight_recipe="detect")
+    told = json.loads((await road.published(task))["json"])
+    assert told["objects"][0]["box"] == {
+        "left": 0,
+        "top": 0,
+        "right": told["width"],
+        "bottom": round(told["height"] / 2),
+    }
+    assert task.warnings == ("No .png was made: boxes are drawn on PNG, JPEG and WebP images only.",)
+    assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
+
+
 async def test_data_is_extracted_by_any_schema_and_published_as_json_and_csv(road: Road) -> None:
     schema = {
         "type": "array",

@@ -1,0 +1,141 @@
+"""Where inputs come from: the web, buckets, manifests of other services."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from functions.local.serve import HttpServer
+from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, Road
+from tests.functions.api.test_submitting import request
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FLAC = (SAMPLES / "speech.flac").read_bytes()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def web() -> AsyncIterator[str]:
+    """A site that serves the samples; `/long.wav` is large and comes in pieces, `/page` is no recording."""
+
+    async def site(scope: Scope, receive: Receive, send: Send) -> None:
+        path = Request(scope, receive).url.path
+        if path == "/speech.flac":
+            await Response(FLAC, media_type="application/octet-stream")(scope, receive, send)
+        elif path == "/page":
+            await Response(b"<html>not found, sorry</html>", media_type="text/html")(scope, receive, send)
+        elif path == "/elsewhere":
+            await Response(b"", 302, {"Location": "http://169.254.169.254/latest"})(scope, receive, send)
+        elif path == "/long.wav":
+            await long_recording(send)
+        else:
+            await Response(b"", 404)(scope, receive, send)
+
+    server = HttpServer(site)
+    yield f"http://127.0.0.1:{await server.start()}"
+    await server.stop()
+
+
+async def long_recording(send: Send) -> None:
+    """A WAV file of 40 MB: more than may come without telling its length."""
+    seconds, rate = 1250, 16_000
+    size = seconds * rate * 2
+    head = b"RIFF" + (36 + size).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
+    head += (1).to_bytes(2, "little") * 2 + rate.to_bytes(4, "little") + (rate * 2).to_bytes(4, "little")
+    head += (2).to_bytes(2, "little") + (16).to_bytes(2, "little") + b"data" + size.to_bytes(4, "little")
+    headers = [(b"content-length", str(44 + size).encode()), (b"content-type", b"audio/wav")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": head, "more_body": True})
+    for _ in range(size // 1_000_000):
+        await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def outcome(road: Road, key_id: str, **fields: Any) -> dict[str, Any]:
+    async with road.client(await road.key(key_id)) as client:
+        answer = await client.post("/v1/llm/generations", json=request(**fields))
+        assert answer.status_code == 200, answer.text
+        return dict((await client.get(answer.headers["location"], params={"wait": 30})).json())
+
+
+async def test_a_recording_on_the_web_is_fetched_and_understood(road: Road, web: str) -> None:
+    task = await outcome(road, "web", audio_url=f"{web}/speech.flac?sig=1")
+    assert task["status"] == "completed", task
+
+
+async def test_a_long_recording_on_the_web_is_streamed_on(road: Road, web: str) -> None:
+    task = await outcome(road, "long", audio_url=f"{web}/long.wav")
+    assert task["status"] == "completed", task
+    uploads = [call for call in road.tap.ledger.calls("gemini") if "upload" in str(call["path"])]
+    assert sum(cast(int, call["bytes"]) for call in uploads) >= 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/page", "unsupported_content_type"), ("/nothing", "url_not_fetchable"), ("/elsewhere", "url_not_fetchable")],
+)
+async def test_what_is_not_a_recording_or_cannot_be_had_fails_the_task(
+    road: Road, web: str, path: str, code: str
+) -> None:
+    task = await outcome(road, f"bad-{path[1:]}", audio_url=f"{web}{path}")
+    assert (task["status"], task["error"]["code"]) == ("failed", code)
+
+
+async def manifest(road: Road, name: str, body: object) -> dict[str, Any]:
+    """The task of a manifest, as a key sees it that may see manifests of that folder."""
+    folder = name.split("/")[0] if "/" in name else ""
+    secret = await road.key(f"m-{abs(hash(name)) % 10**9}", sources=(f"manifests:{folder}", f"gs://{OTHER_INBOX}/"))
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    await road.drop(f"manifests/{name}", text, bucket=REQUESTS, content_type="application/json")
+    async with road.client(secret) as client, asyncio.timeout(20):
+        while True:
+            uri = f"gs://{REQUESTS}/manifests/{name}"
+            listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]
+            if listed and listed[0]["status"] in ("completed", "failed"):
+                return dict(listed[0])
+            await asyncio.sleep(0.05)
+
+
+async def test_a_manifest_of_another_service_becomes_a_task(road: Road) -> None:
+    await road.drop("bills/may.pdf", (SAMPLES / "report.pdf").read_bytes(), bucket=OTHER_INBOX)
+    parts = [
+        {"type": "file_url", "file_url": {"url": f"gs://{OTHER_INBOX}/bills/may.pdf"}},
+        {"type": "text", "text": "What is due?"},
+    ]
+    body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": parts}], "metadata": {"bill": "may"}}
+    task = await manifest(road, "billing/may.json", body)
+    assert (task["status"], task["metadata"]) == ("completed", {"bill": "may"})
+    assert task["source"] == f"gs://{REQUESTS}/manifests/billing/may.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "field"),
+    [
+        ("billing/typo.json", {"model": "gemini-2.5-flash", "audio_uri": "x"}, "audio_uri"),
+        ("billing/text.json", b"not json", "body"),
+        ("billing/model.json", request(model="gpt-9"), "model"),
+        ("billing/theirs.json", request(audio_url=f"gs://{OTHER_INBOX}/private/a.wav"), "audio_url"),
+        ("stranger/bill.json", request(audio_url=f"gs://{OTHER_INBOX}/bills/may.pdf"), "audio_url"),
+        ("nobody.json", request(audio_url=f"gs://{OTHER_INBOX}/bills/may.pdf"), "audio_url"),
+    ],
+)
+async def test_a_bad_manifest_is_a_failed_task_that_names_the_field(
+    road: Road, name: str, body: object, field: str
+) -> None:
+    task = await manifest(road, name, body)
+    assert (task["status"], task["error"]["code"]) == ("failed", "invalid_manifest")
+    assert field in task["error"]["message"]
+
+
+async def test_a_recipe_fills_in_what_a_request_leaves_out(road: Road) -> None:
+    task = await outcome(road, "by-recipe", recipe="transcribe", temperature=0.5)
+    assert task["status"] == "completed", task
+    assert task["recipe"] == "transcribe"
