@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import unicodedata
 from typing import TYPE_CHECKING
 
 from shared.domain.outputs.boxes import Box
@@ -76,7 +77,7 @@ def drawn(picture: bytes, found: list[Box]) -> bytes:
         edges = (box.left, box.top, max(box.left, box.right - 1), max(box.top, box.bottom - 1))
         pen.rectangle(edges, outline=_colour(index), width=stroke)
     for index, box in enumerate(scaled):
-        _label(pen, box, _colour(index), canvas.size)
+        _write(pen, legible(box.label, index + 1), box, _colour(index), canvas.size)
     out = io.BytesIO()
     canvas.convert("RGB").save(out, "PNG", optimize=False)
     return out.getvalue()
@@ -132,13 +133,18 @@ def _mask(data: str) -> Picture | None:
         return None
 
 
-def _label(pen: ImageDraw, box: Box, colour: str, size: tuple[int, int]) -> None:
+def legible(label: str, number: int) -> str:
+    """A label in what the font that ships with Pillow can write; else the object's number in the published list."""
+    bare = "".join(each for each in unicodedata.normalize("NFKD", label) if not unicodedata.combining(each)).strip()
+    return bare[:60] if all(" " <= each <= "~" for each in bare) else f"#{number}"
+
+
+def _write(pen: ImageDraw, text: str, box: Box, colour: str, size: tuple[int, int]) -> None:
     from PIL import ImageFont
 
-    if not box.label:
+    if not text:
         return
     font = ImageFont.load_default(size=max(12, min(size) // 40))
-    text = box.label[:60]
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 6, bottom - top + 6
     x = max(0, min(box.left, size[0] - int(width)))

@@ -156,7 +156,7 @@ class _Reader:
         if used is None:
             return own
         if used in self._faulty:
-            return {**_PLACEHOLDER, "prompt": "as the other says", **own}
+            return {**_PLACEHOLDER, **({} if "asks" in own else {"prompt": "as the other says"}), **own}
         if used not in raw:
             self._say((*place, "use"), f"no recipe is named {used!r} here or among the built-in ones before it")
             return own

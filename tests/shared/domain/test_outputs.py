@@ -14,6 +14,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from shared.domain.outputs import Source, needs_picture, render
+from shared.domain.outputs.drawing import legible
 from shared.domain.outputs.markup import page, unfenced
 from shared.domain.outputs.subtitles import cues, srt, vtt
 from shared.domain.outputs.tables import NoTable, table
@@ -123,6 +124,14 @@ def test_boxes_are_drawn_on_the_source_image() -> None:
         assert drawn.getpixel((50, 30)) == drawn.getpixel((149, 30)) == outline != (255, 255, 255)
         assert drawn.getpixel((100, 30)) == drawn.getpixel((20, 30)) == (255, 255, 255)
     assert rendered.files["png"].content_type == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [("Café à gauche", "Cafe a gauche"), ("杯", "#3"), ("", ""), ("x" * 99, "x" * 60), ("a\nb", "#3")],
+)
+def test_a_label_that_the_font_cannot_write_is_the_objects_number(label: str, written: str) -> None:
+    assert legible(label, 3) == written
 
 
 def test_labels_of_any_script_are_drawn_within_the_picture() -> None:
