@@ -94,7 +94,10 @@ async def _companion(road: Generate, task: Task, name: str) -> _Part:
     found = await road.storage.stat(bucket, name)
     if found is None or not name.startswith(road.settings.inboxes[bucket].prefixes):
         raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
-    return _Part(found, await examine(road, found))
+    try:
+        return _Part(found, await examine(road, found))
+    except PermanentFailure as failure:
+        raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
 
 def _refuse_misfits(recipe: Recipe, files: list[Facts]) -> None:

@@ -120,7 +120,9 @@ def _shortcomings(candidate: Json, text: str) -> tuple[str, ...]:
         return ("The model stopped because it was reciting a known text (RECITATION): the answer is not complete.",)
     if reason in answer.BLOCKED_REASONS:
         return (f"The model stopped early ({reason}): the answer is not complete.",)
-    if reason not in (None, "STOP") and "CALL" not in str(reason):
+    if reason is None:
+        return ("The answer came without a finish reason: it may not be complete.",)
+    if reason != "STOP" and "CALL" not in reason:
         return (f"The model stopped for an unusual reason ({reason}): the answer may not be complete.",)
     if not text.strip() and not any("functionCall" in part for part in answer.parts(candidate)):
         return ("The model's answer is empty.",)

@@ -163,6 +163,7 @@ def test_an_answer_without_words_fails_with_its_reason(response: Json, code: str
         (said("I will", "SAFETY"), "SAFETY"),
         (said("Odd", "OTHER"), "OTHER"),
         (said("   "), "empty"),
+        ({"candidates": [{"content": {"parts": [{"text": "Half"}]}}]}, "without a finish reason"),
     ],
 )
 def test_an_answer_that_is_short_of_whole_says_so(response: Json, says: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib import resources
+
 import pytest
 
 from shared.domain.recipe import BUILT_IN, RecipesInvalid, built_in, check, load
@@ -184,3 +187,12 @@ def test_keys_within_strings_and_nested_values_are_not_taken_for_keys() -> None:
         ("j", 0, "l"): 13,
         ("j", 0, "l", "m"): 14,
     }
+
+
+def test_every_key_of_the_shipped_file_is_found_on_its_line() -> None:
+    text = resources.files("shared.domain.recipe").joinpath("built_in.toml").read_text(encoding="utf-8")
+    rows, found = text.splitlines(), lines(text)
+    for index, entry in enumerate(tomllib.loads(text)["recipe"]):
+        assert rows[found[("recipe", index)] - 1] == "[[recipe]]"
+        for key in entry:
+            assert rows[found[("recipe", index, key)] - 1].startswith(f"{key} = ")
