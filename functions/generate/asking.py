@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import cast
 
 from pydantic import JsonValue
 
 from functions.generate.holding import Holding
+from functions.generate.keeping import keep
 from functions.generate.telling import telling
 from shared.cloud.throttle import Note
 from shared.domain import answer
@@ -53,13 +53,7 @@ async def ask(
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
             "response": answer.join(pieces),
         }
-        await road.storage.write(
-            road.settings.results_bucket,
-            f"tasks/{held.task.id}/answer-{held.token:06d}-{number:03d}.json",
-            json.dumps(record, ensure_ascii=False).encode(),
-            "application/json",
-            only_if_absent=True,
-        )
+        await keep(road, held, number, record)
     return record
 
 

@@ -8,12 +8,12 @@ for again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from functions.generate.asking import ask, stand_by
 from functions.generate.holding import Holding
+from functions.generate.keeping import kept
 from shared.domain.answer import Json
 from shared.domain.checks import Again, Failed, Step, next_step
 from shared.domain.question import Question
@@ -36,10 +36,7 @@ async def earlier_rounds(road: Generate, task: Task) -> list[Round]:
     """What the claims before this one asked and stored, in order."""
     if task.token == 1:
         return []
-    bucket = road.settings.results_bucket
-    names = [found.name async for found in road.storage.listing(bucket, f"tasks/{task.id}/answer-")]
-    raw = [await road.storage.read(bucket, name) for name in names]
-    return _in_line([_round(json.loads(each)) for each in raw if each is not None])
+    return _in_line([_round(record) for record in await kept(road, task)])
 
 
 def settled(rounds: Sequence[Round]) -> bool:

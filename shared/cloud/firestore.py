@@ -86,6 +86,16 @@ class Tasks:
             else:
                 return Stored(marked, written.update_time)
 
+    async def keep_answer(self, task: Task, name: str, record: str) -> None:
+        """An answer that Cloud Storage could not take, beside its task; goes when the task does."""
+        answer = {"record": record, "expires_at": task.expires_at}
+        await self._ref(task.id).collection("answers").document(name).set(answer)
+
+    async def answers(self, task_id: str) -> AsyncIterator[tuple[str, str]]:
+        """Names and records of the answers kept beside a task."""
+        async for snapshot in self._ref(task_id).collection("answers").stream():
+            yield snapshot.id, (snapshot.to_dict() or {})["record"]
+
     async def page(
         self,
         visible_to: list[str],
