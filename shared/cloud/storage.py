@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 
 import requests.exceptions
 from google.api_core import exceptions as api_errors
-from google.cloud import storage
+from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 from google.cloud.storage.retry import DEFAULT_RETRY
 from google.resumable_media import common as media_errors
 
