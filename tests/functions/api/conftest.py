@@ -8,17 +8,15 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import functions_framework.aio
 import httpx2
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import (
-    firestore,
-    storage,  # type: ignore[attr-defined]
-)
+from google.cloud import firestore
+from google.cloud.storage import Client
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.api.app import app
@@ -58,7 +56,7 @@ class Road:
     queue: QueueStandIn
     url: str
     keys: Keys
-    objects: Any
+    objects: Client
     database: firestore.AsyncClient
 
     async def key(self, key_id: str, **fields: object) -> str:
@@ -178,7 +176,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         queue,
         urls["api"],
         Keys(database, clock),
-        storage.Client(project="test", credentials=AnonymousCredentials()),  # type: ignore[no-untyped-call]
+        Client(project="test", credentials=AnonymousCredentials()),  # type: ignore[no-untyped-call]
         database,
     )
     for server in servers.values():
