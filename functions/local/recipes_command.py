@@ -3,6 +3,7 @@
 recipes check FILE…                     every problem with its line and field; exit 1 if there is one
 recipes explain gs://bucket/name        why each recipe matches or not, and what would be asked
 recipes list                            the shipped recipes, or those of a file
+recipes schema                          the JSON Schema of recipe files, for editors (#:schema FILE)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from shared.domain.recipe import (
     check,
     choose,
     explain,
+    file_schema,
     fill,
     grant,
     load,
@@ -60,11 +62,15 @@ def main(argv: list[str]) -> int:
     explaining.add_argument("--port-base", type=int, default=8080, help="of the local system (default 8080)")
     listing = commands.add_parser("list", help="list recipes")
     listing.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    commands.add_parser("schema", help="print the JSON Schema of recipe files")
     for each in (checking, explaining, listing):
         each.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     if args.command == "check":
         return _check(args.files, as_json=args.json)
+    if args.command == "schema":
+        screen.as_json(file_schema())
+        return 0
     if args.command == "list":
         return _list(_book(args.file), as_json=args.json)
     return _explain(_book(args.recipes), _about(args), as_json=args.json)

@@ -6,7 +6,7 @@
 `check` tells what is wrong with a file, `explain` why a recipe was chosen for an object.
 """
 
-from shared.domain.recipe.book import MAX_BYTES, Problem, RecipeBook, RecipesInvalid, built_in, check, load
+from shared.domain.recipe.book import MAX_BYTES, Problem, RecipeBook, RecipesInvalid, built_in, check, file_schema, load
 from shared.domain.recipe.definition import (
     DEFAULT_MODEL,
     TRANSCRIBE_PROMPT,
@@ -55,6 +55,7 @@ __all__ = [
     "check",
     "choose",
     "explain",
+    "file_schema",
     "fill",
     "grant",
     "load",

@@ -87,6 +87,25 @@ def check(text: str) -> list[Problem]:
     return []
 
 
+def file_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe file, by which editors complete and mark it while it is written."""
+    recipe = Recipe.model_json_schema(by_alias=True)
+    definitions = recipe.pop("$defs", {})
+    recipe["properties"]["use"] = {"type": "string", "description": "The recipe to begin with."}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Dropsight recipes",
+        "type": "object",
+        "properties": {
+            "built_in": {"type": "boolean", "default": True, "description": "Whether the shipped recipes follow."},
+            "recipe": {"type": "array", "minItems": 1, "items": {**recipe, "required": ["name"]}},
+        },
+        "required": ["recipe"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
 class _Reader:
     def __init__(self, text: str, shipped: tuple[Recipe, ...]) -> None:
         self._text, self._shipped = text, shipped

@@ -9,9 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from shared.domain.catalogue import Capability, Level
 from shared.domain.media.kinds import Family
@@ -67,12 +78,25 @@ def _schema(value: Any) -> Any:
     return value
 
 
-Bytes = Annotated[int, Field(ge=0), BeforeValidator(_bytes)]
+_ONE_OR_MORE = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+_FAMILY = {"enum": list(get_args(Family))}
+
+Bytes = Annotated[
+    int, Field(ge=0), BeforeValidator(_bytes), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+]
 """A number, or text such as `20MB`."""
-Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_several), _ONE_OR_MORE]
 """One, or a list."""
-Families = Annotated[tuple[Family, ...], BeforeValidator(_several)]
-Schema = Annotated[dict[str, JsonValue], BeforeValidator(_schema)]
+Families = Annotated[
+    tuple[Family, ...],
+    BeforeValidator(_several),
+    WithJsonSchema({"anyOf": [_FAMILY, {"type": "array", "items": _FAMILY}]}),
+]
+Schema = Annotated[
+    dict[str, JsonValue],
+    BeforeValidator(_schema),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
+]
 """A JSON Schema as a table or as JSON text."""
 
 
@@ -109,6 +133,10 @@ class Thinking(Frozen):
             return {"off": {"budget": 0}, "dynamic": {"budget": -1}}.get(value, {"level": value})
         return value
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": ["off", "dynamic", *get_args(Level)]}, {"type": "integer"}, handler(core)]}
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Thinking:
         if self.level is not None and self.budget is not None:
@@ -137,6 +165,12 @@ class Range(Frozen):
                 for name, part in value.items()
             }
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        moment = {"type": ["string", "number"]}
+        table = {"type": "object", "properties": {"from": moment, "to": moment}, "additionalProperties": False}
+        return {"anyOf": [{"type": "string", "pattern": "^[0-9: ]*[-–][0-9: ]*$"}, table]}
 
     @model_validator(mode="after")
     def _forward(self) -> Range:
@@ -184,7 +218,7 @@ class Asked(Frozen):
 class Recipe(Frozen):
     """One way to ask."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     takes: Annotated[Families, Field(min_length=1)]

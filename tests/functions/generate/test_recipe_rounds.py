@@ -63,6 +63,17 @@ async def test_an_answer_cut_off_at_the_limit_is_continued_and_joined(road: Road
     assert text.removesuffix(" And on.") == second["contents"][1]["parts"][0]["text"]
 
 
+async def test_a_structured_answer_is_continued_without_its_form_and_fits_when_whole(road: Road) -> None:
+    whole = '{"name": "Anne of Green Gables"}'
+    road.model.script.extend([{"text": whole, "finish_reason": "MAX_TOKENS"}, {"text": whole}])
+    task = await road.understood("long-name.txt", NOTES, **EXTRACT)
+    assert answers(task) == [whole]
+    (_, first), (_, second) = road.model.asked
+    assert "responseJsonSchema" in first["generationConfig"]
+    assert not second.get("generationConfig")
+    assert "one JSON document" in second["contents"][2]["parts"][0]["text"]
+
+
 async def test_continuing_is_bounded_and_what_is_short_says_so(road: Road) -> None:
     road.model.script.extend(
         [{"text": f"piece {number} of many ", "finish_reason": "MAX_TOKENS"} for number in range(9)]

@@ -7,8 +7,9 @@ from importlib import resources
 
 import pytest
 
-from shared.domain.recipe import BUILT_IN, RecipesInvalid, built_in, check, load
+from shared.domain.recipe import BUILT_IN, RecipesInvalid, built_in, check, file_schema, load
 from shared.domain.recipe.lines import lines
+from shared.domain.schemas import misfits
 
 MINIMAL = """
 [[recipe]]
@@ -196,3 +197,38 @@ def test_every_key_of_the_shipped_file_is_found_on_its_line() -> None:
         assert rows[found[("recipe", index)] - 1] == "[[recipe]]"
         for key in entry:
             assert rows[found[("recipe", index, key)] - 1].startswith(f"{key} = ")
+
+
+def test_the_schema_for_editors_takes_what_check_takes() -> None:
+    text = resources.files("shared.domain.recipe").joinpath("built_in.toml").read_text(encoding="utf-8")
+    assert misfits(tomllib.loads(text), file_schema()) == []
+    short = """
+built_in = false
+[[recipe]]
+name = "short"
+takes = "video"
+for = { prefix = "a/", glob = ["**"], family = "video", min_size = 1, max_size = "2 GiB" }
+prompt = "p"
+thinking = "off"
+range = "00:10-00:20"
+with = "b"
+response_schema = "{\\"type\\": \\"array\\"}"
+safety = { harassment = "off" }
+[[recipe]]
+name = "long"
+use = "short"
+thinking = { level = "low", include = true }
+range = { from = "00:10", to = 20 }
+with = ["b", "c"]
+response_schema = { type = "array" }
+model = "gemini-3-flash-preview"
+"""
+    assert check(short) == []
+    assert misfits(tomllib.loads(short), file_schema()) == []
+
+
+@pytest.mark.parametrize("line", ["colour = 1", "takes = 'smell'", "outputs = ['exe']", "parameters = { heat = 1 }"])
+def test_the_schema_for_editors_refuses_what_check_refuses(line: str) -> None:
+    text = f"[[recipe]]\nname = 'x'\nprompt = 'p'\n{line}\n"
+    assert check(text) != []
+    assert misfits(tomllib.loads(text), file_schema()) != []
