@@ -14,7 +14,7 @@ import functions_framework.aio
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud.storage import Client
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -103,7 +103,7 @@ class Road:
     tap: Tap
     model: ScriptedModel
     tasks: Tasks
-    objects: storage.Client
+    objects: Client
 
     async def drop(self, name: str, data: bytes | Path, *, bucket: str = INBOX, **metadata: str) -> str:
         """Write an object; underscores in the names of metadata are dashes. Returns its `gs://` name."""
@@ -186,7 +186,7 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         patch.delenv("GOOGLE_API_KEY", raising=False)
         wiring.ingest.cache_clear()
         wiring.generate.cache_clear()
-        client = storage.Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        client = Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         yield Road(clock, tap, model, Tasks("test", "(default)"), client)
         for server in servers.values():
             await server.stop()
