@@ -83,6 +83,15 @@ class ChatCompletionShown(Shape):
     usage: dict[str, JsonValue] | None = None
 
 
+class StreamEvent(Shape):
+    """One event of a stream: `chunk`, `done` or `error`, or without a name the final [DONE]."""
+
+    id: Annotated[str | None, Field(description="The chunk's offset.")] = None
+    event: str | None = None
+    data: Annotated[str, Field(description="JSON: a chat.completion.chunk, or an error; or [DONE].")]
+    retry: int | None = None
+
+
 class ModelShown(Shape):
     id: str
 
@@ -124,6 +133,7 @@ _SHAPES: tuple[type[BaseModel], ...] = (
     TaskShown,
     TaskList,
     ChatCompletionShown,
+    StreamEvent,
     ModelShown,
     ModelList,
     Health,
@@ -250,7 +260,7 @@ SUBMITTED: Document = {
             "schema": {"anyOf": [reference("TaskShown"), reference("ChatCompletionShown")]},
             "examples": {"a task": {"value": _PENDING}, "sync": {"value": _COMPLETION}},
         },
-        "text/event-stream": {"schema": {"type": "string"}, "example": _STREAM},
+        "text/event-stream": {"schema": reference("StreamEvent"), "example": _STREAM},
     },
     "links": _LINKS,
 }
@@ -263,7 +273,7 @@ TASKS = found(
 STREAM: Document = {
     "description": "Blocks of chat.completion.chunk, then `done` and [DONE]; or an `error` block.",
     "headers": _IDENTITY,
-    "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _STREAM}},
+    "content": {"text/event-stream": {"schema": reference("StreamEvent"), "example": _STREAM}},
 }
 NOTHING: Document = {
     "description": "Past the end of a stream that has ended: an EventSource stops.",

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import functions_framework.aio
 import httpx2
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore
+from google.cloud.firestore import AsyncClient
 from google.cloud.storage import Client
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -57,7 +58,7 @@ class Road:
     url: str
     keys: Keys
     objects: Client
-    database: firestore.AsyncClient
+    database: AsyncClient
 
     async def key(self, key_id: str, **fields: object) -> str:
         """A new key's secret."""
@@ -115,6 +116,17 @@ def _well_behaved(road: Road) -> Iterator[None]:
     road.tap.faults.clear()
 
 
+def only_this_machine(host: str | bytes | None, *rest: Any, **options: Any) -> Any:
+    """Name resolution that knows no other machine: examples of requests name files on the web."""
+    name = host.decode() if isinstance(host, bytes) else host
+    if name not in (None, "localhost", "::1") and not name.startswith("127."):
+        raise socket.gaierror(socket.EAI_NONAME, "only this machine is known")
+    return _resolve(host, *rest, **options)
+
+
+_resolve = socket.getaddrinfo
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     folder = tmp_path_factory.mktemp("road")
@@ -162,11 +174,12 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
     }
     os.environ.pop("GOOGLE_API_KEY", None)
+    socket.getaddrinfo = only_this_machine
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     for bucket in (INBOX, OTHER_INBOX, REQUESTS):
         objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
-    database = firestore.AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+    database = AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
     yield Road(
         clock,
         tap,
@@ -183,6 +196,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         await server.stop()
     for standin in (queue, objects, model, documents):
         await standin.stop()
+    socket.getaddrinfo = _resolve
     for built in (wiring.api, wiring.ingest, wiring.generate, wiring.notify, followers, budgets, app):
         built.cache_clear()
     for name, value in before.items():

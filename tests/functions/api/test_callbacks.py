@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from typing import Any
 
 import pytest
@@ -58,7 +59,15 @@ async def called_back(road: Road, secret: str, url: str, until: Callable[[dict[s
             await asyncio.sleep(0.05)
 
 
-async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(road: Road, receiver: Receiver) -> None:
+async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(
+    road: Road, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class RoadTime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return road.clock.now()
+
+    monkeypatch.setattr("standardwebhooks.webhooks.datetime", RoadTime)
     secret = await road.key("called-back")
     task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     [(headers, body)] = receiver.calls
