@@ -25,7 +25,7 @@ from shared.wiring import Generate
 _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
 """Gemini's daily quotas are reset at midnight there."""
 _NO_TIME_NAMED = 300.0
-_LONGEST_PATIENCE = 1800.0
+_LONGEST_PATIENCE = 3600.0
 """Seconds: a task that has waited long for one reason looks again at most this late, to spare the many that wait."""
 _LONGEST_BACKOFF = 1800.0
 _PATIENT_TIMES = 3
@@ -100,11 +100,11 @@ def moment_for(road: Generate, task: Task, reason: WaitingReason, delay: float) 
     """Not before the delay that the service named; the longer a task has waited, the later and more spread out.
 
     Those that wait for one moment must not all come at it, and those that have waited for hours need not look every
-    minute: on average they look again after three quarters of what they have waited, half an hour at the most.
+    minute: they look again after about as long as they have waited, an hour at the most.
     """
     now = road.clock.now()
     since = task.waiting_since if task.waiting_since is not None and claims.last_reason(task) == reason else now
-    patience = min(_LONGEST_PATIENCE, (now - since).total_seconds()) * random.uniform(0.5, 1)  # noqa: S311
+    patience = min(_LONGEST_PATIENCE, (now - since).total_seconds() * random.uniform(0.75, 1.5))  # noqa: S311
     spread = random.uniform(0.5, 3)  # noqa: S311
     return now + timedelta(seconds=max(delay, patience) + spread)
 
