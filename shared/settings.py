@@ -10,8 +10,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.domain.webhook import key_of
 
 Bucket = Annotated[str, Field(min_length=3, max_length=222)]
 QueuePath = Annotated[str, Field(pattern=r"^projects/[^/]+/locations/[^/]+/queues/[^/]+$")]
@@ -144,6 +155,14 @@ class ApiSettings(DispatchSettings, OutboundSettings):
 
 class NotifySettings(Settings, OutboundSettings):
     callback_secret: SecretStr
+    """`whsec_…`; several separated by spaces while one replaces another."""
+
+    @field_validator("callback_secret")
+    @classmethod
+    def _secrets(cls, value: SecretStr) -> SecretStr:
+        for secret in value.get_secret_value().split() or [""]:
+            key_of(secret)
+        return value
 
 
 class SweepSettings(DispatchSettings, GeminiSettings):

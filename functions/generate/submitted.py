@@ -35,9 +35,9 @@ from shared.domain.request.schema import JsonSchemaAnswer
 from shared.domain.task import GeminiFile, Ran, Task
 from shared.wiring import Generate
 
-_INLINE_BYTES = 8 << 20
-"""Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first (a call may
-have 20 MB, base64 and text included)."""
+_INLINE_BYTES = 700 << 10
+"""Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first: a call is
+sent from the event loop, and again at every further round."""
 _FETCH_ATTEMPTS = 3
 _CONTINUATIONS = 3
 """Of an answer that ended at the model's own limit; never past a `max_tokens`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import openai
@@ -11,6 +12,12 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from functions.api import following, streaming
+from functions.generate.holding import Holding
+from functions.generate.telling import tell_the_rest
+from shared import wiring
+from shared.cloud.firestore import Stored
+from shared.domain.answer import Json
+from shared.domain.chunks import Chunk, told
 from tests.functions.api.conftest import Road
 from tests.functions.api.test_submitting import request
 
@@ -197,3 +204,46 @@ async def test_open_streams_end_with_an_error_when_the_server_is_told_to_stop(ro
     closing.begun = False
     assert "event: error" in rest
     assert json.loads(rest[-2].removeprefix("data: "))["error"]["code"] == "stream_interrupted"
+
+
+async def test_chunks_are_kept_for_a_quarter_of_an_hour_after_the_end(road: Road) -> None:
+    secret = await road.key("late-reader")
+    task = await submitted(road, secret)
+    await finished(road, secret, task["id"])
+    async with road.client(secret) as http:
+        road.clock.advance(14 * 60)
+        kept = await http.get(task["stream"]["url"])
+        road.clock.advance(2 * 60)
+        gone = await http.get(task["stream"]["url"])
+    assert kept.status_code == 200
+    assert (gone.status_code, gone.json()["error"]["code"]) == (410, "stream_expired")
+    assert gone.headers["link"].startswith(f"</v1/tasks/{task['id']}>")
+
+
+async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_claim(road: Road) -> None:
+    secret = await road.key("told-later")
+    task = await submitted(road, secret)
+    await road.quiet()
+    stored = await wiring.api().tasks.get(task["id"])
+    assert stored is not None
+    answer: Json = {"candidates": [{"content": {"parts": [{"text": "one two three"}]}, "finishReason": "STOP"}]}
+    cases: list[tuple[list[str], int, int, str]] = [
+        ([], 1, 1, "one two three"),
+        (["one "], 1, 2, "one two three"),
+        (["one ", "two three"], 1, 3, "one two three"),
+        (["une "], 1, 0, "une "),
+        (["one "], 2, 0, "one "),
+    ]
+    for number, (told_before, claim, chunks, text) in enumerate(cases):
+        other = stored.task.model_copy(update={"id": f"task-llm-1776874565-{number:08d}"})
+        held = Holding(
+            wiring.generate().tasks, road.clock, Stored(other, None), lease=timedelta(60), until=road.clock.time() + 60
+        )
+        store, expires = wiring.api().chunks, road.clock.now() + timedelta(hours=1)
+        for offset, content in enumerate(told_before):
+            await store.put(other.id, offset, Chunk(delta={"content": content}, claim=claim, expires_at=expires))
+        await tell_the_rest(wiring.generate(), held, answer, claim=1, reasoning=False)
+        found = await store.since(other.id, 0)
+        assert held.stored_chunks == chunks
+        assert told(found)[0] == text
+        assert (found[-1].finish == "stop") == (chunks > 0)

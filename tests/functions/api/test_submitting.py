@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from openai.types import Model as OpenAIModel
 from openai.types.chat import ChatCompletion
 
 from tests.functions.api.conftest import OTHER_INBOX, SAMPLES, Road
@@ -62,3 +63,52 @@ async def test_messages_may_mix_text_pictures_recordings_and_files_from_everywhe
         answer = await client.post("/v1/llm/generations", json=body)
     assert answer.status_code == 200, answer.text
     assert ChatCompletion.model_validate(answer.json()).choices[0].message.content
+
+
+async def test_a_synchronous_request_that_fails_is_answered_with_the_tasks_error(road: Road) -> None:
+    road.gemini.set_model({"block_reason": "SAFETY"})
+    async with road.client(await road.key("sync-blocked")) as client:
+        answer = await client.post("/v1/llm/generations", json=request(sync=True))
+        task = (await client.get(answer.headers["location"])).json()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "content_policy_violation")
+    assert task["error"]["code"] == "content_policy_violation"
+
+
+async def test_a_result_that_is_too_large_for_a_document_is_looked_up_all_the_same(road: Road) -> None:
+    text = "ÄÖÜßäöü " * 20_000
+    road.gemini.set_model({"text": text})
+    async with road.client(await road.key("large")) as client:
+        answer = await client.post("/v1/llm/generations", json=request(sync=True))
+        task = (await client.get(answer.headers["location"])).json()
+        listed = (await client.get("/v1/tasks")).json()["data"]
+    assert answer.json()["choices"][0]["message"]["content"] == text
+    assert listed[0]["results"] == task["results"] == [answer.json()]
+
+
+async def test_a_function_call_comes_as_tool_calls(road: Road) -> None:
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {
+        "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]  # fmt: skip
+    body = {
+        "model": "gemini-2.5-flash",
+        "messages": [{"role": "user", "content": "What is the weather in Ulm?"}],
+        "tools": tools,
+        "tool_choice": "required",
+        "sync": True,
+    }
+    async with road.client(await road.key("caller")) as client:
+        answer = await client.post("/v1/llm/generations", json=body)
+    completion = ChatCompletion.model_validate(answer.json())
+    assert completion.choices[0].finish_reason == "tool_calls"
+    assert completion.choices[0].message.tool_calls
+
+
+async def test_the_models_are_listed_in_both_forms(road: Road) -> None:
+    async with road.client(await road.key("chooser")) as client:
+        ours = (await client.get("/v1/configs/llm_generations_models")).json()
+        theirs = (await client.get("/v1/models")).json()
+        one = (await client.get("/v1/models/gemini-2.5-pro")).json()
+        none = await client.get("/v1/models/gpt-4")
+    assert {model["id"] for model in ours["data"]} == {model["id"] for model in theirs["data"]}
+    assert OpenAIModel.model_validate(one).owned_by == "google"
+    assert one["limits"]["input_tokens"] == 1_048_576
+    assert none.status_code == 404
