@@ -1,8 +1,8 @@
 """What an error of the Gemini API means for a task.
 
 Errors are `{"error": {code, message, status, details: [{"@type": "…RetryInfo", "retryDelay": "7s"}, …]}}`. A 429 has
-several causes that call for different patience: per minute, per day, spend, a full file store, or `limit: 0`, which
-will never work.
+several causes that call for different patience: per minute, per day, money spent, a full file store, or `limit: 0`,
+which will never work. The API names a suspended key in full in its message: no key goes into ours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ from shared.domain.errors import (
 _A_LONG_WAIT = 3600.0
 """Seconds past which a retry delay speaks of the day's quota, not the minute's."""
 _DEFAULT_WAIT = 60.0
+_LONGEST_WAIT = 7 * 86400.0
+"""Seconds past which a retry delay means "never by itself": a full file store names 292 billion years."""
 _SHOWN = 500
+_KEY = re.compile(r"(?<=api_key:)[^\s'\"]+|(?<=key=)[^\s&'\"]+|\bAIza[\w-]{10,}|\bAQ\.[\w-]{10,}")
+_MONEY = re.compile(r"spending cap|prepay(ment)? credit|credits? (is|are) depleted", re.IGNORECASE)
+_FILE_STORE = re.compile(r"file.{0,12}storage|storage.{0,12}file", re.IGNORECASE)
 
 
 class HandleGone(TransientFailure):
@@ -39,10 +44,12 @@ class NameTaken(TransientFailure):
 
 def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
     """The class of failure for an error's code, status, message and details."""
-    said = message[:_SHOWN]
+    said = _KEY.sub("…", message)[:_SHOWN]
     match code:
         case 429:
             return _too_many(said, details)
+        case 402:
+            return Blocked(f"Gemini's credits are used up: {said}")
         case 401:
             return Blocked(f"Gemini does not accept the API key: {said}")
         case 403:
@@ -66,11 +73,12 @@ def failure(code: int, status: str, message: str, details: list[JsonValue]) -> T
 
 
 def retry_delay(details: list[JsonValue]) -> float | None:
-    """Seconds, from google.rpc.RetryInfo."""
+    """Seconds, from google.rpc.RetryInfo; None where it names none, or one past all patience."""
     for detail in _of_type(details, "RetryInfo"):
         delay = detail.get("retryDelay")
-        if isinstance(delay, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay)):
-            return float(found[1])
+        if isinstance(delay, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay, re.ASCII)):
+            seconds = float(found[1])
+            return seconds if seconds <= _LONGEST_WAIT else None
     return None
 
 
@@ -85,7 +93,10 @@ def _too_many(said: str, details: list[JsonValue]) -> TaskFailure:
     ]
     if re.search(r"\blimit: 0\b", said) or any(str(violation.get("quotaValue")) == "0" for violation in violations):
         return PermanentFailure("quota_unavailable", f"This project has no quota for the model: {said}")
-    if re.search(r"file.{0,12}storage|storage.{0,12}file", said, re.IGNORECASE):
+    if _MONEY.search(said):
+        return Blocked(f"Gemini's credits are used up: {said}")
+    metrics = " ".join(str(violation.get("quotaMetric")) for violation in violations)
+    if _FILE_STORE.search(f"{said} {metrics}"):
         return FileStoreFull(f"The Files API's store is full: {said}", delay=delay)
     per_day = any("PerDay" in str(violation.get("quotaId")) for violation in violations)
     if per_day or (delay or 0) >= _A_LONG_WAIT:
