@@ -22,9 +22,8 @@ def simple_way(event: CloudEvent) -> None:
     while file.state == genai.types.FileState.PROCESSING:
         time.sleep(1)
         file = client.files.get(name=file.name or "")
-    answer = client.models.generate_content(
-        model="gemini-2.5-flash", contents=["Please transcribe this audio file", file]
-    )
+    prompt = "Please transcribe this audio file"
+    answer = client.models.generate_content(model="gemini-2.5-flash", contents=[file, prompt])  # type: ignore[arg-type]
     documents = firestore.Client(project=os.environ["GOOGLE_CLOUD_PROJECT"]).collection("simple")
     documents.document(name).set({"name": name, "status": "completed", "answer": answer.text})
     path.unlink()
