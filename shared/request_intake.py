@@ -18,7 +18,7 @@ from shared.clock import Clock
 from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
-from shared.cloud.submissions import Found, Submissions, record_id
+from shared.cloud.submissions import KEPT, Found, Submissions, record_id
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
@@ -148,18 +148,19 @@ class RequestIntake:
                 object=source.uri,
             )
             return None
-        record = await self._submissions.find(marks.idempotency) if marks.idempotency else None
-        if record is not None and record.record.expires_at <= self._clock.now():
-            # Older than a day: whether it lost against another cannot be told any more, so it has lost.
+        if marks.idempotency and self._clock.now() - source.created_at >= KEPT:
+            # Whether it lost against another submit cannot be told any more, so it has lost.
             return None
-        if record is not None and record.record.task != task_id:
+        record = await self._submissions.find(marks.idempotency) if marks.idempotency else None
+        expired = record is not None and record.record.expires_at <= self._clock.now()
+        if record is not None and not expired and record.record.task != task_id:
             log("INFO", "object_ignored", "another submit won this Idempotency-Key", object=source.uri)
             return None
         task = self._task(read(text), text, task_id, source.generation, marks.key_id)
-        if await self._commit(task, marks, None):
-            made = await self._tasks.get(task_id)
-            return made.task if made is not None else None
-        return None
+        if not await self._commit(task, marks, record if expired else None):
+            return None
+        made = await self._tasks.get(task_id)
+        return made.task if made is not None else None
 
     async def _take_manifest(self, source: Source, owner: str) -> Task:
         text, submission = b"", None

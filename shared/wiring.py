@@ -88,6 +88,7 @@ class Sweep:
     notes: Notes
     dispatches: Dispatches
     intake: Intake
+    requests: RequestIntake
     storage: Storage
     gemini: Gemini
 
@@ -187,11 +188,12 @@ def sweep() -> Sweep:
     from shared.cloud.gemini import Gemini
     from shared.cloud.storage import Storage
     from shared.intake import Intake
+    from shared.request_intake import RequestIntake
 
     settings = SweepSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
-    dispatches = _dispatches(settings)
+    dispatches, storage = _dispatches(settings), Storage(settings.project, threads=4)
     return Sweep(
         settings=settings,
         clock=clock,
@@ -199,7 +201,8 @@ def sweep() -> Sweep:
         notes=Notes(tasks.client, "sweep"),
         dispatches=dispatches,
         intake=Intake(settings, clock, tasks, dispatches),
-        storage=Storage(settings.project, threads=4),
+        requests=RequestIntake(settings, clock, tasks, dispatches, storage),
+        storage=storage,
         gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1),
     )
 

@@ -28,7 +28,7 @@ async def take_lost(road: Sweep, bucket: str, found: Counter[str]) -> None:
     note = await road.notes.read(bucket) or {}
     since = max(settings.installed_at, horizon, note.get("seen_until", settings.installed_at))
     for prefix in settings.inboxes[bucket].prefixes:
-        async for batch in _batches(road.storage.listing(bucket, prefix)):
+        async for batch in batches(road.storage.listing(bucket, prefix)):
             young = [found_object for found_object in batch if since <= found_object.created_at <= until]
             found["objects_checked"] += len(young)
             for source in await without_task(road, [source_of(each) for each in young]):
@@ -42,7 +42,7 @@ async def backfill(
     road: Sweep, bucket: str, prefix: str, *, after: str, dry_run: bool, found: Counter[str], until: float
 ) -> str | None:
     """Take every object under `prefix`, whatever its age. Returns the name to resume after, or None at the end."""
-    async for batch in _batches(road.storage.listing(bucket, prefix, after=after)):
+    async for batch in batches(road.storage.listing(bucket, prefix, after=after)):
         found["objects"] += len(batch)
         found["bytes"] += sum(each.size for each in batch)
         for source in await without_task(road, [source_of(each) for each in batch]):
@@ -81,7 +81,7 @@ def _id(source: Source) -> str:
     return derive_id(source.bucket, source.name, source.generation, created)
 
 
-async def _batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list[StoredObject]]:
+async def batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list[StoredObject]]:
     batch: list[StoredObject] = []
     async for each in objects:
         batch.append(each)

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from functions.sweep.leftover_files import delete_leftovers
 from functions.sweep.lost_objects import backfill, take_lost
+from functions.sweep.lost_requests import take_lost_requests
 from functions.sweep.open_tasks import redrive
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
@@ -61,6 +62,7 @@ async def run(road: wiring.Sweep) -> dict[str, int]:
     until = road.clock.time() + road.settings.time_limit_seconds
     for bucket in road.settings.inboxes:
         await _sparing_the_rest(f"objects of {bucket}", found, take_lost(road, bucket, found))
+    await _sparing_the_rest("requests", found, take_lost_requests(road, found))
     await _sparing_the_rest("open tasks", found, redrive_all(road, found, until))
     await _sparing_the_rest("files", found, delete_leftovers(road, found))
     return dict(found)

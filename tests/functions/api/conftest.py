@@ -169,6 +169,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         "DROPSIGHT_INVOKER": "tasks@test.iam.gserviceaccount.com",
         "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
         "DROPSIGHT_CALLBACK_SECRET": CALLBACK_SECRET,
+        "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
         "DROPSIGHT_ALLOW_LOOPBACK": "true",
         "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"billing": [f"gs://{OTHER_INBOX}/bills/"]}),
         "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
@@ -197,7 +198,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     for standin in (queue, objects, model, documents):
         await standin.stop()
     socket.getaddrinfo = _resolve
-    for built in (wiring.api, wiring.ingest, wiring.generate, wiring.notify, followers, budgets, app):
+    for built in (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep, followers, budgets, app):
         built.cache_clear()
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
+import wave
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -14,6 +18,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.local.serve import HttpServer
+from functions.sweep.lost_requests import take_lost_requests
+from shared import wiring
+from shared.cloud.submissions import record_id
+from shared.domain.request.tasks import Marks, object_name
 from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, Road
 from tests.functions.api.test_submitting import request
 
@@ -139,3 +147,45 @@ async def test_a_recipe_fills_in_what_a_request_leaves_out(road: Road) -> None:
     task = await outcome(road, "by-recipe", recipe="transcribe", temperature=0.5)
     assert task["status"] == "completed", task
     assert task["recipe"] == "transcribe"
+
+
+async def test_requests_and_manifests_whose_events_were_lost_are_found_by_sweep(road: Road) -> None:
+    await road.quiet()
+    secret = await road.key("lost", sources=("manifests:lost",))
+    task_id = f"task-llm-{int(road.clock.time())}-lostlost"
+    road.storage.set_events(hold=True)
+    await wiring.api().storage.write(
+        REQUESTS,
+        object_name(task_id),
+        json.dumps(request()).encode(),
+        "application/json",
+        metadata=Marks("lost", record_id("lost", "k"), "payload").metadata(),
+    )
+    await road.drop("manifests/lost/one.json", json.dumps(request()).encode(), bucket=REQUESTS)
+    road.storage.lose_held()
+    road.storage.set_events(hold=False)
+    road.clock.advance(3600)
+    found: Counter[str] = Counter()
+    await take_lost_requests(wiring.sweep(), found)
+    await road.quiet()
+    async with road.client(secret) as client:
+        listed = (await client.get("/v1/tasks")).json()["data"]
+    assert found["objects_without_task"] == 2
+    assert {task["status"] for task in listed} == {"completed"}
+    assert task_id in {task["id"] for task in listed}
+    await take_lost_requests(wiring.sweep(), found)
+    assert found["objects_without_task"] == 2
+
+
+async def test_inline_data_that_is_too_large_for_a_call_is_uploaded_first(road: Road) -> None:
+    seconds = 40
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(bytes(seconds * 32_000))
+    encoded = base64.b64encode(sound.getvalue()).decode()
+    task = await outcome(road, "inline", audio_url=f"data:audio/wav;base64,{encoded}")
+    assert task["status"] == "completed", task
+    assert task["usage"]["prompt_tokens_by_modality"]["audio"] == seconds * 32
