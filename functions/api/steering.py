@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from functions.api.documented import SUBMITTED, TASK, TaskPath, errors, request_body
 from functions.api.showing import find, show
-from functions.api.submitting import IdempotencyKey, Submitter, body_of, check, submit_checked
+from functions.api.submitting import IdempotencyKey, Submitter, body_of, check, room_for, submit_checked
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
@@ -61,8 +61,10 @@ async def rerun(
     """Ask again about the same source, with some fields replaced. The old task stays."""
     road = wiring.api()
     task = (await find(road, key, task_id)).task
-    text = overridden(await _asked_before(road, task), await body_of(request))
-    return await submit_checked(road, request, key, await check(road, key, text), idempotency_key)
+    async with room_for(request):
+        text = overridden(await _asked_before(road, task), await body_of(request))
+        checked = await check(road, key, text)
+    return await submit_checked(road, request, key, checked, idempotency_key)
 
 
 async def _asked_before(road: Api, task: Task) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -49,6 +51,7 @@ IdempotencyKey = Annotated[
 
 _IN_THREAD_BYTES = 256 << 10
 """Larger bodies are read in a thread: base64 and JSON of megabytes would hold up every other caller."""
+_large_bodies = asyncio.Semaphore(2)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ async def submit(
 ) -> Response:
     """Make a task of a request: checked at once, answered at once unless `sync` is true."""
     road = wiring.api()
-    checked = await check(road, key, await body_of(request))
+    async with room_for(request):
+        checked = await check(road, key, await body_of(request))
     return await submit_checked(road, request, key, checked, idempotency_key)
 
 
@@ -113,6 +117,17 @@ def as_submitted(task: Task) -> bytes:
     view = public(task.model_copy(update=fresh))
     view.pop("usage", None)
     return encode(view)
+
+
+@asynccontextmanager
+async def room_for(request: Request) -> AsyncIterator[None]:
+    """Bodies of megabytes are read and checked few at a time: each takes several times its size in memory."""
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) <= _IN_THREAD_BYTES:
+        yield
+        return
+    async with _large_bodies:
+        yield
 
 
 async def body_of(request: Request) -> bytes:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-Url = Annotated[str, Field(min_length=5, max_length=28 << 20)]
+Url = Annotated[str, Field(min_length=5, max_length=30 << 20)]
 """`https://…`, `http://…`, `gs://bucket/object`, or `data:<type>;base64,<payload>`."""
 MAX_TEXT = 1_000_000
 """Characters of one text."""
@@ -51,7 +51,7 @@ class FileUrlPart(Given):
 
 
 class AudioData(Given):
-    data: Annotated[str, Field(min_length=4, max_length=28 << 20)]
+    data: Annotated[str, Field(min_length=4, max_length=30 << 20)]
     """Base64."""
     format: Literal["wav", "mp3", "aiff", "aac", "ogg", "flac", "m4a"]
 

@@ -64,6 +64,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "payload_too_large",
         "messages.0.content.0.image_url.url",
     ),
+    "one file that is too large": (
+        request(audio_url="data:audio/wav;base64," + "A" * (28 << 20)),
+        "payload_too_large",
+        "audio_url",
+    ),
     "an address inside": (request(audio_url="http://10.0.0.1/a.wav"), "url_not_fetchable", "audio_url"),
 }
 
