@@ -13,6 +13,8 @@ from shared.clock import MovableClock
 
 _STEP_AT_WORK = 10.0
 """Seconds: a sixth of the default lease."""
+_MOST_STEPS = 4000
+"""In one advance; what falls due within a step comes at its end: over six hours, five seconds late at the most."""
 _BREATH = 0.03
 """Real seconds after each step: enough for a sleeper to wake and a renewal to be written."""
 _QUIET = 0.15
@@ -37,11 +39,11 @@ class Passage:
 
     async def advance(self, seconds: float) -> None:
         async with self._one_at_a_time:
-            goal = self._clock.time() + seconds
+            goal, shortest = self._clock.time() + seconds, seconds / _MOST_STEPS
             while (left := goal - self._clock.time()) > 0:
                 await self._let_work_end()
-                step = min(left, _STEP_AT_WORK if self._at_work() else self._jump(left))
-                self._clock.advance(step)
+                step = _STEP_AT_WORK if self._at_work() else max(self._jump(left), shortest)
+                self._clock.advance(min(left, step))
                 await asyncio.sleep(_BREATH)
 
     async def _let_work_end(self) -> None:
@@ -53,4 +55,4 @@ class Passage:
 
     def _jump(self, left: float) -> float:
         due = self._next_due()
-        return left if due is None else max(due - self._clock.time(), 0.05)
+        return left if due is None else max(due - self._clock.time(), 0.01)
