@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Security
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
@@ -17,18 +18,16 @@ from shared.domain.access import Key, Scope
 from shared.domain.errors import RequestRefused
 
 _KEYS_REMEMBERED = 10_000
+_BEARER = HTTPBearer(auto_error=False, scheme_name="api_key", description="`Authorization: Bearer sk-…`")
 
 
 class Admittance:
-    """A dependency: `Security` that answers with the caller's key, which has `scope`."""
-
-    scheme = HTTPBearer(auto_error=False, scheme_name="api_key", description="`Authorization: Bearer sk-…`")
+    """A dependency that answers with the caller's key, which has `scope`."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope: Scope = scope
 
-    async def __call__(self, request: Request) -> Key:
-        credentials = await self.scheme(request)
+    async def __call__(self, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Key:
         key = await _known(credentials)
         _pace(key)
         if self.scope not in key.scopes:
