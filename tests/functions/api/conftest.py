@@ -117,10 +117,10 @@ def _well_behaved(road: Road) -> Iterator[None]:
 
 
 def only_this_machine(host: str | bytes | None, *rest: Any, **options: Any) -> Any:
-    """Name resolution that knows no other machine: examples of requests name files on the web."""
-    name = host.decode() if isinstance(host, bytes) else host
-    if name not in (None, "localhost", "::1") and not name.startswith("127."):
-        raise socket.gaierror(socket.EAI_NONAME, "only this machine is known")
+    """Name resolution that asks nobody: examples of requests name files on the web."""
+    if host not in (None, "localhost", b"localhost"):
+        options = {**options, "flags": options.get("flags", 0) | socket.AI_NUMERICHOST}
+        rest = rest[:4]
     return _resolve(host, *rest, **options)
 
 
