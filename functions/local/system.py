@@ -206,7 +206,6 @@ class LocalSystem:
             "DROPSIGHT_INVOKER": _TASKS,
             "DROPSIGHT_QUEUE_ENDPOINT": self.endpoints.queue,
             "DROPSIGHT_CALLBACK_SECRET": _kept(self.data / "callback_secret", "whsec_" + _base64_secret()),
-            "DROPSIGHT_ALLOW_LOOPBACK": "true",
             "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
             **self.options.settings,
         }

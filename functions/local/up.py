@@ -33,6 +33,11 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a DROPSIGHT_… setting for the functions; may be repeated",
     )
+    parser.add_argument(
+        "--allow-loopback",
+        action="store_true",
+        help="callbacks and inputs may name addresses of this machine (refused by default, as in the cloud)",
+    )
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, str]:
@@ -42,6 +47,8 @@ def settings_of(args: argparse.Namespace) -> dict[str, str]:
         if not separator:
             raise SystemExit(f"--set {word}: write NAME=VALUE, such as DROPSIGHT_LEASE_SECONDS=20")
         chosen[name] = value
+    if args.allow_loopback:
+        chosen["DROPSIGHT_ALLOW_LOOPBACK"] = "true"
     if args.gemini == "real" and not os.environ.get("GEMINI_API_KEY"):
         raise SystemExit("--gemini real: set GEMINI_API_KEY to a key of the Gemini API")
     return chosen
