@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from openai.types.chat import ChatCompletion
 
+from tests.bench.__main__ import write_recording
 from tests.running import SAMPLES, Running
 
 SAMPLE_FILES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
@@ -180,3 +182,12 @@ def test_a_dropped_object_costs_four_writes_and_at_most_three_reads(system: Runn
     assert after["writes"] - before["writes"] <= 4
     assert after["reads"] - before["reads"] <= 3
     assert system.end_of(uri)["status"] == "completed"
+
+
+def test_a_large_recording_goes_through_in_constant_memory(system: Running, tmp_path: Path) -> None:
+    recording = tmp_path / "large.wav"
+    write_recording(recording, mebibytes=256)
+    task = system.end_of(system.drop("large.wav", recording, "audio/wav"), seconds=60)
+    assert task["status"] == "completed", task["error"]
+    peaks = {name: worker["memory_peak"] for name, worker in system.control("GET", "/workers").items()}
+    assert max(peaks.values()) < 200 << 20, peaks
