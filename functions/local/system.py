@@ -206,6 +206,7 @@ class LocalSystem:
             "DROPSIGHT_INVOKER": _TASKS,
             "DROPSIGHT_QUEUE_ENDPOINT": self.endpoints.queue,
             "DROPSIGHT_CALLBACK_SECRET": _kept(self.data / "callback_secret", "whsec_" + _base64_secret()),
+            "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"": [f"gs://{INBOX}/"], "local": [f"gs://{INBOX}/"]}),
             "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
             **self.options.settings,
         }
@@ -236,7 +237,7 @@ class LocalSystem:
                 Key(
                     id="local",
                     name="the person at this machine",
-                    sources=(f"gs://{INBOX}/",),
+                    sources=(f"gs://{INBOX}/", "manifests:", "manifests:local"),
                     created_at=self.clock.now(),
                     requests_per_minute=100_000,
                 ),
