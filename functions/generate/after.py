@@ -44,6 +44,16 @@ async def _delete_files(road: Generate, task: Task) -> None:
     orphans = own_names(road.settings.environment, task, _inputs(task)) if task.token > 1 or not recorded else []
     for name in dict.fromkeys((*recorded, *orphans)):
         await road.gemini.delete(name)
+    if task.cache is not None:
+        await _delete_cache(road, task, task.cache.name)
+
+
+async def _delete_cache(road: Generate, task: Task, name: str) -> None:
+    """Not worth another try: it expires within minutes."""
+    try:
+        await road.gemini.delete_cache(name)
+    except TaskFailure as failure:
+        log("INFO", "cache_not_deleted", failure.message, task=task.id)
 
 
 def _inputs(task: Task) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import cast
 
 from pydantic import JsonValue
 
+from functions.generate.caching import naming, prolong
 from functions.generate.holding import Holding
 from functions.generate.keeping import keep
 from functions.generate.telling import telling
+from shared.cloud.telemetry import log
 from shared.cloud.throttle import Note
 from shared.domain import answer
 from shared.domain.answer import Json
-from shared.domain.errors import Blocked, DailyQuotaSpent, Postponement, Throttled
+from shared.domain.catalogue import Model, UnknownName, resolve
+from shared.domain.errors import Blocked, DailyQuotaSpent, PermanentFailure, Postponement, Throttled
 from shared.domain.question import Question
+from shared.domain.upstream import HandleGone
 from shared.wiring import Generate
 
 _BLOCKED_NOTE = timedelta(seconds=60)
@@ -29,6 +34,28 @@ async def stand_by(road: Generate, model: str) -> None:
         raise refusal(note.detail, delay=delay)
 
 
+async def make_sure_of(road: Generate, model: str) -> None:
+    """Ask the service about a name that the catalogue does not know; it may be newer. Raises where it is no use."""
+    known = resolve(model)
+    if not isinstance(known, UnknownName):
+        return
+    methods = await road.gemini.methods(known.name)
+    better = " or ".join(known.suggestions)
+    if methods is None:
+        raise PermanentFailure("model_not_found", f"Gemini has no model {known.name!r}. Do you mean {better}?")
+    if "generateContent" not in methods:
+        raise PermanentFailure(
+            "model_not_support_capability", f"Model {known.name} cannot be asked about files. Use {better}."
+        )
+
+
+def notices(road: Generate, model: str) -> tuple[str, ...]:
+    """What a user of this model is to be told."""
+    known = resolve(model)
+    notice = known.notice(road.clock.now().date()) if isinstance(known, Model) else None
+    return () if notice is None else (notice,)
+
+
 async def ask(
     road: Generate, held: Holding, question: Question, *, number: int = 0, asked: tuple[str, ...] = ("",)
 ) -> Json:
@@ -36,12 +63,15 @@ async def ask(
 
     `asked` names all questions of the task.
     """
+    await held.confirm()
     async with telling(road, held, reasoning=question.reasoning) as readers:
         pieces: list[Json] = []
         try:
-            async for piece in road.gemini.stream(question.model, question.body, timeout=max(1.0, held.seconds_left)):
+            async for piece in _answer(road, held, question):
                 pieces.append(piece)
                 readers.heard(piece)
+        except PermanentFailure as failure:
+            raise _with_successor(road, question.model, failure) from failure
         except Postponement as refusal:
             await warn_others(road, question.model, refusal)
             raise
@@ -55,6 +85,38 @@ async def ask(
         }
         await keep(road, held, number, record)
     return record
+
+
+async def _answer(road: Generate, held: Holding, question: Question) -> AsyncIterator[Json]:
+    """The model's answer in pieces. A refusal that may be of the context cache leads to the question with the file."""
+    await prolong(road, held)
+    cache = held.cache if question.cacheable else None
+    if cache is not None:
+        begun = False
+        try:
+            async for piece in _streamed(road, held, question.model, naming(cache, question.body)):
+                begun = True
+                yield piece
+        except (PermanentFailure, Blocked, HandleGone) as refusal:
+            if begun:
+                raise
+            log("WARNING", "cache_not_taken", refusal.message, task=held.task.id)
+            held.cache = None
+        else:
+            return
+    async for piece in _streamed(road, held, question.model, question.body):
+        yield piece
+
+
+def _streamed(road: Generate, held: Holding, model: str, body: Json) -> AsyncIterator[Json]:
+    return road.gemini.stream(model, body, timeout=max(1.0, held.seconds_left))
+
+
+def _with_successor(road: Generate, model: str, failure: PermanentFailure) -> PermanentFailure:
+    """Of a model that was shut down, which one to use."""
+    if failure.code != "model_not_found":
+        return failure
+    return PermanentFailure(failure.code, " ".join((failure.message, *notices(road, model))))
 
 
 async def warn_others(road: Generate, model: str, refusal: Postponement) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from functions.generate.asking import stand_by
+from functions.generate.asking import make_sure_of, notices, stand_by
 from functions.generate.holding import Holding
-from functions.generate.inputs import examine, hand_over, live_object
+from functions.generate.inputs import examine, hand_over, live_object, remarks
+from functions.generate.window import count_where_nearly_full, refuse_too_much
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
-from shared.domain import media, tokens
+from shared.domain import tokens
 from shared.domain.catalogue import Model
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
@@ -33,9 +34,6 @@ from shared.domain.recipe import (
 from shared.domain.task import GeminiFile, Ran, Task
 from shared.wiring import Generate
 
-_NEARLY_FULL = 0.9
-"""Share of the model's window from which the service is asked to count: our estimate is not good enough there."""
-
 
 class _Part(NamedTuple):
     found: StoredObject
@@ -55,14 +53,17 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         _refuse_misfits(recipe, [part.facts for part in parts])
         held.model = recipe.model
         await stand_by(road, recipe.model)
+        await make_sure_of(road, recipe.model)
         files = [await hand_over(road, held, part.found, part.facts, index=index) for index, part in enumerate(parts)]
         held.progress = 50
         await live_object(road, source)
     except SourceVanished as error:
         await live_object(road, source)
         raise TransientFailure("the object could not be read") from error
-    questions = tuple(_questions(recipe, ran, prompts, parts, files, warnings))
-    await _count_where_nearly_full(road, recipe, questions[0], [part.facts for part in parts])
+    noticed = (*warnings, *notices(road, recipe.model))
+    questions = tuple(_questions(recipe, ran, prompts, parts, files, noticed))
+    seen = [_seen(recipe, part.facts) for part in parts]
+    await count_where_nearly_full(road, _known(recipe), questions[0].body, seen, recipe.media_resolution)
     return questions
 
 
@@ -104,13 +105,13 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts]) -> None:
     """What the model cannot take or do, and what surely does not fit into its window."""
     for misfit in unfit(recipe, [facts.media_type.family for facts in files]):
         raise PermanentFailure(misfit.code, misfit.message)
-    if refusal := media.check_prompt(files):
-        raise PermanentFailure(refusal.code, refusal.message)
+    refuse_too_much([_seen(recipe, facts) for facts in files], _known(recipe), recipe.media_resolution)
+
+
+def _known(recipe: Recipe) -> Model | None:
+    """None for a model that is newer than the catalogue."""
     model = model_for(recipe)
-    if isinstance(model, Model) and (
-        refusal := tokens.check_context([_seen(recipe, facts) for facts in files], model, recipe.media_resolution)
-    ):
-        raise PermanentFailure(refusal.code, refusal.message)
+    return model if isinstance(model, Model) else None
 
 
 def _questions(
@@ -119,11 +120,12 @@ def _questions(
     handed = [
         Input(file.uri, file.mime_type, part.facts.media_type.family) for file, part in zip(files, parts, strict=True)
     ]
+    cacheable = _cacheable(recipe, [_seen(recipe, part.facts) for part in parts])
     about = About(
         transcript=recipe.transcript,
         duration=parts[0].facts.duration,
         range=recipe.range,
-        warnings=(*noticed, *(warning for part in parts for warning in _warnings(part.facts))),
+        warnings=(*noticed, *(each for part in parts for each in _remarks(part, of_source=part is parts[0]))),
     )
     return [
         Question(
@@ -135,26 +137,22 @@ def _questions(
             response_schema=asked.response_schema,
             continuations=recipe.most_continuations,
             repairs=1,
+            cacheable=cacheable,
             about=about,
         )
         for asked, prompt in zip(recipe.asked, prompts, strict=True)
     ]
 
 
-async def _count_where_nearly_full(road: Generate, recipe: Recipe, question: Question, files: list[Facts]) -> None:
-    model = model_for(recipe)
-    if not isinstance(model, Model):
-        return
-    estimate = sum(tokens.estimate(_seen(recipe, facts), model, recipe.media_resolution) for facts in files)
-    if estimate < _NEARLY_FULL * model.input_tokens:
-        return
-    counted = await road.gemini.count_tokens(recipe.model, question.body)
-    if counted > model.input_tokens:
-        raise PermanentFailure(
-            "context_length_exceeded",
-            f"These are {counted:,} tokens; model {model.id} takes at most {model.input_tokens:,}. Cut the file into "
-            "parts, or choose a model with a larger window.",
-        )
+def _cacheable(recipe: Recipe, files: list[Facts]) -> bool:
+    """Whether several questions may share these files in a context cache.
+
+    A media resolution is a setting of each question; how media in a cache would heed it is not documented.
+    """
+    model = _known(recipe)
+    if model is None or not model.can("caching") or recipe.media_resolution is not None:
+        return False
+    return sum(tokens.estimate(facts, model) for facts in files) >= tokens.least_cached(model)
 
 
 def _seen(recipe: Recipe, facts: Facts) -> Facts:
@@ -178,5 +176,5 @@ def _dropped(part: _Part) -> Dropped:
     )
 
 
-def _warnings(facts: Facts) -> list[str]:
-    return [*([facts.media_type.mismatch] if facts.media_type.mismatch else []), *facts.warnings]
+def _remarks(part: _Part, *, of_source: bool) -> list[str]:
+    return [each if of_source else f"{part.found.name}: {each}" for each in remarks(part.facts)]

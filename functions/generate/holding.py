@@ -14,7 +14,7 @@ from shared.cloud.firestore import Decide, Stored, Tasks
 from shared.cloud.telemetry import log_bug
 from shared.domain import claims
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
-from shared.domain.task import GeminiFile, Task
+from shared.domain.task import GeminiCache, GeminiFile, Task
 
 _WATCH_SECONDS = 5.0
 """How often long work looks whether its task was cancelled or taken over."""
@@ -36,6 +36,7 @@ class Holding:
         self.model = stored.task.model
         """The model that is to be asked, as soon as it is known."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
+        self.cache: GeminiCache | None = stored.task.cache
         self.stored_chunks = 0
         """Of the stream, once it is whole."""
 
@@ -55,6 +56,12 @@ class Holding:
                 raise LeaseLost(f"the document of {self.task.id} is gone")
             self._stored = changed
             return changed
+
+    async def confirm(self) -> None:
+        """Before anything is paid for: a claim whose lease is more than half over is renewed, or found lost."""
+        left = self.task.lease_until - self._clock.now() if self.task.lease_until else timedelta(0)
+        if left < self._lease / 2:
+            await self.renew()
 
     async def __aenter__(self) -> Self:
         body = asyncio.current_task()
@@ -84,7 +91,7 @@ class Holding:
                 return self._end(TimeIsUp(f"the time for one dispatch of {self.task.id} is over"))
             try:
                 if self._clock.time() - renewed_at >= self._lease.total_seconds() / 3:
-                    await self._renew()
+                    await self.renew()
                     renewed_at = self._clock.time()
                 else:
                     await self._look()
@@ -93,10 +100,18 @@ class Holding:
             except Exception as error:  # Firestore may be away for a while; nobody else can claim meanwhile.
                 log_bug("renewal_failed", error, task=self.task.id)
 
-    async def _renew(self) -> None:
+    async def renew(self) -> None:
+        """Also notes on the task what was made at Gemini so far, so that a takeover finds it."""
+
         def renewed(task: Task) -> Task:
             return claims.renew(
-                task, self.token, now=self._clock.now(), lease=self._lease, progress=self.progress, files=self.files
+                task,
+                self.token,
+                now=self._clock.now(),
+                lease=self._lease,
+                progress=self.progress,
+                files=self.files,
+                cache=self.cache,
             )
 
         await self.change(renewed)

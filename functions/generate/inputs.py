@@ -48,6 +48,11 @@ async def examine(road: Generate, found: StoredObject) -> Facts:
     return facts
 
 
+def remarks(facts: Facts) -> list[str]:
+    """What the one who dropped or named the file should know of it."""
+    return [*([facts.media_type.mismatch] if facts.media_type.mismatch else []), *facts.warnings]
+
+
 async def hand_over(road: Generate, held: Holding, found: StoredObject, facts: Facts, *, index: int = 0) -> GeminiFile:
     """An object as an ACTIVE file: the live handle that an earlier claim left, or a fresh upload."""
 

@@ -65,6 +65,7 @@ async def put_off(
                 detail=detail,
                 counted=counted,
                 files=held.files,
+                cache=held.cache,
                 model=held.model,
             )
         )

@@ -149,7 +149,7 @@ async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
 
     def finished(task: Task) -> Task:
         told = task.model_copy(update={"stored_chunks": held.stored_chunks})
-        return claims.finish(told, held.token, outcome, now=road.clock.now(), files=held.files)
+        return claims.finish(told, held.token, outcome, now=road.clock.now(), files=held.files, cache=held.cache)
 
     ended = await held.change(finished)
     task = ended.task

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from functions.generate.asking import ask, stand_by
+from functions.generate.caching import share
 from functions.generate.holding import Holding
 from functions.generate.keeping import kept
 from shared.domain.answer import Json
@@ -74,6 +75,7 @@ async def ask_all(
     """Ask what is still open; the first question that fails ends it."""
     rounds = list(earlier)
     names = tuple(question.name for question in questions)
+    await share(road, held, [question for question in questions if _open(rounds, question)])
     for question in questions:
         while (step := step_of(rounds, question.name)) is None or isinstance(step, Again):
             await stand_by(road, question.model)
@@ -83,6 +85,11 @@ async def ask_all(
         if isinstance(step, Failed):
             break
     return rounds
+
+
+def _open(rounds: Sequence[Round], question: Question) -> bool:
+    step = step_of(rounds, question.name)
+    return step is None or isinstance(step, Again)
 
 
 def _next(question: Question, step: Again | None) -> Question:

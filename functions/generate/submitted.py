@@ -8,16 +8,17 @@ import io
 import json
 from functools import partial
 
-from functions.generate.asking import stand_by
+from functions.generate.asking import make_sure_of, notices, stand_by
 from functions.generate.holding import Holding
-from functions.generate.inputs import examine, hand_over, hand_over_stream
+from functions.generate.inputs import examine, hand_over, hand_over_stream, remarks
+from functions.generate.window import count_where_nearly_full, refuse_too_much
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import catalogue, media
 from shared.domain.catalogue import Model
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused, TransientFailure
 from shared.domain.media import Facts, InMemory, MediaType, Refusal
-from shared.domain.question import Question
+from shared.domain.question import About, Question
 from shared.domain.request import (
     Handed,
     Inline,
@@ -48,23 +49,25 @@ async def question_of_request(road: Generate, held: Holding) -> Question:
     submission, inputs = await _request_of(road, task)
     held.model = submission.model
     await stand_by(road, submission.model)
+    await make_sure_of(road, submission.model)
     supply = _Supply(road, held, submission, sum(each.size for each in inputs if isinstance(each, Inline)))
     handed: list[Handed] = []
     for index, each in enumerate(inputs):
         handed.append(await supply.hand_over(each, index))
         held.progress = max(held.progress, 50 * (index + 1) // len(inputs))
-    if refusal := media.check_prompt(supply.facts):
-        raise PermanentFailure(refusal.code, refusal.message)
+    asked = body(submission, handed)
+    await count_where_nearly_full(road, supply.model, asked, supply.facts, submission.media_resolution)
     form = submission.response_format
     return Question(
         model=submission.model,
-        body=body(submission, handed),
+        body=asked,
         ran=_ran(task, submission),
         reasoning=submission.reasoning or bool(_thoughts_wanted(submission)),
         response_schema=form.json_schema.schema_ if isinstance(form, JsonSchemaAnswer) else None,
         # What readers were told cannot be taken back, nor said again.
         continuations=0 if submission.stream or submission.max_tokens is not None else _CONTINUATIONS,
         repairs=0 if submission.stream else 1,
+        about=About(warnings=(*supply.remarks, *notices(road, submission.model))),
     )
 
 
@@ -107,8 +110,10 @@ class _Supply:
         self._road, self._held = road, held
         self._uploads_inline = inline_bytes > _INLINE_BYTES
         known = catalogue.resolve(submission.model)
-        self._model = known if isinstance(known, Model) else None
+        self.model = known if isinstance(known, Model) else None
+        self._resolution = submission.media_resolution
         self.facts: list[Facts] = []
+        self.remarks: list[str] = []
 
     async def hand_over(self, each: Input, index: int) -> Handed:
         match each:
@@ -186,9 +191,11 @@ class _Supply:
         if each.family not in (None, family):
             found = f"{each.param} should be {each.family}, but this is {facts.media_type.label}."
             raise PermanentFailure("unsupported_content_type", found)
-        if self._model is not None and (refusal := catalogue.check_input(self._model, family)):
+        if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
             raise PermanentFailure("model_not_support_capability", f"{each.param}: {refusal.message}")
         self.facts.append(facts)
+        self.remarks += [f"{each.param}: {remark}" for remark in remarks(facts)]
+        refuse_too_much(self.facts, self.model, self._resolution)
         return facts.media_type.mime
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import aiohttp
@@ -28,6 +29,8 @@ from shared.domain.upstream import HandleGone, failure
 
 _UPLOAD_PIECE_TIMEOUT_MS = 180_000
 _CALL_TIMEOUT_MS = 60_000
+_FRESH_SECONDS = 300.0
+"""How long an instance goes by what the service said of a model."""
 _POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
 _NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
 
@@ -39,6 +42,23 @@ class Gemini:
         self._client = genai.Client(api_key=api_key, http_options=options)
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
+        self._models: dict[str, tuple[float, frozenset[str] | None]] = {}
+
+    async def methods(self, model: str) -> frozenset[str] | None:
+        """What the service says a model can be called with; None where it has no model of that name."""
+        asked_at, methods = self._models.get(model, (-math.inf, None))
+        if self._clock.time() - asked_at < _FRESH_SECONDS:
+            return methods
+        try:
+            with _classified():
+                found = await self._client.aio.models.get(model=model)
+            methods = frozenset(found.supported_actions or ())
+        except PermanentFailure as failure:
+            if failure.code != "model_not_found":
+                raise
+            methods = None
+        self._models[model] = (self._clock.time(), methods)
+        return methods
 
     async def upload(self, stream: io.IOBase, *, file_id: str, mime_type: str, display_name: str) -> str:
         """Send `stream` on as the file `file_id`; returns its name, `files/{file_id}`. It is not ACTIVE yet."""
@@ -85,6 +105,31 @@ class Gemini:
         except HandleGone:
             return
 
+    async def create_cache(self, model: str, body: Json, *, kept: timedelta, display_name: str) -> tuple[str, int]:
+        """A context cache of the body's contents, system instruction and tools; returns its name and its tokens."""
+        contents, config = _typed(body)
+        wanted = types.CreateCachedContentConfig(
+            contents=cast(types.ContentListUnion, contents),
+            system_instruction=config.system_instruction,
+            tools=config.tools,
+            tool_config=config.tool_config,
+            ttl=_duration(kept),
+            display_name=display_name,
+        )
+        with _classified():
+            cache = await self._client.aio.caches.create(model=model, config=wanted)
+        counted = cache.usage_metadata
+        return cast(str, cache.name), (counted.total_token_count or 0) if counted else 0
+
+    async def prolong_cache(self, name: str, *, kept: timedelta) -> None:
+        """It is kept for `kept` from now on."""
+        with _classified():
+            await self._client.aio.caches.update(name=name, config=types.UpdateCachedContentConfig(ttl=_duration(kept)))
+
+    async def delete_cache(self, name: str) -> None:
+        with _classified():
+            await self._client.aio.caches.delete(name=name)
+
     async def files(self) -> AsyncIterator[types.File]:
         with _classified():
             pager = await self._client.aio.files.list(config=types.ListFilesConfig(page_size=100))
@@ -127,6 +172,11 @@ def _typed(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig
     around = {name: value for name, value in body.items() if name not in ("contents", "generationConfig")}
     settings = cast(Json, body.get("generationConfig") or {})
     return contents, types.GenerateContentConfig.model_validate({**settings, **around})
+
+
+def _duration(span: timedelta) -> str:
+    """A protobuf Duration in JSON."""
+    return f"{span.total_seconds():g}s"
 
 
 def as_json(response: types.GenerateContentResponse) -> Json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -31,6 +31,10 @@ Output = Literal["audio", "image", "text"]
 Effort = Literal["none", "minimal", "low", "medium", "high"]
 """`reasoning_effort` of the OpenAI API."""
 Level = Literal["minimal", "low", "medium", "high"]
+
+_NEAR = timedelta(days=60)
+"""How long before a model's shutdown its users are told."""
+_SUGGESTIONS = 3
 
 
 class _Frozen(BaseModel):
@@ -115,8 +119,8 @@ class Model(_Frozen):
         return capability in self.capabilities
 
     def notice(self, today: date) -> str | None:
-        """A warning once a shutdown was announced: it may come any day, and Google may answer with another model."""
-        if self.shutdown is None:
+        """A warning when a shutdown is near or past: Google may answer with an error then, or with another model."""
+        if self.shutdown is None or today < self.shutdown.on - _NEAR:
             return None
         came = "was to be" if today >= self.shutdown.on else "will be"
         return (
@@ -153,7 +157,12 @@ class UnknownName(_Frozen):
 
     name: str
     well_formed: bool
-    suggestion: str
+    suggestions: tuple[str, ...]
+    """Known names, the closest first; at least one."""
+
+    @property
+    def suggestion(self) -> str:
+        return self.suggestions[0]
 
 
 class Catalogue(_Frozen):
@@ -178,11 +187,16 @@ class Catalogue(_Frozen):
                 return by_id[known] if known == wanted else _as_named(by_id[known], wanted, stage)
             if known in gone:
                 return Retired(id=wanted, successor=gone[known])
-        close = get_close_matches(wanted, [*by_id, *self.latest], n=1, cutoff=0.5)
+        good = [
+            model.id
+            for model in self.models
+            if "text" in model.outputs and not model.can("live") and not model.previous
+        ]
+        close = get_close_matches(wanted, [*good, *self.latest], n=_SUGGESTIONS, cutoff=0.5)
         return UnknownName(
             name=wanted,
             well_formed=_PATTERN.fullmatch(wanted) is not None,
-            suggestion=close[0] if close else self.default,
+            suggestions=tuple(close) or (self.default,),
         )
 
     def default_model(self, families: Sequence[Family] = ()) -> Model:
@@ -302,10 +316,10 @@ def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Ca
     )
     if not current:
         raise ValueError("the list names no Gemini model: the catalogue is left as it was")
-    gone = [model.id for model in before.models if model.id not in {each.id for each in current}]
     ids = {model.id for model in current}
+    gone = [model for model in before.models if model.id not in ids]
     retired = [
-        *(Retired(id=name, successor=_newest(current, name)) for name in gone),
+        *(Retired(id=model.id, successor=_successor(current, model)) for model in gone),
         *(
             each if each.successor in ids else Retired(id=each.id, successor=_newest(current, each.successor))
             for each in before.retired
@@ -345,9 +359,18 @@ def _updated(before: Catalogue, name: str, listed: _Listed) -> Model:
             "updated": own.updated if own else None,
             "knowledge_cutoff": own.knowledge_cutoff if own else None,
             "price": own.price if own else None,
+            "previous": own.previous if own else False,
+            "shutdown": found.shutdown if isinstance(found, Model) else None,
             "basis": None if own else basis.basis or basis.id,
         }
     )
+
+
+def _successor(models: Sequence[Model], gone: Model) -> str:
+    """What Google recommended, if it is there."""
+    if gone.shutdown is not None and any(each.id == gone.shutdown.successor for each in models):
+        return gone.shutdown.successor
+    return _newest(models, gone.id)
 
 
 def _model(known: Catalogue, name: str) -> Model:

@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from pydantic import JsonValue
 
 from shared.domain.errors import LeaseLost, WaitingReason
-from shared.domain.task import AfterStep, GeminiFile, Pointer, Ran, Task, TaskError, Waiting
+from shared.domain.task import AfterStep, GeminiCache, GeminiFile, Pointer, Ran, Task, TaskError, Waiting
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def renew(
     lease: timedelta,
     progress: int = 0,
     files: tuple[GeminiFile, ...] | None = None,
+    cache: GeminiCache | None = None,
 ) -> Task:
     """Hold on for another `lease`, and note how far the work is."""
     _must_hold(task, token)
@@ -83,6 +84,7 @@ def renew(
             "lease_until": now + lease,
             "progress": max(task.progress, min(progress, 99)),
             "files": task.files if files is None else files,
+            "cache": cache or task.cache,
         }
     )
 
@@ -97,6 +99,7 @@ def put_off(
     detail: str = "",
     counted: bool = False,
     files: tuple[GeminiFile, ...] | None = None,
+    cache: GeminiCache | None = None,
     model: str | None = None,
 ) -> Task:
     """Give the task back until `until`; `counted` where a transient failure used up an attempt."""
@@ -108,6 +111,7 @@ def put_off(
             "lease_until": None,
             "attempts": task.attempts + counted,
             "files": task.files if files is None else files,
+            "cache": cache or task.cache,
             "model": model or task.model,
         }
     )
@@ -133,11 +137,17 @@ def last_reason(task: Task) -> WaitingReason | None:
 
 
 def finish(
-    task: Task, token: int, outcome: Outcome, *, now: datetime, files: tuple[GeminiFile, ...] | None = None
+    task: Task,
+    token: int,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    files: tuple[GeminiFile, ...] | None = None,
+    cache: GeminiCache | None = None,
 ) -> Task:
     """End the task: completed with results, or failed with an error."""
     _must_hold(task, token)
-    kept = task if files is None else task.model_copy(update={"files": files})
+    kept = task.model_copy(update={"files": task.files if files is None else files, "cache": cache or task.cache})
     return _end(kept, outcome, now=now)
 
 
@@ -155,11 +165,18 @@ def tidy(
 ) -> Task:
     """Strike off after-work that is done; a terminal task with none left is closed. Warnings: what was not made."""
     left = tuple(step for step in task.after if step not in done)
-    files = () if "delete_file" in done else task.files
+    files, cache = ((), None) if "delete_file" in done else (task.files, task.cache)
     merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
     told = tuple(dict.fromkeys((*task.warnings, *warnings)))
     return task.model_copy(
-        update={"after": left, "open": bool(left), "files": files, "outputs": merged, "warnings": told}
+        update={
+            "after": left,
+            "open": bool(left),
+            "files": files,
+            "cache": cache,
+            "outputs": merged,
+            "warnings": told,
+        }
     )
 
 

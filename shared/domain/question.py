@@ -37,4 +37,6 @@ class Question(Frozen):
     """How often an answer that was cut off at the model's limit is continued; each is a call."""
     repairs: int = 0
     """How often an answer that does not fit is asked for again; each is a call."""
+    cacheable: bool = False
+    """Whether its files are large enough for a context cache, where several questions share them."""
     about: About = About()

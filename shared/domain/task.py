@@ -76,6 +76,15 @@ class GeminiFile(Frozen):
     input: int = 0
 
 
+class GeminiCache(Frozen):
+    """A context cache that this task made and may use until it expires."""
+
+    name: str
+    expires_at: datetime
+    holds: str
+    """A hash of its model and contents."""
+
+
 class Callback(Frozen):
     """Where to tell the outcome, and how that stands."""
 
@@ -144,6 +153,7 @@ class Task(Frozen):
     attempts: int = 0
     """Transient failures so far; put-offs and crash takeovers do not count."""
     files: tuple[GeminiFile, ...] = ()
+    cache: GeminiCache | None = None
     stored_chunks: int = 0
     after: tuple[AfterStep, ...] = ()
     open: bool = True

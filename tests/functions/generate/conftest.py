@@ -36,6 +36,7 @@ from shared.domain.task import Task
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "samples"
 INBOX, RULED, RESULTS, REQUESTS, SETTINGS = "inbox", "ruled", "results", "requests", "settings"
+MANIFESTS = "manifests:tests"
 QUEUE = "projects/test/locations/here/queues/dispatch"
 FINALIZED: EventType = "finalized"
 PLAIN = {"text": None, "finish_reason": None, "block_reason": None}
@@ -120,7 +121,8 @@ class Road:
     async def task(self, uri: str) -> Task | None:
         """The newest task of an object."""
         bucket = uri.removeprefix("gs://").partition("/")[0]
-        newest = await self.tasks.page([f"inbox:{bucket}"], limit=1, uri=uri)
+        owner = MANIFESTS if bucket == REQUESTS else f"inbox:{bucket}"
+        newest = await self.tasks.page([owner], limit=1, uri=uri)
         return newest[0] if newest else None
 
     async def until(self, uri: str, wanted: Any, seconds: float = 15) -> Task:
@@ -136,6 +138,11 @@ class Road:
         """Drop a file and wait until nothing is left to do for its task."""
         uri = await self.drop(name, data, **options)
         return await self.until(uri, lambda task: task.terminal and not task.after)
+
+    async def requested(self, name: str, **request: Any) -> Task:
+        """Write a manifest and wait until nothing is left to do for its task."""
+        body = {"model": "gemini-2.5-flash-lite", **request}
+        return await self.understood(f"manifests/tests/{name}.json", json.dumps(body).encode(), bucket=REQUESTS)
 
     async def published(self, task: Task) -> dict[str, bytes]:
         """The files of a task by their endings."""
@@ -170,6 +177,7 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         "DROPSIGHT_ENVIRONMENT": "test",
         "DROPSIGHT_INBOXES": json.dumps({INBOX: {}, RULED: {"recipes": f"gs://{SETTINGS}/recipes.toml"}}),
         "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
+        "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"tests": [f"gs://{INBOX}/"]}),
         "DROPSIGHT_RESULTS_BUCKET": RESULTS,
         "DROPSIGHT_CLOCK": str(folder / "clock"),
         "DROPSIGHT_DISPATCH_QUEUE": QUEUE,
@@ -178,7 +186,7 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
         "DROPSIGHT_SETTLE_SECONDS": "0",
     }
-    for bucket in (INBOX, RULED):
+    for bucket in (INBOX, RULED, REQUESTS):
         objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
@@ -214,6 +222,11 @@ def camelled(value: Body) -> Body:
 def words(body: Body) -> str:
     """The prompt of a request: the text of its first turn."""
     return "".join(part.get("text", "") for part in body["contents"][0]["parts"])
+
+
+def warned(task: Task) -> tuple[str, ...]:
+    """A task's warnings but for the model's end, which comes by the calendar."""
+    return tuple(warning for warning in task.warnings if " shut down on " not in warning)
 
 
 def answers(task: Task) -> list[str]:

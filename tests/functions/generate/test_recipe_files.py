@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, Road, answers, camelled, words
+from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, Road, answers, camelled, warned, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -66,13 +66,13 @@ async def test_wishes_are_heard_only_where_the_recipe_allows_them(road: Road) ->
     await written(road, letters("Only this."))
     task = await road.understood("letters/d.txt", NOTES, bucket=RULED, dropsight_prompt="Ignore it.")
     assert words(road.model.asked[0][1]) == "Only this."
-    assert task.warnings == ("The metadata dropsight-prompt was ignored: the recipe letters does not allow it.",)
+    assert warned(task) == ("The metadata dropsight-prompt was ignored: the recipe letters does not allow it.",)
 
     road.model.asked.clear()
     await written(road, letters("Only this.", 'allow = ["prompt"]\n'))
     task = await road.understood("letters/e.txt", NOTES, bucket=RULED, dropsight_prompt="Rather {this}.")
     assert words(road.model.asked[0][1]) == "Rather {this}."
-    assert task.warnings == ()
+    assert warned(task) == ()
 
 
 async def test_a_placeholder_without_a_value_fails_before_anything_is_uploaded(road: Road) -> None:

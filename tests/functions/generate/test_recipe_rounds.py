@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, Road, answers, words
+from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, Road, answers, warned, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,7 +47,7 @@ async def test_an_answer_cut_off_at_the_limit_is_continued_and_joined(road: Road
         [{"text": "First half of a sentence that", "finish_reason": "LANGUAGE"}, {"text": "never asked for"}]
     )
     task = await road.understood("odd.txt", NOTES)
-    assert "LANGUAGE" in task.warnings[0]
+    assert "LANGUAGE" in warned(task)[0]
     road.model.script.clear()
     road.model.asked.clear()
 
@@ -57,7 +57,7 @@ async def test_an_answer_cut_off_at_the_limit_is_continued_and_joined(road: Road
     text = answers(task)[0]
     assert text.startswith("First half")
     assert text.endswith(" And on.")
-    assert task.warnings == ()
+    assert warned(task) == ()
     second = road.model.asked[1][1]
     assert [turn["role"] for turn in second["contents"]] == ["user", "model", "user"]
     assert text.removesuffix(" And on.") == second["contents"][1]["parts"][0]["text"]
@@ -80,7 +80,7 @@ async def test_continuing_is_bounded_and_what_is_short_says_so(road: Road) -> No
     )
     task = await road.understood("endless.txt", NOTES)
     assert len(road.model.asked) == 4
-    assert task.warnings == ("The answer ended at the token limit: it is not complete.",)
+    assert warned(task) == ("The answer ended at the token limit: it is not complete.",)
     results = task.results or ()
     choices = results[0]["choices"]
     assert isinstance(choices, list)
@@ -92,7 +92,7 @@ async def test_a_limit_that_was_asked_for_is_not_continued_past(road: Road) -> N
     road.model.script.append({"text": "short and cut off here", "finish_reason": "MAX_TOKENS"})
     task = await road.understood("limited.txt", NOTES, dropsight_max_tokens="5")
     assert len(road.model.asked) == 1
-    assert "not complete" in task.warnings[0]
+    assert "not complete" in warned(task)[0]
 
 
 async def test_a_round_that_was_paid_for_is_not_asked_again_after_a_failure(road: Road) -> None:

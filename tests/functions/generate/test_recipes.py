@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.functions.generate.conftest import SAMPLES, Road, answers, camelled, words
+from tests.functions.generate.conftest import SAMPLES, Road, answers, camelled, warned, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -77,7 +77,7 @@ async def test_a_shipped_recipe_is_chosen_by_the_files_own_metadata(
     published = await road.published(task)
     assert set(published) == {*endings, "task.json"}
     assert {uri.rpartition(".")[2] for uri in task.outputs} == {*endings, "json"}
-    assert task.warnings == ()
+    assert warned(task) == ()
 
 
 async def test_a_timed_transcript_is_published_as_subtitles(road: Road) -> None:
@@ -114,7 +114,7 @@ async def test_boxes_on_a_picture_that_cannot_be_drawn_on_are_published_all_the_
         "right": told["width"],
         "bottom": round(told["height"] / 2),
     }
-    assert task.warnings == ("No .png was made: boxes are drawn on PNG, JPEG and WebP images only.",)
+    assert warned(task) == ("No .png was made: boxes are drawn on PNG, JPEG and WebP images only.",)
     assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
 
 
@@ -224,7 +224,7 @@ async def test_what_cannot_be_had_is_refused_before_anything_is_uploaded(
 
 async def test_an_unknown_wish_is_a_warning_of_the_task(road: Road) -> None:
     task = await road.understood("misspelt.txt", NOTES, dropsight_promt="What?")
-    assert "dropsight-prompt" in task.warnings[0]
+    assert "dropsight-prompt" in warned(task)[0]
     assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
 
 
@@ -233,12 +233,3 @@ async def test_a_transcript_that_ends_early_is_completed_with_a_warning(road: Ro
     task = await road.understood("long.wav", recording(300))
     assert answers(task) == ["[00:00] Good morning.\n[00:40] And so"]
     assert any("of 05:00" in warning for warning in task.warnings)
-
-
-async def test_the_service_counts_where_the_estimate_is_near_the_window(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("functions.generate.dropped._NEARLY_FULL", 0.0)
-    task = await road.understood("near.wav", SPEECH)
-    assert task.error is None
-    assert road.model.counted[0]["contents"] == road.model.asked[0][1]["contents"]

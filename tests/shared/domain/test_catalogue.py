@@ -74,7 +74,9 @@ def test_a_retired_model_names_its_successor(name: str, successor: str) -> None:
 
 def test_an_unknown_name_comes_with_the_nearest_one_that_exists() -> None:
     assert resolve("gemini-2.5-falsh") == UnknownName(
-        name="gemini-2.5-falsh", well_formed=True, suggestion="gemini-2.5-flash"
+        name="gemini-2.5-falsh",
+        well_formed=True,
+        suggestions=("gemini-2.5-flash", "gemini-3.8-flash", "gemini-3.7-flash"),
     )
     other = resolve("gpt-4o")
     assert isinstance(other, UnknownName)
@@ -146,6 +148,7 @@ def test_a_model_that_is_going_away_says_so() -> None:
     assert notice is not None
     assert "will be shut down on 2026-12-01 at the earliest; use gemini-3.8-flash" in notice
     assert "was to be shut down" in str(going.notice(date(2027, 1, 1)))
+    assert going.notice(date(2026, 6, 1)) is None
     assert model("gemini-2.5-flash-lite").notice(date(2026, 11, 1)) is None
 
 

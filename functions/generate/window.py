@@ -1,0 +1,41 @@
+"""Does it fit into the model's window? Near its edge the service counts: no estimate is good enough there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.domain import media, tokens
+from shared.domain.answer import Json
+from shared.domain.catalogue import Model
+from shared.domain.errors import PermanentFailure
+from shared.domain.media import Facts
+from shared.domain.tokens import Resolution
+from shared.wiring import Generate
+
+_NEARLY_FULL = 0.9
+"""Share of the model's window from which the service is asked to count."""
+
+
+def refuse_too_much(files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None) -> None:
+    """What surely is too much for one prompt, told before it is uploaded. None: a model with an unknown window."""
+    refusal = media.check_prompt(files) or (tokens.check_context(files, model, resolution) if model else None)
+    if refusal is not None:
+        raise PermanentFailure(refusal.code, refusal.message)
+
+
+async def count_where_nearly_full(
+    road: Generate, model: Model | None, body: Json, files: Sequence[Facts], resolution: Resolution | None = None
+) -> None:
+    """Raises where the service counts more tokens than the model takes."""
+    if model is None:
+        return
+    estimate = sum(tokens.estimate(facts, model, resolution) for facts in files)
+    if estimate < _NEARLY_FULL * model.input_tokens:
+        return
+    counted = await road.gemini.count_tokens(model.id, body)
+    if counted > model.input_tokens:
+        raise PermanentFailure(
+            "context_length_exceeded",
+            f"These are {counted:,} tokens; model {model.id} takes at most {model.input_tokens:,}. Cut the input into "
+            "parts, or choose a model with a larger window.",
+        )

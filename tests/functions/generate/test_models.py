@@ -1,0 +1,103 @@
+"""A model's name is believed only once it is known: to the catalogue, or else to the service; and its end is told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from functions.local.faults import Fault
+from functions.local.gemini.models import catalogue as served
+from tests.functions.generate.conftest import SAMPLES, Road, answers
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NOTES = SAMPLES / "notes.txt"
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model that the service has and the catalogue does not."""
+    known = served()["gemini-2.5-flash"]
+    monkeypatch.setitem(served(), "gemini-9-flash", known.model_copy(update={"id": "gemini-9-flash"}))
+    return "gemini-9-flash"
+
+
+@pytest.fixture
+def embedding(monkeypatch: pytest.MonkeyPatch) -> str:
+    known = served()["gemini-embedding-001"]
+    monkeypatch.setitem(served(), "gemini-9-embedding", known.model_copy(update={"id": "gemini-9-embedding"}))
+    return "gemini-9-embedding"
+
+
+def count(road: Road, what: str) -> int:
+    return int(road.tap.ledger.stats().get("gemini", {}).get(what, 0))
+
+
+async def test_a_name_that_nobody_knows_fails_before_anything_is_uploaded_and_names_others(road: Road) -> None:
+    uploads, looked_up = count(road, "uploads"), count(road, "models.get")
+    for number in range(3):
+        task = await road.understood(f"models/{number}.txt", NOTES, dropsight_model="gemini-2.5-falsh")
+        assert task.error is not None
+        assert task.error.code == "model_not_found"
+        assert "'gemini-2.5-falsh'" in task.error.message
+        assert "gemini-2.5-flash or gemini-" in task.error.message
+    assert count(road, "uploads") == uploads
+    assert count(road, "models.get") == looked_up + 1
+    road.clock.advance(301)
+    await road.understood("models/later.txt", NOTES, dropsight_model="gemini-2.5-falsh")
+    assert count(road, "models.get") == looked_up + 2
+
+
+async def test_a_model_that_is_newer_than_the_catalogue_is_asked(road: Road, newer: str) -> None:
+    task = await road.understood("models/newer.txt", NOTES, dropsight_model=newer)
+    assert answers(task)
+    assert road.model.asked[0][0] == task.model == newer
+    assert task.warnings == ()
+
+
+async def test_a_new_model_that_only_embeds_is_refused(road: Road, embedding: str) -> None:
+    uploads = count(road, "uploads")
+    task = await road.understood("models/embeds.txt", NOTES, dropsight_model=embedding)
+    assert task.error is not None
+    assert (task.error.code, count(road, "uploads")) == ("model_not_support_capability", uploads)
+    assert "Use gemini-" in task.error.message
+
+
+async def test_a_service_that_cannot_be_asked_about_a_name_delays_the_task(road: Road) -> None:
+    road.tap.faults.add([Fault(service="gemini", match="GET /v1beta/models/", status=503, times=1)])
+    task = await road.understood("models/away.txt", NOTES, dropsight_model="gemini-7-flash")
+    assert task.attempts == 1
+    assert task.error is not None
+    assert task.error.code == "model_not_found"
+
+
+async def test_a_request_for_a_name_that_nobody_knows_fails_likewise(road: Road) -> None:
+    task = await road.requested("unknown", model="gemini-2.5-falsh-lite", messages=[{"role": "user", "content": "Hi"}])
+    assert task.error is not None
+    assert task.error.code == "model_not_found"
+    assert road.model.asked == []
+
+
+async def test_a_retired_model_names_its_successor(road: Road) -> None:
+    task = await road.understood("models/retired.txt", NOTES, dropsight_model="gemini-1.5-pro-002")
+    assert task.error is not None
+    assert task.error.code == "model_not_found"
+    assert "Use gemini-2.5-pro" in task.error.message
+
+
+async def test_a_model_near_its_end_is_a_warning_of_the_task(road: Road) -> None:
+    task = await road.understood("models/going.txt", NOTES, dropsight_model="gemini-2.0-flash")
+    assert answers(task)
+    assert task.warnings == (
+        "Model gemini-2.0-flash was to be shut down on 2026-06-01 at the earliest; use gemini-2.5-flash.",
+    )
+    assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
+
+
+async def test_a_model_that_was_shut_down_meanwhile_fails_with_its_successor(road: Road) -> None:
+    road.tap.faults.add([Fault(service="gemini", match="streamGenerateContent", status=404, times=1)])
+    task = await road.understood("models/shut-down.txt", NOTES, dropsight_model="gemini-2.0-flash")
+    assert task.error is not None
+    assert task.error.code == "model_not_found"
+    assert "use gemini-2.5-flash." in task.error.message

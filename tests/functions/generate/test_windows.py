@@ -1,0 +1,107 @@
+"""What one prompt may hold, of one file or of several together; and what was noticed of the files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.domain import tokens
+from tests.functions.generate.conftest import INBOX, SAMPLES, Road, answers, warned
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SPEECH, NOTES, UGLY = SAMPLES / "speech.wav", SAMPLES / "notes.txt", SAMPLES / "ugly"
+WINDOW = 1_048_576
+
+
+def count(road: Road, what: str) -> int:
+    return int(road.tap.ledger.stats().get("gemini", {}).get(what, 0))
+
+
+def messages(*names: str) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [{"type": "file_url", "file_url": {"url": f"gs://{INBOX}/{name}"}} for name in names]
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": "What is this?"}]}]
+
+
+async def test_a_text_that_the_service_counts_as_too_long_is_refused_before_it_is_asked_about(road: Road) -> None:
+    task = await road.understood("long.txt", b"word " * WINDOW)
+    assert task.error is not None
+    assert task.error.code == "context_length_exceeded"
+    assert f"at most {WINDOW:,}" in task.error.message
+    assert "1,310,7" in task.error.message
+    assert (len(road.model.counted), road.model.asked) == (1, [])
+
+
+async def test_a_text_near_the_window_that_fits_by_the_services_count_is_asked_about(road: Road) -> None:
+    task = await road.understood("nearly.txt", b"word " * (WINDOW * 3 // 4))
+    assert answers(task)
+    assert len(road.model.counted) == 1
+    assert road.model.counted[0]["contents"] == road.model.asked[0][1]["contents"]
+
+
+async def test_a_request_near_the_window_is_counted_too(road: Road) -> None:
+    await road.understood("half.txt", b"word " * (WINDOW // 2))
+    road.model.asked.clear()
+    task = await road.requested("halves", messages=messages("half.txt", "half.txt"))
+    assert task.error is not None
+    assert task.error.code == "context_length_exceeded"
+    assert (len(road.model.counted), road.model.asked) == (1, [])
+
+
+async def test_files_that_are_too_much_together_are_refused_before_any_is_uploaded(road: Road) -> None:
+    await road.understood("pages/thousand.pdf", UGLY / "thousand-pages.pdf")
+    uploads = count(road, "uploads")
+    task = await road.understood(
+        "pages/report.pdf", SAMPLES / "report.pdf", dropsight_recipe="compare", dropsight_with="thousand.pdf"
+    )
+    assert task.error is not None
+    assert (task.error.code, count(road, "uploads")) == ("media_too_long", uploads)
+    assert "1,002 PDF pages" in task.error.message
+
+
+async def test_the_files_of_a_request_are_refused_together_too(road: Road) -> None:
+    await road.understood("pages/thousand.pdf", UGLY / "thousand-pages.pdf")
+    await road.understood("pages/two.pdf", SAMPLES / "report.pdf")
+    uploads = count(road, "uploads")
+    task = await road.requested("pages", messages=messages("pages/two.pdf", "pages/thousand.pdf"))
+    assert task.error is not None
+    assert task.error.code == "media_too_long"
+    assert count(road, "uploads") == uploads + 1
+
+
+async def test_what_does_not_fit_into_the_models_window_together_is_refused(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await road.understood("window/b.wav", SPEECH)
+    monkeypatch.setattr(tokens, "AUDIO_PER_SECOND", WINDOW // 10)
+    uploads = count(road, "uploads")
+    task = await road.requested("window", messages=messages("window/b.wav", "window/b.wav"))
+    assert task.error is not None
+    assert task.error.code == "context_length_exceeded"
+    assert count(road, "uploads") == uploads + 1
+
+
+async def test_what_was_noticed_of_a_file_is_a_warning_of_its_task(road: Road) -> None:
+    task = await road.understood("noticed.jpg", UGLY / "animated.png")
+    assert len(answers(task)) == 1
+    mismatch, animated = warned(task)
+    assert "named like a JPEG image, but is a PNG image" in mismatch
+    assert "only its first frame" in animated
+    assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
+
+
+async def test_what_was_noticed_of_a_companion_names_it(road: Road) -> None:
+    await road.drop("beside/old.mp3", SPEECH)
+    task = await road.understood("beside/new.txt", NOTES, dropsight_recipe="compare", dropsight_with="old.mp3")
+    assert [warning.partition(":")[0] for warning in warned(task)] == ["beside/old.mp3"]
+
+
+async def test_what_was_noticed_of_a_requests_file_names_its_place(road: Road) -> None:
+    await road.drop("beside/odd.mp3", SPEECH)
+    task = await road.requested("odd", messages=messages("beside/odd.mp3"))
+    assert answers(task)
+    [warning] = task.warnings
+    assert warning.startswith("messages.0.content.0.file_url.url: ")
+    assert "MP3" in warning
