@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import logging
 import re
 from typing import BinaryIO
@@ -13,6 +14,8 @@ from functions.local.gemini.media import Finding, Undecodable
 
 _TEXT_KEPT = 2_000
 _PAGES_READ = 3
+_NO_TABLE = b"\nstartxref\n0\n%%EOF\n"
+"""Says that a PDF has no table, so that one is made from its objects."""
 _BLOCK_BYTES = 1 << 20
 _READ_THROUGH_BYTES = 32 << 20
 """Of a larger text the characters are estimated from this much of it."""
@@ -23,8 +26,7 @@ logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 def probe_pdf(content: BinaryIO, size: int) -> Finding:
     if b"%PDF-" not in content.read(1024):
         raise Undecodable("The document is no PDF." if size else "The document has no pages.")
-    content.seek(0)
-    reader = pypdf.PdfReader(content)
+    reader = _opened(content)
     if reader.is_encrypted and not reader.decrypt(""):
         raise Undecodable("The document is protected by a password.")
     if not (pages := len(reader.pages)):
@@ -34,6 +36,16 @@ def probe_pdf(content: BinaryIO, size: int) -> Finding:
         if len(text) < _TEXT_KEPT:
             text += _page_text(reader, number) + " "
     return Finding(container="PDF", pages=pages, text=_squeezed(text))
+
+
+def _opened(content: BinaryIO) -> pypdf.PdfReader:
+    """As viewers do: where the table of contents is damaged, the objects are looked for one by one."""
+    content.seek(0)
+    try:
+        return pypdf.PdfReader(content)
+    except pypdf.errors.PdfReadError:
+        content.seek(0)
+        return pypdf.PdfReader(io.BytesIO(content.read() + _NO_TABLE))
 
 
 def _page_text(reader: pypdf.PdfReader, number: int) -> str:
