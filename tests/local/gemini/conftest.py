@@ -25,6 +25,8 @@ from shared.clock import MovableClock
 
 T = TypeVar("T")
 KEY = os.environ.get("GEMINI_API_KEY", "a-key")
+CHOSEN = os.environ.get("GOOGLE_GEMINI_BASE_URL")
+"""As it is before the tests of other packages point Google's clients at stand-ins of their own."""
 
 
 def connect(url: str) -> genai.Client:
@@ -125,8 +127,7 @@ def own(start: Callable[..., Running], tmp_path: Path) -> Running:
 
 @pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
-    chosen = os.environ.get("GOOGLE_GEMINI_BASE_URL")
-    return chosen.rstrip("/") if chosen else str(request.getfixturevalue("shared").url)
+    return CHOSEN.rstrip("/") if CHOSEN else str(request.getfixturevalue("shared").url)
 
 
 @pytest.fixture
