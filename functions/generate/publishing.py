@@ -6,6 +6,7 @@ Written again without harm: names are the source's, and an older generation's ta
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from typing import NamedTuple, cast
 
@@ -23,6 +24,9 @@ from shared.wiring import Generate
 
 _LARGEST_PICTURE = 64 << 20
 """Bytes of an image that is read to draw on it."""
+_LONGEST_STEM = 1024 - 80
+"""Bytes: what Cloud Storage takes as a name (https://cloud.google.com/storage/docs/objects#naming), less the longest
+ending."""
 
 
 class Published(NamedTuple):
@@ -42,7 +46,7 @@ async def publish(road: Generate, task: Task) -> Published:
         rendered = await _rendered(road, task, asked, message)
         files |= rendered.files
         warnings += rendered.warnings
-    stem = f"{task.source.bucket}/{task.source.name}"
+    stem = _stem(task)
     names = [f"{stem}.{ending}" for ending in (*files, "task.json")]
     uris = tuple(f"gs://{road.settings.results_bucket}/{name}" for name in names)
     told = task.model_copy(update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))})
@@ -50,6 +54,16 @@ async def publish(road: Generate, task: Task) -> Published:
     for name, file in zip(names, [*files.values(), File(whole, "application/json")], strict=True):
         await _write_unless_newer(road, task, name, file)
     return Published(uris, tuple(warnings))
+
+
+def _stem(task: Task) -> str:
+    """The source's name; one so long that no ending would fit is cut, and told from its like by a digest."""
+    stem = f"{task.source.bucket}/{task.source.name}"
+    name = stem.encode()
+    if len(name) <= _LONGEST_STEM:
+        return stem
+    mark = "~" + hashlib.sha256(name).hexdigest()[:16]
+    return name[: _LONGEST_STEM - len(mark)].decode(errors="ignore") + mark
 
 
 async def results_of(road: Generate, task: Task) -> tuple[Json, ...] | None:
