@@ -84,9 +84,10 @@ class ObjectStream(io.RawIOBase):
 
     def _take(self, start: int, end: int) -> bytes:
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[:2] == (start, end):
-            return ahead[2].result()
-        return self._fetch(start, end)
+        piece = ahead[2].result() if ahead is not None and ahead[:2] == (start, end) else self._fetch(start, end)
+        if len(piece) != end - start:
+            raise TransientFailure(f"the object arrived short: {len(piece)} of {end - start} bytes from {start}")
+        return piece
 
     def _look_ahead(self, start: int, end: int) -> None:
         if start < end:
