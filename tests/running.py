@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest import mock
 
 import httpx2
 import requests
@@ -168,8 +169,9 @@ class Running:
 
     @cached_property
     def firestore(self) -> firestore.Client:
-        os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
-        return firestore.Client(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        # The client reads the variable as it is made; other tests must not see it.
+        with mock.patch.dict(os.environ, {"FIRESTORE_EMULATOR_HOST": self.endpoints.firestore}):
+            return firestore.Client(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
 
     def control(self, method: str, path: str, body: object = None) -> Any:
         answer = self._control.request(method, path, json=body if method != "GET" else None)

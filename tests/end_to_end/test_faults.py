@@ -1,0 +1,149 @@
+"""Every kind of fault on every service, met by the real clients."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import grpc
+import httpx2
+import pytest
+import requests
+from google.api_core import exceptions as api_errors
+from google.cloud import tasks_v2
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+from google.rpc import error_details_pb2, status_pb2
+
+from tests.running import Running
+
+Call = Callable[[], object]
+
+
+# A connection that a fault cut is left by the client to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture
+def calls(system: Running) -> Iterator[dict[str, tuple[str, Call]]]:
+    """For each service a label by which a fault finds a call, and the call itself, without the client's retries."""
+    system.inbox.blob("fault.bin").upload_from_string(b"x" * 400_000)
+    channel = grpc.insecure_channel(system.endpoints.queue)
+    queues = tasks_v2.CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
+    queue = "projects/dropsight-local/locations/local/queues/dispatch"
+    gemini = httpx2.Client(base_url=system.endpoints.gemini, headers={"x-goog-api-key": "any"})
+    document = system.firestore.collection("faults").document("one")
+    yield {
+        "storage": ("GET /download", lambda: system.inbox.blob("fault.bin").download_as_bytes(retry=None)),
+        "gemini": ("GET /v1beta/models", lambda: _checked(gemini.get("/v1beta/models"))),
+        "firestore": ("Commit", lambda: document.set({"a": 1}, retry=None)),
+        "queue": ("GetQueue", lambda: queues.get_queue(name=queue, retry=None)),
+    }
+    gemini.close()
+    channel.close()
+
+
+def _checked(answer: httpx2.Response) -> httpx2.Response:
+    answer.raise_for_status()
+    return answer
+
+
+REFUSED = (api_errors.GoogleAPICallError, httpx2.HTTPStatusError)
+BROKEN = (api_errors.ServiceUnavailable, requests.exceptions.RequestException, httpx2.TransportError)
+
+
+@pytest.mark.parametrize("service", ["storage", "gemini", "firestore", "queue"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_status_is_answered_as_often_as_was_planted(
+    system: Running, calls: dict[str, tuple[str, Call]], service: str, status: int
+) -> None:
+    match, call = calls[service]
+    system.fault(service, match, status=status, times=2)
+    for _ in range(2):
+        with pytest.raises(REFUSED) as refused:
+            call()
+        error = refused.value
+        code = error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else getattr(error, "code", 0)
+        assert code == status
+    call()
+
+
+@pytest.mark.parametrize("service", ["storage", "gemini", "firestore", "queue"])
+def test_a_delay_alone_only_slows(system: Running, calls: dict[str, tuple[str, Call]], service: str) -> None:
+    match, call = calls[service]
+    system.fault(service, match, delay="300ms", times=1)
+    began = time.monotonic()
+    call()
+    assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("service", ["storage", "gemini", "firestore", "queue"])
+@pytest.mark.parametrize("drop", [True, "before", "after"])
+def test_a_dropped_connection_is_an_error_and_the_next_call_is_not(
+    system: Running, calls: dict[str, tuple[str, Call]], service: str, drop: bool | str
+) -> None:
+    match, call = calls[service]
+    system.fault(service, match, drop=drop, times=1)
+    with pytest.raises(BROKEN):
+        call()
+    call()
+
+
+def test_a_drop_after_the_call_took_effect_leaves_its_effect(system: Running) -> None:
+    document = system.firestore.collection("faults").document("dropped-after")
+    system.fault("firestore", "Commit", drop="after", times=1)
+    with pytest.raises(api_errors.ServiceUnavailable):
+        document.create({"written": True}, retry=None)
+    assert document.get().get("written") is True
+
+
+def test_a_download_is_cut_after_so_many_chunks(system: Running) -> None:
+    system.inbox.blob("cut.bin").upload_from_string(b"y" * 3_000_000)
+    system.fault("storage", "cut.bin", cut_after=1, times=1)
+    with pytest.raises(requests.exceptions.RequestException):
+        system.inbox.blob("cut.bin").download_as_bytes(retry=None)
+
+
+def test_a_query_is_cut_after_so_many_documents_and_the_client_goes_on_from_there(system: Running) -> None:
+    for number in range(5):
+        system.firestore.collection("cut").document(str(number)).set({"n": number})
+    system.fault("firestore", "RunQuery", cut_after=2, times=1)
+    assert len(list(system.firestore.collection("cut").stream())) == 5
+    assert [call["status"] for call in system.calls("firestore", "RunQuery")] == ["cut", "OK"]
+
+
+def test_a_retry_delay_is_told_in_each_services_own_form(system: Running, calls: dict[str, tuple[str, Call]]) -> None:
+    system.fault("gemini", "GET /v1beta/models", status=429, retry_delay="7s", times=1)
+    body = httpx2.get(f"{system.endpoints.gemini}/v1beta/models", headers={"x-goog-api-key": "any"}).json()
+    infos = [each for each in body["error"]["details"] if each["@type"].endswith("RetryInfo")]
+    assert infos[0]["retryDelay"] == "7s"
+    system.fault("firestore", "Commit", status=429, retry_delay="7s", times=1)
+    with pytest.raises(api_errors.ResourceExhausted) as refused:
+        calls["firestore"][1]()
+    trailers = dict(refused.value.errors[0].trailing_metadata())
+    rich = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    info = error_details_pb2.RetryInfo()
+    assert rich.details[0].Unpack(info)
+    assert info.retry_delay.seconds == 7
+
+
+def test_faults_are_listed_and_cleared(system: Running) -> None:
+    system.fault("gemini", "nothing", status=500)
+    assert system.control("GET", "/faults")[0]["match"] == "nothing"
+    assert system.control("DELETE", "/faults") == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"service": "mail"}, "service"),
+        ({"service": "gemini", "retry_delay": "soon"}, "duration"),
+        ({"service": "gemini", "stauts": 500}, "stauts"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused_by_name(system: Running, fault: dict[str, object], says: str) -> None:
+    answer = httpx2.post(f"{system.endpoints.control}/faults", json=[fault])
+    assert answer.status_code == 422
+    assert says in answer.json()["error"]["message"]
