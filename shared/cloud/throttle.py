@@ -39,9 +39,9 @@ class Throttle:
     async def warn(self, model: str, note: Note) -> None:
         """Leave a note, unless a known one lasts as long."""
         _, known = self._known.get(model, (0.0, None))
-        self._known[model] = (self._clock.time(), note)
         if known is not None and known.until >= note.until:
             return
+        self._known[model] = (self._clock.time(), note)
         await self._notes.write(model, {"until": note.until, "reason": note.reason, "detail": note.detail})
 
     async def _read(self, model: str) -> Note | None:
