@@ -8,6 +8,7 @@ env                   variables that point Google's own clients at it
 sweep                 find and mend what fell between
 keys                  make, list and revoke API keys
 recipes               check recipes, and tell which one takes an object
+models                list the models that are known; refresh reads the service's list
 storage, firestore, gemini, queue    one stand-in alone
 """
 
@@ -33,6 +34,7 @@ _COMMANDS = {
     "sweep": ("functions.local.sweeping", "find and mend what fell between"),
     "keys": ("functions.local.keys_command", "make, list and revoke API keys"),
     "recipes": ("functions.local.recipes_command", "check and explain recipes"),
+    "models": ("functions.local.models_command", "list models, and bring the list up to date"),
     "package": ("functions.local.package", "build the source archive that is deployed"),
 }
 
