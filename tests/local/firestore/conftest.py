@@ -18,6 +18,8 @@ import pytest
 from google.cloud import firestore
 
 ROOT = Path(__file__).parents[3]
+CHOSEN = os.environ.get("FIRESTORE_EMULATOR_HOST")
+"""As it is before the tests of other packages point Google's clients at stand-ins of their own."""
 PROJECT = os.environ.get("GOOGLE_CLOUD_PROJECT", "stand-in")
 
 
@@ -51,14 +53,13 @@ class Process:
 
 @pytest.fixture(scope="session")
 def host() -> Iterator[str]:
-    given = os.environ.get("FIRESTORE_EMULATOR_HOST")
-    if given is not None:
-        yield given
+    if CHOSEN is not None:
+        yield CHOSEN
         return
     process = Process()
-    os.environ["FIRESTORE_EMULATOR_HOST"] = process.host
-    yield process.host
-    del os.environ["FIRESTORE_EMULATOR_HOST"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", process.host)
+        yield process.host
     process.kill()
 
 

@@ -26,6 +26,8 @@ from functions.local.storage import StorageStandIn
 from functions.local.tap import Tap
 from shared.clock import Clock
 
+CHOSEN = os.environ.get("STORAGE_EMULATOR_HOST")
+"""As it is before the tests of other packages point Google's clients at stand-ins of their own."""
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
@@ -103,8 +105,8 @@ def client_of(url: str) -> Iterator[Any]:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a process of its own: a file that the client failed to write is sent again when it is collected, which must
     not happen on the thread that would answer."""
-    if given := os.environ.get("STORAGE_EMULATOR_HOST"):
-        yield given
+    if CHOSEN:
+        yield CHOSEN
         return
     process = Process(tmp_path_factory.mktemp("storage"))
     yield process.url
