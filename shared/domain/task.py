@@ -16,7 +16,7 @@ AfterStep = Literal["publish", "callback", "delete_file"]
 SourceKind = Literal["object", "request", "manifest"]
 
 ID_PATTERN = r"^task-llm-\d{10}-[a-z0-9]{8}$"
-_ID = re.compile(ID_PATTERN)
+_ID = re.compile(ID_PATTERN, re.ASCII)
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _FOLDERS_INDEXED = 16
 """Folders of an object's name by which its tasks can be found; deeper ones are filtered after the query."""
@@ -177,7 +177,7 @@ def key_of(task_id: str) -> str:
 
 
 def is_task_id(text: str) -> bool:
-    return _ID.match(text) is not None
+    return _ID.fullmatch(text) is not None
 
 
 def place_of(task_id: str) -> tuple[datetime, str]:
