@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FILE ?=
 RECIPE ?=
+META ?=
 CHECKOV ?= build/checkov/bin/checkov
 
 .PHONY: help setup demo up test check chaos bench package deploy check-terraform clean
@@ -19,8 +20,8 @@ setup: .venv/ready ## make .venv from both requirements files (once)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-demo: setup ## drop the samples (or FILE=…, RECIPE=…) and watch them being understood
-	@$(BIN)/python -m functions.local demo $(if $(RECIPE),--recipe $(RECIPE)) $(FILE)
+demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch them being understood
+	@$(BIN)/python -m functions.local demo $(if $(RECIPE),--recipe $(RECIPE)) $(if $(META),--meta "$(META)") $(FILE)
 
 up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/python -m functions.local up

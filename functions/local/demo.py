@@ -15,29 +15,33 @@ from rich.table import Table
 
 from functions.local import screen
 from functions.local.client import Client
+from functions.local.demo_examples import Drop, plan
+from functions.local.dropping import pair
 from functions.local.up import add_system_arguments, settings_of
-from functions.local.workers import ROOT
 
-SAMPLES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
 _ENDED = ("completed", "failed")
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m functions.local demo", description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: the samples of the project")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: samples of the project")
     parser.add_argument("--recipe", help="ask by this recipe instead of the media family's default")
+    parser.add_argument("--meta", action="append", default=[], metavar="K=V", help="custom metadata; may be repeated")
     parser.add_argument("--timeout", type=float, default=300, help="seconds until the demo gives up (default 300)")
     parser.add_argument("--json", action="store_true", help="the tasks as JSON, nothing else")
     add_system_arguments(parser)
     parser.set_defaults(port_base=0)
     args = parser.parse_args(argv)
-    files = args.files or [ROOT / "tests" / "samples" / name for name in SAMPLES]
-    if missing := [str(file) for file in files if not file.is_file()]:
+    if missing := [str(file) for file in args.files if not file.is_file()]:
         raise SystemExit(f"no such file: {', '.join(missing)}")
-    return asyncio.run(_run(args, files))
+    try:
+        drops = plan(args.recipe, args.files, dict(pair(word) for word in args.meta))
+    except ValueError as error:
+        raise SystemExit(f"--recipe: {error}") from error
+    return asyncio.run(_run(args, drops))
 
 
-async def _run(args: argparse.Namespace, files: list[Path]) -> int:
+async def _run(args: argparse.Namespace, drops: list[Drop]) -> int:
     from functions.local.system import LocalSystem, Options
 
     options = Options(port_base=args.port_base, data=args.data, gemini=args.gemini, settings=settings_of(args))
@@ -47,29 +51,44 @@ async def _run(args: argparse.Namespace, files: list[Path]) -> int:
             found = system.endpoints
             screen.say(f"[bold]Dropsight is up[/bold] after {time.monotonic() - began:.1f} s: {found.api}\n")
         with Client(system.endpoints) as client:
-            tasks = await asyncio.to_thread(_drop_and_watch, client, files, args)
+            tasks = await asyncio.to_thread(_drop_and_watch, client, drops, args)
     completed = sum(task["status"] == "completed" for task in tasks)
     if args.json:
         screen.as_json(tasks)
     else:
+        if args.recipe:
+            for task in tasks:
+                screen.say(screen.plain(f"{_name(task)}: {_published(task)}"))
         model = "the stand-in model" if args.gemini == "stand-in" else "Gemini"
-        screen.say(f"\n{completed} of {len(files)} files understood by {model} in {time.monotonic() - began:.1f} s.")
-    return 0 if completed == len(files) else 1
+        screen.say(f"\n{completed} of {len(drops)} files understood by {model} in {time.monotonic() - began:.1f} s.")
+    return 0 if completed == len(drops) else 1
 
 
-def _drop_and_watch(client: Client, files: list[Path], args: argparse.Namespace) -> list[dict[str, object]]:
-    metadata = {"dropsight-recipe": args.recipe} if args.recipe else {}
-    uris = [client.drop(file, file.name, metadata) for file in files]
+def _drop_and_watch(client: Client, drops: list[Drop], args: argparse.Namespace) -> list[dict[str, object]]:
+    uris = [client.drop(drop.file, drop.file.name, drop.metadata) for drop in drops]
     tasks = [client.task_of(uri) for uri in uris]
     deadline = time.monotonic() + args.timeout
     watch = _Silent() if args.json else _Screen() if screen.console.is_terminal else _Lines()
     with watch:
         while True:
-            tasks = [task if task["status"] in _ENDED else client.task(str(task["id"])) for task in tasks]
+            tasks = [task if _done(task) else client.task(str(task["id"])) for task in tasks]
             watch.show(tasks)
-            if all(task["status"] in _ENDED for task in tasks) or time.monotonic() > deadline:
+            if all(_done(task) for task in tasks) or time.monotonic() > deadline:
                 return tasks
             time.sleep(0.1)
+
+
+def _done(task: dict[str, object]) -> bool:
+    """Ended and published."""
+    return task["status"] in _ENDED and bool(task.get("outputs"))
+
+
+def _published(task: dict[str, object]) -> str:
+    """The files of a task, by their endings."""
+    outputs = task.get("outputs")
+    name = f"/{_name(task)}"
+    uris = [str(uri) for uri in outputs] if isinstance(outputs, list) else []
+    return " ".join(uri.rpartition(name)[2] for uri in uris if not uri.endswith(".task.json")) or "nothing published"
 
 
 class _Silent:

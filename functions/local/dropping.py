@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if missing := [str(file) for file in args.files if not file.is_file()]:
         raise SystemExit(f"no such file: {', '.join(missing)}")
-    metadata = dict(_pair(word) for word in args.meta)
+    metadata = dict(pair(word) for word in args.meta)
     with Client(endpoints.read(args.port_base)) as client:
         tasks = [
             client.task_of(client.drop(file, _name(file, args.to, len(args.files)), metadata)) for file in args.files
@@ -55,7 +55,7 @@ def _name(file: Path, to: str, count: int) -> str:
     return to if count == 1 and not to.endswith("/") else f"{to.rstrip('/')}/{file.name}"
 
 
-def _pair(word: str) -> tuple[str, str]:
+def pair(word: str) -> tuple[str, str]:
     name, separator, value = word.partition("=")
     if not separator:
         raise SystemExit(f"--meta {word}: write K=V")

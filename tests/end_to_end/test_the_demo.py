@@ -1,0 +1,80 @@
+"""Every shipped recipe can be tried with one command, as the README says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from functions.local.demo import main
+from functions.local.demo_examples import EXAMPLES, SAMPLES, plan
+from shared.domain.recipe import BUILT_IN, check
+from tests.running import ROOT, Json, Running
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| .*?`make demo RECIPE=(?P<recipe>[a-z-]+)[^`]*` \|$", re.MULTILINE)
+
+
+def test_every_recipes_example_ends_with_the_files_that_it_promises(system: Running) -> None:
+    def ended(name: str) -> Json:
+        for drop in plan(name, [], {}):
+            uri = system.drop(f"demo-{name}/{drop.file.name}", drop.file, None, **drop.metadata)
+        return system.end_of(uri, 60)
+
+    with ThreadPoolExecutor(5) as threads:
+        tasks = dict(zip(EXAMPLES, threads.map(ended, EXAMPLES), strict=True))
+    for recipe in BUILT_IN:
+        task = tasks[recipe.name]
+        assert task["status"] == "completed", task
+        assert task["recipe"] == recipe.name
+        published = [blob.name for blob in system.results.list_blobs(prefix=f"{system.endpoints.inbox}/demo-")]
+        for ending in recipe.outputs:
+            assert any(name.endswith(f"{EXAMPLES[recipe.name].sample}.{ending}") for name in published), recipe.name
+
+
+def test_every_shipped_recipe_has_an_example_and_a_row_of_the_readme_that_is_true() -> None:
+    assert set(EXAMPLES) == {recipe.name for recipe in BUILT_IN}
+    rows = {found["recipe"]: found[0] for found in ROW.finditer(README)}
+    assert set(rows) == set(EXAMPLES)
+    for recipe in BUILT_IN:
+        *_, takes, makes, _, _ = rows[recipe.name].split("|")
+        assert re.findall(r"`\.(\w+)`", makes) == list(recipe.outputs), recipe.name
+        assert set(re.findall(r"audio|image|PDF|text|video|any", takes)) == _words(set(recipe.takes)), recipe.name
+
+
+def _words(takes: set[str]) -> set[str]:
+    return {"any"} if len(takes) == 5 else {"PDF" if family == "pdf" else family for family in takes}
+
+
+def test_the_readmes_recipe_file_is_good() -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert check(text) == []
+
+
+def test_the_demo_shows_a_recipe_with_nothing_but_its_name() -> None:
+    run = [sys.executable, "-m", "functions.local", "demo", "--recipe", "compare", "--json"]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    beside, task = json.loads(done.stdout)
+    assert (beside["recipe"], task["recipe"]) == ("summarise", "compare")
+    assert any(uri.endswith("/report.pdf.md") for uri in task["outputs"])
+
+
+def test_what_is_said_goes_before_the_example() -> None:
+    [drop] = plan("ask", [Path("a.pdf")], {"dropsight-prompt": "Who?"})
+    assert drop == (Path("a.pdf"), {"dropsight-prompt": "Who?", "dropsight-recipe": "ask"})
+    first, second = plan("compare", [Path("a.pdf"), Path("b.pdf")], {})
+    assert first == (Path("b.pdf"), {})
+    assert second == (Path("a.pdf"), {"dropsight-recipe": "compare", "dropsight-with": "b.pdf"})
+    assert [drop.file for drop in plan("detect", [], {})] == [SAMPLES / "picture.png"]
+    assert plan("mine", [Path("a.pdf")], {}) == [(Path("a.pdf"), {"dropsight-recipe": "mine"})]
+    assert all(drop.metadata == {} for drop in plan(None, [], {}))
+
+
+def test_a_recipe_that_there_is_not_is_said_before_anything_is_started() -> None:
+    with pytest.raises(SystemExit, match="no recipe is named 'detcet'; there are transcribe, "):
+        main(["--recipe", "detcet"])
