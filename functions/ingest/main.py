@@ -1,7 +1,7 @@
 """ingest: an object was written; see that it has a task and the task a dispatch.
 
 Every delivery of an event does the same again without harm: the task's id and the dispatch's name are derived from the
-object. Anything but a malformed or unwanted event that goes wrong raises, so that Eventarc delivers it again.
+object. Anything but a malformed or unwanted event that goes wrong answers 500, so that Eventarc delivers it again.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from datetime import datetime
 import functions_framework.aio
 from cloudevents.http.event import CloudEvent
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from shared import wiring
-from shared.cloud.telemetry import log
+from shared.cloud.telemetry import log, log_bug
 from shared.domain.task import Source
 from shared.intake import kept_out
 from shared.settings import IngestSettings, refuse_misconfiguration
@@ -28,14 +29,20 @@ async def ingest(event: CloudEvent) -> None:
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         log("ERROR", "event_malformed", f"not an object's finalized event: {error}", event=str(event.get("id")))
         return
-    road = wiring.ingest()
+    try:
+        await take(wiring.ingest(), source)
+    except Exception as error:
+        log_bug("ingest_failed", error, object=source.uri)
+        raise HTTPException(500, "failed: to be delivered again") from error
+
+
+async def take(road: wiring.Ingest, source: Source) -> None:
     if source.bucket == road.settings.requests_bucket:
         await road.requests.take(source)
-        return
-    if why := kept_out(source, road.settings):
+    elif why := kept_out(source, road.settings):
         log("INFO", "object_ignored", why, object=source.uri)
-        return
-    await road.intake.take(source)
+    else:
+        await road.intake.take(source)
 
 
 def source_of(event: CloudEvent) -> Source:
