@@ -51,6 +51,8 @@ class Events:
         self._copies, self._delay, self._hold, self._unordered = 1, 0.0, False, False
         self._run_began = store.rising("event", 0)
         store.change("DELETE FROM deliveries WHERE expires <= ?", (clock.time(),))
+        # Nothing is held back any more: what a run before this one held would wait for ever.
+        store.change("UPDATE deliveries SET held = 0 WHERE held")
         sql = "DELETE FROM events WHERE id <= ? AND id NOT IN (SELECT event FROM deliveries)"
         store.change(sql, (self._run_began,))
         self.base = ""
