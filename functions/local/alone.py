@@ -27,7 +27,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 (the default) takes a free one")
     parser.add_argument("--data", type=Path, help="a folder that keeps its state (default: none is kept)")
     module.add_arguments(parser)
-    asyncio.run(_serve(name, module, parser.parse_args(argv[1:])))
+    try:
+        asyncio.run(_serve(name, module, parser.parse_args(argv[1:])))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"cannot start: {error}") from error
     return 0
 
 

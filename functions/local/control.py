@@ -174,7 +174,8 @@ def _guarded(handler: Callable[[Request], Awaitable[object]]) -> Callable[[Reque
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            return _error(422, f"{where}: {first['msg']}" if where else first["msg"])
+            what = first["msg"].removeprefix("Value error, ")
+            return _error(422, f"{where}: {what}" if where else what)
         except ValueError as error:
             return _error(422, str(error))
 

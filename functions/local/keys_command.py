@@ -11,14 +11,17 @@ from functions.local import endpoints
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m functions.local keys", description=__doc__)
-    parser.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
+    place = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
+    parser = argparse.ArgumentParser(prog="python -m functions.local keys", description=__doc__, parents=[place])
     keys_command.add_arguments(parser)
-    return asyncio.run(_run(parser.parse_args(argv)))
+    # Taken before or behind the action's word, as every other command takes it.
+    where, words = place.parse_known_args(argv)
+    return asyncio.run(_run(parser.parse_args(words), where.port_base))
 
 
-async def _run(args: argparse.Namespace) -> int:
-    os.environ["FIRESTORE_EMULATOR_HOST"] = endpoints.read(args.port_base).firestore
+async def _run(args: argparse.Namespace, port_base: int) -> int:
+    os.environ["FIRESTORE_EMULATOR_HOST"] = endpoints.read(port_base).firestore
     from google.cloud import firestore
 
     from shared.clock import Clock

@@ -20,11 +20,24 @@ def main(argv: list[str]) -> int:
         screen.as_json(task)
         return 0
     for name in ("id", "source", "model", "recipe", "progress", "usage", "warnings", "outputs", "waiting"):
-        if task.get(name) is not None:
-            screen.say(f"[bold]{name:<10}[/bold]{screen.plain(str(task[name]))}")
+        for line in _lines(task.get(name)):
+            screen.say(f"[bold]{name:<10}[/bold]{screen.plain(line)}")
     screen.say(f"[bold]{'status':<10}[/bold]{screen.status(task)}\n")
     screen.say(screen.plain(_whole(task)))
     return 0
+
+
+def _lines(value: object) -> list[str]:
+    """One for each entry of a list, one for everything else, none where there is nothing."""
+    match value:
+        case None:
+            return []
+        case list():
+            return [str(each) for each in value]
+        case dict():
+            return [", ".join(f"{name} {each}" for name, each in value.items() if not isinstance(each, dict))]
+        case _:
+            return [str(value)]
 
 
 def _whole(task: dict[str, object]) -> str:

@@ -13,7 +13,7 @@ from functions.local.storage.buckets import Buckets
 from functions.local.storage.catalog import Catalog, EventType
 from functions.local.storage.content import Contents
 from functions.local.storage.downloads import Downloads
-from functions.local.storage.errors import error_body
+from functions.local.storage.errors import ApiError, error_body
 from functions.local.storage.events import Events, Headers, Subscription
 from functions.local.storage.objects import Objects
 from functions.local.storage.resumable import Resumables
@@ -130,7 +130,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(args: argparse.Namespace, *, clock: Clock, data: Path | None, tap: Tap) -> StorageStandIn:
-    stand_in = StorageStandIn(clock=clock, data=data, tap=tap, buckets=args.bucket)
+    try:
+        stand_in = StorageStandIn(clock=clock, data=data, tap=tap, buckets=args.bucket)
+    except ApiError as error:
+        raise SystemExit(f"--bucket: {error.message}") from error
     for item in args.event:
         bucket, found, url = item.partition("=")
         if not found or not url.startswith(("http://", "https://")):
