@@ -6,12 +6,13 @@ Variables begin with DROPSIGHT_, but for those that the platform or a client lib
 from __future__ import annotations
 
 import os
-from datetime import datetime
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import (
     AliasChoices,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,12 +21,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.domain.webhook import key_of
 
 Bucket = Annotated[str, Field(min_length=3, max_length=222)]
 QueuePath = Annotated[str, Field(pattern=r"^projects/[^/]+/locations/[^/]+/queues/[^/]+$")]
+
+
+_FIELD = re.compile(r'for field "(\w+)"')
 
 
 class Inbox(BaseModel):
@@ -48,7 +52,7 @@ class Settings(BaseSettings):
 
     environment: str = Field(default="dev", pattern=r"^[a-z][a-z0-9]{0,9}$")
     """The environment's tag: marks its files at the Files API, which environments of one key share."""
-    project: str
+    project: str = Field(min_length=1)
     database: str = "(default)"
     inboxes: dict[Bucket, Inbox] = Field(min_length=1)
     requests_bucket: Bucket
@@ -80,12 +84,25 @@ def refuse_misconfiguration(kind: type[BaseSettings]) -> None:
         kind()
     except ValidationError as error:
         told = [
-            ": ".join(
-                [*(".".join(str(part) for part in each["loc"]).split()), each["msg"].removeprefix("Value error, ")]
-            )
+            ": ".join([*_variable(kind, each["loc"]), each["msg"].removeprefix("Value error, ")])
             for each in error.errors()
         ]
-        raise SystemExit(f"misconfigured: {'; '.join(told)}") from None
+    except SettingsError as error:
+        # What is to be JSON and is not; only the message says which field it was.
+        found = _FIELD.search(str(error))
+        told = [f"DROPSIGHT_{found[1].upper()}: it is not JSON" if found else str(error)]
+    else:
+        return
+    raise SystemExit(f"misconfigured: {'; '.join(told)}") from None
+
+
+def _variable(kind: type[BaseSettings], place: tuple[int | str, ...]) -> list[str]:
+    """The variable that a place in the settings comes from, and where in it; nothing where it is none of one's own."""
+    if not place:
+        return []
+    first = str(place[0])
+    named = f"DROPSIGHT_{first.upper()}" if first in kind.model_fields else first
+    return [".".join([named, *map(str, place[1:])])]
 
 
 class DispatchSettings(Settings):
@@ -109,7 +126,7 @@ class GeminiSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
 
-    gemini_api_key: SecretStr = Field(validation_alias=AliasChoices("GEMINI_API_KEY", "gemini_api_key"))
+    gemini_api_key: SecretStr = Field(min_length=1, validation_alias=AliasChoices("GEMINI_API_KEY", "gemini_api_key"))
 
 
 class OutboundSettings(BaseSettings):
@@ -166,7 +183,7 @@ class NotifySettings(Settings, OutboundSettings):
 
 
 class SweepSettings(DispatchSettings, GeminiSettings):
-    installed_at: datetime
+    installed_at: AwareDatetime
     """Objects older than the installation are never ingested by themselves."""
     event_horizon_hours: float = Field(default=48, gt=0)
     """Older objects are never ingested by themselves: their events, if lost, were lost long ago."""
