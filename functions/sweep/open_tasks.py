@@ -21,13 +21,15 @@ async def redrive(road: Sweep, stored: Stored, found: Counter[str]) -> None:
     task = stored.task
     if not overdue(road, task) or (task.lease_until is None and await road.dispatches.waits(task)):
         return
-    version = stored.version
+    lost = False
 
-    def next_epoch(task: Task) -> Task:
-        return claims.redispatch(task, at=road.clock.now()) if task.epoch == stored.task.epoch else task
+    def next_epoch(current: Task) -> Task:
+        nonlocal lost  # Many were listed at once: somebody may have taken this one up since.
+        lost = current.open and current.epoch == task.epoch and overdue(road, current)
+        return claims.redispatch(current, at=road.clock.now()) if lost else current
 
     changed = await road.tasks.change(stored, next_epoch)
-    if changed is None or changed.version == version:
+    if changed is None or not lost:
         return
     await road.dispatches.put(changed.task)
     kind = _kind(stored.task)

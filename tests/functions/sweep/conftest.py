@@ -1,0 +1,80 @@
+"""What sweep works with, on stand-ins whose calls a test can look at; nothing is called by the queue: it is paused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from functions.local.firestore import FirestoreStandIn
+from functions.local.queue import QueueSpec, QueueStandIn
+from functions.local.tap import Tap
+from shared.clock import MovableClock
+from shared.cloud.firestore import Notes, Tasks
+from shared.cloud.gemini import Gemini
+from shared.cloud.queue import Dispatches, Queue
+from shared.cloud.storage import Storage
+from shared.intake import Intake
+from shared.request_intake import RequestIntake
+from shared.settings import Inbox, SweepSettings
+from shared.wiring import Sweep
+
+ROOT = Path(__file__).parents[3]
+QUEUE = "projects/test/locations/here/queues/work"
+NOT_USED = object()
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> MovableClock:
+    return MovableClock(tmp_path / "clock")
+
+
+@pytest.fixture
+def settings() -> SweepSettings:
+    return SweepSettings(
+        project="test",
+        inboxes={"inbox": Inbox()},
+        requests_bucket="requests",
+        results_bucket="results",
+        dispatch_queue=QUEUE,
+        generate_url="http://127.0.0.1:9/",
+        invoker="invoker@test",
+        gemini_api_key=cast(Any, "not a key"),
+        installed_at=datetime(2020, 1, 1, tzinfo=UTC),
+        grace_seconds=120,
+    )
+
+
+@pytest.fixture
+async def road(
+    clock: MovableClock, settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Sweep]:  # fmt: skip
+    tap, indexes = Tap(), ROOT / "terraform" / "firestore.indexes.json"
+    firestore = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=indexes)
+    service = QueueStandIn(clock=clock, data=None, tap=tap, sign=lambda email, audience: "", queues=[QueueSpec(QUEUE)])
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{await firestore.start()}")
+    tasks = Tasks("test", "(default)")
+    endpoint = f"127.0.0.1:{await service.start()}"
+    queue = Queue(path=QUEUE, url="http://127.0.0.1:9/", invoker="invoker@test", endpoint=endpoint)
+    client: Any = queue._client
+    await client.pause_queue(name=QUEUE)
+    dispatches = Dispatches(queue)
+    yield Sweep(
+        settings=settings,
+        clock=clock,
+        tasks=tasks,
+        notes=Notes(tasks.client, "sweep"),
+        dispatches=dispatches,
+        intake=Intake(settings, clock, tasks, dispatches),
+        requests=cast(RequestIntake, NOT_USED),
+        storage=cast(Storage, NOT_USED),
+        gemini=cast(Gemini, NOT_USED),
+    )
+    transport: Any = tasks.client._firestore_api.transport
+    await transport.close()
+    await client.transport.close()
+    await service.stop()
+    await firestore.stop()

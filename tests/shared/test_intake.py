@@ -1,0 +1,244 @@
+"""Objects become tasks once, under the guards against storms, through the real clients of Firestore and Cloud Tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.local.faults import Fault
+from functions.local.firestore import FirestoreStandIn
+from functions.local.queue import QueueSpec, QueueStandIn
+from functions.local.tap import Tap
+from shared.clock import MovableClock
+from shared.cloud.firestore import Tasks
+from shared.cloud.queue import Dispatches, Queue
+from shared.domain import claims
+from shared.domain.task import Source, Task, derive_id, new_task
+from shared.intake import DailyCap, Intake, Overwrites, inbox_day, kept_out, start_of
+from shared.settings import Inbox, Settings
+
+ROOT = Path(__file__).parents[2]
+QUEUE = "projects/test/locations/here/queues/work"
+CAP = 5
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> MovableClock:
+    return MovableClock(tmp_path / "clock")
+
+
+@pytest.fixture
+def tap() -> Tap:
+    return Tap()
+
+
+@pytest.fixture
+async def tasks(clock: MovableClock, tap: Tap, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tasks]:
+    indexes = ROOT / "terraform" / "firestore.indexes.json"
+    stand_in = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=indexes)
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{await stand_in.start()}")
+    tasks = Tasks("test", "(default)")
+    yield tasks
+    transport: Any = tasks.client._firestore_api.transport
+    await transport.close()
+    await stand_in.stop()
+
+
+@pytest.fixture
+async def dispatches(clock: MovableClock, tap: Tap) -> AsyncIterator[Dispatches]:
+    """On a queue that calls nobody: it is paused."""
+    stand_in = QueueStandIn(clock=clock, data=None, tap=tap, sign=lambda email, audience: "", queues=[QueueSpec(QUEUE)])
+    endpoint = f"127.0.0.1:{await stand_in.start()}"
+    queue = Queue(path=QUEUE, url="http://127.0.0.1:9/", invoker="i@test", endpoint=endpoint)
+    client: Any = queue._client
+    await client.pause_queue(name=QUEUE)
+    yield Dispatches(queue)
+    await client.transport.close()
+    await stand_in.stop()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    inbox = Inbox(daily_cap=CAP, prefixes=("in/", "also/"))
+    return Settings(
+        project="test", inboxes={"inbox": inbox, "other": Inbox()}, requests_bucket="requests", results_bucket="results"
+    )
+
+
+@pytest.fixture
+def intake(settings: Settings, clock: MovableClock, tasks: Tasks, dispatches: Dispatches) -> Intake:
+    return Intake(settings, clock, tasks, dispatches, settle_seconds=10)
+
+
+def source(clock: MovableClock, name: str = "in/a.txt", generation: int = 1, bucket: str = "inbox") -> Source:
+    now = clock.now()
+    return Source(kind="object", bucket=bucket, name=name, generation=generation, size=3, created_at=now)
+
+
+async def every(tasks: Tasks) -> list[Task]:
+    return [stored.task async for stored in tasks.open_tasks()]
+
+
+async def test_however_often_and_at_once_an_event_comes_there_is_one_task_and_one_dispatch(
+    intake: Intake, tasks: Tasks, clock: MovableClock, tap: Tap
+) -> None:
+    dropped = source(clock)
+    taken = await asyncio.gather(*(intake.take(dropped) for _ in range(8)))
+    assert len({task.id for task in taken}) == 1
+    (task,) = await every(tasks)
+    assert (task.source, task.owner, task.status, task.waiting) == (dropped, "inbox:inbox", "pending", None)
+    created = [str(call["status"]) for call in tap.ledger.calls("queue") if str(call["path"]).endswith("CreateTask")]
+    assert sorted(created) == ["ALREADY_EXISTS"] * 7 + ["OK"]
+
+
+async def test_a_late_duplicate_leaves_an_ended_task_alone(
+    intake: Intake, tasks: Tasks, clock: MovableClock, tap: Tap
+) -> None:
+    dropped = source(clock)
+    task = await intake.take(dropped)
+    stored = await tasks.get(task.id)
+    assert stored is not None
+    await tasks.change(stored, lambda current: claims.cancel(current, now=clock.now()))
+    calls = len(tap.ledger.calls("queue"))
+    again = await intake.take(dropped)
+    assert (again.id, again.status) == (task.id, "failed")
+    assert len(tap.ledger.calls("queue")) == calls
+
+
+async def test_an_id_that_another_object_took_is_salted(intake: Intake, tasks: Tasks, clock: MovableClock) -> None:
+    dropped = source(clock)
+    squatters = []
+    for salt in range(2):
+        taken = derive_id(dropped.bucket, dropped.name, dropped.generation, dropped.created_at, salt)
+        other = source(clock, f"in/other-{salt}.txt")
+        squatters.append(
+            new_task(other, owner="o", model="m", now=clock.now(), keep=timedelta(days=1), task_id=taken)
+        )  # fmt: skip
+        assert await tasks.create(squatters[-1])
+    task = await intake.take(dropped)
+    assert task.id == derive_id(dropped.bucket, dropped.name, dropped.generation, dropped.created_at, 2)
+    assert (await intake.take(dropped)).id == task.id
+    for squatter in squatters:
+        found = await tasks.get(squatter.id)
+        assert found is not None
+        assert found.task.source == squatter.source
+
+
+async def test_no_day_has_more_tasks_than_the_cap_however_many_come_at_once(
+    intake: Intake, tasks: Tasks, clock: MovableClock
+) -> None:
+    taken = await asyncio.gather(*(intake.take(source(clock, f"in/{number}.txt")) for number in range(3 * CAP + 1)))
+    today = clock.now().date()
+    days = [inbox_day("inbox", today + timedelta(days=ahead)) for ahead in range(4)]
+    assert [await tasks.count_of_day(day) for day in days] == [CAP, CAP, CAP, 1]
+    for task in taken:
+        later = task.inbox_day != days[0]
+        assert (task.waiting is not None) == later
+        if task.waiting is not None:
+            start = datetime.fromisoformat(task.inbox_day.split("/")[1]).replace(tzinfo=UTC)
+            assert (task.waiting.reason, task.waiting.until, task.dispatch_at) == ("inbox_cap", start, start)
+
+
+async def test_an_inbox_that_is_full_keeps_no_other_from_its_work(intake: Intake, clock: MovableClock) -> None:
+    for number in range(CAP + 1):
+        last = await intake.take(source(clock, f"in/{number}.txt"))
+    assert last.waiting is not None
+    assert (await intake.take(source(clock, bucket="other"))).waiting is None
+
+
+async def test_duplicates_take_no_place_under_the_cap(intake: Intake, clock: MovableClock) -> None:
+    dropped = source(clock)
+    for _ in range(3 * CAP):
+        await intake.take(dropped)
+    others = [await intake.take(source(clock, f"in/{number}.txt")) for number in range(CAP - 1)]
+    assert [task.waiting for task in others] == [None] * (CAP - 1)
+
+
+async def test_tasks_that_other_instances_made_count_after_half_a_minute(
+    tasks: Tasks, clock: MovableClock, tap: Tap
+) -> None:
+    cap = DailyCap(tasks, clock)
+    today = clock.now().date()
+    assert await cap.reserve("inbox", CAP) == today
+    for number in range(CAP):
+        other = source(clock, f"in/{number}.txt")
+        await tasks.create(new_task(other, owner="o", model="m", now=clock.now(), keep=timedelta(days=1)))
+    assert await cap.reserve("inbox", CAP) == today
+    clock.advance(31)
+    assert await cap.reserve("inbox", CAP) == clock.now().date() + timedelta(days=1)
+
+
+async def test_a_task_whose_dispatch_was_not_put_gets_it_with_the_next_delivery(
+    intake: Intake, tasks: Tasks, clock: MovableClock, tap: Tap, dispatches: Dispatches
+) -> None:
+    dropped = source(clock)
+    tap.faults.add([Fault(service="queue", match="CreateTask", times=1, status=500)])
+    with pytest.raises(Exception, match="planted"):
+        await intake.take(dropped)
+    (task,) = await every(tasks)
+    assert not await dispatches.waits(task)
+    await intake.take(dropped)
+    assert await dispatches.waits(task)
+
+
+async def test_an_object_that_is_overwritten_within_a_minute_is_left_to_settle(
+    intake: Intake, clock: MovableClock
+) -> None:
+    first = await intake.take(source(clock))
+    clock.advance(30)
+    dropped = source(clock, generation=2)
+    second = await intake.take(dropped)
+    assert first.waiting is None
+    assert second.waiting is not None
+    assert second.waiting.reason == "overwritten"
+    assert second.waiting.until == second.dispatch_at == dropped.created_at + timedelta(seconds=10)
+    clock.advance(61)
+    assert (await intake.take(source(clock, generation=3))).waiting is None
+
+
+def test_another_name_and_the_same_generation_need_not_settle(clock: MovableClock) -> None:
+    seen = Overwrites(10)
+    dropped = source(clock)
+    assert seen.settle_until(dropped) is None
+    assert seen.settle_until(dropped) is None
+    assert seen.settle_until(source(clock, "in/b.txt", generation=2)) is None
+    assert seen.settle_until(source(clock, generation=2, bucket="other")) is None
+
+
+def test_only_so_many_names_are_remembered_the_longest_unseen_is_forgotten(
+    clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.intake._NAMES_REMEMBERED", 3)
+    seen = Overwrites(10)
+    for name in ("a", "b", "c", "a", "d"):
+        seen.settle_until(source(clock, name))
+    assert [name for name in "abcd" if ("inbox", name) in seen._seen] == ["a", "c", "d"]
+    assert seen.settle_until(source(clock, "a", generation=2)) is not None
+
+
+@pytest.mark.parametrize(
+    ("bucket", "name", "size", "why"),
+    [
+        ("inbox", "in/a.txt", 3, None),
+        ("inbox", "also/", 3, None),
+        ("other", "anything", 0, None),
+        ("inbox", "out/a.txt", 3, "no prefix of the inbox matches: in/, also/"),
+        ("results", "in/a.txt", 3, "the bucket results is not an inbox"),
+        ("inbox", "in/folder/", 0, "it is a folder's placeholder"),
+    ],
+)
+def test_what_is_no_tasks_source_is_kept_out_with_a_reason(
+    bucket: str, name: str, size: int, why: str | None, settings: Settings, clock: MovableClock
+) -> None:
+    found = source(clock, name, bucket=bucket).model_copy(update={"size": size})
+    assert kept_out(found, settings) == why
+
+
+def test_a_day_begins_at_midnight_utc() -> None:
+    assert start_of(datetime(2026, 5, 1).date()) == datetime(2026, 5, 1, tzinfo=UTC)
+    assert inbox_day("inbox", datetime(2026, 5, 1).date()) == "inbox/2026-05-01"
