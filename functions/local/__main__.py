@@ -52,8 +52,12 @@ def main(argv: list[str] | None = None) -> int:
     run = importlib.import_module(module).main
     try:
         status: int = run([name, *words[1:]] if name in _STAND_INS else words[1:])
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # Such as `tasks | head -1`: who reads has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return status
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import secrets
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -102,6 +104,7 @@ class LocalSystem:
         data = self.options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropsight-")))
         for name in ("firestore", "storage", "gemini", "queue"):
             (data / name).mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_alone_in(data))
         self.data = data
         self.clock = MovableClock(data / "clock")
         self.tap = Tap(ledger=Ledger(self.clock.time), kill=self.kill_holder_of)
@@ -270,6 +273,17 @@ class LocalSystem:
     def _at_work(self) -> bool:
         busy = sum(self.front_door.in_flight(name) for name in FUNCTIONS if name != "api")
         return busy > 0 or not self.queue.idle()
+
+
+@contextmanager
+def _alone_in(data: Path) -> Iterator[None]:
+    """Two systems would write over each other's state. A lock of the process: nothing of it outlives a kill."""
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f"another system keeps its state in {data}") from error
+        yield
 
 
 def _kept(file: Path, value: str) -> str:
