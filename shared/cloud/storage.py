@@ -21,7 +21,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from google.resumable_media import common as media_errors
 
 from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SourceVanished
-from shared.domain.errors import Blocked, TaskFailure, Unavailable
+from shared.domain.errors import Blocked, TaskFailure, TransientFailure, Unavailable
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ _FAULTS = (
     requests.exceptions.RequestException,
     ConnectionError,
 )
+_WORTH_ANOTHER_TRY = (408, 429)
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,8 @@ def failure(error: Exception) -> TaskFailure:
     """What an error of Cloud Storage means for a task."""
     if isinstance(error, api_errors.Forbidden | api_errors.Unauthorized):
         return Blocked(f"Cloud Storage refuses the function's service account: {error.message}")
+    if isinstance(error, api_errors.ClientError) and error.code not in _WORTH_ANOTHER_TRY:
+        return TransientFailure(f"Cloud Storage refused a request: {error.message}")
     return Unavailable(f"Cloud Storage did not answer: {type(error).__name__}")
 
 
