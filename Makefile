@@ -26,8 +26,10 @@ demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch th
 up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/python -m functions.local up
 
-test: setup ## the tests
-	$(BIN)/python -m pytest --ignore=tests/chaos
+# The stand-ins' own tests run in a process of their own: they may be pointed at real services by the environment.
+test: setup ## the tests, on all cores
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/local
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/local --ignore=tests/chaos
 
 chaos: setup ## the promises, under kills, faults, duplicates and losses (under 15 minutes)
 	$(BIN)/python -m pytest tests/chaos
