@@ -20,7 +20,7 @@ from unittest import mock
 import httpx2
 import requests
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore, storage
+from google.cloud import firestore, storage  # type: ignore[attr-defined,unused-ignore]
 
 from functions.local.endpoints import PROJECT, Endpoints
 

@@ -52,7 +52,7 @@ async def put_off(
     road: Generate, held: Holding, until: datetime, reason: WaitingReason, detail: str, *, counted: bool = False
 ) -> None:
     """Give the claim back; the dispatch comes first, so a crash in between leaves one that finds the task claimed."""
-    await road.dispatches.put(held.task, epoch=held.task.epoch + 1, at=until)
+    epoch = await _next_dispatch(road, held.task, until)
     now = road.clock.now()
     try:
         await held.change(
@@ -63,6 +63,7 @@ async def put_off(
                 until=until,
                 reason=reason,
                 detail=detail,
+                epoch=epoch,
                 counted=counted,
                 files=held.files,
                 cache=held.cache,
@@ -86,15 +87,27 @@ async def keep_waiting(road: Generate, stored: Stored, note: Note) -> None:
     """The refusal that a waiting task waits for still stands: the next dispatch, without a claim."""
     task, now = stored.task, road.clock.now()
     until = moment_for(road, task, note.reason, (note.until - now).total_seconds())
-    await road.dispatches.put(task, epoch=task.epoch + 1, at=until)
+    epoch = await _next_dispatch(road, task, until)
     await road.tasks.change(
         stored,
         lambda current: (
-            claims.keep_waiting(current, now=now, until=until, reason=note.reason, detail=note.detail)
+            claims.keep_waiting(current, now=now, until=until, reason=note.reason, detail=note.detail, epoch=epoch)
             if current.epoch == task.epoch and not current.terminal and not claims.leased(current, now)
             else current
         ),
     )
+
+
+async def _next_dispatch(road: Generate, task: Task, at: datetime) -> int:
+    """Put the next dispatch on the queue; returns its epoch.
+
+    A name may be taken: by a holder that put its dispatch and died before its commit. That one may have been delivered
+    already, so another is put under the next epoch.
+    """
+    epoch = task.epoch + 1
+    while not await road.dispatches.put(task, epoch=epoch, at=at):
+        epoch += 1
+    return epoch
 
 
 def moment_for(road: Generate, task: Task, reason: WaitingReason, delay: float) -> datetime:

@@ -35,7 +35,7 @@ class Client:
     def drop(self, file: Path, name: str, metadata: dict[str, str]) -> str:
         """Upload one file into the inbox; returns its `gs://` name."""
         os.environ["STORAGE_EMULATOR_HOST"] = self.endpoints.storage
-        from google.cloud import storage  # type: ignore[attr-defined]
+        from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 
         blob = storage.Client(project="dropsight-local").bucket(self.endpoints.inbox).blob(name)
         blob.metadata = metadata or None

@@ -97,14 +97,18 @@ def put_off(
     until: datetime,
     reason: WaitingReason,
     detail: str = "",
+    epoch: int | None = None,
     counted: bool = False,
     files: tuple[GeminiFile, ...] | None = None,
     cache: GeminiCache | None = None,
     model: str | None = None,
 ) -> Task:
-    """Give the task back until `until`; `counted` where a transient failure used up an attempt."""
+    """Give the task back until `until`; `counted` where a transient failure used up an attempt.
+
+    `epoch`: of the dispatch that is due then (default: the next).
+    """
     _must_hold(task, token)
-    waiting = keep_waiting(task, now=now, until=until, reason=reason, detail=detail)
+    waiting = keep_waiting(task, now=now, until=until, reason=reason, detail=detail, epoch=epoch)
     return waiting.model_copy(
         update={
             "token": task.token + 1,
@@ -117,12 +121,14 @@ def put_off(
     )
 
 
-def keep_waiting(task: Task, *, now: datetime, until: datetime, reason: WaitingReason, detail: str = "") -> Task:
+def keep_waiting(
+    task: Task, *, now: datetime, until: datetime, reason: WaitingReason, detail: str = "", epoch: int | None = None
+) -> Task:
     """A task that nobody holds waits for another while."""
     since = task.waiting_since if last_reason(task) == reason and task.waiting_since else now
     return task.model_copy(
         update={
-            "epoch": task.epoch + 1,
+            "epoch": max(task.epoch + 1, epoch or 0),
             "dispatch_at": until,
             "waiting": Waiting(reason=reason, until=until, detail=detail),
             "waiting_since": since,
@@ -194,7 +200,7 @@ def _after_work(task: Task, cancelled: bool) -> tuple[AfterStep, ...]:
     """What an end leaves to do. Files may lie unrecorded where a claim was cut off: by a takeover or a cancellation."""
     uncertain = task.token > 1 or (cancelled and task.token > 0)
     callback: tuple[AfterStep, ...] = ("callback",) if task.callback else ()
-    files: tuple[AfterStep, ...] = ("delete_file",) if task.files or uncertain else ()
+    files: tuple[AfterStep, ...] = ("delete_file",) if task.files or task.cache or uncertain else ()
     return ("publish", *callback, *files)
 
 

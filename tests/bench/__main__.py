@@ -141,7 +141,7 @@ async def _drop(system: LocalSystem, bucket: str, names: list[str], data: bytes 
 
 
 def _upload(bucket: str, names: list[str], data: bytes | Path) -> None:
-    from google.cloud import storage
+    from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 
     target = storage.Client(project=PROJECT).bucket(bucket)
     for name in names:
@@ -153,7 +153,7 @@ def _upload(bucket: str, names: list[str], data: bytes | Path) -> None:
 
 
 async def _bucket(system: LocalSystem, name: str) -> None:
-    from google.cloud import storage
+    from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 
     os.environ["STORAGE_EMULATOR_HOST"] = system.endpoints.storage
     await asyncio.to_thread(lambda: storage.Client(project=PROJECT).create_bucket(name))

@@ -8,7 +8,7 @@ from pathlib import Path
 import functions_framework
 from cloudevents.http.event import CloudEvent
 from google import genai
-from google.cloud import firestore, storage  # type: ignore[attr-defined]
+from google.cloud import firestore, storage  # type: ignore[attr-defined,unused-ignore]
 
 
 @functions_framework.cloud_event
