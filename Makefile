@@ -26,11 +26,12 @@ demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch th
 up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/python -m functions.local up
 
-# Three runs: gRPC's clients and servers of many tests do not get on in one process, and the stand-ins' own tests may be
+# Several runs: gRPC's clients and servers of many tests do not get on in one process, and the stand-ins' own tests may be
 # pointed at real services by the environment.
 test: setup ## the tests, on all cores
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/local
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/functions tests/shared tests/packaging tests/terraform
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/shared tests/packaging tests/terraform
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/functions
 	$(BIN)/python -m pytest tests/end_to_end
 
 chaos: setup ## the promises, under kills, faults, duplicates and losses (under 15 minutes)
