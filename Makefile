@@ -26,12 +26,13 @@ demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch th
 up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/python -m functions.local up
 
-# Several runs: gRPC's clients and servers of many tests do not get on in one process, and the stand-ins' own tests may be
-# pointed at real services by the environment.
-test: setup ## the tests, on all cores
+# Several runs: the functions' tests wire the functions by the environment, once a process; gRPC's clients and servers of
+# many tests do not get on in one process; and the stand-ins' own tests may be pointed at real services.
+test: setup ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/local
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/shared tests/packaging tests/terraform
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/functions
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/shared tests/packaging tests/terraform tests/functions/sweep
+	$(BIN)/python -m pytest tests/functions/generate
+	$(BIN)/python -m pytest tests/functions/api
 	$(BIN)/python -m pytest tests/end_to_end
 
 chaos: setup ## the promises, under kills, faults, duplicates and losses (under 15 minutes)
