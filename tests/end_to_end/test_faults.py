@@ -106,14 +106,14 @@ def test_a_download_is_cut_after_so_many_chunks(system: Running) -> None:
         system.inbox.blob("cut.bin").download_as_bytes(retry=None)
 
 
-def test_a_query_is_cut_after_so_many_documents(system: Running) -> None:
-    for number in range(5):
-        system.firestore.collection("cut").document(str(number)).set({"n": number})
-    system.fault("firestore", "RunQuery", cut_after=2, times=1)
-    query = system.firestore.collection("cut").stream()
-    with pytest.raises((api_errors.ServiceUnavailable, grpc.RpcError)):
-        list(query)
-    assert len(list(system.firestore.collection("cut").stream())) == 5
+def test_a_stream_of_documents_is_cut_after_so_many(system: Running) -> None:
+    documents = [system.firestore.collection("cut").document(str(number)) for number in range(5)]
+    for document in documents:
+        document.set({"here": True})
+    system.fault("firestore", "BatchGetDocuments", cut_after=2, times=1)
+    with pytest.raises(api_errors.ServiceUnavailable):
+        list(system.firestore.get_all(documents, retry=None))
+    assert len(list(system.firestore.get_all(documents))) == 5
 
 
 def test_a_retry_delay_is_told_in_each_services_own_form(system: Running, calls: dict[str, tuple[str, Call]]) -> None:
