@@ -35,7 +35,7 @@ test: setup ## the tests
 	$(BIN)/python -m pytest tests/functions/api
 	$(BIN)/python -m pytest tests/end_to_end
 
-chaos: setup ## the promises, under kills, faults, duplicates and losses (under 15 minutes)
+chaos: setup ## the promises, under kills, faults, duplicates and losses (a quarter of an hour)
 	$(BIN)/python -m pytest tests/chaos
 
 check: setup ## format, lint, types, layering
