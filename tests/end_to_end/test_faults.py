@@ -1,4 +1,7 @@
-"""Every kind of fault on every service, met by the real clients."""
+"""Every kind of fault on every service, met by the real clients.
+
+Objects are written to the results bucket, where they start no function that could meet the fault first.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,14 @@ pytestmark = [
 @pytest.fixture
 def calls(system: Running) -> Iterator[dict[str, tuple[str, Call]]]:
     """For each service a label by which a fault finds a call, and the call itself, without the client's retries."""
-    system.inbox.blob("fault.bin").upload_from_string(b"x" * 400_000)
+    system.results.blob("fault.bin").upload_from_string(b"x" * 400_000)
     channel = grpc.insecure_channel(system.endpoints.queue)
     queues = tasks_v2.CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
     queue = "projects/dropsight-local/locations/local/queues/dispatch"
     gemini = httpx2.Client(base_url=system.endpoints.gemini, headers={"x-goog-api-key": "any"})
     document = system.firestore.collection("faults").document("one")
     yield {
-        "storage": ("GET /download", lambda: system.inbox.blob("fault.bin").download_as_bytes(retry=None)),
+        "storage": ("GET /download", lambda: system.results.blob("fault.bin").download_as_bytes(retry=None)),
         "gemini": ("GET /v1beta/models", lambda: _checked(gemini.get("/v1beta/models"))),
         "firestore": ("Commit", lambda: document.set({"a": 1}, retry=None)),
         "queue": ("GetQueue", lambda: queues.get_queue(name=queue, retry=None)),
@@ -100,10 +103,10 @@ def test_a_drop_after_the_call_took_effect_leaves_its_effect(system: Running) ->
 
 
 def test_a_download_is_cut_after_so_many_chunks(system: Running) -> None:
-    system.inbox.blob("cut.bin").upload_from_string(b"y" * 3_000_000)
+    system.results.blob("cut.bin").upload_from_string(b"y" * 3_000_000)
     system.fault("storage", "cut.bin", cut_after=1, times=1)
     with pytest.raises(requests.exceptions.RequestException):
-        system.inbox.blob("cut.bin").download_as_bytes(retry=None)
+        system.results.blob("cut.bin").download_as_bytes(retry=None)
 
 
 def test_a_stream_of_documents_is_cut_after_so_many(system: Running) -> None:
