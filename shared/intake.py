@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from shared.clock import Clock
 from shared.cloud.firestore import Tasks
-from shared.cloud.queue import Dispatches
+from shared.cloud.queue import Dispatches, schedulable
 from shared.cloud.telemetry import log
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.task import Source, Task, Waiting, new_task
@@ -113,7 +113,7 @@ class Intake:
         """The object's task, on its way unless it has ended."""
         task = await self._create(source)
         if not task.terminal:
-            await self._dispatches.put(task, epoch=0, at=task.waiting.until if task.waiting else None)
+            await self._dispatches.put(task, epoch=0, at=task.dispatch_at if task.waiting else None)
         return task
 
     async def _create(self, source: Source) -> Task:
@@ -134,12 +134,13 @@ class Intake:
     def _pending(self, source: Source, day: date, settle: datetime | None, salt: int) -> Task:
         now = self._clock.now()
         keep = timedelta(days=self._settings.task_days)
-        task = new_task(source, owner=f"inbox:{source.bucket}", model=DEFAULT_MODEL, now=now, keep=keep, salt=salt)
+        admitted = max(now, start_of(day))
+        owner = f"inbox:{source.bucket}"
+        task = new_task(source, owner=owner, model=DEFAULT_MODEL, now=admitted, keep=keep, salt=salt)
         waiting = None
         if start_of(day) > now:
             waiting = Waiting(reason="inbox_cap", until=start_of(day), detail="the inbox's daily cap is reached")
         elif settle is not None and settle > now:
             waiting = Waiting(reason="overwritten", until=settle, detail="left to settle after an overwrite")
-        admitted = {"inbox_day": inbox_day(source.bucket, day)}
-        later = {"waiting": waiting, "dispatch_at": waiting.until} if waiting else {}
-        return task.model_copy(update={**admitted, **later})
+        later = {"waiting": waiting, "dispatch_at": schedulable(waiting.until, now)} if waiting else {}
+        return task.model_copy(update={"inbox_day": inbox_day(source.bucket, day), **later})

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
     from shared.intake import Intake
+    from shared.leftovers import Leftovers
     from shared.request_intake import RequestIntake
 
 
@@ -54,6 +55,7 @@ class Generate:
     web: Web
     throttle: Throttle
     chunks: StreamStore
+    leftovers: Leftovers
     callbacks: Queue | None
     """Notices to notify; None where no callback queue is set."""
     recipes: RecipeBooks
@@ -90,7 +92,7 @@ class Sweep:
     intake: Intake
     requests: RequestIntake
     storage: Storage
-    gemini: Gemini
+    leftovers: Leftovers
 
 
 @cache
@@ -122,18 +124,21 @@ def generate() -> Generate:
     from shared.cloud.storage import Storage
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
+    from shared.leftovers import Leftovers
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     storage = Storage(settings.project, threads=settings.concurrency)
+    gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency)
     return Generate(
         settings=settings,
         clock=clock,
         tasks=tasks,
         dispatches=_dispatches(settings),
         storage=storage,
-        gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency),
+        gemini=gemini,
+        leftovers=Leftovers(gemini, tasks, clock, settings.environment),
         web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
         throttle=Throttle(Notes(tasks.client, "throttle"), clock),
         chunks=StreamStore(tasks.client),
@@ -188,11 +193,13 @@ def sweep() -> Sweep:
     from shared.cloud.gemini import Gemini
     from shared.cloud.storage import Storage
     from shared.intake import Intake
+    from shared.leftovers import Leftovers
     from shared.request_intake import RequestIntake
 
     settings = SweepSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
+    gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1)
     dispatches, storage = _dispatches(settings), Storage(settings.project, threads=4)
     return Sweep(
         settings=settings,
@@ -203,7 +210,7 @@ def sweep() -> Sweep:
         intake=Intake(settings, clock, tasks, dispatches),
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
-        gemini=Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1),
+        leftovers=Leftovers(gemini, tasks, clock, settings.environment),
     )
 
 

@@ -1,18 +1,27 @@
 """What the commit of an outcome leaves to do: publish files, ask for the callback, delete the Gemini files.
 
-Each step may be done again without harm; what is done is struck off the task in one write at the end.
+Each step may be done again without harm; what is done is struck off the task in one write at the end. What fails keeps
+nothing else from being done, and is tried again for as long as a task may last; then it is given up, with a warning.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from functions.generate.inputs import own_names
 from functions.generate.publishing import Published, publish
 from shared.cloud.firestore import Stored
-from shared.cloud.telemetry import log
+from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
 from shared.domain.errors import TaskFailure
 from shared.domain.task import AfterStep, Task
 from shared.wiring import Generate
+
+_UNDONE: dict[AfterStep, str] = {
+    "publish": "The files could not be published",
+    "callback": "The callback could not be put on its way",
+    "delete_file": "The files at Gemini could not be deleted; they expire by themselves",
+}
 
 
 async def finish_up(road: Generate, stored: Stored) -> bool:
@@ -20,6 +29,7 @@ async def finish_up(road: Generate, stored: Stored) -> bool:
     task = stored.task
     done: list[AfterStep] = []
     published = Published()
+    given_up: list[str] = []
     for step in task.after:
         try:
             match step:
@@ -29,14 +39,28 @@ async def finish_up(road: Generate, stored: Stored) -> bool:
                     await _delete_files(road, task)
                 case "callback":
                     await _ask_for_callback(road, task)
-        except TaskFailure as failure:
-            log("WARNING", "after_work_postponed", failure.message, task=task.id, step=step)
-        else:
-            done.append(step)
-    await road.tasks.change(
-        stored, lambda current: claims.tidy(current, tuple(done), published.uris, published.warnings)
-    )
+        except Exception as error:
+            why = _told(error, task, step)
+            if not _in_vain(road, task):
+                continue
+            given_up.append(f"{_UNDONE[step]}: {why}")
+        done.append(step)
+    warnings = (*published.warnings, *given_up)
+    await road.tasks.change(stored, lambda current: claims.tidy(current, tuple(done), published.uris, warnings))
     return len(done) == len(task.after)
+
+
+def _told(error: Exception, task: Task, step: AfterStep) -> str:
+    if isinstance(error, TaskFailure):
+        log("WARNING", "after_work_postponed", error.message, task=task.id, step=step)
+        return error.message
+    log_bug("after_work_failed", error, task=task.id, step=step)
+    return f"an internal error ({type(error).__name__})"
+
+
+def _in_vain(road: Generate, task: Task) -> bool:
+    ended = task.completed_at or task.accepted_at
+    return road.clock.now() - ended > timedelta(hours=road.settings.task_max_age_hours)
 
 
 async def _delete_files(road: Generate, task: Task) -> None:

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from functions.generate.caching import naming, prolong
 from functions.generate.holding import Holding
 from functions.generate.keeping import keep
+from functions.generate.later import delay_of
 from functions.generate.telling import telling
 from shared.cloud.telemetry import log
 from shared.cloud.throttle import Note
@@ -122,5 +123,6 @@ def _with_successor(road: Generate, model: str, failure: PermanentFailure) -> Pe
 async def warn_others(road: Generate, model: str, refusal: Postponement) -> None:
     """Leave a note for the other dispatches, so that they wait too."""
     if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
-        delay = _BLOCKED_NOTE if refusal.delay is None else timedelta(seconds=refusal.delay)
-        await road.throttle.warn(model, Note(road.clock.now() + delay, refusal.reason, refusal.message))
+        now = road.clock.now()
+        delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=delay_of(refusal, now))
+        await road.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))

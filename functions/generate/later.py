@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 from functions.generate.holding import Holding
 from shared.cloud.firestore import Stored
+from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log
 from shared.cloud.throttle import Note
 from shared.domain import claims
 from shared.domain.errors import (
     DailyQuotaSpent,
+    FileStoreFull,
     LeaseLost,
     Postponement,
     TaskFailure,
@@ -34,8 +36,10 @@ _PATIENT_TIMES = 3
 
 async def try_later(road: Generate, held: Holding, failure: TaskFailure) -> bool:
     """Put the held task off. False where a transient failure has used up its attempts: the task is to fail."""
+    if isinstance(failure, FileStoreFull):
+        await _make_room(road, held)
     if isinstance(failure, Postponement):
-        until = moment_for(road, held.task, failure.reason, _delay(failure, road.clock.now()))
+        until = moment_for(road, held.task, failure.reason, delay_of(failure, road.clock.now()))
         await put_off(road, held, until, failure.reason, failure.message)
         return True
     attempts = held.task.attempts + 1
@@ -46,6 +50,17 @@ async def try_later(road: Generate, held: Holding, failure: TaskFailure) -> bool
     until = road.clock.now() + timedelta(seconds=backoff)
     await put_off(road, held, until, "retrying", failure.message, counted=True)
     return True
+
+
+async def _make_room(road: Generate, held: Holding) -> None:
+    """What this environment left behind at the Files API goes at once; the task waits in any case."""
+    try:
+        made = await road.leftovers.make_room()
+    except TaskFailure as failure:
+        log("WARNING", "room_not_made", failure.message, task=held.task.id)
+    else:
+        if made.deleted:
+            log("WARNING", "room_made", f"{made.deleted} of {made.seen} files at Gemini were left over: deleted")
 
 
 async def put_off(
@@ -92,10 +107,26 @@ async def keep_waiting(road: Generate, stored: Stored, note: Note) -> None:
         stored,
         lambda current: (
             claims.keep_waiting(current, now=now, until=until, reason=note.reason, detail=note.detail, epoch=epoch)
-            if current.epoch == task.epoch and not current.terminal and not claims.leased(current, now)
+            if _still_waits(current, task, now)
             else current
         ),
     )
+
+
+async def come_again(road: Generate, stored: Stored) -> None:
+    """The task waits for longer than the queue schedules ahead: the next dispatch, as near to that as may be."""
+    task, now = stored.task, road.clock.now()
+    assert task.waiting is not None
+    at = schedulable(task.waiting.until, now)
+    epoch = await _next_dispatch(road, task, at)
+    await road.tasks.change(
+        stored,
+        lambda current: claims.redispatch(current, at=at, epoch=epoch) if _still_waits(current, task, now) else current,
+    )
+
+
+def _still_waits(current: Task, known: Task, now: datetime) -> bool:
+    return current.epoch == known.epoch and not current.terminal and not claims.leased(current, now)
 
 
 async def _next_dispatch(road: Generate, task: Task, at: datetime) -> int:
@@ -114,16 +145,18 @@ def moment_for(road: Generate, task: Task, reason: WaitingReason, delay: float) 
     """Not before the delay that the service named; the longer a task has waited, the later and more spread out.
 
     Those that wait for one moment must not all come at it, and those that have waited for hours need not look every
-    minute: they look again after about as long as they have waited, an hour at the most.
+    minute: they look again after about as long as they have waited, an hour at the most. None waits past its age limit.
     """
     now = road.clock.now()
     since = task.waiting_since if task.waiting_since is not None and claims.last_reason(task) == reason else now
     patience = min(_LONGEST_PATIENCE, (now - since).total_seconds() * random.uniform(0.75, 1.5))  # noqa: S311
     spread = random.uniform(0.5, 3)  # noqa: S311
-    return now + timedelta(seconds=max(delay, patience) + spread)
+    until = now + timedelta(seconds=max(delay, patience) + spread)
+    limit = task.accepted_at + timedelta(hours=road.settings.task_max_age_hours, seconds=1)
+    return min(until, max(limit, now + timedelta(seconds=spread)))
 
 
-def _delay(failure: Postponement, now: datetime) -> float:
+def delay_of(failure: Postponement, now: datetime) -> float:
     """Seconds until it is worth another try."""
     if failure.delay is not None:
         return failure.delay

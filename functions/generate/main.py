@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from functions.generate.after import finish_up
 from functions.generate.dropped import questions_of_object
 from functions.generate.holding import Holding
-from functions.generate.later import keep_waiting, put_off, try_later
+from functions.generate.later import come_again, keep_waiting, put_off, try_later
 from functions.generate.outcome import outcome_of
 from functions.generate.rounds import ask_all, earlier_rounds, ran_before, settled
 from functions.generate.submitted import question_of_request
@@ -36,6 +36,9 @@ from shared.domain.errors import (
 )
 from shared.domain.task import Task, TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
+
+_EARLY = timedelta(hours=1)
+"""A dispatch that comes this long before its task's time was cut short by the queue's horizon."""
 
 
 class Dispatch(BaseModel):
@@ -74,7 +77,10 @@ async def carry(road: wiring.Generate, dispatch: Dispatch) -> bool:
         return await come_back_at_lease_end(road, stored)
     if dispatch.epoch < task.epoch and task.dispatch_at is not None and task.dispatch_at > now:
         return True
-    if task.waiting is not None and (note := await road.throttle.standing(task.model)):
+    if task.waiting is not None and task.waiting.until - now > _EARLY:
+        await come_again(road, stored)
+        return True
+    if task.waiting is not None and not too_old(road, task) and (note := await road.throttle.standing(task.model)):
         await keep_waiting(road, stored, note)
         return True
     try:
@@ -129,8 +135,8 @@ async def later_or_never(road: wiring.Generate, held: Holding, failure: TaskFail
 async def understand(road: wiring.Generate, held: Holding) -> Outcome:
     """From what was dropped or submitted to what the model says of it."""
     task = held.task
-    if road.clock.now() - task.accepted_at > timedelta(hours=road.settings.task_max_age_hours):
-        raise PermanentFailure("deadline_exceeded", _too_old(held))
+    if too_old(road, task):
+        raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
     rounds = await earlier_rounds(road, task)
     if not settled(rounds):
         if task.source.kind == "object":
@@ -172,8 +178,12 @@ def _failed(failure: PermanentFailure) -> Outcome:
     return Outcome(error=TaskError(code=failure.code, message=failure.message))
 
 
-def _too_old(held: Holding) -> str:
-    waited = held.task.waited
+def too_old(road: wiring.Generate, task: Task) -> bool:
+    return road.clock.now() - task.accepted_at > timedelta(hours=road.settings.task_max_age_hours)
+
+
+def _waited_in_vain(task: Task) -> str:
+    waited = task.waited
     why = f" It last waited for: {waited.detail or waited.reason}." if waited else ""
     return f"The task was not done within its age limit.{why}"
 

@@ -13,8 +13,8 @@ from shared.clock import MovableClock
 
 _STEP_AT_WORK = 10.0
 """Seconds: a sixth of the default lease."""
-_MOST_STEPS = 4000
-"""In one advance; what falls due within a step comes at its end: over six hours, five seconds late at the most."""
+_MOST_STEPS = 1200
+"""In one advance; what falls due within a step comes at its end: over six hours, 18 seconds late at the most."""
 _BREATH = 0.03
 """Real seconds after each step: enough for a sleeper to wake and a renewal to be written."""
 _QUIET = 0.15

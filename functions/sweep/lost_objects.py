@@ -1,8 +1,10 @@
 """Objects without a task: their event was lost.
 
-Each is looked at once: a note remembers up to when all of an inbox's objects were seen to. Only those younger than the
-event horizon and the installation are taken, so neither old files nor files of expired tasks run again by themselves.
-`backfill` takes what was there before, on purpose.
+    ──seen_until──[since ········ until]──now      a pass lists the inbox by name, and looks at what came in that span
+
+Each object is looked at once: a note tells up to when all of an inbox's objects were seen to, and where a pass that
+ran out of time is to go on. Only objects younger than the event horizon and the installation are taken, so neither old
+files nor files of expired tasks run again by themselves. `backfill` takes what was there before, on purpose.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
+from pydantic import BaseModel
+
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
 from shared.domain.task import Source, derive_id
@@ -18,28 +22,59 @@ from shared.intake import kept_out
 from shared.wiring import Sweep
 
 _BATCH = 100
+_REST = timedelta(hours=1) / 1_000_000
+"""For each object that a pass listed, before the next scheduled one: a listing is billed by the thousand."""
 
 
-async def take_lost(road: Sweep, bucket: str, found: Counter[str]) -> None:
-    """Give every young object of `bucket` a task that has none."""
+class Pass(BaseModel):
+    """How far the objects of an inbox have been seen to."""
+
+    seen_until: datetime
+    since: datetime | None = None
+    """Of a pass that is not done; it goes on `after` a name."""
+    until: datetime | None = None
+    after: str = ""
+    listed: int = 0
+
+
+async def take_lost(road: Sweep, bucket: str, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+    """Give every young object of `bucket` a task that has none. `stop_at`: seconds, the clock's."""
+    begun = Pass.model_validate(await road.notes.read(bucket) or {"seen_until": road.settings.installed_at})
+    if scheduled and not begun.after and road.clock.now() < begun.seen_until + _REST * begun.listed:
+        return
+    current = begun if begun.after else _fresh(road, begun.seen_until)
+    assert current.since is not None
+    assert current.until is not None
+    listed, after = current.listed, current.after
+    for prefix in sorted(road.settings.inboxes[bucket].prefixes):
+        async for batch in batches(road.storage.listing(bucket, prefix, after=after)):
+            listed += len(batch)
+            await _take(road, [each for each in batch if current.since <= each.created_at <= current.until], found)
+            if road.clock.time() > stop_at:
+                left = current.model_copy(update={"after": batch[-1].name, "listed": listed})
+                await road.notes.write(bucket, left.model_dump())
+                log("WARNING", "sweep_goes_on_later", f"{listed:,} objects of {bucket} listed so far", after=left.after)
+                return
+    await road.notes.write(bucket, Pass(seen_until=current.until, listed=listed).model_dump())
+
+
+def _fresh(road: Sweep, seen_until: datetime) -> Pass:
     settings, now = road.settings, road.clock.now()
-    until = now - timedelta(seconds=settings.grace_seconds)
     horizon = now - timedelta(hours=min(settings.event_horizon_hours, settings.task_days * 24 - 1))
-    note = await road.notes.read(bucket) or {}
-    since = max(settings.installed_at, horizon, note.get("seen_until", settings.installed_at))
-    for prefix in settings.inboxes[bucket].prefixes:
-        async for batch in batches(road.storage.listing(bucket, prefix)):
-            young = [found_object for found_object in batch if since <= found_object.created_at <= until]
-            found["objects_checked"] += len(young)
-            for source in await without_task(road, [source_of(each) for each in young]):
-                await road.intake.take(source)
-                found["objects_without_task"] += 1
-                log("WARNING", "sweep_ingested", "its event was lost", object=source.uri)
-    await road.notes.write(bucket, {"seen_until": until})
+    since = max(settings.installed_at, horizon, seen_until)
+    return Pass(seen_until=seen_until, since=since, until=now - timedelta(seconds=settings.grace_seconds))
+
+
+async def _take(road: Sweep, young: list[StoredObject], found: Counter[str]) -> None:
+    found["objects_checked"] += len(young)
+    for source in await without_task(road, [source_of(each) for each in young]):
+        await road.intake.take(source)
+        found["objects_without_task"] += 1
+        log("WARNING", "sweep_ingested", "its event was lost", object=source.uri)
 
 
 async def backfill(
-    road: Sweep, bucket: str, prefix: str, *, after: str, dry_run: bool, found: Counter[str], until: float
+    road: Sweep, bucket: str, prefix: str, *, after: str, dry_run: bool, found: Counter[str], stop_at: float
 ) -> str | None:
     """Take every object under `prefix`, whatever its age. Returns the name to resume after, or None at the end."""
     async for batch in batches(road.storage.listing(bucket, prefix, after=after)):
@@ -49,7 +84,7 @@ async def backfill(
             found["without_task"] += 1
             if not dry_run:
                 await road.intake.take(source)
-        if road.clock.time() > until:
+        if road.clock.time() > stop_at:
             return batch[-1].name
     return None
 

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.sweep.leftover_files import delete_leftovers
 from functions.sweep.lost_objects import backfill, take_lost
 from functions.sweep.lost_requests import take_lost_requests
 from functions.sweep.open_tasks import redrive
@@ -24,6 +23,8 @@ from shared.domain.errors import TaskFailure
 from shared.settings import SweepSettings, refuse_misconfiguration
 
 _CURSOR = "open_tasks"
+_BY_SCHEDULE = "X-CloudScheduler"
+"""The header by which Cloud Scheduler tells its calls; what is swept by hand never rests."""
 
 
 class Wanted(BaseModel):
@@ -48,34 +49,40 @@ async def sweep(request: Request) -> Response:
     road = wiring.sweep()
     if wanted.backfill is not None:
         return await run_backfill(road, wanted, wanted.backfill)
-    counts = await run(road)
+    counts = await run(road, scheduled=_BY_SCHEDULE in request.headers)
     log("INFO", "sweep_finished", "the sweep is done", **counts)
     return JSONResponse(counts)
 
 
-async def run(road: wiring.Sweep) -> dict[str, int]:
+async def run(road: wiring.Sweep, *, scheduled: bool = False) -> dict[str, int]:
     """One pass over open tasks, young objects and leftover files, within the time limit."""
     found: Counter[str] = Counter(
         open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
         objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
     )  # fmt: skip
-    until = road.clock.time() + road.settings.time_limit_seconds
-    for bucket in road.settings.inboxes:
-        await _sparing_the_rest(f"objects of {bucket}", found, take_lost(road, bucket, found))
+    stop_at = road.clock.time() + road.settings.time_limit_seconds
+    await _sparing_the_rest("open tasks", found, redrive_all(road, found, stop_at))
+    await _sparing_the_rest("files", found, delete_leftovers(road, found, stop_at))
     await _sparing_the_rest("requests", found, take_lost_requests(road, found))
-    await _sparing_the_rest("open tasks", found, redrive_all(road, found, until))
-    await _sparing_the_rest("files", found, delete_leftovers(road, found))
+    for bucket in road.settings.inboxes:
+        lost = take_lost(road, bucket, found, stop_at=stop_at, scheduled=scheduled)
+        await _sparing_the_rest(f"objects of {bucket}", found, lost)
     return dict(found)
 
 
-async def redrive_all(road: wiring.Sweep, found: Counter[str], until: float) -> None:
+async def delete_leftovers(road: wiring.Sweep, found: Counter[str], stop_at: float) -> None:
+    files = await road.leftovers.delete(until=stop_at)
+    found["files_seen"], found["files_deleted"] = files.seen, files.deleted
+
+
+async def redrive_all(road: wiring.Sweep, found: Counter[str], stop_at: float) -> None:
     """From where the last run stopped; stops with a cursor when time is up."""
     note = await road.notes.read(_CURSOR) or {}
     resume = str(note.get("after", ""))
     last = ""
     async for stored in road.tasks.open_tasks(after=resume):
         await redrive(road, stored, found)
-        if road.clock.time() > until:
+        if road.clock.time() > stop_at:
             last = stored.task.key
             break
     if last or resume:
@@ -88,9 +95,10 @@ async def run_backfill(road: wiring.Sweep, wanted: Wanted, uri: str) -> Response
         inboxes = ", ".join(road.settings.inboxes)
         return JSONResponse({"error": {"message": f"{bucket} is not an inbox; these are: {inboxes}"}}, status_code=422)
     found: Counter[str] = Counter(objects=0, bytes=0, without_task=0)
-    until = road.clock.time() + road.settings.time_limit_seconds
-    after = await backfill(road, bucket, prefix, after=wanted.after, dry_run=wanted.dry_run, found=found, until=until)
-    counts: dict[str, int | str | bool | None] = {**found, "dry_run": wanted.dry_run, "after": after}
+    stop_at = road.clock.time() + road.settings.time_limit_seconds
+    dry_run = wanted.dry_run
+    after = await backfill(road, bucket, prefix, after=wanted.after, dry_run=dry_run, found=found, stop_at=stop_at)
+    counts: dict[str, int | str | bool | None] = {**found, "dry_run": dry_run, "after": after}
     log(
         "INFO", "backfill_ran", f"{uri}: {found['without_task']} of {found['objects']} objects without a task", **counts
     )

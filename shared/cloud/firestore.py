@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
+import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -17,6 +20,8 @@ from shared.domain.task import Status, Task, key_of
 
 _TASKS = "tasks"
 _PAGE = 300
+_MOST_TRIES = 12
+"""Of a change, about eight seconds at the most; a task has few writers, and each of them writes seldom."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,12 @@ class Tasks:
     async def change(self, known: Stored, decide: Decide) -> Stored | None:
         """Write what `decide` makes of the task, decided anew whenever the document changed meanwhile.
 
-        None: the document is gone. Raises what `decide` raises (`LeaseLost`).
+        None: the document is gone. Raises what `decide` raises (`LeaseLost`), and what Firestore answers to the last of
+        many tries on a document that others never stop changing.
         """
         nonce = secrets.token_hex(8)
         current = known
-        while True:
+        for tries in itertools.count(1):
             changed = decide(current.task)
             if changed is current.task:
                 return current
@@ -82,9 +88,13 @@ class Tasks:
                     return None
                 if found.task.change == nonce:
                     return found
+                if tries == _MOST_TRIES:
+                    raise
+                await asyncio.sleep(random.uniform(0, min(1, 0.01 * 2**tries)))  # noqa: S311
                 current = found
             else:
                 return Stored(marked, written.update_time)
+        raise AssertionError("unreachable: the last try returns or raises")
 
     async def keep_answer(self, task: Task, name: str, record: str) -> None:
         """An answer that Cloud Storage could not take, beside its task; goes when the task does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import grpc.aio
 from google.api_core import exceptions as api_errors
@@ -15,6 +15,8 @@ from shared.domain.task import Task
 
 _DEADLINE_SECONDS = 1800
 """The longest that Cloud Tasks waits for an HTTP target."""
+_FURTHEST = timedelta(days=29)
+"""Cloud Tasks takes no schedule time past 30 days (https://cloud.google.com/tasks/docs/quotas)."""
 
 
 class Queue:
@@ -74,6 +76,11 @@ class Dispatches:
     async def waits(self, task: Task) -> bool:
         """Whether the dispatch of the task's epoch is on the queue."""
         return await self._queue.holds(f"{task.key}-{task.epoch}")
+
+
+def schedulable(at: datetime, now: datetime) -> datetime:
+    """`at`, or the furthest moment that the queue takes; whoever is called then puts the next dispatch."""
+    return min(at, now + _FURTHEST)
 
 
 def lease_end(task: Task) -> str:

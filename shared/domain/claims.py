@@ -177,7 +177,7 @@ def tidy(
     return task.model_copy(
         update={
             "after": left,
-            "open": bool(left),
+            "open": bool(left) or not task.terminal,
             "files": files,
             "cache": cache,
             "outputs": merged,
@@ -186,9 +186,9 @@ def tidy(
     )
 
 
-def redispatch(task: Task, *, at: datetime) -> Task:
-    """A dispatch of the task was lost: note the next one, under the next epoch."""
-    return task.model_copy(update={"epoch": task.epoch + 1, "dispatch_at": at})
+def redispatch(task: Task, *, at: datetime, epoch: int | None = None) -> Task:
+    """A dispatch of the task was lost, or came before its time: note the next one, under the next epoch or `epoch`."""
+    return task.model_copy(update={"epoch": max(task.epoch + 1, epoch or 0), "dispatch_at": at})
 
 
 def _must_hold(task: Task, token: int) -> None:

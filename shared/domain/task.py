@@ -120,7 +120,7 @@ class Task(Frozen):
     progress: int = Field(default=0, ge=0, le=100)
     created_at: datetime
     accepted_at: datetime
-    """When the task was made; its age counts from here, since a backfilled object may be old."""
+    """When the task was made, or the day to which its inbox's cap put it; its age counts from here."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     expires_at: datetime

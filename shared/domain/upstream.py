@@ -99,8 +99,10 @@ def _too_many(said: str, details: list[JsonValue]) -> TaskFailure:
     if _FILE_STORE.search(f"{said} {metrics}"):
         return FileStoreFull(f"The Files API's store is full: {said}", delay=delay)
     per_day = any("PerDay" in str(violation.get("quotaId")) for violation in violations)
-    if per_day or (delay or 0) >= _A_LONG_WAIT:
-        return DailyQuotaSpent(f"The day's quota is spent: {said}", delay=delay)
+    long = (delay or 0) >= _A_LONG_WAIT
+    if per_day or long:
+        # A delay of seconds that comes with a day's quota is no help: the quota is there again at its reset.
+        return DailyQuotaSpent(f"The day's quota is spent: {said}", delay=delay if long else None)
     return Throttled(f"Gemini's rate limit: {said}", delay=_DEFAULT_WAIT if delay is None else delay)
 
 

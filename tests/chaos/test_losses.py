@@ -79,6 +79,21 @@ def test_unfinished_after_work_is_taken_up_again(system: Running) -> None:
     assert published.exists()
 
 
+def test_after_work_that_fails_for_good_is_given_up_and_the_task_says_so() -> None:
+    with Running(DROPSIGHT_TASK_MAX_AGE_HOURS="2") as system:
+        system.fault("storage", "POST /upload/storage/v1/b/dropsight-results", skip=1, status=403)
+        system.drop("unpublished.txt", b"publish me", "text/plain")
+        until(lambda: system.states()["completed"] == 1, 30, lambda: f"{system.documents()}")
+        assert system.open_documents() == 1
+        system.advance("3h")
+        system.sweep()
+        settle(system, 1)
+        document = system.documents()[0]
+        assert document["status"] == "completed"
+        assert any("could not be published" in warning for warning in document["warnings"])
+        nothing_is_left_at_gemini(system)
+
+
 def test_a_holder_that_sleeps_through_its_lease_writes_nothing_when_it_wakes() -> None:
     with Running(WORKERS="2", DROPSIGHT_LEASE_SECONDS="20") as system:
         system.model(latency="6s", text="the first answer")
@@ -140,6 +155,15 @@ def test_the_daily_cap_lets_the_rest_wait_for_the_next_day() -> None:
         assert {each["reason"] for each in waiting} == {"inbox_cap"}
         assert len({each["until"] for each in waiting}) == 2
         settle(system, 12, step="12h")
+        each_object_has_one_completed_task(system, uris)
+
+
+def test_a_backlog_of_more_than_a_month_is_worked_off() -> None:
+    with Running(DROPSIGHT_INBOXES='{"dropsight-inbox": {"daily_cap": 1}}', DROPSIGHT_TASK_DAYS="60") as system:
+        names = [f"{number}.txt" for number in range(32)]
+        uris = [system.drop(name, b"one of many", "text/plain") for name in names]
+        until(lambda: sum(system.states().values()) == len(names), 30, lambda: f"{system.states()}")
+        settle(system, len(names), step="40h")
         each_object_has_one_completed_task(system, uris)
 
 

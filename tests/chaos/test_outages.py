@@ -80,6 +80,18 @@ def test_a_task_past_its_age_limit_fails_and_says_what_it_waited_for() -> None:
         nothing_is_left_at_gemini(system)
 
 
+def test_a_task_does_not_outwait_its_age_limit() -> None:
+    with Running(DROPSIGHT_TASK_MAX_AGE_HOURS="2") as system:
+        system.fault("gemini", "streamGenerateContent", status=429, retry_delay="20h")
+        for name in ("first.txt", "second.txt"):
+            system.drop(name, b"patience", "text/plain")
+        until(lambda: sum(bool(each["waiting"]) for each in system.documents()) == 2, 20, lambda: f"{system.states()}")
+        system.advance("2h5m")
+        settle(system, 2, step="1s")
+        assert {each["error"]["code"] for each in system.documents()} == {"deadline_exceeded"}
+        nothing_is_left_at_gemini(system)
+
+
 def test_work_longer_than_a_dispatch_may_take_is_handed_to_the_next_one() -> None:
     with Running(DROPSIGHT_TIME_LIMIT_SECONDS="5", DROPSIGHT_LEASE_SECONDS="20") as system:
         system.model(latency="60s")

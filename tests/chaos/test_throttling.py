@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
+
+from google import genai
+from google.genai import types
 
 from tests.chaos.promises import each_object_has_one_completed_task, nothing_is_left_at_gemini, settle
 from tests.running import Running, until
@@ -56,6 +60,31 @@ def test_a_key_that_stops_working_holds_tasks_until_it_works_again(system: Runni
     system.model(key="ok")
     settle(system, 3, step="30m")
     each_object_has_one_completed_task(system, uris)
+
+
+def test_a_full_file_store_is_freed_of_what_was_left_behind_and_waited_for(system: Running) -> None:
+    first = system.drop("first.txt", b"a few words", "text/plain")
+    settle(system, 1)
+    name = system.calls("gemini", "DELETE")[0]["path"].rsplit("/", 1)[1]
+    for left in (name, "somebody-elses"):
+        _upload(system, left, 400 << 10)
+    system.advance("5m")
+    system.model(store_mib=1)
+    second = system.drop("second.txt", b"many words " * 40_000, "text/plain")
+    until(lambda: any(each["waiting"] for each in system.documents()), 20, lambda: f"{system.documents()}")
+    waiting = next(each["waiting"] for each in system.documents() if each["waiting"])
+    assert waiting["reason"] == "file_store_full"
+    assert system.gemini_files() == ["files/somebody-elses"]
+    settle(system, 2, step="5m")
+    each_object_has_one_completed_task(system, [first, second])
+    assert system.gemini_files() == ["files/somebody-elses"]
+
+
+def _upload(system: Running, name: str, size: int) -> None:
+    options = types.HttpOptions(base_url=system.endpoints.gemini)
+    with genai.Client(api_key="any", http_options=options) as client:
+        config = types.UploadFileConfig(name=name, mime_type="text/plain")
+        client.files.upload(file=io.BytesIO(b"x" * size), config=config)
 
 
 def test_a_waiting_task_goes_on_with_the_file_it_uploaded(system: Running) -> None:

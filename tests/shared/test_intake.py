@@ -144,6 +144,20 @@ async def test_no_day_has_more_tasks_than_the_cap_however_many_come_at_once(
             assert (task.waiting.reason, task.waiting.until, task.dispatch_at) == ("inbox_cap", start, start)
 
 
+async def test_what_waits_for_weeks_is_kept_for_as_long_after_and_dispatched_within_the_queues_horizon(
+    intake: Intake, clock: MovableClock
+) -> None:
+    for number in range(31 * CAP + 1):
+        last = await intake.take(source(clock, f"in/{number}.txt"))
+    assert last.waiting is not None
+    assert last.dispatch_at is not None
+    now, admitted = clock.now(), last.waiting.until
+    assert admitted - now > timedelta(days=30)
+    assert timedelta(days=28) < last.dispatch_at - now < timedelta(days=30)
+    assert last.accepted_at == admitted, "its age does not count before"
+    assert last.expires_at - admitted == timedelta(days=30)
+
+
 async def test_an_inbox_that_is_full_keeps_no_other_from_its_work(intake: Intake, clock: MovableClock) -> None:
     for number in range(CAP + 1):
         last = await intake.take(source(clock, f"in/{number}.txt"))

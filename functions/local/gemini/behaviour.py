@@ -50,6 +50,8 @@ class Behaviour(BaseModel):
     """What the service thinks of every API key."""
     thoughts: int | None = Field(default=None, ge=0, le=65_536)
     """Thinking tokens of each answer; None: derived from the request, the model and its thinking configuration."""
+    store_mib: float = Field(default=20 * 1024, gt=0)
+    """How much the project's files may hold together: 20 GB."""
     fail_processing: bool = False
     """Files uploaded from now on end up FAILED."""
 

@@ -19,7 +19,7 @@ KEPT_SECONDS = 48 * 3600
 """Uploaded files are deleted 48 hours after their creation."""
 FILE_BYTES = 2 * 1024**3
 """The largest file: 2 GB."""
-PROJECT_BYTES = 20 * 1024**3
+_PROJECT_BYTES = 20 * 1024**3
 """All files of a project together: 20 GB."""
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -75,6 +75,8 @@ class FileStore:
         self._folder = folder / "files"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._clock = clock
+        self.capacity = _PROJECT_BYTES
+        """Bytes that the project's files may hold together."""
         self._files: dict[str, StoredFile] = {}
         for record in self._folder.glob("*.json"):
             stored = StoredFile.model_validate_json(record.read_bytes())
@@ -116,8 +118,8 @@ class FileStore:
                 f"Request is too large: the file's {size} bytes exceed the limit of {FILE_BYTES} bytes (2 GB) per file."
             )
         self._expire()
-        if sum(stored.size for stored in self._files.values()) + size > PROJECT_BYTES:
-            raise _storage_full()
+        if sum(stored.size for stored in self._files.values()) + size > self.capacity:
+            raise _storage_full(self.capacity)
 
     async def add(self, stored: StoredFile, content: Path) -> None:
         """Take over `content` (it is moved) as the bytes of `stored`."""
@@ -142,13 +144,13 @@ class FileStore:
             self._forget(file_id)
 
 
-def _storage_full() -> ApiError:
+def _storage_full(capacity: int) -> ApiError:
     quota = {"quotaMetric": "generativelanguage.googleapis.com/file_storage_bytes", "quotaId": "FileStorageBytes"}
     detail = {
         "@type": "type.googleapis.com/google.rpc.QuotaFailure",
-        "violations": [{**quota, "quotaValue": str(PROJECT_BYTES)}],
+        "violations": [{**quota, "quotaValue": str(capacity)}],
     }
-    message = f"You have exceeded the file storage quota: file_storage_bytes is limited to {PROJECT_BYTES} per project."
+    message = f"You have exceeded the file storage quota: file_storage_bytes is limited to {capacity} per project."
     return ApiError(429, message, details=[detail])
 
 

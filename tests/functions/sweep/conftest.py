@@ -11,13 +11,14 @@ import pytest
 
 from functions.local.firestore import FirestoreStandIn
 from functions.local.queue import QueueSpec, QueueStandIn
+from functions.local.storage import StorageStandIn
 from functions.local.tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Notes, Tasks
-from shared.cloud.gemini import Gemini
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
 from shared.intake import Intake
+from shared.leftovers import Leftovers
 from shared.request_intake import RequestIntake
 from shared.settings import Inbox, SweepSettings
 from shared.wiring import Sweep
@@ -50,8 +51,8 @@ def settings() -> SweepSettings:
 
 @pytest.fixture
 async def road(
-    clock: MovableClock, settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Sweep]:  # fmt: skip
+    clock: MovableClock, settings: SweepSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Sweep]:
     tap, indexes = Tap(), ROOT / "terraform" / "firestore.indexes.json"
     firestore = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=indexes)
     service = QueueStandIn(clock=clock, data=None, tap=tap, sign=lambda email, audience: "", queues=[QueueSpec(QUEUE)])
@@ -62,6 +63,8 @@ async def road(
     client: Any = queue._client
     await client.pause_queue(name=QUEUE)
     dispatches = Dispatches(queue)
+    objects = StorageStandIn(clock=clock, data=tmp_path / "storage", tap=tap, buckets=("inbox", "requests"))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{await objects.start()}")
     yield Sweep(
         settings=settings,
         clock=clock,
@@ -70,11 +73,12 @@ async def road(
         dispatches=dispatches,
         intake=Intake(settings, clock, tasks, dispatches),
         requests=cast(RequestIntake, NOT_USED),
-        storage=cast(Storage, NOT_USED),
-        gemini=cast(Gemini, NOT_USED),
+        storage=Storage("test", threads=2),
+        leftovers=cast(Leftovers, NOT_USED),
     )
     transport: Any = tasks.client._firestore_api.transport
     await transport.close()
     await client.transport.close()
+    await objects.stop()
     await service.stop()
     await firestore.stop()

@@ -12,7 +12,6 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from functions.local.gemini.files import PROJECT_BYTES
 from tests.local.gemini.conftest import Running, together
 from tests.local.gemini.media_samples import mp4, png, wav
 
@@ -169,14 +168,15 @@ def test_a_file_over_2_gb_is_refused_at_the_start(own: Running) -> None:
     assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_a_project_that_is_full_is_refused(own: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("functions.local.gemini.files.PROJECT_BYTES", 50_000)
+def test_a_project_that_is_full_is_refused(own: Running) -> None:
+    own.set_model(store_mib=0.05)
     upload(own.client, wav(2))
     with pytest.raises(errors.ClientError) as full:
         upload(own.client, wav(2))
     assert refusal(full) == (429, "RESOURCE_EXHAUSTED")
     assert "file_storage_bytes" in str(full.value)
-    assert PROJECT_BYTES == 20 * 1024**3
+    own.set_model(store_mib=None)
+    upload(own.client, wav(2))
 
 
 def test_files_and_the_sessions_of_uploads_survive_a_restart(start: Callable[..., Running], tmp_path: Path) -> None:

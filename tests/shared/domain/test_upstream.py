@@ -88,6 +88,12 @@ def test_the_days_quota_is_known_by_its_name_and_by_a_long_delay() -> None:
     assert by_delay.delay == 21599.9
 
 
+def test_a_delay_of_seconds_beside_a_days_quota_is_not_believed() -> None:
+    found = failure(429, "RESOURCE_EXHAUSTED", QUOTA_MESSAGE, [PER_DAY, retry_in("37s")])
+    assert isinstance(found, DailyQuotaSpent)
+    assert found.delay is None
+
+
 def test_where_several_quotas_are_spent_the_longest_patience_counts() -> None:
     both = quota("GenerateRequestsPerMinutePerProjectPerModel", "GenerateRequestsPerDayPerProjectPerModel")
     assert isinstance(failure(429, "RESOURCE_EXHAUSTED", QUOTA_MESSAGE, [both]), DailyQuotaSpent)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from google.genai import types
 
-from functions.sweep.leftover_files import _needed
 from shared.domain import claims
 from shared.domain.claims import Outcome
 from shared.domain.task import GeminiFile, Source, Task, new_task
+from shared.leftovers import needed
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 SOURCE = Source(kind="object", bucket="inbox", name="a.txt", generation=1, size=3, created_at=NOW)
-FILE = types.File(name="files/dev-abcdefgh1777636800-0-1")
-RECORDED = GeminiFile(name="files/dev-abcdefgh1777636800-0-1", uri="u", mime_type="t", expires_at=NOW)
+FILE = "files/dev-abcdefgh1777636800-0-1"
+RECORDED = GeminiFile(name=FILE, uri="u", mime_type="t", expires_at=NOW)
 
 
 def made() -> Task:
@@ -31,24 +30,24 @@ def held(times: int = 1) -> Task:
 
 
 def test_nobody_needs_the_file_of_a_task_that_is_gone() -> None:
-    assert not _needed(None, FILE, 1)
+    assert not needed(None, FILE, 1)
 
 
-def test_what_the_latest_claim_uploads_is_needed() -> None:
-    assert _needed(held(), FILE, 1)
-    assert _needed(made(), FILE, 1), "the claim's commit may be read late"
+def test_what_the_latest_claim_uploads_isneeded() -> None:
+    assert needed(held(), FILE, 1)
+    assert needed(made(), FILE, 1), "the claim's commit may be read late"
 
 
-def test_what_a_claim_that_was_overtaken_uploaded_is_not_needed() -> None:
-    assert not _needed(held(2), FILE, 1)
+def test_what_a_claim_that_was_overtaken_uploaded_is_notneeded() -> None:
+    assert not needed(held(2), FILE, 1)
 
 
 def test_a_recorded_file_is_needed_by_the_claims_that_follow() -> None:
     uploaded = claims.renew(held(), 1, now=NOW, lease=LEASE, files=(RECORDED,))
     taken = claims.claim(uploaded, now=NOW + LEASE, lease=LEASE)
     waiting = claims.put_off(uploaded, 1, now=NOW, until=NOW, reason="rate_limited")
-    assert _needed(taken, FILE, 1)
-    assert _needed(waiting, FILE, 1)
+    assert needed(taken, FILE, 1)
+    assert needed(waiting, FILE, 1)
 
 
 @pytest.mark.parametrize(
@@ -59,4 +58,4 @@ def test_a_recorded_file_is_needed_by_the_claims_that_follow() -> None:
     ],
 )
 def test_an_ended_task_needs_no_file(ended: Task) -> None:
-    assert not _needed(ended, FILE, 1)
+    assert not needed(ended, FILE, 1)
