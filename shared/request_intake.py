@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,13 +18,21 @@ from shared.clock import Clock
 from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
-from shared.cloud.submissions import KEPT, Found, Submissions, record_id
+from shared.cloud.submissions import KEPT, Found, Submissions
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
 from shared.domain.request.schema import as_stored
-from shared.domain.request.tasks import Marks, id_of_object, manifest_owner, manifest_task, object_name, request_task
-from shared.domain.task import Source, Task, make_id
+from shared.domain.request.tasks import (
+    Marks,
+    id_of_object,
+    manifest_owner,
+    manifest_task,
+    object_name,
+    request_task,
+    rerun_task,
+)
+from shared.domain.task import Ran, Source, Task, make_id
 from shared.settings import Settings
 
 _JSON = "application/json"
@@ -46,17 +54,60 @@ class RequestIntake:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def submit(
-        self, submission: Submission, payload: str, *, key_id: str, idempotency_key: str | None = None
+        self,
+        submission: Submission,
+        payload: str,
+        *,
+        key_id: str,
+        idempotency_key: str | None = None,
+        asked_lately: bool = False,
     ) -> Submitted:
         """A task for the request, on its way. `payload` is the digest of the body as it was sent."""
-        record = record_id(key_id, idempotency_key) if idempotency_key is not None else None
-        async with self._one_at_a_time(record):
-            submitted = await self._submit(submission, payload, key_id, record)
+        marks = Marks.made(key_id, idempotency_key, payload)
+        stored = await asyncio.to_thread(as_stored, submission)
+
+        async def make() -> Task | None:
+            now = self._clock.now()
+            task_id = make_id(int(now.timestamp()), secrets.token_bytes(16))
+            name, bucket = object_name(task_id), self._settings.requests_bucket
+            generation = await self._storage.write(
+                bucket, name, stored, _JSON, only_if_absent=True, metadata=marks.metadata()
+            )
+            if generation is None:
+                return None
+            return self._task(submission, stored, task_id, generation, key_id, asked_lately)
+
+        return await self._place(make, marks)
+
+    async def submit_again(
+        self,
+        before: Task,
+        ran: Ran | None,
+        submission: Submission,
+        payload: str,
+        *,
+        key_id: str,
+        idempotency_key: str | None = None,
+    ) -> Submitted:
+        """A task of its own about the dropped object of an earlier one, on its way."""
+
+        async def make() -> Task | None:
+            now = self._clock.now()
+            task_id = make_id(int(now.timestamp()), secrets.token_bytes(16))
+            keep = timedelta(days=self._settings.task_days)
+            return rerun_task(before, ran, submission, task_id=task_id, key_id=key_id, now=now, keep=keep)
+
+        return await self._place(make, Marks.made(key_id, idempotency_key, payload))
+
+    async def _place(self, make: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
+        """Commit what `make` makes, unless its Idempotency-Key has a task, and put its dispatch on the queue."""
+        async with self._one_at_a_time(marks.idempotency):
+            submitted = await self._committed(make, marks)
         if not submitted.replayed:
             try:
                 await self._dispatches.put(submitted.task, epoch=0)
-            except Exception as error:  # The object's event puts it too: nothing is lost but time.
-                log_bug("dispatch_left_to_ingest", error, task=submitted.task.id)
+            except Exception as error:  # The request object's event puts it too, or sweep: nothing is lost but time.
+                log_bug("dispatch_left_to_others", error, task=submitted.task.id)
         return submitted
 
     async def take(self, source: Source) -> Task | None:
@@ -73,27 +124,21 @@ class RequestIntake:
             await self._dispatches.put(task, epoch=0)
         return task
 
-    async def _submit(self, submission: Submission, payload: str, key_id: str, record: str | None) -> Submitted:
-        stored = await asyncio.to_thread(as_stored, submission)
+    async def _committed(self, make: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
+        record = marks.idempotency
         for _ in range(5):
             found = await self._submissions.find(record) if record is not None else None
-            if (earlier := await self._replay(found, payload)) is not None:
+            if (earlier := await self._replay(found, marks.payload)) is not None:
                 return Submitted(earlier, replayed=True)
-            now = self._clock.now()
-            task_id = make_id(int(now.timestamp()), secrets.token_bytes(16))
-            name = object_name(task_id)
-            marks = Marks(key_id, record, payload)
-            generation = await self._storage.write(
-                self._settings.requests_bucket, name, stored, _JSON, only_if_absent=True, metadata=marks.metadata()
-            )
-            if generation is None:
+            task = await make()
+            if task is None:
                 continue
-            task = self._task(submission, stored, task_id, generation, key_id)
             if await self._commit(task, marks, found):
                 return Submitted(task)
-            with contextlib.suppress(Exception):
-                # Left behind it would do no harm: the record names another task.
-                await self._storage.delete(self._settings.requests_bucket, name)
+            if task.source.kind == "request":
+                with contextlib.suppress(Exception):
+                    # Left behind it would do no harm: the record names another task.
+                    await self._storage.delete(task.source.bucket, task.source.name)
         raise RequestRefused(
             503,
             "service_unavailable_error",
@@ -101,7 +146,15 @@ class RequestIntake:
             "The task could not be made. Send the request again.",
         )
 
-    def _task(self, submission: Submission, stored: bytes, task_id: str, generation: int, key_id: str) -> Task:
+    def _task(
+        self,
+        submission: Submission,
+        stored: bytes,
+        task_id: str,
+        generation: int,
+        key_id: str,
+        asked_lately: bool = False,
+    ) -> Task:
         return request_task(
             submission,
             stored,
@@ -111,6 +164,7 @@ class RequestIntake:
             key_id=key_id,
             now=self._clock.now(),
             keep=timedelta(days=self._settings.task_days),
+            asked_lately=asked_lately,
         )
 
     async def _commit(self, task: Task, marks: Marks, found: Found | None) -> bool:

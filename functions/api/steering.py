@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from typing import cast
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.documented import SUBMITTED, TASK, TaskPath, errors, request_body
 from functions.api.showing import find, show
-from functions.api.submitting import IdempotencyKey, Submitter, body_of, check, room_for, submit_checked
+from functions.api.submitting import IdempotencyKey, Submitter, body_of, check, check_again, room_for, submit_checked
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
-from shared.domain.answer import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.request import overridden
 from shared.domain.task import Task
@@ -62,39 +58,18 @@ async def rerun(
     road = wiring.api()
     task = (await find(road, key, task_id)).task
     async with room_for(request):
-        text = overridden(await _asked_before(road, task), await body_of(request))
-        checked = await check(road, key, text)
-    return await submit_checked(road, request, key, checked, idempotency_key)
+        changes = await body_of(request)
+        if task.source.kind == "object":
+            asked = check_again(road, key, task, changes)
+        else:
+            asked = await check(road, key, overridden(await _request_behind(road, task), changes))
+    return await submit_checked(road, request, key, asked, idempotency_key, before=task)
 
 
-async def _asked_before(road: Api, task: Task) -> bytes:
-    """The request behind a task; for a dropped object, one that asks what its recipe asked."""
+async def _request_behind(road: Api, task: Task) -> bytes:
     source = task.source
-    if source.kind != "object":
-        text = await road.storage.read(source.bucket, source.name, generation=source.generation)
-        if text is None:
-            message = f"The request behind {task.id} is not there any more. Submit it again."
-            raise RequestRefused(410, "gone", "source_gone", message)
-        return text
-    where: Json = {"url": source.uri, "generation": str(source.generation)}
-    asked: Json = {"messages": [{"role": "user", "content": [{"type": "file_url", "file_url": where}]}]}
-    cast(list[Json], cast(list[Json], asked["messages"])[0]["content"]).append({"type": "text", "text": _prompt(task)})
-    return json.dumps({"model": task.model, **_settings(task), **asked}).encode()
-
-
-def _prompt(task: Task) -> str:
-    snapshot = task.ran.snapshot if task.ran else {}
-    prompt = snapshot.get("prompt")
-    return prompt if isinstance(prompt, str) and prompt else "Describe this file."
-
-
-def _settings(task: Task) -> Json:
-    """What a recipe's snapshot and a request have in common."""
-    snapshot = task.ran.snapshot if task.ran else {}
-    parameters = snapshot.get("parameters")
-    settings: Json = dict(parameters) if isinstance(parameters, dict) else {}
-    if isinstance(snapshot.get("system"), str):
-        settings["system_prompt"] = snapshot["system"]
-    if isinstance(schema := snapshot.get("response_schema"), dict):
-        settings["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-    return settings
+    text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+    if text is None:
+        message = f"The request behind {task.id} is not there any more. Submit it again."
+        raise RequestRefused(410, "gone", "source_gone", message)
+    return text

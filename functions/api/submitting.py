@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,13 +31,15 @@ from shared.domain.request import (
     Remote,
     StoredInput,
     Submission,
+    asked_again,
     completed,
     inputs_of,
     read,
     unfit,
 )
 from shared.domain.request.schema import payload_digest
-from shared.domain.task import Task
+from shared.domain.request.tasks import asked_lately
+from shared.domain.task import Ran, Task
 from shared.domain.view import public
 from shared.wiring import Api
 
@@ -58,6 +61,8 @@ _large_bodies = asyncio.Semaphore(2)
 class Checked:
     submission: Submission
     payload: str
+    ran: Ran | None = None
+    """Of a rerun of a dropped object: what is to run."""
 
 
 @router.post(
@@ -79,13 +84,31 @@ async def submit(
 
 
 async def submit_checked(
-    road: Api, request: Request, key: Key, checked: Checked, idempotency_key: str | None
+    road: Api,
+    request: Request,
+    key: Key,
+    checked: Checked,
+    idempotency_key: str | None,
+    *,
+    before: Task | None = None,
 ) -> Response:
-    """Make the task, or find the one that this Idempotency-Key made, and answer as the request wants it."""
+    """Make the task, or find the one that this Idempotency-Key made, and answer as the request wants it.
+
+    `before`: the task of which this is a rerun.
+    """
     await budgets().spend(key)
-    submitted = await road.requests.submit(
-        checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
-    )
+    if before is not None and before.source.kind == "object":
+        submitted = await road.requests.submit_again(
+            before, checked.ran, checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
+        )
+    else:
+        submitted = await road.requests.submit(
+            checked.submission,
+            checked.payload,
+            key_id=key.id,
+            idempotency_key=idempotency_key,
+            asked_lately=before is not None and asked_lately(before, road.clock.now()),
+        )
     task = submitted.task
     headers = {"Location": f"/v1/tasks/{task.id}"}
     if submitted.replayed:
@@ -151,6 +174,20 @@ async def check(road: Api, key: Key, text: bytes) -> Checked:
     if submission.callback_url is not None:
         _may_call(road, submission.callback_url)
     return Checked(submission, payload)
+
+
+def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
+    """A rerun of a dropped object's task."""
+    ran, submission = asked_again(before.ran, before.source.uri, changes)
+    inputs = inputs_of(submission)
+    if (refused := unfit(submission, inputs)) is not None:
+        raise refused
+    for each in inputs:
+        _may_name(road, key, each)
+    if submission.callback_url is not None:
+        _may_call(road, submission.callback_url)
+    whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
+    return Checked(submission, payload_digest(json.dumps(whole).encode()), ran)
 
 
 def _read(text: bytes) -> tuple[Submission, list[Input], str]:

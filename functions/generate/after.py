@@ -68,7 +68,7 @@ async def _delete_files(road: Generate, task: Task) -> None:
     orphans = own_names(road.settings.environment, task, _inputs(task)) if task.token > 1 or not recorded else []
     for name in dict.fromkeys((*recorded, *orphans)):
         await road.gemini.delete(name)
-    if task.cache is not None:
+    if task.cache is not None and not task.cache.left:
         await _delete_cache(road, task, task.cache.name)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from functions.generate.asking import make_sure_of, notices, stand_by
+from functions.generate.caching import cacheable
 from functions.generate.holding import Holding
 from functions.generate.inputs import examine, hand_over, live_object, remarks
 from functions.generate.window import count_where_nearly_full, refuse_too_much
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
-from shared.domain import tokens
 from shared.domain.catalogue import Model
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
@@ -41,13 +41,14 @@ class _Part(NamedTuple):
 
 
 async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = None) -> tuple[Question, ...]:
-    """One question for each that the recipe asks. `ran` is what an earlier claim began with, to be gone on with."""
+    """One question for each that the recipe asks. `ran`: what an earlier claim began with, or a rerun is to ask."""
     source = held.task.source
     try:
         found = await live_object(road, source)
         first = _Part(found, await examine(road, found))
         about = _dropped(first)
         recipe, ran, warnings = await _recipe(road, held.task, about) if ran is None else (_of(ran), ran, ())
+        held.ran = ran
         prompts = [_filled(asked.prompt, about, recipe) for asked in recipe.asked]
         parts = [first, *[await _companion(road, held.task, name) for name in recipe.companions]]
         _refuse_misfits(recipe, [part.facts for part in parts])
@@ -61,7 +62,7 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         await live_object(road, source)
         raise TransientFailure("the object could not be read") from error
     noticed = (*warnings, *notices(road, recipe.model))
-    questions = tuple(_questions(recipe, ran, prompts, parts, files, noticed))
+    questions = tuple(_questions(recipe, ran, prompts, parts, files, noticed, streamed=held.task.stream))
     seen = [_seen(recipe, part.facts) for part in parts]
     await count_where_nearly_full(road, _known(recipe), questions[0].body, seen, recipe.media_resolution)
     return questions
@@ -115,12 +116,19 @@ def _known(recipe: Recipe) -> Model | None:
 
 
 def _questions(
-    recipe: Recipe, ran: Ran, prompts: list[str], parts: list[_Part], files: list[GeminiFile], noticed: tuple[str, ...]
+    recipe: Recipe,
+    ran: Ran,
+    prompts: list[str],
+    parts: list[_Part],
+    files: list[GeminiFile],
+    noticed: tuple[str, ...],
+    *,
+    streamed: bool,
 ) -> list[Question]:
     handed = [
         Input(file.uri, file.mime_type, part.facts.media_type.family) for file, part in zip(files, parts, strict=True)
     ]
-    cacheable = _cacheable(recipe, [_seen(recipe, part.facts) for part in parts])
+    seen = [_seen(recipe, part.facts) for part in parts]
     about = About(
         transcript=recipe.transcript,
         duration=parts[0].facts.duration,
@@ -135,24 +143,15 @@ def _questions(
             reasoning=recipe.thinking is not None and recipe.thinking.include,
             name=asked.name,
             response_schema=asked.response_schema,
-            continuations=recipe.most_continuations,
-            repairs=1,
-            cacheable=cacheable,
+            # What readers were told cannot be taken back, nor said again.
+            continuations=0 if streamed else recipe.most_continuations,
+            repairs=0 if streamed else 1,
+            cacheable=cacheable(_known(recipe), seen, recipe.media_resolution),
+            sources=tuple(f"gs://{part.found.bucket}/{part.found.name}#{part.found.generation}" for part in parts),
             about=about,
         )
         for asked, prompt in zip(recipe.asked, prompts, strict=True)
     ]
-
-
-def _cacheable(recipe: Recipe, files: list[Facts]) -> bool:
-    """Whether several questions may share these files in a context cache.
-
-    A media resolution is a setting of each question; how media in a cache would heed it is not documented.
-    """
-    model = _known(recipe)
-    if model is None or not model.can("caching") or recipe.media_resolution is not None:
-        return False
-    return sum(tokens.estimate(facts, model) for facts in files) >= tokens.least_cached(model)
 
 
 def _seen(recipe: Recipe, facts: Facts) -> Facts:

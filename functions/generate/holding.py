@@ -14,7 +14,7 @@ from shared.cloud.firestore import Decide, Stored, Tasks
 from shared.cloud.telemetry import log_bug
 from shared.domain import claims
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
-from shared.domain.task import GeminiCache, GeminiFile, Task
+from shared.domain.task import GeminiCache, GeminiFile, Ran, Task
 
 _WATCH_SECONDS = 5.0
 """How often long work looks whether its task was cancelled or taken over."""
@@ -35,6 +35,8 @@ class Holding:
         self.progress = stored.task.progress
         self.model = stored.task.model
         """The model that is to be asked, as soon as it is known."""
+        self.ran: Ran | None = stored.task.ran
+        """What is asked, likewise."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
         self.cache: GeminiCache | None = stored.task.cache
         self.stored_chunks = 0

@@ -6,6 +6,7 @@ answers 429 or 503 on purpose: those would slow the whole queue down.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import functions_framework.aio
@@ -140,7 +141,7 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
     rounds = await earlier_rounds(road, task)
     if not settled(rounds):
         if task.source.kind == "object":
-            questions = await questions_of_object(road, held, ran_before(rounds))
+            questions = await questions_of_object(road, held, ran_before(rounds) or task.ran)
         else:
             questions = (await question_of_request(road, held),)
         rounds = await ask_all(road, held, questions, rounds)
@@ -153,9 +154,11 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
 async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
     """Commit the outcome, if the claim still holds."""
 
+    whole = replace(outcome, ran=outcome.ran or held.ran, model=outcome.model or held.model)
+
     def finished(task: Task) -> Task:
         told = task.model_copy(update={"stored_chunks": held.stored_chunks})
-        return claims.finish(told, held.token, outcome, now=road.clock.now(), files=held.files, cache=held.cache)
+        return claims.finish(told, held.token, whole, now=road.clock.now(), files=held.files, cache=held.cache)
 
     ended = await held.change(finished)
     task = ended.task

@@ -121,6 +121,14 @@ class Gemini:
         counted = cache.usage_metadata
         return cast(str, cache.name), (counted.total_token_count or 0) if counted else 0
 
+    async def find_cache(self, display_name: str) -> tuple[str, datetime] | None:
+        """The name and the expiry of a context cache that bears `display_name`."""
+        with _classified():
+            async for cache in await self._client.aio.caches.list(config=types.ListCachedContentsConfig(page_size=100)):
+                if cache.display_name == display_name and cache.name and cache.expire_time:
+                    return cache.name, cache.expire_time
+        return None
+
     async def prolong_cache(self, name: str, *, kept: timedelta) -> None:
         """It is kept for `kept` from now on."""
         with _classified():

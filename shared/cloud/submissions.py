@@ -9,7 +9,6 @@ commit {task B, record → A?}                 refused: the record is there
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,11 +36,6 @@ class Record(Frozen):
 class Found:
     record: Record
     version: Any
-
-
-def record_id(key_id: str, idempotency_key: str) -> str:
-    """Scoped to the API key; the caller's own text is not stored."""
-    return hashlib.sha256(f"{key_id}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Submissions:

@@ -39,4 +39,6 @@ class Question(Frozen):
     """How often an answer that does not fit is asked for again; each is a call."""
     cacheable: bool = False
     """Whether its files are large enough for a context cache, where several questions share them."""
+    sources: tuple[str, ...] = ()
+    """Where its files come from, each as `gs://bucket/name#generation`: handed over anew they have other names."""
     about: About = About()

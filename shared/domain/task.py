@@ -77,12 +77,14 @@ class GeminiFile(Frozen):
 
 
 class GeminiCache(Frozen):
-    """A context cache that this task made and may use until it expires."""
+    """A context cache that this task may use until it expires."""
 
     name: str
     expires_at: datetime
     holds: str
     """A hash of its model and contents."""
+    left: bool = False
+    """Not deleted with the task's end: reruns may find it until it expires."""
 
 
 class Callback(Frozen):
@@ -127,6 +129,8 @@ class Task(Frozen):
     """When the document may be deleted (Firestore TTL)."""
 
     stream: bool = False
+    asked_lately: bool = False
+    """Whether this is a rerun of a task that ended within the hour."""
     metadata: dict[str, str] = Field(default_factory=dict)
     waiting: Waiting | None = None
     waited: Waiting | None = None

@@ -4,6 +4,7 @@ JSON text ─▶ `read` ─▶ `Submission` ─▶ `unfit` (does the model, and 
                                     ─▶ `inputs_of` (which media, from where) ─▶ `wire.body` (what Gemini is asked)
 """
 
+from shared.domain.request.again import asked_again
 from shared.domain.request.by_recipe import completed
 from shared.domain.request.fitness import unfit
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
@@ -18,6 +19,7 @@ __all__ = [
     "Remote",
     "StoredInput",
     "Submission",
+    "asked_again",
     "body",
     "completed",
     "inputs_of",

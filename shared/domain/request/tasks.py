@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.request.schema import Submission
-from shared.domain.task import ID_PATTERN, Callback, Pointer, Source, Task, new_task
+from shared.domain.task import ID_PATTERN, Callback, Pointer, Ran, Source, Task, new_task
 
 API_FOLDER = "api/"
 MANIFEST_FOLDER = "manifests/"
 _API_NAME = re.compile(rf"^api/(?P<id>{ID_PATTERN.strip('^$')})\.json$")
 _MANIFEST_NAME = re.compile(r"^manifests/(?:(?P<folder>[^/]+)/)?.+\.json$", re.DOTALL)
+
+_LATELY = timedelta(hours=1)
+"""A rerun this soon after its task's end makes the file's context worth caching."""
 
 OWNER_MARK, IDEMPOTENCY_MARK, PAYLOAD_MARK = "dropsight-key", "dropsight-idempotency", "dropsight-payload"
 
@@ -37,11 +40,20 @@ class Marks(NamedTuple):
         return {**noted, IDEMPOTENCY_MARK: self.idempotency} if self.idempotency else noted
 
     @classmethod
+    def made(cls, key_id: str, idempotency_key: str | None, payload: str) -> Marks:
+        return cls(key_id, None if idempotency_key is None else record_id(key_id, idempotency_key), payload)
+
+    @classmethod
     def of(cls, metadata: dict[str, str]) -> Marks | None:
         key_id = metadata.get(OWNER_MARK)
         if key_id is None:
             return None
         return cls(key_id, metadata.get(IDEMPOTENCY_MARK), metadata.get(PAYLOAD_MARK, ""))
+
+
+def record_id(key_id: str, idempotency_key: str) -> str:
+    """Scoped to the API key; the caller's own text is not stored."""
+    return hashlib.sha256(f"{key_id}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def object_name(task_id: str) -> str:
@@ -70,6 +82,7 @@ def request_task(
     key_id: str,
     now: datetime,
     keep: timedelta,
+    asked_lately: bool = False,
 ) -> Task:
     source = Source(
         kind="request",
@@ -83,7 +96,29 @@ def request_task(
     )
     task = new_task(source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
     day = f"key:{key_id}/{now.astimezone(UTC).date().isoformat()}"
-    return described(task, submission, text).model_copy(update={"inbox_day": day})
+    described = _described(task, submission, text)
+    return described.model_copy(update={"inbox_day": day, "asked_lately": asked_lately})
+
+
+def rerun_task(
+    before: Task, ran: Ran | None, submission: Submission, *, task_id: str, key_id: str, now: datetime, keep: timedelta
+) -> Task:
+    """A task of its own about the object of `before`, which is to run `ran` (None: what the inbox's recipes say)."""
+    made = new_task(before.source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
+    return _described(made, submission).model_copy(
+        update={
+            # The id tells when; lists are in this order.
+            "created_at": datetime.fromtimestamp(int(task_id.split("-")[2]), UTC),
+            "inbox_day": f"key:{key_id}/{now.astimezone(UTC).date().isoformat()}",
+            "ran": ran,
+            "asked_lately": asked_lately(before, now),
+        }
+    )
+
+
+def asked_lately(before: Task, now: datetime) -> bool:
+    """Whether a rerun of `before` comes within the hour."""
+    return before.completed_at is not None and now - before.completed_at < _LATELY
 
 
 def manifest_task(
@@ -100,12 +135,14 @@ def manifest_task(
     model = submission.model if submission is not None else DEFAULT_MODEL
     task = new_task(source, owner=owner, model=model, now=now, keep=keep, salt=salt)
     task = task.model_copy(update={"inbox_day": f"{owner}/{now.astimezone(UTC).date().isoformat()}"})
-    return described(task, submission, text) if submission is not None else task
+    return _described(task, submission, text) if submission is not None else task
 
 
-def described(task: Task, submission: Submission, text: bytes) -> Task:
+def _described(task: Task, submission: Submission, text: bytes | None = None) -> Task:
     """The task with what its document repeats of the request: never a prompt, never inline data."""
-    pointer = Pointer(name=task.source.name, size=len(text), sha256=hashlib.sha256(text).hexdigest())
+    pointer = None
+    if text is not None:
+        pointer = Pointer(name=task.source.name, size=len(text), sha256=hashlib.sha256(text).hexdigest())
     return task.model_copy(
         update={
             "stream": submission.stream,

@@ -43,7 +43,7 @@ def body(submission: Submission, handed: Sequence[Handed]) -> Json:
     if config := _config(submission):
         request["generationConfig"] = config
     if submission.tools:
-        declared = [_declaration(tool.function.model_dump(exclude_none=True)) for tool in submission.tools]
+        declared = [declaration(tool.function.model_dump(exclude_none=True)) for tool in submission.tools]
         request["tools"] = [{"functionDeclarations": cast(JsonValue, declared)}]
     if submission.tool_choice is not None:
         request["toolConfig"] = {"functionCallingConfig": _calling(submission.tool_choice)}
@@ -148,7 +148,8 @@ def thinking(submission: Submission) -> Json | None:
     return config or None
 
 
-def _declaration(function: Json) -> Json:
+def declaration(function: Json) -> Json:
+    """OpenAI's function as Gemini's declaration."""
     schema = function.pop("parameters", None)
     function.pop("strict", None)
     return function if schema is None else {**function, "parametersJsonSchema": schema}

@@ -8,8 +8,7 @@ import json
 import pytest
 
 from shared import wiring
-from shared.cloud.submissions import record_id
-from shared.domain.request.tasks import Marks, object_name
+from shared.domain.request.tasks import Marks, object_name, record_id
 from tests.functions.api.conftest import REQUESTS, Road
 from tests.functions.api.test_submitting import request
 

@@ -20,8 +20,7 @@ from starlette.types import Receive, Scope, Send
 from functions.local.serve import HttpServer
 from functions.sweep.lost_requests import take_lost_requests
 from shared import wiring
-from shared.cloud.submissions import record_id
-from shared.domain.request.tasks import Marks, object_name
+from shared.domain.request.tasks import Marks, object_name, record_id
 from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, Road
 from tests.functions.api.test_submitting import request
 

@@ -1,0 +1,138 @@
+"""Brings the media of a request from where they lie: within it, in a bucket, or on the web."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import partial
+
+from functions.generate.holding import Holding
+from functions.generate.inputs import examine, hand_over, hand_over_stream, remarks
+from functions.generate.window import refuse_too_much
+from shared.cloud.fetch import RemoteFile
+from shared.cloud.object_stream import SourceVanished
+from shared.domain import catalogue, media
+from shared.domain.catalogue import Model
+from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.media import Facts, InMemory, MediaType, Refusal
+from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
+from shared.domain.task import GeminiFile
+from shared.wiring import Generate
+
+_INLINE_BYTES = 700 << 10
+"""Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first: a call is
+sent from the event loop, and again at every further round."""
+_FETCH_ATTEMPTS = 3
+
+
+class Supply:
+    """Brings the inputs of one request."""
+
+    def __init__(self, road: Generate, held: Holding, submission: Submission, inline_bytes: int) -> None:
+        self._road, self._held = road, held
+        self._uploads_inline = inline_bytes > _INLINE_BYTES
+        known = catalogue.resolve(submission.model)
+        self.model = known if isinstance(known, Model) else None
+        self._resolution = submission.media_resolution
+        self.facts: list[Facts] = []
+        self.sources: list[str] | None = []
+        """Of inputs that are objects, each as `gs://bucket/name#generation`; None where one is not."""
+        self.remarks: list[str] = []
+
+    async def hand_over(self, each: Input, index: int) -> Handed:
+        match each:
+            case Inline():
+                self.sources = None
+                return await self._inline(each, index)
+            case StoredInput():
+                return _as_handed(await self._stored(each, index))
+            case Remote():
+                self.sources = None
+                return _as_handed(await self._remote(each, index))
+
+    async def _inline(self, each: Inline, index: int) -> Handed:
+        data = each.data()
+        mime = self._checked(each, await self._examined(data, "", each.mime))
+        if not self._uploads_inline:
+            return Handed(mime, data=base64.b64encode(data).decode())
+
+        async def opened() -> io.IOBase:
+            return io.BytesIO(data)
+
+        return _as_handed(await hand_over_stream(self._road, self._held, opened, mime, name=each.param, index=index))
+
+    async def _stored(self, each: StoredInput, index: int) -> GeminiFile:
+        try:
+            found = await self._road.storage.stat(each.bucket, each.name)
+            if found is None:
+                raise PermanentFailure("source_gone", f"{each.param}: {each.uri} is not there.")
+            if each.generation not in (None, found.generation):
+                raise PermanentFailure("source_superseded", f"{each.param}: {each.uri} was overwritten.")
+            facts = await examine(self._road, found)
+            self._checked(each, facts)
+            if self.sources is not None:
+                self.sources.append(f"{each.uri}#{found.generation}")
+            return await hand_over(self._road, self._held, found, facts, index=index)
+        except SourceVanished as error:
+            raise TransientFailure(f"{each.uri} changed while it was read") from error
+
+    async def _remote(self, each: Remote, index: int) -> GeminiFile:
+        opened = await self._fetched(each)
+        first: list[RemoteFile] = [opened]
+        try:
+            if (whole := opened.whole) is not None:
+                facts = await self._examined(whole, opened.name, opened.content_type)
+            else:
+                kind = _sniffed(opened.head, opened.name, opened.content_type)
+                facts = Facts(media_type=kind, size=opened.size)
+                if refusal := media.check_size(facts.size, pdf=kind.family == "pdf"):
+                    raise PermanentFailure(refusal.code, refusal.message)
+            mime = self._checked(each, facts)
+
+            async def again() -> io.IOBase:
+                return first.pop() if first else await self._fetched(each)
+
+            return await hand_over_stream(self._road, self._held, again, mime, name=opened.name, index=index)
+        finally:
+            opened.close()
+
+    async def _fetched(self, each: Remote) -> RemoteFile:
+        seconds = min(self._road.settings.fetch_seconds, max(1.0, self._held.seconds_left))
+        try:
+            return await self._road.web.open(each.url, stop=self._held.stop, seconds=seconds)
+        except TransientFailure as failure:
+            if self._held.task.attempts + 1 < _FETCH_ATTEMPTS:
+                raise
+            message = f"{each.param}: given up after {_FETCH_ATTEMPTS} attempts: {failure.message}"
+            raise PermanentFailure("url_not_fetchable", message) from failure
+
+    async def _examined(self, data: bytes, name: str, declared: str | None) -> Facts:
+        kind = _sniffed(data[: media.HEAD], name, declared)
+        facts = await self._road.storage.in_thread(partial(media.probe, InMemory(data), kind))
+        if refusal := media.check(facts):
+            raise PermanentFailure(refusal.code, refusal.message)
+        return facts
+
+    def _checked(self, each: Input, facts: Facts) -> str:
+        """The true type, which must be what the part promises and what the model takes."""
+        family = facts.media_type.family
+        if each.family not in (None, family):
+            found = f"{each.param} should be {each.family}, but this is {facts.media_type.label}."
+            raise PermanentFailure("unsupported_content_type", found)
+        if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
+            raise PermanentFailure("model_not_support_capability", f"{each.param}: {refusal.message}")
+        self.facts.append(facts)
+        self.remarks += [f"{each.param}: {remark}" for remark in remarks(facts)]
+        refuse_too_much(self.facts, self.model, self._resolution)
+        return facts.media_type.mime
+
+
+def _sniffed(head: bytes, name: str, declared: str | None) -> MediaType:
+    kind = media.sniff(head, name, declared)
+    if isinstance(kind, Refusal):
+        raise PermanentFailure(kind.code, kind.message)
+    return kind
+
+
+def _as_handed(file: GeminiFile) -> Handed:
+    return Handed(file.mime_type, uri=file.uri)
