@@ -164,7 +164,7 @@ def overridden(kept: bytes, changes: bytes) -> bytes:
     """An earlier request's JSON with some fields replaced; null removes one. Raises as `read` does."""
     try:
         before, after = json.loads(kept), json.loads(changes or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(str(error)) from None
     if not isinstance(after, dict):
         raise _wrong("body", "The body must be a JSON object of fields to replace.")
@@ -223,7 +223,7 @@ def _refuse_what_is_no_number(text: bytes) -> None:
     def refuse(name: str) -> None:
         raise _unreadable(f"{name} is no JSON number")
 
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):  # What reads it for good says what is wrong with it.
         json.loads(text, parse_constant=refuse)
 
 
