@@ -61,12 +61,12 @@ class Leftovers:
             deleted += 1
         return Deleted(seen, deleted)
 
-    async def make_room(self) -> Deleted:
+    async def make_room(self, *, until: float = math.inf) -> Deleted:
         """As `delete`, once a minute at the most."""
         if self._clock.time() - self._made_room_at < _PAUSE_SECONDS:
             return Deleted()
         self._made_room_at = self._clock.time()
-        return await self.delete()
+        return await self.delete(until=until)
 
     async def _unneeded(self, files: list[types.File]) -> list[str]:
         claims = {file.name or "": self._claim(file.name or "") for file in files if not self._young(file)}

@@ -26,11 +26,18 @@ _UNDONE: dict[AfterStep, str] = {
 
 async def finish_up(road: Generate, stored: Stored) -> bool:
     """Do the after-work of a terminal task. False where some is left for the next delivery of the dispatch."""
-    task = stored.task
-    done: list[AfterStep] = []
-    published = Published()
-    given_up: list[str] = []
-    for step in task.after:
+    done = await _do(road, stored, [step for step in stored.task.after if step != "callback"])
+    if done is None or "callback" not in stored.task.after:
+        return done is None or not done.task.after
+    # The callback tells of the files too: it goes out once they stand on the task.
+    told = await _do(road, done, ["callback"])
+    return told is None or not told.task.after
+
+
+async def _do(road: Generate, stored: Stored, steps: list[AfterStep]) -> Stored | None:
+    """The task with what could be done struck off. None: the document is gone."""
+    task, done, given_up, published = stored.task, list[AfterStep](), list[str](), Published()
+    for step in steps:
         try:
             match step:
                 case "publish":
@@ -46,8 +53,9 @@ async def finish_up(road: Generate, stored: Stored) -> bool:
             given_up.append(f"{_UNDONE[step]}: {why}")
         done.append(step)
     warnings = (*published.warnings, *given_up)
-    await road.tasks.change(stored, lambda current: claims.tidy(current, tuple(done), published.uris, warnings))
-    return len(done) == len(task.after)
+    return await road.tasks.change(
+        stored, lambda current: claims.tidy(current, tuple(done), published.uris, warnings) if done else current
+    )
 
 
 def _told(error: Exception, task: Task, step: AfterStep) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import cast
 
 from pydantic import JsonValue
@@ -11,19 +10,28 @@ from pydantic import JsonValue
 from functions.generate.caching import naming, prolong
 from functions.generate.holding import Holding
 from functions.generate.keeping import keep
-from functions.generate.later import delay_of
+from functions.generate.later import warn_others
 from functions.generate.telling import telling
 from shared.cloud.telemetry import log
-from shared.cloud.throttle import Note
 from shared.domain import answer
 from shared.domain.answer import Json
 from shared.domain.catalogue import Model, UnknownName, resolve
-from shared.domain.errors import Blocked, DailyQuotaSpent, PermanentFailure, Postponement, Throttled
+from shared.domain.errors import (
+    Blocked,
+    ConnectionBroken,
+    DailyQuotaSpent,
+    PermanentFailure,
+    Postponement,
+    Throttled,
+    TimeIsUp,
+    Unavailable,
+)
 from shared.domain.question import Question
 from shared.domain.upstream import HandleGone
 from shared.wiring import Generate
 
-_BLOCKED_NOTE = timedelta(seconds=60)
+_TIME_TO_ASK = 0.5
+"""Of a dispatch's time: with less left, and something gained that lasts, the next dispatch asks and is not cut off."""
 
 
 async def stand_by(road: Generate, model: str) -> None:
@@ -64,15 +72,22 @@ async def ask(
 
     `asked` names all questions of the task.
     """
+    if held.gained and held.seconds_left < road.settings.time_limit_seconds * _TIME_TO_ASK:
+        raise TimeIsUp(f"too little time is left to ask {question.model}")
     await held.confirm()
     async with telling(road, held, reasoning=question.reasoning) as readers:
         pieces: list[Json] = []
+        held.answering = True
         try:
             async for piece in _answer(road, held, question):
                 pieces.append(piece)
                 readers.heard(piece)
         except PermanentFailure as failure:
             raise _with_successor(road, question.model, failure) from failure
+        except Unavailable as away:
+            # A refusal costs nothing; what broke off may have been an answer.
+            held.answering = bool(pieces) or isinstance(away, ConnectionBroken)
+            raise
         except Postponement as refusal:
             await warn_others(road, question.model, refusal)
             raise
@@ -84,6 +99,7 @@ async def ask(
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
             "response": answer.join(pieces),
         }
+        held.answering = False
         await keep(road, held, number, record)
     return record
 
@@ -118,11 +134,3 @@ def _with_successor(road: Generate, model: str, failure: PermanentFailure) -> Pe
     if failure.code != "model_not_found":
         return failure
     return PermanentFailure(failure.code, " ".join((failure.message, *notices(road, model))))
-
-
-async def warn_others(road: Generate, model: str, refusal: Postponement) -> None:
-    """Leave a note for the other dispatches, so that they wait too."""
-    if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
-        now = road.clock.now()
-        delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=delay_of(refusal, now))
-        await road.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))

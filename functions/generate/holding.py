@@ -39,6 +39,10 @@ class Holding:
         """What is asked, likewise."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
         self.cache: GeminiCache | None = stored.task.cache
+        self.gained = False
+        """Whether this claim has brought the task further: a later one need not do that again."""
+        self.answering = False
+        """Whether the model is at work, which is paid for."""
         self.stored_chunks = 0
         """Of the stream, once it is whole."""
 
@@ -84,19 +88,23 @@ class Holding:
             raise self._ended from error
 
     async def _keep(self) -> None:
+        third = self._lease.total_seconds() / 3
         renewed_at = self._clock.time()
         while True:
             now = self._clock.time()
-            next_look = min(now + _WATCH_SECONDS, renewed_at + self._lease.total_seconds() / 3, self._until)
+            # After a renewal that failed at once, the next one is not due at once.
+            next_look = min(now + _WATCH_SECONDS, max(renewed_at + third, now + min(1.0, third)), self._until)
             await self._clock.sleep_until(next_look)
             if self._clock.time() >= self._until:
                 return self._end(TimeIsUp(f"the time for one dispatch of {self.task.id} is over"))
             try:
-                if self._clock.time() - renewed_at >= self._lease.total_seconds() / 3:
-                    await self.renew()
-                    renewed_at = self._clock.time()
-                else:
-                    await self._look()
+                # The client would try for minutes, past the lease and past the time limit.
+                async with asyncio.timeout(third):
+                    if self._clock.time() - renewed_at >= third:
+                        await self.renew()
+                        renewed_at = self._clock.time()
+                    else:
+                        await self._look()
             except LeaseLost as lost:
                 return self._end(lost)
             except Exception as error:  # Firestore may be away for a while; nobody else can claim meanwhile.

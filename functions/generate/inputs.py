@@ -8,10 +8,11 @@ from datetime import timedelta
 from functools import partial
 
 from functions.generate.holding import Holding
+from functions.generate.later import warn_others
 from shared.cloud.object_stream import SourceVanished, StreamStopped
 from shared.cloud.storage import StoredObject
 from shared.domain import media
-from shared.domain.errors import LeaseLost, PermanentFailure, TransientFailure
+from shared.domain.errors import LeaseLost, PermanentFailure, Postponement, TransientFailure
 from shared.domain.media import Facts, Refusal
 from shared.domain.task import GeminiFile, Source, Task
 from shared.wiring import Generate
@@ -59,7 +60,10 @@ async def hand_over(road: Generate, held: Holding, found: StoredObject, facts: F
     async def opened() -> io.IOBase:
         return road.storage.open(found, held.stop)
 
-    return await hand_over_stream(road, held, opened, facts.media_type.mime, name=found.name, index=index)
+    source = f"gs://{found.bucket}/{found.name}#{found.generation}"
+    return await hand_over_stream(
+        road, held, opened, facts.media_type.mime, name=found.name, index=index, source=source
+    )
 
 
 Opener = Callable[[], Awaitable[io.IOBase]]
@@ -67,19 +71,39 @@ Opener = Callable[[], Awaitable[io.IOBase]]
 
 
 async def hand_over_stream(
-    road: Generate, held: Holding, opener: Opener, mime: str, *, name: str, index: int
+    road: Generate, held: Holding, opener: Opener, mime: str, *, name: str, index: int, source: str = ""
 ) -> GeminiFile:
-    """As `hand_over`, for an input from anywhere."""
-    for file in held.files:
-        if file.input == index and file.expires_at - _HANDLE_MARGIN > road.clock.now():
-            return file
-    uploaded = await _upload(road, held, opener, mime, name, index)
-    file = await road.gemini.active(uploaded, input=index)
-    held.files = (*(known for known in held.files if known.input != index), file)
+    """As `hand_over`, for an input from anywhere. What is uploaded is noted at once: a later claim goes on with it."""
+    try:
+        file = live_handle(road, held, index, source)
+        if file is None:
+            file = await _upload(road, held, opener, mime, name=name, index=index, source=source)
+            _note(held, file)
+        if not file.active:
+            file = await road.gemini.activated(file)
+            _note(held, file)
+    except Postponement as refusal:
+        await warn_others(road, held.model, refusal)
+        raise
     return file
 
 
-async def _upload(road: Generate, held: Holding, opener: Opener, mime: str, name: str, index: int) -> str:
+def live_handle(road: Generate, held: Holding, index: int, source: str = "") -> GeminiFile | None:
+    """What an earlier claim uploaded of this input, if it lives for long enough."""
+    for file in held.files:
+        if (file.input, file.source) == (index, source) and file.expires_at - _HANDLE_MARGIN > road.clock.now():
+            return file
+    return None
+
+
+def _note(held: Holding, file: GeminiFile) -> None:
+    held.files = (*(known for known in held.files if known.input != file.input), file)
+    held.gained = True
+
+
+async def _upload(
+    road: Generate, held: Holding, opener: Opener, mime: str, *, name: str, index: int, source: str
+) -> GeminiFile:
     for letter in "abc"[:_UPLOAD_TRIES]:
         stream = await opener()
         try:
@@ -88,6 +112,8 @@ async def _upload(road: Generate, held: Holding, opener: Opener, mime: str, name
                 file_id=file_id(road.settings.environment, held.task, index, held.token) + letter,
                 mime_type=mime,
                 display_name=name,
+                input=index,
+                source=source,
             )
         except StreamStopped as error:
             raise LeaseLost("the upload was stopped") from error

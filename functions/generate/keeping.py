@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from google.api_core.exceptions import GoogleAPICallError, RetryError
-
 from functions.generate.holding import Holding
 from shared.cloud.telemetry import log
 from shared.domain.answer import Json
-from shared.domain.errors import TaskFailure
 from shared.domain.task import Task
 from shared.wiring import Generate
 
@@ -50,8 +47,8 @@ async def _in_storage(road: Generate, task: Task, name: str, encoded: str) -> bo
         await road.storage.write(
             road.settings.results_bucket, place, encoded.encode(), "application/json", only_if_absent=True
         )
-    except TaskFailure as failure:
-        log("WARNING", "answer_not_in_storage", failure.message, task=task.id)
+    except Exception as error:  # Whatever it is: an answer that was paid for is not let go.
+        log("WARNING", "answer_not_in_storage", f"{type(error).__name__}: {error}", task=task.id)
         return False
     return True
 
@@ -61,7 +58,7 @@ async def _in_firestore(road: Generate, task: Task, name: str, encoded: str) -> 
         return False
     try:
         await road.tasks.keep_answer(task, name, encoded)
-    except (GoogleAPICallError, RetryError) as error:
-        log("WARNING", "answer_not_in_firestore", type(error).__name__, task=task.id)
+    except Exception as error:  # Likewise.
+        log("WARNING", "answer_not_in_firestore", f"{type(error).__name__}: {error}", task=task.id)
         return False
     return True

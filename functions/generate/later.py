@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from functions.generate.holding import Holding
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
-from shared.cloud.telemetry import log
+from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import Note
 from shared.domain import claims
 from shared.domain.errors import (
@@ -18,10 +18,12 @@ from shared.domain.errors import (
     LeaseLost,
     Postponement,
     TaskFailure,
+    TimeIsUp,
     Unavailable,
     WaitingReason,
 )
 from shared.domain.task import Task
+from shared.domain.upstream import HandleGone
 from shared.wiring import Generate
 
 _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
@@ -30,41 +32,70 @@ _NO_TIME_NAMED = 300.0
 _LONGEST_PATIENCE = 3600.0
 """Seconds: a task that has waited long for one reason looks again at most this late, to spare the many that wait."""
 _LONGEST_BACKOFF = 1800.0
-_PATIENT_TIMES = 3
-"""How many times more attempts a service that is away gets than a failure that may lie in the task."""
+_BLOCKED_NOTE = timedelta(seconds=60)
+_PATIENT_TIMES = 6
+"""How many times more attempts a service that is away gets than a failure that may lie in the task: half a day."""
+_MOST_ROOM_SECONDS = 30.0
 
 
-async def try_later(road: Generate, held: Holding, failure: TaskFailure) -> bool:
-    """Put the held task off. False where a transient failure has used up its attempts: the task is to fail."""
+async def try_later(road: Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> bool:
+    """Put the held task off. False where it has failed as often as it may: the task is to fail."""
+    task, now = held.task, road.clock.now()
+    if isinstance(failure, HandleGone):
+        # What was uploaded is not there any more: the next claim begins anew.
+        held.files, held.cache = (), None
     if isinstance(failure, FileStoreFull):
         await _make_room(road, held)
     if isinstance(failure, Postponement):
-        until = moment_for(road, held.task, failure.reason, delay_of(failure, road.clock.now()))
+        until = moment_for(road, task, failure.reason, delay_of(failure, now))
         await put_off(road, held, until, failure.reason, failure.message)
         return True
-    attempts = held.task.attempts + 1
-    most = road.settings.max_attempts * (_PATIENT_TIMES if isinstance(failure, Unavailable) else 1)
+    most = road.settings.max_attempts
+    if isinstance(failure, Unavailable) and not held.answering:
+        outages = task.outages + 1
+        if outages >= most * _PATIENT_TIMES:
+            return False
+        await put_off(road, held, _after(now, outages), "retrying", failure.message, counted="outage")
+        return True
+    if isinstance(failure, TimeIsUp) and not held.answering:
+        await put_off(road, held, now, "time_limit", "one dispatch's time was over")
+        return True
+    # An answer that broke off, or was cut off, was paid for: that must not go on for ever.
+    attempts = task.attempts + 1
     if attempts >= most:
         return False
-    backoff = min(_LONGEST_BACKOFF, 2.0**attempts) * random.uniform(0.5, 1)  # noqa: S311
-    until = road.clock.now() + timedelta(seconds=backoff)
-    await put_off(road, held, until, "retrying", failure.message, counted=True)
+    if isinstance(failure, TimeIsUp):
+        await put_off(road, held, now, "time_limit", "the model was still answering", counted="attempt")
+    else:
+        await put_off(road, held, _after(now, attempts), "retrying", failure.message, counted="attempt")
     return True
+
+
+def _after(now: datetime, times: int) -> datetime:
+    """Twice as long with every time, spread out."""
+    return now + timedelta(seconds=min(_LONGEST_BACKOFF, 2.0**times) * random.uniform(0.5, 1))  # noqa: S311
 
 
 async def _make_room(road: Generate, held: Holding) -> None:
     """What this environment left behind at the Files API goes at once; the task waits in any case."""
     try:
-        made = await road.leftovers.make_room()
-    except TaskFailure as failure:
-        log("WARNING", "room_not_made", failure.message, task=held.task.id)
+        until = road.clock.time() + min(_MOST_ROOM_SECONDS, held.seconds_left)
+        made = await road.leftovers.make_room(until=until)
+    except Exception as error:  # The task is put off whatever comes of this.
+        log_bug("room_not_made", error, task=held.task.id)
     else:
         if made.deleted:
             log("WARNING", "room_made", f"{made.deleted} of {made.seen} files at Gemini were left over: deleted")
 
 
 async def put_off(
-    road: Generate, held: Holding, until: datetime, reason: WaitingReason, detail: str, *, counted: bool = False
+    road: Generate,
+    held: Holding,
+    until: datetime,
+    reason: WaitingReason,
+    detail: str,
+    *,
+    counted: claims.Counted | None = None,
 ) -> None:
     """Give the claim back; the dispatch comes first, so a crash in between leaves one that finds the task claimed."""
     epoch = await _next_dispatch(road, held.task, until)
@@ -165,3 +196,11 @@ def delay_of(failure: Postponement, now: datetime) -> float:
     local = now.astimezone(_GEMINI_DAY)
     reset = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return (reset - local).total_seconds()
+
+
+async def warn_others(road: Generate, model: str, refusal: Postponement) -> None:
+    """Leave a note for the other dispatches, so that they wait too."""
+    if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
+        now = road.clock.now()
+        delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=delay_of(refusal, now))
+        await road.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))

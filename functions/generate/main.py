@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from functions.generate.after import finish_up
 from functions.generate.dropped import questions_of_object
 from functions.generate.holding import Holding
-from functions.generate.later import come_again, keep_waiting, put_off, try_later
+from functions.generate.later import come_again, keep_waiting, try_later
 from functions.generate.outcome import outcome_of
 from functions.generate.rounds import ask_all, earlier_rounds, ran_before, settled
 from functions.generate.submitted import question_of_request
@@ -38,6 +38,8 @@ from shared.domain.errors import (
 from shared.domain.task import Task, TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
+_MOST_TAKEOVERS = 20
+"""A crash is nobody's fault at first; a file on which every instance dies must not take down others for days."""
 _EARLY = timedelta(hours=1)
 """A dispatch that comes this long before its task's time was cut short by the queue's horizon."""
 
@@ -81,7 +83,7 @@ async def carry(road: wiring.Generate, dispatch: Dispatch) -> bool:
     if task.waiting is not None and task.waiting.until - now > _EARLY:
         await come_again(road, stored)
         return True
-    if task.waiting is not None and not too_old(road, task) and (note := await road.throttle.standing(task.model)):
+    if refused(task) and not too_old(road, task) and (note := await road.throttle.standing(task.model)):
         await keep_waiting(road, stored, note)
         return True
     try:
@@ -109,10 +111,7 @@ async def work(road: wiring.Generate, claimed: Stored) -> bool:
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=held.task.id)
         return True
-    except TimeIsUp:
-        await put_off(road, held, road.clock.now(), "time_limit", "one dispatch's time was over")
-        return True
-    except TaskFailure as failure:
+    except (TaskFailure, TimeIsUp) as failure:
         return await later_or_never(road, held, failure)
     except Exception as error:
         log_bug("generate_failed", error, task=held.task.id, object=held.task.source.uri)
@@ -120,11 +119,12 @@ async def work(road: wiring.Generate, claimed: Stored) -> bool:
     return await finish_up(road, ended)
 
 
-async def later_or_never(road: wiring.Generate, held: Holding, failure: TaskFailure) -> bool:
+async def later_or_never(road: wiring.Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> bool:
     """Put the task off; past its last attempt it fails."""
     if await try_later(road, held, failure):
         return True
-    message = f"Given up after {held.task.attempts + 1} attempts; the last one: {failure.message}"
+    times = held.task.attempts + held.task.outages + 1
+    message = f"Given up after {times} attempts; the last one: {failure}"
     try:
         ended = await end(road, held, _failed(PermanentFailure("upstream_error", message)))
     except LeaseLost as lost:
@@ -136,10 +136,9 @@ async def later_or_never(road: wiring.Generate, held: Holding, failure: TaskFail
 async def understand(road: wiring.Generate, held: Holding) -> Outcome:
     """From what was dropped or submitted to what the model says of it."""
     task = held.task
-    if too_old(road, task):
-        raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
     rounds = await earlier_rounds(road, task)
     if not settled(rounds):
+        refuse_to_go_on(road, task)
         if task.source.kind == "object":
             questions = await questions_of_object(road, held, ran_before(rounds) or task.ran)
         else:
@@ -149,6 +148,15 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
         last = rounds[-1]
         await tell_the_rest(road, held, last.response, claim=last.claim, reasoning=last.question.reasoning)
     return await outcome_of(road, task, rounds)
+
+
+def refuse_to_go_on(road: wiring.Generate, task: Task) -> None:
+    """Past its age limit, or where whoever works on it is killed again and again."""
+    if too_old(road, task):
+        raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
+    if task.takeovers > _MOST_TAKEOVERS:
+        message = f"Given up: {task.takeovers} times the function was killed while it worked on this file."
+        raise PermanentFailure("upstream_error", message)
 
 
 async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
@@ -179,6 +187,11 @@ async def come_back_at_lease_end(road: wiring.Generate, stored: Stored) -> bool:
 
 def _failed(failure: PermanentFailure) -> Outcome:
     return Outcome(error=TaskError(code=failure.code, message=failure.message))
+
+
+def refused(task: Task) -> bool:
+    """Whether it waits for the model; the note of a model says nothing to those that wait for something else."""
+    return task.waiting is not None and task.waiting.reason in ("rate_limited", "daily_quota", "blocked")
 
 
 def too_old(road: wiring.Generate, task: Task) -> bool:

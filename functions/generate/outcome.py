@@ -76,6 +76,7 @@ async def _kept_apart(road: Generate, task: Task, results: list[Json]) -> Pointe
     encoded = json.dumps(cast(JsonValue, results), ensure_ascii=False).encode()
     if len(encoded) <= _RESULTS_IN_DOCUMENT:
         return None
-    name = f"tasks/{task.id}/results.json"
-    await road.storage.write(road.settings.results_bucket, name, encoded, "application/json")
+    # Each claim's own, and never overwritten: one that was overtaken may still be writing.
+    name = f"tasks/{task.id}/results-{task.token:06d}.json"
+    await road.storage.write(road.settings.results_bucket, name, encoded, "application/json", only_if_absent=True)
     return Pointer(name=name, size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())

@@ -82,6 +82,7 @@ async def ask_all(
             number = len(rounds)
             record = await ask(road, held, _next(question, step), number=number, asked=names)
             rounds.append(_round(record))
+            held.gained = True
         if isinstance(step, Failed):
             break
     return rounds

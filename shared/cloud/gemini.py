@@ -1,13 +1,14 @@
 """The Gemini API: files by streamed upload, and the model's answer as a stream of pieces.
 
 Uploads of a stream run with the sync client in a thread pool of their own (the async one reads on the event loop);
-everything else with `client.aio`. The SDK's own retries are off: how long to wait is the task's business.
+everything else with `client.aio`. The SDK's own retries are off: whether and when to try again is the task's business.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from pydantic import JsonValue
 
 from shared.clock import Clock
 from shared.domain.answer import Json
-from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
+from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable
 from shared.domain.task import GeminiFile
 from shared.domain.upstream import HandleGone, failure
 
@@ -32,13 +33,17 @@ _CALL_TIMEOUT_MS = 60_000
 _FRESH_SECONDS = 300.0
 """How long an instance goes by what the service said of a model."""
 _POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
+_MOST_FAILED_POLLS = 4
 _NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
 
 
 class Gemini:
     def __init__(self, api_key: str, clock: Clock, threads: int) -> None:
         # v1beta: the aliases (gemini-…-latest) and most capabilities are only there.
-        options = types.HttpOptions(api_version="v1beta", timeout=_CALL_TIMEOUT_MS)
+        # One attempt, said outright: left unsaid, the SDK sends a call whose connection broke once more, and a model
+        # that was thinking is paid twice.
+        once = types.HttpRetryOptions(attempts=1)
+        options = types.HttpOptions(api_version="v1beta", timeout=_CALL_TIMEOUT_MS, retry_options=once)
         self._client = genai.Client(api_key=api_key, http_options=options)
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
@@ -60,8 +65,17 @@ class Gemini:
         self._models[model] = (self._clock.time(), methods)
         return methods
 
-    async def upload(self, stream: io.IOBase, *, file_id: str, mime_type: str, display_name: str) -> str:
-        """Send `stream` on as the file `file_id`; returns its name, `files/{file_id}`. It is not ACTIVE yet."""
+    async def upload(
+        self,
+        stream: io.IOBase,
+        *,
+        file_id: str,
+        mime_type: str,
+        display_name: str,
+        input: int,  # noqa: A002
+        source: str = "",
+    ) -> GeminiFile:
+        """Send `stream` on as `files/{file_id}`. Whether it is ACTIVE is not known yet."""
         config = types.UploadFileConfig(
             name=file_id,
             mime_type=mime_type,
@@ -74,28 +88,35 @@ class Gemini:
 
         with _classified():
             file = await asyncio.get_running_loop().run_in_executor(self._threads, send)
-        return cast(str, file.name)
-
-    async def active(self, name: str, *, input: int) -> GeminiFile:  # noqa: A002
-        """Wait until a file is ACTIVE; `file_processing_failed` where Gemini cannot decode it."""
-        tries = 0
-        while True:
-            with _classified():
-                file = await self._client.aio.files.get(name=name)
-            if file.state == types.FileState.ACTIVE:
-                break
-            if file.state == types.FileState.FAILED:
-                reason = file.error.message if file.error and file.error.message else "it may be damaged"
-                raise PermanentFailure("file_processing_failed", f"Gemini could not process the file: {reason}")
-            await self._clock.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
-            tries += 1
         return GeminiFile(
-            name=name,
+            name=cast(str, file.name),
             uri=cast(str, file.uri),
             mime_type=cast(str, file.mime_type),
             expires_at=file.expiration_time or datetime.max.replace(tzinfo=UTC),
             input=input,
+            source=source,
+            active=False,
         )
+
+    async def activated(self, uploaded: GeminiFile) -> GeminiFile:
+        """Wait until a file is ACTIVE; `file_processing_failed` where Gemini cannot decode it."""
+        failures = 0
+        for tries in itertools.count():
+            try:
+                with _classified():
+                    file = await self._client.aio.files.get(name=uploaded.name)
+            except Unavailable:
+                failures += 1
+                if failures == _MOST_FAILED_POLLS:
+                    raise
+            else:
+                if file.state == types.FileState.ACTIVE:
+                    break
+                if file.state == types.FileState.FAILED:
+                    reason = file.error.message if file.error and file.error.message else "it may be damaged"
+                    raise PermanentFailure("file_processing_failed", f"Gemini could not process the file: {reason}")
+            await self._clock.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
+        return uploaded.model_copy(update={"active": True})
 
     async def delete(self, name: str) -> None:
         """Whether or not it was there."""
@@ -104,6 +125,10 @@ class Gemini:
                 await self._client.aio.files.delete(name=name)
         except HandleGone:
             return
+        except PermanentFailure as failure:
+            # The documented answer for a missing file is 403; a 404 says the same.
+            if failure.code != "model_not_found":
+                raise
 
     async def create_cache(self, model: str, body: Json, *, kept: timedelta, display_name: str) -> tuple[str, int]:
         """A context cache of the body's contents, system instruction and tools; returns its name and its tokens."""
@@ -203,7 +228,7 @@ def _classified() -> Iterator[None]:
         details = cast(list[JsonValue], inner.get("details") or []) if isinstance(inner, dict) else []
         raise failure(error.code or 500, error.status or "", error.message or "no message", details) from error
     except (httpx2.TransportError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-        raise Unavailable(f"the connection to Gemini broke: {type(error).__name__}") from error
+        raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:
         # The SDK's words for an upload that was not finalized.
         if "upload" not in str(error).lower():

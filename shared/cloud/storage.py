@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 
 import requests.exceptions
 from google.api_core import exceptions as api_errors
+from google.auth import exceptions as auth_errors
 from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 from google.cloud.storage.retry import DEFAULT_RETRY
 from google.resumable_media import common as media_errors
@@ -35,6 +36,7 @@ _FAULTS = (
     media_errors.DataCorruption,
     requests.exceptions.RequestException,
     ConnectionError,
+    auth_errors.GoogleAuthError,
 )
 _WORTH_ANOTHER_TRY = (408, 429)
 

@@ -37,8 +37,10 @@ class Throttle:
         return note if note is not None and note.until > self._clock.now() else None
 
     async def warn(self, model: str, note: Note) -> None:
-        """Leave a note, unless a known one lasts as long."""
+        """Leave a note, unless one that is there lasts as long: a minute's refusal must not hide a day's."""
         _, known = self._known.get(model, (0.0, None))
+        if known is None or known.until < note.until:
+            known = await self._read(model)
         if known is not None and known.until >= note.until:
             return
         self._known[model] = (self._clock.time(), note)

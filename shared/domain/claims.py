@@ -23,11 +23,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from pydantic import JsonValue
 
 from shared.domain.errors import LeaseLost, WaitingReason
 from shared.domain.task import AfterStep, GeminiCache, GeminiFile, Pointer, Ran, Task, TaskError, Waiting
+
+Counted = Literal["attempt", "outage"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def claim(task: Task, *, now: datetime, lease: timedelta) -> Task:
         update={
             "status": "processing",
             "token": task.token + 1,
+            "takeovers": task.takeovers + (task.lease_until is not None),
             "lease_until": now + lease,
             "started_at": task.started_at or now,
             "waiting": None,
@@ -83,8 +87,7 @@ def renew(
         update={
             "lease_until": now + lease,
             "progress": max(task.progress, min(progress, 99)),
-            "files": task.files if files is None else files,
-            "cache": cache or task.cache,
+            **_at_gemini(task, files, cache),
         }
     )
 
@@ -98,12 +101,12 @@ def put_off(
     reason: WaitingReason,
     detail: str = "",
     epoch: int | None = None,
-    counted: bool = False,
+    counted: Counted | None = None,
     files: tuple[GeminiFile, ...] | None = None,
     cache: GeminiCache | None = None,
     model: str | None = None,
 ) -> Task:
-    """Give the task back until `until`; `counted` where a transient failure used up an attempt.
+    """Give the task back until `until`; `counted` as an attempt of the task's own, or an outage of a service.
 
     `epoch`: of the dispatch that is due then (default: the next).
     """
@@ -113,9 +116,9 @@ def put_off(
         update={
             "token": task.token + 1,
             "lease_until": None,
-            "attempts": task.attempts + counted,
-            "files": task.files if files is None else files,
-            "cache": cache or task.cache,
+            "attempts": task.attempts + (counted == "attempt"),
+            "outages": task.outages + (counted == "outage"),
+            **_at_gemini(task, files, cache),
             "model": model or task.model,
         }
     )
@@ -153,8 +156,7 @@ def finish(
 ) -> Task:
     """End the task: completed with results, or failed with an error."""
     _must_hold(task, token)
-    kept = task.model_copy(update={"files": task.files if files is None else files, "cache": cache or task.cache})
-    return _end(kept, outcome, now=now)
+    return _end(task.model_copy(update=_at_gemini(task, files, cache)), outcome, now=now)
 
 
 def cancel(task: Task, *, now: datetime) -> Task:
@@ -191,6 +193,11 @@ def redispatch(task: Task, *, at: datetime, epoch: int | None = None) -> Task:
     return task.model_copy(update={"epoch": max(task.epoch + 1, epoch or 0), "dispatch_at": at})
 
 
+def _at_gemini(task: Task, files: tuple[GeminiFile, ...] | None, cache: GeminiCache | None) -> dict[str, object]:
+    """What the holder has made at Gemini; where it does not say, nothing has changed."""
+    return {} if files is None else {"files": files, "cache": cache}
+
+
 def _must_hold(task: Task, token: int) -> None:
     if task.token != token or task.terminal:
         raise LeaseLost(f"claim {token} of {task.id} has ended: its token is {task.token}, it is {task.status}")
@@ -201,7 +208,7 @@ def _after_work(task: Task, cancelled: bool) -> tuple[AfterStep, ...]:
     uncertain = task.token > 1 or (cancelled and task.token > 0)
     callback: tuple[AfterStep, ...] = ("callback",) if task.callback else ()
     files: tuple[AfterStep, ...] = ("delete_file",) if task.files or task.cache or uncertain else ()
-    return ("publish", *callback, *files)
+    return ("publish", *files, *callback)
 
 
 def _end(task: Task, outcome: Outcome, *, now: datetime) -> Task:

@@ -7,6 +7,8 @@ DropsightError
 └── TaskFailure               what ends or delays a task; its `retry` class says which
     ├── PermanentFailure      the task fails with a public code
     ├── TransientFailure      tried again with backoff, a bounded number of times
+    │   └── Unavailable       the service is away: more often, for longer
+    │       └── ConnectionBroken   and may have done what it was asked
     └── Postponement          tried again at a time the cause names; not counted as an attempt
         ├── Throttled         a rate limit, for as long as the service says
         ├── DailyQuotaSpent   until the quota's reset
@@ -130,6 +132,10 @@ class TransientFailure(TaskFailure):
 
 class Unavailable(TransientFailure):
     """The service did not answer, or said that it cannot now: it lies not in the task."""
+
+
+class ConnectionBroken(Unavailable):
+    """Whether the service did what it was asked is not known."""
 
 
 class Postponement(TaskFailure):

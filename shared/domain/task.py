@@ -74,6 +74,10 @@ class GeminiFile(Frozen):
     mime_type: str
     expires_at: datetime
     input: int = 0
+    source: str = ""
+    """Of an object, `gs://bucket/name#generation`: another one under the same number is another file."""
+    active: bool = True
+    """Whether the service has finished processing it."""
 
 
 class GeminiCache(Frozen):
@@ -155,7 +159,11 @@ class Task(Frozen):
     dispatch_at: datetime | None = None
     """When the dispatch that is on the queue is due."""
     attempts: int = 0
-    """Transient failures so far; put-offs and crash takeovers do not count."""
+    """Failures so far that may lie in the task; put-offs, outages and crash takeovers do not count."""
+    outages: int = 0
+    """How often a service that it needs did not answer."""
+    takeovers: int = 0
+    """How often a claim ended with its lease: its holder was killed, or cut off."""
     files: tuple[GeminiFile, ...] = ()
     cache: GeminiCache | None = None
     stored_chunks: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 
 from tests.chaos.promises import each_object_has_one_completed_task, nothing_is_left_at_gemini, settle
@@ -47,6 +48,38 @@ def test_a_stream_that_breaks_is_asked_again_and_its_part_is_not_doubled(system:
     each_object_has_one_completed_task(system, uris)
     content = system.documents()[0]["results"][0]["choices"][0]["message"]["content"]
     assert content == "one two three four five six seven eight nine ten"
+
+
+def test_a_connection_that_breaks_while_the_model_thinks_is_an_attempt_and_no_more(system: Running) -> None:
+    system.fault("gemini", "streamGenerateContent", drop=True, times=1)
+    uris = [system.drop("broken-off.txt", b"think", "text/plain")]
+    settle(system, 1)
+    each_object_has_one_completed_task(system, uris)
+    assert system.documents()[0]["attempts"] == 1
+    assert len(system.model_calls(answered=False)) == 2, "the one that broke, and the one that was answered"
+
+
+def test_an_upload_that_was_finished_is_not_sent_again_for_a_failed_look_at_it(system: Running) -> None:
+    system.model(processing="5s")
+    system.fault("gemini", "GET /v1beta/files", status=503, times=6)
+    uris = [system.drop("looked-at.wav", SAMPLES / "speech.wav")]
+    settle(system, 1)
+    each_object_has_one_completed_task(system, uris)
+    starts = [call for call in system.calls("gemini", "POST /upload/v1beta/files") if "upload_id" not in call["path"]]
+    assert len(starts) == 1
+    nothing_is_left_at_gemini(system)
+
+
+def test_files_that_are_gone_are_uploaded_anew(system: Running) -> None:
+    system.fault("gemini", "streamGenerateContent", status=429, retry_delay="60s")
+    uris = [system.drop("forgotten.txt", b"carry me twice", "text/plain")]
+    until(lambda: any(each["waiting"] for each in system.documents()), 20, lambda: f"{system.documents()}")
+    for name in system.gemini_files():
+        httpx2.delete(f"{system.endpoints.gemini}/v1beta/{name}", headers={"x-goog-api-key": "any"})
+    system.control("DELETE", "/faults")
+    settle(system, 1)
+    each_object_has_one_completed_task(system, uris)
+    nothing_is_left_at_gemini(system)
 
 
 def test_an_error_within_a_stream_is_asked_again(system: Running) -> None:
@@ -101,6 +134,18 @@ def test_work_longer_than_a_dispatch_may_take_is_handed_to_the_next_one() -> Non
         system.model(latency=None)
         settle(system, 1, step="10s")
         each_object_has_one_completed_task(system, uris)
+        nothing_is_left_at_gemini(system)
+
+
+def test_a_model_that_never_finishes_is_not_asked_for_ever() -> None:
+    with Running(DROPSIGHT_TIME_LIMIT_SECONDS="5", DROPSIGHT_MAX_ATTEMPTS="3") as system:
+        system.model(latency="60s")
+        system.drop("endless.txt", b"on and on", "text/plain")
+        settle(system, 1, step="6s")
+        error = system.documents()[0]["error"]
+        assert error["code"] == "upstream_error"
+        assert "3 attempts" in error["message"]
+        assert len(system.model_calls(answered=False)) == 3
         nothing_is_left_at_gemini(system)
 
 

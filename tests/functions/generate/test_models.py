@@ -67,7 +67,7 @@ async def test_a_new_model_that_only_embeds_is_refused(road: Road, embedding: st
 async def test_a_service_that_cannot_be_asked_about_a_name_delays_the_task(road: Road) -> None:
     road.tap.faults.add([Fault(service="gemini", match="GET /v1beta/models/", status=503, times=1)])
     task = await road.understood("models/away.txt", NOTES, dropsight_model="gemini-7-flash")
-    assert task.attempts == 1
+    assert (task.attempts, task.outages) == (0, 1)
     assert task.error is not None
     assert task.error.code == "model_not_found"
 

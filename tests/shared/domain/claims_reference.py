@@ -22,6 +22,8 @@ class Reference:
     due: datetime | None = None
     progress: int = 0
     attempts: int = 0
+    outages: int = 0
+    takeovers: int = 0
     waiting: str | None = None
     waited: str | None = None
     outcome: str | None = None
@@ -39,6 +41,8 @@ class Reference:
             due=task.dispatch_at,
             progress=task.progress,
             attempts=task.attempts,
+            outages=task.outages,
+            takeovers=task.takeovers,
             waiting=task.waiting.reason if task.waiting else None,
             waited=task.waited.reason if task.waited else None,
             outcome=task.error.code if task.error else "results" if task.results or task.results_pointer else None,
@@ -57,7 +61,14 @@ class Reference:
             return None
         waited = self.waited if self.waiting is None else self.waiting
         return replace(
-            self, status="processing", token=self.token + 1, lease_until=until, due=None, waiting=None, waited=waited
+            self,
+            status="processing",
+            token=self.token + 1,
+            takeovers=self.takeovers if self.lease_until is None else self.takeovers + 1,
+            lease_until=until,
+            due=None,
+            waiting=None,
+            waited=waited,
         )
 
     def renew(self, token: int, until: datetime, progress: int, files: int) -> Reference | None:
@@ -66,11 +77,12 @@ class Reference:
         shown = progress if self.progress < progress <= 99 else 99 if progress > 99 else self.progress
         return replace(self, lease_until=until, progress=shown, files=files)
 
-    def put_off(self, token: int, until: datetime, reason: str, counted: bool) -> Reference | None:
+    def put_off(self, token: int, until: datetime, reason: str, counted: str | None) -> Reference | None:
         if self.over or self.token != token:
             return None
-        attempts = self.attempts + 1 if counted else self.attempts
-        given_back = replace(self, token=token + 1, lease_until=None, attempts=attempts)
+        attempts = self.attempts + 1 if counted == "attempt" else self.attempts
+        outages = self.outages + 1 if counted == "outage" else self.outages
+        given_back = replace(self, token=token + 1, lease_until=None, attempts=attempts, outages=outages)
         return given_back.wait(until, reason)
 
     def wait(self, until: datetime, reason: str) -> Reference:
@@ -96,10 +108,10 @@ class Reference:
 
     def _ended(self, now: datetime, outcome: str, uploads_unknown: bool) -> Reference:
         left = ["publish"]
-        if self.has_callback:
-            left.append("callback")
         if self.files or uploads_unknown:
             left.append("delete_file")
+        if self.has_callback:
+            left.append("callback")
         return replace(
             self,
             status="completed" if outcome == "results" else "failed",

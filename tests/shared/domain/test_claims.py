@@ -79,9 +79,18 @@ def test_who_put_a_task_off_does_not_hold_it_any_more(held: Task) -> None:
         claims.renew(waiting, 1, now=NOW, lease=LEASE)
 
 
-def test_only_a_counted_put_off_uses_up_an_attempt(held: Task) -> None:
-    assert claims.put_off(held, 1, now=NOW, until=LATER, reason="rate_limited").attempts == 0
-    assert claims.put_off(held, 1, now=NOW, until=LATER, reason="retrying", counted=True).attempts == 1
+@pytest.mark.parametrize(("counted", "uses_up"), [(None, (0, 0)), ("attempt", (1, 0)), ("outage", (0, 1))])
+def test_a_put_off_uses_up_what_it_is_counted_as(
+    held: Task, counted: claims.Counted | None, uses_up: tuple[int, int]
+) -> None:
+    waiting = claims.put_off(held, 1, now=NOW, until=LATER, reason="retrying", counted=counted)
+    assert (waiting.attempts, waiting.outages) == uses_up
+
+
+def test_a_takeover_is_told_from_a_claim_after_a_put_off(held: Task) -> None:
+    waiting = claims.put_off(held, 1, now=NOW, until=LATER, reason="retrying")
+    assert claims.claim(waiting, now=LATER, lease=LEASE).takeovers == 0
+    assert claims.claim(held, now=NOW + 2 * LEASE, lease=LEASE).takeovers == 1
 
 
 def test_how_long_a_task_has_waited_for_one_reason_outlasts_the_tries_in_between(held: Task) -> None:

@@ -113,6 +113,8 @@ def nothing_goes_back(before: Task, after: Task) -> None:
     assert after.epoch >= before.epoch
     assert after.progress >= before.progress
     assert after.attempts >= before.attempts
+    assert after.outages >= before.outages
+    assert after.takeovers >= before.takeovers
     assert ORDER[after.status] >= ORDER[before.status]
     assert set(before.outputs) <= set(after.outputs)
     if before.terminal:
@@ -381,7 +383,7 @@ class ManyHands(RuleBasedStateMachine):
         reason: WaitingReason = draw(st.sampled_from(REASONS))
         token, now = cast(int, hand.token), self.now
         until = now + timedelta(seconds=draw(st.sampled_from([0, 7, 3600])))
-        counted = reason == "retrying"
+        counted: claims.Counted | None = draw(st.sampled_from(["attempt", "outage"])) if reason == "retrying" else None
         self.put(hand.stored.task.epoch + 1, until)
         self.begin(
             hand,
