@@ -201,7 +201,7 @@ _SUBMITS: Document = {
     },
     "messages": {
         "value": {
-            "model": "gemini-2.5-flash",
+            "model": "gemini-3.5-flash-lite",
             "messages": [
                 {
                     "role": "user",

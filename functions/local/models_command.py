@@ -20,7 +20,8 @@ from pydantic import JsonValue
 
 from functions.local import screen
 from functions.local.workers import ROOT
-from shared.domain.catalogue import Catalogue, Model, from_models_list
+from shared.domain.catalogue import Catalogue, Model
+from shared.domain.served_models import from_models_list
 
 _FILE = ROOT / "shared" / "domain" / "catalogue.json"
 _SERVICE = "https://generativelanguage.googleapis.com"
@@ -160,7 +161,7 @@ def _list(known: Catalogue) -> None:
 
 def _plain(model: Model) -> dict[str, JsonValue]:
     plain: dict[str, JsonValue] = model.model_dump(mode="json")
-    for field in ("inputs", "outputs", "capabilities"):
+    for field in ("inputs", "outputs", "capabilities", "ignores", "refuses"):
         plain[field] = cast(JsonValue, sorted(cast(list[str], plain[field])))
     return plain
 

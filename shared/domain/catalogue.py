@@ -1,20 +1,19 @@
 """Which models are there, what do they take, what can they do, and what does a name mean?
 
-The data is catalogue.json next to this file; `from_models_list` brings it up to date from the service's own list.
+The data is catalogue.json next to this file; `served_models` brings it up to date from the service's own list.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, NamedTuple, assert_never, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 from shared.domain.media.kinds import Family
 from shared.domain.media.refusal import Refusal
@@ -31,6 +30,8 @@ Output = Literal["audio", "image", "text"]
 Effort = Literal["none", "minimal", "low", "medium", "high"]
 """`reasoning_effort` of the OpenAI API."""
 Level = Literal["minimal", "low", "medium", "high"]
+Parameter = Literal["temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"]
+"""Of a request's generation parameters: those that not every model heeds."""
 
 _NEAR = timedelta(days=60)
 """How long before a model's shutdown its users are told."""
@@ -111,6 +112,10 @@ class Model(_Frozen):
     """The oldest stable API version that knows the name: names that end in -latest are on v1beta only."""
     basis: str | None = None
     """The catalogued model whose data this one borrows, when the name is only known by its pattern."""
+    ignores: frozenset[Parameter] = frozenset()
+    """It answers as if these were not set."""
+    refuses: frozenset[Parameter] = frozenset()
+    """It answers with an error where these are set."""
 
     def takes(self, family: Family) -> bool:
         return family in self.inputs
@@ -140,7 +145,9 @@ class Model(_Frozen):
                 tokens = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}[effort]
                 return ThinkingSetting(budget=min(max(tokens, thinking.least), thinking.most))
             case ThinkingByLevel():
-                return ThinkingSetting(level="low" if effort in ("minimal", "low") else "high")
+                efforts: tuple[Level, ...] = get_args(Level)
+                enough = efforts[efforts.index(effort) :]
+                return ThinkingSetting(level=next((each for each in enough if each in thinking.levels), "high"))
             case _:
                 assert_never(thinking)
 
@@ -153,7 +160,7 @@ class Retired(_Frozen):
 
 
 class UnknownName(_Frozen):
-    """No model of this name is known. `well_formed` names may be newer than the catalogue."""
+    """No model of this name is known. `well_formed` names may be newer than the catalogue: the service will say."""
 
     name: str
     well_formed: bool
@@ -195,7 +202,7 @@ class Catalogue(_Frozen):
         close = get_close_matches(wanted, [*good, *self.latest], n=_SUGGESTIONS, cutoff=0.5)
         return UnknownName(
             name=wanted,
-            well_formed=_PATTERN.fullmatch(wanted) is not None,
+            well_formed=_ITS_OWN.fullmatch(wanted) is not None,
             suggestions=tuple(close) or (self.default,),
         )
 
@@ -249,9 +256,27 @@ def check_input(model: Model, family: Family, known: Catalogue | None = None) ->
     )
 
 
+def refused_parameters(model: Model, given: Mapping[str, float | None]) -> str | None:
+    """Why `model` would answer a request with these parameters with an error, or None. A penalty of 0 is none."""
+    refused = sorted(name for name in model.refuses if given.get(name))
+    if not refused:
+        return None
+    return f"Model {model.id} does not take {' or '.join(refused)}. Leave that out, or choose another model."
+
+
+def ignored_parameters(model: Model, given: Mapping[str, float | None]) -> str | None:
+    """What to tell those who set parameters that `model` takes no notice of, or None."""
+    ignored = sorted(name for name in model.ignores if given.get(name) is not None)
+    return f"Model {model.id} takes no notice of {', '.join(ignored)}." if ignored else None
+
+
+_ITS_OWN = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9.-]*[a-z0-9]")
+"""Names of models that the Gemini API serves all begin so."""
 _NAME = r"gemini-(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
 _DATED = r"(?P<date>-\d{2}-\d{2,4}|-\d{3,4})"
-_PATTERN = re.compile(rf"{_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?:-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?")
+_PATTERN = re.compile(
+    rf"{_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?P<kind>-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?"
+)
 _STAGES: tuple[tuple[str, Stage], ...] = (
     ("-latest", "latest"),
     ("-preview", "preview"),
@@ -260,13 +285,29 @@ _STAGES: tuple[tuple[str, Stage], ...] = (
 )
 
 
+class Release(NamedTuple):
+    """What a model's name tells by the documented patterns."""
+
+    generation: float
+    variation: str
+    stage: Stage
+
+
+def release(name: str) -> Release:
+    """Of a name that follows no pattern: the generation is 0, the variation empty."""
+    found = _PATTERN.fullmatch(name)
+    if found is None:
+        return Release(0.0, "", "stable")
+    stage = next(stage for start, stage in _STAGES if (found["suffix"] or "-").startswith(start))
+    return Release(float(found["generation"]), found["variation"] + (found["kind"] or ""), stage)
+
+
 def _readings(name: str) -> list[tuple[str, Stage]]:
     """The names of known models that `name` may be a version of, the closest first."""
     found = _PATTERN.fullmatch(name)
     if found is None or found["suffix"] is None:
         return [(name, "stable")]
-    suffix = found["suffix"]
-    stage = next(stage for start, stage in _STAGES if suffix.startswith(start))
+    suffix, stage = found["suffix"], release(name).stage
     base = name.removesuffix(suffix)
     undated = [f"{base}-preview"] if stage == "preview" else [f"{base}-exp"] if stage == "experimental" else []
     return [(each, stage) for each in (name, *undated, base)]
@@ -275,119 +316,3 @@ def _readings(name: str) -> list[tuple[str, Stage]]:
 def _as_named(model: Model, name: str, stage: Stage) -> Model:
     version: Literal["v1", "v1beta"] = "v1beta" if stage == "latest" else model.api_version
     return model.model_copy(update={"id": name, "stage": stage, "api_version": version, "basis": model.id})
-
-
-class _Listed(BaseModel):
-    """A model as `GET /v1beta/models` describes it; what is not needed is ignored."""
-
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
-
-    name: str
-    display_name: str | None = None
-    input_token_limit: int = Field(gt=0)
-    output_token_limit: int = Field(gt=0)
-    supported_generation_methods: tuple[str, ...] = ()
-    thinking: bool = False
-
-
-class _Listing(BaseModel):
-    models: tuple[_Listed, ...]
-
-
-def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Catalogue:
-    """`known` brought up to date with the JSON of the service's model list (all pages joined under "models").
-
-    Limits come from the list; a new model borrows inputs and capabilities from the newest known one of its variation,
-    because the list does not tell them; a model that is gone is retired in favour of the newest of its variation.
-    Raises `ValueError` when the JSON is no model list or lists no Gemini model.
-    """
-    before = known or catalogue()
-    listed = {
-        each.name.removeprefix("models/"): each
-        for each in _Listing.model_validate_json(listing).models
-        if each.name.removeprefix("models/").startswith("gemini-")
-        and {"generateContent", "bidiGenerateContent"}.intersection(each.supported_generation_methods)
-    }
-    names = [name for name in listed if name not in before.latest and not name.endswith("-latest")]
-    current = tuple(
-        _updated(before, name, listed[name])
-        for name in names
-        if not (name[-4:-3] == "-" and name[-3:].isdigit() and name[:-4] in listed)
-    )
-    if not current:
-        raise ValueError("the list names no Gemini model: the catalogue is left as it was")
-    ids = {model.id for model in current}
-    gone = [model for model in before.models if model.id not in ids]
-    retired = [
-        *(Retired(id=model.id, successor=_successor(current, model)) for model in gone),
-        *(
-            each if each.successor in ids else Retired(id=each.id, successor=_newest(current, each.successor))
-            for each in before.retired
-            if each.id not in ids
-        ),
-    ]
-    return before.model_copy(
-        update={
-            "default": before.default if before.default in ids else _newest(current, before.default),
-            "latest": {
-                alias: basis if basis in ids else _newest(current, basis) for alias, basis in before.latest.items()
-            },
-            "models": current,
-            "retired": tuple(retired),
-        }
-    )
-
-
-def _updated(before: Catalogue, name: str, listed: _Listed) -> Model:
-    found = before.resolve(name)
-    basis = found if isinstance(found, Model) else _model(before, _newest(before.models, name))
-    own = next((model for model in before.models if model.id == name), None)
-    suffix = _PATTERN.fullmatch(name)
-    stage = next(
-        (stage for start, stage in _STAGES if suffix and (suffix["suffix"] or "-").startswith(start)), "stable"
-    )
-    thinks = basis.thinking if listed.thinking or own else None
-    return basis.model_copy(
-        update={
-            "id": name,
-            "label": listed.display_name or name,
-            "stage": own.stage if own else stage,
-            "input_tokens": listed.input_token_limit,
-            "output_tokens": listed.output_token_limit,
-            "thinking": thinks,
-            "capabilities": basis.capabilities if thinks else basis.capabilities - {"thinking"},
-            "updated": own.updated if own else None,
-            "knowledge_cutoff": own.knowledge_cutoff if own else None,
-            "price": own.price if own else None,
-            "previous": own.previous if own else False,
-            "shutdown": found.shutdown if isinstance(found, Model) else None,
-            "basis": None if own else basis.basis or basis.id,
-        }
-    )
-
-
-def _successor(models: Sequence[Model], gone: Model) -> str:
-    """What Google recommended, if it is there."""
-    if gone.shutdown is not None and any(each.id == gone.shutdown.successor for each in models):
-        return gone.shutdown.successor
-    return _newest(models, gone.id)
-
-
-def _model(known: Catalogue, name: str) -> Model:
-    return next(model for model in known.models if model.id == name)
-
-
-def _newest(models: Sequence[Model], like: str) -> str:
-    """The newest model of the same variation as `like`, stable before preview; else the newest stable flash."""
-
-    def rank(model: Model) -> tuple[bool, bool, bool, float]:
-        generation, variation = _generation(model.id)
-        return (variation == wanted, variation == "flash", model.stage == "stable", generation)
-
-    wanted = _generation(like)[1]
-    return max(models, key=rank).id
-
-
-def _generation(name: str) -> tuple[float, str]:
-    found = _PATTERN.fullmatch(name)
-    return (float(found["generation"]), found["variation"]) if found else (0.0, "")

@@ -23,7 +23,8 @@ def simple_way(event: CloudEvent) -> None:
         time.sleep(1)
         file = client.files.get(name=file.name or "")
     prompt = "Please transcribe this audio file"
-    answer = client.models.generate_content(model="gemini-2.5-flash", contents=[file, prompt])  # type: ignore[arg-type]
+    model, asked = "gemini-3.5-flash-lite", [file, prompt]
+    answer = client.models.generate_content(model=model, contents=asked)  # type: ignore[arg-type]
     documents = firestore.Client(project=os.environ["GOOGLE_CLOUD_PROJECT"]).collection("simple")
     documents.document(name).set({"name": name, "status": "completed", "answer": answer.text})
     path.unlink()

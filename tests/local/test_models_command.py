@@ -18,6 +18,7 @@ from functions.local.models_command import main, written
 from functions.local.tap import Tap
 from shared.clock import MovableClock
 from shared.domain.catalogue import Catalogue, catalogue
+from shared.domain.recipe import Recipe
 
 SHIPPED = Path(__file__).parents[2] / "shared" / "domain" / "catalogue.json"
 
@@ -53,7 +54,8 @@ def test_the_models_are_listed_with_what_they_take_and_their_end(capsys: pytest.
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "audio, image, pdf, text, video → text; 1,048,576 in" in lines["gemini-2.5-flash"]
     assert "ends 2026-12-01, then gemini-3.8-flash" in lines["gemini-2.5-pro"]
-    assert "use gemini-2.5-pro" in lines["gemini-1.5-pro"]
+    assert "use gemini-3.8-flash" in lines["gemini-1.5-pro"]
+    assert "the default" in lines[catalogue().default]
     assert command(["models", "--json"]) == 0
     assert Catalogue.model_validate_json(capsys.readouterr().out) == catalogue()
 
@@ -65,10 +67,14 @@ async def test_refresh_rewrites_the_catalogue_from_the_services_list_and_tells_w
     monkeypatch.setitem(served(), "gemini-9-flash", newer)
     pro = served()["gemini-2.5-pro"].model_copy(update={"input_token_limit": 2_097_152})
     monkeypatch.setitem(served(), "gemini-2.5-pro", pro)
+    monkeypatch.delitem(served(), "gemini-2.5-flash")
+    monkeypatch.delitem(served(), "gemini-3.7-flash")
     assert await refresh(file) == 0
     told = capsys.readouterr().out
     assert "new: gemini-9-flash (Gemini 9 Flash, taken to be like gemini-3.8-flash)" in told
-    assert "gone: gemini-3.8-flash, use gemini-9-flash" in told
+    assert "gone: gemini-3.7-flash, use gemini-9-flash" in told
+    assert "gone: gemini-2.5-flash, use gemini-3.5-flash-lite" in told
+    assert "changed: gemini-flash-latest is taken to be like gemini-9-flash" in told
     assert "changed: gemini-2.5-pro: input_tokens 1048576 → 2097152" in told
     fresh = Catalogue.model_validate_json(file.read_bytes())
     assert {model.id for model in fresh.models} >= {"gemini-9-flash", "gemini-2.5-pro"}
@@ -79,7 +85,21 @@ async def test_refresh_rewrites_the_catalogue_from_the_services_list_and_tells_w
     assert "nothing has changed" in capsys.readouterr().out
 
 
-async def test_a_dry_run_writes_nothing(tap: Tap, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_default_that_is_about_to_go_is_left_and_recipes_follow(
+    tap: Tap, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert catalogue().default == Recipe(name="any", takes=("audio",), prompt="Hi").model
+    going = catalogue().model_copy(update={"default": "gemini-2.5-flash"})
+    file.write_text(written(going), encoding="utf-8")
+    assert await refresh(file) == 0
+    assert "changed: the default gemini-2.5-flash → gemini-3.5-flash-lite" in capsys.readouterr().out
+    assert Catalogue.model_validate_json(file.read_bytes()).default == "gemini-3.5-flash-lite"
+
+
+async def test_a_dry_run_writes_nothing(
+    tap: Tap, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(served(), "gemini-3.7-flash")
     assert await refresh(file, "--dry-run", "--json") == 0
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert answer["changes"]

@@ -24,13 +24,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from shared.domain.catalogue import Capability, Level
+from shared.domain.catalogue import Capability, Level, catalogue
 from shared.domain.media.kinds import Family
 from shared.domain.schemas import schema_flaw
 from shared.domain.task import Frozen, Ran
 from shared.domain.timestamps import seconds_of, written
 
-DEFAULT_MODEL = "gemini-2.5-flash"
+DEFAULT_MODEL = catalogue().default
+"""Of recipes that name none: `models refresh` moves it when the model is about to go."""
 TRANSCRIBE_PROMPT = "Please transcribe this audio file"
 MAX_PROMPT = 100_000
 """Characters (task API)."""

@@ -45,7 +45,7 @@ def test_the_latest_aliases_are_known_to_v1beta_only(shared: Running) -> None:
     answer = shared.client.models.generate_content(
         model="gemini-flash-latest", contents="Hello", config=types.GenerateContentConfig(http_options=beta)
     )
-    assert answer.model_version == "gemini-2.5-flash-preview-09-2025"
+    assert answer.model_version == "gemini-3.8-flash"
 
 
 def test_an_unknown_model_is_not_found_in_the_services_words(client: genai.Client) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.catalogue import (
+    Catalogue,
     Effort,
     Model,
     Retired,
@@ -19,10 +20,12 @@ from shared.domain.catalogue import (
     catalogue,
     check_input,
     default_model,
-    from_models_list,
+    ignored_parameters,
+    refused_parameters,
     resolve,
 )
 from shared.domain.media import Family
+from shared.domain.served_models import from_models_list
 
 
 def model(name: str) -> Model:
@@ -43,7 +46,7 @@ def model(name: str) -> Model:
         ("gemini-2.5-flash-lite-preview-06-17", "preview", "gemini-2.5-flash-lite"),
         ("gemini-3-pro-preview", "preview", None),
         ("gemini-3-pro-preview-11-2025", "preview", "gemini-3-pro-preview"),
-        ("gemini-flash-latest", "latest", "gemini-2.5-flash-preview-09-2025"),
+        ("gemini-flash-latest", "latest", "gemini-3.8-flash"),
         ("gemini-2.0-flash-exp", "experimental", None),
         ("gemini-2.5-flash-exp-0827", "experimental", "gemini-2.5-flash"),
         ("gemini-2.5-flash-preview-tts", "preview", None),
@@ -57,15 +60,15 @@ def test_a_name_is_found_exactly_or_by_the_documented_patterns(name: str, stage:
 @pytest.mark.parametrize(
     ("name", "successor"),
     [
-        ("gemini-1.5-flash", "gemini-2.5-flash"),
-        ("gemini-1.5-pro-002", "gemini-2.5-pro"),
-        ("gemini-1.5-flash-latest", "gemini-2.5-flash"),
+        ("gemini-1.5-flash", "gemini-3.5-flash-lite"),
+        ("gemini-1.5-pro-002", "gemini-3.8-flash"),
+        ("gemini-1.5-flash-latest", "gemini-3.5-flash-lite"),
         ("gemini-1.5-flash-8b-001", "gemini-2.5-flash-lite"),
-        ("gemini-2.5-pro-preview-05-06", "gemini-2.5-pro"),
-        ("gemini-2.5-pro-exp-03-25", "gemini-2.5-pro"),
-        ("gemini-2.0-flash-thinking-exp-01-21", "gemini-2.5-flash"),
+        ("gemini-2.5-pro-preview-05-06", "gemini-3.8-flash"),
+        ("gemini-2.5-pro-exp-03-25", "gemini-3.8-flash"),
+        ("gemini-2.0-flash-thinking-exp-01-21", "gemini-3.5-flash-lite"),
         ("gemini-2.5-flash-image-preview", "gemini-2.5-flash-image"),
-        ("gemini-pro", "gemini-2.5-flash"),
+        ("gemini-pro", "gemini-3.5-flash-lite"),
     ],
 )
 def test_a_retired_model_names_its_successor(name: str, successor: str) -> None:
@@ -84,6 +87,13 @@ def test_an_unknown_name_comes_with_the_nearest_one_that_exists() -> None:
     assert isinstance(resolve(other.suggestion), Model)
 
 
+@pytest.mark.parametrize("name", ["gemini-robotics-er-1.5-preview", "gemma-3-27b-it", "gemini-exp-1206", "learnlm-2.0"])
+def test_a_name_of_googles_that_follows_no_documented_pattern_may_be_newer_than_the_catalogue(name: str) -> None:
+    found = resolve(name)
+    assert isinstance(found, UnknownName)
+    assert found.well_formed
+
+
 def test_every_successor_alias_and_default_exists() -> None:
     known = catalogue()
     ids = {each.id for each in known.models}
@@ -94,9 +104,17 @@ def test_every_successor_alias_and_default_exists() -> None:
     assert known.default in ids
 
 
+def test_nobody_is_sent_to_a_model_that_is_about_to_go() -> None:
+    known = catalogue()
+    going = {each.id for each in known.models if each.shutdown is not None}
+    assert known.default not in going
+    assert not {each.successor for each in known.retired} & going
+    assert not {each.shutdown.successor for each in known.models if each.shutdown is not None} & going
+
+
 @pytest.mark.parametrize("family", ["audio", "image", "pdf", "text", "video"])
 def test_the_default_model_takes_every_kind_of_file(family: Family) -> None:
-    assert default_model([family]).id == "gemini-2.5-flash"
+    assert default_model([family]).id == catalogue().default
     assert default_model().takes(family)
 
 
@@ -109,7 +127,7 @@ def test_a_model_is_not_asked_about_what_it_does_not_take() -> None:
     refusal = check_input(model("gemini-2.5-flash-image"), "audio")
     assert refusal is not None
     assert refusal.code == "unsupported_content_type"
-    assert "does not take audio, only images, text. Use gemini-2.5-flash" in refusal.message
+    assert "does not take audio, only images, text. Use gemini-3.5-flash-lite" in refusal.message
     assert check_input(model("gemini-2.5-flash"), "pdf") is None
 
 
@@ -125,6 +143,11 @@ def test_a_model_is_not_asked_about_what_it_does_not_take() -> None:
         ("gemini-3-pro-preview", "none", None),
         ("gemini-3-pro-preview", "minimal", ThinkingSetting(level="low")),
         ("gemini-3-pro-preview", "medium", ThinkingSetting(level="high")),
+        ("gemini-3.8-flash", "minimal", ThinkingSetting(level="low")),
+        ("gemini-3.8-flash", "medium", ThinkingSetting(level="medium")),
+        ("gemini-3.5-flash-lite", "none", None),
+        ("gemini-3.5-flash-lite", "minimal", ThinkingSetting(level="minimal")),
+        ("gemini-3.5-flash-lite", "high", ThinkingSetting(level="high")),
         ("gemini-2.0-flash", "low", None),
     ],
 )
@@ -140,6 +163,18 @@ def test_capabilities_are_those_of_the_model_pages() -> None:
     assert not model("gemini-2.0-flash-lite").can("code_execution")
     assert model("gemini-2.0-flash").output_tokens == 8192
     assert model("gemini-2.5-pro").input_tokens == 1_048_576
+
+
+def test_a_parameter_that_a_model_does_not_take_is_told_apart_from_one_that_it_takes_no_notice_of() -> None:
+    lite, flash = model("gemini-3.5-flash-lite"), model("gemini-2.5-flash")
+    usual = {"temperature": 0.0, "top_p": None, "top_k": 40, "presence_penalty": 0.0, "frequency_penalty": None}
+    assert refused_parameters(lite, usual) is None
+    assert ignored_parameters(lite, usual) == "Model gemini-3.5-flash-lite takes no notice of temperature, top_k."
+    refused = refused_parameters(lite, {"presence_penalty": 0.5, "frequency_penalty": -1.0})
+    assert refused is not None
+    assert "does not take frequency_penalty or presence_penalty" in refused
+    assert ignored_parameters(lite, {"presence_penalty": 0.5}) is None
+    assert refused_parameters(flash, {"presence_penalty": 0.5}) is ignored_parameters(flash, usual) is None
 
 
 def test_a_model_that_is_going_away_says_so() -> None:
@@ -192,13 +227,47 @@ def test_the_services_list_brings_the_catalogue_up_to_date() -> None:
     pro = fresh.resolve("gemini-2.5-pro")
     assert isinstance(pro, Model)
     assert pro.input_tokens == 2_000_000
-    assert fresh.default == "gemini-4-flash"
+    assert fresh.default == "gemini-2.5-flash-lite"
     assert fresh.resolve("gemini-2.5-flash") == Retired(id="gemini-2.5-flash", successor="gemini-4-flash")
-    assert fresh.resolve("gemini-1.5-flash") == Retired(id="gemini-1.5-flash", successor="gemini-4-flash")
+    assert fresh.resolve("gemini-1.5-flash") == Retired(id="gemini-1.5-flash", successor="gemini-2.5-flash-lite")
     latest = fresh.resolve("gemini-flash-latest")
     assert isinstance(latest, Model)
     assert latest.basis == "gemini-4-flash"
     assert fresh.model_validate_json(fresh.model_dump_json()) == fresh
+
+
+def refreshed(*names: str) -> Catalogue:
+    """The catalogue after the service has listed these."""
+    return from_models_list(json.dumps({"models": [listed(name) for name in names]}))
+
+
+def basis(known: Catalogue, alias: str) -> str | None:
+    found = known.resolve(alias)
+    assert isinstance(found, Model)
+    return found.basis
+
+
+def test_an_alias_that_the_service_lists_follows_the_newest_release_of_its_variation() -> None:
+    older = ("gemini-2.5-flash-lite", "gemini-3.5-flash-lite", "gemini-3.7-flash", "gemini-3.8-flash")
+    others = ("gemini-9-flash-image", "gemini-9-flash-preview-tts", "gemini-9-flash-native-audio-preview-12-2027")
+    fresh = refreshed(*older, *others, "gemini-4-flash-preview", "gemini-flash-latest", "gemini-flash-lite-latest")
+    assert basis(fresh, "gemini-flash-latest") == "gemini-4-flash-preview"
+    assert basis(fresh, "gemini-flash-lite-latest") == "gemini-3.5-flash-lite"
+    unlisted = refreshed(*older, "gemini-4-flash-preview")
+    assert basis(unlisted, "gemini-flash-latest") == "gemini-3.8-flash"
+
+
+def test_the_default_moves_on_once_its_end_is_announced_and_its_successor_is_there() -> None:
+    going = catalogue().model_copy(update={"default": "gemini-2.5-flash"})
+
+    def default(*names: str) -> str:
+        return from_models_list(json.dumps({"models": [listed(name) for name in names]}), going).default
+
+    assert default("gemini-2.5-flash", "gemini-3.5-flash-lite", "gemini-3.8-flash") == "gemini-3.5-flash-lite"
+    assert default("gemini-3.5-flash-lite", "gemini-3.8-flash") == "gemini-3.5-flash-lite"
+    assert default("gemini-2.5-flash", "gemini-3.8-flash") == "gemini-2.5-flash"
+    assert refreshed("gemini-3.5-flash-lite", "gemini-4-flash-lite").default == "gemini-3.5-flash-lite"
+    assert refreshed("gemini-4-flash", "gemini-4-flash-lite").default == "gemini-4-flash-lite"
 
 
 @pytest.mark.parametrize(

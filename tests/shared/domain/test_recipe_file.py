@@ -124,7 +124,7 @@ outputs = ["csv"]
         ('model = "made-up"', "No model is named"),
         ('model = "gemini-2.5-flash-preview-tts"', "does not answer with text"),
         ('thinking = { level = "low", budget = 3 }', "not both"),
-        ("thinking = 999999", "not 999,999"),
+        ("thinking = 512", "thinks by level"),
         ("safety = { harassment = 1 }", "Input should be"),
         ('safety = { jokes = "off" }', "Input should be"),
         ('tools = ["hammer"]', "code_execution"),
@@ -209,6 +209,7 @@ name = "short"
 takes = "video"
 for = { prefix = "a/", glob = ["**"], family = "video", min_size = 1, max_size = "2 GiB" }
 prompt = "p"
+model = "gemini-2.5-flash-lite"
 thinking = "off"
 range = "00:10-00:20"
 with = "b"
