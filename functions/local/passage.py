@@ -18,23 +18,24 @@ _MOST_STEPS = 1200
 _BREATH = 0.03
 """Real seconds after each step: enough for a sleeper to wake and a renewal to be written."""
 _QUIET = 0.15
-"""Real seconds without a call to any stand-in after which work under way counts as waiting, not working."""
+"""Real seconds without a sign of life after which work under way counts as waiting, not working."""
 _PATIENCE = 2.0
-"""Real seconds that work which goes on calling is given before time moves all the same."""
+"""Real seconds that work which shows signs of life is given before time moves all the same."""
 
 
 class Passage:
-    """`at_work()` tells whether a function works, `calls()` how many calls the stand-ins have seen, and `next_due()`
-    the next moment for which something waits."""
+    """`at_work()` tells whether a function works, `signs_of_life()` changes while it does something (a call, or
+    computing: a cold start calls nobody), and `next_due()` is the next moment for which something waits."""
 
     def __init__(
         self,
         clock: MovableClock,
         at_work: Callable[[], bool],
-        calls: Callable[[], int],
+        signs_of_life: Callable[[], object],
         next_due: Callable[[], float | None],
     ) -> None:
-        self._clock, self._at_work, self._calls, self._next_due = clock, at_work, calls, next_due
+        self._clock, self._at_work = clock, at_work
+        self._signs_of_life, self._next_due = signs_of_life, next_due
         self._one_at_a_time = asyncio.Lock()
 
     async def advance(self, seconds: float) -> None:
@@ -47,11 +48,12 @@ class Passage:
                 await asyncio.sleep(_BREATH)
 
     async def _let_work_end(self) -> None:
-        waited, quiet, seen = 0.0, 0.0, self._calls()
+        waited, quiet, seen = 0.0, 0.0, self._signs_of_life()
         while self._at_work() and waited < _PATIENCE and quiet < _QUIET:
             await asyncio.sleep(_BREATH)
-            quiet = quiet + _BREATH if self._calls() == seen else 0.0
-            waited, seen = waited + _BREATH, self._calls()
+            before, seen = seen, self._signs_of_life()
+            quiet = quiet + _BREATH if seen == before else 0.0
+            waited += _BREATH
 
     def _jump(self, left: float) -> float:
         due = self._next_due()

@@ -143,7 +143,7 @@ class LocalSystem:
         base = self.options.port_base
         ports = iter(range(base, base + 20)) if base else iter([0] * 20)
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
-        control = Control(self, Passage(self.clock, self._at_work, lambda: self.tap.ledger.seen, self.queue.next_due))
+        control = Control(self, Passage(self.clock, self._at_work, self._signs_of_life, self.queue.next_due))
         found: dict[str, int] = {}
         services: dict[str, _Service] = {
             "api": doors["api"],
@@ -273,6 +273,11 @@ class LocalSystem:
     def _at_work(self) -> bool:
         busy = sum(self.front_door.in_flight(name) for name in FUNCTIONS if name != "api")
         return busy > 0 or not self.queue.idle()
+
+    def _signs_of_life(self) -> object:
+        """Changes with every call to a stand-in, and with every twentieth of a second that a called function computes."""
+        called = [worker for name, worker in self.workers.items() if self.front_door.in_flight(name)]
+        return self.tap.ledger.seen, *(int(20 * worker.cpu_seconds()) for worker in called)
 
 
 @contextmanager

@@ -110,6 +110,15 @@ class Worker:
                     return True
         return False
 
+    def cpu_seconds(self) -> float:
+        """What the workers alive have used so far."""
+        used = 0.0
+        for pid in self.pids():
+            with contextlib.suppress(psutil.Error):
+                times = psutil.Process(pid).cpu_times()
+                used += times.user + times.system
+        return used
+
     def memory_peak(self) -> int:
         """Bytes: the highest resident set of the workers alive."""
         peak = 0
