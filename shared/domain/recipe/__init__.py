@@ -20,10 +20,11 @@ from shared.domain.recipe.definition import (
     Thinking,
 )
 from shared.domain.recipe.fitness import Unfit, model_for, unfit
-from shared.domain.recipe.matching import Dropped, Explained, choose, explain
-from shared.domain.recipe.placeholders import Missing, fill
-from shared.domain.recipe.wire import Input, request, unstructured
-from shared.domain.recipe.wishes import Granted, WishRefused, grant
+from shared.domain.recipe.flaws import output_flaws
+from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, explain
+from shared.domain.recipe.placeholders import Missing, fill, literal
+from shared.domain.recipe.wire import Input, offsets, request, settings, unstructured, within
+from shared.domain.recipe.wishes import Granted, WishRefused, grant, lacking
 
 BUILT_IN: tuple[Recipe, ...] = built_in().recipes
 """The shipped recipes; the first of each family is its default."""
@@ -32,6 +33,7 @@ __all__ = [
     "BUILT_IN",
     "DEFAULT_MODEL",
     "MAX_BYTES",
+    "PREFIX",
     "TRANSCRIBE_PROMPT",
     "Ask",
     "Asked",
@@ -58,9 +60,15 @@ __all__ = [
     "file_schema",
     "fill",
     "grant",
+    "lacking",
+    "literal",
     "load",
     "model_for",
+    "offsets",
+    "output_flaws",
     "request",
+    "settings",
     "unfit",
     "unstructured",
+    "within",
 ]

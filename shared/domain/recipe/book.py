@@ -14,18 +14,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple, cast
 
 from pydantic import ConfigDict, ValidationError
 
-from shared.domain.recipe import placeholders
-from shared.domain.recipe.definition import Asked, Recipe
-from shared.domain.recipe.fitness import unfit
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.flaws import flaws
 from shared.domain.recipe.lines import Place, line_of, lines
-from shared.domain.recipe.matching import glob_pattern
 from shared.domain.task import Frozen
 
 _TOML_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
@@ -208,7 +206,7 @@ class _Reader:
 
     def _judge(self, place: Place, recipe: Recipe, faulty: frozenset[str]) -> None:
         """What the types cannot tell. Nothing is said of fields that are faulty, nor of what depends on them."""
-        for field, message in _flaws(recipe):
+        for field, message in flaws(recipe):
             if not faulty.intersection((str(field[0]), *_DEPENDS.get(str(field[0]), ()))):
                 self._say((*place, *field), message)
 
@@ -226,45 +224,6 @@ _DEPENDS = {
     "response_schema": ("model",),
 }
 """Which other fields the judgement of a field rests on."""
-
-
-def _flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
-    if recipe.prompt and recipe.asks:
-        yield ("asks",), "there is a prompt already: give one prompt or several asks"
-    if not recipe.prompt and not recipe.asks and "prompt" not in recipe.needs:
-        yield ("prompt",), "missing: what shall be asked?"
-    if len({ask.name for ask in recipe.asks}) < len(recipe.asks):
-        yield ("asks",), "two asks of the same name"
-    prompts: list[Place] = [("asks", index, "prompt") for index in range(len(recipe.asks))] or [("prompt",)]
-    for field, question in zip(prompts, recipe.asked, strict=True):
-        for message in placeholders.flaws(question.prompt):
-            yield field, message
-        for message in _output_flaws(recipe, question):
-            yield ("outputs",), message
-    if recipe.rule and any(name.startswith(("/", "gs://")) for name in (*recipe.rule.prefix, *recipe.rule.glob)):
-        yield ("for",), "names of objects begin neither with / nor with gs://bucket/"
-    if recipe.rule and recipe.rule.family and not set(recipe.rule.family) & set(recipe.takes):
-        yield ("for", "family"), f"it takes {', '.join(recipe.takes)} only, so this never matches"
-    for index, glob in enumerate(recipe.rule.glob if recipe.rule else ()):
-        try:
-            glob_pattern(glob)
-        except (ValueError, re.error) as error:
-            yield ("for", "glob", index), str(error)
-    for misfit in unfit(recipe, recipe.takes):
-        yield tuple(misfit.field.split(".")), misfit.message
-
-
-def _output_flaws(recipe: Recipe, question: Asked) -> Iterator[str]:
-    structured = question.response_schema is not None or "schema" in recipe.needs
-    for output in question.outputs:
-        if output in ("csv", "json", "srt", "vtt", "png") and not structured:
-            yield f"{output} is made from a structured answer: give a response_schema"
-        if output == "png" and set(recipe.takes) != {"image"}:
-            yield 'png draws on the source: only for takes = ["image"]'
-        if output in ("srt", "vtt") and not {"audio", "video"}.issuperset(recipe.takes):
-            yield f'{output} is for takes = ["audio", "video"]'
-    if len(set(question.outputs)) < len(question.outputs):
-        yield "an ending is listed twice"
 
 
 def _syntax(error: tomllib.TOMLDecodeError, text: str) -> Problem:

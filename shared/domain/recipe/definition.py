@@ -49,6 +49,9 @@ Wish = Literal[
 ]  # fmt: skip
 """What an object's own metadata may ask for, each as `dropsight-{wish}`."""
 
+FUNCTION_SCHEMAS = {"parameters": "parametersJsonSchema", "response": "responseJsonSchema"}
+"""Of a function declaration: what JSON Schemas are called in a recipe, and what on the wire."""
+_FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]?i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
     f"{letter}ib": 1 << (10 * power) for power, letter in enumerate("kmgt", 1)
@@ -77,6 +80,27 @@ def _schema(value: Any) -> Any:
     if value is not None and (flaw := schema_flaw(value)):
         raise ValueError(flaw)
     return value
+
+
+def _function_flaw(declaration: dict[str, JsonValue]) -> str | None:
+    name = declaration.get("name")
+    if not isinstance(name, str):
+        return "a function declaration needs a name"
+    if not _FUNCTION_NAME.fullmatch(name):
+        return f"{name!r} is no name of a function: letters, digits, _ . and -, beginning with a letter or _"
+    schemas = [key for pair in FUNCTION_SCHEMAS.items() for key in pair]
+    if unknown := sorted(declaration.keys() - {"name", "description", *schemas}):
+        return f"function {name}: {unknown[0]} is unknown; there are name, description, {', '.join(schemas)}"
+    if not isinstance(declaration.get("description", ""), str):
+        return f"function {name}: the description must be text"
+    for short, long in FUNCTION_SCHEMAS.items():
+        if short in declaration and long in declaration:
+            return f"function {name}: give {short} or {long}, not both"
+    for key in schemas:
+        schema = declaration.get(key) or None
+        if schema is not None and (flaw := schema_flaw(schema)):
+            return f"function {name}: {key}: {flaw}"
+    return None
 
 
 _ONE_OR_MORE = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
@@ -171,7 +195,13 @@ class Range(Frozen):
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         moment = {"type": ["string", "number"]}
         table = {"type": "object", "properties": {"from": moment, "to": moment}, "additionalProperties": False}
-        return {"anyOf": [{"type": "string", "pattern": "^[0-9: ]*[-–][0-9: ]*$"}, table]}
+        return {"anyOf": [{"type": "string", "pattern": r"^[\[\]()0-9:., ]*[-–][\[\]()0-9:., ]*$"}, table]}
+
+    def missed(self, duration: float | None) -> str | None:
+        """Why a recording of so many seconds (None: not known) has nothing of this part, or None where it has."""
+        if duration is None or self.start < duration:
+            return None
+        return f"the range begins at {written(self.start)}, the recording ends at {written(duration)}"
 
     @model_validator(mode="after")
     def _forward(self) -> Range:
@@ -237,7 +267,7 @@ class Recipe(Frozen):
     safety: dict[Harm, Threshold] = Field(default_factory=dict)
     tools: tuple[ServerTool, ...] = ()
     functions: tuple[dict[str, JsonValue], ...] = ()
-    """Function declarations, passed on to the model as they are; its calls are in the answer."""
+    """Function declarations: name, description, parameters and response (JSON Schemas). Calls are in the answer."""
     response_schema: Schema | None = None
     """The answer is JSON that fits; checked, and mended by one more call where it does not."""
     range: Range | None = None
@@ -257,10 +287,10 @@ class Recipe(Frozen):
 
     @field_validator("functions")
     @classmethod
-    def _named(cls, functions: tuple[dict[str, JsonValue], ...]) -> tuple[dict[str, JsonValue], ...]:
+    def _declared(cls, functions: tuple[dict[str, JsonValue], ...]) -> tuple[dict[str, JsonValue], ...]:
         for declaration in functions:
-            if not isinstance(declaration.get("name"), str):
-                raise ValueError("a function declaration needs a name")  # noqa: TRY004
+            if flaw := _function_flaw(declaration):
+                raise ValueError(flaw)
         return functions
 
     @property

@@ -61,7 +61,8 @@ def model_for(recipe: Recipe) -> Model | Unfit | None:
 
 
 def unfit(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
-    """What the recipe's model cannot do of what it wants for files of `families`."""
+    """What makes no sense for files of `families`, and what the recipe's model cannot do of what it wants for them."""
+    yield from _senseless(recipe, families)
     model = model_for(recipe)
     if isinstance(model, Unfit):
         yield model
@@ -90,6 +91,15 @@ def unfit(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
     if limit is not None and limit > model.output_tokens:
         message = f"Model {model.id} answers with at most {model.output_tokens:,} tokens; max_tokens says {limit:,}."
         yield Unfit("parameters.max_tokens", "invalid_param", message)
+
+
+def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
+    found = " and ".join(dict.fromkeys(families))
+    if recipe.range is not None and not {"audio", "video"}.intersection(families):
+        yield Unfit("range", "invalid_param", f"A range is a part of audio or video; this is {found}.")
+    if recipe.media_resolution == "ultra_high" and not {"image"}.issuperset(families):
+        message = f"The media resolution ultra_high is for images only; this is {found}. Use low, medium or high."
+        yield Unfit("media_resolution", "invalid_param", message)
 
 
 def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:

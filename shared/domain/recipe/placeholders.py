@@ -1,7 +1,7 @@
 """What stands for something in a prompt: `{name}`, `{date}`, `{metadata.customer}`, `{metadata.language|English}`.
 
-A closed list, replaced in one pass: what is put in is never looked through again, and nothing is reached but these.
-`{{` and `}}` are braces.
+They stand in system instructions too. A closed list, replaced in one pass: what is put in is never looked through
+again, and nothing is reached but these. `{{` and `}}` are braces: `literal` writes them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from shared.domain.recipe.definition import Range
-from shared.domain.recipe.matching import Dropped
+from shared.domain.recipe.matching import PREFIX, Dropped
 from shared.domain.timestamps import written
 
 NAMES = ("name", "file", "stem", "folder", "bucket", "date", "time", "type", "family", "size", "from", "to")
@@ -32,6 +32,18 @@ def flaws(prompt: str) -> Iterator[str]:
             yield f"a single {found[0]} in the prompt: write {found[0] * 2} for a brace"
         elif inside is not None and not _known(inside.partition("|")[0]):
             yield f"unknown placeholder {{{inside}}}: there are {', '.join(NAMES)} and metadata.KEY"
+
+
+def literal(text: str) -> str:
+    """Text that `fill` leaves as it is."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def metadata_keys(prompt: str) -> Iterator[str]:
+    """The keys of metadata that a prompt asks for. Each is found under its own name, or behind `dropsight-`."""
+    for found in _TOKEN.finditer(prompt):
+        if asked := _METADATA.fullmatch((found["inside"] or "").partition("|")[0]):
+            yield asked["key"]
 
 
 def fill(prompt: str, about: Dropped, range_: Range | None = None) -> str:
@@ -59,7 +71,9 @@ def _known(name: str) -> bool:
 def _value(name: str, about: Dropped, range_: Range | None) -> str:
     folder, _, file = about.name.rpartition("/")
     if found := _METADATA.fullmatch(name):
-        return about.metadata.get(found["key"], about.metadata.get(found["key"].lower(), ""))
+        key = found["key"]
+        spelled = (key, key.lower(), f"{PREFIX}{key}", f"{PREFIX}{key}".lower())
+        return next((about.metadata[each] for each in spelled if each in about.metadata), "")
     created = about.created_at
     return {
         "name": about.name,

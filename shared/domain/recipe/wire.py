@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from shared.domain.answer import Json
 from shared.domain.catalogue import Model, ThinkingByBudget, resolve
 from shared.domain.media.kinds import Family
-from shared.domain.recipe.definition import Asked, Range, Recipe, ServerTool
+from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Asked, Range, Recipe, ServerTool
 from shared.domain.timestamps import written
 
 _TOOLS: dict[ServerTool, str] = {
@@ -31,7 +31,7 @@ class Input(NamedTuple):
 def request(recipe: Recipe, question: Asked, prompt: str, inputs: Sequence[Input]) -> Json:
     """The body of generateContent. `prompt` is filled; it goes after the media, as the guides advise."""
     media = [_media(recipe, each) for each in inputs]
-    text = prompt if _shown_by_offsets(inputs) else _within(prompt, recipe.range)
+    text = prompt if _shown_by_offsets(inputs) else within(prompt, recipe.range)
     return {
         "contents": [{"role": "user", "parts": cast(JsonValue, [*media, {"text": text}])}],
         **settings(recipe, question),
@@ -47,7 +47,7 @@ def settings(recipe: Recipe, question: Asked) -> Json:
         body["generationConfig"] = config
     tools: list[JsonValue] = [{_TOOLS[tool]: {}} for tool in recipe.tools]
     if recipe.functions:
-        tools.append({"functionDeclarations": cast(JsonValue, list(recipe.functions))})
+        tools.append({"functionDeclarations": [_declaration(each) for each in recipe.functions]})
     if tools:
         body["tools"] = tools
     if recipe.safety:
@@ -56,6 +56,11 @@ def settings(recipe: Recipe, question: Asked) -> Json:
             for harm, threshold in recipe.safety.items()
         ]
     return body
+
+
+def _declaration(function: Json) -> Json:
+    """With its schemas where the API takes any JSON Schema: its own `parameters` are a subset with other types."""
+    return {FUNCTION_SCHEMAS.get(name, name): value for name, value in function.items()}
 
 
 def generation_config(recipe: Recipe, question: Asked) -> Json:
@@ -87,13 +92,16 @@ def unstructured(body: Json) -> Json:
 def _media(recipe: Recipe, each: Input) -> Json:
     part: Json = {"fileData": {"mimeType": each.mime_type, "fileUri": each.uri}}
     if recipe.range is not None and each.family == "video":
-        offsets: Json = {"startOffset": _duration(recipe.range.start)}
-        if recipe.range.end is not None:
-            offsets["endOffset"] = _duration(recipe.range.end)
-        part["videoMetadata"] = offsets
+        part["videoMetadata"] = offsets(recipe.range)
     if recipe.media_resolution == "ultra_high" and each.family == "image":
         part["mediaResolution"] = {"level": _resolution(recipe)}
     return part
+
+
+def offsets(range_: Range) -> Json:
+    """The part of a video that is sampled, as a part's `videoMetadata`."""
+    sampled: Json = {"startOffset": _duration(range_.start)}
+    return sampled if range_.end is None else {**sampled, "endOffset": _duration(range_.end)}
 
 
 def _shown_by_offsets(inputs: Sequence[Input]) -> bool:
@@ -101,7 +109,8 @@ def _shown_by_offsets(inputs: Sequence[Input]) -> bool:
     return all(each.family == "video" for each in inputs)
 
 
-def _within(prompt: str, range_: Range | None) -> str:
+def within(prompt: str, range_: Range | None) -> str:
+    """The prompt, naming the range unless it does."""
     if range_ is None:
         return prompt
     start, end = written(range_.start), written(range_.end) if range_.end is not None else "the end"

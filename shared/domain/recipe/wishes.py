@@ -14,7 +14,9 @@ from pydantic import JsonValue, ValidationError
 
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, Wish
+from shared.domain.recipe.flaws import output_flaws
 from shared.domain.recipe.matching import PREFIX, Dropped
+from shared.domain.recipe.placeholders import literal, metadata_keys
 
 WISHES: tuple[Wish, ...] = get_args(Wish)
 _NOT_WISHES = {"generation", "task"}
@@ -34,13 +36,16 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
     """`first`, or the recipe that the object names instead, with the object's wishes in it. Raises `WishRefused`."""
     wishes = {key.lower().removeprefix(PREFIX): value for key, value in about.metadata.items() if _ours(key)}
     wishes = {name.replace("-", "_"): value.strip() for name, value in wishes.items() if name not in _NOT_WISHES}
-    warnings = [_unknown(name) for name in wishes if name not in WISHES]
+    warnings: list[str] = []
     recipe = first
     if (named := wishes.get("recipe")) and named != first.name:
         if "recipe" in first.allow:
             recipe = _by_name(recipes, named, about.family)
         else:
             warnings.append(_unheard("recipe", first))
+    texts = [*(question.prompt for question in recipe.asked), recipe.system or ""]
+    for_prompts = {key.lower().replace("-", "_") for text in texts for key in metadata_keys(text)}
+    warnings += [_unknown(name) for name in wishes if name not in WISHES and name not in for_prompts]
     changes: dict[str, JsonValue] = {}
     for wish in WISHES:
         if wish == "recipe" or wish not in wishes:
@@ -56,6 +61,8 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
     if lacking := [need for need in recipe.needs if need not in wishes and not _has(granted, need)]:
         keys = ", ".join(f"{PREFIX}{need.replace('_', '-')}" for need in lacking)
         raise WishRefused(f"The recipe {recipe.name} needs to be told more: set the object's metadata {keys}.")
+    if changes:
+        _refuse_what_cannot_be_made(granted, about, tuple(wishes))
     return Granted(granted, tuple(warnings))
 
 
@@ -99,6 +106,19 @@ def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
         raise WishRefused(f"{PREFIX}{wish.replace('_', '-')}: {said}") from error
 
 
+def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequence[str]) -> None:
+    """A file of recipes was checked; what the wishes make of one of them was not."""
+    for question in granted.asked:
+        for flaw in output_flaws(granted, question, [about.family]):
+            blamed = "outputs" if "outputs" in wishes else "schema"
+            raise WishRefused(f"{PREFIX}{blamed}: {flaw}.")
+
+
+def lacking(recipe: Recipe) -> list[Wish]:
+    """What a recipe needs and nobody has said yet."""
+    return [need for need in recipe.needs if not _has(recipe, need)]
+
+
 def _has(recipe: Recipe, need: Wish) -> bool:
     return {
         "prompt": bool(recipe.prompt or recipe.asks),
@@ -125,7 +145,7 @@ def _listed(value: str) -> JsonValue:
 
 
 def _literal(value: str) -> JsonValue:
-    return value.replace("{", "{{").replace("}", "}}")
+    return literal(value)
 
 
 def _as_is(value: str) -> JsonValue:
@@ -135,7 +155,7 @@ def _as_is(value: str) -> JsonValue:
 _MEANING: dict[Wish, tuple[str, Callable[[str], JsonValue]]] = {
     "prompt": ("prompt", _literal),
     "model": ("model", _as_is),
-    "system": ("system", _as_is),
+    "system": ("system", _literal),
     "range": ("range", _as_is),
     "schema": ("response_schema", _as_is),
     "outputs": ("outputs", _listed),

@@ -5,7 +5,7 @@ JSON text ─▶ `read` ─▶ `Submission` ─▶ `unfit` (does the model, and 
 """
 
 from shared.domain.request.again import asked_again
-from shared.domain.request.by_recipe import completed
+from shared.domain.request.by_recipe import Understood, completed, misfit, renders_a_recording, understood
 from shared.domain.request.fitness import unfit
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.schema import LARGEST_BODY, Submission, overridden, read
@@ -19,11 +19,15 @@ __all__ = [
     "Remote",
     "StoredInput",
     "Submission",
+    "Understood",
     "asked_again",
     "body",
     "completed",
     "inputs_of",
+    "misfit",
     "overridden",
     "read",
+    "renders_a_recording",
+    "understood",
     "unfit",
 ]

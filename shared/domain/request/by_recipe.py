@@ -1,62 +1,172 @@
-"""A request that names a recipe: what the recipe says holds wherever the request is silent."""
+"""A request that names a recipe: what the recipe says holds wherever the request is silent.
+
+    Submission ─▶ `understood` ─▶ the request with the recipe's words in it, and the recipe with the request's
+
+Of the two, the one says what is shown to the model, the other how it is asked and what becomes of its answer. An
+object's custom metadata has its place in the request's `metadata`: what a prompt asks for (`find`), and
+`dropsight-range` and `dropsight-outputs`, for which a request has no field.
+"""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from pydantic import JsonValue
-
-from shared.domain.answer import Json
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN, Recipe
-from shared.domain.request.messages import TextPart
-from shared.domain.request.schema import Submission
+from shared.domain.media import Facts, Family, kind_of_name
+from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, fill, unfit
+from shared.domain.request.fitness import family_of
+from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
+from shared.domain.request.laying_over import (
+    laid_over,
+    named,
+    refuse_incomplete,
+    refuse_unmakeable,
+    said_by,
+    wishes_of,
+    wrong,
+)
+from shared.domain.request.messages import Message, TextPart
+from shared.domain.request.schema import JsonSchemaAnswer, Submission
+
+_HEARD = ("range", "outputs")
+"""Of what an object's metadata may ask for."""
+
+
+class Understood(NamedTuple):
+    submission: Submission
+    recipe: Recipe | None
+    """None: none is named."""
+    warnings: tuple[str, ...] = ()
 
 
 def completed(submission: Submission) -> Submission:
-    """The request with its recipe's prompt and settings filled in. Raises `RequestRefused` for an unknown recipe."""
+    """The request with its recipe's words and limits in it. Raises `RequestRefused` for what the recipe cannot do."""
+    return understood(submission).submission
+
+
+def understood(submission: Submission) -> Understood:
+    """Raises `RequestRefused` for a recipe that is not there, lacks what it needs, or is for other files or models."""
     if submission.recipe is None:
-        return submission
-    recipe = next((each for each in BUILT_IN if each.name == submission.recipe), None)
-    if recipe is None or not recipe.asked[0].prompt or recipe.needs:
-        usable = ", ".join(each.name for each in BUILT_IN if each.asked[0].prompt and not each.needs)
-        message = f"recipe: there is no recipe {submission.recipe!r} for requests. There are: {usable}."
-        raise RequestRefused(422, "invalid_request_error", "invalid_param", message, param="recipe")
-    return Submission.model_validate({**_filled(submission, recipe), **_given(submission)}, strict=False)
-
-
-def _given(submission: Submission) -> Json:
-    given = submission.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return {name: value for name, value in given.items() if value is not None and name != "messages"}
-
-
-def _filled(submission: Submission, recipe: Recipe) -> Json:
-    chosen, question = recipe.parameters, recipe.asked[0]
-    filled: dict[str, JsonValue] = {
-        "system_prompt": recipe.system,
-        "temperature": chosen.temperature,
-        "top_p": chosen.top_p,
-        "top_k": chosen.top_k,
-        "max_tokens": chosen.max_tokens,
-        "seed": chosen.seed,
-        "stop": list(chosen.stop) or None,
-        "presence_penalty": chosen.presence_penalty,
-        "frequency_penalty": chosen.frequency_penalty,
-        "media_resolution": recipe.media_resolution if recipe.media_resolution != "ultra_high" else None,
-    }
-    if question.response_schema is not None:
-        filled["response_format"] = {"type": "json_schema", "json_schema": {"schema": question.response_schema}}
+        unheard = sorted(set(wishes_of(submission)).intersection(_HEARD))
+        return Understood(submission, None, tuple(_unheard(wish, "a request that names no recipe") for wish in unheard))
+    inputs = inputs_of(submission)
+    said = _own_words(submission)
+    given = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
+    recipe = laid_over(named(submission.recipe), submission, given)
+    if said:
+        # Another question's answer is not to be measured by the recording.
+        recipe = recipe.model_copy(update={"transcript": False})
+    met = {*(["prompt"] if said else []), *(["with"] if len(inputs) > 1 else [])}
+    recipe = recipe.model_copy(update={"needs": tuple(need for need in recipe.needs if need not in met)})
+    refuse_incomplete(recipe)
+    _refuse_files(recipe, inputs)
+    about = _about(submission, inputs, recipe)
+    recipe = recipe.model_copy(update={"system": _filled(recipe.system, about, recipe)})
+    question = recipe.asked[0]
+    changes: dict[str, object] = {"system_prompt": recipe.system, "max_tokens": recipe.parameters.max_tokens}
+    if recipe.media_resolution != "ultra_high":
+        changes["media_resolution"] = recipe.media_resolution
+    if question.response_schema is not None and submission.response_format is None:
+        form = {"type": "json_schema", "json_schema": {"schema": question.response_schema}}
+        changes["response_format"] = JsonSchemaAnswer.model_validate(form)
     if submission.messages is None:
-        filled["prompt"] = question.prompt
-    else:
-        messages = [message.model_dump(mode="json", exclude_unset=True) for message in submission.messages]
-        said = any(
-            isinstance(part, TextPart)
-            for message in submission.messages
-            if message.role == "user"
-            for part in message.parts
-        )
-        if not said:
-            cast(list[JsonValue], messages[-1]["content"]).append({"type": "text", "text": question.prompt})
-        filled["messages"] = cast(JsonValue, messages)
-    return {name: value for name, value in filled.items() if value is not None}
+        changes["prompt"] = _filled(question.prompt, about, recipe)
+    elif not said:
+        changes["messages"] = _asking(submission.messages, _filled(question.prompt, about, recipe) or "")
+    ignored = sorted(set(wishes_of(submission)) - {*_HEARD, "find"})
+    return Understood(
+        submission.model_copy(update=changes), recipe, tuple(_unheard(wish, "a request") for wish in ignored)
+    )
+
+
+def renders_a_recording(submission: Submission) -> bool:
+    """Whether a request that names no recipe asks for a transcript, as it does where it says nothing."""
+    by_default = submission.recipe is None and submission.response_format is None
+    return by_default and submission.audio_url is not None and submission.prompt in (None, TRANSCRIBE_PROMPT)
+
+
+def misfit(recipe: Recipe, param: str, facts: Facts) -> str | None:
+    """Why a file, now that it was looked into, is none for the recipe of its request."""
+    family = facts.media_type.family
+    if family not in recipe.takes:
+        return f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {facts.media_type.label}."
+    if recipe.range is None:
+        return None
+    if family not in ("audio", "video"):
+        return f"{said_by('range')}: a range is a part of audio or video; {param} is {facts.media_type.label}."
+    missed = recipe.range.missed(facts.duration)
+    return f"{said_by('range')}: {missed} ({param})." if missed else None
+
+
+def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:
+    """What is known of the files from how they are named; the rest shows once they are looked into."""
+    known: list[Family] = []
+    for each in inputs:
+        family = family_of(each)
+        if family is not None and family not in recipe.takes:
+            raise wrong(each.param, f"the recipe {recipe.name} takes {' or '.join(recipe.takes)}, this is {family}")
+        known += [family] if family else []
+    if not inputs and "text" not in recipe.takes:
+        raise wrong("recipe", f"{recipe.name} takes {' or '.join(recipe.takes)}; the request has no file")
+    if "png" in recipe.outputs and len(inputs) > 1:
+        raise wrong("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
+    refuse_unmakeable(recipe, known)
+    for flaw in unfit(recipe, known if len(known) == len(inputs) else recipe.takes):
+        code = {"model_not_found": "no_available_model"}.get(flaw.code, flaw.code)
+        message = flaw.message if flaw.code != "invalid_param" else f"{said_by(flaw.field)}: {flaw.message}"
+        raise RequestRefused(422, "invalid_request_error", code, message, param=said_by(flaw.field))
+
+
+def _own_words(submission: Submission) -> bool:
+    """Whether the request asks a question of its own."""
+    if submission.messages is None:
+        return bool(submission.prompt and submission.prompt.strip())
+    return any(
+        isinstance(part, TextPart) and part.text.strip()
+        for message in submission.messages
+        if message.role == "user"
+        for part in message.parts
+    )
+
+
+def _asking(messages: Sequence[Message], prompt: str) -> list[Message]:
+    """The messages with the prompt at the end of what the user said last."""
+    asked = TextPart(type="text", text=prompt)
+    for index in range(len(messages) - 1, -1, -1):
+        last = messages[index]
+        if last.role == "user":
+            extended = last.model_copy(update={"content": [*last.parts, asked]})
+            return [*messages[:index], extended, *messages[index + 1 :]]
+    return [*messages, Message(role="user", content=[asked])]
+
+
+def _about(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> Dropped:
+    """The request as a dropped file: its first input, with the request's metadata."""
+    first = inputs[0] if inputs else None
+    bucket = first.bucket if isinstance(first, StoredInput) else ""
+    match first:
+        case StoredInput():
+            name = first.name
+        case Remote():
+            name = unquote(urlsplit(first.url).path.rpartition("/")[2])
+        case _:
+            name = ""
+    kind = kind_of_name(name)
+    mime = first.mime if isinstance(first, Inline) else kind.mime if kind else ""
+    family = (family_of(first) if first else None) or recipe.takes[0]
+    return Dropped(bucket=bucket, name=name, family=family, mime=mime, metadata=submission.metadata or {})
+
+
+def _filled(text: str | None, about: Dropped, recipe: Recipe) -> str | None:
+    if text is None:
+        return None
+    try:
+        return fill(text, about, recipe.range)
+    except Missing as error:
+        raise wrong("metadata", str(error)) from error
+
+
+def _unheard(wish: str, by: str) -> str:
+    return f"The metadata {PREFIX}{wish} was ignored: it is not heard of {by}."

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from shared.domain import catalogue
 from shared.domain.answer import Json
 from shared.domain.catalogue import Model
-from shared.domain.recipe import TRANSCRIBE_PROMPT
+from shared.domain.recipe import TRANSCRIBE_PROMPT, Range, Recipe, offsets, settings, within
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
 from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission, TextAnswer
 
@@ -34,24 +34,45 @@ class Handed(NamedTuple):
         return shown
 
 
-def body(submission: Submission, handed: Sequence[Handed]) -> Json:
-    """`handed` in the order of `inputs_of`."""
+def body(submission: Submission, handed: Sequence[Handed], recipe: Recipe | None = None) -> Json:
+    """`handed` in the order of `inputs_of`. `recipe`: what the request names, with what it says itself in its place."""
     media = iter(handed)
     request: Json = {"contents": cast(JsonValue, _contents(submission, media))}
+    request |= _settings(submission) if recipe is None else settings(recipe, recipe.asked[0])
+    if recipe is not None and recipe.range is not None:
+        _keep_to(recipe.range, cast(list[Json], request["contents"]), handed)
     if system := _system(submission):
         request["systemInstruction"] = {"parts": [{"text": system}]}
+    if submission.tool_choice is not None:
+        request["toolConfig"] = {"functionCallingConfig": _calling(submission.tool_choice)}
+    if submission.google.cached_content is not None:
+        request["cachedContent"] = submission.google.cached_content
+    return request
+
+
+def _settings(submission: Submission) -> Json:
+    """How a request that names no recipe is asked."""
+    request: Json = {}
     if config := _config(submission):
         request["generationConfig"] = config
     if submission.tools:
         declared = [declaration(tool.function.model_dump(exclude_none=True)) for tool in submission.tools]
         request["tools"] = [{"functionDeclarations": cast(JsonValue, declared)}]
-    if submission.tool_choice is not None:
-        request["toolConfig"] = {"functionCallingConfig": _calling(submission.tool_choice)}
     if submission.safety_settings:
         request["safetySettings"] = [setting.model_dump() for setting in submission.safety_settings]
-    if submission.google.cached_content is not None:
-        request["cachedContent"] = submission.google.cached_content
     return request
+
+
+def _keep_to(range_: Range, contents: list[Json], handed: Sequence[Handed]) -> None:
+    """The range as offsets of each video; of sound, the last words name it."""
+    parts = [part for turn in contents for part in cast(list[Json], turn["parts"])]
+    shown = [part for part in parts if "fileData" in part or "inlineData" in part]
+    for part, each in zip(shown, handed, strict=True):
+        if each.mime.startswith("video/"):
+            part["videoMetadata"] = offsets(range_)
+    words = [part for part in cast(list[Json], contents[-1]["parts"]) if "text" in part]
+    if words and not all("videoMetadata" in part for part in shown):
+        words[-1]["text"] = within(cast(str, words[-1]["text"]), range_)
 
 
 def _contents(submission: Submission, media: Iterator[Handed]) -> list[Json]:

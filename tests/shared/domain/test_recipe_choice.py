@@ -272,3 +272,66 @@ def test_what_a_model_cannot_do_is_told_beforehand(changes: dict[str, object], s
 def test_a_model_newer_than_the_catalogue_is_left_to_the_service() -> None:
     asked = Recipe(name="x", takes=("audio",), prompt="p", model="gemini-4.5-flash", tools=("url_context",))
     assert list(unfit(asked, ["audio"])) == []
+
+
+ROWS = '{"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}}'
+SEGMENTS = '{"type": "array", "items": {"properties": {"start": {}, "text": {}}}}'
+
+
+@pytest.mark.parametrize(
+    ("family", "outputs", "schema", "says"),
+    [
+        ("audio", "png,json", ROWS, "png draws on the source"),
+        ("audio", "json,json", ROWS, "listed twice"),
+        ("audio", "srt", ROWS, "a start and a text"),
+        ("image", "srt", SEGMENTS, "srt is for"),
+        ("image", "png", ROWS, "no box_2d"),
+    ],
+)
+def test_outputs_that_can_never_be_made_are_refused_as_a_file_of_recipes_would_be(
+    family: Family, outputs: str, schema: str, says: str
+) -> None:
+    about = dropped("a", family, dropsight_recipe="extract", dropsight_outputs=outputs, dropsight_schema=schema)
+    with pytest.raises(WishRefused, match=f"dropsight-outputs: .*{says}"):
+        grant(BUILT_IN, choose(BUILT_IN, about), about)
+
+
+@pytest.mark.parametrize(
+    ("family", "outputs", "schema"),
+    [
+        ("audio", "srt,json", SEGMENTS),
+        ("image", "png", '{"type": "array", "items": {"properties": {"box_2d": {}}}}'),
+        ("audio", "vtt", '{"type": "object"}'),
+    ],
+)
+def test_outputs_that_the_schema_allows_are_granted(family: Family, outputs: str, schema: str) -> None:
+    about = dropped("a", family, dropsight_recipe="extract", dropsight_outputs=outputs, dropsight_schema=schema)
+    assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.outputs == tuple(outputs.split(","))
+
+
+@pytest.mark.parametrize("key", ["find", "dropsight-find"])
+def test_what_a_prompt_asks_of_metadata_is_found_with_the_prefix_too(key: str) -> None:
+    metadata = {"dropsight-recipe": "detect", key: "cups"}
+    about = dropped("a.png", "image").model_copy(update={"metadata": metadata})
+    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    assert granted.warnings == ()
+    assert fill(granted.recipe.prompt, about).startswith("Detect cups in")
+
+
+def test_a_wished_system_instruction_is_literal() -> None:
+    about = dropped(dropsight_system="Answer as {json}.")
+    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    assert granted.recipe.system == "Answer as {{json}}."
+
+
+@pytest.mark.parametrize(("family", "misfits"), [("audio", 0), ("video", 0), ("pdf", 1), ("text", 1), ("image", 1)])
+def test_a_range_is_of_audio_or_video(family: Family, misfits: int) -> None:
+    about = dropped("a", family, dropsight_recipe="ask", dropsight_prompt="What?", dropsight_range="00:01-00:02")
+    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    assert len(list(unfit(granted.recipe, [family]))) == misfits
+
+
+def test_a_range_past_the_end_of_a_recording_has_nothing_of_it() -> None:
+    assert Range(start=600, end=720).missed(8) == "the range begins at 10:00, the recording ends at 00:08"
+    assert Range(start=5, end=720).missed(8) is None
+    assert Range(start=5).missed(None) is None

@@ -136,7 +136,7 @@ outputs = ["csv"]
         ('range = "soon"', "02:30-03:29"),
         ('outputs = ["srt"]', "structured answer"),
         ('outputs = ["txt", "txt"]', "listed twice"),
-        ('media_resolution = "ultra_high"', "low, medium and high"),
+        ('media_resolution = "ultra_high"', "images only"),
         ("parameters = { max_tokens = 1000000 }", "at most"),
         ('allow = ["everything"]', "Input should be"),
         ('for = { glob = "a[b" }', "never closed"),
@@ -233,3 +233,53 @@ def test_the_schema_for_editors_refuses_what_check_refuses(line: str) -> None:
     text = f"[[recipe]]\nname = 'x'\nprompt = 'p'\n{line}\n"
     assert check(text) != []
     assert misfits(tomllib.loads(text), file_schema()) != []
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        ("{ name = 'f', nonsense = 1 }", "nonsense is unknown"),
+        ("{ name = 'f g' }", "no name of a function"),
+        ("{ name = 'f', description = 1 }", "must be text"),
+        ("{ name = 'f', parameters = { type = 'thing' } }", "parameters: not a JSON Schema"),
+        ("{ name = 'f', parameters = {}, parametersJsonSchema = {} }", "not both"),
+    ],
+)
+def test_a_function_that_the_service_would_not_take_is_a_problem(declared: str, says: str) -> None:
+    text = f'[[recipe]]\nname = "one"\ntakes = "audio"\nprompt = "Say it."\nfunctions = [{declared}]\n'
+    assert [problem.line for problem in check(text) if says in problem.message] == [5]
+
+
+@pytest.mark.parametrize(
+    ("takes", "line", "says"),
+    [
+        ('"pdf"', 'range = "00:10-00:20"', "part of audio or video"),
+        ('["image", "pdf"]', 'media_resolution = "ultra_high"', "images only"),
+        ('"audio"', 'system = "Hi {nobody}"', "unknown placeholder"),
+        ('"audio"', 'for = { min_size = "2MB", max_size = "1MB" }', "never matches"),
+        ('"audio"', 'outputs = ["srt"]\nresponse_schema = { properties = { a = {} } }', "a start and a text"),
+        ('"image"', 'outputs = ["png"]\nresponse_schema = { properties = { a = {} } }', "no box_2d"),
+    ],
+)
+def test_what_could_never_come_of_a_recipe_is_a_problem_on_its_line(takes: str, line: str, says: str) -> None:
+    text = f'[[recipe]]\nname = "one"\ntakes = {takes}\nprompt = "Say it."\n{line}\n'
+    assert [problem.line for problem in check(text) if says in problem.message] == [5], check(text)
+
+
+def test_an_ask_does_not_take_the_name_of_the_tasks_own_document() -> None:
+    text = '[[recipe]]\nname = "one"\ntakes = "text"\n[[recipe.asks]]\nname = "task"\nprompt = "List the tasks."\n'
+    assert [str(problem) for problem in check(text)] == [
+        "line 5: recipe[0].asks[0].name: task is taken: task.json is the task itself"
+    ]
+
+
+def test_fractions_of_seconds_in_a_range_are_taken_by_editors_too() -> None:
+    text = '[[recipe]]\nname = "one"\ntakes = "audio"\nprompt = "x"\nrange = "00:01.5-00:03"\n'
+    assert check(text) == []
+    assert misfits(tomllib.loads(text), file_schema()) == []
+
+
+def test_the_shipped_page_asks_for_what_a_sanitised_page_can_show() -> None:
+    prompt = next(recipe.prompt for recipe in BUILT_IN if recipe.name == "transcribe-document-html")
+    assert "style attributes only" in prompt
+    assert "☑ and ☐" in prompt

@@ -102,6 +102,21 @@ def test_thinking_is_asked_for_as_the_model_knows_it(model: str, thinking: str, 
     assert config.get("thinkingConfig") == sent
 
 
+def test_functions_are_declared_where_any_json_schema_is_taken() -> None:
+    schema = {"type": "object", "properties": {"unit": {"type": ["string", "null"], "const": "C"}}}
+    asked = recipe(functions=[{"name": "weather", "parameters": schema, "response": schema}, {"name": "stop"}])
+    sent = body(asked, "audio")["tools"]
+    assert sent == [
+        {
+            "functionDeclarations": [
+                {"name": "weather", "parametersJsonSchema": schema, "responseJsonSchema": schema},
+                {"name": "stop"},
+            ]
+        }
+    ]
+    assert types.Tool.model_validate(sent[0]).function_declarations
+
+
 def test_a_range_of_a_video_is_sent_as_offsets() -> None:
     part = body(recipe(range="02:30-03:29"), "video")["contents"][0]["parts"][0]
     assert part["videoMetadata"] == {"startOffset": "150s", "endOffset": "209s"}

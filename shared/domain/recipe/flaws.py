@@ -1,0 +1,94 @@
+"""What makes no sense in a recipe though each of its fields is of the right type?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pydantic import JsonValue
+
+from shared.domain.media.kinds import Family
+from shared.domain.recipe import placeholders
+from shared.domain.recipe.definition import Asked, Recipe, Rule
+from shared.domain.recipe.fitness import unfit
+from shared.domain.recipe.lines import Place
+from shared.domain.recipe.matching import glob_pattern
+
+TAKEN_NAMES = ("task",)
+"""Of an ask: what is published under them is Dropsight's own (`task.json`)."""
+
+
+def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
+    """Where each flaw stands, and what it is."""
+    if recipe.prompt and recipe.asks:
+        yield ("asks",), "there is a prompt already: give one prompt or several asks"
+    if not recipe.prompt and not recipe.asks and "prompt" not in recipe.needs:
+        yield ("prompt",), "missing: what shall be asked?"
+    if len({ask.name for ask in recipe.asks}) < len(recipe.asks):
+        yield ("asks",), "two asks of the same name"
+    for index, ask in enumerate(recipe.asks):
+        if ask.name in TAKEN_NAMES:
+            yield ("asks", index, "name"), f"{ask.name} is taken: {ask.name}.json is the task itself"
+    prompts: list[Place] = [("asks", index, "prompt") for index in range(len(recipe.asks))] or [("prompt",)]
+    for field, question in zip(prompts, recipe.asked, strict=True):
+        for message in placeholders.flaws(question.prompt):
+            yield field, message
+        for message in output_flaws(recipe, question, recipe.takes):
+            yield ("outputs",), message
+    for message in placeholders.flaws(recipe.system or ""):
+        yield ("system",), message
+    if recipe.rule:
+        yield from _of_the_rule(recipe.rule, recipe)
+    for misfit in unfit(recipe, recipe.takes):
+        yield tuple(misfit.field.split(".")), misfit.message
+
+
+def output_flaws(recipe: Recipe, question: Asked, families: Sequence[Family]) -> Iterator[str]:
+    """What cannot be made of the answers about files of `families` (empty: not known)."""
+    schema = question.response_schema
+    structured = schema is not None or "schema" in recipe.needs
+    for output in question.outputs:
+        if output in ("csv", "json", "srt", "vtt", "png") and not structured:
+            yield f"{output} is made from a structured answer: give a response_schema"
+        if output == "png" and not {"image"}.issuperset(families):
+            yield 'png draws on the source: only for takes = ["image"]'
+        if output in ("srt", "vtt") and not {"audio", "video"}.issuperset(families):
+            yield f'{output} is for takes = ["audio", "video"]'
+        if output == "png" and _leaves_out(schema, ("box_2d",)):
+            yield "png draws the boxes of the answer: the response_schema has no box_2d"
+        if output in ("srt", "vtt") and _leaves_out(schema, ("start", "text")):
+            yield f"{output} is made of segments: the response_schema has none with a start and a text"
+    if len(set(question.outputs)) < len(question.outputs):
+        yield "an ending is listed twice"
+
+
+def _of_the_rule(rule: Rule, recipe: Recipe) -> Iterator[tuple[Place, str]]:
+    if any(name.startswith(("/", "gs://")) for name in (*rule.prefix, *rule.glob)):
+        yield ("for",), "names of objects begin neither with / nor with gs://bucket/"
+    if rule.family and not set(rule.family) & set(recipe.takes):
+        yield ("for", "family"), f"it takes {', '.join(recipe.takes)} only, so this never matches"
+    if rule.max_size is not None and rule.min_size > rule.max_size:
+        yield ("for", "min_size"), f"{rule.min_size} bytes are more than max_size ({rule.max_size}): this never matches"
+    for index, glob in enumerate(rule.glob):
+        try:
+            glob_pattern(glob)
+        except (ValueError, re.error) as error:
+            yield ("for", "glob", index), str(error)
+
+
+def _leaves_out(schema: dict[str, JsonValue] | None, names: tuple[str, ...]) -> bool:
+    """Whether a schema says which properties there are, and not all of `names` are among them."""
+    declared = set(_properties(schema))
+    return bool(declared) and not declared.issuperset(names)
+
+
+def _properties(schema: JsonValue) -> Iterator[str]:
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _properties(each)
+    if isinstance(schema, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield from properties
+        for each in schema.values():
+            yield from _properties(each)
