@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -196,7 +198,7 @@ class LocalSystem:
             "STORAGE_EMULATOR_HOST": self.endpoints.storage,
             "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "DROPSIGHT_ENVIRONMENT": "local",
+            "DROPSIGHT_ENVIRONMENT": _tag_of(self.data),
             "DROPSIGHT_PROJECT": PROJECT,
             "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
             "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
@@ -275,9 +277,14 @@ class LocalSystem:
         return busy > 0 or not self.queue.idle()
 
     def _signs_of_life(self) -> object:
-        """Changes with every call to a stand-in, and with every twentieth of a second that a called function computes."""
+        """Changes with each call to a stand-in, and each twentieth of a second that a called function computes."""
         called = [worker for name, worker in self.workers.items() if self.front_door.in_flight(name)]
         return self.tap.ledger.seen, *(int(20 * worker.cpu_seconds()) for worker in called)
+
+
+def _tag_of(data: Path) -> str:
+    """An environment of its own for each machine and folder: with a real key they may share the Files API's store."""
+    return "local" + hashlib.sha256(f"{socket.gethostname()}:{data.resolve()}".encode()).hexdigest()[:5]
 
 
 @contextmanager
