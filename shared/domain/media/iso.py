@@ -90,19 +90,53 @@ def _facts(facts: Facts, tracks: _Tracks, duration: float) -> Facts:
 
 
 def probe_heif(window: Window, facts: Facts) -> Facts:
-    """Facts of HEIC and HEIF: the largest picture inside."""
+    """Facts of HEIC and HEIF: how large the primary picture is shown, else the largest one inside."""
     meta = next((box for box in _whole(window) if box.kind == b"meta"), None)
     if meta is None:
         raise DamagedError("The HEIC image holds no picture: it is truncated or damaged.")
-    largest = (0, 0)
-    for properties in _find(window, meta.start + 4, meta.end, b"iprp", b"ipco"):
-        for box in _boxes(window, properties.start, properties.end):
-            if box.kind == b"ispe":
-                size = window.number(">I", box.start + 4), window.number(">I", box.start + 8)
-                largest = max(largest, size, key=lambda each: each[0] * each[1])
-    if not largest[0] or not largest[1]:
+    boxes = [
+        box
+        for properties in _find(window, meta.start + 4, meta.end, b"iprp", b"ipco")
+        for box in _boxes(window, properties.start, properties.end)
+    ]
+    own = [boxes[each - 1] for each in _properties_of_primary(window, meta) if 0 < each <= len(boxes)]
+    sizes = [
+        (window.number(">I", box.start + 4), window.number(">I", box.start + 8))
+        for box in ([box for box in own if box.kind == b"ispe"] or boxes)
+        if box.kind == b"ispe"
+    ]
+    width, height = max(sizes, key=lambda each: each[0] * each[1], default=(0, 0))
+    if not width or not height:
         raise DamagedError("The HEIC image is damaged: it does not say how large it is.")
-    return facts.model_copy(update={"codec": "heif", "width": largest[0], "height": largest[1]})
+    quarters = sum(window.number(">B", box.start) & 3 for box in own if box.kind == b"irot")
+    if quarters % 2:
+        width, height = height, width
+    return facts.model_copy(update={"codec": "heif", "width": width, "height": height})
+
+
+def _properties_of_primary(window: Window, meta: _Box) -> list[int]:
+    """The numbers (from 1) of the properties that the primary picture has."""
+    primary = next(_find(window, meta.start + 4, meta.end, b"pitm"), None)
+    if primary is None:
+        return []
+    item = window.number(">I" if window.exactly(primary.start, 1)[0] else ">H", primary.start + 4)
+    for box in _find(window, meta.start + 4, meta.end, b"iprp", b"ipma"):
+        data = window.at(box.start, box.end - box.start)
+        name = 4 if data[0] else 2
+        wide = data[3] & 1
+        at = 8
+        for _ in range(int.from_bytes(data[4:8], "big")):
+            count = data[at + name]
+            listed = data[at + name + 1 : at + name + 1 + count * (2 if wide else 1)]
+            if int.from_bytes(data[at : at + name], "big") == item:
+                # The first bit says whether the property is essential.
+                if wide:
+                    return [
+                        int.from_bytes(listed[each : each + 2], "big") & 0x7FFF for each in range(0, len(listed), 2)
+                    ]
+                return [each & 0x7F for each in listed]
+            at += name + 1 + len(listed)
+    return []
 
 
 def _whole(window: Window) -> list[_Box]:

@@ -180,15 +180,25 @@ def box(name: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I", 8 + len(body)) + name + body
 
 
-def heic(brand: bytes, width: int, height: int) -> bytes:
-    """The boxes of a HEIC file around data that no decoder would like: enough for who reads only headers."""
+def heic(brand: bytes, width: int, height: int, quarters: int | None = None, *, wide: bool = False) -> bytes:
+    """The boxes of a HEIC file around data that no decoder would like: enough for who reads only headers.
+
+    `quarters`: turned by so many quarters, as phones say it; the thumbnail, item 2, is turned otherwise. `wide`: with
+    the longer form of the lists of properties.
+    """
     size = box(b"ispe", struct.pack(">III", 0, width, height))
+    turned = b"".join(box(b"irot", bytes([each])) for each in (quarters, quarters + 1)) if quarters is not None else b""
+    lists = [(2, (1, 4)), (1, (2, 3))] if turned else []
+    form = ">IB2H" if wide else ">HB2B"
+    essential = 0x8000 if wide else 0x80
+    listed = b"".join(struct.pack(form, item, 2, *(essential | each for each in of)) for item, of in lists)
+    belongs = box(b"ipma", struct.pack(">BxxBI", wide, wide, len(lists)), listed) if turned else b""
     meta = box(
         b"meta",
         bytes(4),
         box(b"hdlr", bytes(8), b"pict", bytes(13)),
         box(b"pitm", bytes(4), b"\0\x01"),
-        box(b"iprp", box(b"ipco", box(b"ispe", struct.pack(">III", 0, 16, 16)), size)),
+        box(b"iprp", box(b"ipco", box(b"ispe", struct.pack(">III", 0, 16, 16)), size, turned), belongs),
     )
     return box(b"ftyp", brand, bytes(4), b"mif1" + brand) + meta + box(b"mdat", bytes(64))
 
@@ -222,6 +232,9 @@ def pictures() -> None:
     completes("lossy.webp", saved(image, "WEBP"), "image/webp", **sized)
     fails("truncated.webp", frames[: len(frames) // 2], FAILED, "truncated")
     completes("phone.heic", heic(b"heic", 4032, 3024), "image/heic", width=4032, height=3024)
+    completes("phone-upright.heic", heic(b"heic", 4032, 3024, 1), "image/heic", width=3024, height=4032)
+    completes("phone-upside-down.heic", heic(b"heic", 4032, 3024, 2), "image/heic", width=4032, height=3024)
+    completes("phone-turned.heif", heic(b"mif1", 640, 480, 3, wide=True), "image/heif", width=480, height=640)
     completes("still.heif", heic(b"mif1", 640, 480), "image/heif", width=640, height=480)
     fails("truncated.heic", heic(b"heic", 4032, 3024)[:-40], FAILED, "truncated")
     fails("picture.gif", saved(image.convert("P"), "GIF"), TYPE, "GIF")
