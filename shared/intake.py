@@ -35,7 +35,7 @@ def kept_out(source: Source, settings: Settings) -> str | None:
 
 
 class DailyCap:
-    """The day on which a task of an inbox may run, so that no day has more than the inbox's cap.
+    """The day on which a task of an inbox, or of a folder of manifests, may run: no day has more than its cap.
 
     Counts are asked of Firestore at most every 30 s, and kept meanwhile: several instances together may exceed the cap
     by what they admit in that time.
@@ -80,6 +80,20 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
 
 
+def capped(day: date, now: datetime, whose: str = "the inbox") -> Waiting | None:
+    """What a task waits for that was put to `day`; None where that has begun."""
+    if start_of(day) <= now:
+        return None
+    return Waiting(reason="inbox_cap", until=start_of(day), detail=f"{whose}'s daily cap is reached")
+
+
+def made_to_wait(task: Task, waiting: Waiting | None, now: datetime) -> Task:
+    """The task with its first dispatch due when it has waited."""
+    if waiting is None:
+        return task
+    return task.model_copy(update={"waiting": waiting, "dispatch_at": schedulable(waiting.until, now)})
+
+
 class Overwrites:
     """Names whose objects came in lately: one that is overwritten within a minute is left to settle first."""
 
@@ -100,6 +114,11 @@ class Overwrites:
         return source.created_at + self._settle
 
 
+async def first_dispatch(dispatches: Dispatches, task: Task) -> None:
+    """Whoever meets the object again puts it again: its name is the same."""
+    await dispatches.put(task, epoch=0, at=task.dispatch_at if task.waiting else None)
+
+
 class Intake:
     """`take` may be done again for the same object without harm: ids and names are derived from it."""
 
@@ -113,7 +132,7 @@ class Intake:
         """The object's task, on its way unless it has ended."""
         task = await self._create(source)
         if not task.terminal:
-            await self._dispatches.put(task, epoch=0, at=task.dispatch_at if task.waiting else None)
+            await first_dispatch(self._dispatches, task)
         return task
 
     async def _create(self, source: Source) -> Task:
@@ -137,10 +156,8 @@ class Intake:
         admitted = max(now, start_of(day))
         owner = f"inbox:{source.bucket}"
         task = new_task(source, owner=owner, model=DEFAULT_MODEL, now=admitted, keep=keep, salt=salt)
-        waiting = None
-        if start_of(day) > now:
-            waiting = Waiting(reason="inbox_cap", until=start_of(day), detail="the inbox's daily cap is reached")
-        elif settle is not None and settle > now:
+        waiting = capped(day, now)
+        if waiting is None and settle is not None and settle > now:
             waiting = Waiting(reason="overwritten", until=settle, detail="left to settle after an overwrite")
-        later = {"waiting": waiting, "dispatch_at": schedulable(waiting.until, now)} if waiting else {}
-        return task.model_copy(update={"inbox_day": inbox_day(source.bucket, day), **later})
+        counted = task.model_copy(update={"inbox_day": inbox_day(source.bucket, day)})
+        return made_to_wait(counted, waiting, now)

@@ -13,8 +13,10 @@ from datetime import timedelta
 from google.genai import types
 
 from shared.clock import Clock
-from shared.cloud.firestore import Tasks
+from shared.cloud.firestore import Tasks, UnreadableTask
 from shared.cloud.gemini import Gemini
+from shared.cloud.telemetry import log
+from shared.domain.errors import PermanentFailure
 from shared.domain.task import Task
 
 _MINIMUM_AGE = timedelta(minutes=2)
@@ -29,6 +31,8 @@ class Deleted:
     seen: int = 0
     """Files of this environment."""
     deleted: int = 0
+    refused: int = 0
+    """Files that the service would not delete."""
 
 
 class Leftovers:
@@ -42,8 +46,24 @@ class Leftovers:
     async def delete(self, *, until: float = math.inf) -> Deleted:
         """Delete what is ours by its name and belongs to no task that still works on it. `until`: seconds, the clock's.
 
-        Nothing is deleted before all is listed: a deletion would shift the pages.
+        Nothing is deleted before all is listed, or half of the time is over: a deletion would shift the pages.
         """
+        began = self._clock.time()
+        seen, leftovers = await self._listed(until=began + (until - began) / 2)
+        deleted = refused = 0
+        for name in leftovers:
+            if self._clock.time() > until:
+                break
+            try:
+                await self._gemini.delete(name)
+                deleted += 1
+            except PermanentFailure as failure:
+                refused += 1
+                log("ERROR", "file_not_deleted", failure.message, file=name)
+        return Deleted(seen, deleted, refused)
+
+    async def _listed(self, *, until: float) -> tuple[int, list[str]]:
+        """How many files of ours there are, and the names of those that nobody needs."""
         seen, leftovers, batch = 0, list[str](), list[types.File]()
         async for file in self._gemini.files():
             if self._ours.fullmatch(file.name or ""):
@@ -52,14 +72,9 @@ class Leftovers:
             if len(batch) == _BATCH:
                 leftovers += await self._unneeded(batch)
                 batch = []
-        leftovers += await self._unneeded(batch)
-        deleted = 0
-        for name in leftovers:
             if self._clock.time() > until:
                 break
-            await self._gemini.delete(name)
-            deleted += 1
-        return Deleted(seen, deleted)
+        return seen, leftovers + await self._unneeded(batch)
 
     async def make_room(self, *, until: float = math.inf) -> Deleted:
         """As `delete`, once a minute at the most."""
@@ -83,8 +98,10 @@ class Leftovers:
         return file.create_time is not None and self._clock.now() - file.create_time < _MINIMUM_AGE
 
 
-def needed(task: Task | None, name: str, token: int) -> bool:
+def needed(task: Task | UnreadableTask | None, name: str, token: int) -> bool:
     """A task's own recorded handles, and what its latest claim uploads, are needed until it has ended."""
+    if isinstance(task, UnreadableTask):
+        return True
     if task is None or task.terminal:
         return False
     return token >= task.token or any(known.name == name for known in task.files)

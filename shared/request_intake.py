@@ -33,6 +33,7 @@ from shared.domain.request.tasks import (
     rerun_task,
 )
 from shared.domain.task import Ran, Source, Task, make_id
+from shared.intake import DailyCap, capped, first_dispatch, made_to_wait, start_of
 from shared.settings import Settings
 
 _JSON = "application/json"
@@ -50,7 +51,7 @@ class RequestIntake:
     ) -> None:
         self._settings, self._clock, self._tasks = settings, clock, tasks
         self._dispatches, self._storage = dispatches, storage
-        self._submissions = Submissions(tasks.client)
+        self._submissions, self._cap = Submissions(tasks.client), DailyCap(tasks, clock)
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def submit(
@@ -121,7 +122,7 @@ class RequestIntake:
             log("INFO", "object_ignored", "neither a request nor a manifest", object=source.uri)
             return None
         if task is not None and not task.terminal:
-            await self._dispatches.put(task, epoch=0)
+            await first_dispatch(self._dispatches, task)
         return task
 
     async def _committed(self, make: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
@@ -223,14 +224,18 @@ class RequestIntake:
             with contextlib.suppress(RequestRefused):
                 submission = read(text)
         kept = source.model_copy(update={"kind": "manifest"})
+        now, keep = self._clock.now(), timedelta(days=self._settings.task_days)
+        day = await self._cap.reserve(owner, self._settings.manifests_daily_cap)
         for salt in range(100):
-            keep = timedelta(days=self._settings.task_days)
-            task = manifest_task(kept, submission, text, owner=owner, now=self._clock.now(), keep=keep, salt=salt)
+            admitted = max(now, start_of(day))
+            pending = manifest_task(kept, submission, text, owner=owner, now=admitted, keep=keep, salt=salt)
+            task = made_to_wait(pending, capped(day, now, "the folder of manifests"), now)
             if await self._tasks.create(task):
                 log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
                 return task
             found = await self._tasks.get(task.id)
             if found is not None and found.task.source.same_as(source):
+                self._cap.give_back(owner, day)
                 return found.task
         raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
 

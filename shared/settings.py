@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     source_bucket: Bucket | None = None
     """Where the deployed source archive lies; never an input."""
     task_days: int = Field(default=30, ge=1, le=3650)
-    """How long task documents are kept."""
+    """How long task documents are kept after their end."""
+    manifests_daily_cap: int = Field(default=10_000, ge=1)
+    """Tasks a day (UTC) from the manifests of one folder; more wait for the next day."""
     clock: Path | None = None
     """The local system's shared clock; refused in the cloud."""
 

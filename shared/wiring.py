@@ -93,6 +93,8 @@ class Sweep:
     requests: RequestIntake
     storage: Storage
     leftovers: Leftovers
+    callbacks: Queue | None = None
+    """As of `Generate`."""
 
 
 @cache
@@ -211,10 +213,11 @@ def sweep() -> Sweep:
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
         leftovers=Leftovers(gemini, tasks, clock, settings.environment),
+        callbacks=_callback_queue(settings),
     )
 
 
-def _callback_queue(settings: GenerateSettings) -> Queue | None:
+def _callback_queue(settings: GenerateSettings | SweepSettings) -> Queue | None:
     from shared.cloud.queue import Queue
 
     if settings.callback_queue is None or settings.notify_url is None:

@@ -19,7 +19,7 @@ _MEANINGS = {
     "objects_without_task": "of them without a task: ingested",
     "files_seen": "files of this environment at the Files API",
     "files_deleted": "of them left over: deleted",
-    "errors": "parts that failed (see the log)",
+    "errors": "parts, tasks or objects that failed (see the log)",
     "objects": "objects under the prefix",
     "bytes": "bytes of them",
     "without_task": "of them without a task",
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
 
 def _backfill(found: endpoints.Endpoints, args: argparse.Namespace) -> dict[str, Any]:
     """Run after run, each resuming where the last one stopped."""
-    total: dict[str, Any] = {"objects": 0, "bytes": 0, "without_task": 0, "dry_run": args.dry_run}
+    total: dict[str, Any] = {"objects": 0, "bytes": 0, "without_task": 0, "errors": 0, "dry_run": args.dry_run}
     after = ""
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), console=screen.console, transient=True
@@ -58,7 +58,7 @@ def _backfill(found: endpoints.Endpoints, args: argparse.Namespace) -> dict[str,
         line = progress.add_task("listing …")
         while True:
             counts = _sweep(found, {"backfill": args.backfill, "dry_run": args.dry_run, "after": after})
-            for name in ("objects", "bytes", "without_task"):
+            for name in ("objects", "bytes", "without_task", "errors"):
                 total[name] += counts[name]
             progress.update(line, description=f"{total['objects']:,} objects seen")
             if counts["after"] is None:

@@ -17,6 +17,7 @@ from shared import wiring
 from shared.cloud.callbacks import Attempt
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import Severity, log, log_bug
+from shared.domain import claims
 from shared.domain.task import Callback, Task
 from shared.domain.view import public
 from shared.domain.webhook import signed_headers
@@ -85,7 +86,7 @@ def judged(callback: Callback, attempt: Attempt, *, last: bool) -> Callback:
 
 
 async def note(road: wiring.Notify, stored: Stored, callback: Callback) -> None:
-    await road.tasks.change(stored, lambda task: task.model_copy(update={"callback": callback}))
+    await road.tasks.change(stored, lambda task: claims.called_back(task, callback))
 
 
 async def body_of(road: wiring.Notify, task: Task) -> bytes:

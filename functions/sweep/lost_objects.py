@@ -1,76 +1,48 @@
 """Objects without a task: their event was lost.
 
-    ──seen_until──[since ········ until]──now      a pass lists the inbox by name, and looks at what came in that span
-
-Each object is looked at once: a note tells up to when all of an inbox's objects were seen to, and where a pass that
-ran out of time is to go on. Only objects younger than the event horizon and the installation are taken, so neither old
-files nor files of expired tasks run again by themselves. `backfill` takes what was there before, on purpose.
+Only objects younger than the event horizon, the installation and their inbox are taken, so neither old files nor files
+of expired tasks run again by themselves. `backfill` takes what was there before, on purpose.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
-from pydantic import BaseModel
-
+from functions.sweep.passes import Pass, Place, batches, is_of, look_over, source_of, take_each
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
 from shared.domain.task import Source, derive_id
 from shared.intake import kept_out
 from shared.wiring import Sweep
 
-_BATCH = 100
-_REST = timedelta(hours=1) / 1_000_000
-"""For each object that a pass listed, before the next scheduled one: a listing is billed by the thousand."""
-
-
-class Pass(BaseModel):
-    """How far the objects of an inbox have been seen to."""
-
-    seen_until: datetime
-    since: datetime | None = None
-    """Of a pass that is not done; it goes on `after` a name."""
-    until: datetime | None = None
-    after: str = ""
-    listed: int = 0
+_KNOWN = "known_inboxes"
 
 
 async def take_lost(road: Sweep, bucket: str, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
-    """Give every young object of `bucket` a task that has none. `stop_at`: seconds, the clock's."""
-    begun = Pass.model_validate(await road.notes.read(bucket) or {"seen_until": road.settings.installed_at})
-    if scheduled and not begun.after and road.clock.now() < begun.seen_until + _REST * begun.listed:
+    """Give every young object of an inbox a task that has none. `stop_at`: seconds, the clock's."""
+    if await _met_first(road, bucket):
         return
-    current = begun if begun.after else _fresh(road, begun.seen_until)
-    assert current.since is not None
-    assert current.until is not None
-    listed, after = current.listed, current.after
-    for prefix in sorted(road.settings.inboxes[bucket].prefixes):
-        async for batch in batches(road.storage.listing(bucket, prefix, after=after)):
-            listed += len(batch)
-            await _take(road, [each for each in batch if current.since <= each.created_at <= current.until], found)
-            if road.clock.time() > stop_at:
-                left = current.model_copy(update={"after": batch[-1].name, "listed": listed})
-                await road.notes.write(bucket, left.model_dump())
-                log("WARNING", "sweep_goes_on_later", f"{listed:,} objects of {bucket} listed so far", after=left.after)
-                return
-    await road.notes.write(bucket, Pass(seen_until=current.until, listed=listed).model_dump())
+    prefixes = road.settings.inboxes[bucket].prefixes
+    place = Place(bucket, bucket, prefixes, lost=partial(_lost, road), take=road.intake.take)
+    await look_over(road, place, found, stop_at=stop_at, scheduled=scheduled)
 
 
-def _fresh(road: Sweep, seen_until: datetime) -> Pass:
-    settings, now = road.settings, road.clock.now()
-    horizon = now - timedelta(hours=min(settings.event_horizon_hours, settings.task_days * 24 - 1))
-    since = max(settings.installed_at, horizon, seen_until)
-    return Pass(seen_until=seen_until, since=since, until=now - timedelta(seconds=settings.grace_seconds))
-
-
-async def _take(road: Sweep, young: list[StoredObject], found: Counter[str]) -> None:
-    found["objects_checked"] += len(young)
-    for source in await without_task(road, [source_of(each) for each in young]):
-        await road.intake.take(source)
-        found["objects_without_task"] += 1
-        log("WARNING", "sweep_ingested", "its event was lost", object=source.uri)
+async def _met_first(road: Sweep, bucket: str) -> bool:
+    """Whether the inbox was added after the installation, and is met for the first time: only what comes now is its."""
+    note, inboxes = await road.notes.read(_KNOWN), sorted(road.settings.inboxes)
+    known = inboxes if note is None else [name for name in note["names"] if name in inboxes]
+    added = bucket not in known
+    if added:
+        now = road.clock.now()
+        seen_until = now - timedelta(seconds=road.settings.grace_seconds)
+        await road.notes.write(bucket, Pass(seen_until=seen_until, done_at=now).model_dump())
+        known = [*known, bucket]
+        log("INFO", "sweep_met_inbox", f"{bucket} was added: what was there before is left to backfill", bucket=bucket)
+    if note is None or known != note["names"]:
+        await road.notes.write(_KNOWN, {"names": known})
+    return added
 
 
 async def backfill(
@@ -80,48 +52,20 @@ async def backfill(
     async for batch in batches(road.storage.listing(bucket, prefix, after=after)):
         found["objects"] += len(batch)
         found["bytes"] += sum(each.size for each in batch)
-        for source in await without_task(road, [source_of(each) for each in batch]):
-            found["without_task"] += 1
-            if not dry_run:
-                await road.intake.take(source)
+        lost = await _lost(road, batch)
+        found["without_task"] += len(lost)
+        if not dry_run:
+            await take_each(road, lost, road.intake.take, found, stop_at=stop_at)
         if road.clock.time() > stop_at:
             return batch[-1].name
     return None
 
 
-async def without_task(road: Sweep, sources: list[Source]) -> list[Source]:
-    """Those of the wanted sources that have no task of their own (an id that another source took does not count)."""
-    wanted = [source for source in sources if kept_out(source, road.settings) is None]
-    ids = {_id(source): source for source in wanted}
+async def _lost(road: Sweep, objects: list[StoredObject]) -> list[Source]:
+    """Those wanted that have no task of their own (an id that another source took does not count)."""
+    wanted = [source for source in map(source_of, objects) if kept_out(source, road.settings) is None]
+    ids = {
+        derive_id(source.bucket, source.name, source.generation, source.created_at): source for source in wanted
+    }  # fmt: skip
     tasks = await road.tasks.many(list(ids))
-    return [
-        source for task_id, source in ids.items() if task_id not in tasks or not tasks[task_id].source.same_as(source)
-    ]
-
-
-def source_of(found: StoredObject) -> Source:
-    return Source(
-        kind="object",
-        bucket=found.bucket,
-        name=found.name,
-        generation=found.generation,
-        size=found.size,
-        content_type=found.content_type,
-        created_at=found.created_at,
-    )
-
-
-def _id(source: Source) -> str:
-    created: datetime = source.created_at
-    return derive_id(source.bucket, source.name, source.generation, created)
-
-
-async def batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list[StoredObject]]:
-    batch: list[StoredObject] = []
-    async for each in objects:
-        batch.append(each)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return [source for task_id, source in ids.items() if not is_of(tasks.get(task_id), source)]

@@ -6,44 +6,42 @@ Request objects are named by their time, so only the young ones are listed.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime
+from functools import partial
 
-from functions.sweep.lost_objects import batches, source_of
+from functions.sweep.passes import Place, is_of, look_over, source_of
 from shared.cloud.storage import StoredObject
-from shared.cloud.telemetry import log
 from shared.domain.request.tasks import API_FOLDER, MANIFEST_FOLDER, id_of_object
-from shared.domain.task import derive_id
+from shared.domain.task import Source, derive_id
 from shared.wiring import Sweep
 
-_NOTE = "requests"
+_LONGEST_WRITE = 60
+"""Seconds between the time in a request's name and that of its object."""
 
 
-async def take_lost_requests(road: Sweep, found: Counter[str]) -> None:
-    """Give every young request and manifest a task that has none."""
-    settings, now = road.settings, road.clock.now()
-    until = now - timedelta(seconds=settings.grace_seconds)
-    note = await road.notes.read(_NOTE) or {}
-    horizon = now - timedelta(hours=settings.event_horizon_hours)
-    since = max(settings.installed_at, horizon, note.get("seen_until", settings.installed_at))
-    bucket = settings.requests_bucket
-    first = f"{API_FOLDER}task-llm-{int(since.timestamp()) - 60:010d}"
-    for listing in (
-        road.storage.listing(bucket, API_FOLDER, after=first),
-        road.storage.listing(bucket, MANIFEST_FOLDER),
-    ):
-        async for batch in batches(listing):
-            young = {_task_id(each): each for each in batch if since <= each.created_at <= until}
-            found["objects_checked"] += len(young)
-            tasks = await road.tasks.many(list(young))
-            for task_id, each in young.items():
-                if task_id in tasks and tasks[task_id].source.same_as(source_of(each)):
-                    continue
-                if await road.requests.take(source_of(each)) is not None:
-                    found["objects_without_task"] += 1
-                    log("WARNING", "sweep_ingested", "its event was lost", object=f"gs://{bucket}/{each.name}")
-    await road.notes.write(_NOTE, {"seen_until": until})
+async def take_lost_requests(road: Sweep, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+    """Give every young request and manifest a task that has none. `stop_at`: seconds, the clock's."""
+    place = Place(
+        note="requests",
+        bucket=road.settings.requests_bucket,
+        prefixes=(API_FOLDER, MANIFEST_FOLDER),
+        lost=partial(_lost, road),
+        take=road.requests.take,
+        first=_first_name,
+    )
+    await look_over(road, place, found, stop_at=stop_at, scheduled=scheduled)
 
 
-def _task_id(found: StoredObject) -> str:
-    named = id_of_object(found.name)
-    return named or derive_id(found.bucket, found.name, found.generation, found.created_at)
+def _first_name(since: datetime) -> str:
+    return f"{API_FOLDER}task-llm-{int(since.timestamp()) - _LONGEST_WRITE:010d}"
+
+
+async def _lost(road: Sweep, objects: list[StoredObject]) -> list[Source]:
+    ids = {_task_id(each): each for each in map(source_of, objects)}
+    tasks = await road.tasks.many(list(ids))
+    return [source for task_id, source in ids.items() if not is_of(tasks.get(task_id), source)]
+
+
+def _task_id(source: Source) -> str:
+    named = id_of_object(source.name)
+    return named or derive_id(source.bucket, source.name, source.generation, source.created_at)

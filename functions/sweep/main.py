@@ -7,7 +7,8 @@ true, "after": "name"}`. Answers with what it counted; a second run right after 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import functions_framework.aio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,13 +17,12 @@ from starlette.responses import JSONResponse, Response
 
 from functions.sweep.lost_objects import backfill, take_lost
 from functions.sweep.lost_requests import take_lost_requests
-from functions.sweep.open_tasks import redrive
+from functions.sweep.open_tasks import redrive_all
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import TaskFailure
 from shared.settings import SweepSettings, refuse_misconfiguration
 
-_CURSOR = "open_tasks"
 _BY_SCHEDULE = "X-CloudScheduler"
 """The header by which Cloud Scheduler tells its calls; what is swept by hand never rests."""
 
@@ -55,38 +55,33 @@ async def sweep(request: Request) -> Response:
 
 
 async def run(road: wiring.Sweep, *, scheduled: bool = False) -> dict[str, int]:
-    """One pass over open tasks, young objects and leftover files, within the time limit."""
+    """One pass over open tasks, young objects and leftover files; each part has its share of the time that is left."""
     found: Counter[str] = Counter(
         open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
         objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
     )  # fmt: skip
-    stop_at = road.clock.time() + road.settings.time_limit_seconds
-    await _sparing_the_rest("open tasks", found, redrive_all(road, found, stop_at))
-    await _sparing_the_rest("files", found, delete_leftovers(road, found, stop_at))
-    await _sparing_the_rest("requests", found, take_lost_requests(road, found))
+    parts: dict[str, Callable[[float], Awaitable[None]]] = {
+        "open tasks": lambda until: redrive_all(road, found, stop_at=until, scheduled=scheduled),
+        "files": lambda until: delete_leftovers(road, found, stop_at=until),
+        "requests": lambda until: take_lost_requests(road, found, stop_at=until, scheduled=scheduled),
+    }
     for bucket in road.settings.inboxes:
-        lost = take_lost(road, bucket, found, stop_at=stop_at, scheduled=scheduled)
-        await _sparing_the_rest(f"objects of {bucket}", found, lost)
+        parts[f"objects of {bucket}"] = partial(_objects_of, road, bucket, found, scheduled)
+    stop_at = road.clock.time() + road.settings.time_limit_seconds
+    for place, (what, part) in enumerate(parts.items()):
+        share = (stop_at - road.clock.time()) / (len(parts) - place)
+        await _sparing_the_rest(what, found, part(road.clock.time() + share))
     return dict(found)
 
 
-async def delete_leftovers(road: wiring.Sweep, found: Counter[str], stop_at: float) -> None:
+async def _objects_of(road: wiring.Sweep, bucket: str, found: Counter[str], scheduled: bool, stop_at: float) -> None:
+    await take_lost(road, bucket, found, stop_at=stop_at, scheduled=scheduled)
+
+
+async def delete_leftovers(road: wiring.Sweep, found: Counter[str], *, stop_at: float) -> None:
     files = await road.leftovers.delete(until=stop_at)
     found["files_seen"], found["files_deleted"] = files.seen, files.deleted
-
-
-async def redrive_all(road: wiring.Sweep, found: Counter[str], stop_at: float) -> None:
-    """From where the last run stopped; stops with a cursor when time is up."""
-    note = await road.notes.read(_CURSOR) or {}
-    resume = str(note.get("after", ""))
-    last = ""
-    async for stored in road.tasks.open_tasks(after=resume):
-        await redrive(road, stored, found)
-        if road.clock.time() > stop_at:
-            last = stored.task.key
-            break
-    if last or resume:
-        await road.notes.write(_CURSOR, {"after": last})
+    found["errors"] += files.refused
 
 
 async def run_backfill(road: wiring.Sweep, wanted: Wanted, uri: str) -> Response:
@@ -94,7 +89,7 @@ async def run_backfill(road: wiring.Sweep, wanted: Wanted, uri: str) -> Response
     if bucket not in road.settings.inboxes:
         inboxes = ", ".join(road.settings.inboxes)
         return JSONResponse({"error": {"message": f"{bucket} is not an inbox; these are: {inboxes}"}}, status_code=422)
-    found: Counter[str] = Counter(objects=0, bytes=0, without_task=0)
+    found: Counter[str] = Counter(objects=0, bytes=0, without_task=0, errors=0)
     stop_at = road.clock.time() + road.settings.time_limit_seconds
     dry_run = wanted.dry_run
     after = await backfill(road, bucket, prefix, after=wanted.after, dry_run=dry_run, found=found, stop_at=stop_at)

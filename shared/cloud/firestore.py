@@ -15,7 +15,9 @@ from typing import Any, cast
 from google.api_core import exceptions as api_errors
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
+from pydantic import ValidationError
 
+from shared.cloud.telemetry import log
 from shared.domain.task import Status, Task, key_of
 
 _TASKS = "tasks"
@@ -30,6 +32,14 @@ class Stored:
 
     task: Task
     version: Any
+
+
+class UnreadableTask(Exception):
+    """A document that is no task, or a newer version's: whoever lists many goes on with the others."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"the document tasks/{key} cannot be read: {why}")
+        self.key = key
 
 
 Decide = Callable[[Task], Task]
@@ -55,16 +65,18 @@ class Tasks:
         return True
 
     async def get(self, task_id: str) -> Stored | None:
+        """Raises `UnreadableTask`."""
         snapshot = await self._ref(task_id).get()
         return _stored(snapshot) if snapshot.exists else None
 
-    async def many(self, task_ids: list[str]) -> dict[str, Task]:
+    async def many(self, task_ids: list[str]) -> dict[str, Task | UnreadableTask]:
         """Those of the tasks that are there."""
         if not task_ids:
             return {}
-        references = [self._ref(task_id) for task_id in task_ids]
-        found = [_stored(snapshot).task async for snapshot in self.client.get_all(references) if snapshot.exists]
-        return {task.id: task for task in found}
+        ids = {key_of(task_id): task_id for task_id in task_ids}
+        snapshots = self.client.get_all([self._ref(task_id) for task_id in ids.values()])
+        found = {ids[snapshot.id]: _read(snapshot) async for snapshot in snapshots if snapshot.exists}
+        return {task_id: each.task if isinstance(each, Stored) else each for task_id, each in found.items()}
 
     async def change(self, known: Stored, decide: Decide) -> Stored | None:
         """Write what `decide` makes of the task, decided anew whenever the document changed meanwhile.
@@ -115,7 +127,10 @@ class Tasks:
         status: Status | None = None,
         uri: str | None = None,
     ) -> list[Task]:
-        """Tasks that one of `visible_to` may see, newest first. `after`: created_at and key of the last one seen."""
+        """Tasks that one of `visible_to` may see, newest first. `after`: created_at and key of the last one seen.
+
+        Fewer than `limit` are the last. What cannot be read is passed over.
+        """
         query = self.client.collection(_TASKS).where(
             filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30])
         )
@@ -128,14 +143,25 @@ class Tasks:
             query = query.start_after(
                 {"created_at": after[0], "__name__": self.client.collection(_TASKS).document(after[1])}
             )
-        return [_stored(snapshot).task async for snapshot in query.limit(limit).stream()]
+        found: list[Task] = []
+        while wanted := limit - len(found):
+            snapshots = [snapshot async for snapshot in query.limit(wanted).stream()]
+            for each in map(_read, snapshots):
+                if isinstance(each, Stored):
+                    found.append(each.task)
+                else:
+                    log("ERROR", "task_unreadable", str(each), key=each.key)
+            if len(snapshots) < wanted:
+                break
+            query = query.start_after(snapshots[-1])
+        return found
 
     async def count_of_day(self, inbox_day: str) -> int:
         query = self.client.collection(_TASKS).where(filter=FieldFilter("inbox_day", "==", inbox_day))
         rows = await query.count().get()  # type: ignore[call-arg]
         return int(rows[0][0].value)
 
-    async def open_tasks(self, after: str = "") -> AsyncIterator[Stored]:
+    async def open_tasks(self, after: str = "") -> AsyncIterator[Stored | UnreadableTask]:
         """Every task with something left to do, in the order of keys, page by page; `after` resumes past a key."""
         tasks = self.client.collection(_TASKS)
         query = tasks.where(filter=FieldFilter("open", "==", True)).order_by("__name__")
@@ -144,7 +170,7 @@ class Tasks:
             page = query.start_after({"__name__": tasks.document(last)}) if last else query
             snapshots = [snapshot async for snapshot in page.limit(_PAGE).stream()]
             for snapshot in snapshots:
-                yield _stored(snapshot)
+                yield _read(snapshot)
             if len(snapshots) < _PAGE:
                 return
             last = snapshots[-1].id
@@ -165,21 +191,42 @@ class Notes:
 
 
 def to_document(task: Task) -> dict[str, Any]:
-    """The task's fields. The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses."""
+    """The task's fields. The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses.
+
+    Time to live goes by `expires_at`, empty while anything is left to do: no task is deleted that waits.
+    """
     document = task.model_dump()
     document["source"]["uri"] = task.source.uri
+    document["kept_until"] = task.expires_at
+    document["expires_at"] = None if task.open else task.expires_at
     if task.ran is not None:
         document["ran"]["snapshot"] = json.dumps(task.ran.snapshot, ensure_ascii=False)
     return document
 
 
 def from_document(document: dict[str, Any]) -> Task:
-    source = {name: value for name, value in document["source"].items() if name != "uri"}
+    """Fields that this version does not know are left alone: a newer one may have written them."""
     ran = document.get("ran")
     if ran is not None:
         ran = {**ran, "snapshot": json.loads(ran["snapshot"])}
-    return Task.model_validate({**document, "source": source, "ran": ran})
+    expires_at = document.get("expires_at") or document.get("kept_until")
+    return Task.model_validate({**document, "expires_at": expires_at, "ran": ran}, extra="ignore")
 
 
 def _stored(snapshot: firestore.DocumentSnapshot[Any]) -> Stored:
-    return Stored(from_document(cast(dict[str, Any], snapshot.to_dict())), snapshot.update_time)
+    document = cast(dict[str, Any], snapshot.to_dict())
+    try:
+        return Stored(from_document(document), snapshot.update_time)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UnreadableTask(snapshot.id, f"{where}: {first['msg']}") from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise UnreadableTask(snapshot.id, f"ran: {type(error).__name__}") from error
+
+
+def _read(snapshot: firestore.DocumentSnapshot[Any]) -> Stored | UnreadableTask:
+    try:
+        return _stored(snapshot)
+    except UnreadableTask as unreadable:
+        return unreadable

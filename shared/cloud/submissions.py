@@ -47,7 +47,8 @@ class Submissions:
         snapshot = await self._client.collection("idempotency").document(record).get()
         if not snapshot.exists:
             return None
-        return Found(Record.model_validate(cast(dict[str, Any], snapshot.to_dict())), snapshot.update_time)
+        kept = cast(dict[str, Any], snapshot.to_dict())
+        return Found(Record.model_validate(kept, extra="ignore"), snapshot.update_time)
 
     async def commit(
         self, task: Task, *, record: str | None = None, payload: str = "", expired: Found | None = None

@@ -28,7 +28,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from shared.domain.errors import LeaseLost, WaitingReason
-from shared.domain.task import AfterStep, GeminiCache, GeminiFile, Pointer, Ran, Task, TaskError, Waiting
+from shared.domain.task import AfterStep, Callback, GeminiCache, GeminiFile, Pointer, Ran, Task, TaskError, Waiting
 
 Counted = Literal["attempt", "outage"]
 
@@ -176,16 +176,21 @@ def tidy(
     files, cache = ((), None) if "delete_file" in done else (task.files, task.cache)
     merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
     told = tuple(dict.fromkeys((*task.warnings, *warnings)))
-    return task.model_copy(
-        update={
-            "after": left,
-            "open": bool(left) or not task.terminal,
-            "files": files,
-            "cache": cache,
-            "outputs": merged,
-            "warnings": told,
-        }
+    tidied = task.model_copy(
+        update={"after": left, "files": files, "cache": cache, "outputs": merged, "warnings": told}
     )
+    return tidied.model_copy(update={"open": _anything_left(tidied)})
+
+
+def called_back(task: Task, callback: Callback) -> Task:
+    """Note how the callback of a task stands; one that is settled is not waited for any more."""
+    noted = task.model_copy(update={"callback": callback})
+    return noted.model_copy(update={"open": _anything_left(noted)})
+
+
+def _anything_left(task: Task) -> bool:
+    pending = task.callback is not None and task.callback.state == "pending"
+    return not task.terminal or bool(task.after) or pending
 
 
 def redispatch(task: Task, *, at: datetime, epoch: int | None = None) -> Task:
@@ -233,6 +238,8 @@ def _end(task: Task, outcome: Outcome, *, now: datetime) -> Task:
             "lease_until": None,
             "dispatch_at": now,
             "completed_at": now,
+            # It is kept for as long after its end as it was to be kept at first.
+            "expires_at": now + (task.expires_at - task.accepted_at),
             "after": after,
             "open": bool(after),
         }

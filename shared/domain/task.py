@@ -130,7 +130,7 @@ class Task(Frozen):
     started_at: datetime | None = None
     completed_at: datetime | None = None
     expires_at: datetime
-    """When the document may be deleted (Firestore TTL)."""
+    """When the document may be deleted (Firestore TTL), if nothing is left to do then; counts anew from its end."""
 
     stream: bool = False
     asked_lately: bool = False
@@ -169,7 +169,7 @@ class Task(Frozen):
     stored_chunks: int = 0
     after: tuple[AfterStep, ...] = ()
     open: bool = True
-    """Whether anything is still to be done: not terminal, or after-work left. Sweep looks for these."""
+    """Whether anything is still to be done: not terminal, after-work or a callback left. Sweep looks for these."""
     change: str = ""
     """A nonce of the last write, by which a writer knows its own commit again after a lost answer."""
 

@@ -348,11 +348,12 @@ class ManyHands(RuleBasedStateMachine):
         )
 
     def callback_noted(self, pick: int, draw: Draw) -> None:
+        self.note_callback(draw(st.sampled_from(["delivered", "refused"])))
+
+    def note_callback(self, state: str) -> None:
         assert self.task.callback is not None
-        told = self.task.callback.model_copy(update={"state": draw(st.sampled_from(["delivered", "refused"]))})
-        self.begin(
-            Hand(self.stored), lambda task: task.model_copy(update={"callback": told}), lambda told: told, self.leave
-        )
+        told = self.task.callback.model_copy(update={"state": state})
+        self.begin(Hand(self.stored), lambda task: claims.called_back(task, told), lambda told: told, self.leave)
 
     # What the store does with what is under way
 
@@ -427,7 +428,8 @@ class ManyHands(RuleBasedStateMachine):
         assert (task.status == "completed") == (task.progress == 100)
         assert (task.status == "failed") == (task.error is not None)
         assert task.terminal == (task.completed_at is not None)
-        assert task.open == (not task.terminal or bool(task.after))
+        undelivered = task.callback is not None and task.callback.state == "pending"
+        assert task.open == (not task.terminal or bool(task.after) or undelivered)
         assert (task.status == "pending") == (task.token == 0 and not task.terminal)
         assert task.waiting is None or (not task.terminal and task.lease_until is None)
         assert task.lease_until is None or not task.terminal
@@ -462,6 +464,9 @@ class ManyHands(RuleBasedStateMachine):
                 self.carry(epoch, refusal_stands=False)
                 self.settle()
                 self.answered(epoch)
+            if self.task.open and self.task.terminal and not self.task.after:
+                self.note_callback("delivered")
+                self.settle()
         self.the_document_says_what_it_must()
 
     def settle(self) -> None:
