@@ -29,6 +29,7 @@ from shared.domain.recipe import (
     grant,
     model_for,
     request,
+    seen,
     unfit,
 )
 from shared.domain.task import GeminiFile, Ran, Task
@@ -50,6 +51,7 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         recipe, ran, warnings = await _recipe(road, held.task, about) if ran is None else (_of(ran), ran, ())
         held.ran = ran
         prompts = [_filled(asked.prompt, about, recipe) for asked in recipe.asked]
+        spoken = recipe.model_copy(update={"system": recipe.system and _filled(recipe.system, about, recipe)})
         parts = [first, *[await _companion(road, held.task, name) for name in recipe.companions]]
         _refuse_misfits(recipe, [part.facts for part in parts])
         held.model = recipe.model
@@ -62,9 +64,9 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         await live_object(road, source)
         raise TransientFailure("the object could not be read") from error
     noticed = (*warnings, *notices(road, recipe.model))
-    questions = tuple(_questions(recipe, ran, prompts, parts, files, noticed, streamed=held.task.stream))
-    seen = [_seen(recipe, part.facts) for part in parts]
-    await count_where_nearly_full(road, _known(recipe), questions[0].body, seen, recipe.media_resolution)
+    questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, streamed=held.task.stream))
+    shown = [seen(recipe, part.facts) for part in parts]
+    await count_where_nearly_full(road, _known(recipe), questions[0].body, shown, recipe.media_resolution)
     return questions
 
 
@@ -103,10 +105,18 @@ async def _companion(road: Generate, task: Task, name: str) -> _Part:
 
 
 def _refuse_misfits(recipe: Recipe, files: list[Facts]) -> None:
-    """What the model cannot take or do, and what surely does not fit into its window."""
+    """What the recipe is not for, what the model cannot take or do, and what surely does not fit into its window."""
+    first = files[0].media_type
+    if first.family not in recipe.takes:
+        # A rerun's recipe was chosen without a look into the file.
+        message = f"Recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {first.label}."
+        raise PermanentFailure("invalid_param", message)
     for misfit in unfit(recipe, [facts.media_type.family for facts in files]):
         raise PermanentFailure(misfit.code, misfit.message)
-    refuse_too_much([_seen(recipe, facts) for facts in files], _known(recipe), recipe.media_resolution)
+    for facts in files:
+        if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
+            raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
+    refuse_too_much([seen(recipe, facts) for facts in files], _known(recipe), recipe.media_resolution)
 
 
 def _known(recipe: Recipe) -> Model | None:
@@ -128,7 +138,7 @@ def _questions(
     handed = [
         Input(file.uri, file.mime_type, part.facts.media_type.family) for file, part in zip(files, parts, strict=True)
     ]
-    seen = [_seen(recipe, part.facts) for part in parts]
+    shown = [seen(recipe, part.facts) for part in parts]
     about = About(
         transcript=recipe.transcript,
         duration=parts[0].facts.duration,
@@ -146,20 +156,12 @@ def _questions(
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
-            cacheable=cacheable(_known(recipe), seen, recipe.media_resolution),
+            cacheable=cacheable(_known(recipe), shown, recipe.media_resolution),
             sources=tuple(f"gs://{part.found.bucket}/{part.found.name}#{part.found.generation}" for part in parts),
             about=about,
         )
         for asked, prompt in zip(recipe.asked, prompts, strict=True)
     ]
-
-
-def _seen(recipe: Recipe, facts: Facts) -> Facts:
-    """Of a video the model sees the range only."""
-    if recipe.range is None or facts.media_type.family != "video" or facts.duration is None:
-        return facts
-    end = facts.duration if recipe.range.end is None else min(recipe.range.end, facts.duration)
-    return facts.model_copy(update={"duration": max(0.0, end - recipe.range.start)})
 
 
 def _dropped(part: _Part) -> Dropped:

@@ -12,18 +12,17 @@ from typing import NamedTuple, cast
 
 from pydantic import ValidationError
 
-from shared.domain import checks, media, outputs
+from functions.generate.picturing import picture_of
+from shared.domain import checks, outputs
 from shared.domain.answer import Json
 from shared.domain.citations import pages_of
-from shared.domain.media import InMemory
+from shared.domain.code_runs import as_markdown
 from shared.domain.outputs import File, Rendered, Source
 from shared.domain.recipe import Asked, Recipe
 from shared.domain.task import Task
 from shared.domain.view import public
 from shared.wiring import Generate
 
-_LARGEST_PICTURE = 64 << 20
-"""Bytes of an image that is read to draw on it."""
 _LONGEST_STEM = 1024 - 80
 """Bytes: what Cloud Storage takes as a name (https://cloud.google.com/storage/docs/objects#naming), less the longest
 ending."""
@@ -74,39 +73,48 @@ async def results_of(road: Generate, task: Task) -> tuple[Json, ...] | None:
 
 
 def _asked(task: Task) -> tuple[Asked, ...]:
-    """What the task's recipe asked; a request that names no recipe publishes its answer as Markdown."""
+    """What the task's recipe asked; what is published of a request that names none goes by its form."""
+    if task.ran is None:
+        return ()
     try:
-        return Recipe.model_validate(task.ran.snapshot).asked if task.ran else ()
+        return Recipe.model_validate(task.ran.snapshot).asked
     except ValidationError:
-        return (Asked(name="", prompt="", response_schema=None, outputs=("md",)),)
+        form = task.ran.snapshot.get("response_format")
+        schema = _schema(form) if isinstance(form, dict) else None
+        return (Asked(name="", prompt="", response_schema=schema, outputs=("md",) if schema is None else ("json",)),)
+
+
+def _schema(form: Json) -> Json | None:
+    match form:
+        case {"type": "json_schema", "json_schema": {"schema": dict() as schema}}:
+            return schema
+        case {"type": "json_object"}:
+            return {"type": "object"}
+        case _:
+            return None
 
 
 async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> Rendered:
     text = str(message.get("content") or "")
-    value = None if asked.response_schema is None else checks.read(text, asked.response_schema).value
+    structured = None if asked.response_schema is None else checks.read(text, asked.response_schema)
+    value = structured.value if structured else None
+    if structured and value is None and structured.problems:
+        # JSON was asked for and not held to (`json_object`): better as it is than not at all.
+        asked = asked.model_copy(update={"outputs": ("txt",)})
     source = Source(name=task.source.name)
     if outputs.needs_picture(asked, value):
-        source = await _picture(road, task)
+        source = await picture_of(road, task)
     source = source._replace(pages=tuple(pages_of(message)))
-    return await asyncio.to_thread(outputs.render, asked, text, value, source)
+    rendered = await asyncio.to_thread(outputs.render, asked, text, value, source)
+    return rendered._replace(files=_with_code(rendered.files, asked, message))
 
 
-async def _picture(road: Generate, task: Task) -> Source:
-    """The source image, if that generation of it is still there."""
-    source = task.source
-    if source.size > _LARGEST_PICTURE:
-        return Source(name=source.name)
-    picture = await road.storage.read(source.bucket, source.name, generation=source.generation)
-    if picture is None:
-        return Source(name=source.name)
-    kind = media.sniff(picture[: media.HEAD], source.name, source.content_type)
-    facts = media.probe(InMemory(picture), kind) if isinstance(kind, media.MediaType) else None
-    return Source(
-        name=source.name,
-        width=facts.width if facts else None,
-        height=facts.height if facts else None,
-        picture=picture,
-    )
+def _with_code(files: dict[str, File], asked: Asked, message: Json) -> dict[str, File]:
+    """The code that the model ran stands behind the text of a Markdown file."""
+    told, ending = as_markdown(message).encode(), asked.ending("md")
+    if not told or ending not in files:
+        return files
+    return {**files, ending: files[ending]._replace(data=files[ending].data.rstrip() + told)}
 
 
 async def _write_unless_newer(road: Generate, task: Task, name: str, file: File) -> None:

@@ -13,17 +13,22 @@ from functions.generate.supply import Supply
 from functions.generate.window import count_where_nearly_full
 from shared.domain.answer import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
+from shared.domain.media import Facts
 from shared.domain.question import About, Question
+from shared.domain.recipe import Recipe, seen
 from shared.domain.request import (
     Handed,
     Inline,
     Input,
     StoredInput,
     Submission,
+    Understood,
     body,
-    completed,
     inputs_of,
+    misfit,
     read,
+    renders_a_recording,
+    understood,
     unfit,
 )
 from shared.domain.request.schema import JsonSchemaAnswer
@@ -36,50 +41,66 @@ _CONTINUATIONS = 3
 
 async def question_of_request(road: Generate, held: Holding) -> Question:
     task = held.task
-    submission, inputs = await _request_of(road, task)
-    held.model, held.ran = submission.model, _ran(task, submission)
+    (submission, recipe, noticed), inputs = await _request_of(road, task)
+    held.model, held.ran = submission.model, _ran(task, submission, recipe)
     await stand_by(road, submission.model)
     await make_sure_of(road, submission.model)
-    supply = Supply(road, held, submission, sum(each.size for each in inputs if isinstance(each, Inline)))
+    files: list[Facts] = []
+
+    def shown(each: Input, facts: Facts) -> Facts:
+        files.append(facts)
+        return facts if recipe is None else _seen(recipe, each, facts)
+
+    supply = Supply(road, held, submission, sum(each.size for each in inputs if isinstance(each, Inline)), shown)
     handed: list[Handed] = []
     for index, each in enumerate(inputs):
         handed.append(await supply.hand_over(each, index))
         held.progress = max(held.progress, 50 * (index + 1) // len(inputs))
-    asked = body(submission, handed)
+    asked = body(submission, handed, recipe)
     await count_where_nearly_full(road, supply.model, asked, supply.facts, submission.media_resolution)
-    form = submission.response_format
     return Question(
         model=submission.model,
         body=asked,
         ran=held.ran,
-        reasoning=submission.reasoning or bool(_thoughts_wanted(submission)),
-        response_schema=form.json_schema.schema_ if isinstance(form, JsonSchemaAnswer) else None,
+        reasoning=_thoughts_wanted(submission, recipe),
+        response_schema=_schema(submission, recipe),
         # What readers were told cannot be taken back, nor said again.
-        continuations=0 if submission.stream or submission.max_tokens is not None else _CONTINUATIONS,
+        continuations=0 if submission.stream else _continuations(submission, recipe),
         repairs=0 if submission.stream else 1,
         cacheable=_cacheable(asked, submission, supply),
         sources=tuple(supply.sources or ()),
-        about=About(warnings=(*supply.remarks, *notices(road, submission.model))),
+        about=About(
+            transcript=len(files) == 1 and (recipe.transcript if recipe else renders_a_recording(submission)),
+            duration=files[0].duration if files else None,
+            range=recipe.range if recipe else None,
+            warnings=(*noticed, *supply.remarks, *notices(road, submission.model)),
+        ),
     )
 
 
-async def _request_of(road: Generate, task: Task) -> tuple[Submission, list[Input]]:
+async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Input]]:
     """The request, read again as it was checked when it came; a manifest is checked here for the first time."""
     source = task.source
     text = await road.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
     try:
-        submission = completed(read(text))
-        inputs = inputs_of(submission)
-        if (refused := unfit(submission, inputs)) is not None:
+        whole = understood(read(text))
+        inputs = inputs_of(whole.submission)
+        if (refused := unfit(whole.submission, inputs)) is not None:
             raise refused
         _may_be_read(road, task, inputs)
     except RequestRefused as refused:
         where = f"{refused.param}: " if refused.param and not refused.message.startswith(refused.param) else ""
         code: FailureCode = "invalid_manifest" if source.kind == "manifest" else "invalid_param"
         raise PermanentFailure(code, f"{where}{refused.message}") from refused
-    return submission, inputs
+    return whole, inputs
+
+
+def _seen(recipe: Recipe, each: Input, facts: Facts) -> Facts:
+    if why := misfit(recipe, each.param, facts):
+        raise PermanentFailure("invalid_param", why)
+    return seen(recipe, facts)
 
 
 def _may_be_read(road: Generate, task: Task, inputs: list[Input]) -> None:
@@ -95,21 +116,40 @@ def _may_be_read(road: Generate, task: Task, inputs: list[Input]) -> None:
             raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
 
 
-def _ran(task: Task, submission: Submission) -> Ran:
+def _ran(task: Task, submission: Submission, recipe: Recipe | None) -> Ran:
     """What stands on the task: settings, never the prompt or inline data; those are in the request object."""
-    shown = submission.model_dump(
-        mode="json",
-        by_alias=True,
-        exclude_defaults=True,
-        exclude={"audio_url", "messages", "prompt", "system_prompt", "callback_url", "metadata", "sync"},
-    )
+    if recipe is not None:
+        shown = {name: value for name, value in recipe.ran().snapshot.items() if name not in ("prompt", "system")}
+    else:
+        shown = submission.model_dump(
+            mode="json",
+            by_alias=True,
+            exclude_defaults=True,
+            exclude={"audio_url", "messages", "prompt", "system_prompt", "callback_url", "metadata", "sync"},
+        )
     digest = task.request.sha256 if task.request else hashlib.sha256(json.dumps(shown).encode()).hexdigest()
     return Ran(recipe=submission.recipe or "request", sha256=digest, snapshot=shown, origin=task.source.uri)
 
 
-def _thoughts_wanted(submission: Submission) -> bool | None:
+def _thoughts_wanted(submission: Submission, recipe: Recipe | None) -> bool:
+    if recipe is not None:
+        return recipe.thinking is not None and recipe.thinking.include
     config = submission.google.thinking_config
-    return config.include_thoughts if config else None
+    return submission.reasoning or bool(config and config.include_thoughts)
+
+
+def _schema(submission: Submission, recipe: Recipe | None) -> Json | None:
+    """What the answer must fit."""
+    form = submission.response_format
+    if recipe is not None:
+        return recipe.asked[0].response_schema
+    return form.json_schema.schema_ if isinstance(form, JsonSchemaAnswer) else None
+
+
+def _continuations(submission: Submission, recipe: Recipe | None) -> int:
+    if recipe is not None:
+        return recipe.most_continuations
+    return 0 if submission.max_tokens is not None else _CONTINUATIONS
 
 
 def _cacheable(asked: Json, submission: Submission, supply: Supply) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from functools import partial
 
 from functions.generate.holding import Holding
@@ -28,12 +29,21 @@ _FETCH_ATTEMPTS = 3
 class Supply:
     """Brings the inputs of one request."""
 
-    def __init__(self, road: Generate, held: Holding, submission: Submission, inline_bytes: int) -> None:
+    def __init__(
+        self,
+        road: Generate,
+        held: Holding,
+        submission: Submission,
+        inline_bytes: int,
+        shown: Callable[[Input, Facts], Facts],
+    ) -> None:
+        """`shown`: what the model is shown of an input, told before it is uploaded; raises where it may not be."""
         self._road, self._held = road, held
         self._uploads_inline = inline_bytes > _INLINE_BYTES
         known = catalogue.resolve(submission.model)
         self.model = known if isinstance(known, Model) else None
         self._resolution = submission.media_resolution
+        self._shown = shown
         self.facts: list[Facts] = []
         self.sources: list[str] | None = []
         """Of inputs that are objects, each as `gs://bucket/name#generation`; None where one is not."""
@@ -121,7 +131,7 @@ class Supply:
             raise PermanentFailure("unsupported_content_type", found)
         if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
             raise PermanentFailure("model_not_support_capability", f"{each.param}: {refusal.message}")
-        self.facts.append(facts)
+        self.facts.append(self._shown(each, facts))
         self.remarks += [f"{each.param}: {remark}" for remark in remarks(facts)]
         refuse_too_much(self.facts, self.model, self._resolution)
         return facts.media_type.mime

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from shared.domain import answer
 from shared.domain.answer import Json
 from shared.domain.citations import citations
+from shared.domain.code_runs import code_runs
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
@@ -102,6 +103,8 @@ def _choice(candidate: Json, reasoning: bool) -> Json:
         message["reasoning_content"] = thoughts
     if cited := citations(candidate, said):
         message["annotations"] = cast(JsonValue, cited)
+    if runs := code_runs(candidate):
+        message["code_execution"] = cast(JsonValue, runs)
     return {"index": candidate.get("index") or 0, "message": message, "finish_reason": reason, "logprobs": None}
 
 

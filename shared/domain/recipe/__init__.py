@@ -19,7 +19,7 @@ from shared.domain.recipe.definition import (
     Rule,
     Thinking,
 )
-from shared.domain.recipe.fitness import Unfit, model_for, unfit
+from shared.domain.recipe.fitness import Unfit, model_for, seen, unfit
 from shared.domain.recipe.flaws import output_flaws
 from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, explain
 from shared.domain.recipe.placeholders import Missing, fill, literal
@@ -67,6 +67,7 @@ __all__ = [
     "offsets",
     "output_flaws",
     "request",
+    "seen",
     "settings",
     "unfit",
     "unstructured",

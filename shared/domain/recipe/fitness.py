@@ -16,6 +16,7 @@ from shared.domain.catalogue import (
     resolve,
 )
 from shared.domain.errors import FailureCode
+from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, ServerTool, Thinking
 
@@ -91,6 +92,14 @@ def unfit(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
     if limit is not None and limit > model.output_tokens:
         message = f"Model {model.id} answers with at most {model.output_tokens:,} tokens; max_tokens says {limit:,}."
         yield Unfit("parameters.max_tokens", "invalid_param", message)
+
+
+def seen(recipe: Recipe, facts: Facts) -> Facts:
+    """What the model is shown of a file: of a video the range only."""
+    if recipe.range is None or facts.media_type.family != "video" or facts.duration is None:
+        return facts
+    end = facts.duration if recipe.range.end is None else min(recipe.range.end, facts.duration)
+    return facts.model_copy(update={"duration": max(0.0, end - recipe.range.start)})
 
 
 def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from shared.domain.errors import RequestRefused
 from shared.domain.media import Facts, Family, kind_of_name
-from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, fill, unfit
+from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, fill, output_flaws, unfit
 from shared.domain.request.fitness import family_of
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.laying_over import (
@@ -92,6 +92,9 @@ def misfit(recipe: Recipe, param: str, facts: Facts) -> str | None:
     family = facts.media_type.family
     if family not in recipe.takes:
         return f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {facts.media_type.label}."
+    for question in recipe.asked:
+        for flaw in output_flaws(recipe, question, [family]):
+            return f"{said_by('outputs')}: {flaw}; {param} is {facts.media_type.label}."
     if recipe.range is None:
         return None
     if family not in ("audio", "video"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from shared.domain.recipe import DEFAULT_MODEL
 from tests.functions.generate.conftest import SAMPLES, Road, answers, camelled, warned, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -47,7 +48,7 @@ async def test_a_file_without_wishes_is_asked_about_with_its_familys_default(
     task = await road.understood(f"default/{sample.name}", sample)
     [(model, body)] = road.model.asked
     assert words(body).startswith(prompt)
-    assert model == "gemini-2.5-flash"
+    assert model == DEFAULT_MODEL
     assert "responseJsonSchema" not in body.get("generationConfig", {})
     assert (await road.published(task))[ending].decode() == answers(task)[0]
 
