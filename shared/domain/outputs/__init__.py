@@ -65,7 +65,7 @@ def render(asked: Asked, text: str, value: JsonValue, source: Source) -> Rendere
     warnings: list[str] = []
     for output in asked.outputs:
         try:
-            data = _made(output, asked, text, value, source)
+            data = _made(output, asked, text, value, source, warnings)
         except ValueError as error:
             warnings.append(f"No .{asked.ending(output)} was made: {error}.")
         else:
@@ -73,30 +73,36 @@ def render(asked: Asked, text: str, value: JsonValue, source: Source) -> Rendere
     return Rendered(files, tuple(warnings))
 
 
-def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Source) -> bytes:
+def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Source, warnings: list[str]) -> bytes:
     match output:
         case "txt" | "md":
-            return _readable(output, text, value, source).encode()
+            return _encoded(_readable(output, text, value, source))
         case "html":
-            return markup.page(text, source.name.rpartition("/")[2]).encode()
+            return _encoded(markup.page(text, source.name.rpartition("/")[2]))
         case "json":
             if asked.response_schema is None and value is None:
                 raise _CannotMake("the answer is plain text")
-            return json.dumps(_published(asked, value, source), ensure_ascii=False, indent=2).encode()
+            return _encoded(json.dumps(_published(asked, value, source), ensure_ascii=False, indent=2))
         case "csv":
-            return tables.table(value, asked.response_schema).encode()
+            return _encoded(tables.table(value, asked.response_schema))
         case "srt" | "vtt":
             if not is_transcript(value):
                 raise _CannotMake("the answer has no segments with a start and a text")
-            return (subtitles.srt if output == "srt" else subtitles.vtt)(segments(value)).encode()
+            return _encoded((subtitles.srt if output == "srt" else subtitles.vtt)(segments(value)))
         case "png":
-            if not _boxed(asked, value):
-                raise _CannotMake("the answer has no boxes")
-            if source.picture is None:
-                raise _CannotMake("the image is not there any more")
-            return drawing.drawn(source.picture, boxes.boxes(value, *_size(source)))
+            drawn = _drawn(asked, value, source)
+            if drawn.unread:
+                warnings.append(
+                    f"Masks that could not be read, and are not in the .{asked.ending(output)}: {drawn.unread}."
+                )
+            return drawn.png
         case _:
             assert_never(output)
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; half a character (a surrogate), which JSON can name and UTF-8 cannot, becomes a question mark."""
+    return text.encode(errors="replace")
 
 
 def _readable(output: Ending, text: str, value: JsonValue, source: Source) -> str:
@@ -113,7 +119,15 @@ def _published(asked: Asked, value: JsonValue, source: Source) -> JsonValue:
         width, height = _size(source)
     except (_CannotMake, drawing.NotDrawable):
         return value
-    return boxes.as_json(boxes.boxes(value, width, height), width, height)
+    return boxes.published(value, asked.response_schema, width, height)
+
+
+def _drawn(asked: Asked, value: JsonValue, source: Source) -> drawing.Drawn:
+    if not _boxed(asked, value):
+        raise _CannotMake("the answer has no boxes")
+    if source.picture is None:
+        raise _CannotMake("the image is not there any more")
+    return drawing.drawn(source.picture, boxes.boxes(value, asked.response_schema, *_size(source)))
 
 
 def _boxed(asked: Asked, value: JsonValue) -> bool:

@@ -1,21 +1,27 @@
 """Boxes that the model draws: from its scale of 0 to 1000 to pixels of the image.
 
 Guide "Image understanding": `box_2d` is [ymin, xmin, ymax, xmax]; a segmentation mask is a PNG that covers the box.
+An answer may hold boxes anywhere: beside other things that were asked for, and within them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 _SCALE = 1000
+_OF_A_BOX = frozenset({"box_2d", "label", "text_label", "mask"})
+"""What an object that was found says of itself; one of no extent that says nothing more was not found."""
 
 
 class Box(NamedTuple):
     """Pixels from the upper left corner; right and bottom are exclusive."""
 
     label: str
+    number: int
+    """Its object's place in the published list; where the boxes stand elsewhere, its own among all of them."""
     left: int
     top: int
     right: int
@@ -26,63 +32,97 @@ class Box(NamedTuple):
 
 
 def has_boxes(value: JsonValue) -> bool:
-    return any(isinstance(item, dict) and "box_2d" in item for item in _items(value))
+    return next(_boxed(value), None) is not None
 
 
 def asked_for(schema: JsonValue) -> bool:
-    """Whether a schema speaks of boxes, so that an answer without any is an empty list of them."""
+    """Whether a schema speaks of boxes, so that an answer without any is one in which nothing was found."""
     if isinstance(schema, dict):
         return "box_2d" in schema or any(asked_for(inner) for inner in schema.values())
     return isinstance(schema, list) and any(asked_for(inner) for inner in schema)
 
 
-def boxes(value: JsonValue, width: int, height: int) -> list[Box]:
-    """The boxes of a structured answer for an image of this size; those of no extent are left out."""
-    found: list[Box] = []
-    for item in _items(value):
-        box = _box(item, width, height) if isinstance(item, dict) else None
-        if box is not None and box.right > box.left and box.bottom > box.top:
-            found.append(box)
-    return found
+def boxes(value: JsonValue, schema: JsonValue, width: int, height: int) -> list[Box]:
+    """All boxes of an answer for an image of this size; those of no extent are left out."""
+    objects = _objects(value, schema)
+    held = [[each] for each in _boxed(value)] if objects is None else [list(_boxed(item)) for item in objects]
+    found = (_box(item, number, width, height) for number, items in enumerate(held, 1) for item in items)
+    return [box for box in found if box is not None]
 
 
-def as_json(found: list[Box], width: int, height: int) -> JsonValue:
-    """What is published: the image's size, and each object with its box in pixels and on the model's scale."""
-    objects: list[JsonValue] = []
-    for box in found:
-        told: dict[str, JsonValue] = {
-            "label": box.label,
-            "box": {"left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom},
-            "box_2d": list(box.box_2d),
-        }
-        if box.mask is not None:
-            told["mask"] = box.mask
-        objects.append(told)
-    return {"width": width, "height": height, "objects": objects}
+def published(value: JsonValue, schema: JsonValue, width: int, height: int) -> JsonValue:
+    """The answer as it is, with `box` in pixels behind each `box_2d`; a list of objects comes with the image's size."""
+    objects = _objects(value, schema)
+    if objects is None:
+        return _in_pixels(value, width, height)
+    return {"width": width, "height": height, "objects": [_in_pixels(item, width, height) for item in objects]}
 
 
-def _items(value: JsonValue) -> list[JsonValue]:
+def _objects(value: JsonValue, schema: JsonValue) -> list[dict[str, JsonValue]] | None:
+    """What was found, where the answer is nothing but a list of that."""
+    if not isinstance(value, list):
+        return None
+    items = [item for item in value if isinstance(item, dict)]
+    if len(items) < len(value) or not (any("box_2d" in item for item in items) or _lists_boxes(schema)):
+        return None
+    return [item for item in items if item.keys() - _OF_A_BOX or _edges(item) is not None or "box_2d" not in item]
+
+
+def _lists_boxes(schema: JsonValue) -> bool:
+    items = schema.get("items") if isinstance(schema, dict) else None
+    properties = items.get("properties") if isinstance(items, dict) else None
+    return isinstance(properties, dict) and "box_2d" in properties
+
+
+def _boxed(value: JsonValue) -> Iterator[dict[str, JsonValue]]:
+    """Everything with a `box_2d`, in the order in which it is read."""
+    if isinstance(value, dict) and "box_2d" in value:
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _boxed(inner)
+
+
+def _in_pixels(value: JsonValue, width: int, height: int) -> JsonValue:
     if isinstance(value, list):
+        return [_in_pixels(inner, width, height) for inner in value]
+    if not isinstance(value, dict):
         return value
-    lists = [inner for inner in value.values() if isinstance(inner, list)] if isinstance(value, dict) else []
-    return lists[0] if len(lists) == 1 else []
+    box = _box(value, 0, width, height)
+    told: dict[str, JsonValue] = {}
+    for name, inner in value.items():
+        told[name] = _in_pixels(inner, width, height)
+        # The answer may have a `box` of its own: that is what was asked for.
+        if name == "box_2d" and box is not None and "box" not in value:
+            told["box"] = {"left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom}
+    return told
 
 
-def _box(item: dict[str, JsonValue], width: int, height: int) -> Box | None:
-    numbers = item.get("box_2d")
-    if not isinstance(numbers, list) or len(numbers) != 4:
+def _box(item: dict[str, JsonValue], number: int, width: int, height: int) -> Box | None:
+    edges = _edges(item)
+    if edges is None:
         return None
-    clipped = [min(max(round(number), 0), _SCALE) for number in numbers if isinstance(number, int | float)]
-    if len(clipped) != 4:
-        return None
-    (top, bottom), (left, right) = sorted((clipped[0], clipped[2])), sorted((clipped[1], clipped[3]))
+    top, left, bottom, right = edges
     mask = item.get("mask")
+    x, y = min(round(left * width / _SCALE), width - 1), min(round(top * height / _SCALE), height - 1)
     return Box(
         label=str(item.get("label") or item.get("text_label") or ""),
-        left=round(left * width / _SCALE),
-        top=round(top * height / _SCALE),
-        right=round(right * width / _SCALE),
-        bottom=round(bottom * height / _SCALE),
-        box_2d=(top, left, bottom, right),
-        mask=mask if isinstance(mask, str) else None,
+        number=number,
+        left=x,
+        top=y,
+        # What was found is a pixel at least, however small the picture.
+        right=max(round(right * width / _SCALE), x + 1),
+        bottom=max(round(bottom * height / _SCALE), y + 1),
+        box_2d=edges,
+        mask=None if mask is None else str(mask),
     )
+
+
+def _edges(item: dict[str, JsonValue]) -> tuple[int, int, int, int] | None:
+    """Top, left, bottom, right on the model's scale; None where they enclose nothing."""
+    given = item.get("box_2d")
+    numbers = [each for each in given if isinstance(each, int | float)] if isinstance(given, list) else []
+    if len(numbers) != 4 or given != numbers:
+        return None
+    clipped = [round(min(max(number, 0), _SCALE)) for number in numbers]
+    (top, bottom), (left, right) = sorted((clipped[0], clipped[2])), sorted((clipped[1], clipped[3]))
+    return (top, left, bottom, right) if bottom > top and right > left else None

@@ -6,10 +6,10 @@ Pillow is imported where it is used: most tasks draw nothing.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
+import struct
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.domain.outputs.boxes import Box
 
@@ -39,6 +39,16 @@ _MASK_THRESHOLD = 127
 """Guide "Image understanding": mask values are probabilities from 0 to 255, to be cut at the middle."""
 
 
+_BROKEN = (OSError, ValueError, SyntaxError, LookupError, TypeError, AssertionError, ArithmeticError, struct.error)
+"""What Pillow raises about a broken picture: besides its own, whatever its parsers stumble over."""
+
+
+class Drawn(NamedTuple):
+    png: bytes
+    unread: int
+    """Masks that are no PNG, and so are not in the picture."""
+
+
 class NotDrawable(ValueError):
     """A picture that cannot be drawn on, in words for the task's warnings."""
 
@@ -50,45 +60,46 @@ def upright_size(picture: bytes) -> tuple[int, int]:
     with _opened(picture) as image:
         try:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        except (OSError, ValueError, SyntaxError) as error:
+        except _BROKEN as error:
             raise NotDrawable(f"the image could not be read: {error}") from error
         return (image.height, image.width) if turned else (image.width, image.height)
 
 
-def drawn(picture: bytes, found: list[Box]) -> bytes:
+def drawn(picture: bytes, found: list[Box]) -> Drawn:
     """A PNG of the picture with boxes, masks and labels; at most 4096 pixels a side. Raises `NotDrawable`."""
-    from PIL import Image, ImageDraw, ImageOps
+    from PIL import ImageDraw, ImageOps
 
     with _opened(picture) as opened:
         opened.draft("RGB", (_MAX_SIDE, _MAX_SIDE))
         try:
             upright = ImageOps.exif_transpose(opened)
             canvas = upright.convert("RGBA")
-        except (OSError, ValueError, SyntaxError) as error:
+        except _BROKEN as error:
             raise NotDrawable(f"the image could not be decoded to draw on it: {error}") from error
     canvas.thumbnail((_MAX_SIDE, _MAX_SIDE))
     scaled = [_fitted(box, canvas.width, canvas.height) for box in found]
+    unread = 0
     for index, box in enumerate(scaled):
-        if box.mask:
-            canvas = Image.alpha_composite(canvas, _veil(box, canvas.size, _colour(index)))
+        if box.mask is not None:
+            unread += not _veiled(canvas, box, _colour(index))
     pen = ImageDraw.Draw(canvas)
     stroke = max(2, min(canvas.size) // 250)
     for index, box in enumerate(scaled):
         edges = (box.left, box.top, max(box.left, box.right - 1), max(box.top, box.bottom - 1))
         pen.rectangle(edges, outline=_colour(index), width=stroke)
     for index, box in enumerate(scaled):
-        _write(pen, legible(box.label, index + 1), box, _colour(index), canvas.size)
+        _write(pen, legible(box.label, box.number), box, _colour(index), canvas.size)
     out = io.BytesIO()
     canvas.convert("RGB").save(out, "PNG", optimize=False)
-    return out.getvalue()
+    return Drawn(out.getvalue(), unread)
 
 
 def _opened(picture: bytes) -> Picture:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         image = Image.open(io.BytesIO(picture), formats=_FORMATS)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*_BROKEN, Image.DecompressionBombError) as error:
         raise NotDrawable("boxes are drawn on PNG, JPEG and WebP images only") from error
     if image.width * image.height > MAX_PIXELS:
         raise NotDrawable(f"the image of {image.width} x {image.height} pixels is too large to draw on")
@@ -105,21 +116,20 @@ def _fitted(box: Box, width: int, height: int) -> Box:
     )
 
 
-def _veil(box: Box, size: tuple[int, int], colour: str) -> Picture:
-    """The mask in its box as a see-through layer; an unreadable mask is an empty one."""
+def _veiled(canvas: Picture, box: Box, colour: str) -> bool:
+    """Lay the mask over its box; whether it could be read."""
     from PIL import Image, ImageColor
 
-    layer = Image.new("RGBA", size, (0, 0, 0, 0))
     mask = _mask(box.mask or "")
+    if mask is None:
+        return False
     width, height = box.right - box.left, box.bottom - box.top
-    if mask is not None and width > 0 and height > 0:
+    if width > 0 and height > 0:
         cut = mask.resize((width, height)).point(lambda level: _MASK_ALPHA if level > _MASK_THRESHOLD else 0)
-        red, green, blue = ImageColor.getrgb(colour)[:3]
-        layer.paste((red, green, blue, 255), (box.left, box.top, box.right, box.bottom))
-        alpha = Image.new("L", size, 0)
-        alpha.paste(cut, (box.left, box.top))
-        layer.putalpha(alpha)
-    return layer
+        veil = Image.new("RGBA", (width, height), ImageColor.getrgb(colour))
+        veil.putalpha(cut)
+        canvas.alpha_composite(veil, (box.left, box.top))
+    return True
 
 
 def _mask(data: str) -> Picture | None:
@@ -129,7 +139,7 @@ def _mask(data: str) -> Picture | None:
         raw = base64.b64decode(data.partition("base64,")[2] or data, validate=False)
         image = Image.open(io.BytesIO(raw), formats=("PNG",))
         return image.convert("L") if image.width * image.height <= _MAX_MASK else None
-    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (*_BROKEN, Image.DecompressionBombError):
         return None
 
 

@@ -21,9 +21,10 @@ def srt(segments: Sequence[Segment]) -> str:
     blocks: list[str] = []
     before = ""
     for number, (start, end, segment) in enumerate(cues(segments), 1):
-        said = _said(segment, before)
+        speaker, text = _speaker(segment), _one_block(segment.text)
+        said = text if speaker == before else f"{_named(segment)}{text}"
         blocks.append(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{said.replace('-->', '→')}\n")
-        before = segment.speaker
+        before = speaker
     return "\n".join(blocks)
 
 
@@ -31,17 +32,14 @@ def vtt(segments: Sequence[Segment]) -> str:
     """Cues with voice tags; what would be markup is escaped (WebVTT, section 3)."""
     blocks = ["WEBVTT\n"]
     for start, end, segment in cues(segments):
-        voice = f"<v {_escaped(segment.speaker)}>" if segment.speaker else ""
+        voice = f"<v {_escaped(speaker)}>" if (speaker := _speaker(segment)) else ""
         blocks.append(f"{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{_escaped(_one_block(segment.text))}\n")
     return "\n".join(blocks)
 
 
 def plain(segments: Sequence[Segment]) -> str:
     """One line for each segment: `[MM:SS] Speaker: words`."""
-    return "".join(
-        f"[{written(each.start)}] {f'{each.speaker}: ' if each.speaker else ''}{' '.join(each.text.split())}\n"
-        for each in segments
-    )
+    return "".join(f"[{written(each.start)}] {_named(each)}{' '.join(each.text.split())}\n" for each in segments)
 
 
 def cues(segments: Sequence[Segment]) -> list[Cue]:
@@ -66,9 +64,14 @@ def _clock(milliseconds: int, point: str) -> str:
     return f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}{point}{rest:03}"
 
 
-def _said(segment: Segment, before: str) -> str:
-    text = _one_block(segment.text)
-    return f"{segment.speaker}: {text}" if segment.speaker and segment.speaker != before else text
+def _speaker(segment: Segment) -> str:
+    """On one line: a line break in a name would end the cue."""
+    return " ".join(segment.speaker.split())
+
+
+def _named(segment: Segment) -> str:
+    speaker = _speaker(segment)
+    return f"{speaker}: " if speaker else ""
 
 
 def _one_block(text: str) -> str:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import unicodedata
 
 from pydantic import JsonValue
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_BLANK = r"(?:[^\S\t\r\n]|[\ufeff\u200b-\u200f\u2060])*"
+_CALLS = r"[+\-＋－][^;\t\r\n]*?(?:\w\(|\|)"
+_WITHIN = re.compile(rf"([;\t\r\n])(?={_BLANK}(?:[=@＝＠]|{_CALLS}))")
+"""Where a cell would begin anew for a program that divides by semicolons or tabs, and so reads no quotes within a
+line: a formula, or a sum that calls something. A list of "- one" and "- two" is left as it is."""
 
 
 class NoTable(ValueError):
@@ -23,7 +30,8 @@ def table(value: JsonValue, schema: dict[str, JsonValue] | None = None) -> str:
     rows = _rows(value)
     columns = list(dict.fromkeys([*_declared(schema), *(name for row in rows for name in row)]))
     out = io.StringIO()
-    writer = csv.writer(out)
+    # Quoted: a semicolon divides cells where a comma is the decimal point.
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow([neutralised(column) for column in columns])
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
     return out.getvalue()
@@ -31,7 +39,17 @@ def table(value: JsonValue, schema: dict[str, JsonValue] | None = None) -> str:
 
 def neutralised(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe before = + - @ and control characters."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    safe = _WITHIN.sub(r"\1'", text)
+    bare = safe.lstrip(" ")
+    return f"'{safe}" if bare.startswith(_FORMULA) or _first_seen(bare) in _FORMULA else safe
+
+
+def _first_seen(text: str) -> str:
+    """The first character that is more than a space or a mark without a width, in its plain form (＝ is =)."""
+    for each in text:
+        if unicodedata.category(each)[0] not in "CZ":
+            return unicodedata.normalize("NFKC", each)
+    return ""
 
 
 def _rows(value: JsonValue) -> list[dict[str, JsonValue]]:

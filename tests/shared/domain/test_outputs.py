@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import base64
 import csv
+import html
 import io
 import json
 import re
+import struct
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pydantic import JsonValue
 
 from shared.domain.outputs import Source, needs_picture, render
+from shared.domain.outputs.boxes import boxes
 from shared.domain.outputs.drawing import legible
 from shared.domain.outputs.markup import page, unfenced
 from shared.domain.outputs.subtitles import cues, srt, vtt
 from shared.domain.outputs.tables import NoTable, table
 from shared.domain.recipe import BUILT_IN, Asked
-from shared.domain.transcript import Segment, segments, segments_in_text
+from shared.domain.transcript import Segment, is_transcript, segments, segments_in_text
 
 TIMED: JsonValue = {
     "language": "en",
@@ -63,6 +70,21 @@ def test_webvtt_escapes_what_would_be_markup_and_has_no_empty_line_within_a_cue(
         "00:00:04.000 --> 01:00:09.000\n<v Ann>Is it\non?\n\n"
         "01:00:09.000 --> 01:00:12.000\n<v Speaker &lt;2&gt; &amp; co>a --&gt; b &lt;i&gt;\n"
     )
+
+
+@pytest.mark.parametrize("speaker", ["Ann\n\nBell", "Ann\r\nBell", " Ann\u2028Bell\n"])
+def test_a_name_of_several_lines_does_not_end_its_cue(speaker: str) -> None:
+    value: JsonValue = [{"start": "00:01", "end": "00:04", "speaker": speaker, "text": "Hello."}]
+    assert made("srt", value=value) == "1\n00:00:01,000 --> 00:00:04,000\nAnn Bell: Hello.\n"
+    assert made("vtt", value=value) == "WEBVTT\n\n00:00:01.000 --> 00:00:04.000\n<v Ann Bell>Hello.\n"
+    assert made("txt", value=value) == "[00:01] Ann Bell: Hello.\n"
+
+
+def test_half_a_character_costs_no_file() -> None:
+    value: JsonValue = [{"start": "00:01", "end": "00:04", "text": "Tea \ud83c"}]
+    rendered = render(question("txt", "html", "json", "csv", "srt", "vtt"), "Tea \ud83c", value, Source("a.mp3"))
+    assert rendered.warnings == ()
+    assert all(b"Tea ?" in file.data for file in rendered.files.values())
 
 
 def test_a_timed_transcript_reads_as_lines_with_times_and_speakers() -> None:
@@ -113,6 +135,97 @@ def test_boxes_are_published_in_pixels_of_the_image() -> None:
         ("outside", {"left": 0, "top": 0, "right": 200, "bottom": 100}),
     ]
     assert told["objects"][0]["box_2d"] == [100, 250, 500, 750]
+
+
+def test_what_else_is_said_of_an_object_is_published_with_its_box() -> None:
+    value: JsonValue = [
+        {"label": "cup", "colour": "red", "box_2d": [0, 0, 500, 1000]},
+        {"label": "lid", "colour": "blue", "box_2d": None},
+        {"label": "tea", "box": "mine", "box_2d": [0, 0, 500, 1000], "parts": [{"box_2d": [0, 0, 1000, 500]}]},
+    ]
+    assert json.loads(made("json", value=value, width=200, height=100))["objects"] == [
+        {"label": "cup", "colour": "red", "box_2d": [0, 0, 500, 1000], "box": corners(200, 50)},
+        {"label": "lid", "colour": "blue", "box_2d": None},
+        {
+            "label": "tea",
+            "box": "mine",
+            "box_2d": [0, 0, 500, 1000],
+            "parts": [{"box_2d": [0, 0, 1000, 500], "box": corners(100, 100)}],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda boxed: {"title": "Bill", "fields": [{"name": "sum", **boxed}], "lines": [{"item": "tea"}]},
+        lambda boxed: {"title": "Bill", **boxed},
+        lambda boxed: {"pages": [[{"rows": [{"sum": {"value": 3, **boxed}}]}], []]},
+        lambda boxed: ["a note", boxed],
+    ],
+)
+def test_an_answer_that_holds_boxes_keeps_all_else_it_says(around: Callable[[dict[str, Any]], Any]) -> None:
+    given_box = {"box_2d": [0, 0, 500, 1000]}
+    published = json.loads(made("json", value=around(given_box), width=200, height=100))
+    assert published == around({**given_box, "box": corners(200, 50)})
+    rendered = render(question("png"), "", around(given_box), Source("a.png", picture=picture()))
+    with Image.open(io.BytesIO(rendered.files["png"].data)) as drawn:
+        assert drawn.getpixel((0, 20)) != (255, 255, 255)
+
+
+def test_an_answer_without_boxes_that_might_have_held_some_is_left_as_it_is() -> None:
+    schema = {"type": "object", "properties": {"sum": {"type": "object", "properties": {"box_2d": {}}}}}
+    value: JsonValue = {"sum": None, "lines": []}
+    rendered = render(question("json", schema=schema), "", value, Source("a.png", 200, 100))
+    assert json.loads(rendered.files["json"].data) == value
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.sampled_from(["box_2d", "mask", "label", "text", "start", "end", "a"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.sampled_from([None, {"items": {"properties": {"box_2d": {}}}}]))
+def test_any_answer_is_published_without_a_loss(value: Any, schema: Any) -> None:
+    asked = Asked(name="", prompt="p", response_schema=schema, outputs=("json", "png", "csv", "txt"))
+    try:
+        rendered = render(asked, json.dumps(value), value, Source("a.png", picture=picture((7, 3))))
+    except OverflowError:
+        assert is_transcript(value)  # What is read from a model has no such times.
+        return
+    if value is None and schema is None:
+        return
+    told = json.loads(rendered.files["json"].data)
+    if isinstance(told, dict) and "objects" in told and not isinstance(value, dict):
+        assert all(any(without_pixels(each) == item for item in value) for each in told["objects"])
+    else:
+        assert without_pixels(told) == value
+
+
+def without_pixels(value: Any) -> Any:
+    if isinstance(value, list):
+        return [without_pixels(each) for each in value]
+    if isinstance(value, dict):
+        return {name: without_pixels(each) for name, each in value.items() if name != "box"}
+    return value
+
+
+def corners(right: int, bottom: int) -> dict[str, int]:
+    return {"left": 0, "top": 0, "right": right, "bottom": bottom}
+
+
+def test_a_label_that_cannot_be_written_is_the_number_of_its_object_in_the_list() -> None:
+    value: JsonValue = [
+        {"label": "a", "note": "not found", "box_2d": [0, 0, 0, 0]},
+        {"label": "杯", "box_2d": [0, 0, 9, 9]},
+    ]
+    assert [box.number for box in boxes(value, None, 100, 100)] == [2]
+    assert json.loads(made("json", value=value, width=100, height=100))["objects"][1]["label"] == "杯"
 
 
 def test_boxes_are_drawn_on_the_source_image() -> None:
@@ -171,6 +284,24 @@ def test_masks_are_laid_over_the_image_within_their_boxes() -> None:
         assert drawn.getpixel((75, 50)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize("mask", ["?", "", "data:image/png;base64,iVBORw0KGgo=", [[1, 2], [3, 4]], "ü"])
+def test_masks_that_cannot_be_read_are_warned_of(mask: JsonValue) -> None:
+    value: JsonValue = [{"label": "", "box_2d": [0, 0, 500, 500], "mask": mask}, {"box_2d": [0, 0, 9, 9], "mask": None}]
+    rendered = render(question("png"), "", value, Source("a.png", picture=picture()))
+    assert "png" in rendered.files
+    assert rendered.warnings == ("Masks that could not be read, and are not in the .png: 1.",)
+
+
+@pytest.mark.parametrize(("kind", "data"), [(b"iCCP", b"a\0"), (b"acTL", b"\0"), (b"PLTE", b"\0" * 5)])
+def test_a_picture_with_a_broken_part_is_none_to_draw_on_or_is_drawn_on(kind: bytes, data: bytes) -> None:
+    whole = picture()
+    part = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    broken = whole[:33] + part + whole[33:]
+    rendered = render(question("json", "png"), "", [{"box_2d": [0, 0, 9, 9]}], Source("a.png", 64, 48, broken))
+    assert "json" in rendered.files
+    assert ("png" in rendered.files) != bool(rendered.warnings)
+
+
 @pytest.mark.parametrize("broken", [b"no picture", picture()[:60], b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
 def test_a_picture_that_cannot_be_drawn_on_leaves_a_warning_and_the_other_files(broken: bytes) -> None:
     value: JsonValue = [{"label": "x", "box_2d": [0, 0, 500, 1000]}]
@@ -202,9 +333,9 @@ def test_a_flat_list_is_a_table_in_the_order_of_its_schema() -> None:
 
 
 def test_the_one_list_of_an_object_is_its_table_and_an_object_without_lists_is_a_row() -> None:
-    assert table({"total": 2, "items": [{"a": 1}, {"a": 2}]}) == "a\r\n1\r\n2\r\n"
-    assert table({"a": 1, "b": "x"}) == "a,b\r\n1,x\r\n"
-    assert table(["x", "y"]) == "value\r\nx\r\ny\r\n"
+    assert table({"total": 2, "items": [{"a": 1}, {"a": 2}]}) == '"a"\r\n"1"\r\n"2"\r\n'
+    assert table({"a": 1, "b": "x"}) == '"a","b"\r\n"1","x"\r\n'
+    assert table(["x", "y"]) == '"value"\r\n"x"\r\n"y"\r\n'
 
 
 @pytest.mark.parametrize("value", [{"a": [], "b": []}, [1, {"a": 1}], "text", [[1]]])
@@ -213,11 +344,36 @@ def test_what_is_no_flat_list_makes_no_table(value: JsonValue) -> None:
         table(value)
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "＝"])
+@pytest.mark.parametrize(
+    "start",
+    ["=", "+", "-", "@", "\t", "\r", "\n", " =", "＝", "\xa0=", "\ufeff=", "\u200b@", "\x0b=", "\u3000 \u2060+", "﹣"],
+)
 def test_cells_that_a_spreadsheet_would_run_are_made_harmless(start: str) -> None:
     text = f'{start}HYPERLINK("http://evil")'
     rows = list(csv.reader(io.StringIO(table([{f"{start}head": text}]), newline="")))
     assert rows == [[f"'{start}head"], [f"'{text}"]]
+
+
+@pytest.mark.parametrize(
+    "text", ["x;=1+1;y", "a\n=1+1", "a\t @SUM(A1)", "a; -HYPERLINK(1)", "a;+cmd|' /C calc'!A0", "a;\u200b=1"]
+)
+def test_no_cell_is_a_formula_where_semicolons_or_tabs_divide_and_quotes_are_not_seen(text: str) -> None:
+    for line in table([{"a": "first", "b": text}]).splitlines():
+        for cell in re.split(r"[;\t]|,(?=\")", line):
+            assert cell.strip(' \u200b"')[:1] not in ("=", "+", "-", "@")
+
+
+@given(st.text(alphabet="=+-@'\";,\t\r\n \xa0\ufeffa1(|!"))
+def test_a_cell_is_what_it_was_but_for_apostrophes(text: str) -> None:
+    [[_], [cell]] = csv.reader(io.StringIO(table([text]), newline=""))
+    assert cell.replace("'", "") == text.replace("'", "")
+    assert cell.lstrip(" \xa0\ufeff\t\r\n")[:1] not in tuple("=+-@")
+
+
+def test_a_list_within_a_cell_is_left_as_it_is() -> None:
+    text = "Notes:\n- Tea (green)\n- Milk; 2 - 3 litres"
+    [_, [cell]] = csv.reader(io.StringIO(table([text]), newline=""))
+    assert cell == text
 
 
 EVIL = """```html
@@ -246,14 +402,78 @@ def test_html_keeps_its_layout_and_nothing_that_runs_loads_or_leaves() -> None:
         assert forbidden not in body
 
 
+@pytest.mark.parametrize(
+    ("style", "kept"),
+    [
+        ("border:url(https://e);color:red", "color:red"),
+        ("width:expression(1);margin:0", "margin:0"),
+        ("color:rgb(1, 2, 3)", "color:rgb(1, 2, 3)"),
+        ("COLOR:HSLA(1,2%,3%,.5);border:1px solid rgba(0,0,0,.5)", "border:1px solid rgba(0, 0, 0, 0.5)"),
+        ("border:u\\72l(https://e);color:rgb(url(x))", None),
+        ("border:ur/**/l(https://e);padding:0", "padding:0"),
+    ],
+)
+def test_a_style_neither_loads_nor_computes(style: str, kept: str | None) -> None:
+    shown = page(f'<p style="{style}">x</p>', "t").partition("<body>")[2]
+    assert re.findall(r'style="(.*?)"', shown) == ([] if kept is None else [kept])
+
+
+@given(st.text(alphabet="url(expression);:'\"\\/*72 border-width,#", max_size=60))
+def test_no_style_calls_anything(style: str) -> None:
+    shown = page(f'<p style="border:{html.escape(style)};width:{html.escape(style)}">x</p>', "t")
+    assert "(" not in shown.partition("<body>")[2]
+
+
 def test_an_answer_that_is_no_html_is_shown_as_it_is() -> None:
     assert "<pre>2 &lt; 3 &amp; 4</pre>" in page("2 < 3 & 4", "t")
+    assert "<pre>Write to Ann &lt;a@b.c&gt;, dear &lt;name&gt;.</pre>" in page(
+        "Write to Ann <a@b.c>, dear <name>.", "t"
+    )
+
+
+def test_what_only_looks_like_a_tag_stays_to_be_read() -> None:
+    shown = page("<p>Ann <a@b.c> at <https://example.org/?a=1>, 1 <2</p>", "t")
+    assert "<p>Ann &lt;a@b.c&gt; at &lt;https://example.org/?a=1&gt;, 1 &lt;2</p>" in shown
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Here is the HTML:\n```html\n<h1>A</h1>\n```",
+        "Here is the HTML:\n\n```HTML\r\n<h1>A</h1>\r\n```\r\nLet me know!",
+        "```html\n<h1>A</h1>",
+        "```html\n<h1>A</h1>\n```\nI left out the logo.",
+    ],
+)
+def test_words_around_the_fence_of_a_page_are_no_part_of_it(answer: str) -> None:
+    body = page(answer, "t").partition("<body>")[2]
+    assert body.split() == ["<h1>A</h1>", "</body>", "</html>"]
+
+
+def test_a_page_with_a_fence_in_it_is_shown_whole() -> None:
+    shown = page("<h1>A</h1>\n```html\n<b>b</b>\n```\n<p>c</p>", "t")
+    assert "<h1>A</h1>" in shown
+    assert "<p>c</p>" in shown
+
+
+PARTS = [*"<>/!-a \"'=&`\n", "<b>", "</b>", "<script>", "onload=", "html", "\ud800"]
+
+
+@given(st.lists(st.sampled_from(PARTS)).map("".join))
+def test_a_page_runs_nothing_whatever_the_answer(answer: str) -> None:
+    body = page(answer, "t").partition("<body>")[2]
+    assert not re.search(r"<script|<[^>]*onload", body)
 
 
 def test_the_fence_around_a_whole_document_is_taken_off_and_inner_ones_stay() -> None:
     assert unfenced("```markdown\n# A\n\nb\n```") == "# A\n\nb"
     assert unfenced("# A\n```\ncode\n```") == "# A\n```\ncode\n```"
     assert unfenced("```\na\n```\nand\n```\nb\n```") == "```\na\n```\nand\n```\nb\n```"
+    assert unfenced("```md\r\n# A\r\n```\r\n") == "# A\r"
+    assert unfenced("```markdown\n# A\n```python\nx\n```\nb\n```") == "# A\n```python\nx\n```\nb"
+    assert unfenced("```markdown\n# A, cut o") == "# A, cut o"
+    assert unfenced("```python\nx, cut o") == "```python\nx, cut o"
+    assert unfenced("`" * 300_000) == "`" * 300_000
     assert made("md", text="```md\n# A\n```") == "# A"
     assert made("txt", text="```\nA\n```") == "```\nA\n```"
 

@@ -60,3 +60,10 @@ def test_markdown_ends_with_the_list_of_its_sources() -> None:
 def test_an_answer_that_rests_on_nothing_is_left_as_it_is() -> None:
     assert citations({"content": {}}, "x") == []
     assert pages_of({}) == []
+
+
+def test_a_source_stays_one_link_whatever_its_address_holds() -> None:
+    asked = Asked(name="", prompt="p", response_schema=None, outputs=("md",))
+    pages = (Page("https://tea.example/a>b c\n<d", "Tea"),)
+    files = render(asked, "x", None, Source("a.txt", pages=pages)).files
+    assert files["md"].data.decode().endswith("1. [Tea](<https://tea.example/a%3Eb%20c%0A%3Cd>)\n")
