@@ -1,12 +1,26 @@
-"""Going on with an answer that ended at the model's limit, and putting its pieces together."""
+"""Going on with an answer that ended at the model's limit, and putting its pieces together.
+
+The model is told to begin with the last words it said, so that the seam can be found. It may all the same begin with a
+fence or a word of its own ("Here is the rest:"), or repeat more or less than it was told to.
+"""
 
 from __future__ import annotations
 
+import re
+
 _QUOTED = 120
-"""Characters of the end that the model is told to begin with, so that the seam can be found."""
-_LEAST_OVERLAP = 8
-"""Shorter agreement may be chance: "the" before "then" is no overlap."""
+"""Characters of the end that the model is told to begin with."""
+_LEAST_OVERLAP = 20
+"""Shorter agreement may be chance, or a row that comes twice."""
+_LEAST_IN_A_SENTENCE = 8
+"""Where words break off in a sentence, which does not come twice; still, "the" before "then" is no overlap."""
 _MOST_OVERLAP = 4000
+_TAIL = 40
+_PREAMBLE = 300
+"""Characters of its own that a piece may have before the quote."""
+_OPENED = re.compile(r"(?P<before>[^`]{0,300}?)^ {0,3}`{3,}[ \t]*(?P<kind>[\w+-]*)[ \t]*\r?\n", re.MULTILINE)
+_FENCES = re.compile(r"^ {0,3}`{3,}", re.MULTILINE)
+_END_OF_PREAMBLE = re.compile(r"(?:\n|:|…|\.\.\.)\s*\Z")
 
 
 def continuation_prompt(so_far: str, *, structured: bool = False) -> str:
@@ -18,15 +32,74 @@ def continuation_prompt(so_far: str, *, structured: bool = False) -> str:
     )
 
 
-def join_without_overlap(first: str, second: str) -> str:
+def join_without_overlap(first: str, second: str, *, structured: bool = False) -> str:
     """`second` put behind `first`; what it repeats of the end of `first` stands once.
 
     >>> join_without_overlap("We met on Monday and", "on Monday and talked.")
     'We met on Monday and talked.'
     """
-    bare = second.lstrip()
-    for begin in (second, bare, bare.removeprefix("...").removeprefix("…").lstrip()):
-        for length in range(min(len(first), len(begin), _MOST_OVERLAP), _LEAST_OVERLAP - 1, -1):
-            if first.endswith(begin[:length]):
-                return first + begin[length:]
-    return first + second
+    fenced = _fenced(first, second)
+    rest = _past_overlap(first, second)
+    if rest is None and fenced is not None:
+        rest = _past_overlap(first, fenced)
+    if rest is None:
+        rest = _past_preamble(first, second)
+    if rest is None and fenced is not None and (structured or _opened_again(first, second)):
+        rest = fenced
+    return first + (second if rest is None else rest)
+
+
+def _past_overlap(first: str, piece: str) -> str | None:
+    """What `piece` says past its repetition of the end of `first`; None where it repeats nothing."""
+    bare = piece.lstrip()
+    begins = (piece, bare, bare.removeprefix("...").removeprefix("…").lstrip())
+    # As it was told to. A longer agreement may be of rows that are alike and meant to come again.
+    quote = first[-_QUOTED:]
+    for begin in begins:
+        if len(quote) >= _LEAST_IN_A_SENTENCE and begin.startswith(quote):
+            return begin[len(quote) :]
+    for begin in begins:
+        for length in range(min(len(first), len(begin), _MOST_OVERLAP), _LEAST_IN_A_SENTENCE - 1, -1):
+            if first.endswith(begin[:length]) and (length >= _LEAST_OVERLAP or _breaks_off(begin[:length])):
+                return begin[length:]
+    return None
+
+
+def _breaks_off(overlap: str) -> bool:
+    return overlap[-1].isalpha() and " " in overlap.strip()
+
+
+def _past_preamble(first: str, piece: str) -> str | None:
+    """The end of `first` may stand a little way into the piece, behind words that are no part of the answer."""
+    tail = first[-_TAIL:]
+    at = piece.find(tail, 0, _PREAMBLE + _QUOTED) if len(tail.strip()) >= _LEAST_OVERLAP else -1
+    if at < 0:
+        return None
+    past = at + len(tail)
+    begin, before = at, first[-len(tail) - past : -len(tail)]
+    while begin > 0 and before and piece[begin - 1] == before[-1]:
+        begin, before = begin - 1, before[:-1]
+    return piece[past:] if _END_OF_PREAMBLE.search(piece[:begin]) else None
+
+
+def _fenced(first: str, piece: str) -> str | None:
+    """What stands in the fence that the piece begins with, maybe behind words of its own; None without one."""
+    opened = _OPENED.match(piece)
+    if opened is None or (opened["before"].strip() and not opened["kind"]):
+        return None
+    inside = piece[opened.end() :]
+    # Its end goes too, unless it closes the fence of `first` or one within.
+    closed = inside.rstrip()
+    if closed.endswith("```") and not _within_fence(first) and _within_fence(inside):
+        return closed.removesuffix("```").rstrip("\n")
+    return inside
+
+
+def _opened_again(first: str, piece: str) -> bool:
+    """Whether `first` broke off within a fence and the piece opens it anew; a bare ``` would close it."""
+    opened = _OPENED.match(piece)
+    return opened is not None and bool(opened["kind"]) and not opened["before"].strip() and _within_fence(first)
+
+
+def _within_fence(text: str) -> bool:
+    return len(_FENCES.findall(text)) % 2 == 1

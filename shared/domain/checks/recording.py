@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from pydantic import JsonValue
 
+from shared.domain.checks.loops import repeated_phrase
+from shared.domain.checks.words import count
 from shared.domain.recipe.definition import Range
 from shared.domain.timestamps import written
 from shared.domain.transcript import Segment, is_transcript, segments, segments_in_text
@@ -19,35 +20,62 @@ _UNTOLD_SECONDS, _UNTOLD_SHARE = 30.0, 0.1
 _GAP_SECONDS, _GAP_SHARE = 180.0, 0.15
 _WORDS_A_MINUTE = 20
 """Slow speech has five times as many."""
+_SLOW_SPEECH = 100 / 60
+"""Words a second."""
 _LONG_ENOUGH = 180.0
 """Seconds from which the number of words says something."""
-_REPEATS = 6
-_LONGEST_PHRASE = 30
-"""Words."""
 _SAME_SEGMENTS = 5
-_WORDS_LOOKED_AT = 30_000
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def transcript_warnings(
     text: str, value: JsonValue, duration: float | None, range_: Range | None = None
 ) -> tuple[str, ...]:
     """Compare a transcript with its recording. `duration` in seconds, None where it is not known."""
-    timed = segments(value) if is_transcript(value) else segments_in_text(text)
-    words = " ".join(each.text for each in timed) if is_transcript(value) else text
+    timed = segments(value) if is_transcript(value) else _timed(text)
+    words = _words(text, value, timed)
     start = range_.start if range_ else 0.0
     end = duration if range_ is None or range_.end is None else min(range_.end, duration or range_.end)
-    warnings: list[str] = []
-    if timed:
-        warnings += _order(timed)
-        warnings += _coverage(timed, start, end, duration)
-    elif end is not None and end - start >= _LONG_ENOUGH:
+    if not words.strip():
+        return ("The transcript has no words: nothing was said in the recording, or nothing was understood.",)
+    warnings = [*_order(timed), *(_past_end(timed, duration) or (_outside(timed, start, end) if range_ else []))]
+    warnings += _coverage(timed, start, end)
+    if end is not None and end - start >= _LONG_ENOUGH:
         minutes = (end - start) / 60
-        if _count(words) < _WORDS_A_MINUTE * minutes:
-            told = f"The transcript has {_count(words)} words for {minutes:.0f} minutes"
+        if count(words) < _WORDS_A_MINUTE * minutes:
+            told = f"The transcript has {count(words)} words for {minutes:.0f} minutes"
             warnings.append(f"{told}: part of the recording may be missing.")
     warnings += _loops(timed, words)
     return tuple(warnings)
+
+
+def _timed(text: str) -> list[Segment]:
+    """The segments of a plain transcript, if it is one of lines with times.
+
+    In one without, a line may begin with a time of day that is spoken of: most of what is said must stand behind a
+    time or below a line with nothing but a time, and a time that stands alone in the text be in brackets.
+    """
+    timed, told, below = segments_in_text(text), 0, False
+    for line in text.splitlines():
+        if found := segments_in_text(line):
+            told, below = told + 1, not found[0].text
+        elif not line.strip():
+            below = False
+        elif not below and not line.strip().isdecimal():
+            told += 1
+    alone = len(timed) == 1 and not text.lstrip().startswith(("[", "("))
+    return [] if alone or 2 * len(timed) <= told else timed
+
+
+def _words(text: str, value: JsonValue, timed: Sequence[Segment]) -> str:
+    """What is said, without times."""
+    if is_transcript(value):
+        return " ".join(each.text for each in timed)
+    if value is not None and not value:
+        return ""
+    if not timed:
+        return text
+    lines = ((segments_in_text(line), line) for line in text.splitlines())
+    return "\n".join(found[0].text if found else line for found, line in lines)
 
 
 def _order(timed: Sequence[Segment]) -> Iterator[str]:
@@ -57,24 +85,44 @@ def _order(timed: Sequence[Segment]) -> Iterator[str]:
         yield f"The transcript's times go backwards {len(backwards)} times, first at {first}: they may not be right."
 
 
-def _coverage(timed: Sequence[Segment], start: float, end: float | None, duration: float | None) -> Iterator[str]:
+def _coverage(timed: Sequence[Segment], start: float, end: float | None) -> Iterator[str]:
+    if not timed or end is None or end <= start:
+        return
     steps = sorted(after.start - before.start for before, after in pairwise(timed) if after.start > before.start)
     usual = steps[len(steps) // 2] if steps else 0.0
-    said = [each.end if each.end is not None else each.start for each in timed]
-    last = max(said)
-    if duration is not None and last > duration + _SLACK:
-        yield f"The transcript names {written(last)}, past the recording's end at {written(duration)}."
-    if end is None or end <= start:
-        return
-    # Where only beginnings are written, the last segment is taken to be as long as the others.
-    untold = end - max(last + (usual if timed[said.index(last)].end is None else 0), start)
+    in_order = sorted(timed, key=lambda each: each.start)
+    # Where only beginnings are written, a segment lasts as its words do, and the last one as long as the others.
+    until = list(accumulate((_end(each) for each in in_order), max))
+    last = max(each.start if each.end is None else each.end for each in timed)
+    untold = end - max(until[-1], last + (usual if in_order[-1].end is None else 0), start)
     if untold > max(_UNTOLD_SECONDS, _UNTOLD_SHARE * (end - start)):
         yield f"The transcript ends at {written(last)} of {written(end)}: the rest may be missing."
-    gaps = sorted((max(each.end or 0, each.start), after.start) for each, after in pairwise(timed))
-    for begin, until in gaps:
-        if until - begin > max(_GAP_SECONDS, _GAP_SHARE * (end - start)):
-            yield f"The transcript says nothing between {written(begin)} and {written(until)}."
+    for begin, after in zip([start, *until], in_order, strict=False):
+        if after.start - begin > max(_GAP_SECONDS, _GAP_SHARE * (end - start)):
+            yield f"The transcript says nothing between {written(begin)} and {written(after.start)}."
             break
+
+
+def _end(segment: Segment) -> float:
+    if segment.end is not None:
+        return max(segment.start, segment.end)
+    return segment.start + count(segment.text) / _SLOW_SPEECH
+
+
+def _past_end(timed: Sequence[Segment], duration: float | None) -> list[str]:
+    last = max((each.start if each.end is None else each.end for each in timed), default=0.0)
+    if duration is None or last <= duration + _SLACK:
+        return []
+    return [f"The transcript names {written(last)}, past the recording's end at {written(duration)}."]
+
+
+def _outside(timed: Sequence[Segment], start: float, end: float | None) -> list[str]:
+    """Times of a part are those of the whole recording; others are of what was not asked for, or not right."""
+    for each in timed:
+        if each.start < start - _SLACK or (end is not None and max(each.start, each.end or 0) > end + _SLACK):
+            asked = f"from {written(start)}" + (f" to {written(end)}" if end is not None else " on")
+            return [f"The transcript tells of {written(each.start)}, outside of the part {asked} that was asked for."]
+    return []
 
 
 def _loops(timed: Sequence[Segment], text: str) -> Iterator[str]:
@@ -86,24 +134,6 @@ def _loops(timed: Sequence[Segment], text: str) -> Iterator[str]:
             return
     if phrase := repeated_phrase(text):
         yield _loop(phrase)
-
-
-def repeated_phrase(text: str) -> str | None:
-    """A phrase that stands six times or more in a row (twelve where it is one word), or None."""
-    words = text.split()[:_WORDS_LOOKED_AT]
-    for length in range(1, _LONGEST_PHRASE + 1):
-        run, needed = 0, length * ((2 * _REPEATS if length == 1 else _REPEATS) - 1)
-        for index in range(length, len(words)):
-            run = run + 1 if words[index] == words[index - length] else 0
-            if run >= needed:
-                return " ".join(words[index - length + 1 : index + 1])
-    return None
-
-
-def _count(text: str) -> int:
-    """Words; where none are divided by spaces, two characters for one."""
-    ideographs = len(_CJK.findall(text))
-    return ideographs // 2 + len(_CJK.sub(" ", text).split())
 
 
 def _loop(phrase: str) -> str:

@@ -56,7 +56,7 @@ def next_step(
         if candidate is None or _refused(candidate):
             return _without_words(response, candidate, responses[:index], text, schema)
         piece = answer.text(candidate)
-        text = join_without_overlap(text, piece) if going_on else piece
+        text = join_without_overlap(text, piece, structured=schema is not None) if going_on else piece
         reason = answer.finish_reason(candidate)
         going_on = reason == "MAX_TOKENS" and bool(piece.strip()) and continued < continuations
         if going_on:
@@ -130,10 +130,9 @@ def _shortcomings(candidate: Json, text: str) -> tuple[str, ...]:
 
 
 def _turns(text: str, said: str) -> tuple[Json, ...]:
-    return (
-        {"role": "model", "parts": [{"text": text}]},
-        {"role": "user", "parts": [{"text": said}]},
-    )
+    """What the model said and what is said to it; a turn without a word would be refused."""
+    user: Json = {"role": "user", "parts": [{"text": said}]}
+    return ({"role": "model", "parts": [{"text": text}]}, user) if text.strip() else (user,)
 
 
 def _merged(responses: Sequence[Json], text: str) -> Json:

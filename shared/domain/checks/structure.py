@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from shared.domain.outputs.markup import unfenced
+from shared.domain.outputs.markup import in_fence, unfenced
 from shared.domain.schemas import misfits
 from shared.domain.transcript import is_transcript, segments
+
+_DEEPEST = 100
+"""Levels: what is nested deeper is a model caught in a loop, and more than can be written out again."""
+_LONGEST = 1_000_000.0
+"""Seconds: no recording is longer."""
 
 
 class Structured(NamedTuple):
@@ -21,16 +27,17 @@ class Structured(NamedTuple):
 
 def read(text: str, schema: dict[str, JsonValue]) -> Structured:
     """The answer as JSON (a ``` fence around it is forgiven), judged by the schema; times of segments must be times."""
+    if not text.strip():
+        return Structured(None, ("the answer is empty",))
     try:
-        value: JsonValue = json.loads(unfenced(text).strip(), parse_constant=_no_constant)
+        value = _parsed(text.strip().removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         return Structured(None, (f"the answer is not JSON: {error}",))
+    if _deeper_than(value, _DEEPEST):
+        return Structured(None, (f"the answer is nested more than {_DEEPEST} levels deep",))
     problems = misfits(value, schema)
     if not problems and is_transcript(value):
-        try:
-            segments(value)
-        except ValueError as error:
-            problems = [str(error)]
+        problems = _false_times(value)
     return Structured(value, tuple(problems))
 
 
@@ -43,5 +50,42 @@ def repair_prompt(problems: tuple[str, ...]) -> str:
     )
 
 
+def _parsed(text: str) -> JsonValue:
+    try:
+        return _json(unfenced(text))
+    except ValueError:
+        inside = in_fence(text, "json")
+        if inside is None:
+            raise
+        return _json(inside)
+
+
+def _json(text: str) -> JsonValue:
+    value: JsonValue = json.loads(text.strip(), parse_constant=_no_constant, parse_float=_finite)
+    return value
+
+
 def _no_constant(name: str) -> JsonValue:
     raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(f"{written} is too large a number")
+    return number
+
+
+def _deeper_than(value: JsonValue, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(each, levels - 1) for each in inner)
+
+
+def _false_times(value: JsonValue) -> list[str]:
+    try:
+        far = next((each for each in segments(value) if max(each.start, each.end or 0) > _LONGEST), None)
+    except (ValueError, OverflowError) as error:
+        return [str(error)]
+    return [] if far is None else [f"{max(far.start, far.end or 0):g} seconds are past the end of any recording"]

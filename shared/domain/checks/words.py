@@ -1,0 +1,40 @@
+"""What is a word? What stands between spaces; in a script that divides none, two characters are taken for one."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_THAI_LAO_BURMESE_KHMER = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_CHINESE_JAPANESE_KOREAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+_UNDIVIDED = f"{_THAI_LAO_BURMESE_KHMER}{_CHINESE_JAPANESE_KOREAN}"
+_CHARACTER = re.compile(f"[{_UNDIVIDED}]")
+_PIECE = re.compile(rf"[{_UNDIVIDED}]|[^\s{_UNDIVIDED}]+")
+_LONGEST = 100
+"""Characters: what goes on for longer without a space ("hahahaha…") is no word, and is read by its characters."""
+
+
+class Piece(NamedTuple):
+    """A word, or a character that is read by itself."""
+
+    text: str
+    start: int
+    """Where it stands."""
+    words: float
+    """How much of a word it is: a character half of one, a mark none."""
+
+
+def count(text: str) -> int:
+    characters = len(_CHARACTER.findall(text))
+    return characters // 2 + len(_CHARACTER.sub(" ", text).split())
+
+
+def pieces(text: str) -> list[Piece]:
+    found: list[Piece] = []
+    for each in _PIECE.finditer(text):
+        piece, start = each[0], each.start()
+        if len(piece) > _LONGEST or _CHARACTER.match(piece):
+            found += [Piece(mark, start + at, 0.5 if mark.isalnum() else 0.0) for at, mark in enumerate(piece)]
+        else:
+            found.append(Piece(piece, start, 1.0 if any(map(str.isalnum, piece)) else 0.0))
+    return found
