@@ -13,12 +13,15 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from functions.local import endpoints, screen
 from shared.domain import media
 from shared.domain.media import Family, MediaType, kind_of_mime
 from shared.domain.recipe import (
+    MAX_BYTES,
     Dropped,
     Explained,
     Missing,
@@ -37,6 +40,10 @@ from shared.domain.recipe import (
     load,
     unfit,
 )
+from shared.settings import Inbox
+
+if TYPE_CHECKING:
+    from shared.cloud.storage import Storage
 
 _FAMILIES: tuple[Family, ...] = get_args(Family)
 
@@ -53,7 +60,9 @@ def main(argv: list[str]) -> int:
     explaining = commands.add_parser("explain", help="tell which recipe takes an object, and why")
     explaining.add_argument("uri", metavar="gs://BUCKET/NAME")
     explaining.add_argument(
-        "--recipes", type=Path, metavar="FILE", help="a recipe file; without it the shipped recipes"
+        "--recipes",
+        metavar="FILE|gs://BUCKET/NAME",
+        help="the inbox's recipe file; without it what DROPSIGHT_INBOXES says of the bucket, else the shipped recipes",
     )
     explaining.add_argument("--type", metavar="TYPE", help="do not look the object up: take it for this type or family")
     explaining.add_argument("--size", type=int, default=0, metavar="BYTES", help="with --type")
@@ -73,7 +82,7 @@ def main(argv: list[str]) -> int:
         return 0
     if args.command == "list":
         return _list(_book(args.file), as_json=args.json)
-    return _explain(_book(args.recipes), _about(args), as_json=args.json)
+    return _explain(asyncio.run(_book_of_inbox(args)), _about(args), as_json=args.json)
 
 
 def _check(files: list[Path], *, as_json: bool) -> int:
@@ -155,6 +164,7 @@ def _granted(book: RecipeBook, about: Dropped) -> tuple[str | None, Recipe | Non
     try:
         for asked in granted.recipe.asked:
             fill(asked.prompt, about, granted.recipe.range)
+        fill(granted.recipe.system or "", about, granted.recipe.range)
     except Missing as error:
         problem = problem or str(error)
     return problem, granted.recipe, granted.warnings
@@ -181,6 +191,37 @@ def _book(file: Path | None) -> RecipeBook:
         raise SystemExit("\n".join(f"{file}:{_told(problem)}" for problem in invalid.problems)) from None
 
 
+async def _book_of_inbox(args: argparse.Namespace) -> RecipeBook:
+    """The recipes that are said, or that the object's inbox is configured with."""
+    place = args.recipes or _configured(args.uri)
+    if place is None or not place.startswith("gs://"):
+        if place is None and args.cloud:
+            screen.complain("the shipped recipes are taken: if the inbox has its own, name them with --recipes gs://…")
+        return _book(None if place is None else Path(place))
+    bucket, _, name = place.removeprefix("gs://").partition("/")
+    raw = await _storage(args).read(bucket, name, length=MAX_BYTES + 1)
+    if raw is None:
+        raise SystemExit(f"{place} is not there")
+    try:
+        return load(raw.decode("utf-8-sig"), origin=place)
+    except UnicodeDecodeError:
+        raise SystemExit(f"{place} is not UTF-8 text") from None
+    except RecipesInvalid as invalid:
+        raise SystemExit("\n".join(f"{place}:{_told(problem)}" for problem in invalid.problems)) from None
+
+
+def _configured(uri: str) -> str | None:
+    """What this shell's DROPSIGHT_INBOXES, as the functions have it, says of an object's bucket."""
+    inboxes = os.environ.get("DROPSIGHT_INBOXES")
+    if not inboxes:
+        return None
+    try:
+        inbox = TypeAdapter(dict[str, Inbox]).validate_json(inboxes).get(uri.removeprefix("gs://").partition("/")[0])
+    except ValidationError as error:
+        raise SystemExit(f"DROPSIGHT_INBOXES cannot be read: {error.errors()[0]['msg']}") from None
+    return inbox.recipes if inbox else None
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
@@ -196,7 +237,7 @@ def _about(args: argparse.Namespace) -> Dropped:
         raise SystemExit(f"{args.uri} is no object's name: write gs://bucket/name")
     spoken = dict(_pair(word) for word in args.meta)
     if args.type is None:
-        about = asyncio.run(_looked_up(bucket, name, cloud=args.cloud, port_base=args.port_base))
+        about = asyncio.run(_looked_up(_storage(args), bucket, name))
         return about.model_copy(update={"metadata": {**about.metadata, **spoken}})
     kind = kind_of_mime(args.type)
     family = kind.family if kind else next((each for each in _FAMILIES if each == args.type), None)
@@ -206,12 +247,16 @@ def _about(args: argparse.Namespace) -> Dropped:
     return Dropped(bucket=bucket, name=name, size=args.size, family=family, mime=mime, metadata=spoken)
 
 
-async def _looked_up(bucket: str, name: str, *, cloud: bool, port_base: int) -> Dropped:
+def _storage(args: argparse.Namespace) -> Storage:
+    # Google's client takes a second to import, which most of these commands do without.
     from shared.cloud.storage import Storage
 
-    if not cloud:
-        os.environ.update(endpoints.read(port_base).environment())
-    storage = Storage(os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), threads=1)
+    if not args.cloud:
+        os.environ.update(endpoints.read(args.port_base).environment())
+    return Storage(os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), threads=1)
+
+
+async def _looked_up(storage: Storage, bucket: str, name: str) -> Dropped:
     found = await storage.stat(bucket, name)
     if found is None:
         raise SystemExit(f"gs://{bucket}/{name} is not there")
