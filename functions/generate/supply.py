@@ -6,14 +6,15 @@ import base64
 import io
 from collections.abc import Callable
 from functools import partial
+from typing import get_args
 
 from functions.generate.holding import Holding
 from functions.generate.inputs import examine, hand_over, hand_over_stream, remarks
-from functions.generate.window import refuse_too_much
+from functions.generate.window import known_model, refuse_too_much
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import catalogue, media
-from shared.domain.catalogue import Model
+from shared.domain.catalogue import Model, Parameter
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts, InMemory, MediaType, Refusal
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
@@ -24,6 +25,8 @@ _INLINE_BYTES = 700 << 10
 """Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first: a call is
 sent from the event loop, and again at every further round."""
 _FETCH_ATTEMPTS = 3
+_LOOK_SECONDS = 15.0
+"""For looking into a file on the web while its own transfer waits."""
 
 
 class Supply:
@@ -40,9 +43,9 @@ class Supply:
         """`shown`: what the model is shown of an input, told before it is uploaded; raises where it may not be."""
         self._road, self._held = road, held
         self._uploads_inline = inline_bytes > _INLINE_BYTES
-        known = catalogue.resolve(submission.model)
-        self.model = known if isinstance(known, Model) else None
-        self._resolution = submission.media_resolution
+        self.model: Model | None = None
+        """Known once there is an input."""
+        self._submission, self._resolution = submission, submission.media_resolution
         self._shown = shown
         self.facts: list[Facts] = []
         self.sources: list[str] | None = []
@@ -50,6 +53,8 @@ class Supply:
         self.remarks: list[str] = []
 
     async def hand_over(self, each: Input, index: int) -> Handed:
+        if self.model is None:
+            self.model = await self._asked()
         match each:
             case Inline():
                 self.sources = None
@@ -59,6 +64,19 @@ class Supply:
             case Remote():
                 self.sources = None
                 return _as_handed(await self._remote(each, index))
+
+    async def _asked(self) -> Model | None:
+        """The model. Parameters that it does not take are refused, and those that it takes no notice of are told."""
+        asked = self._submission
+        model = await known_model(self._road, asked.model)
+        if model is None:
+            return None
+        given = {name: getattr(asked, name) for name in get_args(Parameter)}
+        if refused := catalogue.refused_parameters(model, given):
+            raise PermanentFailure("invalid_param", refused)
+        if ignored := catalogue.ignored_parameters(model, given):
+            self.remarks.append(ignored)
+        return model
 
     async def _inline(self, each: Inline, index: int) -> Handed:
         data = each.data()
@@ -93,10 +111,7 @@ class Supply:
             if (whole := opened.whole) is not None:
                 facts = await self._examined(whole, opened.name, opened.content_type)
             else:
-                kind = _sniffed(opened.head, opened.name, opened.content_type)
-                facts = Facts(media_type=kind, size=opened.size)
-                if refusal := media.check_size(facts.size, pdf=kind.family == "pdf"):
-                    raise PermanentFailure(refusal.code, refusal.message)
+                facts = await self._seen(opened, each)
             mime = self._checked(each, facts)
 
             async def again() -> io.IOBase:
@@ -107,14 +122,32 @@ class Supply:
             opened.close()
 
     async def _fetched(self, each: Remote) -> RemoteFile:
-        seconds = min(self._road.settings.fetch_seconds, max(1.0, self._held.seconds_left))
         try:
-            return await self._road.web.open(each.url, stop=self._held.stop, seconds=seconds)
+            return await self._road.web.open(each.url, stop=self._held.stop, seconds=self._seconds)
         except TransientFailure as failure:
             if self._held.task.attempts + 1 < _FETCH_ATTEMPTS:
                 raise
             message = f"{each.param}: given up after {_FETCH_ATTEMPTS} attempts: {failure.message}"
             raise PermanentFailure("url_not_fetchable", message) from failure
+
+    async def _seen(self, opened: RemoteFile, each: Remote) -> Facts:
+        """What a file that is not at hand is, as far as its server lets it be seen."""
+        kind = _sniffed(opened.head, opened.name, opened.content_type)
+        if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
+            raise PermanentFailure(refusal.code, refusal.message)
+        facts = await self._road.web.probe(opened, kind, seconds=min(_LOOK_SECONDS, self._seconds))
+        if refusal := media.check(facts):
+            raise PermanentFailure(refusal.code, refusal.message)
+        unseen = not facts.has_audio and not facts.has_video
+        if each.family == "audio" and kind.format == "mp4" and unseen:
+            # Its index is out of sight, and both films and recordings look like this.
+            facts = facts.model_copy(update={"media_type": media.media_type("audio/mp4")})
+        return facts
+
+    @property
+    def _seconds(self) -> float:
+        """For a fetch."""
+        return min(self._road.settings.fetch_seconds, max(1.0, self._held.seconds_left))
 
     async def _examined(self, data: bytes, name: str, declared: str | None) -> Facts:
         kind = _sniffed(data[: media.HEAD], name, declared)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from shared.domain import media, tokens
 from shared.domain.answer import Json
-from shared.domain.catalogue import Model
+from shared.domain.catalogue import Model, UnknownName, resolve
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import Facts
+from shared.domain.served_models import model_of
 from shared.domain.tokens import Resolution
 from shared.wiring import Generate
 
@@ -23,14 +24,23 @@ def refuse_too_much(files: Sequence[Facts], model: Model | None, resolution: Res
         raise PermanentFailure(refusal.code, refusal.message)
 
 
+async def known_model(road: Generate, name: str) -> Model | None:
+    """By the catalogue, or else by the service, which tells its window. None: neither knows it, or it is retired."""
+    known = resolve(name)
+    if isinstance(known, Model):
+        return known
+    served = await road.gemini.served(known.name) if isinstance(known, UnknownName) else None
+    return model_of(served) if served is not None and served.input_token_limit else None
+
+
 async def count_where_nearly_full(
     road: Generate, model: Model | None, body: Json, files: Sequence[Facts], resolution: Resolution | None = None
 ) -> None:
-    """Raises where the service counts more tokens than the model takes."""
+    """Raises where the service counts more tokens than the model takes. What cannot be estimated is counted as well."""
     if model is None:
         return
     estimate = sum(tokens.estimate(facts, model, resolution) for facts in files)
-    if estimate < _NEARLY_FULL * model.input_tokens:
+    if estimate < _NEARLY_FULL * model.input_tokens and all(map(tokens.can_be_estimated, files)):
         return
     counted = await road.gemini.count_tokens(model.id, body)
     if counted > model.input_tokens:

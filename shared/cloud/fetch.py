@@ -1,7 +1,7 @@
 """Files on the web that requests name: fetched with every guard, and streamed on without being held whole.
 
-A file whose length its server tells is passed on as it comes. One of unknown length is taken into memory, up to a
-bound, because the Files API wants to know the size first.
+A file whose length its server tells is passed on as it comes, and looked into beforehand by requests for ranges. One
+of unknown length is taken into memory, up to a bound, because the Files API wants to know the size first.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import http.client
 import io
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -20,7 +21,8 @@ from typing_extensions import Buffer
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, Exchange, NoAnswer, target_of
 from shared.domain.errors import PermanentFailure, TaskFailure, TransientFailure
-from shared.domain.media import GEMINI
+from shared.domain.media import GEMINI, Facts, MediaType, probe
+from shared.domain.media.reading import OutOfReadsError
 
 T = TypeVar("T")
 
@@ -46,7 +48,8 @@ class RemoteFile(io.RawIOBase):
     ) -> None:
         self._exchange, self._answer, self._stop = exchange, answer, stop
         self._position, self._fetched = 0, len(head)
-        self.head, self.size = head, size
+        self.head, self.size, self.url = head, size, url
+        self.version = _version(answer)
         self.content_type = answer.headers.get("Content-Type")
         self.name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).netloc
 
@@ -104,6 +107,39 @@ class RemoteFile(io.RawIOBase):
         return b"".join(pieces)
 
 
+class RemoteRanges:
+    """Ranges of a file that is being fetched, each by a request of its own; its head is at hand.
+
+    Raises `OutOfReadsError` where one cannot be had: by far not every server gives ranges, and some give a file once.
+    """
+
+    def __init__(self, file: RemoteFile, *, seconds: float, allow_loopback: bool) -> None:
+        self._file, self._allow_loopback = file, allow_loopback
+        self._until = time.monotonic() + seconds
+        self.size = file.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self.size)
+        if end <= len(self._file.head):
+            return self._file.head[offset:end]
+        left = self._until - time.monotonic()
+        if self._file.version is None or left <= 0:
+            raise OutOfReadsError
+        headers = {"Accept": "*/*", "Range": f"bytes={offset}-{end - 1}", "If-Range": self._file.version}
+        try:
+            target = target_of(self._file.url)
+            with Exchange(target, seconds=left, allow_loopback=self._allow_loopback) as exchange:
+                answer = exchange.request("GET", headers)
+                if answer.status != 206 or not _is_range(answer, offset, end, self.size):
+                    raise OutOfReadsError
+                found = answer.read(end - offset)
+        except (AddressRefused, NoAnswer, OSError, http.client.HTTPException, ValueError) as error:
+            raise OutOfReadsError from error
+        if len(found) < end - offset:
+            raise OutOfReadsError
+        return found
+
+
 class Web:
     def __init__(self, *, threads: int, allow_loopback: bool = False) -> None:
         self._allow_loopback = allow_loopback
@@ -115,6 +151,11 @@ class Web:
         Raises `PermanentFailure` with `url_not_fetchable` or `payload_too_large`, or `TransientFailure`.
         """
         return await self._run(lambda: self._open(url, stop, seconds))
+
+    async def probe(self, file: RemoteFile, kind: MediaType, *, seconds: float) -> Facts:
+        """What a file that is being fetched says of itself, as far as its server lets it be seen within `seconds`."""
+        ranges = RemoteRanges(file, seconds=seconds, allow_loopback=self._allow_loopback)
+        return await self._run(lambda: probe(ranges, kind, file.head))
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -189,6 +230,16 @@ def _opened(exchange: Exchange, answer: http.client.HTTPResponse, place: str, st
     if size is not None and len(head) < bound:
         raise TransientFailure(f"{_shown(place)} broke off after {len(head):,} of {size:,} bytes")
     return RemoteFile(exchange, answer, place, len(head) if size is None else size, bytes(head), stop)
+
+
+def _version(answer: http.client.HTTPResponse) -> str | None:
+    """What tells this version of a file from others, for `If-Range`; None where nothing does surely."""
+    tag = answer.headers.get("ETag")
+    return tag if tag is not None and tag.startswith('"') else None
+
+
+def _is_range(answer: http.client.HTTPResponse, offset: int, end: int, size: int) -> bool:
+    return (answer.headers.get("Content-Range") or "").strip() == f"bytes {offset}-{end - 1}/{size}"
 
 
 def _next_piece(exchange: Exchange, answer: http.client.HTTPResponse, most: int) -> bytes:

@@ -25,6 +25,7 @@ from pydantic import JsonValue
 from shared.clock import Clock
 from shared.domain.answer import Json
 from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable
+from shared.domain.served_models import ServedModel
 from shared.domain.task import GeminiFile
 from shared.domain.upstream import HandleGone, failure
 
@@ -47,23 +48,35 @@ class Gemini:
         self._client = genai.Client(api_key=api_key, http_options=options)
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
-        self._models: dict[str, tuple[float, frozenset[str] | None]] = {}
+        self._models: dict[str, tuple[float, ServedModel | None]] = {}
 
     async def methods(self, model: str) -> frozenset[str] | None:
         """What the service says a model can be called with; None where it has no model of that name."""
-        asked_at, methods = self._models.get(model, (-math.inf, None))
+        served = await self.served(model)
+        return None if served is None else frozenset(served.supported_generation_methods)
+
+    async def served(self, model: str) -> ServedModel | None:
+        """What the service says of a model; None where it has no model of that name."""
+        asked_at, served = self._models.get(model, (-math.inf, None))
         if self._clock.time() - asked_at < _FRESH_SECONDS:
-            return methods
+            return served
         try:
             with _classified():
                 found = await self._client.aio.models.get(model=model)
-            methods = frozenset(found.supported_actions or ())
+            served = ServedModel(
+                name=model,
+                display_name=found.display_name,
+                input_token_limit=found.input_token_limit or 0,
+                output_token_limit=found.output_token_limit or 0,
+                supported_generation_methods=tuple(found.supported_actions or ()),
+                thinking=bool(found.thinking),
+            )
         except PermanentFailure as failure:
             if failure.code != "model_not_found":
                 raise
-            methods = None
-        self._models[model] = (self._clock.time(), methods)
-        return methods
+            served = None
+        self._models[model] = (self._clock.time(), served)
+        return served
 
     async def upload(
         self,

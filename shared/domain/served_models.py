@@ -1,30 +1,34 @@
-"""What does the service itself say of its models? Its list brings the catalogue up to date."""
+"""What does the service itself say of its models? Its list brings the catalogue up to date; of a single model that the
+catalogue does not know, it tells the limits.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shared.domain.catalogue import Catalogue, Model, Retired, catalogue, release
+from shared.domain.media.kinds import Family
 
 
-class _Listed(BaseModel):
+class ServedModel(BaseModel):
     """A model as `GET /v1beta/models` describes it; what is not needed is ignored."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
     name: str
     display_name: str | None = None
-    input_token_limit: int = Field(gt=0)
-    output_token_limit: int = Field(gt=0)
+    input_token_limit: int = Field(ge=0)
+    output_token_limit: int = Field(ge=0)
     supported_generation_methods: tuple[str, ...] = ()
     thinking: bool = False
 
 
 class _Listing(BaseModel):
-    models: tuple[_Listed, ...]
+    models: tuple[ServedModel, ...]
 
 
 def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Catalogue:
@@ -39,6 +43,7 @@ def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Ca
         each.name.removeprefix("models/"): each
         for each in _Listing.model_validate_json(listing).models
         if each.name.removeprefix("models/").startswith("gemini-")
+        and each.input_token_limit
         and {"generateContent", "bidiGenerateContent"}.intersection(each.supported_generation_methods)
     }
     names = [name for name in listed if name not in before.latest and not name.endswith("-latest")]
@@ -72,7 +77,17 @@ def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Ca
     )
 
 
-def _updated(before: Catalogue, name: str, listed: _Listed) -> Model:
+def model_of(served: ServedModel, known: Catalogue | None = None) -> Model:
+    """A model that the catalogue does not know: with its own limits, else like the newest known one of its variation.
+
+    What it takes and what it refuses is not known, so that the service will say.
+    """
+    model = _updated(known or catalogue(), served.name.removeprefix("models/"), served)
+    unknown: dict[str, object] = {"ignores": frozenset(), "refuses": frozenset()}
+    return model.model_copy(update={"inputs": frozenset(get_args(Family)), "outputs": frozenset({"text"}), **unknown})
+
+
+def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
     found = before.resolve(name)
     basis = found if isinstance(found, Model) else _model(before, _newest(before.models, name))
     own = next((model for model in before.models if model.id == name), None)

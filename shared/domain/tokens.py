@@ -64,6 +64,17 @@ def estimate(facts: Facts, model: Model, resolution: Resolution | None = None) -
             assert_never(family)
 
 
+def can_be_estimated(facts: Facts) -> bool:
+    """Whether its headers told what its tokens depend on most: the length of a recording, the pages of a document."""
+    match facts.media_type.family:
+        case "audio" | "video":
+            return facts.duration is not None
+        case "pdf":
+            return facts.pages is not None
+        case _:
+            return True
+
+
 def of_text(characters: int) -> int:
     return math.ceil(characters / CHARACTERS_PER_TOKEN)
 

@@ -82,7 +82,7 @@ def _count(window: Window, table: Table) -> int:
 
 def _searched(window: Window, facts: Facts) -> Facts:
     """Count what looks like pages in the whole file, where the table does not lead to them."""
-    leaves, counts, locked, objects = 0, 0, False, False
+    leaves, counts, locked, objects, whole = 0, 0, False, False, False
     try:
         for at in range(0, window.size, MAX_READ - _OVERLAP):
             data = window.at(at, MAX_READ)
@@ -91,12 +91,13 @@ def _searched(window: Window, facts: Facts) -> Facts:
             counts = max([counts, *(int(each) for each in _COUNT.findall(data))])
             locked = locked or b"/Encrypt" in fresh
             objects = objects or b"/ObjStm" in fresh
+        whole = True
     except OutOfReadsError:
         pass
     if locked:
         return _refused(facts)
     pages = leaves or counts
-    if pages == 0 and not objects:
+    if pages == 0 and not objects and whole:
         raise DamagedError("The PDF has no pages that can be found: it is empty, truncated or damaged.")
     note = "The PDF's table of contents is damaged; some pages may be missing."
     return facts.model_copy(update={"pages": pages or None, "warnings": (*facts.warnings, note)})

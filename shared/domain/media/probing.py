@@ -42,9 +42,9 @@ def probe(source: RandomAccess, media_type: MediaType, head: bytes = b"") -> Fac
     except DamagedError as damage:
         return facts.model_copy(update={"problem": str(damage)})
     except OutOfReadsError:
-        return facts.model_copy(
-            update={"warnings": (*facts.warnings, "The file is laid out so that its length could not be told.")}
-        )
+        if media_type.family == "image":
+            return facts
+        return facts.model_copy(update={"warnings": (*facts.warnings, "How long the file is could not be told.")})
     except (struct.error, ValueError, ArithmeticError, LookupError):
         problem = f"The file should be {media_type.label}, but its structure cannot be read: it is damaged."
         return facts.model_copy(update={"problem": problem})

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 
 from functions.local.faults import Fault
 from functions.local.gemini.models import catalogue as served
-from tests.functions.generate.conftest import SAMPLES, Road, answers
+from shared.domain.catalogue import catalogue
+from tests.functions.generate.conftest import SAMPLES, Road, answers, warned
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOTES = SAMPLES / "notes.txt"
+LITE = "gemini-3.5-flash-lite"
+SOUND = f"data:audio/flac;base64,{base64.b64encode((SAMPLES / 'speech.flac').read_bytes()).decode()}"
 
 
 @pytest.fixture
@@ -56,6 +60,36 @@ async def test_a_model_that_is_newer_than_the_catalogue_is_asked(road: Road, new
     assert task.warnings == ()
 
 
+@pytest.mark.parametrize("name", ["gemini-robotics-er-1.5-preview", "gemma-3-27b-it", "gemini-exp-1206"])
+async def test_a_name_that_follows_no_documented_pattern_is_asked_too(
+    road: Road, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(served(), name, served()["gemini-2.5-flash"].model_copy(update={"id": name}))
+    task = await road.understood(f"models/{name}.txt", NOTES, dropsight_model=name)
+    assert answers(task)
+    assert road.model.asked[0][0] == task.model == name
+
+
+async def test_a_file_of_which_nothing_says_which_model_goes_to_the_catalogues_default(road: Road) -> None:
+    task = await road.understood("models/default.txt", NOTES)
+    assert answers(task)
+    assert road.model.asked[0][0] == task.model == catalogue().default
+
+
+async def test_a_parameter_that_the_model_does_not_take_is_refused_before_anything_is_uploaded(road: Road) -> None:
+    uploads = count(road, "uploads")
+    task = await road.requested("penalty", model=LITE, audio_url=SOUND, presence_penalty=0.5)
+    assert task.error is not None
+    assert (task.error.code, count(road, "uploads"), road.model.asked) == ("invalid_param", uploads, [])
+    assert "does not take presence_penalty" in task.error.message
+
+
+async def test_a_parameter_that_the_model_takes_no_notice_of_is_a_warning(road: Road) -> None:
+    task = await road.requested("ignored", model=LITE, audio_url=SOUND, temperature=0.2, presence_penalty=0)
+    assert answers(task)
+    assert warned(task) == (f"Model {LITE} takes no notice of temperature.",)
+
+
 async def test_a_new_model_that_only_embeds_is_refused(road: Road, embedding: str) -> None:
     uploads = count(road, "uploads")
     task = await road.understood("models/embeds.txt", NOTES, dropsight_model=embedding)
@@ -83,14 +117,14 @@ async def test_a_retired_model_names_its_successor(road: Road) -> None:
     task = await road.understood("models/retired.txt", NOTES, dropsight_model="gemini-1.5-pro-002")
     assert task.error is not None
     assert task.error.code == "model_not_found"
-    assert "Use gemini-2.5-pro" in task.error.message
+    assert "Use gemini-3.8-flash" in task.error.message
 
 
 async def test_a_model_near_its_end_is_a_warning_of_the_task(road: Road) -> None:
     task = await road.understood("models/going.txt", NOTES, dropsight_model="gemini-2.0-flash")
     assert answers(task)
     assert task.warnings == (
-        "Model gemini-2.0-flash was to be shut down on 2026-06-01 at the earliest; use gemini-2.5-flash.",
+        "Model gemini-2.0-flash was to be shut down on 2026-06-01 at the earliest; use gemini-3.5-flash-lite.",
     )
     assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
 
@@ -100,4 +134,4 @@ async def test_a_model_that_was_shut_down_meanwhile_fails_with_its_successor(roa
     task = await road.understood("models/shut-down.txt", NOTES, dropsight_model="gemini-2.0-flash")
     assert task.error is not None
     assert task.error.code == "model_not_found"
-    assert "use gemini-2.5-flash." in task.error.message
+    assert "use gemini-3.5-flash-lite." in task.error.message

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from functions.local.gemini.models import catalogue as served
 from shared.domain import tokens
 from tests.functions.generate.conftest import INBOX, SAMPLES, Road, answers, warned
 
@@ -48,6 +50,45 @@ async def test_a_request_near_the_window_is_counted_too(road: Road) -> None:
     assert task.error is not None
     assert task.error.code == "context_length_exceeded"
     assert (len(road.model.counted), road.model.asked) == (1, [])
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model that the catalogue does not know, with a window of 200 tokens."""
+    known = served()["gemini-2.5-flash"]
+    narrow = known.model_copy(update={"id": "gemini-9-flash-tiny", "input_token_limit": 200})
+    monkeypatch.setitem(served(), narrow.id, narrow)
+    return narrow.id
+
+
+async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_files(road: Road, small: str) -> None:
+    await road.understood("window/s.wav", SPEECH)
+    uploads, looked_up = count(road, "uploads"), count(road, "models.get")
+    task = await road.requested("small", model=small, messages=messages("window/s.wav"))
+    assert task.error is not None
+    assert (task.error.code, count(road, "uploads")) == ("context_length_exceeded", uploads)
+    assert f"model {small} takes at most 200" in task.error.message
+    assert count(road, "models.get") == looked_up + 1
+
+
+async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_text(road: Road, small: str) -> None:
+    await road.understood("window/s.txt", b"word " * 200)
+    road.model.asked.clear()
+    task = await road.requested("text", model=small, messages=messages("window/s.txt"))
+    assert task.error is not None
+    assert task.error.code == "context_length_exceeded"
+    assert (len(road.model.counted), road.model.asked) == (1, [])
+
+
+async def test_a_recording_that_does_not_tell_its_length_is_counted(road: Road) -> None:
+    silent = re.sub(rb"mehd|sidx|tfdt", b"free", (UGLY / "fragmented.mp4").read_bytes())
+    task = await road.understood("length/live.mp4", silent)
+    assert answers(task)
+    assert warned(task) == ("The file does not say how long it is.",)
+    assert len(road.model.counted) == 1
+    task = await road.understood("length/speech.wav", SPEECH)
+    assert answers(task)
+    assert len(road.model.counted) == 1
 
 
 async def test_files_that_are_too_much_together_are_refused_before_any_is_uploaded(road: Road) -> None:
