@@ -19,14 +19,15 @@ locals {
   function_urls = { for name in keys(local.functions) : name => "https://${local.prefix}-${name}-${data.google_project.this.number}.${var.region}.run.app" }
 
   everyones_environment = {
-    DROPSIGHT_ENVIRONMENT     = var.environment
-    DROPSIGHT_PROJECT         = local.project_id
-    DROPSIGHT_DATABASE        = google_firestore_database.this.name
-    DROPSIGHT_INBOXES         = jsonencode(local.inbox_settings)
-    DROPSIGHT_REQUESTS_BUCKET = google_storage_bucket.requests.name
-    DROPSIGHT_RESULTS_BUCKET  = google_storage_bucket.results.name
-    DROPSIGHT_SOURCE_BUCKET   = google_storage_bucket.source.name
-    DROPSIGHT_TASK_DAYS       = tostring(var.tasks.days)
+    DROPSIGHT_ENVIRONMENT         = var.environment
+    DROPSIGHT_PROJECT             = local.project_id
+    DROPSIGHT_DATABASE            = google_firestore_database.this.name
+    DROPSIGHT_INBOXES             = jsonencode(local.inbox_settings)
+    DROPSIGHT_REQUESTS_BUCKET     = google_storage_bucket.requests.name
+    DROPSIGHT_RESULTS_BUCKET      = google_storage_bucket.results.name
+    DROPSIGHT_SOURCE_BUCKET       = google_storage_bucket.source.name
+    DROPSIGHT_TASK_DAYS           = tostring(var.tasks.days)
+    DROPSIGHT_MANIFESTS_DAILY_CAP = tostring(var.tasks.manifests_daily_cap)
     # `import shared` needs the archive's root on the path.
     PYTHONPATH = "/workspace"
   }

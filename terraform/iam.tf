@@ -126,7 +126,7 @@ resource "google_storage_bucket_iam_member" "manifest_source" {
 locals {
   enqueuers = {
     dispatch  = { queue = google_cloud_tasks_queue.dispatch, accounts = ["ingest", "generate", "api", "sweep"] }
-    callbacks = { queue = google_cloud_tasks_queue.callbacks, accounts = ["generate"] }
+    callbacks = { queue = google_cloud_tasks_queue.callbacks, accounts = ["generate", "sweep"] }
   }
 }
 
@@ -140,11 +140,13 @@ resource "google_cloud_tasks_queue_iam_member" "enqueuer" {
   member   = "serviceAccount:${local.emails[each.value.account]}"
 }
 
-# Sweep asks whether a task's dispatch still lies on the queue.
+# Sweep asks whether a task's dispatch, or the notice of its callback, still lies on the queue.
 resource "google_cloud_tasks_queue_iam_member" "viewer" {
+  for_each = { for name, grant in local.enqueuers : name => grant.queue }
+
   project  = local.project_id
-  location = google_cloud_tasks_queue.dispatch.location
-  name     = google_cloud_tasks_queue.dispatch.name
+  location = each.value.location
+  name     = each.value.name
   role     = "roles/cloudtasks.viewer"
   member   = "serviceAccount:${local.emails.sweep}"
 }

@@ -86,13 +86,13 @@ resource "google_storage_bucket" "requests" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
-  # A request holds the caller's inline data; it lives as long as its task.
+  # A request holds the caller's inline data; it lives as long as its task, whose days count from its end.
   lifecycle_rule {
     action {
       type = "Delete"
     }
     condition {
-      age = var.tasks.days + 1
+      age = var.tasks.days + ceil(var.tasks.max_age_hours / 24) + 1
     }
   }
 

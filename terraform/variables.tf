@@ -147,7 +147,7 @@ variable "dispatch" {
 }
 
 variable "tasks" {
-  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `fetch_seconds`: how long a file on the web may take to be fetched. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `sweep_schedule`: when sweep runs (cron, UTC)."
+  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept; two more than an unfinished task may last, or longer. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `fetch_seconds`: how long a file on the web may take to be fetched. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `manifests_daily_cap`: tasks a day from one folder of manifests; more wait for the next. `sweep_schedule`: when sweep runs (cron, UTC)."
   type = object({
     days                = optional(number, 30)
     max_attempts        = optional(number, 8)
@@ -157,6 +157,7 @@ variable "tasks" {
     settle_seconds      = optional(number, 10)
     event_horizon_hours = optional(number, 48)
     grace_seconds       = optional(number, 120)
+    manifests_daily_cap = optional(number, 10000)
     sweep_schedule      = optional(string, "*/10 * * * *")
   })
   default = {}
@@ -164,6 +165,14 @@ variable "tasks" {
   validation {
     condition     = var.tasks.days >= 1 && var.tasks.days <= 3650
     error_message = "Tasks are kept for 1 to 3,650 days."
+  }
+  validation {
+    condition     = var.tasks.days * 24 >= var.tasks.max_age_hours + 48
+    error_message = "Raw answers would be deleted under tasks that still need them: keep them (days) for two days longer than a task may last (max_age_hours)."
+  }
+  validation {
+    condition     = var.tasks.manifests_daily_cap >= 1
+    error_message = "A folder of manifests needs a daily cap of 1 or more."
   }
 }
 

@@ -89,6 +89,26 @@ run "a_callback_secret_of_the_wrong_form" {
   expect_failures = [var.callback_secret]
 }
 
+run "answers_that_are_deleted_under_their_task" {
+  command = plan
+
+  variables {
+    tasks = { days = 8 }
+  }
+
+  expect_failures = [var.tasks]
+}
+
+run "a_folder_of_manifests_that_may_hand_over_nothing" {
+  command = plan
+
+  variables {
+    tasks = { manifests_daily_cap = 0 }
+  }
+
+  expect_failures = [var.tasks]
+}
+
 run "a_source_that_means_other_buckets_too" {
   command = plan
 

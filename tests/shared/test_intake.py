@@ -15,7 +15,7 @@ from functions.local.firestore import FirestoreStandIn
 from functions.local.queue import QueueSpec, QueueStandIn
 from functions.local.tap import Tap
 from shared.clock import MovableClock
-from shared.cloud.firestore import Tasks
+from shared.cloud.firestore import Stored, Tasks
 from shared.cloud.queue import Dispatches, Queue
 from shared.domain import claims
 from shared.domain.task import Source, Task, derive_id, new_task
@@ -81,7 +81,7 @@ def source(clock: MovableClock, name: str = "in/a.txt", generation: int = 1, buc
 
 
 async def every(tasks: Tasks) -> list[Task]:
-    return [stored.task async for stored in tasks.open_tasks()]
+    return [stored.task async for stored in tasks.open_tasks() if isinstance(stored, Stored)]
 
 
 async def test_however_often_and_at_once_an_event_comes_there_is_one_task_and_one_dispatch(

@@ -6,7 +6,8 @@ import asyncio
 import math
 from collections import Counter
 
-from functions.sweep.lost_objects import Pass, take_lost
+from functions.sweep.lost_objects import take_lost
+from functions.sweep.passes import Pass
 from shared.clock import MovableClock
 from shared.wiring import Sweep
 

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from functions.local.faults import Fault
 from functions.local.tap import Tap
-from shared.cloud.firestore import Notes, Stored, Tasks, from_document, to_document
+from shared.cloud.firestore import Notes, Stored, Tasks, UnreadableTask, from_document, to_document
 from shared.domain import claims
 from shared.domain.claims import Outcome
 from shared.domain.errors import LeaseLost
@@ -83,6 +83,9 @@ def full_task() -> Task:
             "lease_until": NOW,
             "epoch": 2,
             "attempts": 4,
+            "outages": 3,
+            "takeovers": 2,
+            "asked_lately": True,
             "files": (GeminiFile(name="files/x", uri="u", mime_type="t", expires_at=NOW, input=1),),
             "stored_chunks": 9,
             "after": ("publish", "callback"),
@@ -246,6 +249,10 @@ async def test_tasks_of_a_day_are_counted_by_inbox(tasks: Tasks) -> None:
     assert await tasks.count_of_day("inbox/2026-05-02") == 0
 
 
+async def open_keys(tasks: Tasks, after: str = "") -> list[str]:
+    return [each.task.key if isinstance(each, Stored) else each.key async for each in tasks.open_tasks(after=after)]
+
+
 async def test_open_tasks_come_in_the_order_of_keys_over_pages_and_resume(
     tasks: Tasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,18 +262,82 @@ async def test_open_tasks_come_in_the_order_of_keys_over_pages_and_resume(
     closed = await stored(tasks, made[5])
     await tasks.change(closed, lambda task: task.model_copy(update={"open": False}))
     expected = [task.key for task in made if task is not made[5]]
-    assert [each.task.key async for each in tasks.open_tasks()] == expected
-    assert [each.task.key async for each in tasks.open_tasks(after=expected[6])] == expected[7:]
-    assert [each.task.key async for each in tasks.open_tasks(after=expected[-1])] == []
+    assert await open_keys(tasks) == expected
+    assert await open_keys(tasks, after=expected[6]) == expected[7:]
+    assert await open_keys(tasks, after=expected[-1]) == []
 
 
 async def test_what_open_tasks_finds_can_be_changed_at_once(tasks: Tasks, tap: Tap) -> None:
     await tasks.create(make())
     reads = tap.ledger.stats()["firestore"].get("reads", 0)
     async for found in tasks.open_tasks():
+        assert isinstance(found, Stored)
         changed = await tasks.change(found, lambda task: claims.redispatch(task, at=NOW))
         assert changed is not None
     assert tap.ledger.stats()["firestore"]["reads"] == reads + 1, "the version came with the query"
+
+
+async def spoil(tasks: Tasks, task: Task, **fields: object) -> None:
+    """As no version writes it, or a later one does."""
+    await tasks.client.collection("tasks").document(task.key).update(fields)
+
+
+async def test_what_a_newer_version_wrote_beside_is_read_past_and_kept(tasks: Tasks) -> None:
+    task = claims.renew(
+        claimed(make()), 1, now=NOW, lease=LEASE,
+        files=(GeminiFile(name="files/x", uri="u", mime_type="t", expires_at=NOW),),
+    )  # fmt: skip
+    known = await stored(tasks, task)
+    files = [{**each, "newer": 1} for each in to_document(task)["files"]]
+    await spoil(tasks, task, newer={"of": "a later version"}, files=files)
+    read = await tasks.get(task.id)
+    assert read is not None
+    assert read.task == known.task
+    changed = await tasks.change(read, lambda current: claims.cancel(current, now=NOW))
+    assert changed is not None
+    snapshot = await tasks.client.collection("tasks").document(task.key).get()
+    assert snapshot.get("newer") == {"of": "a later version"}
+    assert snapshot.get("status") == "failed"
+
+
+async def test_a_document_that_cannot_be_read_keeps_nobody_from_the_others(tasks: Tasks) -> None:
+    made = sorted((make(f"{number}.txt") for number in range(5)), key=lambda task: task.key)
+    for task in made:
+        await tasks.create(task)
+    await spoil(tasks, made[1], attempts="many")
+    await spoil(tasks, made[3], ran={"recipe": "r", "snapshot": "{"})
+    with pytest.raises(UnreadableTask, match=f"{made[1].key}.*attempts"):
+        await tasks.get(made[1].id)
+    assert await open_keys(tasks) == [task.key for task in made]
+    found = await tasks.many([task.id for task in made])
+    assert [isinstance(found[task.id], UnreadableTask) for task in made] == [False, True, False, True, False]
+
+
+async def test_a_page_of_the_list_is_as_full_as_without_what_cannot_be_read(tasks: Tasks) -> None:
+    """A short page would tell that it is the last."""
+    made = [make(f"{number}.txt", created_at=NOW + timedelta(seconds=number)) for number in range(6)]
+    for task in made:
+        await tasks.create(task)
+    for number in (5, 3):
+        await spoil(tasks, made[number], progress=101)
+    page = await tasks.page(["inbox:inbox"], limit=3)
+    assert [task.id for task in page] == [made[number].id for number in (4, 2, 1)]
+
+
+async def test_only_a_task_with_nothing_left_to_do_expires(tasks: Tasks) -> None:
+    async def expires(task: Task) -> object:
+        snapshot = await tasks.client.collection("tasks").document(task.key).get()
+        return snapshot.get("expires_at")
+
+    known = await stored(tasks, claimed(make()))
+    assert await expires(known.task) is None
+    much_later = NOW + timedelta(days=60)
+    ended = await tasks.change(known, lambda task: claims.finish(task, 1, DONE, now=much_later))
+    assert ended is not None
+    assert await expires(ended.task) is None, "its after-work is not done"
+    closed = await tasks.change(ended, lambda task: claims.tidy(task, task.after))
+    assert closed is not None
+    assert await expires(closed.task) == much_later + timedelta(days=30), "it is kept for as long after its end"
 
 
 async def test_many_tasks_are_found_by_id_where_they_are(tasks: Tasks) -> None:
