@@ -91,10 +91,9 @@ def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Sou
             return _encoded((subtitles.srt if output == "srt" else subtitles.vtt)(segments(value)))
         case "png":
             drawn = _drawn(asked, value, source)
-            if drawn.unread:
-                warnings.append(
-                    f"Masks that could not be read, and are not in the .{asked.ending(output)}: {drawn.unread}."
-                )
+            if drawn.left_out:
+                told = f"Masks that could not be drawn, and are not in the .{asked.ending(output)}"
+                warnings.append(f"{told}: {drawn.left_out}.")
             return drawn.png
         case _:
             assert_never(output)

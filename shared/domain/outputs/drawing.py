@@ -22,6 +22,8 @@ MAX_PIXELS = 40_000_000
 """Of a picture that is drawn on: decoded, it takes four bytes each."""
 _MAX_SIDE = 4096
 _MAX_MASK = 4_000_000
+_MOST_VEILS = 20
+"""How often masks may cover the whole picture: an image can tell the model to answer with thousands."""
 _COLOURS = (
     "#e6194b",
     "#3cb44b",
@@ -45,8 +47,8 @@ _BROKEN = (OSError, ValueError, SyntaxError, LookupError, TypeError, AssertionEr
 
 class Drawn(NamedTuple):
     png: bytes
-    unread: int
-    """Masks that are no PNG, and so are not in the picture."""
+    left_out: int
+    """Masks that are not in the picture: no PNGs, or more than is drawn."""
 
 
 class NotDrawable(ValueError):
@@ -78,10 +80,11 @@ def drawn(picture: bytes, found: list[Box]) -> Drawn:
             raise NotDrawable(f"the image could not be decoded to draw on it: {error}") from error
     canvas.thumbnail((_MAX_SIDE, _MAX_SIDE))
     scaled = [_fitted(box, canvas.width, canvas.height) for box in found]
-    unread = 0
+    left_out, to_veil = 0, _MOST_VEILS * canvas.width * canvas.height
     for index, box in enumerate(scaled):
         if box.mask is not None:
-            unread += not _veiled(canvas, box, _colour(index))
+            to_veil -= (box.right - box.left) * (box.bottom - box.top)
+            left_out += to_veil < 0 or not _veiled(canvas, box, _colour(index))
     pen = ImageDraw.Draw(canvas)
     stroke = max(2, min(canvas.size) // 250)
     for index, box in enumerate(scaled):
@@ -91,7 +94,7 @@ def drawn(picture: bytes, found: list[Box]) -> Drawn:
         _write(pen, legible(box.label, box.number), box, _colour(index), canvas.size)
     out = io.BytesIO()
     canvas.convert("RGB").save(out, "PNG", optimize=False)
-    return Drawn(out.getvalue(), unread)
+    return Drawn(out.getvalue(), left_out)
 
 
 def _opened(picture: bytes) -> Picture:

@@ -289,14 +289,21 @@ def test_masks_that_cannot_be_read_are_warned_of(mask: JsonValue) -> None:
     value: JsonValue = [{"label": "", "box_2d": [0, 0, 500, 500], "mask": mask}, {"box_2d": [0, 0, 9, 9], "mask": None}]
     rendered = render(question("png"), "", value, Source("a.png", picture=picture()))
     assert "png" in rendered.files
-    assert rendered.warnings == ("Masks that could not be read, and are not in the .png: 1.",)
+    assert rendered.warnings == ("Masks that could not be drawn, and are not in the .png: 1.",)
 
 
-@pytest.mark.parametrize(("kind", "data"), [(b"iCCP", b"a\0"), (b"acTL", b"\0"), (b"PLTE", b"\0" * 5)])
+def test_masks_that_cover_the_picture_over_and_over_are_not_all_drawn() -> None:
+    mask = base64.b64encode(picture((4, 4))).decode()
+    value: JsonValue = [{"label": "", "box_2d": [0, 0, 1000, 1000], "mask": mask}] * 1000
+    rendered = render(question("png"), "", value, Source("a.png", picture=picture()))
+    assert rendered.warnings == ("Masks that could not be drawn, and are not in the .png: 980.",)
+
+
+@pytest.mark.parametrize(("kind", "data"), [(b"iCCP", b"a\0"), (b"gAMA", b"\0"), (b"PLTE", b"\0" * 5)])
 def test_a_picture_with_a_broken_part_is_none_to_draw_on_or_is_drawn_on(kind: bytes, data: bytes) -> None:
     whole = picture()
     part = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    broken = whole[:33] + part + whole[33:]
+    broken = whole[:-12] + part + whole[-12:]
     rendered = render(question("json", "png"), "", [{"box_2d": [0, 0, 9, 9]}], Source("a.png", 64, 48, broken))
     assert "json" in rendered.files
     assert ("png" in rendered.files) != bool(rendered.warnings)
