@@ -12,6 +12,10 @@ import jsonschema_rs
 from pydantic import JsonValue
 
 _PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=50_000)
+_NAMED = ("properties", "patternProperties", "$defs", "definitions")
+"""What holds schemas under names of the caller's own."""
+_VALUES = ("const", "enum", "default", "examples", "example")
+"""What holds values, not schemas."""
 _SHOWN = 160
 _MOST_MISFITS = 10
 
@@ -40,6 +44,25 @@ def misfits(value: JsonValue, schema: dict[str, JsonValue]) -> list[str]:
         if len(found) == _MOST_MISFITS:
             break
     return found
+
+
+def as_sent(schema: JsonValue) -> JsonValue:
+    """The schema in the words that the Gemini API knows: a `const`, which it does not, is an `enum` of one."""
+    if isinstance(schema, list):
+        return [as_sent(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    sent: dict[str, JsonValue] = {}
+    for word, value in schema.items():
+        if word in _NAMED and isinstance(value, dict):
+            sent[word] = {name: as_sent(each) for name, each in value.items()}
+        elif word not in _VALUES:
+            sent[word] = as_sent(value)
+        elif word == "const" and "enum" not in schema:
+            sent["enum"] = [value]
+        elif word != "const":
+            sent[word] = value
+    return sent
 
 
 def _validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:

@@ -11,6 +11,7 @@ from shared.domain.answer import Json
 from shared.domain.catalogue import Model, ThinkingByBudget, resolve
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Asked, Range, Recipe, ServerTool
+from shared.domain.schemas import as_sent
 from shared.domain.timestamps import written
 
 _TOOLS: dict[ServerTool, str] = {
@@ -60,7 +61,10 @@ def settings(recipe: Recipe, question: Asked) -> Json:
 
 def _declaration(function: Json) -> Json:
     """With its schemas where the API takes any JSON Schema: its own `parameters` are a subset with other types."""
-    return {FUNCTION_SCHEMAS.get(name, name): value for name, value in function.items()}
+    return {
+        FUNCTION_SCHEMAS.get(name, name): value if name in ("name", "description") else as_sent(value)
+        for name, value in function.items()
+    }
 
 
 def generation_config(recipe: Recipe, question: Asked) -> Json:
@@ -75,7 +79,7 @@ def generation_config(recipe: Recipe, question: Asked) -> Json:
         "presencePenalty": chosen.presence_penalty,
         "frequencyPenalty": chosen.frequency_penalty,
         "responseMimeType": "application/json" if question.response_schema else None,
-        "responseJsonSchema": question.response_schema,
+        "responseJsonSchema": as_sent(question.response_schema),
         "mediaResolution": _resolution(recipe) if recipe.media_resolution != "ultra_high" else None,
         "thinkingConfig": _thinking(recipe),
     }

@@ -14,6 +14,7 @@ from shared.domain.catalogue import Model
 from shared.domain.recipe import TRANSCRIBE_PROMPT, Range, Recipe, offsets, settings, within
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
 from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission, TextAnswer
+from shared.domain.schemas import as_sent
 
 
 class Handed(NamedTuple):
@@ -139,7 +140,7 @@ def _config(submission: Submission) -> Json:
             config["responseMimeType"] = "application/json"
         case JsonSchemaAnswer():
             config["responseMimeType"] = "application/json"
-            config["responseJsonSchema"] = form.json_schema.schema_
+            config["responseJsonSchema"] = as_sent(form.json_schema.schema_)
         case TextAnswer() | None:
             pass
         case _:
@@ -173,7 +174,7 @@ def declaration(function: Json) -> Json:
     """OpenAI's function as Gemini's declaration."""
     schema = function.pop("parameters", None)
     function.pop("strict", None)
-    return function if schema is None else {**function, "parametersJsonSchema": schema}
+    return function if schema is None else {**function, "parametersJsonSchema": as_sent(schema)}
 
 
 def _calling(choice: str | ChosenFunction) -> Json:

@@ -104,17 +104,28 @@ def test_thinking_is_asked_for_as_the_model_knows_it(model: str, thinking: str, 
 
 def test_functions_are_declared_where_any_json_schema_is_taken() -> None:
     schema = {"type": "object", "properties": {"unit": {"type": ["string", "null"], "const": "C"}}}
+    told = {"type": "object", "properties": {"unit": {"type": ["string", "null"], "enum": ["C"]}}}
     asked = recipe(functions=[{"name": "weather", "parameters": schema, "response": schema}, {"name": "stop"}])
     sent = body(asked, "audio")["tools"]
     assert sent == [
         {
             "functionDeclarations": [
-                {"name": "weather", "parametersJsonSchema": schema, "responseJsonSchema": schema},
+                {"name": "weather", "parametersJsonSchema": told, "responseJsonSchema": told},
                 {"name": "stop"},
             ]
         }
     ]
     assert types.Tool.model_validate(sent[0]).function_declarations
+
+
+def test_only_the_word_const_becomes_an_enum_not_what_is_named_so() -> None:
+    kind = {"anyOf": [{"const": 1}, {"const": 2, "enum": [2, 3]}], "default": {"const": 1}}
+    schema = {"type": "object", "properties": {"const": {"type": "string"}, "kind": kind}}
+    sent = body(recipe(response_schema=schema), "audio")["generationConfig"]["responseJsonSchema"]
+    assert sent["properties"] == {
+        "const": {"type": "string"},
+        "kind": {"anyOf": [{"enum": [1]}, {"enum": [2, 3]}], "default": {"const": 1}},
+    }
 
 
 def test_a_range_of_a_video_is_sent_as_offsets() -> None:
