@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from functions.generate.holding import Holding
@@ -38,40 +39,52 @@ _PATIENT_TIMES = 6
 _MOST_ROOM_SECONDS = 30.0
 
 
+class Rest(NamedTuple):
+    """Until when a task is left alone, and why."""
+
+    until: datetime
+    reason: WaitingReason
+    detail: str
+    counted: claims.Counted | None = None
+
+
 async def try_later(road: Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> bool:
     """Put the held task off. False where it has failed as often as it may: the task is to fail."""
-    task, now = held.task, road.clock.now()
     if isinstance(failure, HandleGone):
         # What was uploaded is not there any more: the next claim begins anew.
         held.files, held.cache = (), None
     if isinstance(failure, FileStoreFull):
         await _make_room(road, held)
-    if isinstance(failure, Postponement):
-        until = moment_for(road, task, failure.reason, delay_of(failure, now))
-        await put_off(road, held, until, failure.reason, failure.message)
-        return True
-    most = road.settings.max_attempts
-    if isinstance(failure, Unavailable) and not held.answering:
-        outages = task.outages + 1
-        if outages >= most * _PATIENT_TIMES:
-            return False
-        await put_off(road, held, _after(now, outages), "retrying", failure.message, counted="outage")
-        return True
-    if isinstance(failure, TimeIsUp) and not held.answering:
-        await put_off(road, held, now, "time_limit", "one dispatch's time was over")
-        return True
-    # An answer that broke off, or was cut off, was paid for: that must not go on for ever.
-    attempts = task.attempts + 1
-    if attempts >= most:
+    rest = _rest_after(road, held, failure)
+    if rest is None:
         return False
-    if isinstance(failure, TimeIsUp):
-        await put_off(road, held, now, "time_limit", "the model was still answering", counted="attempt")
-    else:
-        await put_off(road, held, _after(now, attempts), "retrying", failure.message, counted="attempt")
+    await _put_off(road, held, rest)
     return True
 
 
-def _after(now: datetime, times: int) -> datetime:
+def _rest_after(road: Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> Rest | None:
+    """None: no more. An answer that broke off or was cut off was paid for, so that is bounded like a failure."""
+    task, now, most = held.task, road.clock.now(), road.settings.max_attempts
+    attempts, outages = task.attempts + 1, task.outages + 1
+    match failure:
+        case Postponement():
+            until = moment_for(road, task, failure.reason, delay_of(failure, now))
+            return Rest(until, failure.reason, failure.message)
+        case TimeIsUp() if not held.answering:
+            return Rest(now, "time_limit", "one dispatch's time was over")
+        case Unavailable() if not held.answering:
+            if outages >= most * _PATIENT_TIMES:
+                return None
+            return Rest(_backed_off(now, outages), "retrying", failure.message, "outage")
+        case _ if attempts >= most:
+            return None
+        case TimeIsUp():
+            return Rest(now, "time_limit", "the model was still answering", "attempt")
+        case _:
+            return Rest(_backed_off(now, attempts), "retrying", failure.message, "attempt")
+
+
+def _backed_off(now: datetime, times: int) -> datetime:
     """Twice as long with every time, spread out."""
     return now + timedelta(seconds=min(_LONGEST_BACKOFF, 2.0**times) * random.uniform(0.5, 1))  # noqa: S311
 
@@ -88,17 +101,9 @@ async def _make_room(road: Generate, held: Holding) -> None:
             log("WARNING", "room_made", f"{made.deleted} of {made.seen} files at Gemini were left over: deleted")
 
 
-async def put_off(
-    road: Generate,
-    held: Holding,
-    until: datetime,
-    reason: WaitingReason,
-    detail: str,
-    *,
-    counted: claims.Counted | None = None,
-) -> None:
+async def _put_off(road: Generate, held: Holding, rest: Rest) -> None:
     """Give the claim back; the dispatch comes first, so a crash in between leaves one that finds the task claimed."""
-    epoch = await _next_dispatch(road, held.task, until)
+    epoch = await _next_dispatch(road, held.task, rest.until)
     now = road.clock.now()
     try:
         await held.change(
@@ -106,11 +111,11 @@ async def put_off(
                 task,
                 held.token,
                 now=now,
-                until=until,
-                reason=reason,
-                detail=detail,
+                until=rest.until,
+                reason=rest.reason,
+                detail=rest.detail,
                 epoch=epoch,
-                counted=counted,
+                counted=rest.counted,
                 files=held.files,
                 cache=held.cache,
                 model=held.model,
@@ -120,12 +125,12 @@ async def put_off(
         log("INFO", "lease_lost", str(lost), task=held.task.id)
         return
     log(
-        "ERROR" if reason == "blocked" else "WARNING",
+        "ERROR" if rest.reason == "blocked" else "WARNING",
         "task_put_off",
-        detail,
+        rest.detail,
         task=held.task.id,
-        reason=reason,
-        until=until.isoformat(),
+        reason=rest.reason,
+        until=rest.until.isoformat(),
     )
 
 
