@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import RequestRefused
-from shared.domain.request import Handed, body, completed, inputs_of, overridden, read, unfit
+from shared.domain.recipe import BUILT_IN, Recipe
+from shared.domain.request import (
+    Handed,
+    asked_again,
+    body,
+    completed,
+    inputs_of,
+    overridden,
+    read,
+    understood,
+    unfit,
+)
 from shared.domain.request.schema import as_stored, payload_digest
 from shared.domain.request.tasks import id_of_object, manifest_owner, object_name
 
@@ -142,6 +153,118 @@ def test_a_recipe_speaks_where_the_request_is_silent() -> None:
         )
     )
     assert own.prompt == "Mine"
+
+
+def named(recipe: str, *uris: str, **fields: Any) -> bytes:
+    """A request that names a recipe, about files."""
+    parts = [{"type": "file_url", "file_url": {"url": uri}} for uri in uris]
+    messages = fields.pop("messages", [{"role": "user", "content": parts}])
+    return json.dumps({"model": "gemini-2.5-flash", "recipe": recipe, "messages": messages, **fields}).encode()
+
+
+def test_a_recipes_prompt_is_filled_with_the_requests_metadata() -> None:
+    submission = completed(read(named("detect", "gs://box/a.png", metadata={"find": "cups"})))
+    assert submission.messages is not None
+    assert submission.messages[-1].text.startswith("Detect cups in the image.")
+
+
+def test_a_recipes_prompt_stands_behind_what_the_user_said_last() -> None:
+    part = {"type": "file_url", "file_url": {"url": "gs://box/a.png"}}
+    turns = [
+        {"role": "user", "content": [part]},
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "done"},
+    ]
+    submission = completed(read(named("caption", messages=turns)))
+    assert [message.text for message in submission.messages or []] == ["Caption this image.", "", "done"]
+
+
+@pytest.mark.parametrize("fields", [{"reasoning": True}, {"reasoning_effort": "none"}])
+def test_a_model_that_does_not_think_is_not_refused_for_thoughts_that_it_does_not_have(fields: dict[str, Any]) -> None:
+    asked = named("caption", "gs://box/a.png", **{**fields, "model": "gemini-2.0-flash"})
+    submission, recipe, _ = understood(read(asked))
+    sent = body(submission, [Handed("image/png", uri="https://files/a")], recipe)
+    assert "thinkingConfig" not in dict(sent.get("generationConfig") or {})  # type: ignore[arg-type]
+
+
+def test_a_recipes_server_tools_reach_the_model_beside_the_requests_functions() -> None:
+    tools = [{"type": "function", "function": {"name": "note", "parameters": {"type": "object"}}}]
+    submission, recipe, _ = understood(read(named("caption", "gs://box/a.png", tools=tools)))
+    assert recipe is not None
+    armed = recipe.model_copy(update={"tools": ("code_execution", "google_search", "url_context")})
+    assert body(submission, [Handed("image/png", uri="https://files/a")], armed)["tools"] == [
+        {"codeExecution": {}},
+        {"googleSearch": {}},
+        {"urlContext": {}},
+        {"functionDeclarations": [{"name": "note", "parametersJsonSchema": {"type": "object"}}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "param", "says"),
+    [
+        (named("none-such", "gs://box/a.png"), "recipe", "There are: transcribe"),
+        (named("detect", "gs://box/a.mp3"), "messages.0.content.0.file_url.url", "detect takes image"),
+        (named("detect", "gs://box/a.png", "gs://box/b.png"), "recipe", "drawn on one image"),
+        (named("caption", messages=[{"role": "user", "content": "x"}]), "recipe", "has no file"),
+        (named("compare", "gs://box/a.png"), "messages", "two files"),
+        (named("ask", "gs://box/a.png"), "prompt", "needs a prompt"),
+        (named("extract", "gs://box/a.png"), "response_format", "json_schema"),
+        (named("segment", "gs://box/a.mp3"), "metadata.dropsight-range", "a part of the recording"),
+        (
+            named("segment", "gs://box/a.mp3", metadata={"dropsight-range": "2"}),
+            "metadata.dropsight-range",
+            "no time range",
+        ),
+        (
+            named("ask", "gs://box/a.pdf", "gs://box/b.pdf", metadata={"dropsight-outputs": "exe"}),
+            "metadata.dropsight-outputs",
+            "Input should be",
+        ),
+        (named("segment-image", "gs://box/a.png", model="gemini-3-pro-preview"), "model", "masks"),
+        (named("caption", "gs://box/a.png", model="gemini-1.5-pro"), "model", "Use gemini-"),
+        (named("caption", "gs://box/a.png", max_tokens=10**6), "max_tokens", "at most"),
+    ],
+)
+def test_what_a_recipe_cannot_do_for_a_request_is_refused_by_the_field_that_wants_it(
+    request_: bytes, param: str, says: str
+) -> None:
+    with pytest.raises(RequestRefused, match=says) as refused:
+        completed(read(request_))
+    assert (refused.value.status, refused.value.param) == (422, param)
+
+
+def recipe_named(name: str) -> Recipe:
+    return next(recipe for recipe in BUILT_IN if recipe.name == name)
+
+
+@pytest.mark.parametrize(
+    ("before", "uri", "changes", "says"),
+    [
+        ("transcribe", "gs://box/a.mp3", {"recipe": "detect"}, "detect takes image, this is audio"),
+        ("transcribe", "gs://box/a.mp3", {"recipe": "extract"}, "response_format"),
+        ("transcribe", "gs://box/a.mp3", {"metadata": {"dropsight-outputs": "json"}}, "structured answer"),
+    ],
+)
+def test_a_rerun_with_a_recipe_that_is_not_for_the_file_is_refused(
+    before: str, uri: str, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(RequestRefused, match=says):
+        asked_again(recipe_named(before).ran(), uri, json.dumps(changes).encode())
+
+
+def test_a_rerun_gives_a_recipe_what_it_needs() -> None:
+    changes = {"recipe": "segment", "metadata": {"dropsight-range": "00:10-00:20"}}
+    ran, _ = asked_again(recipe_named("transcribe").ran(), "gs://box/a.mp3", json.dumps(changes).encode())
+    assert ran is not None
+    assert ran.recipe == "segment"
+    assert Recipe.model_validate(ran.snapshot).range is not None
+
+
+def test_a_rerun_with_a_name_that_lies_is_left_to_the_files_content() -> None:
+    ran, _ = asked_again(recipe_named("describe-image").ran(), "gs://box/photo.txt", b'{"recipe": "detect"}')
+    assert ran is not None
+    assert ran.recipe == "detect"
 
 
 def test_the_name_of_an_object_tells_whose_request_it_is() -> None:
