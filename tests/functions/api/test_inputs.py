@@ -21,12 +21,13 @@ from functions.local.serve import HttpServer
 from functions.sweep.lost_requests import take_lost_requests
 from shared import wiring
 from shared.domain.request.tasks import Marks, object_name, record_id
-from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, Road
+from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, RESULTS, SAMPLES, Road
 from tests.functions.api.test_submitting import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FLAC = (SAMPLES / "speech.flac").read_bytes()
+PICTURE = (SAMPLES / "picture.png").read_bytes()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -37,6 +38,8 @@ async def web() -> AsyncIterator[str]:
         path = Request(scope, receive).url.path
         if path == "/speech.flac":
             await Response(FLAC, media_type="application/octet-stream")(scope, receive, send)
+        elif path == "/picture":
+            await Response(PICTURE, media_type="image/png")(scope, receive, send)
         elif path == "/page":
             await Response(b"<html>not found, sorry</html>", media_type="text/html")(scope, receive, send)
         elif path == "/elsewhere":
@@ -148,6 +151,85 @@ async def test_a_recipe_fills_in_what_a_request_leaves_out(road: Road) -> None:
     assert task["recipe"] == "transcribe"
 
 
+async def submitted(road: Road, key_id: str, **body: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The task of a request once its files are published, and the files by their endings."""
+    async with road.client(await road.key(key_id)) as client:
+        answer = await client.post("/v1/llm/generations", json={"model": "gemini-2.5-flash-lite", **body})
+        assert answer.status_code == 200, answer.text
+        await client.get(answer.headers["location"], params={"wait": 30})
+        await road.quiet()
+        task = dict((await client.get(answer.headers["location"])).json())
+
+    def read() -> dict[str, bytes]:
+        names = [uri.removeprefix(f"gs://{RESULTS}/") for uri in task["outputs"]]
+        bucket = road.objects.bucket(RESULTS)
+        return {name.partition(".json.")[2]: bucket.blob(name).download_as_bytes() for name in names}
+
+    return task, await asyncio.to_thread(read)
+
+
+def shown(*uris: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]}]
+
+
+async def test_objects_found_on_a_picture_of_the_web_are_drawn_on_it(road: Road, web: str) -> None:
+    task, files = await submitted(road, "web-picture", recipe="detect", messages=shown(f"{web}/picture"))
+    assert task["status"] == "completed", task
+    assert set(files) == {"json", "png", "task.json"}
+    assert set(json.loads(files["json"])) == {"width", "height", "objects"}
+    assert files["png"].startswith(b"\x89PNG")
+    assert files["png"] != PICTURE
+
+
+async def test_pictures_are_compared_by_a_request(road: Road, web: str) -> None:
+    inline = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
+    task, files = await submitted(road, "comparer", recipe="compare", messages=shown(f"{web}/picture", inline))
+    assert (task["status"], task["recipe"]) == ("completed", "compare"), task
+    assert set(files) == {"md", "task.json"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"recipe": "compare"}, "messages"),
+        ({"recipe": "extract"}, "response_format"),
+        ({"recipe": "segment"}, "messages.0.content.0.image_url.url"),
+        ({"recipe": "none-such"}, "recipe"),
+        ({"recipe": "detect", "metadata": {"dropsight-outputs": "srt"}}, "metadata.dropsight-outputs"),
+    ],
+)
+async def test_what_a_recipe_cannot_do_is_refused_at_once(
+    road: Road, web: str, fields: dict[str, Any], param: str
+) -> None:
+    if fields["recipe"] == "segment":
+        fields = {**fields, "metadata": {"dropsight-range": "00:01-00:02"}}
+    async with road.client(await road.key(f"refused-{fields['recipe']}")) as client:
+        body = {"model": "gemini-2.5-flash-lite", "messages": shown(f"{web}/picture"), **fields}
+        answer = await client.post("/v1/llm/generations", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param), answer.text
+
+
+async def test_a_short_transcript_of_a_long_recording_is_warned_of_where_nothing_else_was_asked(
+    road: Road, web: str
+) -> None:
+    road.gemini.set_model({"text": "Good morning."})
+    task, _ = await submitted(road, "silent", audio_url=f"{web}/long.wav")
+    assert "may be missing" in " ".join(task.get("warnings", ())), task
+    task, _ = await submitted(road, "asking", audio_url=f"{web}/long.wav", prompt="Who speaks?")
+    assert "may be missing" not in " ".join(task.get("warnings", ()))
+
+
+async def test_a_rerun_with_a_recipe_for_another_kind_of_file_fails_before_the_model_is_asked(road: Road) -> None:
+    secret = await road.key("another-kind", sources=(f"gs://{OTHER_INBOX}/kinds/",))
+    await road.drop("kinds/picture", PICTURE, bucket=OTHER_INBOX)
+    first = await road.ended(secret, f"gs://{OTHER_INBOX}/kinds/picture")
+    async with road.client(secret) as client:
+        answer = await client.post(f"/v1/tasks/{first['id']}/rerun", json={"recipe": "transcribe"})
+        again = (await client.get(answer.headers["location"], params={"wait": 20})).json()
+    assert again["error"]["code"] == "invalid_param"
+    assert "transcribe takes audio or video; this is a PNG image" in again["error"]["message"]
+
+
 async def test_requests_and_manifests_whose_events_were_lost_are_found_by_sweep(road: Road) -> None:
     await road.quiet()
     secret = await road.key("lost", sources=("manifests:lost",))
@@ -165,14 +247,14 @@ async def test_requests_and_manifests_whose_events_were_lost_are_found_by_sweep(
     road.storage.set_events(hold=False)
     road.clock.advance(3600)
     found: Counter[str] = Counter()
-    await take_lost_requests(wiring.sweep(), found)
+    await take_lost_requests(wiring.sweep(), found, stop_at=road.clock.time() + 60, scheduled=False)
     await road.quiet()
     async with road.client(secret) as client:
         listed = (await client.get("/v1/tasks")).json()["data"]
     assert found["objects_without_task"] == 2
     assert {task["status"] for task in listed} == {"completed"}
     assert task_id in {task["id"] for task in listed}
-    await take_lost_requests(wiring.sweep(), found)
+    await take_lost_requests(wiring.sweep(), found, stop_at=road.clock.time() + 60, scheduled=False)
     assert found["objects_without_task"] == 2
 
 
