@@ -25,7 +25,13 @@ from shared.wiring import Sweep
 
 ROOT = Path(__file__).parents[3]
 QUEUE = "projects/test/locations/here/queues/work"
+CALLBACKS = "projects/test/locations/here/queues/callbacks"
 NOT_USED = object()
+
+
+@pytest.fixture
+def tap() -> Tap:
+    return Tap()
 
 
 @pytest.fixture
@@ -38,6 +44,7 @@ def settings() -> SweepSettings:
     return SweepSettings(
         project="test",
         inboxes={"inbox": Inbox()},
+        manifests_daily_cap=1_000,
         requests_bucket="requests",
         results_bucket="results",
         dispatch_queue=QUEUE,
@@ -51,20 +58,24 @@ def settings() -> SweepSettings:
 
 @pytest.fixture
 async def road(
-    clock: MovableClock, settings: SweepSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clock: MovableClock, settings: SweepSettings, tap: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Sweep]:
-    tap, indexes = Tap(), ROOT / "terraform" / "firestore.indexes.json"
+    indexes = ROOT / "terraform" / "firestore.indexes.json"
     firestore = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=indexes)
-    service = QueueStandIn(clock=clock, data=None, tap=tap, sign=lambda email, audience: "", queues=[QueueSpec(QUEUE)])
+    queues = [QueueSpec(QUEUE), QueueSpec(CALLBACKS)]
+    service = QueueStandIn(clock=clock, data=None, tap=tap, sign=lambda email, audience: "", queues=queues)
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{await firestore.start()}")
     tasks = Tasks("test", "(default)")
     endpoint = f"127.0.0.1:{await service.start()}"
     queue = Queue(path=QUEUE, url="http://127.0.0.1:9/", invoker="invoker@test", endpoint=endpoint)
+    callbacks = Queue(path=CALLBACKS, url="http://127.0.0.1:9/", invoker="invoker@test", endpoint=endpoint)
     client: Any = queue._client
-    await client.pause_queue(name=QUEUE)
+    for path in (QUEUE, CALLBACKS):
+        await client.pause_queue(name=path)
     dispatches = Dispatches(queue)
-    objects = StorageStandIn(clock=clock, data=tmp_path / "storage", tap=tap, buckets=("inbox", "requests"))
+    objects = StorageStandIn(clock=clock, data=tmp_path / "storage", tap=tap, buckets=("inbox", "other", "requests"))
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{await objects.start()}")
+    storage = Storage("test", threads=2)
     yield Sweep(
         settings=settings,
         clock=clock,
@@ -72,13 +83,16 @@ async def road(
         notes=Notes(tasks.client, "sweep"),
         dispatches=dispatches,
         intake=Intake(settings, clock, tasks, dispatches),
-        requests=cast(RequestIntake, NOT_USED),
-        storage=Storage("test", threads=2),
+        requests=RequestIntake(settings, clock, tasks, dispatches, storage),
+        storage=storage,
         leftovers=cast(Leftovers, NOT_USED),
+        callbacks=callbacks,
     )
     transport: Any = tasks.client._firestore_api.transport
     await transport.close()
-    await client.transport.close()
+    for each in (queue, callbacks):
+        channel: Any = each._client.transport
+        await channel.close()
     await objects.stop()
     await service.stop()
     await firestore.stop()

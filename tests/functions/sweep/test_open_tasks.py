@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.sweep.open_tasks import overdue, redrive
+from functions.local.faults import Fault
+from functions.local.tap import Tap
+from functions.sweep.open_tasks import Reading, overdue, redrive, redrive_all
 from shared.clock import MovableClock
 from shared.cloud.firestore import Stored
 from shared.domain import claims
 from shared.domain.claims import Outcome
-from shared.domain.task import Source, Task, new_task
+from shared.domain.task import Callback, Source, Task, new_task
 from shared.wiring import Sweep
 
 GRACE = timedelta(seconds=120)
@@ -21,8 +25,8 @@ DONE = Outcome(results=({"id": "chatcmpl-1"},))
 OLD = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def made(clock: MovableClock, age: timedelta = timedelta(0)) -> Task:
-    source = Source(kind="object", bucket="inbox", name="a.txt", generation=1, size=3, created_at=OLD)
+def made(clock: MovableClock, age: timedelta = timedelta(0), name: str = "a.txt") -> Task:
+    source = Source(kind="object", bucket="inbox", name=name, generation=1, size=3, created_at=OLD)
     return new_task(source, owner="inbox:inbox", model="m", now=clock.now() - age, keep=timedelta(days=30))
 
 
@@ -121,3 +125,123 @@ async def test_a_task_that_moved_on_since_it_was_listed_is_left_alone(
     assert moved is not None
     assert await swept(road, known) == {}
     assert await road.tasks.get(task.id) == moved
+
+
+async def run(road: Sweep, *, stop_at: float = math.inf, scheduled: bool = False) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    await redrive_all(road, found, stop_at=stop_at, scheduled=scheduled)
+    return dict(found)
+
+
+async def several(road: Sweep, clock: MovableClock, count: int) -> list[Task]:
+    """Tasks whose dispatch was lost, in the order of their keys."""
+    tasks = [made(clock, timedelta(hours=1), f"{number}.txt") for number in range(count)]
+    for task in tasks:
+        await road.tasks.create(task)
+    return sorted(tasks, key=lambda task: task.key)
+
+
+async def test_a_document_that_cannot_be_read_is_counted_and_those_behind_it_are_redriven(
+    road: Sweep, clock: MovableClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = await several(road, clock, 3)
+    await road.tasks.client.collection("tasks").document(first.key).update({"progress": "much"})
+    assert await run(road) == {"errors": 1, "open_tasks": 2, "dispatches_lost": 2}
+    assert first.key in capsys.readouterr().out
+    clock.advance(600)
+    assert await run(road) == {"errors": 1, "open_tasks": 2}
+
+
+async def test_a_task_that_cannot_be_redriven_is_counted_and_the_others_are(
+    road: Sweep, clock: MovableClock, tap: Tap
+) -> None:
+    await several(road, clock, 3)
+    tap.faults.add([Fault(service="queue", match="CreateTask", times=1, status=403)])
+    assert await run(road) == {"errors": 1, "open_tasks": 3, "dispatches_lost": 2}
+    clock.advance(600)
+    assert await run(road) == {"open_tasks": 3, "dispatches_lost": 1}
+
+
+async def test_a_run_whose_time_is_over_goes_on_behind_the_last_one(road: Sweep, clock: MovableClock) -> None:
+    await several(road, clock, 3)
+    for _ in range(3):
+        assert await run(road, stop_at=-math.inf) == {"open_tasks": 1, "dispatches_lost": 1}
+    assert await run(road) == {}, "whether that was the last one was not known"
+
+
+async def test_a_query_that_breaks_off_keeps_its_place(
+    road: Sweep, clock: MovableClock, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.cloud.firestore._PAGE", 2)
+    await several(road, clock, 3)
+    tap.faults.add([Fault(service="firestore", match="RunQuery", skip=1, times=1, status=403)])
+    with pytest.raises(Exception, match="planted"):
+        await run(road)
+    assert await run(road) == {"open_tasks": 1, "dispatches_lost": 1}
+
+
+async def test_the_schedule_rests_after_many_open_tasks_and_a_command_does_not(
+    road: Sweep, clock: MovableClock
+) -> None:
+    """Each of them is read, and billed, every time."""
+    await several(road, clock, 1)
+    await road.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
+    clock.advance(3600)
+    assert await run(road, scheduled=True) == {}
+    clock.advance(3700)
+    assert (await run(road, scheduled=True))["open_tasks"] == 1
+    clock.advance(1)
+    assert (await run(road, scheduled=True))["open_tasks"] == 1, "after few it hardly rests"
+    await road.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
+    assert (await run(road))["open_tasks"] == 1
+
+
+async def test_a_name_that_a_dead_holder_took_for_later_is_passed_over(road: Sweep, clock: MovableClock) -> None:
+    known = await stored(road, made(clock, timedelta(hours=1)))
+    assert await road.dispatches.put(known.task, epoch=1, at=clock.now() + timedelta(hours=20))
+    assert await swept(road, known) == {"dispatches_lost": 1}
+    found = await road.tasks.get(known.task.id)
+    assert found is not None
+    assert found.task.epoch == 2
+    assert await road.dispatches.waits(found.task)
+
+
+async def called_back_never(road: Sweep, clock: MovableClock) -> Stored:
+    then = clock.now() - timedelta(hours=1)
+    task = made(clock, timedelta(hours=1)).model_copy(update={"callback": Callback(url="https://example.org/hook")})
+    ended = claims.finish(claims.claim(task, now=then, lease=LEASE), 1, DONE, now=then)
+    return await stored(road, claims.tidy(ended, ended.after))
+
+
+async def test_a_callback_whose_notice_was_lost_gets_another(road: Sweep, clock: MovableClock) -> None:
+    known = await called_back_never(road, clock)
+    assert await run(road) == {"open_tasks": 1, "after_work_unfinished": 1}
+    assert road.callbacks is not None
+    assert await road.callbacks.holds(f"{known.task.key}-callback-1")
+    clock.advance(600)
+    assert await run(road) == {"open_tasks": 1}, "it is on the queue"
+
+
+async def test_a_callback_whose_notice_is_on_the_queue_is_left_alone(road: Sweep, clock: MovableClock) -> None:
+    known = await called_back_never(road, clock)
+    assert road.callbacks is not None
+    await road.callbacks.put(f"{known.task.key}-callback", {"task": known.task.id})
+    assert await run(road) == {"open_tasks": 1}
+    assert await road.tasks.get(known.task.id) == known
+
+
+@pytest.mark.parametrize("state", ["delivered", "refused"])
+async def test_a_callback_that_is_settled_closes_its_task(state: str, road: Sweep, clock: MovableClock) -> None:
+    known = await called_back_never(road, clock)
+    callback = Callback.model_validate({"url": "https://example.org/hook", "state": state})
+    assert await road.tasks.change(known, lambda task: claims.called_back(task, callback))
+    assert await run(road) == {}
+
+
+async def test_where_nobody_can_be_called_back_the_task_says_so(road: Sweep, clock: MovableClock) -> None:
+    known = await called_back_never(road, clock)
+    await run(replace(road, callbacks=None))
+    found = await road.tasks.get(known.task.id)
+    assert found is not None
+    assert found.task.callback is not None
+    assert (found.task.callback.state, found.task.open) == ("unreachable", False)

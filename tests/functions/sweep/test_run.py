@@ -1,0 +1,81 @@
+"""One run: each part has its share of the time, and one part's trouble is its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from shared.clock import MovableClock
+from shared.leftovers import Deleted
+from shared.settings import Inbox
+from shared.wiring import Sweep
+
+
+@pytest.fixture
+def sweeping(monkeypatch: pytest.MonkeyPatch, road: Sweep) -> ModuleType:
+    """The function's module, which refuses to be loaded without its settings."""
+    settings = road.settings
+    for name in ("project", "requests_bucket", "results_bucket", "dispatch_queue", "generate_url", "invoker"):
+        monkeypatch.setenv(f"DROPSIGHT_{name.upper()}", getattr(settings, name))
+    monkeypatch.setenv("DROPSIGHT_INBOXES", '{"inbox": {}}')
+    monkeypatch.setenv("DROPSIGHT_INSTALLED_AT", settings.installed_at.isoformat())
+    monkeypatch.setenv("GEMINI_API_KEY", "not a key")
+    from functions.sweep import main
+
+    return main
+
+
+class Slow:
+    """Parts that take all the time they are given."""
+
+    def __init__(self, clock: MovableClock) -> None:
+        self.clock, self.shares = clock, list[float]()
+
+    async def part(self, *args: Any, stop_at: float, **options: Any) -> None:
+        self.shares.append(stop_at - self.clock.time())
+        self.clock.advance(max(0.0, stop_at - self.clock.time()))
+
+    async def delete(self, *, until: float) -> Deleted:
+        await self.part(stop_at=until)
+        return Deleted(seen=2, deleted=1, refused=1)
+
+
+async def test_no_part_uses_up_the_time_of_the_others(
+    sweeping: ModuleType, road: Sweep, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(clock)
+    for name in ("redrive_all", "take_lost_requests", "take_lost"):
+        monkeypatch.setattr(sweeping, name, slow.part)
+    road = sweeping.wiring.Sweep(
+        **{
+            **vars(road),
+            "settings": road.settings.model_copy(
+                update={"inboxes": {"inbox": Inbox(), "other": Inbox()}, "time_limit_seconds": 1500}
+            ),
+            "leftovers": slow,
+        }
+    )
+    report = await sweeping.run(road)
+    assert slow.shares == [pytest.approx(300, abs=5)] * 5
+    assert (report["files_seen"], report["files_deleted"], report["errors"]) == (2, 1, 1)
+
+
+async def test_a_part_that_fails_is_counted_and_the_others_run(
+    sweeping: ModuleType, road: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = list[str]()
+
+    async def fail(*args: Any, **options: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    async def take(road: Sweep, bucket: str, found: Counter[str], **options: Any) -> None:
+        ran.append(bucket)
+
+    for name in ("redrive_all", "take_lost_requests", "delete_leftovers"):
+        monkeypatch.setattr(sweeping, name, fail)
+    monkeypatch.setattr(sweeping, "take_lost", take)
+    assert (await sweeping.run(road))["errors"] == 3
+    assert ran == ["inbox"]
