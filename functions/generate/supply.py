@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Callable
 from functools import partial
-from typing import get_args
 
 from functions.generate.holding import Holding
 from functions.generate.inputs import examine, hand_over, hand_over_stream, remarks
@@ -14,7 +13,7 @@ from functions.generate.window import known_model, refuse_too_much
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import catalogue, media
-from shared.domain.catalogue import Model, Parameter
+from shared.domain.catalogue import Model
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts, InMemory, MediaType, Refusal
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
@@ -71,10 +70,9 @@ class Supply:
         model = await known_model(self._road, asked.model)
         if model is None:
             return None
-        given = {name: getattr(asked, name) for name in get_args(Parameter)}
-        if refused := catalogue.refused_parameters(model, given):
+        if refused := catalogue.refused_parameters(model, asked):
             raise PermanentFailure("invalid_param", refused)
-        if ignored := catalogue.ignored_parameters(model, given):
+        if ignored := catalogue.ignored_parameters(model, asked):
             self.remarks.append(ignored)
         return model
 

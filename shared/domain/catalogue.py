@@ -6,12 +6,12 @@ The data is catalogue.json next to this file; `served_models` brings it up to da
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
-from typing import Annotated, Literal, NamedTuple, assert_never, get_args
+from typing import Annotated, Literal, NamedTuple, Protocol, assert_never, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,6 +32,22 @@ Effort = Literal["none", "minimal", "low", "medium", "high"]
 Level = Literal["minimal", "low", "medium", "high"]
 Parameter = Literal["temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"]
 """Of a request's generation parameters: those that not every model heeds."""
+
+
+class Parameters(Protocol):
+    """What sets them, by their names: a request, a recipe's table."""
+
+    @property
+    def temperature(self) -> float | None: ...
+    @property
+    def top_p(self) -> float | None: ...
+    @property
+    def top_k(self) -> int | None: ...
+    @property
+    def presence_penalty(self) -> float | None: ...
+    @property
+    def frequency_penalty(self) -> float | None: ...
+
 
 _NEAR = timedelta(days=60)
 """How long before a model's shutdown its users are told."""
@@ -203,6 +219,74 @@ class Catalogue(_Frozen):
         return UnknownName(
             name=wanted,
             well_formed=_ITS_OWN.fullmatch(wanted) is not None,
+            suggestions=tuple(close) or (self.default,),
+        )
+
+    def default_model(self, families: Sequence[Family] = ()) -> Model:
+        """The default if it takes all of `families`, else the first stable model that does and answers with text."""
+        needed = set(families)
+        first = self.resolve(self.default)
+        candidates = [*([first] if isinstance(first, Model) else []), *self.models]
+        return next(
+            model
+            for model in candidates
+            if needed <= model.inputs and "text" in model.outputs and model.stage == "stable"
+        )
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue that ships with the code."""
+    text = resources.files("shared.domain").joinpath("catalogue.json").read_text(encoding="utf-8")
+    return Catalogue.model_validate_json(text)
+
+
+def resolve(name: str) -> Model | Retired | UnknownName:
+    """`Catalogue.resolve` of the catalogue that ships with the code."""
+    return catalogue().resolve(name)
+
+
+def default_model(families: Sequence[Family] = ()) -> Model:
+    """`Catalogue.default_model` of the catalogue that ships with the code."""
+    return catalogue().default_model(families)
+
+
+_FAMILY_WORDS: dict[Family, str] = {
+    "audio": "audio",
+    "image": "images",
+    "pdf": "PDF documents",
+    "text": "text",
+    "video": "video",
+}
+
+
+def check_input(model: Model, family: Family, known: Catalogue | None = None) -> Refusal | None:
+    """Why `model` cannot be asked about a file of `family`, or None."""
+    if model.takes(family):
+        return None
+    taken = ", ".join(_FAMILY_WORDS[each] for each in sorted(model.inputs))
+    other = (known or catalogue()).default_model([family]).id
+    return Refusal(
+        code="unsupported_content_type",
+        message=f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {taken}. Use {other}, for example.",
+    )
+
+
+def refused_parameters(model: Model, asked: Parameters) -> str | None:
+    """Why `model` would answer a request with these parameters with an error, or None. A penalty of 0 is none."""
+    refused = sorted(name for name in model.refuses if getattr(asked, name))
+    if not refused:
+        return None
+    return f"Model {model.id} does not take {' or '.join(refused)}. Leave that out, or choose another model."
+
+
+def ignored_parameters(model: Model, asked: Parameters) -> str | None:
+    """What to tell those who set parameters that `model` takes no notice of, or None."""
+    ignored = sorted(name for name in model.ignores if getattr(asked, name) is not None)
+    return f"Model {model.id} takes no notice of {', '.join(ignored)}." if ignored else None
+
+
+_ITS_OWN.fullmatch(wanted) is not None,
             suggestions=tuple(close) or (self.default,),
         )
 

@@ -25,6 +25,7 @@ from shared.domain.catalogue import (
     resolve,
 )
 from shared.domain.media import Family
+from shared.domain.recipe.definition import Parameters
 from shared.domain.served_models import from_models_list
 
 
@@ -167,14 +168,14 @@ def test_capabilities_are_those_of_the_model_pages() -> None:
 
 def test_a_parameter_that_a_model_does_not_take_is_told_apart_from_one_that_it_takes_no_notice_of() -> None:
     lite, flash = model("gemini-3.5-flash-lite"), model("gemini-2.5-flash")
-    usual = {"temperature": 0.0, "top_p": None, "top_k": 40, "presence_penalty": 0.0, "frequency_penalty": None}
+    usual = Parameters(temperature=0, top_k=40, presence_penalty=0)
     assert refused_parameters(lite, usual) is None
     assert ignored_parameters(lite, usual) == "Model gemini-3.5-flash-lite takes no notice of temperature, top_k."
-    refused = refused_parameters(lite, {"presence_penalty": 0.5, "frequency_penalty": -1.0})
+    refused = refused_parameters(lite, Parameters(presence_penalty=0.5, frequency_penalty=-1))
     assert refused is not None
     assert "does not take frequency_penalty or presence_penalty" in refused
-    assert ignored_parameters(lite, {"presence_penalty": 0.5}) is None
-    assert refused_parameters(flash, {"presence_penalty": 0.5}) is ignored_parameters(flash, usual) is None
+    assert ignored_parameters(lite, Parameters(presence_penalty=0.5)) is None
+    assert refused_parameters(flash, Parameters(presence_penalty=0.5)) is ignored_parameters(flash, usual) is None
 
 
 def test_a_model_that_is_going_away_says_so() -> None:
