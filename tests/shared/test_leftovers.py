@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from google.genai import types
 
+from shared.clock import MovableClock
+from shared.cloud.firestore import UnreadableTask
 from shared.domain import claims
 from shared.domain.claims import Outcome
+from shared.domain.errors import PermanentFailure
 from shared.domain.task import GeminiFile, Source, Task, new_task
-from shared.leftovers import needed
+from shared.leftovers import Deleted, Leftovers, needed
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -59,3 +67,58 @@ def test_a_recorded_file_is_needed_by_the_claims_that_follow() -> None:
 )
 def test_an_ended_task_needs_no_file(ended: Task) -> None:
     assert not needed(ended, FILE, 1)
+
+
+def test_the_files_of_a_task_that_cannot_be_read_are_left_to_whoever_can() -> None:
+    assert needed(UnreadableTask("abcdefgh1777636800", "newer"), FILE, 1)
+
+
+class Store:
+    """Files of tasks that are gone, and no tasks; each listed file takes a second."""
+
+    def __init__(self, clock: MovableClock, count: int) -> None:
+        self.clock, self.refused = clock, set[str]()
+        self.names = [f"files/dev-abcdefgh1777636800-{number}-1" for number in range(count)]
+
+    async def files(self) -> AsyncIterator[types.File]:
+        for name in list(self.names):
+            self.clock.advance(1)
+            yield types.File(name=name, create_time=NOW)
+
+    async def delete(self, name: str) -> None:
+        if name in self.refused:
+            raise PermanentFailure("upstream_error", "no")
+        self.names.remove(name)
+
+    async def many(self, task_ids: list[str]) -> dict[str, Task]:
+        return {}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(MovableClock(tmp_path / "clock"), 10)
+
+
+def leftovers(store: Store) -> Leftovers:
+    return Leftovers(cast(Any, store), cast(Any, store), store.clock, "dev")
+
+
+async def test_a_file_that_the_service_will_not_delete_keeps_none_from_being_deleted(store: Store) -> None:
+    stubborn = store.names[3]
+    store.refused.add(stubborn)
+    assert await leftovers(store).delete() == Deleted(seen=10, deleted=9, refused=1)
+    assert store.names == [stubborn]
+
+
+async def test_a_long_listing_leaves_half_of_the_time_for_deleting(store: Store) -> None:
+    found = await leftovers(store).delete(until=store.clock.time() + 10)
+    assert found.deleted == found.seen
+    assert 5 <= found.seen <= 7
+
+
+async def test_room_is_made_once_a_minute_and_within_its_time(store: Store) -> None:
+    makes = leftovers(store)
+    assert (await makes.make_room(until=-math.inf)).deleted == 0
+    assert await makes.make_room() == Deleted()
+    store.clock.advance(60)
+    assert (await makes.make_room()).deleted == 10
