@@ -18,12 +18,13 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from pydantic import ValidationError
 
 from shared.cloud.telemetry import log
+from shared.domain.errors import DropsightError
 from shared.domain.task import Status, Task, key_of
 
 _TASKS = "tasks"
 _PAGE = 300
-_MOST_TRIES = 12
-"""Of a change, about eight seconds at the most; a task has few writers, and each of them writes seldom."""
+_MOST_TRIES = 20
+"""Of a change, about fifteen seconds at the most; a task has few writers, and each of them writes seldom."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Stored:
     version: Any
 
 
-class UnreadableTask(Exception):
+class UnreadableTask(DropsightError):
     """A document that is no task, or a newer version's: whoever lists many goes on with the others."""
 
     def __init__(self, key: str, why: str) -> None:

@@ -83,6 +83,7 @@ def test_what_is_missing_is_named(
         ("DROPSIGHT_INBOXES", '{"inbox": {"prefix": "a/"}}'),
         ("DROPSIGHT_REQUESTS_BUCKET", "r"),
         ("DROPSIGHT_TASK_DAYS", "0"),
+        ("DROPSIGHT_MANIFESTS_DAILY_CAP", "0"),
         ("DROPSIGHT_DISPATCH_QUEUE", "queue"),
         ("DROPSIGHT_LEASE_SECONDS", "soon"),
         ("DROPSIGHT_LEASE_SECONDS", "0"),
