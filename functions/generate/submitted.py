@@ -49,7 +49,7 @@ async def question_of_request(road: Generate, held: Holding) -> Question:
 
     def shown(each: Input, facts: Facts) -> Facts:
         files.append(facts)
-        return facts if recipe is None else _seen(recipe, each, facts)
+        return facts if recipe is None else _seen(recipe, each, facts, alone=len(inputs) == 1)
 
     supply = Supply(road, held, submission, sum(each.size for each in inputs if isinstance(each, Inline)), shown)
     handed: list[Handed] = []
@@ -97,8 +97,8 @@ async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Inpu
     return whole, inputs
 
 
-def _seen(recipe: Recipe, each: Input, facts: Facts) -> Facts:
-    if why := misfit(recipe, each.param, facts):
+def _seen(recipe: Recipe, each: Input, facts: Facts, *, alone: bool) -> Facts:
+    if why := misfit(recipe, each.param, facts, alone=alone):
         raise PermanentFailure("invalid_param", why)
     return seen(recipe, facts)
 

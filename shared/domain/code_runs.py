@@ -31,7 +31,7 @@ def as_markdown(message: Json) -> str:
     """The runs of a ChatCompletion's message, to stand behind its text; empty where there are none."""
     runs = message.get("code_execution")
     shown = [block for run in (runs if isinstance(runs, list) else []) for block in _blocks(run)]
-    return "\n\n".join(["", "Code that was run:", *shown, ""]) if shown else ""
+    return "\n\n".join(["", "Code that was run:", *shown]) + "\n" if shown else ""
 
 
 def _blocks(run: JsonValue) -> Iterator[str]:

@@ -87,8 +87,8 @@ def renders_a_recording(submission: Submission) -> bool:
     return by_default and submission.audio_url is not None and submission.prompt in (None, TRANSCRIBE_PROMPT)
 
 
-def misfit(recipe: Recipe, param: str, facts: Facts) -> str | None:
-    """Why a file, now that it was looked into, is none for the recipe of its request."""
+def misfit(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> str | None:
+    """Why a file, now that it was looked into, is none for the recipe of its request. `alone`: there are no others."""
     family = facts.media_type.family
     if family not in recipe.takes:
         return f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {facts.media_type.label}."
@@ -97,7 +97,7 @@ def misfit(recipe: Recipe, param: str, facts: Facts) -> str | None:
             return f"{said_by('outputs')}: {flaw}; {param} is {facts.media_type.label}."
     if recipe.range is None:
         return None
-    if family not in ("audio", "video"):
+    if alone and family not in ("audio", "video"):
         return f"{said_by('range')}: a range is a part of audio or video; {param} is {facts.media_type.label}."
     missed = recipe.range.missed(facts.duration)
     return f"{said_by('range')}: {missed} ({param})." if missed else None

@@ -107,7 +107,16 @@ class Submission(Given):
     media_resolution: Literal["low", "medium", "high"] | None = None
     tools: list[FunctionTool] | None = Field(default=None, max_length=128)
     tool_choice: Literal["none", "auto", "required"] | ChosenFunction | None = None
-    recipe: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    recipe: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        description=(
+            "A shipped recipe: what it says holds where the request is silent. In `metadata`, `find` says what detect "
+            "and segment-image look for, `dropsight-range` (02:30-03:29) which part of a recording is meant, and "
+            "`dropsight-outputs` (json,csv) which files are published."
+        ),
+        examples=["transcribe-timed"],
+    )
     extra_body: ExtraBody | None = None
     callback_url: str | None = Field(default=None, min_length=8, max_length=2048)
     metadata: (
