@@ -11,10 +11,10 @@ from functions.generate.asking import make_sure_of, notices, stand_by
 from functions.generate.caching import cacheable
 from functions.generate.holding import Holding
 from functions.generate.inputs import examine, hand_over, live_object, remarks
-from functions.generate.window import count_where_nearly_full, refuse_too_much
+from functions.generate.window import count_where_nearly_full, known_model, refuse_too_much
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
-from shared.domain.catalogue import Model
+from shared.domain.catalogue import Model, ignored_parameters
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
 from shared.domain.question import About, Question
@@ -57,16 +57,19 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         held.model = recipe.model
         await stand_by(road, recipe.model)
         await make_sure_of(road, recipe.model)
+        model = await known_model(road, recipe.model)
+        shown = [seen(recipe, part.facts) for part in parts]
+        refuse_too_much(shown, model, recipe.media_resolution)
         files = [await hand_over(road, held, part.found, part.facts, index=index) for index, part in enumerate(parts)]
         held.progress = 50
         await live_object(road, source)
     except SourceVanished as error:
         await live_object(road, source)
         raise TransientFailure("the object could not be read") from error
-    noticed = (*warnings, *notices(road, recipe.model))
+    ignored = ignored_parameters(model, recipe.parameters) if model else None
+    noticed = (*warnings, *notices(road, recipe.model), *([ignored] if ignored else []))
     questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, streamed=held.task.stream))
-    shown = [seen(recipe, part.facts) for part in parts]
-    await count_where_nearly_full(road, _known(recipe), questions[0].body, shown, recipe.media_resolution)
+    await count_where_nearly_full(road, model, questions[0].body, shown, recipe.media_resolution)
     return questions
 
 

@@ -65,13 +65,11 @@ class Supply:
                 return _as_handed(await self._remote(each, index))
 
     async def _asked(self) -> Model | None:
-        """The model. Parameters that it does not take are refused, and those that it takes no notice of are told."""
+        """The model; parameters that it takes no notice of are told."""
         asked = self._submission
         model = await known_model(self._road, asked.model)
         if model is None:
             return None
-        if refused := catalogue.refused_parameters(model, asked):
-            raise PermanentFailure("invalid_param", refused)
         if ignored := catalogue.ignored_parameters(model, asked):
             self.remarks.append(ignored)
         return model

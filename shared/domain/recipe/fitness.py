@@ -13,6 +13,7 @@ from shared.domain.catalogue import (
     ThinkingByLevel,
     UnknownName,
     check_input,
+    refused_parameters,
     resolve,
 )
 from shared.domain.errors import FailureCode
@@ -88,6 +89,8 @@ def unfit(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
     if recipe.media_resolution == "ultra_high" and not model.can("media_resolution_per_part"):
         message = f"Model {model.id} knows the media resolutions low, medium and high."
         yield Unfit("media_resolution", "model_not_support_capability", message)
+    if refused := refused_parameters(model, recipe.parameters):
+        yield Unfit("parameters", "invalid_param", refused)
     limit = recipe.parameters.max_tokens
     if limit is not None and limit > model.output_tokens:
         message = f"Model {model.id} answers with at most {model.output_tokens:,} tokens; max_tokens says {limit:,}."

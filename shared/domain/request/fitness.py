@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shared.domain import catalogue
-from shared.domain.catalogue import Model, Retired, ThinkingByBudget, UnknownName
+from shared.domain.catalogue import Model, Retired, ThinkingByBudget, ThinkingByLevel, UnknownName
 from shared.domain.errors import RequestRefused
 from shared.domain.media import Family, kind_of_mime, kind_of_name
 from shared.domain.request.inputs import Inline, Input, StoredInput
@@ -61,6 +61,10 @@ def _beyond(model: Model, submission: Submission, inputs: Sequence[Input]) -> It
     if submission.max_tokens is not None and submission.max_tokens > model.output_tokens:
         message = f"max_tokens: {model.id} answers with at most {model.output_tokens:,} tokens."
         yield _refused("invalid_param", message, "max_tokens")
+    if refused := catalogue.refused_parameters(model, submission):
+        yield _refused(
+            "invalid_param", refused, "presence_penalty" if submission.presence_penalty else "frequency_penalty"
+        )
     yield from _beyond_thought(model, submission)
 
 
@@ -88,6 +92,11 @@ def _beyond_thought(model: Model, submission: Submission) -> Iterator[RequestRef
             yield _refused("invalid_param", message, f"{param}.thinking_budget")
     if config.thinking_level is not None and by_budget:
         yield _cannot(model, "be set by a thinking level, only by a budget", f"{param}.thinking_level")
+    if isinstance(model.thinking, ThinkingByLevel) and budget:
+        yield _cannot(model, "be set by a thinking budget, only by a level", f"{param}.thinking_budget")
+    if isinstance(model.thinking, ThinkingByLevel) and config.thinking_level not in (None, *model.thinking.levels):
+        what = f"think by the level {config.thinking_level}, only by {', '.join(model.thinking.levels)}"
+        yield _cannot(model, what, f"{param}.thinking_level")
 
 
 def family_of(each: Input) -> Family | None:

@@ -42,6 +42,12 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a picture for a recording": (request(audio_url=PICTURE), "unsupported_content_type", "audio_url"),
     "no such model": (request(model="gpt-4o"), "no_available_model", "model"),
+    "a penalty": (request(model="gemini-3.5-flash-lite", presence_penalty=1), "invalid_param", "presence_penalty"),
+    "a budget where there are levels": (
+        request(model="gemini-3.5-flash-lite", extra_body={"google": {"thinking_config": {"thinking_budget": 512}}}),
+        "model_not_support_capability",
+        "extra_body.google.thinking_config.thinking_budget",
+    ),
     "a retired model": (request(model="gemini-1.5-pro"), "no_available_model", "model"),
     "thinking that cannot stop": (
         request(model="gemini-2.5-pro", reasoning_effort="none"),

@@ -10,6 +10,7 @@ import pytest
 from functions.local.faults import Fault
 from functions.local.gemini.models import catalogue as served
 from shared.domain.catalogue import catalogue
+from shared.domain.recipe import Recipe, unfit
 from tests.functions.generate.conftest import SAMPLES, Road, answers, warned
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -80,8 +81,16 @@ async def test_a_parameter_that_the_model_does_not_take_is_refused_before_anythi
     uploads = count(road, "uploads")
     task = await road.requested("penalty", model=LITE, audio_url=SOUND, presence_penalty=0.5)
     assert task.error is not None
-    assert (task.error.code, count(road, "uploads"), road.model.asked) == ("invalid_param", uploads, [])
+    assert (task.error.code, count(road, "uploads"), road.model.asked) == ("invalid_manifest", uploads, [])
     assert "does not take presence_penalty" in task.error.message
+
+
+async def test_a_recipes_parameters_are_held_against_the_model_too(road: Road) -> None:
+    task = await road.understood("models/warm.txt", NOTES, dropsight_temperature="0.3")
+    assert answers(task)
+    assert warned(task) == (f"Model {LITE} takes no notice of temperature.",)
+    recipe = Recipe(name="one", takes=("text",), prompt="Hi", model=LITE, parameters={"presence_penalty": 1})
+    assert [(each.field, each.code) for each in unfit(recipe, ["text"])] == [("parameters", "invalid_param")]
 
 
 async def test_a_parameter_that_the_model_takes_no_notice_of_is_a_warning(road: Road) -> None:

@@ -71,6 +71,15 @@ async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_files
     assert count(road, "models.get") == looked_up + 1
 
 
+async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_dropped_files(
+    road: Road, small: str
+) -> None:
+    uploads = count(road, "uploads")
+    task = await road.understood("window/dropped.wav", SPEECH, dropsight_model=small)
+    assert task.error is not None
+    assert (task.error.code, count(road, "uploads")) == ("context_length_exceeded", uploads)
+
+
 async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_text(road: Road, small: str) -> None:
     await road.understood("window/s.txt", b"word " * 200)
     road.model.asked.clear()
