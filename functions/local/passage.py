@@ -17,7 +17,7 @@ _MOST_STEPS = 1200
 """In one advance; what falls due within a step comes at its end: over six hours, 18 seconds late at the most."""
 _BREATH = 0.03
 """Real seconds after each step: enough for a sleeper to wake and a renewal to be written."""
-_QUIET = 0.15
+_QUIET = 0.2
 """Real seconds without a sign of life after which work under way counts as waiting, not working."""
 _PATIENCE = 2.0
 """Real seconds that work which shows signs of life is given before time moves all the same."""

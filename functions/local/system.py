@@ -277,9 +277,11 @@ class LocalSystem:
         return busy > 0 or not self.queue.idle()
 
     def _signs_of_life(self) -> object:
-        """Changes with each call to a stand-in, and each twentieth of a second that a called function computes."""
-        called = [worker for name, worker in self.workers.items() if self.front_door.in_flight(name)]
-        return self.tap.ledger.seen, *(int(20 * worker.cpu_seconds()) for worker in called)
+        """Changes with each call to a stand-in, and while a function that was called computes or waits for a CPU."""
+        pulses = [worker.pulse() for name, worker in self.workers.items() if self.front_door.in_flight(name)]
+        if any(ready for _, ready in pulses):
+            return object()
+        return self.tap.ledger.seen, *(int(20 * used) for used, _ in pulses)
 
 
 def _tag_of(data: Path) -> str:

@@ -110,14 +110,15 @@ class Worker:
                     return True
         return False
 
-    def cpu_seconds(self) -> float:
-        """What the workers alive have used so far."""
-        used = 0.0
+    def pulse(self) -> tuple[float, bool]:
+        """CPU seconds that the workers alive have used, and whether one would go on at once if it were let."""
+        used, ready = 0.0, False
         for pid in self.pids():
             with contextlib.suppress(psutil.Error):
-                times = psutil.Process(pid).cpu_times()
-                used += times.user + times.system
-        return used
+                process = psutil.Process(pid)
+                times = process.cpu_times()
+                used, ready = used + times.user + times.system, ready or process.status() == psutil.STATUS_RUNNING
+        return used, ready
 
     def memory_peak(self) -> int:
         """Bytes: the highest resident set of the workers alive."""
