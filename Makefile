@@ -50,8 +50,12 @@ bench: setup ## measure against the pattern of the public docs, in ratios
 package: setup ## the source archive that is deployed: the same tree, the same bytes
 	@$(BIN)/python -m functions.local package --out build/dropsight.zip
 
+# Recipe files beside the configuration, and those that it names elsewhere.
+NAMED := $(shell sed -nE 's/^[^\#]*recipes *= *"([^"]+)".*/\1/p' terraform/*.tfvars 2>/dev/null)
+RECIPES := $(sort $(wildcard terraform/*.toml) $(foreach file,$(NAMED),$(if $(filter /%,$(file)),$(file),terraform/$(file))))
+
 deploy: package ## apply terraform/ (the first time: GEMINI_API_KEY=… make deploy)
-	$(if $(wildcard terraform/*.toml),$(BIN)/python -m functions.local recipes check $(wildcard terraform/*.toml))
+	$(if $(RECIPES),$(BIN)/python -m functions.local recipes check $(RECIPES))
 	@cd terraform && terraform init -input=false && \
 	  { [ -z "$$GEMINI_API_KEY" ] || export TF_VAR_gemini_api_key="$$GEMINI_API_KEY"; } && terraform apply
 

@@ -79,13 +79,19 @@ async def hand_over_stream(
         if file is None:
             file = await _upload(road, held, opener, mime, name=name, index=index, source=source)
             _note(held, file)
-        if not file.active:
-            file = await road.gemini.activated(file)
-            _note(held, file)
     except Postponement as refusal:
         await warn_others(road, held.model, refusal)
         raise
-    return file
+    return await activated(road, held, file)
+
+
+async def activated(road: Generate, held: Holding, file: GeminiFile) -> GeminiFile:
+    """The file once the service has finished processing it."""
+    if file.active:
+        return file
+    active = await road.gemini.activated(file)
+    _note(held, active)
+    return active
 
 
 def live_handle(road: Generate, held: Holding, index: int, source: str = "") -> GeminiFile | None:

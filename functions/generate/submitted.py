@@ -17,6 +17,7 @@ from shared.domain.media import Facts
 from shared.domain.question import About, Question
 from shared.domain.recipe import Recipe, seen
 from shared.domain.request import (
+    LARGEST_BODY,
     Handed,
     Inline,
     Input,
@@ -81,6 +82,11 @@ async def question_of_request(road: Generate, held: Holding) -> Question:
 async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Input]]:
     """The request, read again as it was checked when it came; a manifest is checked here for the first time."""
     source = task.source
+    if source.size > LARGEST_BODY:
+        message = (
+            f"{source.uri} has {source.size:,} bytes; a request has {LARGEST_BODY:,} at most. Name files as gs://…"
+        )
+        raise PermanentFailure("invalid_manifest", message)
     text = await road.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from functions.generate.holding import Holding
-from functions.generate.inputs import examine, hand_over, hand_over_stream, remarks
+from functions.generate.inputs import activated, examine, hand_over, hand_over_stream, live_handle, remarks
 from functions.generate.window import known_model, refuse_too_much
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
@@ -101,6 +101,10 @@ class Supply:
             raise TransientFailure(f"{each.uri} changed while it was read") from error
 
     async def _remote(self, each: Remote, index: int) -> GeminiFile:
+        if (kept := live_handle(self._road, self._held, index)) is not None:
+            # What was uploaded is still there, whether or not the address still is.
+            self._checked(each, Facts(media_type=media.media_type(kept.mime_type), size=0))
+            return await activated(self._road, self._held, kept)
         opened = await self._fetched(each)
         first: list[RemoteFile] = [opened]
         try:

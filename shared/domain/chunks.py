@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue
 
 from shared.domain import answer
 from shared.domain.answer import Json
@@ -22,6 +22,9 @@ _LARGEST_TEXT = 100_000
 
 class Chunk(Frozen):
     """One stored piece. Its offset is its place in the stream."""
+
+    # A newer version may have written more.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     delta: dict[str, JsonValue]
     finish: FinishReason | None = None

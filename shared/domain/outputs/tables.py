@@ -70,9 +70,10 @@ def _rows(value: JsonValue) -> list[dict[str, JsonValue]]:
 
 
 def _declared(schema: dict[str, JsonValue] | None) -> list[str]:
-    """The properties of a record, as far as the schema tells them without references."""
+    """The properties of a record, as far as the schema tells them."""
     at: JsonValue = schema
     for _ in range(3):
+        at = _referred(at, schema)
         if not isinstance(at, dict):
             return []
         if isinstance(at.get("items"), dict):
@@ -86,6 +87,17 @@ def _declared(schema: dict[str, JsonValue] | None) -> list[str]:
             return list(properties) if not lists else []
         at = lists[0]
     return []
+
+
+def _referred(at: JsonValue, schema: JsonValue) -> JsonValue:
+    """What a reference into the schema itself stands for, as pydantic writes them; anything else as it is."""
+    place = at.get("$ref") if isinstance(at, dict) else None
+    if not isinstance(place, str) or not place.startswith("#/"):
+        return at
+    found = schema
+    for step in place.removeprefix("#/").split("/"):
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
 
 
 def _cell(value: JsonValue) -> str:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from functions.local.faults import Fault
 from functions.local.serve import HttpServer
 from functions.sweep.lost_requests import take_lost_requests
 from shared import wiring
@@ -32,7 +33,9 @@ PICTURE = (SAMPLES / "picture.png").read_bytes()
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def web() -> AsyncIterator[str]:
-    """A site that serves the samples; `/long.wav` is large and comes in pieces, `/page` is no recording."""
+    """A site that serves the samples; `/long.wav` is large, `/page` no recording, `/once` is gone after."""
+
+    signed: set[str] = set()
 
     async def site(scope: Scope, receive: Receive, send: Send) -> None:
         path = Request(scope, receive).url.path
@@ -46,6 +49,9 @@ async def web() -> AsyncIterator[str]:
             await Response(b"", 302, {"Location": "http://169.254.169.254/latest"})(scope, receive, send)
         elif path == "/long.wav":
             await long_recording(send)
+        elif path == "/once" and (once := Request(scope, receive).url.query) not in signed:
+            signed.add(once)
+            await Response(FLAC, media_type="audio/flac")(scope, receive, send)
         else:
             await Response(b"", 404)(scope, receive, send)
 
@@ -78,6 +84,15 @@ async def outcome(road: Road, key_id: str, **fields: Any) -> dict[str, Any]:
 
 async def test_a_recording_on_the_web_is_fetched_and_understood(road: Road, web: str) -> None:
     task = await outcome(road, "web", audio_url=f"{web}/speech.flac?sig=1")
+    assert task["status"] == "completed", task
+
+
+async def test_a_recording_whose_address_expires_while_the_task_waits_is_not_fetched_again(
+    road: Road, web: str
+) -> None:
+    throttled = Fault(service="gemini", match="streamGenerateContent", status=429, retry_delay=1.0, times=1)
+    road.tap.faults.add([throttled])
+    task = await outcome(road, "once", audio_url=f"{web}/once?sig=1")
     assert task["status"] == "completed", task
 
 

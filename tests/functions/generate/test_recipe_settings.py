@@ -141,7 +141,7 @@ async def test_a_pydantic_model_is_a_schema_to_extract_by(road: Road) -> None:
     published = await road.published(task)
     assert Prices.model_validate_json(published["json"]).prices[1].item == "Salt"
     columns, *told = csv.reader(io.StringIO(published["csv"].decode().removeprefix("\ufeff")))
-    assert columns[:2] == ["item", "price"]
+    assert columns == ["item", "price", "unit", "currency"]
     assert [row[:2] for row in told] == [["Tea", "3.5"], ["Salt", ""]]
 
 
