@@ -6,6 +6,7 @@ The client has no async form, so its calls run in a thread pool of their own, as
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,10 @@ from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, Source
 from shared.domain.errors import Blocked, TaskFailure, TransientFailure, Unavailable
 
 T = TypeVar("T")
+
+# Else the client looks up each bucket in the background, for the attributes of traces that nobody takes: a billed call
+# at every cold start, which a function's account may not even make.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 _PAGE = 1000
 _RETRY = DEFAULT_RETRY.with_timeout(5)

@@ -38,10 +38,10 @@ def _label(service: str, method: str, path: str) -> str | None:
     if service == "gemini":
         steps = ("streamGenerateContent", "/upload/v1beta/files?", "/upload/", method)
         return next(step for step in steps if step in f"{method} {path}")
-    bucket = next((name for name in ("dropsight-inbox", "dropsight-results") if f"/{name}/" in path), None)
-    if bucket is None or (bucket == "dropsight-inbox" and method == "POST"):
+    objects = next((each for each in ("dropsight-inbox/o", "dropsight-results/o") if f"/{each}" in path), None)
+    if objects is None or (objects == "dropsight-inbox/o" and method == "POST"):
         return None
-    return f"{method} {path.split(bucket)[0]}{bucket}"
+    return f"{method} {path.split(objects)[0]}{objects}"
 
 
 def _billed(service: str, label: str, skip: int, moment: str) -> int:
