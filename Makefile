@@ -35,8 +35,8 @@ test: setup ## the tests
 	$(BIN)/python -m pytest tests/functions/api
 	$(BIN)/python -m pytest tests/end_to_end
 
-chaos: setup ## the promises, under kills, faults, duplicates and losses (a quarter of an hour)
-	$(BIN)/python -m pytest tests/chaos
+chaos: setup ## the promises, under kills, faults, duplicates and losses (ten minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos
 
 check: setup ## format, lint, types, layering
 	$(BIN)/ruff format --check .
