@@ -208,7 +208,7 @@ _ANY_SETTINGS = {
     "DROPSIGHT_GENERATE_URL": "http://127.0.0.1:1",
     "DROPSIGHT_NOTIFY_URL": "http://127.0.0.1:1",
     "DROPSIGHT_INVOKER": "i@p.iam.gserviceaccount.com",
-    "DROPSIGHT_CALLBACK_SECRET": "whsec_AAAA",
+    "DROPSIGHT_CALLBACK_SECRET": f"whsec_{'A' * 32}",
     "DROPSIGHT_INSTALLED_AT": "2026-01-01T00:00:00+00:00",
     "GEMINI_API_KEY": "k",
 }
