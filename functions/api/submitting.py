@@ -123,6 +123,7 @@ async def submit_checked(
 
 def as_submitted(task: Task) -> bytes:
     """The task as it was made: a replay is answered as the first time was."""
+    kept = task.expires_at - (task.completed_at or task.accepted_at)
     fresh = {
         "status": "pending",
         "progress": 0,
@@ -135,6 +136,8 @@ def as_submitted(task: Task) -> bytes:
         "waiting": None,
         "started_at": None,
         "completed_at": None,
+        # An end puts it off.
+        "expires_at": task.accepted_at + kept,
         "ran": None,
     }
     view = public(task.model_copy(update=fresh))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import schemathesis
 
 
 @schemathesis.hook
 def filter_path_parameters(context: schemathesis.HookContext, path_parameters: dict[str, object] | None) -> bool:
-    return all(str(value).isprintable() for value in (path_parameters or {}).values())
+    return all(unquote(str(value)).isprintable() for value in (path_parameters or {}).values())

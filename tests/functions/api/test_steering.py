@@ -132,8 +132,7 @@ async def test_a_rerun_of_a_dropped_file_may_change_how_it_is_asked(road: Road) 
 )
 async def test_what_a_rerun_of_a_dropped_file_cannot_change_is_refused(road: Road, changes: Json, param: str) -> None:
     secret = await road.key("refused-again", sources=(f"gs://{INBOX}/fixed/",))
-    await road.drop("fixed/notes.txt", b"Words.")
-    first = await road.ended(secret, f"gs://{INBOX}/fixed/notes.txt")
+    first = await dropped(road, secret, f"fixed/{param}.txt", b"Words.")
     async with road.client(secret) as client:
         answer = await client.post(f"/v1/tasks/{first['id']}/rerun", json=changes)
     assert answer.json()["error"]["param"] == param, answer.text
