@@ -27,11 +27,10 @@ _UNDONE: dict[AfterStep, str] = {
 async def finish_up(road: Generate, stored: Stored) -> bool:
     """Do the after-work of a terminal task. False where some is left for the next delivery of the dispatch."""
     done = await _do(road, stored, [step for step in stored.task.after if step != "callback"])
-    if done is None or "callback" not in stored.task.after:
-        return done is None or not done.task.after
-    # The callback tells of the files too: it goes out once they stand on the task.
-    told = await _do(road, done, ["callback"])
-    return told is None or not told.task.after
+    if done is not None and "callback" in stored.task.after:
+        # It tells of the files too: it goes out once they stand on the task.
+        done = await _do(road, done, ["callback"])
+    return done is None or not done.task.after
 
 
 async def _do(road: Generate, stored: Stored, steps: list[AfterStep]) -> Stored | None:

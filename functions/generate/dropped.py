@@ -53,12 +53,12 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         prompts = [_filled(asked.prompt, about, recipe) for asked in recipe.asked]
         spoken = recipe.model_copy(update={"system": recipe.system and _filled(recipe.system, about, recipe)})
         parts = [first, *[await _companion(road, held.task, name) for name in recipe.companions]]
-        _refuse_misfits(recipe, [part.facts for part in parts])
+        shown = [seen(recipe, part.facts) for part in parts]
+        _refuse_misfits(recipe, [part.facts for part in parts], shown)
         held.model = recipe.model
         await stand_by(road, recipe.model)
         await make_sure_of(road, recipe.model)
         model = await known_model(road, recipe.model)
-        shown = [seen(recipe, part.facts) for part in parts]
         refuse_too_much(shown, model, recipe.media_resolution)
         files = [await hand_over(road, held, part.found, part.facts, index=index) for index, part in enumerate(parts)]
         held.progress = 50
@@ -107,7 +107,7 @@ async def _companion(road: Generate, task: Task, name: str) -> _Part:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
 
-def _refuse_misfits(recipe: Recipe, files: list[Facts]) -> None:
+def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts]) -> None:
     """What the recipe is not for, what the model cannot take or do, and what surely does not fit into its window."""
     first = files[0].media_type
     if first.family not in recipe.takes:
@@ -119,7 +119,7 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts]) -> None:
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
-    refuse_too_much([seen(recipe, facts) for facts in files], _known(recipe), recipe.media_resolution)
+    refuse_too_much(shown, _known(recipe), recipe.media_resolution)
 
 
 def _known(recipe: Recipe) -> Model | None:
@@ -160,7 +160,7 @@ def _questions(
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
             cacheable=cacheable(_known(recipe), shown, recipe.media_resolution),
-            sources=tuple(f"gs://{part.found.bucket}/{part.found.name}#{part.found.generation}" for part in parts),
+            sources=tuple(part.found.identity for part in parts),
             about=about,
         )
         for asked, prompt in zip(recipe.asked, prompts, strict=True)

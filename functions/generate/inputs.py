@@ -60,10 +60,8 @@ async def hand_over(road: Generate, held: Holding, found: StoredObject, facts: F
     async def opened() -> io.IOBase:
         return road.storage.open(found, held.stop)
 
-    source = f"gs://{found.bucket}/{found.name}#{found.generation}"
-    return await hand_over_stream(
-        road, held, opened, facts.media_type.mime, name=found.name, index=index, source=source
-    )
+    mime = facts.media_type.mime
+    return await hand_over_stream(road, held, opened, mime, name=found.name, index=index, source=found.identity)
 
 
 Opener = Callable[[], Awaitable[io.IOBase]]

@@ -95,7 +95,7 @@ class Supply:
             facts = await examine(self._road, found)
             self._checked(each, facts)
             if self.sources is not None:
-                self.sources.append(f"{each.uri}#{found.generation}")
+                self.sources.append(found.identity)
             return await hand_over(self._road, self._held, found, facts, index=index)
         except SourceVanished as error:
             raise TransientFailure(f"{each.uri} changed while it was read") from error

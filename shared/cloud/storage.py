@@ -58,6 +58,11 @@ class StoredObject:
     crc32c: str
     """Big-endian, base64, as the API gives it."""
 
+    @property
+    def identity(self) -> str:
+        """`gs://bucket/name#generation`: these bytes and no others."""
+        return f"gs://{self.bucket}/{self.name}#{self.generation}"
+
 
 class Storage:
     """`None` is the answer where an object, or that generation of it, is not there."""

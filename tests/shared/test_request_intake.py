@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from functions.local.firestore import FirestoreStandIn
 from functions.local.queue import QueueSpec, QueueStandIn
 from functions.local.storage import StorageStandIn
 from functions.local.tap import Tap
@@ -28,23 +27,6 @@ ROOT = Path(__file__).parents[2]
 QUEUE = "projects/test/locations/here/queues/work"
 ASKED = json.dumps({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hello"}]}).encode()
 CAP = 5
-
-
-@pytest.fixture
-def clock(tmp_path: Path) -> MovableClock:
-    return MovableClock(tmp_path / "clock")
-
-
-@pytest.fixture
-async def tasks(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tasks]:
-    indexes = ROOT / "terraform" / "firestore.indexes.json"
-    stand_in = FirestoreStandIn(clock=clock, data=None, tap=Tap(), indexes=indexes)
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{await stand_in.start()}")
-    tasks = Tasks("test", "(default)")
-    yield tasks
-    transport: Any = tasks.client._firestore_api.transport
-    await transport.close()
-    await stand_in.stop()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from functions.local.tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
