@@ -1,0 +1,199 @@
+"""Run functions on foreign bytes in child processes that may hang, crash or run out of memory without harm.
+
+A child starts at the first use, keeps running between calls and is replaced when it dies. It gets no secrets in its
+environment, cannot write files, and has a limit on its memory and, per call, on its time. `shared.sandbox_child` is
+the other end of the pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import struct
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+_HEADER = struct.Struct(">II")
+"""Before each message: the length of its JSON and of the bytes behind it."""
+DEFAULT_SECONDS = 10.0
+DEFAULT_MEMORY_BYTES = 1 << 30
+"""Of address space, which Python and the libraries of the examiner take up to 400 MiB of before they read anything."""
+
+
+class RangeSource(Protocol):
+    """A file somewhere else, read by ranges. `read` returns fewer bytes than asked only at the file's end."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def read(self, offset: int, length: int) -> bytes: ...
+
+
+class Reply(NamedTuple):
+    """What a function in the child returned: a JSON value, and bytes."""
+
+    value: Any
+    payload: bytes = b""
+
+
+class SandboxError(Exception):
+    """The call has no result. The message is a sentence about the child, not about the file."""
+
+
+class SandboxTimeout(SandboxError):
+    """The child did not finish in time and was killed."""
+
+
+class SandboxCrashed(SandboxError):
+    """The child died."""
+
+
+class SandboxOutOfMemory(SandboxError):
+    """The function asked for more memory than the child may have."""
+
+
+class SandboxFailure(SandboxError):
+    """The function raised an exception: `kind` is its class name, the message is its text."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Sandbox:
+    """Up to `processes` children; calls beyond that wait for their turn. Belongs to one event loop."""
+
+    def __init__(self, *, processes: int = 1, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
+        self._memory_bytes = memory_bytes
+        self._turns = asyncio.Semaphore(processes)
+        self._idle: list[_Child] = []
+
+    async def run(
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        payload: bytes = b"",
+        source: RangeSource | None = None,
+        seconds: float = DEFAULT_SECONDS,
+    ) -> Reply:
+        """Call `function` ("package.module:name") in a child as `name(arguments, payload, source)`; return its reply.
+
+        `seconds` limits the child's own work: the time that `source` takes to answer is not counted. A child that
+        served earlier calls and then dies may have died of what they left behind, so the call is repeated once in a
+        fresh one. Raises `SandboxError`; errors of `source.read` pass through.
+        """
+        call = _Call(function, arguments, payload, source, seconds)
+        async with self._turns:
+            if self._idle:
+                with contextlib.suppress(SandboxCrashed, SandboxOutOfMemory):
+                    return await self._run_in(self._idle.pop(), call)
+            return await self._run_in(await _Child.start(self._memory_bytes), call)
+
+    async def close(self) -> None:
+        """End the idle children."""
+        while self._idle:
+            await self._idle.pop().kill()
+
+    async def _run_in(self, child: _Child, call: _Call) -> Reply:
+        try:
+            reply = await child.run(call)
+        except SandboxFailure:
+            self._idle.append(child)
+            raise
+        except BaseException:
+            # Also when the caller was cancelled: what the child is at cannot be taken back.
+            await child.kill()
+            raise
+        self._idle.append(child)
+        return reply
+
+
+class _Call(NamedTuple):
+    function: str
+    arguments: Mapping[str, Any]
+    payload: bytes
+    source: RangeSource | None
+    seconds: float
+
+
+class _Child:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process, self._to, self._from = process, process.stdin, process.stdout
+
+    @classmethod
+    async def start(cls, memory_bytes: int) -> _Child:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "shared.sandbox_child",
+            str(memory_bytes),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
+        return cls(process)
+
+    async def run(self, call: _Call) -> Reply:
+        size = None if call.source is None else call.source.size
+        message = {"run": call.function, "arguments": call.arguments, "size": size, "seconds": call.seconds}
+        left = call.seconds
+        loop = asyncio.get_running_loop()
+        await self._send(message, call.payload)
+        while True:
+            began = loop.time()
+            try:
+                async with asyncio.timeout(left):
+                    answer, payload = await self._receive()
+            except TimeoutError as error:
+                raise SandboxTimeout(f"not finished after {call.seconds:g} s") from error
+            left -= loop.time() - began
+            match answer:
+                case {"read": [int(offset), int(length)]} if call.source is not None:
+                    await self._send({}, await call.source.read(offset, length))
+                case {"value": value}:
+                    return Reply(value, payload)
+                case {"failure": [str(kind), str(text)]}:
+                    raise SandboxFailure(kind, text)
+                case {"out_of_memory": True}:
+                    raise SandboxOutOfMemory("more memory was asked for than is allowed")
+                case _:
+                    raise SandboxCrashed("the child sent an unreadable message")
+
+    async def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._to.close()
+        await self._process.wait()
+
+    async def _send(self, message: Mapping[str, Any], payload: bytes) -> None:
+        text = json.dumps(message).encode()
+        try:
+            self._to.writelines([_HEADER.pack(len(text), len(payload)), text, payload])
+            await self._to.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise SandboxCrashed("the child died") from error
+
+    async def _receive(self) -> tuple[Any, bytes]:
+        try:
+            text_length, length = _HEADER.unpack(await self._from.readexactly(_HEADER.size))
+            text = await self._from.readexactly(text_length)
+            return json.loads(text), await self._from.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionResetError) as error:
+            raise SandboxCrashed("the child died") from error
+        except ValueError as error:
+            raise SandboxCrashed("the child sent an unreadable message") from error
+
+
+def _environment() -> dict[str, str]:
+    """What the child's Python needs to find the same modules, and nothing else: no key, no token, no address."""
+    path = os.pathsep.join(entry or str(os.getcwd()) for entry in sys.path)  # noqa: PTH109
+    # One arena: each further one would take 64 MiB of the address space.
+    return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "1", "LANG": "C.UTF-8"}

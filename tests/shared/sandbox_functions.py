@@ -1,0 +1,69 @@
+"""What the tests run in a sandbox: functions that behave, and functions that do not."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+from typing import Any
+
+from shared.sandbox_child import SourceFile
+
+Result = tuple[Any, bytes]
+calls = 0
+
+
+def echo(arguments: dict[str, Any], payload: bytes, _source: SourceFile | None) -> Result:
+    return arguments, payload[::-1]
+
+
+def environment(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    return dict(os.environ), b""
+
+
+def process(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    return os.getpid(), b""
+
+
+def middle(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> Result:
+    assert source is not None
+    source.seek(arguments["at"])
+    return source.size, source.read(4) or b""
+
+
+def refuse(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    raise LookupError("page 7 is missing")
+
+
+def loop(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    while True:
+        pass
+
+
+def segfault(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    ctypes.string_at(0)
+    raise AssertionError("unreachable")
+
+
+def allocate(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    return len(bytearray(4 << 30)), b""
+
+
+def write(arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    Path(arguments["path"]).write_bytes(b"x" * 100_000)
+    return None, b""
+
+
+def chatter(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    print("a library prints to standard output", flush=True)  # noqa: T201
+    os.write(1, b"and so does its C code\n")
+    return "done", b""
+
+
+def crash_when_used(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    """Crash at the second call in one process, as a library does that leaks."""
+    global calls
+    calls += 1
+    if calls > 1:
+        os.abort()
+    return os.getpid(), b""

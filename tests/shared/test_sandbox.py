@@ -1,0 +1,126 @@
+"""Functions on foreign bytes run in a child process that may die."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shared.sandbox import Sandbox, SandboxCrashed, SandboxFailure, SandboxOutOfMemory, SandboxTimeout
+
+FUNCTIONS = "tests.shared.sandbox_functions"
+
+
+class Letters:
+    """A source of a terabyte; `read` repeats the alphabet."""
+
+    size = 1 << 40
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return bytes(97 + (offset + index) % 26 for index in range(length))
+
+
+class Broken:
+    size = 10
+
+    async def read(self, offset: int, length: int) -> bytes:
+        raise ConnectionError("the bucket is away")
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    await sandbox.close()
+
+
+async def test_a_function_gets_its_arguments_and_bytes_and_returns_both(sandbox: Sandbox) -> None:
+    reply = await sandbox.run(f"{FUNCTIONS}:echo", {"name": "Zoë"}, payload=b"abc")
+    assert reply == ({"name": "Zoë"}, b"cba")
+
+
+async def test_calls_share_one_child(sandbox: Sandbox) -> None:
+    pids = {(await sandbox.run(f"{FUNCTIONS}:process", {})).value for _ in range(3)}
+    assert len(pids) == 1
+
+
+async def test_ranges_are_read_from_the_parent(sandbox: Sandbox) -> None:
+    reply = await sandbox.run(f"{FUNCTIONS}:middle", {"at": 26 * 10**9}, source=Letters())
+    assert reply == (1 << 40, b"abcd")
+
+
+async def test_an_error_of_the_function_names_its_kind_and_keeps_the_child(sandbox: Sandbox) -> None:
+    before = await sandbox.run(f"{FUNCTIONS}:process", {})
+    with pytest.raises(SandboxFailure, match="page 7 is missing") as raised:
+        await sandbox.run(f"{FUNCTIONS}:refuse", {})
+    assert raised.value.kind == "LookupError"
+    assert await sandbox.run(f"{FUNCTIONS}:process", {}) == before
+
+
+async def test_a_function_that_loops_is_ended_and_the_next_call_works(sandbox: Sandbox) -> None:
+    child = (await sandbox.run(f"{FUNCTIONS}:process", {})).value
+    with pytest.raises(SandboxTimeout, match=r"0\.5 s"):
+        await sandbox.run(f"{FUNCTIONS}:loop", {}, seconds=0.5)
+    assert not psutil.pid_exists(child)
+    assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
+
+
+async def test_a_function_that_crashes_takes_nobody_with_it(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxCrashed):
+        await sandbox.run(f"{FUNCTIONS}:segfault", {})
+    assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
+
+
+async def test_a_function_that_takes_too_much_memory_is_refused_it(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxOutOfMemory):
+        await sandbox.run(f"{FUNCTIONS}:allocate", {})
+    assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
+
+
+async def test_a_used_child_that_dies_is_replaced_by_a_fresh_one_for_the_same_call(sandbox: Sandbox) -> None:
+    first = (await sandbox.run(f"{FUNCTIONS}:crash_when_used", {})).value
+    second = (await sandbox.run(f"{FUNCTIONS}:crash_when_used", {})).value
+    assert first != second
+
+
+async def test_nothing_can_be_written_to_disk(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises((SandboxFailure, SandboxCrashed)):
+        await sandbox.run(f"{FUNCTIONS}:write", {"path": str(tmp_path / "leak")})
+    assert not (tmp_path / "leak").exists() or (tmp_path / "leak").stat().st_size == 0
+
+
+async def test_the_child_sees_no_secrets(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "planted-secret")
+    assert "planted-secret" not in str(await sandbox.run(f"{FUNCTIONS}:environment", {}))
+
+
+async def test_what_a_library_prints_does_not_disturb_the_messages(sandbox: Sandbox) -> None:
+    assert (await sandbox.run(f"{FUNCTIONS}:chatter", {})).value == "done"
+
+
+async def test_an_error_while_reading_reaches_the_caller(sandbox: Sandbox) -> None:
+    with pytest.raises(ConnectionError, match="the bucket is away"):
+        await sandbox.run(f"{FUNCTIONS}:middle", {"at": 0}, source=Broken())
+    assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
+
+
+async def test_a_cancelled_call_ends_its_child(sandbox: Sandbox) -> None:
+    child = (await sandbox.run(f"{FUNCTIONS}:process", {})).value
+    call = asyncio.create_task(sandbox.run(f"{FUNCTIONS}:loop", {}))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not psutil.pid_exists(child)
+
+
+async def test_children_work_side_by_side_up_to_their_number() -> None:
+    sandbox = Sandbox(processes=2)
+    try:
+        replies = await asyncio.gather(*(sandbox.run(f"{FUNCTIONS}:process", {}) for _ in range(6)))
+        assert 1 <= len({reply.value for reply in replies}) <= 2
+    finally:
+        await sandbox.close()
