@@ -48,7 +48,7 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        return self.status == 0 and not self.failed
+        return self.status == 0 and not self.failed and bool(self.durations)
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
@@ -80,12 +80,12 @@ def main() -> int:
 
 
 @contextmanager
-def busy(processes: int) -> Iterator[None]:
+def busy(processes: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Keep so many cores busy. The load ends with the context, with this process, or after an hour."""
     command = [sys.executable, "-c", _BUSY, str(_MOST_SECONDS)]
     load = [subprocess.Popen(command) for _ in range(processes)]
     try:
-        yield
+        yield load
     finally:
         for process in load:
             process.kill()

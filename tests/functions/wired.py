@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import functions_framework.aio
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.api.app import app
 from functions.api.budget import budgets
@@ -21,9 +27,26 @@ from shared.cloud.gemini import Gemini
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
 
+ROOT = Path(__file__).parents[2]
 _BUILT = (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep)
 DEFAULTS: dict[str, Any] = dict.fromkeys(Behaviour.model_fields)
 """What sets every field of the stand-in model's behaviour back."""
+
+
+class FunctionApp:
+    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            source = str(ROOT / "functions" / self._name / "main.py")
+            # It notes the function's name in the environment, for one process serves one function in the cloud.
+            with mock.patch.dict(os.environ):
+                self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
+        await self._app(scope, receive, send)
 
 
 async def unwire() -> None:

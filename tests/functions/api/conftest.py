@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import functions_framework.aio
 import httpx2
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
 from google.cloud.storage import Client
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.local.firestore import FirestoreStandIn
 from functions.local.gemini import GeminiStandIn
@@ -31,7 +29,7 @@ from shared.clock import MovableClock
 from shared.cloud.keys import Keys, new_secret
 from shared.domain.access import Key
 from shared.domain.answer import Json
-from tests.functions.wired import Traffic, unwire
+from tests.functions.wired import FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "samples"
@@ -89,20 +87,6 @@ class Road:
     def client(self, secret: str | None, **headers: str) -> httpx2.AsyncClient:
         given = {"Authorization": f"Bearer {secret}", **headers} if secret else headers
         return httpx2.AsyncClient(base_url=self.url, headers=given, timeout=90)
-
-
-class FunctionApp:
-    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            source = str(ROOT / "functions" / self._name / "main.py")
-            self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
-        await self._app(scope, receive, send)
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")

@@ -11,14 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import functions_framework.aio
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from functions.local.firestore import FirestoreStandIn
 from functions.local.gemini import GeminiStandIn
@@ -32,7 +31,7 @@ from functions.local.tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
 from shared.domain.task import Task
-from tests.functions.wired import DEFAULTS, Traffic, unwire
+from tests.functions.wired import DEFAULTS, FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "samples"
@@ -82,20 +81,6 @@ class ScriptedModel(GeminiStandIn):
             return whole.popleft() if whole else await receive()
 
         return await super().__call__(scope, again, send)
-
-
-class FunctionApp:
-    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            source = str(ROOT / "functions" / self._name / "main.py")
-            self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
-        await self._app(scope, receive, send)
 
 
 @dataclass
