@@ -5,9 +5,11 @@ BIN := .venv/bin
 FILE ?=
 RECIPE ?=
 META ?=
+RUNS ?= 10
+SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
 
-.PHONY: help setup demo up test check chaos bench package deploy check-terraform clean
+.PHONY: help setup demo up test check chaos stress bench package deploy check-terraform clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -26,17 +28,16 @@ demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch th
 up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/python -m functions.local up
 
-# Several runs: the functions' tests wire the functions by the environment, once a process; gRPC's clients and servers of
-# many tests do not get on in one process; and the stand-ins' own tests may be pointed at real services.
-test: setup ## the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/local
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/shared tests/packaging tests/terraform tests/functions/sweep
-	$(BIN)/python -m pytest tests/functions/generate
-	$(BIN)/python -m pytest tests/functions/api
-	$(BIN)/python -m pytest tests/end_to_end
+# A file at a time to each worker: what a file's tests share (a wired function, a local system) is made once and undone
+# at its end.
+test: setup ## the tests (three minutes on two cores)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --durations 5 --ignore tests/chaos tests
 
 chaos: setup ## the promises, under kills, faults, duplicates and losses (ten minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -o faulthandler_timeout=1200 tests/chaos
+
+stress: setup ## the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos)
+	@$(BIN)/python -m tests.stress --runs $(RUNS) --suite $(SUITE)
 
 check: setup ## format, lint, types, layering
 	$(BIN)/ruff format --check .

@@ -1,6 +1,40 @@
+"""What holds for all tests: their order, their time limit, and what a failed one shows."""
+
 import os
+from collections.abc import Iterator
+
+import pytest
 
 # The tests start processes while gRPC's threads run: its fork handlers would stop them and may never start them again.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 # gRPC's own log of connections that a test ends on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+pytest_plugins = ["tests.function_logs", "tests.time_limit"]
+
+_LONG_FIRST = ("end_to_end", "functions/api", "functions/generate", "local", "functions")
+"""Folders whose files take long. Workers take a file at a time: a long one begun last would keep one of them alone."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment_is_left_as_it_was() -> Iterator[None]:
+    """A worker runs one file's tests after another's: what wires the functions of one must not reach the next."""
+    before = _environment()
+    yield
+    assert _environment() == before
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.pluginmanager.hasplugin("randomly"):
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    for rank, folder in enumerate(_LONG_FIRST):
+        if item.nodeid.startswith(f"tests/{folder}/"):
+            return rank
+    return len(_LONG_FIRST)

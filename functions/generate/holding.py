@@ -89,26 +89,32 @@ class Holding:
 
     async def _keep(self) -> None:
         third = self._lease.total_seconds() / 3
-        renewed_at = self._clock.time()
         while True:
             now = self._clock.time()
             # After a renewal that failed at once, the next one is not due at once.
-            next_look = min(now + _WATCH_SECONDS, max(renewed_at + third, now + min(1.0, third)), self._until)
+            next_look = min(now + _WATCH_SECONDS, max(self._leased_at() + third, now + min(1.0, third)), self._until)
             await self._clock.sleep_until(next_look)
             if self._clock.time() >= self._until:
                 return self._end(TimeIsUp(f"the time for one dispatch of {self.task.id} is over"))
             try:
                 # The client would try for minutes, past the lease and past the time limit.
                 async with asyncio.timeout(third):
-                    if self._clock.time() - renewed_at >= third:
+                    if self._clock.time() - self._leased_at() >= third:
                         await self.renew()
-                        renewed_at = self._clock.time()
                     else:
                         await self._look()
             except LeaseLost as lost:
                 return self._end(lost)
             except Exception as error:  # Firestore may be away for a while; nobody else can claim meanwhile.
                 log_bug("renewal_failed", error, task=self.task.id)
+
+    def _leased_at(self) -> float:
+        """Return when the lease began that stands in the document, in seconds since 1970.
+
+        A claim or renewal may take long to be written; its lease runs from when it was decided, not from its answer.
+        """
+        until = self.task.lease_until
+        return until.timestamp() - self._lease.total_seconds() if until is not None else self._clock.time()
 
     async def renew(self) -> None:
         """Also notes on the task what was made at Gemini so far, so that a takeover finds it."""

@@ -19,8 +19,7 @@ import importlib
 import os
 import sys
 
-# Functions are started from a process that talks gRPC; its fork handlers would only complain.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# Of connections that a command ends on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _STAND_INS = ("storage", "firestore", "gemini", "queue")

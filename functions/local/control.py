@@ -66,6 +66,7 @@ class Control:
             ("/requests", "GET", self._requests),
             ("/requests", "DELETE", self._forget),
             ("/stats", "GET", self._stats),
+            ("/in-flight", "GET", self._in_flight),
             ("/events", "GET", self._event_state),
             ("/events", "PUT", self._events),
             ("/events/replay", "POST", self._replay),
@@ -104,6 +105,12 @@ class Control:
 
     async def _stats(self, _: Request) -> object:
         return self._system.tap.ledger.stats()
+
+    async def _in_flight(self, _: Request) -> object:
+        """What is under way: events to be delivered, dispatches, and requests that a stand-in has not answered."""
+        system = self._system
+        requests = {service: count for service, count in system.tap.in_flight.items() if count}
+        return {"events": system.storage.pending(), "dispatches": system.queue.in_flight(), "requests": requests}
 
     async def _event_state(self, _: Request) -> object:
         return {"pending": self._system.storage.pending()}

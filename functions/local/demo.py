@@ -18,6 +18,7 @@ from functions.local.client import Client
 from functions.local.demo_examples import Drop, plan
 from functions.local.dropping import pair
 from functions.local.up import add_system_arguments, settings_of
+from functions.local.workers import Report
 
 _ENDED = ("completed", "failed")
 
@@ -46,7 +47,8 @@ async def _run(args: argparse.Namespace, drops: list[Drop]) -> int:
 
     options = Options(port_base=args.port_base, data=args.data, gemini=args.gemini, settings=settings_of(args))
     began = time.monotonic()
-    async with LocalSystem(options, _warnings if not args.json else lambda _function, _record: None) as system:
+    report: Report = (lambda _function, _record: None) if args.json else _warnings
+    async with LocalSystem(options, report, screen.progress) as system:
         if not args.json:
             found = system.endpoints
             screen.say(f"[bold]Dropsight is up[/bold] after {time.monotonic() - began:.1f} s: {found.api}\n")

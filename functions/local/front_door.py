@@ -62,7 +62,7 @@ class Route:
 class FrontDoor:
     """`app(route)` is what to serve for a function."""
 
-    def __init__(self, *, clock: Clock, issuer: Issuer, restart_patience: float = 10.0) -> None:
+    def __init__(self, *, clock: Clock, issuer: Issuer, restart_patience: float = 30.0) -> None:
         """`restart_patience`: seconds for which a worker that refuses connections is tried again."""
         self.clock, self.issuer, self.restart_patience = clock, issuer, restart_patience
         self.deadlines = Deadlines(clock)

@@ -30,6 +30,11 @@ def complain(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]{escape(text)}[/red]")
 
 
+def progress(text: str) -> None:
+    """A line about what is being done, on standard error: standard output holds what was asked for."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]{escape(text)}[/dim]")
+
+
 def as_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=None if isinstance(value, str) else 2) + "\n")
     sys.stdout.flush()

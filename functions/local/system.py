@@ -10,7 +10,8 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,9 @@ _EVENTARC, _TASKS, _SCHEDULER = (
 )
 _READY_BEFORE_USE = ("api", "ingest", "generate")
 """Started at once; the others as a first request comes, as from zero instances."""
+_STAND_INS = ("storage", "firestore", "gemini", "queue")
+_STILL_SECONDS = 5.0
+"""After which a start on a slow machine says that it goes on."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,10 @@ class Options:
     queue_concurrency: int = 8
 
 
+Progress = Callable[[str], None]
+"""Takes a line that says what a system does while it starts."""
+
+
 class _Service(Protocol):
     async def start(self, port: int = 0) -> int: ...
 
@@ -85,8 +93,8 @@ class _Service(Protocol):
 class LocalSystem:
     """`async with LocalSystem(Options(), report) as system:`; `system.endpoints` once entered, all answering."""
 
-    def __init__(self, options: Options, report: Report) -> None:
-        self.options, self._report = options, report
+    def __init__(self, options: Options, report: Report, progress: Progress = lambda _line: None) -> None:
+        self.options, self._report, self._progress = options, report, progress
         self._stack = AsyncExitStack()
         self.workers: dict[str, Worker] = {}
         self.endpoints: Endpoints
@@ -139,7 +147,7 @@ class LocalSystem:
         self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
         await self._listen(stack)
         await self._make_key(data)
-        await asyncio.gather(*(self.workers[name].url() for name in _READY_BEFORE_USE))
+        await self._start_functions(_READY_BEFORE_USE)
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         base = self.options.port_base
@@ -159,6 +167,8 @@ class LocalSystem:
         for name, service in services.items():
             found[name] = await service.start(next(ports))
             stack.push_async_callback(service.stop)
+            if name in _STAND_INS:
+                self._progress(f"{name} answers on 127.0.0.1:{found[name]}")
         self._urls = {name: f"http://127.0.0.1:{port}" for name, port in found.items()}
         self.endpoints = Endpoints(
             api=self._urls["api"],
@@ -183,6 +193,25 @@ class LocalSystem:
                 lambda: {"Authorization": f"Bearer {self.issuer.token(_EVENTARC, self._urls['ingest'])}"},
                 name=bucket,
             )
+
+    async def _start_functions(self, names: Collection[str]) -> None:
+        began = time.monotonic()
+        starting = {asyncio.create_task(self.workers[name].url(), name=name) for name in names}
+        self._progress(f"starting the functions {', '.join(names)}")
+        try:
+            while starting:
+                done, starting = await asyncio.wait(
+                    starting, timeout=_STILL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                waited = f"{time.monotonic() - began:.1f} s"
+                for task in done:
+                    task.result()
+                    self._progress(f"{task.get_name()} answers after {waited}")
+                if not done:
+                    self._progress(f"after {waited} still starting: {', '.join(task.get_name() for task in starting)}")
+        finally:
+            for task in starting:
+                task.cancel()
 
     def _route(self, name: str) -> Route:
         spec = FUNCTIONS[name]

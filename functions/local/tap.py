@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal, cast
 
@@ -53,13 +54,19 @@ class Tap:
         self.faults = faults if faults is not None else FaultBook()
         self.ledger = ledger if ledger is not None else Ledger()
         self.kill = kill
+        self.in_flight: Counter[Service] = Counter()
+        """HTTP requests that are not answered to their end, for each service."""
 
     def http(self, service: Service, app: ASGIApp, error_body: ErrorBody) -> ASGIApp:
         """Wrap a stand-in's ASGI app."""
 
         async def tapped(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
-                await _HttpCall(self, service, error_body, scope, receive, send).run(app)
+                self.in_flight[service] += 1
+                try:
+                    await _HttpCall(self, service, error_body, scope, receive, send).run(app)
+                finally:
+                    self.in_flight[service] -= 1
             else:
                 await app(scope, receive, send)
 

@@ -66,6 +66,7 @@ def main(argv: list[str]) -> int:
 
 
 async def _serve(args: argparse.Namespace) -> int:
+    screen.progress("starting the local system")  # before the imports, which take a second
     from functions.local.system import LocalSystem, Options
 
     stopped = asyncio.Event()
@@ -77,7 +78,7 @@ async def _serve(args: argparse.Namespace) -> int:
     report = _as_json if args.json else _for_people
     began = time.monotonic()
     try:
-        system = LocalSystem(options, report)
+        system = LocalSystem(options, report, screen.progress)
         async with system:
             files = [endpoints.default_file(args.port_base), *([args.ready_file] if args.ready_file else [])]
             for file in files:

@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
+"""Two or three on a quiet machine."""
 _STOP_SECONDS = 1.0
-_PR_SET_PDEATHSIG = 1
+_DEAD_SECONDS = 30.0
+"""For the system to take down a process that was killed: at once, but for a machine that swaps or is stopped."""
+_SERVE = """
+import ctypes, os, signal, sys
+parent, listener = int(sys.argv[1]), int(sys.argv[2])
+del sys.argv[1:]
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit()
+os.dup2(listener, 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+from functions_framework._cli import _cli
+_cli()
+"""
+"""A local system that is killed must not leave its functions serving, so the function asks for a signal at its
+parent's death (PR_SET_PDEATHSIG, 1). It asks by itself: code that runs between fork and exec, in a process where gRPC's
+threads run, may never come to an end.
+
+gunicorn takes the socket that the system has bound, as from systemd: a port that were only looked for would be free
+for others until gunicorn binds it, seconds later."""
 
 Report = Callable[[str, dict[str, object]], None]
 """Takes a function's name and one line of its log, as a JSON object."""
@@ -53,7 +74,9 @@ class Worker:
         return self._url
 
     async def _start(self) -> None:
-        port = _free_port()
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", 0))
+        port = int(bound.getsockname()[1])
         self._url = f"http://127.0.0.1:{port}"
         # GOOGLE_API_KEY of the person at the machine would win over the GEMINI_API_KEY that is meant.
         inherited = {name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"}
@@ -70,24 +93,32 @@ class Worker:
             "PYTHONUNBUFFERED": "1",
             "GRPC_VERBOSITY": "ERROR",
         }
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            "from functions_framework._cli import _cli; _cli()",
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-            limit=1 << 22,
-        )
+        with bound:
+            descriptor = bound.fileno()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                _SERVE,
+                str(os.getpid()),
+                str(descriptor),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                limit=1 << 22,
+                pass_fds=(descriptor,),
+            )
         self._reading = asyncio.create_task(self._read_log(self._process))
-        async with asyncio.timeout(_START_SECONDS):
-            while not await _listens(port):
-                if self._process.returncode is not None:
-                    await self._reading
-                    raise RuntimeError(f"the function {self.name} ended at its start: {self._last_words}")
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while not await _listens(port):
+                    if self._process.returncode is not None:
+                        await self._reading
+                        raise RuntimeError(f"the function {self.name} ended at its start: {self._last_words}")
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            message = f"the function {self.name} does not answer {_START_SECONDS:.0f} s after its start"
+            raise RuntimeError(f"{message} (is the machine too slow?): {self._last_words}") from error
 
     def pids(self) -> list[int]:
         """The gunicorn workers'."""
@@ -160,12 +191,6 @@ class Worker:
             self._report(self.name, record)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def _listens(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -179,13 +204,7 @@ def _kill_and_wait(pid: int) -> None:
     with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
         process = psutil.Process(pid)
         process.kill()
-        deadline = 200
-        while deadline and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            deadline -= 1
+        deadline = time.monotonic() + _DEAD_SECONDS
+        while time.monotonic() < deadline and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(0.01)
-
-
-def _die_with_parent() -> None:
-    """A local system that is killed must not leave its functions serving."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

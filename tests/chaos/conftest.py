@@ -1,8 +1,18 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.running import Running
+
+_SECONDS = 900
+"""For each of these tests: the longest takes one or two minutes on a quiet machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(_SECONDS))
 
 
 @pytest.fixture

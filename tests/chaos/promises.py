@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
-from tests.running import ENDED, Running
+from tests.running import ENDED, Running, until
 
 
 def settle(system: Running, count: int, *, seconds: float = 120, step: str = "70s") -> None:
     """Let the local clock run, in steps past a lease, until `count` tasks have ended and nothing is left to do."""
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def done() -> bool:
         states = system.states()
-        done = sum(states.values()) >= count and not set(states) - set(ENDED) and system.open_documents() == 0
-        if done or time.monotonic() > deadline:
-            assert done, f"{states}, {system.open_documents()} open of {count}: {_stuck(system)}"
-            return
-        time.sleep(0.3)
+        if sum(states.values()) >= count and not set(states) - set(ENDED) and system.open_documents() == 0:
+            return True
         if not system.control("GET", "/dispatches")["in_flight"]:
             system.advance(step)
+        return False
+
+    until(
+        done,
+        seconds,
+        lambda: f"{system.states()}, {system.open_documents()} open of {count}: {_stuck(system)}",
+        pause=0.3,
+    )
 
 
 def each_object_has_one_completed_task(system: Running, uris: list[str]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 
-from tests.running import ROOT, SAMPLES, Running
+from tests.running import ROOT, SAMPLES, Running, until
 
 
 def command(*words: str, system: Running | None = None) -> subprocess.CompletedProcess[str]:
@@ -92,6 +94,24 @@ def test_a_killed_function_comes_back(system: Running) -> None:
     killed = system.control("POST", "/kill", {"function": "generate"})["killed"]
     assert len(killed) == 1
     assert system.end_of(system.drop("after-the-kill.txt", b"still here", "text/plain"))["status"] == "completed"
+
+
+def test_functions_end_with_a_system_that_is_killed() -> None:
+    with Running() as system:
+        system.end_of(system.drop("before-the-kill.txt", b"still here", "text/plain"))
+        pids = [pid for worker in system.control("GET", "/workers").values() for pid in worker["pids"]]
+        os.kill(system.pid, signal.SIGKILL)
+        until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 20, lambda: f"of {pids} some live on")
+    assert len(pids) >= 3
+
+
+def test_a_start_says_what_it_does(system: Running) -> None:
+    said = system.whole_log
+    for name in ("storage", "firestore", "gemini", "queue"):
+        assert f"\n{name} answers on 127.0.0.1:" in said
+    assert "\nstarting the functions api, ingest, generate\n" in said
+    for name in ("api", "ingest", "generate"):
+        assert f"\n{name} answers after " in said
 
 
 def test_functions_refuse_whoever_has_no_token(system: Running) -> None:

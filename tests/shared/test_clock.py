@@ -34,18 +34,18 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_clock_that_cannot_be_moved_is_the_machines() -> None:
     clock = Clock()
-    assert abs(clock.time() - time.time()) < 1
+    assert abs(clock.time() - time.time()) < 10
     assert clock.now().tzinfo is UTC
 
 
 def test_clocks_of_one_file_move_together(file: Path) -> None:
     movable = MovableClock(file)
     function = Clock(file)
-    assert abs(function.time() - time.time()) < 1
+    assert abs(function.time() - time.time()) < 10
     movable.advance(3600)
     movable.advance(0.5)
     for clock in (function, movable, Clock(file), MovableClock(file)):
-        assert abs(clock.time() - time.time() - 3600.5) < 1
+        assert abs(clock.time() - time.time() - 3600.5) < 10
 
 
 def test_another_process_that_waits_wakes_when_the_clock_is_moved(file: Path) -> None:
@@ -69,7 +69,7 @@ async def test_sleepers_wake_in_the_order_of_their_moments(file: Path) -> None:
         woken.append(hours)
 
     start = clock.time()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         first, second = group.create_task(sleeper(1)), group.create_task(sleeper(2))
         clock.advance(3600)
         await first
@@ -80,7 +80,7 @@ async def test_sleepers_wake_in_the_order_of_their_moments(file: Path) -> None:
 
 async def test_a_moment_that_has_passed_is_not_waited_for(file: Path) -> None:
     for clock in (Clock(), MovableClock(file)):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             await clock.sleep_until(clock.time() - 5)
             await clock.sleep(0)
             await clock.sleep(-1)
@@ -90,7 +90,7 @@ async def test_a_short_sleep_takes_no_longer_than_asked(file: Path) -> None:
     for clock in (Clock(), MovableClock(file)):
         began = time.monotonic()
         await clock.sleep(0.03)
-        assert 0.029 <= time.monotonic() - began < 1
+        assert 0.029 <= time.monotonic() - began < 10
 
 
 def test_time_never_goes_back(file: Path) -> None:
@@ -114,4 +114,4 @@ def test_in_the_cloud_a_clock_that_can_be_moved_is_refused(
     monkeypatch.setenv("K_SERVICE", "generate")
     with pytest.raises(RuntimeError, match="DROPSIGHT_CLOCK"):
         kind(file)
-    assert abs(Clock().time() - time.time()) < 1
+    assert abs(Clock().time() - time.time()) < 10

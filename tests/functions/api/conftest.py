@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import functions_framework.aio
 import httpx2
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
 from google.cloud.storage import Client
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from functions.api.app import app
-from functions.api.budget import budgets
-from functions.api.following import followers
 from functions.local.firestore import FirestoreStandIn
-from functions.local.gemini import Behaviour, GeminiStandIn
+from functions.local.gemini import GeminiStandIn
 from functions.local.oidc import Issuer
 from functions.local.queue import QueueSpec, QueueStandIn
 from functions.local.serve import HttpServer
 from functions.local.storage import StorageStandIn
 from functions.local.storage.catalog import EventType
 from functions.local.tap import Tap
-from shared import wiring
 from shared.clock import MovableClock
 from shared.cloud.keys import Keys, new_secret
 from shared.domain.access import Key
 from shared.domain.answer import Json
+from tests.functions.wired import FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "samples"
@@ -59,6 +53,7 @@ class Road:
     keys: Keys
     objects: Client
     database: AsyncClient
+    traffic: Traffic
 
     async def key(self, key_id: str, **fields: object) -> str:
         """A new key's secret."""
@@ -76,7 +71,7 @@ class Road:
 
     async def ended(self, secret: str, uri: str) -> Json:
         """The task of a dropped object, once it has ended and all is published."""
-        async with self.client(secret) as client, asyncio.timeout(20):
+        async with self.client(secret) as client, asyncio.timeout(60):
             while True:
                 listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]
                 if listed and listed[0]["status"] in ("completed", "failed") and "outputs" in listed[0]:
@@ -85,35 +80,20 @@ class Road:
 
     async def quiet(self) -> None:
         """Until no function has anything left to do."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.storage.pending() or not self.queue.idle():
                 await asyncio.sleep(0.02)
 
     def client(self, secret: str | None, **headers: str) -> httpx2.AsyncClient:
         given = {"Authorization": f"Bearer {secret}", **headers} if secret else headers
-        return httpx2.AsyncClient(base_url=self.url, headers=given, timeout=30)
+        return httpx2.AsyncClient(base_url=self.url, headers=given, timeout=90)
 
 
-class FunctionApp:
-    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            source = str(ROOT / "functions" / self._name / "main.py")
-            self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
-        await self._app(scope, receive, send)
-
-
-@pytest.fixture(autouse=True)
-def _well_behaved(road: Road) -> Iterator[None]:
-    """Each test leaves the model and the services as it found them."""
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def _well_behaved(road: Road) -> AsyncIterator[None]:
+    """Each test leaves the model and the services as it found them, and nothing under way."""
     yield
-    road.gemini.set_model(dict.fromkeys(Behaviour.model_fields))
-    road.tap.faults.clear()
+    await road.traffic.leave_nothing_behind()
 
 
 def only_this_machine(host: str | bytes | None, *rest: Any, **options: Any) -> Any:
@@ -127,7 +107,7 @@ def only_this_machine(host: str | bytes | None, *rest: Any, **options: Any) -> A
 _resolve = socket.getaddrinfo
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     folder = tmp_path_factory.mktemp("road")
     clock, tap = MovableClock(folder / "clock"), Tap()
@@ -174,31 +154,20 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"billing": [f"gs://{OTHER_INBOX}/bills/"]}),
         "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
     }
-    os.environ.pop("GOOGLE_API_KEY", None)
-    socket.getaddrinfo = only_this_machine
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    for bucket in (INBOX, OTHER_INBOX, REQUESTS):
-        objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
-    database = AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-    yield Road(
-        clock,
-        tap,
-        documents,
-        objects,
-        model,
-        queue,
-        urls["api"],
-        Keys(database, clock),
-        Client(project="test", credentials=AnonymousCredentials()),  # type: ignore[no-untyped-call]
-        database,
-    )
-    for server in servers.values():
-        await server.stop()
-    for standin in (queue, objects, model, documents):
-        await standin.stop()
-    socket.getaddrinfo = _resolve
-    for built in (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep, followers, budgets, app):
-        built.cache_clear()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.delenv("GOOGLE_API_KEY", raising=False)
+        patch.setattr(socket, "getaddrinfo", only_this_machine)
+        await unwire()
+        for bucket in (INBOX, OTHER_INBOX, REQUESTS):
+            objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
+        database = AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        client = Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        keys, traffic = Keys(database, clock), Traffic(clock, tap, model, objects, queue)
+        yield Road(clock, tap, documents, objects, model, queue, urls["api"], keys, client, database, traffic)
+        await asyncio.gather(*(server.stop() for server in servers.values()))
+        await unwire()
+        await database._firestore_api.transport.close()
+        client.close()
+        await asyncio.gather(*(standin.stop() for standin in (queue, objects, model, documents)))

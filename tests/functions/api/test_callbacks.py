@@ -47,7 +47,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 async def called_back(road: Road, secret: str, url: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The task, once its callback stands as wanted. The clock is moved where an attempt waits for its backoff."""
-    async with road.client(secret) as client, asyncio.timeout(20):
+    async with road.client(secret) as client, asyncio.timeout(60):
         task = (await client.post("/v1/llm/generations", json=request(callback_url=url))).json()
         while True:
             shown = (await client.get(f"/v1/tasks/{task['id']}")).json()

@@ -120,7 +120,7 @@ async def manifest(road: Road, name: str, body: object) -> dict[str, Any]:
     secret = await road.key(f"m-{abs(hash(name)) % 10**9}", sources=(f"manifests:{folder}", f"gs://{OTHER_INBOX}/"))
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     await road.drop(f"manifests/{name}", text, bucket=REQUESTS, content_type="application/json")
-    async with road.client(secret) as client, asyncio.timeout(20):
+    async with road.client(secret) as client, asyncio.timeout(60):
         while True:
             uri = f"gs://{REQUESTS}/manifests/{name}"
             listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import functions_framework.aio
 import pytest
 import pytest_asyncio
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from functions.local.firestore import FirestoreStandIn
 from functions.local.gemini import GeminiStandIn
@@ -28,10 +28,10 @@ from functions.local.serve import HttpServer
 from functions.local.storage import StorageStandIn
 from functions.local.storage.catalog import EventType
 from functions.local.tap import Tap
-from shared import wiring
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
 from shared.domain.task import Task
+from tests.functions.wired import DEFAULTS, FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "samples"
@@ -39,7 +39,6 @@ INBOX, RULED, RESULTS, REQUESTS, SETTINGS = "inbox", "ruled", "results", "reques
 MANIFESTS = "manifests:tests"
 QUEUE = "projects/test/locations/here/queues/dispatch"
 FINALIZED: EventType = "finalized"
-PLAIN = {"text": None, "finish_reason": None, "block_reason": None}
 
 Body = dict[str, Any]
 
@@ -47,7 +46,7 @@ Body = dict[str, Any]
 class ScriptedModel(GeminiStandIn):
     """Keeps what it was asked; answers as `script` says, one entry for each generation, then as the stand-in does.
 
-    An entry is what `PUT /model` takes, or a `status` to refuse with.
+    An entry is what `PUT /model` takes, or a `status` to refuse with; what it does not name is at its default.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -75,27 +74,13 @@ class ScriptedModel(GeminiStandIn):
                 body, headers = error_body(status, None)
                 return await Response(body, status, headers)(scope, receive, send)
             self.asked.append((model, json.loads(raw)))
-            self.set_model({**PLAIN, **wanted})
+            self.set_model({**DEFAULTS, **wanted})
         whole = deque([{"type": "http.request", "body": raw, "more_body": False}])
 
         async def again() -> Any:
             return whole.popleft() if whole else await receive()
 
         return await super().__call__(scope, again, send)
-
-
-class FunctionApp:
-    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            source = str(ROOT / "functions" / self._name / "main.py")
-            self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
-        await self._app(scope, receive, send)
 
 
 @dataclass
@@ -105,6 +90,7 @@ class Road:
     model: ScriptedModel
     tasks: Tasks
     objects: Client
+    traffic: Traffic
 
     async def drop(self, name: str, data: bytes | Path, *, bucket: str = INBOX, **metadata: str) -> str:
         """Write an object; underscores in the names of metadata are dashes. Returns its `gs://` name."""
@@ -125,7 +111,7 @@ class Road:
         newest = await self.tasks.page([owner], limit=1, uri=uri)
         return newest[0] if newest else None
 
-    async def until(self, uri: str, wanted: Any, seconds: float = 15) -> Task:
+    async def until(self, uri: str, wanted: Any, seconds: float = 60) -> Task:
         """The task of an object once `wanted(task)` holds."""
         async with asyncio.timeout(seconds):
             while True:
@@ -133,6 +119,17 @@ class Road:
                 if task is not None and wanted(task):
                     return task
                 await asyncio.sleep(0.03)
+
+    async def let_time_pass(self, uri: str, *, until: Callable[[], bool], step: float = 10.0) -> None:
+        """Move the clock in steps until `until()` holds; after each step the object's task renews its lease.
+
+        A step is short against the lease of 60 s, so that nobody takes over a task whose holder is alive.
+        """
+        async with asyncio.timeout(60):
+            while not until():
+                self.clock.advance(step)
+                due = self.clock.now() + timedelta(seconds=60) * 2 / 3 - timedelta(seconds=step)
+                await self.until(uri, lambda task, due=due: task.lease_until is None or task.lease_until > due)
 
     async def understood(self, name: str, data: bytes | Path, **options: str) -> Task:
         """Drop a file and wait until nothing is left to do for its task."""
@@ -154,7 +151,7 @@ class Road:
         return await asyncio.to_thread(read)
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     folder = tmp_path_factory.mktemp("generate")
     clock, tap = MovableClock(folder / "clock"), Tap()
@@ -192,26 +189,25 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.delenv("GOOGLE_API_KEY", raising=False)
-        wiring.ingest.cache_clear()
-        wiring.generate.cache_clear()
+        await unwire()
         client = Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-        yield Road(clock, tap, model, Tasks("test", "(default)"), client)
-        for server in servers.values():
-            await server.stop()
-        for standin in (queue, objects, model, documents):
-            await standin.stop()
-        wiring.ingest.cache_clear()
-        wiring.generate.cache_clear()
+        tasks = Tasks("test", "(default)")
+        yield Road(clock, tap, model, tasks, client, Traffic(clock, tap, model, objects, queue))
+        await asyncio.gather(*(server.stop() for server in servers.values()))
+        await unwire()
+        await tasks.client._firestore_api.transport.close()
+        client.close()
+        await asyncio.gather(*(standin.stop() for standin in (queue, objects, model, documents)))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def road(whole_road: Road) -> Road:
-    """The road with nothing recorded, nothing scripted and no faults."""
+async def road(whole_road: Road) -> AsyncIterator[Road]:
+    """The road with nothing recorded, nothing scripted and no faults; left with nothing under way."""
     whole_road.model.asked.clear()
     whole_road.model.counted.clear()
+    yield whole_road
     whole_road.model.script.clear()
-    whole_road.tap.faults.clear()
-    return whole_road
+    await whole_road.traffic.leave_nothing_behind()
 
 
 def camelled(value: Body) -> Body:

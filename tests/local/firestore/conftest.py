@@ -52,20 +52,27 @@ class Process:
 
 
 @pytest.fixture(scope="session")
-def host() -> Iterator[str]:
+def address() -> Iterator[str]:
     if CHOSEN is not None:
         yield CHOSEN
         return
     process = Process()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRESTORE_EMULATOR_HOST", process.host)
-        yield process.host
+    yield process.host
     process.kill()
 
 
+@pytest.fixture
+def host(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The service that a client finds that is made within the test."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", address)
+    return address
+
+
 @pytest.fixture(scope="session")
-def db(host: str) -> Iterator[Any]:
-    client: Any = firestore.Client(project=PROJECT)
+def db(address: str) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", address)
+        client: Any = firestore.Client(project=PROJECT)
     yield client
     client.close()
 

@@ -20,7 +20,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(launch: Any, co
         for number in range(10_000):
             name = f"t{thread}-{number}"
             try:
-                result = client.document(f"c/{name}").set({"n": number}, retry=None, timeout=5)
+                result = client.document(f"c/{name}").set({"n": number}, retry=None, timeout=60)
             except Exception:
                 return
             acknowledged.append((name, result.update_time))
@@ -30,7 +30,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(launch: Any, co
     threads = [threading.Thread(target=write, args=(thread,)) for thread in range(4)]
     for thread in threads:
         thread.start()
-    assert enough.wait(timeout=30)
+    assert enough.wait(timeout=60)
     process.kill()
     for thread in threads:
         thread.join()

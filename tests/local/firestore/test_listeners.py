@@ -32,7 +32,7 @@ def watch() -> Iterator[Callable[[Any], Seen]]:
 
 
 def next_of(seen: Seen) -> tuple[dict[str, Any], list[str]]:
-    return seen.get(timeout=15)
+    return seen.get(timeout=60)
 
 
 def test_a_document_is_sent_first_and_at_each_change(collection: Any, watch: Any) -> None:

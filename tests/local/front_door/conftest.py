@@ -127,7 +127,7 @@ async def serve(clock: MovableClock, issuer: Issuer, worker: Worker) -> AsyncIte
         settings: dict[str, object] = {"function": "api", "backend": backend, "concurrency": 80} | route
         server = HttpServer(door.app(Route(**settings)))  # type: ignore[arg-type]
         url = f"http://127.0.0.1:{await server.start()}"
-        client = httpx2.AsyncClient(base_url=url, timeout=8, trust_env=False)
+        client = httpx2.AsyncClient(base_url=url, timeout=60, trust_env=False)
         servers.append(server)
         clients.append(client)
         return Door(url, door, client)
@@ -142,6 +142,6 @@ async def serve(clock: MovableClock, issuer: Issuer, worker: Worker) -> AsyncIte
 
 async def until(condition: Callable[[], bool]) -> None:
     """Return once the condition holds; for what no event tells."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)

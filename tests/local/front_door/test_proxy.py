@@ -102,7 +102,7 @@ async def test_hundreds_of_streams_are_open_at_once(serve: Serve, worker: Worker
             return b"".join([chunk async for chunk in answer.aiter_raw()])
 
     limits = httpx2.Limits(max_connections=None)
-    async with httpx2.AsyncClient(base_url=door.url, timeout=20, trust_env=False, limits=limits) as client:
+    async with httpx2.AsyncClient(base_url=door.url, timeout=60, trust_env=False, limits=limits) as client:
         listeners = [asyncio.create_task(listen(client)) for _ in range(200)]
         await until(lambda: worker.streams == 200)
         assert door.door.in_flight("api") == 200

@@ -50,7 +50,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(job, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(job, self._loop).result(60)
 
     def stop(self) -> None:
         self.run(self._loop.shutdown_default_executor())

@@ -134,7 +134,7 @@ def test_a_connection_that_breaks_leaves_what_was_received(own: Running) -> None
     headers = {"x-goog-upload-offset": "0", "x-goog-upload-command": "upload", "content-length": str(4 * CHUNK)}
     with pytest.raises(ConnectionError):
         httpx2.post(url, content=broken(), headers=headers)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (place := received(url)) < CHUNK and time.monotonic() < deadline:
         pass
     assert place == CHUNK
@@ -199,7 +199,7 @@ def test_a_slow_link_takes_its_time_but_not_the_loop(own: Running) -> None:
     url = begin(own.wire, 4 * CHUNK)
     began = time.monotonic()
     assert send(url, b"\0" * (4 * CHUNK), 0, "upload, finalize").status_code == 200
-    assert 0.4 < time.monotonic() - began < 3
+    assert 0.4 < time.monotonic() - began < 30
 
 
 def test_small_files_go_in_one_request(own: Running) -> None:

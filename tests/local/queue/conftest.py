@@ -71,7 +71,7 @@ class Target:
 
     async def received(self, count: int) -> list[Delivery]:
         """The deliveries so far, once there are `count` of them."""
-        async with asyncio.timeout(8), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: len(self.deliveries) >= count)
         return self.deliveries
 
@@ -156,6 +156,6 @@ def client_of(address: str) -> Client:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Return once the condition holds; for what no event tells."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)

@@ -71,17 +71,17 @@ class Served:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.stand_in = self.call(lambda: StorageStandIn(clock=clock or Clock(), data=data, tap=self.tap, **options))
-        self.port = int(asyncio.run_coroutine_threadsafe(self.stand_in.start(), self._loop).result(10))
+        self.port = int(asyncio.run_coroutine_threadsafe(self.stand_in.start(), self._loop).result(60))
         self.url = f"http://127.0.0.1:{self.port}"
 
     def call(self, work: Callable[[], Any]) -> Any:
         async def there() -> Any:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(there(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(there(), self._loop).result(60)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.stand_in.stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.stand_in.stop(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

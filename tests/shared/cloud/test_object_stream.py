@@ -122,7 +122,7 @@ def test_the_next_piece_is_fetched_while_one_is_sent_on() -> None:
 
     with reading(fetch=fetch) as stream:
         stream.read(100)
-        assert fetched.wait(5), "nobody asked for the second piece, and it came"
+        assert fetched.wait(60), "nobody asked for the second piece, and it came"
 
 
 def test_every_byte_is_fetched_once_when_read_in_order() -> None:

@@ -178,7 +178,7 @@ async def test_a_file_of_unknown_length_is_taken_up_to_a_bound(trap: Trap) -> No
     trap.answers["/endless"] = endless
     assert await fetched(trap.url("/small")) == b"hello"
     with pytest.raises(PermanentFailure) as raised:
-        await fetched(trap.url("/endless"), seconds=20)
+        await fetched(trap.url("/endless"), seconds=60)
     assert raised.value.code == "payload_too_large"
     assert str(UNKNOWN_LENGTH_BYTES >> 20) in raised.value.message
 
@@ -196,7 +196,7 @@ async def test_a_server_that_drips_is_cut_off_when_the_time_is_over(trap: Trap) 
     async def drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
         try:
-            for _ in range(100):
+            while True:
                 writer.write(b"a")
                 await writer.drain()
                 await asyncio.sleep(0.05)
@@ -204,7 +204,7 @@ async def test_a_server_that_drips_is_cut_off_when_the_time_is_over(trap: Trap) 
             hung_up.set()
 
     trap.answers["/drip"] = drip
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(30):
         with pytest.raises(TransientFailure):
             await fetched(trap.url("/drip"), seconds=0.5)
         await hung_up.wait()

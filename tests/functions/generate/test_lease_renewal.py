@@ -1,0 +1,97 @@
+"""A claim's lease is renewed by when it was written, however long the answer took."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from functions.generate.holding import Holding
+from shared.clock import MovableClock
+from shared.cloud.firestore import Decide, Stored, Tasks
+from shared.domain import claims
+from shared.domain.task import Source, Task, new_task
+
+LEASE = timedelta(seconds=60)
+
+
+class SlowDocuments:
+    """One task's document; what was changed is answered when the test lets it be."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.calls: list[str] = []
+        self.answer = asyncio.Event()
+
+    async def get(self, task_id: str) -> Stored | None:
+        self.calls.append("get")
+        return Stored(self.task, None)
+
+    async def change(self, stored: Stored, decide: Decide) -> Stored | None:
+        self.calls.append("change")
+        changed = decide(self.task)
+        assert changed is not None
+        self.task = changed
+        await self.answer.wait()
+        return Stored(self.task, None)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> MovableClock:
+    return MovableClock(tmp_path / "clock")
+
+
+def claimed(clock: MovableClock) -> Task:
+    source = Source(kind="object", bucket="inbox", name="a.txt", generation=1, size=1, created_at=clock.now())
+    task = new_task(source, owner="inbox:inbox", model="a-model", now=clock.now(), keep=timedelta(days=1))
+    return claims.claim(task, now=clock.now(), lease=LEASE)
+
+
+def holding(documents: SlowDocuments, clock: MovableClock) -> Holding:
+    held = Stored(documents.task, None)
+    return Holding(cast(Tasks, documents), clock, held, lease=LEASE, until=clock.time() + 1800)
+
+
+async def test_a_renewal_counts_from_when_it_was_written_not_from_its_answer(clock: MovableClock) -> None:
+    documents = SlowDocuments(claimed(clock))
+    async with holding(documents, clock) as held:
+        clock.advance(20)
+        await until(lambda: documents.calls == ["change"])
+        clock.advance(15)
+        documents.answer.set()
+        await until(lambda: held.task.lease_until == documents.task.lease_until)
+        clock.advance(5)
+        await until(lambda: len(documents.calls) > 1)
+    assert documents.calls == ["change", "change"]
+
+
+async def test_the_first_renewal_counts_from_the_claim_not_from_the_works_beginning(clock: MovableClock) -> None:
+    documents = SlowDocuments(claimed(clock))
+    documents.answer.set()
+    clock.advance(15)
+    async with holding(documents, clock):
+        clock.advance(5)
+        await until(lambda: documents.calls)
+    assert documents.calls == ["change"]
+
+
+async def test_a_lease_is_never_less_than_half_left_while_its_holder_is_alive(clock: MovableClock) -> None:
+    documents = SlowDocuments(claimed(clock))
+    documents.answer.set()
+    async with holding(documents, clock):
+        while documents.calls.count("change") < 3:
+            calls = len(documents.calls)
+            clock.advance(7)
+            await until(lambda calls=calls: len(documents.calls) > calls)  # type: ignore[misc]
+            assert documents.task.lease_until is not None
+            assert documents.task.lease_until - clock.now() > LEASE / 2

@@ -1,0 +1,131 @@
+"""The functions in the test's own process: what they opened is closed, and what they began has come to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import functions_framework.aio
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from functions.api.app import app
+from functions.api.budget import budgets
+from functions.api.following import followers
+from functions.local.gemini import Behaviour, GeminiStandIn
+from functions.local.queue import QueueStandIn
+from functions.local.storage import StorageStandIn
+from functions.local.tap import Tap
+from shared import wiring
+from shared.clock import MovableClock
+from shared.cloud.firestore import Tasks
+from shared.cloud.gemini import Gemini
+from shared.cloud.queue import Dispatches, Queue
+from shared.cloud.storage import Storage
+
+ROOT = Path(__file__).parents[2]
+_BUILT = (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep)
+DEFAULTS: dict[str, Any] = dict.fromkeys(Behaviour.model_fields)
+"""What sets every field of the stand-in model's behaviour back."""
+
+
+class FunctionApp:
+    """A function as functions-framework serves it, loaded at its first request: the environment is complete then."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            source = str(ROOT / "functions" / self._name / "main.py")
+            # It notes the function's name in the environment, for one process serves one function in the cloud.
+            with mock.patch.dict(os.environ):
+                self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
+        await self._app(scope, receive, send)
+
+
+async def unwire() -> None:
+    """Close what the functions of this process work with, so that the next test's environment wires them anew."""
+    for build in _BUILT:
+        if build.cache_info().currsize:
+            built: Any = build()
+            for field in fields(built):
+                await _close(getattr(built, field.name))
+        build.cache_clear()
+    for derived in (followers, budgets, app):
+        derived.cache_clear()
+
+
+async def _close(part: Any) -> None:
+    if isinstance(part, Tasks):
+        client: Any = part.client
+        await client._firestore_api.transport.close()
+    elif isinstance(part, Dispatches):
+        await _close(part._queue)
+    elif isinstance(part, Queue):
+        queue: Any = part._client
+        await queue.transport.close()
+    elif isinstance(part, Storage):
+        part._client.close()
+    elif isinstance(part, Gemini):
+        await part._client.aio.aclose()
+        part._client.close()
+    threads = getattr(part, "_threads", None)
+    if isinstance(threads, ThreadPoolExecutor):
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass
+class Traffic:
+    """What is under way between the functions and the stand-ins of one test's system."""
+
+    clock: MovableClock
+    tap: Tap
+    model: GeminiStandIn
+    storage: StorageStandIn
+    queue: QueueStandIn
+
+    def under_way(self) -> str:
+        """Tell what has not ended; empty when nothing is under way."""
+        counts = {
+            "events to be delivered": self.storage.pending(),
+            "dispatches under way": self.queue.in_flight(),
+            "dispatches that are due": int(self.queue.in_flight() == 0 and not self.queue.idle()),
+            **{f"requests to {service}": count for service, count in self.tap.in_flight.items()},
+        }
+        return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+
+    async def ended(self, seconds: float) -> bool:
+        """Return whether everything under way came to its end within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.under_way():
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            return False
+        return True
+
+    async def leave_nothing_behind(self, seconds: float = 20) -> None:
+        """Set everything back for the next test; AssertionError where work is under way that does not end by itself.
+
+        Such work waits for a clock that nobody moves. It is ended all the same: the tests that follow must not
+        inherit it.
+        """
+        self.tap.faults.clear()
+        self.model.set_model(DEFAULTS)
+        self.queue.lose()
+        if await self.ended(seconds):
+            assert self.model.behaviour == Behaviour()
+            return
+        left = self.under_way()
+        for _ in range(48):
+            self.clock.advance(3600)
+            self.queue.lose()
+            if await self.ended(0.5):
+                break
+        raise AssertionError(f"the test left behind: {left}")
