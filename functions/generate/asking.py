@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -97,7 +98,7 @@ async def ask(
             "round": number,
             "asked": list(asked),
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
-            "response": answer.join(pieces),
+            "response": await asyncio.to_thread(answer.join, pieces),
         }
         held.answering = False
         await keep(road, held, number, record)
