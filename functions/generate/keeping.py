@@ -6,10 +6,10 @@ same; only where neither can, the claim is held and tries again until its time i
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import cast
 
+from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from shared.cloud.telemetry import log
 from shared.domain.answer import Json
@@ -23,7 +23,7 @@ _PAUSE_SECONDS = 5.0
 
 async def keep(road: Generate, held: Holding, number: int, record: Json) -> None:
     """Returns once the record of round `number` is durable."""
-    encoded = await asyncio.to_thread(_encoded, record)
+    encoded = await off_loop(_encoded, record)
     name = f"{held.token:06d}-{number:03d}"
     while not (
         await _in_storage(road, held.task, name, encoded) or await _in_firestore(road, held.task, name, encoded)
@@ -39,7 +39,7 @@ async def kept(road: Generate, task: Task) -> list[Json]:
         raw = await road.storage.read(bucket, each.name)
         if raw is not None:
             found[each.name.rsplit("answer-", 1)[1].removesuffix(".json")] = raw.decode()
-    return [cast(Json, await asyncio.to_thread(json.loads, found[name])) for name in sorted(found)]
+    return [cast(Json, await off_loop(json.loads, found[name])) for name in sorted(found)]
 
 
 def _encoded(record: Json) -> bytes:

@@ -8,12 +8,12 @@ for again.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from functions.generate.asking import ask, stand_by
 from functions.generate.caching import share
+from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from functions.generate.keeping import kept
 from shared.domain.answer import Json
@@ -57,7 +57,7 @@ async def step_of(rounds: Sequence[Round], name: str) -> Step | None:
     if not mine:
         return None
     asked = mine[0].question
-    return await asyncio.to_thread(
+    return await off_loop(
         next_step,
         [each.response for each in mine],
         asked.response_schema,

@@ -71,10 +71,12 @@ def _period(backwards: str, least_bare: int | None) -> int | None:
 
 def _from_its_beginning(phrase: str) -> str:
     """The phrase as it is read: it may be known from any place within it."""
+    twice = phrase * 2
     for mark in ("\n", ". ", " "):
-        before, found, after = phrase.rpartition(mark)
-        if found:
-            phrase = after + before + mark
+        at = twice.find(mark)
+        if at >= 0:
+            start = at + len(mark)
+            phrase = twice[start : start + len(phrase)]
             break
     return " ".join(phrase.split()) or repr(phrase[:1])
 
