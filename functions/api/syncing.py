@@ -20,6 +20,7 @@ _LOOK_SECONDS = 1.0
 
 _STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
     "upstream_error": (500, "server_error"),
+    "empty_answer": (500, "server_error"),
     "deadline_exceeded": (503, "service_unavailable_error"),
     "quota_unavailable": (503, "service_unavailable_error"),
 }

@@ -8,6 +8,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from functions.generate.caching import naming, prolong
+from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from functions.generate.keeping import keep
 from functions.generate.later import warn_others
@@ -97,7 +98,7 @@ async def ask(
             "round": number,
             "asked": list(asked),
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
-            "response": answer.join(pieces),
+            "response": await off_loop(answer.join, pieces),
         }
         held.answering = False
         await keep(road, held, number, record)

@@ -43,6 +43,8 @@ class Holding:
         """Whether this claim has brought the task further: a later one need not do that again."""
         self.answering = False
         """Whether the model is at work, which is paid for."""
+        self.told_chunks = 0
+        """Of the stream, so far."""
         self.stored_chunks = 0
         """Of the stream, once it is whole."""
 

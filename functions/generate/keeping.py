@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import cast
 
+from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from shared.cloud.telemetry import log
 from shared.domain.answer import Json
@@ -22,7 +23,7 @@ _PAUSE_SECONDS = 5.0
 
 async def keep(road: Generate, held: Holding, number: int, record: Json) -> None:
     """Returns once the record of round `number` is durable."""
-    encoded = json.dumps(record, ensure_ascii=False)
+    encoded = await off_loop(_encoded, record)
     name = f"{held.token:06d}-{number:03d}"
     while not (
         await _in_storage(road, held.task, name, encoded) or await _in_firestore(road, held.task, name, encoded)
@@ -38,26 +39,32 @@ async def kept(road: Generate, task: Task) -> list[Json]:
         raw = await road.storage.read(bucket, each.name)
         if raw is not None:
             found[each.name.rsplit("answer-", 1)[1].removesuffix(".json")] = raw.decode()
-    return [cast(Json, json.loads(found[name])) for name in sorted(found)]
+    return [cast(Json, await off_loop(json.loads, found[name])) for name in sorted(found)]
 
 
-async def _in_storage(road: Generate, task: Task, name: str, encoded: str) -> bool:
+def _encoded(record: Json) -> bytes:
+    """UTF-8. Half a character, which JSON can name, stays as it is named."""
+    try:
+        return json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(record).encode()
+
+
+async def _in_storage(road: Generate, task: Task, name: str, encoded: bytes) -> bool:
     place = f"tasks/{task.id}/answer-{name}.json"
     try:
-        await road.storage.write(
-            road.settings.results_bucket, place, encoded.encode(), "application/json", only_if_absent=True
-        )
+        await road.storage.write(road.settings.results_bucket, place, encoded, "application/json", only_if_absent=True)
     except Exception as error:  # Whatever it is: an answer that was paid for is not let go.
         log("WARNING", "answer_not_in_storage", f"{type(error).__name__}: {error}", task=task.id)
         return False
     return True
 
 
-async def _in_firestore(road: Generate, task: Task, name: str, encoded: str) -> bool:
-    if len(encoded.encode()) > _MOST_IN_FIRESTORE:
+async def _in_firestore(road: Generate, task: Task, name: str, encoded: bytes) -> bool:
+    if len(encoded) > _MOST_IN_FIRESTORE:
         return False
     try:
-        await road.tasks.keep_answer(task, name, encoded)
+        await road.tasks.keep_answer(task, name, encoded.decode())
     except Exception as error:  # Likewise.
         log("WARNING", "answer_not_in_firestore", f"{type(error).__name__}: {error}", task=task.id)
         return False

@@ -38,8 +38,8 @@ from shared.domain.errors import (
 from shared.domain.task import Task, TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
-_MOST_TAKEOVERS = 20
-"""A crash is nobody's fault at first; a file on which every instance dies must not take down others for days."""
+_MOST_TAKEOVERS = 3
+"""A crash is nobody's fault at first; a file or an answer on which every instance dies must not take down others."""
 _EARLY = timedelta(hours=1)
 """A dispatch that comes this long before its task's time was cut short by the queue's horizon."""
 
@@ -136,27 +136,36 @@ async def later_or_never(road: wiring.Generate, held: Holding, failure: TaskFail
 async def understand(road: wiring.Generate, held: Holding) -> Outcome:
     """From what was dropped or submitted to what the model says of it."""
     task = held.task
+    # First of all: whatever kills the worker may lie in what was stored, which is read and judged below.
+    refuse_a_killer(task)
     rounds = await earlier_rounds(road, task)
-    if not settled(rounds):
-        refuse_to_go_on(road, task)
+    if not await settled(rounds):
+        refuse_one_too_old(road, task)
         if task.source.kind == "object":
             questions = await questions_of_object(road, held, ran_before(rounds) or task.ran)
         else:
             questions = (await question_of_request(road, held),)
         rounds = await ask_all(road, held, questions, rounds)
-    if task.stream and not held.stored_chunks:
+    outcome = await outcome_of(road, task, rounds)
+    if task.stream and not held.stored_chunks and outcome.error is None:
         last = rounds[-1]
         await tell_the_rest(road, held, last.response, claim=last.claim, reasoning=last.question.reasoning)
-    return await outcome_of(road, task, rounds)
+    return outcome
 
 
-def refuse_to_go_on(road: wiring.Generate, task: Task) -> None:
-    """Past its age limit, or where whoever works on it is killed again and again."""
+def refuse_a_killer(task: Task) -> None:
+    """Give up a task where whoever works on it is killed again and again."""
+    if task.takeovers > _MOST_TAKEOVERS:
+        message = (
+            f"Given up: {task.takeovers} times the function was killed, or its lease ran out, while it worked on this "
+            f"task. {_MOST_TAKEOVERS} times it is taken over."
+        )
+        raise PermanentFailure("upstream_error", message)
+
+
+def refuse_one_too_old(road: wiring.Generate, task: Task) -> None:
     if too_old(road, task):
         raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
-    if task.takeovers > _MOST_TAKEOVERS:
-        message = f"Given up: {task.takeovers} times the function was killed while it worked on this file."
-        raise PermanentFailure("upstream_error", message)
 
 
 async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:

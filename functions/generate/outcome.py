@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import assert_never, cast
 
 from pydantic import JsonValue
 
+from functions.generate.computing import off_loop
 from functions.generate.rounds import Round, step_of
 from shared.domain.answer import Json
 from shared.domain.checks import Again, Failed, Whole, total_usage, transcript_warnings
@@ -30,14 +30,14 @@ async def outcome_of(road: Generate, task: Task, rounds: Sequence[Round]) -> Out
     warnings = list(first.about.warnings)
     results: list[Json] = []
     for name in rounds[0].asked:
-        step = step_of(rounds, name)
+        step = await step_of(rounds, name)
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
                 return Outcome(error=error, usage=usage, warnings=tuple(warnings), ran=first.ran, model=first.model)
             case Whole():
                 asked = next(each.question for each in rounds if each.question.name == name)
-                results.append(_completion(task, asked, step))
+                results.append(await off_loop(_completion, task, asked, step))
                 warnings += [f"{name}: {each}" if name else each for each in await _shortcomings(asked, step)]
             case None | Again():
                 raise AssertionError(f"question {name!r} of {task.id} was left open")
@@ -67,16 +67,22 @@ def _completion(task: Task, asked: Question, whole: Whole) -> Json:
 async def _shortcomings(asked: Question, whole: Whole) -> tuple[str, ...]:
     about = asked.about
     if not about.transcript or whole.warnings:
-        return whole.warnings
-    return await asyncio.to_thread(transcript_warnings, whole.text, whole.value, about.duration, about.range)
+        return (*whole.warnings, *whole.remarks)
+    found = await off_loop(transcript_warnings, whole.text, whole.value, about.duration, about.range)
+    return (*found, *whole.remarks)
 
 
 async def _kept_apart(road: Generate, task: Task, results: list[Json]) -> Pointer | None:
     """Results too large for a document lie in the bucket."""
-    encoded = json.dumps(cast(JsonValue, results), ensure_ascii=False).encode()
+    encoded = await off_loop(_encoded, results)
     if len(encoded) <= _RESULTS_IN_DOCUMENT:
         return None
     # Each claim's own, and never overwritten: one that was overtaken may still be writing.
     name = f"tasks/{task.id}/results-{task.token:06d}.json"
     await road.storage.write(road.settings.results_bucket, name, encoded, "application/json", only_if_absent=True)
-    return Pointer(name=name, size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())
+    digest = await off_loop(hashlib.sha256, encoded)
+    return Pointer(name=name, size=len(encoded), sha256=digest.hexdigest())
+
+
+def _encoded(results: list[Json]) -> bytes:
+    return json.dumps(cast(JsonValue, results), ensure_ascii=False).encode()

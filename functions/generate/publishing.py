@@ -5,13 +5,13 @@ Written again without harm: names are the source's, and an older generation's ta
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from typing import NamedTuple, cast
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
+from functions.generate.computing import off_loop
 from functions.generate.picturing import picture_of
 from shared.domain import checks, outputs
 from shared.domain.answer import Json
@@ -49,7 +49,7 @@ async def publish(road: Generate, task: Task) -> Published:
     names = [f"{stem}.{ending}" for ending in (*files, "task.json")]
     uris = tuple(f"gs://{road.settings.results_bucket}/{name}" for name in names)
     told = task.model_copy(update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))})
-    whole = json.dumps(public(told, results), ensure_ascii=False, indent=2).encode()
+    whole = await off_loop(_as_file, told, results)
     for name, file in zip(names, [*files.values(), File(whole, "application/json")], strict=True):
         await _write_unless_newer(road, task, name, file)
     return Published(uris, tuple(warnings))
@@ -69,7 +69,11 @@ async def results_of(road: Generate, task: Task) -> tuple[Json, ...] | None:
     if task.results_pointer is None:
         return task.results
     raw = await road.storage.read(road.settings.results_bucket, task.results_pointer.name)
-    return None if raw is None else tuple(json.loads(raw))
+    return None if raw is None else tuple(await off_loop(json.loads, raw))
+
+
+def _as_file(task: Task, results: tuple[Json, ...] | None) -> bytes:
+    return json.dumps(public(task, results), ensure_ascii=False, indent=2).encode()
 
 
 def _asked(task: Task) -> tuple[Asked, ...]:
@@ -96,17 +100,32 @@ def _schema(form: Json) -> Json | None:
 
 async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> Rendered:
     text = str(message.get("content") or "")
-    structured = None if asked.response_schema is None else checks.read(text, asked.response_schema)
+    structured = None
+    if asked.response_schema is not None:
+        structured = await off_loop(checks.read, text, asked.response_schema)
     value = structured.value if structured else None
     if structured and value is None and structured.problems:
         # JSON was asked for and not held to (`json_object`): better as it is than not at all.
         asked = asked.model_copy(update={"outputs": ("txt",)})
     source = Source(name=task.source.name)
-    if outputs.needs_picture(asked, value):
+    if await off_loop(outputs.needs_picture, asked, value):
         source = await picture_of(road, task)
-    source = source._replace(pages=tuple(pages_of(message)))
-    rendered = await asyncio.to_thread(outputs.render, asked, text, value, source)
-    return rendered._replace(files=_with_code(rendered.files, asked, message))
+    source = source._replace(pages=tuple(await off_loop(pages_of, message)))
+    return await off_loop(_files, asked, text, value, source, message)
+
+
+def _files(asked: Asked, text: str, value: JsonValue, source: Source, message: Json) -> Rendered:
+    rendered = outputs.render(asked, text, value, source)
+    return _without_empty_ones(rendered._replace(files=_with_code(rendered.files, asked, message)))
+
+
+def _without_empty_ones(rendered: Rendered) -> Rendered:
+    """An empty file tells nothing, and must not take the place of one that does."""
+    empty = [ending for ending, file in rendered.files.items() if not file.data.strip()]
+    files = {ending: file for ending, file in rendered.files.items() if ending not in empty}
+    return Rendered(
+        files, (*rendered.warnings, *(f"No .{each} was made: there is nothing to write." for each in empty))
+    )
 
 
 def _with_code(files: dict[str, File], asked: Asked, message: Json) -> dict[str, File]:

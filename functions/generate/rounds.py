@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 
 from functions.generate.asking import ask, stand_by
 from functions.generate.caching import share
+from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from functions.generate.keeping import kept
 from shared.domain.answer import Json
@@ -40,23 +41,24 @@ async def earlier_rounds(road: Generate, task: Task) -> list[Round]:
     return _in_line([_round(record) for record in await kept(road, task)])
 
 
-def settled(rounds: Sequence[Round]) -> bool:
+async def settled(rounds: Sequence[Round]) -> bool:
     """Whether nothing is left to be asked."""
     if not rounds:
         return False
-    steps = [step_of(rounds, name) for name in rounds[0].asked]
+    steps = [await step_of(rounds, name) for name in rounds[0].asked]
     return any(isinstance(step, Failed) for step in steps) or not any(
         step is None or isinstance(step, Again) for step in steps
     )
 
 
-def step_of(rounds: Sequence[Round], name: str) -> Step | None:
-    """What follows for one question; None where it was not asked yet."""
+async def step_of(rounds: Sequence[Round], name: str) -> Step | None:
+    """What follows for one question; None where it was not asked yet. A long answer is judged off the event loop."""
     mine = [each for each in rounds if each.question.name == name]
     if not mine:
         return None
     asked = mine[0].question
-    return next_step(
+    return await off_loop(
+        next_step,
         [each.response for each in mine],
         asked.response_schema,
         continuations=asked.continuations,
@@ -75,9 +77,9 @@ async def ask_all(
     """Ask what is still open; the first question that fails ends it."""
     rounds = list(earlier)
     names = tuple(question.name for question in questions)
-    await share(road, held, [question for question in questions if _open(rounds, question)])
+    await share(road, held, [question for question in questions if await _open(rounds, question)])
     for question in questions:
-        while (step := step_of(rounds, question.name)) is None or isinstance(step, Again):
+        while (step := await step_of(rounds, question.name)) is None or isinstance(step, Again):
             await stand_by(road, question.model)
             number = len(rounds)
             record = await ask(road, held, _next(question, step), number=number, asked=names)
@@ -88,8 +90,8 @@ async def ask_all(
     return rounds
 
 
-def _open(rounds: Sequence[Round], question: Question) -> bool:
-    step = step_of(rounds, question.name)
+async def _open(rounds: Sequence[Round], question: Question) -> bool:
+    step = await step_of(rounds, question.name)
     return step is None or isinstance(step, Again)
 
 

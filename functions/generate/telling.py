@@ -28,7 +28,7 @@ class Telling:
     def __init__(self, road: Generate, held: Holding, reasoning: bool, offset: int | None) -> None:
         """`offset` None: there is nobody to tell, or another claim has begun to."""
         self._road, self._held, self._offset = road, held, offset
-        self._gathered = Gathered(reasoning)
+        self._gathered = Gathered(reasoning, begun=bool(offset))
         self._woken = asyncio.Event()
 
     def heard(self, piece: Json) -> None:
@@ -48,7 +48,12 @@ class Telling:
                 await asyncio.sleep(_SECONDS_BETWEEN)
 
     async def finish(self) -> None:
-        """Store the rest. The stream is whole where its last chunk says why the model stopped."""
+        """Store the rest. The stream is whole where its last chunk says why the model stopped.
+
+        Of an answer without words its end is not told: the question is asked again, or the task fails.
+        """
+        if not self._gathered.answered:
+            self._gathered.finish = None
         whole = self._gathered.finish is not None
         if self._gathered:
             await self._tell()
@@ -68,6 +73,7 @@ class Telling:
             if not stored:
                 log("WARNING", "stream_taken", "another claim tells this stream", task=self._held.task.id)
             self._offset = self._offset + 1 if stored else None
+            self._held.told_chunks = self._offset or 0
 
 
 @asynccontextmanager
@@ -103,9 +109,11 @@ async def tell_the_rest(road: Generate, held: Holding, response: Json, *, claim:
         return
     whole.content, whole.thoughts = whole.content[len(content) :], whole.thoughts[len(thoughts) :]
     whole.begun = bool(chunks)
+    # An answer that came without a finish reason may not be whole.
+    whole.finish = whole.finish or "length"
     offset = len(chunks)
     for delta, finish in whole.take():
-        chunk = Chunk(delta=delta, finish=finish or "stop", claim=claim, expires_at=_expiry(road, held))
+        chunk = Chunk(delta=delta, finish=finish, claim=claim, expires_at=_expiry(road, held))
         if not await road.chunks.put(held.task.id, offset, chunk):
             return
         offset += 1
@@ -125,6 +133,8 @@ async def _undisturbed(voice: Telling, task_id: str) -> None:
 async def _beginning(road: Generate, held: Holding) -> int | None:
     if not held.task.stream:
         return None
+    if held.told_chunks:
+        return held.told_chunks
     begun = held.token > 1 and await road.chunks.since(held.task.id, 0)
     return None if begun else 0
 

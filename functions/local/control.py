@@ -75,6 +75,7 @@ class Control:
             ("/dispatches", "GET", self._dispatches),
             ("/model", "GET", self._show_model),
             ("/model", "PUT", self._model),
+            ("/model", "DELETE", self._reset_model),
             ("/kill", "POST", self._kill),
             ("/clock", "GET", self._time),
             ("/clock", "PUT", self._advance),
@@ -141,6 +142,9 @@ class Control:
     async def _model(self, request: Request) -> object:
         changes = _OBJECT.validate_json(await request.body())
         return self._system.gemini.set_model(changes).model_dump(mode="json")
+
+    async def _reset_model(self, _: Request) -> object:
+        return self._system.gemini.set_model({"reset": True}).model_dump(mode="json")
 
     async def _kill(self, request: Request) -> object:
         name = Kill.model_validate_json(await request.body()).function

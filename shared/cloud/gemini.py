@@ -1,7 +1,8 @@
 """The Gemini API: files by streamed upload, and the model's answer as a stream of pieces.
 
 Uploads of a stream run with the sync client in a thread pool of their own (the async one reads on the event loop);
-everything else with `client.aio`. The SDK's own retries are off: whether and when to try again is the task's business.
+everything else with `client.aio`. The SDK's own retries and continuations are off: whether and when to ask again is
+the task's business.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import json
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +22,7 @@ import aiohttp
 import httpx2
 from google import genai
 from google.genai import errors, types
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from shared.clock import Clock
 from shared.domain.answer import Json
@@ -31,11 +33,18 @@ from shared.domain.upstream import HandleGone, failure
 
 _UPLOAD_PIECE_TIMEOUT_MS = 180_000
 _CALL_TIMEOUT_MS = 60_000
+_SHOWN = 300
 _FRESH_SECONDS = 300.0
 """How long an instance goes by what the service said of a model."""
 _POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
 _MOST_FAILED_POLLS = 4
 _NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
+_ONE_REQUEST = {
+    "automatic_continuation": False,
+    "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
+}
+"""What keeps the SDK from sending a second billed request by itself. Both are on by default. The first goes on from a
+continuation token, also where a stream broke, whatever the number of attempts; the time limit holds per request."""
 
 
 class Gemini:
@@ -99,7 +108,7 @@ class Gemini:
         def send() -> types.File:
             return self._client.files.upload(file=stream, config=config)
 
-        with _classified():
+        with _classified(uploading=True):
             file = await asyncio.get_running_loop().run_in_executor(self._threads, send)
         return GeminiFile(
             name=cast(str, file.name),
@@ -191,7 +200,9 @@ class Gemini:
     async def stream(self, model: str, body: Json, *, timeout: float) -> AsyncIterator[Json]:
         """The answer in pieces, each a GenerateContentResponse as JSON. `timeout` in seconds."""
         contents, config = _typed(body)
-        limited = config.model_copy(update={"http_options": types.HttpOptions(timeout=int(timeout * 1000))})
+        limited = config.model_copy(
+            update={**_ONE_REQUEST, "http_options": types.HttpOptions(timeout=int(timeout * 1000))}
+        )
         with _classified():
             pieces = await self._client.aio.models.generate_content_stream(
                 model=model, contents=cast(types.ContentListUnion, contents), config=limited
@@ -214,10 +225,13 @@ class Gemini:
 
 def _typed(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig]:
     """generateContent's body as the SDK takes it: the contents, and everything else as one flat config."""
-    contents = [types.Content.model_validate(content) for content in cast(list[Json], body["contents"])]
     around = {name: value for name, value in body.items() if name not in ("contents", "generationConfig")}
     settings = cast(Json, body.get("generationConfig") or {})
-    return contents, types.GenerateContentConfig.model_validate({**settings, **around})
+    try:
+        contents = [types.Content.model_validate(content) for content in cast(list[Json], body["contents"])]
+        return contents, types.GenerateContentConfig.model_validate({**settings, **around})
+    except ValueError as error:
+        raise _not_a_request(error) from error
 
 
 def _duration(span: timedelta) -> str:
@@ -230,8 +244,19 @@ def as_json(response: types.GenerateContentResponse) -> Json:
     return cast(Json, dumped)
 
 
+_BROKEN = (
+    httpx2.TransportError,
+    aiohttp.ClientError,
+    aiohttp.http_exceptions.HttpProcessingError,
+    TimeoutError,
+    ConnectionError,
+)
+_UNREADABLE = (errors.UnknownApiResponseError, json.JSONDecodeError, UnicodeDecodeError, ValidationError)
+"""What the SDK raises for an answer that is no JSON, or JSON of another shape; a plain ValueError is of the request."""
+
+
 @contextmanager
-def _classified() -> Iterator[None]:
+def _classified(*, uploading: bool = False) -> Iterator[None]:
     """Turn what the SDK and its transports raise into the tree of `shared.domain.errors`."""
     try:
         yield
@@ -240,10 +265,30 @@ def _classified() -> Iterator[None]:
         inner = body.get("error", body)
         details = cast(list[JsonValue], inner.get("details") or []) if isinstance(inner, dict) else []
         raise failure(error.code or 500, error.status or "", error.message or "no message", details) from error
-    except (httpx2.TransportError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+    except _BROKEN as error:
         raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:
-        # The SDK's words for an upload that was not finalized.
-        if "upload" not in str(error).lower():
+        if uploading:
+            # The SDK's words for an upload that was not finalized; any other may be of the stream that is read.
+            if "upload" not in str(error).lower():
+                raise
+            raise TransientFailure(f"the upload to Gemini was not finished: {error}") from error
+        if isinstance(error, _UNREADABLE):
+            # It may have been an answer that is billed.
+            raise ConnectionBroken(f"Gemini's answer could not be read: {type(error).__name__}") from error
+        raise _not_a_request(error) from error
+    except (TypeError, AttributeError, KeyError) as error:
+        # The SDK takes the shape of an answer for granted.
+        if uploading:
             raise
-        raise TransientFailure(f"the upload to Gemini was not finished: {error}") from error
+        raise ConnectionBroken(f"Gemini's answer could not be read: {type(error).__name__}") from error
+
+
+def _not_a_request(error: ValueError) -> PermanentFailure:
+    """It would be the same at every attempt."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    else:
+        told = (str(error).splitlines() or [""])[0]
+    return PermanentFailure("invalid_param", f"This cannot be asked of Gemini: {told[:_SHOWN]}")

@@ -5,29 +5,33 @@ Shapes are the Gemini API's JSON (camelCase), as plain values: the same that are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
 from pydantic import JsonValue
 
+from shared.domain.finish_reasons import ending_of
+
 Json = dict[str, JsonValue]
 
-BLOCKED_REASONS = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"})
+_VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2800\u3164\ufe0f\ufeff]")
+_CODE = ("executableCode", "codeExecutionResult")
 
 
 def join(chunks: Iterable[Json]) -> Json:
     """One response out of a stream's: texts of one kind joined, the last finish reason and usage kept."""
     joined: Json = {}
-    candidates: dict[int, Json] = {}
+    gathered: dict[int, _Candidate] = {}
     for chunk in chunks:
         for name, value in chunk.items():
             if name != "candidates":
                 joined[name] = value
         for candidate in _objects(chunk.get("candidates")):
             index = cast(int, candidate.get("index") or 0)
-            candidates[index] = _join_candidate(candidates.get(index, {"index": index}), candidate)
-    if candidates:
-        joined["candidates"] = [candidates[index] for index in sorted(candidates)]
+            gathered.setdefault(index, _Candidate(index)).add(candidate)
+    if gathered:
+        joined["candidates"] = [gathered[index].joined() for index in sorted(gathered)]
     return joined
 
 
@@ -43,8 +47,27 @@ def parts(candidate: Json) -> list[Json]:
 def text(candidate: Json, *, thoughts: bool = False) -> str:
     """The candidate's answer, or what it thought."""
     return "".join(
-        cast(str, part["text"]) for part in parts(candidate) if "text" in part and bool(part.get("thought")) == thoughts
+        cast(str, part["text"]) for part in parts(candidate) if _is_text(part) and bool(part.get("thought")) == thoughts
     )
+
+
+def calls(candidate: Json) -> list[Json]:
+    """The functions that the candidate calls. Of an answer that broke off, none: the last one may not be whole."""
+    reason = finish_reason(candidate)
+    if reason is not None and ending_of(reason) != "whole":
+        return []
+    return [call for part in parts(candidate) if isinstance(call := part.get("functionCall"), dict)]
+
+
+def has_words(text: str) -> bool:
+    """Whether there is anything to see in it."""
+    return _VISIBLE.search(text) is not None
+
+
+def says_nothing(candidate: Json) -> bool:
+    """Whether the candidate neither says a word, nor calls a function, nor has run code; thoughts are no answer."""
+    ran_code = any(name in part for part in parts(candidate) for name in _CODE)
+    return not (ran_code or calls(candidate) or has_words(text(candidate)))
 
 
 def finish_reason(candidate: Json) -> str | None:
@@ -59,30 +82,38 @@ def block_reason(response: Json) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _join_candidate(so_far: Json, piece: Json) -> Json:
-    content = piece.get("content")
-    merged = {**so_far, **{name: value for name, value in piece.items() if name != "content"}}
-    if isinstance(content, dict):
-        role = content.get("role") or "model"
-        merged["content"] = {"role": role, "parts": cast(JsonValue, _join_parts(parts(so_far), parts(piece)))}
-    return merged
+class _Candidate:
+    """One candidate as its pieces come; texts are put together once, at the end."""
 
+    def __init__(self, index: int) -> None:
+        self._about: Json = {"index": index}
+        self._role: str | None = None
+        self._parts: list[tuple[Json, list[str]]] = []
 
-def _join_parts(so_far: list[Json], more: list[Json]) -> list[Json]:
-    joined = [dict(part) for part in so_far]
-    for part in more:
-        last = joined[-1] if joined else None
-        if last is not None and _is_text(last) and _is_text(part) and last.get("thought") == part.get("thought"):
-            last["text"] = cast(str, last["text"]) + cast(str, part["text"])
-            if "thoughtSignature" in part:
-                last["thoughtSignature"] = part["thoughtSignature"]
-        else:
-            joined.append(dict(part))
-    return joined
+    def add(self, piece: Json) -> None:
+        self._about |= {name: value for name, value in piece.items() if name != "content"}
+        content = piece.get("content")
+        if not isinstance(content, dict):
+            return
+        self._role = cast(str, content.get("role") or "model")
+        for part in parts(piece):
+            last = self._parts[-1][0] if self._parts else None
+            if last is not None and _is_text(last) and _is_text(part) and last.get("thought") == part.get("thought"):
+                self._parts[-1][1].append(cast(str, part["text"]))
+                if "thoughtSignature" in part:
+                    last["thoughtSignature"] = part["thoughtSignature"]
+            else:
+                self._parts.append((dict(part), [cast(str, part["text"])] if _is_text(part) else []))
+
+    def joined(self) -> Json:
+        if self._role is None:
+            return self._about
+        whole = [{**part, "text": "".join(texts)} if texts else part for part, texts in self._parts]
+        return {**self._about, "content": {"role": self._role, "parts": cast(JsonValue, whole)}}
 
 
 def _is_text(part: Json) -> bool:
-    return "text" in part
+    return isinstance(part.get("text"), str)
 
 
 def _objects(value: JsonValue) -> list[Json]:

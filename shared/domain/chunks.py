@@ -13,6 +13,7 @@ from pydantic import ConfigDict, JsonValue
 from shared.domain import answer
 from shared.domain.answer import Json
 from shared.domain.completion import FinishReason, finish_reason, tool_call
+from shared.domain.finish_reasons import ending_of
 from shared.domain.task import Frozen
 
 KEPT_AFTER_END = timedelta(minutes=15)
@@ -45,21 +46,36 @@ class Gathered:
     finish: FinishReason | None = None
     begun: bool = False
     """Whether a chunk was told: the first one names the role."""
+    answered: bool = False
+    """Whether there was a word or a call: without one the question is asked again, and nothing must have been told."""
+    _blank: str = ""
     _called: int = 0
 
     def add(self, piece: Json) -> None:
         """A GenerateContentResponse, or a part of one. Only the first candidate is told."""
         for candidate in answer.candidates(piece)[:1]:
-            self.content += answer.text(candidate)
+            self._add_text(answer.text(candidate))
             if self.reasoning:
                 self.thoughts += answer.text(candidate, thoughts=True)
             for part in answer.parts(candidate):
                 if isinstance(call := part.get("functionCall"), dict):
                     self.calls.append({"index": self._called, **tool_call(call, self._called)})
                     self._called += 1
-            if answer.finish_reason(candidate) is not None:
+                    self.answered = True
+            reason = answer.finish_reason(candidate)
+            # What cannot be used fails: such an answer has no end that could be told.
+            if reason is not None and ending_of(reason) != "malformed":
                 found = finish_reason(candidate)
                 self.finish = "tool_calls" if found == "stop" and self._called else found
+
+    def _add_text(self, text: str) -> None:
+        """Blanks wait for the first word."""
+        if not self.answered:
+            self._blank += text
+            if not answer.has_words(self._blank):
+                return
+            text, self._blank, self.answered = self._blank, "", True
+        self.content += text
 
     def __bool__(self) -> bool:
         return bool(self.content or self.thoughts or self.calls or self.finish)
@@ -68,19 +84,25 @@ class Gathered:
         """The deltas that tell what was gathered: one, but for a very long text. Leaves nothing behind."""
         content, thoughts, calls, finish = self.content, self.thoughts, self.calls, self.finish
         self.content, self.thoughts, self.calls, self.finish = "", "", [], None
-        while True:
-            delta: Json = {} if self.begun else {"role": "assistant"}
-            self.begun = True
-            if thoughts:
-                delta["reasoning_content"], thoughts = thoughts[:_LARGEST_TEXT], thoughts[_LARGEST_TEXT:]
-            if not thoughts and content:
-                delta["content"], content = content[:_LARGEST_TEXT], content[_LARGEST_TEXT:]
-            last = not (thoughts or content)
-            if last and calls:
-                delta["tool_calls"] = cast(JsonValue, calls)
-            yield delta, finish if last else None
-            if last:
-                return
+        deltas: list[Json] = [{"reasoning_content": piece} for piece in _pieces(thoughts)]
+        for number, piece in enumerate(_pieces(content)):
+            if number == 0 and deltas:
+                deltas[-1]["content"] = piece
+            else:
+                deltas.append({"content": piece})
+        deltas = deltas or [{}]
+        if calls:
+            deltas[-1]["tool_calls"] = cast(JsonValue, calls)
+        if not self.begun:
+            deltas[0] = {"role": "assistant", **deltas[0]}
+        self.begun = True
+        for delta in deltas[:-1]:
+            yield delta, None
+        yield deltas[-1], finish
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[start : start + _LARGEST_TEXT] for start in range(0, len(text), _LARGEST_TEXT)]
 
 
 def told(chunks: list[Chunk]) -> tuple[str, str]:

@@ -6,11 +6,11 @@ Tests validate both with the openai package's own types.
 from __future__ import annotations
 
 import json
-from typing import Literal, assert_never, cast
+from typing import Literal, cast
 
 from pydantic import JsonValue
 
-from shared.domain import answer
+from shared.domain import answer, finish_reasons
 from shared.domain.answer import Json
 from shared.domain.citations import citations
 from shared.domain.code_runs import code_runs
@@ -19,13 +19,8 @@ FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
 
 def finish_reason(candidate: Json) -> FinishReason:
-    """STOP → stop, MAX_TOKENS → length, a refusal to go on → content_filter, a function call → tool_calls."""
-    reason = answer.finish_reason(candidate)
-    if reason in answer.BLOCKED_REASONS:
-        return "content_filter"
-    if reason == "MAX_TOKENS":
-        return "length"
-    return "tool_calls" if any("functionCall" in part for part in answer.parts(candidate)) else "stop"
+    """`tool_calls` where it calls a function; `stop` says only a model that came to its end."""
+    return "tool_calls" if answer.calls(candidate) else finish_reasons.public(answer.finish_reason(candidate))
 
 
 def completion(response: Json, *, task_id: str, created: int, model: str, reasoning: bool = False) -> Json:
@@ -88,16 +83,11 @@ def _choice(candidate: Json, reasoning: bool) -> Json:
     reason = finish_reason(candidate)
     said = answer.text(candidate)
     message: Json = {"role": "assistant", "content": said, "refusal": None}
-    match reason:
-        case "tool_calls":
-            message["tool_calls"] = cast(JsonValue, _tool_calls(candidate))
-            message["content"] = said or None
-        case "content_filter":
-            message["refusal"] = f"The model stopped with {answer.finish_reason(candidate)}." if not said else None
-        case "stop" | "length":
-            pass
-        case _:
-            assert_never(reason)
+    if answer.calls(candidate):
+        message["tool_calls"] = cast(JsonValue, _tool_calls(candidate))
+        message["content"] = said or None
+    elif reason == "content_filter" and not said:
+        message["refusal"] = f"The model stopped with {answer.finish_reason(candidate)}."
     thoughts = answer.text(candidate, thoughts=True)
     if reasoning and thoughts:
         message["reasoning_content"] = thoughts
@@ -119,8 +109,7 @@ def tool_call(call: Json, index: int) -> Json:
 
 
 def _tool_calls(candidate: Json) -> list[Json]:
-    calls = [part["functionCall"] for part in answer.parts(candidate) if isinstance(part.get("functionCall"), dict)]
-    return [tool_call(cast(Json, call), index) for index, call in enumerate(calls)]
+    return [tool_call(call, index) for index, call in enumerate(answer.calls(candidate))]
 
 
 def _number(counted: Json, name: str) -> int:

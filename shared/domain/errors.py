@@ -24,6 +24,7 @@ from typing import Literal
 FailureCode = Literal[
     "request_cancelled",
     "source_superseded",
+    "empty_answer",
     "empty_file",
     "invalid_manifest",
     "quota_unavailable",

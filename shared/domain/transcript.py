@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from shared.domain.timestamps import seconds_of
+from shared.domain.timestamps import meant
 
+_TIME = r"(?:\d{1,3}:){1,3}\d{2,3}(?!\d)(?:[.,]\d{1,9})?"
 _LINE = re.compile(
-    r"^\s*(?:[-*]\s+)?[\[(]?(?P<start>(?:\d{1,3}:)?\d{1,3}:\d{2}(?:[.,]\d+)?)"
-    r"(?:\s*(?:-->|[-–—]|to)\s*(?P<end>(?:\d{1,3}:)?\d{1,3}:\d{2}(?:[.,]\d+)?))?[\])]?[\s:–—-]*(?P<text>.*)$"
+    rf"^\s*(?:[-*]\s+)?[\[(]?(?P<start>{_TIME})"
+    rf"(?:\s*(?:-->|[-–—]|to)\s*(?P<end>{_TIME}))?[\])]?[\s:–—-]*(?P<text>.*)$"
 )
 
 
@@ -25,15 +26,24 @@ class Segment(NamedTuple):
     language: str = ""
 
 
+def listed(value: JsonValue) -> list[JsonValue] | None:
+    """The list of segments that a structured answer is or holds; None where it has another shape."""
+    inner = value.get("segments") if isinstance(value, dict) else value
+    if not isinstance(inner, list):
+        return None
+    fitting = all(isinstance(item, dict) and item.get("start") is not None and "text" in item for item in inner)
+    return inner if fitting and (inner or isinstance(value, dict)) else None
+
+
 def is_transcript(value: JsonValue) -> bool:
     """Whether a structured answer has the shape: a list of segments, or an object that holds one as `segments`."""
-    return _listed(value) is not None
+    return listed(value) is not None
 
 
 def segments(value: JsonValue) -> list[Segment]:
     """The segments of a structured answer, in its order. Raises ValueError for a time that is none."""
     read: list[Segment] = []
-    for index, item in enumerate(_listed(value) or []):
+    for index, item in enumerate(listed(value) or []):
         assert isinstance(item, dict)
         try:
             start, end = _moment(item["start"]), _moment(item["end"]) if item.get("end") is not None else None
@@ -58,19 +68,11 @@ def segments_in_text(text: str) -> list[Segment]:
     for line in text.splitlines():
         if found := _LINE.match(line):
             try:
-                end = seconds_of(found["end"]) if found["end"] else None
-                read.append(Segment(seconds_of(found["start"]), end, found["text"].strip()))
+                end = meant(found["end"]) if found["end"] else None
+                read.append(Segment(meant(found["start"]), end, found["text"].strip()))
             except ValueError:
                 continue
     return read
-
-
-def _listed(value: JsonValue) -> list[JsonValue] | None:
-    inner = value.get("segments") if isinstance(value, dict) else value
-    if not isinstance(inner, list):
-        return None
-    fitting = all(isinstance(item, dict) and item.get("start") is not None and "text" in item for item in inner)
-    return inner if fitting and (inner or isinstance(value, dict)) else None
 
 
 def _moment(value: JsonValue) -> float:
@@ -78,4 +80,4 @@ def _moment(value: JsonValue) -> float:
         if value < 0:
             raise ValueError(f"{value} is no time")
         return float(value)
-    return seconds_of(str(value))
+    return meant(str(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from functions.local.faults import Duration
 
@@ -19,12 +19,28 @@ FinishReason = Literal[
     "PROHIBITED_CONTENT",
     "SPII",
     "MALFORMED_FUNCTION_CALL",
+    "FINISH_REASON_UNSPECIFIED",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+    "IMAGE_RECITATION",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+    "ESCALATION",
+    "PUP_LIMITED_DISABLED",
+    "CONTINUATION",
+    "MODEL_ARMOR",
 ]
+"""As the SDK's `types.FinishReason` has them."""
 BlockReason = Literal["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY"]
 
 
 class Behaviour(BaseModel):
-    """Each field left out of `PUT /model` keeps its value; `null` sets it back to its default."""
+    """Each field left out of `PUT /model` keeps its value; `null` sets it back to its default, and `"reset": true`
+    does so with all that are not named beside it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,8 +52,15 @@ class Behaviour(BaseModel):
     """How fast each upload connection is read, in MiB a second; None: as fast as it comes."""
     text: str | None = None
     """The answer, word for word, instead of one derived from the request."""
+    parts: list[dict[str, Any]] | None = None
+    """The answer's parts, as they are: `[]` or `[{"text": " "}]` is an answer without words. Goes before `text`."""
+    loop: str | None = Field(default=None, min_length=1)
+    """The answer is this text over and over, up to the limit of tokens. Goes before `text`."""
+    no_candidates: bool = False
+    """The response has neither candidates nor a reason why not."""
     finish_reason: FinishReason | None = None
-    """Each candidate's finish reason. SAFETY, BLOCKLIST, … leave no text, RECITATION and MAX_TOKENS half of it."""
+    """Each candidate's finish reason. SAFETY, BLOCKLIST, … leave no text; RECITATION, MAX_TOKENS and CONTINUATION half
+    of it. The last half that CONTINUATION leaves is one character: then the answer stops."""
     block_reason: BlockReason | None = None
     """Block every prompt: `promptFeedback.blockReason` and no candidates."""
     chunks: int | None = Field(default=None, ge=1, le=10_000)
@@ -46,6 +69,15 @@ class Behaviour(BaseModel):
     """A stream ends with an in-stream error after this many chunks."""
     error_status: int = Field(default=503, ge=400, le=599)
     """The status of that in-stream error."""
+    end_after: int | None = Field(default=None, ge=0)
+    """A stream ends, as if it were whole, after this many chunks: no finish reason, no error."""
+    continuation_tokens: bool | None = None
+    """Whether models give and take continuation tokens; None: as the service does, where only Gemini 4 models do."""
+    hop_tokens: int | None = Field(default=None, ge=1, le=1_048_576)
+    """After how many tokens a request of a model that gives continuation tokens ends with CONTINUATION; None: 32,768,
+    in a stream 65,536."""
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    """Every so many chunks, a stream of such a model carries a continuation token midway. None: only its end does."""
     key: Literal["ok", "invalid", "revoked"] = "ok"
     """What the service thinks of every API key."""
     thoughts: int | None = Field(default=None, ge=0, le=65_536)
@@ -57,6 +89,11 @@ class Behaviour(BaseModel):
 
     def changed(self, changes: dict[str, Any]) -> Behaviour:
         """Raises pydantic.ValidationError for an unknown field or a value out of range."""
-        kept = {**self.model_dump(), **changes}
+        changes = dict(changes)
+        reset = _BOOL.validate_python(changes.pop("reset", None) or False)
+        kept = {**({} if reset else self.model_dump()), **changes}
         unset = {name for name, value in changes.items() if value is None and name in Behaviour.model_fields}
         return Behaviour.model_validate({name: value for name, value in kept.items() if name not in unset})
+
+
+_BOOL = TypeAdapter(bool, config=ConfigDict(strict=True))

@@ -13,6 +13,7 @@ from functions.local.gemini.behaviour import Behaviour
 from functions.local.gemini.body import json_body
 from functions.local.gemini.caches import CacheStore, cached_prompt, model_of
 from functions.local.gemini.checks import check, check_contents
+from functions.local.gemini.continuation import Hop, hop
 from functions.local.gemini.errors import invalid, unimplemented
 from functions.local.gemini.files import FileStore
 from functions.local.gemini.generation import Generation, generate
@@ -49,7 +50,8 @@ class GenerateRoutes:
         if method == "countTokens":
             return await self._count_tokens(body, model)
         read = read_message("GenerateContentRequest", body)
-        generation = await self._generation(read, model, behaviour)
+        this_hop = hop(read.get("continuationToken"), model, behaviour, streamed=method == "streamGenerateContent")
+        generation = await self._generation(read, model, behaviour, this_hop)
         if method == "generateContent":
             await self._clock.sleep(behaviour.latency)
             return JSONResponse(generation.response())
@@ -58,10 +60,13 @@ class GenerateRoutes:
             return StreamingResponse(as_events(shown), media_type="text/event-stream")
         return StreamingResponse(as_array(shown), media_type="application/json; charset=UTF-8")
 
-    async def _generation(self, request: dict[str, Any], model: Model, behaviour: Behaviour) -> Generation:
+    async def _generation(
+        self, request: dict[str, Any], model: Model, behaviour: Behaviour, this_hop: Hop
+    ) -> Generation:
         check(request, model)
         prompt = await self._prompt(request, model)
-        return await asyncio.to_thread(generate, prompt, request.get("generationConfig", {}), model, behaviour)
+        config = request.get("generationConfig", {})
+        return await asyncio.to_thread(generate, prompt, config, model, behaviour, this_hop)
 
     async def _prompt(self, request: dict[str, Any], model: Model) -> Prompt:
         return await self._reader.read(request, model, cached_prompt(self._caches, request, model))

@@ -14,6 +14,7 @@ from typing import Any
 
 from functions.local.gemini.answers import free_text, json_text
 from functions.local.gemini.behaviour import Behaviour
+from functions.local.gemini.continuation import Hop, position_of, token_at
 from functions.local.gemini.errors import invalid
 from functions.local.gemini.facts import MARK, question_in_short
 from functions.local.gemini.models import Model
@@ -22,15 +23,15 @@ from functions.local.gemini.prompt import Prompt
 from functions.local.gemini.schema_forms import to_json_schema
 from functions.local.gemini.schema_instance import instance
 from functions.local.gemini.thinking import thought_tokens
-from functions.local.gemini.tokens import AUDIO_PER_SECOND, Modality, details, of_json, of_text
+from functions.local.gemini.tokens import AUDIO_PER_SECOND, CHARACTERS_PER_TOKEN, Modality, details, of_json, of_text
 from functions.local.gemini.tool_answers import code_parts, fetched_urls, function_calls, grounding, signature
 
 _BLOCK_MARKER = re.compile(r"dropsight:block(?:=([A-Z_]+))?")
 _FINISH_MARKER = re.compile(r"dropsight:finish=([A-Z_]+)")
 """In a prompt's text: `dropsight:block` blocks it, `dropsight:finish=REASON` ends its candidates that way."""
-_SILENT = frozenset(
-    {"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "OTHER", "MALFORMED_FUNCTION_CALL"}
-)
+_BROKEN_OFF = frozenset({"MAX_TOKENS", "RECITATION", "CONTINUATION", "FINISH_REASON_UNSPECIFIED"})
+"""The finish reasons that leave half of the text; all others but STOP leave nothing."""
+_RESUMABLE = frozenset({"MAX_TOKENS", "CONTINUATION"})
 _HARMS = ("HATE_SPEECH", "DANGEROUS_CONTENT", "HARASSMENT", "SEXUALLY_EXPLICIT")
 _PICTURE_TOKENS = 1290
 _BYTES_A_SECOND_OF_SPEECH = 48_000
@@ -48,6 +49,10 @@ class Candidate:
     thoughts: int
     tokens: Counter[Modality]
     about: dict[str, Any] = field(default_factory=dict)
+    start: int = 0
+    """At which character of the whole answer it begins."""
+    digest: str | None = None
+    """Its request's, when a continuation token can resume it; else None."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,9 @@ def ending(candidate: Candidate) -> dict[str, Any]:
     return {"finishReason": candidate.finish_reason, **candidate.about}
 
 
-def generate(prompt: Prompt, config: dict[str, Any], model: Model, behaviour: Behaviour) -> Generation:
+def generate(
+    prompt: Prompt, config: dict[str, Any], model: Model, behaviour: Behaviour, hop: Hop | None = None
+) -> Generation:
     """May take a while for long media or large schemas: call it in a thread."""
     count = sum(prompt.tokens.values())
     if count > model.input_token_limit:
@@ -114,9 +121,11 @@ def generate(prompt: Prompt, config: dict[str, Any], model: Model, behaviour: Be
     if reason := behaviour.block_reason or (marked and (marked.group(1) or "SAFETY")):
         return Generation(prompt, model, block_reason=reason)
     digest = _digest(prompt, config, model)
+    hop = hop or Hop()
+    start = position_of(hop.token, digest)
     candidates = tuple(
-        _Answer(prompt, config, model, behaviour, random_of(digest, index)).candidate(index)
-        for index in range(config.get("candidateCount") or 1)
+        _Answer(prompt, config, model, behaviour, random_of(digest, index), hop, start).candidate(index, digest)
+        for index in range(0 if behaviour.no_candidates else config.get("candidateCount") or 1)
     )
     return Generation(prompt, model, candidates)
 
@@ -136,25 +145,43 @@ class _Answer:
     """One candidate in the making."""
 
     def __init__(
-        self, prompt: Prompt, config: dict[str, Any], model: Model, behaviour: Behaviour, random: Random
+        self,
+        prompt: Prompt,
+        config: dict[str, Any],
+        model: Model,
+        behaviour: Behaviour,
+        random: Random,
+        hop: Hop,
+        start: int,
     ) -> None:
         self._prompt, self._config, self._model = prompt, config, model
         self._behaviour, self._random = behaviour, random
-        self._most = config.get("maxOutputTokens") or model.output_token_limit
+        self._hop, self._start = hop, start
+        left = model.output_token_limit - start // CHARACTERS_PER_TOKEN
+        self._most = max(1, min(config.get("maxOutputTokens") or left, left))
 
-    def candidate(self, index: int) -> Candidate:
+    def candidate(self, index: int, digest: str) -> Candidate:
         thoughts = self._thoughts()
-        calls = [] if self._behaviour.text is not None else self._calls()
+        scripted = (self._behaviour.text, self._behaviour.loop, self._behaviour.parts) != (None, None, None)
+        calls = [] if scripted else self._calls()
         text, reason = ("", "STOP") if calls else self._cut(self._text(), self._most - thoughts)
         reason, text = self._forced(reason, text)
         parts = self._parts(text, calls, reason)
         tokens = _cost(parts)
-        if self._config.get("thinkingConfig", {}).get("includeThoughts") and thoughts and reason not in _SILENT:
+        if self._config.get("thinkingConfig", {}).get("includeThoughts") and thoughts and not _silent(reason):
             words = f"{MARK} Thinking about “{question_in_short(self._prompt)}”: nothing but the request is known."
             parts = [{"text": words, "thought": True}, *parts]
-        return Candidate(index, tuple(parts), reason, thoughts, tokens, self._about(text, reason))
+        about = self._about(text, reason)
+        resumable = self._hop.most_tokens is not None and index == 0
+        if resumable and reason in _RESUMABLE:
+            about["continuationToken"] = token_at(digest, self._start + len(text))
+        return Candidate(
+            index, tuple(parts), reason, thoughts, tokens, about, self._start, digest if resumable else None
+        )
 
     def _thoughts(self) -> int:
+        if self._start:
+            return 0
         if self._behaviour.thoughts is not None:
             return min(self._behaviour.thoughts, self._most) if self._model.thinking != "no" else 0
         config = self._config.get("thinkingConfig", {})
@@ -164,6 +191,9 @@ class _Answer:
         return function_calls(self._prompt, self._random, signed=self._model.third_generation)
 
     def _text(self) -> str:
+        if (loop := self._behaviour.loop) is not None:
+            over = self._start + (min(self._most, self._hop.most_tokens or self._most) + 1) * CHARACTERS_PER_TOKEN
+            return loop * (over // len(loop) + 1)
         if self._behaviour.text is not None:
             return self._behaviour.text
         mime_type = self._config.get("responseMimeType") or "text/plain"
@@ -186,12 +216,15 @@ class _Answer:
         return None
 
     def _cut(self, text: str, most: int) -> tuple[str, str]:
-        """At the first stop sequence, and at the token limit."""
+        """At the first stop sequence, and at the limit of tokens: the request's, or that of one hop."""
         stops = [at for stop in self._config.get("stopSequences", []) if (at := text.find(stop)) >= 0]
         if stops:
             text = text[: min(stops)]
+        text, here = text[self._start :], self._hop.most_tokens
+        if here is not None and here < most and of_text(text) > here:
+            return text[: here * CHARACTERS_PER_TOKEN], "CONTINUATION"
         if of_text(text) > most:
-            return text[: max(0, most) * 4], "MAX_TOKENS"
+            return text[: max(0, most) * CHARACTERS_PER_TOKEN], "MAX_TOKENS"
         return text, "STOP"
 
     def _forced(self, reason: str, text: str) -> tuple[str, str]:
@@ -199,12 +232,16 @@ class _Answer:
         wanted = self._behaviour.finish_reason or (marked and marked.group(1))
         if not wanted:
             return reason, text
-        if wanted in _SILENT:
+        if _silent(wanted):
             return wanted, ""
-        return wanted, text if wanted == "STOP" else text[: max(1, len(text) // 2)]
+        if wanted == "STOP" or (wanted == "CONTINUATION" and len(text) <= 1):
+            return "STOP", text
+        return wanted, text[: max(1, len(text) // 2)]
 
     def _parts(self, text: str, calls: list[Part], reason: str) -> list[Part]:
-        if reason in _SILENT:
+        if self._behaviour.parts is not None:
+            return [dict(part) for part in self._behaviour.parts]
+        if _silent(reason):
             return []
         if calls:
             return calls
@@ -214,7 +251,7 @@ class _Answer:
         last: Part = {"text": text}
         if self._model.third_generation:
             last["thoughtSignature"] = signature(text)
-        parts = [*code_parts(self._prompt), *([last] if text else [])]
+        parts = [*([] if self._start else code_parts(self._prompt)), *([last] if text else [])]
         wanted = self._config.get("responseModalities", ["TEXT", "IMAGE"])
         if "image" in self._model.outputs and "IMAGE" in wanted and "responseMimeType" not in self._config:
             aspect = self._config.get("imageConfig", {}).get("aspectRatio", "1:1")
@@ -236,9 +273,15 @@ class _Answer:
         return about
 
 
+def _silent(reason: str) -> bool:
+    return reason != "STOP" and reason not in _BROKEN_OFF
+
+
 def _cost(parts: list[Part]) -> Counter[Modality]:
     tokens: Counter[Modality] = Counter()
     for part in parts:
+        if part.get("thought"):
+            continue
         if "text" in part:
             tokens["TEXT"] += of_text(part["text"])
         elif "inlineData" in part and part["inlineData"]["mimeType"].startswith("image/"):

@@ -37,6 +37,8 @@ class Model(BaseModel):
     search: bool = True
     url_context: bool = True
     structured: bool = True
+    continuation: bool = False
+    """Whether it gives continuation tokens."""
     cache_minimum: int = 1024
     """The fewest tokens that a context cache may hold."""
     temperature: float = 1.0
@@ -47,7 +49,12 @@ class Model(BaseModel):
 
     @property
     def third_generation(self) -> bool:
-        return (self.alias_of or self.id).startswith("gemini-3")
+        """Whether it is of the third generation or a later one."""
+        return (self.alias_of or self.id).startswith(("gemini-3", "gemini-4"))
+
+    @property
+    def fourth_generation(self) -> bool:
+        return (self.alias_of or self.id).startswith("gemini-4")
 
     def resource(self) -> dict[str, Any]:
         answer: dict[str, Any] = {

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from functions.local.gemini.behaviour import Behaviour
+from functions.local.gemini.continuation import token_at
 from functions.local.gemini.errors import planted
 from functions.local.gemini.generation import Candidate, Generation, Part, ending
 from shared.clock import Clock
@@ -24,26 +25,38 @@ def chunks(generation: Generation, behaviour: Behaviour) -> list[Chunk]:
     so_far = {name: usage[name] for name in ("promptTokenCount", "promptTokensDetails")}
     so_far["totalTokenCount"] = usage["promptTokenCount"]
     envelope = generation.envelope()
-    pieces = [piece for candidate in generation.candidates for piece in _pieces(candidate, behaviour.chunks)]
+    pieces = [piece for candidate in generation.candidates for piece in _pieces(candidate, behaviour)]
     shown: list[Chunk] = [{"candidates": [piece], "usageMetadata": so_far, **envelope} for piece in pieces]
     shown = shown or [envelope]
     shown[-1] = {**shown[-1], "usageMetadata": usage}
     return shown
 
 
-def _pieces(candidate: Candidate, wanted: int | None) -> list[dict[str, Any]]:
-    parts = [piece for part in candidate.parts for piece in _split(part, wanted)]
+def _pieces(candidate: Candidate, behaviour: Behaviour) -> list[dict[str, Any]]:
+    parts = [piece for part in candidate.parts for piece in _split(part, behaviour.chunks)]
     shown: list[dict[str, Any]] = [
         {"content": {"parts": [part], "role": "model"}, "index": candidate.index} for part in parts
     ]
     shown = shown or [{"content": {"role": "model"}, "index": candidate.index}]
+    if candidate.digest is not None and behaviour.checkpoint_every is not None:
+        _add_checkpoints(shown, candidate.start, candidate.digest, behaviour.checkpoint_every)
     shown[-1] |= ending(candidate)
     return shown
 
 
+def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, every: int) -> None:
+    """Give every so many pieces, but for the last, the token that resumes the answer behind it."""
+    at = start
+    for number, piece in enumerate(pieces[:-1], 1):
+        parts = piece["content"].get("parts", [])
+        at += sum(len(part.get("text", "")) for part in parts if not part.get("thought"))
+        if number % every == 0:
+            piece["continuationToken"] = token_at(digest, at)
+
+
 def _split(part: Part, wanted: int | None) -> list[Part]:
     """Only text comes in pieces; a signature stands on the last of them."""
-    if "text" not in part or part.get("thought"):
+    if not part.get("text") or part.get("thought"):
         return [part]
     text = part["text"]
     count = wanted or min(_MOST_CHUNKS, max(2, math.ceil(len(text) / _CHUNK_CHARACTERS)))
@@ -56,8 +69,10 @@ def _split(part: Part, wanted: int | None) -> list[Part]:
 
 
 async def paced(shown: list[Chunk], behaviour: Behaviour, clock: Clock) -> AsyncIterator[Chunk]:
-    """The chunks, spread over the latency; cut off by an error where the behaviour says so."""
+    """The chunks, spread over the latency; cut off, or by an error, where the behaviour says so."""
     for number, chunk in enumerate(shown):
+        if number == behaviour.end_after:
+            return
         if number == behaviour.error_after:
             break
         await clock.sleep(behaviour.latency / len(shown))

@@ -24,6 +24,8 @@ def check_thinking(config: dict[str, Any], model: Model) -> None:
         raise invalid("You can only set only one of thinking budget and thinking level.")
     if level != "THINKING_LEVEL_UNSPECIFIED":
         _check_level(level, model)
+    if budget is not None and model.fourth_generation:
+        raise invalid("Thinking budget is not supported for this model. Please use thinking level.")
     if budget is not None:
         _check_budget(budget, model)
 
@@ -31,7 +33,7 @@ def check_thinking(config: dict[str, Any], model: Model) -> None:
 def _check_level(level: str, model: Model) -> None:
     if model.thinking != "level":
         raise invalid("Thinking level is not supported for this model.")
-    if "-pro-" in model.id and level not in _LEVELS_OF_PRO:
+    if ("-pro-" in model.id and level not in _LEVELS_OF_PRO) or (model.fourth_generation and level == "MINIMAL"):
         raise invalid(
             f"Thinking level {level} is not supported for this model. Please retry with other thinking level."
         )

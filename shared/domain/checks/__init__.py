@@ -1,7 +1,7 @@
 """Is the answer true to what was asked? Whole, of the right form, and as long as its recording."""
 
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
-from shared.domain.checks.loops import repeated_phrase
+from shared.domain.checks.loops import loop_at_end, repeated_phrase
 from shared.domain.checks.recording import transcript_warnings
 from shared.domain.checks.rounds import Again, Failed, Step, Whole, next_step, total_usage
 from shared.domain.checks.structure import Structured, read, repair_prompt
@@ -14,6 +14,7 @@ __all__ = [
     "Whole",
     "continuation_prompt",
     "join_without_overlap",
+    "loop_at_end",
     "next_step",
     "read",
     "repair_prompt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import ceil
 
@@ -15,6 +16,69 @@ _LONGEST_PHRASE = 30
 """Pieces: words, or characters of a script that divides none."""
 _LOOKED_AT = 30_000
 """Pieces of the beginning, and as many of the end."""
+_TAIL = 60_000
+"""Characters of the end that are looked at for a loop."""
+_LEAST_TAIL, _LEAST_BARE_TAIL = 400, 2000
+"""Characters that must repeat; more, where no letter is among them: a line in a table is dashes for long."""
+_TIMES_A_LONG_ONE, _LONG = 4, 200
+_COUNTERS = re.compile(
+    r"\d{1,3}(?::\d{1,2}){1,3}(?:[.,]\d{1,6})?"
+    r"|(\"(?:start|end)\"\s{0,8}:\s{0,8})\d{1,9}(?:\.\d{1,9})?"
+    r"|^([ \t>*|-]{0,8})\d{1,6}(?=[.)\]:]|[ \t]{0,8}\|)",
+    re.MULTILINE,
+)
+"""What counts on while a model repeats itself: times, and the numbers of a list."""
+
+
+def loop_at_end(text: str) -> str | None:
+    """What the end of `text` says over and over, whatever its times and numbers; None where it does not.
+
+    An answer that was cut off in such a loop would go on with it for as long as it is paid for.
+    """
+    end = text[-_TAIL:]
+    if length := _period(end[::-1], _LEAST_BARE_TAIL):
+        return _from_its_beginning(end[-length:])
+    counted = _COUNTERS.sub(r"\g<1>\g<2>0", end)
+    # Columns of nothing but times or numbers are a table.
+    length = _period(counted[::-1], None)
+    return _from_its_beginning(counted[-length:]) if length else None
+
+
+def _period(backwards: str, least_bare: int | None) -> int | None:
+    """How long the phrase is that the beginning of `backwards` repeats often enough to be a loop.
+
+    Agreement with itself, moved by each length (the Z-function): linear in the text. `least_bare`: how many characters
+    must repeat where no letter is among them; None: those never do.
+    """
+    size = len(backwards)
+    first_letter = next((at for at, each in enumerate(backwards) if each.isalpha()), size)
+    agrees = [0] * size
+    left = right = 0
+    for at in range(1, size):
+        same = min(right - at, agrees[at - left]) if at < right else 0
+        while at + same < size and backwards[same] == backwards[at + same]:
+            same += 1
+        agrees[at] = same
+        run = at + same
+        if run > right:
+            left, right = at, run
+        if run < max(_LEAST_TAIL, at * (_TIMES_A_LONG_ONE if at >= _LONG else _REPEATS)):
+            continue
+        if at > first_letter or (least_bare is not None and run >= least_bare):
+            return at
+    return None
+
+
+def _from_its_beginning(phrase: str) -> str:
+    """The phrase as it is read: it may be known from any place within it."""
+    twice = phrase * 2
+    for mark in ("\n", ". ", " "):
+        at = twice.find(mark)
+        if at >= 0:
+            start = at + len(mark)
+            phrase = twice[start : start + len(phrase)]
+            break
+    return " ".join(phrase.split()) or repr(phrase[:1])
 
 
 def repeated_phrase(text: str) -> str | None:

@@ -2,23 +2,31 @@
 
 Pure and replayable: a takeover that finds the stored rounds of an earlier claim comes to the same decision.
 
-    answer ──▶ cut off at the model's limit? ──▶ `Again` with a continuation prompt (bounded)
-           ──▶ does not fit its schema?      ──▶ `Again` with a repair prompt (once)
+    answer ──▶ says nothing, or cannot be used? ──▶ `Again`, once
+           ──▶ cut off at a limit of tokens?    ──▶ `Again` with a continuation prompt (bounded; never out of a loop)
+           ──▶ does not fit its schema?         ──▶ put right where it has one meaning, else `Again` (once)
            ──▶ `Whole` (with warnings for what is short of it), or `Failed`
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, cast
 
 from pydantic import JsonValue
 
-from shared.domain import answer
+from shared.domain import answer, finish_reasons
 from shared.domain.answer import Json
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
+from shared.domain.checks.loops import loop_at_end
 from shared.domain.checks.structure import Structured, read, repair_prompt
 from shared.domain.errors import FailureCode
+from shared.domain.finish_reasons import explained
+from shared.domain.outputs.markup import unfenced
+
+_SHORT = 200
+"""Characters: a longer answer is more than a fence around nothing."""
 
 
 class Whole(NamedTuple):
@@ -28,12 +36,15 @@ class Whole(NamedTuple):
     text: str
     value: JsonValue
     warnings: tuple[str, ...]
+    """What is short of it."""
+    remarks: tuple[str, ...] = ()
+    """What was put right in it."""
 
 
 class Again(NamedTuple):
     """One more call: these turns behind the first one's contents."""
 
-    kind: Literal["continue", "repair"]
+    kind: Literal["continue", "repair", "again"]
     turns: tuple[Json, ...]
 
 
@@ -49,34 +60,48 @@ def next_step(
     responses: Sequence[Json], schema: dict[str, JsonValue] | None, *, continuations: int, repairs: int = 1
 ) -> Step:
     """What follows from the responses to one question, oldest first; there must be one at least."""
-    text, going_on, continued, repaired = "", False, 0, 0
-    step: Step = Failed("upstream_error", "Gemini gave no answer.")
+    text, going_on, continued, again = "", False, 0, 0
+    step: Step = Failed("empty_answer", "Gemini gave no answer.")
     for index, response in enumerate(responses):
         candidate = next(iter(answer.candidates(response)), None)
-        if candidate is None or _refused(candidate):
-            return _without_words(response, candidate, responses[:index], text, schema)
+        reason = answer.finish_reason(candidate) if candidate is not None else answer.block_reason(response)
+        ending = finish_reasons.ending_of(reason)
+        blocked = ending == "blocked" or (candidate is None and reason is not None)
+        nothing = candidate is None or _says_nothing(candidate)
+        if candidate is None or nothing or (going_on and ending == "malformed"):
+            if text:
+                return _left(responses[:index], reason, text, schema, blocked=blocked)
+            if blocked or ending == "given_up" or again:
+                return _nothing(candidate, reason, again)
+            again, going_on = again + 1, False
+            step = Again("again", _turns("", _once_more(reason)))
+            continue
         piece = answer.text(candidate)
         text = join_without_overlap(text, piece, structured=schema is not None) if going_on else piece
-        reason = answer.finish_reason(candidate)
-        going_on = reason == "MAX_TOKENS" and bool(piece.strip()) and continued < continuations
+        calls = answer.calls(candidate)
+        if ending == "malformed":
+            going_on, step = False, _unusable(reason, text, again, repairs)
+            again += 1
+            text = ""
+            continue
+        looped = loop_at_end(text) if ending == "cut" else None
+        going_on = (
+            ending == "cut" and looped is None and not calls and answer.has_words(piece) and continued < continuations
+        )
         if going_on:
             continued += 1
             step = Again("continue", _turns(text, continuation_prompt(text, structured=schema is not None)))
             continue
-        calls = any("functionCall" in part for part in answer.parts(candidate))
         judged = read(text, schema) if schema is not None and not calls else Structured(None, ())
         if not judged.problems:
-            step = Whole(_merged(responses[: index + 1], text), text, judged.value, _shortcomings(candidate, text))
-        elif reason in answer.BLOCKED_REASONS:
+            warnings = _shortcomings(candidate, reason, looped)
+            step = _whole(responses[: index + 1], text, judged, warnings)
+        elif blocked:
             step = Failed("content_policy_violation", f"Gemini stopped early ({reason}): {judged.problems[0]}.")
-        elif reason == "MAX_TOKENS":
-            step = Failed(
-                "schema_not_satisfied",
-                f"The answer ended at the token limit before its JSON was whole ({judged.problems[0]}). "
-                "Raise max_tokens or ask for less.",
-            )
-        elif repaired < repairs:
-            repaired += 1
+        elif ending == "cut":
+            step = Failed("schema_not_satisfied", _cut_off(reason, judged.problems[0], looped))
+        elif again < repairs:
+            again += 1
             step = Again("repair", _turns(text, repair_prompt(judged.problems)))
         else:
             told = "; ".join(judged.problems[:3])
@@ -84,49 +109,102 @@ def next_step(
     return step
 
 
-def _refused(candidate: Json) -> bool:
-    return not answer.parts(candidate) and answer.finish_reason(candidate) in answer.BLOCKED_REASONS
+def _says_nothing(candidate: Json) -> bool:
+    """Also of an answer that is nothing but a fence around nothing."""
+    if answer.says_nothing(candidate):
+        return True
+    said = answer.text(candidate)
+    return 0 < len(said) <= _SHORT and len(answer.parts(candidate)) == 1 and not answer.has_words(unfenced(said))
 
 
-def _without_words(
-    response: Json,
-    candidate: Json | None,
-    before: Sequence[Json],
-    text: str,
-    schema: dict[str, JsonValue] | None,
+def _once_more(reason: str | None) -> str:
+    if finish_reasons.ending_of(reason) == "malformed":
+        return f"Your answer could not be used ({explained(reason)}). Answer again, in full."
+    return "Your answer was empty. Answer again, in full."
+
+
+def _nothing(candidate: Json | None, reason: str | None, again: int) -> Failed:
+    """Not a word, and no second try that would help."""
+    times = ", twice" if again else ""
+    if candidate is None:
+        if reason is not None:
+            return Failed("content_policy_violation", f"Gemini blocked the prompt ({reason}). Nothing was answered.")
+        return Failed("empty_answer", f"Gemini answered without a candidate{times}.")
+    match finish_reasons.ending_of(reason):
+        case "blocked":
+            return Failed("content_policy_violation", f"Gemini stopped before the first word ({explained(reason)}).")
+        case "malformed" | "given_up":
+            return Failed("upstream_error", f"Gemini came to no answer{times} ({explained(reason)}).")
+        case "cut":
+            used_up = "The token limit was used up before the first word, by thinking"
+            return Failed("empty_answer", f"{used_up}{times} ({reason}): raise max_tokens or think less.")
+        case _:
+            return Failed("empty_answer", f"Gemini answered without a word{times} ({explained(reason)}).")
+
+
+def _unusable(reason: str | None, text: str, again: int, repairs: int) -> Step:
+    """Words came, but the answer is not what the model meant to say."""
+    if again < repairs:
+        return Again("again", _turns(text, _once_more(reason)))
+    times = ", twice" if again else ""
+    return Failed("upstream_error", f"Gemini's answer cannot be used{times} ({explained(reason)}).")
+
+
+def _left(
+    before: Sequence[Json], reason: str | None, text: str, schema: dict[str, JsonValue] | None, *, blocked: bool
 ) -> Step:
-    """A round that was blocked: what earlier rounds said still stands where it is good by itself."""
-    reason = answer.finish_reason(candidate) if candidate is not None else answer.block_reason(response)
+    """A later round brought nothing: what earlier rounds said still stands where it is good by itself."""
     judged = read(text, schema) if schema is not None else Structured(None, ())
-    if before and text and not judged.problems:
-        warning = f"Going on with the answer was blocked ({reason or 'no reason given'}): it is not complete."
-        return Whole(_merged(before, text), text, judged.value, (warning,))
-    if before and schema is not None:
+    if judged.problems:
         return Failed("schema_not_satisfied", f"The answer does not fit its schema: {judged.problems[0]}.")
-    if candidate is not None:
-        return Failed("content_policy_violation", f"Gemini stopped before the first word ({reason}).")
-    if reason is not None:
-        return Failed("content_policy_violation", f"Gemini blocked the prompt ({reason}). Nothing was answered.")
-    return Failed("upstream_error", "Gemini answered without a candidate.")
+    became = "was blocked" if blocked else "brought nothing"
+    warning = f"Going on with the answer {became} ({reason or 'no reason given'}): it is not complete."
+    return _whole(before, text, judged, (warning,))
 
 
-def _shortcomings(candidate: Json, text: str) -> tuple[str, ...]:
-    reason = answer.finish_reason(candidate)
-    if reason == "MAX_TOKENS" and not text.strip():
-        return ("The token limit was used up before the first word, by thinking: raise max_tokens or think less.",)
+def _whole(responses: Sequence[Json], text: str, judged: Structured, warnings: tuple[str, ...]) -> Whole:
+    """Where something was put right in the value, the text says it too."""
+    said = json.dumps(judged.value, ensure_ascii=False) if judged.remarks else text
+    merged = _merged(responses, said, rewritten=bool(judged.remarks))
+    return Whole(merged, said, judged.value, warnings, judged.remarks)
+
+
+def _cut_off(reason: str | None, problem: str, looped: str | None) -> str:
+    if looped is not None:
+        return f"The answer was caught in a loop and ended at the token limit: {_loop(looped)}"
     if reason == "MAX_TOKENS":
-        return ("The answer ended at the token limit: it is not complete.",)
+        return (
+            f"The answer ended at the token limit before its JSON was whole ({problem}). "
+            "Raise max_tokens or ask for less."
+        )
+    return f"The answer broke off before its JSON was whole ({explained(reason)}; {problem}). Ask for less."
+
+
+def _loop(phrase: str) -> str:
+    short = phrase if len(phrase) <= 40 else f"{phrase[:40].rstrip()}…"
+    return f"it repeats “{short}” over and over."
+
+
+def _shortcomings(candidate: Json, reason: str | None, looped: str | None) -> tuple[str, ...]:
+    if looped is not None:
+        limit = "The answer ended at the token limit, caught in a loop, and was not continued"
+        return (f"{limit}: {_loop(looped)}",)
     if reason == "RECITATION":
         return ("The model stopped because it was reciting a known text (RECITATION): the answer is not complete.",)
-    if reason in answer.BLOCKED_REASONS:
-        return (f"The model stopped early ({reason}): the answer is not complete.",)
-    if reason is None:
-        return ("The answer came without a finish reason: it may not be complete.",)
-    if reason != "STOP" and "CALL" not in reason:
-        return (f"The model stopped for an unusual reason ({reason}): the answer may not be complete.",)
-    if not text.strip() and not any("functionCall" in part for part in answer.parts(candidate)):
-        return ("The model's answer is empty.",)
-    return ()
+    match finish_reasons.ending_of(reason):
+        case "whole":
+            return ()
+        case "cut" if reason == "MAX_TOKENS":
+            return ("The answer ended at the token limit: it is not complete.",)
+        case "cut":
+            return (f"The answer ended at {explained(reason).partition(': ')[2]} ({reason}): it is not complete.",)
+        case "blocked":
+            return (f"The model stopped early ({explained(reason)}): the answer is not complete.",)
+        case _ if reason is None:
+            return ("The answer came without a finish reason: it may not be complete.",)
+        case _:
+            told = f"The model stopped for an unusual reason ({explained(reason)})"
+            return (f"{told}: the answer may not be complete.",)
 
 
 def _turns(text: str, said: str) -> tuple[Json, ...]:
@@ -135,10 +213,10 @@ def _turns(text: str, said: str) -> tuple[Json, ...]:
     return ({"role": "model", "parts": [{"text": text}]}, user) if text.strip() else (user,)
 
 
-def _merged(responses: Sequence[Json], text: str) -> Json:
+def _merged(responses: Sequence[Json], text: str, *, rewritten: bool = False) -> Json:
     """The last response with the whole text and the usage of all rounds; a single one stays as it is."""
     last = responses[-1]
-    if len(responses) == 1:
+    if len(responses) == 1 and not rewritten:
         return last
     candidate = answer.candidates(last)[0]
     others = [part for part in answer.parts(candidate) if "text" not in part or part.get("thought")]

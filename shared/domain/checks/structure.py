@@ -1,4 +1,7 @@
-"""Is a structured answer what was asked for? Its JSON, its schema, and what to send to have it mended once."""
+"""Is a structured answer what was asked for? Its JSON, its schema, and what to send to have it mended once.
+
+What has one meaning is put right first (`mending`): only what has not is asked for again.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from shared.domain.checks import mending
 from shared.domain.outputs.markup import in_fence, unfenced
 from shared.domain.schemas import misfits
 from shared.domain.transcript import is_transcript, segments
@@ -23,6 +27,8 @@ class Structured(NamedTuple):
 
     value: JsonValue
     problems: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    """What was put right in the value, as sentences; empty where it is as the model gave it."""
 
 
 def read(text: str, schema: dict[str, JsonValue]) -> Structured:
@@ -35,10 +41,30 @@ def read(text: str, schema: dict[str, JsonValue]) -> Structured:
         return Structured(None, (f"the answer is not JSON: {error}",))
     if _deeper_than(value, _DEEPEST):
         return Structured(None, (f"the answer is nested more than {_DEEPEST} levels deep",))
+    return _judged(value, schema)
+
+
+def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
+    """The value with what is odd put right, if the schema takes that; and with what it refuses, if need be."""
+    mended, remarks = mending.times_and_boxes(value)
+    problems = _problems(mended, schema)
+    if not problems:
+        return Structured(mended, (), remarks)
+    if remarks and not _problems(value, schema):
+        # What looks odd is what the schema asks for.
+        return Structured(value, ())
+    for fitted, more in mending.to_schema(mended, schema):
+        timed, times = mending.times_and_boxes(fitted)
+        if more and not _problems(timed, schema):
+            return Structured(timed, (), (*remarks, *more, *times))
+    return Structured(mended, problems)
+
+
+def _problems(value: JsonValue, schema: dict[str, JsonValue]) -> tuple[str, ...]:
     problems = misfits(value, schema)
     if not problems and is_transcript(value):
         problems = _false_times(value)
-    return Structured(value, tuple(problems))
+    return tuple(problems)
 
 
 def repair_prompt(problems: tuple[str, ...]) -> str:

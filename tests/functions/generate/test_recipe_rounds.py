@@ -43,14 +43,6 @@ async def test_an_answer_that_never_fits_fails_after_two_calls(road: Road) -> No
 
 
 async def test_an_answer_cut_off_at_the_limit_is_continued_and_joined(road: Road) -> None:
-    road.model.script.extend(
-        [{"text": "First half of a sentence that", "finish_reason": "LANGUAGE"}, {"text": "never asked for"}]
-    )
-    task = await road.understood("odd.txt", NOTES)
-    assert "LANGUAGE" in warned(task)[0]
-    road.model.script.clear()
-    road.model.asked.clear()
-
     whole = "First half of a sentence that goes on to its end."
     road.model.script.extend([{"text": whole * 2, "finish_reason": "MAX_TOKENS"}, {"text": " And on."}])
     task = await road.understood("continued.txt", NOTES)

@@ -15,7 +15,7 @@ from google import genai
 from google.genai import errors, types
 
 from functions.local.faults import Fault
-from functions.local.gemini import add_arguments, from_arguments
+from functions.local.gemini import Behaviour, add_arguments, from_arguments
 from functions.local.tap import Tap
 from shared.clock import Clock
 from tests.local.gemini.conftest import Running, together
@@ -69,6 +69,62 @@ def test_an_answer_can_be_withheld(own: Running, wanted: str) -> None:
     assert not answer.text
     own.set_model(finish_reason=None)
     assert reason(ask(own, f"dropsight:finish={wanted}")) == wanted
+
+
+@pytest.mark.parametrize("wanted", [reason.value for reason in types.FinishReason])
+def test_every_finish_reason_of_the_sdk_can_be_scripted(own: Running, wanted: str) -> None:
+    own.set_model(finish_reason=wanted, text="The answer of the model.")
+    assert reason(ask(own)) == wanted
+    streamed = list(own.client.models.generate_content_stream(model=MODEL, contents="Hello"))
+    assert reason(streamed[-1]) == wanted
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[], [{"text": ""}], [{"text": " \n\t"}], [{"text": "Hm.", "thought": True}], [{"text": "A"}, {"text": ""}]],
+)
+def test_an_answer_without_words_can_be_scripted(own: Running, parts: list[dict[str, Any]]) -> None:
+    own.set_model(parts=parts)
+    words = "".join(part["text"] for part in parts if not part.get("thought"))
+    answer = ask(own)
+    assert (answer.text or "") == words
+    assert reason(answer) == "STOP"
+    assert [part.text for part in answer.parts or []] == [part["text"] for part in parts]
+    streamed = list(own.client.models.generate_content_stream(model=MODEL, contents="Hello"))
+    assert "".join(chunk.text or "" for chunk in streamed) == words
+    assert reason(streamed[-1]) == "STOP"
+
+
+def test_a_response_without_candidates_can_be_scripted(own: Running) -> None:
+    own.set_model(no_candidates=True)
+    answer = ask(own)
+    assert not answer.candidates
+    assert answer.prompt_feedback is None
+    assert not [chunk for chunk in own.client.models.generate_content_stream(model=MODEL, contents="Hi") if chunk.text]
+
+
+@pytest.mark.parametrize("config", [{}, {"max_output_tokens": 1000}])
+def test_an_answer_can_go_round_in_circles_up_to_the_limit_of_tokens(own: Running, config: dict[str, Any]) -> None:
+    own.set_model(loop="And again.\n", thoughts=0)
+    answer = ask(own, **config)
+    limit = config.get("max_output_tokens", 65_536)
+    assert reason(answer) == "MAX_TOKENS"
+    assert (answer.text or "").startswith("And again.\nAnd again.\n")
+    assert len(answer.text or "") == limit * 4
+
+
+def test_a_reset_sets_every_field_back_but_for_those_beside_it(own: Running) -> None:
+    own.set_model(latency="1h", text="Old.", finish_reason="SAFETY", error_after=1, key="invalid", store_mib=1)
+    own.set_model(reset=True, text="New.")
+    assert own.stand_in.behaviour == Behaviour(text="New.")
+    assert ask(own).text == "New."
+    own.set_model(reset=True)
+    assert own.stand_in.behaviour == Behaviour()
+    own.set_model(text="Kept.")
+    own.set_model(reset=False, chunks=3)
+    assert own.stand_in.behaviour == Behaviour(text="Kept.", chunks=3)
+    with pytest.raises(pydantic.ValidationError):
+        own.set_model(reset="yes")
 
 
 @pytest.mark.parametrize("wanted", ["MAX_TOKENS", "RECITATION"])

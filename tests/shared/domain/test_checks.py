@@ -66,11 +66,13 @@ def test_an_answer_that_does_not_fit_is_to_be_repaired_once_and_told_why(text: s
 
 
 @pytest.mark.parametrize("text", ["", " \n", None])
-def test_an_empty_answer_is_to_be_repaired_without_an_empty_turn(text: str | None) -> None:
-    again = step(said(text), schema=NAMED)
+@pytest.mark.parametrize("schema", [None, NAMED])
+def test_an_empty_answer_is_asked_for_again_without_an_empty_turn(text: str | None, schema: Any) -> None:
+    again = step(said(text), schema=schema)
     assert isinstance(again, Again)
+    assert again.kind == "again"
     assert [turn["role"] for turn in again.turns] == ["user"]
-    assert "the answer is empty" in str(again.turns[0])
+    assert "was empty" in str(again.turns[0])
 
 
 @pytest.mark.parametrize(
@@ -161,10 +163,14 @@ def test_a_structured_answer_still_cut_off_fails_instead_of_being_repaired() -> 
     assert "max_tokens" in failed.message
 
 
-def test_a_limit_used_up_by_thinking_is_not_continued_and_says_so() -> None:
-    whole = step(said(None, "MAX_TOKENS"))
-    assert isinstance(whole, Whole)
-    assert "thinking" in whole.warnings[0]
+def test_a_limit_used_up_by_thinking_twice_fails_and_says_so() -> None:
+    again = step(said(None, "MAX_TOKENS"))
+    assert isinstance(again, Again)
+    assert again.kind == "again"
+    failed = step(said(None, "MAX_TOKENS"), said(None, "MAX_TOKENS"))
+    assert isinstance(failed, Failed)
+    assert failed.code == "empty_answer"
+    assert "thinking" in failed.message
 
 
 def test_a_continuation_that_is_blocked_leaves_what_there_is_with_a_warning() -> None:
@@ -180,7 +186,6 @@ def test_a_continuation_that_is_blocked_leaves_what_there_is_with_a_warning() ->
         ({"promptFeedback": {"blockReason": "SAFETY"}}, "content_policy_violation", "blocked the prompt (SAFETY)"),
         (said(None, "RECITATION"), "content_policy_violation", "RECITATION"),
         (said(None, "PROHIBITED_CONTENT"), "content_policy_violation", "before the first word"),
-        ({"candidates": []}, "upstream_error", "without a candidate"),
     ],
 )
 def test_an_answer_without_words_fails_with_its_reason(response: Json, code: str, says: str) -> None:
@@ -196,7 +201,6 @@ def test_an_answer_without_words_fails_with_its_reason(response: Json, code: str
         (said("To be, or not", "RECITATION"), "reciting"),
         (said("I will", "SAFETY"), "SAFETY"),
         (said("Odd", "OTHER"), "OTHER"),
-        (said("   "), "empty"),
         ({"candidates": [{"content": {"parts": [{"text": "Half"}]}}]}, "without a finish reason"),
     ],
 )
