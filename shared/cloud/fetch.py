@@ -201,9 +201,9 @@ class Web:
         except AddressRefused as refused:
             raise _not_fetchable(url, str(refused)) from refused
         except HostBusy as busy:
-            raise Unavailable(f"{without_secrets(url)}: {busy}") from busy
+            raise Unavailable(f"{_shown(url)}: {busy}") from busy
         except NoAnswer as error:
-            raise TransientFailure(f"{without_secrets(url)}: {error}") from error
+            raise TransientFailure(f"{_shown(url)}: {error}") from error
 
 
 def _onward(place: str, exchange: Exchange) -> str:
@@ -222,7 +222,7 @@ def _onward(place: str, exchange: Exchange) -> str:
 
 def _must_be_a_file(place: str, exchange: Exchange) -> None:
     if exchange.status in _AGAIN or exchange.status >= 500:
-        raise TransientFailure(f"{without_secrets(place)} answers {exchange.status}")
+        raise TransientFailure(f"{_shown(place)} answers {exchange.status}")
     if exchange.status != 200:
         raise _not_fetchable(place, f"it answers {exchange.status}")
     if (exchange.header("Content-Encoding") or "identity").lower() != "identity":
@@ -234,7 +234,7 @@ async def _opened(exchange: Exchange, place: str, stop: threading.Event) -> Remo
     if size is not None and size > GEMINI.file_bytes:
         raise PermanentFailure(
             "payload_too_large",
-            f"{without_secrets(place)} has {size:,} bytes; at most {GEMINI.file_bytes:,} are taken. Split it.",
+            f"{_shown(place)} has {size:,} bytes; at most {GEMINI.file_bytes:,} are taken. Split it.",
         )
     bound = min(size, HEAD_BYTES) if size is not None else UNKNOWN_LENGTH_BYTES + 1
     try:
@@ -244,11 +244,11 @@ async def _opened(exchange: Exchange, place: str, stop: threading.Event) -> Remo
     if size is None and len(head) > UNKNOWN_LENGTH_BYTES:
         raise PermanentFailure(
             "payload_too_large",
-            f"{without_secrets(place)} does not tell its length (no Content-Length) and is larger than "
+            f"{_shown(place)} does not tell its length (no Content-Length) and is larger than "
             f"{UNKNOWN_LENGTH_BYTES >> 20} MiB. Put it into a bucket and name it as gs://bucket/object.",
         )
     if size is not None and len(head) < bound:
-        raise TransientFailure(f"{without_secrets(place)} broke off after {len(head):,} of {size:,} bytes")
+        raise TransientFailure(f"{_shown(place)} broke off after {len(head):,} of {size:,} bytes")
     return RemoteFile(exchange, place, len(head) if size is None else size, head, stop)
 
 
@@ -284,4 +284,10 @@ def _version(exchange: Exchange) -> str | None:
 
 
 def _not_fetchable(url: str, why: str) -> PermanentFailure:
-    return PermanentFailure("url_not_fetchable", f"{without_secrets(url)} cannot be fetched: {why}.")
+    return PermanentFailure("url_not_fetchable", f"{_shown(url)} cannot be fetched: {why}.")
+
+
+def _shown(url: str) -> str:
+    """A URL in a sentence, without what may be a signature."""
+    plain = without_secrets(url)
+    return plain if len(plain) <= 200 else f"{plain[:200]}…"

@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 _ALLOWED_V6 = ipaddress.ip_network("2000::/3")
 """Global unicast; everything else is reserved, local, multicast, mapped or translated."""
-_SHOWN = 200
-"""Characters of a URL in a sentence."""
 _REFUSED = {
     ipaddress.ip_network(text): what
     for text, what in {
@@ -55,12 +53,11 @@ def refusal(address: str, *, allow_loopback: bool = False) -> str | None:
 
 
 def without_secrets(url: str) -> str:
-    """Return scheme, host and path of a URL, for people to read: a query or a user name often holds a secret."""
+    """Return scheme, host, port and path of a URL, to be shown: a query or a user name often holds a secret."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""
     except ValueError:
         return "a URL that cannot be read"
     host = parts.hostname or ""
-    shown = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
