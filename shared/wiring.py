@@ -185,7 +185,7 @@ def notify() -> Notify:
         clock=Clock(settings.clock),
         tasks=Tasks(settings.project, settings.database),
         storage=Storage(settings.project, threads=8),
-        callbacks=Callbacks(threads=32, allow_loopback=settings.allow_loopback),
+        callbacks=Callbacks(per_host=4, allow_loopback=settings.allow_loopback),
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated
 
+from cachetools import LRUCache
 from fastapi import Security
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
@@ -14,6 +14,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from functions.api.visit import visit
 from shared import wiring
 from shared.clock import Clock
+from shared.cloud.keys import TooManyUnknown
 from shared.domain.access import Key, Scope
 from shared.domain.errors import RequestRefused
 
@@ -30,10 +31,15 @@ class Admittance:
     async def __call__(self, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Key:
         key = await _known(credentials)
         _pace(key)
-        if self.scope not in key.scopes:
-            message = f"This key may not {self.scope}: it has the scopes {', '.join(key.scopes) or 'none'}."
-            raise RequestRefused(403, "permission_error", "scope_missing", message)
+        require(key, self.scope)
         return key
+
+
+def require(key: Key, scope: Scope) -> None:
+    """Refuse with 403 what the key has no scope for."""
+    if scope not in key.scopes:
+        message = f"This key may not {scope}: it has the scopes {', '.join(key.scopes) or 'none'}."
+        raise RequestRefused(403, "permission_error", "scope_missing", message)
 
 
 @dataclass
@@ -47,15 +53,12 @@ class Rates:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: LRUCache[str, _Bucket] = LRUCache(_KEYS_REMEMBERED)
 
     def take(self, key: Key) -> tuple[float, float]:
         """Tokens left and seconds until the next one; below 0 where none was left to take."""
         rate, now = key.requests_per_minute / 60, self._clock.time()
         bucket = self._buckets.setdefault(key.id, _Bucket(key.requests_per_minute, now))
-        self._buckets.move_to_end(key.id)
-        if len(self._buckets) > _KEYS_REMEMBERED:
-            self._buckets.popitem(last=False)
         bucket.tokens = min(key.requests_per_minute, bucket.tokens + (now - bucket.filled_at) * rate)
         bucket.filled_at = now
         if bucket.tokens < 1:
@@ -89,7 +92,11 @@ async def _known(credentials: HTTPAuthorizationCredentials | None) -> Key:
     if credentials is None or not credentials.credentials:
         raise _unauthorised("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
     road = wiring.api()
-    key = await road.keys.find(credentials.credentials)
+    try:
+        key = await road.keys.find(credentials.credentials)
+    except TooManyUnknown as error:
+        message = "Too many unknown keys are being sent, and this one has not been looked up. Try again in a second."
+        raise RequestRefused(429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": "1"}) from error
     if key is None or key.revoked:
         raise _unauthorised("invalid_api_key", "This API key is not known. Ask the operator for a new one.")
     if key.expires_at is not None and key.expires_at <= road.clock.now():

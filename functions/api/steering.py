@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.documented import SUBMITTED, TASK, TaskPath, errors, request_body
-from functions.api.showing import find, show
+from functions.api.showing import find, show_to
 from functions.api.submitting import IdempotencyKey, Submitter, body_of, check, check_again, room_for, submit_checked
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
@@ -26,7 +26,7 @@ router = APIRouter()
     responses={200: TASK, **errors(401, 403, 404, 422, 429)},
 )
 async def cancel(task_id: TaskPath, key: Submitter) -> Response:
-    """End a task. One that has ended is returned as it is."""
+    """End a task. One that has ended is returned as it is; its results only to a key with the scope `read`."""
     road = wiring.api()
     stored = await find(road, key, task_id)
     ended = await road.tasks.change(stored, lambda task: claims.cancel(task, now=road.clock.now()))
@@ -38,7 +38,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
             await road.dispatches.put(task, suffix="cancelled")
         except Exception as error:  # sweep finds what is left to do.
             log_bug("dispatch_left_to_sweep", error, task=task.id)
-    shown = await show(road, task)
+    shown = await show_to(road, key, task)
     return Response(shown.body, headers={"ETag": shown.etag}, media_type="application/json")
 
 

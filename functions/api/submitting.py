@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.admittance import Admittance
+from functions.api.admittance import Admittance, require
 from functions.api.budget import budgets
 from functions.api.documented import SUBMITTED, errors, request_body
 from functions.api.following import followers
@@ -96,6 +96,9 @@ async def submit_checked(
 
     `before`: the task of which this is a rerun.
     """
+    if checked.submission.sync:
+        # Its answer is the result.
+        require(key, "read")
     await budgets().spend(key)
     if before is not None and before.source.kind == "object":
         submitted = await road.requests.submit_again(

@@ -14,7 +14,7 @@ from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import catalogue, media
 from shared.domain.catalogue import Model
-from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import Facts, InMemory, MediaType, Refusal
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
 from shared.domain.task import GeminiFile
@@ -124,6 +124,9 @@ class Supply:
     async def _fetched(self, each: Remote) -> RemoteFile:
         try:
             return await self._road.web.open(each.url, stop=self._held.stop, seconds=self._seconds)
+        except Unavailable:
+            # It lies in what this instance fetches already, not in the address.
+            raise
         except TransientFailure as failure:
             if self._held.task.attempts + 1 < _FETCH_ATTEMPTS:
                 raise

@@ -67,7 +67,8 @@ async def tell(road: wiring.Notify, task_id: str) -> bool:
     attempt = await road.callbacks.deliver(callback.url, headers, body)
     out_of_patience = task.completed_at is not None and now - task.completed_at >= _PATIENCE
     after = judged(callback, attempt, last=out_of_patience)
-    await note(road, stored, after)
+    if after != callback:
+        await note(road, stored, after)
     severity: Severity = "INFO" if after.state == "delivered" else "WARNING"
     log(severity, "callback_attempted", f"the callback is {after.state}: {attempt.error or 'accepted'}", task=task.id)
     return after.state != "pending"
@@ -75,6 +76,9 @@ async def tell(road: wiring.Notify, task_id: str) -> bool:
 
 def judged(callback: Callback, attempt: Attempt, *, last: bool) -> Callback:
     """The callback's state after an attempt. A receiver that is dead is told apart from one that refuses."""
+    if attempt.kind == "put_off":
+        given_up = {"state": "unreachable", "last_error": attempt.error}
+        return callback.model_copy(update=given_up) if last else callback
     told = {"attempts": callback.attempts + 1, "last_status": attempt.status, "last_error": attempt.error}
     match attempt.kind:
         case "delivered" | "refused" | "disabled":

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import http.client
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.cloud.outbound import AddressRefused, Exchange, NoAnswer, target_of
+from shared.cloud.exchange import HostBusy, Outbound
+from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
 
 ATTEMPT_SECONDS = 10.0
+_PATIENCE_SECONDS = 2.0
+"""How long an attempt waits while its host has all its places taken: whoever waits holds a place of the queue."""
 
-Kind = Literal["delivered", "refused", "disabled", "later", "unreachable"]
+Kind = Literal["delivered", "refused", "disabled", "later", "unreachable", "put_off"]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """How one attempt ended. `later` and `unreachable` are worth another: the one was answered, the other was not."""
+    """How one attempt ended. `later` and `unreachable` are worth another: the one was answered, the other was not.
+
+    `put_off`: nothing was sent, since earlier requests to the same host are still waiting for their answers.
+    """
 
     kind: Kind
     status: int | None = None
@@ -36,31 +39,28 @@ def meaning(status: int) -> Kind:
 
 
 class Callbacks:
-    def __init__(self, *, threads: int, allow_loopback: bool = False) -> None:
-        self._allow_loopback = allow_loopback
-        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="callback")
+    def __init__(self, *, per_host: int, allow_loopback: bool = False) -> None:
+        self._outbound = Outbound(per_host=per_host, allow_loopback=allow_loopback)
 
     async def deliver(self, url: str, headers: dict[str, str], body: bytes) -> Attempt:
-        loop = asyncio.get_running_loop()
+        """POST the body, within `ATTEMPT_SECONDS` in all. The answer's status counts; its body is not read."""
+        schemes = ("https", "http") if self._outbound.allow_loopback else ("https",)
         try:
-            # Looking a name up cannot be cut short: the thread may end later than the attempt.
-            async with asyncio.timeout(ATTEMPT_SECONDS + 1):
-                return await loop.run_in_executor(self._threads, self._post, url, headers, body)
-        except TimeoutError:
-            return Attempt("unreachable", error=f"no answer within {ATTEMPT_SECONDS:.0f} s")
-
-    def _post(self, url: str, headers: dict[str, str], body: bytes) -> Attempt:
-        schemes = ("https", "http") if self._allow_loopback else ("https",)
-        try:
-            target = target_of(url, schemes=schemes)
-            with Exchange(target, seconds=ATTEMPT_SECONDS, allow_loopback=self._allow_loopback) as exchange:
-                answer = exchange.request("POST", {"Content-Type": "application/json", **headers}, body)
-                status = answer.status
+            exchange = await self._outbound.begin(
+                "POST",
+                target_of(url, schemes=schemes),
+                {"Content-Type": "application/json", **headers},
+                seconds=ATTEMPT_SECONDS,
+                patience=_PATIENCE_SECONDS,
+                body=body,
+            )
         except AddressRefused as refused:
             return Attempt("refused", error=str(refused))
+        except HostBusy as busy:
+            return Attempt("put_off", error=str(busy))
         except NoAnswer as error:
             return Attempt("unreachable", error=str(error))
-        except (OSError, http.client.HTTPException) as error:
-            return Attempt("unreachable", error=type(error).__name__)
+        status = exchange.status
+        exchange.close()
         kind = meaning(status)
         return Attempt(kind, status, None if kind == "delivered" else f"it answered {status}")

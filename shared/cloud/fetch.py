@@ -2,25 +2,28 @@
 
 A file whose length its server tells is passed on as it comes, and looked into beforehand by requests for ranges. One
 of unknown length is taken into memory, up to a bound, because the Files API wants to know the size first.
+
+uploader's thread ── read ──▶ RemoteFile ── run_coroutine_threadsafe ──▶ event loop: Exchange, at most a piece ahead
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import io
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from typing_extensions import Buffer
 
+from shared.cloud.exchange import Exchange, HostBusy, Outbound, runs_here
 from shared.cloud.object_stream import StreamStopped
-from shared.cloud.outbound import AddressRefused, Exchange, NoAnswer, target_of
-from shared.domain.errors import PermanentFailure, TaskFailure, TransientFailure
+from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
+from shared.domain.addresses import without_secrets
+from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import GEMINI, Facts, MediaType, probe
 from shared.domain.media.reading import OutOfReadsError
 
@@ -32,25 +35,25 @@ HEAD_BYTES = 256 << 10
 _REDIRECTS = 5
 _PIECE = 1 << 20
 _AGAIN = {408, 425, 429}
+_REDIRECTED = {301, 302, 303, 307, 308}
+_PATIENCE_SECONDS = 10.0
+"""How long a fetch waits while its host has all its places taken; then the task is put off and holds up no other."""
+_MARGIN_SECONDS = 5.0
+"""By which a thread waits longer for the event loop than the exchange may take."""
 
 
 class RemoteFile(io.RawIOBase):
-    """A file that is being fetched: read once from start to end; seeks only to tell its size, and back to the start."""
+    """A file that is being fetched: read once from start to end; seeks only to tell its size, and back to the start.
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        answer: http.client.HTTPResponse,
-        url: str,
-        size: int,
-        head: bytes,
-        stop: threading.Event,
-    ) -> None:
-        self._exchange, self._answer, self._stop = exchange, answer, stop
+    For threads: reading from the event loop's own thread would wait for itself, and raises `RuntimeError`.
+    """
+
+    def __init__(self, exchange: Exchange, url: str, size: int, head: bytes, stop: threading.Event) -> None:
+        self._exchange, self._stop = exchange, stop
         self._position, self._fetched = 0, len(head)
         self.head, self.size, self.url = head, size, url
-        self.version = _version(answer)
-        self.content_type = answer.headers.get("Content-Type")
+        self.version = _version(exchange)
+        self.content_type = exchange.header("Content-Type")
         self.name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).netloc
 
     @property
@@ -96,9 +99,7 @@ class RemoteFile(io.RawIOBase):
     def _more(self, wanted: int) -> bytes:
         pieces: list[bytes] = []
         while wanted > 0:
-            if self._stop.is_set():
-                raise StreamStopped("the transfer was stopped")
-            piece = _next_piece(self._exchange, self._answer, min(wanted, _PIECE))
+            piece = _from_thread(self._exchange, _read(self._exchange, min(wanted, _PIECE), self._stop))
             if not piece:
                 raise TransientFailure(f"{self.name} broke off after {self._fetched:,} of {self.size:,} bytes")
             pieces.append(piece)
@@ -113,114 +114,133 @@ class RemoteRanges:
     Raises `OutOfReadsError` where one cannot be had: by far not every server gives ranges, and some give a file once.
     """
 
-    def __init__(self, file: RemoteFile, *, seconds: float, allow_loopback: bool) -> None:
-        self._file, self._allow_loopback = file, allow_loopback
+    def __init__(self, outbound: Outbound, file: RemoteFile, *, seconds: float) -> None:
+        """`seconds`: for all ranges together."""
+        self._outbound, self._file = outbound, file
+        self._loop = asyncio.get_running_loop()
         self._until = time.monotonic() + seconds
         self.size = file.size
 
     def read(self, offset: int, length: int) -> bytes:
+        """As `range`, for threads."""
+        future = asyncio.run_coroutine_threadsafe(self.range(offset, length), self._loop)
+        return future.result(max(0.0, self._until - time.monotonic()) + _MARGIN_SECONDS)
+
+    async def range(self, offset: int, length: int) -> bytes:
+        """Return the bytes from `offset`, fewer than `length` only at the file's end."""
         end = min(offset + length, self.size)
         if end <= len(self._file.head):
             return self._file.head[offset:end]
         left = self._until - time.monotonic()
         if self._file.version is None or left <= 0:
             raise OutOfReadsError
-        headers = {"Accept": "*/*", "Range": f"bytes={offset}-{end - 1}", "If-Range": self._file.version}
         try:
-            target = target_of(self._file.url)
-            with Exchange(target, seconds=left, allow_loopback=self._allow_loopback) as exchange:
-                answer = exchange.request("GET", headers)
-                if answer.status != 206 or not _is_range(answer, offset, end, self.size):
-                    raise OutOfReadsError
-                found = answer.read(end - offset)
-        except (AddressRefused, NoAnswer, OSError, http.client.HTTPException, ValueError) as error:
+            found = await self._fetched(offset, end, self._file.version, left)
+        except (AddressRefused, NoAnswer) as error:
             raise OutOfReadsError from error
         if len(found) < end - offset:
             raise OutOfReadsError
         return found
 
+    async def _fetched(self, offset: int, end: int, version: str, seconds: float) -> bytes:
+        headers = {"Accept": "*/*", "Range": f"bytes={offset}-{end - 1}", "If-Range": version}
+        exchange = await self._outbound.begin("GET", target_of(self._file.url), headers, seconds=seconds, patience=None)
+        try:
+            whole = (exchange.header("Content-Range") or "").strip() == f"bytes {offset}-{end - 1}/{self.size}"
+            if exchange.status != 206 or not whole:
+                raise OutOfReadsError
+            return await _read(exchange, end - offset)
+        finally:
+            exchange.close()
+
 
 class Web:
     def __init__(self, *, threads: int, allow_loopback: bool = False) -> None:
-        self._allow_loopback = allow_loopback
+        """One host gets half of `threads` at most, which is how many tasks an instance works on at once."""
+        self.outbound = Outbound(per_host=max(1, threads // 2), allow_loopback=allow_loopback)
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fetch")
 
     async def open(self, url: str, *, stop: threading.Event, seconds: float) -> RemoteFile:
         """The file at `url`, opened; all of it must be read within `seconds`. Redirects are followed, each checked.
 
-        Raises `PermanentFailure` with `url_not_fetchable` or `payload_too_large`, or `TransientFailure`.
+        Raises `PermanentFailure` with `url_not_fetchable` or `payload_too_large`, or `TransientFailure`;
+        `Unavailable` while the instance fetches as much from this host as it may.
         """
-        return await self._run(lambda: self._open(url, stop, seconds))
+        until, place = time.monotonic() + seconds, url
+        for _ in range(_REDIRECTS + 1):
+            exchange = await self._asked(url, place, max(0.0, until - time.monotonic()))
+            try:
+                if exchange.status not in _REDIRECTED:
+                    _must_be_a_file(place, exchange)
+                    return await _opened(exchange, place, stop)
+                place = _onward(place, exchange)
+            except BaseException:
+                exchange.close()
+                raise
+            exchange.close()
+        raise _not_fetchable(url, f"more than {_REDIRECTS} redirects")
+
+    def ranges(self, file: RemoteFile, *, seconds: float) -> RemoteRanges:
+        """Ranges of a file that is being fetched, all of them within `seconds`."""
+        return RemoteRanges(self.outbound, file, seconds=seconds)
 
     async def probe(self, file: RemoteFile, kind: MediaType, *, seconds: float) -> Facts:
         """What a file that is being fetched says of itself, as far as its server lets it be seen within `seconds`."""
-        ranges = RemoteRanges(file, seconds=seconds, allow_loopback=self._allow_loopback)
+        ranges = self.ranges(file, seconds=seconds)
         return await self._run(lambda: probe(ranges, kind, file.head))
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    def _open(self, url: str, stop: threading.Event, seconds: float) -> RemoteFile:
-        place = url
-        for _ in range(_REDIRECTS + 1):
-            exchange = None
-            try:
-                target = target_of(place)
-                exchange = Exchange(target, seconds=seconds, allow_loopback=self._allow_loopback)
-                answer = exchange.request("GET", {"Accept": "*/*"})
-                if answer.status in (301, 302, 303, 307, 308):
-                    exchange.close()
-                    place = _onward(place, answer)
-                    continue
-                _must_be_a_file(place, answer)
-                return _opened(exchange, answer, place, stop)
-            except AddressRefused as refused:
-                if exchange is not None:
-                    exchange.close()
-                raise _not_fetchable(url, str(refused)) from refused
-            except NoAnswer as error:
-                if exchange is not None:
-                    exchange.close()
-                raise TransientFailure(f"{_shown(url)}: {error}") from error
-            except TaskFailure:
-                if exchange is not None:
-                    exchange.close()
-                raise
-        raise _not_fetchable(url, f"more than {_REDIRECTS} redirects")
+    async def _asked(self, url: str, place: str, seconds: float) -> Exchange:
+        try:
+            target = target_of(place)
+            return await self.outbound.begin(
+                "GET", target, {"Accept": "*/*"}, seconds=seconds, patience=_PATIENCE_SECONDS
+            )
+        except AddressRefused as refused:
+            raise _not_fetchable(url, str(refused)) from refused
+        except HostBusy as busy:
+            raise Unavailable(f"{_shown(url)}: {busy}") from busy
+        except NoAnswer as error:
+            raise TransientFailure(f"{_shown(url)}: {error}") from error
 
 
-def _onward(place: str, answer: http.client.HTTPResponse) -> str:
-    location = answer.headers.get("Location")
+def _onward(place: str, exchange: Exchange) -> str:
+    location = exchange.header("Location")
     if not location:
         raise _not_fetchable(place, "a redirect that leads nowhere")
-    onward = urljoin(place, location)
-    if place.startswith("https:") and not onward.startswith("https:"):
+    try:
+        onward = urljoin(place, location)
+        leaves = target_of(place).secure and not target_of(onward).secure
+    except (AddressRefused, ValueError) as refused:
+        raise _not_fetchable(place, f"a redirect that cannot be followed: {refused}") from refused
+    if leaves:
         raise _not_fetchable(place, "a redirect that leaves https")
     return onward
 
 
-def _must_be_a_file(place: str, answer: http.client.HTTPResponse) -> None:
-    if answer.status in _AGAIN or answer.status >= 500:
-        raise TransientFailure(f"{_shown(place)} answers {answer.status}")
-    if answer.status != 200:
-        raise _not_fetchable(place, f"it answers {answer.status}")
-    if (answer.headers.get("Content-Encoding") or "identity").lower() != "identity":
+def _must_be_a_file(place: str, exchange: Exchange) -> None:
+    if exchange.status in _AGAIN or exchange.status >= 500:
+        raise TransientFailure(f"{_shown(place)} answers {exchange.status}")
+    if exchange.status != 200:
+        raise _not_fetchable(place, f"it answers {exchange.status}")
+    if (exchange.header("Content-Encoding") or "identity").lower() != "identity":
         raise _not_fetchable(place, "it answers compressed, though asked not to")
 
 
-def _opened(exchange: Exchange, answer: http.client.HTTPResponse, place: str, stop: threading.Event) -> RemoteFile:
-    size = answer.length
+async def _opened(exchange: Exchange, place: str, stop: threading.Event) -> RemoteFile:
+    size = exchange.length
     if size is not None and size > GEMINI.file_bytes:
         raise PermanentFailure(
             "payload_too_large",
             f"{_shown(place)} has {size:,} bytes; at most {GEMINI.file_bytes:,} are taken. Split it.",
         )
-    head = bytearray()
     bound = min(size, HEAD_BYTES) if size is not None else UNKNOWN_LENGTH_BYTES + 1
-    while len(head) < bound and (piece := _next_piece(exchange, answer, min(_PIECE, bound - len(head)))):
-        head += piece
-        if stop.is_set():
-            raise StreamStopped("the transfer was stopped")
+    try:
+        head = await _read(exchange, bound, stop)
+    except NoAnswer as error:
+        raise TransientFailure(str(error)) from error
     if size is None and len(head) > UNKNOWN_LENGTH_BYTES:
         raise PermanentFailure(
             "payload_too_large",
@@ -229,29 +249,38 @@ def _opened(exchange: Exchange, answer: http.client.HTTPResponse, place: str, st
         )
     if size is not None and len(head) < bound:
         raise TransientFailure(f"{_shown(place)} broke off after {len(head):,} of {size:,} bytes")
-    return RemoteFile(exchange, answer, place, len(head) if size is None else size, bytes(head), stop)
+    return RemoteFile(exchange, place, len(head) if size is None else size, head, stop)
 
 
-def _version(answer: http.client.HTTPResponse) -> str | None:
-    """What tells this version of a file from others, for `If-Range`; None where nothing does surely."""
-    tag = answer.headers.get("ETag")
-    return tag if tag is not None and tag.startswith('"') else None
+async def _read(exchange: Exchange, wanted: int, stop: threading.Event | None = None) -> bytes:
+    """`wanted` bytes of the body, fewer only at its end. Raises `NoAnswer`, or `StreamStopped` once `stop` is set."""
+    pieces = bytearray()
+    while len(pieces) < wanted:
+        if stop is not None and stop.is_set():
+            raise StreamStopped("the transfer was stopped")
+        piece = await exchange.read(wanted - len(pieces))
+        if not piece:
+            break
+        pieces += piece
+    return bytes(pieces)
 
 
-def _is_range(answer: http.client.HTTPResponse, offset: int, end: int, size: int) -> bool:
-    return (answer.headers.get("Content-Range") or "").strip() == f"bytes {offset}-{end - 1}/{size}"
-
-
-def _next_piece(exchange: Exchange, answer: http.client.HTTPResponse, most: int) -> bytes:
+def _from_thread(exchange: Exchange, reading: Coroutine[Any, Any, bytes]) -> bytes:
+    if runs_here(exchange.loop):
+        reading.close()
+        raise RuntimeError("a file that is being fetched is read by a thread of its own")
+    future = asyncio.run_coroutine_threadsafe(reading, exchange.loop)
     try:
-        piece = answer.read1(most)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise TransientFailure(
-            str(exchange.broken(error if not isinstance(error, ValueError) else OSError()))
-        ) from error
-    if not piece and exchange.late:
-        raise TransientFailure(str(exchange.broken(OSError())))
-    return piece
+        return future.result(max(0.0, exchange.seconds_left) + _MARGIN_SECONDS)
+    except (NoAnswer, TimeoutError) as error:
+        future.cancel()
+        raise TransientFailure(str(error) or "the transfer did not go on in time") from error
+
+
+def _version(exchange: Exchange) -> str | None:
+    """What tells this version of a file from others, for `If-Range`; None where nothing does surely."""
+    tag = exchange.header("ETag")
+    return tag if tag is not None and tag.startswith('"') else None
 
 
 def _not_fetchable(url: str, why: str) -> PermanentFailure:
@@ -259,6 +288,6 @@ def _not_fetchable(url: str, why: str) -> PermanentFailure:
 
 
 def _shown(url: str) -> str:
-    """Without the query, which may hold a signature."""
-    plain = url.partition("?")[0].partition("#")[0]
+    """A URL in a sentence, without what may be a signature."""
+    plain = without_secrets(url)
     return plain if len(plain) <= 200 else f"{plain[:200]}…"

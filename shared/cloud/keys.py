@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from cachetools import LRUCache, TTLCache
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from shared.clock import Clock
 from shared.domain.access import Key
+from shared.domain.errors import DropsightError
 
 _COLLECTION = "keys"
 _FRESH_SECONDS = 20.0
 """How long an instance takes a key's document for true, and so the longest that a revoked key still works."""
 _UNKNOWN_FRESH_SECONDS = 5.0
+"""How long a secret that was not found is not looked up again, and so the longest that a new key may have to wait."""
 _REMEMBERED = 10_000
+_FORM = re.compile(r"sk-[A-Za-z0-9_-]{32,128}")
+_UNKNOWN_BURST, _UNKNOWN_A_SECOND = 100, 20
+"""Look-ups of secrets that turn out to be unknown, by one instance: each is a read that is paid for."""
+
+
+class TooManyUnknown(DropsightError):
+    """More unknown secrets were sent than are looked up: whether this one is known was not asked."""
 
 
 def digest(secret: str) -> str:
@@ -38,21 +48,40 @@ class Keys:
     def __init__(self, client: firestore.AsyncClient, clock: Clock) -> None:
         self._collection = client.collection(_COLLECTION)
         self._clock = clock
-        self._known: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
+        self._known: LRUCache[str, tuple[float, Key]] = LRUCache(_REMEMBERED)
+        self._unknown: TTLCache[str, bool] = TTLCache(_REMEMBERED, _UNKNOWN_FRESH_SECONDS, clock.time)
+        self._guesses = _Guesses(clock)
 
     async def find(self, secret: str) -> Key | None:
-        """Looked up by its digest; a guess costs the service one read in five seconds."""
+        """Return the key of a secret, or None where there is none.
+
+        No read for what has not the form of a secret or was unknown a moment ago. Raises `TooManyUnknown` where so
+        many unknown secrets were sent that a secret which was never seen here is not looked up.
+        """
+        if _FORM.fullmatch(secret) is None:
+            return None
         wanted, now = digest(secret), self._clock.time()
-        read_at, key = self._known.get(wanted, (0.0, None))
-        if now - read_at >= (_FRESH_SECONDS if key is not None else _UNKNOWN_FRESH_SECONDS):
-            snapshot = await self._collection.document(wanted).get()
-            matches = snapshot.exists and hmac.compare_digest(snapshot.id, wanted)
-            key = Key.model_validate(snapshot.to_dict()) if matches else None
-            self._known[wanted] = (now, key)
-        self._known.move_to_end(wanted)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        if wanted in self._unknown:
+            return None
+        seen = self._known.get(wanted)
+        if seen is not None and now - seen[0] < _FRESH_SECONDS:
+            return seen[1]
+        if seen is None:
+            self._guesses.count()
+        key = await self._read(wanted)
+        if key is None:
+            self._known.pop(wanted, None)
+            self._unknown[wanted] = True
+            return None
+        if seen is None:
+            self._guesses.uncount()
+        self._known[wanted] = (now, key)
         return key
+
+    async def _read(self, wanted: str) -> Key | None:
+        snapshot = await self._collection.document(wanted).get()
+        matches = snapshot.exists and hmac.compare_digest(snapshot.id, wanted)
+        return Key.model_validate(snapshot.to_dict()) if matches else None
 
     async def store(self, secret: str, key: Key) -> None:
         await self._collection.document(digest(secret)).create(key.model_dump())
@@ -83,3 +112,24 @@ class Keys:
         query = self._collection.where(filter=FieldFilter("id", "==", key_id))
         async for snapshot in query.stream():
             yield snapshot.reference, Key.model_validate(snapshot.to_dict())
+
+
+class _Guesses:
+    """A token bucket of look-ups that find nothing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left, self._filled_at = float(_UNKNOWN_BURST), clock.time()
+
+    def count(self) -> None:
+        """Before a look-up. Raises `TooManyUnknown` where none is left."""
+        now = self._clock.time()
+        self._left = min(_UNKNOWN_BURST, self._left + max(0.0, now - self._filled_at) * _UNKNOWN_A_SECOND)
+        self._filled_at = now
+        if self._left < 1:
+            raise TooManyUnknown
+        self._left -= 1
+
+    def uncount(self) -> None:
+        """The look-up found a key."""
+        self._left = min(_UNKNOWN_BURST, self._left + 1)

@@ -6,6 +6,7 @@ IPv6 forms that carry an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64) 
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 _ALLOWED_V6 = ipaddress.ip_network("2000::/3")
 """Global unicast; everything else is reserved, local, multicast, mapped or translated."""
@@ -49,3 +50,14 @@ def refusal(address: str, *, allow_loopback: bool = False) -> str | None:
     if parsed.version == 6 and parsed not in _ALLOWED_V6:
         return "not public"
     return None
+
+
+def without_secrets(url: str) -> str:
+    """Return scheme, host, port and path of a URL, to be shown: a query or a user name often holds a secret."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return "a URL that cannot be read"
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"

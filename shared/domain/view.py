@@ -7,6 +7,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from shared.domain.addresses import without_secrets
 from shared.domain.answer import Json
 from shared.domain.task import Task
 
@@ -39,11 +40,24 @@ def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
         "warnings": cast(JsonValue, list(task.warnings)) or None,
         "outputs": cast(JsonValue, list(task.outputs)) or None,
         "waiting": _waiting(task),
-        "callback": cast(JsonValue, task.callback.model_dump()) if task.callback else None,
+        "callback": _callback(task),
         "recipe": task.ran.recipe if task.ran else None,
         "urls": urls,
     }
     return {**view, **{name: value for name, value in optional.items() if value is not None}}
+
+
+def without_results(task: Task) -> Task:
+    """The task as it is shown to who may not read: its state, and nothing of what the model answered."""
+    hidden = {"results": None, "results_pointer": None, "usage": None, "warnings": (), "outputs": ()}
+    return task.model_copy(update=hidden)
+
+
+def _callback(task: Task) -> JsonValue:
+    """How the callback stands. Its URL's query and user name, secrets as a rule, are not shown."""
+    if task.callback is None:
+        return None
+    return {**task.callback.model_dump(), "url": without_secrets(task.callback.url)}
 
 
 def _waiting(task: Task) -> JsonValue:

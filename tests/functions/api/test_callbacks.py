@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.local.serve import HttpServer
-from tests.functions.api.conftest import CALLBACK_SECRET, Road
+from tests.functions.api.conftest import CALLBACK_SECRET, RESULTS, Road
 from tests.functions.api.test_submitting import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -117,3 +117,41 @@ async def test_a_callback_address_that_leads_inside_is_refused_at_once(road: Roa
         for url in ("https://169.254.169.254/", "https://10.0.0.1/x", "ftp://example.com/", "https://a.internal/"):
             answer = await client.post("/v1/llm/generations", json=request(callback_url=url))
             assert (answer.status_code, answer.json()["error"]["param"]) == (422, "callback_url")
+
+
+async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_else(
+    road: Road, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor do refusals repeat it; a path is shown, since it tells receivers apart."""
+    planted = "hush-9c1f"
+    secret = await road.key("hushed")
+    url = f"{receiver.url}?token={planted}#{planted}"
+    task = await called_back(road, secret, url, lambda callback: callback["state"] == "delivered")
+    await road.quiet()
+    place = f"/v1/tasks/{task['id']}"
+    async with road.client(secret) as client:
+        told = [
+            await client.get(place),
+            await client.get("/v1/tasks"),
+            await client.post(f"{place}/cancel"),
+            await client.post(f"{place}/rerun", json={"callback_url": url, "seed": 1}),
+            *[await client.post("/v1/llm/generations", json=request(callback_url=wrong)) for wrong in (
+                f"https://user:{planted}@example.com/", f"ftp://example.com/?{planted}", f"https://10.0.0.1/?{planted}",
+                f"https://example.com/ ?{planted}", f"https://example.com:port{planted}/", f"https://[{planted}/",
+                f"https://example.com/?{planted}{'x' * 3000}",
+            )],
+        ]  # fmt: skip
+    await road.quiet()
+    shown = task["callback"]["url"]
+
+    def read() -> list[str]:
+        return [blob.download_as_text() for blob in road.objects.list_blobs(RESULTS)]
+
+    published = await asyncio.to_thread(read)
+    assert [answer.status_code for answer in told] == [200] * 4 + [422] * 7
+    assert receiver.calls[0][0]["host"] in shown
+    assert shown == receiver.url
+    assert any(task["id"] in text for text in published)
+    said = [answer.text + str(answer.headers) for answer in told]
+    for text in (*said, *published, capsys.readouterr().out, *(body.decode() for _, body in receiver.calls)):
+        assert planted not in text

@@ -49,7 +49,7 @@ class Site:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(whole_road: Road, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(wiring.generate().web, "_allow_loopback", True)
+    monkeypatch.setattr(wiring.generate().web.outbound, "allow_loopback", True)
     site = Site()
     server = HttpServer(site)
     site.url = f"http://127.0.0.1:{await server.start()}"

@@ -1,0 +1,287 @@
+"""Requests to addresses that callers name, over aiohttp: one total time limit, checked addresses, a share per host.
+
+No proxy, no cookie, no redirect followed, nothing decompressed. The name is looked up once, every address that it
+leads to is checked, and the connection is made to one of those. This module loads aiohttp: only functions that fetch
+or call back import it.
+
+    look-up ──▶ connect ──▶ TLS ──▶ headers ──▶ body        all before the exchange's deadline
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, cast
+
+import aiohttp
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from shared.cloud.outbound import AddressRefused, NoAnswer, Target
+from shared.domain.addresses import refusal
+
+_CONNECT_SECONDS = 10.0
+"""For one address of several; all together have until the deadline."""
+_IDLE_SECONDS = 30.0
+_LOOKUP_THREADS = 32
+_LOOKUPS_PER_DOMAIN = 4
+"""A look-up cannot be cut short: slow ones of one domain must leave threads to others."""
+_MOST_ADDRESSES = 8
+_BUFFER_BYTES = 256 << 10
+_HEADERS = {"User-Agent": "Dropsight", "Accept-Encoding": "identity"}
+
+
+def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the caller is in the loop's own thread, inside of it."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+class HostBusy(NoAnswer):
+    """As many exchanges with this host are under way as it may have."""
+
+
+class Shares:
+    """Places that are counted by key: `each` at once for one key, however many keys there are."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._places: dict[str, tuple[asyncio.Semaphore, int]] = {}
+
+    async def take(self, key: str) -> Callable[[], None]:
+        """Wait for a place; return what gives it back, once."""
+        semaphore, users = self._places.get(key) or (asyncio.Semaphore(self._each), 0)
+        self._places[key] = semaphore, users + 1
+        try:
+            await semaphore.acquire()
+        except BaseException:
+            self._leave(key)
+            raise
+        return partial(self._give_back, key, [semaphore])
+
+    def _give_back(self, key: str, held: list[asyncio.Semaphore]) -> None:
+        if held:
+            held.pop().release()
+            self._leave(key)
+
+    def _leave(self, key: str) -> None:
+        semaphore, users = self._places.pop(key)
+        if users > 1:
+            self._places[key] = semaphore, users - 1
+
+
+class Outbound:
+    """Begins exchanges with hosts that callers name. Belongs to one event loop."""
+
+    def __init__(self, *, per_host: int, allow_loopback: bool = False) -> None:
+        """`per_host`: exchanges at once with one host and port."""
+        self.allow_loopback = allow_loopback
+        self._hosts, self._lookups = Shares(per_host), Shares(_LOOKUPS_PER_DOMAIN)
+        self._threads = ThreadPoolExecutor(max_workers=_LOOKUP_THREADS, thread_name_prefix="look-up")
+
+    async def begin(
+        self,
+        method: str,
+        target: Target,
+        headers: dict[str, str],
+        *,
+        seconds: float,
+        patience: float | None,
+        body: bytes | None = None,
+    ) -> Exchange:
+        """Send a request; return once the answer's headers are there. The whole exchange ends after `seconds`.
+
+        Raises `HostBusy` where no place for this host is had within `patience` seconds, `AddressRefused` or `NoAnswer`.
+        `patience` None: the request belongs to an exchange that holds a place already.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        give_back = _nothing if patience is None else await self._place(target, min(patience, seconds))
+        exchange = Exchange(target, self, deadline - loop.time(), give_back)
+        try:
+            await exchange.send(method, headers, body)
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
+
+    async def _place(self, target: Target, patience: float) -> Callable[[], None]:
+        try:
+            async with asyncio.timeout(patience):
+                return await self._hosts.take(f"{target.host}:{target.port}")
+        except TimeoutError as error:
+            raise HostBusy(f"{target.host} is busy with earlier requests") from error
+
+    async def addresses(self, host: str, port: int) -> list[tuple[Any, ...]]:
+        """What a name leads to. Raises `AddressRefused` where any address may not be connected to."""
+        loop = asyncio.get_running_loop()
+        give_back = await self._lookups.take(".".join(host.split(".")[-2:]))
+        running = self._threads.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+
+        def over(_: object) -> None:
+            # The thread may outlive the exchange, and even the loop.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(give_back)
+
+        running.add_done_callback(over)
+        found = await asyncio.wrap_future(running)
+        for *_, place in found:
+            self.check(host, str(place[0]))
+        return list(found)
+
+    def check(self, host: str, address: str) -> None:
+        """Raise `AddressRefused` where an address may not be connected to."""
+        if what := refusal(address, allow_loopback=self.allow_loopback):
+            raise AddressRefused(f"{host} leads to {address}, which is {what}")
+
+
+class Exchange:
+    """One request and its answer. Everything but `close` is for the event loop's thread."""
+
+    def __init__(self, target: Target, outbound: Outbound, seconds: float, give_back: Callable[[], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._target, self._outbound = target, outbound
+        self._deadline, self._seconds, self._give_back = self.loop.time() + seconds, seconds, give_back
+        self._sockets: list[socket.socket] = []
+        self._session: aiohttp.ClientSession | None = None
+        self._answer: aiohttp.ClientResponse | None = None
+
+    @property
+    def status(self) -> int:
+        return self._answered.status
+
+    @property
+    def seconds_left(self) -> float:
+        return self._deadline - self.loop.time()
+
+    @property
+    def length(self) -> int | None:
+        """The body's bytes, where its length is told."""
+        length = self._answered.headers.get("Content-Length", "")
+        told = length.isascii() and length.isdigit() and "Transfer-Encoding" not in self._answered.headers
+        return int(length) if told else None
+
+    def header(self, name: str) -> str | None:
+        return self._answered.headers.get(name)
+
+    async def send(self, method: str, headers: dict[str, str], body: bytes | None) -> None:
+        self._session = self._opened_session()
+        given = {"Host": self._target.host_header, **_HEADERS, **headers}
+        data = None if body is None else io.BytesIO(body)
+        url = yarl.URL(self._target.url, encoded=True)
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                self._answer = await self._session.request(method, url, headers=given, data=data, allow_redirects=False)
+        except aiohttp.InvalidURL as error:
+            raise AddressRefused("the URL cannot be read") from error
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise self._broken(error) from error
+
+    async def read(self, most: int) -> bytes:
+        """Up to `most` bytes of the body, as soon as there are any; none at its end. Raises `NoAnswer`."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._answered.content.read(most)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise self._broken(error) from error
+
+    def close(self) -> None:
+        """End the exchange, at whatever it is. May be called more than once, and from any thread."""
+        if runs_here(self.loop):
+            self._close()
+        else:
+            with contextlib.suppress(RuntimeError):  # The loop may be closed, and the connection with it.
+                self.loop.call_soon_threadsafe(self._close)
+
+    def _close(self) -> None:
+        self._give_back()
+        for each in self._sockets:
+            # Closed in order, a connection would wait for a receiver that does not read to take what is left.
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._sockets.clear()
+        if self._answer is not None:
+            self._answer.close()
+        if self._session is not None:
+            self._session.detach()
+
+    @property
+    def _answered(self) -> aiohttp.ClientResponse:
+        assert self._answer is not None
+        return self._answer
+
+    def _opened_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=_Resolver(self._outbound),
+            socket_factory=self._socket,
+            use_dns_cache=False,
+            force_close=True,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=_BUFFER_BYTES,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_IDLE_SECONDS),
+        )
+
+    def _socket(self, info: Any) -> socket.socket:
+        """Made for one address, which is checked here whether it was looked up or stood in the URL."""
+        family, kind, protocol, _, place = info
+        self._outbound.check(self._target.host, str(place[0]))
+        made = socket.socket(family, kind, protocol)
+        self._sockets.append(made)
+        return made
+
+    def _broken(self, error: Exception) -> NoAnswer:
+        if self.seconds_left <= 0 or isinstance(error, TimeoutError):
+            within = "in time" if self.seconds_left > 0 else f"within {self._seconds:.0f} s"
+            return NoAnswer(f"{self._target.host} did not answer {within}")
+        match error:
+            case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | ConnectionResetError():
+                return NoAnswer(f"{self._target.host} broke the connection off")
+            case aiohttp.ClientConnectorDNSError() | UnicodeError():
+                why = "its name cannot be resolved"
+            case ssl.SSLError() | ssl.CertificateError() | aiohttp.ClientSSLError():
+                why = "the TLS handshake failed"
+            case aiohttp.ClientConnectorError():
+                why = type(error.os_error).__name__
+            case _:
+                why = type(error).__name__
+        return NoAnswer(f"{self._target.host} cannot be reached: {why}")
+
+
+def _nothing() -> None:
+    return None
+
+
+class _Resolver(AbstractResolver):
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._outbound.addresses(host, port)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=cast(str, place[0]),
+                port=port,
+                family=each,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for each, _, protocol, _, place in found[:_MOST_ADDRESSES]
+        ]
+
+    async def close(self) -> None:
+        return None

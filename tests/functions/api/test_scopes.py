@@ -1,0 +1,106 @@
+"""Every endpoint by every scope: results are for keys that may read, and tasks are made by keys that may submit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.domain.access import Scope
+from tests.functions.api.conftest import INBOX, SAMPLES, Road
+from tests.functions.api.test_submitting import request
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ANSWER = "The answer that only readers may see."
+TASK, STREAMED = "/v1/tasks/{task}", "/v1/llm/generations/{streamed}/stream"
+
+NEEDS: dict[tuple[str, str], tuple[Scope | None, dict[str, Any]]] = {
+    ("GET", "/health"): (None, {}),
+    ("GET", "/v1/configs/llm_generations_models"): ("read", {}),
+    ("GET", "/v1/models"): ("read", {}),
+    ("GET", "/v1/models/gemini-2.5-flash-lite"): ("read", {}),
+    ("GET", "/v1/tasks"): ("read", {}),
+    ("GET", TASK): ("read", {}),
+    ("HEAD", TASK): ("read", {}),
+    ("GET", TASK + "?wait=1"): ("read", {}),
+    ("GET", STREAMED): ("read", {}),
+    ("HEAD", STREAMED): ("read", {}),
+    ("POST", TASK + "/cancel"): ("submit", {}),
+    ("POST", TASK + "/rerun"): ("submit", {"json": {"seed": 1}}),
+    ("POST", "/v1/llm/generations"): ("submit", {"json": request()}),
+}
+"""What each endpoint needs, and an example of its request."""
+
+
+async def a_task(road: Road, **fields: Any) -> tuple[str, str]:
+    """A task that has ended, submitted by a key that may both; its id and the key's."""
+    key_id = f"scopes-{abs(hash(json.dumps(fields, sort_keys=True))) % 10**6}"
+    road.gemini.set_model({"text": ANSWER})
+    async with road.client(await road.key(key_id)) as client:
+        answer = await client.post("/v1/llm/generations", json=request(**fields), headers={"Idempotency-Key": "mine"})
+        task = (await client.get(answer.headers["location"], params={"wait": 20})).json()
+    assert ANSWER in json.dumps(task["results"])
+    return task["id"], key_id
+
+
+async def test_the_table_names_every_endpoint(road: Road) -> None:
+    async with road.client(None) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    examples = {"{task}": "{task_id}", "{streamed}": "{task_id}", "gemini-2.5-flash-lite": "{model_id}"}
+    named = set()
+    for method, path in NEEDS:
+        for example, name in examples.items():
+            path = path.replace(example, name)
+        named.add((method, path.partition("?")[0]))
+    assert {each for each in named if each[0] != "HEAD"} == there
+
+
+@pytest.mark.parametrize("scopes", [(), ("read",), ("submit",), ("read", "submit")])
+async def test_every_endpoint_holds_every_scope(road: Road, scopes: tuple[Scope, ...]) -> None:
+    task, owner = await a_task(road)
+    streamed, other = await a_task(road, stream=True)
+    secrets = {task: await road.key(owner, scopes=scopes), streamed: await road.key(other, scopes=scopes)}
+    for (method, path), (scope, options) in NEEDS.items():
+        secret = secrets[streamed if "{streamed}" in path else task]
+        async with road.client(secret) as client:
+            answer = await client.request(method, path.format(task=task, streamed=streamed), **options)
+        told = (method, path, scopes, answer.status_code, answer.text[:300])
+        assert (answer.status_code == 200) is (scope is None or scope in scopes), told
+        assert answer.status_code in (200, 403), told
+        if "read" not in scopes:
+            assert ANSWER not in answer.text, told
+
+
+async def test_a_key_that_only_submits_sees_no_answer_by_any_request_that_it_may_make(road: Road) -> None:
+    task, owner = await a_task(road)
+    secret = await road.key(owner, scopes=("submit",))
+    async with road.client(secret, **{"Idempotency-Key": "mine"}) as client:
+        replayed = await client.post("/v1/llm/generations", json=request())
+        cancelled = await client.post(f"/v1/tasks/{task}/cancel")
+        answers = [replayed, cancelled]
+        for fields in ({"sync": True}, {"sync": True, "stream": True}):
+            answers.append(await client.post("/v1/llm/generations", json=request(**fields)))
+            answers.append(await client.post(f"/v1/tasks/{task}/rerun", json=fields))
+    assert replayed.headers["idempotent-replayed"] == "true"
+    assert (replayed.json()["id"], cancelled.json()["id"], cancelled.json()["status"]) == (task, task, "completed")
+    assert cancelled.json()["results"] is None
+    assert "outputs" not in cancelled.json()
+    assert [answer.status_code for answer in answers] == [200, 200, 403, 403, 403, 403]
+    assert all(answer.json()["error"]["code"] == "scope_missing" for answer in answers[2:])
+    assert not any(ANSWER in answer.text for answer in answers)
+    async with road.client(await road.key(owner)) as client:
+        assert ANSWER in (await client.post(f"/v1/tasks/{task}/cancel")).text
+
+
+async def test_a_dropped_files_answer_is_for_readers_too(road: Road) -> None:
+    both = await road.key("drops", sources=(f"gs://{INBOX}/scopes/",))
+    submits = await road.key("drops-submit", scopes=("submit",), sources=(f"gs://{INBOX}/scopes/",))
+    await road.drop("scopes/notes.txt", (SAMPLES / "notes.txt").read_bytes())
+    task = await road.ended(both, f"gs://{INBOX}/scopes/notes.txt")
+    async with road.client(submits) as client:
+        shown = (await client.post(f"/v1/tasks/{task['id']}/cancel")).json()
+    assert task["results"]
+    assert (shown["status"], shown["results"], shown["usage"]) == (task["status"], None, None)
