@@ -4,11 +4,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # The tests start processes while gRPC's threads run: its fork handlers would stop them and may never start them again.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 # gRPC's own log of connections that a test ends on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+# The same examples in every run. A busy machine makes an example slow and its making slower, which is no fault of either.
+settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 pytest_plugins = ["tests.function_logs", "tests.time_limit"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 
 from tests.chaos.promises import (
     answers_belong_to_their_files,
@@ -14,6 +15,8 @@ from tests.chaos.promises import (
 from tests.running import Running
 
 _FILES = 300
+_STORM_SECONDS = 20
+"""How long at most functions are killed; what is left then is settled in peace."""
 
 
 class Killer(threading.Thread):
@@ -38,6 +41,10 @@ class Killer(threading.Thread):
         self.join()
 
 
+def _all_seen_and_none_in_flight(system: Running) -> bool:
+    return sum(system.states().values()) >= _FILES and not system.control("GET", "/dispatches")["in_flight"]
+
+
 def test_a_storm_of_duplicates_and_kills_ends_in_one_answer_for_each_file(system: Running) -> None:
     system.control("PUT", "/events", {"copies": 5, "unordered": True})
     system.model(latency="200ms")
@@ -45,10 +52,9 @@ def test_a_storm_of_duplicates_and_kills_ends_in_one_answer_for_each_file(system
     killer = Killer(system)
     killer.start()
     uris = system.drop_many(names, lambda name: f"these are the words of {name}".encode())
-    for _ in range(20):
-        if sum(system.states().values()) >= _FILES and not system.control("GET", "/dispatches")["in_flight"]:
-            break
-        threading.Event().wait(1)
+    ends = time.monotonic() + _STORM_SECONDS
+    while time.monotonic() < ends and not _all_seen_and_none_in_flight(system):
+        time.sleep(1)
     killer.stop()
     settle(system, _FILES, seconds=180)
     assert killer.kills >= 5

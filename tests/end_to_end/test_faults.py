@@ -5,6 +5,7 @@ Objects are written to the results bucket, where they start no function that cou
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 
@@ -27,6 +28,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_is_collected_here() -> Iterator[None]:
+    """Not in a later file's test, which does not expect those connections."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

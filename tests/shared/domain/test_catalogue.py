@@ -279,7 +279,7 @@ def test_what_is_no_list_of_models_leaves_the_catalogue_alone(listing: str) -> N
         from_models_list(listing)
 
 
-@settings(max_examples=200, deadline=1000, derandomize=True)
+@settings(max_examples=200, deadline=10_000, derandomize=True)
 @given(st.text(max_size=60) | st.from_regex(r"gemini-[0-9.]{1,4}-[a-z0-9-]{1,30}", fullmatch=True))
 def test_any_name_resolves_to_something(name: str) -> None:
     found = resolve(name)

@@ -20,7 +20,7 @@ SMALL = sorted(
 )
 ONE_OF_EACH: dict[Format, MediaType] = {kind.format: media_type(kind.mime, "utf-8") for kind in KINDS.values()}
 
-FEW = settings(max_examples=150, deadline=2000, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=150, deadline=10_000, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Watched(InMemory):
