@@ -16,6 +16,8 @@ _LONGEST_PHRASE = 30
 """Pieces: words, or characters of a script that divides none."""
 _LOOKED_AT = 30_000
 """Pieces of the beginning, and as many of the end."""
+_CHARACTERS = 300_000
+"""That these are looked for in: a text of one long word has a piece for each of its characters."""
 _TAIL = 60_000
 """Characters of the end that are looked at for a loop."""
 _LEAST_TAIL, _LEAST_BARE_TAIL = 400, 2000
@@ -83,11 +85,12 @@ def _from_its_beginning(phrase: str) -> str:
 
 def repeated_phrase(text: str) -> str | None:
     """A phrase that stands six times or more in a row (twelve where it is one word), or None."""
-    said = pieces(text)
-    for part in (said[:_LOOKED_AT], said[_LOOKED_AT:][-_LOOKED_AT:]):
-        if phrase := _repeated(part):
-            end = phrase[-1].start + len(phrase[-1].text)
-            return " ".join(text[phrase[0].start : end].split())
+    begin, end = text[:_CHARACTERS], text[_CHARACTERS:][-_CHARACTERS:]
+    first = pieces(begin)
+    last = (end, pieces(end)[-_LOOKED_AT:]) if end else (begin, first[_LOOKED_AT:][-_LOOKED_AT:])
+    for part, said in ((begin, first[:_LOOKED_AT]), last):
+        if phrase := _repeated(said):
+            return " ".join(part[phrase[0].start : phrase[-1].start + len(phrase[-1].text)].split())
     return None
 
 

@@ -1,0 +1,156 @@
+"""An answer without words is asked for again once and never published; loops and slips cost no call more."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import wiring
+from shared.domain.answer import Json
+from shared.domain.question import Question
+from shared.domain.task import Ran, Task
+from tests.functions.generate.conftest import RESULTS, SAMPLES, Road, answers, warned
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NOTES, SPEECH, PHOTO = SAMPLES / "notes.txt", SAMPLES / "speech.wav", SAMPLES / "photo.jpg"
+EMPTY: Json = {"text": ""}
+SEGMENT = {"start": "00:01", "end": "00:02", "speaker": "A", "text": "Hello."}
+
+
+async def test_an_empty_answer_is_asked_for_again_and_both_calls_are_counted(road: Road) -> None:
+    road.model.script.extend([EMPTY, {"text": "Words."}])
+    task = await road.understood("empty-once.txt", NOTES)
+    assert answers(task) == ["Words."]
+    assert warned(task) == ()
+    (_, first), (_, second) = road.model.asked
+    assert second["contents"][: len(first["contents"])] == first["contents"]
+    usage: Any = task.usage
+    alone = await road.understood("not-empty.txt", NOTES)
+    once: Any = alone.usage
+    assert usage["prompt_tokens"] > 1.9 * once["prompt_tokens"]
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "\u200b", "```\n```"])
+async def test_an_answer_that_is_empty_twice_fails_after_two_calls(road: Road, text: str) -> None:
+    road.model.script.extend([{"text": text}] * 3)
+    task = await road.understood(f"empty-{text.encode().hex()}.txt", NOTES)
+    assert task.error is not None
+    assert task.error.code == "empty_answer"
+    assert len(road.model.asked) == 2
+    assert task.results is None
+    assert set(await road.published(task)) == {"task.json"}
+    assert task.usage is not None
+
+
+async def test_an_empty_answer_overwrites_no_file_that_was_published(road: Road) -> None:
+    road.model.script.append({"text": "The good answer."})
+    name = "overwritten.txt"
+    first = await road.understood(name, NOTES)
+    before = await road.published(first)
+    road.clock.advance(1)
+    road.model.script.extend([EMPTY] * 2)
+    uri = await road.drop(name, NOTES)
+    second = await road.until(uri, lambda task: task.id != first.id and task.terminal and not task.after)
+    assert second.status == "failed"
+    after = await road.published(second)
+    assert {ending: after[ending] for ending in before if ending != "task.json"} == {
+        ending: data for ending, data in before.items() if ending != "task.json"
+    }
+
+
+async def test_a_file_with_nothing_in_it_is_not_published_and_the_task_says_so(road: Road) -> None:
+    road.model.script.append({"text": json.dumps({"language": "en", "segments": []})})
+    task = await road.understood("silence.wav", SPEECH, dropsight_recipe="transcribe-timed")
+    assert task.error is None, task.error
+    published = await road.published(task)
+    assert "srt" not in published
+    assert all(data.strip() for data in published.values())
+    assert any("there is nothing to write" in each for each in task.warnings)
+
+
+async def test_a_request_that_is_answered_emptily_twice_fails(road: Road) -> None:
+    road.model.script.extend([EMPTY] * 3)
+    task = await road.requested("empty", messages=[{"role": "user", "content": "Hello."}])
+    assert task.error is not None
+    assert task.error.code == "empty_answer"
+    assert len(road.model.asked) == 2
+
+
+async def test_the_second_try_of_an_empty_answer_survives_a_refusal(road: Road) -> None:
+    road.model.script.extend([EMPTY, {"status": 503}, {"text": "Words."}])
+    task = await road.understood("empty-between.txt", NOTES)
+    assert answers(task) == ["Words."]
+    assert len(road.model.asked) == 2
+
+
+@pytest.mark.parametrize("reason", ["OTHER", "SAFETY", "MALFORMED_RESPONSE", "LANGUAGE", "TOO_MANY_TOOL_CALLS"])
+async def test_a_failure_names_the_finish_reason(road: Road, reason: str) -> None:
+    road.model.script.extend([{"finish_reason": reason}] * 2)
+    task = await road.understood(f"reason-{reason}.txt", NOTES)
+    assert task.error is not None
+    assert reason in task.error.message
+
+
+async def test_an_answer_in_a_loop_is_one_call(road: Road) -> None:
+    road.model.script.append({"text": "It began. " + "Thank you. " * 2000, "finish_reason": "MAX_TOKENS"})
+    task = await road.understood("loop.txt", NOTES)
+    assert len(road.model.asked) == 1
+    assert "loop" in warned(task)[0]
+
+
+async def test_a_transcript_with_slips_is_one_call_and_says_what_was_put_right(road: Road) -> None:
+    said = [{**SEGMENT, "end": "00:60", "speaker": None}, {**SEGMENT, "start": "00:01:500"}]
+    road.model.script.append({"text": json.dumps({"language": "en", "segments": said})})
+    task = await road.understood("slips.wav", SPEECH, dropsight_recipe="transcribe-timed")
+    value = json.loads(answers(task)[0])
+    assert value == json.loads((await road.published(task))["json"])
+    assert [(each["start"], each["end"], each["speaker"]) for each in value["segments"]] == [
+        ("00:01", "01:00", ""), ("00:01.500", "00:02", "A"),
+    ]  # fmt: skip
+    assert len(road.model.asked) == 1
+    assert any("00:60 → 01:00" in each for each in task.warnings)
+    assert any("speaker" in each for each in task.warnings)
+
+
+async def test_a_box_slightly_outside_of_the_picture_is_one_call(road: Road) -> None:
+    road.model.script.append({"text": json.dumps([{"label": "cup", "box_2d": [900, 10, 100, 1003]}])})
+    task = await road.understood("cups.jpg", PHOTO, dropsight_recipe="detect", dropsight_outputs="json")
+    assert len(road.model.asked) == 1
+    assert json.loads(answers(task)[0])[0]["box_2d"] == [100, 10, 900, 1000]
+    assert any("box" in each for each in task.warnings)
+
+
+async def waiting_with_an_answer(road: Road, name: str, takeovers: int) -> tuple[str, Task]:
+    """A task that was put off, with `takeovers` on its account and an answer stored by its first claim."""
+    road.model.script.append({"status": 503})
+    uri = await road.drop(name, NOTES)
+    task = await road.until(uri, lambda found: found.waiting is not None and found.lease_until is None)
+    ran = Ran(recipe="text", sha256="0" * 64, snapshot={})
+    question = Question(model=task.model, body={}, ran=ran).model_dump(mode="json", exclude={"body"})
+    response = {"candidates": [{"content": {"parts": [{"text": "Stored."}]}, "finishReason": "STOP"}]}
+    record = {"task": task.id, "claim": 1, "round": 0, "asked": [""], "question": question, "response": response}
+    place = f"tasks/{task.id}/answer-000001-000.json"
+    encoded = json.dumps(record).encode()
+    await wiring.generate().storage.write(RESULTS, place, encoded, "application/json", only_if_absent=True)
+    stored = await road.tasks.get(task.id)
+    assert stored is not None
+    await road.tasks.change(stored, lambda found: found.model_copy(update={"takeovers": takeovers}))
+    return uri, task
+
+
+@pytest.mark.parametrize(("takeovers", "status"), [(3, "completed"), (4, "failed")])
+async def test_a_task_that_kills_its_worker_is_given_up_though_its_answer_is_stored(
+    road: Road, takeovers: int, status: str
+) -> None:
+    uri, _ = await waiting_with_an_answer(road, f"killer-{takeovers}.txt", takeovers)
+    road.clock.advance(timedelta(minutes=1).total_seconds())
+    task = await road.until(uri, lambda found: found.terminal and not found.after)
+    assert task.status == status
+    assert road.model.asked == []
+    if task.error is not None:
+        assert task.error.code == "upstream_error"
+        assert "4 times" in task.error.message

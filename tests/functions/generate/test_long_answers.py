@@ -1,0 +1,130 @@
+"""An answer of ten megabytes holds up nobody: what takes a CPU runs beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from pydantic import JsonValue
+
+from functions.generate import keeping
+from functions.generate.holding import Holding
+from functions.generate.outcome import outcome_of
+from functions.generate.publishing import publish
+from functions.generate.rounds import Round, settled
+from shared import wiring
+from shared.domain import answer
+from shared.domain.answer import Json
+from shared.domain.question import About, Question
+from shared.domain.recipe import Recipe
+from shared.domain.task import Task
+from tests.functions.generate.conftest import SAMPLES, Road
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_LONGEST_STOP = 0.5
+"""Seconds of this process, which other processes do not lengthen; a third of it was measured."""
+
+
+class Turning:
+    """How long the event loop stood still at most."""
+
+    worst = 0.0
+
+    async def watch(self) -> None:
+        last = time.process_time()
+        while True:
+            await asyncio.sleep(0.005)
+            now = time.process_time()
+            self.worst, last = max(self.worst, now - last), now
+
+
+@asynccontextmanager
+async def watched() -> AsyncIterator[Turning]:
+    turning = Turning()
+    watcher = asyncio.create_task(turning.watch())
+    await asyncio.sleep(0.01)
+    yield turning
+    await asyncio.sleep(0.01)
+    watcher.cancel()
+
+
+def moment(second: int) -> str:
+    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+
+
+def long_transcript() -> str:
+    """Of ten megabytes."""
+    segments: list[JsonValue] = [
+        {"start": moment(at), "end": moment(at + 1), "speaker": f"Speaker {at % 7}", "text": f"{at} words {'x' * 170}"}
+        for at in range(40_000)
+    ]
+    return json.dumps({"language": "en", "segments": segments})
+
+
+def told(text: str) -> Json:
+    return {
+        "candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}]
+    }
+
+
+async def transcribed(road: Road) -> Task:
+    text = json.dumps({"language": "en", "segments": [{"start": "00:00", "end": "00:01", "speaker": "A", "text": "x"}]})
+    road.model.script.append({"text": text})
+    return await road.understood("long.wav", SAMPLES / "speech.wav", dropsight_recipe="transcribe-timed")
+
+
+async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(road: Road) -> None:
+    task = await transcribed(road)
+    assert task.ran is not None
+    asked = Recipe.model_validate(task.ran.snapshot).asked[0]
+    question = Question(
+        model=task.model,
+        body={},
+        ran=task.ran,
+        response_schema=asked.response_schema,
+        about=About(transcript=True, duration=11 * 3600.0),
+    )
+    rounds = [Round(task.token, 0, question, ("",), told(long_transcript()))]
+    deps = wiring.generate()
+    async with watched() as turning:
+        assert await settled(rounds)
+        outcome = await outcome_of(deps, task, rounds)
+        assert outcome.error is None
+        assert outcome.results_pointer is not None
+        whole = task.model_copy(update={"results": None, "results_pointer": outcome.results_pointer})
+        published = await publish(deps, whole)
+    assert len(long_transcript()) > 10_000_000
+    assert len(published.uris) == 5
+    assert turning.worst < _LONGEST_STOP
+
+
+async def test_a_long_answer_is_kept_and_found_again_while_the_loop_turns(road: Road) -> None:
+    task = await transcribed(road)
+    stored = await road.tasks.get(task.id)
+    assert stored is not None
+    deps = wiring.generate()
+    lease = Holding(road.tasks, road.clock, stored, lease=timedelta(minutes=1), until=1e12)
+    record: Json = {"task": task.id, "response": told(long_transcript())}
+    async with watched() as turning:
+        await keeping.keep(deps, lease, 7, record)
+        assert record in await keeping.kept(deps, task)
+    assert turning.worst < _LONGEST_STOP
+
+
+async def test_pieces_are_joined_in_time_that_grows_with_their_text() -> None:
+    pieces: list[Json] = [told("word " * 20) for _ in range(100_000)]
+    other: list[Json] = [
+        {"candidates": [{"content": {"parts": [{"text": "t", "thought": bool(number % 2)}]}}]}
+        for number in range(20_000)
+    ]
+    began = time.process_time()
+    whole = answer.join(pieces)
+    assert len(answer.text(answer.candidates(whole)[0])) == 10_000_000
+    assert len(answer.parts(answer.candidates(answer.join(other))[0])) == 20_000
+    assert time.process_time() - began < 4
