@@ -21,6 +21,7 @@ from google.cloud.storage import Client
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.api.app import app
+from functions.api.bodies import bodies
 from functions.api.budget import budgets
 from functions.api.following import followers
 from functions.local.firestore import FirestoreStandIn
@@ -198,7 +199,17 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     for standin in (queue, objects, model, documents):
         await standin.stop()
     socket.getaddrinfo = _resolve
-    for built in (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep, followers, budgets, app):
+    for built in (
+        wiring.api,
+        wiring.ingest,
+        wiring.generate,
+        wiring.notify,
+        wiring.sweep,
+        followers,
+        budgets,
+        bodies,
+        app,
+    ):
         built.cache_clear()
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
