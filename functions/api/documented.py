@@ -148,6 +148,7 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
     403: ("The key may not do this, or may not name this object.", "permission_error", "scope_missing"),
     404: ("There is no such thing for this key.", "not_found", "task_not_found"),
     405: ("The path does not know this method.", "invalid_request_error", "method_not_allowed"),
+    408: ("The body came too slowly.", "invalid_request_error", "request_timeout"),
     410: ("What was asked for is not kept any more.", "gone", "stream_expired"),
     422: ("A field is wrong; `param` names it.", "invalid_request_error", "invalid_param"),
     429: ("Too many requests.", "rate_limit_error", "rate_limited"),

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.api.bodies import bodies
 from functions.api.documented import SUBMITTED, TASK, TaskPath, errors, request_body
 from functions.api.showing import find, show_to
-from functions.api.submitting import IdempotencyKey, Submitter, body_of, check, check_again, room_for, submit_checked
+from functions.api.submitting import IdempotencyKey, Submitter, check, check_again, submit_checked
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain import claims
@@ -45,7 +46,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
 @router.post(
     "/v1/tasks/{task_id}/rerun",
     operation_id="rerun",
-    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 410, 422, 429)},
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 408, 410, 422, 429)},
     openapi_extra=request_body("Changes", required=False),
 )
 async def rerun(
@@ -57,8 +58,7 @@ async def rerun(
     """Ask again about the same source, with some fields replaced. The old task stays."""
     road = wiring.api()
     task = (await find(road, key, task_id)).task
-    async with room_for(request):
-        changes = await body_of(request)
+    async with bodies().body_of(request, key) as changes:
         if task.source.kind == "object":
             asked = check_again(road, key, task, changes)
         else:

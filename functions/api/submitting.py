@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.admittance import Admittance, require
+from functions.api.bodies import SMALL_BYTES, bodies
 from functions.api.budget import budgets
 from functions.api.documented import SUBMITTED, errors, request_body
 from functions.api.following import followers
@@ -26,7 +25,6 @@ from shared.cloud.outbound import refusal_of
 from shared.domain.access import Key
 from shared.domain.errors import RequestRefused
 from shared.domain.request import (
-    LARGEST_BODY,
     Input,
     Remote,
     StoredInput,
@@ -52,9 +50,8 @@ IdempotencyKey = Annotated[
     Header(min_length=1, max_length=255, description="The same key and body within 24 hours: the same task."),
 ]
 
-_IN_THREAD_BYTES = 256 << 10
+_IN_THREAD_BYTES = SMALL_BYTES
 """Larger bodies are read in a thread: base64 and JSON of megabytes would hold up every other caller."""
-_large_bodies = asyncio.Semaphore(2)
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Checked:
 @router.post(
     "/v1/llm/generations",
     operation_id="submit",
-    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 410, 422, 429)},
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 422, 429)},
     openapi_extra=request_body("Submission", required=True),
 )
 async def submit(
@@ -78,8 +75,8 @@ async def submit(
 ) -> Response:
     """Make a task of a request: checked at once, answered at once unless `sync` is true."""
     road = wiring.api()
-    async with room_for(request):
-        checked = await check(road, key, await body_of(request))
+    async with bodies().body_of(request, key) as body:
+        checked = await check(road, key, body)
     return await submit_checked(road, request, key, checked, idempotency_key)
 
 
@@ -146,28 +143,6 @@ def as_submitted(task: Task) -> bytes:
     view = public(task.model_copy(update=fresh))
     view.pop("usage", None)
     return encode(view)
-
-
-@asynccontextmanager
-async def room_for(request: Request) -> AsyncIterator[None]:
-    """Bodies of megabytes are read and checked few at a time: each takes several times its size in memory."""
-    told = request.headers.get("content-length", "")
-    if told.isdigit() and int(told) <= _IN_THREAD_BYTES:
-        yield
-        return
-    async with _large_bodies:
-        yield
-
-
-async def body_of(request: Request) -> bytes:
-    """The body, read no further than the limit."""
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > LARGEST_BODY:
-            read(b" " * size)
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 async def check(road: Api, key: Key, text: bytes) -> Checked:

@@ -10,10 +10,11 @@ import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.refusals import internal_error
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log, log_bug
 
 _TAKEN_OVER = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -50,6 +51,8 @@ class Surround:
         inner = {**scope, "method": "GET"} if here.head else scope
         try:
             await self._app(inner, receive, answer.send)
+        except ClientDisconnect:
+            log("INFO", "client_gone", "the caller went away", request=here.request_id, path=scope["path"])
         except Exception as error:
             if answer.started:
                 raise

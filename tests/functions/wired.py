@@ -14,6 +14,7 @@ import functions_framework.aio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.api.app import app
+from functions.api.bodies import bodies
 from functions.api.budget import budgets
 from functions.api.following import followers
 from functions.local.gemini import Behaviour, GeminiStandIn
@@ -57,7 +58,7 @@ async def unwire() -> None:
             for field in fields(built):
                 await _close(getattr(built, field.name))
         build.cache_clear()
-    for derived in (followers, budgets, app):
+    for derived in (followers, budgets, bodies, app):
         derived.cache_clear()
 
 

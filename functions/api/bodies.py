@@ -1,0 +1,141 @@
+"""Request bodies: read with an end to patience and within bounded memory, then worked on a few at a time.
+
+headers ──▶ body arrives ─────────────────▶ a place ──▶ checked
+            slow senders are cut off,       held only while a
+            all bodies share a budget       body is worked on
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+
+from starlette.requests import Request
+
+from shared.domain.access import Key
+from shared.domain.errors import RequestRefused
+from shared.domain.request import LARGEST_BODY, read
+
+SMALL_BYTES = 256 << 10
+"""Of each body that counts for nothing. Larger ones take several times their size in memory while they are checked."""
+_LARGE_AT_ONCE = 2
+_BUDGET_BYTES = 80 << 20
+"""For what has arrived of all large bodies: with the bodies being checked it fits into an instance of 512 MiB."""
+_BUDGET_OF_A_KEY = 48 << 20
+_PATIENCE_SECONDS = 5.0
+"""How long a body waits for its share of the budget; longer, and two half-read ones could wait for each other."""
+_GRACE_SECONDS = 10.0
+_SLOWEST_BYTES_A_SECOND = 32 << 10
+_LONGEST_SECONDS = 240.0
+
+
+class Bodies:
+    """The bodies that one instance is reading. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._bytes = 0
+        self._of_keys: Counter[str] = Counter()
+        self._freed = asyncio.Event()
+
+    @asynccontextmanager
+    async def body_of(self, request: Request, key: Key) -> AsyncIterator[bytes]:
+        """The whole body. Refuses with 408 if it comes too slowly, 422 if it is too large, 503 if there is no room.
+
+        A large body holds one of few places until the block ends.
+        """
+        _refuse_too_large(_told_length(request))
+        held = _Held(self, key)
+        try:
+            body = await self._read(request, held)
+            if len(body) <= SMALL_BYTES:
+                yield body
+                return
+            async with self._places:
+                yield body
+        finally:
+            held.release()
+
+    async def _read(self, request: Request, held: _Held) -> bytes:
+        pieces: list[bytes] = []
+        arrived, waited = 0, 0.0
+        loop, stream = asyncio.get_running_loop(), aiter(request.stream())
+        while True:
+            began = loop.time()
+            most = min(_LONGEST_SECONDS, _GRACE_SECONDS + arrived / _SLOWEST_BYTES_A_SECOND)
+            try:
+                async with asyncio.timeout(most - waited):
+                    piece = await anext(stream, None)
+            except TimeoutError as error:
+                raise _too_slow(arrived, most) from error
+            waited += loop.time() - began
+            if piece is None:
+                return b"".join(pieces)
+            arrived += len(piece)
+            _refuse_too_large(arrived)
+            await held.grow_to(arrived)
+            pieces.append(piece)
+
+    async def take(self, key: Key, more: int) -> None:
+        """Count bytes against the budgets, once both have room."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while self._bytes + more > _BUDGET_BYTES or self._of_keys[key.id] + more > _BUDGET_OF_A_KEY:
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError as error:
+            message = "Too many large requests are being received. Try again in a moment."
+            raise RequestRefused(
+                503, "service_unavailable_error", "service_unavailable", message, headers={"Retry-After": "5"}
+            ) from error
+        self._bytes += more
+        self._of_keys[key.id] += more
+
+    def give_back(self, key: Key, size: int) -> None:
+        self._bytes -= size
+        self._of_keys[key.id] -= size
+        if self._of_keys[key.id] <= 0:
+            del self._of_keys[key.id]
+        self._freed.set()
+
+
+class _Held:
+    """What one body holds of the budgets."""
+
+    def __init__(self, bodies: Bodies, key: Key) -> None:
+        self._bodies, self._key, self._size = bodies, key, 0
+
+    async def grow_to(self, size: int) -> None:
+        more = size - SMALL_BYTES - self._size
+        if more > 0:
+            await self._bodies.take(self._key, more)
+            self._size += more
+
+    def release(self) -> None:
+        self._bodies.give_back(self._key, self._size)
+        self._size = 0
+
+
+def _told_length(request: Request) -> int:
+    told = request.headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 16 else 0
+
+
+def _refuse_too_large(size: int) -> None:
+    if size > LARGEST_BODY:
+        read(b" " * min(size, LARGEST_BODY + 1))
+
+
+def _too_slow(arrived: int, seconds: float) -> RequestRefused:
+    message = (
+        f"Only {arrived:,} bytes of the request arrived in {seconds:.0f} s. Send it faster, or name a gs:// object."
+    )
+    return RequestRefused(408, "invalid_request_error", "request_timeout", message, headers={"Connection": "close"})
+
+
+@cache
+def bodies() -> Bodies:
+    return Bodies()
