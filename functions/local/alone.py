@@ -9,6 +9,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+from functions.local.database import CannotWrite
 from functions.local.tap import Tap
 from shared.clock import MovableClock
 
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> int:
     module.add_arguments(parser)
     try:
         asyncio.run(_serve(name, module, parser.parse_args(argv[1:])))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, CannotWrite) as error:
         raise SystemExit(f"cannot start: {error}") from error
     return 0
 

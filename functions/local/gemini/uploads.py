@@ -227,7 +227,16 @@ class _Passage:
             self._writing = None
 
     def _write(self, block: bytearray) -> None:
-        self._out.write(block)
+        left = memoryview(block)
+        try:
+            while left:
+                left = left[self._out.write(left) :]
+        except OSError:
+            # What the caller is not told of must not count as received.
+            self._out.truncate(self._position)
+            raise
+        finally:
+            left.release()
         self._digest.update(self._position, block)
         self._position += len(block)
 

@@ -53,10 +53,10 @@ class Storehouse:
 
     async def delete_queue(self, name: str) -> None:
         dispatcher = self.queue(name)
-        del self.queues[name]
         for entry in list(dispatcher.entries.values()):
             dispatcher.remove(entry)
         self._store.drop_queue(name)
+        del self.queues[name]
         await dispatcher.stop()
 
     def entry(self, name: str) -> Entry:

@@ -68,10 +68,15 @@ class Writer:
         path.touch()
 
     def append(self, data: bytes) -> None:
+        """Append all of it, or raise OSError and none: a rest would come before what the caller sends again."""
         with self._path.open("ab", buffering=0) as file:
             view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
+            try:
+                while view:
+                    view = view[file.write(view) :]
+            except OSError:
+                file.truncate(self.size)
+                raise
         self.digests.feed(data)
         self.size += len(data)
 
