@@ -12,7 +12,7 @@ from functools import partial
 from functions.local.deadlines import Deadlines
 from functions.local.queue.delivery import Courier, Outcome
 from functions.local.queue.pace import Pace, backoff, exhausted
-from functions.local.queue.rules import LONGEST_LIFE_SECONDS, Pb, QueuePb
+from functions.local.queue.rules import LONGEST_LIFE_SECONDS, Pb, QueuePb, moved
 from functions.local.queue.store import Entry, Store
 from shared.clock import Clock
 
@@ -89,6 +89,13 @@ class Dispatcher:
         self.entries.pop(entry.name, None)
         self._waiting.pop(entry, None)
         self._changed.set()
+
+    def repoint(self, base: str) -> int:
+        """Send what waits for an address of this machine to `base` instead; how many were changed."""
+        changed = [entry for entry in self._waiting if moved(entry.task.http_request, base)]
+        for entry in changed:
+            self._keep(entry)
+        return len(changed)
 
     def run_now(self, entry: Entry) -> None:
         """Whatever the rate, the schedule time and the queue's state are."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import google_crc32c
 from starlette.requests import ClientDisconnect
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,6 +100,14 @@ def concatenate(readers: list[Reader], writer: Writer) -> None:
         while block := reader.read(at, BLOCK):
             writer.append(block)
             at += len(block)
+
+
+def set_aside(folder: Path) -> None:
+    """Keep contents whose catalogue is gone under another name: without it they would be removed as nobody's."""
+    if folder.exists() and any(folder.iterdir()):
+        aside = folder.with_name(f"{folder.name}.orphaned-{time.time_ns()}")
+        folder.rename(aside)
+        _log.error("there are contents in %s, but no catalogue of them: they are kept as %s", folder, aside)
 
 
 class Contents:
