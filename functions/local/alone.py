@@ -9,6 +9,8 @@ import signal
 import tempfile
 from pathlib import Path
 
+from functions.local import state_folder
+from functions.local.database import CannotWrite
 from functions.local.tap import Tap
 from shared.clock import MovableClock
 
@@ -29,17 +31,19 @@ def main(argv: list[str]) -> int:
     module.add_arguments(parser)
     try:
         asyncio.run(_serve(name, module, parser.parse_args(argv[1:])))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, CannotWrite) as error:
         raise SystemExit(f"cannot start: {error}") from error
     return 0
 
 
 async def _serve(name: str, module: object, args: argparse.Namespace) -> None:
+    state_folder.keep_private()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     if args.data is not None:
-        args.data.mkdir(parents=True, exist_ok=True)
+        state_folder.make_private(args.data)
+        state_folder.check(args.data)
     with tempfile.TemporaryDirectory(prefix="dropsight-clock-") as folder:
         clock = MovableClock((args.data or Path(folder)) / "clock")
         stand_in = module.from_arguments(args, clock=clock, data=args.data, tap=Tap())  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from functions.local.database import Damaged
 from shared.clock import Clock
 
 ISSUER = "https://accounts.google.com"
@@ -91,9 +92,12 @@ def _parts(token: str) -> tuple[Claims, Claims, bytes, bytes]:
 def _kept_key(data: Path) -> rsa.RSAPrivateKey:
     file = data / "oidc-key.pem"
     if file.exists():
-        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+        try:
+            key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+        except ValueError as error:
+            raise Damaged(file, "it holds no key that can be read") from error
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError(f"{file} holds no RSA key")
+            raise Damaged(file, "it holds no RSA key")
         return key
     data.mkdir(parents=True, exist_ok=True)
     key = _new_key()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from functions.local import endpoints as endpoint_files
+from functions.local import state_folder
 from functions.local.control import Control
 from functions.local.endpoints import PROJECT, Endpoints
 from functions.local.firestore import FirestoreStandIn
@@ -112,9 +112,10 @@ class LocalSystem:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         data = self.options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropsight-")))
-        for name in ("firestore", "storage", "gemini", "queue"):
-            (data / name).mkdir(parents=True, exist_ok=True)
-        stack.enter_context(_alone_in(data))
+        state_folder.keep_private()
+        state_folder.make_private(data, ("firestore", "storage", "gemini", "queue"))
+        stack.enter_context(state_folder.alone_in(data))
+        state_folder.check(data)
         self.data = data
         self.clock = MovableClock(data / "clock")
         self.tap = Tap(ledger=Ledger(self.clock.time), kill=self.kill_holder_of)
@@ -132,6 +133,7 @@ class LocalSystem:
             data=data / "queue" if kept else None,
             tap=self.tap,
             sign=self.issuer.token,
+            held=True,
             queues=(
                 QueueSpec(
                     f"{_QUEUES}/dispatch",
@@ -193,6 +195,11 @@ class LocalSystem:
                 lambda: {"Authorization": f"Bearer {self.issuer.token(_EVENTARC, self._urls['ingest'])}"},
                 name=bucket,
             )
+        # What a run on other ports left on the queues is for the functions where they are now.
+        self.queue.repoint(
+            {f"{_QUEUES}/dispatch": self._urls["generate"], f"{_QUEUES}/callbacks": self._urls["notify"]}
+        )
+        self.queue.release()
 
     async def _start_functions(self, names: Collection[str]) -> None:
         began = time.monotonic()
@@ -239,7 +246,7 @@ class LocalSystem:
             "DROPSIGHT_NOTIFY_URL": self._urls["notify"],
             "DROPSIGHT_INVOKER": _TASKS,
             "DROPSIGHT_QUEUE_ENDPOINT": self.endpoints.queue,
-            "DROPSIGHT_CALLBACK_SECRET": _kept(self.data / "callback_secret", "whsec_" + _base64_secret()),
+            "DROPSIGHT_CALLBACK_SECRET": state_folder.kept(self.data / "callback_secret", "whsec_" + _base64_secret()),
             "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"": [f"gs://{INBOX}/"], "local": [f"gs://{INBOX}/"]}),
             "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
             **self.options.settings,
@@ -260,7 +267,7 @@ class LocalSystem:
         from shared.cloud.keys import Keys, new_secret
         from shared.domain.access import Key
 
-        secret = _kept(data / "api_key", new_secret())
+        secret = state_folder.kept(data / "api_key", new_secret())
         self.endpoints = self.endpoints.model_copy(update={"api_key": secret})
         os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
         client = firestore.AsyncClient(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
@@ -316,26 +323,6 @@ class LocalSystem:
 def _tag_of(data: Path) -> str:
     """An environment of its own for each machine and folder: with a real key they may share the Files API's store."""
     return "local" + hashlib.sha256(f"{socket.gethostname()}:{data.resolve()}".encode()).hexdigest()[:5]
-
-
-@contextmanager
-def _alone_in(data: Path) -> Iterator[None]:
-    """Two systems would write over each other's state. A lock of the process: nothing of it outlives a kill."""
-    with (data / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(f"another system keeps its state in {data}") from error
-        yield
-
-
-def _kept(file: Path, value: str) -> str:
-    """The file's content, written with `value` for the owner only where it is not there."""
-    if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as handle:
-            handle.write(value)
-    return file.read_text()
 
 
 def _base64_secret() -> str:

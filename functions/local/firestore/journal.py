@@ -1,16 +1,23 @@
 """What survives the process: an append-only file of committed changes.
 
 Each commit is one record, handed to the operating system before it is acknowledged; a record is its length, its
-checksum and a protobuf. A record that the process did not finish writing is dropped at the next start, when the file
-is also rewritten without what nobody can read any more.
+checksum and a protobuf. A record that the process did not finish writing, at the file's end, was never acknowledged
+and is dropped at the next start, when the file is also rewritten without what nobody can read any more. Damage
+elsewhere costs the records that it hit and no others; the file as it was is then kept beside the new one, and an error
+is logged that names both.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import shutil
 import struct
+import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -22,6 +29,9 @@ from functions.local.firestore.wire import CommitRequest, Refusal
 _HEADER = struct.Struct(">II")
 _MICROS = struct.Struct(">Q")
 _FILE = "commits.log"
+_BEGINNING = re.compile(rb"\x0a[\x00-\xff]{1,2}projects/")
+
+_log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -39,15 +49,16 @@ class Journal:
         if self._path is None:
             return {}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        databases = self._load(self._path, new_database)
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(_packed("", 0, (), self.identity))
-            for database in databases.values():
-                file.writelines(_states(database))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+        found = read_records(self._path.read_bytes() if self._path.exists() else b"")
+        if found.damage:
+            self._keep_aside(self._path, found)
+        if found.cut_off:
+            words = (
+                "%s ends in a commit that was not written to its end, and never acknowledged: it is left out (%d bytes)"
+            )
+            _log.warning(words, self._path, found.cut_off)
+        databases = self._restored(found.payloads, new_database)
+        self._rewrite(self._path, databases, found)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._size = os.fstat(self._file).st_size
         return databases
@@ -71,10 +82,39 @@ class Journal:
             os.close(self._file)
             self._file = None
 
-    def _load(self, path: Path, new_database: Callable[[str], Database]) -> dict[str, Database]:
+    def _keep_aside(self, path: Path, found: Found) -> None:
+        aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+        shutil.copyfile(path, aside)
+        where = ", ".join(f"{start} to {end}" for start, end in found.damage)
+        _log.error(
+            "%s is damaged at bytes %s: what was committed there is lost, the %d commits before and behind are not. "
+            "The file as it was is kept as %s",
+            *(path, where, len(found.payloads), aside),
+        )
+
+    def _rewrite(self, path: Path, databases: Mapping[str, Database], found: Found) -> None:
+        fresh = path.with_suffix(".new")
+        try:
+            with fresh.open("wb") as file:
+                file.write(_packed("", 0, (), self.identity))
+                for database in databases.values():
+                    file.writelines(_states(database))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            if found.damage or not path.exists():
+                raise
+            _log.warning("%s could not be rewritten, and is used as it is: %s", path, error)
+            os.truncate(path, found.end)
+        else:
+            fresh.replace(path)
+
+    def _restored(self, payloads: Iterable[memoryview], new_database: Callable[[str], Database]) -> dict[str, Database]:
         states: dict[str, list[tuple[int, Change]]] = {}
         last: dict[str, int] = {}
-        for record in _records(path):
+        for payload in payloads:
+            record = CommitRequest.FromString(bytes(payload))
             if not record.database:
                 self.identity = record.transaction
                 continue
@@ -109,14 +149,60 @@ def _packed(database: str, micros: int, changes: Iterable[Change], identity: byt
     return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def _records(path: Path) -> Iterator[CommitRequest]:
-    """The records of the file up to the first that is torn."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        while len(header := file.read(_HEADER.size)) == _HEADER.size:
-            length, checksum = _HEADER.unpack(header)
-            payload = file.read(length)
-            if len(payload) < length or zlib.crc32(payload) != checksum:
-                return
-            yield CommitRequest.FromString(payload)
+@dataclass(frozen=True)
+class Found:
+    """What a file of records holds: the whole records, and from where to where it is damaged."""
+
+    payloads: list[memoryview]
+    damage: list[tuple[int, int]]
+    end: int
+    """Where the last whole record ends."""
+    cut_off: int = 0
+    """How many bytes of a record that was not written to its end follow."""
+
+
+def read_records(data: bytes) -> Found:
+    """Return the whole records. A record that the file's end cuts off is no damage; one that is broken is."""
+    view, at, end = memoryview(data), 0, 0
+    payloads: list[memoryview] = []
+    damage: list[tuple[int, int]] = []
+    while at < len(data):
+        payload = _record_at(view, at)
+        if payload is None:
+            following = _next_record(data, view, at + 1)
+            if following is None:
+                if _cut_off(data, at):
+                    return Found(payloads, damage, end, len(data) - at)
+                damage.append((at, len(data)))
+                break
+            damage.append((at, following))
+            at = following
+            continue
+        payloads.append(payload)
+        at = end = at + _HEADER.size + len(payload)
+    return Found(payloads, damage, end)
+
+
+def _record_at(view: memoryview, at: int) -> memoryview | None:
+    if at + _HEADER.size > len(view):
+        return None
+    length, checksum = _HEADER.unpack_from(view, at)
+    payload = view[at + _HEADER.size : at + _HEADER.size + length]
+    return payload if length and len(payload) == length and zlib.crc32(payload) == checksum else None
+
+
+def _next_record(data: bytes, view: memoryview, start: int) -> int | None:
+    """Where the next whole record begins. Every commit's begins with its database's name, the field 1."""
+    for found in _BEGINNING.finditer(data, start):
+        at = found.start() - _HEADER.size
+        if at >= start and _record_at(view, at) is not None:
+            return at
+    return None
+
+
+def _cut_off(data: bytes, at: int) -> bool:
+    """Whether the last record was not written to its end: shorter than it says, or only zeros (a power cut's trace)."""
+    if at + _HEADER.size > len(data):
+        return True
+    length, _ = _HEADER.unpack_from(data, at)
+    return at + _HEADER.size + int(length) > len(data) or not any(data[at:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Coroutine
@@ -26,6 +27,8 @@ from functions.local.ledger import current_call
 from functions.local.serve import HttpServer
 from functions.local.tap import Tap
 from shared.clock import Clock
+
+_log = logging.getLogger(__name__)
 
 Answer = Callable[[Request, Version, str], Coroutine[Any, Any, Response]]
 
@@ -102,6 +105,9 @@ class GeminiStandIn:
             response = await self._answer(request)
         except ApiError as error:
             response = _refusal(error)
+        except OSError as error:
+            _log.warning("%s %s could not be kept: %s", request.method, request.url.path, error)
+            response = _refusal(ApiError(503, f"The change could not be kept: {error.strerror}"))
         except ClientDisconnect:
             return
         await response(scope, counted_receive, counted_send)

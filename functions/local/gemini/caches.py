@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from functions.local.gemini.errors import ApiError, invalid
-from functions.local.gemini.files import timestamp
+from functions.local.gemini.files import read_record, timestamp
 from functions.local.gemini.models import Model, Version, find
 from functions.local.gemini.prompt import Item, Prompt, texts
 from functions.local.gemini.tokens import Modality
@@ -69,7 +69,7 @@ class CacheStore:
         self._clock = clock
         self._caches: dict[str, CachedContent] = {}
         for record in self._folder.glob("*.json"):
-            cache = CachedContent.model_validate_json(record.read_bytes())
+            cache = read_record(record, CachedContent)
             self._caches[cache.id] = cache
 
     def get(self, name: str) -> CachedContent:

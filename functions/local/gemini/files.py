@@ -7,10 +7,11 @@ import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from functions.local.database import Damaged
 from functions.local.gemini.errors import ApiError, invalid, no_such_file
 from functions.local.gemini.media import Media
 from shared.clock import Clock
@@ -25,6 +26,7 @@ _PROJECT_BYTES = 20 * 1024**3
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
+Record = TypeVar("Record", bound=BaseModel)
 State = Literal["PROCESSING", "ACTIVE", "FAILED"]
 
 
@@ -68,6 +70,14 @@ class StoredFile(BaseModel):
         return "FAILED" if self.media.error else "ACTIVE"
 
 
+def read_record(file: Path, kind: type[Record]) -> Record:
+    """Return what was kept. Raises Damaged rather than passing over a file, whose bytes would go as nobody's."""
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise Damaged(file, f"it holds no {kind.__name__}") from error
+
+
 class FileStore:
     """Finalized files, each as `files/ID` (the bytes) and `files/ID.json`. What a process kill leaves is read again."""
 
@@ -79,7 +89,7 @@ class FileStore:
         """Bytes that the project's files may hold together."""
         self._files: dict[str, StoredFile] = {}
         for record in self._folder.glob("*.json"):
-            stored = StoredFile.model_validate_json(record.read_bytes())
+            stored = read_record(record, StoredFile)
             self._files[stored.id] = stored
         for content in self._folder.iterdir():
             if content.suffix != ".json" and content.name not in self._files:

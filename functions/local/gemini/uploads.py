@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.local.gemini.behaviour import Behaviour
 from functions.local.gemini.errors import ApiError, invalid
-from functions.local.gemini.files import FILE_BYTES, KEPT_SECONDS, FileStore, StoredFile
+from functions.local.gemini.files import FILE_BYTES, KEPT_SECONDS, FileStore, StoredFile, read_record
 from functions.local.gemini.media import Media
 from functions.local.gemini.probe import probe_file
 from shared.clock import Clock
@@ -58,7 +58,7 @@ class Uploads:
         self._busy: set[str] = set()
         self._digests: dict[str, _Digest] = {}
         for record in self._folder.glob("*.json"):
-            session = Session.model_validate_json(record.read_bytes())
+            session = read_record(record, Session)
             if session.file_id in files:
                 self._remove(session)
             else:
@@ -227,7 +227,16 @@ class _Passage:
             self._writing = None
 
     def _write(self, block: bytearray) -> None:
-        self._out.write(block)
+        left = memoryview(block)
+        try:
+            while left:
+                left = left[self._out.write(left) :]
+        except OSError:
+            # What the caller is not told of must not count as received.
+            self._out.truncate(self._position)
+            raise
+        finally:
+            left.release()
         self._digest.update(self._position, block)
         self._position += len(block)
 

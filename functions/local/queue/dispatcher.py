@@ -6,11 +6,13 @@ import asyncio
 import heapq
 import itertools
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from functions.local.deadlines import Deadlines
 from functions.local.queue.delivery import Courier, Outcome
 from functions.local.queue.pace import Pace, backoff, exhausted
-from functions.local.queue.rules import LONGEST_LIFE_SECONDS, Pb, QueuePb
+from functions.local.queue.rules import LONGEST_LIFE_SECONDS, Pb, QueuePb, moved
 from functions.local.queue.store import Entry, Store
 from shared.clock import Clock
 
@@ -69,13 +71,31 @@ class Dispatcher:
         self._wait(entry)
 
     def remove(self, entry: Entry) -> None:
-        """The task is done with; its name stays blocked for a while."""
+        """The task is done with; its name stays blocked for a while. Raises CannotWrite, and then it is not."""
+        self._drop(entry)()
+        self._forget(entry)
+
+    def _finish(self, entry: Entry) -> None:
+        """Like `remove`, but nobody waits to hear whether it was kept."""
+        self._store.keep(entry.name, self._drop(entry))
+        self._forget(entry)
+
+    def _drop(self, entry: Entry) -> Callable[[], None]:
+        now = self._clock.time()
+        return partial(self._store.drop_task, entry.name, now=now, blocked_until=now + self._tombstone_seconds)
+
+    def _forget(self, entry: Entry) -> None:
         entry.gone = True
         self.entries.pop(entry.name, None)
         self._waiting.pop(entry, None)
-        now = self._clock.time()
-        self._store.drop_task(entry.name, now=now, blocked_until=now + self._tombstone_seconds)
         self._changed.set()
+
+    def repoint(self, base: str) -> int:
+        """Send what waits for an address of this machine to `base` instead; how many were changed."""
+        changed = [entry for entry in self._waiting if moved(entry.task.http_request, base)]
+        for entry in changed:
+            self._keep(entry)
+        return len(changed)
 
     def run_now(self, entry: Entry) -> None:
         """Whatever the rate, the schedule time and the queue's state are."""
@@ -140,7 +160,7 @@ class Dispatcher:
         task = entry.task
         if now - task.create_time.ToSeconds() > LONGEST_LIFE_SECONDS:
             _log.warning("dispatch %s is given up: it is older than 31 days", entry.name)
-            self.remove(entry)
+            self._finish(entry)
             return
         first = task.dispatch_count == 0
         task.dispatch_count += 1
@@ -149,10 +169,13 @@ class Dispatcher:
         task.last_attempt.Clear()
         task.last_attempt.schedule_time.CopyFrom(task.schedule_time)
         task.last_attempt.dispatch_time.FromMicroseconds(int(now * 1e6))
-        self._store.put_task(entry)
+        self._keep(entry)
         self._spawn(entry, counts=True)
         for _ in range(self.duplicates if first else 0):
             self._spawn(entry, counts=False)
+
+    def _keep(self, entry: Entry) -> None:
+        self._store.keep(entry.name, partial(self._store.put_task, entry))
 
     def _spawn(self, entry: Entry, *, counts: bool) -> None:
         attempt = asyncio.create_task(self._attempt(entry, counts))
@@ -173,7 +196,7 @@ class Dispatcher:
         if outcome.pushed_back:
             self._pace.push_back(now)
         if outcome.succeeded:
-            self.remove(entry)
+            self._finish(entry)
             return
         task = entry.task
         config = task.retry_config if task.HasField("retry_config") else self.queue.retry_config
@@ -183,11 +206,11 @@ class Dispatcher:
             _log.warning(
                 "dispatch %s is given up after %d attempts: %s", entry.name, task.dispatch_count, outcome.reason
             )
-            self.remove(entry)
+            self._finish(entry)
             return
         delay = max(backoff(config, task.dispatch_count), outcome.retry_after)
         task.schedule_time.FromMicroseconds(int((now + delay) * 1e6))
-        self._store.put_task(entry)
+        self._keep(entry)
         self._wait(entry)
 
     def _note_failure(self, entry: Entry, outcome: Outcome, now: float) -> None:

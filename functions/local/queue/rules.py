@@ -30,6 +30,7 @@ _QUEUE = re.compile(rf"{_LOCATION}/queues/[A-Za-z0-9-]{{1,100}}")
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
@@ -167,3 +168,17 @@ def shown(task: Pb, view: int) -> Pb:
     if not full:
         answer.http_request.ClearField("body")
     return answer
+
+
+def moved(request: Pb, base: str) -> bool:
+    """Point an HTTP request at `base` if it is meant for an address of this machine; whether that changed it."""
+    url = urlsplit(request.url)
+    if url.hostname not in _LOOPBACK:
+        return False
+    before = f"{url.scheme}://{url.netloc}"
+    if before == base:
+        return False
+    request.url = base + request.url.removeprefix(before)
+    if request.HasField("oidc_token") and request.oidc_token.audience.startswith(before):
+        request.oidc_token.audience = base + request.oidc_token.audience.removeprefix(before)
+    return True

@@ -13,6 +13,7 @@ import grpc.aio
 from google.cloud.tasks_v2 import types
 from google.protobuf import empty_pb2
 
+from functions.local.database import CannotWrite
 from functions.local.ledger import current_call
 from functions.local.queue.rules import (
     Pb,
@@ -139,7 +140,8 @@ class CloudTasksService:
 
     def _set_state(self, name: str, state: int) -> Pb:
         check_queue_name(name)
-        queue = self._house.queue(name).queue
+        queue = QueuePb()
+        queue.CopyFrom(self._house.queue(name).queue)
         queue.state = state
         return self._house.put_queue(queue)
 
@@ -177,6 +179,8 @@ def _rpc(method: _Method, request: Pb, answer: Pb) -> grpc.RpcMethodHandler:
             return await method(message)
         except Refusal as refusal:
             await context.abort(refusal.code, refusal.message)
+        except CannotWrite as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"The change could not be kept: {error}")
 
     return grpc.unary_unary_rpc_method_handler(call, request.FromString, answer.SerializeToString)
 

@@ -7,7 +7,7 @@ The real clients use it through an insecure channel:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import grpc.aio
@@ -40,8 +40,11 @@ class QueueStandIn:
         queues: Sequence[QueueSpec] = (),
         tombstone: float = _HOUR,
         duplicates: int = 0,
+        held: bool = False,
     ) -> None:
-        """`tombstone`: seconds that a used name stays blocked; `duplicates`: how often a first attempt is repeated."""
+        """`tombstone`: seconds that a used name stays blocked; `duplicates`: how often a first attempt is repeated;
+        `held`: nothing leaves before `release`."""
+        self._held = held
         self._clock, self._data, self._tap, self._specs = clock, data, tap, queues
         self._tombstone, self._duplicates = tombstone, duplicates
         self._deadlines = Deadlines(clock)
@@ -50,7 +53,7 @@ class QueueStandIn:
 
     async def start(self, port: int = 0) -> int:
         self._store = Store(self._data)
-        self._house = Storehouse(self._clock, self._store, self._dispatcher)
+        self._house = Storehouse(self._clock, self._store, self._dispatcher, held=self._held)
         self._house.open(self._specs)
         self._server = grpc.aio.server(interceptors=[self._tap.grpc("queue")], options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((CloudTasksService(self._house).handler(),))
@@ -64,6 +67,18 @@ class QueueStandIn:
             await self._house.close()
             self._store.close()
             self._server = None
+
+    def release(self) -> None:
+        """Begin to dispatch, where the stand-in was made `held`."""
+        self._held = False
+        self._house.release()
+
+    def repoint(self, urls: Mapping[str, str]) -> int:
+        """Send what waits on these queues (by name) for an address of this machine to another; how many changed.
+
+        A URL is such as `http://127.0.0.1:9000`; paths stay, and tokens are made out to the new audience.
+        """
+        return sum(self._house.queue(name).repoint(url) for name, url in urls.items())
 
     def duplicate(self, times: int) -> None:
         """From now on repeat each first attempt that many times (0: deliver once, as usual)."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from functions.local.database import CannotWrite, Database
 from functions.local.queue.rules import Pb, QueuePb, TaskPb
 
+_log = logging.getLogger(__name__)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tasks
@@ -39,47 +41,58 @@ class Entry:
 
 
 class Store:
-    """SQLite: on disk under `data`, written before a call is acknowledged, else in memory.
-
-    Written without waiting for the disk: a killed process loses nothing, a machine that loses power may.
-    """
+    """On disk under `data`, else in memory. A change raises CannotWrite where it could not be kept."""
 
     def __init__(self, data: Path | None) -> None:
         if data is not None:
             data.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(data / "queue.sqlite3" if data else ":memory:", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.executescript(_SCHEMA)
+        self._db = Database(data / "queue.sqlite3" if data else None, _SCHEMA)
+        self._owed: dict[str, Callable[[], None]] = {}
 
     def close(self) -> None:
         self._db.close()
 
     def queues(self) -> list[Pb]:
-        return [QueuePb.FromString(message) for (message,) in self._db.execute("SELECT message FROM queues")]
+        return [QueuePb.FromString(message) for (message,) in self._db.rows("SELECT message FROM queues")]
 
     def tasks(self) -> Iterator[Entry]:
-        for message, response, reason in self._db.execute("SELECT message, previous_response, retry_reason FROM tasks"):
+        for message, response, reason in self._db.rows("SELECT message, previous_response, retry_reason FROM tasks"):
             yield Entry(TaskPb.FromString(message), response, reason)
 
     def put_queue(self, queue: Pb) -> None:
-        self._db.execute("REPLACE INTO queues VALUES (?, ?)", (queue.name, queue.SerializeToString()))
+        self._db.change("REPLACE INTO queues VALUES (?, ?)", (queue.name, queue.SerializeToString()))
 
     def drop_queue(self, name: str) -> None:
-        self._db.execute("DELETE FROM queues WHERE name = ?", (name,))
+        self._db.change("DELETE FROM queues WHERE name = ?", (name,))
 
     def put_task(self, entry: Entry) -> None:
         row = (entry.name, entry.task.SerializeToString(), entry.previous_response, entry.retry_reason)
-        self._db.execute("REPLACE INTO tasks VALUES (?, ?, ?, ?)", row)
+        self._db.change("REPLACE INTO tasks VALUES (?, ?, ?, ?)", row)
+        self._owed.pop(entry.name, None)
 
     def drop_task(self, name: str, *, now: float, blocked_until: float) -> None:
-        self._db.execute("BEGIN")
-        self._db.execute("DELETE FROM tombstones WHERE until <= ?", (now,))
-        self._db.execute("DELETE FROM tasks WHERE name = ?", (name,))
-        self._db.execute("REPLACE INTO tombstones VALUES (?, ?)", (name, blocked_until))
-        self._db.execute("COMMIT")
+        with self._db.transaction():
+            self._db.change("DELETE FROM tombstones WHERE until <= ?", (now,))
+            self._db.change("DELETE FROM tasks WHERE name = ?", (name,))
+            self._db.change("REPLACE INTO tombstones VALUES (?, ?)", (name, blocked_until))
+        self._owed.pop(name, None)
 
     def blocked(self, name: str, now: float) -> bool:
         """Whether a task of that name was executed or deleted too recently for the name to be used again."""
-        row = self._db.execute("SELECT until FROM tombstones WHERE name = ?", (name,)).fetchone()
-        return row is not None and row[0] > now
+        row = self._db.rows("SELECT until FROM tombstones WHERE name = ?", (name,))
+        return name in self._owed or (bool(row) and row[0][0] > now)
+
+    def keep(self, name: str, change: Callable[[], None]) -> None:
+        """Make a change that the service owes nobody an answer for: a task's progress.
+
+        What cannot be written now is written with the first later one that can. Until then a restart would know the
+        task as it was, and dispatch it once more.
+        """
+        self._owed[name] = change
+        for owed, due in list(self._owed.items()):
+            try:
+                due()
+            except CannotWrite as error:
+                _log.warning("the state of %d tasks cannot be kept for now: %s", len(self._owed), error)
+                return
+            self._owed.pop(owed, None)

@@ -14,7 +14,8 @@ from shared.clock import Clock
 
 
 class Storehouse:
-    def __init__(self, clock: Clock, store: Store, make: Callable[[Pb], Dispatcher]) -> None:
+    def __init__(self, clock: Clock, store: Store, make: Callable[[Pb], Dispatcher], *, held: bool = False) -> None:
+        self._held = held
         self.queues: dict[str, Dispatcher] = {}
         self._clock, self._store, self._make = clock, store, make
 
@@ -34,6 +35,12 @@ class Storehouse:
         for dispatcher in self.queues.values():
             await dispatcher.stop()
 
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            for dispatcher in self.queues.values():
+                dispatcher.start()
+
     def now(self) -> float:
         return self._clock.time()
 
@@ -48,15 +55,16 @@ class Storehouse:
             self.queues[queue.name].configure(queue)
         else:
             dispatcher = self.queues[queue.name] = self._make(queue)
-            dispatcher.start()
+            if not self._held:
+                dispatcher.start()
         return queue
 
     async def delete_queue(self, name: str) -> None:
         dispatcher = self.queue(name)
-        del self.queues[name]
         for entry in list(dispatcher.entries.values()):
             dispatcher.remove(entry)
         self._store.drop_queue(name)
+        del self.queues[name]
         await dispatcher.stop()
 
     def entry(self, name: str) -> Entry:

@@ -119,6 +119,9 @@ def parse_json(data: bytes) -> Json:
         return {}
     try:
         value = json.loads(data)
+        if b"\\u" in data:
+            # Half of a surrogate pair is no text: it could be neither kept nor sent.
+            json.dumps(value, ensure_ascii=False).encode()
     except ValueError:
         raise ApiError(400, "Parse Error", "parseError") from None
     if not isinstance(value, dict):

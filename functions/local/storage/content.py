@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import google_crc32c
 from starlette.requests import ClientDisconnect
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,10 +72,15 @@ class Writer:
         path.touch()
 
     def append(self, data: bytes) -> None:
+        """Append all of it, or raise OSError and none: a rest would come before what the caller sends again."""
         with self._path.open("ab", buffering=0) as file:
             view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
+            try:
+                while view:
+                    view = view[file.write(view) :]
+            except OSError:
+                file.truncate(self.size)
+                raise
         self.digests.feed(data)
         self.size += len(data)
 
@@ -91,6 +100,14 @@ def concatenate(readers: list[Reader], writer: Writer) -> None:
         while block := reader.read(at, BLOCK):
             writer.append(block)
             at += len(block)
+
+
+def set_aside(folder: Path) -> None:
+    """Keep contents whose catalogue is gone under another name: without it they would be removed as nobody's."""
+    if folder.exists() and any(folder.iterdir()):
+        aside = folder.with_name(f"{folder.name}.orphaned-{time.time_ns()}")
+        folder.rename(aside)
+        _log.error("there are contents in %s, but no catalogue of them: they are kept as %s", folder, aside)
 
 
 class Contents:

@@ -22,6 +22,9 @@ from functions.local.storage.object_config import moment
 from functions.local.storage.records import ObjectVersion
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_IN_NAMES = "!#$&'*+.^_`|~-"
+"""What the name of a header may hold beside letters and digits."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Downloads:
         check_key(version, request.headers)
         unpack = (
             version.state.get("contentEncoding") == "gzip"
-            and "gzip" not in request.headers.get("accept-encoding", "")
+            and not _takes_gzip(request.headers.get("accept-encoding", ""))
             and "no-transform" not in version.state.get("cacheControl", "")
         )
         headers = _headers(version)
@@ -50,6 +53,7 @@ class Downloads:
             headers += [
                 ("x-guploader-response-body-transformations", "gunzipped"),
                 ("warning", "214 UploadServer gunzipped"),
+                ("vary", "Accept-Encoding"),
             ]
             return self._stream(ask.ledger, _unpacked(self._read(reader, _Slice(0, version.size))), 200, headers)
         if "contentEncoding" in version.state:
@@ -73,7 +77,7 @@ class Downloads:
 
         response = StreamingResponse(counted(), status)
         # Set raw: names and dispositions may hold what the framework's Latin-1 cannot write.
-        response.raw_headers = [(name.encode(), value.encode()) for name, value in headers]
+        response.raw_headers = [(name.encode(), _field_value(value)) for name, value in headers]
         return response
 
     async def _read(self, reader: Reader, part: _Slice) -> AsyncIterator[bytes]:
@@ -121,12 +125,27 @@ def _headers(version: ObjectVersion) -> list[tuple[str, str]]:
             headers.append((name, state[field]))
     # JSON API headers carry custom metadata too; they hold ASCII only.
     headers += [
-        (f"x-goog-meta-{quote(key)}", quote(value, safe=" !\"#$&'()*+,/:;<=>?@[]^`{|}~"))
+        (f"x-goog-meta-{quote(key, safe=_IN_NAMES)}", quote(value, safe=" !\"#$&'()*+,/:;<=>?@[]^`{|}~"))
         for key, value in state.get("metadata", {}).items()
     ]
     if key := state.get("customerEncryption"):
         headers += [("x-goog-encryption-algorithm", "AES256"), ("x-goog-encryption-key-sha256", key["keySha256"])]
     return headers
+
+
+def _field_value(text: str) -> bytes:
+    """As HTTP lets a header's value be: no blanks at its ends, no control character within; these are %-encoded."""
+    trimmed = text.strip(" \t")
+    return _CONTROL.sub(lambda found: f"%{ord(found.group()):02X}", trimmed).encode()
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` names gzip and does not give it the weight 0."""
+    for item in accepted.lower().split(","):
+        coding, _, weight = item.partition(";")
+        if coding.strip() in ("gzip", "x-gzip"):
+            return re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight) is None
+    return False
 
 
 async def _unpacked(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from dataclasses import replace
 
 from starlette.datastructures import Headers
 
 from functions.local.storage.errors import ApiError
 from functions.local.storage.records import Json, ObjectVersion
 
+_CHECKSUMS = ("crc32c", "md5Hash")
 OWN = "x-goog-encryption-"
 OF_SOURCE = "x-goog-copy-source-encryption-"
 
@@ -33,6 +35,16 @@ def customer_key(headers: Headers, prefix: str = OWN) -> Json:
         raise ApiError(400, "The key's SHA-256 does not match it.", "customerEncryptionKeySha256IsInvalid")
     shown = {"encryptionAlgorithm": "AES256", "keySha256": base64.b64encode(digest).decode()}
     return {"customerEncryption": shown}
+
+
+def shown_to(version: ObjectVersion, headers: Headers) -> ObjectVersion:
+    """The version as its metadata is shown: without the key that it was written with, its checksums are not."""
+    if version.state.get("customerEncryption") is None:
+        return version
+    if customer_key(headers):
+        check_key(version, headers)
+        return version
+    return replace(version, state={name: value for name, value in version.state.items() if name not in _CHECKSUMS})
 
 
 def check_key(version: ObjectVersion, headers: Headers, prefix: str = OWN) -> None:

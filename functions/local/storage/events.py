@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from functions.local.database import CannotWrite
 from functions.local.storage.catalog import EventType
 from functions.local.storage.records import ObjectVersion
 from functions.local.storage.store import Store
@@ -23,6 +25,10 @@ Headers = Callable[[], Mapping[str, str]]
 FIRST_BACKOFF = 10.0
 LONGEST_BACKOFF = 600.0
 _IDLE = 3600.0
+_PAUSE_SECONDS = 0.5
+"""Before the next try to write to a disk that is full; of real time, since no clock that is moved makes room."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ class Events:
             while True:
                 subscription.wake.clear()
                 now = self._clock.time()
-                self._store.change(
+                await self._written(
                     "DELETE FROM deliveries WHERE subscription = ? AND expires <= ?", (subscription.name, now)
                 )
                 for delivery, event, attempts in self._due(subscription, now, set(under_way)):
@@ -223,9 +229,20 @@ class Events:
             answer = await self._client.post(subscription.url, content=body.encode(), headers=sent)
             accepted = answer.is_success
         if accepted:
-            self._store.change("DELETE FROM deliveries WHERE id = ?", (delivery,))
+            await self._written("DELETE FROM deliveries WHERE id = ?", (delivery,))
         else:
             due = self._clock.time() + min(FIRST_BACKOFF * 2 ** min(attempts, 10), LONGEST_BACKOFF)
-            self._store.change(
+            await self._written(
                 "UPDATE deliveries SET due = ?, attempts = ? WHERE id = ?", (due, attempts + 1, delivery)
             )
+
+    async def _written(self, sql: str, values: tuple[object, ...]) -> None:
+        """Make a change once the disk takes it: a courier that ended at a full one would deliver nothing any more."""
+        while True:
+            try:
+                self._store.change(sql, values)
+            except CannotWrite as error:
+                _log.warning("the state of an event's delivery cannot be kept for now: %s", error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return

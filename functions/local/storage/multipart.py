@@ -21,6 +21,12 @@ def boundary_of(content_type: str) -> bytes:
     return boundary.encode()
 
 
+def raw_header(part: Message, name: str) -> str | None:
+    """Return a part's header as the UTF-8 that it was sent in, or None if it has none."""
+    values = [value for key, value in part.raw_items() if key.lower() == name]
+    return values[0].encode("ascii", "surrogateescape").decode("utf-8", "replace") if values else None
+
+
 class Parts:
     """`await parts.next()` gives the next part's headers, None after the last; `parts.stream()` its bytes."""
 

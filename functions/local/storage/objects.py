@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from functions.local.storage.acl import check_entries, predefined_object_acl, refuse_public, refuse_under_uniform_access
@@ -13,7 +14,7 @@ from functions.local.storage.catalog import Catalog
 from functions.local.storage.conditions import Preconditions
 from functions.local.storage.content import Digests, concatenate
 from functions.local.storage.downloads import Downloads
-from functions.local.storage.encryption import OF_SOURCE, check_key, customer_key
+from functions.local.storage.encryption import OF_SOURCE, check_key, customer_key, shown_to
 from functions.local.storage.errors import ApiError, invalid, no_such_object, not_offered
 from functions.local.storage.listing import Listing, list_objects
 from functions.local.storage.object_config import (
@@ -25,6 +26,7 @@ from functions.local.storage.object_config import (
 )
 from functions.local.storage.records import Bucket, Json, ObjectVersion
 
+_NO_KEY = Headers()
 _COMPOSE_LIMIT = 32
 _NOT_COPIED = (
     *("timeCreated", "updated", "timeStorageClassUpdated", "timeFinalized", "timeDeleted", "acl", "owner", "retention"),
@@ -42,7 +44,7 @@ class Objects:
         version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
         if ask.query.get("alt") == "media":
             return self._downloads.media(ask, version)
-        return ask.answer(version.resource(ask.base, ask.full))
+        return ask.answer(shown_to(version, ask.request.headers).resource(ask.base, ask.full))
 
     async def download(self, ask: Ask) -> Response:
         version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
@@ -60,7 +62,7 @@ class Objects:
         if page.prefixes:
             shown["prefixes"] = page.prefixes
         if page.items:
-            shown["items"] = [version.resource(ask.base, full) for version in page.items]
+            shown["items"] = [shown_to(version, _NO_KEY).resource(ask.base, full) for version in page.items]
         return ask.answer(shown)
 
     async def patch(self, ask: Ask) -> Response:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from functions.local.database import CannotWrite
 from functions.local.ledger import Ledger
 from functions.local.storage.ask import Ask
 from functions.local.storage.errors import ApiError, invalid
@@ -62,6 +63,12 @@ class Router:
             return _refused(request, refusal)
         except ClientDisconnect:
             raise
+        except (OSError, CannotWrite) as error:
+            # Transient to a client: a disk that is full may have room again. Nothing of the change was kept.
+            _log.warning("%s %s could not be kept: %s", request.method, request.url.path, error)
+            async for _ in _left_of(request):
+                pass
+            return _refused(request, ApiError(503, f"The change could not be kept: {error}"))
         except Exception:
             _log.exception("%s %s failed", request.method, request.url.path)
             return _refused(request, ApiError(500, "We encountered an internal error. Please try again."))

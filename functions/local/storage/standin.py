@@ -11,7 +11,7 @@ from pathlib import Path
 from functions.local.serve import HttpServer
 from functions.local.storage.buckets import Buckets
 from functions.local.storage.catalog import Catalog, EventType
-from functions.local.storage.content import Contents
+from functions.local.storage.content import Contents, set_aside
 from functions.local.storage.downloads import Downloads
 from functions.local.storage.errors import ApiError, error_body
 from functions.local.storage.events import Events, Headers, Subscription
@@ -48,6 +48,8 @@ class StorageStandIn:
         folder = data if data is not None else self._temporary
         assert folder is not None
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "storage.sqlite").exists():
+            set_aside(folder / "contents")
         self._store = Store(folder / "storage.sqlite")
         self._contents = Contents(folder / "contents")
         self._contents.keep_only(self._store.contents_in_use())

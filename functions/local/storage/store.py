@@ -1,19 +1,15 @@
 """What the stand-in knows, in SQLite: buckets, object versions, resumable sessions, events not yet delivered.
 
-The write-ahead log is handed to the operating system at each commit: a killed process loses nothing acknowledged. It is
-not forced to disk, since a busy disk would then stop the event loop for seconds: a power cut may cost the last changes.
 Every call is short; all run on the event loop's thread, so that a check and the write it guards are one step.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from functions.local.database import Database
 from functions.local.storage.records import Bucket, Json, ObjectVersion
 
 _SCHEMA = """
@@ -42,32 +38,9 @@ _OBJECT = "bucket, name, generation, metageneration, live, content, size, state"
 _PAST_EVERY_NAME = "\U0010ffff" * 3
 
 
-class Store:
+class Store(Database):
     def __init__(self, file: Path) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        self._db.close()
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return self._db.execute(sql, parameters).fetchall()
-
-    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; returns the id of the row it inserted, if it did."""
-        return self._db.execute(sql, parameters).lastrowid or 0
+        super().__init__(file, _SCHEMA)
 
     def rising(self, name: str, at_least: int) -> int:
         """The next number of a counter that never gives one twice, also across restarts."""

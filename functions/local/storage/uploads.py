@@ -11,7 +11,7 @@ from functions.local.storage.catalog import Catalog
 from functions.local.storage.encryption import customer_key
 from functions.local.storage.errors import invalid
 from functions.local.storage.intake import check_digests, object_name, stated_checksums
-from functions.local.storage.multipart import Parts, boundary_of
+from functions.local.storage.multipart import Parts, boundary_of, raw_header
 from functions.local.storage.object_config import new_state
 from functions.local.storage.records import Json
 from functions.local.storage.resumable import Resumables
@@ -46,8 +46,8 @@ class Uploads:
         media = await parts.next()
         if media is None:
             raise invalid("Bad request: the media part is missing.")
-        if "contentType" not in given and media["content-type"]:
-            given["contentType"] = media["content-type"]
+        if "contentType" not in given and (content_type := raw_header(media, "content-type")):
+            given["contentType"] = content_type
         return await self._store(ask, given, parts.stream())
 
     async def _store(self, ask: Ask, given: Json, chunks: AsyncIterator[bytes]) -> Response:

@@ -129,10 +129,10 @@ async def make(clock: MovableClock, tap: Tap, issuer: Issuer) -> AsyncIterator[M
     """Start a queue service with one queue; keyword arguments are QueueSpec's and QueueStandIn's."""
     benches: list[Bench] = []
 
-    async def start(data: Path | None = None, duplicates: int = 0, **spec: float) -> Bench:
+    async def start(data: Path | None = None, duplicates: int = 0, held: bool = False, **spec: float) -> Bench:
         queue = QueueSpec(QUEUE, **spec)  # type: ignore[arg-type]
         standin = QueueStandIn(
-            clock=clock, data=data, tap=tap, sign=issuer.token, queues=[queue], duplicates=duplicates
+            clock=clock, data=data, tap=tap, sign=issuer.token, queues=[queue], duplicates=duplicates, held=held
         )
         address = f"127.0.0.1:{await standin.start()}"
         bench = Bench(standin, client_of(address), address)

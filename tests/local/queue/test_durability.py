@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import signal
 import sys
 from datetime import timedelta
@@ -85,6 +87,32 @@ async def test_a_paused_queue_is_paused_after_a_restart_and_takes_the_new_settin
     second = await make(tmp_path / "queue", max_attempts=7)
     queue = await second.client.get_queue(name=QUEUE)
     assert (queue.state.name, queue.retry_config.max_attempts) == ("PAUSED", 7)
+
+
+async def test_what_waits_for_an_address_of_a_run_on_other_ports_is_sent_to_the_new_one(
+    make: Make, target: Target, clock: MovableClock, tmp_path: Path
+) -> None:
+    first = await make(tmp_path / "queue")
+    later = {"schedule_time": clock.now() + timedelta(hours=1)}
+    gone = "http://127.0.0.1:9"
+    token = {"oidc_token": {"service_account_email": "a@b.iam.gserviceaccount.com", "audience": gone}}
+    await first.client.create_task(parent=QUEUE, task=task(f"{gone}/way?q=1", "mine", **token) | later)
+    await first.client.create_task(parent=QUEUE, task=task("https://example.com/hook", "theirs") | later)
+    await first.standin.stop()
+    second = await make(tmp_path / "queue", held=True)
+    assert second.standin.repoint({QUEUE: target.url}) == 1
+    clock.advance(3601)
+    assert second.standin.in_flight() == 0
+    await second.standin.stop()
+
+    third = await make(tmp_path / "queue", held=True)
+    assert (await third.client.get_task(name=f"{QUEUE}/tasks/theirs")).http_request.url == "https://example.com/hook"
+    await third.client.delete_task(name=f"{QUEUE}/tasks/theirs")
+    third.standin.release()
+    (delivery,) = await target.received(1)
+    assert delivery.path == "/way"
+    claims = delivery.headers["authorization"].split(".")[1]
+    assert json.loads(base64.urlsafe_b64decode(claims + "=="))["aud"] == target.url
 
 
 def test_a_kept_key_verifies_tokens_of_before_the_restart(clock: MovableClock, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 from typing import Any
+from urllib.parse import quote, unquote
 
 import httpx2
 import pytest
@@ -143,6 +144,124 @@ def test_texts_that_are_not_latin_come_in_headers_too(bucket: Any, http: httpx2.
     answer = http.get(f"/storage/v1/b/{bucket.name}/o/x?alt=media")
     assert answer.content == b"x"
     assert answer.headers["x-goog-meta-title"] == "%E6%97%A5%E6%9C%AC 50%25"
+
+
+ODD = [
+    " ends in a blank ",
+    "\ttab\t",
+    "two\nlines",
+    "\r",
+    "\x00\x01\x7f",
+    "日本 ",
+    "\u00a0",
+    "\u2028",
+    "",
+    " ",
+    "é;ü=ß",
+    "a\x0bb",
+]
+
+
+@pytest.mark.parametrize("text", ODD, ids=ascii)
+def test_metadata_of_any_text_is_kept_and_leaves_the_object_readable(
+    bucket: Any, http: httpx2.Client, text: str
+) -> None:
+    blob = bucket.blob("x")
+    blob.metadata = {"title": text, f"key {text}/(,)": "value"}
+    blob.upload_from_string(b"content")
+    assert bucket.get_blob("x").metadata == blob.metadata
+    assert bucket.blob("x").download_as_bytes() == b"content"
+    for path in (f"/storage/v1/b/{bucket.name}/o/x?alt=media", f"/{bucket.name}/x"):
+        answer = http.get(path)
+        assert (answer.status_code, answer.content) == (200, b"content")
+        assert unquote(answer.headers["x-goog-meta-title"]) == text.strip(" ")
+
+
+@pytest.mark.parametrize("text", ODD, ids=ascii)
+@pytest.mark.parametrize("field", ["contentType", "contentDisposition", "contentLanguage", "cacheControl"])
+def test_fixed_metadata_of_any_text_is_refused_or_leaves_the_object_readable(
+    bucket: Any, http: httpx2.Client, field: str, text: str
+) -> None:
+    bucket.blob("x").upload_from_string(b"content")
+    patched = http.patch(f"/storage/v1/b/{bucket.name}/o/x", json={field: text})
+    assert patched.status_code == (400 if "\n" in text or "\r" in text else 200)
+    answer = http.get(f"/storage/v1/b/{bucket.name}/o/x?alt=media")
+    assert (answer.status_code, answer.content) == (200, b"content")
+
+
+@pytest.mark.parametrize("name", ["blank at the end ", " blank before", "日本.wav", "a\x01b", "tab\t", "%0A", "ü/é "])
+def test_objects_of_any_name_can_be_read_and_are_told_of(bucket: Any, http: httpx2.Client, name: str) -> None:
+    bucket.blob(name).upload_from_string(b"content")
+    assert bucket.blob(name).download_as_bytes() == b"content"
+    assert http.get(f"/{bucket.name}/{quote(name, safe='')}").content == b"content"
+    assert [blob.name for blob in bucket.list_blobs()] == [name]
+
+
+def test_half_a_surrogate_pair_is_refused(bucket: Any, http: httpx2.Client) -> None:
+    bucket.blob("x").upload_from_string(b"content")
+    headers = {"content-type": "application/json"}
+    body = b'{"metadata": {"a": "\\ud800"}}'
+    assert http.patch(f"/storage/v1/b/{bucket.name}/o/x", content=body, headers=headers).status_code == 400
+    body = b'{"metadata": {"a": "\\ud83d\\ude00"}}'
+    assert http.patch(f"/storage/v1/b/{bucket.name}/o/x", content=body, headers=headers).status_code == 200
+    assert bucket.get_blob("x").metadata == {"a": "\U0001f600"}
+
+
+def test_a_content_type_in_a_multipart_upload_may_hold_any_text(bucket: Any) -> None:
+    blob = bucket.blob("x")
+    blob.upload_from_string(b"content", content_type="text/plain; title=Grüße")
+    assert bucket.get_blob("x").content_type == "text/plain; title=Grüße"
+    assert bucket.blob("x").download_as_bytes() == b"content"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "unpacked"),
+    [
+        ("gzip", False),
+        ("br, GZIP;q=0.5", False),
+        ("gzip;q=0", True),
+        ("gzip; q=0.000, br", True),
+        ("", True),
+        ("br", True),
+    ],
+)
+def test_gzip_is_unpacked_by_what_the_caller_accepts(
+    bucket: Any, http: httpx2.Client, accepted: str, unpacked: bool
+) -> None:
+    packed = gzip.compress(b"text")
+    blob = bucket.blob("g")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(packed)
+    path = f"/storage/v1/b/{bucket.name}/o/g?alt=media"
+    with http.stream("GET", path, headers={"accept-encoding": accepted}) as answer:
+        assert b"".join(answer.iter_raw()) == (b"text" if unpacked else packed)
+        assert answer.headers.get("content-encoding") == (None if unpacked else "gzip")
+        assert answer.headers.get("warning") == ("214 UploadServer gunzipped" if unpacked else None)
+        # Of what is stored, in both forms: a caller who checks what was unpacked against them is wrong.
+        assert answer.headers["x-goog-hash"] == f"crc32c={blob.crc32c},md5={blob.md5_hash}"
+        assert answer.headers["x-goog-stored-content-length"] == str(len(packed))
+
+
+def test_an_encrypted_object_shows_its_checksums_and_gives_its_bytes_to_its_key_only(
+    bucket: Any, http: httpx2.Client
+) -> None:
+    key = os.urandom(32)
+    bucket.blob("x", encryption_key=key).upload_from_string(b"secret")
+    path = f"/storage/v1/b/{bucket.name}/o/x"
+    for query in ("?alt=media", "?alt=media&generation="):
+        refused = http.get(path + query, headers={"range": "bytes=0-1"})
+        assert refused.status_code == 400
+        assert refused.json()["error"]["errors"][0]["reason"] == "resourceIsEncryptedWithCustomerEncryptionKey"
+    assert http.get(f"/{bucket.name}/x").status_code == 400
+    listed = http.get(f"/storage/v1/b/{bucket.name}/o").json()["items"][0]
+    for shown in (http.get(path).json(), listed):
+        assert shown["customerEncryption"]["encryptionAlgorithm"] == "AES256"
+        assert "crc32c" not in shown
+        assert "md5Hash" not in shown
+    mine = bucket.blob("x", encryption_key=key)
+    mine.reload()
+    assert mine.crc32c
+    assert mine.download_as_bytes() == b"secret"
 
 
 def test_a_missing_object_is_not_found(bucket: Any, http: httpx2.Client) -> None:

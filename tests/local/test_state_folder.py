@@ -1,0 +1,151 @@
+"""The folder of `--data`: who may read it, who may use it, and what is said of what is not whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from functions.local.database import Damaged
+from functions.local.gemini import GeminiStandIn
+from functions.local.oidc import Issuer
+from functions.local.state_folder import alone_in, check, keep_private, kept, make_private
+from functions.local.storage import StorageStandIn
+from functions.local.storage.store import Store
+from functions.local.tap import Tap
+from shared.clock import Clock, MovableClock
+
+PARTS = ("firestore", "storage")
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """As a person's shell has it; restored, since `keep_private` is for the whole process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {
+        str(entry.relative_to(folder.parent)): stat.S_IMODE(entry.stat().st_mode)
+        for entry in (folder, *folder.rglob("*"))
+    }
+
+
+async def test_what_a_stand_in_writes_is_for_its_owner_only(tmp_path: Path) -> None:
+    keep_private()
+    folder = tmp_path / "data"
+    make_private(folder, PARTS)
+    clock = MovableClock(folder / "clock")
+    kept(folder / "api_key", "secret")
+    Issuer(clock, folder)
+    stand_in = StorageStandIn(clock=clock, data=folder / "storage", tap=Tap(), buckets=["inbox"])
+    found = modes(folder)
+    assert len(found) > 6
+    assert not [name for name, mode in found.items() if mode & 0o077]
+    await stand_in.stop()
+
+
+def test_what_an_earlier_run_left_readable_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "storage" / "contents").mkdir(parents=True)
+    (folder / "storage" / "contents" / "abc").write_text("a person's file")
+    (folder / "api_key").write_text("secret")
+    assert modes(folder)["data"] == 0o755
+    make_private(folder, PARTS)
+    assert {mode & 0o077 for mode in modes(folder).values()} == {0}
+    assert (folder / "storage" / "contents" / "abc").read_text() == "a person's file"
+
+
+def test_a_folder_with_other_peoples_things_in_it_is_not_closed_to_them(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    (folder / "notes.txt").write_text("for all")
+    make_private(folder, PARTS)
+    found = modes(folder)
+    assert (found["shared"], found["shared/notes.txt"]) == (0o755, 0o644)
+    assert found["shared/storage"] == 0o700
+
+
+def test_two_systems_cannot_use_one_folder(tmp_path: Path) -> None:
+    first, second = alone_in(tmp_path), alone_in(tmp_path)
+    with first, pytest.raises(RuntimeError, match="another system keeps its state in"):
+        second.__enter__()
+    with alone_in(tmp_path):
+        pass
+
+
+def test_a_secret_is_made_once_also_where_a_crash_left_an_empty_file(tmp_path: Path) -> None:
+    file = tmp_path / "api_key"
+    file.touch()
+    assert kept(file, "first") == "first"
+    assert kept(file, "second") == "first"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("clock", b""),
+        ("clock", b"\0" * 7),
+        ("clock", b"\xff" * 8),
+        ("api_key", b"sk\xff\x00"),
+        ("callback_secret", b"\x01"),
+    ],
+)
+def test_a_damaged_file_of_the_system_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Damaged, match=f"{name} is damaged"):
+        check(tmp_path)
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_a_damaged_signing_key_is_named(tmp_path: Path) -> None:
+    Issuer(Clock(), tmp_path)
+    file = tmp_path / "oidc-key.pem"
+    data = bytearray(file.read_bytes())
+    data[400:420] = bytes(20)
+    file.write_bytes(data)
+    with pytest.raises(Damaged, match=r"oidc-key\.pem is damaged"):
+        Issuer(Clock(), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["files", "uploads", "caches"])
+def test_a_damaged_record_of_the_files_api_is_named_and_its_bytes_are_left(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / kind
+    folder.mkdir()
+    (folder / "one").write_bytes(b"a person's file")
+    (folder / "one.json").write_text('{"id": "one", "si\x00')
+    with pytest.raises(Damaged, match=r"one\.json is damaged"):
+        GeminiStandIn(clock=Clock(), data=tmp_path, tap=Tap())
+    assert (folder / "one").read_bytes() == b"a person's file"
+
+
+async def test_contents_without_their_catalogue_are_kept_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "contents").mkdir()
+    (tmp_path / "contents" / "abc").write_bytes(b"a person's file")
+    stand_in = StorageStandIn(clock=Clock(), data=tmp_path, tap=Tap(), buckets=["inbox"])
+    await stand_in.stop()
+    aside = list(tmp_path.glob("contents.orphaned-*/abc"))
+    assert [file.read_bytes() for file in aside] == [b"a person's file"]
+    assert str(aside[0].parent) in caplog.text
+
+
+def test_a_damaged_catalogue_keeps_the_stand_in_from_starting(tmp_path: Path) -> None:
+    store = Store(tmp_path / "storage.sqlite")
+    store.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    data = bytearray((tmp_path / "storage.sqlite").read_bytes())
+    data[4096:4200] = bytes(104)
+    (tmp_path / "storage.sqlite").write_bytes(data)
+    (tmp_path / "contents").mkdir()
+    (tmp_path / "contents" / "abc").write_bytes(b"a person's file")
+    with pytest.raises(Damaged, match=r"storage\.sqlite is damaged"):
+        StorageStandIn(clock=Clock(), data=tmp_path, tap=Tap())
+    assert (tmp_path / "contents" / "abc").read_bytes() == b"a person's file"
