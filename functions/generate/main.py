@@ -137,7 +137,7 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
     """From what was dropped or submitted to what the model says of it."""
     task = held.task
     rounds = await earlier_rounds(road, task)
-    if not settled(rounds):
+    if not await settled(road, rounds):
         refuse_to_go_on(road, task)
         if task.source.kind == "object":
             questions = await questions_of_object(road, held, ran_before(rounds) or task.ran)

@@ -30,7 +30,7 @@ async def outcome_of(road: Generate, task: Task, rounds: Sequence[Round]) -> Out
     warnings = list(first.about.warnings)
     results: list[Json] = []
     for name in rounds[0].asked:
-        step = step_of(rounds, name)
+        step = await step_of(road, rounds, name)
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from typing import cast
@@ -25,12 +26,9 @@ from shared.domain.request import (
     Submission,
     Understood,
     body,
-    inputs_of,
     misfit,
-    read,
+    read_and_check,
     renders_a_recording,
-    understood,
-    unfit,
 )
 from shared.domain.request.schema import JsonSchemaAnswer
 from shared.domain.task import Ran, Task
@@ -91,10 +89,8 @@ async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Inpu
     if text is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
     try:
-        whole = understood(read(text))
-        inputs = inputs_of(whole.submission)
-        if (refused := unfit(whole.submission, inputs)) is not None:
-            raise refused
+        # In a thread: a body may have 29 MB.
+        _, whole, inputs = await asyncio.to_thread(read_and_check, text)
         _may_be_read(road, task, inputs)
     except RequestRefused as refused:
         where = f"{refused.param}: " if refused.param and not refused.message.startswith(refused.param) else ""
@@ -160,7 +156,7 @@ def _continuations(submission: Submission, recipe: Recipe | None) -> int:
 
 def _cacheable(asked: Json, submission: Submission, supply: Supply) -> bool:
     """Whether all files are objects and stand in the first turn, as a context cache would."""
-    if not supply.sources or submission.google.cached_content is not None:
+    if not supply.sources:
         return False
     parts = cast(list[Json], cast(list[Json], asked["contents"])[0]["parts"])
     shown_first = sum("fileData" in part for part in parts) == len(supply.sources)

@@ -9,7 +9,7 @@ Pure and replayable: a takeover that finds the stored rounds of an earlier claim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, cast
 
 from pydantic import JsonValue
@@ -43,18 +43,27 @@ class Failed(NamedTuple):
 
 
 Step = Whole | Again | Failed
+Judge = Callable[[str, dict[str, JsonValue]], Structured]
 
 
 def next_step(
-    responses: Sequence[Json], schema: dict[str, JsonValue] | None, *, continuations: int, repairs: int = 1
+    responses: Sequence[Json],
+    schema: dict[str, JsonValue] | None,
+    *,
+    continuations: int,
+    repairs: int = 1,
+    judge: Judge = read,
 ) -> Step:
-    """What follows from the responses to one question, oldest first; there must be one at least."""
+    """What follows from the responses to one question, oldest first; there must be one at least.
+
+    `judge` reads a structured answer and tells what is wrong with it.
+    """
     text, going_on, continued, repaired = "", False, 0, 0
     step: Step = Failed("upstream_error", "Gemini gave no answer.")
     for index, response in enumerate(responses):
         candidate = next(iter(answer.candidates(response)), None)
         if candidate is None or _refused(candidate):
-            return _without_words(response, candidate, responses[:index], text, schema)
+            return _without_words(response, candidate, responses[:index], text, schema, judge)
         piece = answer.text(candidate)
         text = join_without_overlap(text, piece, structured=schema is not None) if going_on else piece
         reason = answer.finish_reason(candidate)
@@ -64,7 +73,7 @@ def next_step(
             step = Again("continue", _turns(text, continuation_prompt(text, structured=schema is not None)))
             continue
         calls = any("functionCall" in part for part in answer.parts(candidate))
-        judged = read(text, schema) if schema is not None and not calls else Structured(None, ())
+        judged = judge(text, schema) if schema is not None and not calls else Structured(None, ())
         if not judged.problems:
             step = Whole(_merged(responses[: index + 1], text), text, judged.value, _shortcomings(candidate, text))
         elif reason in answer.BLOCKED_REASONS:
@@ -94,10 +103,11 @@ def _without_words(
     before: Sequence[Json],
     text: str,
     schema: dict[str, JsonValue] | None,
+    judge: Judge,
 ) -> Step:
     """A round that was blocked: what earlier rounds said still stands where it is good by itself."""
     reason = answer.finish_reason(candidate) if candidate is not None else answer.block_reason(response)
-    judged = read(text, schema) if schema is not None else Structured(None, ())
+    judged = judge(text, schema) if schema is not None else Structured(None, ())
     if before and text and not judged.problems:
         warning = f"Going on with the answer was blocked ({reason or 'no reason given'}): it is not complete."
         return Whole(_merged(before, text), text, judged.value, (warning,))

@@ -33,8 +33,9 @@ def asked_again(ran: Ran | None, uri: str, changes: bytes) -> tuple[Ran | None, 
     about = json.dumps({"model": recipe.model or DEFAULT_MODEL, "audio_url": uri}).encode()
     merged = overridden(about, changes)
     given = cast(Json, json.loads(changes or b"{}"))
+    given = {name: value for name, value in given.items() if value is not None or name not in ("model", "recipe")}
     for name, why in _NOT_OF_A_FILE.items():
-        if name in given:
+        if given.get(name) is not None:
             raise wrong(name, why)
     submission = read(merged)
     before = recipe

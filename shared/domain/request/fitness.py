@@ -29,6 +29,14 @@ def _reasons(submission: Submission, inputs: Sequence[Input]) -> Iterator[Reques
             "taken. Put the file into a bucket and name it as gs://bucket/object.",
             next((each.param for each in inputs if isinstance(each, Inline)), "prompt"),
         )
+    if submission.google.cached_content is not None:
+        param = "extra_body.google.cached_content"
+        yield _refused(
+            "invalid_param",
+            f"{param}: caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight "
+            "makes caches itself where they pay, and keeps them to the tasks of one file.",
+            param,
+        )
     known = catalogue.resolve(submission.model)
     match known:
         case Retired():
@@ -56,8 +64,6 @@ def _beyond(model: Model, submission: Submission, inputs: Sequence[Input]) -> It
     structured = isinstance(submission.response_format, JsonObjectAnswer | JsonSchemaAnswer)
     if structured and not model.can("structured_output"):
         yield _cannot(model, "answer in a given form", "response_format")
-    if submission.google.cached_content is not None and not model.can("caching"):
-        yield _cannot(model, "use cached content", "extra_body.google.cached_content")
     if submission.max_tokens is not None and submission.max_tokens > model.output_tokens:
         message = f"max_tokens: {model.id} answers with at most {model.output_tokens:,} tokens."
         yield _refused("invalid_param", message, "max_tokens")

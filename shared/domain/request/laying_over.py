@@ -46,7 +46,8 @@ def laid_over(recipe: Recipe, asked: Submission, given: Set[str]) -> Recipe:
         return Recipe.model_validate(whole)
     except ValidationError as error:
         first = error.errors()[0]
-        raise wrong(said_by(str(first["loc"][0])), first["msg"].removeprefix("Value error, ")) from error
+        field = str(first["loc"][0]) if first["loc"] else "recipe"
+        raise wrong(said_by(field), first["msg"].removeprefix("Value error, ")) from error
 
 
 def refuse_incomplete(recipe: Recipe) -> None:
