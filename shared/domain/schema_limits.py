@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from shared.domain.plain_json import DEEPEST, levels_and_size
+
 KEYWORDS = (
     "$id", "$defs", "$ref", "$anchor", "$schema", "type", "format", "title", "description", "enum", "const", "items",
     "prefixItems", "minItems", "maxItems", "minimum", "maximum", "anyOf", "oneOf", "properties",
@@ -111,6 +113,8 @@ def evaluations(schema: Mapping[str, Any], levels: int, *, most_steps: int | Non
 
 
 def _refuse_what_cannot_be_sent(schema: Mapping[str, Any]) -> None:
+    if levels_and_size(dict(schema))[0] > DEEPEST:
+        raise _TooMuchError((), f"it is nested more than {DEEPEST} levels deep")
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:

@@ -236,18 +236,24 @@ def overridden(kept: bytes, changes: bytes) -> bytes:
 
     A field that is null is removed; so is none that a request must have.
     """
-    try:
-        before, after = cast(Json, json.loads(kept)), parse(_plain_text(changes or b"{}"))
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(str(error)) from None
-    if not isinstance(after, dict):
-        raise _wrong("body", "The body must be a JSON object of fields to replace.")
+    before, after = cast(Json, json.loads(kept)), changes_of(changes)
     if after.get("model", "") is None:
         del after["model"]
     dropped = {"audio_url": ("messages",), "messages": ("audio_url", "prompt")}
     gone = {name for field, names in dropped.items() if after.get(field) is not None for name in names}
     merged = {**{name: value for name, value in before.items() if name not in gone}, **after}
     return json.dumps({name: value for name, value in merged.items() if value is not None}).encode()
+
+
+def changes_of(text: bytes) -> Json:
+    """Return a rerun's body, which may be empty. Raises as `read` does."""
+    try:
+        changes = parse(_plain_text(text or b"{}"))
+    except ValueError as error:
+        raise _unreadable(str(error)) from None
+    if not isinstance(changes, dict):
+        raise _wrong("body", "The body must be a JSON object of fields to replace.")
+    return changes
 
 
 def payload_digest(text: bytes) -> str:
