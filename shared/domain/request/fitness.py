@@ -9,7 +9,8 @@ from shared.domain.catalogue import Model, Retired, ThinkingByBudget, ThinkingBy
 from shared.domain.errors import RequestRefused
 from shared.domain.media import Family, kind_of_mime, kind_of_name
 from shared.domain.request.inputs import Inline, Input, StoredInput
-from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission
+from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer
+from shared.domain.request.schema import Submission
 
 LARGEST_REQUEST = 20 << 20
 """Bytes of prompt, system prompt and inline data together (the contract's 20 MB, read as MiB)."""

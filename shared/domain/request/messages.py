@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import (
     AfterValidator,
@@ -50,9 +51,9 @@ class Given(BaseModel):
         return schema
 
 
-def flawed_schema(said: str, path: str) -> PydanticCustomError:
+def flawed(kind: LiteralString, said: str, path: str) -> PydanticCustomError:
     """An error whose path goes on behind the location of the field that it is raised for."""
-    return PydanticCustomError("json_schema", "{said}", {"said": said, "path": path})
+    return PydanticCustomError(kind, "{said}", {"said": said, "path": path})
 
 
 def _generation(text: str) -> str:
@@ -167,8 +168,22 @@ class Message(Given):
 
 def _parameters(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if schema and (flaw := schema_flaw(schema)):
-        raise flawed_schema(flaw.message, flaw.path)
+        raise flawed("json_schema", flaw.message, flaw.path)
     return schema
+
+
+def turns_flaw(messages: Sequence[Message]) -> tuple[str, str] | None:
+    """Where and why the tools' answers are not those that the calls before them ask for: Gemini wants each, once."""
+    open_: list[str] = []
+    for turn, message in enumerate(messages):
+        if message.role == "tool":
+            if message.tool_call_id not in open_:
+                return f"messages.{turn}.tool_call_id", "it answers no call of the assistant's message before it"
+            open_.remove(message.tool_call_id)
+        elif message.role == "user" and open_:
+            return f"messages.{turn}", f"the call {open_[0]} before it has no answer of a tool"
+        open_ += [call.id for call in message.tool_calls or []]
+    return ("messages", f"the call {open_[0]} has no answer of a tool") if open_ else None
 
 
 class FunctionDefinition(Given):

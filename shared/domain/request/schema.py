@@ -10,16 +10,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from shared.domain.answer import Json
-from shared.domain.catalogue import Effort, Level
+from shared.domain.catalogue import Effort
 from shared.domain.errors import RequestRefused
 from shared.domain.model_names import ModelName
 from shared.domain.plain_json import parse
-from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url, flawed_schema
-from shared.domain.schemas import schema_flaw
+from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url, flawed, turns_flaw
+from shared.domain.request.options import (
+    ExtraBody,
+    GoogleExtras,
+    JsonObjectAnswer,
+    JsonSchemaAnswer,
+    SafetySetting,
+    TextAnswer,
+)
 
 LARGEST_BODY = 29 << 20
 """Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run ends at 32 MiB."""
@@ -40,71 +46,6 @@ _NOT_JSON = {
 
 _LONGEST_PARAM = 500
 _DOUBLED = re.compile(r"^(?:Value error, |Assertion failed, )")
-
-
-class JsonSchemaFormat(Given):
-    name: str = Field(default="answer", max_length=64)
-    description: str | None = Field(default=None, max_length=10_000)
-    schema_: dict[str, JsonValue] = Field(alias="schema")
-    """Of the keywords that Gemini's structured output takes, and of bounded size (`schema_limits`)."""
-    strict: bool | None = None
-
-    @model_validator(mode="after")
-    def _taken(self) -> Self:
-        if flaw := schema_flaw(self.schema_):
-            raise flawed_schema(flaw.message, f"schema.{flaw.path}" if flaw.path else "")
-        return self
-
-
-class TextAnswer(Given):
-    type: Literal["text"]
-
-
-class JsonObjectAnswer(Given):
-    type: Literal["json_object"]
-
-
-class JsonSchemaAnswer(Given):
-    type: Literal["json_schema"]
-    json_schema: JsonSchemaFormat
-
-
-class SafetySetting(Given):
-    category: Annotated[
-        str,
-        Field(
-            pattern=r"^HARM_CATEGORY_"
-            r"(HARASSMENT|HATE_SPEECH|SEXUALLY_EXPLICIT|DANGEROUS_CONTENT|CIVIC_INTEGRITY|JAILBREAK)$"
-        ),
-    ]
-    threshold: Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"]
-
-
-class ThinkingConfig(Given):
-    thinking_budget: int | None = Field(default=None, ge=-1, le=1 << 20)
-    thinking_level: Level | None = None
-    include_thoughts: bool | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.thinking_budget is not None and self.thinking_level is not None:
-            raise ValueError("set thinking_budget or thinking_level, not both")
-        return self
-
-
-class GoogleExtras(Given):
-    cached_content: Annotated[str, Field(pattern=r"^cachedContents/[A-Za-z0-9_-]{1,128}$")] | None = Field(
-        default=None,
-        description=(
-            "Known, and always refused with 422: a cache may hold anyone's files, and whose it is cannot be told. "
-            "Caches are made by Dropsight itself, for a rerun within the hour and for recipes of several questions."
-        ),
-    )
-    thinking_config: ThinkingConfig | None = None
-
-
-class ExtraBody(Given):
-    google: GoogleExtras | None = None
 
 
 class Submission(Given):
@@ -192,12 +133,14 @@ class Submission(Given):
             raise ValueError("prompt goes with audio_url; with messages, write it as a message")
         if self.messages is not None and self.messages[-1].role not in ("user", "tool"):
             raise ValueError("the last of the messages must be the user's (or a tool's answer)")
+        if flaw := turns_flaw(self.messages or []):
+            raise flawed("unanswered_call", flaw[1], flaw[0])
         if self.tool_choice is not None and not self.tools:
             raise ValueError("tool_choice needs tools")
         chosen = self.tool_choice.function.name if isinstance(self.tool_choice, ChosenFunction) else None
         if chosen is not None and chosen not in [tool.function.name for tool in self.tools or []]:
             said = f"no function of tools is named {chosen}"
-            raise PydanticCustomError("unknown_function", "{said}", {"said": said, "path": "tool_choice.function.name"})
+            raise flawed("unknown_function", said, "tool_choice.function.name")
         thinking = self.google.thinking_config
         if self.reasoning_effort is not None and thinking is not None:
             raise ValueError("reasoning_effort and extra_body.google.thinking_config set the same: give one of them")

@@ -13,7 +13,8 @@ from shared.domain.catalogue import Model
 from shared.domain.plain_json import parse
 from shared.domain.recipe import TRANSCRIBE_PROMPT, Range, Recipe, offsets, settings, within
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
-from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission, TextAnswer
+from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
+from shared.domain.request.schema import Submission
 from shared.domain.schemas import as_sent
 
 

@@ -166,13 +166,32 @@ async def test_what_would_fail_later_is_refused_at_once(road: Road, fields: dict
     assert listed == []
 
 
-async def test_a_manifest_that_names_a_cache_fails_at_once(road: Road) -> None:
-    secret = await road.key("cache-namer", sources=("manifests:caches",))
-    body = asking(extra_body={"google": {"cached_content": "cachedContents/theirs"}})
-    await road.drop("manifests/caches/one.json", json.dumps(body).encode(), bucket=REQUESTS)
-    task = await road_task(road, secret, f"gs://{REQUESTS}/manifests/caches/one.json")
-    assert task["error"]["code"] == "invalid_manifest"
-    assert "cached_content" in task["error"]["message"]
+@pytest.mark.parametrize(
+    ("name", "fields", "says"),
+    [
+        ("cache", {"extra_body": {"google": {"cached_content": "cachedContents/theirs"}}}, "cached_content"),
+        ("callback", {"callback_url": "ftp://example.com/called"}, "callback_url"),
+        ("callback-inside", {"callback_url": "https://10.0.0.1/called"}, "callback_url"),
+        ("text", {"messages": [{"role": "user", "content": "x" * 1_000_001}]}, "messages.0.content"),
+        ("model", {"model": "tunedModels/a"}, "model"),
+    ],
+)
+async def test_a_manifest_with_what_cannot_be_used_fails_at_once(
+    road: Road, name: str, fields: dict[str, Any], says: str
+) -> None:
+    secret = await road.key(f"manifest-{name}", sources=("manifests:wrong",))
+    await road.drop(f"manifests/wrong/{name}.json", json.dumps(asking(**fields)).encode(), bucket=REQUESTS)
+    task = await road_task(road, secret, f"gs://{REQUESTS}/manifests/wrong/{name}.json")
+    assert (task["status"], task["error"]["code"]) == ("failed", "invalid_manifest")
+    assert says in task["error"]["message"]
+
+
+async def test_a_manifest_is_taken_in_every_form_that_a_request_is(road: Road) -> None:
+    secret = await road.key("marked-manifest", sources=("manifests:marked",))
+    body = asking(model=" models/gemini-3.5-flash-lite", stream=None, sync=None)
+    await road.drop("manifests/marked/one.json", b"\xef\xbb\xbf" + json.dumps(body).encode(), bucket=REQUESTS)
+    task = await road_task(road, secret, f"gs://{REQUESTS}/manifests/marked/one.json")
+    assert (task["status"], task["model"]) == ("completed", "gemini-3.5-flash-lite"), task
 
 
 @pytest.mark.parametrize(
@@ -194,8 +213,9 @@ async def test_bodies_of_odd_forms_are_refused_at_every_door(road: Road, text: b
         if door == "rerun of a request":
             path = f"/v1/tasks/{(await client.post(path, json=request())).json()['id']}/rerun"
         elif door == "rerun of a file":
-            await road.drop("odd/notes.txt", b"Some notes.", bucket=OTHER_INBOX)
-            task = await road.ended(secret, f"gs://{OTHER_INBOX}/odd/notes.txt")
+            name = f"odd/{len(text)}.txt"
+            await road.drop(name, b"Some notes.", bucket=OTHER_INBOX)
+            task = await road.ended(secret, f"gs://{OTHER_INBOX}/{name}")
             path = f"/v1/tasks/{task['id']}/rerun"
         answer = await client.post(path, content=text)
     assert answer.status_code in (400, 422), answer.text

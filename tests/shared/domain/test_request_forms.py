@@ -387,3 +387,37 @@ def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[An
     json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
     with contextlib.suppress(RequestRefused):
         asked_again(None, "gs://box/a.png", text)
+
+
+def calling(*ids: str) -> dict[str, Any]:
+    return {
+        "role": "assistant",
+        "tool_calls": [{"id": each, "function": {"name": "f", "arguments": ""}} for each in ids],
+    }
+
+
+def answering(call: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call, "content": "x"}
+
+
+HI = {"role": "user", "content": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([HI, calling("a", "b"), answering("b"), answering("a")], None),
+        ([HI, calling("a"), {"role": "system", "content": "s"}, answering("a"), HI], None),
+        ([HI, calling("a"), calling("b"), answering("a"), answering("b")], None),
+        ([HI, calling("a"), answering("a"), calling("a"), answering("a")], None),
+        ([answering("a")], "messages.0.tool_call_id"),
+        ([HI, calling("a"), answering("b")], "messages.2.tool_call_id"),
+        ([HI, calling("a"), answering("a"), answering("a")], "messages.3.tool_call_id"),
+        ([HI, calling("a", "b"), answering("a")], "messages"),
+        ([HI, calling("a"), HI], "messages.2"),
+    ],
+)
+def test_every_call_has_its_answer(messages: list[dict[str, Any]], param: str | None) -> None:
+    """Gemini refuses a conversation in which one is missing, and it would be known only after the task began."""
+    found = outcome(json.dumps({"model": "gemini-2.5-flash", "messages": messages}).encode())
+    assert (found.param if isinstance(found, RequestRefused) else None) == param
