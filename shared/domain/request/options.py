@@ -8,14 +8,20 @@ from pydantic import Field, JsonValue, model_validator
 
 from shared.domain.catalogue import Level
 from shared.domain.request.messages import Given, flawed
+from shared.domain.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
 from shared.domain.schemas import schema_flaw
+
+
+_SCHEMAS = (
+    f"A JSON Schema of the keywords that Gemini takes: {', '.join(KEYWORDS)}. At most {MOST_BYTES:,} bytes, "
+    f"{MOST_SUBSCHEMAS:,} parts as written and {MOST_EXPANDED:,} once references are followed."
+)
 
 
 class JsonSchemaFormat(Given):
     name: str = Field(default="answer", max_length=64)
     description: str | None = Field(default=None, max_length=10_000)
-    schema_: dict[str, JsonValue] = Field(alias="schema")
-    """Of the keywords that Gemini's structured output takes, and of bounded size (`schema_limits`)."""
+    schema_: dict[str, JsonValue] = Field(alias="schema", description=_SCHEMAS)
     strict: bool | None = None
 
     @model_validator(mode="after")

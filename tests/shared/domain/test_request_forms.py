@@ -150,7 +150,7 @@ def test_null_counts_as_left_out(place: tuple[str | int, ...]) -> None:
             holder[place[-1]] = None
         else:
             holder.pop(place[-1], None)
-    outcomes = []
+    outcomes: list[tuple[Any, Any]] = []
     for whole in (null, without):
         try:
             submission = read_and_check(json.dumps(whole).encode()).submission

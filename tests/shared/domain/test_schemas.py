@@ -65,7 +65,8 @@ def test_numbers_that_json_does_not_have_are_refused(word: str, number: float) -
 
 
 def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
-    for schema in ({"title": "\ud800"}, {"properties": {"\udfff": {}}}, {"enum": ["a\ud800"]}):
+    halves: list[Schema] = [{"title": "\ud800"}, {"properties": {"\udfff": {}}}, {"enum": ["a\ud800"]}]
+    for schema in halves:
         assert schema_flaw(schema) is not None
 
 
@@ -76,7 +77,7 @@ def test_schemas_as_programs_make_them_are_taken() -> None:
         "properties": {"street": {"type": "string"}},
         "required": ["street"],
     }
-    schema = {
+    schema: Schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "https://example.com/person.json",
         "$defs": {"Address": address, "a/b": {"type": "integer"}, "named": {"$anchor": "here", "type": "string"}},
@@ -96,7 +97,13 @@ def test_schemas_as_programs_make_them_are_taken() -> None:
     }
     assert schema_flaw(schema) is None
     check_json_schema(as_sent(schema), "schema")
-    good = {"home": {"street": "a"}, "count": 1, "word": "w", "kind": "person", "friends": [{"home": {"street": "b"}}]}
+    good: dict[str, Any] = {
+        "home": {"street": "a"},
+        "count": 1,
+        "word": "w",
+        "kind": "person",
+        "friends": [{"home": {"street": "b"}}],
+    }
     assert misfits(good, schema) == []
     assert misfits({**good, "count": "x"}, schema) != []
     assert misfits({**good, "pair": ["a", "b"]}, schema) != []
@@ -104,11 +111,15 @@ def test_schemas_as_programs_make_them_are_taken() -> None:
 
 def test_references_mean_the_same_under_every_id_and_dialect() -> None:
     """An `$id` would give `#` another meaning, a `$schema` other keywords; Gemini knows neither."""
-    inner = {"$id": "https://example.com/inner", "$defs": {"a": {"type": "integer"}}, "items": {"$ref": "#/$defs/a"}}
-    schema = {"$defs": {"a": {"type": "string"}}, "properties": {"list": inner}}
+    inner: Schema = {
+        "$id": "https://example.com/inner",
+        "$defs": {"a": {"type": "integer"}},
+        "items": {"$ref": "#/$defs/a"},
+    }
+    schema: Schema = {"$defs": {"a": {"type": "string"}}, "properties": {"list": inner}}
     assert fits({"list": ["x"]}, schema)
     assert not fits({"list": [1]}, schema)
-    old = {"$schema": "http://json-schema.org/draft-04/schema#", "prefixItems": [{"type": "string"}]}
+    old: Schema = {"$schema": "http://json-schema.org/draft-04/schema#", "prefixItems": [{"type": "string"}]}
     assert not fits([1], old)
 
 
