@@ -22,7 +22,7 @@ from shared.cloud.submissions import KEPT, Found, Submissions
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
-from shared.domain.request.schema import as_stored
+from shared.domain.request.schema import as_refusals, as_stored
 from shared.domain.request.tasks import (
     Marks,
     id_of_object,
@@ -43,6 +43,15 @@ _JSON = "application/json"
 class Submitted:
     task: Task
     replayed: bool = False
+
+
+def _readable(text: bytes) -> Submission | None:
+    """The request, or None if it cannot be read: generate says why, where there is a task to say it of."""
+    try:
+        with as_refusals():
+            return read(text)
+    except RequestRefused:
+        return None
 
 
 class RequestIntake:
@@ -211,7 +220,11 @@ class RequestIntake:
         if record is not None and not expired and record.record.task != task_id:
             log("INFO", "object_ignored", "another submit won this Idempotency-Key", object=source.uri)
             return None
-        task = self._task(read(text), text, task_id, source.generation, marks.key_id)
+        submission = await asyncio.to_thread(_readable, text)
+        if submission is None:
+            log("WARNING", "object_ignored", "a request object that cannot be read", object=source.uri)
+            return None
+        task = self._task(submission, text, task_id, source.generation, marks.key_id)
         if not await self._commit(task, marks, record if expired else None):
             return None
         made = await self._tasks.get(task_id)
@@ -221,8 +234,7 @@ class RequestIntake:
         text, submission = b"", None
         if source.size <= LARGEST_BODY:
             text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
-            with contextlib.suppress(RequestRefused):
-                submission = read(text)
+            submission = await asyncio.to_thread(_readable, text)
         kept = source.model_copy(update={"kind": "manifest"})
         now, keep = self._clock.now(), timedelta(days=self._settings.task_days)
         day = await self._cap.reserve(owner, self._settings.manifests_daily_cap)

@@ -21,6 +21,7 @@ from shared.settings import (
 )
 
 if TYPE_CHECKING:
+    from shared.answer_judge import AnswerJudge
     from shared.cloud.callbacks import Callbacks
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
@@ -59,6 +60,7 @@ class Generate:
     callbacks: Queue | None
     """Notices to notify; None where no callback queue is set."""
     recipes: RecipeBooks
+    judge: AnswerJudge
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def ingest() -> Ingest:
 
 @cache
 def generate() -> Generate:
+    from shared.answer_judge import AnswerJudge
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
@@ -127,6 +130,7 @@ def generate() -> Generate:
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
     from shared.leftovers import Leftovers
+    from shared.sandbox import Sandbox
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
@@ -146,6 +150,7 @@ def generate() -> Generate:
         chunks=StreamStore(tasks.client),
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
+        judge=AnswerJudge(Sandbox()),
     )
 
 

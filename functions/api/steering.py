@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -60,9 +62,10 @@ async def rerun(
     task = (await find(road, key, task_id)).task
     async with bodies().body_of(request, key) as changes:
         if task.source.kind == "object":
-            asked = check_again(road, key, task, changes)
+            asked = await check_again(road, key, task, changes)
         else:
-            asked = await check(road, key, overridden(await _request_behind(road, task), changes))
+            before = await _request_behind(road, task)
+            asked = await check(road, key, await asyncio.to_thread(overridden, before, changes))
     return await submit_checked(road, request, key, asked, idempotency_key, before=task)
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.admittance import Admittance, require
-from functions.api.bodies import SMALL_BYTES, bodies
+from functions.api.bodies import bodies
 from functions.api.budget import budgets
 from functions.api.documented import SUBMITTED, errors, request_body
 from functions.api.following import followers
@@ -30,12 +30,12 @@ from shared.domain.request import (
     StoredInput,
     Submission,
     asked_again,
-    completed,
+    digest_of,
     inputs_of,
-    read,
+    read_and_check,
     unfit,
 )
-from shared.domain.request.schema import payload_digest
+from shared.domain.request.schema import as_refusals, payload_digest
 from shared.domain.request.tasks import asked_lately
 from shared.domain.task import Ran, Task
 from shared.domain.view import public
@@ -50,8 +50,8 @@ IdempotencyKey = Annotated[
     Header(min_length=1, max_length=255, description="The same key and body within 24 hours: the same task."),
 ]
 
-_IN_THREAD_BYTES = SMALL_BYTES
-"""Larger bodies are read in a thread: base64 and JSON of megabytes would hold up every other caller."""
+_IN_THREAD_BYTES = 16 << 10
+"""Larger bodies are read in a thread: base64, schemas and JSON of megabytes would hold up every other caller."""
 
 
 @dataclass(frozen=True)
@@ -157,27 +157,29 @@ async def check(road: Api, key: Key, text: bytes) -> Checked:
     return Checked(submission, payload)
 
 
-def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
+async def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
     """A rerun of a dropped object's task."""
-    ran, submission = asked_again(before.ran, before.source.uri, changes)
-    inputs = inputs_of(submission)
-    if (refused := unfit(submission, inputs)) is not None:
-        raise refused
+    ran, submission, inputs, payload = await asyncio.to_thread(_read_again, before, changes)
     for each in inputs:
         _may_name(road, key, each)
     if submission.callback_url is not None:
         _may_call(road, submission.callback_url)
-    whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
-    return Checked(submission, payload_digest(json.dumps(whole).encode()), ran)
+    return Checked(submission, payload, ran)
 
 
 def _read(text: bytes) -> tuple[Submission, list[Input], str]:
-    submission = read(text)
-    whole = completed(submission)
-    inputs = inputs_of(whole)
-    if (refused := unfit(whole, inputs)) is not None:
-        raise refused
-    return submission, inputs, payload_digest(text)
+    submission, _, inputs = read_and_check(text)
+    return submission, inputs, digest_of(submission)
+
+
+def _read_again(before: Task, changes: bytes) -> tuple[Ran | None, Submission, list[Input], str]:
+    with as_refusals():
+        ran, submission = asked_again(before.ran, before.source.uri, changes)
+        inputs = inputs_of(submission)
+        if (refused := unfit(submission, inputs)) is not None:
+            raise refused
+        whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
+        return ran, submission, inputs, payload_digest(json.dumps(whole).encode())
 
 
 def _may_name(road: Api, key: Key, each: Input) -> None:

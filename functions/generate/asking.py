@@ -8,7 +8,6 @@ from typing import cast
 from pydantic import JsonValue
 
 from functions.generate.caching import naming, prolong
-from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from functions.generate.keeping import keep
 from functions.generate.later import warn_others
@@ -29,6 +28,7 @@ from shared.domain.errors import (
 )
 from shared.domain.question import Question
 from shared.domain.upstream import HandleGone
+from shared.off_loop import off_loop
 from shared.wiring import Generate
 
 _TIME_TO_ASK = 0.5

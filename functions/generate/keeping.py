@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from shared.cloud.telemetry import log
 from shared.domain.answer import Json
 from shared.domain.task import Task
+from shared.off_loop import off_loop
 from shared.wiring import Generate
 
 _MOST_IN_FIRESTORE = 900_000

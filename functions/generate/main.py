@@ -139,7 +139,7 @@ async def understand(road: wiring.Generate, held: Holding) -> Outcome:
     # First of all: whatever kills the worker may lie in what was stored, which is read and judged below.
     refuse_a_killer(task)
     rounds = await earlier_rounds(road, task)
-    if not await settled(rounds):
+    if not await settled(road, rounds):
         refuse_one_too_old(road, task)
         if task.source.kind == "object":
             questions = await questions_of_object(road, held, ran_before(rounds) or task.ran)

@@ -9,7 +9,6 @@ from typing import assert_never, cast
 
 from pydantic import JsonValue
 
-from functions.generate.computing import off_loop
 from functions.generate.rounds import Round, step_of
 from shared.domain.answer import Json
 from shared.domain.checks import Again, Failed, Whole, total_usage, transcript_warnings
@@ -17,6 +16,7 @@ from shared.domain.claims import Outcome
 from shared.domain.completion import completion, usage_by_modality
 from shared.domain.question import Question
 from shared.domain.task import Pointer, Task, TaskError
+from shared.off_loop import off_loop
 from shared.wiring import Generate
 
 _RESULTS_IN_DOCUMENT = 256 << 10
@@ -30,7 +30,7 @@ async def outcome_of(road: Generate, task: Task, rounds: Sequence[Round]) -> Out
     warnings = list(first.about.warnings)
     results: list[Json] = []
     for name in rounds[0].asked:
-        step = await step_of(rounds, name)
+        step = await step_of(road, rounds, name)
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)

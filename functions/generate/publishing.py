@@ -11,9 +11,8 @@ from typing import NamedTuple, cast
 
 from pydantic import JsonValue, ValidationError
 
-from functions.generate.computing import off_loop
 from functions.generate.picturing import picture_of
-from shared.domain import checks, outputs
+from shared.domain import outputs
 from shared.domain.answer import Json
 from shared.domain.citations import pages_of
 from shared.domain.code_runs import as_markdown
@@ -21,6 +20,7 @@ from shared.domain.outputs import File, Rendered, Source
 from shared.domain.recipe import Asked, Recipe
 from shared.domain.task import Task
 from shared.domain.view import public
+from shared.off_loop import off_loop
 from shared.wiring import Generate
 
 _LONGEST_STEM = 1024 - 80
@@ -102,7 +102,7 @@ async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> 
     text = str(message.get("content") or "")
     structured = None
     if asked.response_schema is not None:
-        structured = await off_loop(checks.read, text, asked.response_schema)
+        structured = await road.judge.read(text, asked.response_schema)
     value = structured.value if structured else None
     if structured and value is None and structured.problems:
         # JSON was asked for and not held to (`json_object`): better as it is than not at all.

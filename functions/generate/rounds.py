@@ -13,11 +13,10 @@ from typing import NamedTuple, cast
 
 from functions.generate.asking import ask, stand_by
 from functions.generate.caching import share
-from functions.generate.computing import off_loop
 from functions.generate.holding import Holding
 from functions.generate.keeping import kept
 from shared.domain.answer import Json
-from shared.domain.checks import Again, Failed, Step, next_step
+from shared.domain.checks import Again, Failed, Step
 from shared.domain.question import Question
 from shared.domain.recipe import unstructured
 from shared.domain.task import Ran, Task
@@ -41,24 +40,23 @@ async def earlier_rounds(road: Generate, task: Task) -> list[Round]:
     return _in_line([_round(record) for record in await kept(road, task)])
 
 
-async def settled(rounds: Sequence[Round]) -> bool:
+async def settled(road: Generate, rounds: Sequence[Round]) -> bool:
     """Whether nothing is left to be asked."""
     if not rounds:
         return False
-    steps = [await step_of(rounds, name) for name in rounds[0].asked]
+    steps = [await step_of(road, rounds, name) for name in rounds[0].asked]
     return any(isinstance(step, Failed) for step in steps) or not any(
         step is None or isinstance(step, Again) for step in steps
     )
 
 
-async def step_of(rounds: Sequence[Round], name: str) -> Step | None:
-    """What follows for one question; None where it was not asked yet. A long answer is judged off the event loop."""
+async def step_of(road: Generate, rounds: Sequence[Round], name: str) -> Step | None:
+    """What follows for one question; None where it was not asked yet."""
     mine = [each for each in rounds if each.question.name == name]
     if not mine:
         return None
     asked = mine[0].question
-    return await off_loop(
-        next_step,
+    return await road.judge.next_step(
         [each.response for each in mine],
         asked.response_schema,
         continuations=asked.continuations,
@@ -77,9 +75,9 @@ async def ask_all(
     """Ask what is still open; the first question that fails ends it."""
     rounds = list(earlier)
     names = tuple(question.name for question in questions)
-    await share(road, held, [question for question in questions if await _open(rounds, question)])
+    await share(road, held, [question for question in questions if await _open(road, rounds, question)])
     for question in questions:
-        while (step := await step_of(rounds, question.name)) is None or isinstance(step, Again):
+        while (step := await step_of(road, rounds, question.name)) is None or isinstance(step, Again):
             await stand_by(road, question.model)
             number = len(rounds)
             record = await ask(road, held, _next(question, step), number=number, asked=names)
@@ -90,8 +88,8 @@ async def ask_all(
     return rounds
 
 
-async def _open(rounds: Sequence[Round], question: Question) -> bool:
-    step = await step_of(rounds, question.name)
+async def _open(road: Generate, rounds: Sequence[Round], question: Question) -> bool:
+    step = await step_of(road, rounds, question.name)
     return step is None or isinstance(step, Again)
 
 

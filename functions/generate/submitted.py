@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from typing import cast
@@ -11,6 +12,7 @@ from functions.generate.caching import cacheable
 from functions.generate.holding import Holding
 from functions.generate.supply import Supply
 from functions.generate.window import count_where_nearly_full
+from shared.cloud.outbound import refusal_of
 from shared.domain.answer import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.media import Facts
@@ -25,14 +27,11 @@ from shared.domain.request import (
     Submission,
     Understood,
     body,
-    inputs_of,
     misfit,
-    read,
+    read_and_check,
     renders_a_recording,
-    understood,
-    unfit,
 )
-from shared.domain.request.schema import JsonSchemaAnswer
+from shared.domain.request.options import JsonSchemaAnswer
 from shared.domain.task import Ran, Task
 from shared.wiring import Generate
 
@@ -91,11 +90,10 @@ async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Inpu
     if text is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
     try:
-        whole = understood(read(text))
-        inputs = inputs_of(whole.submission)
-        if (refused := unfit(whole.submission, inputs)) is not None:
-            raise refused
+        # In a thread: a body may have 29 MB.
+        _, whole, inputs = await asyncio.to_thread(read_and_check, text)
         _may_be_read(road, task, inputs)
+        _may_be_called(road, task, whole.submission)
     except RequestRefused as refused:
         where = f"{refused.param}: " if refused.param and not refused.message.startswith(refused.param) else ""
         code: FailureCode = "invalid_manifest" if source.kind == "manifest" else "invalid_param"
@@ -120,6 +118,16 @@ def _may_be_read(road: Generate, task: Task, inputs: list[Input]) -> None:
         if each.bucket in own or foreign:
             message = f"{each.param}: manifests of {task.owner} may not name {each.uri}."
             raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
+
+
+def _may_be_called(road: Generate, task: Task, submission: Submission) -> None:
+    """Of a manifest: where a notice of its end could go. The api has checked it for its own requests."""
+    if task.source.kind != "manifest" or submission.callback_url is None:
+        return
+    why = refusal_of(submission.callback_url, schemes=("https",), allow_loopback=road.settings.allow_loopback)
+    if why is not None:
+        message = f"callback_url: {why}."
+        raise RequestRefused(422, "invalid_request_error", "invalid_param", message, param="callback_url")
 
 
 def _ran(task: Task, submission: Submission, recipe: Recipe | None) -> Ran:
@@ -160,7 +168,7 @@ def _continuations(submission: Submission, recipe: Recipe | None) -> int:
 
 def _cacheable(asked: Json, submission: Submission, supply: Supply) -> bool:
     """Whether all files are objects and stand in the first turn, as a context cache would."""
-    if not supply.sources or submission.google.cached_content is not None:
+    if not supply.sources:
         return False
     parts = cast(list[Json], cast(list[Json], asked["contents"])[0]["parts"])
     shown_first = sum("fileData" in part for part in parts) == len(supply.sources)

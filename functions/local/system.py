@@ -10,8 +10,8 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType

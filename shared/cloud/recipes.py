@@ -6,6 +6,7 @@ wait with the reason, and go on once the file is mended.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from shared.clock import Clock
@@ -54,7 +55,9 @@ class RecipeBooks:
         raw = await self._storage.read(bucket, name, generation=found.generation, length=MAX_BYTES + 1)
         if raw is None:
             return _Read(now, 0, f"The recipe file {uri} was replaced while it was read.")
-        return _Read(now, found.generation, _understood(raw, f"{uri}#{found.generation}"))
+        # In a thread: a file may have a MiB of recipes.
+        book = await asyncio.to_thread(_understood, raw, f"{uri}#{found.generation}")
+        return _Read(now, found.generation, book)
 
 
 def _understood(raw: bytes, origin: str) -> RecipeBook | str:

@@ -9,7 +9,7 @@ from functions.local.gemini.errors import invalid, unimplemented
 from functions.local.gemini.models import Model
 from functions.local.gemini.schema_rules import check_json_schema, check_schema
 
-_FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+_FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _MOST_FUNCTIONS = 512
 _IN_THE_CLOUD_ONLY = ("googleMaps", "fileSearch", "computerUse", "mcpServers")
 
@@ -49,7 +49,7 @@ def _check_declarations(tools: list[dict[str, Any]], count: int) -> None:
                 raise invalid(
                     f"* {path}.name: Invalid function name. Must start with a letter or an underscore. Must be "
                     "alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a "
-                    "maximum length of 64.\n"
+                    "maximum length of 128.\n"
                 )
             if name in seen:
                 raise invalid(f"Duplicate function declaration found: {name}")

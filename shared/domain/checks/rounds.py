@@ -11,7 +11,7 @@ Pure and replayable: a takeover that finds the stored rounds of an earlier claim
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, cast
 
 from pydantic import JsonValue
@@ -54,12 +54,21 @@ class Failed(NamedTuple):
 
 
 Step = Whole | Again | Failed
+Judge = Callable[[str, dict[str, JsonValue]], Structured]
 
 
 def next_step(
-    responses: Sequence[Json], schema: dict[str, JsonValue] | None, *, continuations: int, repairs: int = 1
+    responses: Sequence[Json],
+    schema: dict[str, JsonValue] | None,
+    *,
+    continuations: int,
+    repairs: int = 1,
+    judge: Judge = read,
 ) -> Step:
-    """What follows from the responses to one question, oldest first; there must be one at least."""
+    """What follows from the responses to one question, oldest first; there must be one at least.
+
+    `judge` reads a structured answer and tells what is wrong with it.
+    """
     text, going_on, continued, again = "", False, 0, 0
     step: Step = Failed("empty_answer", "Gemini gave no answer.")
     for index, response in enumerate(responses):
@@ -70,7 +79,7 @@ def next_step(
         nothing = candidate is None or _says_nothing(candidate)
         if candidate is None or nothing or (going_on and ending == "malformed"):
             if text:
-                return _left(responses[:index], reason, text, schema, blocked=blocked)
+                return _left(responses[:index], reason, text, schema, judge, blocked=blocked)
             if blocked or ending == "given_up" or again:
                 return _nothing(candidate, reason, again)
             again, going_on = again + 1, False
@@ -92,7 +101,7 @@ def next_step(
             continued += 1
             step = Again("continue", _turns(text, continuation_prompt(text, structured=schema is not None)))
             continue
-        judged = read(text, schema) if schema is not None and not calls else Structured(None, ())
+        judged = judge(text, schema) if schema is not None and not calls else Structured(None, ())
         if not judged.problems:
             warnings = _shortcomings(candidate, reason, looped)
             step = _whole(responses[: index + 1], text, judged, warnings)
@@ -151,10 +160,16 @@ def _unusable(reason: str | None, text: str, again: int, repairs: int) -> Step:
 
 
 def _left(
-    before: Sequence[Json], reason: str | None, text: str, schema: dict[str, JsonValue] | None, *, blocked: bool
+    before: Sequence[Json],
+    reason: str | None,
+    text: str,
+    schema: dict[str, JsonValue] | None,
+    judge: Judge,
+    *,
+    blocked: bool,
 ) -> Step:
     """A later round brought nothing: what earlier rounds said still stands where it is good by itself."""
-    judged = read(text, schema) if schema is not None else Structured(None, ())
+    judged = judge(text, schema) if schema is not None else Structured(None, ())
     if judged.problems:
         return Failed("schema_not_satisfied", f"The answer does not fit its schema: {judged.problems[0]}.")
     became = "was blocked" if blocked else "brought nothing"

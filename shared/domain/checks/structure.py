@@ -5,19 +5,19 @@ What has one meaning is put right first (`mending`): only what has not is asked 
 
 from __future__ import annotations
 
-import json
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic import JsonValue
 
+from shared.domain.answer import Json
 from shared.domain.checks import mending
 from shared.domain.outputs.markup import in_fence, unfenced
-from shared.domain.schemas import misfits
+from shared.domain.plain_json import parse_loosely, whole_characters
+from shared.domain.schemas import fits, is_quick, misfits
 from shared.domain.transcript import is_transcript, segments
 
-_DEEPEST = 100
-"""Levels: what is nested deeper is a model caught in a loop, and more than can be written out again."""
+_QUICK_CHARACTERS = 128 << 10
+"""Of an answer that is read in a few milliseconds."""
 _LONGEST = 1_000_000.0
 """Seconds: no recording is longer."""
 
@@ -32,16 +32,39 @@ class Structured(NamedTuple):
 
 
 def read(text: str, schema: dict[str, JsonValue]) -> Structured:
-    """The answer as JSON (a ``` fence around it is forgiven), judged by the schema; times of segments must be times."""
-    if not text.strip():
-        return Structured(None, ("the answer is empty",))
-    try:
-        value = _parsed(text.strip().removeprefix("\ufeff"))
-    except (ValueError, RecursionError) as error:
-        return Structured(None, (f"the answer is not JSON: {error}",))
-    if _deeper_than(value, _DEEPEST):
-        return Structured(None, (f"the answer is nested more than {_DEEPEST} levels deep",))
+    """Return the answer as JSON (a ``` fence around it is forgiven), judged by the schema.
+
+    Times of segments must be times. With a large answer, or one that does not fit, this may take seconds and hundreds
+    of MiB: see `read_quickly`.
+    """
+    value, problem = _value(text)
+    if problem is not None:
+        return Structured(None, (problem,))
     return _judged(value, schema)
+
+
+def read_quickly(text: str, schema: dict[str, JsonValue]) -> Structured | None:
+    """Return what `read` returns, or None if that is not sure to take a few milliseconds only."""
+    if len(text) > _QUICK_CHARACTERS:
+        return None
+    value, problem = _value(text)
+    if problem is not None:
+        return Structured(None, (problem,))
+    mended, remarks = mending.times_and_boxes(value)
+    if not is_quick(mended, schema) or not fits(mended, schema) or _false_times(mended):
+        return None
+    return Structured(mended, (), remarks)
+
+
+def read_in_sandbox(arguments: Json, payload: bytes, source: Any) -> tuple[JsonValue, bytes]:
+    """`read` as a function of the sandbox: `arguments` is the schema, `payload` the answer's text."""
+    value, problems, remarks = read(payload.decode(), cast(dict[str, JsonValue], arguments["schema"]))
+    return [value, list(problems), list(remarks)], b""
+
+
+def too_costly(reason: str) -> Structured:
+    """An answer whose check was stopped: it is deeply nested, or its schema has very many alternatives."""
+    return Structured(None, (f"whether the answer fits its schema could not be found out ({reason}); nest it less",))
 
 
 def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
@@ -61,10 +84,7 @@ def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
 
 
 def _problems(value: JsonValue, schema: dict[str, JsonValue]) -> tuple[str, ...]:
-    problems = misfits(value, schema)
-    if not problems and is_transcript(value):
-        problems = _false_times(value)
-    return tuple(problems)
+    return tuple(misfits(value, schema) or _false_times(value))
 
 
 def repair_prompt(problems: tuple[str, ...]) -> str:
@@ -76,40 +96,29 @@ def repair_prompt(problems: tuple[str, ...]) -> str:
     )
 
 
+def _value(text: str) -> tuple[JsonValue, str | None]:
+    """The answer's value, and what is wrong with it."""
+    if not text.strip():
+        return None, "the answer is empty"
+    try:
+        return whole_characters(_parsed(text.strip().removeprefix("\ufeff"))), None
+    except ValueError as error:
+        return None, f"the answer is not JSON: {error}"
+
+
 def _parsed(text: str) -> JsonValue:
     try:
-        return _json(unfenced(text))
+        return parse_loosely(unfenced(text).strip())
     except ValueError:
         inside = in_fence(text, "json")
         if inside is None:
             raise
-        return _json(inside)
-
-
-def _json(text: str) -> JsonValue:
-    value: JsonValue = json.loads(text.strip(), parse_constant=_no_constant, parse_float=_finite)
-    return value
-
-
-def _no_constant(name: str) -> JsonValue:
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _finite(written: str) -> float:
-    number = float(written)
-    if not math.isfinite(number):
-        raise ValueError(f"{written} is too large a number")
-    return number
-
-
-def _deeper_than(value: JsonValue, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_deeper_than(each, levels - 1) for each in inner)
+        return parse_loosely(inside.strip())
 
 
 def _false_times(value: JsonValue) -> list[str]:
+    if not is_transcript(value):
+        return []
     try:
         far = next((each for each in segments(value) if max(each.start, each.end or 0) > _LONGEST), None)
     except (ValueError, OverflowError) as error:

@@ -129,6 +129,9 @@ class _Reader:
             document = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
             raise RecipesInvalid([_syntax(error, self._text)]) from error
+        except (ValueError, RecursionError) as error:
+            # A number of thousands of digits, or as many brackets.
+            raise RecipesInvalid([Problem(1, "", f"not TOML that can be read: {type(error).__name__}")]) from error
         self._lines = lines(self._text)
         for key in document:
             if key not in _TOP:

@@ -26,6 +26,8 @@ from pydantic_core import CoreSchema
 
 from shared.domain.catalogue import Capability, Level, catalogue
 from shared.domain.media.kinds import Family
+from shared.domain.model_names import ModelName
+from shared.domain.plain_json import parse
 from shared.domain.schemas import schema_flaw
 from shared.domain.task import Frozen, Ran
 from shared.domain.timestamps import seconds_of, written
@@ -57,6 +59,11 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | 
     f"{letter}ib": 1 << (10 * power) for power, letter in enumerate("kmgt", 1)
 }
 
+_LARGEST_SIZE = 1 << 60
+"""Bytes; Cloud Storage ends at 5 TiB."""
+_MOST_STORED = 512 << 10
+"""Bytes of a recipe as JSON: it stands on the document of each of its tasks, which ends at 1 MiB."""
+
 
 def _bytes(value: Any) -> Any:
     if not isinstance(value, str):
@@ -64,7 +71,10 @@ def _bytes(value: Any) -> Any:
     found = _SIZE.fullmatch(value.strip())
     if found is None:
         raise ValueError(f"{value!r} is no size: write bytes, or for example 500KB, 20MB, 1.5GiB")
-    return int(float(found["number"]) * _UNITS[(found["unit"] or "").lower()])
+    size = float(found["number"]) * _UNITS[(found["unit"] or "").lower()]
+    if size > _LARGEST_SIZE:
+        raise ValueError(f"{value[:40]!r} is more than any object has")
+    return int(size)
 
 
 def _several(value: Any) -> Any:
@@ -74,11 +84,11 @@ def _several(value: Any) -> Any:
 def _schema(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse(value)
         except ValueError as error:
             raise ValueError(f"not JSON: {error}") from error
     if value is not None and (flaw := schema_flaw(value)):
-        raise ValueError(flaw)
+        raise ValueError(str(flaw))
     return value
 
 
@@ -130,10 +140,10 @@ class Parameters(Frozen):
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    top_k: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
+    top_k: int | None = Field(default=None, ge=1, lt=2**31)
+    max_tokens: int | None = Field(default=None, ge=1, lt=2**31)
     seed: int | None = Field(default=None, ge=-(2**31), lt=2**31)
-    stop: tuple[str, ...] = Field(default=(), max_length=5)
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=1_000)], ...] = Field(default=(), max_length=5)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
 
@@ -142,7 +152,7 @@ class Thinking(Frozen):
     """How much the model thinks: a level or a number of tokens. In a file also just `"low"`, `"off"` or `1024`."""
 
     level: Level | None = None
-    budget: int | None = Field(default=None, ge=-1)
+    budget: int | None = Field(default=None, ge=-1, le=1 << 20)
     """Tokens; 0 for none, -1 for as many as the model sees fit."""
     include: bool = False
     """Whether the thoughts come with the answer."""
@@ -172,8 +182,8 @@ class Thinking(Frozen):
 class Range(Frozen):
     """A part of a recording, in seconds. In a file `"02:30-03:29"`, or a table with `from` and `to`."""
 
-    start: float = Field(default=0.0, ge=0)
-    end: float | None = Field(default=None, gt=0)
+    start: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    end: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -256,7 +266,7 @@ class Recipe(Frozen):
     """What it can be asked about; the families of files that `rule` may choose it for."""
     rule: Rule | None = Field(default=None, alias="for")
     """None: only when something names it."""
-    model: str = DEFAULT_MODEL
+    model: ModelName = DEFAULT_MODEL
     prompt: str = Field(default="", max_length=MAX_PROMPT)
     asks: tuple[Ask, ...] = Field(default=(), max_length=20)
     """Several questions instead of one prompt."""
@@ -266,7 +276,7 @@ class Recipe(Frozen):
     media_resolution: Resolution | None = None
     safety: dict[Harm, Threshold] = Field(default_factory=dict)
     tools: tuple[ServerTool, ...] = ()
-    functions: tuple[dict[str, JsonValue], ...] = ()
+    functions: tuple[dict[str, JsonValue], ...] = Field(default=(), max_length=128)
     """Function declarations: name, description, parameters and response (JSON Schemas). Calls are in the answer."""
     response_schema: Schema | None = None
     """The answer is JSON that fits; checked, and mended by one more call where it does not."""
@@ -291,7 +301,17 @@ class Recipe(Frozen):
         for declaration in functions:
             if flaw := _function_flaw(declaration):
                 raise ValueError(flaw)
+        names = [declaration["name"] for declaration in functions]
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"there are two functions named {repeated}")
         return functions
+
+    @model_validator(mode="after")
+    def _small_enough(self) -> Recipe:
+        size = len(self.model_dump_json(by_alias=True, exclude_defaults=True).encode())
+        if size > _MOST_STORED:
+            raise ValueError(f"the recipe has {size:,} bytes as JSON; at most {_MOST_STORED:,} are taken")
+        return self
 
     @property
     def asked(self) -> tuple[Asked, ...]:

@@ -11,8 +11,8 @@ from shared.domain.media.kinds import Family
 from shared.domain.recipe import placeholders
 from shared.domain.recipe.definition import Asked, Recipe, Rule
 from shared.domain.recipe.fitness import unfit
+from shared.domain.recipe.globs import glob_pattern
 from shared.domain.recipe.lines import Place
-from shared.domain.recipe.matching import glob_pattern
 
 TAKEN_NAMES = ("task",)
 """Of an ask: what is published under them is Dropsight's own (`task.json`)."""

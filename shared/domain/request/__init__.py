@@ -1,18 +1,20 @@
 """A submitted request: the body of `POST /v1/llm/generations`, and of a manifest.
 
-JSON text ─▶ `read` ─▶ `Submission` ─▶ `unfit` (does the model, and do the limits, allow it?)
+JSON text ─▶ `read` ─▶ `Submission` ─▶ `unfit` (does the model, and do the limits, allow it?)      `read_and_check`: all
                                     ─▶ `inputs_of` (which media, from where) ─▶ `wire.body` (what Gemini is asked)
 """
 
 from shared.domain.request.again import asked_again
 from shared.domain.request.by_recipe import Understood, completed, misfit, renders_a_recording, understood
+from shared.domain.request.checking import CheckedRequest, read_and_check
 from shared.domain.request.fitness import unfit
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
-from shared.domain.request.schema import LARGEST_BODY, Submission, overridden, read
+from shared.domain.request.schema import LARGEST_BODY, Submission, digest_of, overridden, read
 from shared.domain.request.wire import Handed, body
 
 __all__ = [
     "LARGEST_BODY",
+    "CheckedRequest",
     "Handed",
     "Inline",
     "Input",
@@ -23,10 +25,12 @@ __all__ = [
     "asked_again",
     "body",
     "completed",
+    "digest_of",
     "inputs_of",
     "misfit",
     "overridden",
     "read",
+    "read_and_check",
     "renders_a_recording",
     "understood",
     "unfit",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import cast
 
-from shared.domain.answer import Json
 from shared.domain.media import kind_of_name
 from shared.domain.recipe import DEFAULT_MODEL, Recipe
 from shared.domain.request.laying_over import laid_over, named, refuse_incomplete, refuse_unmakeable, wrong
-from shared.domain.request.schema import Submission, overridden, read
+from shared.domain.request.schema import Submission, changes_of, overridden, read
 from shared.domain.task import Ran
 
 _NOT_OF_A_FILE = {
@@ -17,6 +15,8 @@ _NOT_OF_A_FILE = {
     "messages": "a rerun asks about the same file; set prompt, or submit a request",
     "tool_choice": "a recipe leaves it to the model which function to call",
 }
+_NOT_REMOVED = {"model", "recipe", *_NOT_OF_A_FILE}
+"""Fields whose null says nothing; of the others, it takes away what the recipe says."""
 _AROUND = {"sync", "stream", "callback_url", "metadata"}
 """Fields that do not change what is asked."""
 _NOTHING_RAN = Recipe(
@@ -31,12 +31,12 @@ def asked_again(ran: Ran | None, uri: str, changes: bytes) -> tuple[Ran | None, 
     """
     recipe = _NOTHING_RAN if ran is None else Recipe.model_validate(ran.snapshot)
     about = json.dumps({"model": recipe.model or DEFAULT_MODEL, "audio_url": uri}).encode()
-    merged = overridden(about, changes)
-    given = cast(Json, json.loads(changes or b"{}"))
+    given = changes_of(changes)
+    given = {name: value for name, value in given.items() if value is not None or name not in _NOT_REMOVED}
     for name, why in _NOT_OF_A_FILE.items():
         if name in given:
             raise wrong(name, why)
-    submission = read(merged)
+    submission = read(overridden(about, json.dumps(given).encode()))
     before = recipe
     if submission.recipe is not None:
         recipe = named(submission.recipe)

@@ -28,7 +28,8 @@ from shared.domain.request.laying_over import (
     wrong,
 )
 from shared.domain.request.messages import Message, TextPart
-from shared.domain.request.schema import JsonSchemaAnswer, Submission
+from shared.domain.request.options import JsonSchemaAnswer
+from shared.domain.request.schema import Submission
 
 _HEARD = ("range", "outputs")
 """Of what an object's metadata may ask for."""

@@ -9,7 +9,8 @@ from shared.domain.catalogue import Model, Retired, ThinkingByBudget, ThinkingBy
 from shared.domain.errors import RequestRefused
 from shared.domain.media import Family, kind_of_mime, kind_of_name
 from shared.domain.request.inputs import Inline, Input, StoredInput
-from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission
+from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer
+from shared.domain.request.schema import Submission
 
 LARGEST_REQUEST = 20 << 20
 """Bytes of prompt, system prompt and inline data together (the contract's 20 MB, read as MiB)."""
@@ -28,6 +29,14 @@ def _reasons(submission: Submission, inputs: Sequence[Input]) -> Iterator[Reques
             f"Prompt, system prompt and inline data together have {size:,} bytes; at most {LARGEST_REQUEST:,} are "
             "taken. Put the file into a bucket and name it as gs://bucket/object.",
             next((each.param for each in inputs if isinstance(each, Inline)), "prompt"),
+        )
+    if submission.google.cached_content is not None:
+        param = "extra_body.google.cached_content"
+        yield _refused(
+            "invalid_param",
+            f"{param}: caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight "
+            "makes caches itself where they pay, and keeps them to the tasks of one file.",
+            param,
         )
     known = catalogue.resolve(submission.model)
     match known:
@@ -56,8 +65,6 @@ def _beyond(model: Model, submission: Submission, inputs: Sequence[Input]) -> It
     structured = isinstance(submission.response_format, JsonObjectAnswer | JsonSchemaAnswer)
     if structured and not model.can("structured_output"):
         yield _cannot(model, "answer in a given form", "response_format")
-    if submission.google.cached_content is not None and not model.can("caching"):
-        yield _cannot(model, "use cached content", "extra_body.google.cached_content")
     if submission.max_tokens is not None and submission.max_tokens > model.output_tokens:
         message = f"max_tokens: {model.id} answers with at most {model.output_tokens:,} tokens."
         yield _refused("invalid_param", message, "max_tokens")

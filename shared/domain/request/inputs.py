@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from typing import Literal, NamedTuple, assert_never
+from urllib.parse import urlsplit
 
 from shared.domain.errors import RequestRefused
 from shared.domain.media import KINDS, Family, kind_of_mime
@@ -24,6 +25,8 @@ from shared.domain.request.schema import Submission
 
 _DATA = re.compile(r"data:(?P<type>[a-z0-9.+-]+/[a-z0-9.+-]+)(?:;[a-z0-9-]+=[^;,]*)*;base64,", re.IGNORECASE)
 _OBJECT = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})/(?P<name>[^\0\r\n]{1,1024})", re.DOTALL)
+_LONGEST_NAME = 1024
+"""Bytes in UTF-8 (Cloud Storage)."""
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\\]{1,8192}", re.IGNORECASE)
 _AUDIO_TYPES = {"mp3": "audio/mp3", "m4a": "audio/mp4"}
 
@@ -112,10 +115,23 @@ def _located(param: str, family: Family | None, where: Where) -> Input:
     if (data := _DATA.match(where.url)) is not None:
         return _inline(param, family, data["type"].lower(), where.url[data.end() :], where.detail)
     if (found := _OBJECT.fullmatch(where.url)) is not None:
+        if len(found["name"].encode()) > _LONGEST_NAME or found["name"] in (".", ".."):
+            raise _refused("invalid_param", f"{param}: Cloud Storage has no object of such a name.", param)
         generation = int(where.generation) if where.generation else None
         return StoredInput(param, family, found["bucket"], found["name"], generation, where.detail)
     if _WEB.fullmatch(where.url) is not None:
+        try:
+            urlsplit(where.url)
+        except ValueError as error:
+            raise _refused("invalid_param", f"{param}: the URL cannot be read: {error}.", param) from None
         return Remote(param, family, where.url, where.detail)
+    if where.url[:5].lower() == "data:":
+        raise _refused(
+            "invalid_param",
+            f"{param}: inline data is written data:<type>;base64,<payload>, with its media type, for example "
+            "data:audio/wav;base64,UklGR…",
+            param,
+        )
     shown = where.url[:60]
     raise _refused(
         "invalid_param",
@@ -132,6 +148,8 @@ def _inline(param: str, family: Family | None, mime: str, encoded: str, detail: 
     if family is not None and kind.family != family:
         raise _refused("unsupported_content_type", f"{param}: {mime} is no {family}.", param)
     try:
+        if len(encoded) % 4:
+            raise ValueError("its length is no multiple of 4, so its end or its padding (=) is missing")
         base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _refused("invalid_param", f"{param}: the inline data is no base64: {error}", param) from None

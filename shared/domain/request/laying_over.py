@@ -11,7 +11,8 @@ from shared.domain.catalogue import Model, resolve
 from shared.domain.errors import RequestRefused
 from shared.domain.media import Family
 from shared.domain.recipe import BUILT_IN, PREFIX, Recipe, lacking, literal, output_flaws
-from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission, TextAnswer
+from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
+from shared.domain.request.schema import Submission
 from shared.domain.request.wire import declaration
 
 _PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
@@ -46,7 +47,8 @@ def laid_over(recipe: Recipe, asked: Submission, given: Set[str]) -> Recipe:
         return Recipe.model_validate(whole)
     except ValidationError as error:
         first = error.errors()[0]
-        raise wrong(said_by(str(first["loc"][0])), first["msg"].removeprefix("Value error, ")) from error
+        field = str(first["loc"][0]) if first["loc"] else "recipe"
+        raise wrong(said_by(field), first["msg"].removeprefix("Value error, ")) from error
 
 
 def refuse_incomplete(recipe: Recipe) -> None:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, LiteralString
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from shared.domain.schemas import schema_flaw
 
 Url = Annotated[str, Field(min_length=5, max_length=30 << 20)]
 """`https://…`, `http://…`, `gs://bucket/object`, or `data:<type>;base64,<payload>`."""
@@ -13,15 +27,45 @@ MAX_TEXT = 1_000_000
 
 
 class Given(BaseModel):
-    """What a caller sends: taken exactly, unknown fields refused."""
+    """What a caller sends: taken exactly, unknown fields refused. A field that is null counts as left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            return {name: value for name, value in given.items() if value is not None}
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The OpenAPI document says of every field that may be left out that it may be null."""
+        schema = handler(core)
+        fields = handler.resolve_ref_schema(schema)
+        needed = fields.get("required", [])
+        for name, field in fields.get("properties", {}).items():
+            if name not in needed and {"type": "null"} not in field.get("anyOf", []):
+                about = {word: field.pop(word) for word in ("title", "description", "default") if word in field}
+                fields["properties"][name] = {"anyOf": [field, {"type": "null"}], **about}
+        return schema
+
+
+def flawed(kind: LiteralString, said: str, path: str) -> PydanticCustomError:
+    """An error whose path goes on behind the location of the field that it is raised for."""
+    return PydanticCustomError(kind, "{said}", {"said": said, "path": path})
+
+
+def _generation(text: str) -> str:
+    if int(text) >= 1 << 63:
+        raise ValueError("a generation is a number of 64 bits")
+    return text
 
 
 class Where(Given):
     url: Url
     detail: Literal["auto", "low", "high"] | None = None
-    generation: Annotated[str, Field(pattern=r"^[0-9]{1,19}$")] | None = None
+    generation: Annotated[str, Field(pattern=r"^[0-9]{1,19}$"), AfterValidator(_generation)] | None = None
     """Of a `gs://` object: this one, or the task fails with `source_superseded`."""
 
 
@@ -73,7 +117,9 @@ class FilePart(Given):
 
 MediaPart = ImagePart | VideoPart | AudioPart | FileUrlPart | InputAudioPart | FilePart
 Part = Annotated[TextPart | MediaPart, Field(discriminator="type")]
-Content = str | Annotated[list[Part], Field(min_length=1, max_length=3700)]
+Content = (
+    Annotated[str, StringConstraints(max_length=MAX_TEXT)] | Annotated[list[Part], Field(min_length=1, max_length=3700)]
+)
 
 
 class CalledFunction(Given):
@@ -120,11 +166,31 @@ class Message(Given):
         return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
+def _parameters(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if schema and (flaw := schema_flaw(schema)):
+        raise flawed("json_schema", flaw.message, flaw.path)
+    return schema
+
+
+def turns_flaw(messages: Sequence[Message]) -> tuple[str, str] | None:
+    """Where and why the tools' answers are not those that the calls before them ask for: Gemini wants each, once."""
+    open_: list[str] = []
+    for turn, message in enumerate(messages):
+        if message.role == "tool":
+            if message.tool_call_id not in open_:
+                return f"messages.{turn}.tool_call_id", "it answers no call of the assistant's message before it"
+            open_.remove(message.tool_call_id)
+        elif message.role == "user" and open_:
+            return f"messages.{turn}", f"the call {open_[0]} before it has no answer of a tool"
+        open_ += [call.id for call in message.tool_calls or []]
+    return ("messages", f"the call {open_[0]} has no answer of a tool") if open_ else None
+
+
 class FunctionDefinition(Given):
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$")
     description: str | None = Field(default=None, max_length=10_000)
-    parameters: dict[str, JsonValue] | None = None
-    """A JSON Schema."""
+    parameters: Annotated[dict[str, JsonValue], AfterValidator(_parameters)] | None = None
+    """A JSON Schema; one without a keyword takes anything."""
     strict: bool | None = None
 
 

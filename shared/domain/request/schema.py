@@ -6,79 +6,54 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from shared.domain.answer import Json
-from shared.domain.catalogue import Effort, Level
+from shared.domain.catalogue import Effort
 from shared.domain.errors import RequestRefused
-from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url
-from shared.domain.schemas import schema_flaw
+from shared.domain.model_names import ModelName
+from shared.domain.plain_json import parse
+from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url, flawed, turns_flaw
+from shared.domain.request.options import (
+    ExtraBody,
+    GoogleExtras,
+    JsonObjectAnswer,
+    JsonSchemaAnswer,
+    SafetySetting,
+    TextAnswer,
+)
 
 LARGEST_BODY = 29 << 20
 """Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run ends at 32 MiB."""
 
+_LONGEST_STOP = 1_000
+"""Characters of a stop sequence. The settings of a request stand on its task's document, which ends at 1 MiB."""
+_MOST_TOOL_BYTES = 256 << 10
+_CONTROL, _CONTROL_BUT_LINES = re.compile(r"[\x00-\x1f\x7f]"), re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_RESERVED = re.compile(r"__.*__", re.DOTALL)
+"""Firestore refuses documents with such names."""
+_UTF_8_MARK = b"\xef\xbb\xbf"
+_NOT_JSON = {
+    b"\xff\xfe": "it is UTF-16 or UTF-32; write UTF-8",
+    b"\xfe\xff": "it is UTF-16; write UTF-8",
+    b"\x1f\x8b": "it is compressed by gzip; send it as it is",
+}
+"""How a body begins, and what to say of it."""
+
+_LONGEST_PARAM = 500
 _DOUBLED = re.compile(r"^(?:Value error, |Assertion failed, )")
-
-
-class JsonSchemaFormat(Given):
-    name: str = Field(default="answer", max_length=64)
-    description: str | None = Field(default=None, max_length=10_000)
-    schema_: dict[str, JsonValue] = Field(alias="schema")
-    strict: bool | None = None
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if flaw := schema_flaw(self.schema_):
-            raise ValueError(flaw)
-        return self
-
-
-class TextAnswer(Given):
-    type: Literal["text"]
-
-
-class JsonObjectAnswer(Given):
-    type: Literal["json_object"]
-
-
-class JsonSchemaAnswer(Given):
-    type: Literal["json_schema"]
-    json_schema: JsonSchemaFormat
-
-
-class SafetySetting(Given):
-    category: Annotated[str, Field(pattern=r"^HARM_CATEGORY_[A-Z_]{1,64}$")]
-    threshold: Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"]
-
-
-class ThinkingConfig(Given):
-    thinking_budget: int | None = Field(default=None, ge=-1, le=1 << 20)
-    thinking_level: Level | None = None
-    include_thoughts: bool | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.thinking_budget is not None and self.thinking_level is not None:
-            raise ValueError("set thinking_budget or thinking_level, not both")
-        return self
-
-
-class GoogleExtras(Given):
-    cached_content: Annotated[str, Field(pattern=r"^cachedContents/[A-Za-z0-9_-]{1,128}$")] | None = None
-    thinking_config: ThinkingConfig | None = None
-
-
-class ExtraBody(Given):
-    google: GoogleExtras | None = None
 
 
 class Submission(Given):
     """The body of a request. Exactly one of `audio_url` and `messages` says what it is about."""
 
-    model: str = Field(min_length=1, max_length=128, examples=["gemini-2.5-pro"])
+    model: ModelName = Field(
+        description='Blanks around it and "models/" before it are left out.', examples=["gemini-2.5-pro"]
+    )
     audio_url: Url | None = None
     prompt: str | None = Field(default=None, max_length=100_000)
     system_prompt: str | None = Field(default=None, max_length=10_000)
@@ -93,8 +68,10 @@ class Submission(Given):
     top_k: int | None = Field(default=None, ge=1, lt=2**31)
     seed: int | None = Field(default=None, ge=-(2**31), lt=2**31)
     stop: (
-        Annotated[str, Field(min_length=1)]
-        | Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(max_length=5)]
+        Annotated[str, Field(min_length=1, max_length=_LONGEST_STOP)]
+        | Annotated[
+            list[Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_STOP)]], Field(max_length=5)
+        ]
         | None
     ) = None
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
@@ -127,6 +104,27 @@ class Submission(Given):
         | None
     ) = Field(default=None, max_length=16)
 
+    @field_validator("tools")
+    @classmethod
+    def _few_and_different(cls, tools: list[FunctionTool] | None) -> list[FunctionTool] | None:
+        names = [tool.function.name for tool in tools or []]
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"there are two functions named {repeated}")
+        size = sum(len(tool.model_dump_json(exclude_unset=True).encode()) for tool in tools or [])
+        if size > _MOST_TOOL_BYTES:
+            raise ValueError(f"the functions have {size:,} bytes of JSON; at most {_MOST_TOOL_BYTES:,} are taken")
+        return tools
+
+    @field_validator("metadata")
+    @classmethod
+    def _writable(cls, metadata: dict[str, str] | None) -> dict[str, str] | None:
+        for name, value in (metadata or {}).items():
+            if _CONTROL.search(name) or _CONTROL_BUT_LINES.search(value):
+                raise ValueError(f"{name!r} holds a control character")
+            if _RESERVED.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be stored: names between two underscores on each side are reserved")
+        return metadata
+
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         if (self.audio_url is None) == (self.messages is None):
@@ -135,8 +133,14 @@ class Submission(Given):
             raise ValueError("prompt goes with audio_url; with messages, write it as a message")
         if self.messages is not None and self.messages[-1].role not in ("user", "tool"):
             raise ValueError("the last of the messages must be the user's (or a tool's answer)")
+        if flaw := turns_flaw(self.messages or []):
+            raise flawed("unanswered_call", flaw[1], flaw[0])
         if self.tool_choice is not None and not self.tools:
             raise ValueError("tool_choice needs tools")
+        chosen = self.tool_choice.function.name if isinstance(self.tool_choice, ChosenFunction) else None
+        if chosen is not None and chosen not in [tool.function.name for tool in self.tools or []]:
+            said = f"no function of tools is named {chosen}"
+            raise flawed("unknown_function", said, "tool_choice.function.name")
         thinking = self.google.thinking_config
         if self.reasoning_effort is not None and thinking is not None:
             raise ValueError("reasoning_effort and extra_body.google.thinking_config set the same: give one of them")
@@ -161,6 +165,7 @@ def read(text: bytes) -> Submission:
             f"The request has {len(text):,} bytes; at most {LARGEST_BODY:,} are taken, of which 20 MiB may be inline "
             "data before its base64. Put the file into a bucket and name it as gs://bucket/object.",
         )
+    text = _plain_text(text)
     if b"NaN" in text or b"Infinity" in text:
         _refuse_what_is_no_number(text)
     try:
@@ -170,17 +175,28 @@ def read(text: bytes) -> Submission:
 
 
 def overridden(kept: bytes, changes: bytes) -> bytes:
-    """An earlier request's JSON with some fields replaced; null removes one. Raises as `read` does."""
-    try:
-        before, after = json.loads(kept), json.loads(changes or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(str(error)) from None
-    if not isinstance(after, dict):
-        raise _wrong("body", "The body must be a JSON object of fields to replace.")
+    """Return an earlier request's JSON with some fields replaced. Raises as `read` does.
+
+    A field that is null is removed; so is none that a request must have.
+    """
+    before, after = cast(Json, json.loads(kept)), changes_of(changes)
+    if after.get("model", "") is None:
+        del after["model"]
     dropped = {"audio_url": ("messages",), "messages": ("audio_url", "prompt")}
     gone = {name for field, names in dropped.items() if after.get(field) is not None for name in names}
     merged = {**{name: value for name, value in before.items() if name not in gone}, **after}
     return json.dumps({name: value for name, value in merged.items() if value is not None}).encode()
+
+
+def changes_of(text: bytes) -> Json:
+    """Return a rerun's body, which may be empty. Raises as `read` does."""
+    try:
+        changes = parse(_plain_text(text or b"{}"))
+    except ValueError as error:
+        raise _unreadable(str(error)) from None
+    if not isinstance(changes, dict):
+        raise _wrong("body", "The body must be a JSON object of fields to replace.")
+    return changes
 
 
 def payload_digest(text: bytes) -> str:
@@ -189,12 +205,37 @@ def payload_digest(text: bytes) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
+def digest_of(submission: Submission) -> str:
+    """Return the SHA-256 of a request as it is used: the same for every body that asks for the same."""
+    return payload_digest(as_stored(submission))
+
+
+@contextmanager
+def as_refusals() -> Iterator[None]:
+    """Answer whatever input makes the code within stumble over with a 422: asking again would not help."""
+    try:
+        yield
+    except (ValueError, OverflowError, RecursionError) as error:
+        # Not its message: it may repeat inline data.
+        message = f"The request cannot be used: a value in it is out of the ordinary ({type(error).__name__})."
+        raise _wrong("body", message) from error
+
+
+def _plain_text(text: bytes) -> bytes:
+    """The body without a byte order mark. Raises `RequestRefused` for what is visibly no UTF-8."""
+    if why := next((said for start, said in _NOT_JSON.items() if text.startswith(start)), None):
+        raise _unreadable(why)
+    if b"\0" in text[:4]:
+        raise _unreadable("it holds NUL bytes; write UTF-8")
+    return text.removeprefix(_UTF_8_MARK)
+
+
 def _refusal(error: ValidationError) -> RequestRefused:
     # Never the input itself: it may hold inline data, and the answer is logged by others.
-    first = min(error.errors(include_url=False, include_input=False, include_context=False), key=_weight)
+    first = min(error.errors(include_url=False, include_input=False), key=_weight)
     if first["type"] == "json_invalid":
         return _unreadable(first["msg"])
-    param = _param(first["loc"])
+    param = ".".join(filter(None, (_param(first["loc"]), first.get("ctx", {}).get("path"))))[:_LONGEST_PARAM]
     said = _DOUBLED.sub("", first["msg"])
     return _wrong(param or "body", f"{param}: {said}" if param else said[:1].upper() + said[1:])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, assert_never, cast
 
@@ -11,9 +10,11 @@ from pydantic import JsonValue
 from shared.domain import catalogue
 from shared.domain.answer import Json
 from shared.domain.catalogue import Model
+from shared.domain.plain_json import parse
 from shared.domain.recipe import TRANSCRIBE_PROMPT, Range, Recipe, offsets, settings, within
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
-from shared.domain.request.schema import JsonObjectAnswer, JsonSchemaAnswer, Submission, TextAnswer
+from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
+from shared.domain.request.schema import Submission
 from shared.domain.schemas import as_sent
 
 
@@ -46,8 +47,6 @@ def body(submission: Submission, handed: Sequence[Handed], recipe: Recipe | None
         request["systemInstruction"] = {"parts": [{"text": system}]}
     if submission.tool_choice is not None:
         request["toolConfig"] = {"functionCallingConfig": _calling(submission.tool_choice)}
-    if submission.google.cached_content is not None:
-        request["cachedContent"] = submission.google.cached_content
     return request
 
 
@@ -106,9 +105,9 @@ def _parts(message: Message, names: dict[str, str], media: Iterator[Handed]) -> 
 
 
 def _object(text: str, otherwise: str) -> Json:
-    """Gemini takes objects where OpenAI takes any text."""
+    """Gemini takes objects where OpenAI takes any text; what is no plain JSON stays text."""
     try:
-        value = json.loads(text)
+        value = parse(text)
     except ValueError:
         value = text
     return value if isinstance(value, dict) else {otherwise: value}

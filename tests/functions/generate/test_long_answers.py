@@ -93,7 +93,7 @@ async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(road: 
     rounds = [Round(task.token, 0, question, ("",), told(long_transcript()))]
     deps = wiring.generate()
     async with watched() as turning:
-        assert await settled(rounds)
+        assert await settled(deps, rounds)
         outcome = await outcome_of(deps, task, rounds)
         assert outcome.error is None
         assert outcome.results_pointer is not None

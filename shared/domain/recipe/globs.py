@@ -1,0 +1,116 @@
+"""Globs over objects' names: `*` and `?` within a folder, `**` across folders (`**/` also none), `[abc]`.
+
+Names are foreign, so a match takes time linear in the name: all places in the glob that have been reached are followed
+at once, one bit for each, where a regular expression would try them one after the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+
+_MOST_REMEMBERED = 1_000
+"""Characters, of more than a million that names may hold."""
+_Taken = Callable[[str], bool]
+"""Whether one character is the one that a place of the glob asks for."""
+
+
+class Glob:
+    """A compiled glob. Raises ValueError for an open bracket, re.error for a set of characters that is none."""
+
+    def __init__(self, text: str) -> None:
+        self._steps: list[_Taken] = []
+        self._skips: list[tuple[int, int]] = []
+        """Places that are reached together with another one, in order."""
+        self._stays_in_folder = self._stays = 0
+        """Places, as bits, that a character other than a slash, or any character, leaves as they are."""
+        self._advances: dict[str, int] = {}
+        for piece in _pieces(text):
+            self._add(piece)
+
+    def fullmatch(self, name: str) -> bool:
+        reached = self._with_skips(1)
+        for character in name:
+            stays = self._stays if character == "/" else self._stays | self._stays_in_folder
+            reached = self._with_skips((reached & self._advance(character)) << 1 | (reached & stays))
+            if not reached:
+                return False
+        return bool(reached >> len(self._steps) & 1)
+
+    def _add(self, piece: str) -> None:
+        at = len(self._steps)
+        if piece == "**/":
+            # Nothing, or anything that ends with a slash.
+            self._skips += [(at, at + 1), (at, at + 2)]
+            self._steps += [_nothing, _slash]
+            self._stays |= 2 << at
+        elif piece in ("*", "**"):
+            self._skips.append((at, at + 1))
+            self._steps.append(_nothing)
+            if piece == "*":
+                self._stays_in_folder |= 1 << at
+            else:
+                self._stays |= 1 << at
+        elif piece == "?":
+            self._steps.append(_no_slash)
+        elif piece[0] == "[":
+            self._steps.append(_set(piece[1:-1]))
+        else:
+            self._steps.append(piece[-1].__eq__)
+
+    def _advance(self, character: str) -> int:
+        """The places, as bits, that the character leads on from."""
+        if character not in self._advances:
+            if len(self._advances) == _MOST_REMEMBERED:
+                self._advances.clear()
+            taken = (bool(step(character)) << place for place, step in enumerate(self._steps))
+            self._advances[character] = sum(taken)
+        return self._advances[character]
+
+    def _with_skips(self, reached: int) -> int:
+        for place, further in self._skips:
+            reached |= (reached >> place & 1) << further
+        return reached
+
+
+@cache
+def glob_pattern(glob: str) -> Glob:
+    return Glob(glob)
+
+
+def _pieces(glob: str) -> Iterator[str]:
+    at = 0
+    while at < len(glob):
+        if glob.startswith("**/", at):
+            piece = "**/"
+        elif glob.startswith("**", at):
+            piece = "**"
+        elif glob[at] == "[":
+            end = glob.find("]", at + 2)
+            if end < 0:
+                raise ValueError(f"the [ in {glob!r} is never closed")
+            piece = glob[at : end + 1]
+        else:
+            piece = glob[at]
+        yield piece
+        at += len(piece)
+
+
+def _set(members: str) -> _Taken:
+    negated = "^/" if members[0] in "!^" else ""
+    quoted = re.sub(r"([\\\[\]^&~|])", r"\\\1", members[1:] if negated else members)
+    found = re.compile(f"[{negated}{quoted}]", re.DOTALL)
+    return lambda character: found.match(character) is not None
+
+
+def _nothing(_character: str) -> bool:
+    return False
+
+
+def _slash(character: str) -> bool:
+    return character == "/"
+
+
+def _no_slash(character: str) -> bool:
+    return character != "/"

@@ -1,0 +1,81 @@
+"""The parts of a request that say how the model answers: its form, its thinking, what it may not say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from shared.domain.catalogue import Level
+from shared.domain.request.messages import Given, flawed
+from shared.domain.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
+from shared.domain.schemas import schema_flaw
+
+_SCHEMAS = (
+    f"A JSON Schema of the keywords that Gemini takes: {', '.join(KEYWORDS)}. At most {MOST_BYTES:,} bytes, "
+    f"{MOST_SUBSCHEMAS:,} parts as written and {MOST_EXPANDED:,} once references are followed."
+)
+
+
+class JsonSchemaFormat(Given):
+    name: str = Field(default="answer", max_length=64)
+    description: str | None = Field(default=None, max_length=10_000)
+    schema_: dict[str, JsonValue] = Field(alias="schema", description=_SCHEMAS)
+    strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _taken(self) -> Self:
+        if flaw := schema_flaw(self.schema_):
+            raise flawed("json_schema", flaw.message, f"schema.{flaw.path}" if flaw.path else "")
+        return self
+
+
+class TextAnswer(Given):
+    type: Literal["text"]
+
+
+class JsonObjectAnswer(Given):
+    type: Literal["json_object"]
+
+
+class JsonSchemaAnswer(Given):
+    type: Literal["json_schema"]
+    json_schema: JsonSchemaFormat
+
+
+class SafetySetting(Given):
+    category: Annotated[
+        str,
+        Field(
+            pattern=r"^HARM_CATEGORY_"
+            r"(HARASSMENT|HATE_SPEECH|SEXUALLY_EXPLICIT|DANGEROUS_CONTENT|CIVIC_INTEGRITY|JAILBREAK)$"
+        ),
+    ]
+    threshold: Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"]
+
+
+class ThinkingConfig(Given):
+    thinking_budget: int | None = Field(default=None, ge=-1, le=1 << 20)
+    thinking_level: Level | None = None
+    include_thoughts: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.thinking_budget is not None and self.thinking_level is not None:
+            raise ValueError("set thinking_budget or thinking_level, not both")
+        return self
+
+
+class GoogleExtras(Given):
+    cached_content: Annotated[str, Field(pattern=r"^cachedContents/[A-Za-z0-9_-]{1,128}$")] | None = Field(
+        default=None,
+        description=(
+            "Known, and always refused with 422: a cache may hold anyone's files, and whose it is cannot be told. "
+            "Caches are made by Dropsight itself, for a rerun within the hour and for recipes of several questions."
+        ),
+    )
+    thinking_config: ThinkingConfig | None = None
+
+
+class ExtraBody(Given):
+    google: GoogleExtras | None = None

@@ -1,0 +1,423 @@
+"""What is checked of a request in one form is stored, hashed and sent in that form; odd input is refused at once."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.errors import RequestRefused
+from shared.domain.recipe import BUILT_IN
+from shared.domain.request import (
+    CheckedRequest,
+    Handed,
+    asked_again,
+    body,
+    digest_of,
+    inputs_of,
+    overridden,
+    read,
+    read_and_check,
+)
+from shared.domain.request.messages import Given
+from shared.domain.request.schema import Submission, as_stored
+
+DATA = "data:audio/wav;base64,AAAA"
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "d",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        "strict": True,
+    },
+}
+FULL: dict[str, Any] = {
+    "model": "gemini-2.5-flash",
+    "messages": [
+        {"role": "system", "content": "Be brief.", "name": "boss"},
+        {"role": "user", "content": [{"type": "text", "text": "What is it?"}, PICTURE]},
+        {
+            "role": "assistant",
+            "content": "Let me see.",
+            "tool_calls": [
+                {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Ulm"}'}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "sunny", "name": "weather"},
+    ],
+    "system_prompt": "s",
+    "sync": False,
+    "stream": False,
+    "max_tokens": 100,
+    "temperature": 1,
+    "reasoning": False,
+    "top_p": 0.5,
+    "top_k": 3,
+    "seed": 1,
+    "stop": ["x"],
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "description": "d", "schema": {"type": "object"}, "strict": True},
+    },
+    "safety_settings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}],
+    "media_resolution": "low",
+    "tools": [TOOL],
+    "tool_choice": {"type": "function", "function": {"name": "weather"}},
+    "extra_body": {"google": {"thinking_config": {"thinking_budget": 100, "include_thoughts": True}}},
+    "callback_url": "https://example.com/called",
+    "metadata": {"a": "b"},
+}
+
+
+def written(**fields: Any) -> bytes:
+    return json.dumps({"model": "gemini-2.5-flash", "audio_url": DATA, **fields}).encode()
+
+
+def outcome(text: bytes) -> CheckedRequest | RequestRefused:
+    try:
+        return read_and_check(text)
+    except RequestRefused as refused:
+        return refused
+
+
+def refusal(text: bytes) -> RequestRefused:
+    refused = outcome(text)
+    assert isinstance(refused, RequestRefused)
+    return refused
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "models/gemini-2.5-flash",
+        " gemini-2.5-flash",
+        "gemini-2.5-flash\n",
+        "\tmodels/gemini-2.5-flash ",
+        "models/ gemini-2.5-flash",
+    ],
+)
+def test_a_models_name_is_stored_hashed_and_sent_as_it_was_looked_up(spelled: str) -> None:
+    plain, other = read_and_check(written()).submission, read_and_check(written(model=spelled)).submission
+    assert other.model == "gemini-2.5-flash"
+    assert as_stored(other) == as_stored(plain)
+    assert digest_of(other) == digest_of(plain)
+    assert json.loads(overridden(as_stored(plain), json.dumps({"model": None}).encode()))["model"] == plain.model
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "models/", "models/ ", "gemini-2.5-flash gemini", "tunedModels/a", "a/b", "Gemini"]
+)
+def test_what_is_no_models_name_is_refused(name: str) -> None:
+    refused = refusal(written(model=name))
+    assert (refused.status, refused.param) == (422, "model")
+
+
+def optional_places(value: Any, model: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every field in a valid body that may be left out, by what pydantic knows of it."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if not field.is_required():
+            yield (*path, key)
+        held = getattr(value, name)
+        for index, each in enumerate(held) if isinstance(held, list) else [(None, held)]:
+            if isinstance(each, Given):
+                step = (key,) if index is None else (key, index)
+                yield from optional_places(each, type(each), (*path, *step))
+
+
+PLACES = list(optional_places(read(json.dumps(FULL).encode()), Submission))
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_null_counts_as_left_out(place: tuple[str | int, ...]) -> None:
+    """In every optional field, however deep; what needs it says the same of both."""
+    null, without = json.loads(json.dumps(FULL)), json.loads(json.dumps(FULL))
+    for whole in (null, without):
+        holder = whole
+        for step in place[:-1]:
+            holder = holder[step]
+        if whole is null:
+            holder[place[-1]] = None
+        else:
+            holder.pop(place[-1], None)
+    outcomes: list[tuple[Any, Any]] = []
+    for whole in (null, without):
+        try:
+            submission = read_and_check(json.dumps(whole).encode()).submission
+            outcomes.append((as_stored(submission), digest_of(submission)))
+        except RequestRefused as refused:
+            outcomes.append((refused.message, refused.param))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_the_places_of_null_are_all_fields() -> None:
+    assert {"sync", "stream", "reasoning", "audio_url", "prompt", "recipe"} <= {place[0] for place in PLACES}
+    assert ("messages", 1, "content", 1, "image_url", "detail") in PLACES
+    assert ("response_format", "json_schema", "name") in PLACES
+    assert ("messages", 2, "tool_calls", 0, "type") in PLACES
+
+
+def test_a_reruns_null_removes_a_field_and_one_that_must_be_there_stays() -> None:
+    ran = next(recipe for recipe in BUILT_IN if recipe.name == "transcribe").ran()
+    nulls = dict.fromkeys(("model", "recipe", "messages", "audio_url", "stream", "sync", "metadata", "tool_choice"))
+    for changes in (nulls, {}):
+        again, submission = asked_again(ran, "gs://box/a.mp3", json.dumps(changes).encode())
+        assert again is not None
+        assert (again.recipe, submission.model, submission.stream) == ("transcribe", ran.snapshot["model"], False)
+
+
+def test_text_has_one_limit_in_every_form() -> None:
+    for content in ("x" * 1_000_001, [{"type": "text", "text": "x" * 1_000_001}]):
+        message = {"role": "user", "content": content}
+        refused = refusal(json.dumps({"model": "gemini-2.5-flash", "messages": [message]}).encode())
+        assert (refused.status, refused.code) == (422, "invalid_param")
+        assert refused.param is not None
+        assert refused.param.startswith("messages.0.content")
+    most = [{"role": "user", "content": "x" * 1_000_000}]
+    assert read_and_check(json.dumps({"model": "gemini-2.5-flash", "messages": most}).encode())
+
+
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"properties": {"a": {"not": {}}}}}}},
+         "response_format.json_schema.schema.properties.a.not"),
+        ({"tools": [TOOL, {"type": "function", "function": {"name": "f", "parameters": {"items": {"not": {}}}}}]},
+         "tools.1.function.parameters.items.not"),
+        ({"tools": [TOOL, TOOL]}, "tools"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}},
+         "tool_choice.function.name"),
+        ({"tools": [{**TOOL, "function": {"name": f"f{n}", "description": "d" * 9_000}} for n in range(40)]}, "tools"),
+        ({"extra_body": {"google": {"cached_content": "cachedContents/abc"}}}, "extra_body.google.cached_content"),
+        ({"stop": "x" * 1_001}, "stop"),
+        ({"stop": ["a"] * 6}, "stop"),
+        ({"stop": ["a", ""]}, "stop.1"),
+        ({"safety_settings": [{"category": "HARM_CATEGORY_SMELL", "threshold": "OFF"}]}, "safety_settings.0.category"),
+        ({"metadata": {"a": "b\0"}}, "metadata"),
+        ({"metadata": {"a\x1b": "b"}}, "metadata"),
+        ({"metadata": {"__a__": "b"}}, "metadata"),
+        ({"metadata": {"": "b"}}, "metadata"),
+        ({"temperature": 10**400}, None),
+        ({"seed": 10**30}, "seed"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"minimum": 10**400}}}},
+         "response_format.json_schema.schema.minimum"),
+    ],
+)  # fmt: skip
+def test_what_would_fail_later_is_refused_at_once_by_its_own_name(field: dict[str, Any], param: str | None) -> None:
+    refused = refusal(written(**field))
+    assert refused.status in (400, 422)
+    assert (refused.param or "").startswith(param or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (b"\xef\xbb\xbf" + written(), 200),
+        (written().replace(b'"model"', b'"model": "gpt-4o", "model"', 1), 200),
+        ('{"model": "gemini-2.5-flash", "audio_url": "x"}'.encode("utf-16"), 400),
+        ('{"model": "gemini-2.5-flash", "audio_url": "x"}'.encode("utf-16-le"), 400),
+        ('{"model": "gemini-2.5-flash", "audio_url": "x"}'.encode("utf-32"), 400),
+        (b"\x1f\x8b\x08\0\0\0\0\0", 400),
+        (written(prompt="\ud800"), 400),
+        (written(metadata={"a": "\udfff"}), 400),
+        (b'{"model": "\xff"}', 400),
+        (written(temperature="@").replace(b'"@"', b"1e999"), 422),
+        (written(temperature="@").replace(b'"@"', b"NaN"), 400),
+        (written(seed="@").replace(b'"@"', b"9" * 5_000), 400),
+        (written(seed="@").replace(b'"@"', b"1" + b"0" * 300), 422),
+        (written(prompt="@").replace(b'"@"', b"[" * 100_000), 400),
+        (written(prompt="@").replace(b'"@"', b'{"a":' * 3_000 + b"1" + b"}" * 3_000), 400),
+        (written() + b"x", 400),
+        (b"model=gemini-2.5-flash", 400),
+        (b"[]", 422),
+    ],
+)
+def test_a_body_of_an_odd_form_is_taken_or_refused_but_never_stumbled_over(text: bytes, status: int) -> None:
+    found = outcome(text)
+    if isinstance(found, RequestRefused):
+        assert (found.status, found.code) == (status, "invalid_param")
+    else:
+        assert status == 200
+    if status == 400:
+        with pytest.raises(RequestRefused):
+            overridden(written(), text)
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("DATA:AUDIO/WAV;BASE64,AAAA", True),
+        ("data:audio/wav;codecs=1;base64,AAAA", True),
+        ("data:audio/wav;base64,AAA", False),
+        ("data:audio/wav;base64,AAAA==", False),
+        ("data:audio/wav;base64,AA==AAAA", False),
+        ("data:audio/wav;base64,AA\nAA", False),
+        ("data:audio/wav;base64,__-A", False),
+        ("data:audio/wav;base64,", False),
+        ("data:audio/wav,AAAA", False),
+        ("data:;base64,AAAA", False),
+        ("data:smell/rose;base64,AAAA", False),
+        ("HTTPS://example.com/a.wav", True),
+        ("https://exämple.com/ü.wav", True),
+        (" https://example.com/a.wav", False),
+        ("https://example.com/a.wav ", False),
+        ("https://example.com/a b.wav", False),
+        ("http://[::1", False),
+        ("ftp://example.com/a.wav", False),
+        ("gs://bucket/a%20b#c?d=ü.wav", True),
+        ("gs://bucket/a b.wav", True),
+        ("gs://bucket/" + "a" * 1_024, True),
+        ("gs://bucket/" + "ü" * 513, False),
+        ("gs://bucket/..", False),
+        ("gs://bucket/", False),
+        ("gs://bucket/a\nb", False),
+        ("GS://bucket/a", False),
+    ],
+)
+def test_an_address_is_taken_as_it_is_written_or_refused(url: str, taken: bool) -> None:
+    for recipe in ({}, {"recipe": "transcribe"}):
+        found = outcome(written(audio_url=url, **recipe))
+        if isinstance(found, RequestRefused):
+            assert (found.status, found.param, taken) == (422, "audio_url", False), found.message
+        else:
+            assert taken
+            assert getattr(found.inputs[0], "uri", url) == url
+
+
+def test_inline_data_is_the_same_when_it_is_decoded() -> None:
+    for size in range(1, 9):
+        data = bytes(range(size))
+        url = "data:audio/wav;base64," + base64.b64encode(data).decode()
+        (found,) = inputs_of(read(written(audio_url=url)))
+        assert base64.b64decode(getattr(found, "encoded", ""), validate=True) == data
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "{",
+        "NaN",
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        "[" * 100_000,
+        '{"a":' * 500 + "1" + "}" * 500,
+        '{"a": "\\ud800"}',
+        "9" * 5_000,
+    ],
+)
+def test_a_calls_arguments_that_cannot_be_sent_as_json_are_sent_as_text(arguments: str) -> None:
+    calls = [{"id": "c", "function": {"name": "f", "arguments": arguments}}]
+    turns = [{"role": "assistant", "tool_calls": calls}, {"role": "tool", "tool_call_id": "c", "content": arguments}]
+    text = json.dumps({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}, *turns]}).encode()
+    contents = body(read_and_check(text).submission, [])["contents"]
+    assert json.dumps(contents, allow_nan=False, ensure_ascii=False).encode()
+    assert arguments[:40] in json.dumps(contents).replace('\\"', '"').replace("\\\\", "\\")
+
+
+odd_names = st.sampled_from([*FULL, "url", "type", "dropsight-range"])
+odd_words = ["", " ", "\0", "\ud800", "__x__", "\x1b[1m", "x" * 20_000, "models/", "9" * 5_000, "detect", "transcribe"]
+ODD: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from([10**30, -1, 1e308, *odd_words]),
+    st.recursive(
+        st.none(),
+        lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(odd_names, inner, max_size=2)),
+        max_leaves=5,
+    ),
+    st.sampled_from([*FULL.values(), DATA, "gs://a/b", {"dropsight-range": "1:00-"}, {"dropsight-outputs": ","}]),
+)
+
+
+def places_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in steps:
+        yield (*path, step)
+        yield from places_of(inner, (*path, step))
+
+
+ALL_PLACES = [*places_of(FULL), ("audio_url",), ("prompt",), ("recipe",), ("reasoning_effort",), ("colour",)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ALL_PLACES), ODD), min_size=1, max_size=3), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[Any, Any]], about_a_file: bool) -> None:
+    whole = json.loads(json.dumps(FULL))
+    if about_a_file:
+        whole = {**{name: value for name, value in whole.items() if name != "messages"}, "audio_url": DATA}
+    for place, value in changes:
+        holder = whole
+        for step in place[:-1]:
+            try:
+                holder = holder[step]
+            except (KeyError, IndexError, TypeError):
+                break
+        else:
+            if isinstance(holder, dict) or (
+                isinstance(holder, list) and isinstance(place[-1], int) and place[-1] < len(holder)
+            ):
+                holder[place[-1]] = value
+    text = json.dumps(whole).encode()
+    checked = outcome(text)
+    if isinstance(checked, RequestRefused):
+        assert checked.status in (400, 422)
+        assert checked.param
+        assert "out of the ordinary" not in checked.message
+        return
+    stored = as_stored(checked.submission)
+    again = read_and_check(stored)
+    assert again.submission == checked.submission
+    assert digest_of(again.submission) == digest_of(checked.submission)
+    sent = body(
+        checked.understood.submission, [Handed("image/png", uri="u")] * len(checked.inputs), checked.understood.recipe
+    )
+    json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
+    with contextlib.suppress(RequestRefused):
+        asked_again(None, "gs://box/a.png", text)
+
+
+def calling(*ids: str) -> dict[str, Any]:
+    return {
+        "role": "assistant",
+        "tool_calls": [{"id": each, "function": {"name": "f", "arguments": ""}} for each in ids],
+    }
+
+
+def answering(call: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call, "content": "x"}
+
+
+HI = {"role": "user", "content": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([HI, calling("a", "b"), answering("b"), answering("a")], None),
+        ([HI, calling("a"), {"role": "system", "content": "s"}, answering("a"), HI], None),
+        ([HI, calling("a"), calling("b"), answering("a"), answering("b")], None),
+        ([HI, calling("a"), answering("a"), calling("a"), answering("a")], None),
+        ([answering("a")], "messages.0.tool_call_id"),
+        ([HI, calling("a"), answering("b")], "messages.2.tool_call_id"),
+        ([HI, calling("a"), answering("a"), answering("a")], "messages.3.tool_call_id"),
+        ([HI, calling("a", "b"), answering("a")], "messages"),
+        ([HI, calling("a"), HI], "messages.2"),
+    ],
+)
+def test_every_call_has_its_answer(messages: list[dict[str, Any]], param: str | None) -> None:
+    """Gemini refuses a conversation in which one is missing, and it would be known only after the task began."""
+    found = outcome(json.dumps({"model": "gemini-2.5-flash", "messages": messages}).encode())
+    assert (found.param if isinstance(found, RequestRefused) else None) == param
