@@ -11,7 +11,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 # gRPC's own log of connections that a test ends on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-# The same examples in every run. A busy machine makes an example slow and its making slower, which is no fault of either.
+# The same examples in every run. On a busy machine an example is slow, and so is its making: neither is a fault.
 settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
