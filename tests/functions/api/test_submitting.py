@@ -74,6 +74,19 @@ async def test_a_synchronous_request_that_fails_is_answered_with_the_tasks_error
     assert task["error"]["code"] == "content_policy_violation"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_that_is_answered_emptily_twice_is_no_success(road: Road, stream: bool) -> None:
+    road.gemini.set_model({"text": ""})
+    secret = await road.key(f"sync-empty-{stream:d}")
+    async with road.client(secret) as client:
+        answer = await client.post("/v1/llm/generations", json=request(sync=True, stream=stream))
+        tasks = (await client.get("/v1/tasks")).json()["data"]
+    road.gemini.set_model({"text": None})
+    assert "empty_answer" in answer.text
+    assert stream or answer.status_code == 500
+    assert [(task["status"], task["error"]["code"]) for task in tasks] == [("failed", "empty_answer")]
+
+
 async def test_a_result_that_is_too_large_for_a_document_is_looked_up_all_the_same(road: Road) -> None:
     text = "ÄÖÜßäöü " * 20_000
     road.gemini.set_model({"text": text})

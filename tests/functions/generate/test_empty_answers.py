@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from shared import wiring
 from shared.domain.answer import Json
+from shared.domain.chunks import Chunk, told
 from shared.domain.question import Question
 from shared.domain.task import Ran, Task
 from tests.functions.generate.conftest import RESULTS, SAMPLES, Road, answers, warned
@@ -19,6 +21,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 NOTES, SPEECH, PHOTO = SAMPLES / "notes.txt", SAMPLES / "speech.wav", SAMPLES / "photo.jpg"
 EMPTY: Json = {"text": ""}
 SEGMENT = {"start": "00:01", "end": "00:02", "speaker": "A", "text": "Hello."}
+
+
+@pytest.fixture(autouse=True)
+def default_model(road: Road) -> Iterator[None]:
+    yield
+    road.model.set_model({"reset": True})
 
 
 async def test_an_empty_answer_is_asked_for_again_and_both_calls_are_counted(road: Road) -> None:
@@ -154,3 +162,65 @@ async def test_a_task_that_kills_its_worker_is_given_up_though_its_answer_is_sto
     if task.error is not None:
         assert task.error.code == "upstream_error"
         assert "4 times" in task.error.message
+
+
+async def chunks_of(task: Task) -> list[Chunk]:
+    return await wiring.generate().chunks.since(task.id, 0)
+
+
+async def streamed(road: Road, name: str, **request: Any) -> Task:
+    messages = [{"role": "user", "content": "Hello."}]
+    return await road.requested(name, stream=True, messages=messages, **request)
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+async def test_a_stream_tells_nothing_of_an_empty_answer_and_the_second_one_from_its_beginning(
+    road: Road, text: str
+) -> None:
+    road.model.script.extend([{"text": text}, {"text": "Words that were streamed."}])
+    task = await streamed(road, f"streamed-{len(text)}")
+    assert answers(task) == ["Words that were streamed."]
+    chunks = await chunks_of(task)
+    assert told(chunks) == ("Words that were streamed.", "")
+    assert chunks[0].delta["role"] == "assistant"
+    assert [chunk.finish for chunk in chunks if chunk.finish] == ["stop"]
+    assert task.stored_chunks == len(chunks)
+    assert len(road.model.asked) == 2
+
+
+async def test_thoughts_before_an_empty_answer_are_gone_on_with(road: Road) -> None:
+    thought = [{"text": "Hm.", "thought": True}]
+    road.model.script.extend([{"parts": thought}, {"parts": [*thought, {"text": "Words."}]}])
+    task = await streamed(road, "streamed-thoughts", reasoning=True)
+    assert answers(task) == ["Words."]
+    chunks = await chunks_of(task)
+    assert told(chunks) == ("Words.", "Hm.Hm.")
+    assert sum("role" in chunk.delta for chunk in chunks) == 1
+    assert task.stored_chunks == len(chunks)
+
+
+async def test_a_stream_of_nothing_but_empty_answers_has_no_end_and_fails(road: Road) -> None:
+    road.model.script.extend([EMPTY] * 3)
+    task = await streamed(road, "streamed-empty")
+    assert task.error is not None
+    assert task.error.code == "empty_answer"
+    assert await chunks_of(task) == []
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"])
+async def test_words_that_were_streamed_and_cannot_be_used_are_not_told_again(road: Road, reason: str) -> None:
+    road.model.script.append({"parts": [{"text": "Half an answer"}], "finish_reason": reason})
+    task = await streamed(road, f"streamed-{reason.lower()}")
+    assert task.error is not None
+    assert reason in task.error.message
+    assert len(road.model.asked) == 1
+    assert [chunk.finish for chunk in await chunks_of(task) if chunk.finish] == []
+
+
+async def test_a_stream_that_ends_without_a_reason_does_not_say_stop(road: Road) -> None:
+    road.model.script.append({"text": "Half of it, and the rest", "chunks": 4, "end_after": 2})
+    task = await streamed(road, "streamed-short")
+    assert "without a finish reason" in warned(task)[0]
+    chunks = await chunks_of(task)
+    assert [chunk.finish for chunk in chunks if chunk.finish] == ["length"]
+    assert task.stored_chunks == len(chunks)
