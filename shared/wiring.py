@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from shared.intake import Intake
     from shared.leftovers import Leftovers
     from shared.request_intake import RequestIntake
+    from shared.sandbox import Sandbox
+
+_DRAWING_BYTES = 640 << 20
+"""Of address space: about 300 MiB for Python and its libraries, and what 40 megapixels take, twice."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Generate:
     callbacks: Queue | None
     """Notices to notify; None where no callback queue is set."""
     recipes: RecipeBooks
+    drawing: Sandbox
+    """Where pictures are drawn on, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ def generate() -> Generate:
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
     from shared.leftovers import Leftovers
+    from shared.sandbox import Sandbox
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
@@ -146,6 +153,7 @@ def generate() -> Generate:
         chunks=StreamStore(tasks.client),
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
+        drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
     )
 
 

@@ -103,7 +103,7 @@ async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> 
         asked = asked.model_copy(update={"outputs": ("txt",)})
     source = Source(name=task.source.name)
     if outputs.needs_picture(asked, value):
-        source = await picture_of(road, task)
+        source = await picture_of(road, task, asked, value)
     source = source._replace(pages=tuple(pages_of(message)))
     rendered = await asyncio.to_thread(outputs.render, asked, text, value, source)
     return rendered._replace(files=_with_code(rendered.files, asked, message))
