@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from shared.intake import Intake
     from shared.leftovers import Leftovers
     from shared.request_intake import RequestIntake
+    from shared.sandbox import Sandbox
+
+_DRAWING_BYTES = 640 << 20
+"""Of address space: about 300 MiB for Python and its libraries, and what 40 megapixels take, twice."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Generate:
     """Notices to notify; None where no callback queue is set."""
     recipes: RecipeBooks
     judge: AnswerJudge
+    drawing: Sandbox
+    """Where pictures are drawn on, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,7 @@ def generate() -> Generate:
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
         judge=AnswerJudge(Sandbox()),
+        drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
     )
 
 

@@ -1,24 +1,67 @@
-"""The picture that an answer is about, to draw on it and to turn its boxes into pixels."""
+"""The picture that an answer is about, to draw on it and to turn its boxes into pixels.
+
+It is decoded in a child process, one picture at a time in an instance: a few kilobytes can unpack to hundreds of
+megabytes. A child that runs out of memory or time leaves the answer without its drawing, and with a warning.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 
+from pydantic import JsonValue
+
 from shared.cloud.fetch import RemoteFile
+from shared.cloud.telemetry import log
 from shared.domain import media
 from shared.domain.errors import RequestRefused, TaskFailure
 from shared.domain.media import InMemory
 from shared.domain.outputs import Source
+from shared.domain.outputs.on_picture import FUNCTION, arguments_of, read_reply
+from shared.domain.recipe import Asked
 from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
 from shared.domain.task import Task
+from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
 from shared.wiring import Generate
 
 _LARGEST_PICTURE = 64 << 20
 """Bytes of an image that is read to draw on it."""
+_DRAW_SECONDS = 60.0
+"""A picture of 40 megapixels takes a tenth of that where a whole CPU is free."""
 
 
-async def picture_of(road: Generate, task: Task) -> Source:
+async def picture_of(road: Generate, task: Task, asked: Asked, value: JsonValue) -> Source:
+    """The image's upright size, and the image with what was found drawn on it, as far as they can be had."""
+    source = await _found(road, task)
+    if source.picture is None:
+        return source
+    bare = source._replace(picture=None)
+    size = (source.width, source.height) if source.width and source.height else None
+    arguments = arguments_of(value, asked.response_schema, size=size, draw="png" in asked.outputs)
+    try:
+        reply = await road.drawing.run(FUNCTION, arguments, payload=source.picture, seconds=_DRAW_SECONDS)
+    except SandboxError as error:
+        log("WARNING", "picture_not_drawn", f"{type(error).__name__}: {error}", task=task.id)
+        return bare._replace(undrawable=_why(error))
+    finally:
+        # What a picture took stays with the child that decoded it; the next one starts in a fraction of a second.
+        await road.drawing.close()
+    made = read_reply(reply.value, reply.payload)
+    width, height = made.size or (None, None)
+    return bare._replace(width=width, height=height, drawn=made.drawn, undrawable=made.undrawable)
+
+
+def _why(error: SandboxError) -> str:
+    match error:
+        case SandboxTimeout():
+            return "drawing on the image takes too long"
+        case SandboxOutOfMemory() | SandboxCrashed():
+            return "drawing on the image takes more memory than there is"
+        case _:
+            return "the image could not be decoded to draw on it"
+
+
+async def _found(road: Generate, task: Task) -> Source:
     """With the image itself, if it can still be had; of a request about several files there is none."""
     source = task.source
     if source.kind == "object":

@@ -109,7 +109,7 @@ async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> 
         asked = asked.model_copy(update={"outputs": ("txt",)})
     source = Source(name=task.source.name)
     if await off_loop(outputs.needs_picture, asked, value):
-        source = await picture_of(road, task)
+        source = await picture_of(road, task, asked, value)
     source = source._replace(pages=tuple(await off_loop(pages_of, message)))
     return await off_loop(_files, asked, text, value, source, message)
 

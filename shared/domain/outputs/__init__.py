@@ -33,9 +33,13 @@ class Source(NamedTuple):
     width: int | None = None
     height: int | None = None
     picture: bytes | None = None
-    """The image itself, where `needs_picture` says so."""
+    """The image itself, where `needs_picture` says so and it has not been drawn on yet."""
     pages: tuple[Page, ...] = ()
     """What a grounded answer rests on."""
+    drawn: drawing.Drawn | None = None
+    """The image with what was found drawn on it, where a child process has done that."""
+    undrawable: str | None = None
+    """Why it could not be."""
 
 
 class File(NamedTuple):
@@ -124,6 +128,10 @@ def _published(asked: Asked, value: JsonValue, source: Source) -> JsonValue:
 def _drawn(asked: Asked, value: JsonValue, source: Source) -> drawing.Drawn:
     if not _boxed(asked, value):
         raise _CannotMake("the answer has no boxes")
+    if source.drawn is not None:
+        return source.drawn
+    if source.undrawable is not None:
+        raise _CannotMake(source.undrawable)
     if source.picture is None:
         raise _CannotMake("the image is not there any more")
     return drawing.drawn(source.picture, boxes.boxes(value, asked.response_schema, *_size(source)))

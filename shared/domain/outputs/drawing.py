@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 40_000_000
-"""Of a picture that is drawn on: decoded, it takes four bytes each."""
+"""Of a picture that is drawn on: decoded it takes four bytes each, and twice that while it is converted."""
 _MAX_SIDE = 4096
 _MAX_MASK = 4_000_000
 _MOST_VEILS = 20
@@ -36,6 +36,16 @@ _COLOURS = (
     "#808000",
     "#000075",
 )
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""By EXIF orientation: what turns a picture upright."""
 _MASK_ALPHA = 110
 _MASK_THRESHOLD = 127
 """Guide "Image understanding": mask values are probabilities from 0 to 255, to be cut at the middle."""
@@ -69,16 +79,9 @@ def upright_size(picture: bytes) -> tuple[int, int]:
 
 def drawn(picture: bytes, found: list[Box]) -> Drawn:
     """A PNG of the picture with boxes, masks and labels; at most 4096 pixels a side. Raises `NotDrawable`."""
-    from PIL import ImageDraw, ImageOps
+    from PIL import ImageDraw
 
-    with _opened(picture) as opened:
-        opened.draft("RGB", (_MAX_SIDE, _MAX_SIDE))
-        try:
-            upright = ImageOps.exif_transpose(opened)
-            canvas = upright.convert("RGBA")
-        except _BROKEN as error:
-            raise NotDrawable(f"the image could not be decoded to draw on it: {error}") from error
-    canvas.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    canvas = _canvas(picture)
     scaled = [_fitted(box, canvas.width, canvas.height) for box in found]
     left_out, to_veil = 0, _MOST_VEILS * canvas.width * canvas.height
     for index, box in enumerate(scaled):
@@ -95,6 +98,31 @@ def drawn(picture: bytes, found: list[Box]) -> Drawn:
     out = io.BytesIO()
     canvas.convert("RGB").save(out, "PNG", optimize=False)
     return Drawn(out.getvalue(), left_out)
+
+
+def _canvas(picture: bytes) -> Picture:
+    """The picture upright, at the size that is drawn: made small before anything else makes a copy of it."""
+    from PIL import Image
+
+    small, orientation = _decoded(picture)
+    small.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    if (turn := _TURNS.get(orientation)) is not None:
+        small = small.transpose(Image.Transpose[turn])
+    return small.convert("RGBA")
+
+
+def _decoded(picture: bytes) -> tuple[Picture, int]:
+    """The picture in RGB, and its EXIF orientation. A JPEG is decoded at about the size that is drawn."""
+    from PIL import ExifTags
+
+    with _opened(picture) as opened:
+        try:
+            opened.draft("RGB", (_MAX_SIDE, _MAX_SIDE))
+            opened.load()
+            orientation = int(opened.getexif().get(ExifTags.Base.Orientation, 1))
+            return opened if opened.mode == "RGB" else opened.convert("RGB"), orientation
+        except _BROKEN as error:
+            raise NotDrawable(f"the image could not be decoded to draw on it: {error}") from error
 
 
 def _opened(picture: bytes) -> Picture:

@@ -285,3 +285,14 @@ async def test_inline_data_that_is_too_large_for_a_call_is_uploaded_first(road: 
     task = await outcome(road, "inline", audio_url=f"data:audio/wav;base64,{encoded}")
     assert task["status"] == "completed", task
     assert task["usage"]["prompt_tokens_by_modality"]["audio"] == seconds * 32
+
+
+async def test_a_picture_that_cannot_be_drawn_in_time_leaves_its_boxes_and_a_warning(
+    road: Road, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.generate.picturing._DRAW_SECONDS", 0.001)
+    task, files = await submitted(road, "undrawn", recipe="detect", messages=shown(f"{web}/picture"))
+    assert task["status"] == "completed", task
+    assert set(files) == {"json", "task.json"}
+    assert "objects" in json.loads(files["json"])
+    assert "No .png was made: drawing on the image takes too long." in task["warnings"]

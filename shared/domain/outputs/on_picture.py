@@ -1,0 +1,48 @@
+"""Draw an answer's boxes on its picture in a child process: what goes there, and what comes back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
+
+from shared.domain.outputs import boxes, drawing
+
+FUNCTION = f"{__name__}:run"
+"""For `shared.sandbox`."""
+
+
+class OnPicture(NamedTuple):
+    """The picture's upright size, where it can be read; the PNG, or why there is none."""
+
+    size: tuple[int, int] | None
+    drawn: drawing.Drawn | None
+    undrawable: str | None
+
+
+def arguments_of(value: JsonValue, schema: JsonValue, *, size: tuple[int, int] | None, draw: bool) -> dict[str, Any]:
+    """`size`: as the examiner found it, for a picture whose own cannot be read. The picture itself is the payload."""
+    return {"value": value, "schema": schema, "size": size, "draw": draw}
+
+
+def run(arguments: dict[str, Any], picture: bytes, _source: object) -> tuple[dict[str, Any], bytes]:
+    """In the child: measure the picture, and draw on it where that was asked for."""
+    told: dict[str, Any] = {"size": arguments["size"], "left_out": 0, "undrawable": None}
+    try:
+        told["size"] = drawing.upright_size(picture)
+    except drawing.NotDrawable as error:
+        told["undrawable"] = str(error)
+    if not arguments["draw"] or told["undrawable"] is not None:
+        return told, b""
+    try:
+        drawn = drawing.drawn(picture, boxes.boxes(arguments["value"], arguments["schema"], *told["size"]))
+    except drawing.NotDrawable as error:
+        return {**told, "undrawable": str(error)}, b""
+    return {**told, "left_out": drawn.left_out}, drawn.png
+
+
+def read_reply(value: Any, png: bytes) -> OnPicture:
+    """What the child returned."""
+    size = tuple(value["size"]) if value["size"] else None
+    drawn = drawing.Drawn(png, value["left_out"]) if png else None
+    return OnPicture(size, drawn, value["undrawable"])
