@@ -11,7 +11,6 @@ from shared.domain.request.messages import Given, flawed
 from shared.domain.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
 from shared.domain.schemas import schema_flaw
 
-
 _SCHEMAS = (
     f"A JSON Schema of the keywords that Gemini takes: {', '.join(KEYWORDS)}. At most {MOST_BYTES:,} bytes, "
     f"{MOST_SUBSCHEMAS:,} parts as written and {MOST_EXPANDED:,} once references are followed."
