@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from functions.generate.asking import make_sure_of, notices, stand_by
 from functions.generate.caching import cacheable
 from functions.generate.holding import Holding
@@ -85,7 +87,13 @@ async def _recipe(road: Generate, task: Task, about: Dropped) -> tuple[Recipe, R
 
 
 def _of(ran: Ran) -> Recipe:
-    return Recipe.model_validate(ran.snapshot)
+    try:
+        return Recipe.model_validate(ran.snapshot)
+    except ValidationError as error:
+        # Of a task that was made by an earlier version, which took more.
+        first = error.errors()[0]
+        message = f"The recipe {ran.recipe}, as it was when the task was made, is not taken any more: {first['msg']}."
+        raise PermanentFailure("invalid_param", message) from error
 
 
 def _filled(prompt: str, about: Dropped, recipe: Recipe) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from pydantic import ValidationError
+
 from shared.domain.media import kind_of_name
 from shared.domain.recipe import DEFAULT_MODEL, Recipe
 from shared.domain.request.laying_over import laid_over, named, refuse_incomplete, refuse_unmakeable, wrong
@@ -29,7 +31,7 @@ def asked_again(ran: Ran | None, uri: str, changes: bytes) -> tuple[Ran | None, 
 
     None: nothing ran, and nothing is said of what should; the recipes of the inbox decide.
     """
-    recipe = _NOTHING_RAN if ran is None else Recipe.model_validate(ran.snapshot)
+    recipe = _NOTHING_RAN if ran is None else _as_it_ran(ran)
     about = json.dumps({"model": recipe.model or DEFAULT_MODEL, "audio_url": uri}).encode()
     given = changes_of(changes)
     given = {name: value for name, value in given.items() if value is not None or name not in _NOT_REMOVED}
@@ -51,6 +53,15 @@ def asked_again(ran: Ran | None, uri: str, changes: bytes) -> tuple[Ran | None, 
     if ran is None and not given.keys() - _AROUND:
         return None, submission
     return changed.ran(ran.origin if ran else "built in"), submission
+
+
+def _as_it_ran(ran: Ran) -> Recipe:
+    try:
+        return Recipe.model_validate(ran.snapshot)
+    except ValidationError as error:
+        # Of a task that was made by an earlier version, which took more.
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise wrong("recipe", f"{ran.recipe}, as it ran, is not taken any more: {said}; drop the file again") from error
 
 
 def _refuse_another_kind(before: Recipe, named: Recipe, uri: str) -> None:

@@ -102,7 +102,11 @@ class Submission(Given):
             Annotated[str, StringConstraints(max_length=512)],
         ]
         | None
-    ) = Field(default=None, max_length=16)
+    ) = Field(
+        default=None,
+        max_length=16,
+        description="Told with the task. Without control characters; names like __this__ are reserved.",
+    )
 
     @field_validator("tools")
     @classmethod

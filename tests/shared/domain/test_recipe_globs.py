@@ -34,7 +34,7 @@ def fits(pieces: list[str], name: str) -> bool:
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=6), st.text(alphabet="ab/.\n", max_size=7))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, derandomize=True)
 def test_a_glob_fits_what_its_pieces_fit(pieces: list[str], name: str) -> None:
     glob = "".join(pieces)
     assert glob_pattern(glob).fullmatch(name) == fits(_parsed(glob), name)

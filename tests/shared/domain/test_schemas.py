@@ -155,7 +155,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(schemas, values)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_what_is_taken_is_taken_by_the_service_and_can_be_judged(schema: Schema, value: Any) -> None:
     if schema_flaw(schema) is not None:
         return
