@@ -21,7 +21,7 @@ from typing_extensions import Buffer
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, Exchange, NoAnswer, target_of
 from shared.domain.errors import PermanentFailure, TaskFailure, TransientFailure
-from shared.domain.media import GEMINI, Facts, MediaType, probe
+from shared.domain.media import GEMINI, Facts, MediaType, Refusal, identify, probe, sniff
 from shared.domain.media.reading import OutOfReadsError
 
 T = TypeVar("T")
@@ -151,6 +151,18 @@ class Web:
         Raises `PermanentFailure` with `url_not_fetchable` or `payload_too_large`, or `TransientFailure`.
         """
         return await self._run(lambda: self._open(url, stop, seconds))
+
+    async def identify(self, file: RemoteFile, *, seconds: float) -> MediaType | Refusal:
+        """The type of a file that is being fetched: by its head, and by what lies behind a long tag if that is had."""
+        ranges = RemoteRanges(file, seconds=seconds, allow_loopback=self._allow_loopback)
+
+        def identified() -> MediaType | Refusal:
+            try:
+                return identify(ranges, file.name, file.content_type, file.head)
+            except OutOfReadsError:
+                return sniff(file.head, file.name, file.content_type)
+
+        return await self._run(identified)
 
     async def probe(self, file: RemoteFile, kind: MediaType, *, seconds: float) -> Facts:
         """What a file that is being fetched says of itself, as far as its server lets it be seen within `seconds`."""

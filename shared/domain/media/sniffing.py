@@ -52,7 +52,7 @@ class _Head(NamedTuple):
 
 
 def identify(source: RandomAccess, name: str, declared: str | None = None, head: bytes = b"") -> MediaType | Refusal:
-    """The type of a whole file: by its first `HEAD` bytes (`head`, where they were read already) and by what else tells.
+    """The type of a whole file, by its first `HEAD` bytes (`head`, where they were read already) and what else tells.
 
     Reads on behind an ID3v2 tag that is longer than that, and through a text, up to `WHOLE` bytes of it.
     """

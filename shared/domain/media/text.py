@@ -90,7 +90,7 @@ def _without_end_marks(head: bytes) -> bytes:
 
 def may_be_text(size: int, controls: int) -> bool:
     """Whether `size` bytes with so many control characters among them may be a text."""
-    return 0 < size and (controls <= _CONTROLS_SHARE * size or (controls <= _A_FEW_CONTROLS and controls * 6 <= size))
+    return size > 0 and (controls <= _CONTROLS_SHARE * size or (controls <= _A_FEW_CONTROLS and controls * 6 <= size))
 
 
 def controls_in(data: bytes) -> int:

@@ -50,8 +50,8 @@ class WholeText:
 def in_utf_8(data: bytes, encoding: str) -> bytes:
     """The text in UTF-8, without a byte order mark and without the end marks of old systems.
 
-    Of a text in UTF-8 or Western European (`windows-1252`) each byte that is no UTF-8 is read as Western European: files
-    that were put together from several have both. Elsewhere what the codec cannot read becomes a replacement character.
+    Of a text in UTF-8 or `windows-1252` each byte that is no UTF-8 is read as Western European: files that were put
+    together from several have both. Elsewhere what the codec cannot read becomes a replacement character.
     """
     mixed = encoding in ("utf-8", "windows-1252")
     decoder = codecs.getincrementaldecoder("utf-8" if mixed else encoding)("surrogateescape" if mixed else "replace")
