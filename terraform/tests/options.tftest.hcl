@@ -203,3 +203,14 @@ run "beside_another_environment" {
     error_message = "The environments are not told apart."
   }
 }
+
+run "names_that_an_inbox_ignores" {
+  variables {
+    inboxes = { inbox = { ignore = ["*.bak", "drafts/**"] } }
+  }
+
+  assert {
+    condition     = jsondecode(google_cloudfunctions2_function.function["ingest"].service_config[0].environment_variables.DROPSIGHT_INBOXES)["acme-files-dropsight-prod-inbox"].ignore == ["*.bak", "drafts/**"]
+    error_message = "ingest is told which names an inbox ignores."
+  }
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
@@ -11,8 +10,8 @@ from shared.domain.media.kinds import Family
 from shared.domain.recipe import placeholders
 from shared.domain.recipe.definition import Asked, Recipe, Rule
 from shared.domain.recipe.fitness import unfit
+from shared.domain.recipe.globs import glob_pattern
 from shared.domain.recipe.lines import Place
-from shared.domain.recipe.matching import glob_pattern
 
 TAKEN_NAMES = ("task",)
 """Of an ask: what is published under them is Dropsight's own (`task.json`)."""
@@ -72,7 +71,7 @@ def _of_the_rule(rule: Rule, recipe: Recipe) -> Iterator[tuple[Place, str]]:
     for index, glob in enumerate(rule.glob):
         try:
             glob_pattern(glob)
-        except (ValueError, re.error) as error:
+        except ValueError as error:
             yield ("for", "glob", index), str(error)
 
 

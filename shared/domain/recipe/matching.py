@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import NamedTuple
 
 from pydantic import Field
 
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.globs import glob_pattern
 from shared.domain.task import Frozen
 
 PREFIX = "dropsight-"
@@ -82,36 +81,6 @@ def mismatch(recipe: Recipe, about: Dropped) -> str | None:
     if rule.max_size is not None and about.size > rule.max_size:
         return f"{about.size} bytes are more than {rule.max_size}"
     return None
-
-
-@cache
-def glob_pattern(glob: str) -> re.Pattern[str]:
-    """`*` and `?` within a folder, `**` across folders (`**/` also none), `[abc]`. ValueError for an open bracket."""
-    return re.compile("".join(_pieces(glob)), re.DOTALL)
-
-
-def _pieces(glob: str) -> Iterator[str]:
-    at = 0
-    while at < len(glob):
-        if glob.startswith("**/", at):
-            yield "(?:.*/)?"
-            at += 3
-        elif glob.startswith("**", at):
-            yield ".*"
-            at += 2
-        elif glob[at] == "[":
-            end = glob.find("]", at + 2)
-            if end < 0:
-                raise ValueError(f"the [ in {glob!r} is never closed")
-            members = glob[at + 1 : end]
-            negated = "^/" if members[0] in "!^" else ""
-            members = members[1:] if negated else members
-            quoted = re.sub(r"([\\\[\]^&~|])", r"\\\1", members)
-            yield f"[{negated}{quoted}]"
-            at = end + 1
-        else:
-            yield {"*": "[^/]*", "?": "[^/]"}.get(glob[at]) or re.escape(glob[at])
-            at += 1
 
 
 def _reason(recipe: Recipe) -> str:

@@ -22,7 +22,7 @@ from shared.domain.recipe import (
     load,
     unfit,
 )
-from shared.domain.recipe.matching import glob_pattern
+from shared.domain.recipe.globs import glob_pattern
 
 
 def dropped(name: str = "calls/monday.mp3", family: Family = "audio", size: int = 1000, **metadata: str) -> Dropped:
