@@ -20,7 +20,7 @@ from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
 from shared.cloud.submissions import KEPT, Found, Submissions
 from shared.cloud.telemetry import log, log_bug
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
 from shared.domain.request.schema import as_stored
 from shared.domain.request.tasks import (
@@ -220,8 +220,9 @@ class RequestIntake:
     async def _take_manifest(self, source: Source, owner: str) -> Task:
         text, submission = b"", None
         if source.size <= LARGEST_BODY:
-            text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
-            with contextlib.suppress(RequestRefused):
+            # What cannot be read becomes a task all the same, which says why.
+            with contextlib.suppress(RequestRefused, PermanentFailure):
+                text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
                 submission = read(text)
         kept = source.model_copy(update={"kind": "manifest"})
         now, keep = self._clock.now(), timedelta(days=self._settings.task_days)

@@ -81,6 +81,9 @@ async def _recipe(road: Generate, task: Task, about: Dropped) -> tuple[Recipe, R
         granted = grant(book.recipes, chosen, about)
     except (LookupError, WishRefused) as error:
         raise PermanentFailure("invalid_param", str(error)) from error
+    except (ValueError, RecursionError, OverflowError) as error:
+        told = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
+        raise PermanentFailure("invalid_param", told) from error
     return granted.recipe, granted.recipe.ran(book.origin(granted.recipe)), granted.warnings
 
 

@@ -84,8 +84,10 @@ class Storage:
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="storage")
 
     async def stat(self, bucket: str, name: str) -> StoredObject | None:
-        """The live generation of an object."""
-        blob = await self._run(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
+        """The live generation of an object. A name that no object can have is of none."""
+        if not _may_be_a_name(name):
+            return None
+        blob = await self._read(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
         return None if blob is None else _stored(blob)
 
     async def read(
@@ -108,7 +110,7 @@ class Storage:
             return data
 
         try:
-            return await self._run(download)
+            return await self._read(download)
         except api_errors.NotFound:
             return None
         except api_errors.RequestRangeNotSatisfiable:
@@ -206,10 +208,21 @@ class Storage:
                 )
             except api_errors.NotFound as error:
                 raise SourceVanished(blob.name) from error
+            except api_errors.BadRequest as error:
+                raise _unreadable(error) from error
             except _FAULTS as error:
                 raise failure(error) from error
 
         return fetch
+
+    async def _read(self, call: Callable[[], T]) -> T:
+        """As `_run`, for what only reads: what is refused as a bad request is so at every other try."""
+        try:
+            return await self._run(call)
+        except TransientFailure as error:
+            if isinstance(error.__cause__, api_errors.BadRequest):
+                raise _unreadable(error.__cause__) from error
+            raise
 
     async def _run(self, call: Callable[[], T]) -> T:
         try:
@@ -224,11 +237,24 @@ def failure(error: Exception) -> TaskFailure:
     """What an error of Cloud Storage means for a task."""
     if isinstance(error, api_errors.Forbidden | api_errors.Unauthorized):
         return Blocked(f"Cloud Storage refuses the function's service account: {error.message}")
-    if isinstance(error, api_errors.BadRequest) and _OWN_KEY in str(error.errors):
-        return PermanentFailure("source_not_readable", _with_own_key("The object"))
     if isinstance(error, api_errors.ClientError) and error.code not in _WORTH_ANOTHER_TRY:
         return TransientFailure(f"Cloud Storage refused a request: {error.message}")
     return Unavailable(f"Cloud Storage did not answer: {type(error).__name__}")
+
+
+def _unreadable(error: api_errors.BadRequest) -> PermanentFailure:
+    if _OWN_KEY in str(error.errors):
+        return PermanentFailure("source_not_readable", _with_own_key("The object"))
+    return PermanentFailure("source_not_readable", f"Cloud Storage does not let it be read: {error.message}")
+
+
+def _may_be_a_name(name: str) -> bool:
+    """Whether an object may be named so (Cloud Storage, "Object name requirements")."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= 1024 and "\r" not in name and "\n" not in name and name not in (".", "..")
 
 
 def _with_own_key(what: str) -> str:

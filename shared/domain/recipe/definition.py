@@ -57,6 +57,9 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | 
     f"{letter}ib": 1 << (10 * power) for power, letter in enumerate("kmgt", 1)
 }
 
+_LARGEST_SIZE = 1 << 60
+"""Bytes; Cloud Storage ends at 5 TiB."""
+
 
 def _bytes(value: Any) -> Any:
     if not isinstance(value, str):
@@ -64,7 +67,10 @@ def _bytes(value: Any) -> Any:
     found = _SIZE.fullmatch(value.strip())
     if found is None:
         raise ValueError(f"{value!r} is no size: write bytes, or for example 500KB, 20MB, 1.5GiB")
-    return int(float(found["number"]) * _UNITS[(found["unit"] or "").lower()])
+    size = float(found["number"]) * _UNITS[(found["unit"] or "").lower()]
+    if size > _LARGEST_SIZE:
+        raise ValueError(f"{value[:40]!r} is more than any object has")
+    return int(size)
 
 
 def _several(value: Any) -> Any:
@@ -75,7 +81,7 @@ def _schema(value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from error
     if value is not None and (flaw := schema_flaw(value)):
         raise ValueError(flaw)

@@ -24,9 +24,12 @@ _VALUE_TOKEN = re.compile(
 
 def lines(text: str) -> dict[Place, int]:
     """The line (from 1) of each table header and of each key of a table; keys of inline tables are not looked up."""
+    text = text.replace("\r\n", "\n")
     found: dict[Place, int] = {}
-    for place, offset in _keys(text.replace("\r\n", "\n")):
-        found.setdefault(place, text.replace("\r\n", "\n").count("\n", 0, offset) + 1)
+    line, counted = 1, 0
+    for place, offset in _keys(text):
+        line, counted = line + text.count("\n", counted, offset), offset
+        found.setdefault(place, line)
     return found
 
 

@@ -29,7 +29,6 @@ async def stored(
     return await road.until(f"gs://{INBOX}/{name}", lambda task: task.terminal and not task.after)
 
 
-
 async def test_a_packed_recording_is_measured_and_sent_as_what_it_is(road: Road) -> None:
     wav = (SAMPLES / "speech.wav").read_bytes()
     task = await stored(road, "packed.wav", gzip.compress(wav), encoding="gzip")
