@@ -1,7 +1,7 @@
 """Which names of objects are no files that anybody dropped: what tools put down for themselves.
 
-Parts of a parallel upload: `gcloud storage cp` and gsutil write a large file in parts beside it, compose them and delete
-them; each part is a finalized object (gcloud, "Parallel composite uploads"; gsutil wrote them under a leading slash).
+Parts of a parallel upload: `gcloud storage cp` and gsutil write a large file in parts, compose and delete them; each
+part is a finalized object (gcloud, "Parallel composite uploads"; gsutil wrote them under a leading slash).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def _any(_character: str) -> bool:
 class Glob:
     """One pattern. ValueError for a bracket that is never closed, and for a range that runs backwards.
 
-    It is a row of states. In each a character may lead on to the next one, or be passed over; some need none to lead on.
+    It is a row of states. In each, a character may lead on to the next one or be passed over; some need none.
     """
 
     def __init__(self, glob: str) -> None:
