@@ -13,6 +13,7 @@ from shared.clock import Clock
 from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches, schedulable
 from shared.cloud.telemetry import log
+from shared.domain.ignored import ignored
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.task import Source, Task, Waiting, new_task
 from shared.settings import Settings
@@ -31,7 +32,7 @@ def kept_out(source: Source, settings: Settings) -> str | None:
         return f"no prefix of the inbox matches: {', '.join(inbox.prefixes)}"
     if source.name.endswith("/") and source.size == 0:
         return "it is a folder's placeholder"
-    return None
+    return ignored(source.name, inbox.ignore)
 
 
 class DailyCap:

@@ -20,7 +20,7 @@ from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
 from shared.cloud.submissions import KEPT, Found, Submissions
 from shared.cloud.telemetry import log, log_bug
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
 from shared.domain.request.schema import as_refusals, as_stored
 from shared.domain.request.tasks import (
@@ -233,8 +233,10 @@ class RequestIntake:
     async def _take_manifest(self, source: Source, owner: str) -> Task:
         text, submission = b"", None
         if source.size <= LARGEST_BODY:
-            text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
-            submission = await asyncio.to_thread(_readable, text)
+            # What cannot be read becomes a task all the same, which says why.
+            with contextlib.suppress(PermanentFailure):
+                text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
+                submission = await asyncio.to_thread(_readable, text)
         kept = source.model_copy(update={"kind": "manifest"})
         now, keep = self._clock.now(), timedelta(days=self._settings.task_days)
         day = await self._cap.reserve(owner, self._settings.manifests_daily_cap)

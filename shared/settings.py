@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from shared.domain.recipe.globs import glob_pattern
 from shared.domain.webhook import key_of
 
 Bucket = Annotated[str, Field(min_length=3, max_length=222)]
@@ -43,6 +44,15 @@ class Inbox(BaseModel):
     """Tasks a day (UTC); more wait for the next day. Guards against storms and loops."""
     recipes: str | None = None
     """`gs://bucket/object` of the operator's recipes."""
+    ignore: tuple[str, ...] = ()
+    """Globs of names that become no tasks, besides what tools are known to leave behind (`shared.domain.ignored`)."""
+
+    @field_validator("ignore")
+    @classmethod
+    def _globs(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            glob_pattern(pattern)
+        return patterns
 
 
 class Settings(BaseSettings):

@@ -14,6 +14,7 @@ locals {
     for name, bucket in local.inbox_buckets : bucket => {
       prefixes  = var.inboxes[name].prefixes
       daily_cap = var.inboxes[name].daily_cap
+      ignore    = var.inboxes[name].ignore
       recipes   = try("gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes[name].name}", null)
     }
   }

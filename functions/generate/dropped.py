@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from functions.generate.asking import make_sure_of, notices, stand_by
 from functions.generate.caching import cacheable
 from functions.generate.holding import Holding
-from functions.generate.inputs import examine, hand_over, live_object, remarks
+from functions.generate.inputs import examine, hand_over, live_object, readable_object, remarks
 from functions.generate.window import count_where_nearly_full, known_model, refuse_too_much
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
@@ -47,7 +47,7 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
     """One question for each that the recipe asks. `ran`: what an earlier claim began with, or a rerun is to ask."""
     source = held.task.source
     try:
-        found = await live_object(road, source)
+        found = await readable_object(road, source, held.stop)
         first = _Part(found, await examine(road, found))
         about = _dropped(first)
         recipe, ran, warnings = await _recipe(road, held.task, about) if ran is None else (_of(ran), ran, ())
@@ -83,6 +83,9 @@ async def _recipe(road: Generate, task: Task, about: Dropped) -> tuple[Recipe, R
         granted = grant(book.recipes, chosen, about)
     except (LookupError, WishRefused) as error:
         raise PermanentFailure("invalid_param", str(error)) from error
+    except (ValueError, RecursionError, OverflowError) as error:
+        told = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
+        raise PermanentFailure("invalid_param", told) from error
     return granted.recipe, granted.recipe.ran(book.origin(granted.recipe)), granted.warnings
 
 
@@ -110,6 +113,7 @@ async def _companion(road: Generate, task: Task, name: str) -> _Part:
     if found is None or not name.startswith(road.settings.inboxes[bucket].prefixes):
         raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
     try:
+        found = await road.storage.readable(found)
         return _Part(found, await examine(road, found))
     except PermanentFailure as failure:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from functions.generate.holding import Holding
 from functions.generate.later import warn_others
-from shared.cloud.object_stream import SourceVanished, StreamStopped
+from shared.cloud.object_stream import StreamStopped
 from shared.cloud.storage import StoredObject
 from shared.domain import media
 from shared.domain.errors import LeaseLost, PermanentFailure, Postponement, TransientFailure
-from shared.domain.media import Facts, Refusal
+from shared.domain.media import Facts, RandomAccess, Refusal
 from shared.domain.task import GeminiFile, Source, Task
 from shared.wiring import Generate
 
@@ -33,17 +34,24 @@ async def live_object(road: Generate, source: Source) -> StoredObject:
     return found
 
 
+async def readable_object(road: Generate, source: Source, stop: threading.Event) -> StoredObject:
+    """As `live_object`, and as what it holds."""
+    return await road.storage.readable(await live_object(road, source), stop)
+
+
 async def examine(road: Generate, found: StoredObject) -> Facts:
-    """What the object truly is; raises the refusal where it may not be sent."""
-    head = await road.storage.read(found.bucket, found.name, generation=found.generation, length=media.HEAD)
-    if head is None:
-        raise SourceVanished(found.name)
-    kind = media.sniff(head, found.name, found.content_type)
+    """What the object truly is; raises the refusal where it may not be sent. `found` as `Storage.readable` gives it."""
+    return await road.storage.in_thread(partial(_examined, road.storage.ranges(found, b""), found))
+
+
+def _examined(source: RandomAccess, found: StoredObject) -> Facts:
+    head = source.read(0, media.HEAD)
+    kind = media.identify(source, found.name, found.content_type, head)
     if isinstance(kind, Refusal):
         raise PermanentFailure(kind.code, kind.message)
     if refusal := media.check_size(found.size, pdf=kind.family == "pdf"):
         raise PermanentFailure(refusal.code, refusal.message)
-    facts = await road.storage.in_thread(partial(media.probe, road.storage.ranges(found, head), kind))
+    facts = media.probe(source, kind, head)
     if refusal := media.check(facts):
         raise PermanentFailure(refusal.code, refusal.message)
     return facts
@@ -58,10 +66,28 @@ async def hand_over(road: Generate, held: Holding, found: StoredObject, facts: F
     """An object as an ACTIVE file: the live handle that an earlier claim left, or a fresh upload."""
 
     async def opened() -> io.IOBase:
-        return road.storage.open(found, held.stop)
+        stream = road.storage.open(found, held.stop)
+        if facts.media_type.family != "text" or found.size > media.WHOLE:
+            return stream
+        with stream:
+            return io.BytesIO(await road.storage.in_thread(partial(_text_of, stream, facts)))
 
     mime = facts.media_type.mime
     return await hand_over_stream(road, held, opened, mime, name=found.name, index=index, source=found.identity)
+
+
+def _text_of(stream: io.IOBase, facts: Facts) -> bytes:
+    pieces = bytearray()
+    while piece := stream.read(media.WHOLE):
+        pieces += piece
+    return as_sent(bytes(pieces), facts)
+
+
+def as_sent(data: bytes, facts: Facts) -> bytes:
+    """The file as Gemini reads it: a text in UTF-8. Takes up to a tenth of a second, so it is for threads."""
+    if facts.media_type.family != "text":
+        return data
+    return media.in_utf_8(data, facts.media_type.encoding or "utf-8")
 
 
 Opener = Callable[[], Awaitable[io.IOBase]]

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from functools import partial
 
 from functions.generate.holding import Holding
-from functions.generate.inputs import activated, examine, hand_over, hand_over_stream, live_handle, remarks
+from functions.generate.inputs import activated, as_sent, examine, hand_over, hand_over_stream, live_handle, remarks
 from functions.generate.window import known_model, refuse_too_much
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import catalogue, media
 from shared.domain.catalogue import Model
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
-from shared.domain.media import Facts, InMemory, MediaType, Refusal
+from shared.domain.media import Facts, InMemory, Refusal
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
 from shared.domain.task import GeminiFile
 from shared.wiring import Generate
@@ -75,8 +75,8 @@ class Supply:
         return model
 
     async def _inline(self, each: Inline, index: int) -> Handed:
-        data = each.data()
-        mime = self._checked(each, await self._examined(data, "", each.mime))
+        facts, data = await self._examined(each.data(), "", each.mime)
+        mime = self._checked(each, facts)
         if not self._uploads_inline:
             return Handed(mime, data=base64.b64encode(data).decode())
 
@@ -92,6 +92,7 @@ class Supply:
                 raise PermanentFailure("source_gone", f"{each.param}: {each.uri} is not there.")
             if each.generation not in (None, found.generation):
                 raise PermanentFailure("source_superseded", f"{each.param}: {each.uri} was overwritten.")
+            found = await self._road.storage.readable(found, self._held.stop)
             facts = await examine(self._road, found)
             self._checked(each, facts)
             if self.sources is not None:
@@ -108,13 +109,15 @@ class Supply:
         opened = await self._fetched(each)
         first: list[RemoteFile] = [opened]
         try:
-            if (whole := opened.whole) is not None:
-                facts = await self._examined(whole, opened.name, opened.content_type)
+            if (whole := opened.whole or await self._whole_text(opened)) is not None:
+                facts, data = await self._examined(whole, opened.name, opened.content_type)
             else:
-                facts = await self._seen(opened, each)
+                facts, data = await self._seen(opened, each), None
             mime = self._checked(each, facts)
 
             async def again() -> io.IOBase:
+                if data is not None:
+                    return io.BytesIO(data)
                 return first.pop() if first else await self._fetched(each)
 
             return await hand_over_stream(self._road, self._held, again, mime, name=opened.name, index=index)
@@ -133,9 +136,20 @@ class Supply:
             message = f"{each.param}: given up after {_FETCH_ATTEMPTS} attempts: {failure.message}"
             raise PermanentFailure("url_not_fetchable", message) from failure
 
+    async def _whole_text(self, opened: RemoteFile) -> bytes | None:
+        """All of a text that is small enough to be converted; None of anything else."""
+        if opened.size > media.WHOLE:
+            return None
+        kind = await self._road.storage.in_thread(partial(media.sniff, opened.head, opened.name, opened.content_type))
+        if isinstance(kind, Refusal) or kind.family != "text":
+            return None
+        return await self._road.storage.in_thread(opened.read)
+
     async def _seen(self, opened: RemoteFile, each: Remote) -> Facts:
         """What a file that is not at hand is, as far as its server lets it be seen."""
-        kind = _sniffed(opened.head, opened.name, opened.content_type)
+        kind = await self._road.web.identify(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        if isinstance(kind, Refusal):
+            raise PermanentFailure(kind.code, kind.message)
         if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
             raise PermanentFailure(refusal.code, refusal.message)
         facts = await self._road.web.probe(opened, kind, seconds=min(_LOOK_SECONDS, self._seconds))
@@ -152,12 +166,9 @@ class Supply:
         """For a fetch."""
         return min(self._road.settings.fetch_seconds, max(1.0, self._held.seconds_left))
 
-    async def _examined(self, data: bytes, name: str, declared: str | None) -> Facts:
-        kind = _sniffed(data[: media.HEAD], name, declared)
-        facts = await self._road.storage.in_thread(partial(media.probe, InMemory(data), kind))
-        if refusal := media.check(facts):
-            raise PermanentFailure(refusal.code, refusal.message)
-        return facts
+    async def _examined(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
+        """What a file at hand is, and how it is sent."""
+        return await self._road.storage.in_thread(partial(_examined, data, name, declared))
 
     def _checked(self, each: Input, facts: Facts) -> str:
         """The true type, which must be what the part promises and what the model takes."""
@@ -173,11 +184,14 @@ class Supply:
         return facts.media_type.mime
 
 
-def _sniffed(head: bytes, name: str, declared: str | None) -> MediaType:
-    kind = media.sniff(head, name, declared)
+def _examined(data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
+    kind = media.identify(InMemory(data), name, declared)
     if isinstance(kind, Refusal):
         raise PermanentFailure(kind.code, kind.message)
-    return kind
+    facts = media.probe(InMemory(data), kind)
+    if refusal := media.check(facts):
+        raise PermanentFailure(refusal.code, refusal.message)
+    return facts, as_sent(data, facts)
 
 
 def _as_handed(file: GeminiFile) -> Handed:

@@ -48,6 +48,7 @@ async def take(road: wiring.Ingest, source: Source) -> None:
 def source_of(event: CloudEvent) -> Source:
     """The object that a `google.cloud.storage.object.v1.finalized` event tells of."""
     data = event.data
+    data["name"].encode()  # What is no UTF-8 names no object, and could not be stored.
     return Source(
         kind="object",
         bucket=data["bucket"],

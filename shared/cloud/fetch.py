@@ -24,7 +24,7 @@ from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
 from shared.domain.addresses import without_secrets
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
-from shared.domain.media import GEMINI, Facts, MediaType, probe
+from shared.domain.media import GEMINI, Facts, MediaType, Refusal, identify, probe, sniff
 from shared.domain.media.reading import OutOfReadsError
 
 T = TypeVar("T")
@@ -183,6 +183,18 @@ class Web:
     def ranges(self, file: RemoteFile, *, seconds: float) -> RemoteRanges:
         """Ranges of a file that is being fetched, all of them within `seconds`."""
         return RemoteRanges(self.outbound, file, seconds=seconds)
+
+    async def identify(self, file: RemoteFile, *, seconds: float) -> MediaType | Refusal:
+        """The type of a file that is being fetched: by its head, and by what lies behind a long tag if that is had."""
+        ranges = self.ranges(file, seconds=seconds)
+
+        def identified() -> MediaType | Refusal:
+            try:
+                return identify(ranges, file.name, file.content_type, file.head)
+            except OutOfReadsError:
+                return sniff(file.head, file.name, file.content_type)
+
+        return await self._run(identified)
 
     async def probe(self, file: RemoteFile, kind: MediaType, *, seconds: float) -> Facts:
         """What a file that is being fetched says of itself, as far as its server lets it be seen within `seconds`."""

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar, cast
@@ -23,7 +23,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from google.resumable_media import common as media_errors
 
 from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SourceVanished
-from shared.domain.errors import Blocked, TaskFailure, TransientFailure, Unavailable
+from shared.cloud.unpacking import MAGIC, Unpacked, unpacked_up_to
+from shared.domain.errors import Blocked, PermanentFailure, TaskFailure, TransientFailure, Unavailable
 
 T = TypeVar("T")
 
@@ -44,6 +45,11 @@ _FAULTS = (
     auth_errors.GoogleAuthError,
 )
 _WORTH_ANOTHER_TRY = (408, 429)
+_OWN_KEY = "resourceIsEncryptedWithCustomerEncryptionKey"
+_PACKED = ("gzip", "x-gzip")
+"""Content encodings that are unpacked."""
+_MOST_UNPACKED = 64 << 20
+"""Bytes that a packed object which is read whole may hold; what is longer is cut, and then too long for its reader."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,13 @@ class StoredObject:
     created_at: datetime
     metadata: dict[str, str]
     crc32c: str
-    """Big-endian, base64, as the API gives it."""
+    """Big-endian, base64, as the API gives it; empty where it says nothing of the bytes that are read."""
+    content_encoding: str = ""
+    """In small letters; empty where the bytes are stored as they are."""
+    own_key: bool = False
+    """Encrypted with a key that the uploader kept: nobody else can read it."""
+    unpacked: Unpacked | None = None
+    """How to read it, where `size` is that of what it packs."""
 
     @property
     def identity(self) -> str:
@@ -72,39 +84,66 @@ class Storage:
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="storage")
 
     async def stat(self, bucket: str, name: str) -> StoredObject | None:
-        """The live generation of an object."""
-        blob = await self._run(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
+        """The live generation of an object. A name that no object can have is of none."""
+        if not _may_be_a_name(name):
+            return None
+        blob = await self._read(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
         return None if blob is None else _stored(blob)
 
     async def read(
         self, bucket: str, name: str, *, generation: int | None = None, start: int = 0, length: int | None = None
     ) -> bytes | None:
-        """`length` bytes from `start`; shorter at the object's end, empty past it."""
+        """`length` bytes from `start`; shorter at the object's end, empty past it.
+
+        An object that is packed with gzip is unpacked where it is read from its start, up to 64 MiB of it.
+        """
         if length == 0:
             return b""
         blob = self._client.bucket(bucket).blob(name, generation=generation)
         end = None if length is None else start + length - 1
+        call = partial(blob.download_as_bytes, start=start or None, end=end, raw_download=True, retry=_RETRY)
+
+        def download() -> bytes:
+            data = cast(bytes, call())
+            if start == 0 and (blob.content_encoding or "").lower() in _PACKED:
+                return unpacked_up_to(data, _MOST_UNPACKED + 1 if length is None else length)
+            return data
+
         try:
-            return cast(
-                bytes,
-                await self._run(
-                    partial(blob.download_as_bytes, start=start or None, end=end, raw_download=True, retry=_RETRY)
-                ),
-            )
+            return await self._read(download)
         except api_errors.NotFound:
             return None
         except api_errors.RequestRangeNotSatisfiable:
             return b""
 
+    async def readable(self, found: StoredObject, stop: threading.Event | None = None) -> StoredObject:
+        """The object as what it holds, with the size of that: one that is packed (Content-Encoding: gzip) is unpacked.
+
+        Raises `PermanentFailure` where it cannot be read at all, or unpacks to more than is taken.
+        """
+        if found.own_key:
+            raise PermanentFailure("source_not_readable", _with_own_key(f"gs://{found.bucket}/{found.name}"))
+        if found.content_encoding not in _PACKED or found.unpacked is not None:
+            return found
+        stored = self._fetcher(found)
+
+        def measured() -> StoredObject:
+            if stored(0, min(len(MAGIC), found.size)) != MAGIC:
+                return replace(found, content_encoding="")
+            unpacked = Unpacked(stored, found.size, found.name)
+            unpacked.measure(stop)
+            # Packed data carry a checksum of their own.
+            return replace(found, size=unpacked.size, crc32c="", unpacked=unpacked)
+
+        return await self._run(measured) if found.size else found
+
     def open(self, source: StoredObject, stop: threading.Event) -> ObjectStream:
         """A stream of one generation for a thread to read; ends with `StreamStopped` once `stop` is set."""
-        blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
-        return ObjectStream(self._fetcher(blob), source.size, source.crc32c, stop)
+        return ObjectStream(self._fetcher(source), source.size, source.crc32c, stop)
 
     def ranges(self, source: StoredObject, head: bytes) -> ObjectRanges:
         """Ranged reads of one generation, for a thread; `head` is what was read of its beginning already."""
-        blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
-        return ObjectRanges(self._fetcher(blob), source.size, head)
+        return ObjectRanges(self._fetcher(source), source.size, head)
 
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Run what reads with `ranges` or `open`, with its errors classified."""
@@ -155,7 +194,12 @@ class Storage:
                 if blob.name != after:
                     yield _stored(blob)
 
-    def _fetcher(self, blob: storage.Blob) -> Fetch:
+    def _fetcher(self, source: StoredObject) -> Fetch:
+        """Reads of what the object holds."""
+        if source.unpacked is not None:
+            return source.unpacked.fetch
+        blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
+
         def fetch(start: int, end: int) -> bytes:
             try:
                 return cast(
@@ -164,10 +208,21 @@ class Storage:
                 )
             except api_errors.NotFound as error:
                 raise SourceVanished(blob.name) from error
+            except api_errors.BadRequest as error:
+                raise _unreadable(error) from error
             except _FAULTS as error:
                 raise failure(error) from error
 
         return fetch
+
+    async def _read(self, call: Callable[[], T]) -> T:
+        """As `_run`, for what only reads: what is refused as a bad request is so at every other try."""
+        try:
+            return await self._run(call)
+        except TransientFailure as error:
+            if isinstance(error.__cause__, api_errors.BadRequest):
+                raise _unreadable(error.__cause__) from error
+            raise
 
     async def _run(self, call: Callable[[], T]) -> T:
         try:
@@ -187,6 +242,28 @@ def failure(error: Exception) -> TaskFailure:
     return Unavailable(f"Cloud Storage did not answer: {type(error).__name__}")
 
 
+def _unreadable(error: api_errors.BadRequest) -> PermanentFailure:
+    if _OWN_KEY in str(error.errors):
+        return PermanentFailure("source_not_readable", _with_own_key("The object"))
+    return PermanentFailure("source_not_readable", f"Cloud Storage does not let it be read: {error.message}")
+
+
+def _may_be_a_name(name: str) -> bool:
+    """Whether an object may be named so (Cloud Storage, "Object name requirements")."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= 1024 and "\r" not in name and "\n" not in name and name not in (".", "..")
+
+
+def _with_own_key(what: str) -> str:
+    return (
+        f"{what} is encrypted with a customer-supplied key, which only its uploader has: it cannot be read. Upload it "
+        "without such a key, or with a key of Cloud KMS."
+    )
+
+
 def _stored(blob: storage.Blob) -> StoredObject:
     return StoredObject(
         bucket=blob.bucket.name,
@@ -197,4 +274,6 @@ def _stored(blob: storage.Blob) -> StoredObject:
         created_at=blob.time_created,
         metadata=dict(blob.metadata or {}),
         crc32c=blob.crc32c or "",
+        content_encoding=(blob.content_encoding or "").strip().lower(),
+        own_key=blob._properties.get("customerEncryption") is not None,
     )

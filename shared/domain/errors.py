@@ -35,6 +35,7 @@ FailureCode = Literal[
     "file_processing_failed",
     "source_gone",
     "source_not_allowed",
+    "source_not_readable",
     "url_not_fetchable",
     "model_not_found",
     "model_not_support_capability",

@@ -93,8 +93,8 @@ run "a_bucket_that_was_there_before" {
 
   assert {
     condition = jsondecode(google_cloudfunctions2_function.function["ingest"].service_config[0].environment_variables.DROPSIGHT_INBOXES) == {
-      acme-recordings                = { prefixes = ["calls/"], daily_cap = 50, recipes = "gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes["calls"].name}" }
-      acme-files-dropsight-prod-mail = { prefixes = [""], daily_cap = 10000, recipes = null }
+      acme-recordings                = { prefixes = ["calls/"], daily_cap = 50, ignore = [], recipes = "gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes["calls"].name}" }
+      acme-files-dropsight-prod-mail = { prefixes = [""], daily_cap = 10000, ignore = [], recipes = null }
     }
     error_message = "The functions are not told what the inboxes take."
   }
@@ -201,5 +201,16 @@ run "beside_another_environment" {
   assert {
     condition     = google_cloudfunctions2_function.function["generate"].service_config[0].environment_variables.DROPSIGHT_ENVIRONMENT == "staging" && google_firestore_database.this.name == "dropsight-staging"
     error_message = "The environments are not told apart."
+  }
+}
+
+run "names_that_an_inbox_ignores" {
+  variables {
+    inboxes = { inbox = { ignore = ["*.bak", "drafts/**"] } }
+  }
+
+  assert {
+    condition     = jsondecode(google_cloudfunctions2_function.function["ingest"].service_config[0].environment_variables.DROPSIGHT_INBOXES)["acme-files-dropsight-prod-inbox"].ignore == ["*.bak", "drafts/**"]
+    error_message = "ingest is told which names an inbox ignores."
   }
 }

@@ -41,7 +41,7 @@ async def dispatches(clock: MovableClock, tap: Tap) -> AsyncIterator[Dispatches]
 
 @pytest.fixture
 def settings() -> Settings:
-    inbox = Inbox(daily_cap=CAP, prefixes=("in/", "also/"))
+    inbox = Inbox(daily_cap=CAP, prefixes=("in/", "also/"), ignore=("*.bak",))
     return Settings(
         project="test", inboxes={"inbox": inbox, "other": Inbox()}, requests_bucket="requests", results_bucket="results"
     )
@@ -221,6 +221,8 @@ def test_only_so_many_names_are_remembered_the_longest_unseen_is_forgotten(
         ("inbox", "out/a.txt", 3, "no prefix of the inbox matches: in/, also/"),
         ("results", "in/a.txt", 3, "the bucket results is not an inbox"),
         ("inbox", "in/folder/", 0, "it is a folder's placeholder"),
+        ("inbox", "in/.DS_Store", 3, "a tool put it down for itself, by its name"),
+        ("inbox", "in/old.bak", 3, "the inbox ignores *.bak"),
     ],
 )
 def test_what_is_no_tasks_source_is_kept_out_with_a_reason(

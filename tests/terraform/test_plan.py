@@ -229,7 +229,7 @@ def test_a_functions_settings_can_be_read_from_its_environment(
         monkeypatch.setenv(name, known_after_apply[name] if value is None else value)
     read = READS[function]().model_dump()
     assert read["inboxes"] == {
-        "acme-files-dropsight-prod-inbox": {"prefixes": ("",), "daily_cap": 10_000, "recipes": None}
+        "acme-files-dropsight-prod-inbox": {"prefixes": ("",), "daily_cap": 10_000, "recipes": None, "ignore": ()}
     }
     told = {"database", "environment", "source_bucket", "callback_queue", "notify_url"}
     for field, info in READS[function].model_fields.items():

@@ -10,7 +10,8 @@ from starlette.requests import Request
 
 from functions.local.gemini.errors import invalid
 
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'', re.DOTALL)
+_STRING = re.compile(r'"(?:\\.|[^"\\])*+(?:"|\Z)|\'(?:\\.|[^\'\\])*+(?:\'|\Z)', re.DOTALL)
+"""One that is never closed goes on to the end, so that nothing is looked through twice."""
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
 
 
@@ -35,6 +36,8 @@ def parsed(raw: bytes) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(text)
+    except RecursionError as error:
+        raise invalid("Invalid JSON payload received. It is nested too deeply.") from error
     except json.JSONDecodeError as error:
         value = _lenient(text, error)
     if not isinstance(value, dict):
@@ -56,6 +59,6 @@ def _lenient(text: str, error: json.JSONDecodeError) -> Any:
     bare = _TRAILING_COMMA.sub(r"\1", _STRING.sub(put_aside, text))
     try:
         return json.loads(re.sub(r'"(\d+)"', lambda match: strings[int(match.group(1))], bare))
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         where = text[max(0, error.pos - 20) : error.pos + 20]
         raise invalid(f"Invalid JSON payload received. {error.msg} at position {error.pos}.\n{where}") from error

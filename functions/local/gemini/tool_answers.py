@@ -40,7 +40,7 @@ _COMMON = frozenset(
 _COMPUTE = re.compile(
     r"\b(?:comput|calculat|count|sum\b|add up|code|python|script|execut|run\b|solve|evaluat|how many|prime)", re.I
 )
-_EXPRESSION = re.compile(r"(?<![\w.])\(*-?\d[\d\s.+*/()%^-]*[\d)](?!\w|\.\d)")
+_EXPRESSION = re.compile(r"(?<![\w.])\({0,9}-?\d[\d\s.+*/()%^-]*[\d)](?!\w|\.\d)")
 _PRIMES = re.compile(r"first (\d{1,4}) prime", re.I)
 _PHRASE = re.compile(r"\"[^\"]+\"|'[^']+'|(?<=[a-z,:] )[A-Z][\w-]*(?:,? [A-Z][\w-]*)*")
 _SIGNS = {

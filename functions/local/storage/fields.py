@@ -9,7 +9,7 @@ from functions.local.storage.errors import ApiError
 
 Mask = dict[str, "Mask"]
 
-_TOKEN = re.compile(r"\s*([(),/]|[^(),/\s]+)")
+_TOKEN = re.compile(r"[(),/]|[^(),/\s]+")
 
 
 def select_fields(resource: dict[str, Any], fields: str) -> dict[str, Any]:

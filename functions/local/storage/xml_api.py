@@ -36,9 +36,9 @@ _HEADERS = {
 }
 _PARTS_LIMIT = 10_000
 _LEAST_PART = 5 << 20
-_PART = re.compile(r"<(?:\w+:)?Part>(.*?)</(?:\w+:)?Part>", re.DOTALL)
+_PART = re.compile(r"<(?:\w+:)?Part>((?:[^<]|<(?!/?(?:\w+:)?Part>))*+)</(?:\w+:)?Part>")
 _NUMBER = re.compile(r"<(?:\w+:)?PartNumber>\s*(\d+)\s*<")
-_TAG = re.compile(r"<(?:\w+:)?ETag>\s*(.*?)\s*<", re.DOTALL)
+_TAG = re.compile(r"<(?:\w+:)?ETag>\s*+([^<]*+)<")
 _CODES = {400: "InvalidArgument", 404: "NoSuchKey", 412: "PreconditionFailed", 416: "InvalidRange"}
 
 
@@ -173,7 +173,7 @@ def _listed_parts(text: str) -> list[tuple[int, str]]:
         number, tag = _NUMBER.search(part), _TAG.search(part)
         if number is None or tag is None:
             raise invalid("A part needs its number and its entity tag.")
-        listed.append((int(number.group(1)), unescape(tag.group(1), {"&quot;": '"', "&#34;": '"'})))
+        listed.append((int(number.group(1)), unescape(tag.group(1).strip(), {"&quot;": '"', "&#34;": '"'})))
     return listed
 
 

@@ -1,6 +1,6 @@
 """What is this object, truly, and may it be sent to Gemini?
 
-    head → `sniff` → a `MediaType` or a `Refusal`
+    source → `identify` (head → `sniff`) → a `MediaType` or a `Refusal`
          → `probe` (few ranged reads) → `Facts`
          → `check` → a `Refusal` or None
 
@@ -22,13 +22,15 @@ from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, chec
 from shared.domain.media.probing import probe
 from shared.domain.media.reading import MAX_READ, InMemory, RandomAccess
 from shared.domain.media.refusal import Refusal, RefusalCode
-from shared.domain.media.sniffing import HEAD, sniff
+from shared.domain.media.sniffing import HEAD, identify, sniff
+from shared.domain.media.text_whole import WHOLE, in_utf_8
 
 __all__ = [
     "GEMINI",
     "HEAD",
     "KINDS",
     "MAX_READ",
+    "WHOLE",
     "Facts",
     "Family",
     "Format",
@@ -42,6 +44,8 @@ __all__ = [
     "check",
     "check_prompt",
     "check_size",
+    "identify",
+    "in_utf_8",
     "kind_of_mime",
     "kind_of_name",
     "media_type",

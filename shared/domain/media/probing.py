@@ -17,6 +17,7 @@ from shared.domain.media.old_video import probe_asf, probe_avi, probe_flv, probe
 from shared.domain.media.pdf import probe_pdf
 from shared.domain.media.pictures import probe_jpeg, probe_png, probe_webp
 from shared.domain.media.reading import DamagedError, OutOfReadsError, RandomAccess, Window
+from shared.domain.media.text_whole import encoding_note
 from shared.domain.media.wav import probe_aiff, probe_wav
 
 Parser = Callable[[Window, Facts], Facts]
@@ -78,8 +79,5 @@ def _parser(layout: Format) -> Parser:
 
 def _probe_text(_window: Window, facts: Facts) -> Facts:
     """Text says nothing about itself; it is only noted when it is not in UTF-8."""
-    encoding = facts.media_type.encoding
-    if encoding in (None, "utf-8"):
-        return facts
-    note = f"The text is in {encoding}, not UTF-8; unusual characters may be read wrongly."
-    return facts.model_copy(update={"warnings": (*facts.warnings, note)})
+    note = encoding_note(facts.media_type.encoding, facts.size)
+    return facts if note is None else facts.model_copy(update={"warnings": (*facts.warnings, note)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -18,6 +19,9 @@ _TO_PNG = "Convert it to PNG or JPEG and drop that."
 _TO_AUDIO = "Convert it to FLAC, MP3 or WAV and drop that."
 _TO_VIDEO = "Convert it to MP4 and drop that."
 _NO_WAY = "Only audio, images, video, PDF and text can be understood."
+
+_CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
+"""Bytes that no text has."""
 
 _PREFIXES: tuple[tuple[bytes, Foreign], ...] = (
     (b"GIF87a", Foreign("a GIF image", _TO_PNG)),
@@ -40,7 +44,6 @@ _PREFIXES: tuple[tuple[bytes, Foreign], ...] = (
     (b"wvpk", Foreign("a WavPack recording", _TO_AUDIO)),
     (b"DSD ", Foreign("a DSD recording", _TO_AUDIO)),
     (b".RMF", Foreign("a RealMedia file", _TO_VIDEO)),
-    (b"%!PS", Foreign("a PostScript document", _TO_PDF)),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Foreign("an old Microsoft Office document", _TO_PDF)),
     (b"\x1f\x8b", Foreign("a gzip archive", _UNPACK)),
     (b"BZh", Foreign("a bzip2 archive", _UNPACK)),
@@ -69,6 +72,7 @@ _INSIDE_ZIP: tuple[tuple[bytes, Foreign], ...] = (
     (b"AndroidManifest.xml", Foreign("an Android program", _NO_WAY)),
 )
 
+POSTSCRIPT = Foreign("a PostScript document", _TO_PDF)
 ZIP = Foreign("a ZIP archive", _UNPACK)
 TAR = Foreign("a tar archive", _UNPACK)
 PROGRAM = Foreign("a Windows program", _NO_WAY)
@@ -87,15 +91,25 @@ BINARY = Foreign("binary data of an unknown kind", _NO_WAY)
 UNKNOWN_ENCODING = Foreign("text in an encoding that cannot be told", "Save it as UTF-8 and drop that.")
 
 
-def foreign(head: bytes) -> Foreign | None:
-    """What `head` begins, when that is something known that is not sent."""
+_POSTSCRIPT = re.compile(rb"%!PS(?:-Adobe-\d\.\d(?: EPSF-\d\.\d| [A-Z][A-Za-z]{0,20})?)?[ \t]{0,8}(?:\r|\n|\Z)")
+
+
+def foreign(head: bytes, *, reads_as_text: bool) -> Foreign | None:
+    """What `head` begins, when that is something known that is not sent.
+
+    A text may begin with any letters: of one, only marks that no text has decide.
+    """
+    if _POSTSCRIPT.match(head):
+        return POSTSCRIPT
+    if head[257:262] == b"ustar" and head[262:265] in (b"\x0000", b"  \0"):
+        return TAR
     for prefix, found in _PREFIXES:
-        if head.startswith(prefix):
+        if head.startswith(prefix) and not (reads_as_text and prefix.isascii() and not _CONTROLS.search(prefix)):
             return found
     if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
         return next((found for mark, found in _INSIDE_ZIP if mark in head), ZIP)
-    if head[257:262] == b"ustar":
-        return TAR
+    if reads_as_text:
+        return None
     if head.startswith(b"MZ") and len(head) > 64 and b"\0" in head[:64]:
         return PROGRAM
     if head.startswith(b"BM") and len(head) >= 18 and head[6:10] == b"\0\0\0\0" and head[15:18] == b"\0\0\0":

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from shared.domain.media import signatures, text
 from shared.domain.media.kinds import MediaType, kind_of_mime, kind_of_name, media_type
 from shared.domain.media.mpeg_frames import adts_frame, layer_frame
+from shared.domain.media.reading import MAX_READ, RandomAccess
 from shared.domain.media.refusal import Refusal
 from shared.domain.media.signatures import Foreign
+from shared.domain.media.text_whole import WHOLE, WholeText
 
 HEAD = 64 * 1024
 """Bytes from the start that `sniff` wants; fewer only when the file is shorter."""
@@ -27,11 +30,52 @@ _LONGEST_FRAME = 8192
 _SURELY = 5
 """Frames in a row that no other kind of file has by chance."""
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
+_PDF_OBJECT = re.compile(rb"\d[ \t\r\n]{1,8}\d{1,10}[ \t\r\n]{1,8}obj\b")
+_PDF_FIRST_LINE = re.compile(rb"%PDF-\d\.\d[ \t]{0,8}(?:[\r\n]|\Z)")
 _TOP_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _AUDIO_ENDINGS = (".m4a", ".m4b", ".m4p", ".weba")
+_TAG_HEADER = 10
+"""Bytes before the content of an ID3v2 tag (ID3v2.4, section 3.1)."""
+_TAGS = 4
+"""That may stand one behind the other."""
 
 
-def sniff(head: bytes, name: str, declared: str | None = None) -> MediaType | Refusal:
+class _Head(NamedTuple):
+    """The beginning of a file, and what its name says."""
+
+    data: bytes
+    name: str
+    is_text: bool
+    """It reads as text, in whatever encoding. Then letters alone prove no other format: its structure must."""
+    behind_tag: bytes = b""
+    """What stands behind an ID3v2 tag that does not end within `data`."""
+
+
+def identify(source: RandomAccess, name: str, declared: str | None = None, head: bytes = b"") -> MediaType | Refusal:
+    """The type of a whole file, by its first `HEAD` bytes (`head`, where they were read already) and what else tells.
+
+    Reads on behind an ID3v2 tag that is longer than that, and through a text, up to `WHOLE` bytes of it.
+    """
+    head = head or source.read(0, min(HEAD, source.size))
+    at, behind = _end_of_tag(head), b""
+    for _ in range(_TAGS):
+        if at is None or at + _LONGEST_FRAME < len(head) or at >= source.size:
+            break
+        behind = source.read(at, min(HEAD, source.size - at))
+        more = _end_of_tag(behind)
+        at = None if more is None else at + more
+    found = sniff(head, name, declared, behind)
+    if isinstance(found, Refusal) or found.family != "text" or found.encoding is None or source.size <= len(head):
+        return found
+    judged = WholeText(found.encoding)
+    judged.feed(head)
+    for start in range(len(head), min(source.size, WHOLE), MAX_READ):
+        judged.feed(source.read(start, min(MAX_READ, source.size - start)))
+    encoding = judged.encoding
+    return refuse(signatures.BINARY, name) if encoding is None else found.model_copy(update={"encoding": encoding})
+
+
+def sniff(head: bytes, name: str, declared: str | None = None, behind_tag: bytes = b"") -> MediaType | Refusal:
     """The type of a file that begins with `head` (`HEAD` bytes, or all of a shorter one), or why it is not taken."""
     if not head:
         return Refusal(
@@ -43,7 +87,9 @@ def sniff(head: bytes, name: str, declared: str | None = None) -> MediaType | Re
             code="file_processing_failed",
             message=f"“{_short(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
         )
-    found = _by_content(head, name) or _as_text(head, name, declared)
+    encoding = text.encoding_of(head)
+    seen = _Head(head, name, encoding is not None, behind_tag)
+    found = _by_content(seen) or _as_text(head, encoding, name, declared)
     if isinstance(found, Foreign):
         return refuse(found, name)
     return found.model_copy(update={"mismatch": _mismatch(found, name, declared)})
@@ -57,38 +103,52 @@ def refuse(found: Foreign, name: str) -> Refusal:
     )
 
 
-def _by_content(head: bytes, name: str) -> MediaType | Foreign | None:
+def _by_content(head: _Head) -> MediaType | Foreign | None:
     for rule in _RULES:
-        found = rule(head, name)
+        found = rule(head)
         if found is not None:
             return media_type(found) if isinstance(found, str) else found
     return None
 
 
-def _fixed(head: bytes, _name: str) -> str | None:
+def _fixed(head: _Head) -> str | None:
+    data = head.data
+    if data.startswith(b"fLaC"):
+        # The first block is STREAMINFO, which has 34 bytes (RFC 9639, section 8.2).
+        return (
+            "audio/flac" if not head.is_text or (data[4:5] in (b"\0", b"\x80") and data[5:8] == b"\0\0\x22") else None
+        )
     for prefix, mime in (
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"\xff\xd8\xff", "image/jpeg"),
-        (b"fLaC", "audio/flac"),
         (b"FLV\x01", "video/x-flv"),
         (b"\0\0\1\xba", "video/mpeg"),
         (b"\0\0\1\xb3", "video/mpeg"),
     ):
-        if head.startswith(prefix):
+        if data.startswith(prefix):
             return mime
     return None
 
 
-def _riff(head: bytes, _name: str) -> str | Foreign | None:
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return "audio/aiff"
-    if head[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
+def _riff(head: _Head) -> str | Foreign | None:
+    data = head.data
+    if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
+        return None if head.is_text and data[16:17] != b"\0" else "audio/aiff"
+    if data[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
         return None
     kinds = {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/avi"}
-    return kinds.get(head[8:12], signatures.RIFF_OTHER)
+    # The first chunk is a header of less than 16 MiB: the highest byte of its size is zero.
+    proof = data[16:17] if data[:4] == b"RIFX" else data[19:20]
+    if head.is_text and (proof != b"\0" or data[8:12] not in kinds):
+        return None
+    return kinds.get(data[8:12], signatures.RIFF_OTHER)
 
 
-def _iso(head: bytes, name: str) -> str | Foreign | None:
+def _iso(seen: _Head) -> str | Foreign | None:
+    head, name = seen.data, seen.name
+    if seen.is_text and head[:1] != b"\0":
+        # The first box is a header: one of 16 MiB and more is none, nor a text.
+        return None
     if head[4:8] in _TOP_BOXES and int.from_bytes(head[:4], "big") >= 8:
         return "video/mov"
     if head[4:8] != b"ftyp" or len(head) < 12:
@@ -107,7 +167,8 @@ def _iso(head: bytes, name: str) -> str | Foreign | None:
     return "video/3gpp" if brands[0].startswith((b"3gp", b"3gr", b"3gs")) else "video/mp4"
 
 
-def _matroska(head: bytes, _name: str) -> str | Foreign | None:
+def _matroska(seen: _Head) -> str | Foreign | None:
+    head = seen.data
     if not head.startswith(b"\x1a\x45\xdf\xa3"):
         return None
     if b"webm" not in head[:64]:
@@ -117,48 +178,74 @@ def _matroska(head: bytes, _name: str) -> str | Foreign | None:
     return "audio/webm" if b"\x83\x81\x02" in tracks and b"\x83\x81\x01" not in tracks else "video/webm"
 
 
-def _ogg(head: bytes, _name: str) -> str | Foreign | None:
-    if not head.startswith(b"OggS"):
+def _ogg(seen: _Head) -> str | Foreign | None:
+    head = seen.data
+    # A page's version is 0, its flags are three bits (RFC 3533, section 6).
+    if not head.startswith(b"OggS") or (seen.is_text and (head[4:5] != b"\0" or head[5:6] > b"\x07")):
         return None
     beginnings = head[:4096]
     video = b"\x80theora" in beginnings or b"BBCD\0" in beginnings or b"OVP80" in beginnings
     return signatures.OGG_VIDEO if video else "audio/ogg"
 
 
-def _asf(head: bytes, _name: str) -> str | Foreign | None:
+def _asf(seen: _Head) -> str | Foreign | None:
+    head = seen.data
     if not head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
         return None
     video_stream = b"\xc0\xef\x19\xbc\x4d\x5b\xcf\x11\xa8\xfd\x00\x80\x5f\x5c\x44\x2b"
     return "video/wmv" if video_stream in head else signatures.WINDOWS_AUDIO
 
 
-def _pdf(head: bytes, name: str) -> str | None:
+def _pdf(seen: _Head) -> str | None:
     # Readers forgive up to 1,024 bytes before the header; a text that merely speaks of PDFs is no PDF.
+    head = seen.data
     header = _PDF_HEADER.search(head, 0, 1032)
     if header is None:
-        return "application/pdf" if head.startswith(b"%PDF-") else None
-    named = (kind := kind_of_name(name)) is not None and kind.family == "pdf"
+        return "application/pdf" if head.startswith(b"%PDF-") and not seen.is_text else None
+    if not seen.is_text:
+        return "application/pdf"
+    named = (kind := kind_of_name(seen.name)) is not None and kind.family == "pdf"
     spaces_only = not head[: header.start()].strip(b"\xef\xbb\xbf\0 \t\r\n")
-    return "application/pdf" if spaces_only or named or text.encoding_of(head) is None else None
+    proven = _PDF_OBJECT.search(head, header.end()) or (named and _PDF_FIRST_LINE.match(head, header.start()))
+    return "application/pdf" if proven and (spaces_only or named) else None
 
 
-def _mpeg_audio(head: bytes, _name: str) -> str | None:
+def _mpeg_audio(seen: _Head) -> str | Foreign | None:
+    head = seen.data
     if head.startswith(b"ID3"):
-        return _behind_id3(head)
-    if head.startswith(b"\xff\xfe") and text.encoding_of(head) is not None:
+        at = _end_of_tag(head)
+        if at is not None:
+            return _behind_id3(seen, at)
+        return None if seen.is_text else "audio/mp3"
+    if head.startswith(b"\xff\xfe") and seen.is_text:
         return None
     padding = len(head) - len(head.lstrip(b"\0"))
     return _frames_at(head, 0) or _frames_at(head, padding) or _frames_within(head)
 
 
-def _behind_id3(head: bytes) -> str:
+def _end_of_tag(head: bytes) -> int | None:
+    """Where an ID3v2 tag at the beginning ends; None where there is none. Its size is in four times seven bits."""
+    sized = head[6:_TAG_HEADER]
+    if head[:3] != b"ID3" or len(sized) < 4 or head[3] not in (2, 3, 4) or any(byte > 0x7F for byte in sized):
+        return None
     size = 0
-    for byte in head[6:10]:
-        size = size << 7 | byte & 0x7F
-    start = 10 + size
-    if head[start : start + 4] == b"fLaC":
-        return "audio/flac"
-    return _frames_at(head, start) or "audio/mp3"
+    for byte in sized:
+        size = size << 7 | byte
+    footer = _TAG_HEADER if head[3] == 4 and head[5] & 0x10 else 0
+    return _TAG_HEADER + size + footer
+
+
+def _behind_id3(seen: _Head, at: int) -> str | Foreign:
+    """Players put tags before anything that sounds: what follows decides."""
+    rest = seen.behind_tag or seen.data[at:]
+    if (further := _end_of_tag(rest)) is not None and further < len(rest):
+        rest = rest[further:]
+    behind = _Head(rest, seen.name, is_text=False)
+    for rule in (_fixed, _riff, _ogg):
+        found = rule(behind)
+        if found is not None:
+            return found
+    return signatures.foreign(rest, reads_as_text=False) or _frames_at(rest, 0) or "audio/mp3"
 
 
 def _frames_within(head: bytes) -> str | None:
@@ -186,22 +273,21 @@ def _frames_at(head: bytes, start: int, wanted: int = 2) -> str | None:
     return _MPEG_MIMES[kinds.pop()[0]] if len(kinds) == 1 else None
 
 
-def _known_foreign(head: bytes, _name: str) -> Foreign | None:
-    return signatures.foreign(head)
+def _known_foreign(seen: _Head) -> Foreign | None:
+    return signatures.foreign(seen.data, reads_as_text=seen.is_text)
 
 
-_RULES: tuple[Callable[[bytes, str], str | Foreign | None], ...] = (
+_RULES: tuple[Callable[[_Head], str | Foreign | None], ...] = (
     _fixed, _riff, _iso, _matroska, _ogg, _asf, _pdf, _known_foreign, _mpeg_audio,
 )  # fmt: skip
 
 
-def _as_text(head: bytes, name: str, declared: str | None) -> MediaType | Foreign:
-    encoding = text.encoding_of(head)
+def _as_text(head: bytes, encoding: str | None, name: str, declared: str | None) -> MediaType | Foreign:
     if encoding is None:
         return signatures.BINARY
     if encoding == "unknown":
         return signatures.UNKNOWN_ENCODING
-    inside = text.kind_inside(head, encoding)
+    inside = text.kind_inside(head, encoding, name)
     if inside == "image/svg+xml":
         return signatures.SVG
     if inside is not None:

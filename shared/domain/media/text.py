@@ -1,4 +1,7 @@
-"""Is it text, in which encoding, and of which kind?"""
+"""Is it text, in which encoding, and of which kind?
+
+Everything here is linear in the bytes it is given: no pattern has a repetition within a repetition.
+"""
 
 from __future__ import annotations
 
@@ -13,54 +16,140 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-_STRAY_CONTROLS = 0.01
+_MOST_MARKS = 512
+"""End marks (0x1A, NUL) at a text's end: DOS and CP/M filled a block with them."""
+_HIGH = bytes(range(0x80, 0x100))
+_STRAY = re.compile("[\udc80-\udcff]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_CONTROLS_SHARE = 0.01
 """Share of control characters that text may hold: terminal logs and broken exports have a few, binary data many."""
+_A_FEW_CONTROLS = 8
+"""What a text may hold however short it is, as long as most of it is no control character."""
 _FOREIGN_BYTES = 0.25
 """Above this share of bytes over 0x7F, text in one byte per character is hardly a Western European one."""
-
-_HTML = re.compile(rb"\A\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL)
-_SVG = re.compile(
-    rb"\A(?:\s+|<\?xml.*?\?>|<!--.*?-->|<!doctype\s+svg[^>[]*(?:\[.*?\]\s*)?>)*<svg[\s>]", re.I | re.DOTALL
-)
 _DECLARED = re.compile(rb"(?:encoding|charset)\s*=\s*[\"']?([A-Za-z][A-Za-z0-9._-]{2,20})")
 """How XML and HTML name their encoding."""
+_NO_ENCODINGS = {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf_7"}
+"""Codecs of Python that nobody writes files in."""
+_JAPANESE_SHIFTS = (b"\x1b$B", b"\x1b$@", b"\x1b(J")
+_BLANKS = re.compile(rb"\s*")
+_PROLOG_PARTS = (b"<!--", b"-->"), (b"<?", b"?>")
+_XML_DECLARATION = re.compile(rb"<\?xml\s")
+_RTF = re.compile(rb"\{\\rtf\d{0,2}\s{0,8}[\\{]")
+_HTML = re.compile(rb"<(?:!doctype\s{1,8}html|html[\s>])", re.IGNORECASE)
+_SVG_TYPE = re.compile(rb"<!doctype\s{1,8}svg", re.IGNORECASE)
+_SVG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
+_ONLY_IN_SVG = re.compile(rb"http://www\.w3\.org/2000/svg|</svg", re.IGNORECASE)
 
 
 def encoding_of(head: bytes) -> str | None:
     """The codec that reads `head`: None when it is no text, "unknown" when it is text in some other encoding.
 
-    A character cut by the end of `head` is forgiven.
+    A character cut by the end of `head` is forgiven, and so are end marks and a few stray control characters.
     """
     for bom, codec in _BOMS:
         if head.startswith(bom):
-            return codec if _reads(head, codec) else None
+            return codec if reads(head, codec) else None
     wide = _utf_16_without_mark(head)
     if wide is not None:
         return wide
-    if len(_CONTROLS.findall(head)) > _STRAY_CONTROLS * len(head):
+    body = _without_end_marks(head)
+    controls = len(_CONTROLS.findall(body))
+    if not may_be_text(len(body), controls):
         return None
-    if _reads(head, "utf-8"):
+    if any(shift in body for shift in _JAPANESE_SHIFTS) and reads(body, "iso2022_jp"):
+        return "iso2022_jp"
+    if reads(body, "utf-8"):
         return "utf-8"
-    if _CONTROLS.search(head):
+    if not may_be_text(len(body), controls * 10):
+        # Without UTF-8's own check digits, control characters weigh more.
         return None
-    declared = _declared(head)
+    declared = _declared(body)
     if declared is not None:
         return declared
-    high = sum(byte > 0x7F for byte in head)
-    return "windows-1252" if high <= _FOREIGN_BYTES * len(head) and _reads(head, "windows-1252") else "unknown"
+    high = len(body) - len(body.translate(None, _HIGH))
+    western = high <= _FOREIGN_BYTES * len(body) and reads(body, "windows-1252")
+    return "windows-1252" if western or _mostly_utf_8(body) else "unknown"
 
 
-def kind_inside(head: bytes, encoding: str) -> str | None:
-    """The MIME type that the text itself tells ("image/svg+xml" too, which is not sent), or None."""
+def _mostly_utf_8(body: bytes) -> bool:
+    """Whether far more characters are UTF-8 than bytes are not: a file put together from several."""
+    decoded = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(body, final=False)
+    stray = len(_STRAY.findall(decoded))
+    return stray * 4 <= len(_BEYOND_ASCII.findall(decoded)) - stray
+
+
+def _without_end_marks(head: bytes) -> bytes:
+    """A short text may be filled up with 0x1A; with NULs only as far as it is longer than they are."""
+    marked = head.rstrip(b"\x1a")
+    body = marked.rstrip(b"\0\x1a")
+    if len(marked) - len(body) > len(body) // 2:
+        body = marked
+    return body if len(head) - len(body) <= _MOST_MARKS else head
+
+
+def may_be_text(size: int, controls: int) -> bool:
+    """Whether `size` bytes with so many control characters among them may be a text."""
+    return size > 0 and (controls <= _CONTROLS_SHARE * size or (controls <= _A_FEW_CONTROLS and controls * 6 <= size))
+
+
+def controls_in(data: bytes) -> int:
+    """How many control characters there are that no text needs."""
+    return len(_CONTROLS.findall(data))
+
+
+def kind_inside(head: bytes, encoding: str, name: str = "") -> str | None:
+    """The MIME type that the text itself tells ("image/svg+xml" too, which is not sent), or None.
+
+    A text that merely begins with `<svg>` or `<?xml` in prose has no type of its own.
+    """
     plain = head if encoding == "utf-8" else head.decode(encoding, "ignore").encode()
-    plain = plain.removeprefix(codecs.BOM_UTF8)[:4096]
-    if plain.startswith(b"{\\rtf"):
+    plain = plain.removeprefix(codecs.BOM_UTF8)
+    if _RTF.match(plain):
         return "text/rtf"
-    if _SVG.match(plain):
+    start, svg_type = _past_prolog(plain)
+    if _SVG.match(plain, start) and (svg_type or name.lower().endswith(".svg") or _ONLY_IN_SVG.search(plain, start)):
         return "image/svg+xml"
-    if _HTML.match(plain):
+    if _HTML.match(plain, start):
         return "text/html"
-    return "text/xml" if plain.lstrip().startswith(b"<?xml") else None
+    return "text/xml" if _XML_DECLARATION.match(plain, _past_blanks(plain, 0)) else None
+
+
+def reads(data: bytes, codec: str) -> bool:
+    """Whether `codec` decodes the bytes, a character cut at their end forgiven."""
+    try:
+        codecs.getincrementaldecoder(codec)("strict").decode(data, final=False)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _past_prolog(plain: bytes) -> tuple[int, bool]:
+    """Where the first element may stand, behind blanks, comments, XML's instructions and a document type of SVG.
+
+    And whether there was such a document type.
+    """
+    at, svg_type = _past_blanks(plain, 0), False
+    while at < len(plain):
+        closed = next((end for start, end in _PROLOG_PARTS if plain.startswith(start, at)), None)
+        if closed is None and not svg_type and _SVG_TYPE.match(plain, at):
+            closed, svg_type = b">", True
+            subset, end = plain.find(b"[", at), plain.find(b">", at)
+            if 0 <= subset < end:
+                at, closed = subset, b"]"
+        elif closed is None and svg_type and plain.startswith(b">", at):
+            # What ends a document type behind its own declarations.
+            at = _past_blanks(plain, at + 1)
+            continue
+        if closed is None or (found := plain.find(closed, at)) < 0:
+            break
+        at = _past_blanks(plain, found + len(closed))
+    return at, svg_type
+
+
+def _past_blanks(plain: bytes, at: int) -> int:
+    found = _BLANKS.match(plain, at)
+    return found.end() if found else at
 
 
 def _declared(head: bytes) -> str | None:
@@ -72,15 +161,8 @@ def _declared(head: bytes) -> str | None:
         b"a".decode(name)
     except (LookupError, UnicodeError):
         return None
-    return codecs.lookup(name).name if _reads(head, name) else None
-
-
-def _reads(head: bytes, codec: str) -> bool:
-    try:
-        codecs.getincrementaldecoder(codec)("strict").decode(head, final=False)
-    except UnicodeError:
-        return False
-    return True
+    codec = codecs.lookup(name).name
+    return codec if codec.replace("-", "_") not in _NO_ENCODINGS and reads(head, codec) else None
 
 
 def _utf_16_without_mark(head: bytes) -> str | None:
@@ -93,7 +175,7 @@ def _utf_16_without_mark(head: bytes) -> str | None:
         ("utf-16-le", zeros_odd, zeros_even, even),
         ("utf-16-be", zeros_even, zeros_odd, odd),
     ):
-        few_controls = len(_CONTROLS.findall(letters)) <= _STRAY_CONTROLS * len(letters)
-        if high > 0.7 and low < 0.02 and few_controls and _reads(head[: len(head) & ~1], codec):
+        few_controls = controls_in(letters) <= _CONTROLS_SHARE * len(letters)
+        if high > 0.7 and low < 0.02 and few_controls and reads(head[: len(head) & ~1], codec):
             return codec
     return None

@@ -26,8 +26,10 @@ from shared.domain.recipe.flaws import flaws
 from shared.domain.recipe.lines import Place, line_of, lines
 from shared.domain.task import Frozen
 
-_TOML_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
+_TOML_LINE = re.compile(r"\s?\(at (?:line (\d+), column \d+|end of document)\)")
 _TOP = ("built_in", "recipe")
+_LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]++[ \t]*+\.[ \t]*+){100}")
+"""A key of a hundred parts: what reads TOML takes the square of their number."""
 MAX_BYTES = 1 << 20
 """Of a recipe file."""
 
@@ -125,6 +127,9 @@ class _Reader:
     def _document(self) -> dict[str, Any]:
         if len(self._text.encode()) > MAX_BYTES:
             raise RecipesInvalid([Problem(1, "", f"the file is larger than {MAX_BYTES >> 20} MiB")])
+        if long := _LONG_KEY.search(self._text):
+            line = self._text.count("\n", 0, long.start()) + 1
+            raise RecipesInvalid([Problem(line, "", "a key of a hundred parts and more")])
         try:
             document = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:

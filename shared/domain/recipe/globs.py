@@ -17,7 +17,7 @@ _Taken = Callable[[str], bool]
 
 
 class Glob:
-    """A compiled glob. Raises ValueError for an open bracket, re.error for a set of characters that is none."""
+    """A compiled glob. Raises ValueError for a bracket that is never closed, or a range that runs backwards."""
 
     def __init__(self, text: str) -> None:
         self._steps: list[_Taken] = []
@@ -100,7 +100,10 @@ def _pieces(glob: str) -> Iterator[str]:
 def _set(members: str) -> _Taken:
     negated = "^/" if members[0] in "!^" else ""
     quoted = re.sub(r"([\\\[\]^&~|])", r"\\\1", members[1:] if negated else members)
-    found = re.compile(f"[{negated}{quoted}]", re.DOTALL)
+    try:
+        found = re.compile(f"[{negated}{quoted}]", re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"[{members}]: {error}") from error
     return lambda character: found.match(character) is not None
 
 

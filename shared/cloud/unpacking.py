@@ -1,0 +1,145 @@
+"""Objects that are stored with `Content-Encoding: gzip`, read as what they hold.
+
+Cloud Storage unpacks such an object for whom it likes, without a length and without ranges; so it is read as it is
+stored and unpacked here. A first pass tells how much there is, under a bound; then any range can be read, in constant
+memory, from one of the places at which the state of the unpacking was kept.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from bisect import bisect_right
+from typing import Any, NamedTuple
+
+from shared.cloud.object_stream import Fetch
+from shared.domain.errors import LeaseLost, PermanentFailure
+from shared.domain.media import GEMINI
+
+MAGIC = b"\x1f\x8b"
+"""The beginning of all that gzip packed (RFC 1952, section 2.3.1)."""
+_PIECE = 1 << 20
+_KEPT_EVERY = 16 << 20
+"""Unpacked bytes between two places from which reading can go on: 128 of about 45 KiB in the largest file."""
+MOST_RATIO, _RATIO_FROM = 200, 64 << 20
+"""How many times its stored size an object may unpack to, once it is larger than 64 MiB: text gives 3 to 20."""
+
+
+class _Place(NamedTuple):
+    """A place in the unpacked bytes, where in the stored ones it is, and the state of the unpacking there."""
+
+    at: int
+    stored_at: int
+    state: Any
+
+
+class Unpacked:
+    """Random access to what a gzip object holds. Blocks, so it is for threads; one reads at a time."""
+
+    def __init__(self, fetch: Fetch, stored_size: int, name: str) -> None:
+        """`fetch` reads the object as it is stored; `name` is for sentences."""
+        self._stored, self._stored_size, self._name = fetch, stored_size, name
+        self._lock = threading.Lock()
+        self._kept: list[_Place] = []
+        self._reader = self._fresh()
+        self.size = 0
+
+    def measure(self, stop: threading.Event | None = None) -> None:
+        """Read through all of it to learn `size`. Raises `PermanentFailure` where it is damaged or far too large."""
+        reader = self._reader
+        while True:
+            if not self._kept or reader.at - self._kept[-1].at >= _KEPT_EVERY:
+                self._kept.append(reader.place())
+            if not reader.more(_PIECE):
+                self.size = reader.at
+                return
+            if stop is not None and stop.is_set():
+                raise LeaseLost("the unpacking was stopped")
+            if reader.at > GEMINI.file_bytes or reader.at > max(_RATIO_FROM, MOST_RATIO * reader.stored_at):
+                raise PermanentFailure(
+                    "payload_too_large",
+                    f"“{self._name}” is stored packed (Content-Encoding: gzip), and unpacks to more than is taken: "
+                    f"over {GEMINI.file_bytes:,} bytes, or over {MOST_RATIO} times its {self._stored_size:,} bytes. "
+                    "Drop it unpacked, in parts.",
+                )
+
+    def fetch(self, start: int, end: int) -> bytes:
+        """Unpacked bytes from `start` up to, not including, `end`; fewer at the end."""
+        with self._lock:
+            nearest = self._kept[max(0, bisect_right(self._kept, start, key=lambda place: place.at) - 1)]
+            if not nearest.at <= self._reader.at <= start:
+                self._reader = _Reader(self._stored, self._stored_size, self._name, nearest)
+            reader, pieces = self._reader, bytearray()
+            while reader.at < start and reader.more(min(_PIECE, start - reader.at)):
+                pass
+            while reader.at < end and (piece := reader.more(min(_PIECE, end - reader.at))):
+                pieces += piece
+            return bytes(pieces)
+
+    def _fresh(self) -> _Reader:
+        return _Reader(self._stored, self._stored_size, self._name, _Place(0, 0, _new_member()))
+
+
+class _Reader:
+    """Unpacks from a place on. Of several members that stand one behind the other, all are read."""
+
+    def __init__(self, fetch: Fetch, size: int, name: str, place: _Place) -> None:
+        self._fetch, self._size, self._name = fetch, size, name
+        self.at, self._fetched, self._state = place.at, place.stored_at, place.state.copy()
+        self._packed = b""
+
+    @property
+    def stored_at(self) -> int:
+        return self._fetched - len(self._packed)
+
+    def place(self) -> _Place:
+        return _Place(self.at, self.stored_at, self._state.copy())
+
+    def more(self, most: int) -> bytes:
+        """The next bytes, `most` at most; empty at the end."""
+        try:
+            piece = self._more(most)
+        except zlib.error as error:
+            raise PermanentFailure(
+                "file_processing_failed",
+                f"“{self._name}” is stored packed (Content-Encoding: gzip), but cannot be unpacked: it is damaged. "
+                "Upload it again.",
+            ) from error
+        self.at += len(piece)
+        return piece
+
+    def _more(self, most: int) -> bytes:
+        while True:
+            if len(self._packed) < len(MAGIC) and self._fetched < self._size:
+                self._packed += self._fetch(self._fetched, min(self._fetched + _PIECE, self._size))
+                self._fetched = min(self._fetched + _PIECE, self._size)
+            if self._state.eof:
+                if not self._packed.startswith(MAGIC):
+                    # Nothing, or what pads the last block of a tape.
+                    return b""
+                self._state = _new_member()
+            packed, self._packed = self._packed, b""
+            piece: bytes = self._state.decompress(packed, most)
+            self._packed = self._state.unused_data if self._state.eof else self._state.unconsumed_tail
+            if piece:
+                return piece
+            if not self._packed and not self._state.eof and self._fetched >= self._size:
+                raise zlib.error("the stored bytes end before what they pack does")
+
+
+def unpacked_up_to(data: bytes, most: int) -> bytes:
+    """What a small packed object holds, cut behind `most` bytes; data that gzip did not pack as they are."""
+    if not data.startswith(MAGIC):
+        return data
+    reader = _Reader(lambda start, end: data[start:end], len(data), "the object", _Place(0, 0, _new_member()))
+    pieces = bytearray()
+    try:
+        while len(pieces) < most and (piece := reader.more(min(_PIECE, most - len(pieces)))):
+            pieces += piece
+    except PermanentFailure:
+        return data if not pieces else bytes(pieces)
+    return bytes(pieces)
+
+
+def _new_member() -> Any:
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)

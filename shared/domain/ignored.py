@@ -1,0 +1,40 @@
+"""Which names of objects are no files that anybody dropped: what tools put down for themselves.
+
+Parts of a parallel upload: `gcloud storage cp` and gsutil write a large file in parts, compose and delete them; each
+part is a finalized object (gcloud, "Parallel composite uploads"; gsutil wrote them under a leading slash).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.domain.recipe.globs import glob_pattern
+
+_PARTS = ("gcloud/tmp/parallel_composite_uploads/", "gsutil/tmp/parallel_composite_uploads/")
+_FILES = (
+    ".ds_store", "._*", ".localized", ".apdisk", "*.icloud",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "~$*", "~*.tmp",
+    ".directory", ".~lock.*#", ".nfs*", ".fuse_hidden*", ".goutputstream-*",
+    ".gitkeep", ".keep", ".dropbox", ".dropbox.attr", ".syncthing.*.tmp", "~syncthing~*.tmp",
+    "*.crdownload", "*.part", "*.partial", "*.filepart", "*.opdownload", "*_.gstmp",
+)  # fmt: skip
+"""The last part of a name, in small letters: notes of file managers, locks of editors, downloads that are under way."""
+_FOLDERS = ("__macosx", ".trashes", ".trash-*", ".spotlight-v100", ".fseventsd", "@eadir", "$recycle.bin")
+
+
+def ignored(name: str, patterns: Sequence[str] = ()) -> str | None:
+    """Why an object of this name is no file to ask about; None where it is one.
+
+    `patterns`: the operator's own globs, for whole names; one without a slash is for the last part of a name too.
+    """
+    if name.removeprefix("/").startswith(_PARTS):
+        return "it is a part of a parallel upload, which is composed and deleted"
+    *folders, last = name.lower().split("/")
+    if any(glob_pattern(each).fullmatch(last) for each in _FILES):
+        return "a tool put it down for itself, by its name"
+    if any(glob_pattern(each).fullmatch(folder) for folder in folders for each in _FOLDERS):
+        return "a tool put its folder down for itself, by its name"
+    for pattern in patterns:
+        if glob_pattern(pattern).fullmatch(name if "/" in pattern else name.rpartition("/")[2]):
+            return f"the inbox ignores {pattern}"
+    return None

@@ -1,0 +1,78 @@
+"""A text beyond its first bytes: is all of it in the encoding that they showed, and its form in UTF-8.
+
+head ──▶ `text.encoding_of` ──▶ `WholeText` is fed the rest, block by block ──▶ the encoding of all of it
+     ──▶ `in_utf_8`: what is sent to Gemini, which reads UTF-8
+"""
+
+from __future__ import annotations
+
+import codecs
+
+from shared.domain.media.text import controls_in, may_be_text
+
+WHOLE = 8 << 20
+"""Bytes of a text that is looked at whole and converted. Twice what the largest model takes in."""
+_PIECE = 256 << 10
+"""Bytes that are converted at once: a few milliseconds."""
+_READ_AS_WESTERN = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
+"""What a byte that is no UTF-8 is read as; Python gives it as half a character meanwhile."""
+_END_MARKS = "\x1a\0"
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class WholeText:
+    """Judges a text block by block. `encoding` is the codec that reads what was fed, None once it is no text."""
+
+    def __init__(self, encoding: str) -> None:
+        self._declared, self._decoder = encoding, codecs.getincrementaldecoder(encoding)("strict")
+        self._fits, self._size, self._controls = True, 0, 0
+
+    def feed(self, block: bytes) -> None:
+        self._size += len(block)
+        if not self._declared.startswith(("utf-16", "utf-32")):
+            self._controls += controls_in(block)
+        if self._fits:
+            try:
+                self._decoder.decode(block, final=False)
+            except UnicodeError:
+                self._fits = False
+
+    @property
+    def encoding(self) -> str | None:
+        if self._fits and self._declared != "windows-1252":
+            # End marks fill a block at most.
+            return self._declared if may_be_text(self._size, max(0, self._controls - 128)) else None
+        if not may_be_text(self._size, self._controls):
+            return None
+        return "windows-1252" if self._declared in ("utf-8", "windows-1252") else self._declared
+
+
+def in_utf_8(data: bytes, encoding: str) -> bytes:
+    """The text in UTF-8, without a byte order mark and without the end marks of old systems.
+
+    Of a text in UTF-8 or `windows-1252` each byte that is no UTF-8 is read as Western European: files that were put
+    together from several have both. Elsewhere what the codec cannot read becomes a replacement character.
+    """
+    mixed = encoding in ("utf-8", "windows-1252")
+    decoder = codecs.getincrementaldecoder("utf-8" if mixed else encoding)("surrogateescape" if mixed else "replace")
+    converted: list[bytes] = []
+    for start in range(0, len(data), _PIECE):
+        text = decoder.decode(data[start : start + _PIECE], final=start + _PIECE >= len(data))
+        if mixed and not text.isascii():
+            text = text.translate(_READ_AS_WESTERN)
+        converted.append(text.removeprefix(_BYTE_ORDER_MARK if start == 0 else "").encode("utf-8", "replace"))
+    return b"".join(converted).rstrip(_END_MARKS.encode())
+
+
+def encoding_note(encoding: str | None, size: int) -> str | None:
+    """A sentence on a text that is not in UTF-8, fit for a task's warnings."""
+    if encoding in (None, "utf-8"):
+        return None
+    if size > WHOLE:
+        return f"The text is in {encoding}, not UTF-8; unusual characters may be read wrongly."
+    if encoding == "windows-1252":
+        return (
+            "The text is not all in UTF-8; the rest was read as Western European (windows-1252) and converted. Where "
+            "that is not so, unusual characters are wrong."
+        )
+    return f"The text is in {encoding}, not UTF-8; it was converted."
