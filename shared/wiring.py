@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.cloud.storage import Storage
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
+    from shared.examiner import Examiner
     from shared.intake import Intake
     from shared.leftovers import Leftovers
     from shared.request_intake import RequestIntake
@@ -59,6 +60,7 @@ class Generate:
     callbacks: Queue | None
     """Notices to notify; None where no callback queue is set."""
     recipes: RecipeBooks
+    examiner: Examiner
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def generate() -> Generate:
     from shared.cloud.storage import Storage
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
+    from shared.examiner import Examiner
     from shared.leftovers import Leftovers
+    from shared.sandbox import Sandbox
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
@@ -146,6 +150,8 @@ def generate() -> Generate:
         chunks=StreamStore(tasks.client),
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
+        # Two, so that a file whose server is slow does not hold up the others.
+        examiner=Examiner(Sandbox(processes=2)),
     )
 
 

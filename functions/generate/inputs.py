@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import partial
 
 from functions.generate.holding import Holding
 from functions.generate.later import warn_others
@@ -43,7 +42,7 @@ async def examine(road: Generate, found: StoredObject) -> Facts:
         raise PermanentFailure(kind.code, kind.message)
     if refusal := media.check_size(found.size, pdf=kind.family == "pdf"):
         raise PermanentFailure(refusal.code, refusal.message)
-    facts = await road.storage.in_thread(partial(media.probe, road.storage.ranges(found, head), kind))
+    facts = await road.examiner.examine(road.storage.ranges(found, head), kind)
     if refusal := media.check(facts):
         raise PermanentFailure(refusal.code, refusal.message)
     return facts

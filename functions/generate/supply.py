@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
-from functools import partial
 
 from functions.generate.holding import Holding
 from functions.generate.inputs import activated, examine, hand_over, hand_over_stream, live_handle, remarks
@@ -15,7 +14,7 @@ from shared.cloud.object_stream import SourceVanished
 from shared.domain import catalogue, media
 from shared.domain.catalogue import Model
 from shared.domain.errors import PermanentFailure, TransientFailure
-from shared.domain.media import Facts, InMemory, MediaType, Refusal
+from shared.domain.media import Facts, MediaType, Refusal
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
 from shared.domain.task import GeminiFile
 from shared.wiring import Generate
@@ -26,6 +25,8 @@ sent from the event loop, and again at every further round."""
 _FETCH_ATTEMPTS = 3
 _LOOK_SECONDS = 15.0
 """For looking into a file on the web while its own transfer waits."""
+_WHOLE_BYTES = 4 << 20
+"""Of a recording on the web that is read once more from start to end to measure it."""
 
 
 class Supply:
@@ -135,7 +136,8 @@ class Supply:
         kind = _sniffed(opened.head, opened.name, opened.content_type)
         if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
             raise PermanentFailure(refusal.code, refusal.message)
-        facts = await self._road.web.probe(opened, kind, seconds=min(_LOOK_SECONDS, self._seconds))
+        ranges = self._road.web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        facts = await self._road.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)
         unseen = not facts.has_audio and not facts.has_video
@@ -151,7 +153,7 @@ class Supply:
 
     async def _examined(self, data: bytes, name: str, declared: str | None) -> Facts:
         kind = _sniffed(data[: media.HEAD], name, declared)
-        facts = await self._road.storage.in_thread(partial(media.probe, InMemory(data), kind))
+        facts = await self._road.examiner.examine_bytes(data, kind)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)
         return facts
