@@ -24,6 +24,10 @@ class ParentGoneError(BaseException):
     """The pipe was closed. Not an `Exception`, so that no library takes it for the end of a file."""
 
 
+class RangeUnavailableError(OSError):
+    """The parent cannot or will not bring this range."""
+
+
 class SourceFile(io.RawIOBase):
     """A seekable, read-only file whose bytes the parent brings."""
 
@@ -53,12 +57,15 @@ class SourceFile(io.RawIOBase):
         return len(data)
 
     def range(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes from `offset`: fewer only at the end."""
+        """Return up to `length` bytes from `offset`, fewer only at the end; raise `RangeUnavailableError`."""
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
         self._pipe.send({"read": [offset, length]})
-        return self._pipe.receive()[1]
+        answer, data = self._pipe.receive()
+        if "unavailable" in answer:
+            raise RangeUnavailableError("this range cannot be read")
+        return data
 
 
 class Pipe:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shared.cloud.storage import Storage
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
+    from shared.examiner import Examiner
     from shared.intake import Intake
     from shared.leftovers import Leftovers
     from shared.request_intake import RequestIntake
@@ -67,6 +68,7 @@ class Generate:
     judge: AnswerJudge
     drawing: Sandbox
     """Where pictures are drawn on, one at a time."""
+    examiner: Examiner
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def generate() -> Generate:
     from shared.cloud.storage import Storage
     from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
+    from shared.examiner import Examiner
     from shared.leftovers import Leftovers
     from shared.sandbox import Sandbox
 
@@ -158,6 +161,8 @@ def generate() -> Generate:
         recipes=RecipeBooks(storage, clock),
         judge=AnswerJudge(Sandbox()),
         drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
+        # Two, so that a file whose server is slow does not hold up the others.
+        examiner=Examiner(Sandbox(processes=2)),
     )
 
 

@@ -14,7 +14,7 @@ from shared.cloud.object_stream import StreamStopped
 from shared.cloud.storage import StoredObject
 from shared.domain import media
 from shared.domain.errors import LeaseLost, PermanentFailure, Postponement, TransientFailure
-from shared.domain.media import Facts, RandomAccess, Refusal
+from shared.domain.media import Facts, MediaType, RandomAccess, Refusal
 from shared.domain.task import GeminiFile, Source, Task
 from shared.wiring import Generate
 
@@ -41,20 +41,22 @@ async def readable_object(road: Generate, source: Source, stop: threading.Event)
 
 async def examine(road: Generate, found: StoredObject) -> Facts:
     """What the object truly is; raises the refusal where it may not be sent. `found` as `Storage.readable` gives it."""
-    return await road.storage.in_thread(partial(_examined, road.storage.ranges(found, b""), found))
+    kind, head = await road.storage.in_thread(partial(_identified, road.storage.ranges(found, b""), found))
+    facts = await road.examiner.examine(road.storage.ranges(found, head), kind)
+    if refusal := media.check(facts):
+        raise PermanentFailure(refusal.code, refusal.message)
+    return facts
 
 
-def _examined(source: RandomAccess, found: StoredObject) -> Facts:
+def _identified(source: RandomAccess, found: StoredObject) -> tuple[MediaType, bytes]:
+    """The object's type, and its first bytes."""
     head = source.read(0, media.HEAD)
     kind = media.identify(source, found.name, found.content_type, head)
     if isinstance(kind, Refusal):
         raise PermanentFailure(kind.code, kind.message)
     if refusal := media.check_size(found.size, pdf=kind.family == "pdf"):
         raise PermanentFailure(refusal.code, refusal.message)
-    facts = media.probe(source, kind, head)
-    if refusal := media.check(facts):
-        raise PermanentFailure(refusal.code, refusal.message)
-    return facts
+    return kind, head
 
 
 def remarks(facts: Facts) -> list[str]:

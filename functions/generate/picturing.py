@@ -15,7 +15,6 @@ from shared.cloud.fetch import RemoteFile
 from shared.cloud.telemetry import log
 from shared.domain import media
 from shared.domain.errors import RequestRefused, TaskFailure
-from shared.domain.media import InMemory
 from shared.domain.outputs import Source
 from shared.domain.outputs.on_picture import FUNCTION, arguments_of, read_reply
 from shared.domain.recipe import Asked
@@ -77,7 +76,7 @@ async def _found(road: Generate, task: Task) -> Source:
         case StoredInput() as each:
             return await _stored(road, each.bucket, each.name, each.generation or _handed_over(task, each.uri))
         case Inline() as each:
-            return await _source(source.name, each.data(), each.mime)
+            return await _source(road, source.name, each.data(), each.mime)
         case Remote() as each:
             return await _fetched(road, each)
 
@@ -90,7 +89,7 @@ def _handed_over(task: Task, uri: str) -> int | None:
 
 async def _stored(road: Generate, bucket: str, name: str, generation: int | None) -> Source:
     picture = await road.storage.read(bucket, name, generation=generation, length=_LARGEST_PICTURE + 1)
-    return Source(name=name) if picture is None else await _source(name, picture, None)
+    return Source(name=name) if picture is None else await _source(road, name, picture, None)
 
 
 async def _fetched(road: Generate, each: Remote) -> Source:
@@ -98,7 +97,7 @@ async def _fetched(road: Generate, each: Remote) -> Source:
     try:
         file = await road.web.open(each.url, stop=threading.Event(), seconds=road.settings.fetch_seconds)
         with file:
-            return await _source(file.name, await asyncio.to_thread(_read, file), file.content_type)
+            return await _source(road, file.name, await asyncio.to_thread(_read, file), file.content_type)
     except TaskFailure:
         return Source(name=each.url)
 
@@ -107,11 +106,11 @@ def _read(file: RemoteFile) -> bytes:
     return file.read(_LARGEST_PICTURE + 1)
 
 
-async def _source(name: str, picture: bytes, declared: str | None) -> Source:
+async def _source(road: Generate, name: str, picture: bytes, declared: str | None) -> Source:
     if len(picture) > _LARGEST_PICTURE:
         return Source(name=name)
     kind = media.sniff(picture[: media.HEAD], name, declared)
     if not isinstance(kind, media.MediaType) or kind.family != "image":
         return Source(name=name)
-    facts = await asyncio.to_thread(media.probe, InMemory(picture), kind)
+    facts = await road.examiner.examine_bytes(picture, kind)
     return Source(name=name, width=facts.width, height=facts.height, picture=picture)

@@ -26,6 +26,8 @@ sent from the event loop, and again at every further round."""
 _FETCH_ATTEMPTS = 3
 _LOOK_SECONDS = 15.0
 """For looking into a file on the web while its own transfer waits."""
+_WHOLE_BYTES = 4 << 20
+"""Of a recording on the web that is read once more from start to end to measure it."""
 
 
 class Supply:
@@ -152,7 +154,8 @@ class Supply:
             raise PermanentFailure(kind.code, kind.message)
         if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
             raise PermanentFailure(refusal.code, refusal.message)
-        facts = await self._road.web.probe(opened, kind, seconds=min(_LOOK_SECONDS, self._seconds))
+        ranges = self._road.web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        facts = await self._road.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)
         unseen = not facts.has_audio and not facts.has_video
@@ -168,7 +171,14 @@ class Supply:
 
     async def _examined(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
         """What a file at hand is, and how it is sent."""
-        return await self._road.storage.in_thread(partial(_examined, data, name, declared))
+        in_thread = self._road.storage.in_thread
+        kind = await in_thread(partial(media.identify, InMemory(data), name, declared))
+        if isinstance(kind, Refusal):
+            raise PermanentFailure(kind.code, kind.message)
+        facts = await self._road.examiner.examine_bytes(data, kind)
+        if refusal := media.check(facts):
+            raise PermanentFailure(refusal.code, refusal.message)
+        return facts, await in_thread(partial(as_sent, data, facts))
 
     def _checked(self, each: Input, facts: Facts) -> str:
         """The true type, which must be what the part promises and what the model takes."""
@@ -182,16 +192,6 @@ class Supply:
         self.remarks += [f"{each.param}: {remark}" for remark in remarks(facts)]
         refuse_too_much(self.facts, self.model, self._resolution)
         return facts.media_type.mime
-
-
-def _examined(data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
-    kind = media.identify(InMemory(data), name, declared)
-    if isinstance(kind, Refusal):
-        raise PermanentFailure(kind.code, kind.message)
-    facts = media.probe(InMemory(data), kind)
-    if refusal := media.check(facts):
-        raise PermanentFailure(refusal.code, refusal.message)
-    return facts, as_sent(data, facts)
 
 
 def _as_handed(file: GeminiFile) -> Handed:

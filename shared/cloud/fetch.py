@@ -24,7 +24,7 @@ from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
 from shared.domain.addresses import without_secrets
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
-from shared.domain.media import GEMINI, Facts, MediaType, Refusal, identify, probe, sniff
+from shared.domain.media import GEMINI, MediaType, Refusal, identify, sniff
 from shared.domain.media.reading import OutOfReadsError
 
 T = TypeVar("T")
@@ -195,11 +195,6 @@ class Web:
                 return sniff(file.head, file.name, file.content_type)
 
         return await self._run(identified)
-
-    async def probe(self, file: RemoteFile, kind: MediaType, *, seconds: float) -> Facts:
-        """What a file that is being fetched says of itself, as far as its server lets it be seen within `seconds`."""
-        ranges = self.ranges(file, seconds=seconds)
-        return await self._run(lambda: probe(ranges, kind, file.head))
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -31,6 +31,14 @@ def middle(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None
     return source.size, source.read(4) or b""
 
 
+def try_to_read(_arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> Result:
+    assert source is not None
+    try:
+        return len(source.read(1)), b""
+    except OSError as error:
+        return type(error).__name__, b""
+
+
 def refuse(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
     raise LookupError("page 7 is missing")
 

@@ -32,9 +32,9 @@ from shared.domain.addresses import refusal
 from shared.domain.checks import continuation, loops, recording, structure, words
 from shared.domain.errors import RequestRefused
 from shared.domain.ignored import ignored
-from shared.domain.media import InMemory, MediaType, identify, in_utf_8, probe, sniff
+from shared.domain.media import InMemory, MediaType, identify, in_utf_8, sniff
 from shared.domain.media.text import encoding_of, kind_inside
-from shared.domain.media.text_whole import WholeText
+from shared.domain.media.text_whole import WholeText, encoding_note
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
 from shared.domain.recipe import book, choose, grant, placeholders
 from shared.domain.recipe.lines import lines
@@ -83,7 +83,7 @@ def _identified(data: bytes) -> None:
     for name in ("a", "a.pdf", "a.svg"):
         found = identify(InMemory(data), name)
         if isinstance(found, MediaType) and found.family == "text":
-            probe(InMemory(data), found)
+            encoding_note(found.encoding, len(data))
 
 
 def _whole(data: bytes) -> None:
@@ -207,7 +207,7 @@ def _timed(text: str) -> None:
 
 READERS: dict[str, Reader] = {
     "sniff": _bytes_reader(lambda data: sniff(data, "a.txt", "text/plain")),
-    "identify and probe text": _bytes_reader(_identified),
+    "identify text": _bytes_reader(_identified),
     "encoding": _bytes_reader(encoding_of),
     "kind of text": _bytes_reader(
         lambda data: (kind_inside(data, "utf-8", "a.svg"), kind_inside(data, "windows-1252"))

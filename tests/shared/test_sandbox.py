@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.sandbox import Sandbox, SandboxCrashed, SandboxFailure, SandboxOutOfMemory, SandboxTimeout
+from shared.sandbox import RangeUnavailable, Sandbox, SandboxCrashed, SandboxFailure, SandboxOutOfMemory, SandboxTimeout
 
 FUNCTIONS = "tests.shared.sandbox_functions"
 
@@ -19,15 +19,22 @@ class Letters:
 
     size = 1 << 40
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def range(self, offset: int, length: int) -> bytes:
         return bytes(97 + (offset + index) % 26 for index in range(length))
 
 
 class Broken:
     size = 10
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def range(self, offset: int, length: int) -> bytes:
         raise ConnectionError("the bucket is away")
+
+
+class Locked:
+    size = 10
+
+    async def range(self, offset: int, length: int) -> bytes:
+        raise RangeUnavailable
 
 
 @pytest.fixture
@@ -105,6 +112,11 @@ async def test_an_error_while_reading_reaches_the_caller(sandbox: Sandbox) -> No
     with pytest.raises(ConnectionError, match="the bucket is away"):
         await sandbox.run(f"{FUNCTIONS}:middle", {"at": 0}, source=Broken())
     assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
+
+
+async def test_a_range_that_cannot_be_had_is_an_error_for_the_function_alone(sandbox: Sandbox) -> None:
+    reply = await sandbox.run(f"{FUNCTIONS}:try_to_read", {}, source=Locked())
+    assert reply.value == "RangeUnavailableError"
 
 
 async def test_a_cancelled_call_ends_its_child(sandbox: Sandbox) -> None:

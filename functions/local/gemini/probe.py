@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from functions.local.gemini.media import Finding, Kind, Media, Undecodable, kind_of
-from functions.local.gemini.probe_audio import probe_audio
 from functions.local.gemini.probe_document import probe_pdf, probe_text
 from functions.local.gemini.probe_picture import probe_picture
-from functions.local.gemini.probe_video import probe_video
+from functions.local.gemini.probe_recording import probe_audio, probe_video
 
 _PROBES: dict[Kind, Callable[[BinaryIO, int], Finding]] = {
     "audio": probe_audio,

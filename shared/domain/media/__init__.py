@@ -1,10 +1,10 @@
 """What is this object, truly, and may it be sent to Gemini?
 
     source → `identify` (head → `sniff`) → a `MediaType` or a `Refusal`
-         → `probe` (few ranged reads) → `Facts`
+         → `shared.examiner` (in a child process) → `Facts`
          → `check` → a `Refusal` or None
 
-Send with `facts.media_type.mime`. Pure: reads through `RandomAccess`, which the caller maps on an object.
+Send with `facts.media_type.mime`.
 """
 
 from shared.domain.media.facts import Facts
@@ -19,8 +19,7 @@ from shared.domain.media.kinds import (
     media_type,
 )
 from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size
-from shared.domain.media.probing import probe
-from shared.domain.media.reading import MAX_READ, InMemory, RandomAccess
+from shared.domain.media.reading import InMemory, RandomAccess
 from shared.domain.media.refusal import Refusal, RefusalCode
 from shared.domain.media.sniffing import HEAD, identify, sniff
 from shared.domain.media.text_whole import WHOLE, in_utf_8
@@ -29,7 +28,6 @@ __all__ = [
     "GEMINI",
     "HEAD",
     "KINDS",
-    "MAX_READ",
     "WHOLE",
     "Facts",
     "Family",
@@ -49,6 +47,5 @@ __all__ = [
     "kind_of_mime",
     "kind_of_name",
     "media_type",
-    "probe",
     "sniff",
 ]

@@ -1,4 +1,4 @@
-"""What is known about a file once its headers were read."""
+"""What is known about a file once it was examined."""
 
 from __future__ import annotations
 
@@ -18,19 +18,10 @@ class Facts(BaseModel):
     """Bytes."""
     duration: float | None = None
     """Seconds of audio or video."""
-    codec: str | None = None
-    """Of the sound where there is only sound, else of the pictures; as the container names it."""
-    sample_rate: int | None = None
-    """Hertz."""
-    channels: int | None = None
     width: int | None = None
     """Pixels, as is height."""
     height: int | None = None
-    frames: int | None = None
-    """Of an animation: pictures."""
     pages: int | None = None
-    encrypted: bool = False
-    animated: bool = False
     has_audio: bool = False
     has_video: bool = False
     warnings: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ def probe_png(window: Window, facts: Facts) -> Facts:
         at += 12 + int.from_bytes(chunk[:4], "big")
     if b"IEND\xae\x42\x60\x82" not in window.tail(_TAIL):
         raise DamagedError("The PNG image is truncated: its end is missing. Upload it again.")
-    return _sized(facts, "png", width, height, animated)
+    return _sized(facts, width, height, animated)
 
 
 def probe_jpeg(window: Window, facts: Facts) -> Facts:
@@ -60,7 +60,7 @@ def probe_jpeg(window: Window, facts: Facts) -> Facts:
     tail_start = max(at, window.size - _TAIL)
     if b"\xff\xd9" not in window.at(tail_start, _TAIL):
         raise DamagedError("The JPEG image is truncated: its end is missing. Upload it again.")
-    found = _sized(facts, "jpeg", size[0], size[1], animated=False)
+    found = _sized(facts, size[0], size[1], animated=False)
     if size[2] == 4:
         note = "The picture is in CMYK colours, as for print; its colours may be seen wrongly."
         return found.model_copy(update={"warnings": (*found.warnings, note)})
@@ -85,7 +85,7 @@ def probe_webp(window: Window, facts: Facts) -> Facts:
     else:
         raise DamagedError("The WebP image is damaged: it holds no picture.")
     _must_have_area("WebP", width, height)
-    return _sized(facts, "webp", width, height, animated=kind == b"VP8X" and bool(data[0] & 2))
+    return _sized(facts, width, height, animated=kind == b"VP8X" and bool(data[0] & 2))
 
 
 def _must_have_area(label: str, width: int, height: int) -> None:
@@ -93,13 +93,11 @@ def _must_have_area(label: str, width: int, height: int) -> None:
         raise DamagedError(f"The {label} image is damaged: it claims to be {width} x {height} pixels large.")
 
 
-def _sized(facts: Facts, codec: str, width: int, height: int, animated: bool) -> Facts:
+def _sized(facts: Facts, width: int, height: int, animated: bool) -> Facts:
     return facts.model_copy(
         update={
-            "codec": codec,
             "width": width,
             "height": height,
-            "animated": animated,
             "warnings": (*facts.warnings, *((_ANIMATED,) if animated else ())),
         }
     )

@@ -1,4 +1,4 @@
-"""Small media files, made byte by byte: nothing here needs an encoder."""
+"""Small media files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import io
 import struct
 import wave
 
+import av
+from av.container import OutputContainer
 from PIL import Image
 
 
@@ -39,9 +41,7 @@ def _iff(name: bytes, content: bytes) -> bytes:
 
 
 def flac(seconds: float, rate: int = 16_000, channels: int = 2) -> bytes:
-    packed = rate << 44 | (channels - 1) << 41 | 15 << 36 | int(seconds * rate)
-    info = struct.pack(">HH", 4096, 4096) + b"\0" * 6 + packed.to_bytes(8, "big") + b"\0" * 16
-    return b"fLaC\x80" + len(info).to_bytes(3, "big") + info
+    return _recorded("flac", "flac", seconds, rate, channels)
 
 
 def mp3(frames: int) -> bytes:
@@ -50,59 +50,72 @@ def mp3(frames: int) -> bytes:
     return tag + (b"\xff\xfb\x90\x00" + b"\0" * 413) * frames
 
 
-def aac(frames: int) -> bytes:
-    """ADTS, 16,000 Hz, mono: 1,024 samples a frame of 100 bytes."""
-    header = bytes((0xFF, 0xF1, 8 << 2, 1 << 6, 100 >> 3, (100 & 7) << 5 | 0x1F, 0xFC))
-    return (header + b"\0" * 93) * frames
+def aac(seconds: float) -> bytes:
+    """ADTS, 16,000 Hz, mono."""
+    return _recorded("adts", "aac", seconds, 16_000, 1)
 
 
 def ogg_opus(seconds: float) -> bytes:
-    head = b"OpusHead\x01\x02" + struct.pack("<HIhB", 312, 48_000, 0, 0)
-    return _ogg_page(0, head) + _ogg_page(int(seconds * 48_000) + 312, b"\0" * 20)
+    return _recorded("ogg", "libopus", seconds, 48_000, 2)
 
 
-def ogg_vorbis(seconds: float, rate: int = 22_050) -> bytes:
-    head = b"\x01vorbis" + struct.pack("<IBIIIIB", 0, 1, rate, 0, 0, 0, 0)
-    return _ogg_page(0, head) + _ogg_page(int(seconds * rate), b"\0" * 20)
+def ogg_flac(seconds: float, rate: int = 22_050) -> bytes:
+    return _recorded("ogg", "flac", seconds, rate, 1)
 
 
-def _ogg_page(samples: int, packet: bytes) -> bytes:
-    return struct.pack("<4sBBqIIIBB", b"OggS", 0, 0, samples, 1, 0, 0, 1, len(packet)) + packet
+def mp4(seconds: float, width: int = 320, height: int = 240, *, video: bool = True) -> bytes:
+    return _recorded("mp4" if video else "ipod", "aac", seconds, 44_100, 2, (width, height) if video else None)
 
 
-def mp4(seconds: float, width: int = 320, height: int = 240, *, video: bool = True, sound: bool = True) -> bytes:
-    tracks = b""
-    if video:
-        tkhd = _box(b"tkhd", b"\0" * 76 + struct.pack(">II", width << 16, height << 16))
-        tracks += _box(b"trak", tkhd + _media(b"vide", seconds, b""))
-    if sound:
-        entry = _box(b"mp4a", b"\0" * 16 + struct.pack(">HHHHI", 2, 16, 0, 0, 44_100 << 16))
-        stsd = _box(b"stsd", struct.pack(">II", 0, 1) + entry)
-        tracks += _box(b"trak", _box(b"tkhd", b"\0" * 84) + _media(b"soun", seconds, stsd))
-    mvhd = _box(b"mvhd", struct.pack(">IIIII", 0, 0, 0, 1000, int(seconds * 1000)) + b"\0" * 80)
-    brand = b"isom" if video else b"M4A "
-    return _box(b"ftyp", brand + b"\0" * 4) + _box(b"mdat", b"\0" * 64) + _box(b"moov", mvhd + tracks)
-
-
-def _media(handler: bytes, seconds: float, stsd: bytes) -> bytes:
-    mdhd = _box(b"mdhd", struct.pack(">IIIII", 0, 0, 0, 1000, int(seconds * 1000)) + b"\0" * 4)
-    hdlr = _box(b"hdlr", b"\0" * 8 + handler + b"\0" * 12)
-    return _box(b"mdia", mdhd + hdlr + _box(b"minf", _box(b"stbl", stsd)))
-
-
-def _box(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", len(content) + 8, name) + content
+def live_mp4(seconds: float) -> bytes:
+    """In fragments, and without a length in its header."""
+    return _recorded("mp4", "aac", seconds, 44_100, 2, options={"movflags": "empty_moov+frag_keyframe"})
 
 
 def webm(seconds: float, width: int = 64, height: int = 48) -> bytes:
-    video = _element(0xE0, _element(0xB0, width.to_bytes(2, "big")) + _element(0xBA, height.to_bytes(2, "big")))
-    tracks = _element(0x1654AE6B, _element(0xAE, _element(0x83, b"\x01") + video))
-    info = _element(0x1549A966, _element(0x4489, struct.pack(">d", seconds * 1000)))
-    return _element(0x1A45DFA3, _element(0x4282, b"webm")) + _element(0x18538067, info + tracks)
+    return _recorded("webm", None, seconds, 0, 0, (width, height))
 
 
-def _element(name: int, content: bytes) -> bytes:
-    return name.to_bytes((name.bit_length() + 7) // 8, "big") + (len(content) | 0x4000).to_bytes(2, "big") + content
+def live_webm(seconds: float) -> bytes:
+    """As browsers record it: without a length, in clusters of unknown size."""
+    return _recorded("webm", "libopus", seconds, 48_000, 1, options={"live": "1"})
+
+
+def _recorded(
+    container: str,
+    sound: str | None,
+    seconds: float,
+    rate: int,
+    channels: int,
+    picture: tuple[int, int] | None = None,
+    options: dict[str, str] | None = None,
+) -> bytes:
+    """Silence, and a black picture each second."""
+    out, layout = io.BytesIO(), "mono" if channels == 1 else "stereo"
+    with av.open(out, "w", format=container, options=options or {}) as made:
+        film = None if picture is None else _film(made, "libvpx" if container == "webm" else "mpeg4", picture)
+        track = None if sound is None else made.add_stream(sound, rate=rate, layout=layout)
+        for second in range(int(seconds)):
+            if film is not None:
+                made.mux(film.encode(av.VideoFrame(film.width, film.height, "yuv420p")))
+            if isinstance(track, av.AudioStream):
+                frame = av.AudioFrame(format="s16", layout=layout, samples=rate)
+                frame.planes[0].update(bytes(2 * rate * channels))
+                frame.sample_rate, frame.pts = rate, second * rate
+                made.mux(track.encode(frame))
+        for stream in (film, track):
+            match stream:
+                case av.VideoStream() | av.AudioStream():
+                    made.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def _film(made: OutputContainer, codec: str, size: tuple[int, int]) -> av.VideoStream:
+    film = made.add_stream(codec, rate=1)
+    assert isinstance(film, av.VideoStream)
+    film.width, film.height = size
+    film.pix_fmt = "yuv420p"
+    return film
 
 
 def png(width: int = 320, height: int = 200, colour: tuple[int, int, int] = (220, 30, 30)) -> bytes:

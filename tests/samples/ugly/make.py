@@ -72,6 +72,11 @@ def riff(*chunks: bytes, form: bytes = b"WAVE", name: bytes = b"RIFF", size: int
     return name + struct.pack("<I", len(body) if size is None else size) + body
 
 
+def id3(tag: bytes) -> bytes:
+    """An ID3v2 tag that holds `tag`."""
+    return b"ID3\x04\0\0" + bytes(len(tag) >> shift & 0x7F for shift in (21, 14, 7, 0)) + tag
+
+
 def wavs() -> None:
     tone = sine(2000)
     pcm = struct.pack("<2000h", *(round(32767 * value) for value in tone))
@@ -79,14 +84,14 @@ def wavs() -> None:
     floats = struct.pack("<2000f", *tone)
     bytes_ = bytes(round(128 + 127 * value) for value in tone)
     fmt = layout(1, 16)
-    lasts = {"duration": 0.25, "sample_rate": RATE}
-    completes("8-bit.wav", riff(layout(1, 8), chunk(b"data", bytes_)), "audio/wav", codec="pcm", **lasts)
-    completes("24-bit.wav", riff(layout(1, 24), chunk(b"data", pcm_24)), "audio/wav", codec="pcm", **lasts)
-    completes("float.wav", riff(layout(3, 32), chunk(b"data", floats)), "audio/wav", codec="float", **lasts)
-    completes("mu-law.wav", riff(layout(7, 8), chunk(b"data", bytes_)), "audio/wav", codec="mu-law", **lasts)
+    lasts = {"duration": 0.25}
+    completes("8-bit.wav", riff(layout(1, 8), chunk(b"data", bytes_)), "audio/wav", **lasts)
+    completes("24-bit.wav", riff(layout(1, 24), chunk(b"data", pcm_24)), "audio/wav", **lasts)
+    completes("float.wav", riff(layout(3, 32), chunk(b"data", floats)), "audio/wav", **lasts)
+    completes("mu-law.wav", riff(layout(7, 8), chunk(b"data", bytes_)), "audio/wav", **lasts)
     guid = b"\x01\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"
     extensible = layout(0xFFFE, 16, extra=struct.pack("<HHI", 22, 16, 4) + guid)
-    completes("extensible.wav", riff(extensible, chunk(b"data", pcm)), "audio/wav", codec="pcm", **lasts)
+    completes("extensible.wav", riff(extensible, chunk(b"data", pcm)), "audio/wav", **lasts)
     sizes = chunk(b"ds64", struct.pack("<QQQI", 4 + 36 + 24 + 8 + len(pcm), len(pcm), 2000, 0))
     rf64 = riff(sizes, fmt, chunk(b"data", pcm, 0xFFFFFFFF), name=b"RF64", size=0xFFFFFFFF)
     completes("rf64.wav", rf64, "audio/wav", **lasts)
@@ -95,7 +100,7 @@ def wavs() -> None:
     completes("piped-zero-size.wav", riff(fmt, chunk(b"data", pcm, 0), size=0), "audio/wav", **lasts)
     tagged = riff(chunk(b"LIST", b"INFOINAM\x05\0\0\0tone\0\0"), fmt, chunk(b"data", pcm), chunk(b"id3 ", b"x" * 31))
     completes("tagged.wav", tagged, "audio/wav", **lasts)
-    completes("stereo.wav", riff(layout(1, 16, 2), chunk(b"data", pcm)), "audio/wav", channels=2, duration=0.125)
+    completes("stereo.wav", riff(layout(1, 16, 2), chunk(b"data", pcm)), "audio/wav", duration=0.125)
     fails("zero-frames.wav", riff(fmt, chunk(b"data", b"")), FAILED, "zero frames")
     fails("no-format.wav", riff(chunk(b"data", pcm)), FAILED, "damaged")
     fails("no-data.wav", riff(fmt), FAILED, "no sound")
@@ -103,6 +108,18 @@ def wavs() -> None:
     fails("truncated-in-header.wav", good("speech.wav")[:30], FAILED, "truncated")
     ten_hours = riff(layout(1, 16, rate=16_000), chunk(b"data", pcm, 36_000 * 32_000), size=36_000 * 32_000 + 36)
     fails("claims-ten-hours.wav", ten_hours, FAILED, "truncated")
+    quiet = {"duration": 0.25}
+    no_rate = layout(1, 16).replace(struct.pack("<I", RATE * 2), bytes(4))
+    completes("byte-rate-zero.wav", riff(no_rate, chunk(b"data", pcm)), "audio/wav", **quiet)
+    completes("fmt-after-data.wav", riff(chunk(b"data", pcm), fmt), "audio/wav", **quiet)
+    odd_list = b"LIST\x11\0\0\0INFOISFT\5\0\0\0tone\0"
+    completes("odd-list-pad.wav", riff(fmt, odd_list, b"\0", chunk(b"data", pcm)), "audio/wav", **quiet)
+    completes("odd-list-no-pad.wav", riff(fmt, odd_list, chunk(b"data", pcm)), "audio/wav", **quiet)
+    letters = riff(fmt, b"data" + bytes(4) + b"abcd" + pcm, size=0)
+    completes("piped-sound-like-a-name.wav", letters, "audio/wav", **quiet)
+    info = chunk(b"LIST", b"INFOISFT\4\0\0\0tone")
+    fails("zero-frames-and-a-list.wav", riff(fmt, chunk(b"data", b""), info), FAILED, "zero frames")
+    completes("wave-in-id3.wav", id3(b"tone") + tagged, "audio/wav", **quiet)
     zero_rate = riff(layout(1, 16, rate=0), chunk(b"data", pcm))
     fails("zero-rate.wav", zero_rate, FAILED, "sample rate")
 
@@ -130,6 +147,35 @@ def flac_silence(seconds: int) -> bytes:
     return bytes(out)
 
 
+def ogg_pages(data: bytes, *, serial: int | None = None, later: int = 0) -> bytes:
+    """The pages of an Ogg file, under another serial number, and later by so many samples."""
+    out, at = bytearray(), 0
+    while at < len(data):
+        end = at + 27 + data[at + 26] + sum(data[at + 27 : at + 27 + data[at + 26]])
+        page = bytearray(data[at:end])
+        position = int.from_bytes(page[6:14], "little")
+        page[6:14] = (position + later if position else 0).to_bytes(8, "little")
+        page[14:18] = page[14:18] if serial is None else struct.pack("<I", serial)
+        page[22:26] = bytes(4)
+        page[22:26] = struct.pack("<I", crc(bytes(page), 32, 0x04C1_1DB7))
+        out += page
+        at = end
+    return bytes(out)
+
+
+def joined_and_live() -> None:
+    mp3, opus, m4a = encoded("vbr.mp3"), encoded("speech.opus"), good("speech.m4a")
+    completes("joined.mp3", mp3 * 3, "audio/mp3", duration=3.3)
+    completes("chained.opus", opus + ogg_pages(opus, serial=7) * 2, "audio/ogg", duration=3.01)
+    hours = ogg_pages(opus, later=12 * 3600 * 48_000)
+    completes("radio-capture-12h.opus", hours, "audio/ogg", duration=1.0)
+    completes("live-one-cluster-1500-blocks.webm", None, "audio/webm", duration=30.0)
+    completes("id3v1-tail.m4a", m4a + b"TAGspeech".ljust(128, b"\0"), "audio/mp4", duration=7.99)
+    completes("zeros-behind.m4a", m4a + bytes(300), "audio/mp4", duration=7.99)
+    completes("id3v2-cover.flac", id3(bytes(70_000)) + flac_silence(60), "audio/flac", duration=60)
+    completes("id3v2-cover.aac", id3(bytes(70_000)) + encoded("speech.aac"), "audio/aac", duration=1.09)
+
+
 def recordings() -> None:
     mp3, flac, ogg = good("speech.mp3"), good("speech.flac"), good("speech.ogg")
     completes("nine-hours.flac", flac_silence(9 * 3600), "audio/flac", duration=32_400)
@@ -139,7 +185,7 @@ def recordings() -> None:
     unknown_total = flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
     completes("unknown-length.flac", unknown_total, "audio/flac", duration=7.99)
     fails("truncated.ogg", ogg[: len(ogg) // 2], FAILED, "truncated")
-    completes("vbr.mp3", None, "audio/mp3", duration=1.08)
+    completes("vbr.mp3", None, "audio/mp3", duration=1.0)
     tag_size = 200_000
     syncsafe = bytes(tag_size >> shift & 0x7F for shift in (21, 14, 7, 0))
     second = mp3.index(b"\xff\xf3", mp3.index(b"\xff\xf3") + 4)
@@ -147,18 +193,18 @@ def recordings() -> None:
     completes("huge-tag.mp3", b"ID3\x03\0\0" + syncsafe + bytes(tag_size) + short, "audio/mp3", duration=1.44)
     completes("no-tag.mp3", short, "audio/mp3", duration=1.44)
     completes("cut-from-stream.mp3", short[100:], "audio/mp3")
-    fails("truncated.mp3", mp3[: len(mp3) // 2], FAILED, "truncated")
+    completes("truncated.mp3", mp3[: len(mp3) // 2], "audio/mp3", duration=4.03)
     xing = bytearray(mp3[: 144 * 4])
     at = next(place for mark in (b"Xing", b"Info") if (place := xing.find(mark)) >= 0)
     xing[at : at + 12] = b"Xing" + struct.pack(">II", 1, 36_000 * 16_000 // 576)
-    fails("claims-ten-hours.mp3", bytes(xing), FAILED, "truncated")
-    fails("tag-only.mp3", b"ID3\x03\0\0\0\0\x07\x76" + bytes(1014), FAILED, "no whole frame")
+    completes("claims-ten-hours.mp3", bytes(xing), "audio/mp3", duration=0.11)
+    fails("tag-only.mp3", b"ID3\x03\0\0\0\0\x07\x76" + bytes(1014), FAILED, "no sound")
     fails("zeros.mp3", bytes(4096), FAILED, "only zeros")
-    completes("speech.mp2", None, "audio/mpeg", codec="mp2")
+    completes("speech.mp2", None, "audio/mpeg", duration=1.008)
     completes("speech.aac", None, "audio/aac", duration=1.088)
     completes("speech.aiff", None, "audio/aiff", duration=1.0)
     fails("truncated.aiff", encoded("speech.aiff")[:9000], FAILED, "truncated")
-    completes("speech.opus", None, "audio/ogg", codec="opus")
+    completes("speech.opus", None, "audio/ogg", duration=1.0)
     completes("speech.webm", None, "audio/webm", has_video=False, duration=1.008)
     fails("truncated.webm", encoded("clip.webm")[:4000], FAILED, "truncated")
     fails("speech.wma", None, TYPE, "Windows Media recording")
@@ -211,7 +257,7 @@ def pictures() -> None:
     completes("16-bit.png", saved(Image.new("I;16", (64, 48), 40_000), "PNG"), "image/png", **sized)
     completes("1x1.png", saved(Image.new("RGB", (1, 1)), "PNG"), "image/png", width=1, height=1)
     animated = saved(image, "PNG", save_all=True, append_images=[second])
-    completes("animated.png", animated, "image/png", animated=True, **sized)
+    completes("animated.png", animated, "image/png", **sized)
     completes("trailing-junk.png", png + b"appended by a careless program" * 9, "image/png", **sized)
     fails("truncated.png", good("picture.png")[:5000], FAILED, "truncated")
     fails("header-only.png", png[:33], FAILED, "truncated")
@@ -227,7 +273,7 @@ def pictures() -> None:
     fails("truncated-with-thumbnail.jpg", photo[:2] + thumbnail + photo[2:9000], FAILED, "truncated")
     fails("header-only.jpg", photo[:20], FAILED, "truncated")
     frames = saved(image, "WEBP", save_all=True, append_images=[second], duration=100)
-    completes("animated.webp", frames, "image/webp", animated=True, **sized)
+    completes("animated.webp", frames, "image/webp", **sized)
     completes("lossless.webp", saved(image, "WEBP", lossless=True), "image/webp", **sized)
     completes("lossy.webp", saved(image, "WEBP"), "image/webp", **sized)
     fails("truncated.webp", frames[: len(frames) // 2], FAILED, "truncated")
@@ -253,9 +299,9 @@ def pictures() -> None:
 
 def films() -> None:
     clip, late = good("clip.mp4"), encoded("moov-last.mp4")
-    completes("moov-last.mp4", None, "video/mp4", width=320, height=240, has_audio=True, duration=1.3)
+    completes("moov-last.mp4", None, "video/mp4", width=320, height=240, has_audio=True, duration=1.2)
     completes("fragmented.mp4", None, "video/mp4", duration=1.22)
-    completes("clip.mov", None, "video/mov", duration=1.3)
+    completes("clip.mov", None, "video/mov", duration=1.2)
     completes("clip.webm", None, "video/webm", width=160, has_audio=False)
     completes("clip.avi", None, "video/avi", width=160, height=120, duration=1.1)
     completes("clip.flv", None, "video/x-flv", has_audio=True, duration=1.05)
@@ -276,7 +322,7 @@ def films() -> None:
     fails("no-tracks.mp4", brand + box(b"moov", box(b"mvhd", times)), FAILED, "no tracks")
     fails("no-index.mp4", brand + box(b"mdat", bytes(500)), FAILED, "moov")
     sound_only = good("speech.m4a").replace(b"ftypM4A ", b"ftypisom", 1)
-    completes("sound-only.mp4", sound_only, "audio/mp4", has_video=False, duration=8.06)
+    completes("sound-only.mp4", sound_only, "audio/mp4", has_video=False, duration=7.99)
 
 
 # Documents
@@ -357,10 +403,10 @@ def documents() -> None:
     fails("zero-pages.pdf", pdf(0), FAILED, "no pages")
     fails("encrypted-rc4.pdf", encrypted("RC4-128", "secret"), FAILED, "encrypted")
     fails("encrypted-aes.pdf", encrypted("AES-256", "secret"), FAILED, "encrypted")
-    completes("print-forbidden.pdf", encrypted("RC4-128", ""), "application/pdf", pages=2, encrypted=True)
-    completes("print-forbidden-rc4-40.pdf", encrypted("RC4-40", ""), "application/pdf", pages=2, encrypted=True)
-    completes("print-forbidden-aes.pdf", encrypted("AES-128", ""), "application/pdf", pages=2, encrypted=True)
-    completes("print-forbidden-aes-256.pdf", encrypted("AES-256-R5", ""), "application/pdf", pages=2, encrypted=True)
+    completes("print-forbidden.pdf", encrypted("RC4-128", ""), "application/pdf", pages=2)
+    completes("print-forbidden-rc4-40.pdf", encrypted("RC4-40", ""), "application/pdf", pages=2)
+    completes("print-forbidden-aes.pdf", encrypted("AES-128", ""), "application/pdf", pages=2)
+    completes("print-forbidden-aes-256.pdf", encrypted("AES-256-R5", ""), "application/pdf", pages=2)
     fails("encrypted-aes-128.pdf", encrypted("AES-128", "secret"), FAILED, "encrypted")
     fails("truncated.pdf", report[: len(report) // 2], FAILED, "truncated")
     completes("junk-before-header.pdf", b"\0scanner 7\0" * 9 + report, "application/pdf", pages=2)
@@ -375,6 +421,13 @@ def documents() -> None:
     completes("appended.pdf", out.getvalue(), "application/pdf", pages=3)
     appended = out.getvalue()
     fails("truncated-append.pdf", appended[: len(report) + 120], FAILED, "truncated")
+    completes("junk-behind.pdf", report + bytes(70_000), "application/pdf", pages=2)
+    completes("no-end-mark.pdf", report[: report.rindex(b"%%EOF")], "application/pdf", pages=2)
+    # These are made elsewhere. The locks open with the empty password, where the owner only forbids printing.
+    for name in ("owner-only-r4-aes.pdf", "owner-only-r4.pdf", "owner-only-r6-aes.pdf", "objstm-indirect-length.pdf"):
+        completes(name, None, "application/pdf", pages=3)
+    completes("declares-encrypt-word.pdf", None, "application/pdf", pages=3)
+    fails("user-r6.pdf", None, FAILED, "encrypted")
     fails("header-only.pdf", b"%PDF-1.7\n", FAILED, "truncated")
 
 
@@ -475,7 +528,7 @@ def strangers() -> None:
 
 
 if __name__ == "__main__":
-    for make in (wavs, recordings, pictures, films, documents, texts, strangers):
+    for make in (wavs, recordings, joined_and_live, pictures, films, documents, texts, strangers):
         make()
     (HERE / "expected.json").write_text(json.dumps(dict(sorted(expected.items())), indent=1) + "\n")
     unlisted = {each.name for each in HERE.iterdir()} - expected.keys() - {"make.py", "expected.json"}

@@ -1,0 +1,128 @@
+"""What is this file, how long is it, is it whole? Looks into files of strangers in a child process that may die."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from shared.domain.media.facts import Facts
+from shared.domain.media.kinds import MediaType
+from shared.domain.media.reading import InMemory, OutOfReadsError, RandomAccess
+from shared.domain.media.text_whole import encoding_note
+from shared.sandbox import (
+    RangeSource,
+    RangeUnavailable,
+    Sandbox,
+    SandboxCrashed,
+    SandboxError,
+    SandboxOutOfMemory,
+    SandboxTimeout,
+)
+
+_log = logging.getLogger(__name__)
+
+WHOLE_BYTES = 32 << 20
+"""Recordings up to this are read from start to end, and their packets counted; larger ones are looked at in places."""
+_AT_ONCE_BYTES = 2 << 20
+"""Files up to this are brought before the child is taken, which others may be waiting for."""
+_SECONDS = 10.0
+_MOST_READS = 96
+_MOST_BYTES_OF_LARGE = 48 << 20
+"""Of a file that is larger than `WHOLE_BYTES`."""
+
+
+class Examiner:
+    """Examines files in a sandbox. `function` is what the child calls."""
+
+    def __init__(self, sandbox: Sandbox, *, function: str = "shared.examining.child:examine") -> None:
+        self._sandbox, self._function = sandbox, function
+
+    async def examine(
+        self,
+        source: RangeSource,
+        media_type: MediaType,
+        *,
+        whole_bytes: int = WHOLE_BYTES,
+        seconds: float = _SECONDS,
+    ) -> Facts:
+        """Return the facts of a file that was sniffed as `media_type`; what is wrong with it is `Facts.problem`.
+
+        `seconds` limits the child's work, not the time that `source` takes. Errors of `source` pass through, other
+        than `OutOfReadsError`: what it hides is left out of the facts.
+        """
+        facts = Facts(media_type=media_type, size=source.size)
+        if source.size == 0:
+            return facts.model_copy(update={"problem": "The file is empty (0 bytes)."})
+        if media_type.format == "text":
+            return _of_text(facts)
+        arguments = {"facts": facts.model_dump(mode="json"), "whole_bytes": whole_bytes}
+        bounded = _Bounded(source, most_bytes=max(_MOST_BYTES_OF_LARGE, 2 * whole_bytes))
+        try:
+            return Facts.model_validate(await self._call(arguments, bounded, seconds))
+        except SandboxError as error:
+            _log.warning("a file (%s) could not be examined: %r", media_type.mime, error)
+            return facts.model_copy(update={"problem": _problem(error, media_type)})
+
+    async def examine_bytes(self, data: bytes, media_type: MediaType) -> Facts:
+        """As `examine`, of a file at hand."""
+        return await self.examine(_AtHand(InMemory(data)), media_type)
+
+    async def _call(self, arguments: Mapping[str, Any], source: _Bounded, seconds: float) -> Any:
+        if source.size <= _AT_ONCE_BYTES:
+            try:
+                payload = await source.range(0, source.size)
+            except RangeUnavailable:
+                pass
+            else:
+                return (await self._sandbox.run(self._function, arguments, payload=payload, seconds=seconds)).value
+        return (await self._sandbox.run(self._function, arguments, source=source, seconds=seconds)).value
+
+
+class _Bounded:
+    """A source that costs at most `_MOST_READS` reads and `most_bytes` bytes, whatever a parser asks for."""
+
+    def __init__(self, source: RangeSource, *, most_bytes: int) -> None:
+        self._source = source
+        self._reads, self._bytes = _MOST_READS, most_bytes
+        self.size = source.size
+
+    async def range(self, offset: int, length: int) -> bytes:
+        if self._reads <= 0 or self._bytes < length:
+            raise RangeUnavailable
+        self._reads -= 1
+        self._bytes -= length
+        try:
+            return await self._source.range(offset, length)
+        except OutOfReadsError as error:
+            raise RangeUnavailable from error
+
+
+class _AtHand:
+    def __init__(self, data: RandomAccess) -> None:
+        self._data, self.size = data, data.size
+
+    async def range(self, offset: int, length: int) -> bytes:
+        return self._data.read(offset, length)
+
+
+def _of_text(facts: Facts) -> Facts:
+    """Text says nothing about itself; it is only noted when it is not in UTF-8."""
+    note = encoding_note(facts.media_type.encoding, facts.size)
+    return facts if note is None else facts.model_copy(update={"warnings": (*facts.warnings, note)})
+
+
+def _problem(error: SandboxError, media_type: MediaType) -> str:
+    match error:
+        case SandboxTimeout():
+            why = "looking into it took too long"
+        case SandboxOutOfMemory():
+            why = "looking into it takes too much memory"
+        case SandboxCrashed():
+            why = "the program that looks into it crashed on it"
+        case _:
+            why = "its structure cannot be read"
+    return (
+        f"The file should be {media_type.label}, but {why}: it is probably damaged. "
+        "Open it, save or export it anew, and upload that."
+    )

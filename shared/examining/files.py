@@ -1,0 +1,132 @@
+"""The file under examination, as its readers want it: seekable and buffered, or a part of it as a file of its own."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+_BLOCK = 256 << 10
+_MOST_BLOCKS_AT_ONCE = 16
+"""Reads of 4 MiB where a reader goes through a file from start to end."""
+_CACHED_BYTES = 48 << 20
+
+
+class ExaminedFile(io.RawIOBase):
+    """A read-only file of `size` bytes that `fetch(offset, length)` brings, in few and large pieces.
+
+    `unavailable` becomes true once a range could not be had: the libraries turn errors of reading into errors of their
+    own kind, or into the end of the file.
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        self._fetch, self.size = fetch, size
+        self._at = 0
+        self._blocks: dict[int, bytes] = {}
+        self._next_block, self._run = 0, 1
+        self.unavailable = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        if start + offset < 0:
+            raise ValueError("negative seek position")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.range(self._at, len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def range(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset`: fewer where the file ends, none outside of it."""
+        end = min(offset + length, self.size)
+        if offset < 0 or end <= offset:
+            return b""
+        first, last = offset // _BLOCK, (end - 1) // _BLOCK
+        pieces = [self._block(number, last) for number in range(first, last + 1)]
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return data[offset - first * _BLOCK : end - first * _BLOCK]
+
+    def _block(self, number: int, last: int) -> bytes:
+        if number not in self._blocks:
+            self._bring(number, last)
+        return self._blocks[number]
+
+    def _bring(self, number: int, last: int) -> None:
+        # A reader that goes on where it stopped will go on: it gets twice as much each time.
+        self._run = min(self._run * 2, _MOST_BLOCKS_AT_ONCE) if number == self._next_block else 1
+        count = max(self._run, min(last - number + 1, _MOST_BLOCKS_AT_ONCE))
+        data = self._fetched(number, count)
+        while self._blocks and len(self._blocks) * _BLOCK + len(data) > _CACHED_BYTES:
+            del self._blocks[next(iter(self._blocks))]
+        for at in range(0, len(data), _BLOCK):
+            self._blocks[number + at // _BLOCK] = data[at : at + _BLOCK]
+        self._next_block = number + count
+
+    def _fetched(self, number: int, count: int) -> bytes:
+        start = number * _BLOCK
+        try:
+            return self._fetch(start, min(count * _BLOCK, self.size - start))
+        except OSError:
+            if count > 1:
+                # Perhaps only what was read ahead cannot be had.
+                return self._fetched(number, 1)
+            self.unavailable = True
+            raise
+
+
+class Ranges:
+    """The file, for the readers of headers."""
+
+    def __init__(self, file: ExaminedFile) -> None:
+        self._file = file
+        self.size = file.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._file.range(offset, length)
+
+
+class Part(io.RawIOBase):
+    """A file from `start` on, with `prefix` before it. It seems to end where a range cannot be had."""
+
+    def __init__(self, whole: ExaminedFile, start: int, *, prefix: bytes = b"") -> None:
+        self._whole, self._start, self._prefix = whole, start, prefix
+        self.size = len(prefix) + whole.size - start
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence] + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        length = max(0, min(len(buffer), self.size - self._at))
+        head = self._prefix[self._at : self._at + length]
+        rest = length - len(head)
+        try:
+            data = head + self._whole.range(self._start + max(0, self._at - len(self._prefix)), rest)
+        except OSError:
+            # FFmpeg takes an error for the end of all; what it had read before is still worth something.
+            data = head
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
