@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ATTACKS: dict[str, Schema] = {
     "doubling": doubling(20),
     "patterns": many_patterns(),
-    "unevaluated": unevaluated(12),
+    "unevaluated": unevaluated(16),
 }
 HELLO = [{"role": "user", "content": "hi"}]
 

@@ -21,18 +21,15 @@ def doubling(levels: int) -> Schema:
 
 def many_patterns() -> Schema:
     """Every regular expression unfolds to megabytes of its automaton."""
-    return {
-        "type": "object",
-        "patternProperties": {rf"^(\w{{{200 + n}}}){{9}}$": {"type": "string"} for n in range(160)},
-    }
+    return {"type": "object", "patternProperties": {rf"^\p{{L}}{{{n}}}$": {"type": "string"} for n in range(100, 240)}}
 
 
 def unevaluated(levels: int) -> Schema:
-    """Each level asks all levels below it, twice, which properties they have looked at."""
-    schema: Schema = {"type": "object", "properties": {"x": {"type": "string"}}}
-    for _ in range(levels):
-        schema = {"anyOf": [schema, {"$ref": "#"}], "unevaluatedProperties": False}
-    return schema
+    """Each level asks the level below it, twice, which properties it has looked at."""
+    steps = {
+        f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2, "unevaluatedProperties": False} for n in range(levels)
+    }
+    return {"$ref": "#/$defs/a0", "$defs": {**steps, f"a{levels}": {"type": "object"}}}
 
 
 def nested_twice() -> Schema:
@@ -69,7 +66,7 @@ HOSTILE: dict[str, Schema] = {
         "$defs": {f"a{n}": {"anyOf": [{"items": {"$ref": f"#/$defs/a{m}"}} for m in range(25)]} for n in range(25)},
     },
     "patterns": many_patterns(),
-    "unevaluated properties": unevaluated(12),
+    "unevaluated properties": unevaluated(16),
     "a reference to itself": {"$ref": "#"},
     "references in a circle": {
         "$ref": "#/$defs/a",
