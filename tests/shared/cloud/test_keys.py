@@ -39,7 +39,7 @@ async def keys(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{await documents.start()}")
     client = AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
     yield Counted(client, clock)
-    client.close()
+    client.close()  # type: ignore[no-untyped-call]
     await documents.stop()
 
 
