@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -27,6 +28,7 @@ _PLACE = r"^gs://[^/]+/"
 """A slash after the bucket: gs://inbox would mean gs://inbox-2 too."""
 _PAGE_BYTES = 20 << 20
 """A page ends early before it is larger than an answer may be (32 MB)."""
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
 _PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
@@ -87,5 +89,6 @@ async def list_tasks(
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:
-    given = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
-    return etag in given or "*" in given
+    """Whether a list of entity tags, strong or weak, names this one (RFC 9110, section 13.1.2)."""
+    given = (if_none_match or "").strip()
+    return given == "*" or etag in _TAG.findall(given)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from shared.domain.citations import Page
+from shared.domain.outputs.nesting import too_deep
 
 _FENCE = re.compile(r" {0,3}(?P<ticks>`{3,})[ \t]*+(?P<kind>[\w+-]*+)[ \t]*+")
 """A line that opens or closes a fence."""
@@ -115,14 +116,17 @@ def _address(url: str) -> str:
 
 
 def page(answer: str, title: str) -> str:
-    """A page of its own that keeps the answer's layout (structure, tables, alignment) and nothing that acts."""
+    """A page of its own that keeps the answer's layout (structure, tables, alignment) and nothing that acts.
+
+    HTML that nests deeper than any document is shown as its text: cleaning it would take time quadratic in its depth.
+    """
     import nh3
 
     # UTF-8 has no halves of characters, which JSON can name.
     whole = answer.encode(errors="replace").decode()
     fenced = in_fence(whole, "html")
     fragment = (unfenced(whole) if fenced is None else fenced).strip()
-    if not _is_html(fragment):
+    if not _is_html(fragment) or too_deep(fragment):
         return _PAGE.format(title=html.escape(title), body=f"<pre>{html.escape(fragment)}</pre>")
     clean = nh3.clean(
         _without_false_tags(fragment),
