@@ -18,7 +18,7 @@ _MOST_OVERLAP = 4000
 _TAIL = 40
 _PREAMBLE = 300
 """Characters of its own that a piece may have before the quote."""
-_OPENED = re.compile(r"(?P<before>[^`]{0,300}?)^ {0,3}`{3,}[ \t]*(?:(?P<kind>[\w+-]+)[ \t]*)?\r?\n", re.MULTILINE)
+_OPENED = re.compile(r"(?P<before>[^`]{0,300}?)^ {0,3}`{3,}[ \t]*+(?P<kind>[\w+-]*+)[ \t]*+\r?\n", re.MULTILINE)
 _FENCES = re.compile(r"^ {0,3}`{3,}", re.MULTILINE)
 _END_OF_PREAMBLE = re.compile(r"(?:\n|:|…|\.\.\.)\s*\Z")
 

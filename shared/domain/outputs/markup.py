@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from shared.domain.citations import Page
 
-_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}+)[ \t]*+(?P<kind>[\w+-]*+)[ \t]*+")
+_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,})[ \t]*+(?P<kind>[\w+-]*+)[ \t]*+")
 """A line that opens or closes a fence."""
 _DOCUMENTS = frozenset({"html", "json", "markdown", "md"})
 """Kinds that a whole answer is put into a fence as."""

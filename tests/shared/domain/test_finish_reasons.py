@@ -19,7 +19,8 @@ TOMORROW = "A_REASON_OF_TOMORROW"
 
 
 def ended(text: str | None, reason: str | None, *more: Json) -> Json:
-    parts: list[JsonValue] = [*more] if text is None else [{"text": text}, *more]
+    said: list[Json] = [] if text is None else [{"text": text}]
+    parts: list[JsonValue] = [*said, *more]
     candidate: Json = {"content": {"role": "model", "parts": parts}}
     return {"candidates": [candidate | ({} if reason is None else {"finishReason": reason})]}
 
