@@ -48,7 +48,7 @@ class Gathered:
     """Whether a chunk was told: the first one names the role."""
     answered: bool = False
     """Whether there was a word or a call: without one the question is asked again, and nothing must have been told."""
-    _blank: str = ""
+    _blanks: list[str] = field(default_factory=list)
     _called: int = 0
 
     def add(self, piece: Json) -> None:
@@ -70,12 +70,12 @@ class Gathered:
 
     def _add_text(self, text: str) -> None:
         """Blanks wait for the first word."""
-        if not self.answered:
-            self._blank += text
-            if not answer.has_words(self._blank):
-                return
-            text, self._blank, self.answered = self._blank, "", True
-        self.content += text
+        if not self.answered and not answer.has_words(text):
+            self._blanks.append(text)
+            return
+        self.answered = True
+        self.content += "".join(self._blanks) + text
+        self._blanks.clear()
 
     def __bool__(self) -> bool:
         return bool(self.content or self.thoughts or self.calls or self.finish)
