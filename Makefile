@@ -34,7 +34,7 @@ test: setup ## the tests (three minutes on two cores)
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --durations 5 --ignore tests/chaos tests
 
 chaos: setup ## the promises, under kills, faults, duplicates and losses (ten minutes)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -o faulthandler_timeout=1200 tests/chaos
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos
 
 stress: setup ## the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos)
 	@$(BIN)/python -m tests.stress --runs $(RUNS) --suite $(SUITE)

@@ -23,7 +23,7 @@ from tests.running import ROOT
 
 SUITES = {
     "tests": ["--ignore=tests/chaos", "--numprocesses=logical", "--maxprocesses=8", "tests"],
-    "chaos": ["--numprocesses=2", "--override-ini=faulthandler_timeout=1200", "tests/chaos"],
+    "chaos": ["--numprocesses=2", "tests/chaos"],
 }
 REPORTS = ROOT / "build" / "stress"
 _MOST_SECONDS = 3600

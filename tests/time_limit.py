@@ -7,6 +7,7 @@ no tasks; here the stacks are a section of the test's report.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import io
 import signal
@@ -17,10 +18,14 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
+
+from tests import machine
 
 _AGAIN_SECONDS = 60.0
-"""After which the time is over once more: a callback of an event loop may swallow what the first alarm raised, and
-the test's fixtures need time to end."""
+"""After which the time is over once more: what was told to end may not do so, and the test's fixtures need time."""
+_LAST_SECONDS = 180.0
+"""After which the process ends, with the threads' stacks: C code that never returns lets no signal through."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,19 +36,37 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
 
     def time_is_over(_number: int, frame: FrameType | None) -> None:
         nonlocal told
+        message = f"not ended after {settings.timeout:g} s, see the stacks below ({machine.condition()})"
         if not told:
             told = True
             item.add_report_section("call", "stacks when the time was over", stacks(frame))
-        pytest.fail(f"not ended after {settings.timeout:g} s (see the stacks in the sections below)", pytrace=False)
+            if (task := _awaited(frame)) is not None:
+                # Raised here, within some callback of the loop, it would end whatever runs just now.
+                task.get_loop().call_soon_threadsafe(task.cancel, message)
+                return
+        pytest.fail(message, pytrace=False)
 
     def cancel() -> None:
+        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
+    stderr = item.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(settings.timeout + _LAST_SECONDS, file=stderr, exit=True)
     signal.signal(signal.SIGALRM, time_is_over)
     signal.setitimer(signal.ITIMER_REAL, settings.timeout, _AGAIN_SECONDS)
     item.cancel_timeout = cancel  # type: ignore[attr-defined]
     return True
+
+
+def _awaited(frame: FrameType | None) -> asyncio.Task[Any] | None:
+    """Return the task that the event loop runs for the test or its fixture, if the thread stands in one at `frame`."""
+    while frame is not None:
+        future = frame.f_locals.get("future") if frame.f_code.co_name == "run_until_complete" else None
+        if isinstance(future, asyncio.Task):
+            return future
+        frame = frame.f_back
+    return None
 
 
 def stacks(frame: FrameType | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 from cachetools import LRUCache
@@ -67,14 +68,13 @@ class Rates:
         return bucket.tokens, max(0.0, 1 - bucket.tokens) / rate
 
 
-_rates: Rates | None = None
+@cache
+def rates() -> Rates:
+    return Rates(wiring.api().clock)
 
 
 def _pace(key: Key) -> None:
-    global _rates
-    if _rates is None:
-        _rates = Rates(wiring.api().clock)
-    left, wait = _rates.take(key)
+    left, wait = rates().take(key)
     seconds = math.ceil(wait)
     limit = {
         "RateLimit-Policy": f'"default";q={key.requests_per_minute};w=60',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 
+import pytest
 from google import genai
 from google.genai import types
 
@@ -17,6 +18,7 @@ _CONCURRENCY = 8
 _RETRY = 60
 
 
+@pytest.mark.timeout(1800)
 def test_six_hours_of_429_fail_no_task_and_are_not_called_into(system: Running) -> None:
     system.fault("gemini", "streamGenerateContent", status=429, retry_delay=f"{_RETRY}s")
     uris = system.drop_many((f"waits-{number:04d}.txt" for number in range(_TASKS)), lambda name: name.encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from typing import Any
 
 import pytest
@@ -56,7 +57,8 @@ async def test_a_request_near_the_window_is_counted_too(road: Road) -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> str:
     """A model that the catalogue does not know, with a window of 200 tokens."""
     known = served()["gemini-2.5-flash"]
-    narrow = known.model_copy(update={"id": "gemini-9-flash-tiny", "input_token_limit": 200})
+    # A name of its own for each test: an instance remembers for a while what the service said of a model.
+    narrow = known.model_copy(update={"id": f"gemini-9-flash-{uuid.uuid4().hex[:8]}", "input_token_limit": 200})
     monkeypatch.setitem(served(), narrow.id, narrow)
     return narrow.id
 
