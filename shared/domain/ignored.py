@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from shared.domain.recipe.globs import glob_pattern
 
 _PARTS = ("gcloud/tmp/parallel_composite_uploads/", "gsutil/tmp/parallel_composite_uploads/")
-_FILES = (
-    ".ds_store", "._*", ".localized", ".apdisk", "*.icloud",
-    "thumbs.db", "ehthumbs.db", "desktop.ini", "~$*", "~*.tmp",
-    ".directory", ".~lock.*#", ".nfs*", ".fuse_hidden*", ".goutputstream-*",
-    ".gitkeep", ".keep", ".dropbox", ".dropbox.attr", ".syncthing.*.tmp", "~syncthing~*.tmp",
-    "*.crdownload", "*.part", "*.partial", "*.filepart", "*.opdownload", "*_.gstmp",
-)  # fmt: skip
+_NAMES = {
+    ".ds_store", ".localized", ".apdisk", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".gitkeep", ".keep",
+    ".dropbox", ".dropbox.attr",
+}  # fmt: skip
+_BEGINNINGS = ("._", "~$", ".~lock.", ".nfs", ".fuse_hidden", ".goutputstream-", ".syncthing.", "~syncthing~")
+_ENDINGS = (".icloud", ".crdownload", ".part", ".partial", ".filepart", ".opdownload", "_.gstmp")
 """The last part of a name, in small letters: notes of file managers, locks of editors, downloads that are under way."""
-_FOLDERS = ("__macosx", ".trashes", ".trash-*", ".spotlight-v100", ".fseventsd", "@eadir", "$recycle.bin")
+_FOLDERS = {"__macosx", ".trash", ".trashes", ".spotlight-v100", ".fseventsd", "@eadir", "$recycle.bin"}
 
 
 def ignored(name: str, patterns: Sequence[str] = ()) -> str | None:
@@ -30,11 +29,16 @@ def ignored(name: str, patterns: Sequence[str] = ()) -> str | None:
     if name.removeprefix("/").startswith(_PARTS):
         return "it is a part of a parallel upload, which is composed and deleted"
     *folders, last = name.lower().split("/")
-    if any(glob_pattern(each).fullmatch(last) for each in _FILES):
+    if last in _NAMES or last.startswith(_BEGINNINGS) or last.endswith(_ENDINGS) or _is_temporary(last):
         return "a tool put it down for itself, by its name"
-    if any(glob_pattern(each).fullmatch(folder) for folder in folders for each in _FOLDERS):
+    if not _FOLDERS.isdisjoint(folders):
         return "a tool put its folder down for itself, by its name"
     for pattern in patterns:
         if glob_pattern(pattern).fullmatch(name if "/" in pattern else name.rpartition("/")[2]):
             return f"the inbox ignores {pattern}"
     return None
+
+
+def _is_temporary(last: str) -> bool:
+    """What Microsoft Office writes while it saves."""
+    return last.startswith("~") and last.endswith(".tmp")
