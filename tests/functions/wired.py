@@ -19,11 +19,17 @@ from functions.local.queue import QueueStandIn
 from functions.local.storage import StorageStandIn
 from functions.local.tap import Tap
 from shared import wiring
+from shared.answer_judge import AnswerJudge
 from shared.clock import MovableClock
+from shared.cloud.callbacks import Callbacks
+from shared.cloud.exchange import Outbound
+from shared.cloud.fetch import Web
 from shared.cloud.firestore import Tasks
 from shared.cloud.gemini import Gemini
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
+from shared.examiner import Examiner
+from shared.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 _BUILT = (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep)
@@ -87,6 +93,12 @@ async def _close(part: Any) -> None:
     elif isinstance(part, Gemini):
         await part._client.aio.aclose()
         part._client.close()
+    elif isinstance(part, Sandbox | Outbound):
+        await part.close()
+    elif isinstance(part, AnswerJudge | Examiner):
+        await part._sandbox.close()
+    elif isinstance(part, Web | Callbacks):
+        await _close(part.outbound if isinstance(part, Web) else part._outbound)
     threads = getattr(part, "_threads", None)
     if isinstance(threads, ThreadPoolExecutor):
         threads.shutdown(wait=False, cancel_futures=True)
