@@ -1,11 +1,15 @@
-"""Small media files, made byte by byte: nothing here needs an encoder."""
+"""Small media files: headers byte by byte where that will do, else written by FFmpeg's encoders."""
 
 from __future__ import annotations
 
 import io
 import struct
 import wave
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
 
+import av
 from PIL import Image
 
 
@@ -51,58 +55,81 @@ def mp3(frames: int) -> bytes:
 
 
 def aac(frames: int) -> bytes:
-    """ADTS, 16,000 Hz, mono: 1,024 samples a frame of 100 bytes."""
-    header = bytes((0xFF, 0xF1, 8 << 2, 1 << 6, 100 >> 3, (100 & 7) << 5 | 0x1F, 0xFC))
-    return (header + b"\0" * 93) * frames
+    """ADTS, 16,000 Hz, mono: 1,024 samples a frame."""
+    return encoded("adts", sound="aac", seconds=(frames - 1) * 1024 / 16_000, rate=16_000)
 
 
 def ogg_opus(seconds: float) -> bytes:
-    head = b"OpusHead\x01\x02" + struct.pack("<HIhB", 312, 48_000, 0, 0)
-    return _ogg_page(0, head) + _ogg_page(int(seconds * 48_000) + 312, b"\0" * 20)
-
-
-def ogg_vorbis(seconds: float, rate: int = 22_050) -> bytes:
-    head = b"\x01vorbis" + struct.pack("<IBIIIIB", 0, 1, rate, 0, 0, 0, 0)
-    return _ogg_page(0, head) + _ogg_page(int(seconds * rate), b"\0" * 20)
-
-
-def _ogg_page(samples: int, packet: bytes) -> bytes:
-    return struct.pack("<4sBBqIIIBB", b"OggS", 0, 0, samples, 1, 0, 0, 1, len(packet)) + packet
+    return encoded("ogg", sound="libopus", seconds=seconds, rate=48_000)
 
 
 def mp4(seconds: float, width: int = 320, height: int = 240, *, video: bool = True, sound: bool = True) -> bytes:
-    tracks = b""
-    if video:
-        tkhd = _box(b"tkhd", b"\0" * 76 + struct.pack(">II", width << 16, height << 16))
-        tracks += _box(b"trak", tkhd + _media(b"vide", seconds, b""))
-    if sound:
-        entry = _box(b"mp4a", b"\0" * 16 + struct.pack(">HHHHI", 2, 16, 0, 0, 44_100 << 16))
-        stsd = _box(b"stsd", struct.pack(">II", 0, 1) + entry)
-        tracks += _box(b"trak", _box(b"tkhd", b"\0" * 84) + _media(b"soun", seconds, stsd))
-    mvhd = _box(b"mvhd", struct.pack(">IIIII", 0, 0, 0, 1000, int(seconds * 1000)) + b"\0" * 80)
-    brand = b"isom" if video else b"M4A "
-    return _box(b"ftyp", brand + b"\0" * 4) + _box(b"mdat", b"\0" * 64) + _box(b"moov", mvhd + tracks)
-
-
-def _media(handler: bytes, seconds: float, stsd: bytes) -> bytes:
-    mdhd = _box(b"mdhd", struct.pack(">IIIII", 0, 0, 0, 1000, int(seconds * 1000)) + b"\0" * 4)
-    hdlr = _box(b"hdlr", b"\0" * 8 + handler + b"\0" * 12)
-    return _box(b"mdia", mdhd + hdlr + _box(b"minf", _box(b"stbl", stsd)))
-
-
-def _box(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", len(content) + 8, name) + content
+    film = (width, height) if video else None
+    return encoded("mp4", sound="aac" if sound else None, film="mpeg4", size=film, seconds=seconds, rate=44_100)
 
 
 def webm(seconds: float, width: int = 64, height: int = 48) -> bytes:
-    video = _element(0xE0, _element(0xB0, width.to_bytes(2, "big")) + _element(0xBA, height.to_bytes(2, "big")))
-    tracks = _element(0x1654AE6B, _element(0xAE, _element(0x83, b"\x01") + video))
-    info = _element(0x1549A966, _element(0x4489, struct.pack(">d", seconds * 1000)))
-    return _element(0x1A45DFA3, _element(0x4282, b"webm")) + _element(0x18538067, info + tracks)
+    return encoded("webm", film="libvpx", size=(width, height), seconds=seconds)
 
 
-def _element(name: int, content: bytes) -> bytes:
-    return name.to_bytes((name.bit_length() + 7) // 8, "big") + (len(content) | 0x4000).to_bytes(2, "big") + content
+def live_webm(seconds: float) -> bytes:
+    """As a browser records it: no length anywhere."""
+    return encoded("webm", sound="libopus", seconds=seconds, rate=48_000, options={"live": "1"})
+
+
+def fragmented_mp4(seconds: float) -> bytes:
+    """As it is sent live: the length lies in the fragments only."""
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    return encoded("mp4", sound="aac", seconds=seconds, rate=44_100, options=options)
+
+
+def encoded(
+    container: str,
+    *,
+    seconds: float,
+    sound: str | None = None,
+    rate: int = 0,
+    film: str = "",
+    size: tuple[int, int] | None = None,
+    options: dict[str, str] | None = None,
+) -> bytes:
+    """Silence in mono and a black film of one picture a second, as FFmpeg's encoders write them."""
+    out = io.BytesIO()
+    with av.open(out, "w", format=container, container_options=options or {}) as file:
+        streams: list[tuple[Any, Iterator[Any]]] = []
+        if sound is not None:
+            track = file.add_stream(sound, rate=rate, layout="mono")
+            assert isinstance(track, av.AudioStream)
+            streams.append((track, _silence(track.format.name, rate, seconds)))
+        if size is not None:
+            shown = file.add_stream(film, rate=1, width=size[0], height=size[1], pix_fmt="yuv420p")
+            streams.append((shown, _black(size, round(seconds))))
+        for stream, frames in streams:
+            for frame in frames:
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def _silence(format_name: str, rate: int, seconds: float) -> Iterator[av.AudioFrame]:
+    left, at = round(seconds * rate), 0
+    while left > 0:
+        samples = min(left, 960)
+        frame = av.AudioFrame(format=format_name, layout="mono", samples=samples)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+        yield frame
+        left, at = left - samples, at + samples
+
+
+def _black(size: tuple[int, int], pictures: int) -> Iterator[av.VideoFrame]:
+    for number in range(pictures):
+        frame = av.VideoFrame(*size, "yuv420p")
+        for plane, value in zip(frame.planes, (16, 128, 128), strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        frame.pts, frame.time_base = number, Fraction(1, 1)
+        yield frame
 
 
 def png(width: int = 320, height: int = 200, colour: tuple[int, int, int] = (220, 30, 30)) -> bytes:
