@@ -22,7 +22,6 @@ from shared import wiring
 from shared.answer_judge import AnswerJudge
 from shared.clock import MovableClock
 from shared.cloud.callbacks import Callbacks
-from shared.cloud.exchange import Outbound
 from shared.cloud.fetch import Web
 from shared.cloud.firestore import Tasks
 from shared.cloud.gemini import Gemini
@@ -93,7 +92,7 @@ async def _close(part: Any) -> None:
     elif isinstance(part, Gemini):
         await part._client.aio.aclose()
         part._client.close()
-    elif isinstance(part, Sandbox | Outbound):
+    elif isinstance(part, Sandbox):
         await part.close()
     elif isinstance(part, AnswerJudge | Examiner):
         await part._sandbox.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import tempfile
@@ -21,6 +22,8 @@ from functions.local.gemini.files import FileStore, resource
 from functions.local.gemini.generate_routes import GenerateRoutes
 from functions.local.gemini.models import Version
 from functions.local.gemini.paging import page
+from functions.local.gemini.prober import Prober
+from functions.local.gemini.prompt import Reader
 from functions.local.gemini.upload_routes import UploadRoutes, origin
 from functions.local.gemini.uploads import Uploads
 from functions.local.ledger import current_call
@@ -54,8 +57,10 @@ class GeminiStandIn:
         self._clock, self._ledger = clock, tap.ledger
         self._invalid_keys = invalid_keys
         self._files = FileStore(folder, clock)
-        self._uploads = UploadRoutes(Uploads(folder, clock, self._files), clock, tap.ledger)
-        self._generate = GenerateRoutes(self._files, CacheStore(folder, clock), clock, tap.ledger)
+        self._prober = Prober()
+        self._uploads = UploadRoutes(Uploads(folder, clock, self._files, self._prober), clock, tap.ledger)
+        reader = Reader(self._files, clock, self._prober)
+        self._generate = GenerateRoutes(reader, CacheStore(folder, clock), clock, tap.ledger)
         self._behaviour = behaviour or Behaviour()
         self._routes: list[tuple[str, re.Pattern[str], Answer]] = [
             ("GET", re.compile(r"models"), self._list_models),
@@ -77,6 +82,7 @@ class GeminiStandIn:
 
     async def stop(self) -> None:
         await self._server.stop()
+        await asyncio.to_thread(self._prober.close)
         if self._temporary is not None:
             self._temporary.cleanup()
 

@@ -15,7 +15,6 @@ from functions.local.gemini.caches import CacheStore, cached_prompt, model_of
 from functions.local.gemini.checks import check, check_contents
 from functions.local.gemini.continuation import Hop, hop
 from functions.local.gemini.errors import invalid, unimplemented
-from functions.local.gemini.files import FileStore
 from functions.local.gemini.generation import Generation, generate
 from functions.local.gemini.models import Model, Version
 from functions.local.gemini.paging import known_parameters, page
@@ -33,8 +32,8 @@ _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
 
 class GenerateRoutes:
-    def __init__(self, files: FileStore, caches: CacheStore, clock: Clock, ledger: Ledger) -> None:
-        self._reader = Reader(files, clock)
+    def __init__(self, reader: Reader, caches: CacheStore, clock: Clock, ledger: Ledger) -> None:
+        self._reader = reader
         self._caches, self._clock, self._ledger = caches, clock, ledger
 
     async def handle(

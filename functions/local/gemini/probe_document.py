@@ -1,80 +1,46 @@
-"""Documents: a PDF's pages and first text; the characters, lines and beginning of a text."""
+"""Documents: a PDF's pages and first text, as PDFium reads them, which opens what Chrome opens."""
 
 from __future__ import annotations
 
-import codecs
-import io
-import logging
+import contextlib
 import re
-from typing import BinaryIO
+from pathlib import Path
 
-import pypdf
+import pypdfium2
+from pypdfium2 import PdfiumError
 
 from functions.local.gemini.media import Finding, Undecodable
 
 _TEXT_KEPT = 2_000
 _PAGES_READ = 3
-_NO_TABLE = b"\nstartxref\n0\n%%EOF\n"
-"""Says that a PDF has no table, so that one is made from its objects."""
-_BLOCK_BYTES = 1 << 20
-_READ_THROUGH_BYTES = 32 << 20
-"""Of a larger text the characters are estimated from this much of it."""
-
-logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+_HEAD_BYTES = 1024
 
 
-def probe_pdf(content: BinaryIO, size: int) -> Finding:
-    if b"%PDF-" not in content.read(1024):
-        raise Undecodable("The document is no PDF." if size else "The document has no pages.")
-    reader = _opened(content)
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise Undecodable("The document is protected by a password.")
-    if not (pages := len(reader.pages)):
-        raise Undecodable("The document has no pages.")
-    text = ""
-    for number in range(min(pages, _PAGES_READ)):
-        if len(text) < _TEXT_KEPT:
-            text += _page_text(reader, number) + " "
-    return Finding(container="PDF", pages=pages, text=_squeezed(text))
-
-
-def _opened(content: BinaryIO) -> pypdf.PdfReader:
-    """As viewers do: where the table of contents is damaged, the objects are looked for one by one."""
-    content.seek(0)
+def probe_pdf(file: Path, size: int) -> Finding:
+    with file.open("rb") as content:
+        if b"%PDF-" not in content.read(_HEAD_BYTES):
+            raise Undecodable("The document is no PDF." if size else "The document has no pages.")
     try:
-        return pypdf.PdfReader(content)
-    except pypdf.errors.PdfReadError:
-        content.seek(0)
-        return pypdf.PdfReader(io.BytesIO(content.read() + _NO_TABLE))
-
-
-def _page_text(reader: pypdf.PdfReader, number: int) -> str:
+        document = pypdfium2.PdfDocument(file)
+    except PdfiumError as error:
+        locked = "password" in str(error).lower()
+        raise Undecodable(
+            "The document is protected by a password." if locked else "The document has no pages."
+        ) from error
     try:
-        return str(reader.pages[number].extract_text())
-    except Exception:
-        # A page whose text cannot be extracted is still a page to look at.
-        return ""
+        if not (pages := len(document)):
+            raise Undecodable("The document has no pages.")
+        text = ""
+        for number in range(min(pages, _PAGES_READ)):
+            if len(text) < _TEXT_KEPT:
+                text += _page_text(document, number) + " "
+        return Finding(container="PDF", pages=pages, text=re.sub(r"\s+", " ", text).strip()[:_TEXT_KEPT])
+    finally:
+        document.close()
 
 
-def probe_text(content: BinaryIO, size: int) -> Finding:
-    first = content.read(4)
-    encoding = "utf-16" if first[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    content.seek(0)
-    characters = lines = read = 0
-    beginning = ""
-    while read < _READ_THROUGH_BYTES and (block := content.read(_BLOCK_BYTES)):
-        text = decoder.decode(block)
-        read += len(block)
-        characters += len(text)
-        lines += text.count("\n")
-        beginning = beginning or text[:_TEXT_KEPT]
-    if 0 < read < size:
-        characters, lines = characters * size // read, lines * size // read
-    if size and not beginning.endswith("\n"):
-        lines += 1
-    return Finding(container="text", characters=characters, lines=lines, text=beginning.strip())
-
-
-def _squeezed(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()[:_TEXT_KEPT]
+def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:
+    """Empty for a page whose text cannot be extracted: it is still a page to look at."""
+    with contextlib.suppress(PdfiumError):
+        return str(document[number].get_textpage().get_text_bounded())
+    return ""

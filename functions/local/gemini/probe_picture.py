@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections import Counter
-from typing import BinaryIO
+from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
@@ -29,9 +29,9 @@ _COLOURS = {
 }
 
 
-def probe_picture(content: BinaryIO, size: int) -> Finding:
-    head = content.read(1 << 16)
-    content.seek(0)
+def probe_picture(file: Path, size: int) -> Finding:
+    with file.open("rb") as content:
+        head = content.read(1 << 16)
     if not head:
         raise Undecodable("The image file is empty.")
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"heim", b"heis", b"hevc"):
@@ -39,7 +39,7 @@ def probe_picture(content: BinaryIO, size: int) -> Finding:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(content) as picture:
+            with Image.open(file) as picture:
                 width, height = picture.size
                 name = picture.format or "image"
                 small = width * height <= _PIXELS_READ

@@ -14,7 +14,7 @@ from functions.local.gemini.errors import ApiError, invalid
 from functions.local.gemini.files import FileStore
 from functions.local.gemini.media import Media, kind_of
 from functions.local.gemini.models import Model
-from functions.local.gemini.probe import probe_bytes
+from functions.local.gemini.prober import Prober
 from functions.local.gemini.tokens import Modality, of_json, of_media, of_text
 from shared.clock import Clock
 
@@ -77,8 +77,8 @@ def texts(content: Content) -> list[str]:
 class Reader:
     """Looks up what requests point to."""
 
-    def __init__(self, files: FileStore, clock: Clock) -> None:
-        self._files, self._clock = files, clock
+    def __init__(self, files: FileStore, clock: Clock, prober: Prober) -> None:
+        self._files, self._clock, self._prober = files, clock, prober
 
     async def read(self, request: dict[str, Any], model: Model, cached: Prompt | None = None) -> Prompt:
         """Raises what the service answers to media that is unknown, not ready, unsupported or too long."""
@@ -109,7 +109,7 @@ class Reader:
 
     async def _item(self, part: dict[str, Any], model: Model, resolution: str | None) -> Item | None:
         if "inlineData" in part:
-            media, name = await _inline(part["inlineData"]), part["inlineData"].get("displayName", "")
+            media, name = await _inline(part["inlineData"], self._prober), part["inlineData"].get("displayName", "")
         elif "fileData" in part:
             media, name = self._file(part["fileData"])
         else:
@@ -147,11 +147,11 @@ class Reader:
         return stored.media, stored.display_name or ""
 
 
-async def _inline(blob: dict[str, Any]) -> Media:
+async def _inline(blob: dict[str, Any], prober: Prober) -> Media:
     mime_type = blob.get("mimeType", "")
     if kind_of(mime_type) is None:
         raise invalid(f"Unsupported MIME type: {mime_type}" if mime_type else "A MIME type is required for inlineData.")
-    media = await asyncio.to_thread(probe_bytes, blob.get("data", b""), mime_type)
+    media = await asyncio.to_thread(prober.of_bytes, blob.get("data", b""), mime_type)
     if media.error and media.kind == "document":
         raise invalid(media.error)
     if media.error:

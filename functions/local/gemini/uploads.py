@@ -18,7 +18,7 @@ from functions.local.gemini.behaviour import Behaviour
 from functions.local.gemini.errors import ApiError, invalid
 from functions.local.gemini.files import FILE_BYTES, KEPT_SECONDS, FileStore, StoredFile, read_record
 from functions.local.gemini.media import Media
-from functions.local.gemini.probe import probe_file
+from functions.local.gemini.prober import Prober
 from shared.clock import Clock
 
 GRANULARITY = 256 * 1024
@@ -50,7 +50,8 @@ class Uploads:
     answers 409, though the file is neither listed nor found.
     """
 
-    def __init__(self, folder: Path, clock: Clock, files: FileStore) -> None:
+    def __init__(self, folder: Path, clock: Clock, files: FileStore, prober: Prober) -> None:
+        self._prober = prober
         self._folder = folder / "uploads"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._clock, self._files = clock, files
@@ -122,7 +123,7 @@ class Uploads:
             self._files.room_for(size)
             digest, media = await asyncio.gather(
                 asyncio.to_thread(self._digest(session).of, content),
-                asyncio.to_thread(probe_file, content, session.mime_type),
+                asyncio.to_thread(self._prober.of_file, content, session.mime_type),
             )
             if behaviour.fail_processing:
                 media = media.model_copy(update={"error": "The file failed to be processed."})

@@ -1,13 +1,15 @@
-"""Small media files."""
+"""Small media files: headers byte by byte where that will do, else written by FFmpeg's encoders."""
 
 from __future__ import annotations
 
 import io
 import struct
 import wave
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
 
 import av
-from av.container import OutputContainer
 from PIL import Image
 
 
@@ -41,7 +43,9 @@ def _iff(name: bytes, content: bytes) -> bytes:
 
 
 def flac(seconds: float, rate: int = 16_000, channels: int = 2) -> bytes:
-    return _recorded("flac", "flac", seconds, rate, channels)
+    packed = rate << 44 | (channels - 1) << 41 | 15 << 36 | int(seconds * rate)
+    info = struct.pack(">HH", 4096, 4096) + b"\0" * 6 + packed.to_bytes(8, "big") + b"\0" * 16
+    return b"fLaC\x80" + len(info).to_bytes(3, "big") + info
 
 
 def mp3(frames: int) -> bytes:
@@ -50,72 +54,82 @@ def mp3(frames: int) -> bytes:
     return tag + (b"\xff\xfb\x90\x00" + b"\0" * 413) * frames
 
 
-def aac(seconds: float) -> bytes:
-    """ADTS, 16,000 Hz, mono."""
-    return _recorded("adts", "aac", seconds, 16_000, 1)
+def aac(frames: int) -> bytes:
+    """ADTS, 16,000 Hz, mono: 1,024 samples a frame."""
+    return encoded("adts", sound="aac", seconds=(frames - 1) * 1024 / 16_000, rate=16_000)
 
 
 def ogg_opus(seconds: float) -> bytes:
-    return _recorded("ogg", "libopus", seconds, 48_000, 2)
+    return encoded("ogg", sound="libopus", seconds=seconds, rate=48_000)
 
 
-def ogg_flac(seconds: float, rate: int = 22_050) -> bytes:
-    return _recorded("ogg", "flac", seconds, rate, 1)
-
-
-def mp4(seconds: float, width: int = 320, height: int = 240, *, video: bool = True) -> bytes:
-    return _recorded("mp4" if video else "ipod", "aac", seconds, 44_100, 2, (width, height) if video else None)
-
-
-def live_mp4(seconds: float) -> bytes:
-    """In fragments, and without a length in its header."""
-    return _recorded("mp4", "aac", seconds, 44_100, 2, options={"movflags": "empty_moov+frag_keyframe"})
+def mp4(seconds: float, width: int = 320, height: int = 240, *, video: bool = True, sound: bool = True) -> bytes:
+    film = (width, height) if video else None
+    return encoded("mp4", sound="aac" if sound else None, film="mpeg4", size=film, seconds=seconds, rate=44_100)
 
 
 def webm(seconds: float, width: int = 64, height: int = 48) -> bytes:
-    return _recorded("webm", None, seconds, 0, 0, (width, height))
+    return encoded("webm", film="libvpx", size=(width, height), seconds=seconds)
 
 
 def live_webm(seconds: float) -> bytes:
-    """As browsers record it: without a length, in clusters of unknown size."""
-    return _recorded("webm", "libopus", seconds, 48_000, 1, options={"live": "1"})
+    """As a browser records it: no length anywhere."""
+    return encoded("webm", sound="libopus", seconds=seconds, rate=48_000, options={"live": "1"})
 
 
-def _recorded(
+def fragmented_mp4(seconds: float) -> bytes:
+    """As it is sent live: the length lies in the fragments only."""
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    return encoded("mp4", sound="aac", seconds=seconds, rate=44_100, options=options)
+
+
+def encoded(
     container: str,
-    sound: str | None,
+    *,
     seconds: float,
-    rate: int,
-    channels: int,
-    picture: tuple[int, int] | None = None,
+    sound: str | None = None,
+    rate: int = 0,
+    film: str = "",
+    size: tuple[int, int] | None = None,
     options: dict[str, str] | None = None,
 ) -> bytes:
-    """Silence, and a black picture each second."""
-    out, layout = io.BytesIO(), "mono" if channels == 1 else "stereo"
-    with av.open(out, "w", format=container, options=options or {}) as made:
-        film = None if picture is None else _film(made, "libvpx" if container == "webm" else "mpeg4", picture)
-        track = None if sound is None else made.add_stream(sound, rate=rate, layout=layout)
-        for second in range(int(seconds)):
-            if film is not None:
-                made.mux(film.encode(av.VideoFrame(film.width, film.height, "yuv420p")))
-            if isinstance(track, av.AudioStream):
-                frame = av.AudioFrame(format="s16", layout=layout, samples=rate)
-                frame.planes[0].update(bytes(2 * rate * channels))
-                frame.sample_rate, frame.pts = rate, second * rate
-                made.mux(track.encode(frame))
-        for stream in (film, track):
-            match stream:
-                case av.VideoStream() | av.AudioStream():
-                    made.mux(stream.encode(None))
+    """Silence in mono and a black film of one picture a second, as FFmpeg's encoders write them."""
+    out = io.BytesIO()
+    with av.open(out, "w", format=container, container_options=options or {}) as file:
+        streams: list[tuple[Any, Iterator[Any]]] = []
+        if sound is not None:
+            track = file.add_stream(sound, rate=rate, layout="mono")
+            assert isinstance(track, av.AudioStream)
+            streams.append((track, _silence(track.format.name, rate, seconds)))
+        if size is not None:
+            shown = file.add_stream(film, rate=1, width=size[0], height=size[1], pix_fmt="yuv420p")
+            streams.append((shown, _black(size, round(seconds))))
+        for stream, frames in streams:
+            for frame in frames:
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode(None))
     return out.getvalue()
 
 
-def _film(made: OutputContainer, codec: str, size: tuple[int, int]) -> av.VideoStream:
-    film = made.add_stream(codec, rate=1)
-    assert isinstance(film, av.VideoStream)
-    film.width, film.height = size
-    film.pix_fmt = "yuv420p"
-    return film
+def _silence(format_name: str, rate: int, seconds: float) -> Iterator[av.AudioFrame]:
+    left, at = round(seconds * rate), 0
+    while left > 0:
+        samples = min(left, 960)
+        frame = av.AudioFrame(format=format_name, layout="mono", samples=samples)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+        yield frame
+        left, at = left - samples, at + samples
+
+
+def _black(size: tuple[int, int], pictures: int) -> Iterator[av.VideoFrame]:
+    for number in range(pictures):
+        frame = av.VideoFrame(*size, "yuv420p")
+        for plane, value in zip(frame.planes, (16, 128, 128), strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        frame.pts, frame.time_base = number, Fraction(1, 1)
+        yield frame
 
 
 def png(width: int = 320, height: int = 200, colour: tuple[int, int, int] = (220, 30, 30)) -> bytes:
