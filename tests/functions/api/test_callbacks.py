@@ -17,6 +17,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.local.serve import HttpServer
+from shared.cloud.callbacks import Attempt
+from shared.domain.task import Callback
 from tests.functions.api.conftest import CALLBACK_SECRET, RESULTS, Road
 from tests.functions.api.test_submitting import request
 
@@ -155,3 +157,48 @@ async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_els
     said = [answer.text + str(answer.headers) for answer in told]
     for text in (*said, *published, capsys.readouterr().out, *(body.decode() for _, body in receiver.calls)):
         assert planted not in text
+
+
+async def test_a_callback_that_was_put_off_is_no_attempt_and_is_given_up_after_a_day(road: Road) -> None:
+    from functions.notify.main import judged  # Needs the settings, which the fixture made.
+
+    callback = Callback(url="https://example.org/", attempts=2, last_status=503, last_error="it answered 503")
+    busy = Attempt("put_off", error="example.org is busy with earlier requests")
+    assert judged(callback, busy, last=False) == callback
+    given_up = judged(callback, busy, last=True)
+    assert (given_up.state, given_up.attempts, given_up.last_error) == ("unreachable", 2, busy.error)
+
+
+async def test_slow_receivers_do_not_keep_a_quick_one_waiting(
+    road: Road, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their attempts are put off within seconds, so that the queue has places again."""
+    monkeypatch.setattr("shared.cloud.callbacks._PATIENCE_SECONDS", 0.2)
+    over = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await over.wait()
+        await Response(b"")(scope, receive, send)
+
+    server = HttpServer(slow)
+    url = f"http://127.0.0.1:{await server.start()}/"
+    secret = await road.key("slow-receivers")
+    try:
+        async with road.client(secret) as client:
+            for number in range(20):
+                await client.post("/v1/llm/generations", json=request(callback_url=url, seed=number))
+        task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+    finally:
+        over.set()
+    assert task["callback"]["attempts"] == 1
+    async with road.client(secret) as client, asyncio.timeout(60):
+        while True:
+            listed = (await client.get("/v1/tasks")).json()["data"]
+            if {each["callback"]["state"] for each in listed} == {"delivered"}:
+                break
+            due = road.queue.next_due()
+            if due is not None and due > road.clock.time():
+                road.clock.advance(due - road.clock.time())
+            await asyncio.sleep(0.05)
+    await road.quiet()
+    await server.stop()
