@@ -113,7 +113,7 @@ class Worker:
     def pulse(self) -> tuple[float, bool]:
         """CPU seconds that the workers alive have used, and whether one would go on at once if it were let."""
         used, ready = 0.0, False
-        for pid in self.pids():
+        for pid in self._with_children():
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
                 times = process.cpu_times()
@@ -121,13 +121,21 @@ class Worker:
         return used, ready
 
     def memory_peak(self) -> int:
-        """Bytes: the highest resident set of the workers alive."""
+        """Bytes: the highest resident sets of the workers alive and of their children, together."""
         peak = 0
-        for pid in self.pids():
+        for pid in self._with_children():
             with contextlib.suppress(OSError, StopIteration):
                 status = Path(f"/proc/{pid}/status").read_text()
-                peak = max(peak, int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]))
+                peak += int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
         return peak << 10
+
+    def _with_children(self) -> list[int]:
+        """The workers, and the processes in which they look into files."""
+        found = self.pids()
+        for pid in self.pids():
+            with contextlib.suppress(psutil.Error):
+                found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return found
 
     async def stop(self) -> None:
         if self._process is None or self._process.returncode is not None:
