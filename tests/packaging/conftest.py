@@ -23,7 +23,7 @@ Serve = Callable[[str], AbstractContextManager[str]]
 
 _LAUNCHER = Path(__file__).with_name("deployed.py")
 _NOWHERE = "127.0.0.1:9"
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "DROPSIGHT_PROJECT": "acme-files",
     "DROPSIGHT_DATABASE": "dropsight-prod",
     "DROPSIGHT_INBOXES": '{"acme-inbox": {}}',
@@ -70,7 +70,7 @@ def serve(unpacked: Path) -> Serve:
             # What the platform says of every function that it was not told an event of.
             "FUNCTION_SIGNATURE_TYPE": "http",
             "GUNICORN_LOG_LEVEL": "info",
-            **_ENVIRONMENT,
+            **ENVIRONMENT,
         }
         # -P: the launcher's own folder is not on the path.
         running = subprocess.Popen(

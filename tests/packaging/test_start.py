@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import Serve
+from tests.packaging.conftest import ENVIRONMENT, Serve
 from tests.packaging.deployed import closure
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,28 @@ def test_a_function_starts_from_the_archive_and_answers(function: str, serve: Se
             case _:
                 status, _ = answer(url, body=b'{"surplus": 1}', headers={"content-type": "application/json"})
                 assert 200 <= status < 500
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_loads_the_libraries_that_look_into_files(function: str, unpacked: Path) -> None:
+    """Only the examiner's child does: they would cost each cold start, and a fault in them would end the worker."""
+    code = (
+        "import sys, runpy, importlib; from shared import wiring\n"
+        "runpy.run_path(f'functions/{sys.argv[1]}/main.py')\n"
+        "getattr(wiring, sys.argv[1])()\n"
+        "print(*sorted(sys.modules))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, function],
+        cwd=unpacked,
+        env={**ENVIRONMENT, "PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    loaded = ran.stdout.split()
+    assert not {"av", "pypdfium2", "pypdfium2_raw", "shared.examining"}.intersection(loaded)
+    assert ("shared.examiner" in loaded) == (function == "generate")
 
 
 def test_packages_that_are_not_deployed_cannot_be_imported(unpacked: Path) -> None:
