@@ -42,9 +42,8 @@ async def compare(folder: Path, *, verbose: bool) -> Counter[str]:
     examiner = Examiner(sandbox)
     slowest = (0.0, folder)
     for file in _files(folder):
-        began = time.monotonic()
-        outcome, line = await _judged(examiner, file)
-        slowest = max(slowest, (time.monotonic() - began, file))
+        outcome, line, seconds = await _judged(examiner, file)
+        slowest = max(slowest, (seconds, file))
         counts[outcome] += 1
         if verbose or outcome not in ("agrees", "refused at sight", "taken without a reference", "refused as damaged"):
             _say(f"{outcome}: {file.relative_to(folder)}: {line}")
@@ -53,21 +52,30 @@ async def compare(folder: Path, *, verbose: bool) -> Counter[str]:
     return counts
 
 
-async def _judged(examiner: Examiner, file: Path) -> tuple[str, str]:
+async def _judged(examiner: Examiner, file: Path) -> tuple[str, str, float]:
+    """What became of a file, what there is to say of it, and the seconds that the examiner took."""
     source = Ranges(file)
     kind = sniff(await source.read(0, HEAD), file.name)
     if not isinstance(kind, MediaType):
-        return "refused at sight", kind.message
+        return "refused at sight", kind.message, 0.0
+    began = time.monotonic()
     facts = await examiner.examine(source, kind)
+    seconds = time.monotonic() - began
     for word, outcome in (("took too long", "HANG"), ("crashed", "CRASH"), ("too much memory", "OUT OF MEMORY")):
         if word in (facts.problem or ""):
-            return outcome, facts.problem or ""
-    refusal = check(facts)
-    if kind.family == "pdf":
-        return _against(facts, facts.pages, await asyncio.to_thread(reference_pages, file), exact=True)
-    if kind.family in ("audio", "video"):
-        return _against(facts, facts.duration, await asyncio.to_thread(reference_seconds, file), exact=False)
-    return ("refused as damaged", refusal.message) if refusal else ("taken without a reference", kind.mime)
+            return outcome, facts.problem or "", seconds
+    return *await asyncio.to_thread(_compared, file, facts), seconds
+
+
+def _compared(file: Path, facts: Facts) -> tuple[str, str]:
+    match facts.media_type.family:
+        case "pdf":
+            return _against(facts, facts.pages, reference_pages(file), exact=True)
+        case "audio" | "video":
+            return _against(facts, facts.duration, reference_seconds(file), exact=False)
+        case _:
+            refusal = check(facts)
+            return ("refused as damaged", refusal.message) if refusal else ("taken without a reference", "")
 
 
 def _against(facts: Facts, found: float | None, reference: float | None, *, exact: bool) -> tuple[str, str]:

@@ -29,7 +29,8 @@ def check_ending(window: Window) -> tuple[str, ...]:
         raise DamagedError(_CUT)
     end, behind = _last_mark(window)
     if end is None:
-        if _table_begins(window, window.tail(_TAIL)):
+        tail = window.tail(_TAIL)
+        if (start := tail.rfind(b"startxref")) >= 0 and not _OBJECT.search(tail[start:]):
             return (_NO_MARK,)
         raise DamagedError(_CUT)
     if _OBJECT.search(behind):
