@@ -14,6 +14,7 @@ from shared.domain import media
 from shared.domain.errors import LeaseLost, PermanentFailure, Postponement, TransientFailure
 from shared.domain.media import Facts, Refusal
 from shared.domain.task import GeminiFile, Source, Task
+from shared.examiner import Threaded
 from shared.wiring import Generate
 
 _UPLOAD_TRIES = 3
@@ -42,7 +43,8 @@ async def examine(road: Generate, found: StoredObject) -> Facts:
         raise PermanentFailure(kind.code, kind.message)
     if refusal := media.check_size(found.size, pdf=kind.family == "pdf"):
         raise PermanentFailure(refusal.code, refusal.message)
-    facts = await road.examiner.examine(road.storage.ranges(found, head), kind)
+    source = Threaded(road.storage.ranges(found, head), road.storage.in_thread)
+    facts = await road.examiner.examine(source, kind)
     if refusal := media.check(facts):
         raise PermanentFailure(refusal.code, refusal.message)
     return facts

@@ -17,6 +17,7 @@ from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts, MediaType, Refusal
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
 from shared.domain.task import GeminiFile
+from shared.examiner import Threaded
 from shared.wiring import Generate
 
 _INLINE_BYTES = 700 << 10
@@ -136,7 +137,8 @@ class Supply:
         kind = _sniffed(opened.head, opened.name, opened.content_type)
         if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
             raise PermanentFailure(refusal.code, refusal.message)
-        ranges = self._road.web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        web = self._road.web
+        ranges = Threaded(web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds)), web.in_thread)
         facts = await self._road.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)

@@ -13,13 +13,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from typing_extensions import Buffer
 
-from shared.cloud.object_stream import Run, StreamStopped
+from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, Exchange, NoAnswer, target_of
 from shared.domain.errors import PermanentFailure, TaskFailure, TransientFailure
 from shared.domain.media import GEMINI
@@ -114,25 +113,15 @@ class RemoteRanges:
     Raises `OutOfReadsError` where one cannot be had: by far not every server gives ranges, and some give a file once.
     """
 
-    def __init__(
-        self,
-        file: RemoteFile,
-        run: Run,
-        *,
-        seconds: float,
-        allow_loopback: bool,
-    ) -> None:
-        self._file, self._run, self._allow_loopback = file, run, allow_loopback
+    def __init__(self, file: RemoteFile, *, seconds: float, allow_loopback: bool) -> None:
+        self._file, self._allow_loopback = file, allow_loopback
         self._until = time.monotonic() + seconds
         self.size = file.size
 
-    async def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.size)
         if end <= len(self._file.head):
             return self._file.head[offset:end]
-        return await self._run(partial(self._fetch, offset, end))
-
-    def _fetch(self, offset: int, end: int) -> bytes:
         left = self._until - time.monotonic()
         if self._file.version is None or left <= 0:
             raise OutOfReadsError
@@ -164,8 +153,12 @@ class Web:
         return await self._run(lambda: self._open(url, stop, seconds))
 
     def ranges(self, file: RemoteFile, *, seconds: float) -> RemoteRanges:
-        """Ranges of a file that is being fetched, as far as its server gives them within `seconds`."""
-        return RemoteRanges(file, self._run, seconds=seconds, allow_loopback=self._allow_loopback)
+        """Ranges of a file that is being fetched, for a thread, as far as its server gives them within `seconds`."""
+        return RemoteRanges(file, seconds=seconds, allow_loopback=self._allow_loopback)
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Run what reads with `ranges`."""
+        return await self._run(call)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -102,9 +102,13 @@ class Storage:
         return ObjectStream(self._fetcher(blob), source.size, source.crc32c, stop)
 
     def ranges(self, source: StoredObject, head: bytes) -> ObjectRanges:
-        """Ranged reads of one generation; `head` is what was read of its beginning already."""
+        """Ranged reads of one generation, for a thread; `head` is what was read of its beginning already."""
         blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
-        return ObjectRanges(self._fetcher(blob), self._run, source.size, head)
+        return ObjectRanges(self._fetcher(blob), source.size, head)
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Run what reads with `ranges` or `open`, with its errors classified."""
+        return await self._run(call)
 
     async def write(
         self,
