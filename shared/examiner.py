@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from shared.domain.media.facts import Facts
@@ -66,7 +67,7 @@ class Examiner:
 
     async def examine_bytes(self, data: bytes, media_type: MediaType) -> Facts:
         """As `examine`, of a file at hand."""
-        return await self.examine(_AtHand(InMemory(data)), media_type)
+        return await self.examine(Threaded(InMemory(data), _here), media_type)
 
     async def _call(self, arguments: Mapping[str, Any], source: _Bounded, seconds: float) -> Any:
         if source.size <= _AT_ONCE_BYTES:
@@ -98,12 +99,22 @@ class _Bounded:
             raise RangeUnavailable from error
 
 
-class _AtHand:
-    def __init__(self, data: RandomAccess) -> None:
-        self._data, self.size = data, data.size
+Run = Callable[[Callable[[], bytes]], Awaitable[bytes]]
+
+
+class Threaded:
+    """A source whose reads block, each run by `run` in a thread."""
+
+    def __init__(self, source: RandomAccess, run: Run) -> None:
+        self._source, self._run, self.size = source, run, source.size
 
     async def range(self, offset: int, length: int) -> bytes:
-        return self._data.read(offset, length)
+        return await self._run(partial(self._source.read, offset, length))
+
+
+async def _here(call: Callable[[], bytes]) -> bytes:
+    """Bytes at hand block nobody."""
+    return call()
 
 
 def _of_text(facts: Facts) -> Facts:

@@ -16,6 +16,7 @@ from shared.domain import media
 from shared.domain.errors import LeaseLost, PermanentFailure, Postponement, TransientFailure
 from shared.domain.media import Facts, MediaType, RandomAccess, Refusal
 from shared.domain.task import GeminiFile, Source, Task
+from shared.examiner import Threaded
 from shared.wiring import Generate
 
 _UPLOAD_TRIES = 3
@@ -42,7 +43,8 @@ async def readable_object(road: Generate, source: Source, stop: threading.Event)
 async def examine(road: Generate, found: StoredObject) -> Facts:
     """What the object truly is; raises the refusal where it may not be sent. `found` as `Storage.readable` gives it."""
     kind, head = await road.storage.in_thread(partial(_identified, road.storage.ranges(found, b""), found))
-    facts = await road.examiner.examine(road.storage.ranges(found, head), kind)
+    source = Threaded(road.storage.ranges(found, head), road.storage.in_thread)
+    facts = await road.examiner.examine(source, kind)
     if refusal := media.check(facts):
         raise PermanentFailure(refusal.code, refusal.message)
     return facts

@@ -154,7 +154,8 @@ class Supply:
             raise PermanentFailure(kind.code, kind.message)
         if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
             raise PermanentFailure(refusal.code, refusal.message)
-        ranges = self._road.web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        web = self._road.web
+        ranges = web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
         facts = await self._road.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)

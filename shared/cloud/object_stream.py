@@ -1,13 +1,12 @@
-"""An object of Cloud Storage to read: as a file for a thread, one piece ahead in constant memory, or by ranges."""
+"""An object of Cloud Storage for a thread to read: as a file, one piece ahead in constant memory, or by ranges."""
 
 from __future__ import annotations
 
 import base64
 import io
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 
 import google_crc32c
 from typing_extensions import Buffer
@@ -19,9 +18,6 @@ PIECE_BYTES = 8 << 20
 
 Fetch = Callable[[int, int], bytes]
 """Bytes of the object from `start` up to, not including, `end`."""
-
-Run = Callable[[Callable[[], bytes]], Awaitable[bytes]]
-"""Runs a fetch in a thread, with its errors classified."""
 
 
 class SourceVanished(DropsightError):
@@ -110,20 +106,17 @@ class ObjectStream(io.RawIOBase):
 
 
 class ObjectRanges:
-    """Random access to one generation of an object, for the examiner."""
+    """Random access to an object by ranged reads, for `shared.domain.media`."""
 
-    def __init__(self, fetch: Fetch, run: Run, size: int, head: bytes) -> None:
-        """`head` is what was read of its beginning already."""
-        self._fetch, self._run, self._head = fetch, run, head
-        self.size = size
+    def __init__(self, fetch: Fetch, size: int, head: bytes) -> None:
+        self._fetch, self._size, self._head = fetch, size, head
+
+    @property
+    def size(self) -> int:
+        return self._size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from `offset`, fewer only at the end. For threads."""
-        end = min(offset + length, self.size)
+        end = min(offset + length, self._size)
         if end <= len(self._head):
             return self._head[offset:end]
         return self._fetch(offset, end) if offset < end else b""
-
-    async def range(self, offset: int, length: int) -> bytes:
-        """As `read`, on the event loop."""
-        return await self._run(partial(self.read, offset, length))

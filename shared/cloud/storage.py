@@ -142,8 +142,8 @@ class Storage:
         return ObjectStream(self._fetcher(source), source.size, source.crc32c, stop)
 
     def ranges(self, source: StoredObject, head: bytes) -> ObjectRanges:
-        """Ranged reads of one generation; `head` is what was read of its beginning already."""
-        return ObjectRanges(self._fetcher(source), self._run, source.size, head)
+        """Ranged reads of one generation, for a thread; `head` is what was read of its beginning already."""
+        return ObjectRanges(self._fetcher(source), source.size, head)
 
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Run what reads with `ranges` or `open`, with its errors classified."""
