@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
@@ -168,10 +169,11 @@ async def body_of(request: Request) -> bytes:
 
 
 async def check(road: Api, key: Key, text: bytes) -> Checked:
+    today = road.clock.now().date()
     if len(text) <= _IN_THREAD_BYTES:
-        submission, inputs, payload = _read(text)
+        submission, inputs, payload = _read(text, today)
     else:
-        submission, inputs, payload = await asyncio.to_thread(_read, text)
+        submission, inputs, payload = await asyncio.to_thread(_read, text, today)
     for each in inputs:
         _may_name(road, key, each)
     if submission.callback_url is not None:
@@ -181,9 +183,10 @@ async def check(road: Api, key: Key, text: bytes) -> Checked:
 
 def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
     """A rerun of a dropped object's task."""
-    ran, submission = asked_again(before.ran, before.source.uri, changes)
+    today = road.clock.now().date()
+    ran, submission = asked_again(before.ran, before.source.uri, changes, today)
     inputs = inputs_of(submission)
-    if (refused := unfit(submission, inputs)) is not None:
+    if (refused := unfit(submission, inputs, today)) is not None:
         raise refused
     for each in inputs:
         _may_name(road, key, each)
@@ -193,11 +196,11 @@ def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
     return Checked(submission, payload_digest(json.dumps(whole).encode()), ran)
 
 
-def _read(text: bytes) -> tuple[Submission, list[Input], str]:
+def _read(text: bytes, today: date) -> tuple[Submission, list[Input], str]:
     submission = read(text)
-    whole = completed(submission)
+    whole = completed(submission, today)
     inputs = inputs_of(whole)
-    if (refused := unfit(whole, inputs)) is not None:
+    if (refused := unfit(whole, inputs, today)) is not None:
         raise refused
     return submission, inputs, payload_digest(text)
 

@@ -57,7 +57,7 @@ async def question_of_request(road: Generate, held: Holding) -> Question:
     for index, each in enumerate(inputs):
         handed.append(await supply.hand_over(each, index))
         held.progress = max(held.progress, 50 * (index + 1) // len(inputs))
-    asked = body(submission, handed, recipe)
+    asked = body(submission, handed, recipe, road.clock.now().date())
     await count_where_nearly_full(road, supply.model, asked, supply.facts, submission.media_resolution)
     return Question(
         model=submission.model,
@@ -91,9 +91,10 @@ async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Inpu
     if text is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
     try:
-        whole = understood(read(text))
+        today = road.clock.now().date()
+        whole = understood(read(text), today)
         inputs = inputs_of(whole.submission)
-        if (refused := unfit(whole.submission, inputs)) is not None:
+        if (refused := unfit(whole.submission, inputs, today)) is not None:
             raise refused
         _may_be_read(road, task, inputs)
     except RequestRefused as refused:

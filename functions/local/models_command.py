@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
 def written(known: Catalogue) -> str:
     """The catalogue as its file has it: a line for each field of a model, so that differences are easy to read."""
     models = ",\n".join(_block(_fields(model)) for model in known.models)
-    retired = ",\n".join(f"    {_inline(each.model_dump(mode='json'))}" for each in known.retired)
+    retired = ",\n".join(f"    {_inline(each.model_dump(mode='json', exclude_none=True))}" for each in known.retired)
     latest = ",\n".join(f"    {json.dumps(alias)}: {json.dumps(basis)}" for alias, basis in known.latest.items())
     return (
         f'{{\n  "source": {_inline(known.source)},\n  "default": {_inline(known.default)},\n'

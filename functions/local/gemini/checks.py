@@ -20,7 +20,7 @@ def check(request: dict[str, Any], model: Model) -> None:
     if "systemInstruction" in request and model.outputs != {"text"}:
         raise invalid(f"Developer instruction is not enabled for models/{model.id}")
     config = request.get("generationConfig", {})
-    _check_sampling(config)
+    _check_sampling(config, model)
     _check_lengths(config, model)
     _check_format(config, request, model)
     check_thinking(config.get("thinkingConfig", {}), model)
@@ -62,7 +62,7 @@ def _refuse(field: str, words: str) -> None:
     raise invalid(f"* GenerateContentRequest.generation_config.{field}: {words}\n")
 
 
-def _check_sampling(config: dict[str, Any]) -> None:
+def _check_sampling(config: dict[str, Any], model: Model) -> None:
     if not 0 <= config.get("temperature", 0) <= 2:
         _refuse("temperature", "temperature must be in the range [0.0, 2.0].")
     if not 0 <= config.get("topP", 0) <= 1:
@@ -72,8 +72,11 @@ def _check_sampling(config: dict[str, Any]) -> None:
     for field, name in (("presencePenalty", "presence_penalty"), ("frequencyPenalty", "frequency_penalty")):
         if not -2 <= config.get(field, 0) < 2:
             _refuse(name, f"{name} must be in the range [-2.0, 2.0).")
-    if not 1 <= config.get("candidateCount", 1) <= _MOST_CANDIDATES:
-        _refuse("candidate_count", f"candidate_count must be in the range [1, {_MOST_CANDIDATES}].")
+        if not model.penalties and config.get(field):
+            raise invalid(f"Penalty is not enabled for models/{model.id}")
+    most = 1 if model.fourth_generation else _MOST_CANDIDATES
+    if not 1 <= config.get("candidateCount", 1) <= most:
+        _refuse("candidate_count", f"candidate_count must be in the range [1, {most}].")
 
 
 def _check_lengths(config: dict[str, Any], model: Model) -> None:
