@@ -148,6 +148,7 @@ def _list(known: Catalogue) -> None:
             *(["the default"] if model.id == known.default else []),
             *([f"like {model.basis}"] if model.basis else []),
             *([f"ends {model.shutdown.on}, then {model.shutdown.successor}"] if model.shutdown else []),
+            *(["closed to new users"] if model.closed_to_new else []),
         ]
         note = f"  ({'; '.join(notes)})" if notes else ""
         takes = f"{', '.join(sorted(model.inputs))} → {', '.join(sorted(model.outputs))}"

@@ -78,7 +78,7 @@ class ExtraBody(Given):
 class Submission(Given):
     """The body of a request. Exactly one of `audio_url` and `messages` says what it is about."""
 
-    model: str = Field(min_length=1, max_length=128, examples=["gemini-2.5-pro"])
+    model: str = Field(min_length=1, max_length=128, examples=["gemini-3.8-flash"])
     audio_url: Url | None = None
     prompt: str | None = Field(default=None, max_length=100_000)
     system_prompt: str | None = Field(default=None, max_length=10_000)
