@@ -35,7 +35,7 @@ _WATCHED = ("input_tokens", "output_tokens", "thinking", "capabilities")
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m functions.local models",
+        prog="dropsight models",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

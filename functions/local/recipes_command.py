@@ -51,7 +51,7 @@ _FAMILIES: tuple[Family, ...] = get_args(Family)
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m functions.local recipes",
+        prog="dropsight recipes",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
