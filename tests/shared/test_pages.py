@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -91,7 +92,10 @@ def test_every_reason_to_wait_and_every_failure_has_its_row() -> None:
 
 
 def test_every_path_of_the_control_server_has_its_row() -> None:
-    source = (ROOT / "functions" / "local" / "control.py").read_text(encoding="utf-8")
+    spec = find_spec("functions.local.control")
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin).read_text(encoding="utf-8")
     served: dict[str, set[str]] = {}
     for path, method in re.findall(r'\("(/[a-z/]*)", "([A-Z]+)", self\.', source):
         served.setdefault(path, set()).add(method)
