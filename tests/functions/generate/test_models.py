@@ -85,6 +85,23 @@ async def test_a_parameter_that_the_model_does_not_take_is_refused_before_anythi
     assert "does not take presence_penalty" in task.error.message
 
 
+async def test_a_parameter_that_only_the_answering_successor_refuses_is_refused_too(road: Road) -> None:
+    # 3.5 Flash itself takes it; since October 2026 3.6 Flash answers, which does not.
+    task = await road.requested("ended", model="gemini-3.5-flash", audio_url=SOUND, presence_penalty=0.5)
+    assert task.error is not None
+    assert (task.error.code, road.model.asked) == ("invalid_manifest", [])
+    assert "does not take presence_penalty" in task.error.message
+    recipe = Recipe(
+        name="one", takes=("text",), prompt="Hi", model="gemini-3.5-flash", parameters={"frequency_penalty": 1}
+    )
+    assert list(unfit(recipe, ["text"])) == []
+    dropped = await road.understood("models/ended.txt", NOTES, dropsight_model="gemini-3.5-flash")
+    assert answers(dropped)
+    assert warned(dropped) == (
+        "Model gemini-3.5-flash ended on 2026-10-08. gemini-3.6-flash answers in its place; use gemini-3.6-flash.",
+    )
+
+
 async def test_a_recipes_parameters_are_held_against_the_model_too(road: Road) -> None:
     task = await road.understood("models/warm.txt", NOTES, dropsight_temperature="0.3")
     assert answers(task)
