@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.media.kinds import Family
 from shared.domain.media.refusal import Refusal
-from shared.domain.model_names import GOOGLE_NAME, Stage, readings
+from shared.domain.releases import GOOGLE_NAME, Stage, readings
 
 Capability = Literal[
     "audio_generation", "batch", "caching", "code_execution", "file_search", "function_calling", "image_generation",

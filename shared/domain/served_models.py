@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from shared.domain.catalogue import Catalogue, Model, Retired, catalogue
 from shared.domain.media.kinds import Family
-from shared.domain.model_names import release
+from shared.domain.releases import release
 
 
 class ServedModel(BaseModel):

@@ -24,8 +24,8 @@ from shared.domain.catalogue import (
     resolve,
 )
 from shared.domain.media import Family
-from shared.domain.model_names import Stage
 from shared.domain.recipe.definition import Parameters
+from shared.domain.releases import Stage
 from shared.domain.served_models import from_models_list
 
 

@@ -12,8 +12,9 @@ GOOGLE_NAME = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9.-]*[a-z0-9]")
 """Names of models that the Gemini API serves all begin so."""
 _NAME = r"gemini-(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
 _DATED = r"(?P<date>-\d{2}-\d{2,4}|-\d{3,4})"
+# Names that callers write: only of a short one is it tried where its parts divide.
 _PATTERN = re.compile(
-    rf"{_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?P<kind>-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?"
+    rf"(?=.{{1,128}}\Z){_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?P<kind>-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?"
 )
 _STAGES: tuple[tuple[str, Stage], ...] = (
     ("-latest", "latest"),
@@ -32,7 +33,7 @@ class Release(NamedTuple):
 
 
 def release(name: str) -> Release:
-    """Of a name that follows no pattern: the generation is 0, the variation empty."""
+    """Return what the name tells; of one that follows no pattern, the generation is 0 and the variation empty."""
     found = _PATTERN.fullmatch(name)
     if found is None:
         return Release(0.0, "", "stable")
@@ -41,7 +42,7 @@ def release(name: str) -> Release:
 
 
 def readings(name: str) -> list[tuple[str, Stage]]:
-    """The names of known models that `name` may be a version of, the closest first."""
+    """Return the names of known models that `name` may be a version of, the closest first, each with its stage."""
     found = _PATTERN.fullmatch(name)
     if found is None or found["suffix"] is None:
         return [(name, "stable")]
