@@ -9,24 +9,29 @@ RUNS ?= 10
 SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
 
-.PHONY: help setup demo up test check chaos stress bench package deploy check-terraform clean
+.PHONY: help setup demo up test check fix lock chaos stress bench package deploy check-terraform clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-setup: .venv/ready ## make .venv from both requirements files (once)
+setup: .venv/ready $(BIN)/dropsight ## make .venv from both requirements files, with the command dropsight in it (once)
 
-.venv/ready: requirements.txt tests/requirements.txt
+.venv/ready: requirements.txt requirements.lock tests/requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing what Dropsight needs into .venv (once; a minute or two) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c requirements.lock
 	@touch $@
 
+# Runs the tree that this .venv stands in, from any folder. An editable install would tie a shared .venv to one tree.
+$(BIN)/dropsight: Makefile | .venv/ready
+	@printf '%s\n' '#!/bin/sh' 'PYTHONPATH="$$(cd "$$(dirname "$$0")/../.." && pwd)" && export PYTHONPATH' \
+	  'exec "$$(dirname "$$0")/python" -P -m functions.local "$$@"' > $@ && chmod +x $@
+
 demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch them being understood
-	@$(BIN)/python -m functions.local demo $(if $(RECIPE),--recipe $(RECIPE)) $(if $(META),--meta "$(META)") $(FILE)
+	@$(BIN)/dropsight demo $(if $(RECIPE),--recipe $(RECIPE)) $(if $(META),--meta "$(META)") $(FILE)
 
 up: setup ## serve the whole system on this machine until Ctrl-C
-	@$(BIN)/python -m functions.local up
+	@$(BIN)/dropsight up
 
 # A file at a time to each worker: what a file's tests share (a wired function, a local system) is made once and undone
 # at its end.
@@ -45,18 +50,30 @@ check: setup ## format, lint, types, layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+fix: setup ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## write requirements.lock anew: every package that is deployed, with its version
+	@$(PYTHON) -m venv --clear build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@build/lock/bin/python -m pip freeze --disable-pip-version-check --exclude pip --exclude setuptools > build/lock/freeze
+	@{ printf '%s\n' '# Every package that is deployed, as `make lock` resolved requirements.txt. Do not edit.'; \
+	  LC_ALL=C sort -f build/lock/freeze; } > requirements.lock
+	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
+
 bench: setup ## measure against the pattern of the public docs, in ratios
 	@$(BIN)/python -m tests.bench
 
 package: setup ## the source archive that is deployed: the same tree, the same bytes
-	@$(BIN)/python -m functions.local package --out build/dropsight.zip
+	@$(BIN)/dropsight package --out build/dropsight.zip
 
 # Recipe files beside the configuration, and those that it names elsewhere.
 NAMED := $(shell sed -nE 's/^[^\#]*recipes *= *"([^"]+)".*/\1/p' terraform/*.tfvars 2>/dev/null)
 RECIPES := $(sort $(wildcard terraform/*.toml) $(foreach file,$(NAMED),$(if $(filter /%,$(file)),$(file),terraform/$(file))))
 
 deploy: package ## apply terraform/ (the first time: GEMINI_API_KEY=… make deploy)
-	$(if $(RECIPES),$(BIN)/python -m functions.local recipes check $(RECIPES))
+	$(if $(RECIPES),$(BIN)/dropsight recipes check $(RECIPES))
 	@cd terraform && terraform init -input=false && \
 	  { [ -z "$$GEMINI_API_KEY" ] || export TF_VAR_gemini_api_key="$$GEMINI_API_KEY"; } && terraform apply
 

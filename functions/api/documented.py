@@ -164,7 +164,7 @@ _PENDING: Document = {
     "id": _ID,
     "object": "llm.generation.task",
     "type": "llm",
-    "model": "gemini-2.5-pro",
+    "model": "gemini-3.8-flash",
     "status": "pending",
     "progress": 0,
     "created": 1776874565,
@@ -176,7 +176,7 @@ _COMPLETION: Document = {
     "id": f"chatcmpl-{_ID}",
     "object": "chat.completion",
     "created": 1776874565,
-    "model": "gemini-2.5-pro",
+    "model": "gemini-3.8-flash",
     "choices": [
         {
             "index": 0,
@@ -195,7 +195,7 @@ _STREAM = (
 _SUBMITS: Document = {
     "a recording": {
         "value": {
-            "model": "gemini-2.5-pro",
+            "model": "gemini-3.8-flash",
             "audio_url": "https://storage.googleapis.com/cloud-samples-tests/speech/brooklyn.flac",
             "prompt": "Identify the speakers and emotion in this audio.",
         }
@@ -288,7 +288,7 @@ def request_body(name: str, *, required: bool) -> Document:
     if required:
         content["examples"] = _SUBMITS
     else:
-        content["example"] = {"model": "gemini-2.5-pro"}
+        content["example"] = {"model": "gemini-3.8-flash"}
     return {"requestBody": {"required": required, "content": {"application/json": content}}}
 
 

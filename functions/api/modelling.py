@@ -12,6 +12,7 @@ from starlette.responses import Response
 from functions.api.admittance import Admittance
 from functions.api.documented import errors, found
 from functions.api.showing import encode
+from shared import wiring
 from shared.domain.access import Key
 from shared.domain.answer import Json
 from shared.domain.catalogue import Model, catalogue, resolve
@@ -31,14 +32,14 @@ _HEADERS = {"Cache-Control": "private, max-age=300"}
 async def configurations(key: Reader) -> Response:
     """The models with what they take, can do, and their limits."""
     known = catalogue()
-    listed = [described(model) for model in known.models]
+    listed = [described(model) for model in _current()]
     return _answer({"object": "list", "default": known.default, "data": cast(JsonValue, listed)})
 
 
 @router.get("/v1/models", operation_id="models", responses={200: found("ModelList"), **errors(401, 403, 429)})
 async def models(key: Reader) -> Response:
     """The models, in OpenAI's form."""
-    return _answer({"object": "list", "data": [as_openai(model) for model in catalogue().models]})
+    return _answer({"object": "list", "data": [as_openai(model) for model in _current()]})
 
 
 @router.get(
@@ -48,11 +49,17 @@ async def models(key: Reader) -> Response:
 )
 async def model(model_id: str, key: Reader) -> Response:
     """One model, also by an alias or a dated version of its name."""
-    known = resolve(model_id)
+    known = resolve(model_id, wiring.api().clock.now().date())
     if not isinstance(known, Model):
         message = f"There is no model {model_id[:128]!r}. GET /v1/models lists them."
         raise RequestRefused(404, "not_found", "no_available_model", message, param="model")
     return _answer({**described(known), **as_openai(known)})
+
+
+def _current() -> list[Model]:
+    """Return the models that answer today by themselves."""
+    today = wiring.api().clock.now().date()
+    return [model for model in catalogue().models if model.shutdown is None or today < model.shutdown.on]
 
 
 def as_openai(model: Model) -> Json:
@@ -71,6 +78,9 @@ def described(model: Model) -> Json:
         "thinking": model.thinking.model_dump(mode="json") if model.thinking else None,
         "price": model.price.model_dump(mode="json") if model.price else None,
         "knowledge_cutoff": model.knowledge_cutoff,
+        "shutdown": model.shutdown.model_dump(mode="json") if model.shutdown else None,
+        "closed_to_new": model.closed_to_new,
+        "answered_by": model.answered_by,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
@@ -146,10 +147,11 @@ def as_submitted(task: Task) -> bytes:
 
 
 async def check(road: Api, key: Key, text: bytes) -> Checked:
+    today = road.clock.now().date()
     if len(text) <= _IN_THREAD_BYTES:
-        submission, inputs, payload = _read(text)
+        submission, inputs, payload = _read(text, today)
     else:
-        submission, inputs, payload = await asyncio.to_thread(_read, text)
+        submission, inputs, payload = await asyncio.to_thread(_read, text, today)
     for each in inputs:
         _may_name(road, key, each)
     if submission.callback_url is not None:
@@ -159,7 +161,8 @@ async def check(road: Api, key: Key, text: bytes) -> Checked:
 
 async def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
     """A rerun of a dropped object's task."""
-    ran, submission, inputs, payload = await asyncio.to_thread(_read_again, before, changes)
+    today = road.clock.now().date()
+    ran, submission, inputs, payload = await asyncio.to_thread(_read_again, before, changes, today)
     for each in inputs:
         _may_name(road, key, each)
     if submission.callback_url is not None:
@@ -167,16 +170,16 @@ async def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Chec
     return Checked(submission, payload, ran)
 
 
-def _read(text: bytes) -> tuple[Submission, list[Input], str]:
-    submission, _, inputs = read_and_check(text)
+def _read(text: bytes, today: date) -> tuple[Submission, list[Input], str]:
+    submission, _, inputs = read_and_check(text, today)
     return submission, inputs, digest_of(submission)
 
 
-def _read_again(before: Task, changes: bytes) -> tuple[Ran | None, Submission, list[Input], str]:
+def _read_again(before: Task, changes: bytes, today: date) -> tuple[Ran | None, Submission, list[Input], str]:
     with as_refusals():
-        ran, submission = asked_again(before.ran, before.source.uri, changes)
+        ran, submission = asked_again(before.ran, before.source.uri, changes, today)
         inputs = inputs_of(submission)
-        if (refused := unfit(submission, inputs)) is not None:
+        if (refused := unfit(submission, inputs, today)) is not None:
             raise refused
         whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
         return ran, submission, inputs, payload_digest(json.dumps(whole).encode())

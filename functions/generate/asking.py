@@ -61,8 +61,9 @@ async def make_sure_of(road: Generate, model: str) -> None:
 
 def notices(road: Generate, model: str) -> tuple[str, ...]:
     """What a user of this model is to be told."""
-    known = resolve(model)
-    notice = known.notice(road.clock.now().date()) if isinstance(known, Model) else None
+    today = road.clock.now().date()
+    known = resolve(model, today)
+    notice = known.notice(today) if isinstance(known, Model) else None
     return () if notice is None else (notice,)
 
 

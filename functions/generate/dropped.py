@@ -5,6 +5,7 @@ Everything that can be told without the model is told before anything is uploade
 
 from __future__ import annotations
 
+from datetime import date
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -56,7 +57,8 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         spoken = recipe.model_copy(update={"system": recipe.system and _filled(recipe.system, about, recipe)})
         parts = [first, *[await _companion(road, held.task, name) for name in recipe.companions]]
         shown = [seen(recipe, part.facts) for part in parts]
-        _refuse_misfits(recipe, [part.facts for part in parts], shown)
+        today = road.clock.now().date()
+        _refuse_misfits(recipe, [part.facts for part in parts], shown, today)
         held.model = recipe.model
         await stand_by(road, recipe.model)
         await make_sure_of(road, recipe.model)
@@ -70,7 +72,7 @@ async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = N
         raise TransientFailure("the object could not be read") from error
     ignored = ignored_parameters(model, recipe.parameters) if model else None
     noticed = (*warnings, *notices(road, recipe.model), *([ignored] if ignored else []))
-    questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, streamed=held.task.stream))
+    questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, today, streamed=held.task.stream))
     await count_where_nearly_full(road, model, questions[0].body, shown, recipe.media_resolution)
     return questions
 
@@ -119,24 +121,24 @@ async def _companion(road: Generate, task: Task, name: str) -> _Part:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
 
-def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts]) -> None:
+def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], today: date) -> None:
     """What the recipe is not for, what the model cannot take or do, and what surely does not fit into its window."""
     first = files[0].media_type
     if first.family not in recipe.takes:
         # A rerun's recipe was chosen without a look into the file.
         message = f"Recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {first.label}."
         raise PermanentFailure("invalid_param", message)
-    for misfit in unfit(recipe, [facts.media_type.family for facts in files]):
+    for misfit in unfit(recipe, [facts.media_type.family for facts in files], today):
         raise PermanentFailure(misfit.code, misfit.message)
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
-    refuse_too_much(shown, _known(recipe), recipe.media_resolution)
+    refuse_too_much(shown, _known(recipe, today), recipe.media_resolution)
 
 
-def _known(recipe: Recipe) -> Model | None:
+def _known(recipe: Recipe, today: date) -> Model | None:
     """None for a model that is newer than the catalogue."""
-    model = model_for(recipe)
+    model = model_for(recipe, today)
     return model if isinstance(model, Model) else None
 
 
@@ -147,6 +149,7 @@ def _questions(
     parts: list[_Part],
     files: list[GeminiFile],
     noticed: tuple[str, ...],
+    today: date,
     *,
     streamed: bool,
 ) -> list[Question]:
@@ -163,7 +166,7 @@ def _questions(
     return [
         Question(
             model=recipe.model,
-            body=request(recipe, asked, prompt, handed),
+            body=request(recipe, asked, prompt, handed, today),
             ran=ran,
             reasoning=recipe.thinking is not None and recipe.thinking.include,
             name=asked.name,
@@ -171,7 +174,7 @@ def _questions(
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
-            cacheable=cacheable(_known(recipe), shown, recipe.media_resolution),
+            cacheable=cacheable(_known(recipe, today), shown, recipe.media_resolution),
             sources=tuple(part.found.identity for part in parts),
             about=about,
         )

@@ -56,7 +56,7 @@ async def question_of_request(road: Generate, held: Holding) -> Question:
     for index, each in enumerate(inputs):
         handed.append(await supply.hand_over(each, index))
         held.progress = max(held.progress, 50 * (index + 1) // len(inputs))
-    asked = body(submission, handed, recipe)
+    asked = body(submission, handed, recipe, road.clock.now().date())
     await count_where_nearly_full(road, supply.model, asked, supply.facts, submission.media_resolution)
     return Question(
         model=submission.model,
@@ -91,7 +91,7 @@ async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Inpu
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
     try:
         # In a thread: a body may have 29 MB.
-        _, whole, inputs = await asyncio.to_thread(read_and_check, text)
+        _, whole, inputs = await asyncio.to_thread(read_and_check, text, road.clock.now().date())
         _may_be_read(road, task, inputs)
         _may_be_called(road, task, whole.submission)
     except RequestRefused as refused:

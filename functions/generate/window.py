@@ -26,7 +26,7 @@ def refuse_too_much(files: Sequence[Facts], model: Model | None, resolution: Res
 
 async def known_model(road: Generate, name: str) -> Model | None:
     """By the catalogue, or else by the service, which tells its window. None: neither knows it, or it is retired."""
-    known = resolve(name)
+    known = resolve(name, road.clock.now().date())
     if isinstance(known, Model):
         return known
     served = await road.gemini.served(known.name) if isinstance(known, UnknownName) else None
@@ -39,13 +39,17 @@ async def count_where_nearly_full(
     """Raises where the service counts more tokens than the model takes. What cannot be estimated is counted as well."""
     if model is None:
         return
+    config = body.get("generationConfig")
+    asked = config.get("maxOutputTokens") if isinstance(config, dict) else None
+    most = model.room_for_input(asked if isinstance(asked, int) else None)
     estimate = sum(tokens.estimate(facts, model, resolution) for facts in files)
-    if estimate < _NEARLY_FULL * model.input_tokens and all(map(tokens.can_be_estimated, files)):
+    if estimate < _NEARLY_FULL * most and all(map(tokens.can_be_estimated, files)):
         return
     counted = await road.gemini.count_tokens(model.id, body)
-    if counted > model.input_tokens:
+    if counted > most:
+        beside = " beside an answer of max_tokens" if most < model.input_tokens else ""
         raise PermanentFailure(
             "context_length_exceeded",
-            f"These are {counted:,} tokens; model {model.id} takes at most {model.input_tokens:,}. Cut the input into "
+            f"These are {counted:,} tokens; model {model.id} takes at most {most:,}{beside}. Cut the input into "
             "parts, or choose a model with a larger window.",
         )

@@ -1,4 +1,6 @@
-"""`python -m functions.local`: Dropsight on one machine.
+"""`dropsight` (long form: `python -m functions.local`): Dropsight on one machine, and what looks into a deployed one.
+
+With --api URL, or with DROPSIGHT_API and DROPSIGHT_API_KEY set, drop, tasks and show talk to a deployed system.
 
 up                    serve until Ctrl-C
 demo [FILE…]          the main job, end to end, on the samples or on your files
@@ -41,7 +43,7 @@ _COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
-        prog="python -m functions.local", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="dropsight", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=[*_COMMANDS, *_STAND_INS], metavar="COMMAND")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="…", help="see COMMAND --help")

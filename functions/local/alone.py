@@ -1,4 +1,4 @@
-"""One stand-in by itself, for somebody else's project: `python -m functions.local storage --port 9000`."""
+"""One stand-in by itself, for somebody else's project: `dropsight storage --port 9000`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HOW_TO_USE = {
 def main(argv: list[str]) -> int:
     name = argv[0]
     module = importlib.import_module(f"functions.local.{name}")
-    parser = argparse.ArgumentParser(prog=f"python -m functions.local {name}", description=module.__doc__)
+    parser = argparse.ArgumentParser(prog=f"dropsight {name}", description=module.__doc__)
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 (the default) takes a free one")
     parser.add_argument("--data", type=Path, help="a folder that keeps its state (default: none is kept)")
     module.add_arguments(parser)

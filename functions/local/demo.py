@@ -17,6 +17,7 @@ from functions.local import screen
 from functions.local.client import Client
 from functions.local.demo_examples import Drop, plan
 from functions.local.dropping import pair
+from functions.local.target import Target
 from functions.local.up import add_system_arguments, settings_of
 from functions.local.workers import Report
 
@@ -24,7 +25,7 @@ _ENDED = ("completed", "failed")
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m functions.local demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="dropsight demo", description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: samples of the project")
     parser.add_argument("--recipe", help="ask by this recipe instead of the media family's default")
     parser.add_argument("--meta", action="append", default=[], metavar="K=V", help="custom metadata; may be repeated")
@@ -52,7 +53,7 @@ async def _run(args: argparse.Namespace, drops: list[Drop]) -> int:
         if not args.json:
             found = system.endpoints
             screen.say(f"[bold]Dropsight is up[/bold] after {time.monotonic() - began:.1f} s: {found.api}\n")
-        with Client(system.endpoints) as client:
+        with Client(Target.local(system.endpoints)) as client:
             tasks = await asyncio.to_thread(_drop_and_watch, client, drops, args)
     completed = sum(task["status"] == "completed" for task in tasks)
     if args.json:

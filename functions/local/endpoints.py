@@ -65,7 +65,6 @@ def read(port_base: int) -> Endpoints:
     file = Path(named) if named else default_file(port_base)
     if not file.exists():
         raise SystemExit(
-            f"no local system is running on port base {port_base} ({file} is not there): start one with "
-            "`python -m functions.local up`"
+            f"no local system is running on port base {port_base} ({file} is not there): start one with `dropsight up`"
         )
     return Endpoints.model_validate_json(file.read_text())

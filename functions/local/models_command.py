@@ -35,7 +35,7 @@ _WATCHED = ("input_tokens", "output_tokens", "thinking", "capabilities")
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m functions.local models",
+        prog="dropsight models",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
 def written(known: Catalogue) -> str:
     """The catalogue as its file has it: a line for each field of a model, so that differences are easy to read."""
     models = ",\n".join(_block(_fields(model)) for model in known.models)
-    retired = ",\n".join(f"    {_inline(each.model_dump(mode='json'))}" for each in known.retired)
+    retired = ",\n".join(f"    {_inline(each.model_dump(mode='json', exclude_none=True))}" for each in known.retired)
     latest = ",\n".join(f"    {json.dumps(alias)}: {json.dumps(basis)}" for alias, basis in known.latest.items())
     return (
         f'{{\n  "source": {_inline(known.source)},\n  "default": {_inline(known.default)},\n'
@@ -148,6 +148,7 @@ def _list(known: Catalogue) -> None:
             *(["the default"] if model.id == known.default else []),
             *([f"like {model.basis}"] if model.basis else []),
             *([f"ends {model.shutdown.on}, then {model.shutdown.successor}"] if model.shutdown else []),
+            *(["closed to new users"] if model.closed_to_new else []),
         ]
         note = f"  ({'; '.join(notes)})" if notes else ""
         takes = f"{', '.join(sorted(model.inputs))} → {', '.join(sorted(model.outputs))}"

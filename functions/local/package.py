@@ -1,13 +1,15 @@
-"""The archive that is deployed: `python -m functions.local.package --out build/dropsight.zip`.
+"""The archive that is deployed: `dropsight package --out build/dropsight.zip`.
 
 The same tree gives the same bytes, on any machine: Terraform names the archive by its hash, and an archive that differs
-by a clock or a umask would deploy all functions anew. It holds what runs in the cloud and nothing else.
+by a clock or a umask would deploy all functions anew. It holds what runs in the cloud and nothing else. Its
+requirements.txt, from which the buildpack installs, is the tree's requirements.lock: every package with its version.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -25,6 +27,7 @@ _DEPLOYED = (
     "functions/notify",
     "functions/sweep",
 )
+_LOCK = "requirements.lock"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP archive can tell."""
 _REGULAR_FILE = 0o100644 << 16
@@ -43,8 +46,33 @@ def archive(root: Path = ROOT) -> bytes:
         for name in members(root):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system, entry.external_attr = _UNIX, _REGULAR_FILE
-            out.writestr(entry, (root / name).read_bytes())
+            out.writestr(entry, _locked(root) if name == "requirements.txt" else (root / name).read_bytes())
     return made.getvalue()
+
+
+def _locked(root: Path) -> bytes:
+    """Return the lock file. Raises `ValueError` where it is older than requirements.txt."""
+    lock = (root / _LOCK).read_bytes()
+    if stale := unlocked((root / "requirements.txt").read_text(encoding="utf-8"), lock.decode()):
+        raise ValueError(f"{_LOCK} is out of date ({', '.join(stale)}): run `make lock`")
+    return lock
+
+
+def unlocked(requirements: str, lock: str) -> list[str]:
+    """Return the pins of `requirements` that `lock` lacks or has in another version, and what it leaves unpinned."""
+    pinned = dict(_pins(lock))
+    wanted = [
+        f"{name}=={version}" for name, version in _pins(requirements) if pinned.get(name) != version or not version
+    ]
+    return [*wanted, *(name for name, version in pinned.items() if not version)]
+
+
+def _pins(text: str) -> Iterator[tuple[str, str]]:
+    """Each requirement's name, as package indexes compare names, and its version ("" where it is not pinned)."""
+    for line in text.splitlines():
+        if requirement := line.partition("#")[0].partition(";")[0].strip():
+            name, _, version = requirement.partition("==")
+            yield re.sub(r"[-_.]+", "-", name.partition("[")[0].strip()).lower(), version.strip()
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -61,10 +89,13 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m functions.local.package", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="dropsight package", description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "dropsight.zip", help="where to write the archive")
     out: Path = parser.parse_args(argv).out
-    made = archive()
+    try:
+        made = archive()
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     out.parent.mkdir(parents=True, exist_ok=True)
     # Not written where nothing changed, so that make and Terraform see an old file as old.
     if not out.exists() or out.read_bytes() != made:

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -50,7 +51,7 @@ _FAMILIES: tuple[Family, ...] = get_args(Family)
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m functions.local recipes",
+        prog="dropsight recipes",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -160,7 +161,7 @@ def _granted(book: RecipeBook, about: Dropped) -> tuple[str | None, Recipe | Non
         granted = grant(book.recipes, choose(book.recipes, about), about)
     except (LookupError, WishRefused) as error:
         return str(error), None, ()
-    problem = next((misfit.message for misfit in unfit(granted.recipe, [about.family])), None)
+    problem = next((misfit.message for misfit in unfit(granted.recipe, [about.family], datetime.now(UTC).date())), None)
     try:
         for asked in granted.recipe.asked:
             fill(asked.prompt, about, granted.recipe.range)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from functions.local import endpoints, screen
+from functions.local import screen, target
 from functions.local.client import Client
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m functions.local show", description=__doc__)
+    parser = argparse.ArgumentParser(prog="dropsight show", description=__doc__)
     parser.add_argument("id", help="task-llm-…")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
+    target.add_arguments(parser)
     args = parser.parse_args(argv)
-    with Client(endpoints.read(args.port_base)) as client:
+    with Client(target.chosen(args)) as client:
         task = client.task(args.id)
     if args.json:
         screen.as_json(task)

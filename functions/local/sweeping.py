@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from functions.local import endpoints, screen
+from functions.local import endpoints, screen, target
 
 _MEANINGS = {
     "open_tasks": "tasks with something left to do",
@@ -27,15 +27,15 @@ _MEANINGS = {
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m functions.local sweep", description=__doc__)
+    parser = argparse.ArgumentParser(prog="dropsight sweep", description=__doc__)
     parser.add_argument("--backfill", metavar="gs://INBOX/PREFIX", help="take every object there, whatever its age")
     parser.add_argument("--dry-run", action="store_true", help="with --backfill: only count and estimate")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
+    parser.add_argument("--port-base", type=int, help="of the local system that runs (default 8080)")
     args = parser.parse_args(argv)
     if args.dry_run and not args.backfill:
         parser.error("--dry-run goes with --backfill")
-    found = endpoints.read(args.port_base)
+    found = target.local_only(args.port_base, "there sweep runs by schedule; see docs/operations.md for a backfill")
     counts = _backfill(found, args) if args.backfill else _sweep(found, {})
     if args.json:
         screen.as_json(counts)

@@ -55,7 +55,7 @@ def settings_of(args: argparse.Namespace) -> dict[str, str]:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m functions.local up", description=__doc__)
+    parser = argparse.ArgumentParser(prog="dropsight up", description=__doc__)
     add_system_arguments(parser)
     parser.add_argument(
         "--ready-file", type=Path, help="written (mode 0600) with the endpoints as JSON once all answer"
@@ -105,8 +105,8 @@ def _announce(found: endpoints.Endpoints, seconds: float, *, as_json: bool, port
     for name, value in found.model_dump().items():
         screen.say(f"  [bold]{name:<10}[/bold]{screen.plain(str(value))}")
     flag = "" if port_base == 8080 else f" --port-base {port_base}"
-    screen.say(f"\nDrop a file:   python -m functions.local drop{flag} tests/samples/speech.wav --wait")
-    screen.say(f"Look it up:    python -m functions.local tasks{flag}\n")
+    screen.say(f"\nDrop a file:   dropsight drop{flag} tests/samples/speech.wav --wait")
+    screen.say(f"Look it up:    dropsight tasks{flag}\n")
 
 
 def _for_people(function: str, record: dict[str, object]) -> None:

@@ -1,6 +1,6 @@
 """`env`: variables that point Google's own clients at the system that runs.
 
-Use: `eval "$(python -m functions.local env)"`
+Use: `eval "$(dropsight env)"`
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functions.local import endpoints, screen
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m functions.local env", description=__doc__)
+    parser = argparse.ArgumentParser(prog="dropsight env", description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
     args = parser.parse_args(argv)

@@ -5,28 +5,25 @@ The data is catalogue.json next to this file; `served_models` brings it up to da
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
-from typing import Annotated, Literal, NamedTuple, Protocol, assert_never, get_args
+from typing import Annotated, Literal, Protocol, assert_never, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.media.kinds import Family
 from shared.domain.media.refusal import Refusal
-
-Stage = Literal["stable", "preview", "latest", "experimental"]
-"""Guide "Models", version name patterns."""
+from shared.domain.releases import GOOGLE_NAME, Stage, readings
 
 Capability = Literal[
     "audio_generation", "batch", "caching", "code_execution", "file_search", "function_calling", "image_generation",
     "live", "maps_grounding", "media_resolution_per_part", "search_grounding", "segmentation", "structured_output",
     "thinking", "url_context",
 ]  # fmt: skip
-Output = Literal["audio", "image", "text"]
+Output = Literal["audio", "embedding", "image", "text"]
 Effort = Literal["none", "minimal", "low", "medium", "high"]
 """`reasoning_effort` of the OpenAI API."""
 Level = Literal["minimal", "low", "medium", "high"]
@@ -52,6 +49,8 @@ class Parameters(Protocol):
 _NEAR = timedelta(days=60)
 """How long before a model's shutdown its users are told."""
 _SUGGESTIONS = 3
+_LONGEST_NAME = 128
+"""Characters; the longest name of a model is half as long."""
 
 
 class _Frozen(BaseModel):
@@ -98,7 +97,7 @@ class Price(_Frozen):
 
 
 class Shutdown(_Frozen):
-    """The earliest day on which Google may turn a model off, and the one it recommends instead."""
+    """The first day on which a model no longer answers by itself, and the one that answers in its place."""
 
     on: date
     successor: str
@@ -132,6 +131,16 @@ class Model(_Frozen):
     """It answers as if these were not set."""
     refuses: frozenset[Parameter] = frozenset()
     """It answers with an error where these are set."""
+    cache_minimum: int | None = None
+    """The fewest tokens that a context cache may hold; None where none can be made, or where the guides do not say."""
+    shared_window: bool = False
+    """Input, thoughts and answer together may have `input_tokens`; elsewhere the answer is counted apart."""
+    closed_to_new: bool = False
+    """Only projects that have used it before may ask it."""
+    answered_by: str | None = None
+    """The successor that answers requests for this name, and whose data this is: its own end is past."""
+    source: str | None = None
+    """Where the data was read, and when."""
 
     def takes(self, family: Family) -> bool:
         return family in self.inputs
@@ -140,14 +149,17 @@ class Model(_Frozen):
         return capability in self.capabilities
 
     def notice(self, today: date) -> str | None:
-        """A warning when a shutdown is near or past: Google may answer with an error then, or with another model."""
+        """Return a warning for users of a model whose end is near or past, or None."""
         if self.shutdown is None or today < self.shutdown.on - _NEAR:
             return None
-        came = "was to be" if today >= self.shutdown.on else "will be"
-        return (
-            f"Model {self.id} {came} shut down on {self.shutdown.on.isoformat()} at the earliest; "
-            f"use {self.shutdown.successor}."
-        )
+        day, successor = self.shutdown.on.isoformat(), self.shutdown.successor
+        if today < self.shutdown.on:
+            return f"Model {self.id} ends on {day}. From then on {successor} answers in its place; use {successor}."
+        return f"Model {self.id} ended on {day}. {self.answered_by or successor} answers in its place; use {successor}."
+
+    def room_for_input(self, answer_tokens: int | None) -> int:
+        """Return how many tokens of input fit beside an answer of `answer_tokens` at most (None: no limit is set)."""
+        return self.input_tokens - (answer_tokens or 0) if self.shared_window else self.input_tokens
 
     def thinking_for(self, effort: Effort) -> ThinkingSetting | None:
         """The setting that an OpenAI effort maps to (guide "OpenAI compatibility"); None when the model cannot."""
@@ -173,6 +185,8 @@ class Retired(_Frozen):
 
     id: str
     successor: str
+    on: date | None = None
+    """Its last day, where it is known."""
 
 
 class UnknownName(_Frozen):
@@ -198,29 +212,59 @@ class Catalogue(_Frozen):
     models: tuple[Model, ...]
     retired: tuple[Retired, ...]
 
-    def resolve(self, name: str) -> Model | Retired | UnknownName:
-        """What `name` means: exactly, or by the documented patterns. "models/" in front is accepted."""
+    def resolve(self, name: str, today: date | None = None) -> Model | Retired | UnknownName:
+        """Return what `name` means: exactly, or by the documented patterns. "models/" in front is accepted.
+
+        From the day of its end, a model has its successor's data (limits, thinking, parameters) under its own name,
+        because the service has the successor answer. Without `today`, ends are left out of account.
+        """
         wanted = name.strip().removeprefix("models/")
+        if len(wanted) > _LONGEST_NAME:
+            return UnknownName(name=wanted[:_LONGEST_NAME], well_formed=False, suggestions=(self.default,))
         by_id = {model.id: model for model in self.models}
         if wanted in self.latest:
-            return _as_named(by_id[self.latest[wanted]], wanted, "latest")
-        gone = {retired.id: retired.successor for retired in self.retired}
-        for known, stage in _readings(wanted):
+            return self._on(today, _as_named(by_id[self.latest[wanted]], wanted, "latest"))
+        gone = {retired.id: retired for retired in self.retired}
+        for known, stage in readings(wanted):
             if known in by_id:
-                return by_id[known] if known == wanted else _as_named(by_id[known], wanted, stage)
+                return self._on(today, by_id[known] if known == wanted else _as_named(by_id[known], wanted, stage))
             if known in gone:
-                return Retired(id=wanted, successor=gone[known])
+                return gone[known].model_copy(update={"id": wanted})
         good = [
             model.id
             for model in self.models
-            if "text" in model.outputs and not model.can("live") and not model.previous
+            if "text" in model.outputs and not model.can("live") and not model.previous and model.shutdown is None
         ]
         close = get_close_matches(wanted, [*good, *self.latest], n=_SUGGESTIONS, cutoff=0.5)
         return UnknownName(
             name=wanted,
-            well_formed=_ITS_OWN.fullmatch(wanted) is not None,
+            well_formed=GOOGLE_NAME.fullmatch(wanted) is not None,
             suggestions=tuple(close) or (self.default,),
         )
+
+    def _on(self, today: date | None, model: Model) -> Model:
+        """Return the data that hold for `model` on a day: its own, or from its end on those of what answers for it."""
+        by_id = {each.id: each for each in self.models}
+        answering, passed = model, set[str]()
+        while today is not None and answering.shutdown is not None and today >= answering.shutdown.on:
+            successor = answering.shutdown.successor
+            if successor in passed or successor not in by_id:
+                break
+            passed.add(successor)
+            answering = by_id[successor]
+        if answering is model:
+            return model
+        kept: dict[str, object] = {
+            "id": model.id,
+            "label": model.label,
+            "stage": model.stage,
+            "api_version": model.api_version,
+            "basis": answering.id,
+            "answered_by": answering.id,
+            "shutdown": model.shutdown,
+            "closed_to_new": model.closed_to_new,
+        }
+        return answering.model_copy(update=kept)
 
     def default_model(self, families: Sequence[Family] = ()) -> Model:
         """The default if it takes all of `families`, else the first stable model that does and answers with text."""
@@ -230,7 +274,7 @@ class Catalogue(_Frozen):
         return next(
             model
             for model in candidates
-            if needed <= model.inputs and "text" in model.outputs and model.stage == "stable"
+            if needed <= model.inputs and "text" in model.outputs and model.stage == "stable" and model.shutdown is None
         )
 
 
@@ -241,9 +285,9 @@ def catalogue() -> Catalogue:
     return Catalogue.model_validate_json(text)
 
 
-def resolve(name: str) -> Model | Retired | UnknownName:
+def resolve(name: str, today: date | None = None) -> Model | Retired | UnknownName:
     """`Catalogue.resolve` of the catalogue that ships with the code."""
-    return catalogue().resolve(name)
+    return catalogue().resolve(name, today)
 
 
 def default_model(families: Sequence[Family] = ()) -> Model:
@@ -284,50 +328,6 @@ def ignored_parameters(model: Model, asked: Parameters) -> str | None:
     """What to tell those who set parameters that `model` takes no notice of, or None."""
     ignored = sorted(name for name in model.ignores if getattr(asked, name) is not None)
     return f"Model {model.id} takes no notice of {', '.join(ignored)}." if ignored else None
-
-
-_ITS_OWN = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9.-]*[a-z0-9]")
-"""Names of models that the Gemini API serves all begin so."""
-_NAME = r"gemini-(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
-_DATED = r"(?P<date>-\d{2}-\d{2,4}|-\d{3,4})"
-# Names that callers write: only of a short one is it tried where its parts divide.
-_PATTERN = re.compile(
-    rf"(?=.{{1,128}}\Z){_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?P<kind>-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?"
-)
-_STAGES: tuple[tuple[str, Stage], ...] = (
-    ("-latest", "latest"),
-    ("-preview", "preview"),
-    ("-exp", "experimental"),
-    ("-", "stable"),
-)
-
-
-class Release(NamedTuple):
-    """What a model's name tells by the documented patterns."""
-
-    generation: float
-    variation: str
-    stage: Stage
-
-
-def release(name: str) -> Release:
-    """Of a name that follows no pattern: the generation is 0, the variation empty."""
-    found = _PATTERN.fullmatch(name)
-    if found is None:
-        return Release(0.0, "", "stable")
-    stage = next(stage for start, stage in _STAGES if (found["suffix"] or "-").startswith(start))
-    return Release(float(found["generation"]), found["variation"] + (found["kind"] or ""), stage)
-
-
-def _readings(name: str) -> list[tuple[str, Stage]]:
-    """The names of known models that `name` may be a version of, the closest first."""
-    found = _PATTERN.fullmatch(name)
-    if found is None or found["suffix"] is None:
-        return [(name, "stable")]
-    suffix, stage = found["suffix"], release(name).stage
-    base = name.removesuffix(suffix)
-    undated = [f"{base}-preview"] if stage == "preview" else [f"{base}-exp"] if stage == "experimental" else []
-    return [(each, stage) for each in (name, *undated, base)]
 
 
 def _as_named(model: Model, name: str, stage: Stage) -> Model:

@@ -10,8 +10,9 @@ from typing import get_args
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from shared.domain.catalogue import Catalogue, Model, Retired, catalogue, release
+from shared.domain.catalogue import Catalogue, Model, Retired, catalogue
 from shared.domain.media.kinds import Family
+from shared.domain.releases import release
 
 
 class ServedModel(BaseModel):
@@ -39,12 +40,16 @@ def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Ca
     Raises `ValueError` when the JSON is no model list or lists no Gemini model.
     """
     before = known or catalogue()
+    embedding = {model.id for model in before.models if model.outputs == {"embedding"}}
     listed = {
         each.name.removeprefix("models/"): each
         for each in _Listing.model_validate_json(listing).models
         if each.name.removeprefix("models/").startswith("gemini-")
         and each.input_token_limit
-        and {"generateContent", "bidiGenerateContent"}.intersection(each.supported_generation_methods)
+        and (
+            {"generateContent", "bidiGenerateContent"}.intersection(each.supported_generation_methods)
+            or each.name.removeprefix("models/") in embedding
+        )
     }
     names = [name for name in listed if name not in before.latest and not name.endswith("-latest")]
     current = tuple(
@@ -154,4 +159,4 @@ def _newest(models: Sequence[Model], like: str) -> str:
         return (kind.variation == wanted, kind.variation == "flash", model.stage == "stable", kind.generation)
 
     wanted = release(like).variation
-    return max(models, key=rank).id
+    return max((model for model in models if model.outputs != {"embedding"}), key=rank).id

@@ -28,10 +28,8 @@ FRAME = 258
 """A picture of a video, one a second (guide "Video understanding")."""
 FRAME_AT_LOW_RESOLUTION = 66
 
-CACHE_OF_FLASH = 1024
 CACHE = 4096
-"""The fewest tokens that a context cache may hold (guide "Context caching"): the Flash models of Gemini 2.5 and 3, and
-the others."""
+"""The fewest tokens that a context cache may hold (guide "Context caching") where the catalogue names no other."""
 
 _SMALL_SIDE = 384
 _LEAST_TILE, _MOST_TILE = 256, 768
@@ -88,8 +86,8 @@ def of_image(width: int, height: int) -> int:
 
 
 def least_cached(model: Model) -> int:
-    """The fewest tokens that a context cache of this model may hold."""
-    return CACHE_OF_FLASH if model.id.startswith(("gemini-2.5-flash", "gemini-3-flash")) else CACHE
+    """Return the fewest tokens that a context cache of this model may hold."""
+    return CACHE if model.cache_minimum is None else model.cache_minimum
 
 
 def check_context(files: Sequence[Facts], model: Model, resolution: Resolution | None = None) -> Refusal | None:

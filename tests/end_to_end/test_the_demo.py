@@ -1,4 +1,4 @@
-"""Every shipped recipe can be tried with one command, as the README says."""
+"""Every shipped recipe can be tried with one command, as docs/recipes.md says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from functions.local.demo_examples import EXAMPLES, SAMPLES, plan
 from shared.domain.recipe import BUILT_IN, check
 from tests.running import ROOT, Json, Running
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| .*?`make demo RECIPE=(?P<recipe>[a-z-]+)[^`]*` \|$", re.MULTILINE)
 
 
@@ -37,9 +37,9 @@ def test_every_recipes_example_ends_with_the_files_that_it_promises(system: Runn
             assert any(name.endswith(f"{EXAMPLES[recipe.name].sample}.{ending}") for name in published), recipe.name
 
 
-def test_every_shipped_recipe_has_an_example_and_a_row_of_the_readme_that_is_true() -> None:
+def test_every_shipped_recipe_has_an_example_and_a_row_of_the_page_that_is_true() -> None:
     assert set(EXAMPLES) == {recipe.name for recipe in BUILT_IN}
-    rows = {found["recipe"]: found[0] for found in ROW.finditer(README)}
+    rows = {found["recipe"]: found[0] for found in ROW.finditer(RECIPES)}
     assert set(rows) == set(EXAMPLES)
     for recipe in BUILT_IN:
         *_, takes, makes, _, _ = rows[recipe.name].split("|")
@@ -51,8 +51,8 @@ def _words(takes: set[str]) -> set[str]:
     return {"any"} if len(takes) == 5 else {"PDF" if family == "pdf" else family for family in takes}
 
 
-def test_the_readmes_recipe_file_is_good() -> None:
-    [text] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+def test_the_recipe_file_of_the_page_is_good() -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", RECIPES, re.DOTALL)
     assert check(text) == []
 
 

@@ -13,6 +13,9 @@ import httpx2
 import psutil
 import pytest
 
+from functions.local.client import Client
+from functions.local.dropping import wait
+from functions.local.target import Target
 from tests.running import ROOT, SAMPLES, Running, until
 
 
@@ -43,7 +46,7 @@ def test_each_command_explains_itself(name: str) -> None:
 def test_a_command_without_a_running_system_says_how_to_start_one() -> None:
     done = command("tasks", "--port-base", "1")
     assert done.returncode == 1
-    assert "python -m functions.local up" in done.stderr
+    assert "`dropsight up`" in done.stderr
 
 
 def test_drop_waits_and_show_and_tasks_tell(system: Running) -> None:
@@ -55,6 +58,32 @@ def test_drop_waits_and_show_and_tasks_tell(system: Running) -> None:
     assert task["results"][0]["choices"][0]["message"]["content"].split("\n")[0] in shown.stdout
     listed = command("tasks", "--object", task["source"], system=system)
     assert listed.stdout.startswith(task["id"])
+
+
+def test_the_commands_talk_to_the_system_that_the_environment_names(
+    system: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DROPSIGHT_READY_FILE", raising=False)
+    for name, value in json.loads(command("env", "--json", system=system).stdout).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DROPSIGHT_READY_FILE", raising=False)
+    place = f"gs://{system.endpoints.inbox}/named/"
+    dropped = command("drop", str(SAMPLES / "notes.txt"), "--to", place, "--wait", "--json")
+    assert dropped.returncode == 0, dropped.stderr
+    [task] = json.loads(dropped.stdout)
+    assert (task["status"], task["source"].partition("#")[0]) == ("completed", f"{place}notes.txt")
+    assert task["id"] in command("tasks", "--api", system.endpoints.api).stdout
+    assert task["id"] in command("show", task["id"]).stdout
+
+
+def test_a_deployed_system_is_asked_no_faster_than_its_limit_allows(system: Running) -> None:
+    found = Target.local(system.endpoints)._replace(remote=True)
+    with Client(found) as client:
+        uri = client.drop(SAMPLES / "notes.txt", "remote/notes.txt", {})
+        task = wait(client, str(client.task_of(uri)["id"]), 60)
+    assert task["status"] == "completed"
+    asked = [call for call in system.calls("api") if call["path"].startswith("/v1/tasks/")]
+    assert len(asked) <= 3
 
 
 def test_drop_tells_of_a_failure_by_its_exit_status(system: Running, tmp_path: Path) -> None:

@@ -68,11 +68,11 @@ async def test_refresh_rewrites_the_catalogue_from_the_services_list_and_tells_w
     pro = served()["gemini-2.5-pro"].model_copy(update={"input_token_limit": 2_097_152})
     monkeypatch.setitem(served(), "gemini-2.5-pro", pro)
     monkeypatch.delitem(served(), "gemini-2.5-flash")
-    monkeypatch.delitem(served(), "gemini-3.7-flash")
+    monkeypatch.delitem(served(), "gemini-3.6-flash")
     assert await refresh(file) == 0
     told = capsys.readouterr().out
     assert "new: gemini-9-flash (Gemini 9 Flash, taken to be like gemini-3.8-flash)" in told
-    assert "gone: gemini-3.7-flash, use gemini-9-flash" in told
+    assert "gone: gemini-3.6-flash, use gemini-9-flash" in told
     assert "gone: gemini-2.5-flash, use gemini-3.5-flash-lite" in told
     assert "changed: gemini-flash-latest is taken to be like gemini-9-flash" in told
     assert "changed: gemini-2.5-pro: input_tokens 1048576 → 2097152" in told
@@ -99,7 +99,7 @@ async def test_a_default_that_is_about_to_go_is_left_and_recipes_follow(
 async def test_a_dry_run_writes_nothing(
     tap: Tap, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(served(), "gemini-3.7-flash")
+    monkeypatch.delitem(served(), "gemini-3.6-flash")
     assert await refresh(file, "--dry-run", "--json") == 0
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert answer["changes"]

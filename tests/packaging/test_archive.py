@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import zipfile
 from io import BytesIO
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.local.package import ROOT, archive, main, members
+from functions.local.package import ROOT, archive, main, members, unlocked
+from tests.packaging.deployed import closure
 
 FUNCTIONS = ("api", "generate", "ingest", "notify", "sweep")
 
@@ -18,7 +20,7 @@ FUNCTIONS = ("api", "generate", "ingest", "notify", "sweep")
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The deployed part of the tree, elsewhere."""
-    for name in members():
+    for name in [*members(), "requirements.lock"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     return tmp_path
@@ -41,6 +43,37 @@ def test_the_archive_holds_the_functions_and_what_they_share_and_nothing_else() 
     tops = {"/".join(name.split("/")[:2]) if name.startswith("functions/") else name.split("/")[0] for name in names}
     assert tops == {"requirements.txt", "shared", "functions/__init__.py", *(f"functions/{name}" for name in FUNCTIONS)}
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc") or "/." in name]
+
+
+def test_the_lock_pins_every_package_and_satisfies_the_requirements() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert unlocked((ROOT / "requirements.txt").read_text(), lock) == []
+    packages = [line for line in lock.splitlines() if not line.startswith("#")]
+    assert packages == sorted(packages, key=str.lower)
+    for line in packages:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line), f"{line}: name and version, no address"
+    names = {re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in packages}
+    assert closure((ROOT / "requirements.txt").read_text()) <= names, "run `make lock`"
+
+
+def test_what_is_deployed_is_installed_from_the_lock() -> None:
+    with zipfile.ZipFile(BytesIO(archive())) as packed:
+        assert packed.read("requirements.txt") == (ROOT / "requirements.lock").read_bytes()
+
+
+def test_a_lock_that_is_older_than_the_requirements_is_not_deployed(copy: Path) -> None:
+    requirements = copy / "requirements.txt"
+    requirements.write_text(requirements.read_text() + "Some_New.Package==1.2  # why\n")
+    with pytest.raises(ValueError, match=r"some-new-package==1\.2\): run `make lock`"):
+        archive(copy)
+
+
+def test_pins_are_compared_by_name_and_version() -> None:
+    lock = "# made\nFoo.Bar==1.0\nbaz==2\n"
+    assert unlocked("# why\nfoo-bar==1.0\nbaz[extra]==2 ; python_version > '3'\n", lock) == []
+    assert unlocked("foo_bar==1.1\n", lock) == ["foo-bar==1.1"]
+    assert unlocked("qux==1\n", lock) == ["qux==1"]
+    assert unlocked("baz==2\n", "baz==2\nloose\n") == ["loose"]
 
 
 def test_data_files_that_the_code_reads_are_deployed_with_it() -> None:

@@ -28,7 +28,7 @@ import shared
 from functions.local.gemini.body import parsed
 from functions.local.storage.xml_api import _listed_parts
 from shared.cloud.outbound import AddressRefused, target_of
-from shared.domain import catalogue, citations, code_runs, timestamps, transcript, upstream
+from shared.domain import citations, code_runs, timestamps, transcript, upstream
 from shared.domain.addresses import refusal
 from shared.domain.checks import continuation, loops, recording, structure, words
 from shared.domain.errors import RequestRefused
@@ -41,6 +41,7 @@ from shared.domain.recipe import book, choose, grant, placeholders
 from shared.domain.recipe.lines import lines
 from shared.domain.recipe.matching import Dropped
 from shared.domain.recipe.wishes import WISHES, WishRefused
+from shared.domain.releases import release
 from shared.domain.request import inputs_of, tasks
 from shared.domain.request.schema import read
 from shared.domain.transcript import Segment
@@ -237,7 +238,7 @@ READERS: dict[str, Reader] = {
     "addresses": _addressed,
     "requests": _submitted,
     "names of objects": _named,
-    "names of models": lambda text: (catalogue.release(text), catalogue.release(f"gemini-2.5-{text}")),
+    "names of models": lambda text: (release(text), release(f"gemini-2.5-{text}")),
     "the stand-in's requests": _bytes_reader(lambda data: _quietly(parsed, data)),
     "the stand-in's lists of parts": lambda text: _quietly(_listed_parts, text),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +132,10 @@ class CacheStore:
             self.delete(cache)
 
 
-def model_of(request: dict[str, Any], version: Version) -> Model:
+def model_of(request: dict[str, Any], version: Version, today: date) -> Model:
     if not request.get("model"):
         raise invalid("* CreateCachedContentRequest.cached_content.model: model is required.\n")
-    return find(request["model"], version, "createCachedContent")
+    return find(request["model"], version, "createCachedContent", today)
 
 
 def cached_prompt(caches: CacheStore, request: dict[str, Any], model: Model) -> Prompt | None:

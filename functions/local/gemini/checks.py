@@ -72,7 +72,7 @@ def _check_sampling(config: dict[str, Any], model: Model) -> None:
     for field, name in (("presencePenalty", "presence_penalty"), ("frequencyPenalty", "frequency_penalty")):
         if not -2 <= config.get(field, 0) < 2:
             _refuse(name, f"{name} must be in the range [-2.0, 2.0).")
-        if model.fourth_generation and config.get(field):
+        if not model.penalties and config.get(field):
             raise invalid(f"Penalty is not enabled for models/{model.id}")
     most = 1 if model.fourth_generation else _MOST_CANDIDATES
     if not 1 <= config.get("candidateCount", 1) <= most:

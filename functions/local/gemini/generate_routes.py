@@ -44,7 +44,8 @@ class GenerateRoutes:
             raise unimplemented(method)
         known_parameters(request)
         self._ledger.count("gemini", method)
-        model = models.find(name, version, method.replace("streamGenerateContent", "generateContent"))
+        today = self._clock.now().date()
+        model = models.find(name, version, method.replace("streamGenerateContent", "generateContent"), today)
         body = await json_body(request, REQUEST_BYTES)
         if method == "countTokens":
             return await self._count_tokens(body, model)
@@ -90,7 +91,7 @@ class GenerateRoutes:
         self._ledger.count("gemini", "cachedContents.create")
         body = await json_body(request, REQUEST_BYTES)
         read = read_message("CachedContent", body)
-        model = model_of(read, version)
+        model = model_of(read, version, self._clock.now().date())
         if "contents" in read:
             check_contents(read, "CreateCachedContentRequest.cached_content")
         check_tools(read, model)

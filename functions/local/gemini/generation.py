@@ -117,6 +117,12 @@ def generate(
         raise invalid(
             f"The input token count ({count}) exceeds the maximum number of tokens allowed ({model.input_token_limit})."
         )
+    answer = config.get("maxOutputTokens", 0)
+    if model.fourth_generation and count + answer > model.input_token_limit:
+        raise invalid(
+            f"The input token count ({count}) and maxOutputTokens ({answer}) together exceed the context window "
+            f"({model.input_token_limit})."
+        )
     marked = _BLOCK_MARKER.search(f"{prompt.system}\n{prompt.text}")
     if reason := behaviour.block_reason or (marked and (marked.group(1) or "SAFETY")):
         return Generation(prompt, model, block_reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,12 @@ class Model(BaseModel):
     thinking: Thinking = "no"
     """budget: a thinking budget, 0 turns it off; budget_always: one that cannot be 0; level: a thinking level."""
     thinking_budgets: tuple[int, int] = (0, 24_576)
+    thinking_levels: tuple[str, ...] = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+    penalties: bool = True
+    """Whether it takes presence and frequency penalties."""
+    ends: date | None = None
+    """From this day on, `successor` answers requests for it."""
+    successor: str | None = None
     functions: bool = True
     code_execution: bool = True
     search: bool = True
@@ -86,9 +93,13 @@ def listed(version: Version) -> list[Model]:
     return [model for model in catalogue().values() if version == "v1beta" or model.alias_of is None]
 
 
-def find(name: str, version: Version, method: str | None = None) -> Model:
-    """By `models/ID` or `ID`. With a method, the model must support it."""
+def find(name: str, version: Version, method: str | None = None, today: date | None = None) -> Model:
+    """By `models/ID` or `ID`. With a method, the model must support it; with a day, it is the one that answers then."""
     model = catalogue().get(name.removeprefix("models/"))
+    if model is not None and model.ends is not None and today is not None and today >= model.ends:
+        successor = catalogue()[model.successor or model.id]
+        model = successor.model_copy(update={"id": model.id, "alias_of": successor.id})
+        version = "v1beta"
     known = model is not None and (version == "v1beta" or model.alias_of is None)
     if model is None or not known or (method is not None and method not in model.methods):
         raise _not_found(name, version, method)

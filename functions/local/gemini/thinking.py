@@ -7,8 +7,7 @@ from typing import Any
 from functions.local.gemini.errors import invalid
 from functions.local.gemini.models import Model
 
-_LEVELS = {"MINIMAL": 0.25, "LOW": 0.5, "MEDIUM": 1.0, "HIGH": 2.0}
-_LEVELS_OF_PRO = ("LOW", "HIGH")
+_LEVELS = {"MINIMAL": 0.25, "LOW": 0.5, "MEDIUM": 1.0, "HIGH": 2.0, "XHIGH": 3.0}
 _DYNAMIC = -1
 _LEAST_THOUGHT = 24
 
@@ -33,7 +32,7 @@ def check_thinking(config: dict[str, Any], model: Model) -> None:
 def _check_level(level: str, model: Model) -> None:
     if model.thinking != "level":
         raise invalid("Thinking level is not supported for this model.")
-    if ("-pro-" in model.id and level not in _LEVELS_OF_PRO) or (model.fourth_generation and level == "MINIMAL"):
+    if level not in model.thinking_levels:
         raise invalid(
             f"Thinking level {level} is not supported for this model. Please retry with other thinking level."
         )

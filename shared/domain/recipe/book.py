@@ -6,7 +6,7 @@ built_in = true            # the shipped recipes follow yours; false: only yours
 name = "calls"
 use = "transcribe-timed"   # begin with all that another recipe says
 for = { prefix = "calls/" }
-model = "gemini-2.5-pro"
+model = "gemini-3.8-flash"
 allow = ["prompt"]
 """
 

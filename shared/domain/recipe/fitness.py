@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import NamedTuple, assert_never
 
 from shared.domain.catalogue import (
@@ -45,9 +46,9 @@ class Unfit(NamedTuple):
     message: str
 
 
-def model_for(recipe: Recipe) -> Model | Unfit | None:
+def model_for(recipe: Recipe, today: date | None = None) -> Model | Unfit | None:
     """The model's data; None for a well-formed name that is newer than the catalogue: the service knows."""
-    known = resolve(recipe.model)
+    known = resolve(recipe.model, today)
     match known:
         case Model():
             return known
@@ -62,15 +63,22 @@ def model_for(recipe: Recipe) -> Model | Unfit | None:
             assert_never(known)
 
 
-def unfit(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
+def unfit(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Unfit]:
     """What makes no sense for files of `families`, and what the recipe's model cannot do of what it wants for them."""
     yield from _senseless(recipe, families)
-    model = model_for(recipe)
+    model = model_for(recipe, today)
     if isinstance(model, Unfit):
         yield model
         return
     if model is None:
         return
+    ended = model.notice(today) if model.answered_by and today else None
+    for misfit in _beyond(recipe, families, model):
+        yield misfit._replace(message=f"{misfit.message} {ended}") if ended else misfit
+
+
+def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Unfit]:
+    """What `model` cannot do of what the recipe wants."""
     if "text" not in model.outputs or model.can("live"):
         yield Unfit("model", "model_not_support_capability", f"Model {model.id} does not answer with text.")
         return

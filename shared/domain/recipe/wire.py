@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple, cast
 
 from pydantic import JsonValue
@@ -29,22 +30,22 @@ class Input(NamedTuple):
     family: Family
 
 
-def request(recipe: Recipe, question: Asked, prompt: str, inputs: Sequence[Input]) -> Json:
+def request(recipe: Recipe, question: Asked, prompt: str, inputs: Sequence[Input], today: date | None = None) -> Json:
     """The body of generateContent. `prompt` is filled; it goes after the media, as the guides advise."""
     media = [_media(recipe, each) for each in inputs]
     text = prompt if _shown_by_offsets(inputs) else within(prompt, recipe.range)
     return {
         "contents": [{"role": "user", "parts": cast(JsonValue, [*media, {"text": text}])}],
-        **settings(recipe, question),
+        **settings(recipe, question, today),
     }
 
 
-def settings(recipe: Recipe, question: Asked) -> Json:
+def settings(recipe: Recipe, question: Asked, today: date | None = None) -> Json:
     """Everything of the body but its contents."""
     body: Json = {}
     if recipe.system:
         body["systemInstruction"] = {"parts": [{"text": recipe.system}]}
-    if config := generation_config(recipe, question):
+    if config := generation_config(recipe, question, today):
         body["generationConfig"] = config
     tools: list[JsonValue] = [{_TOOLS[tool]: {}} for tool in recipe.tools]
     if recipe.functions:
@@ -67,7 +68,7 @@ def _declaration(function: Json) -> Json:
     }
 
 
-def generation_config(recipe: Recipe, question: Asked) -> Json:
+def generation_config(recipe: Recipe, question: Asked, today: date | None = None) -> Json:
     chosen = recipe.parameters
     config: dict[str, JsonValue | None] = {
         "temperature": chosen.temperature,
@@ -81,7 +82,7 @@ def generation_config(recipe: Recipe, question: Asked) -> Json:
         "responseMimeType": "application/json" if question.response_schema else None,
         "responseJsonSchema": as_sent(question.response_schema),
         "mediaResolution": _resolution(recipe) if recipe.media_resolution != "ultra_high" else None,
-        "thinkingConfig": _thinking(recipe),
+        "thinkingConfig": _thinking(recipe, today),
     }
     return {name: value for name, value in config.items() if value is not None}
 
@@ -127,12 +128,12 @@ def _resolution(recipe: Recipe) -> str | None:
     return f"MEDIA_RESOLUTION_{recipe.media_resolution.upper()}" if recipe.media_resolution else None
 
 
-def _thinking(recipe: Recipe) -> Json | None:
+def _thinking(recipe: Recipe, today: date | None) -> Json | None:
     """By level or budget as the model knows it: a level for a model that thinks by budget becomes its budget."""
     wanted = recipe.thinking
     if wanted is None:
         return None
-    model = resolve(recipe.model)
+    model = resolve(recipe.model, today)
     known = model if isinstance(model, Model) else None
     if known is not None and known.thinking is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 from pydantic import ValidationError
 
@@ -26,7 +27,7 @@ _NOTHING_RAN = Recipe(
 )  # fmt: skip
 
 
-def asked_again(ran: Ran | None, uri: str, changes: bytes) -> tuple[Ran | None, Submission]:
+def asked_again(ran: Ran | None, uri: str, changes: bytes, today: date | None = None) -> tuple[Ran | None, Submission]:
     """What is to run for the file at `uri`, and the changes as a request. Raises `RequestRefused`, naming the field.
 
     None: nothing ran, and nothing is said of what should; the recipes of the inbox decide.
@@ -43,7 +44,7 @@ def asked_again(ran: Ran | None, uri: str, changes: bytes) -> tuple[Ran | None, 
     if submission.recipe is not None:
         recipe = named(submission.recipe)
     # The model of a recipe that is named holds where none is said.
-    changed = laid_over(recipe, submission, {*given, *(() if "recipe" in given else ("model",))})
+    changed = laid_over(recipe, submission, {*given, *(() if "recipe" in given else ("model",))}, today)
     refuse_incomplete(changed)
     refuse_unmakeable(changed, ())
     if ran is not None:

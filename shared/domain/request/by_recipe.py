@@ -10,6 +10,7 @@ object's custom metadata has its place in the request's `metadata`: what a promp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -42,12 +43,12 @@ class Understood(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def completed(submission: Submission) -> Submission:
+def completed(submission: Submission, today: date | None = None) -> Submission:
     """The request with its recipe's words and limits in it. Raises `RequestRefused` for what the recipe cannot do."""
-    return understood(submission).submission
+    return understood(submission, today).submission
 
 
-def understood(submission: Submission) -> Understood:
+def understood(submission: Submission, today: date | None = None) -> Understood:
     """Raises `RequestRefused` for a recipe that is not there, lacks what it needs, or is for other files or models."""
     if submission.recipe is None:
         unheard = sorted(set(wishes_of(submission)).intersection(_HEARD))
@@ -55,14 +56,14 @@ def understood(submission: Submission) -> Understood:
     inputs = inputs_of(submission)
     said = _own_words(submission)
     given = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
-    recipe = laid_over(named(submission.recipe), submission, given)
+    recipe = laid_over(named(submission.recipe), submission, given, today)
     if said:
         # Another question's answer is not to be measured by the recording.
         recipe = recipe.model_copy(update={"transcript": False})
     met = {*(["prompt"] if said else []), *(["with"] if len(inputs) > 1 else [])}
     recipe = recipe.model_copy(update={"needs": tuple(need for need in recipe.needs if need not in met)})
     refuse_incomplete(recipe)
-    _refuse_files(recipe, inputs)
+    _refuse_files(recipe, inputs, today)
     about = _about(submission, inputs, recipe)
     recipe = recipe.model_copy(update={"system": _filled(recipe.system, about, recipe)})
     question = recipe.asked[0]
@@ -104,7 +105,7 @@ def misfit(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> str | No
     return f"{said_by('range')}: {missed} ({param})." if missed else None
 
 
-def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:
+def _refuse_files(recipe: Recipe, inputs: Sequence[Input], today: date | None) -> None:
     """What is known of the files from how they are named; the rest shows once they are looked into."""
     known: list[Family] = []
     for each in inputs:
@@ -117,7 +118,7 @@ def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:
     if "png" in recipe.outputs and len(inputs) > 1:
         raise wrong("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
     refuse_unmakeable(recipe, known)
-    for flaw in unfit(recipe, known if len(known) == len(inputs) else recipe.takes):
+    for flaw in unfit(recipe, known if len(known) == len(inputs) else recipe.takes, today):
         code = {"model_not_found": "no_available_model"}.get(flaw.code, flaw.code)
         message = flaw.message if flaw.code != "invalid_param" else f"{said_by(flaw.field)}: {flaw.message}"
         raise RequestRefused(422, "invalid_request_error", code, message, param=said_by(flaw.field))

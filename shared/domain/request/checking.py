@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import NamedTuple
 
 from shared.domain.request.by_recipe import Understood, understood
@@ -18,12 +19,12 @@ class CheckedRequest(NamedTuple):
     inputs: list[Input]
 
 
-def read_and_check(text: bytes) -> CheckedRequest:
+def read_and_check(text: bytes, today: date) -> CheckedRequest:
     """Raises `RequestRefused` for whatever the request cannot be run with."""
     with as_refusals():
         submission = read(text)
-        whole = understood(submission)
+        whole = understood(submission, today)
         inputs = inputs_of(whole.submission)
-        if (refused := unfit(whole.submission, inputs)) is not None:
+        if (refused := unfit(whole.submission, inputs, today)) is not None:
             raise refused
     return CheckedRequest(submission, whole, inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 
 from shared.domain import catalogue
 from shared.domain.catalogue import Model, Retired, ThinkingByBudget, ThinkingByLevel, UnknownName
@@ -16,12 +17,12 @@ LARGEST_REQUEST = 20 << 20
 """Bytes of prompt, system prompt and inline data together (the contract's 20 MB, read as MiB)."""
 
 
-def unfit(submission: Submission, inputs: Sequence[Input]) -> RequestRefused | None:
-    """The first reason why the request cannot be run, or None."""
-    return next(_reasons(submission, inputs), None)
+def unfit(submission: Submission, inputs: Sequence[Input], today: date | None = None) -> RequestRefused | None:
+    """Return the first reason why the request cannot be run, or None."""
+    return next(_reasons(submission, inputs, today), None)
 
 
-def _reasons(submission: Submission, inputs: Sequence[Input]) -> Iterator[RequestRefused]:
+def _reasons(submission: Submission, inputs: Sequence[Input], today: date | None) -> Iterator[RequestRefused]:
     size = _size(submission, inputs)
     if size > LARGEST_REQUEST:
         yield _refused(
@@ -38,7 +39,7 @@ def _reasons(submission: Submission, inputs: Sequence[Input]) -> Iterator[Reques
             "makes caches itself where they pay, and keeps them to the tasks of one file.",
             param,
         )
-    known = catalogue.resolve(submission.model)
+    known = catalogue.resolve(submission.model, today)
     match known:
         case Retired():
             message = f"{known.id} no longer answers. Use {known.successor}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from datetime import date
 from typing import assert_never, cast
 
 from pydantic import JsonValue, ValidationError
@@ -37,10 +38,10 @@ def named(name: str) -> Recipe:
     return found
 
 
-def laid_over(recipe: Recipe, asked: Submission, given: Set[str]) -> Recipe:
+def laid_over(recipe: Recipe, asked: Submission, given: Set[str], today: date | None = None) -> Recipe:
     """`recipe` with those of the request's fields in it that are `given`. Raises `RequestRefused`, naming the field."""
     whole = recipe.model_dump(mode="json")
-    for field, value in _changes(recipe, asked, given):
+    for field, value in _changes(recipe, asked, given, today):
         table, _, inner = field.partition(".")
         whole[table] = {**(whole[table] or {}), inner: value} if inner else value
     try:
@@ -89,7 +90,7 @@ _NEEDED = {
 }
 
 
-def _changes(recipe: Recipe, asked: Submission, given: Set[str]) -> Iterator[tuple[str, JsonValue]]:
+def _changes(recipe: Recipe, asked: Submission, given: Set[str], today: date | None) -> Iterator[tuple[str, JsonValue]]:
     """Fields of a recipe, `table.field` within one, and what they become."""
     if "model" in given:
         yield "model", asked.model
@@ -120,7 +121,7 @@ def _changes(recipe: Recipe, asked: Submission, given: Set[str]) -> Iterator[tup
         declared = [declaration(tool.function.model_dump(exclude_none=True)) for tool in asked.tools or []]
         yield "functions", cast(JsonValue, declared)
     if given & {"reasoning", "reasoning_effort", "extra_body"}:
-        yield "thinking", _thinking(recipe, asked)
+        yield "thinking", _thinking(recipe, asked, today)
     yield from _wished(asked)
 
 
@@ -151,10 +152,10 @@ def _schema(asked: Submission) -> JsonValue:
             assert_never(asked.response_format)
 
 
-def _thinking(recipe: Recipe, asked: Submission) -> JsonValue:
+def _thinking(recipe: Recipe, asked: Submission, today: date | None) -> JsonValue:
     before = recipe.thinking
     level, budget = (before.level, before.budget) if before else (None, None)
-    found = resolve(asked.model)
+    found = resolve(asked.model, today)
     model = found if isinstance(found, Model) else None
     config = asked.google.thinking_config
     if asked.reasoning_effort is not None and model is not None:

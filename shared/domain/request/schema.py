@@ -52,7 +52,7 @@ class Submission(Given):
     """The body of a request. Exactly one of `audio_url` and `messages` says what it is about."""
 
     model: ModelName = Field(
-        description='Blanks around it and "models/" before it are left out.', examples=["gemini-2.5-pro"]
+        description='Blanks around it and "models/" before it are left out.', examples=["gemini-3.8-flash"]
     )
     audio_url: Url | None = None
     prompt: str | None = Field(default=None, max_length=100_000)

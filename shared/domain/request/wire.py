@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import NamedTuple, assert_never, cast
 
 from pydantic import JsonValue
@@ -36,11 +37,13 @@ class Handed(NamedTuple):
         return shown
 
 
-def body(submission: Submission, handed: Sequence[Handed], recipe: Recipe | None = None) -> Json:
+def body(
+    submission: Submission, handed: Sequence[Handed], recipe: Recipe | None = None, today: date | None = None
+) -> Json:
     """`handed` in the order of `inputs_of`. `recipe`: what the request names, with what it says itself in its place."""
     media = iter(handed)
     request: Json = {"contents": cast(JsonValue, _contents(submission, media))}
-    request |= _settings(submission) if recipe is None else settings(recipe, recipe.asked[0])
+    request |= _settings(submission, today) if recipe is None else settings(recipe, recipe.asked[0], today)
     if recipe is not None and recipe.range is not None:
         _keep_to(recipe.range, cast(list[Json], request["contents"]), handed)
     if system := _system(submission):
@@ -50,10 +53,10 @@ def body(submission: Submission, handed: Sequence[Handed], recipe: Recipe | None
     return request
 
 
-def _settings(submission: Submission) -> Json:
+def _settings(submission: Submission, today: date | None) -> Json:
     """How a request that names no recipe is asked."""
     request: Json = {}
-    if config := _config(submission):
+    if config := _config(submission, today):
         request["generationConfig"] = config
     if submission.tools:
         declared = [declaration(tool.function.model_dump(exclude_none=True)) for tool in submission.tools]
@@ -118,7 +121,7 @@ def _system(submission: Submission) -> str:
     return "\n\n".join(part for part in (submission.system_prompt or "", *said) if part)
 
 
-def _config(submission: Submission) -> Json:
+def _config(submission: Submission, today: date | None) -> Json:
     form = submission.response_format
     config: dict[str, JsonValue | None] = {
         "temperature": submission.temperature,
@@ -129,7 +132,7 @@ def _config(submission: Submission) -> Json:
         "stopSequences": cast(JsonValue, submission.stop_sequences) or None,
         "presencePenalty": submission.presence_penalty,
         "frequencyPenalty": submission.frequency_penalty,
-        "thinkingConfig": thinking(submission),
+        "thinkingConfig": thinking(submission, today),
         "mediaResolution": (
             f"MEDIA_RESOLUTION_{submission.media_resolution.upper()}" if submission.media_resolution else None
         ),
@@ -147,11 +150,11 @@ def _config(submission: Submission) -> Json:
     return {name: value for name, value in config.items() if value is not None}
 
 
-def thinking(submission: Submission) -> Json | None:
+def thinking(submission: Submission, today: date | None = None) -> Json | None:
     """OpenAI's effort, or Gemini's own setting; `reasoning` asks for the thoughts too."""
     config: Json = {}
     given = submission.google.thinking_config
-    known = catalogue.resolve(submission.model)
+    known = catalogue.resolve(submission.model, today)
     model = known if isinstance(known, Model) else None
     if submission.reasoning_effort is not None and model is not None:
         setting = model.thinking_for(submission.reasoning_effort)

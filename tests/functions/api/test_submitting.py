@@ -125,3 +125,18 @@ async def test_the_models_are_listed_in_both_forms(road: Road) -> None:
     assert OpenAIModel.model_validate(one).owned_by == "google"
     assert one["limits"]["input_tokens"] == 1_048_576
     assert none.status_code == 404
+
+
+async def test_a_model_past_its_end_is_not_listed_and_looked_up_it_is_its_successor(road: Road) -> None:
+    async with road.client(await road.key("later")) as client:
+        listed = {model["id"] for model in (await client.get("/v1/models")).json()["data"]}
+        ended = (await client.get("/v1/models/gemini-3.7-flash")).json()
+        answering = (await client.get("/v1/models/gemini-3.8-flash")).json()
+        body = request(model="gemini-3.5-flash", presence_penalty=0.5)
+        refused = await client.post("/v1/llm/generations", json=body)
+    assert "gemini-3.8-flash" in listed
+    assert "gemini-3.7-flash" not in listed
+    assert (ended["id"], ended["answered_by"]) == ("gemini-3.7-flash", "gemini-3.8-flash")
+    assert ended["thinking"] == answering["thinking"]
+    assert ended["shutdown"] == {"on": "2026-10-08", "successor": "gemini-3.8-flash"}
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "presence_penalty")

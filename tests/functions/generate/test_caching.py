@@ -91,7 +91,7 @@ async def test_the_file_is_cached_once_and_each_question_names_the_cache(road: R
     [
         (LARGE[:800], {}),
         (LARGE, {"dropsight_media_resolution": "low"}),
-        (LARGE[:12_000], {"dropsight_model": "gemini-2.5-pro"}),
+        (LARGE[:12_000], {"dropsight_model": "gemini-3.8-flash"}),
     ],
     ids=["too small", "a media resolution", "too small for this model"],
 )

@@ -46,7 +46,7 @@ async def test_a_name_that_nobody_knows_fails_before_anything_is_uploaded_and_na
         assert task.error is not None
         assert task.error.code == "model_not_found"
         assert "'gemini-2.5-falsh'" in task.error.message
-        assert "gemini-2.5-flash or gemini-" in task.error.message
+        assert "gemini-3.8-flash or gemini-" in task.error.message
     assert count(road, "uploads") == uploads
     assert count(road, "models.get") == looked_up + 1
     road.clock.advance(301)
@@ -83,6 +83,23 @@ async def test_a_parameter_that_the_model_does_not_take_is_refused_before_anythi
     assert task.error is not None
     assert (task.error.code, count(road, "uploads"), road.model.asked) == ("invalid_manifest", uploads, [])
     assert "does not take presence_penalty" in task.error.message
+
+
+async def test_a_parameter_that_only_the_answering_successor_refuses_is_refused_too(road: Road) -> None:
+    # 3.5 Flash itself takes it; since October 2026 3.6 Flash answers, which does not.
+    task = await road.requested("ended", model="gemini-3.5-flash", audio_url=SOUND, presence_penalty=0.5)
+    assert task.error is not None
+    assert (task.error.code, road.model.asked) == ("invalid_manifest", [])
+    assert "does not take presence_penalty" in task.error.message
+    recipe = Recipe(
+        name="one", takes=("text",), prompt="Hi", model="gemini-3.5-flash", parameters={"frequency_penalty": 1}
+    )
+    assert list(unfit(recipe, ["text"])) == []
+    dropped = await road.understood("models/ended.txt", NOTES, dropsight_model="gemini-3.5-flash")
+    assert answers(dropped)
+    assert warned(dropped) == (
+        "Model gemini-3.5-flash ended on 2026-10-08. gemini-3.6-flash answers in its place; use gemini-3.6-flash.",
+    )
 
 
 async def test_a_recipes_parameters_are_held_against_the_model_too(road: Road) -> None:
@@ -129,18 +146,18 @@ async def test_a_retired_model_names_its_successor(road: Road) -> None:
     assert "Use gemini-3.8-flash" in task.error.message
 
 
-async def test_a_model_near_its_end_is_a_warning_of_the_task(road: Road) -> None:
-    task = await road.understood("models/going.txt", NOTES, dropsight_model="gemini-2.0-flash")
+async def test_a_model_past_its_end_is_a_warning_of_the_task(road: Road) -> None:
+    task = await road.understood("models/going.txt", NOTES, dropsight_model="gemini-3.7-flash")
     assert answers(task)
     assert task.warnings == (
-        "Model gemini-2.0-flash was to be shut down on 2026-06-01 at the earliest; use gemini-3.5-flash-lite.",
+        "Model gemini-3.7-flash ended on 2026-10-08. gemini-3.8-flash answers in its place; use gemini-3.8-flash.",
     )
     assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
 
 
 async def test_a_model_that_was_shut_down_meanwhile_fails_with_its_successor(road: Road) -> None:
     road.tap.faults.add([Fault(service="gemini", match="streamGenerateContent", status=404, times=1)])
-    task = await road.understood("models/shut-down.txt", NOTES, dropsight_model="gemini-2.0-flash")
+    task = await road.understood("models/shut-down.txt", NOTES, dropsight_model="gemini-3.7-flash")
     assert task.error is not None
     assert task.error.code == "model_not_found"
-    assert "use gemini-3.5-flash-lite." in task.error.message
+    assert "use gemini-3.8-flash." in task.error.message

@@ -28,7 +28,7 @@ async def ruled(road: Road, recipe: str, takes: str = "text") -> None:
 async def test_parameters_safety_and_resolution_have_the_apis_names(road: Road) -> None:
     recipe = """
 prompt = "Say it."
-model = "gemini-2.5-flash"
+model = "gemini-2.5-flash-lite"
 media_resolution = "low"
 thinking = { budget = 512, include = true }
 parameters = { temperature = 0.25, top_p = 0.5, top_k = 7, max_tokens = 900, seed = 11, stop = ["END", "FIN"] }
@@ -55,7 +55,7 @@ safety = { harassment = "block_none", dangerous_content = "off" }
 
 
 async def test_a_thinking_level_and_the_highest_resolution_are_set_as_gemini_3_takes_them(road: Road) -> None:
-    recipe = 'prompt = "Say it."\nmodel = "gemini-3-pro-preview"\nthinking = "low"\nmedia_resolution = "ultra_high"\n'
+    recipe = 'prompt = "Say it."\nmodel = "gemini-3.1-pro-preview"\nthinking = "low"\nmedia_resolution = "ultra_high"\n'
     await ruled(road, recipe, takes="image")
     task = await road.understood("settings/b.png", PICTURE, bucket=RULED)
     assert task.error is None, task.error

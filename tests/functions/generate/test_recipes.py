@@ -180,7 +180,7 @@ async def test_wishes_reach_the_model(road: Road) -> None:
     task = await road.understood(
         "wished.wav",
         SPEECH,
-        dropsight_model="gemini-2.5-pro",
+        dropsight_model="gemini-2.5-flash-lite",
         dropsight_prompt="Ünïcode 🎙 question?",
         dropsight_system="Answer in verse.",
         dropsight_temperature="0.3",
@@ -188,7 +188,7 @@ async def test_wishes_reach_the_model(road: Road) -> None:
         dropsight_thinking="512",
     )
     [(model, body)] = road.model.asked
-    assert model == task.model == "gemini-2.5-pro"
+    assert model == task.model == "gemini-2.5-flash-lite"
     assert words(body) == "Ünïcode 🎙 question?"
     assert body["systemInstruction"]["parts"] == [{"text": "Answer in verse."}]
     assert camelled(body["generationConfig"]) == {
@@ -203,7 +203,7 @@ async def test_wishes_reach_the_model(road: Road) -> None:
     [
         ({"dropsight_recipe": "detect"}, "invalid_param", "detect takes image"),
         ({"dropsight_recipe": "segment"}, "invalid_param", "dropsight-range"),
-        ({"dropsight_model": "gemini-2.5-flash-image"}, "unsupported_content_type", "does not take audio"),
+        ({"dropsight_model": "gemini-3-pro-image"}, "unsupported_content_type", "does not take audio"),
         ({"dropsight_model": "gemini-2.5-flash-preview-tts"}, "model_not_support_capability", "answer with text"),
         ({"dropsight_model": "no-such-model"}, "model_not_found", "No model is named"),
         ({"dropsight_model": "gemini-1.5-flash"}, "model_not_found", "Use gemini-"),

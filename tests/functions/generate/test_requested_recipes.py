@@ -119,7 +119,7 @@ async def test_what_a_request_says_stands_in_the_recipes_place(road: Road) -> No
     messages = about(SPEECH)
     await road.requested(
         "both",
-        model="gemini-2.5-flash",
+        model="gemini-2.5-flash-lite",
         recipe="describe-audio",
         messages=messages,
         system_prompt="Answer as {json}.",
@@ -131,7 +131,7 @@ async def test_what_a_request_says_stands_in_the_recipes_place(road: Road) -> No
         tool_choice="auto",
     )
     [(model, body)] = road.model.asked
-    assert model == "gemini-2.5-flash"
+    assert model == "gemini-2.5-flash-lite"
     assert body["systemInstruction"]["parts"] == [{"text": "Answer as {json}."}]
     config = camelled(body["generationConfig"])
     assert config["topP"] == 0.5
@@ -272,7 +272,7 @@ async def test_wishes_that_a_request_has_fields_for_are_told_as_not_heard(road: 
         (SPEECH, {"recipe": "transcribe-timed", "response_format": {"type": "text"}}, "structured answer"),
         (SPEECH, {"recipe": "transcribe", "metadata": {"dropsight-outputs": "png"}}, "metadata.dropsight-outputs"),
         (REPORT, {"recipe": "summarise", "metadata": {"dropsight-range": "00:01-00:02"}}, "part of audio or video"),
-        (PICTURE, {"recipe": "segment-image", "model": "gemini-2.0-flash"}, "masks"),
+        (PICTURE, {"recipe": "segment-image", "model": "gemini-3.8-flash"}, "masks"),
     ],
     ids=lambda value: "-".join(map(str, value.values()))[:40] if isinstance(value, dict) else "",
 )

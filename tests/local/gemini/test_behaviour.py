@@ -21,7 +21,7 @@ from shared.clock import Clock
 from tests.local.gemini.conftest import Running, together
 from tests.local.gemini.media_samples import wav
 
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2.5-flash-lite"
 
 
 def ask(running: Running, contents: str = "Hello", **config: Any) -> types.GenerateContentResponse:

@@ -12,8 +12,8 @@ from google.genai import errors, types
 from tests.local.gemini.conftest import Running, together
 from tests.local.gemini.media_samples import wav
 
-MODEL = "models/gemini-2.5-flash"
-LONG = "A long story. " * 400
+MODEL = "models/gemini-2.5-flash-lite"
+LONG = "A long story. " * 700
 
 
 def make(running: Running, text: str = LONG, **config: object) -> types.CachedContent:
@@ -74,17 +74,17 @@ def test_a_cache_expires_is_prolonged_listed_and_deleted(own: Running) -> None:
 
 
 def test_a_small_cache_is_refused_with_the_least_size(own: Running) -> None:
-    with pytest.raises(errors.ClientError, match=r"total_token_count=\d+, min_total_token_count=1024"):
+    with pytest.raises(errors.ClientError, match=r"total_token_count=\d+, min_total_token_count=2048"):
         make(own, "too short")
     with pytest.raises(errors.ClientError, match="min_total_token_count=4096"):
-        own.client.caches.create(model="gemini-2.5-pro", config={"contents": LONG})
+        own.client.caches.create(model="gemini-3.8-flash", config={"contents": LONG})
 
 
 def test_a_cache_goes_with_its_model_and_with_nothing_that_it_holds(own: Running) -> None:
     cache = make(own)
     with pytest.raises(errors.ClientError, match="has to be the same"):
         own.client.models.generate_content(
-            model="gemini-2.5-flash-lite", contents="Hi", config={"cached_content": cache.name}
+            model="gemini-3.8-flash", contents="Hi", config={"cached_content": cache.name}
         )
     with pytest.raises(errors.ClientError, match="CachedContent can not be used with GenerateContent request setting"):
         own.client.models.generate_content(

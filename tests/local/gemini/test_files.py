@@ -111,7 +111,7 @@ def test_a_video_is_processed_before_it_is_active(own: Running) -> None:
     assert file.name is not None
     assert file.state == types.FileState.PROCESSING
     with pytest.raises(errors.ClientError) as early:
-        own.client.models.generate_content(model="gemini-2.5-flash", contents=together(file, "What happens?"))
+        own.client.models.generate_content(model="gemini-2.5-flash-lite", contents=together(file, "What happens?"))
     assert refusal(early) == (400, "FAILED_PRECONDITION")
     assert "is not in an ACTIVE state and usage is not allowed" in str(early.value)
     own.clock.advance(10)
@@ -139,7 +139,7 @@ def test_media_that_cannot_be_decoded_fails(own: Running) -> None:
         assert found.error is not None
         assert found.error.message
         with pytest.raises(errors.ClientError) as error:
-            own.client.models.generate_content(model="gemini-2.5-flash", contents=together(found, "Hello"))
+            own.client.models.generate_content(model="gemini-2.5-flash-lite", contents=together(found, "Hello"))
         assert refusal(error) == (400, "FAILED_PRECONDITION")
 
 
@@ -187,7 +187,7 @@ def test_files_and_the_sessions_of_uploads_survive_a_restart(start: Callable[...
     found = second.client.files.get(name="kept-file")
     assert found.sha256_hash == file.sha256_hash
     answer = second.client.models.generate_content(
-        model="gemini-2.5-flash", contents=together(found, "How long is this?")
+        model="gemini-2.5-flash-lite", contents=together(found, "How long is this?")
     )
     assert "00:03" in (answer.text or "")
 

@@ -12,13 +12,13 @@ from google.genai import errors, types
 from tests.local.gemini import media_samples
 from tests.local.gemini.conftest import Running, connect, together
 
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2.5-flash-lite"
 Counts = dict[str, int]
 
 
 def test_models_are_listed_with_limits_and_methods(client: genai.Client) -> None:
     models = {model.name: model for model in client.models.list(config={"page_size": 5})}
-    flash = models["models/gemini-2.5-flash"]
+    flash = models["models/gemini-3.8-flash"]
     assert flash.input_token_limit == 1_048_576
     assert flash.output_token_limit == 65_536
     assert "generateContent" in (flash.supported_actions or [])
@@ -27,7 +27,7 @@ def test_models_are_listed_with_limits_and_methods(client: genai.Client) -> None
 
 @pytest.mark.parametrize(
     "model",
-    ["gemini-3-pro-preview", "gemini-3-flash-preview", "gemini-2.5-pro", "gemini-2.5-flash-lite", "gemini-2.0-flash"],
+    ["gemini-4-argon", "gemini-3.8-flash", "gemini-3.5-flash-lite", "gemini-3-flash-preview", "gemini-2.5-flash-lite"],
 )
 def test_the_documented_models_answer(shared: Running, model: str) -> None:
     assert shared.client.models.get(model=model).name == f"models/{model}"
@@ -96,7 +96,7 @@ def test_media_are_counted_by_their_modality(shared: Running) -> None:
 
 def test_gemini_3_counts_pages_as_images(shared: Running) -> None:
     report = part(media_samples.pdf("a", "b"), "application/pdf")
-    assert counts(shared, report, model="gemini-3-pro-preview") == {"IMAGE": 2 * 258}
+    assert counts(shared, report, model="gemini-3.1-pro-preview") == {"IMAGE": 2 * 258}
 
 
 def test_a_lower_media_resolution_costs_less(shared: Running) -> None:
@@ -105,7 +105,7 @@ def test_a_lower_media_resolution_costs_less(shared: Running) -> None:
     assert counts(shared, part(media_samples.mp4(10), "video/mp4"), **low)["VIDEO"] == 660
     levels = [
         counts(
-            shared, part(media_samples.png(), "image/png", f"MEDIA_RESOLUTION_{level}"), model="gemini-3-pro-preview"
+            shared, part(media_samples.png(), "image/png", f"MEDIA_RESOLUTION_{level}"), model="gemini-3.1-pro-preview"
         )
         for level in ("LOW", "MEDIUM", "HIGH", "ULTRA_HIGH")
     ]

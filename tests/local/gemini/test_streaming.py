@@ -14,7 +14,7 @@ from tests.local.gemini.conftest import Running
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2.5-flash-lite"
 HELLO = {"contents": [{"parts": [{"text": "Hello"}]}]}
 
 
@@ -94,7 +94,7 @@ def test_a_stream_can_be_cut_off(own: Running) -> None:
 def test_thoughts_come_before_the_answer(shared: Running) -> None:
     chunks = list(
         shared.client.models.generate_content_stream(
-            model=MODEL, contents="Hello", config={"thinking_config": {"include_thoughts": True}}
+            model=MODEL, contents="Hello", config={"thinking_config": {"include_thoughts": True, "thinking_budget": -1}}
         )
     )
     assert chunks[0].parts is not None

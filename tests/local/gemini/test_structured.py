@@ -16,7 +16,7 @@ from google.genai import types
 from tests.local.gemini import media_samples
 from tests.local.gemini.conftest import Running, together
 
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2.5-flash-lite"
 FORMATS = jsonschema.Draft202012Validator.FORMAT_CHECKER
 SPEECH = types.Part.from_bytes(data=media_samples.wav(95, 100), mime_type="audio/wav")
 REPORT = types.Part.from_bytes(data=media_samples.pdf("Yearly report", "two", "three"), mime_type="application/pdf")

@@ -10,7 +10,7 @@ from google.genai import errors, types
 
 from tests.local.gemini.conftest import Running
 
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2.5-flash-lite"
 WEATHER = types.FunctionDeclaration.model_validate(
     {
         "name": "get_current_weather",
@@ -127,7 +127,7 @@ def test_a_sum_in_the_question_calls_the_function_that_reckons_it(shared: Runnin
 
 def test_gemini_3_wants_its_signature_back(shared: Running) -> None:
     question = types.Content(role="user", parts=[types.Part(text="What is the weather in Boston?")])
-    answer = ask(shared, [question], "gemini-3-pro-preview", tools=TOOLS)
+    answer = ask(shared, [question], "gemini-3.1-pro-preview", tools=TOOLS)
     assert answer.candidates is not None
     said = answer.candidates[0].content
     assert said is not None
@@ -135,10 +135,10 @@ def test_gemini_3_wants_its_signature_back(shared: Running) -> None:
     assert said.parts[0].thought_signature
     response = types.Part.from_function_response(name="get_current_weather", response={"result": "rain"})
     turns = [question, said, types.Content(role="user", parts=[response])]
-    assert "rain" in (ask(shared, turns, "gemini-3-pro-preview", tools=TOOLS).text or "")
+    assert "rain" in (ask(shared, turns, "gemini-3.1-pro-preview", tools=TOOLS).text or "")
     said.parts[0].thought_signature = None
     with pytest.raises(errors.ClientError, match="missing a thought_signature"):
-        ask(shared, turns, "gemini-3-pro-preview", tools=TOOLS)
+        ask(shared, turns, "gemini-3.1-pro-preview", tools=TOOLS)
 
 
 def test_as_many_responses_as_calls_are_wanted(shared: Running) -> None:

@@ -17,7 +17,7 @@ HELLO = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
 Json = dict[str, Any]
 
 
-def ask(wire: httpx2.Client, body: Json, model: str = "gemini-2.5-flash", method: str = "generateContent") -> Json:
+def ask(wire: httpx2.Client, body: Json, model: str = "gemini-2.5-flash-lite", method: str = "generateContent") -> Json:
     answer = wire.post(f"/v1beta/models/{model}:{method}", json=body)
     error: Json = answer.json().get("error", {})
     assert answer.status_code == error.get("code", 200)
@@ -41,14 +41,14 @@ def test_both_casings_are_read_alike(shared: Running) -> None:
     camel = {
         "contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": data}}, {"text": "Look"}]}],
         "systemInstruction": {"parts": [{"text": "Be brief"}]},
-        "generationConfig": {"maxOutputTokens": 500, "topP": 0.5, "thinkingConfig": {"thinkingBudget": 10}},
+        "generationConfig": {"maxOutputTokens": 500, "topP": 0.5, "thinkingConfig": {"thinkingBudget": 512}},
         "toolConfig": {"functionCallingConfig": {"mode": "NONE"}},
     }
     words = json.dumps(camel)
     for name in ("inlineData", "mimeType", "systemInstruction", "generationConfig", "maxOutputTokens", "topP"):
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
         words = words.replace(f'"{name}"', f'"{snake}"')
-    url = "/v1/models/gemini-2.5-flash:generateContent"
+    url = "/v1/models/gemini-2.5-flash-lite:generateContent"
     first, second = shared.wire.post(url, json=camel), shared.wire.post(url, json=json.loads(words))
     assert first.status_code == 200
     assert first.json()["candidates"] == second.json()["candidates"]
@@ -130,7 +130,7 @@ def test_all_unknown_names_are_reported_together(shared: Running) -> None:
 
 
 def test_broken_json_is_refused(shared: Running) -> None:
-    answer = shared.wire.post("/v1/models/gemini-2.5-flash:generateContent", content=b'{"contents": [')
+    answer = shared.wire.post("/v1/models/gemini-2.5-flash-lite:generateContent", content=b'{"contents": [')
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith("Invalid JSON payload received.")
 
@@ -167,7 +167,7 @@ def test_unknown_query_parameters_are_refused(shared: Running) -> None:
         (config(responseSchema={"type": "STRING"}), "only allowed with the response_mime_type"),
         (config(responseMimeType="text/x.enum"), "required with the response_mime_type `text/x.enum`"),
         (config(responseModalities=["AUDIO"]), "The requested combination of response modalities (AUDIO)"),
-        (config(thinkingConfig={"thinkingBudget": 24_577}), "Please choose a value between 0 and 24576"),
+        (config(thinkingConfig={"thinkingBudget": 24_577}), "Please choose a value between 512 and 24576"),
         (config(thinkingConfig={"thinkingLevel": "LOW"}), "Thinking level is not supported for this model"),
         (config(responseLogprobs=True), "Logprobs is not enabled"),
         (part(fileData={"fileUri": "gs://bucket/object"}), "Cannot fetch content from the provided URL"),
@@ -205,12 +205,12 @@ def test_what_is_out_of_range_is_refused_in_the_services_words(shared: Running, 
 @pytest.mark.parametrize(
     ("model", "thinking", "words"),
     [
-        ("gemini-2.5-pro", {"thinkingBudget": 0}, "Budget 0 is invalid. This model only works in thinking mode."),
-        ("gemini-2.5-pro", {"thinkingBudget": 100}, "Please choose a value between 128 and 32768"),
         ("gemini-2.5-flash-lite", {"thinkingBudget": 100}, "Please choose a value between 512 and 24576"),
-        ("gemini-2.0-flash", {"thinkingBudget": 100}, "Thinking is not enabled for models/gemini-2.0-flash"),
-        ("gemini-3-pro-preview", {"thinkingBudget": 200, "thinkingLevel": "LOW"}, "only one of thinking budget"),
-        ("gemini-3-pro-preview", {"thinkingLevel": "MEDIUM"}, "Thinking level MEDIUM is not supported"),
+        ("gemini-3.5-transcribe", {"thinkingBudget": 100}, "Thinking is not enabled for models/gemini-3.5-transcribe"),
+        ("gemini-3.1-pro-preview", {"thinkingBudget": 200, "thinkingLevel": "LOW"}, "only one of thinking budget"),
+        ("gemini-3.8-flash", {"thinkingLevel": "MINIMAL"}, "Thinking level MINIMAL is not supported"),
+        ("gemini-4-argon", {"thinkingLevel": "MINIMAL"}, "Thinking level MINIMAL is not supported"),
+        ("gemini-4-argon", {"thinkingBudget": 1024}, "Thinking budget is not supported"),
     ],
 )
 def test_thinking_is_configured_as_the_model_allows(shared: Running, model: str, thinking: Json, words: str) -> None:
@@ -218,8 +218,8 @@ def test_thinking_is_configured_as_the_model_allows(shared: Running, model: str,
 
 
 def test_thinking_that_the_model_allows_is_taken(shared: Running) -> None:
-    assert ask(shared.wire, config(thinkingConfig={"thinkingBudget": -1}), "gemini-2.5-pro") == {}
-    assert ask(shared.wire, config(thinkingConfig={"thinkingLevel": "low"}), "gemini-3-pro-preview") == {}
+    assert ask(shared.wire, config(thinkingConfig={"thinkingBudget": -1})) == {}
+    assert ask(shared.wire, config(thinkingConfig={"thinkingLevel": "low"}), "gemini-3.1-pro-preview") == {}
     assert ask(shared.wire, config(thinkingConfig={"thinkingLevel": "MINIMAL"}), "gemini-3-flash-preview") == {}
 
 
@@ -230,8 +230,8 @@ def test_a_file_that_is_not_there_is_forbidden(shared: Running) -> None:
 
 
 def test_a_model_that_cannot_hear_refuses_audio(shared: Running) -> None:
-    error = ask(shared.wire, blob(media_samples.wav(1), "audio/wav"), "gemini-2.5-flash-image")
-    assert "Audio input modality is not enabled for models/gemini-2.5-flash-image" in error["message"]
+    error = ask(shared.wire, blob(media_samples.wav(1), "audio/wav"), "gemini-3-pro-image")
+    assert "Audio input modality is not enabled for models/gemini-3-pro-image" in error["message"]
 
 
 def test_a_request_over_20_mb_is_refused(shared: Running) -> None:
@@ -240,7 +240,7 @@ def test_a_request_over_20_mb_is_refused(shared: Running) -> None:
 
 
 def test_a_prompt_over_the_context_window_is_refused(shared: Running) -> None:
-    error = ask(shared.wire, part(text="x" * 65_536 * 4 + "xx"), "gemini-2.5-flash-image")
+    error = ask(shared.wire, part(text="x" * 65_536 * 4 + "xx"), "gemini-3-pro-image")
     assert error["message"] == "The input token count (65537) exceeds the maximum number of tokens allowed (65536)."
 
 
@@ -274,5 +274,5 @@ def test_random_mutations_of_a_request_never_break_the_stand_in(shared: Running)
             form = chance.choice(["application/json", "text/plain"])
             body["generationConfig"] = {field: chance.choice(seeds), "responseMimeType": form}
         content = json.dumps(body).replace("Infinity", "1e400")
-        answer = shared.wire.post("/v1/models/gemini-2.5-flash:generateContent", content=content)
+        answer = shared.wire.post("/v1/models/gemini-2.5-flash-lite:generateContent", content=content)
         assert answer.status_code in (200, 400, 403), content

@@ -14,7 +14,6 @@ from shared.domain.catalogue import (
     Effort,
     Model,
     Retired,
-    Stage,
     ThinkingSetting,
     UnknownName,
     catalogue,
@@ -26,6 +25,7 @@ from shared.domain.catalogue import (
 )
 from shared.domain.media import Family
 from shared.domain.recipe.definition import Parameters
+from shared.domain.releases import Stage
 from shared.domain.served_models import from_models_list
 
 
@@ -41,14 +41,12 @@ def model(name: str) -> Model:
         ("gemini-2.5-flash", "stable", None),
         ("models/gemini-2.5-pro", "stable", None),
         ("gemini-2.5-flash-001", "stable", "gemini-2.5-flash"),
-        ("gemini-2.0-flash-001", "stable", "gemini-2.0-flash"),
-        ("gemini-2.5-flash-preview-09-2025", "preview", None),
-        ("gemini-2.5-flash-preview-11-2025", "preview", "gemini-2.5-flash"),
-        ("gemini-2.5-flash-lite-preview-06-17", "preview", "gemini-2.5-flash-lite"),
-        ("gemini-3-pro-preview", "preview", None),
-        ("gemini-3-pro-preview-11-2025", "preview", "gemini-3-pro-preview"),
+        ("gemini-3.6-flash-preview-07-2026", "preview", "gemini-3.6-flash"),
+        ("gemini-3.1-pro-preview", "preview", None),
+        ("gemini-3.1-pro-preview-02-2026", "preview", "gemini-3.1-pro-preview"),
+        ("gemini-4-argon", "stable", None),
         ("gemini-flash-latest", "latest", "gemini-3.8-flash"),
-        ("gemini-2.0-flash-exp", "experimental", None),
+        ("gemini-pro-latest", "latest", "gemini-3.1-pro-preview"),
         ("gemini-2.5-flash-exp-0827", "experimental", "gemini-2.5-flash"),
         ("gemini-2.5-flash-preview-tts", "preview", None),
     ],
@@ -64,23 +62,32 @@ def test_a_name_is_found_exactly_or_by_the_documented_patterns(name: str, stage:
         ("gemini-1.5-flash", "gemini-3.5-flash-lite"),
         ("gemini-1.5-pro-002", "gemini-3.8-flash"),
         ("gemini-1.5-flash-latest", "gemini-3.5-flash-lite"),
-        ("gemini-1.5-flash-8b-001", "gemini-2.5-flash-lite"),
+        ("gemini-1.5-flash-8b-001", "gemini-3.5-flash-lite"),
         ("gemini-2.5-pro-preview-05-06", "gemini-3.8-flash"),
         ("gemini-2.5-pro-exp-03-25", "gemini-3.8-flash"),
         ("gemini-2.0-flash-thinking-exp-01-21", "gemini-3.5-flash-lite"),
-        ("gemini-2.5-flash-image-preview", "gemini-2.5-flash-image"),
+        ("gemini-2.5-flash-image-preview", "gemini-3.1-flash-image"),
+        ("gemini-2.5-flash-image", "gemini-3.1-flash-image"),
+        ("gemini-2.0-flash-001", "gemini-3.5-flash-lite"),
+        ("gemini-2.0-flash-lite", "gemini-3.5-flash-lite"),
+        ("gemini-2.5-flash-preview-09-2025", "gemini-3.5-flash-lite"),
+        ("gemini-2.5-flash-lite-preview-09-2025", "gemini-2.5-flash-lite"),
+        ("gemini-3-pro-preview-11-2025", "gemini-3.1-pro-preview"),
+        ("gemini-3-pro-image-preview", "gemini-3-pro-image"),
         ("gemini-pro", "gemini-3.5-flash-lite"),
     ],
 )
 def test_a_retired_model_names_its_successor(name: str, successor: str) -> None:
-    assert resolve(name) == Retired(id=name, successor=successor)
+    found = resolve(name)
+    assert isinstance(found, Retired)
+    assert (found.id, found.successor) == (name, successor)
 
 
 def test_an_unknown_name_comes_with_the_nearest_one_that_exists() -> None:
     assert resolve("gemini-2.5-falsh") == UnknownName(
         name="gemini-2.5-falsh",
         well_formed=True,
-        suggestions=("gemini-2.5-flash", "gemini-3.8-flash", "gemini-3.7-flash"),
+        suggestions=("gemini-3.8-flash", "gemini-3.6-flash", "gemini-2.5-flash-lite"),
     )
     other = resolve("gpt-4o")
     assert isinstance(other, UnknownName)
@@ -125,7 +132,7 @@ def test_a_name_that_ends_in_latest_needs_the_beta_api() -> None:
 
 
 def test_a_model_is_not_asked_about_what_it_does_not_take() -> None:
-    refusal = check_input(model("gemini-2.5-flash-image"), "audio")
+    refusal = check_input(model("gemini-3-pro-image"), "audio")
     assert refusal is not None
     assert refusal.code == "unsupported_content_type"
     assert "does not take audio, only images, text. Use gemini-3.5-flash-lite" in refusal.message
@@ -141,15 +148,15 @@ def test_a_model_is_not_asked_about_what_it_does_not_take() -> None:
         ("gemini-2.5-pro", "medium", ThinkingSetting(budget=8192)),
         ("gemini-2.5-pro", "high", ThinkingSetting(budget=24_576)),
         ("gemini-2.5-pro", "none", None),
-        ("gemini-3-pro-preview", "none", None),
-        ("gemini-3-pro-preview", "minimal", ThinkingSetting(level="low")),
-        ("gemini-3-pro-preview", "medium", ThinkingSetting(level="high")),
+        ("gemini-4-argon", "none", None),
+        ("gemini-4-argon", "minimal", ThinkingSetting(level="low")),
+        ("gemini-3-pro-image", "medium", ThinkingSetting(level="high")),
         ("gemini-3.8-flash", "minimal", ThinkingSetting(level="low")),
         ("gemini-3.8-flash", "medium", ThinkingSetting(level="medium")),
         ("gemini-3.5-flash-lite", "none", None),
         ("gemini-3.5-flash-lite", "minimal", ThinkingSetting(level="minimal")),
         ("gemini-3.5-flash-lite", "high", ThinkingSetting(level="high")),
-        ("gemini-2.0-flash", "low", None),
+        ("gemini-3.5-transcribe", "low", None),
     ],
 )
 def test_an_effort_becomes_the_setting_that_the_guide_maps_it_to(
@@ -160,9 +167,10 @@ def test_an_effort_becomes_the_setting_that_the_guide_maps_it_to(
 
 def test_capabilities_are_those_of_the_model_pages() -> None:
     assert model("gemini-2.5-flash").can("maps_grounding")
-    assert not model("gemini-2.5-flash-preview-09-2025").can("maps_grounding")
-    assert not model("gemini-2.0-flash-lite").can("code_execution")
-    assert model("gemini-2.0-flash").output_tokens == 8192
+    assert not model("gemini-3.1-pro-preview").can("maps_grounding")
+    assert not model("gemini-4-argon").can("caching")
+    assert model("gemini-3.5-transcribe").inputs == {"audio"}
+    assert model("gemini-3.8-flash").output_tokens == 65_536
     assert model("gemini-2.5-pro").input_tokens == 1_048_576
 
 
@@ -182,8 +190,8 @@ def test_a_model_that_is_going_away_says_so() -> None:
     going = model("gemini-2.5-pro")
     notice = going.notice(date(2026, 11, 1))
     assert notice is not None
-    assert "will be shut down on 2026-12-01 at the earliest; use gemini-3.8-flash" in notice
-    assert "was to be shut down" in str(going.notice(date(2027, 1, 1)))
+    assert "ends on 2026-12-01. From then on gemini-3.8-flash answers in its place" in notice
+    assert "ended on 2026-12-01. gemini-3.8-flash answers" in str(going.notice(date(2027, 1, 1)))
     assert going.notice(date(2026, 6, 1)) is None
     assert model("gemini-2.5-flash-lite").notice(date(2026, 11, 1)) is None
 

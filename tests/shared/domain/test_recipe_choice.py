@@ -254,13 +254,15 @@ def test_what_ran_is_snapshot_and_hash_from_which_the_recipe_comes_back() -> Non
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"model": "gemini-2.0-flash-lite", "tools": ("code_execution",)}, "cannot run code"),
-        ({"model": "gemini-2.0-flash", "thinking": {"level": "low"}}, "does not think"),
-        ({"model": "gemini-3-pro-preview", "thinking": {"budget": 0}}, "cannot stop thinking"),
-        ({"model": "gemini-3-pro-preview", "thinking": {"level": "medium"}}, "low, high"),
-        ({"model": "gemini-3-pro-preview", "requires": ("segmentation",)}, "masks"),
-        ({"model": "gemini-2.5-flash-image"}, "does not take audio"),
-        ({"model": "gemini-2.0-flash", "tools": ("url_context",)}, "pages behind URLs"),
+        ({"model": "gemini-3.5-transcribe", "tools": ("code_execution",)}, "cannot run code"),
+        ({"model": "gemini-3.5-transcribe", "thinking": {"level": "low"}}, "does not think"),
+        ({"model": "gemini-3.1-pro-preview", "thinking": {"budget": 0}}, "cannot stop thinking"),
+        ({"model": "gemini-4-argon", "thinking": {"level": "minimal"}}, "low, medium, high, not minimal"),
+        ({"model": "gemini-4-argon", "thinking": {"budget": 1024}}, "thinks by level"),
+        ({"model": "gemini-4-argon", "parameters": {"presence_penalty": 1}}, "does not take presence_penalty"),
+        ({"model": "gemini-3.1-pro-preview", "requires": ("segmentation",)}, "masks"),
+        ({"model": "gemini-3-pro-image"}, "does not take audio"),
+        ({"model": "gemini-3.5-transcribe", "tools": ("url_context",)}, "pages behind URLs"),
         ({"model": "gemini-2.5-flash", "tools": ("google_search",), "response_schema": {"type": "array"}}, "one call"),
     ],
 )

@@ -93,8 +93,8 @@ def test_every_setting_has_its_name_on_the_wire() -> None:
         ("gemini-2.5-flash", "off", {"thinkingBudget": 0}),
         ("gemini-2.5-flash", "dynamic", {"thinkingBudget": -1}),
         ("gemini-2.5-flash", "low", {"thinkingBudget": 1024}),
-        ("gemini-3-pro-preview", "low", {"thinkingLevel": "LOW"}),
-        ("gemini-2.0-flash", "off", None),
+        ("gemini-3.1-pro-preview", "low", {"thinkingLevel": "LOW"}),
+        ("gemini-3.5-transcribe", "off", None),
     ],
 )
 def test_thinking_is_asked_for_as_the_model_knows_it(model: str, thinking: str, sent: Json | None) -> None:
@@ -145,7 +145,7 @@ def test_a_prompt_that_names_the_range_is_left_alone() -> None:
 
 
 def test_the_highest_resolution_is_set_on_the_picture_itself() -> None:
-    sent = body(recipe(model="gemini-3-pro-preview", media_resolution="ultra_high"), "image", "audio")
+    sent = body(recipe(model="gemini-3.1-pro-preview", media_resolution="ultra_high"), "image", "audio")
     parts = sent["contents"][0]["parts"]
     assert parts[0]["mediaResolution"] == {"level": "MEDIA_RESOLUTION_ULTRA_HIGH"}
     assert "mediaResolution" not in parts[1]

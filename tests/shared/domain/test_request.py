@@ -68,7 +68,7 @@ def test_names_within_a_schema_stay_as_they_are() -> None:
     [
         ("gemini-2.5-flash", {"reasoning_effort": "none"}, {"thinkingBudget": 0}),
         ("gemini-2.5-flash", {"reasoning_effort": "low"}, {"thinkingBudget": 1024}),
-        ("gemini-3-pro-preview", {"reasoning_effort": "high"}, {"thinkingLevel": "HIGH"}),
+        ("gemini-3.1-pro-preview", {"reasoning_effort": "high"}, {"thinkingLevel": "HIGH"}),
         ("gemini-2.5-pro", {"reasoning": True}, {"includeThoughts": True}),
         (
             "gemini-2.5-flash",
@@ -181,9 +181,9 @@ def test_a_recipes_prompt_stands_behind_what_the_user_said_last() -> None:
 
 @pytest.mark.parametrize("fields", [{"reasoning": True}, {"reasoning_effort": "none"}])
 def test_a_model_that_does_not_think_is_not_refused_for_thoughts_that_it_does_not_have(fields: dict[str, Any]) -> None:
-    asked = named("caption", "gs://box/a.png", **{**fields, "model": "gemini-2.0-flash"})
+    asked = named("transcribe", "gs://box/a.mp3", **{**fields, "model": "gemini-3.5-transcribe"})
     submission, recipe, _ = understood(read(asked))
-    sent = body(submission, [Handed("image/png", uri="https://files/a")], recipe)
+    sent = body(submission, [Handed("audio/mpeg", uri="https://files/a")], recipe)
     assert "thinkingConfig" not in dict(sent.get("generationConfig") or {})  # type: ignore[arg-type]
 
 
@@ -221,7 +221,7 @@ def test_a_recipes_server_tools_reach_the_model_beside_the_requests_functions() 
             "metadata.dropsight-outputs",
             "Input should be",
         ),
-        (named("segment-image", "gs://box/a.png", model="gemini-3-pro-preview"), "model", "masks"),
+        (named("segment-image", "gs://box/a.png", model="gemini-3.1-pro-preview"), "model", "masks"),
         (named("caption", "gs://box/a.png", model="gemini-1.5-pro"), "model", "Use gemini-"),
         (named("caption", "gs://box/a.png", max_tokens=10**6), "max_tokens", "at most"),
     ],

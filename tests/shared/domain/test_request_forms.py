@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import date
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ from shared.domain.request import (
 )
 from shared.domain.request.messages import Given
 from shared.domain.request.schema import Submission, as_stored
+
+TODAY = date(2026, 11, 26)
 
 DATA = "data:audio/wav;base64,AAAA"
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}
@@ -86,7 +89,7 @@ def written(**fields: Any) -> bytes:
 
 def outcome(text: bytes) -> CheckedRequest | RequestRefused:
     try:
-        return read_and_check(text)
+        return read_and_check(text, TODAY)
     except RequestRefused as refused:
         return refused
 
@@ -108,7 +111,7 @@ def refusal(text: bytes) -> RequestRefused:
     ],
 )
 def test_a_models_name_is_stored_hashed_and_sent_as_it_was_looked_up(spelled: str) -> None:
-    plain, other = read_and_check(written()).submission, read_and_check(written(model=spelled)).submission
+    plain, other = read_and_check(written(), TODAY).submission, read_and_check(written(model=spelled), TODAY).submission
     assert other.model == "gemini-2.5-flash"
     assert as_stored(other) == as_stored(plain)
     assert digest_of(other) == digest_of(plain)
@@ -154,7 +157,7 @@ def test_null_counts_as_left_out(place: tuple[str | int, ...]) -> None:
     outcomes: list[tuple[Any, Any]] = []
     for whole in (null, without):
         try:
-            submission = read_and_check(json.dumps(whole).encode()).submission
+            submission = read_and_check(json.dumps(whole).encode(), TODAY).submission
             outcomes.append((as_stored(submission), digest_of(submission)))
         except RequestRefused as refused:
             outcomes.append((refused.message, refused.param))
@@ -185,7 +188,7 @@ def test_text_has_one_limit_in_every_form() -> None:
         assert refused.param is not None
         assert refused.param.startswith("messages.0.content")
     most = [{"role": "user", "content": "x" * 1_000_000}]
-    assert read_and_check(json.dumps({"model": "gemini-2.5-flash", "messages": most}).encode())
+    assert read_and_check(json.dumps({"model": "gemini-2.5-flash", "messages": most}).encode(), TODAY)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +323,7 @@ def test_a_calls_arguments_that_cannot_be_sent_as_json_are_sent_as_text(argument
     calls = [{"id": "c", "function": {"name": "f", "arguments": arguments}}]
     turns = [{"role": "assistant", "tool_calls": calls}, {"role": "tool", "tool_call_id": "c", "content": arguments}]
     text = json.dumps({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}, *turns]}).encode()
-    contents = body(read_and_check(text).submission, [])["contents"]
+    contents = body(read_and_check(text, TODAY).submission, [])["contents"]
     assert json.dumps(contents, allow_nan=False, ensure_ascii=False).encode()
     assert arguments[:40] in json.dumps(contents).replace('\\"', '"').replace("\\\\", "\\")
 
@@ -379,7 +382,7 @@ def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[An
         assert "out of the ordinary" not in checked.message
         return
     stored = as_stored(checked.submission)
-    again = read_and_check(stored)
+    again = read_and_check(stored, TODAY)
     assert again.submission == checked.submission
     assert digest_of(again.submission) == digest_of(checked.submission)
     sent = body(

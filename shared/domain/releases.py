@@ -1,0 +1,52 @@
+"""What a model's name tells by the patterns that the guide "Models" documents: generation, variation and stage."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+Stage = Literal["stable", "preview", "latest", "experimental"]
+"""Guide "Models", version name patterns."""
+
+GOOGLE_NAME = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9.-]*[a-z0-9]")
+"""Names of models that the Gemini API serves all begin so."""
+_NAME = r"gemini-(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
+_DATED = r"(?P<date>-\d{2}-\d{2,4}|-\d{3,4})"
+# Names that callers write: only of a short one is it tried where its parts divide.
+_PATTERN = re.compile(
+    rf"(?=.{{1,128}}\Z){_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?P<kind>-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?"
+)
+_STAGES: tuple[tuple[str, Stage], ...] = (
+    ("-latest", "latest"),
+    ("-preview", "preview"),
+    ("-exp", "experimental"),
+    ("-", "stable"),
+)
+
+
+class Release(NamedTuple):
+    """What a model's name tells by the documented patterns."""
+
+    generation: float
+    variation: str
+    stage: Stage
+
+
+def release(name: str) -> Release:
+    """Return what the name tells; of one that follows no pattern, the generation is 0 and the variation empty."""
+    found = _PATTERN.fullmatch(name)
+    if found is None:
+        return Release(0.0, "", "stable")
+    stage = next(stage for start, stage in _STAGES if (found["suffix"] or "-").startswith(start))
+    return Release(float(found["generation"]), found["variation"] + (found["kind"] or ""), stage)
+
+
+def readings(name: str) -> list[tuple[str, Stage]]:
+    """Return the names of known models that `name` may be a version of, the closest first, each with its stage."""
+    found = _PATTERN.fullmatch(name)
+    if found is None or found["suffix"] is None:
+        return [(name, "stable")]
+    suffix, stage = found["suffix"], release(name).stage
+    base = name.removesuffix(suffix)
+    undated = [f"{base}-preview"] if stage == "preview" else [f"{base}-exp"] if stage == "experimental" else []
+    return [(each, stage) for each in (name, *undated, base)]

@@ -1,0 +1,120 @@
+"""Which system the commands talk to, and the command `dropsight` itself."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from functions.local import endpoints, target
+from functions.local.client import Client
+from functions.local.dropping import main as drop
+from functions.local.keys_command import main as keys
+from functions.local.sweeping import main as sweep
+
+ROOT = Path(__file__).parents[2]
+DEPLOYED = "https://api.example.com"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("API", "API_KEY", "INBOX", "READY_FILE"):
+        monkeypatch.delenv(f"DROPSIGHT_{name}", raising=False)
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+def chosen(*words: str) -> target.Target:
+    parser = argparse.ArgumentParser()
+    target.add_arguments(parser)
+    return target.chosen(parser.parse_args(words))
+
+
+def local(port_base: int) -> str:
+    """Leave the endpoints of a local system, as `up` does; returns its API."""
+    names = endpoints.Endpoints.model_fields
+    found = endpoints.Endpoints(**{**dict.fromkeys(names, "x"), "api": f"http://127.0.0.1:{port_base}"})
+    endpoints.write(endpoints.default_file(port_base), found)
+    return found.api
+
+
+def test_the_local_system_is_talked_to_where_nothing_is_said() -> None:
+    first, second = local(8080), local(9000)
+    assert chosen() == (first, "x", "x", "x", False)
+    assert chosen("--port-base", "9000").api == second
+
+
+def test_a_deployed_system_is_named_by_the_environment_or_by_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
+    assert chosen("--api", f"{DEPLOYED}/") == (DEPLOYED, "sk-1", None, None, True)
+    monkeypatch.setenv("DROPSIGHT_API", "https://other.example.com")
+    monkeypatch.setenv("DROPSIGHT_INBOX", "acme-inbox")
+    assert chosen() == ("https://other.example.com", "sk-1", "acme-inbox", None, True)
+    assert chosen("--api", DEPLOYED).api == DEPLOYED
+    other = local(9000)
+    assert chosen("--port-base", "9000").api == other
+
+
+def test_what_env_prints_names_the_local_system_with_its_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPSIGHT_API", "http://127.0.0.1:8080")
+    monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:8081")
+    assert chosen() == ("http://127.0.0.1:8080", "sk-1", None, "http://127.0.0.1:8081", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--api", DEPLOYED), "set DROPSIGHT_API_KEY"),
+        (("--api", "http://api.example.com"), "https only"),
+        (("--api", "api.example.com"), "no address"),
+        (("--api", DEPLOYED, "--port-base", "1"), "two systems"),
+        ((), "dropsight up"),
+    ],
+)
+def test_what_cannot_be_talked_to_is_said(words: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "DROPSIGHT_API_KEY" not in says:
+        monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
+    with pytest.raises(SystemExit, match=says):
+        chosen(*words)
+
+
+def test_commands_of_the_local_system_do_not_act_on_it_while_a_deployed_one_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    local(8080)
+    monkeypatch.setenv("DROPSIGHT_API", DEPLOYED)
+    with pytest.raises(SystemExit, match="runs by schedule"):
+        sweep([])
+    with pytest.raises(SystemExit, match="--project and --database"):
+        keys(["list"])
+
+
+def test_a_file_for_a_deployed_system_needs_an_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
+    with pytest.raises(SystemExit, match="DROPSIGHT_INBOX"):
+        drop(["--api", DEPLOYED, __file__])
+    with pytest.raises(SystemExit, match="gs://INBOX/PATH"):
+        drop(["--api", DEPLOYED, "--to", "gs://", __file__])
+
+
+def test_an_api_that_cannot_be_reached_is_said_without_a_trace() -> None:
+    nowhere = target.Target("http://127.0.0.1:9", "sk-1", None, None, remote=True)
+    with Client(nowhere) as client, pytest.raises(SystemExit, match="does not answer"):
+        client.task("task-llm-1")
+
+
+def test_the_command_runs_the_tree_of_its_environment_from_any_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "tree" / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    python = folder / "python"
+    python.write_text('#!/bin/sh\necho "$PYTHONPATH $*"\n')
+    python.chmod(0o755)
+    made = ["make", "--silent", "--old-file=.venv/ready", f"BIN={folder}", f"{folder}/dropsight"]
+    subprocess.run(made, cwd=ROOT, check=True, capture_output=True)
+    ran = subprocess.run(
+        [str(folder / "dropsight"), "drop", "a b.wav"], cwd="/", capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == f"{tmp_path}/tree -P -m functions.local drop a b.wav\n"
