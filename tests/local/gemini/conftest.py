@@ -19,7 +19,7 @@ import pytest
 from google import genai
 from google.genai import types
 
-from functions.local.gemini import GeminiStandIn
+from functions.local.gemini import Behaviour, GeminiStandIn
 from functions.local.tap import Tap
 from shared.clock import MovableClock
 
@@ -117,7 +117,9 @@ def shared(loop_thread: LoopThread, tmp_path_factory: pytest.TempPathFactory) ->
     """One stand-in for all tests that leave its behaviour and its clock alone."""
     running = begin(loop_thread, MovableClock(tmp_path_factory.mktemp("gemini") / "clock"), None)
     yield running
+    left = running.stand_in.behaviour, running.tap.faults.listing()
     running.stop()
+    assert left == (Behaviour(), [])
 
 
 @pytest.fixture
