@@ -72,7 +72,7 @@ class Examiner:
     async def _call(self, arguments: Mapping[str, Any], source: _Bounded, seconds: float) -> Any:
         if source.size <= _AT_ONCE_BYTES:
             try:
-                payload = await source.range(0, source.size)
+                payload = await source.read(0, source.size)
             except RangeUnavailable:
                 pass
             else:
@@ -88,13 +88,13 @@ class _Bounded:
         self._reads, self._bytes = _MOST_READS, most_bytes
         self.size = source.size
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         if self._reads <= 0 or self._bytes < length:
             raise RangeUnavailable
         self._reads -= 1
         self._bytes -= length
         try:
-            return await self._source.range(offset, length)
+            return await self._source.read(offset, length)
         except OutOfReadsError as error:
             raise RangeUnavailable from error
 
@@ -108,7 +108,7 @@ class Threaded:
     def __init__(self, source: RandomAccess, run: Run) -> None:
         self._source, self._run, self.size = source, run, source.size
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         return await self._run(partial(self._source.read, offset, length))
 
 

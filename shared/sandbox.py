@@ -28,7 +28,7 @@ DEFAULT_MEMORY_BYTES = 768 << 20
 
 
 class RangeSource(Protocol):
-    """A file somewhere else, read by ranges. `range` returns fewer bytes than asked only at the file's end.
+    """A file somewhere else, read by ranges. `read` returns fewer bytes than asked only at the file's end.
 
     Raises `RangeUnavailable` where a range cannot be had; any other exception ends the call and reaches its caller.
     """
@@ -36,7 +36,7 @@ class RangeSource(Protocol):
     @property
     def size(self) -> int: ...
 
-    async def range(self, offset: int, length: int) -> bytes: ...
+    async def read(self, offset: int, length: int) -> bytes: ...
 
 
 class RangeUnavailable(Exception):
@@ -95,7 +95,7 @@ class Sandbox:
 
         `seconds` limits the child's own work: the time that `source` takes to answer is not counted. A child that
         served earlier calls and then dies may have died of what they left behind, so the call is repeated once in a
-        fresh one. Raises `SandboxError`; errors of `source.range` pass through.
+        fresh one. Raises `SandboxError`; errors of `source.read` pass through.
         """
         call = _Call(function, arguments, payload, source, seconds)
         async with self._turns:
@@ -225,7 +225,7 @@ def _cpu_seconds(pid: int) -> float:
 
 async def _range(source: RangeSource, offset: int, length: int) -> tuple[dict[str, Any], bytes]:
     try:
-        return {}, await source.range(offset, length)
+        return {}, await source.read(offset, length)
     except RangeUnavailable:
         return {"unavailable": True}, b""
 

@@ -117,21 +117,16 @@ class RemoteRanges:
     def __init__(self, outbound: Outbound, file: RemoteFile, *, seconds: float) -> None:
         """`seconds`: for all ranges together."""
         self._outbound, self._file = outbound, file
-        self._loop = asyncio.get_running_loop()
-        self._until = time.monotonic() + seconds
+        self.loop = asyncio.get_running_loop()
+        self.until = time.monotonic() + seconds
         self.size = file.size
 
-    def read(self, offset: int, length: int) -> bytes:
-        """As `range`, for threads."""
-        future = asyncio.run_coroutine_threadsafe(self.range(offset, length), self._loop)
-        return future.result(max(0.0, self._until - time.monotonic()) + _MARGIN_SECONDS)
-
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         """Return the bytes from `offset`, fewer than `length` only at the file's end."""
         end = min(offset + length, self.size)
-        if end <= len(self._file.head):
+        if end <= max(offset, len(self._file.head)):
             return self._file.head[offset:end]
-        left = self._until - time.monotonic()
+        left = self.until - time.monotonic()
         if self._file.version is None or left <= 0:
             raise OutOfReadsError
         try:
@@ -152,6 +147,22 @@ class RemoteRanges:
             return await _read(exchange, end - offset)
         finally:
             exchange.close()
+
+
+class BlockingRanges:
+    """The same ranges, for a thread that parses what it reads."""
+
+    def __init__(self, ranges: RemoteRanges) -> None:
+        self._ranges = ranges
+        self.size = ranges.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        future = asyncio.run_coroutine_threadsafe(self._ranges.read(offset, length), self._ranges.loop)
+        try:
+            return future.result(max(0.0, self._ranges.until - time.monotonic()) + _MARGIN_SECONDS)
+        except TimeoutError as error:
+            future.cancel()
+            raise OutOfReadsError from error
 
 
 class Web:
@@ -181,12 +192,12 @@ class Web:
         raise _not_fetchable(url, f"more than {_REDIRECTS} redirects")
 
     def ranges(self, file: RemoteFile, *, seconds: float) -> RemoteRanges:
-        """Ranges of a file that is being fetched, all of them within `seconds`."""
+        """Ranges of a file that is being fetched, all of them within `seconds`: a source for the sandbox."""
         return RemoteRanges(self.outbound, file, seconds=seconds)
 
     async def identify(self, file: RemoteFile, *, seconds: float) -> MediaType | Refusal:
         """The type of a file that is being fetched: by its head, and by what lies behind a long tag if that is had."""
-        ranges = self.ranges(file, seconds=seconds)
+        ranges = BlockingRanges(self.ranges(file, seconds=seconds))
 
         def identified() -> MediaType | Refusal:
             try:

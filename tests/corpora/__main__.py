@@ -29,7 +29,7 @@ class Ranges:
     def __init__(self, file: Path) -> None:
         self._file, self.size = file, file.stat().st_size
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         with self._file.open("rb") as opened:
             opened.seek(offset)
             return opened.read(length)
@@ -55,7 +55,7 @@ async def compare(folder: Path, *, verbose: bool) -> Counter[str]:
 async def _judged(examiner: Examiner, file: Path) -> tuple[str, str, float]:
     """What became of a file, what there is to say of it, and the seconds that the examiner took."""
     source = Ranges(file)
-    kind = sniff(await source.range(0, HEAD), file.name)
+    kind = sniff(await source.read(0, HEAD), file.name)
     if not isinstance(kind, MediaType):
         return "refused at sight", kind.message, 0.0
     began = time.monotonic()

@@ -18,7 +18,7 @@ class Counted:
         self._data, self.size = data, len(data)
         self.reads: list[int] = []
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         assert 0 <= offset < self.size
         assert length > 0
         self.reads.append(length)
@@ -32,7 +32,7 @@ class Sparse:
         self._head, self._tail, self.size = head, tail, size
         self.reads: list[int] = []
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
         self.reads.append(length)
         data = bytearray(length)

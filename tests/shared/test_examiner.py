@@ -35,10 +35,10 @@ class OnlyTheHead(Counted):
         super().__init__(data)
         self._seen = head
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         if offset + length > self._seen:
             raise OutOfReadsError
-        return await super().range(offset, length)
+        return await super().read(offset, length)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_what_the_source_raises_passes_through(sandbox: Sandbox) -> None:
     class Broken:
         size = 10_000
 
-        async def range(self, offset: int, length: int) -> bytes:
+        async def read(self, offset: int, length: int) -> bytes:
             raise ConnectionResetError("gone")
 
     with pytest.raises(ConnectionResetError):

@@ -19,21 +19,21 @@ class Letters:
 
     size = 1 << 40
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         return bytes(97 + (offset + index) % 26 for index in range(length))
 
 
 class Broken:
     size = 10
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         raise ConnectionError("the bucket is away")
 
 
 class Locked:
     size = 10
 
-    async def range(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes:
         raise RangeUnavailable
 
 
