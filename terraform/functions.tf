@@ -1,9 +1,9 @@
 # The five functions, all from one archive. Their environment is what shared/settings.py reads, under the same names.
 
 locals {
+  # generate: its worker, and two children that look into files with up to 768 MiB of address space each (shared/sandbox.py).
   function_sizes = {
     ingest   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 10, timeout_seconds = 120 }
-    # The worker, and two children that look into files with up to 768 MiB of address space each (shared/sandbox.py).
     generate = { memory = "2Gi", cpu = "1", concurrency = 8, min_instances = 0, max_instances = 10, timeout_seconds = 1800 }
     api      = { memory = "512Mi", cpu = "1", concurrency = 80, min_instances = 0, max_instances = 10, timeout_seconds = 3600 }
     notify   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 5, timeout_seconds = 120 }

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from shared.examining.child import examine
 from shared.sandbox_child import SourceFile
 
 Result = tuple[Any, bytes]
@@ -75,3 +76,10 @@ def crash_when_used(_arguments: dict[str, Any], _payload: bytes, _source: Source
     if calls > 1:
         os.abort()
     return os.getpid(), b""
+
+
+def segfault_on_wav(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> Result:
+    """The examiner, with a fault in its reader of WAV."""
+    if arguments["facts"]["media_type"]["format"] == "wav":
+        ctypes.string_at(0)
+    return examine(arguments, payload, source)
