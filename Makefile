@@ -25,7 +25,7 @@ setup: .venv/ready $(BIN)/dropsight ## make .venv from both requirements files, 
 # Runs the tree that this .venv stands in, from any folder. An editable install would tie a shared .venv to one tree.
 $(BIN)/dropsight: Makefile | .venv/ready
 	@printf '%s\n' '#!/bin/sh' 'PYTHONPATH="$$(cd "$$(dirname "$$0")/../.." && pwd)" && export PYTHONPATH' \
-	  'exec "$$(dirname "$$0")/python" -P -m functions.local "$$@"' > $@ && chmod +x $@
+	  'exec "$$(dirname "$$0")/python" -P -m local "$$@"' > $@ && chmod +x $@
 
 demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch them being understood
 	@$(BIN)/dropsight demo $(if $(RECIPE),--recipe $(RECIPE)) $(if $(META),--meta "$(META)") $(FILE)

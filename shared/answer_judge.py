@@ -15,7 +15,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from shared.cloud.telemetry import log
-from shared.domain.answer import Json
+from shared.domain.answer.response import Json
 from shared.domain.checks import Step, Structured, next_step
 from shared.domain.checks.structure import read_quickly, too_costly
 from shared.off_loop import off_loop

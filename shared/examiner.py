@@ -36,7 +36,7 @@ _MOST_BYTES_OF_LARGE = 48 << 20
 class Examiner:
     """Examines files in a sandbox. `function` is what the child calls."""
 
-    def __init__(self, sandbox: Sandbox, *, function: str = "shared.examining.child:examine") -> None:
+    def __init__(self, sandbox: Sandbox, *, function: str = "shared.examiner_child.child:examine") -> None:
         self._sandbox, self._function = sandbox, function
 
     async def examine(

@@ -13,9 +13,9 @@ from shared.clock import Clock
 from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches, schedulable
 from shared.cloud.telemetry import log
-from shared.domain.ignored import ignored
+from shared.domain.media.ignored import ignored
 from shared.domain.recipe import DEFAULT_MODEL
-from shared.domain.task import Source, Task, Waiting, new_task
+from shared.domain.tasks.task import Source, Task, Waiting, new_task
 from shared.settings import Settings
 
 _COUNT_FRESH_SECONDS = 30.0

@@ -16,9 +16,9 @@ from datetime import timedelta
 
 from shared.clock import Clock
 from shared.cloud.firestore import Tasks
+from shared.cloud.idempotency import KEPT, Found, Submissions
 from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
-from shared.cloud.submissions import KEPT, Found, Submissions
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
@@ -32,7 +32,7 @@ from shared.domain.request.tasks import (
     request_task,
     rerun_task,
 )
-from shared.domain.task import Ran, Source, Task, make_id
+from shared.domain.tasks.task import Ran, Source, Task, make_id
 from shared.intake import DailyCap, capped, first_dispatch, made_to_wait, start_of
 from shared.settings import Settings
 

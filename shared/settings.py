@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.domain.recipe.globs import glob_pattern
-from shared.domain.webhook import key_of
+from shared.domain.tasks.webhook import key_of
 
 Bucket = Annotated[str, Field(min_length=3, max_length=222)]
 QueuePath = Annotated[str, Field(pattern=r"^projects/[^/]+/locations/[^/]+/queues/[^/]+$")]
@@ -45,7 +45,7 @@ class Inbox(BaseModel):
     recipes: str | None = None
     """`gs://bucket/object` of the operator's recipes."""
     ignore: tuple[str, ...] = ()
-    """Globs of names that become no tasks, besides what tools are known to leave behind (`shared.domain.ignored`)."""
+    """Globs of names that become no tasks, besides what tools leave behind (`shared.domain.media.ignored`)."""
 
     @field_validator("ignore")
     @classmethod

@@ -23,6 +23,7 @@ from shared.settings import (
 if TYPE_CHECKING:
     from shared.answer_judge import AnswerJudge
     from shared.cloud.callbacks import Callbacks
+    from shared.cloud.chunk_store import StreamStore
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
@@ -30,11 +31,10 @@ if TYPE_CHECKING:
     from shared.cloud.queue import Dispatches, Queue
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
-    from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
     from shared.examiner import Examiner
     from shared.intake import Intake
-    from shared.leftovers import Leftovers
+    from shared.orphan_files import Leftovers
     from shared.request_intake import RequestIntake
     from shared.sandbox import Sandbox
 
@@ -130,15 +130,15 @@ def ingest() -> Ingest:
 @cache
 def generate() -> Generate:
     from shared.answer_judge import AnswerJudge
+    from shared.cloud.chunk_store import StreamStore
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
-    from shared.cloud.stream_store import StreamStore
     from shared.cloud.throttle import Throttle
     from shared.examiner import Examiner
-    from shared.leftovers import Leftovers
+    from shared.orphan_files import Leftovers
     from shared.sandbox import Sandbox
 
     settings = GenerateSettings()
@@ -168,10 +168,10 @@ def generate() -> Generate:
 
 @cache
 def api() -> Api:
+    from shared.cloud.chunk_store import StreamStore
     from shared.cloud.firestore import Tasks
     from shared.cloud.keys import Keys
     from shared.cloud.storage import Storage
-    from shared.cloud.stream_store import StreamStore
     from shared.request_intake import RequestIntake
 
     settings = ApiSettings()
@@ -212,7 +212,7 @@ def sweep() -> Sweep:
     from shared.cloud.gemini import Gemini
     from shared.cloud.storage import Storage
     from shared.intake import Intake
-    from shared.leftovers import Leftovers
+    from shared.orphan_files import Leftovers
     from shared.request_intake import RequestIntake
 
     settings = SweepSettings()

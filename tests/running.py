@@ -22,8 +22,8 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore, storage  # type: ignore[attr-defined,unused-ignore]
 
-from functions.local.endpoints import PROJECT, Endpoints
-from functions.local.gemini import Behaviour
+from local.endpoints import PROJECT, Endpoints
+from local.standins.gemini import Behaviour
 from tests import function_logs, machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +46,7 @@ class Running:
         command = [
             sys.executable,
             "-m",
-            "functions.local",
+            "local",
             "up",
             "--port-base",
             "0",

@@ -12,11 +12,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api import looking_up, modelling, steering, streaming, submitting
-from functions.api.documented import errors, found
+from functions.api.error_answers import of_status, refusal, refused_parameters
+from functions.api.middleware import Surround, visit
 from functions.api.openapi import document, page
-from functions.api.refusals import of_status, refusal, refused_parameters
-from functions.api.visit import Surround, visit
+from functions.api.openapi_shapes import errors, found
+from functions.api.routes import cancel_and_rerun, models, stream, submit, tasks
 from shared import wiring
 from shared.domain.errors import RequestRefused, TaskFailure
 
@@ -46,7 +46,7 @@ def app() -> FastAPI:
         redirect_slashes=False,
         middleware=_middleware(wiring.api().settings.cors_origins),
     )
-    for router in (_open, submitting.router, looking_up.router, streaming.router, steering.router, modelling.router):
+    for router in (_open, submit.router, tasks.router, stream.router, cancel_and_rerun.router, models.router):
         made.include_router(router)
     made.openapi = partial(document, made)  # type: ignore[method-assign]
 

@@ -15,9 +15,9 @@ from functools import cache
 
 from starlette.requests import Request
 
-from shared.domain.access import Key
 from shared.domain.errors import RequestRefused
 from shared.domain.request import LARGEST_BODY, read
+from shared.domain.tasks.access import Key
 
 SMALL_BYTES = 256 << 10
 """Of each body that counts for nothing. Larger ones take several times their size in memory while they are checked."""

@@ -14,8 +14,8 @@ from functools import cache
 from shared import wiring
 from shared.clock import Clock
 from shared.cloud.firestore import Tasks
-from shared.domain.access import Key
 from shared.domain.errors import RequestRefused
+from shared.domain.tasks.access import Key
 
 _FRESH_SECONDS = 30.0
 _NEAR = 20

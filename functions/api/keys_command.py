@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from shared.clock import Clock
 from shared.cloud.keys import Keys, new_secret
-from shared.domain.access import SCOPES, Key
+from shared.domain.tasks.access import SCOPES, Key
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 Say = Callable[[str], object]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.cloud.firestore import Tasks
-from shared.domain.access import Key
-from shared.domain.task import Status, Task, place_of
+from shared.domain.tasks.access import Key
+from shared.domain.tasks.task import Status, Task, place_of
 
 _ROUNDS = 10
 """Queries for one page at most. A page may then be short, even empty, and yet have a next one."""

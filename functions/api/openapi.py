@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from functions.api.documented import components, reference
+from functions.api.openapi_shapes import components, reference
 from shared.domain.request import Submission
 
 _DESCRIPTION = """Submit recordings, pictures, films, documents and text to Gemini as tasks, or look up what became of \

@@ -14,20 +14,18 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from functions.generate.after import finish_up
-from functions.generate.dropped import questions_of_object
-from functions.generate.holding import Holding
-from functions.generate.later import come_again, keep_waiting, try_later
-from functions.generate.outcome import outcome_of
-from functions.generate.rounds import ask_all, earlier_rounds, ran_before, settled
-from functions.generate.submitted import question_of_request
-from functions.generate.telling import tell_the_rest
+from functions.generate.lease import Holding
+from functions.generate.model.rounds import ask_all, earlier_rounds, ran_before, settled
+from functions.generate.model.stream_chunks import tell_the_rest
+from functions.generate.postponement import come_again, keep_waiting, try_later
+from functions.generate.question.from_object import questions_of_object
+from functions.generate.question.from_request import question_of_request
+from functions.generate.result.after_work import finish_up
+from functions.generate.result.outcome import outcome_of
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
 from shared.cloud.telemetry import log, log_bug
-from shared.domain import claims
-from shared.domain.claims import Outcome
 from shared.domain.errors import (
     LeaseLost,
     PermanentFailure,
@@ -35,7 +33,9 @@ from shared.domain.errors import (
     TimeIsUp,
     TransientFailure,
 )
-from shared.domain.task import Task, TaskError
+from shared.domain.tasks import claims
+from shared.domain.tasks.claims import Outcome
+from shared.domain.tasks.task import Task, TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
 _MOST_TAKEOVERS = 3

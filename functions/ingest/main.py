@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
-from shared.domain.task import Source
+from shared.domain.tasks.task import Source
 from shared.intake import kept_out
 from shared.settings import IngestSettings, refuse_misconfiguration
 

@@ -17,10 +17,10 @@ from shared import wiring
 from shared.cloud.callbacks import Attempt
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import Severity, log, log_bug
-from shared.domain import claims
-from shared.domain.task import Callback, Task
-from shared.domain.view import public
-from shared.domain.webhook import signed_headers
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Callback, Task
+from shared.domain.tasks.view import public
+from shared.domain.tasks.webhook import signed_headers
 from shared.settings import NotifySettings, refuse_misconfiguration
 
 _PATIENCE = timedelta(hours=23)

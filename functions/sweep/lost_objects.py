@@ -10,10 +10,10 @@ from collections import Counter
 from datetime import timedelta
 from functools import partial
 
-from functions.sweep.passes import Pass, Place, batches, is_of, look_over, source_of, take_each
+from functions.sweep.bucket_scan import Pass, Place, batches, is_of, look_over, source_of, take_each
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
-from shared.domain.task import Source, derive_id
+from shared.domain.tasks.task import Source, derive_id
 from shared.intake import kept_out
 from shared.wiring import Sweep
 

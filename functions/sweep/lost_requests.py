@@ -9,10 +9,10 @@ from collections import Counter
 from datetime import datetime
 from functools import partial
 
-from functions.sweep.passes import Place, is_of, look_over, source_of
+from functions.sweep.bucket_scan import Place, is_of, look_over, source_of
 from shared.cloud.storage import StoredObject
 from shared.domain.request.tasks import API_FOLDER, MANIFEST_FOLDER, id_of_object
-from shared.domain.task import Source, derive_id
+from shared.domain.tasks.task import Source, derive_id
 from shared.wiring import Sweep
 
 _LONGEST_WRITE = 60

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
-from functions.sweep.passes import rest_after
+from functions.sweep.bucket_scan import rest_after
 from shared.cloud.firestore import Stored, UnreadableTask
 from shared.cloud.telemetry import log, log_bug
-from shared.domain import claims
-from shared.domain.task import Task
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Task
 from shared.wiring import Sweep
 
 _NOTE = "open_tasks"

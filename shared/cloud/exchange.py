@@ -24,7 +24,7 @@ import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from shared.cloud.outbound import AddressRefused, NoAnswer, Target
-from shared.domain.addresses import refusal
+from shared.domain.request.addresses import refusal
 
 _CONNECT_SECONDS = 10.0
 """For one address of several; all together have until the deadline."""

@@ -22,10 +22,10 @@ from typing_extensions import Buffer
 from shared.cloud.exchange import Exchange, HostBusy, Outbound, runs_here
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
-from shared.domain.addresses import without_secrets
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import GEMINI, MediaType, Refusal, identify, sniff
 from shared.domain.media.reading import OutOfReadsError
+from shared.domain.request.addresses import without_secrets
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from shared.cloud.telemetry import log
 from shared.domain.errors import DropsightError
-from shared.domain.task import Status, Task, key_of
+from shared.domain.tasks.task import Status, Task, key_of
 
 _TASKS = "tasks"
 _PAGE = 300
@@ -44,7 +44,7 @@ class UnreadableTask(DropsightError):
 
 
 Decide = Callable[[Task], Task]
-"""A transition of `shared.domain.claims`, or the task itself where nothing is to change."""
+"""A transition of `shared.domain.tasks.claims`, or the task itself where nothing is to change."""
 
 
 class Tasks:

@@ -25,11 +25,11 @@ from google.genai import errors, types
 from pydantic import JsonValue, ValidationError
 
 from shared.clock import Clock
-from shared.domain.answer import Json
+from shared.domain.answer.response import Json
 from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable
-from shared.domain.served_models import ServedModel
-from shared.domain.task import GeminiFile
-from shared.domain.upstream import HandleGone, failure
+from shared.domain.models.served import ServedModel
+from shared.domain.service_errors import HandleGone, failure
+from shared.domain.tasks.task import GeminiFile
 
 _UPLOAD_PIECE_TIMEOUT_MS = 180_000
 _CALL_TIMEOUT_MS = 60_000

@@ -17,8 +17,8 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from shared.clock import Clock
-from shared.domain.access import Key
 from shared.domain.errors import DropsightError
+from shared.domain.tasks.access import Key
 
 _COLLECTION = "keys"
 _FRESH_SECONDS = 20.0

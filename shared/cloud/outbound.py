@@ -10,8 +10,8 @@ import socket
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from shared.domain.addresses import refusal
 from shared.domain.errors import DropsightError
+from shared.domain.request.addresses import refusal
 
 _PLAIN = re.compile(r"[^\x00-\x20\x7f\\]+")
 

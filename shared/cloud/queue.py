@@ -11,7 +11,7 @@ from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from shared.domain.task import Task
+from shared.domain.tasks.task import Task
 
 _DEADLINE_SECONDS = 1800
 """The longest that Cloud Tasks waits for an HTTP target."""

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from functions.local import screen
-from functions.local.endpoints import PROJECT
-from functions.local.system import INBOX, LocalSystem, Options
-from functions.local.workers import ROOT, Worker
+from local import screen
+from local.endpoints import PROJECT
+from local.system import INBOX, LocalSystem, Options
+from local.workers import ROOT, Worker
 
 SIMPLE_INBOX = "simple-way-inbox"
 _FUNCTIONS = ("ingest", "generate", "api", "notify", "sweep")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.local.demo import main
-from functions.local.demo_examples import EXAMPLES, SAMPLES, plan
+from local.commands.demo import main
+from local.demo_examples import EXAMPLES, SAMPLES, plan
 from shared.domain.recipe import BUILT_IN, check
 from tests.running import ROOT, Json, Running
 
@@ -57,7 +57,7 @@ def test_the_recipe_file_of_the_page_is_good() -> None:
 
 
 def test_the_demo_shows_a_recipe_with_nothing_but_its_name() -> None:
-    run = [sys.executable, "-m", "functions.local", "demo", "--recipe", "compare", "--json"]
+    run = [sys.executable, "-m", "local", "demo", "--recipe", "compare", "--json"]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     beside, task = json.loads(done.stdout)
     assert (beside["recipe"], task["recipe"]) == ("summarise", "compare")

@@ -13,9 +13,9 @@ import httpx2
 import psutil
 import pytest
 
-from functions.local.client import Client
-from functions.local.dropping import wait
-from functions.local.target import Target
+from local.client import Client
+from local.commands.drop import wait
+from local.target import Target
 from tests.running import ROOT, SAMPLES, Running, until
 
 
@@ -26,7 +26,7 @@ def command(*words: str, system: Running | None = None) -> subprocess.CompletedP
         ready = folder / f"ready-{system.pid}.json"
         ready.write_text(system.endpoints.model_dump_json())
         environment["DROPSIGHT_READY_FILE"] = str(ready)
-    run = [sys.executable, "-m", "functions.local", *words]
+    run = [sys.executable, "-m", "local", *words]
     return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=90, env=environment, check=False)
 
 
@@ -100,7 +100,7 @@ def test_env_points_googles_clients_at_the_system(system: Running) -> None:
 
 
 def test_the_ready_file_is_for_its_owner_only(tmp_path: Path) -> None:
-    from functions.local import endpoints
+    from local import endpoints
 
     file = tmp_path / "ready.json"
     names = endpoints.Endpoints.model_fields

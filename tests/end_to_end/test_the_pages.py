@@ -88,7 +88,7 @@ def run(words: list[str], folder: Path, environment: dict[str, str]) -> str:
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_a_command_of_a_page_runs(page: str, line: str, folder: Path, environment: dict[str, str]) -> None:
     words = shlex.split(re.sub(r"task-llm-\d+-\w+", environment["TASK"], line))
-    run([sys.executable, "-m", "functions.local", *words[1:]], folder, environment)
+    run([sys.executable, "-m", "local", *words[1:]], folder, environment)
 
 
 def test_the_pages_have_commands() -> None:

@@ -14,10 +14,10 @@ from unittest import mock
 import functions_framework.aio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from functions.local.gemini import Behaviour, GeminiStandIn
-from functions.local.queue import QueueStandIn
-from functions.local.storage import StorageStandIn
-from functions.local.tap import Tap
+from local.standins.cloud_tasks import QueueStandIn
+from local.standins.gemini import Behaviour, GeminiStandIn
+from local.standins.storage import StorageStandIn
+from local.standins.wire_tap import Tap
 from shared import wiring
 from shared.answer_judge import AnswerJudge
 from shared.clock import MovableClock
@@ -68,7 +68,7 @@ def _remembered() -> list[Any]:
     modules = [
         module
         for name, module in sys.modules.items()
-        if name == wiring.__name__ or (name.startswith("functions.") and not name.startswith("functions.local"))
+        if name == wiring.__name__ or (name.startswith("functions.") and not name.startswith("local"))
     ]
     return [
         thing

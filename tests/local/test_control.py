@@ -10,9 +10,9 @@ from typing import Any, cast
 import httpx2
 import pytest
 
-from functions.local.control import Control
-from functions.local.gemini import Behaviour, GeminiStandIn
-from functions.local.tap import Tap
+from local.control import Control
+from local.standins.gemini import Behaviour, GeminiStandIn
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 
 DEFAULTS = Behaviour().model_dump(mode="json")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from functions.local.database import Damaged
-from functions.local.gemini import GeminiStandIn
-from functions.local.oidc import Issuer
-from functions.local.state_folder import alone_in, check, keep_private, kept, make_private
-from functions.local.storage import StorageStandIn
-from functions.local.storage.store import Store
-from functions.local.tap import Tap
+from local.standins.database import Damaged
+from local.standins.gemini import GeminiStandIn
+from local.standins.oidc import Issuer
+from local.standins.storage import StorageStandIn
+from local.standins.storage.store import Store
+from local.standins.wire_tap import Tap
+from local.state_folder import alone_in, check, keep_private, kept, make_private
 from shared.clock import Clock, MovableClock
 
 PARTS = ("firestore", "storage")

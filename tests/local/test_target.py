@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from functions.local import endpoints, target
-from functions.local.client import Client
-from functions.local.dropping import main as drop
-from functions.local.keys_command import main as keys
-from functions.local.sweeping import main as sweep
+from local import endpoints, target
+from local.client import Client
+from local.commands.drop import main as drop
+from local.commands.keys import main as keys
+from local.commands.sweep import main as sweep
 
 ROOT = Path(__file__).parents[2]
 DEPLOYED = "https://api.example.com"
@@ -117,4 +117,4 @@ def test_the_command_runs_the_tree_of_its_environment_from_any_folder(tmp_path: 
     ran = subprocess.run(
         [str(folder / "dropsight"), "drop", "a b.wav"], cwd="/", capture_output=True, text=True, check=True
     )
-    assert ran.stdout == f"{tmp_path}/tree -P -m functions.local drop a b.wav\n"
+    assert ran.stdout == f"{tmp_path}/tree -P -m local drop a b.wav\n"

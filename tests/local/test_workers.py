@@ -19,7 +19,7 @@ async def hello(request):
 STARTER = """
 import asyncio, os, sys
 from pathlib import Path
-from functions.local.workers import Worker
+from local.workers import Worker
 
 forks = []
 os.register_at_fork(before=lambda: forks.append(1))
@@ -44,7 +44,7 @@ def test_a_function_is_started_without_a_fork_that_grpc_would_see(tmp_path: Path
 
 
 def test_grpc_finds_its_fork_handlers_off_wherever_a_system_is_started() -> None:
-    program = "import functions.local.system, os; print(os.environ['GRPC_ENABLE_FORK_SUPPORT'])"
+    program = "import local.system, os; print(os.environ['GRPC_ENABLE_FORK_SUPPORT'])"
     environment = {name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True

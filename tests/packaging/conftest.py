@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.local.package import archive
+from local.commands.package import archive
 
 Serve = Callable[[str], AbstractContextManager[str]]
 """Starts a function of the archive by its name; the context is its URL."""

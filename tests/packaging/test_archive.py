@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.local.package import ROOT, archive, main, members, unlocked
+from local.commands.package import ROOT, archive, main, members, unlocked
 from tests.packaging.deployed import closure
 
 FUNCTIONS = ("api", "generate", "ingest", "notify", "sweep")
@@ -77,7 +77,7 @@ def test_pins_are_compared_by_name_and_version() -> None:
 
 
 def test_data_files_that_the_code_reads_are_deployed_with_it() -> None:
-    assert "shared/domain/catalogue.json" in members()
+    assert "shared/domain/models/catalogue.json" in members()
 
 
 def test_what_compilers_editors_and_systems_leave_behind_is_not_deployed(copy: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.local.firestore import FirestoreStandIn
-from functions.local.tap import Tap
+from local.standins.firestore import FirestoreStandIn
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from shared.examining.child import examine
+from shared.examiner_child.child import examine
 from shared.sandbox_child import SourceFile
 
 Result = tuple[Any, bytes]

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from shared.answer_judge import AnswerJudge
-from shared.domain.answer import Json
+from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Whole, next_step
 from shared.sandbox import Sandbox
-from tests.shared.domain.hostile_schemas import doubling, nested_twice
+from tests.shared.domain.request.hostile_schemas import doubling, nested_twice
 
 ROWS: dict[str, Any] = {
     "type": "array",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.shared.examining import Bench, bench
+from tests.shared.examiner_bench import Bench, bench
 
 
 class Case(NamedTuple):

@@ -13,7 +13,7 @@ from shared.domain.media import check, media_type
 from shared.domain.media.reading import OutOfReadsError
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox
-from tests.shared.examining import Counted
+from tests.shared.examiner_bench import Counted
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SPEECH = (SAMPLES / "speech.wav").read_bytes()

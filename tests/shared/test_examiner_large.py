@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.media import check, media_type
-from tests.shared.examining import Bench, Counted, Sparse, bench
+from tests.shared.examiner_bench import Bench, Counted, Sparse, bench
 from tests.shared.large_recordings import SECONDS, recording
 
 UGLY = Path(__file__).parents[1] / "samples" / "ugly"

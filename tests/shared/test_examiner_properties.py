@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.media import HEAD, KINDS, Facts, MediaType, check, media_type, sniff
 from shared.domain.media.kinds import Format
-from tests.shared.examining import Bench, bench
+from tests.shared.examiner_bench import Bench, bench
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SMALL = sorted(

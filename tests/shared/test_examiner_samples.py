@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.media import HEAD, MediaType, check, sniff
-from tests.shared.examining import Bench, Counted, bench
+from tests.shared.examiner_bench import Bench, Counted, bench
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 UGLY = SAMPLES / "ugly"

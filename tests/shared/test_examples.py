@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.catalogue import Model, catalogue, resolve
+from shared.domain.models.catalogue import Model, catalogue, resolve
 from shared.domain.recipe import BUILT_IN
 
 ROOT = Path(__file__).parents[2]

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from functions.local.faults import Fault
-from functions.local.queue import QueueSpec, QueueStandIn
-from functions.local.tap import Tap
+from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.faults import Fault
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Stored, Tasks
 from shared.cloud.queue import Dispatches, Queue
-from shared.domain import claims
-from shared.domain.task import Source, Task, derive_id, new_task
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Source, Task, derive_id, new_task
 from shared.intake import DailyCap, Intake, Overwrites, inbox_day, kept_out, start_of
 from shared.settings import Inbox, Settings
 

@@ -22,29 +22,30 @@ from typing import Any, cast
 import pytest
 from pydantic import JsonValue
 
-import functions.local.gemini
-import functions.local.storage
+import local.standins.gemini
+import local.standins.storage
 import shared
-from functions.local.gemini.body import parsed
-from functions.local.storage.xml_api import _listed_parts
+from local.standins.gemini.body import parsed
+from local.standins.storage.xml_api import _listed_parts
 from shared.cloud.outbound import AddressRefused, target_of
-from shared.domain import citations, code_runs, timestamps, transcript, upstream
-from shared.domain.addresses import refusal
+from shared.domain import service_errors as upstream
+from shared.domain.answer import citations, code_runs, timestamps, transcript
+from shared.domain.answer.transcript import Segment
 from shared.domain.checks import continuation, loops, recording, structure, words
 from shared.domain.errors import RequestRefused
-from shared.domain.ignored import ignored
 from shared.domain.media import InMemory, MediaType, identify, in_utf_8, sniff
+from shared.domain.media.ignored import ignored
 from shared.domain.media.text import encoding_of, kind_inside
 from shared.domain.media.text_whole import WholeText, encoding_note
+from shared.domain.models.releases import release
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
 from shared.domain.recipe import book, choose, grant, placeholders
 from shared.domain.recipe.lines import lines
 from shared.domain.recipe.matching import Dropped
 from shared.domain.recipe.wishes import WISHES, WishRefused
-from shared.domain.releases import release
 from shared.domain.request import inputs_of, tasks
+from shared.domain.request.addresses import refusal
 from shared.domain.request.schema import read
-from shared.domain.transcript import Segment
 
 LENGTH = 64 << 10
 SLOW = {"transcripts and their times", "words", "loops", "citations", "errors of the service", "recipe files", "wishes"}
@@ -287,7 +288,7 @@ def assert_linear(reader: Reader, length: int) -> None:
 def _patterns() -> dict[str, re.Pattern[Any]]:
     """Every pattern that a module of the product, or of the stand-ins of the model and of the storage, compiles."""
     found: dict[str, re.Pattern[Any]] = {}
-    for package in (shared, functions.local.gemini, functions.local.storage):
+    for package in (shared, local.standins.gemini, local.standins.storage):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             for name, value in vars(importlib.import_module(module.name)).items():
                 if isinstance(value, re.Pattern):
@@ -296,7 +297,7 @@ def _patterns() -> dict[str, re.Pattern[Any]]:
 
 
 AT_THE_START = {
-    "functions.local.gemini.wire._DURATION",
+    "local.standins.gemini.wire._DURATION",
     "shared.domain.checks.continuation._OPENED",
     "shared.domain.recipe.lines._HEADER",
     "shared.domain.recipe.lines._PAIR",

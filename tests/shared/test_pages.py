@@ -11,11 +11,11 @@ from typing import get_args
 
 import pytest
 
-from functions.local.__main__ import _COMMANDS, _STAND_INS
-from shared.domain.catalogue import catalogue
+from local.__main__ import _COMMANDS, _STAND_INS
 from shared.domain.errors import FailureCode, WaitingReason
 from shared.domain.media.kinds import KINDS
 from shared.domain.media.limits import GEMINI
+from shared.domain.models.catalogue import catalogue
 from shared.domain.recipe.definition import Wish
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_every_reason_to_wait_and_every_failure_has_its_row() -> None:
 
 
 def test_every_path_of_the_control_server_has_its_row() -> None:
-    spec = find_spec("functions.local.control")
+    spec = find_spec("local.control")
     assert spec is not None
     assert spec.origin is not None
     source = Path(spec.origin).read_text(encoding="utf-8")

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from functions.local.queue import QueueSpec, QueueStandIn
-from functions.local.storage import StorageStandIn
-from functions.local.tap import Tap
+from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.storage import StorageStandIn
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
-from shared.domain.task import Source, Task
+from shared.domain.tasks.task import Source, Task
 from shared.intake import inbox_day
 from shared.request_intake import RequestIntake
 from shared.settings import Inbox, Settings

@@ -7,11 +7,11 @@ from itertools import accumulate, pairwise
 
 from pydantic import JsonValue
 
+from shared.domain.answer.timestamps import written
+from shared.domain.answer.transcript import Segment, is_transcript, segments, segments_in_text
 from shared.domain.checks.loops import repeated_phrase
 from shared.domain.checks.words import count
 from shared.domain.recipe.definition import Range
-from shared.domain.timestamps import written
-from shared.domain.transcript import Segment, is_transcript, segments, segments_in_text
 
 _SLACK = 5.0
 """Seconds by which written times may be off."""

@@ -16,13 +16,14 @@ from typing import Literal, NamedTuple, cast
 
 from pydantic import JsonValue
 
-from shared.domain import answer, finish_reasons
-from shared.domain.answer import Json
+from shared.domain.answer import finish_reasons
+from shared.domain.answer import response as answer
+from shared.domain.answer.finish_reasons import explained
+from shared.domain.answer.response import Json
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
 from shared.domain.checks.loops import loop_at_end
 from shared.domain.checks.structure import Structured, read, repair_prompt
 from shared.domain.errors import FailureCode
-from shared.domain.finish_reasons import explained
 from shared.domain.outputs.markup import unfenced
 
 _SHORT = 200

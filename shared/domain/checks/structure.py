@@ -1,6 +1,6 @@
 """Is a structured answer what was asked for? Its JSON, its schema, and what to send to have it mended once.
 
-What has one meaning is put right first (`mending`): only what has not is asked for again.
+What has one meaning is put right first (`repairs`): only what has not is asked for again.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import JsonValue
 
-from shared.domain.answer import Json
-from shared.domain.checks import mending
+from shared.domain.answer.plain_json import parse_loosely, whole_characters
+from shared.domain.answer.response import Json
+from shared.domain.answer.schemas import fits, is_quick, misfits
+from shared.domain.answer.transcript import is_transcript, segments
+from shared.domain.checks import repairs
 from shared.domain.outputs.markup import in_fence, unfenced
-from shared.domain.plain_json import parse_loosely, whole_characters
-from shared.domain.schemas import fits, is_quick, misfits
-from shared.domain.transcript import is_transcript, segments
 
 _QUICK_CHARACTERS = 128 << 10
 """Of an answer that is read in a few milliseconds."""
@@ -50,7 +50,7 @@ def read_quickly(text: str, schema: dict[str, JsonValue]) -> Structured | None:
     value, problem = _value(text)
     if problem is not None:
         return Structured(None, (problem,))
-    mended, remarks = mending.times_and_boxes(value)
+    mended, remarks = repairs.times_and_boxes(value)
     if not is_quick(mended, schema) or not fits(mended, schema) or _false_times(mended):
         return None
     return Structured(mended, (), remarks)
@@ -69,15 +69,15 @@ def too_costly(reason: str) -> Structured:
 
 def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
     """The value with what is odd put right, if the schema takes that; and with what it refuses, if need be."""
-    mended, remarks = mending.times_and_boxes(value)
+    mended, remarks = repairs.times_and_boxes(value)
     problems = _problems(mended, schema)
     if not problems:
         return Structured(mended, (), remarks)
     if remarks and not _problems(value, schema):
         # What looks odd is what the schema asks for.
         return Structured(value, ())
-    for fitted, more in mending.to_schema(mended, schema):
-        timed, times = mending.times_and_boxes(fitted)
+    for fitted, more in repairs.to_schema(mended, schema):
+        timed, times = repairs.times_and_boxes(fitted)
         if more and not _problems(timed, schema):
             return Structured(timed, (), (*remarks, *more, *times))
     return Structured(mended, problems)

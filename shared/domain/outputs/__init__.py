@@ -7,10 +7,10 @@ from typing import NamedTuple, assert_never
 
 from pydantic import JsonValue
 
-from shared.domain.citations import Page
+from shared.domain.answer.citations import Page
+from shared.domain.answer.transcript import is_transcript, segments
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
 from shared.domain.recipe.definition import Asked, Ending
-from shared.domain.transcript import is_transcript, segments
 
 __all__ = ["TYPES", "File", "Rendered", "Source", "needs_picture", "render"]
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from shared.domain.citations import Page
+from shared.domain.answer.citations import Page
 from shared.domain.outputs.nesting import too_deep
 
 _FENCE = re.compile(r" {0,3}(?P<ticks>`{3,})[ \t]*+(?P<kind>[\w+-]*+)[ \t]*+")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from shared.domain.timestamps import written
-from shared.domain.transcript import Segment
+from shared.domain.answer.timestamps import written
+from shared.domain.answer.transcript import Segment
 
 _SHORTEST_MS = 500
 _LAST_MS = 3000

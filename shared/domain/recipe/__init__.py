@@ -20,9 +20,9 @@ from shared.domain.recipe.definition import (
     Thinking,
 )
 from shared.domain.recipe.fitness import Unfit, model_for, seen, unfit
-from shared.domain.recipe.flaws import output_flaws
 from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, explain
 from shared.domain.recipe.placeholders import Missing, fill, literal
+from shared.domain.recipe.validation import output_flaws
 from shared.domain.recipe.wire import Input, offsets, request, settings, unstructured, within
 from shared.domain.recipe.wishes import Granted, WishRefused, grant, lacking
 

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, cast
 from pydantic import ConfigDict, ValidationError
 
 from shared.domain.recipe.definition import Recipe
-from shared.domain.recipe.flaws import flaws
 from shared.domain.recipe.lines import Place, line_of, lines
-from shared.domain.task import Frozen
+from shared.domain.recipe.validation import flaws
+from shared.domain.tasks.task import Frozen
 
 _TOML_LINE = re.compile(r"\s?\(at (?:line (\d+), column \d+|end of document)\)")
 _TOP = ("built_in", "recipe")

@@ -24,13 +24,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from shared.domain.catalogue import Capability, Level, catalogue
+from shared.domain.answer.plain_json import parse
+from shared.domain.answer.schemas import schema_flaw
+from shared.domain.answer.timestamps import seconds_of, written
 from shared.domain.media.kinds import Family
-from shared.domain.model_names import ModelName
-from shared.domain.plain_json import parse
-from shared.domain.schemas import schema_flaw
-from shared.domain.task import Frozen, Ran
-from shared.domain.timestamps import seconds_of, written
+from shared.domain.models.catalogue import Capability, Level, catalogue
+from shared.domain.models.names import ModelName
+from shared.domain.tasks.task import Frozen, Ran
 
 DEFAULT_MODEL = catalogue().default
 """Of recipes that name none: `models refresh` moves it when the model is about to go."""

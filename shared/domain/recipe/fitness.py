@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple, assert_never
 
-from shared.domain.catalogue import (
+from shared.domain.errors import FailureCode
+from shared.domain.media.facts import Facts
+from shared.domain.media.kinds import Family
+from shared.domain.models.catalogue import (
     Capability,
     Model,
     Retired,
@@ -17,9 +20,6 @@ from shared.domain.catalogue import (
     refused_parameters,
     resolve,
 )
-from shared.domain.errors import FailureCode
-from shared.domain.media.facts import Facts
-from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, ServerTool, Thinking
 
 _TOOL_CAPABILITY: dict[ServerTool, Capability] = {

@@ -11,7 +11,7 @@ from pydantic import Field
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.globs import glob_pattern
-from shared.domain.task import Frozen
+from shared.domain.tasks.task import Frozen
 
 PREFIX = "dropsight-"
 """Of the keys by which an object's metadata speaks to us."""

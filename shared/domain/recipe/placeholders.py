@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from shared.domain.answer.timestamps import written
 from shared.domain.recipe.definition import Range
 from shared.domain.recipe.matching import PREFIX, Dropped
-from shared.domain.timestamps import written
 
 NAMES = ("name", "file", "stem", "folder", "bucket", "date", "time", "type", "family", "size", "from", "to")
 """Besides `metadata.KEY`."""

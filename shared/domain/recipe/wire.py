@@ -8,12 +8,12 @@ from typing import NamedTuple, cast
 
 from pydantic import JsonValue
 
-from shared.domain.answer import Json
-from shared.domain.catalogue import Model, ThinkingByBudget, resolve
+from shared.domain.answer.response import Json
+from shared.domain.answer.schemas import as_sent
+from shared.domain.answer.timestamps import written
 from shared.domain.media.kinds import Family
+from shared.domain.models.catalogue import Model, ThinkingByBudget, resolve
 from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Asked, Range, Recipe, ServerTool
-from shared.domain.schemas import as_sent
-from shared.domain.timestamps import written
 
 _TOOLS: dict[ServerTool, str] = {
     "code_execution": "codeExecution",

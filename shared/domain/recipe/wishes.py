@@ -14,9 +14,9 @@ from pydantic import JsonValue, ValidationError
 
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, Wish
-from shared.domain.recipe.flaws import output_flaws
 from shared.domain.recipe.matching import PREFIX, Dropped
 from shared.domain.recipe.placeholders import literal, metadata_keys
+from shared.domain.recipe.validation import output_flaws
 
 WISHES: tuple[Wish, ...] = get_args(Wish)
 _NOT_WISHES = {"generation", "task"}

@@ -4,12 +4,12 @@ JSON text ─▶ `read` ─▶ `Submission` ─▶ `unfit` (does the model, and 
                                     ─▶ `inputs_of` (which media, from where) ─▶ `wire.body` (what Gemini is asked)
 """
 
-from shared.domain.request.again import asked_again
-from shared.domain.request.by_recipe import Understood, completed, misfit, renders_a_recording, understood
-from shared.domain.request.checking import CheckedRequest, read_and_check
 from shared.domain.request.fitness import unfit
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
+from shared.domain.request.rerun import asked_again
 from shared.domain.request.schema import LARGEST_BODY, Submission, digest_of, overridden, read
+from shared.domain.request.to_recipe import Understood, completed, misfit, renders_a_recording, understood
+from shared.domain.request.validation import CheckedRequest, read_and_check
 from shared.domain.request.wire import Handed, body
 
 __all__ = [

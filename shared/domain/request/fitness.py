@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from shared.domain import catalogue
-from shared.domain.catalogue import Model, Retired, ThinkingByBudget, ThinkingByLevel, UnknownName
 from shared.domain.errors import RequestRefused
 from shared.domain.media import Family, kind_of_mime, kind_of_name
+from shared.domain.models import catalogue
+from shared.domain.models.catalogue import Model, Retired, ThinkingByBudget, ThinkingByLevel, UnknownName
 from shared.domain.request.inputs import Inline, Input, StoredInput
 from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer
 from shared.domain.request.schema import Submission

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from shared.domain.schemas import schema_flaw
+from shared.domain.answer.schemas import schema_flaw
 
 Url = Annotated[str, Field(min_length=5, max_length=30 << 20)]
 """`https://…`, `http://…`, `gs://bucket/object`, or `data:<type>;base64,<payload>`."""

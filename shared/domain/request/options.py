@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from shared.domain.catalogue import Level
+from shared.domain.answer.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
+from shared.domain.answer.schemas import schema_flaw
+from shared.domain.models.catalogue import Level
 from shared.domain.request.messages import Given, flawed
-from shared.domain.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
-from shared.domain.schemas import schema_flaw
 
 _SCHEMAS = (
     f"A JSON Schema of the keywords that Gemini takes: {', '.join(KEYWORDS)}. At most {MOST_BYTES:,} bytes, "

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from shared.domain.answer import Json
-from shared.domain.catalogue import Effort
+from shared.domain.answer.plain_json import parse
+from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
-from shared.domain.model_names import ModelName
-from shared.domain.plain_json import parse
+from shared.domain.models.catalogue import Effort
+from shared.domain.models.names import ModelName
 from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url, flawed, turns_flaw
 from shared.domain.request.options import (
     ExtraBody,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.request.schema import Submission
-from shared.domain.task import ID_PATTERN, Callback, Pointer, Ran, Source, Task, new_task
+from shared.domain.tasks.task import ID_PATTERN, Callback, Pointer, Ran, Source, Task, new_task
 
 API_FOLDER = "api/"
 MANIFEST_FOLDER = "manifests/"

@@ -8,15 +8,15 @@ from typing import NamedTuple, assert_never, cast
 
 from pydantic import JsonValue
 
-from shared.domain import catalogue
-from shared.domain.answer import Json
-from shared.domain.catalogue import Model
-from shared.domain.plain_json import parse
+from shared.domain.answer.plain_json import parse
+from shared.domain.answer.response import Json
+from shared.domain.answer.schemas import as_sent
+from shared.domain.models import catalogue
+from shared.domain.models.catalogue import Model
 from shared.domain.recipe import TRANSCRIBE_PROMPT, Range, Recipe, offsets, settings, within
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
 from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
 from shared.domain.request.schema import Submission
-from shared.domain.schemas import as_sent
 
 
 class Handed(NamedTuple):

@@ -17,18 +17,18 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
 from google.cloud.storage import Client
 
-from functions.local.firestore import FirestoreStandIn
-from functions.local.gemini import GeminiStandIn
-from functions.local.oidc import Issuer
-from functions.local.queue import QueueSpec, QueueStandIn
-from functions.local.serve import HttpServer
-from functions.local.storage import StorageStandIn
-from functions.local.storage.catalog import EventType
-from functions.local.tap import Tap
+from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.firestore import FirestoreStandIn
+from local.standins.gemini import GeminiStandIn
+from local.standins.oidc import Issuer
+from local.standins.serve import HttpServer
+from local.standins.storage import StorageStandIn
+from local.standins.storage.catalog import EventType
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.keys import Keys, new_secret
-from shared.domain.access import Key
-from shared.domain.answer import Json
+from shared.domain.answer.response import Json
+from shared.domain.tasks.access import Key
 from tests.functions.wired import FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]

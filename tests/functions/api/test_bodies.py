@@ -12,9 +12,9 @@ import pytest
 
 from functions.api import bodies as module
 from functions.api.bodies import SMALL_BYTES, bodies
-from functions.api.following import followers
+from functions.api.follower import followers
 from tests.functions.api.conftest import Road
-from tests.functions.api.test_submitting import request
+from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.local.serve import HttpServer
+from local.standins.serve import HttpServer
 from shared.cloud.callbacks import Attempt
-from shared.domain.task import Callback
+from shared.domain.tasks.task import Callback
 from tests.functions.api.conftest import CALLBACK_SECRET, RESULTS, Road
-from tests.functions.api.test_submitting import request
+from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, Road
-from tests.functions.api.test_submitting import request
-from tests.shared.domain.hostile_schemas import HOSTILE, Schema, doubling, many_patterns, unevaluated
+from tests.functions.api.routes.test_submit import request
+from tests.shared.domain.request.hostile_schemas import HOSTILE, Schema, doubling, many_patterns, unevaluated
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,7 +10,7 @@ import pytest
 from shared import wiring
 from shared.domain.request.tasks import Marks, object_name, record_id
 from tests.functions.api.conftest import REQUESTS, Road
-from tests.functions.api.test_submitting import request
+from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -46,7 +46,7 @@ async def test_submits_to_several_instances_make_one_task_and_leave_no_other_obj
     intake_of = type(intake)
     settings, clock, tasks = wiring.api().settings, wiring.api().clock, wiring.api().tasks
     several = [intake_of(settings, clock, tasks, wiring.api().dispatches, wiring.api().storage) for _ in range(12)]
-    from functions.api.submitting import check
+    from functions.api.routes.submit import check
 
     key = await road.keys.find(secret)
     assert key is not None

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.local.faults import Fault
-from functions.local.serve import HttpServer
 from functions.sweep.lost_requests import take_lost_requests
+from local.standins.faults import Fault
+from local.standins.serve import HttpServer
 from shared import wiring
 from shared.domain.request.tasks import Marks, object_name, record_id
 from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, RESULTS, SAMPLES, Road
-from tests.functions.api.test_submitting import request
+from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -290,7 +290,7 @@ async def test_inline_data_that_is_too_large_for_a_call_is_uploaded_first(road: 
 async def test_a_picture_that_cannot_be_drawn_in_time_leaves_its_boxes_and_a_warning(
     road: Road, web: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("functions.generate.picturing._DRAW_SECONDS", 0.001)
+    monkeypatch.setattr("functions.generate.result.source_picture._DRAW_SECONDS", 0.001)
     task, files = await submitted(road, "undrawn", recipe="detect", messages=shown(f"{web}/picture"))
     assert task["status"] == "completed", task
     assert set(files) == {"json", "task.json"}

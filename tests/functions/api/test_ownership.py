@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.functions.api.conftest import INBOX, REQUESTS, RESULTS, SAMPLES, Road
-from tests.functions.api.test_submitting import request
+from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

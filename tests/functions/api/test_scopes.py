@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.access import Scope
+from shared.domain.tasks.access import Scope
 from tests.functions.api.conftest import INBOX, SAMPLES, Road
-from tests.functions.api.test_submitting import request
+from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from tests.functions.api.conftest import ROOT, Road
-from tests.functions.api.test_streaming import TEXT, submitted
+from tests.functions.api.routes.test_stream import TEXT, submitted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

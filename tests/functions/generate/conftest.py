@@ -19,18 +19,18 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.local.firestore import FirestoreStandIn
-from functions.local.gemini import GeminiStandIn
-from functions.local.gemini.errors import error_body
-from functions.local.oidc import Issuer
-from functions.local.queue import QueueSpec, QueueStandIn
-from functions.local.serve import HttpServer
-from functions.local.storage import StorageStandIn
-from functions.local.storage.catalog import EventType
-from functions.local.tap import Tap
+from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.firestore import FirestoreStandIn
+from local.standins.gemini import GeminiStandIn
+from local.standins.gemini.errors import error_body
+from local.standins.oidc import Issuer
+from local.standins.serve import HttpServer
+from local.standins.storage import StorageStandIn
+from local.standins.storage.catalog import EventType
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
-from shared.domain.task import Task
+from shared.domain.tasks.task import Task
 from tests.functions.wired import DEFAULTS, FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from shared import wiring
-from shared.domain.answer import Json
-from shared.domain.chunks import Chunk, told
-from shared.domain.question import Question
-from shared.domain.task import Ran, Task
+from shared.domain.answer.chunks import Chunk, told
+from shared.domain.answer.response import Json
+from shared.domain.recipe.question import Question
+from shared.domain.tasks.task import Ran, Task
 from tests.functions.generate.conftest import RESULTS, SAMPLES, Road, answers, warned
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

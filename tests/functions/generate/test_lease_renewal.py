@@ -10,11 +10,11 @@ from typing import cast
 
 import pytest
 
-from functions.generate.holding import Holding
+from functions.generate.lease import Holding
 from shared.clock import MovableClock
 from shared.cloud.firestore import Decide, Stored, Tasks
-from shared.domain import claims
-from shared.domain.task import Source, Task, new_task
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Source, Task, new_task
 
 LEASE = timedelta(seconds=60)
 

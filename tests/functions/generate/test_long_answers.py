@@ -12,17 +12,17 @@ from datetime import timedelta
 import pytest
 from pydantic import JsonValue
 
-from functions.generate import keeping
-from functions.generate.holding import Holding
-from functions.generate.outcome import outcome_of
-from functions.generate.publishing import publish
-from functions.generate.rounds import Round, settled
+from functions.generate.lease import Holding
+from functions.generate.model import answer_store as keeping
+from functions.generate.model.rounds import Round, settled
+from functions.generate.result.outcome import outcome_of
+from functions.generate.result.publishing import publish
 from shared import wiring
-from shared.domain import answer
-from shared.domain.answer import Json
-from shared.domain.question import About, Question
+from shared.domain.answer import response as answer
+from shared.domain.answer.response import Json
 from shared.domain.recipe import Recipe
-from shared.domain.task import Task
+from shared.domain.recipe.question import About, Question
+from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import SAMPLES, Road
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from functions.local.faults import Fault
-from functions.local.gemini.models import catalogue as served
-from shared.domain.catalogue import catalogue
+from local.standins.faults import Fault
+from local.standins.gemini.models import catalogue as served
+from shared.domain.models.catalogue import catalogue
 from shared.domain.recipe import Recipe, unfit
 from tests.functions.generate.conftest import SAMPLES, Road, answers, warned
 

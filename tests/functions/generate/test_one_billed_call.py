@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from functions.local.faults import Fault
-from shared.domain.task import Task
+from local.standins.faults import Fault
+from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import SAMPLES, Road, answers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from shared.domain.task import Task
+from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import INBOX, SAMPLES, Road, answers, camelled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

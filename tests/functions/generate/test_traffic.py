@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from functions.local.faults import Fault
-from functions.local.gemini import Behaviour
+from local.standins.faults import Fault
+from local.standins.gemini import Behaviour
 from tests.functions.generate.conftest import Road, answers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from shared.domain.task import Task
+from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import SAMPLES, Road, camelled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

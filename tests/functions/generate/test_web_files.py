@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.local.serve import HttpServer
+from local.standins.serve import HttpServer
 from shared import wiring
 from tests.functions.generate.conftest import SAMPLES, Road, answers, camelled
 

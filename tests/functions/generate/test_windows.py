@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from functions.local.gemini.models import catalogue as served
-from shared.domain import tokens
+from local.standins.gemini.models import catalogue as served
+from shared.domain.models import tokens
 from tests.functions.generate.conftest import INBOX, SAMPLES, Road, answers, warned
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

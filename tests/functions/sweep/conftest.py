@@ -9,16 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from functions.local.firestore import FirestoreStandIn
-from functions.local.queue import QueueSpec, QueueStandIn
-from functions.local.storage import StorageStandIn
-from functions.local.tap import Tap
+from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.firestore import FirestoreStandIn
+from local.standins.storage import StorageStandIn
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Notes, Tasks
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
 from shared.intake import Intake
-from shared.leftovers import Leftovers
+from shared.orphan_files import Leftovers
 from shared.request_intake import RequestIntake
 from shared.settings import Inbox, SweepSettings
 from shared.wiring import Sweep

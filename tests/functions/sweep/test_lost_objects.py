@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from functions.local.faults import Fault
-from functions.local.tap import Tap
+from functions.sweep.bucket_scan import Pass
 from functions.sweep.lost_objects import backfill, take_lost
-from functions.sweep.passes import Pass
+from local.standins.faults import Fault
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.settings import Inbox
 from shared.wiring import Sweep

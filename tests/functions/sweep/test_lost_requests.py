@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
-from functions.local.faults import Fault
-from functions.local.tap import Tap
+from functions.sweep.bucket_scan import Pass
 from functions.sweep.lost_requests import take_lost_requests
-from functions.sweep.passes import Pass
+from local.standins.faults import Fault
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.domain.request import read
 from shared.wiring import Sweep
@@ -71,7 +71,7 @@ async def test_a_request_that_cannot_be_taken_stops_none_and_is_tried_again(
 async def test_a_run_that_has_no_time_left_goes_on_where_it_stopped(
     road: Sweep, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("functions.sweep.passes._BATCH", 2)
+    monkeypatch.setattr("functions.sweep.bucket_scan._BATCH", 2)
     await submit(road)
     for name in "abc":
         await hand_over(road, name)

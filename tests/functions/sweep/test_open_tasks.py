@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.local.faults import Fault
-from functions.local.tap import Tap
 from functions.sweep.open_tasks import Reading, overdue, redrive, redrive_all
+from local.standins.faults import Fault
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Stored
-from shared.domain import claims
-from shared.domain.claims import Outcome
-from shared.domain.task import Callback, Source, Task, new_task
+from shared.domain.tasks import claims
+from shared.domain.tasks.claims import Outcome
+from shared.domain.tasks.task import Callback, Source, Task, new_task
 from shared.wiring import Sweep
 
 GRACE = timedelta(seconds=120)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.clock import MovableClock
-from shared.leftovers import Deleted
+from shared.orphan_files import Deleted
 from shared.settings import Inbox
 from shared.wiring import Sweep
 

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route as AppRoute
 
-from functions.local.front_door import FrontDoor, Route
-from functions.local.oidc import Issuer
-from functions.local.serve import HttpServer
+from local.front_door import FrontDoor, Route
+from local.standins.oidc import Issuer
+from local.standins.serve import HttpServer
 from shared.clock import MovableClock
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

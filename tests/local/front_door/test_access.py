@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from functions.local.oidc import Issuer
+from local.standins.oidc import Issuer
 from shared.clock import MovableClock
 from tests.local.front_door.conftest import Serve
 

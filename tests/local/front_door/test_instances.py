@@ -8,7 +8,7 @@ import socket
 import httpx2
 import pytest
 
-from functions.local.serve import HttpServer
+from local.standins.serve import HttpServer
 from shared.clock import MovableClock
 from tests.local.front_door.conftest import Door, Serve, Worker, until
 

@@ -331,7 +331,7 @@ def test_functions_that_fetch_nothing_load_no_client_for_it(function: str) -> No
         "import sys, shared.settings\n"
         "shared.settings.refuse_misconfiguration = lambda kind: None\n"
         f"import functions.{function}.main, shared.cloud.firestore, shared.cloud.storage, shared.cloud.keys\n"
-        "import shared.request_intake, shared.cloud.queue, shared.cloud.stream_store\n"
+        "import shared.request_intake, shared.cloud.queue, shared.cloud.chunk_store\n"
         "assert 'shared.cloud.exchange' not in sys.modules, 'the client was loaded'\n"
     )
     root = Path(__file__).parents[3]

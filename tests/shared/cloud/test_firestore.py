@@ -11,13 +11,13 @@ import pytest
 from google.api_core import exceptions as api_errors
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from functions.local.faults import Fault
-from functions.local.tap import Tap
+from local.standins.faults import Fault
+from local.standins.wire_tap import Tap
 from shared.cloud.firestore import Notes, Stored, Tasks, UnreadableTask, from_document, to_document
-from shared.domain import claims
-from shared.domain.claims import Outcome
 from shared.domain.errors import LeaseLost
-from shared.domain.task import (
+from shared.domain.tasks import claims
+from shared.domain.tasks.claims import Outcome
+from shared.domain.tasks.task import (
     Callback,
     GeminiFile,
     Pointer,

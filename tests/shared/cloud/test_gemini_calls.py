@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from functions.local.serve import HttpServer
+from local.standins.serve import HttpServer
 from shared.clock import MovableClock
 from shared.cloud.gemini import Gemini
-from shared.domain.answer import Json
+from shared.domain.answer.response import Json
 from shared.domain.errors import (
     ConnectionBroken,
     PermanentFailure,

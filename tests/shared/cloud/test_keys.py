@@ -10,12 +10,12 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
 
-from functions.local.firestore import FirestoreStandIn
-from functions.local.tap import Tap
+from local.standins.firestore import FirestoreStandIn
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud import keys as module
 from shared.cloud.keys import Keys, TooManyUnknown, new_secret
-from shared.domain.access import Key
+from shared.domain.tasks.access import Key
 
 
 class Counted(Keys):

@@ -13,8 +13,8 @@ import pytest
 from shared.cloud.callbacks import Callbacks
 from shared.cloud.fetch import UNKNOWN_LENGTH_BYTES, Web
 from shared.cloud.outbound import refusal_of
-from shared.domain.addresses import refusal
 from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.request.addresses import refusal
 
 INSIDE = [
     "127.0.0.1", "127.255.255.254", "0.0.0.0", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255",

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from google.api_core import exceptions as api_errors
 
-from functions.local.faults import Fault
-from functions.local.queue import QueueSpec, QueueStandIn
-from functions.local.tap import Tap
+from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.faults import Fault
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.queue import Dispatches, Queue, lease_end
-from shared.domain import claims
-from shared.domain.task import Source, Task, new_task
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Source, Task, new_task
 
 PATH = "projects/test/locations/here/queues/work"
 URL = "http://127.0.0.1:9/generate"

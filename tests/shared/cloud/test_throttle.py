@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.local.tap import Tap
+from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Notes, Tasks
 from shared.cloud.throttle import Note, Throttle

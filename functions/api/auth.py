@@ -1,0 +1,110 @@
+"""Who calls, may they, and are they too fast: Bearer keys, scopes, and a rate for each key."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+from cachetools import LRUCache
+from fastapi import Security
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from functions.api.middleware import visit
+from shared import wiring
+from shared.clock import Clock
+from shared.cloud.keys import TooManyUnknown
+from shared.domain.errors import RequestRefused
+from shared.domain.tasks.access import Key, Scope
+
+_KEYS_REMEMBERED = 10_000
+_BEARER = HTTPBearer(auto_error=False, scheme_name="api_key", description="`Authorization: Bearer sk-…`")
+
+
+class Admittance:
+    """A dependency that answers with the caller's key, which has `scope`."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope: Scope = scope
+
+    async def __call__(self, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Key:
+        key = await _known(credentials)
+        _pace(key)
+        require(key, self.scope)
+        return key
+
+
+def require(key: Key, scope: Scope) -> None:
+    """Refuse with 403 what the key has no scope for."""
+    if scope not in key.scopes:
+        message = f"This key may not {scope}: it has the scopes {', '.join(key.scopes) or 'none'}."
+        raise RequestRefused(403, "permission_error", "scope_missing", message)
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+class Rates:
+    """A token bucket for each key, in this instance: `n` instances together let through `n` times the rate."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets: LRUCache[str, _Bucket] = LRUCache(_KEYS_REMEMBERED)
+
+    def take(self, key: Key) -> tuple[float, float]:
+        """Tokens left and seconds until the next one; below 0 where none was left to take."""
+        rate, now = key.requests_per_minute / 60, self._clock.time()
+        bucket = self._buckets.setdefault(key.id, _Bucket(key.requests_per_minute, now))
+        bucket.tokens = min(key.requests_per_minute, bucket.tokens + (now - bucket.filled_at) * rate)
+        bucket.filled_at = now
+        if bucket.tokens < 1:
+            return -1, (1 - bucket.tokens) / rate
+        bucket.tokens -= 1
+        return bucket.tokens, max(0.0, 1 - bucket.tokens) / rate
+
+
+@cache
+def rates() -> Rates:
+    return Rates(wiring.api().clock)
+
+
+def _pace(key: Key) -> None:
+    left, wait = rates().take(key)
+    seconds = math.ceil(wait)
+    limit = {
+        "RateLimit-Policy": f'"default";q={key.requests_per_minute};w=60',
+        "RateLimit": f'"default";r={max(0, int(left))};t={seconds}',
+    }
+    visit().headers.update(limit)
+    if left < 0:
+        message = f"This key may send {key.requests_per_minute} requests a minute. Try again in {seconds} s."
+        raise RequestRefused(
+            429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": str(max(1, seconds))}
+        )
+
+
+async def _known(credentials: HTTPAuthorizationCredentials | None) -> Key:
+    if credentials is None or not credentials.credentials:
+        raise _unauthorised("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
+    road = wiring.api()
+    try:
+        key = await road.keys.find(credentials.credentials)
+    except TooManyUnknown as error:
+        message = "Too many unknown keys are being sent, and this one has not been looked up. Try again in a second."
+        raise RequestRefused(429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": "1"}) from error
+    if key is None or key.revoked:
+        raise _unauthorised("invalid_api_key", "This API key is not known. Ask the operator for a new one.")
+    if key.expires_at is not None and key.expires_at <= road.clock.now():
+        raise _unauthorised("expired_api_key", f"This API key expired at {key.expires_at.isoformat()}.")
+    return key
+
+
+def _unauthorised(code: str, message: str) -> RequestRefused:
+    error = "" if code == "missing_api_key" else ', error="invalid_token"'
+    headers = {"WWW-Authenticate": f'Bearer realm="dropsight"{error}'}
+    return RequestRefused(401, "authentication_error", code, message, headers=headers)

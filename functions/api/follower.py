@@ -1,0 +1,234 @@
+"""Following a task for any number of readers: one poll loop per task and instance, and only while somebody reads.
+
+readers ──▶ Follower ──▶ one loop: chunks since the last one; the task itself once a second, and at the end
+               │
+               └─ blocks, encoded once for all readers; what has ended is kept for the next ones (bounded)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import OrderedDict
+from functools import cache
+from typing import NamedTuple
+
+from functions.api.shutdown import Closing
+from shared import wiring
+from shared.cloud.telemetry import log_bug
+from shared.domain.answer.chunks import Chunk
+from shared.domain.answer.completion import chunk as openai_chunk
+from shared.domain.answer.response import Json
+from shared.domain.tasks.task import Task
+from shared.wiring import Api
+
+_SHORTEST, _LONGEST = 0.1, 0.4
+"""Seconds between two polls: short after news, longer while there are none."""
+_TASK_SECONDS = 1.0
+"""How old the task may be that a stream's reader is told by."""
+_POLLS_AT_ONCE = 24
+_POLLS_A_SECOND = 250
+"""Of all loops together: with very many streams each is looked at less often."""
+_KEPT_BYTES = 48 << 20
+
+
+class Ending(NamedTuple):
+    """Why a stream ends before its answer does."""
+
+    code: str
+    message: str
+
+
+_INTERRUPTED = Ending(
+    "stream_interrupted", "The stream was interrupted: a new attempt was begun. GET the task for the whole answer."
+)
+
+
+class Follower:
+    """What one instance knows of one task. `changed` is set, and replaced, at every piece of news."""
+
+    def __init__(self, road: Api, followers: Followers, task: Task) -> None:
+        self._road, self._followers = road, followers
+        self.task = task
+        self.blocks: list[bytes] = []
+        self.size = 0
+        self.changed = asyncio.Event()
+        self._last: Chunk | None = None
+        self._drained = False
+        self._readers = self._stream_readers = 0
+        self._loop: asyncio.Task[None] | None = None
+        self._looked_at = road.clock.time()
+
+    def join(self, *, stream: bool) -> None:
+        self._readers += 1
+        self._stream_readers += stream
+        if (self._loop is None or self._loop.done()) and not self._settled:
+            self._loop = asyncio.create_task(self._poll())
+
+    def leave(self, *, stream: bool) -> None:
+        self._readers -= 1
+        self._stream_readers -= stream
+        if self._readers == 0:
+            if self._loop is not None:
+                self._loop.cancel()
+                self._loop = None
+            self._followers.rest(self)
+
+    @property
+    def over(self) -> bool:
+        """Whether there will be no more news."""
+        return self.task.terminal and (self._drained or self.whole or not self.task.stream)
+
+    @property
+    def _settled(self) -> bool:
+        """Whether its readers have all that they came for."""
+        return self.over or (self.task.terminal and self._stream_readers == 0)
+
+    @property
+    def failure(self) -> Ending | None:
+        """Why the stream has ended before its end, if it has."""
+        task, last = self.task, self._last
+        if not task.terminal:
+            moved_on = last is not None and task.token > last.claim
+            return _INTERRUPTED if moved_on else None
+        if not self._drained:
+            return None
+        if task.error is not None:
+            return Ending(task.error.code, task.error.message)
+        return None if self.whole else _INTERRUPTED
+
+    @property
+    def whole(self) -> bool:
+        """Whether the blocks are all of the answer that was committed."""
+        return self.task.status == "completed" and 0 < self.task.stored_chunks <= len(self.blocks)
+
+    def closing_chunk(self) -> Json:
+        """The usage chunk, with the number of chunks."""
+        base = openai_chunk({}, task_id=self.task.id, created=_created(self.task), model=self.task.model)
+        usage = {k: v for k, v in (self.task.usage or {}).items() if k != "prompt_tokens_by_modality"}
+        return {**base, "choices": [], "usage": usage, "total_chunks": len(self.blocks)}
+
+    async def _poll(self) -> None:
+        pause = _SHORTEST
+        while not self._settled:
+            try:
+                async with self._followers.polls:
+                    news = await self._look()
+            except Exception as error:  # The next look may find the service again; readers have heartbeats meanwhile.
+                log_bug("follow_failed", error, task=self.task.id)
+                news, pause = False, _LONGEST
+            if news:
+                self.tell()
+            if self._settled:
+                break
+            pause = _SHORTEST if news else min(_LONGEST, pause * 1.5)
+            await asyncio.sleep(max(pause, self._followers.fair_pause))
+
+    async def _look(self) -> bool:
+        wants_chunks = self.task.stream and self._stream_readers > 0
+        ended_before = self.task.terminal
+        chunks = await self._road.chunks.since(self.task.id, len(self.blocks)) if wants_chunks else []
+        for chunk in chunks:
+            self._add(chunk)
+        news = bool(chunks)
+        if ended_before:
+            # Every chunk is older than the end, so this look has found the last one.
+            self._drained = wants_chunks
+            return True
+        stale = self._road.clock.time() - self._looked_at >= _TASK_SECONDS
+        if not wants_chunks or stale or (self._last is not None and self._last.finish is not None):
+            news = await self._look_at_task() or news
+        return news
+
+    async def _look_at_task(self) -> bool:
+        stored = await self._road.tasks.get(self.task.id)
+        self._looked_at = self._road.clock.time()
+        if stored is None or stored.task.change == self.task.change:
+            return False
+        self.task = stored.task
+        return True
+
+    def _add(self, chunk: Chunk) -> None:
+        told = openai_chunk(
+            chunk.delta,
+            task_id=self.task.id,
+            created=_created(self.task),
+            model=self.task.model,
+            finish=chunk.finish,
+        )
+        block = block_of("chunk", told, offset=len(self.blocks))
+        self.blocks.append(block)
+        self.size += len(block)
+        self._last = chunk
+
+    def tell(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class Followers:
+    def __init__(self, road: Api) -> None:
+        self._road = road
+        self._active: dict[str, Follower] = {}
+        self._ended: OrderedDict[str, Follower] = OrderedDict()
+        self._bytes = 0
+        self.polls = asyncio.Semaphore(_POLLS_AT_ONCE)
+        self.closing = Closing(self._tell_all)
+
+    @property
+    def fair_pause(self) -> float:
+        return len(self._active) / _POLLS_A_SECOND
+
+    def known(self, task_id: str) -> Follower | None:
+        """The follower of a stream that has ended here, or is read here."""
+        return self._active.get(task_id) or self._ended.get(task_id)
+
+    def of(self, task: Task) -> Follower:
+        self.closing.watch()
+        known = self.known(task.id)
+        if known is not None:
+            if task.terminal and not known.task.terminal:
+                known.task = task
+            return known
+        made = self._active[task.id] = Follower(self._road, self, task)
+        return made
+
+    def rest(self, follower: Follower) -> None:
+        """Nobody reads it any more: what has ended is kept for later readers, the oldest dropped first."""
+        if self._active.pop(follower.task.id, None) is None or not follower.over or not follower.task.stream:
+            return
+        self._ended[follower.task.id] = follower
+        self._bytes += follower.size
+        while self._bytes > _KEPT_BYTES:
+            _, dropped = self._ended.popitem(last=False)
+            self._bytes -= dropped.size
+
+    def _tell_all(self) -> None:
+        for follower in self._active.values():
+            follower.tell()
+
+
+@cache
+def followers() -> Followers:
+    return Followers(wiring.api())
+
+
+async def until_changed(changed: asyncio.Event, seconds: float) -> bool:
+    """False where nothing changed for so long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await changed.wait()
+            return True
+    return False
+
+
+def block_of(event: str, data: Json, *, offset: int | None = None) -> bytes:
+    """One block of an event stream."""
+    number = f"id: {offset}\n" if offset is not None else ""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"{number}event: {event}\ndata: {text}\n\n".encode("utf-8", "backslashreplace")
+
+
+def _created(task: Task) -> int:
+    return int(task.created_at.timestamp())

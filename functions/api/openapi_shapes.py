@@ -1,0 +1,323 @@
+"""What the API's answers look like, for its OpenAPI document: shapes, examples, links, every error of each route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from shared.domain.tasks.task import ID_PATTERN, Status
+
+Document = dict[str, Any]
+
+_ID = "task-llm-1776874565-yq3szvcu"
+TaskId = Annotated[str, Field(pattern=ID_PATTERN, examples=[_ID])]
+TaskPath = Annotated[str, Path(json_schema_extra={"pattern": ID_PATTERN, "examples": [_ID]})]
+"""Any other text is answered as a task that is not there: 404."""
+Seconds = Annotated[int, Field(description="Seconds since 1970.")]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class StreamPlace(Shape):
+    url: str
+
+
+class FailedTask(Shape):
+    code: str
+    message: str
+    type: Literal["task_error"]
+
+
+class WaitingTask(Shape):
+    reason: str
+    until: Seconds
+    detail: str = ""
+
+
+class TaskShown(Shape):
+    """A task. The first ten keys are always there."""
+
+    id: TaskId
+    object: Literal["llm.generation.task"]
+    type: Literal["llm"]
+    model: str
+    status: Status
+    progress: Annotated[int, Field(ge=0, le=100)]
+    created: Seconds
+    stream: StreamPlace | None
+    results: Annotated[list[dict[str, JsonValue]] | None, Field(description="ChatCompletions, once completed.")]
+    error: FailedTask | None
+    usage: dict[str, JsonValue] | None = None
+    started_at: Seconds | None = None
+    completed_at: Seconds | None = None
+    expires_at: Seconds | None = None
+    metadata: dict[str, str] | None = None
+    source: str | None = None
+    warnings: list[str] | None = None
+    outputs: list[str] | None = None
+    waiting: WaitingTask | None = None
+    callback: dict[str, JsonValue] | None = None
+    urls: dict[str, str] | None = None
+
+
+class TaskList(Shape):
+    object: Literal["list"]
+    data: list[TaskShown]
+    has_more: bool
+    next: TaskId | None
+
+
+class ChatCompletionShown(Shape):
+    """A ChatCompletion as OpenAI's API has it."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: Seconds
+    model: str
+    choices: list[dict[str, JsonValue]]
+    usage: dict[str, JsonValue] | None = None
+
+
+class StreamEvent(Shape):
+    """One event of a stream: `chunk`, `done` or `error`, or without a name the final [DONE]."""
+
+    id: Annotated[str | None, Field(description="The chunk's offset.")] = None
+    event: str | None = None
+    data: Annotated[str, Field(description="JSON: a chat.completion.chunk, or an error; or [DONE].")]
+    retry: int | None = None
+
+
+class ModelShown(Shape):
+    id: str
+
+
+class ModelList(Shape):
+    object: Literal["list"]
+    data: list[ModelShown]
+
+
+class Health(Shape):
+    status: Literal["ok"]
+
+
+class ErrorDetail(Shape):
+    message: str
+    type: str
+    code: str
+    param: str | None
+    request_id: str
+
+
+class ErrorShown(Shape):
+    error: ErrorDetail
+
+
+class Problem(Shape):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    param: str | None
+    request_id: str
+
+
+_SHAPES: tuple[type[BaseModel], ...] = (
+    TaskShown,
+    TaskList,
+    ChatCompletionShown,
+    StreamEvent,
+    ModelShown,
+    ModelList,
+    Health,
+    ErrorShown,
+    Problem,
+)
+
+_ERRORS: dict[int, tuple[str, str, str]] = {
+    400: ("The body is not JSON.", "invalid_request_error", "invalid_param"),
+    401: ("No key, or one that is not known, or expired.", "authentication_error", "invalid_api_key"),
+    402: ("The key's budget of tasks for the day is spent.", "insufficient_quota", "budget_exceeded"),
+    403: ("The key may not do this, or may not name this object.", "permission_error", "scope_missing"),
+    404: ("There is no such thing for this key.", "not_found", "task_not_found"),
+    405: ("The path does not know this method.", "invalid_request_error", "method_not_allowed"),
+    408: ("The body came too slowly.", "invalid_request_error", "request_timeout"),
+    410: ("What was asked for is not kept any more.", "gone", "stream_expired"),
+    422: ("A field is wrong; `param` names it.", "invalid_request_error", "invalid_param"),
+    429: ("Too many requests.", "rate_limit_error", "rate_limited"),
+    500: ("Something went wrong on this side.", "server_error", "internal_error"),
+    503: (
+        "A service behind this one does not answer, or it takes too long.",
+        "service_unavailable_error",
+        "service_unavailable",
+    ),
+}
+
+_PENDING: Document = {
+    "id": _ID,
+    "object": "llm.generation.task",
+    "type": "llm",
+    "model": "gemini-3.8-flash",
+    "status": "pending",
+    "progress": 0,
+    "created": 1776874565,
+    "stream": None,
+    "results": None,
+    "error": None,
+}
+_COMPLETION: Document = {
+    "id": f"chatcmpl-{_ID}",
+    "object": "chat.completion",
+    "created": 1776874565,
+    "model": "gemini-3.8-flash",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "How old is the Brooklyn Bridge?", "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ],
+    "usage": {"prompt_tokens": 71, "completion_tokens": 7, "total_tokens": 78},
+}
+_COMPLETED: Document = {**_PENDING, "status": "completed", "progress": 100, "results": [_COMPLETION]}
+_STREAM = (
+    'retry: 2000\nid: 0\nevent: chunk\ndata: {"id":"chatcmpl-…","object":"chat.completion.chunk",…}\n\n'
+    'event: done\ndata: {…,"choices":[],"usage":{…},"total_chunks":1}\n\ndata: [DONE]\n\n'
+)
+_SUBMITS: Document = {
+    "a recording": {
+        "value": {
+            "model": "gemini-3.8-flash",
+            "audio_url": "https://storage.googleapis.com/cloud-samples-tests/speech/brooklyn.flac",
+            "prompt": "Identify the speakers and emotion in this audio.",
+        }
+    },
+    "messages": {
+        "value": {
+            "model": "gemini-3.5-flash-lite",
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "What does this say?"},
+                        {"type": "file_url", "file_url": {"url": "gs://inbox/team-a/report.pdf"}},
+                    ],
+                }
+            ],
+            "stream": True,
+        }
+    },
+}
+_LINKS: Document = {
+    name: {"operationId": operation, "parameters": {"task_id": "$response.body#/id"}}
+    for name, operation in (
+        ("look it up", "get_task"),
+        ("read its stream", "stream"),
+        ("cancel it", "cancel"),
+        ("ask again", "rerun"),
+    )
+}
+_IDENTITY: Document = {"X-Request-Id": {"schema": {"type": "string"}, "description": "Names the request in our logs."}}
+_STARTED: Document = {
+    "Location": {"schema": {"type": "string"}, "description": "Where to look the task up."},
+    "Retry-After": {"schema": {"type": "string"}, "description": "Seconds."},
+    "Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}},
+}
+
+
+def reference(name: str) -> Document:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def errors(*statuses: int) -> dict[int | str, Document]:
+    """The responses that a route refuses with."""
+    return {status: _error(status) for status in (*statuses, 500, 503)}
+
+
+def found(name: str, example: Document | None = None, *, headers: Document | None = None) -> Document:
+    content: Document = {"schema": reference(name)}
+    if example is not None:
+        content["example"] = example
+    return {
+        "description": "As asked for.",
+        "headers": {**_IDENTITY, **(headers or {})},
+        "content": {"application/json": content},
+    }
+
+
+SUBMITTED: Document = {
+    "description": "The task; with `sync: true` the bare ChatCompletion; with `stream: true` too, its chunks.",
+    "headers": {**_IDENTITY, **_STARTED},
+    "content": {
+        "application/json": {
+            "schema": {"anyOf": [reference("TaskShown"), reference("ChatCompletionShown")]},
+            "examples": {"a task": {"value": _PENDING}, "sync": {"value": _COMPLETION}},
+        },
+        "text/event-stream": {"schema": reference("StreamEvent"), "example": _STREAM},
+    },
+    "links": _LINKS,
+}
+TASK = found("TaskShown", _COMPLETED, headers={"ETag": {"schema": {"type": "string"}}})
+TASKS = found(
+    "TaskList",
+    {"object": "list", "data": [_COMPLETED], "has_more": False, "next": None},
+    headers={"Link": {"schema": {"type": "string"}, "description": '`<…>; rel="next"` (RFC 8288).'}},
+)
+STREAM: Document = {
+    "description": "Blocks of chat.completion.chunk, then `done` and [DONE]; or an `error` block.",
+    "headers": _IDENTITY,
+    "content": {"text/event-stream": {"schema": reference("StreamEvent"), "example": _STREAM}},
+}
+NOTHING: Document = {
+    "description": "Past the end of a stream that has ended: an EventSource stops.",
+    "headers": _IDENTITY,
+}
+UNCHANGED: Document = {"description": "The task is still as its ETag says.", "headers": _IDENTITY}
+
+
+def request_body(name: str, *, required: bool) -> Document:
+    content: Document = {"schema": reference(name)}
+    if required:
+        content["examples"] = _SUBMITS
+    else:
+        content["example"] = {"model": "gemini-3.8-flash"}
+    return {"requestBody": {"required": required, "content": {"application/json": content}}}
+
+
+def components(more: Iterable[type[BaseModel]]) -> Document:
+    """The schemas of all shapes and of `more`, as components."""
+    schemas: Document = {}
+    for shape in (*_SHAPES, *more):
+        schema = shape.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[shape.__name__] = schema
+    return schemas
+
+
+def _error(status: int) -> Document:
+    said, type_, code = _ERRORS[status]
+    detail = {"message": said, "type": type_, "code": code, "param": None, "request_id": "req-4f0c8b1e"}
+    problem = {"type": f"/docs#{code}", "title": said, "status": status, "detail": said, **detail}
+    problem["type"] = f"/docs#{code}"
+    del problem["message"]
+    headers: Document = dict(_IDENTITY)
+    if status == 401:
+        headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
+    if status in (402, 429, 503):
+        headers["Retry-After"] = {"schema": {"type": "string"}, "description": "Seconds."}
+    return {
+        "description": said,
+        "headers": headers,
+        "content": {
+            "application/json": {"schema": reference("ErrorShown"), "example": {"error": detail}},
+            "application/problem+json": {"schema": reference("Problem"), "example": problem},
+        },
+    }

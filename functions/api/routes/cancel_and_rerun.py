@@ -1,0 +1,78 @@
+"""POST /v1/tasks/{id}/cancel and …/rerun: end a task, or ask again about the same source."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api.bodies import bodies
+from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, request_body
+from functions.api.routes.submit import IdempotencyKey, Submitter, check, check_again, submit_checked
+from functions.api.task_body import find, show_to
+from shared import wiring
+from shared.cloud.telemetry import log, log_bug
+from shared.domain.errors import RequestRefused
+from shared.domain.request import overridden
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Task
+from shared.wiring import Api
+
+router = APIRouter()
+
+
+@router.post(
+    "/v1/tasks/{task_id}/cancel",
+    operation_id="cancel",
+    responses={200: TASK, **errors(401, 403, 404, 422, 429)},
+)
+async def cancel(task_id: TaskPath, key: Submitter) -> Response:
+    """End a task. One that has ended is returned as it is; its results only to a key with the scope `read`."""
+    road = wiring.api()
+    stored = await find(road, key, task_id)
+    ended = await road.tasks.change(stored, lambda task: claims.cancel(task, now=road.clock.now()))
+    task = ended.task if ended is not None else stored.task
+    if not stored.task.terminal and task.error is not None and task.error.code == "request_cancelled":
+        log("INFO", "task_cancelled", f"{key.owner} cancelled {task.id}", task=task.id)
+        try:
+            # For the after-work: whoever held the task stops without it.
+            await road.dispatches.put(task, suffix="cancelled")
+        except Exception as error:  # sweep finds what is left to do.
+            log_bug("dispatch_left_to_sweep", error, task=task.id)
+    shown = await show_to(road, key, task)
+    return Response(shown.body, headers={"ETag": shown.etag}, media_type="application/json")
+
+
+@router.post(
+    "/v1/tasks/{task_id}/rerun",
+    operation_id="rerun",
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 408, 410, 422, 429)},
+    openapi_extra=request_body("Changes", required=False),
+)
+async def rerun(
+    task_id: TaskPath,
+    request: Request,
+    key: Submitter,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Ask again about the same source, with some fields replaced. The old task stays."""
+    road = wiring.api()
+    task = (await find(road, key, task_id)).task
+    async with bodies().body_of(request, key) as changes:
+        if task.source.kind == "object":
+            asked = await check_again(road, key, task, changes)
+        else:
+            before = await _request_behind(road, task)
+            asked = await check(road, key, await asyncio.to_thread(overridden, before, changes))
+    return await submit_checked(road, request, key, asked, idempotency_key, before=task)
+
+
+async def _request_behind(road: Api, task: Task) -> bytes:
+    source = task.source
+    text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+    if text is None:
+        message = f"The request behind {task.id} is not there any more. Submit it again."
+        raise RequestRefused(410, "gone", "source_gone", message)
+    return text

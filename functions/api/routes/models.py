@@ -1,0 +1,96 @@
+"""Which models there are: in the form of this API, and in OpenAI's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends
+from pydantic import JsonValue
+from starlette.responses import Response
+
+from functions.api.auth import Admittance
+from functions.api.openapi_shapes import errors, found
+from functions.api.task_body import encode
+from shared import wiring
+from shared.domain.answer.response import Json
+from shared.domain.errors import RequestRefused
+from shared.domain.models.catalogue import Model, catalogue, resolve
+from shared.domain.tasks.access import Key
+
+router = APIRouter()
+
+Reader = Annotated[Key, Depends(Admittance("read"))]
+_HEADERS = {"Cache-Control": "private, max-age=300"}
+
+
+@router.get(
+    "/v1/configs/llm_generations_models",
+    operation_id="configurations",
+    responses={200: found("ModelList"), **errors(401, 403, 429)},
+)
+async def configurations(key: Reader) -> Response:
+    """The models with what they take, can do, and their limits."""
+    known = catalogue()
+    listed = [described(model) for model in _current()]
+    return _answer({"object": "list", "default": known.default, "data": cast(JsonValue, listed)})
+
+
+@router.get("/v1/models", operation_id="models", responses={200: found("ModelList"), **errors(401, 403, 429)})
+async def models(key: Reader) -> Response:
+    """The models, in OpenAI's form."""
+    return _answer({"object": "list", "data": [as_openai(model) for model in _current()]})
+
+
+@router.get(
+    "/v1/models/{model_id}",
+    operation_id="model",
+    responses={200: found("ModelShown"), **errors(401, 403, 404, 429)},
+)
+async def model(model_id: str, key: Reader) -> Response:
+    """One model, also by an alias or a dated version of its name."""
+    known = resolve(model_id, wiring.api().clock.now().date())
+    if not isinstance(known, Model):
+        message = f"There is no model {model_id[:128]!r}. GET /v1/models lists them."
+        raise RequestRefused(404, "not_found", "no_available_model", message, param="model")
+    return _answer({**described(known), **as_openai(known)})
+
+
+def _current() -> list[Model]:
+    """Return the models that answer today by themselves."""
+    today = wiring.api().clock.now().date()
+    return [model for model in catalogue().models if model.shutdown is None or today < model.shutdown.on]
+
+
+def as_openai(model: Model) -> Json:
+    return {"id": model.id, "object": "model", "created": _created(model), "owned_by": "google"}
+
+
+def described(model: Model) -> Json:
+    return {
+        "id": model.id,
+        "label": model.label,
+        "stage": model.stage,
+        "inputs": cast(JsonValue, sorted(model.inputs)),
+        "outputs": cast(JsonValue, sorted(model.outputs)),
+        "limits": {"input_tokens": model.input_tokens, "output_tokens": model.output_tokens},
+        "capabilities": cast(JsonValue, sorted(model.capabilities)),
+        "thinking": model.thinking.model_dump(mode="json") if model.thinking else None,
+        "price": model.price.model_dump(mode="json") if model.price else None,
+        "knowledge_cutoff": model.knowledge_cutoff,
+        "shutdown": model.shutdown.model_dump(mode="json") if model.shutdown else None,
+        "closed_to_new": model.closed_to_new,
+        "answered_by": model.answered_by,
+    }
+
+
+def _created(model: Model) -> int:
+    """The month of the last update, which is all that is known."""
+    if model.updated is None:
+        return 0
+    year, month = model.updated.split("-")[:2]
+    return int(datetime(int(year), int(month), 1, tzinfo=UTC).timestamp())
+
+
+def _answer(value: Json) -> Response:
+    return Response(encode(value), headers=_HEADERS, media_type="application/json")

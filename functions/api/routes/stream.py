@@ -1,0 +1,146 @@
+"""GET /v1/llm/generations/{id}/stream: an answer as it is written, from any offset, to any number of readers.
+
+Blocks have the form that openai's SDK and an EventSource both read. `retry:` stands within the first block, and a
+heartbeat is a comment without a blank line: a block without data makes the SDK parse an empty event and crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query
+from starlette.responses import Response, StreamingResponse
+
+from functions.api.auth import Admittance
+from functions.api.error_answers import invalid, task_not_found
+from functions.api.follower import Follower, block_of, followers, until_changed
+from functions.api.middleware import visit
+from functions.api.openapi_shapes import NOTHING, STREAM, TaskPath, errors
+from functions.api.task_body import find
+from shared import wiring
+from shared.domain.answer.chunks import KEPT_AFTER_END
+from shared.domain.answer.response import Json
+from shared.domain.errors import RequestRefused
+from shared.domain.tasks.access import Key
+from shared.domain.tasks.task import Task
+from shared.wiring import Api
+
+router = APIRouter()
+
+Reader = Annotated[Key, Depends(Admittance("read"))]
+
+HEARTBEAT_SECONDS = 15.0
+LARGEST_STREAM = 9_500_000
+"""Bytes: the platform cuts a streamed answer at 10 MB."""
+_RETRY = b"retry: 2000\n"
+_HEARTBEAT = b": ping\n"
+_DONE = b"data: [DONE]\n\n"
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_MEDIA_TYPE = "text/event-stream"
+
+
+@router.get(
+    "/v1/llm/generations/{task_id}/stream",
+    operation_id="stream",
+    responses={200: STREAM, 204: NOTHING, **errors(401, 403, 404, 410, 422, 429)},
+)
+async def stream(
+    task_id: TaskPath,
+    key: Reader,
+    offset: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """An answer as it is written. `offset`, or the `Last-Event-ID` of a reconnecting EventSource, resumes it."""
+    road = wiring.api()
+    known = followers().known(task_id)
+    if known is not None and not key.sees(known.task):
+        raise task_not_found(task_id)
+    task = known.task if known is not None else (await find(road, key, task_id)).task
+    if not task.stream:
+        raise invalid("id", f"{task_id} was not submitted with stream: true. GET /v1/tasks/{task_id} has its answer.")
+    return await event_stream(road, followers().of(task), offset=_start(offset, last_event_id), headers={})
+
+
+async def event_stream(road: Api, follower: Follower, *, offset: int, headers: dict[str, str]) -> Response:
+    """204 past the end, which tells an EventSource to stop; 410 once the chunks are gone."""
+    if _gone(follower.task, road.clock.now()):
+        message = "The stream's chunks are kept for 15 minutes after its end. GET the task for the whole answer."
+        link = {"Link": f'</v1/tasks/{follower.task.id}>; rel="alternate"'}
+        raise RequestRefused(410, "gone", "stream_expired", message, headers=link)
+    if visit().head:
+        return Response(headers={**_HEADERS, **headers}, media_type=_MEDIA_TYPE)
+    if offset > 0 and await _past_the_end(follower, offset):
+        return Response(status_code=204, headers=headers)
+    return StreamingResponse(events(follower, offset), headers={**_HEADERS, **headers}, media_type=_MEDIA_TYPE)
+
+
+async def events(follower: Follower, offset: int) -> AsyncIterator[bytes]:
+    """The blocks from `offset` on, until the answer's end, its failure, or the platform's limit."""
+    sent, first = 0, True
+    follower.join(stream=True)
+    try:
+        async for block in _blocks(follower, offset):
+            if first and block is not _HEARTBEAT:
+                block, first = _RETRY + block, False
+            sent += len(block)
+            yield block
+            if sent > LARGEST_STREAM and block.startswith(b"id: "):
+                reached = int(block[4 : block.index(b"\n")])
+                yield _error("stream_interrupted", f"An answer may have 10 MB. Go on with ?offset={reached + 1}.")
+                return
+    finally:
+        follower.leave(stream=True)
+
+
+async def _blocks(follower: Follower, offset: int) -> AsyncIterator[bytes]:
+    while True:
+        changed = follower.changed
+        while offset < len(follower.blocks):
+            yield follower.blocks[offset]
+            offset += 1
+        if follower.task.terminal and follower.whole:
+            yield block_of("done", follower.closing_chunk())
+            yield _DONE
+            return
+        if (failure := follower.failure) is not None:
+            yield _error(failure.code, failure.message)
+            return
+        if followers().closing.begun:
+            yield _error("stream_interrupted", f"This server is stopping. Go on with ?offset={offset}.")
+            return
+        if not await until_changed(changed, HEARTBEAT_SECONDS):
+            yield _HEARTBEAT
+
+
+async def _past_the_end(follower: Follower, offset: int) -> bool:
+    """Whether the stream has ended before `offset`. Of one that is still written, everything may still come."""
+    if not follower.task.terminal:
+        return False
+    follower.join(stream=True)
+    try:
+        while not follower.over:
+            await until_changed(follower.changed, 1.0)
+    finally:
+        follower.leave(stream=True)
+    return offset >= len(follower.blocks)
+
+
+def _start(offset: int | None, last_event_id: str | None) -> int:
+    if offset is not None:
+        return offset
+    if last_event_id is None or last_event_id == "":
+        return 0
+    if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= 8):
+        raise invalid("Last-Event-ID", "Last-Event-ID must be the id of a chunk: a number.")
+    return int(last_event_id) + 1
+
+
+def _gone(task: Task, now: datetime) -> bool:
+    return task.completed_at is not None and task.terminal and now >= task.completed_at + KEPT_AFTER_END
+
+
+def _error(code: str, message: str) -> bytes:
+    told: Json = {"message": message, "error": {"code": code, "message": message, "type": "task_error"}}
+    return block_of("error", told)

@@ -1,0 +1,209 @@
+"""POST /v1/llm/generations: check a request, make its task, and answer at once, at its end, or with its stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api.auth import Admittance, require
+from functions.api.bodies import bodies
+from functions.api.budget import budgets
+from functions.api.error_answers import invalid
+from functions.api.follower import followers
+from functions.api.openapi_shapes import SUBMITTED, errors, request_body
+from functions.api.routes.stream import event_stream
+from functions.api.task_body import encode
+from functions.api.waiting import completion_of
+from shared import wiring
+from shared.cloud.outbound import refusal_of
+from shared.domain.errors import RequestRefused
+from shared.domain.request import (
+    Input,
+    Remote,
+    StoredInput,
+    Submission,
+    asked_again,
+    digest_of,
+    inputs_of,
+    read_and_check,
+    unfit,
+)
+from shared.domain.request.schema import as_refusals, payload_digest
+from shared.domain.request.tasks import asked_lately
+from shared.domain.tasks.access import Key
+from shared.domain.tasks.task import Ran, Task
+from shared.domain.tasks.view import public
+from shared.wiring import Api
+
+router = APIRouter()
+
+Submitter = Annotated[Key, Depends(Admittance("submit"))]
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="The same key and body within 24 hours: the same task."),
+]
+
+_IN_THREAD_BYTES = 16 << 10
+"""Larger bodies are read in a thread: base64, schemas and JSON of megabytes would hold up every other caller."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    submission: Submission
+    payload: str
+    ran: Ran | None = None
+    """Of a rerun of a dropped object: what is to run."""
+
+
+@router.post(
+    "/v1/llm/generations",
+    operation_id="submit",
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 422, 429)},
+    openapi_extra=request_body("Submission", required=True),
+)
+async def submit(
+    request: Request,
+    key: Submitter,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Make a task of a request: checked at once, answered at once unless `sync` is true."""
+    road = wiring.api()
+    async with bodies().body_of(request, key) as body:
+        checked = await check(road, key, body)
+    return await submit_checked(road, request, key, checked, idempotency_key)
+
+
+async def submit_checked(
+    road: Api,
+    request: Request,
+    key: Key,
+    checked: Checked,
+    idempotency_key: str | None,
+    *,
+    before: Task | None = None,
+) -> Response:
+    """Make the task, or find the one that this Idempotency-Key made, and answer as the request wants it.
+
+    `before`: the task of which this is a rerun.
+    """
+    if checked.submission.sync:
+        # Its answer is the result.
+        require(key, "read")
+    await budgets().spend(key)
+    if before is not None and before.source.kind == "object":
+        submitted = await road.requests.submit_again(
+            before, checked.ran, checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
+        )
+    else:
+        submitted = await road.requests.submit(
+            checked.submission,
+            checked.payload,
+            key_id=key.id,
+            idempotency_key=idempotency_key,
+            asked_lately=before is not None and asked_lately(before, road.clock.now()),
+        )
+    task = submitted.task
+    headers = {"Location": f"/v1/tasks/{task.id}"}
+    if submitted.replayed:
+        budgets().give_back(key)
+        headers["Idempotent-Replayed"] = "true"
+    if checked.submission.sync and checked.submission.stream:
+        return await event_stream(road, followers().of(task), offset=0, headers=headers)
+    if checked.submission.sync:
+        return await completion_of(road, request, task, headers)
+    return Response(as_submitted(task), headers={**headers, "Retry-After": "2"}, media_type="application/json")
+
+
+def as_submitted(task: Task) -> bytes:
+    """The task as it was made: a replay is answered as the first time was."""
+    kept = task.expires_at - (task.completed_at or task.accepted_at)
+    fresh = {
+        "status": "pending",
+        "progress": 0,
+        "results": None,
+        "results_pointer": None,
+        "error": None,
+        "usage": None,
+        "warnings": (),
+        "outputs": (),
+        "waiting": None,
+        "started_at": None,
+        "completed_at": None,
+        # An end puts it off.
+        "expires_at": task.accepted_at + kept,
+        "ran": None,
+    }
+    view = public(task.model_copy(update=fresh))
+    view.pop("usage", None)
+    return encode(view)
+
+
+async def check(road: Api, key: Key, text: bytes) -> Checked:
+    today = road.clock.now().date()
+    if len(text) <= _IN_THREAD_BYTES:
+        submission, inputs, payload = _read(text, today)
+    else:
+        submission, inputs, payload = await asyncio.to_thread(_read, text, today)
+    for each in inputs:
+        _may_name(road, key, each)
+    if submission.callback_url is not None:
+        _may_call(road, submission.callback_url)
+    return Checked(submission, payload)
+
+
+async def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
+    """A rerun of a dropped object's task."""
+    today = road.clock.now().date()
+    ran, submission, inputs, payload = await asyncio.to_thread(_read_again, before, changes, today)
+    for each in inputs:
+        _may_name(road, key, each)
+    if submission.callback_url is not None:
+        _may_call(road, submission.callback_url)
+    return Checked(submission, payload, ran)
+
+
+def _read(text: bytes, today: date) -> tuple[Submission, list[Input], str]:
+    submission, _, inputs = read_and_check(text, today)
+    return submission, inputs, digest_of(submission)
+
+
+def _read_again(before: Task, changes: bytes, today: date) -> tuple[Ran | None, Submission, list[Input], str]:
+    with as_refusals():
+        ran, submission = asked_again(before.ran, before.source.uri, changes, today)
+        inputs = inputs_of(submission)
+        if (refused := unfit(submission, inputs, today)) is not None:
+            raise refused
+        whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
+        return ran, submission, inputs, payload_digest(json.dumps(whole).encode())
+
+
+def _may_name(road: Api, key: Key, each: Input) -> None:
+    if isinstance(each, Remote):
+        why = refusal_of(each.url, allow_loopback=road.settings.allow_loopback)
+        if why is not None:
+            raise RequestRefused(
+                422, "invalid_request_error", "url_not_fetchable", f"{each.param}: {why}.", param=each.param
+            )
+    if isinstance(each, StoredInput):
+        own = (road.settings.requests_bucket, road.settings.results_bucket, road.settings.source_bucket)
+        if each.bucket in own or not key.covers(each.uri):
+            message = (
+                f"{each.param}: this key may not name {each.uri}. Its sources: {', '.join(key.sources) or 'none'}."
+            )
+            raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
+
+
+def _may_call(road: Api, url: str) -> None:
+    if road.settings.callback_queue is None:
+        raise invalid("callback_url", "callback_url: this deployment sends no callbacks.")
+    why = refusal_of(url, schemes=("https",), allow_loopback=road.settings.allow_loopback)
+    if why is not None:
+        raise invalid("callback_url", f"callback_url: {why}.")

@@ -1,0 +1,66 @@
+"""Waiting for a task's end: `sync: true`, and `?wait=` of a look-up."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api.follower import followers, until_changed
+from functions.api.task_body import encode, show
+from shared.domain.answer.response import Json
+from shared.domain.errors import FailureCode, RequestErrorType, RequestRefused
+from shared.domain.tasks.task import Task
+from shared.wiring import Api
+
+_LOOK_SECONDS = 1.0
+"""How often a caller that waits is looked after: it may have gone away."""
+
+_STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
+    "upstream_error": (500, "server_error"),
+    "empty_answer": (500, "server_error"),
+    "deadline_exceeded": (503, "service_unavailable_error"),
+    "quota_unavailable": (503, "service_unavailable_error"),
+}
+"""What a failure answers to `sync: true`; every other one lies in the request: 422."""
+
+
+async def at_its_end(road: Api, request: Request, task: Task, seconds: float) -> Task:
+    """The task, once it has ended or the time is over, or the caller went away."""
+    if task.terminal or seconds <= 0:
+        return task
+    follower, deadline = followers().of(task), road.clock.time() + seconds
+    follower.join(stream=False)
+    try:
+        while not follower.task.terminal and not followers().closing.begun:
+            left = deadline - road.clock.time()
+            changed = follower.changed
+            if left <= 0 or (
+                not await until_changed(changed, min(left, _LOOK_SECONDS)) and await request.is_disconnected()
+            ):
+                break
+    finally:
+        follower.leave(stream=False)
+    return follower.task
+
+
+async def completion_of(road: Api, request: Request, task: Task, headers: dict[str, str]) -> Response:
+    """The bare ChatCompletion; an error where the task failed or takes longer than a caller can wait."""
+    ended = await at_its_end(road, request, task, road.settings.sync_seconds)
+    if not ended.terminal:
+        message = f"The task is still {ended.status}. It goes on: GET /v1/tasks/{ended.id} has its answer later."
+        raise RequestRefused(
+            503,
+            "service_unavailable_error",
+            "still_processing",
+            message,
+            headers={**headers, "Retry-After": "10"},
+        )
+    if ended.error is not None:
+        status, type_ = _STATUS.get(ended.error.code, (422, "invalid_request_error"))
+        raise RequestRefused(status, type_, ended.error.code, ended.error.message, headers=headers)
+    shown = cast(Json, json.loads((await show(road, ended)).body))
+    results = cast(list[Json], shown["results"])
+    return Response(encode(results[0]), headers=headers, media_type="application/json")

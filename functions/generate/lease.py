@@ -1,0 +1,152 @@
+"""Holding a claim while the work goes on: renewed in the background, ended at once when it is lost or time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from shared.clock import Clock
+from shared.cloud.firestore import Decide, Stored, Tasks
+from shared.cloud.telemetry import log_bug
+from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import GeminiCache, GeminiFile, Ran, Task
+
+_WATCH_SECONDS = 5.0
+"""How often long work looks whether its task was cancelled or taken over."""
+
+
+class Holding:
+    """`async with Holding(…) as held:` runs its body under the claim that `stored` carries.
+
+    Leaves the body with `LeaseLost` or `TimeIsUp`, and sets `stop` for the streams that threads are reading.
+    """
+
+    def __init__(self, tasks: Tasks, clock: Clock, stored: Stored, *, lease: timedelta, until: float) -> None:
+        self._tasks, self._clock, self._lease, self._until = tasks, clock, lease, until
+        self._stored, self.token = stored, stored.task.token
+        self._lock = asyncio.Lock()
+        self._ended: DropsightError | None = None
+        self.stop = threading.Event()
+        self.progress = stored.task.progress
+        self.model = stored.task.model
+        """The model that is to be asked, as soon as it is known."""
+        self.ran: Ran | None = stored.task.ran
+        """What is asked, likewise."""
+        self.files: tuple[GeminiFile, ...] = stored.task.files
+        self.cache: GeminiCache | None = stored.task.cache
+        self.gained = False
+        """Whether this claim has brought the task further: a later one need not do that again."""
+        self.answering = False
+        """Whether the model is at work, which is paid for."""
+        self.told_chunks = 0
+        """Of the stream, so far."""
+        self.stored_chunks = 0
+        """Of the stream, once it is whole."""
+
+    @property
+    def task(self) -> Task:
+        return self._stored.task
+
+    @property
+    def seconds_left(self) -> float:
+        return self._until - self._clock.time()
+
+    async def change(self, decide: Decide) -> Stored:
+        """A transition of the held task; renewals stand aside meanwhile."""
+        async with self._lock:
+            changed = await self._tasks.change(self._stored, decide)
+            if changed is None:
+                raise LeaseLost(f"the document of {self.task.id} is gone")
+            self._stored = changed
+            return changed
+
+    async def confirm(self) -> None:
+        """Before anything is paid for: a claim whose lease is more than half over is renewed, or found lost."""
+        left = self.task.lease_until - self._clock.now() if self.task.lease_until else timedelta(0)
+        if left < self._lease / 2:
+            await self.renew()
+
+    async def __aenter__(self) -> Self:
+        body = asyncio.current_task()
+        assert body is not None
+        self._body = body
+        self._keeper = asyncio.create_task(self._keep())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._keeper.cancel()
+        self.stop.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeper
+        if self._ended is not None and kind is asyncio.CancelledError:
+            self._body.uncancel()
+            raise self._ended from error
+
+    async def _keep(self) -> None:
+        third = self._lease.total_seconds() / 3
+        while True:
+            now = self._clock.time()
+            # After a renewal that failed at once, the next one is not due at once.
+            next_look = min(now + _WATCH_SECONDS, max(self._leased_at() + third, now + min(1.0, third)), self._until)
+            await self._clock.sleep_until(next_look)
+            if self._clock.time() >= self._until:
+                return self._end(TimeIsUp(f"the time for one dispatch of {self.task.id} is over"))
+            try:
+                # The client would try for minutes, past the lease and past the time limit.
+                async with asyncio.timeout(third):
+                    if self._clock.time() - self._leased_at() >= third:
+                        await self.renew()
+                    else:
+                        await self._look()
+            except LeaseLost as lost:
+                return self._end(lost)
+            except Exception as error:  # Firestore may be away for a while; nobody else can claim meanwhile.
+                log_bug("renewal_failed", error, task=self.task.id)
+
+    def _leased_at(self) -> float:
+        """Return when the lease began that stands in the document, in seconds since 1970.
+
+        A claim or renewal may take long to be written; its lease runs from when it was decided, not from its answer.
+        """
+        until = self.task.lease_until
+        return until.timestamp() - self._lease.total_seconds() if until is not None else self._clock.time()
+
+    async def renew(self) -> None:
+        """Also notes on the task what was made at Gemini so far, so that a takeover finds it."""
+
+        def renewed(task: Task) -> Task:
+            return claims.renew(
+                task,
+                self.token,
+                now=self._clock.now(),
+                lease=self._lease,
+                progress=self.progress,
+                files=self.files,
+                cache=self.cache,
+            )
+
+        await self.change(renewed)
+
+    async def look(self) -> None:
+        """Find out now whether the claim still holds; where not, the body is ended."""
+        try:
+            await self._look()
+        except LeaseLost as lost:
+            self._end(lost)
+
+    async def _look(self) -> None:
+        found = await self._tasks.get(self.task.id)
+        if found is None or found.task.token != self.token:
+            raise LeaseLost(f"claim {self.token} of {self.task.id} was ended from elsewhere")
+
+    def _end(self, why: DropsightError) -> None:
+        self._ended = why
+        self.stop.set()
+        self._body.cancel()

@@ -1,0 +1,144 @@
+"""Telling the readers of a stream: what the model says is stored in chunks, at most four a second, as it says it.
+
+one claim      chunks 0, 1, 2, … with its token; the last one has a finish reason
+a later claim  finds chunk 0 stored: it tells nothing, and the readers are told that the stream was interrupted
+               (unless the answer itself was stored: then what is missing of it is told)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from functions.generate.lease import Holding
+from shared.cloud.telemetry import log, log_bug
+from shared.domain.answer.chunks import KEPT_AFTER_END, Chunk, Gathered, told
+from shared.domain.answer.response import Json
+from shared.wiring import Generate
+
+_SECONDS_BETWEEN = 0.25
+
+
+class Telling:
+    """Takes the pieces of one answer; `heard` is where to put them."""
+
+    def __init__(self, road: Generate, held: Holding, reasoning: bool, offset: int | None) -> None:
+        """`offset` None: there is nobody to tell, or another claim has begun to."""
+        self._road, self._held, self._offset = road, held, offset
+        self._gathered = Gathered(reasoning, begun=bool(offset))
+        self._woken = asyncio.Event()
+
+    def heard(self, piece: Json) -> None:
+        if self._offset is None:
+            return
+        self._gathered.add(piece)
+        if self._gathered:
+            self._woken.set()
+
+    async def keep_telling(self) -> None:
+        """Store what was heard, until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            if self._gathered.finish is None:
+                await self._tell()
+                await asyncio.sleep(_SECONDS_BETWEEN)
+
+    async def finish(self) -> None:
+        """Store the rest. The stream is whole where its last chunk says why the model stopped.
+
+        Of an answer without words its end is not told: the question is asked again, or the task fails.
+        """
+        if not self._gathered.answered:
+            self._gathered.finish = None
+        whole = self._gathered.finish is not None
+        if self._gathered:
+            await self._tell()
+        if whole and self._offset is not None:
+            self._held.stored_chunks = self._offset
+
+    async def _tell(self) -> None:
+        for delta, finish in self._gathered.take():
+            if self._offset is None:
+                return
+            chunk = Chunk(
+                delta=delta, finish=finish, claim=self._held.token, expires_at=_expiry(self._road, self._held)
+            )
+            stored, _ = await asyncio.gather(
+                self._road.chunks.put(self._held.task.id, self._offset, chunk), self._held.look()
+            )
+            if not stored:
+                log("WARNING", "stream_taken", "another claim tells this stream", task=self._held.task.id)
+            self._offset = self._offset + 1 if stored else None
+            self._held.told_chunks = self._offset or 0
+
+
+@asynccontextmanager
+async def telling(road: Generate, held: Holding, *, reasoning: bool) -> AsyncIterator[Telling]:
+    """For the time in which the model speaks; where it ends by itself, the stream is finished."""
+    offset = await _beginning(road, held)
+    voice = Telling(road, held, reasoning, offset)
+    if offset is None:
+        yield voice
+        return
+    speaker = asyncio.create_task(_undisturbed(voice, held.task.id))
+    try:
+        yield voice
+    finally:
+        speaker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await speaker
+    await voice.finish()
+
+
+async def tell_the_rest(road: Generate, held: Holding, response: Json, *, claim: int, reasoning: bool) -> None:
+    """Of an answer that an earlier claim stored, tell what it did not live to tell."""
+    chunks = await road.chunks.since(held.task.id, 0)
+    if any(chunk.claim != claim for chunk in chunks):
+        return
+    if chunks and chunks[-1].finish is not None:
+        held.stored_chunks = len(chunks)
+        return
+    whole = Gathered(reasoning)
+    whole.add(response)
+    content, thoughts = told(chunks)
+    if not (whole.content.startswith(content) and whole.thoughts.startswith(thoughts)):
+        return
+    whole.content, whole.thoughts = whole.content[len(content) :], whole.thoughts[len(thoughts) :]
+    whole.begun = bool(chunks)
+    # An answer that came without a finish reason may not be whole.
+    whole.finish = whole.finish or "length"
+    offset = len(chunks)
+    for delta, finish in whole.take():
+        chunk = Chunk(delta=delta, finish=finish, claim=claim, expires_at=_expiry(road, held))
+        if not await road.chunks.put(held.task.id, offset, chunk):
+            return
+        offset += 1
+    held.stored_chunks = offset
+
+
+async def _undisturbed(voice: Telling, task_id: str) -> None:
+    """Readers are a courtesy: that they cannot be told must not end the answer, which is stored as a whole."""
+    while True:
+        try:
+            await voice.keep_telling()
+        except Exception as error:
+            log_bug("chunk_not_stored", error, task=task_id)
+            return
+
+
+async def _beginning(road: Generate, held: Holding) -> int | None:
+    if not held.task.stream:
+        return None
+    if held.told_chunks:
+        return held.told_chunks
+    begun = held.token > 1 and await road.chunks.since(held.task.id, 0)
+    return None if begun else 0
+
+
+def _expiry(road: Generate, held: Holding) -> datetime:
+    """A quarter of an hour after the latest end that this dispatch can have."""
+    return road.clock.now() + timedelta(seconds=max(0.0, held.seconds_left)) + KEPT_AFTER_END

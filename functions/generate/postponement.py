@@ -1,0 +1,211 @@
+"""Putting a task off: until when, for what reason, and the next dispatch before the commit, so that nothing is lost."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from functions.generate.lease import Holding
+from shared.cloud.firestore import Stored
+from shared.cloud.queue import schedulable
+from shared.cloud.telemetry import log, log_bug
+from shared.cloud.throttle import Note
+from shared.domain.errors import (
+    DailyQuotaSpent,
+    FileStoreFull,
+    LeaseLost,
+    Postponement,
+    TaskFailure,
+    TimeIsUp,
+    Unavailable,
+    WaitingReason,
+)
+from shared.domain.service_errors import HandleGone
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Task
+from shared.wiring import Generate
+
+_GEMINI_DAY = ZoneInfo("America/Los_Angeles")
+"""Gemini's daily quotas are reset at midnight there."""
+_NO_TIME_NAMED = 300.0
+_LONGEST_PATIENCE = 3600.0
+"""Seconds: a task that has waited long for one reason looks again at most this late, to spare the many that wait."""
+_LONGEST_BACKOFF = 1800.0
+_BLOCKED_NOTE = timedelta(seconds=60)
+_PATIENT_TIMES = 6
+"""How many times more attempts a service that is away gets than a failure that may lie in the task: half a day."""
+_MOST_ROOM_SECONDS = 30.0
+
+
+class Rest(NamedTuple):
+    """Until when a task is left alone, and why."""
+
+    until: datetime
+    reason: WaitingReason
+    detail: str
+    counted: claims.Counted | None = None
+
+
+async def try_later(road: Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> bool:
+    """Put the held task off. False where it has failed as often as it may: the task is to fail."""
+    if isinstance(failure, HandleGone):
+        # What was uploaded is not there any more: the next claim begins anew.
+        held.files, held.cache = (), None
+    if isinstance(failure, FileStoreFull):
+        await _make_room(road, held)
+    rest = _rest_after(road, held, failure)
+    if rest is None:
+        return False
+    await _put_off(road, held, rest)
+    return True
+
+
+def _rest_after(road: Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> Rest | None:
+    """None: no more. An answer that broke off or was cut off was paid for, so that is bounded like a failure."""
+    task, now, most = held.task, road.clock.now(), road.settings.max_attempts
+    attempts, outages = task.attempts + 1, task.outages + 1
+    match failure:
+        case Postponement():
+            until = moment_for(road, task, failure.reason, delay_of(failure, now))
+            return Rest(until, failure.reason, failure.message)
+        case TimeIsUp() if not held.answering:
+            return Rest(now, "time_limit", "one dispatch's time was over")
+        case Unavailable() if not held.answering:
+            if outages >= most * _PATIENT_TIMES:
+                return None
+            return Rest(_backed_off(now, outages), "retrying", failure.message, "outage")
+        case _ if attempts >= most:
+            return None
+        case TimeIsUp():
+            return Rest(now, "time_limit", "the model was still answering", "attempt")
+        case _:
+            return Rest(_backed_off(now, attempts), "retrying", failure.message, "attempt")
+
+
+def _backed_off(now: datetime, times: int) -> datetime:
+    """Twice as long with every time, spread out."""
+    return now + timedelta(seconds=min(_LONGEST_BACKOFF, 2.0**times) * random.uniform(0.5, 1))  # noqa: S311
+
+
+async def _make_room(road: Generate, held: Holding) -> None:
+    """What this environment left behind at the Files API goes at once; the task waits in any case."""
+    try:
+        until = road.clock.time() + min(_MOST_ROOM_SECONDS, held.seconds_left)
+        made = await road.leftovers.make_room(until=until)
+    except Exception as error:  # The task is put off whatever comes of this.
+        log_bug("room_not_made", error, task=held.task.id)
+    else:
+        if made.deleted:
+            log("WARNING", "room_made", f"{made.deleted} of {made.seen} files at Gemini were left over: deleted")
+
+
+async def _put_off(road: Generate, held: Holding, rest: Rest) -> None:
+    """Give the claim back; the dispatch comes first, so a crash in between leaves one that finds the task claimed."""
+    epoch = await _next_dispatch(road, held.task, rest.until)
+    now = road.clock.now()
+    try:
+        await held.change(
+            lambda task: claims.put_off(
+                task,
+                held.token,
+                now=now,
+                until=rest.until,
+                reason=rest.reason,
+                detail=rest.detail,
+                epoch=epoch,
+                counted=rest.counted,
+                files=held.files,
+                cache=held.cache,
+                model=held.model,
+            )
+        )
+    except LeaseLost as lost:
+        log("INFO", "lease_lost", str(lost), task=held.task.id)
+        return
+    log(
+        "ERROR" if rest.reason == "blocked" else "WARNING",
+        "task_put_off",
+        rest.detail,
+        task=held.task.id,
+        reason=rest.reason,
+        until=rest.until.isoformat(),
+    )
+
+
+async def keep_waiting(road: Generate, stored: Stored, note: Note) -> None:
+    """The refusal that a waiting task waits for still stands: the next dispatch, without a claim."""
+    task, now = stored.task, road.clock.now()
+    until = moment_for(road, task, note.reason, (note.until - now).total_seconds())
+    epoch = await _next_dispatch(road, task, until)
+    await road.tasks.change(
+        stored,
+        lambda current: (
+            claims.keep_waiting(current, now=now, until=until, reason=note.reason, detail=note.detail, epoch=epoch)
+            if _still_waits(current, task, now)
+            else current
+        ),
+    )
+
+
+async def come_again(road: Generate, stored: Stored) -> None:
+    """The task waits for longer than the queue schedules ahead: the next dispatch, as near to that as may be."""
+    task, now = stored.task, road.clock.now()
+    assert task.waiting is not None
+    at = schedulable(task.waiting.until, now)
+    epoch = await _next_dispatch(road, task, at)
+    await road.tasks.change(
+        stored,
+        lambda current: claims.redispatch(current, at=at, epoch=epoch) if _still_waits(current, task, now) else current,
+    )
+
+
+def _still_waits(current: Task, known: Task, now: datetime) -> bool:
+    return current.epoch == known.epoch and not current.terminal and not claims.leased(current, now)
+
+
+async def _next_dispatch(road: Generate, task: Task, at: datetime) -> int:
+    """Put the next dispatch on the queue; returns its epoch.
+
+    A name may be taken: by a holder that put its dispatch and died before its commit. That one may have been delivered
+    already, so another is put under the next epoch.
+    """
+    epoch = task.epoch + 1
+    while not await road.dispatches.put(task, epoch=epoch, at=at):
+        epoch += 1
+    return epoch
+
+
+def moment_for(road: Generate, task: Task, reason: WaitingReason, delay: float) -> datetime:
+    """Not before the delay that the service named; the longer a task has waited, the later and more spread out.
+
+    Those that wait for one moment must not all come at it, and those that have waited for hours need not look every
+    minute: they look again after about as long as they have waited, an hour at the most. None waits past its age limit.
+    """
+    now = road.clock.now()
+    since = task.waiting_since if task.waiting_since is not None and claims.last_reason(task) == reason else now
+    patience = min(_LONGEST_PATIENCE, (now - since).total_seconds() * random.uniform(0.75, 1.5))  # noqa: S311
+    spread = random.uniform(0.5, 3)  # noqa: S311
+    until = now + timedelta(seconds=max(delay, patience) + spread)
+    limit = task.accepted_at + timedelta(hours=road.settings.task_max_age_hours, seconds=1)
+    return min(until, max(limit, now + timedelta(seconds=spread)))
+
+
+def delay_of(failure: Postponement, now: datetime) -> float:
+    """Seconds until it is worth another try."""
+    if failure.delay is not None:
+        return failure.delay
+    if not isinstance(failure, DailyQuotaSpent):
+        return _NO_TIME_NAMED
+    local = now.astimezone(_GEMINI_DAY)
+    reset = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (reset - local).total_seconds()
+
+
+async def warn_others(road: Generate, model: str, refusal: Postponement) -> None:
+    """Leave a note for the other dispatches, so that they wait too."""
+    if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
+        now = road.clock.now()
+        delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=delay_of(refusal, now))
+        await road.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))

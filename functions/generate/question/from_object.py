@@ -1,0 +1,199 @@
+"""What a dropped object asks: the recipe that fits what it truly is, about the files handed over to Gemini.
+
+Everything that can be told without the model is told before anything is uploaded.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from functions.generate.lease import Holding
+from functions.generate.model.call import make_sure_of, notices, stand_by
+from functions.generate.model.context_cache import cacheable
+from functions.generate.question.model_checks import count_where_nearly_full, known_model, refuse_too_much
+from functions.generate.question.upload import examine, hand_over, live_object, readable_object, remarks
+from shared.cloud.object_stream import SourceVanished
+from shared.cloud.storage import StoredObject
+from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.media import Facts
+from shared.domain.models.catalogue import Model, ignored_parameters
+from shared.domain.recipe import (
+    Dropped,
+    Input,
+    Missing,
+    Recipe,
+    WishRefused,
+    choose,
+    fill,
+    grant,
+    model_for,
+    request,
+    seen,
+    unfit,
+)
+from shared.domain.recipe.question import About, Question
+from shared.domain.tasks.task import GeminiFile, Ran, Task
+from shared.wiring import Generate
+
+
+class _Part(NamedTuple):
+    found: StoredObject
+    facts: Facts
+
+
+async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = None) -> tuple[Question, ...]:
+    """One question for each that the recipe asks. `ran`: what an earlier claim began with, or a rerun is to ask."""
+    source = held.task.source
+    try:
+        found = await readable_object(road, source, held.stop)
+        first = _Part(found, await examine(road, found))
+        about = _dropped(first)
+        recipe, ran, warnings = await _recipe(road, held.task, about) if ran is None else (_of(ran), ran, ())
+        held.ran = ran
+        prompts = [_filled(asked.prompt, about, recipe) for asked in recipe.asked]
+        spoken = recipe.model_copy(update={"system": recipe.system and _filled(recipe.system, about, recipe)})
+        parts = [first, *[await _companion(road, held.task, name) for name in recipe.companions]]
+        shown = [seen(recipe, part.facts) for part in parts]
+        today = road.clock.now().date()
+        _refuse_misfits(recipe, [part.facts for part in parts], shown, today)
+        held.model = recipe.model
+        await stand_by(road, recipe.model)
+        await make_sure_of(road, recipe.model)
+        model = await known_model(road, recipe.model)
+        refuse_too_much(shown, model, recipe.media_resolution)
+        files = [await hand_over(road, held, part.found, part.facts, index=index) for index, part in enumerate(parts)]
+        held.progress = 50
+        await live_object(road, source)
+    except SourceVanished as error:
+        await live_object(road, source)
+        raise TransientFailure("the object could not be read") from error
+    ignored = ignored_parameters(model, recipe.parameters) if model else None
+    noticed = (*warnings, *notices(road, recipe.model), *([ignored] if ignored else []))
+    questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, today, streamed=held.task.stream))
+    await count_where_nearly_full(road, model, questions[0].body, shown, recipe.media_resolution)
+    return questions
+
+
+async def _recipe(road: Generate, task: Task, about: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
+    """The recipe that is for the object, with the wishes of its metadata."""
+    book = await road.recipes.book(road.settings.inboxes[task.source.bucket].recipes)
+    try:
+        chosen = choose(book.recipes, about)
+        granted = grant(book.recipes, chosen, about)
+    except (LookupError, WishRefused) as error:
+        raise PermanentFailure("invalid_param", str(error)) from error
+    except (ValueError, RecursionError, OverflowError) as error:
+        told = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
+        raise PermanentFailure("invalid_param", told) from error
+    return granted.recipe, granted.recipe.ran(book.origin(granted.recipe)), granted.warnings
+
+
+def _of(ran: Ran) -> Recipe:
+    try:
+        return Recipe.model_validate(ran.snapshot)
+    except ValidationError as error:
+        # Of a task that was made by an earlier version, which took more.
+        first = error.errors()[0]
+        message = f"The recipe {ran.recipe}, as it was when the task was made, is not taken any more: {first['msg']}."
+        raise PermanentFailure("invalid_param", message) from error
+
+
+def _filled(prompt: str, about: Dropped, recipe: Recipe) -> str:
+    try:
+        return fill(prompt, about, recipe.range)
+    except Missing as error:
+        raise PermanentFailure("invalid_param", f"Recipe {recipe.name}: {error}.") from error
+
+
+async def _companion(road: Generate, task: Task, name: str) -> _Part:
+    """Another object of the same inbox."""
+    bucket = task.source.bucket
+    found = await road.storage.stat(bucket, name)
+    if found is None or not name.startswith(road.settings.inboxes[bucket].prefixes):
+        raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
+    try:
+        found = await road.storage.readable(found)
+        return _Part(found, await examine(road, found))
+    except PermanentFailure as failure:
+        raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
+
+
+def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], today: date) -> None:
+    """What the recipe is not for, what the model cannot take or do, and what surely does not fit into its window."""
+    first = files[0].media_type
+    if first.family not in recipe.takes:
+        # A rerun's recipe was chosen without a look into the file.
+        message = f"Recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {first.label}."
+        raise PermanentFailure("invalid_param", message)
+    for misfit in unfit(recipe, [facts.media_type.family for facts in files], today):
+        raise PermanentFailure(misfit.code, misfit.message)
+    for facts in files:
+        if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
+            raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
+    refuse_too_much(shown, _known(recipe, today), recipe.media_resolution)
+
+
+def _known(recipe: Recipe, today: date) -> Model | None:
+    """None for a model that is newer than the catalogue."""
+    model = model_for(recipe, today)
+    return model if isinstance(model, Model) else None
+
+
+def _questions(
+    recipe: Recipe,
+    ran: Ran,
+    prompts: list[str],
+    parts: list[_Part],
+    files: list[GeminiFile],
+    noticed: tuple[str, ...],
+    today: date,
+    *,
+    streamed: bool,
+) -> list[Question]:
+    handed = [
+        Input(file.uri, file.mime_type, part.facts.media_type.family) for file, part in zip(files, parts, strict=True)
+    ]
+    shown = [seen(recipe, part.facts) for part in parts]
+    about = About(
+        transcript=recipe.transcript,
+        duration=parts[0].facts.duration,
+        range=recipe.range,
+        warnings=(*noticed, *(each for part in parts for each in _remarks(part, of_source=part is parts[0]))),
+    )
+    return [
+        Question(
+            model=recipe.model,
+            body=request(recipe, asked, prompt, handed, today),
+            ran=ran,
+            reasoning=recipe.thinking is not None and recipe.thinking.include,
+            name=asked.name,
+            response_schema=asked.response_schema,
+            # What readers were told cannot be taken back, nor said again.
+            continuations=0 if streamed else recipe.most_continuations,
+            repairs=0 if streamed else 1,
+            cacheable=cacheable(_known(recipe, today), shown, recipe.media_resolution),
+            sources=tuple(part.found.identity for part in parts),
+            about=about,
+        )
+        for asked, prompt in zip(recipe.asked, prompts, strict=True)
+    ]
+
+
+def _dropped(part: _Part) -> Dropped:
+    found, kind = part.found, part.facts.media_type
+    return Dropped(
+        bucket=found.bucket,
+        name=found.name,
+        size=found.size,
+        family=kind.family,
+        mime=kind.mime,
+        created_at=found.created_at,
+        metadata=found.metadata,
+    )
+
+
+def _remarks(part: _Part, *, of_source: bool) -> list[str]:
+    return [each if of_source else f"{part.found.name}: {each}" for each in remarks(part.facts)]

@@ -1,0 +1,175 @@
+"""What a request asks: its messages, with each medium brought from where it lies and handed over to Gemini."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import cast
+
+from functions.generate.lease import Holding
+from functions.generate.model.call import make_sure_of, notices, stand_by
+from functions.generate.model.context_cache import cacheable
+from functions.generate.question.model_checks import count_where_nearly_full
+from functions.generate.question.request_inputs import Supply
+from shared.cloud.outbound import refusal_of
+from shared.domain.answer.response import Json
+from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
+from shared.domain.media import Facts
+from shared.domain.recipe import Recipe, seen
+from shared.domain.recipe.question import About, Question
+from shared.domain.request import (
+    LARGEST_BODY,
+    Handed,
+    Inline,
+    Input,
+    StoredInput,
+    Submission,
+    Understood,
+    body,
+    misfit,
+    read_and_check,
+    renders_a_recording,
+)
+from shared.domain.request.options import JsonSchemaAnswer
+from shared.domain.tasks.task import Ran, Task
+from shared.wiring import Generate
+
+_CONTINUATIONS = 3
+"""Of an answer that ended at the model's own limit; never past a `max_tokens`."""
+
+
+async def question_of_request(road: Generate, held: Holding) -> Question:
+    task = held.task
+    (submission, recipe, noticed), inputs = await _request_of(road, task)
+    held.model, held.ran = submission.model, _ran(task, submission, recipe)
+    await stand_by(road, submission.model)
+    await make_sure_of(road, submission.model)
+    files: list[Facts] = []
+
+    def shown(each: Input, facts: Facts) -> Facts:
+        files.append(facts)
+        return facts if recipe is None else _seen(recipe, each, facts, alone=len(inputs) == 1)
+
+    supply = Supply(road, held, submission, sum(each.size for each in inputs if isinstance(each, Inline)), shown)
+    handed: list[Handed] = []
+    for index, each in enumerate(inputs):
+        handed.append(await supply.hand_over(each, index))
+        held.progress = max(held.progress, 50 * (index + 1) // len(inputs))
+    asked = body(submission, handed, recipe, road.clock.now().date())
+    await count_where_nearly_full(road, supply.model, asked, supply.facts, submission.media_resolution)
+    return Question(
+        model=submission.model,
+        body=asked,
+        ran=held.ran,
+        reasoning=_thoughts_wanted(submission, recipe),
+        response_schema=_schema(submission, recipe),
+        # What readers were told cannot be taken back, nor said again.
+        continuations=0 if submission.stream else _continuations(submission, recipe),
+        repairs=0 if submission.stream else 1,
+        cacheable=_cacheable(asked, submission, supply),
+        sources=tuple(supply.sources or ()),
+        about=About(
+            transcript=len(files) == 1 and (recipe.transcript if recipe else renders_a_recording(submission)),
+            duration=files[0].duration if files else None,
+            range=recipe.range if recipe else None,
+            warnings=(*noticed, *supply.remarks, *notices(road, submission.model)),
+        ),
+    )
+
+
+async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Input]]:
+    """The request, read again as it was checked when it came; a manifest is checked here for the first time."""
+    source = task.source
+    if source.size > LARGEST_BODY:
+        message = (
+            f"{source.uri} has {source.size:,} bytes; a request has {LARGEST_BODY:,} at most. Name files as gs://…"
+        )
+        raise PermanentFailure("invalid_manifest", message)
+    text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+    if text is None:
+        raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
+    try:
+        # In a thread: a body may have 29 MB.
+        _, whole, inputs = await asyncio.to_thread(read_and_check, text, road.clock.now().date())
+        _may_be_read(road, task, inputs)
+        _may_be_called(road, task, whole.submission)
+    except RequestRefused as refused:
+        where = f"{refused.param}: " if refused.param and not refused.message.startswith(refused.param) else ""
+        code: FailureCode = "invalid_manifest" if source.kind == "manifest" else "invalid_param"
+        raise PermanentFailure(code, f"{where}{refused.message}") from refused
+    return whole, inputs
+
+
+def _seen(recipe: Recipe, each: Input, facts: Facts, *, alone: bool) -> Facts:
+    if why := misfit(recipe, each.param, facts, alone=alone):
+        raise PermanentFailure("invalid_param", why)
+    return seen(recipe, facts)
+
+
+def _may_be_read(road: Generate, task: Task, inputs: list[Input]) -> None:
+    """Of a manifest: only what its folder may name. The api has checked what a key may name."""
+    own = (road.settings.requests_bucket, road.settings.results_bucket, road.settings.source_bucket)
+    allowed = road.settings.manifest_sources.get(task.owner.partition(":")[2], ())
+    for each in inputs:
+        if not isinstance(each, StoredInput):
+            continue
+        foreign = task.source.kind == "manifest" and not each.uri.startswith(allowed or ("\0",))
+        if each.bucket in own or foreign:
+            message = f"{each.param}: manifests of {task.owner} may not name {each.uri}."
+            raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
+
+
+def _may_be_called(road: Generate, task: Task, submission: Submission) -> None:
+    """Of a manifest: where a notice of its end could go. The api has checked it for its own requests."""
+    if task.source.kind != "manifest" or submission.callback_url is None:
+        return
+    why = refusal_of(submission.callback_url, schemes=("https",), allow_loopback=road.settings.allow_loopback)
+    if why is not None:
+        message = f"callback_url: {why}."
+        raise RequestRefused(422, "invalid_request_error", "invalid_param", message, param="callback_url")
+
+
+def _ran(task: Task, submission: Submission, recipe: Recipe | None) -> Ran:
+    """What stands on the task: settings, never the prompt or inline data; those are in the request object."""
+    if recipe is not None:
+        shown = {name: value for name, value in recipe.ran().snapshot.items() if name not in ("prompt", "system")}
+    else:
+        shown = submission.model_dump(
+            mode="json",
+            by_alias=True,
+            exclude_defaults=True,
+            exclude={"audio_url", "messages", "prompt", "system_prompt", "callback_url", "metadata", "sync"},
+        )
+    digest = task.request.sha256 if task.request else hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+    return Ran(recipe=submission.recipe or "request", sha256=digest, snapshot=shown, origin=task.source.uri)
+
+
+def _thoughts_wanted(submission: Submission, recipe: Recipe | None) -> bool:
+    if recipe is not None:
+        return recipe.thinking is not None and recipe.thinking.include
+    config = submission.google.thinking_config
+    return submission.reasoning or bool(config and config.include_thoughts)
+
+
+def _schema(submission: Submission, recipe: Recipe | None) -> Json | None:
+    """What the answer must fit."""
+    form = submission.response_format
+    if recipe is not None:
+        return recipe.asked[0].response_schema
+    return form.json_schema.schema_ if isinstance(form, JsonSchemaAnswer) else None
+
+
+def _continuations(submission: Submission, recipe: Recipe | None) -> int:
+    if recipe is not None:
+        return recipe.most_continuations
+    return 0 if submission.max_tokens is not None else _CONTINUATIONS
+
+
+def _cacheable(asked: Json, submission: Submission, supply: Supply) -> bool:
+    """Whether all files are objects and stand in the first turn, as a context cache would."""
+    if not supply.sources:
+        return False
+    parts = cast(list[Json], cast(list[Json], asked["contents"])[0]["parts"])
+    shown_first = sum("fileData" in part for part in parts) == len(supply.sources)
+    return shown_first and cacheable(supply.model, supply.facts, submission.media_resolution)

@@ -1,0 +1,56 @@
+"""Does it fit into the model's window? Near its edge the service counts: no estimate is good enough there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.domain import media
+from shared.domain.answer.response import Json
+from shared.domain.errors import PermanentFailure
+from shared.domain.media import Facts
+from shared.domain.models import tokens
+from shared.domain.models.catalogue import Model, UnknownName, resolve
+from shared.domain.models.served import model_of
+from shared.domain.models.tokens import Resolution
+from shared.wiring import Generate
+
+_NEARLY_FULL = 0.9
+"""Share of the model's window from which the service is asked to count."""
+
+
+def refuse_too_much(files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None) -> None:
+    """What surely is too much for one prompt, told before it is uploaded. None: a model with an unknown window."""
+    refusal = media.check_prompt(files) or (tokens.check_context(files, model, resolution) if model else None)
+    if refusal is not None:
+        raise PermanentFailure(refusal.code, refusal.message)
+
+
+async def known_model(road: Generate, name: str) -> Model | None:
+    """By the catalogue, or else by the service, which tells its window. None: neither knows it, or it is retired."""
+    known = resolve(name, road.clock.now().date())
+    if isinstance(known, Model):
+        return known
+    served = await road.gemini.served(known.name) if isinstance(known, UnknownName) else None
+    return model_of(served) if served is not None and served.input_token_limit else None
+
+
+async def count_where_nearly_full(
+    road: Generate, model: Model | None, body: Json, files: Sequence[Facts], resolution: Resolution | None = None
+) -> None:
+    """Raises where the service counts more tokens than the model takes. What cannot be estimated is counted as well."""
+    if model is None:
+        return
+    config = body.get("generationConfig")
+    asked = config.get("maxOutputTokens") if isinstance(config, dict) else None
+    most = model.room_for_input(asked if isinstance(asked, int) else None)
+    estimate = sum(tokens.estimate(facts, model, resolution) for facts in files)
+    if estimate < _NEARLY_FULL * most and all(map(tokens.can_be_estimated, files)):
+        return
+    counted = await road.gemini.count_tokens(model.id, body)
+    if counted > most:
+        beside = " beside an answer of max_tokens" if most < model.input_tokens else ""
+        raise PermanentFailure(
+            "context_length_exceeded",
+            f"These are {counted:,} tokens; model {model.id} takes at most {most:,}{beside}. Cut the input into "
+            "parts, or choose a model with a larger window.",
+        )

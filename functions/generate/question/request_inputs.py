@@ -1,0 +1,208 @@
+"""Brings the media of a request from where they lie: within it, in a bucket, or on the web."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from functools import partial
+
+from functions.generate.lease import Holding
+from functions.generate.question.model_checks import known_model, refuse_too_much
+from functions.generate.question.upload import (
+    activated,
+    as_sent,
+    examine,
+    hand_over,
+    hand_over_stream,
+    live_handle,
+    remarks,
+)
+from shared.cloud.fetch import RemoteFile
+from shared.cloud.object_stream import SourceVanished
+from shared.domain import media
+from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
+from shared.domain.media import Facts, InMemory, Refusal
+from shared.domain.models import catalogue
+from shared.domain.models.catalogue import Model
+from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
+from shared.domain.tasks.task import GeminiFile
+from shared.wiring import Generate
+
+_INLINE_BYTES = 700 << 10
+"""Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first: a call is
+sent from the event loop, and again at every further round."""
+_FETCH_ATTEMPTS = 3
+_LOOK_SECONDS = 15.0
+"""For looking into a file on the web while its own transfer waits."""
+_WHOLE_BYTES = 4 << 20
+"""Of a recording on the web that is read once more from start to end to measure it."""
+
+
+class Supply:
+    """Brings the inputs of one request."""
+
+    def __init__(
+        self,
+        road: Generate,
+        held: Holding,
+        submission: Submission,
+        inline_bytes: int,
+        shown: Callable[[Input, Facts], Facts],
+    ) -> None:
+        """`shown`: what the model is shown of an input, told before it is uploaded; raises where it may not be."""
+        self._road, self._held = road, held
+        self._uploads_inline = inline_bytes > _INLINE_BYTES
+        self.model: Model | None = None
+        """Known once there is an input."""
+        self._submission, self._resolution = submission, submission.media_resolution
+        self._shown = shown
+        self.facts: list[Facts] = []
+        self.sources: list[str] | None = []
+        """Of inputs that are objects, each as `gs://bucket/name#generation`; None where one is not."""
+        self.remarks: list[str] = []
+
+    async def hand_over(self, each: Input, index: int) -> Handed:
+        if self.model is None:
+            self.model = await self._asked()
+        match each:
+            case Inline():
+                self.sources = None
+                return await self._inline(each, index)
+            case StoredInput():
+                return _as_handed(await self._stored(each, index))
+            case Remote():
+                self.sources = None
+                return _as_handed(await self._remote(each, index))
+
+    async def _asked(self) -> Model | None:
+        """The model; parameters that it takes no notice of are told."""
+        asked = self._submission
+        model = await known_model(self._road, asked.model)
+        if model is None:
+            return None
+        if ignored := catalogue.ignored_parameters(model, asked):
+            self.remarks.append(ignored)
+        return model
+
+    async def _inline(self, each: Inline, index: int) -> Handed:
+        facts, data = await self._examined(each.data(), "", each.mime)
+        mime = self._checked(each, facts)
+        if not self._uploads_inline:
+            return Handed(mime, data=base64.b64encode(data).decode())
+
+        async def opened() -> io.IOBase:
+            return io.BytesIO(data)
+
+        return _as_handed(await hand_over_stream(self._road, self._held, opened, mime, name=each.param, index=index))
+
+    async def _stored(self, each: StoredInput, index: int) -> GeminiFile:
+        try:
+            found = await self._road.storage.stat(each.bucket, each.name)
+            if found is None:
+                raise PermanentFailure("source_gone", f"{each.param}: {each.uri} is not there.")
+            if each.generation not in (None, found.generation):
+                raise PermanentFailure("source_superseded", f"{each.param}: {each.uri} was overwritten.")
+            found = await self._road.storage.readable(found, self._held.stop)
+            facts = await examine(self._road, found)
+            self._checked(each, facts)
+            if self.sources is not None:
+                self.sources.append(found.identity)
+            return await hand_over(self._road, self._held, found, facts, index=index)
+        except SourceVanished as error:
+            raise TransientFailure(f"{each.uri} changed while it was read") from error
+
+    async def _remote(self, each: Remote, index: int) -> GeminiFile:
+        if (kept := live_handle(self._road, self._held, index)) is not None:
+            # What was uploaded is still there, whether or not the address still is.
+            self._checked(each, Facts(media_type=media.media_type(kept.mime_type), size=0))
+            return await activated(self._road, self._held, kept)
+        opened = await self._fetched(each)
+        first: list[RemoteFile] = [opened]
+        try:
+            if (whole := opened.whole or await self._whole_text(opened)) is not None:
+                facts, data = await self._examined(whole, opened.name, opened.content_type)
+            else:
+                facts, data = await self._seen(opened, each), None
+            mime = self._checked(each, facts)
+
+            async def again() -> io.IOBase:
+                if data is not None:
+                    return io.BytesIO(data)
+                return first.pop() if first else await self._fetched(each)
+
+            return await hand_over_stream(self._road, self._held, again, mime, name=opened.name, index=index)
+        finally:
+            opened.close()
+
+    async def _fetched(self, each: Remote) -> RemoteFile:
+        try:
+            return await self._road.web.open(each.url, stop=self._held.stop, seconds=self._seconds)
+        except Unavailable:
+            # It lies in what this instance fetches already, not in the address.
+            raise
+        except TransientFailure as failure:
+            if self._held.task.attempts + 1 < _FETCH_ATTEMPTS:
+                raise
+            message = f"{each.param}: given up after {_FETCH_ATTEMPTS} attempts: {failure.message}"
+            raise PermanentFailure("url_not_fetchable", message) from failure
+
+    async def _whole_text(self, opened: RemoteFile) -> bytes | None:
+        """All of a text that is small enough to be converted; None of anything else."""
+        if opened.size > media.WHOLE:
+            return None
+        kind = await self._road.storage.in_thread(partial(media.sniff, opened.head, opened.name, opened.content_type))
+        if isinstance(kind, Refusal) or kind.family != "text":
+            return None
+        return await self._road.storage.in_thread(opened.read)
+
+    async def _seen(self, opened: RemoteFile, each: Remote) -> Facts:
+        """What a file that is not at hand is, as far as its server lets it be seen."""
+        kind = await self._road.web.identify(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        if isinstance(kind, Refusal):
+            raise PermanentFailure(kind.code, kind.message)
+        if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
+            raise PermanentFailure(refusal.code, refusal.message)
+        web = self._road.web
+        ranges = web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        facts = await self._road.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
+        if refusal := media.check(facts):
+            raise PermanentFailure(refusal.code, refusal.message)
+        unseen = not facts.has_audio and not facts.has_video
+        if each.family == "audio" and kind.format == "mp4" and unseen:
+            # Its index is out of sight, and both films and recordings look like this.
+            facts = facts.model_copy(update={"media_type": media.media_type("audio/mp4")})
+        return facts
+
+    @property
+    def _seconds(self) -> float:
+        """For a fetch."""
+        return min(self._road.settings.fetch_seconds, max(1.0, self._held.seconds_left))
+
+    async def _examined(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
+        """What a file at hand is, and how it is sent."""
+        in_thread = self._road.storage.in_thread
+        kind = await in_thread(partial(media.identify, InMemory(data), name, declared))
+        if isinstance(kind, Refusal):
+            raise PermanentFailure(kind.code, kind.message)
+        facts = await self._road.examiner.examine_bytes(data, kind)
+        if refusal := media.check(facts):
+            raise PermanentFailure(refusal.code, refusal.message)
+        return facts, await in_thread(partial(as_sent, data, facts))
+
+    def _checked(self, each: Input, facts: Facts) -> str:
+        """The true type, which must be what the part promises and what the model takes."""
+        family = facts.media_type.family
+        if each.family not in (None, family):
+            found = f"{each.param} should be {each.family}, but this is {facts.media_type.label}."
+            raise PermanentFailure("unsupported_content_type", found)
+        if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
+            raise PermanentFailure("model_not_support_capability", f"{each.param}: {refusal.message}")
+        self.facts.append(self._shown(each, facts))
+        self.remarks += [f"{each.param}: {remark}" for remark in remarks(facts)]
+        refuse_too_much(self.facts, self.model, self._resolution)
+        return facts.media_type.mime
+
+
+def _as_handed(file: GeminiFile) -> Handed:
+    return Handed(file.mime_type, uri=file.uri)

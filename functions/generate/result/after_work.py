@@ -1,0 +1,100 @@
+"""What the commit of an outcome leaves to do: publish files, ask for the callback, delete the Gemini files.
+
+Each step may be done again without harm; what is done is struck off the task in one write at the end. What fails keeps
+nothing else from being done, and is tried again for as long as a task may last; then it is given up, with a warning.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from functions.generate.question.upload import own_names
+from functions.generate.result.publishing import Published, publish
+from shared.cloud.firestore import Stored
+from shared.cloud.telemetry import log, log_bug
+from shared.domain.errors import TaskFailure
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import AfterStep, Task
+from shared.wiring import Generate
+
+_UNDONE: dict[AfterStep, str] = {
+    "publish": "The files could not be published",
+    "callback": "The callback could not be put on its way",
+    "delete_file": "The files at Gemini could not be deleted; they expire by themselves",
+}
+
+
+async def finish_up(road: Generate, stored: Stored) -> bool:
+    """Do the after-work of a terminal task. False where some is left for the next delivery of the dispatch."""
+    done = await _do(road, stored, [step for step in stored.task.after if step != "callback"])
+    if done is not None and "callback" in stored.task.after:
+        # It tells of the files too: it goes out once they stand on the task.
+        done = await _do(road, done, ["callback"])
+    return done is None or not done.task.after
+
+
+async def _do(road: Generate, stored: Stored, steps: list[AfterStep]) -> Stored | None:
+    """The task with what could be done struck off. None: the document is gone."""
+    task, done, given_up, published = stored.task, list[AfterStep](), list[str](), Published()
+    for step in steps:
+        try:
+            match step:
+                case "publish":
+                    published = await publish(road, task)
+                case "delete_file":
+                    await _delete_files(road, task)
+                case "callback":
+                    await _ask_for_callback(road, task)
+        except Exception as error:
+            why = _told(error, task, step)
+            if not _in_vain(road, task):
+                continue
+            given_up.append(f"{_UNDONE[step]}: {why}")
+        done.append(step)
+    warnings = (*published.warnings, *given_up)
+    return await road.tasks.change(
+        stored, lambda current: claims.tidy(current, tuple(done), published.uris, warnings) if done else current
+    )
+
+
+def _told(error: Exception, task: Task, step: AfterStep) -> str:
+    if isinstance(error, TaskFailure):
+        log("WARNING", "after_work_postponed", error.message, task=task.id, step=step)
+        return error.message
+    log_bug("after_work_failed", error, task=task.id, step=step)
+    return f"an internal error ({type(error).__name__})"
+
+
+def _in_vain(road: Generate, task: Task) -> bool:
+    ended = task.completed_at or task.accepted_at
+    return road.clock.now() - ended > timedelta(hours=road.settings.task_max_age_hours)
+
+
+async def _delete_files(road: Generate, task: Task) -> None:
+    recorded = [file.name for file in task.files]
+    orphans = own_names(road.settings.environment, task, _inputs(task)) if task.token > 1 or not recorded else []
+    for name in dict.fromkeys((*recorded, *orphans)):
+        await road.gemini.delete(name)
+    if task.cache is not None and not task.cache.left:
+        await _delete_cache(road, task, task.cache.name)
+
+
+async def _delete_cache(road: Generate, task: Task, name: str) -> None:
+    """Not worth another try: it expires within minutes."""
+    try:
+        await road.gemini.delete_cache(name)
+    except TaskFailure as failure:
+        log("INFO", "cache_not_deleted", failure.message, task=task.id)
+
+
+def _inputs(task: Task) -> int:
+    """How many inputs may have been uploaded: one of a dropped object, one more than is recorded of a request."""
+    most = max((file.input for file in task.files), default=0) + 1
+    return most if task.source.kind == "object" else most + 1
+
+
+async def _ask_for_callback(road: Generate, task: Task) -> None:
+    if road.callbacks is None:
+        log("WARNING", "callback_dropped", "this deployment has no callback queue", task=task.id)
+        return
+    await road.callbacks.put(f"{task.key}-callback", {"task": task.id})

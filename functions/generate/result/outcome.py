@@ -1,0 +1,88 @@
+"""What a task's answers amount to: its results, what they cost, and what is short of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import assert_never, cast
+
+from pydantic import JsonValue
+
+from functions.generate.model.rounds import Round, step_of
+from shared.domain.answer.completion import completion, usage_by_modality
+from shared.domain.answer.response import Json
+from shared.domain.checks import Again, Failed, Whole, total_usage, transcript_warnings
+from shared.domain.recipe.question import Question
+from shared.domain.tasks.claims import Outcome
+from shared.domain.tasks.task import Pointer, Task, TaskError
+from shared.off_loop import off_loop
+from shared.wiring import Generate
+
+_RESULTS_IN_DOCUMENT = 256 << 10
+"""Bytes of results JSON that a document holds; larger ones live in the results bucket (a document ends at 1 MiB)."""
+
+
+async def outcome_of(road: Generate, task: Task, rounds: Sequence[Round]) -> Outcome:
+    """One result for each question; failed with the first one that failed. There must be a round at least."""
+    first = rounds[0].question
+    usage = usage_by_modality({"usageMetadata": total_usage([each.response for each in rounds])})
+    warnings = list(first.about.warnings)
+    results: list[Json] = []
+    for name in rounds[0].asked:
+        step = await step_of(road, rounds, name)
+        match step:
+            case Failed():
+                error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
+                return Outcome(error=error, usage=usage, warnings=tuple(warnings), ran=first.ran, model=first.model)
+            case Whole():
+                asked = next(each.question for each in rounds if each.question.name == name)
+                results.append(await off_loop(_completion, task, asked, step))
+                warnings += [f"{name}: {each}" if name else each for each in await _shortcomings(asked, step)]
+            case None | Again():
+                raise AssertionError(f"question {name!r} of {task.id} was left open")
+            case _:
+                assert_never(step)
+    pointer = await _kept_apart(road, task, results)
+    return Outcome(
+        results=None if pointer else tuple(results),
+        results_pointer=pointer,
+        usage=usage,
+        warnings=tuple(dict.fromkeys(warnings)),
+        ran=first.ran,
+        model=first.model,
+    )
+
+
+def _completion(task: Task, asked: Question, whole: Whole) -> Json:
+    return completion(
+        whole.response,
+        task_id=task.id,
+        created=int(task.created_at.timestamp()),
+        model=asked.model,
+        reasoning=asked.reasoning,
+    )
+
+
+async def _shortcomings(asked: Question, whole: Whole) -> tuple[str, ...]:
+    about = asked.about
+    if not about.transcript or whole.warnings:
+        return (*whole.warnings, *whole.remarks)
+    found = await off_loop(transcript_warnings, whole.text, whole.value, about.duration, about.range)
+    return (*found, *whole.remarks)
+
+
+async def _kept_apart(road: Generate, task: Task, results: list[Json]) -> Pointer | None:
+    """Results too large for a document lie in the bucket."""
+    encoded = await off_loop(_encoded, results)
+    if len(encoded) <= _RESULTS_IN_DOCUMENT:
+        return None
+    # Each claim's own, and never overwritten: one that was overtaken may still be writing.
+    name = f"tasks/{task.id}/results-{task.token:06d}.json"
+    await road.storage.write(road.settings.results_bucket, name, encoded, "application/json", only_if_absent=True)
+    digest = await off_loop(hashlib.sha256, encoded)
+    return Pointer(name=name, size=len(encoded), sha256=digest.hexdigest())
+
+
+def _encoded(results: list[Json]) -> bytes:
+    return json.dumps(cast(JsonValue, results), ensure_ascii=False).encode()

@@ -1,0 +1,151 @@
+"""The files that a recipe makes of a task's answers, and the task itself, beside the results.
+
+Written again without harm: names are the source's, and an older generation's task never overwrites a newer one's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NamedTuple, cast
+
+from pydantic import JsonValue, ValidationError
+
+from functions.generate.result.source_picture import picture_of
+from shared.domain import outputs
+from shared.domain.answer.citations import pages_of
+from shared.domain.answer.code_runs import as_markdown
+from shared.domain.answer.response import Json
+from shared.domain.outputs import File, Rendered, Source
+from shared.domain.recipe import Asked, Recipe
+from shared.domain.tasks.task import Task
+from shared.domain.tasks.view import public
+from shared.off_loop import off_loop
+from shared.wiring import Generate
+
+_LONGEST_STEM = 1024 - 80
+"""Bytes: what Cloud Storage takes as a name (https://cloud.google.com/storage/docs/objects#naming), less the longest
+ending."""
+
+
+class Published(NamedTuple):
+    uris: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What could not be made, as sentences."""
+
+
+async def publish(road: Generate, task: Task) -> Published:
+    results = await results_of(road, task)
+    files: dict[str, File] = {}
+    warnings: list[str] = []
+    for asked, result in zip(_asked(task), results or (), strict=False):
+        message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
+        if message.get("tool_calls") and not message.get("content"):
+            continue
+        rendered = await _rendered(road, task, asked, message)
+        files |= rendered.files
+        warnings += rendered.warnings
+    stem = _stem(task)
+    names = [f"{stem}.{ending}" for ending in (*files, "task.json")]
+    uris = tuple(f"gs://{road.settings.results_bucket}/{name}" for name in names)
+    told = task.model_copy(update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))})
+    whole = await off_loop(_as_file, told, results)
+    for name, file in zip(names, [*files.values(), File(whole, "application/json")], strict=True):
+        await _write_unless_newer(road, task, name, file)
+    return Published(uris, tuple(warnings))
+
+
+def _stem(task: Task) -> str:
+    """The source's name; one so long that no ending would fit is cut, and told from its like by a digest."""
+    stem = f"{task.source.bucket}/{task.source.name}"
+    name = stem.encode()
+    if len(name) <= _LONGEST_STEM:
+        return stem
+    mark = "~" + hashlib.sha256(name).hexdigest()[:16]
+    return name[: _LONGEST_STEM - len(mark)].decode(errors="ignore") + mark
+
+
+async def results_of(road: Generate, task: Task) -> tuple[Json, ...] | None:
+    if task.results_pointer is None:
+        return task.results
+    raw = await road.storage.read(road.settings.results_bucket, task.results_pointer.name)
+    return None if raw is None else tuple(await off_loop(json.loads, raw))
+
+
+def _as_file(task: Task, results: tuple[Json, ...] | None) -> bytes:
+    return json.dumps(public(task, results), ensure_ascii=False, indent=2).encode()
+
+
+def _asked(task: Task) -> tuple[Asked, ...]:
+    """What the task's recipe asked; what is published of a request that names none goes by its form."""
+    if task.ran is None:
+        return ()
+    try:
+        return Recipe.model_validate(task.ran.snapshot).asked
+    except ValidationError:
+        form = task.ran.snapshot.get("response_format")
+        schema = _schema(form) if isinstance(form, dict) else None
+        return (Asked(name="", prompt="", response_schema=schema, outputs=("md",) if schema is None else ("json",)),)
+
+
+def _schema(form: Json) -> Json | None:
+    match form:
+        case {"type": "json_schema", "json_schema": {"schema": dict() as schema}}:
+            return schema
+        case {"type": "json_object"}:
+            return {"type": "object"}
+        case _:
+            return None
+
+
+async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> Rendered:
+    text = str(message.get("content") or "")
+    structured = None
+    if asked.response_schema is not None:
+        structured = await road.judge.read(text, asked.response_schema)
+    value = structured.value if structured else None
+    if structured and value is None and structured.problems:
+        # JSON was asked for and not held to (`json_object`): better as it is than not at all.
+        asked = asked.model_copy(update={"outputs": ("txt",)})
+    source = Source(name=task.source.name)
+    if await off_loop(outputs.needs_picture, asked, value):
+        source = await picture_of(road, task, asked, value)
+    source = source._replace(pages=tuple(await off_loop(pages_of, message)))
+    return await off_loop(_files, asked, text, value, source, message)
+
+
+def _files(asked: Asked, text: str, value: JsonValue, source: Source, message: Json) -> Rendered:
+    rendered = outputs.render(asked, text, value, source)
+    return _without_empty_ones(rendered._replace(files=_with_code(rendered.files, asked, message)))
+
+
+def _without_empty_ones(rendered: Rendered) -> Rendered:
+    """An empty file tells nothing, and must not take the place of one that does."""
+    empty = [ending for ending, file in rendered.files.items() if not file.data.strip()]
+    files = {ending: file for ending, file in rendered.files.items() if ending not in empty}
+    return Rendered(
+        files, (*rendered.warnings, *(f"No .{each} was made: there is nothing to write." for each in empty))
+    )
+
+
+def _with_code(files: dict[str, File], asked: Asked, message: Json) -> dict[str, File]:
+    """The code that the model ran stands behind the text of a Markdown file."""
+    told, ending = as_markdown(message).encode(), asked.ending("md")
+    if not told or ending not in files:
+        return files
+    return {**files, ending: files[ending]._replace(data=files[ending].data.rstrip() + told)}
+
+
+async def _write_unless_newer(road: Generate, task: Task, name: str, file: File) -> None:
+    mark = {"dropsight-generation": str(task.source.generation), "dropsight-task": task.id}
+    bucket, expected = road.settings.results_bucket, 0
+    while True:
+        written = await road.storage.write(
+            bucket, name, file.data, file.content_type, if_generation=expected, metadata=mark, disposition="attachment"
+        )
+        if written is not None:
+            return
+        found = await road.storage.stat(bucket, name)
+        if found is not None and int(found.metadata.get("dropsight-generation", 0)) > task.source.generation:
+            return
+        expected = 0 if found is None else found.generation

@@ -1,0 +1,116 @@
+"""The picture that an answer is about, to draw on it and to turn its boxes into pixels.
+
+It is decoded in a child process, one picture at a time in an instance: a few kilobytes can unpack to hundreds of
+megabytes. A child that runs out of memory or time leaves the answer without its drawing, and with a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from pydantic import JsonValue
+
+from shared.cloud.fetch import RemoteFile
+from shared.cloud.telemetry import log
+from shared.domain import media
+from shared.domain.errors import RequestRefused, TaskFailure
+from shared.domain.outputs import Source
+from shared.domain.outputs.sandboxed_drawing import FUNCTION, arguments_of, read_reply
+from shared.domain.recipe import Asked
+from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
+from shared.domain.tasks.task import Task
+from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
+from shared.wiring import Generate
+
+_LARGEST_PICTURE = 64 << 20
+"""Bytes of an image that is read to draw on it."""
+_DRAW_SECONDS = 60.0
+"""A picture of 40 megapixels takes a tenth of that where a whole CPU is free."""
+
+
+async def picture_of(road: Generate, task: Task, asked: Asked, value: JsonValue) -> Source:
+    """The image's upright size, and the image with what was found drawn on it, as far as they can be had."""
+    source = await _found(road, task)
+    if source.picture is None:
+        return source
+    bare = source._replace(picture=None)
+    size = (source.width, source.height) if source.width and source.height else None
+    arguments = arguments_of(value, asked.response_schema, size=size, draw="png" in asked.outputs)
+    try:
+        reply = await road.drawing.run(FUNCTION, arguments, payload=source.picture, seconds=_DRAW_SECONDS)
+    except SandboxError as error:
+        log("WARNING", "picture_not_drawn", f"{type(error).__name__}: {error}", task=task.id)
+        return bare._replace(undrawable=_why(error))
+    finally:
+        # What a picture took stays with the child that decoded it; the next one starts in a fraction of a second.
+        await road.drawing.close()
+    made = read_reply(reply.value, reply.payload)
+    width, height = made.size or (None, None)
+    return bare._replace(width=width, height=height, drawn=made.drawn, undrawable=made.undrawable)
+
+
+def _why(error: SandboxError) -> str:
+    match error:
+        case SandboxTimeout():
+            return "drawing on the image takes too long"
+        case SandboxOutOfMemory() | SandboxCrashed():
+            return "drawing on the image takes more memory than there is"
+        case _:
+            return "the image could not be decoded to draw on it"
+
+
+async def _found(road: Generate, task: Task) -> Source:
+    """With the image itself, if it can still be had; of a request about several files there is none."""
+    source = task.source
+    if source.kind == "object":
+        return await _stored(road, source.bucket, source.name, source.generation)
+    text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+    try:
+        inputs = inputs_of(read(text)) if text is not None else []
+    except RequestRefused:
+        inputs = []
+    if len(inputs) != 1:
+        return Source(name=source.name)
+    match inputs[0]:
+        case StoredInput() as each:
+            return await _stored(road, each.bucket, each.name, each.generation or _handed_over(task, each.uri))
+        case Inline() as each:
+            return await _source(road, source.name, each.data(), each.mime)
+        case Remote() as each:
+            return await _fetched(road, each)
+
+
+def _handed_over(task: Task, uri: str) -> int | None:
+    """The generation that Gemini was shown. None: not known any more, and the newest must do."""
+    shown = (file.source.rpartition("#") for file in task.files)
+    return next((int(generation) for place, _, generation in shown if place == uri), None)
+
+
+async def _stored(road: Generate, bucket: str, name: str, generation: int | None) -> Source:
+    picture = await road.storage.read(bucket, name, generation=generation, length=_LARGEST_PICTURE + 1)
+    return Source(name=name) if picture is None else await _source(road, name, picture, None)
+
+
+async def _fetched(road: Generate, each: Remote) -> Source:
+    """Fetched once more: nothing of it was kept."""
+    try:
+        file = await road.web.open(each.url, stop=threading.Event(), seconds=road.settings.fetch_seconds)
+        with file:
+            return await _source(road, file.name, await asyncio.to_thread(_read, file), file.content_type)
+    except TaskFailure:
+        return Source(name=each.url)
+
+
+def _read(file: RemoteFile) -> bytes:
+    return file.read(_LARGEST_PICTURE + 1)
+
+
+async def _source(road: Generate, name: str, picture: bytes, declared: str | None) -> Source:
+    if len(picture) > _LARGEST_PICTURE:
+        return Source(name=name)
+    kind = media.sniff(picture[: media.HEAD], name, declared)
+    if not isinstance(kind, media.MediaType) or kind.family != "image":
+        return Source(name=name)
+    facts = await road.examiner.examine_bytes(picture, kind)
+    return Source(name=name, width=facts.width, height=facts.height, picture=picture)

@@ -1,5 +1,0 @@
-"""A stand-in for Cloud Firestore (Native mode) that Google's clients talk to over gRPC."""
-
-from functions.local.firestore.server import FirestoreStandIn, add_arguments, from_arguments
-
-__all__ = ["FirestoreStandIn", "add_arguments", "from_arguments"]

@@ -1,0 +1,176 @@
+"""Which objects of a bucket have been looked at? Each one once, in as many runs as that takes.
+
+    ──seen_until──[since ········ until]──now      a pass lists the objects by name, and looks at what came in that span
+
+A note tells up to when all objects were seen to, and where a pass that ran out of time, or failed, is to go on. An
+object that could not be taken does not stop those behind it: the next pass looks at it again, until the event horizon.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+
+from shared.cloud.firestore import UnreadableTask
+from shared.cloud.storage import StoredObject
+from shared.cloud.telemetry import log, log_bug
+from shared.domain.tasks.task import Source, Task
+from shared.settings import SweepSettings
+from shared.wiring import Sweep
+
+_BATCH = 100
+_REST_OF_LISTING = timedelta(hours=1) / 1_000_000
+_REST_OF_READING = timedelta(hours=1) / 100_000
+"""For each object that was listed, and document that was read, before the next scheduled pass: both are billed."""
+
+
+class Pass(BaseModel):
+    """How far the objects of a place have been seen to."""
+
+    seen_until: datetime
+    done_at: datetime | None = None
+    since: datetime | None = None
+    """Of a pass that is not done; it goes on `after` a name."""
+    until: datetime | None = None
+    after: str = ""
+    listed: int = 0
+    checked: int = 0
+    failed_from: datetime | None = None
+    """When the oldest object came in that this pass could not take."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where objects come in, and what makes one a task."""
+
+    note: str
+    bucket: str
+    prefixes: tuple[str, ...]
+    lost: Callable[[list[StoredObject]], Awaitable[list[Source]]]
+    """Those of the objects that have no task."""
+    take: Callable[[Source], Awaitable[Task | None]]
+    first: Callable[[datetime], str] = lambda since: ""
+    """The name behind which all lie that came in `since` then."""
+
+
+async def look_over(road: Sweep, place: Place, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+    """Give every young object of the place a task that has none. `stop_at`: seconds, the clock's."""
+    settings = road.settings
+    last = Pass.model_validate(await road.notes.read(place.note) or {"seen_until": settings.installed_at})
+    rest = rest_after(settings, listed=last.listed, read=last.checked)
+    if scheduled and last.until is None and road.clock.now() < (last.done_at or last.seen_until) + rest:
+        return
+    current = last if last.until is not None else _fresh(road, place, last)
+    try:
+        if await _go_on(road, place, current, found, stop_at):
+            seen = min(moment for moment in (current.until, current.failed_from) if moment is not None)
+            current = Pass(
+                seen_until=seen, done_at=road.clock.now(), listed=current.listed, checked=current.checked
+            )  # fmt: skip
+        else:
+            log("WARNING", "sweep_goes_on_later", f"{current.listed:,} objects listed so far", place=place.note)
+    finally:
+        await road.notes.write(place.note, current.model_dump())
+
+
+def rest_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> timedelta:
+    """How long the schedule leaves a place alone; well below the horizon, within which all must be seen to."""
+    most = timedelta(hours=settings.event_horizon_hours) / 4
+    return min(_REST_OF_LISTING * listed + _REST_OF_READING * read, most)
+
+
+def _fresh(road: Sweep, place: Place, last: Pass) -> Pass:
+    """The pass that follows on `last`, unless sweep was off for longer than the horizon: that is left alone."""
+    settings, now = road.settings, road.clock.now()
+    since = max(settings.installed_at, last.seen_until)
+    if last.done_at is None or last.done_at < _horizon(road):
+        since = max(since, _horizon(road))
+    until = now - timedelta(seconds=settings.grace_seconds)
+    return Pass(seen_until=last.seen_until, since=since, until=until, after=place.first(since))
+
+
+async def _go_on(road: Sweep, place: Place, current: Pass, found: Counter[str], stop_at: float) -> bool:
+    """Whether the pass came to its end. A name behind the last one of a prefix lies under none that is before it."""
+    assert current.since is not None
+    assert current.until is not None
+    for prefix in sorted(place.prefixes):
+        async for batch in batches(road.storage.listing(place.bucket, prefix, after=current.after)):
+            since = max(current.since, _kept_since(road))
+            young = [each for each in batch if since <= each.created_at <= current.until]
+            found["objects_checked"] += len(young)
+            taken, failed = await take_each(road, await place.lost(young), place.take, found, stop_at=stop_at)
+            for source in taken:
+                found["objects_without_task"] += 1
+                log("WARNING", "sweep_ingested", "its event was lost", object=source.uri)
+            again = [source.created_at for source in failed if source.created_at > _horizon(road)]
+            current.failed_from = min([*again, *filter(None, [current.failed_from])], default=None)
+            current.listed, current.checked = current.listed + len(batch), current.checked + len(young)
+            current.after = batch[-1].name
+            if road.clock.time() > stop_at:
+                return False
+    return True
+
+
+async def take_each(
+    road: Sweep,
+    sources: list[Source],
+    take: Callable[[Source], Awaitable[Task | None]],
+    found: Counter[str],
+    *,
+    stop_at: float,
+) -> tuple[list[Source], list[Source]]:
+    """Those that became tasks, and those that failed, or were not come to because the failures took the time."""
+    taken: list[Source] = []
+    failed: list[Source] = []
+    for place, source in enumerate(sources):
+        try:
+            if await take(source) is not None:
+                taken.append(source)
+        except Exception as error:
+            found["errors"] += 1
+            log_bug("sweep_object_failed", error, object=source.uri)
+            failed.append(source)
+            if road.clock.time() > stop_at:
+                return taken, [*failed, *sources[place + 1 :]]
+    return taken, failed
+
+
+def is_of(task: Task | UnreadableTask | None, source: Source) -> bool:
+    """Whether a document found under the source's id is its task. One that cannot be read is left to whoever can."""
+    return isinstance(task, UnreadableTask) or (task is not None and task.source.same_as(source))
+
+
+def source_of(found: StoredObject) -> Source:
+    return Source(
+        kind="object",
+        bucket=found.bucket,
+        name=found.name,
+        generation=found.generation,
+        size=found.size,
+        content_type=found.content_type,
+        created_at=found.created_at,
+    )
+
+
+async def batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list[StoredObject]]:
+    batch: list[StoredObject] = []
+    async for each in objects:
+        batch.append(each)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _horizon(road: Sweep) -> datetime:
+    return road.clock.now() - timedelta(hours=road.settings.event_horizon_hours)
+
+
+def _kept_since(road: Sweep) -> datetime:
+    """Since when no task can have expired: without one, an older object may have had it."""
+    return road.clock.now() - timedelta(days=road.settings.task_days) + timedelta(hours=1)

@@ -1,0 +1,197 @@
+"""The control server: faults, what was called, counters, events, the model's behaviour, kills and the clock.
+
+For tests, benchmarks and the curious. It answers only a loopback Host header, and takes only JSON, so that no page in
+a browser can reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from local.clock_steps import Passage
+from local.standins.faults import Duration, Fault
+
+if TYPE_CHECKING:
+    from local.system import LocalSystem
+
+_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Events(_Strict):
+    copies: int | None = Field(default=None, ge=1, le=100)
+    delay: Duration | None = None
+    hold: bool | None = None
+    unordered: bool | None = None
+
+
+class Replay(_Strict):
+    times: int = Field(default=1, ge=1, le=100)
+
+
+class Kill(_Strict):
+    function: str
+
+
+class Advance(_Strict):
+    advance: Duration
+
+
+class Lose(_Strict):
+    match: str = ""
+
+
+_FAULTS = TypeAdapter(list[Fault])
+_OBJECT = TypeAdapter(dict[str, Any])
+
+
+class Control:
+    def __init__(self, system: LocalSystem, passage: Passage) -> None:
+        self._system, self._passage = system, passage
+        routes: list[tuple[str, str, Callable[[Request], Awaitable[object]]]] = [
+            ("/faults", "GET", self._list_faults),
+            ("/faults", "POST", self._add_faults),
+            ("/faults", "DELETE", self._clear_faults),
+            ("/requests", "GET", self._requests),
+            ("/requests", "DELETE", self._forget),
+            ("/stats", "GET", self._stats),
+            ("/in-flight", "GET", self._in_flight),
+            ("/events", "GET", self._event_state),
+            ("/events", "PUT", self._events),
+            ("/events/replay", "POST", self._replay),
+            ("/events/lose", "POST", self._lose_events),
+            ("/dispatches/lose", "POST", self._lose_dispatches),
+            ("/dispatches", "GET", self._dispatches),
+            ("/model", "GET", self._show_model),
+            ("/model", "PUT", self._model),
+            ("/model", "DELETE", self._reset_model),
+            ("/kill", "POST", self._kill),
+            ("/clock", "GET", self._time),
+            ("/clock", "PUT", self._advance),
+            ("/sweep", "POST", self._sweep),
+            ("/workers", "GET", self._workers),
+        ]
+        self.app: ASGIApp = Starlette(
+            routes=[Route(path, _guarded(handler), methods=[method]) for path, method, handler in routes]
+        )
+
+    async def _list_faults(self, _: Request) -> object:
+        return self._system.tap.faults.listing()
+
+    async def _add_faults(self, request: Request) -> object:
+        self._system.tap.faults.add(_FAULTS.validate_json(await request.body()))
+        return self._system.tap.faults.listing()
+
+    async def _clear_faults(self, _: Request) -> object:
+        self._system.tap.faults.clear()
+        return []
+
+    async def _requests(self, request: Request) -> object:
+        return self._system.tap.ledger.calls(request.query_params.get("service"))
+
+    async def _forget(self, _: Request) -> object:
+        self._system.tap.ledger.forget()
+        return []
+
+    async def _stats(self, _: Request) -> object:
+        return self._system.tap.ledger.stats()
+
+    async def _in_flight(self, _: Request) -> object:
+        """What is under way: events to be delivered, dispatches, and requests that a stand-in has not answered."""
+        system = self._system
+        requests = {service: count for service, count in system.tap.in_flight.items() if count}
+        return {"events": system.storage.pending(), "dispatches": system.queue.in_flight(), "requests": requests}
+
+    async def _event_state(self, _: Request) -> object:
+        return {"pending": self._system.storage.pending()}
+
+    async def _events(self, request: Request) -> object:
+        wanted = Events.model_validate_json(await request.body())
+        self._system.storage.set_events(wanted.copies, wanted.delay, wanted.hold, wanted.unordered)
+        return {"pending": self._system.storage.pending()}
+
+    async def _replay(self, request: Request) -> object:
+        wanted = Replay.model_validate_json(await request.body() or b"{}")
+        return {"deliveries": self._system.storage.replay(wanted.times)}
+
+    async def _lose_events(self, _: Request) -> object:
+        return {"lost": self._system.storage.lose_held()}
+
+    async def _lose_dispatches(self, request: Request) -> object:
+        wanted = Lose.model_validate_json(await request.body() or b"{}")
+        return {"lost": self._system.queue.lose(wanted.match)}
+
+    async def _dispatches(self, _: Request) -> object:
+        queue = self._system.queue
+        return {"in_flight": queue.in_flight(), "next_due": queue.next_due(), "idle": queue.idle()}
+
+    async def _show_model(self, _: Request) -> object:
+        return self._system.gemini.behaviour.model_dump(mode="json")
+
+    async def _model(self, request: Request) -> object:
+        changes = _OBJECT.validate_json(await request.body())
+        return self._system.gemini.set_model(changes).model_dump(mode="json")
+
+    async def _reset_model(self, _: Request) -> object:
+        return self._system.gemini.set_model({"reset": True}).model_dump(mode="json")
+
+    async def _kill(self, request: Request) -> object:
+        name = Kill.model_validate_json(await request.body()).function
+        worker = self._system.workers.get(name)
+        if worker is None:
+            raise ValueError(f"there is no function {name!r}: {', '.join(self._system.workers)}")
+        killed = worker.pids()
+        await worker.kill()
+        return {"killed": killed}
+
+    async def _time(self, _: Request) -> object:
+        return {"time": self._system.clock.time(), "now": self._system.clock.now().isoformat()}
+
+    async def _advance(self, request: Request) -> object:
+        await self._passage.advance(Advance.model_validate_json(await request.body()).advance)
+        return await self._time(request)
+
+    async def _sweep(self, request: Request) -> object:
+        return await self._system.sweep(_OBJECT.validate_json(await request.body() or b"{}"))
+
+    async def _workers(self, _: Request) -> object:
+        return {
+            name: {"pids": worker.pids(), "memory_peak": worker.memory_peak()}
+            for name, worker in self._system.workers.items()
+        }
+
+
+def _guarded(handler: Callable[[Request], Awaitable[object]]) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        host = request.headers.get("host", "").rsplit(":", 1)[0]
+        if host not in _LOOPBACK:
+            return _error(403, f"the control server answers loopback hosts only, not {host!r}")
+        content_type = request.headers.get("content-type", "").split(";")[0].strip()
+        if request.method in ("POST", "PUT") and content_type != "application/json":
+            return _error(415, "send JSON, with Content-Type: application/json")
+        try:
+            return JSONResponse(await handler(request))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            what = first["msg"].removeprefix("Value error, ")
+            return _error(422, f"{where}: {what}" if where else what)
+        except ValueError as error:
+            return _error(422, str(error))
+
+    return guarded
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": {"message": message}}, status_code=status)

@@ -1,0 +1,69 @@
+"""What the demo drops to show a recipe: a sample it is good for, and what the file's metadata says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from local.workers import ROOT
+from shared.domain.recipe import BUILT_IN
+
+SAMPLES = ROOT / "tests" / "samples"
+ALL = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
+"""Without a recipe: one of each kind, asked by its default."""
+
+_REPORT = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}, "figures": {"type": "array", "items": {"type": "string"}}},
+    "required": ["title"],
+}
+
+
+class Drop(NamedTuple):
+    file: Path
+    metadata: dict[str, str]
+
+
+class Example(NamedTuple):
+    sample: str
+    metadata: Mapping[str, str] = {}
+    beside: str | None = None
+    """Another sample, which is dropped first."""
+
+
+EXAMPLES: dict[str, Example] = {
+    "transcribe": Example("speech.wav"),
+    "transcribe-timed": Example("speech.wav"),
+    "describe-audio": Example("speech.flac"),
+    "segment": Example("speech.wav", {"dropsight-range": "00:02-00:05"}),
+    "describe-image": Example("photo.jpg"),
+    "caption": Example("photo.jpg"),
+    "detect": Example("picture.png", {"find": "the coloured shapes"}),
+    "segment-image": Example("picture.png", {"find": "the coloured shapes"}),
+    "summarise": Example("report.pdf"),
+    "transcribe-document": Example("report.pdf"),
+    "transcribe-document-html": Example("report.pdf"),
+    "describe-video": Example("clip.mp4"),
+    "ask": Example("report.pdf", {"dropsight-prompt": "By how much did revenue grow, and why?"}),
+    "extract": Example("report.pdf", {"dropsight-schema": json.dumps(_REPORT)}),
+    "compare": Example("report.pdf", beside="notes.txt"),
+}
+
+
+def plan(recipe: str | None, files: Sequence[Path], said: Mapping[str, str]) -> list[Drop]:
+    """What to drop, in order. `said` goes before what the example says; ValueError for a recipe that needs a file."""
+    if recipe is None:
+        return [Drop(file, dict(said)) for file in files or [SAMPLES / name for name in ALL]]
+    example = EXAMPLES.get(recipe)
+    if example is None and not files:
+        raise ValueError(f"no recipe is named {recipe!r}; there are {', '.join(each.name for each in BUILT_IN)}")
+    metadata = {**(example.metadata if example else {}), **said, "dropsight-recipe": recipe}
+    chosen = list(files) or [SAMPLES / example.sample] if example else list(files)
+    if example is None or example.beside is None or "dropsight-with" in said:
+        return [Drop(file, metadata) for file in chosen]
+    first, *others = chosen
+    beside = others or [SAMPLES / example.beside]
+    metadata["dropsight-with"] = ", ".join(file.name for file in beside)
+    return [*(Drop(file, {}) for file in beside), Drop(first, metadata)]

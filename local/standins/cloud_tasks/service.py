@@ -1,0 +1,203 @@
+"""The calls of google.cloud.tasks.v2.CloudTasks, over gRPC."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.cloud.tasks_v2 import types
+from google.protobuf import empty_pb2
+
+from local.standins.cloud_tasks.queues import Storehouse
+from local.standins.cloud_tasks.rules import (
+    Pb,
+    QueuePb,
+    Refusal,
+    TaskPb,
+    accepted_task,
+    check_location,
+    check_queue_name,
+    invalid,
+    queue_of,
+    shown,
+)
+from local.standins.cloud_tasks.spec import with_defaults
+from local.standins.database import CannotWrite
+from local.standins.ledger import current_call
+
+_Method = Callable[[Pb], Awaitable[Pb]]
+_NOT_SETTABLE = ("name", "state", "purge_time")
+_MOST_TASKS_A_PAGE, _MOST_QUEUES_A_PAGE = 1000, 9800
+
+
+class CloudTasksService:
+    """Each public method is the RPC of that name: from the request's message to the answer's."""
+
+    def __init__(self, house: Storehouse) -> None:
+        self._house = house
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        return grpc.method_handlers_generic_handler(
+            "google.cloud.tasks.v2.CloudTasks",
+            {name: _rpc(getattr(self, name), request, answer) for name, (request, answer) in _RPCS.items()},
+        )
+
+    async def CreateTask(self, request: Pb) -> Pb:  # noqa: N802 - the RPC's name
+        check_queue_name(request.parent)
+        queue = self._house.queue(request.parent)
+        name = request.task.name or f"{request.parent}/tasks/{secrets.randbelow(10**20):020d}"
+        task = accepted_task(request.task, request.parent, name, self._house.now())
+        _note(name)
+        self._house.create_task(queue, task)
+        return shown(task, request.response_view)
+
+    async def GetTask(self, request: Pb) -> Pb:  # noqa: N802
+        _note(request.name)
+        return shown(self._house.entry(request.name).task, request.response_view)
+
+    async def ListTasks(self, request: Pb) -> Pb:  # noqa: N802
+        check_queue_name(request.parent)
+        entries = self._house.queue(request.parent).entries
+        names, token = _page(entries, request, _MOST_TASKS_A_PAGE)
+        tasks = [shown(entries[name].task, request.response_view) for name in names]
+        return _ANSWERS["ListTasks"](tasks=tasks, next_page_token=token)
+
+    async def DeleteTask(self, request: Pb) -> Pb:  # noqa: N802
+        _note(request.name)
+        entry = self._house.entry(request.name)
+        self._house.queue(queue_of(request.name)).remove(entry)
+        return empty_pb2.Empty()
+
+    async def RunTask(self, request: Pb) -> Pb:  # noqa: N802
+        _note(request.name)
+        entry = self._house.entry(request.name)
+        self._house.queue(queue_of(request.name)).run_now(entry)
+        return shown(entry.task, request.response_view)
+
+    async def GetQueue(self, request: Pb) -> Pb:  # noqa: N802
+        check_queue_name(request.name)
+        return self._house.queue(request.name).queue
+
+    async def ListQueues(self, request: Pb) -> Pb:  # noqa: N802
+        check_location(request.parent)
+        if request.filter:
+            raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "ListQueues: a filter is not served here")
+        queues = {
+            name: each.queue for name, each in self._house.queues.items() if name.startswith(f"{request.parent}/")
+        }
+        names, token = _page(queues, request, _MOST_QUEUES_A_PAGE)
+        return _ANSWERS["ListQueues"](queues=[queues[name] for name in names], next_page_token=token)
+
+    async def CreateQueue(self, request: Pb) -> Pb:  # noqa: N802
+        check_location(request.parent)
+        if not request.queue.name.startswith(f"{request.parent}/queues/"):
+            raise invalid(f"Queue.name {request.queue.name!r} must lie under {request.parent!r}")
+        if request.queue.name in self._house.queues:
+            raise Refusal(grpc.StatusCode.ALREADY_EXISTS, "Queue already exists")
+        return self._house.put_queue(with_defaults(_settable(request.queue)))
+
+    async def UpdateQueue(self, request: Pb) -> Pb:  # noqa: N802
+        check_queue_name(request.queue.name)
+        known = self._house.queues.get(request.queue.name)
+        if known is None:
+            return self._house.put_queue(with_defaults(_settable(request.queue)))
+        queue = QueuePb()
+        queue.CopyFrom(known.queue)
+        if not request.update_mask.IsValidForDescriptor(QueuePb.DESCRIPTOR):
+            raise invalid(f"update_mask names fields that a queue does not have: {list(request.update_mask.paths)}")
+        paths = [path for path in request.update_mask.paths if path.split(".")[0] not in _NOT_SETTABLE]
+        if paths:
+            type(request.update_mask)(paths=paths).MergeMessage(request.queue, queue, True, True)
+        else:
+            queue.MergeFrom(_settable(request.queue))
+        doublings = queue.retry_config.max_doublings  # 0 means none here, not "left out"
+        with_defaults(queue).retry_config.max_doublings = doublings
+        return self._house.put_queue(queue)
+
+    async def DeleteQueue(self, request: Pb) -> Pb:  # noqa: N802
+        check_queue_name(request.name)
+        await self._house.delete_queue(request.name)
+        return empty_pb2.Empty()
+
+    async def PurgeQueue(self, request: Pb) -> Pb:  # noqa: N802
+        check_queue_name(request.name)
+        dispatcher = self._house.queue(request.name)
+        for entry in list(dispatcher.entries.values()):
+            dispatcher.remove(entry)
+        dispatcher.queue.purge_time.FromMicroseconds(int(self._house.now() * 1e6))
+        return self._house.put_queue(dispatcher.queue)
+
+    async def PauseQueue(self, request: Pb) -> Pb:  # noqa: N802
+        return self._set_state(request.name, QueuePb.PAUSED)
+
+    async def ResumeQueue(self, request: Pb) -> Pb:  # noqa: N802
+        return self._set_state(request.name, QueuePb.RUNNING)
+
+    def _set_state(self, name: str, state: int) -> Pb:
+        check_queue_name(name)
+        queue = QueuePb()
+        queue.CopyFrom(self._house.queue(name).queue)
+        queue.state = state
+        return self._house.put_queue(queue)
+
+
+def _settable(given: Pb) -> Pb:
+    """The queue without what only the service sets."""
+    queue = QueuePb()
+    queue.CopyFrom(given)
+    for field in ("state", "purge_time"):
+        queue.ClearField(field)
+    return queue
+
+
+def _note(task_name: str) -> None:
+    current_call.get().notes["task"] = task_name.rpartition("/")[-1]
+
+
+def _page(names: Iterable[str], request: Pb, most: int) -> tuple[list[str], str]:
+    """Names in order from the request's page token on, and the token of the next page ("" at the end)."""
+    if not 0 <= request.page_size <= most:
+        raise invalid(f"page_size must be between 0 and {most}")
+    try:
+        after = base64.urlsafe_b64decode(request.page_token).decode()
+    except (binascii.Error, ValueError) as error:
+        raise invalid("page_token is not one that this service gave out") from error
+    size = request.page_size or most
+    rest = sorted(name for name in names if name > after)
+    token = base64.urlsafe_b64encode(rest[size - 1].encode()).decode() if len(rest) > size else ""
+    return rest[:size], token
+
+
+def _rpc(method: _Method, request: Pb, answer: Pb) -> grpc.RpcMethodHandler:
+    async def call(message: Pb, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await method(message)
+        except Refusal as refusal:
+            await context.abort(refusal.code, refusal.message)
+        except CannotWrite as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"The change could not be kept: {error}")
+
+    return grpc.unary_unary_rpc_method_handler(call, request.FromString, answer.SerializeToString)
+
+
+_ANSWERS: dict[str, Pb] = {"ListTasks": types.ListTasksResponse.pb(), "ListQueues": types.ListQueuesResponse.pb()}
+_RPCS: dict[str, tuple[Pb, Pb]] = {
+    "CreateTask": (types.CreateTaskRequest.pb(), TaskPb),
+    "GetTask": (types.GetTaskRequest.pb(), TaskPb),
+    "ListTasks": (types.ListTasksRequest.pb(), _ANSWERS["ListTasks"]),
+    "DeleteTask": (types.DeleteTaskRequest.pb(), empty_pb2.Empty),
+    "RunTask": (types.RunTaskRequest.pb(), TaskPb),
+    "GetQueue": (types.GetQueueRequest.pb(), QueuePb),
+    "ListQueues": (types.ListQueuesRequest.pb(), _ANSWERS["ListQueues"]),
+    "CreateQueue": (types.CreateQueueRequest.pb(), QueuePb),
+    "UpdateQueue": (types.UpdateQueueRequest.pb(), QueuePb),
+    "DeleteQueue": (types.DeleteQueueRequest.pb(), empty_pb2.Empty),
+    "PurgeQueue": (types.PurgeQueueRequest.pb(), QueuePb),
+    "PauseQueue": (types.PauseQueueRequest.pb(), QueuePb),
+    "ResumeQueue": (types.ResumeQueueRequest.pb(), QueuePb),
+}

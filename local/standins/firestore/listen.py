@@ -1,0 +1,285 @@
+"""Listening: a stream that sends what documents and queries hold, and then every change of it.
+
+A target's messages are its documents, CURRENT once they are all sent, and after each consistent step a NO_CHANGE with
+the time it stands for and a resume token. A token names a moment and the history it belongs to. Resumed within an hour,
+also after a restart with kept data, a target gets exactly what changed in between; otherwise it is RESET and sent anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.cloud.firestore_v1 import types
+
+from local.standins.firestore import paths, query, search
+from local.standins.firestore.databases import Databases
+from local.standins.firestore.masks import masked
+from local.standins.firestore.query import Query
+from local.standins.firestore.store import Database
+from local.standins.firestore.wire import Document, Refusal, Target, invalid, micros_of, timestamp_of
+from local.standins.ledger import Ledger
+
+_ListenResponse: Any = types.ListenResponse.pb()
+_TargetChange: Any = types.TargetChange.pb()
+_NO_CHANGE, _ADD, _REMOVE, _CURRENT, _RESET = range(5)
+_TOKEN = struct.Struct(">8sQ")
+
+Check = Callable[[Query], object]
+"""Refuses a query that no index serves."""
+
+
+@dataclass
+class _Target:
+    identity: int
+    query: Query | None
+    """None: a target of documents, by name."""
+    names: frozenset[str] = frozenset()
+    """Paths of the documents."""
+    shown: dict[str, int] = field(default_factory=dict)
+    """What the client holds: paths, and the update times of what it got."""
+    since: int = 0
+    """The moment that the client's state stands for."""
+
+
+class Listeners:
+    def __init__(self, databases: Databases, ledger: Ledger, check: Check) -> None:
+        self._databases, self._ledger, self._check = databases, ledger, check
+
+    async def listen(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        stream = _Stream(self._databases, self._ledger, self._check)
+        reader = asyncio.create_task(stream.read(requests))
+        try:
+            while await stream.woken():
+                async for message in stream.messages():
+                    yield message
+        finally:
+            reader.cancel()
+            stream.close()
+
+
+class _Stream:
+    def __init__(self, databases: Databases, ledger: Ledger, check: Check) -> None:
+        self._databases, self._ledger, self._check = databases, ledger, check
+        self._database: Database | None = None
+        self._targets: dict[int, _Target] = {}
+        self._requests: deque[Any] = deque()
+        self._ended = False
+        self._wake = asyncio.Event()
+
+    async def read(self, requests: AsyncIterator[Any]) -> None:
+        """Take in the client's requests until it has no more."""
+        try:
+            async for request in requests:
+                self._requests.append(request)
+                self._wake.set()
+        finally:
+            self._ended = True
+            self._wake.set()
+
+    async def woken(self) -> bool:
+        """Wait for a request or a commit; False once the client asks for nothing more and listens to nothing."""
+        if self._ended and not self._requests and not self._targets:
+            return False
+        await self._wake.wait()
+        self._wake.clear()
+        return True
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.watchers.discard(self._wake.set)
+
+    async def messages(self) -> AsyncIterator[Any]:
+        """Answers to the requests that came, then what commits changed."""
+        while self._requests:
+            async for message in self._take(self._requests.popleft()):
+                yield message
+        database = self._database
+        if database is None or not self._targets:
+            return
+        micros = database.read_time()
+        changes: list[Any] = []
+        for target in list(self._targets.values()):
+            changes += await self._changes(database, target, micros)
+        for message in changes:
+            yield message
+        if changes:
+            yield self._step(micros)
+
+    async def _take(self, request: Any) -> AsyncIterator[Any]:
+        if self._database is None:
+            self._database = self._databases.get(request.database)
+            self._database.watchers.add(self._wake.set)
+        kind = request.WhichOneof("target_change")
+        if kind == "remove_target":
+            if self._targets.pop(request.remove_target, None) is not None:
+                yield _change(_REMOVE, [request.remove_target])
+            return
+        if kind != "add_target":
+            raise invalid("A listen request must add or remove a target.")
+        wire = request.add_target
+        identity = wire.target_id or max(self._targets, default=0) + 1
+        if identity in self._targets:
+            raise invalid(f"Target id already exists: {identity}")
+        try:
+            target = self._target(self._database, identity, wire)
+        except Refusal as refusal:
+            change = _change(_REMOVE, [identity])
+            change.target_change.cause.code = refusal.code.value[0]
+            change.target_change.cause.message = refusal.message
+            yield change
+            return
+        yield _change(_ADD, [identity])
+        async for message in self._first(self._database, target, wire):
+            yield message
+        if wire.once:
+            yield _change(_REMOVE, [identity])
+        else:
+            self._targets[identity] = target
+
+    def _target(self, database: Database, identity: int, wire: Target) -> _Target:
+        kind = wire.WhichOneof("target_type")
+        if kind == "documents":
+            names = frozenset(paths.document_path(name, database.name) for name in wire.documents.documents)
+            if not names:
+                raise invalid("A target of documents must name some.")
+            return _Target(identity, None, names)
+        if kind != "query" or wire.query.WhichOneof("query_type") != "structured_query":
+            raise invalid("A target must name documents or a structured query.")
+        owner, parent = paths.parent_path(wire.query.parent)
+        if owner != database.name:
+            raise invalid("A target must lie in the database that the stream listens to.")
+        asked = query.read(owner, parent, wire.query.structured_query)
+        self._check(asked)
+        return _Target(identity, asked)
+
+    async def _first(self, database: Database, target: _Target, wire: Target) -> AsyncIterator[Any]:
+        """All that the target holds, or what changed since the moment that the client resumes from."""
+        micros = database.read_time()
+        since = self._resumed(database, wire)
+        if since is not None:
+            target.shown = _times(await self._held(database, target, since))
+        elif wire.WhichOneof("resume_type") is not None:
+            yield _change(_RESET, [target.identity])
+        held = await self._held(database, target, micros)
+        target.since = micros
+        if since is None:
+            for path in sorted(target.names - held.keys()):
+                yield _gone(database, path, [target.identity], micros, exists=False)
+        sent = 0
+        for message in self._difference(database, target, held, micros):
+            sent += 1
+            yield message
+        self._bill(max(1, sent))
+        current = _change(_CURRENT, [target.identity])
+        current.target_change.resume_token = self._token(micros)
+        current.target_change.read_time.CopyFrom(timestamp_of(micros))
+        yield current
+        yield self._step(micros)
+
+    async def _changes(self, database: Database, target: _Target, micros: int) -> list[Any]:
+        """What commits since the target's last step changed in it."""
+        since, target.since = target.since, micros
+        asked = target.query
+        limited = asked is not None and (asked.limit is not None or asked.offset > 0)
+        changed = [record for record in database.changed_since(since) if _looks_at(target, record.path)]
+        if limited or since < database.oldest_read():
+            if not changed and since >= database.oldest_read():
+                return []
+            held = await self._held(database, target, micros)
+            messages = list(self._difference(database, target, held, micros))
+        else:
+            messages = []
+            for record in changed:
+                document = record.at(micros)
+                if document is not None and (asked is None or asked.place(document) is not None):
+                    messages += _shown(target, record.path, document)
+                elif record.path in target.shown:
+                    del target.shown[record.path]
+                    exists = document is not None
+                    messages.append(_gone(database, record.path, [target.identity], micros, exists=exists))
+        self._bill(len(messages))
+        return messages
+
+    async def _held(self, database: Database, target: _Target, micros: int) -> dict[str, Document]:
+        """The documents of the target at a moment, by path."""
+        if target.query is not None:
+            found = (await search.run(database, target.query, micros)).documents
+            return {paths.document_path(document.name, database.name): document for document in found}
+        records = ((path, database.record(path)) for path in target.names)
+        states = ((path, record.at(micros)) for path, record in records if record is not None)
+        return {path: document for path, document in states if document is not None}
+
+    def _difference(
+        self, database: Database, target: _Target, held: Mapping[str, Document], micros: int
+    ) -> Iterator[Any]:
+        """Messages that bring the client from what it was shown to what the target holds."""
+        for path in [path for path in target.shown if path not in held]:
+            del target.shown[path]
+            record = database.record(path)
+            exists = record is not None and record.at(micros) is not None
+            yield _gone(database, path, [target.identity], micros, exists=exists)
+        for path, document in held.items():
+            yield from _shown(target, path, document)
+
+    def _resumed(self, database: Database, wire: Target) -> int | None:
+        """The moment to resume from; None: none is given, or that history is not kept."""
+        kind = wire.WhichOneof("resume_type")
+        since = -1
+        if kind == "resume_token" and len(wire.resume_token) == _TOKEN.size:
+            identity, moment = _TOKEN.unpack(wire.resume_token)
+            since = moment if identity == self._databases.identity else -1
+        elif kind == "read_time":
+            since = micros_of(wire.read_time)
+        return since if database.oldest_read() <= since <= database.last else None
+
+    def _token(self, micros: int) -> bytes:
+        return _TOKEN.pack(self._databases.identity, micros)
+
+    def _step(self, micros: int) -> Any:
+        """The message that everything sent so far is the state of one moment."""
+        step = _change(_NO_CHANGE, [])
+        step.target_change.read_time.CopyFrom(timestamp_of(micros))
+        step.target_change.resume_token = self._token(micros)
+        return step
+
+    def _bill(self, reads: int) -> None:
+        if reads:
+            self._ledger.count("firestore", "reads", reads)
+
+
+def _looks_at(target: _Target, path: str) -> bool:
+    return path in target.names if target.query is None else target.query.holds(path)
+
+
+def _times(held: Mapping[str, Document]) -> dict[str, int]:
+    return {path: micros_of(document.update_time) for path, document in held.items()}
+
+
+def _shown(target: _Target, path: str, document: Document) -> Iterator[Any]:
+    micros = micros_of(document.update_time)
+    if target.shown.get(path) != micros:
+        target.shown[path] = micros
+        message = _ListenResponse()
+        projection = target.query.projection if target.query is not None else None
+        message.document_change.document.CopyFrom(masked(document, projection))
+        message.document_change.target_ids.append(target.identity)
+        yield message
+
+
+def _gone(database: Database, path: str, targets: list[int], micros: int, *, exists: bool) -> Any:
+    """The document was deleted, or no longer matches."""
+    message = _ListenResponse()
+    change = message.document_remove if exists else message.document_delete
+    change.document = f"{database.name}/documents/{path}"
+    change.removed_target_ids.extend(targets)
+    change.read_time.CopyFrom(timestamp_of(micros))
+    return message
+
+
+def _change(kind: int, targets: list[int]) -> Any:
+    return _ListenResponse(target_change=_TargetChange(target_change_type=kind, target_ids=targets))

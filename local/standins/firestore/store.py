@@ -1,0 +1,276 @@
+"""The documents of one database: their present and past states, by name and by index, and the log of what changed.
+
+Superseded states are kept for an hour, which is how long Firestore lets reads go back in time. A state's time is the
+commit that made it, in microseconds; commits of one database never share one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from local.standins.firestore import entries, paths
+from local.standins.firestore.entries import Entry, FieldIndex
+from local.standins.firestore.wire import Document
+
+HISTORY_MICROS = 3600 * 1_000_000
+_INDEXED_FROM = 64
+"""Smaller collections are scanned: the many little subcollections need no indexes."""
+
+Change = tuple[str, Document | None]
+"""A document's path and its new state; None: deleted."""
+
+
+class Record:
+    """One document name: the present state (None: there is no document) and those that it superseded."""
+
+    __slots__ = ("document", "key", "older", "path", "since")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.key = paths.order_key(path)
+        self.document: Document | None = None
+        self.since = 0
+        self.older: Sequence[tuple[int, Document | None]] = ()
+
+    def at(self, micros: int) -> Document | None:
+        """The state at a moment."""
+        if self.since <= micros:
+            return self.document
+        for since, document in reversed(self.older):
+            if since <= micros:
+                return document
+        return None
+
+    def at_or_now(self, micros: int | None) -> Document | None:
+        return self.document if micros is None else self.at(micros)
+
+    def states(self) -> list[tuple[int, Document | None]]:
+        return [*self.older, (self.since, self.document)]
+
+    def set(self, micros: int, document: Document | None) -> None:
+        if self.since:
+            if isinstance(self.older, list):
+                self.older.append((self.since, self.document))
+            else:
+                self.older = [(self.since, self.document)]
+        self.since, self.document = micros, document
+
+    def forget(self, horizon: int) -> None:
+        """Drop what was superseded before `horizon`."""
+        ends = [since for since, _ in self.older[1:]] + [self.since]
+        kept = [state for state, end in zip(self.older, ends, strict=False) if end > horizon]
+        self.older = kept or ()
+
+
+class Collection:
+    """The records of one collection; with many of them, also indexes of every field."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.records: dict[str, Record] = {}
+        self.live = 0
+        self._indexes: dict[str, FieldIndex] | None = None
+        self._keyed: dict[bytes, Record] = {}
+
+    @property
+    def indexed(self) -> bool:
+        return self._indexes is not None
+
+    def index(self, field: str) -> FieldIndex:
+        """The index of a field (`__name__`, too), empty where no document has it; only of an indexed collection."""
+        assert self._indexes is not None
+        return self._indexes.get(field, _EMPTY)
+
+    def record(self, entry: Entry) -> Record:
+        """The record that an index entry is about."""
+        return self._keyed[entry[1]]
+
+    def holds_any(self, micros: int | None) -> bool:
+        """Whether there are documents, now or at a moment."""
+        if micros is None:
+            return self.live > 0
+        return any(record.at(micros) is not None for record in self.records.values())
+
+    def set(self, record: Record, micros: int, document: Document | None) -> None:
+        before = record.document
+        record.set(micros, document)
+        self.live += (document is not None) - (before is not None)
+        if self._indexes is not None:
+            self._keyed[record.key] = record
+            self._reindex(self._indexes, record, before, document)
+        elif self.live > _INDEXED_FROM:
+            self._build()
+
+    def drop(self, record: Record) -> None:
+        """Forget a record that has no state any more."""
+        del self.records[record.path]
+        self._keyed.pop(record.key, None)
+
+    def restore(self, record: Record, micros: int, document: Document | None) -> None:
+        """Like `set`, but without indexes; `settle` is due once all is restored."""
+        self.live += (document is not None) - (record.document is not None)
+        record.set(micros, document)
+
+    def settle(self) -> None:
+        if self.live > _INDEXED_FROM:
+            self._build()
+
+    def _build(self) -> None:
+        filled: dict[str, list[Entry]] = {}
+        for record in self.records.values():
+            if record.document is not None:
+                for field, encodings in _entries(record.document).items():
+                    filled.setdefault(field, []).extend((encoding, record.key) for encoding in encodings)
+        self._keyed = {record.key: record for record in self.records.values()}
+        self._indexes = {}
+        for field, found in filled.items():
+            self._indexes[field] = FieldIndex()
+            self._indexes[field].fill(found)
+
+    @staticmethod
+    def _reindex(
+        indexes: dict[str, FieldIndex], record: Record, before: Document | None, after: Document | None
+    ) -> None:
+        old = _entries(before) if before is not None else {}
+        new = _entries(after) if after is not None else {}
+        for field, encodings in old.items():
+            for encoding in encodings - new.get(field, set()):
+                indexes[field].remove((encoding, record.key))
+        for field, encodings in new.items():
+            added = encodings - old.get(field, set())
+            if added and field not in indexes:
+                indexes[field] = FieldIndex()
+            for encoding in added:
+                indexes[field].add((encoding, record.key))
+
+
+_EMPTY = FieldIndex()
+_NAMED = {b""}
+
+
+def _entries(document: Document) -> dict[str, set[bytes]]:
+    found = entries.field_entries(document)
+    found["__name__"] = _NAMED
+    return found
+
+
+class Database:
+    """One database. `now` gives the time in microseconds."""
+
+    def __init__(self, name: str, now: Callable[[], int]) -> None:
+        self.name = name
+        self._now = now
+        self._collections: dict[str, Collection] = {}
+        self._groups: dict[str, dict[str, Collection]] = {}
+        self._log: deque[tuple[int, list[Record]]] = deque()
+        self.last = 0
+        """The newest commit's time."""
+        self.watchers: set[Callable[[], None]] = set()
+        """Called after each commit."""
+
+    def next_time(self) -> int:
+        """A time for the next commit: the clock's, but later than every commit so far."""
+        return max(self._now(), self.last + 1)
+
+    def read_time(self) -> int:
+        """A time at which everything committed so far, and nothing later, is seen."""
+        self.last = max(self._now(), self.last)
+        return self.last
+
+    def oldest_read(self) -> int:
+        return self._now() - HISTORY_MICROS
+
+    def record(self, path: str) -> Record | None:
+        collection = self._collections.get(path.rpartition("/")[0])
+        return collection.records.get(path) if collection is not None else None
+
+    def document(self, path: str) -> Document | None:
+        record = self.record(path)
+        return record.document if record is not None else None
+
+    def collection(self, path: str) -> Collection | None:
+        return self._collections.get(path)
+
+    def collections(self) -> Iterable[Collection]:
+        return self._collections.values()
+
+    def group(self, collection_id: str) -> Iterable[Collection]:
+        """All collections of one id, wherever they lie."""
+        return self._groups.get(collection_id, {}).values()
+
+    def changed_since(self, micros: int) -> set[Record]:
+        """Records that changed after a moment of the past hour."""
+        changed: set[Record] = set()
+        for since, records in reversed(self._log):
+            if since <= micros:
+                break
+            changed.update(records)
+        return changed
+
+    def apply(self, micros: int, changes: Iterable[Change]) -> None:
+        """Make a commit's changes the present state, all at once."""
+        records = [self._set(path, micros, document) for path, document in changes]
+        self.last = max(self.last, micros)
+        if records:
+            self._log.append((micros, records))
+        self._forget()
+        for watcher in tuple(self.watchers):
+            watcher()
+
+    def restore(self, states: Iterable[tuple[int, Change]]) -> None:
+        """Take over states in the order of time, at the start."""
+        for micros, (path, document) in states:
+            collection, record = self._place(path)
+            collection.restore(record, micros, document)
+            self._log.append((micros, [record]))
+            self.last = max(self.last, micros)
+        for collection in self._collections.values():
+            collection.settle()
+        self._forget()
+
+    def states(self) -> Iterator[tuple[int, str, Document | None]]:
+        """Every state kept, in the order of time."""
+        self._forget()
+        kept = [
+            (since, record.path, document)
+            for collection in self._collections.values()
+            for record in collection.records.values()
+            for since, document in record.states()
+        ]
+        kept.sort(key=lambda state: state[0])
+        return iter(kept)
+
+    def _set(self, path: str, micros: int, document: Document | None) -> Record:
+        collection, record = self._place(path)
+        collection.set(record, micros, document)
+        return record
+
+    def _place(self, path: str) -> tuple[Collection, Record]:
+        parent = path.rpartition("/")[0]
+        collection = self._collections.get(parent)
+        if collection is None:
+            collection = self._collections[parent] = Collection(parent)
+            self._groups.setdefault(parent.rpartition("/")[2], {})[parent] = collection
+        record = collection.records.get(path)
+        if record is None:
+            record = collection.records[path] = Record(path)
+        return collection, record
+
+    def _forget(self) -> None:
+        horizon = self.oldest_read()
+        while self._log and self._log[0][0] < horizon:
+            for record in self._log.popleft()[1]:
+                record.forget(horizon)
+                if record.document is None and not record.older and record.since < horizon:
+                    self._drop(record)
+
+    def _drop(self, record: Record) -> None:
+        parent = record.path.rpartition("/")[0]
+        collection = self._collections.get(parent)
+        if collection is None or collection.records.get(record.path) is not record:
+            return
+        collection.drop(record)
+        if not collection.records:
+            del self._collections[parent]
+            self._groups[parent.rpartition("/")[2]].pop(parent)

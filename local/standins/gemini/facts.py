@@ -1,0 +1,120 @@
+"""What the stand-in knows of a prompt's media, in words; and transcripts of nothing but their length."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from random import Random
+
+from local.standins.gemini.prompt import Item, Prompt
+
+MARK = "[Dropsight stand-in model]"
+"""Every answer that is text says with it whose it is."""
+
+_TIME = r"(\d{1,2}:\d{2}(?::\d{2})?)"
+_TIMES = re.compile(rf"(?:from|between)(?:\s+the\s+timestamps?)?\s+{_TIME}\s*(?:to|and|until|-|–)\s*{_TIME}", re.I)
+_LINES_AT_MOST = 1_200
+_LINE_SECONDS = 15
+_SAYINGS = (
+    "these words stand for what is said here",
+    "the stand-in hears no words, only time passing",
+    "speech would be written out here",
+    "a sentence of the recording belongs here",
+    "here the speaker goes on",
+)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a transcript, in seconds from the beginning of the medium."""
+
+    start: float
+    end: float
+    speaker: str
+    text: str
+
+
+def moment(seconds: float) -> str:
+    """`MM:SS`, from an hour on `H:MM:SS`."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute:02}:{second:02}"
+
+
+def span(prompt: Prompt, item: Item) -> tuple[float, float]:
+    """What of a medium is meant, in seconds: its own cut, or the timestamps of the question, else all of it."""
+    start, end = item.start, item.start + item.seconds
+    if match := _TIMES.search(prompt.question):
+        start = max(start, _seconds(match.group(1)))
+        end = min(end, _seconds(match.group(2)) + 1)
+    return start, max(start, end)
+
+
+def _seconds(written: str) -> float:
+    total = 0.0
+    for part in written.split(":"):
+        total = total * 60 + float(part)
+    return total
+
+
+def heard(prompt: Prompt) -> Item | None:
+    """The first medium that can be listened to."""
+    return next((item for item in prompt.items if item.media.kind in ("audio", "video")), None)
+
+
+def transcript(prompt: Prompt, item: Item, random: Random) -> list[Segment]:
+    """Segments that follow each other without a gap from the beginning of what is meant to its end."""
+    start, end = span(prompt, item)
+    step = max(_LINE_SECONDS, (end - start) / _LINES_AT_MOST)
+    speakers = ("Speaker A", "Speaker B")
+    segments: list[Segment] = []
+    at = start
+    while at < end:
+        until = min(end, at + step)
+        if end - until < 1:
+            until = end
+        segments.append(Segment(at, until, speakers[len(segments) % 2], random.choice(_SAYINGS)))
+        at = until
+    return segments
+
+
+def describe(prompt: Prompt, item: Item) -> str:
+    """One sentence's worth, without its full stop."""
+    media = item.media
+    named = f" named “{item.name}”" if item.name else ""
+    match media.kind:
+        case "audio":
+            channels = {1: "mono", 2: "stereo"}.get(media.channels, f"{media.channels} channels")
+            sound = f"{media.sample_rate} Hz, {channels}"
+            return f"a {media.container} recording{named} of {_length(prompt, item)}, {sound}"
+        case "video":
+            size = f", {media.width} × {media.height} pixels" if media.width else ""
+            sound = "with sound" if media.has_audio else "without sound"
+            return f"a {media.container} video{named} of {_length(prompt, item)}{size}, {sound}"
+        case "image":
+            colours = f", mainly {' and '.join(media.colours)}" if media.colours else ""
+            return f"a {media.container} picture{named} of {media.width} × {media.height} pixels{colours}"
+        case "document":
+            pages = "1 page" if media.pages == 1 else f"{media.pages} pages"
+            begins = f" that begins “{_clipped(media.text, 200)}”" if media.text else " without text in it"
+            return f"a PDF document{named} of {pages}{begins}"
+        case _:
+            begins = f" that begins “{_clipped(media.text, 200)}”" if media.text else ""
+            return f"a text{named} of {media.characters} characters, {media.lines} line(s){begins}"
+
+
+def _length(prompt: Prompt, item: Item) -> str:
+    whole = f"{moment(item.media.duration)} ({item.media.duration:.1f} s)"
+    start, end = span(prompt, item)
+    if end - start < item.media.duration - 0.5:
+        return f"{whole}, of which {moment(start)} to {moment(end)} is asked about"
+    return whole
+
+
+def _clipped(text: str, most: int) -> str:
+    flat = re.sub(r"\s+", " ", text).strip()
+    return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
+
+
+def question_in_short(prompt: Prompt) -> str:
+    return _clipped(prompt.question, 300)

@@ -1,0 +1,96 @@
+"""A response in pieces: how an answer is cut into chunks, and the two forms in which they go over the wire."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+from local.standins.gemini.behaviour import Behaviour
+from local.standins.gemini.continuation import token_at
+from local.standins.gemini.errors import planted
+from local.standins.gemini.generation import Candidate, Generation, Part, ending
+from shared.clock import Clock
+
+_CHUNK_CHARACTERS = 200
+_MOST_CHUNKS = 40
+Chunk = dict[str, Any]
+
+
+def chunks(generation: Generation, behaviour: Behaviour) -> list[Chunk]:
+    """The last chunk of a candidate has its finish reason; the last of all, the whole usage."""
+    usage = generation.usage()
+    so_far = {name: usage[name] for name in ("promptTokenCount", "promptTokensDetails")}
+    so_far["totalTokenCount"] = usage["promptTokenCount"]
+    envelope = generation.envelope()
+    pieces = [piece for candidate in generation.candidates for piece in _pieces(candidate, behaviour)]
+    shown: list[Chunk] = [{"candidates": [piece], "usageMetadata": so_far, **envelope} for piece in pieces]
+    shown = shown or [envelope]
+    shown[-1] = {**shown[-1], "usageMetadata": usage}
+    return shown
+
+
+def _pieces(candidate: Candidate, behaviour: Behaviour) -> list[dict[str, Any]]:
+    parts = [piece for part in candidate.parts for piece in _split(part, behaviour.chunks)]
+    shown: list[dict[str, Any]] = [
+        {"content": {"parts": [part], "role": "model"}, "index": candidate.index} for part in parts
+    ]
+    shown = shown or [{"content": {"role": "model"}, "index": candidate.index}]
+    if candidate.digest is not None and behaviour.checkpoint_every is not None:
+        _add_checkpoints(shown, candidate.start, candidate.digest, behaviour.checkpoint_every)
+    shown[-1] |= ending(candidate)
+    return shown
+
+
+def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, every: int) -> None:
+    """Give every so many pieces, but for the last, the token that resumes the answer behind it."""
+    at = start
+    for number, piece in enumerate(pieces[:-1], 1):
+        parts = piece["content"].get("parts", [])
+        at += sum(len(part.get("text", "")) for part in parts if not part.get("thought"))
+        if number % every == 0:
+            piece["continuationToken"] = token_at(digest, at)
+
+
+def _split(part: Part, wanted: int | None) -> list[Part]:
+    """Only text comes in pieces; a signature stands on the last of them."""
+    if not part.get("text") or part.get("thought"):
+        return [part]
+    text = part["text"]
+    count = wanted or min(_MOST_CHUNKS, max(2, math.ceil(len(text) / _CHUNK_CHARACTERS)))
+    edges = [len(text) * step // count for step in range(count + 1)]
+    pieces: list[Part] = [
+        {"text": text[begin:end]} for begin, end in itertools.pairwise(edges) if wanted or begin < end
+    ]
+    pieces[-1] = {**part, **pieces[-1]}
+    return pieces
+
+
+async def paced(shown: list[Chunk], behaviour: Behaviour, clock: Clock) -> AsyncIterator[Chunk]:
+    """The chunks, spread over the latency; cut off, or by an error, where the behaviour says so."""
+    for number, chunk in enumerate(shown):
+        if number == behaviour.end_after:
+            return
+        if number == behaviour.error_after:
+            break
+        await clock.sleep(behaviour.latency / len(shown))
+        yield chunk
+    if behaviour.error_after is not None:
+        yield planted(behaviour.error_status, None).body()
+
+
+async def as_events(shown: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+    """Server-sent events, for `alt=sse`."""
+    async for chunk in shown:
+        yield f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n".encode()
+
+
+async def as_array(shown: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+    """One JSON array, an element at a time."""
+    opening = "["
+    async for chunk in shown:
+        yield f"{opening}{json.dumps(chunk, ensure_ascii=False)}\n".encode()
+        opening = ",\r\n"
+    yield b"]"

@@ -1,0 +1,153 @@
+"""A bucket's configuration: what a caller may set, checked, and what the cloud fills in beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from local.standins.storage.errors import ApiError, invalid
+from local.standins.storage.object_config import check_storage_class
+from local.standins.storage.records import Json
+
+_SETTABLE = (
+    *("autoclass", "billing", "cors", "defaultEventBasedHold", "encryption", "iamConfiguration", "ipFilter", "labels"),
+    *("lifecycle", "logging", "retentionPolicy", "rpo", "softDeletePolicy", "storageClass", "versioning", "website"),
+)
+_AT_CREATION = ("customPlacementConfig", "hierarchicalNamespace")
+_MULTI_REGIONS = ("US", "EU", "ASIA")
+_DUAL_REGIONS = ("NAM4", "EUR4", "EUR5", "EUR7", "EUR8", "ASIA1")
+_LABEL = re.compile(r"[\w-]{0,63}")
+_LIFECYCLE_ACTIONS = ("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload")
+_PUBLIC_ACCESS = ("enforced", "inherited", "unspecified")
+
+
+def new_config(given: Json, now: str, lock_time: str) -> Json:
+    """The configuration of a bucket that is created as `given` says."""
+    location = str(given.get("location") or "US").upper()
+    kind = "region"
+    if given.get("customPlacementConfig") or location in _DUAL_REGIONS:
+        kind = "dual-region"
+    elif location in _MULTI_REGIONS:
+        kind = "multi-region"
+    state: Json = {"location": location, "locationType": kind, "storageClass": "STANDARD", "iamConfiguration": {}}
+    # Nothing deleted is kept here, which is what a duration of 0 says.
+    state["softDeletePolicy"] = {"retentionDurationSeconds": "0"}
+    if kind != "region":
+        state["rpo"] = "DEFAULT"
+    state |= {key: given[key] for key in _AT_CREATION if given.get(key) is not None}
+    return configured(state, {key: value for key, value in given.items() if value is not None}, now, lock_time)
+
+
+def patched_config(state: Json, patch: Json, now: str, lock_time: str) -> Json:
+    """Merged as JSON Merge Patch does: objects member by member, null removes; lists are replaced whole."""
+    merged = {key: _merge(state.get(key), value) for key, value in patch.items()}
+    return configured(state, merged, now, lock_time)
+
+
+def replaced_config(state: Json, given: Json, now: str, lock_time: str) -> Json:
+    kept: Json = {
+        key: state[key] for key in ("storageClass", "iamConfiguration", "softDeletePolicy", "rpo") if key in state
+    }
+    cleared: Json = dict.fromkeys(_SETTABLE)
+    return configured(state, {**cleared, **kept, **given}, now, lock_time)
+
+
+def configured(state: Json, given: Json, now: str, lock_time: str) -> Json:
+    result = dict(state)
+    for key in _SETTABLE:
+        if key not in given:
+            continue
+        if given[key] is None or (given[key] == {} and key in ("labels", "lifecycle", "retentionPolicy")):
+            result.pop(key, None)
+        else:
+            result[key] = given[key]
+    _check(result)
+    _fill_in(state, result, now, lock_time)
+    return result
+
+
+def _merge(before: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(before) if isinstance(before, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge(merged.get(key), value)
+    return merged
+
+
+def _check(state: Json) -> None:
+    check_storage_class(state["storageClass"])
+    for key, value in state.get("labels", {}).items():
+        if not key or not _LABEL.fullmatch(key) or not isinstance(value, str) or not _LABEL.fullmatch(value):
+            raise invalid(f"Invalid label: {key}={value!r}")
+        if key != key.lower() or value != value.lower():
+            raise invalid(f"Invalid label: {key}={value}: labels are in lower case.")
+    if len(state.get("labels", {})) > 64:
+        raise invalid("A bucket can have at most 64 labels.")
+    for rule in state.get("lifecycle", {}).get("rule", []):
+        if rule.get("action", {}).get("type") not in _LIFECYCLE_ACTIONS or not rule.get("condition"):
+            raise invalid("Invalid lifecycle rule: it needs a known action and at least one condition.")
+    period = state.get("retentionPolicy", {}).get("retentionPeriod")
+    if period is not None and not 0 < int(period) <= 3_155_760_000:
+        raise invalid(f"Invalid retention period: {period}")
+    if state["iamConfiguration"].get("publicAccessPrevention", "inherited") not in _PUBLIC_ACCESS:
+        raise invalid("Invalid argument: publicAccessPrevention is 'enforced' or 'inherited'.")
+
+
+def _fill_in(before: Json, state: Json, now: str, lock_time: str) -> None:
+    _fill_in_access(before, state, lock_time)
+    if policy := state.get("retentionPolicy"):
+        _check_lock(before.get("retentionPolicy"), policy)
+        old = before.get("retentionPolicy", {})
+        same = old.get("retentionPeriod") == str(policy.get("retentionPeriod"))
+        effective = old["effectiveTime"] if same else now
+        policy = {**policy, "retentionPeriod": str(policy["retentionPeriod"]), "effectiveTime": effective}
+        state["retentionPolicy"] = {"isLocked": False, **policy}
+    else:
+        _check_lock(before.get("retentionPolicy"), None)
+    if state.get("softDeletePolicy"):
+        seconds = str(state["softDeletePolicy"].get("retentionDurationSeconds", "0"))
+        state["softDeletePolicy"] = {"retentionDurationSeconds": seconds, "effectiveTime": now}
+    if autoclass := state.get("autoclass"):
+        _fill_in_autoclass(before.get("autoclass") or {}, autoclass, state, now)
+    for key, value in list((state.get("encryption") or {}).items()):
+        if (
+            isinstance(value, dict)
+            and value.get("restrictionMode") == "FullyRestricted"
+            and "effectiveTime" not in value
+        ):
+            state["encryption"] = {**state["encryption"], key: {**value, "effectiveTime": now}}
+
+
+def _fill_in_access(before: Json, state: Json, lock_time: str) -> None:
+    iam = dict(state["iamConfiguration"])
+    older, newer = iam.get("bucketPolicyOnly") or {}, iam.get("uniformBucketLevelAccess") or {}
+    was = (before.get("iamConfiguration") or {}).get("uniformBucketLevelAccess", {})
+    asked = newer.get("enabled", older.get("enabled", False))
+    uniform: Json = {"enabled": bool(asked)}
+    if asked:
+        uniform["lockedTime"] = was.get("lockedTime", lock_time)
+    iam |= {"bucketPolicyOnly": dict(uniform), "uniformBucketLevelAccess": uniform}
+    iam.setdefault("publicAccessPrevention", "inherited")
+    state["iamConfiguration"] = iam
+
+
+def _check_lock(before: Json | None, after: Json | None) -> None:
+    if before and before.get("isLocked"):
+        if after is None or int(after["retentionPeriod"]) < int(before["retentionPeriod"]):
+            raise ApiError(403, "The retention policy is locked: it can be neither removed nor shortened.")
+        after["isLocked"] = True
+
+
+def _fill_in_autoclass(before: Json, autoclass: Json, state: Json, now: str) -> None:
+    filled = dict(autoclass)
+    if bool(before.get("enabled")) != bool(autoclass.get("enabled")):
+        filled["toggleTime"] = now
+    if filled.get("enabled"):
+        filled.setdefault("terminalStorageClass", "NEARLINE")
+        if filled["terminalStorageClass"] != before.get("terminalStorageClass"):
+            filled["terminalStorageClassUpdateTime"] = now
+    state["autoclass"] = filled

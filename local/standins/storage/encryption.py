@@ -1,0 +1,67 @@
+"""Customer-supplied encryption keys: the bytes lie on disk as they came, but are given out only to who has the key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import replace
+
+from starlette.datastructures import Headers
+
+from local.standins.storage.errors import ApiError
+from local.standins.storage.records import Json, ObjectVersion
+
+_CHECKSUMS = ("crc32c", "md5Hash")
+OWN = "x-goog-encryption-"
+OF_SOURCE = "x-goog-copy-source-encryption-"
+
+
+def customer_key(headers: Headers, prefix: str = OWN) -> Json:
+    """`{"customerEncryption": {…}}` if the request carries a key, else nothing; the key itself is not kept."""
+    if f"{prefix}key" not in headers:
+        return {}
+    if headers.get(f"{prefix}algorithm") != "AES256":
+        raise ApiError(400, "Missing or unknown encryption algorithm.", "customerEncryptionAlgorithmIsInvalid")
+    try:
+        key = base64.b64decode(headers[f"{prefix}key"], validate=True)
+        stated = base64.b64decode(headers.get(f"{prefix}key-sha256", ""), validate=True)
+    except binascii.Error:
+        raise ApiError(400, "The encryption key is not base64.", "customerEncryptionKeyFormatIsInvalid") from None
+    digest = hashlib.sha256(key).digest()
+    if len(key) != 32:
+        raise ApiError(400, "The encryption key is not 256 bits long.", "customerEncryptionKeyFormatIsInvalid")
+    if stated != digest:
+        raise ApiError(400, "The key's SHA-256 does not match it.", "customerEncryptionKeySha256IsInvalid")
+    shown = {"encryptionAlgorithm": "AES256", "keySha256": base64.b64encode(digest).decode()}
+    return {"customerEncryption": shown}
+
+
+def shown_to(version: ObjectVersion, headers: Headers) -> ObjectVersion:
+    """The version as its metadata is shown: without the key that it was written with, its checksums are not."""
+    if version.state.get("customerEncryption") is None:
+        return version
+    if customer_key(headers):
+        check_key(version, headers)
+        return version
+    return replace(version, state={name: value for name, value in version.state.items() if name not in _CHECKSUMS})
+
+
+def check_key(version: ObjectVersion, headers: Headers, prefix: str = OWN) -> None:
+    """Refuse to read the bytes of an object without the key that it was written with."""
+    given = customer_key(headers, prefix).get("customerEncryption")
+    kept = version.state.get("customerEncryption")
+    if kept is None and given is not None:
+        raise ApiError(
+            400,
+            "The target object is not encrypted by a customer-supplied encryption key.",
+            "resourceNotEncryptedWithCustomerEncryptionKey",
+        )
+    if kept is not None and given is None:
+        raise ApiError(
+            400,
+            "The target object is encrypted by a customer-supplied encryption key.",
+            "resourceIsEncryptedWithCustomerEncryptionKey",
+        )
+    if kept != given:
+        raise ApiError(403, "The provided encryption key is incorrect.", "customerEncryptionKeyIsIncorrect")

@@ -1,0 +1,119 @@
+"""Handlers of the HMAC keys' methods. Keys are kept and shown; nothing here checks a signature made with one."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from local.standins.storage.catalog import Catalog
+from local.standins.storage.errors import ApiError, condition_not_met, invalid
+from local.standins.storage.records import Json
+from local.standins.storage.request import Ask
+
+_SETTABLE_STATES = ("ACTIVE", "INACTIVE")
+
+
+class HmacKeys:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog, self._store = catalog, catalog.store
+
+    async def insert(self, ask: Ask) -> Response:
+        email = ask.query.get("serviceAccountEmail")
+        if not email:
+            raise ApiError(400, "Required parameter: serviceAccountEmail", "required")
+        now, access_id = self._catalog.now(), "GOOG1E" + base64.b32encode(secrets.token_bytes(35)).decode()[:55]
+        record: Json = {
+            "accessId": access_id,
+            "projectId": ask.parts["project"],
+            "serviceAccountEmail": email,
+            "state": "ACTIVE",
+            "timeCreated": now,
+            "updated": now,
+        }
+        self._keep(record)
+        secret = base64.b64encode(secrets.token_bytes(30)).decode()
+        return ask.answer({"kind": "storage#hmacKey", "metadata": _resource(record, ask.base), "secret": secret})
+
+    async def get(self, ask: Ask) -> Response:
+        return ask.answer(_resource(self._record(ask), ask.base))
+
+    async def list(self, ask: Ask) -> Response:
+        email, deleted = ask.query.get("serviceAccountEmail"), ask.flag("showDeletedKeys")
+        rows = self._store.rows(
+            "SELECT record FROM hmac_keys WHERE id > ? ORDER BY id", (ask.query.get("pageToken", ""),)
+        )
+        records: list[Json] = [json.loads(row[0]) for row in rows]
+        wanted = [
+            record
+            for record in records
+            if record["projectId"] == ask.parts["project"]
+            and email in (None, record["serviceAccountEmail"])
+            and (deleted or record["state"] != "DELETED")
+        ]
+        size = ask.page_size(250)
+        shown: Json = {
+            "kind": "storage#hmacKeysMetadata",
+            "items": [_resource(each, ask.base) for each in wanted[:size]],
+        }
+        if len(wanted) > size:
+            shown["nextPageToken"] = wanted[size - 1]["accessId"]
+        return ask.answer(shown)
+
+    async def update(self, ask: Ask) -> Response:
+        given = await ask.json()
+        if given.get("state") not in _SETTABLE_STATES:
+            raise invalid(f"Invalid state: {given.get('state')}")
+
+        def change(record: Json) -> None:
+            if given.get("etag") and given["etag"] != _etag(record):
+                raise condition_not_met()
+            record["state"] = given["state"]
+
+        return ask.answer(_resource(self._change(ask, change), ask.base))
+
+    async def delete(self, ask: Ask) -> Response:
+        def change(record: Json) -> None:
+            if record["state"] != "INACTIVE":
+                raise invalid("Cannot delete a key that is not in state INACTIVE.")
+            record["state"] = "DELETED"
+
+        self._change(ask, change)
+        return Response(None, 204)
+
+    def _change(self, ask: Ask, change: Callable[[Json], None]) -> Json:
+        with self._store.transaction():
+            record = self._record(ask)
+            change(record)
+            record["updated"] = self._catalog.now()
+            self._keep(record)
+        return record
+
+    def _record(self, ask: Ask) -> Json:
+        found = self._store.rows("SELECT record FROM hmac_keys WHERE id = ?", (ask.parts["key"],))
+        record: Json = json.loads(found[0][0]) if found else {}
+        if record.get("projectId") != ask.parts["project"] or record["state"] == "DELETED":
+            raise ApiError(404, "Access ID not found in project.")
+        return record
+
+    def _keep(self, record: Json) -> None:
+        self._store.change("INSERT OR REPLACE INTO hmac_keys VALUES (?, ?)", (record["accessId"], json.dumps(record)))
+
+
+def _etag(record: Json) -> str:
+    return base64.b64encode(hashlib.sha256(json.dumps(record).encode()).digest()[:6]).decode()
+
+
+def _resource(record: Json, base: str) -> Json:
+    path = f"projects/{record['projectId']}/hmacKeys/{record['accessId']}"
+    return {
+        "kind": "storage#hmacKeyMetadata",
+        "id": f"{record['projectId']}/{record['accessId']}",
+        "selfLink": f"{base}/storage/v1/{path}",
+        "etag": _etag(record),
+        **record,
+    }

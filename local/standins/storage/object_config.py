@@ -1,0 +1,174 @@
+"""What a caller may say of an object beside its bytes: type, encoding, custom metadata, holds, retention, ACL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from local.standins.storage.acl import (
+    check_entries,
+    object_acl_of,
+    predefined_object_acl,
+    refuse_public,
+    refuse_under_uniform_access,
+)
+from local.standins.storage.errors import ApiError, invalid
+from local.standins.storage.records import Bucket, Json
+
+STORAGE_CLASSES = (
+    "STANDARD",
+    "NEARLINE",
+    "COLDLINE",
+    "ARCHIVE",
+    "MULTI_REGIONAL",
+    "REGIONAL",
+    "DURABLE_REDUCED_AVAILABILITY",
+)
+_TEXTS = ("cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType")
+_HOLDS = ("eventBasedHold", "temporaryHold")
+_SETTABLE = (*_TEXTS, *_HOLDS, "metadata", "customTime", "retention", "contexts")
+_CUSTOM_METADATA_LIMIT = 8 << 10
+_CHECKSUM_SIZES = {"crc32c": 4, "md5": 16}
+
+
+def new_state(given: Json, query: Mapping[str, str], bucket: Bucket) -> Json:
+    """The part of a new object's state that its creator decides."""
+    state = apply({}, given)
+    if (encoding := query.get("contentEncoding")) is not None:
+        state["contentEncoding"] = encoding
+    storage_class = given.get("storageClass") or bucket.state.get("storageClass", "STANDARD")
+    state["storageClass"] = check_storage_class(storage_class)
+    if "eventBasedHold" not in state and bucket.state.get("defaultEventBasedHold"):
+        state["eventBasedHold"] = True
+    if "retention" in state and not bucket.state.get("objectRetention"):
+        raise invalid("Object retention is not enabled on this bucket.")
+    key = (
+        query.get("kmsKeyName")
+        or given.get("kmsKeyName")
+        or (bucket.state.get("encryption") or {}).get("defaultKmsKeyName")
+    )
+    if key:
+        # Named as the cloud names it; nothing is encrypted with it.
+        state["kmsKeyName"] = f"{str(key).split('/cryptoKeyVersions/')[0]}/cryptoKeyVersions/1"
+    state |= acl_state(given.get("acl"), query.get("predefinedAcl"), bucket)
+    return state
+
+
+def acl_state(entries: object, predefined: str | None, bucket: Bucket) -> Json:
+    if entries is None and predefined is None:
+        acl = object_acl_of(bucket)
+    else:
+        refuse_under_uniform_access(bucket, "insert legacy ACL for an object")
+        acl = predefined_object_acl(predefined) if predefined is not None else check_entries(entries, "object")
+        refuse_public(bucket, acl)
+    return {"acl": acl, "owner": {"entity": acl[-1]["entity"]} if acl else {}}
+
+
+def patched(state: Json, patch: Json) -> Json:
+    """`state` merged with `patch`: null removes a field, and within `metadata` a key."""
+    merged = dict(patch)
+    for field in ("metadata", "contexts"):
+        if isinstance(patch.get(field), dict):
+            known = {**(state.get(field) or {}), **patch[field]}
+            merged[field] = {key: value for key, value in known.items() if value is not None} or None
+    return apply(state, merged)
+
+
+def replaced(state: Json, given: Json) -> Json:
+    """`state` with every settable field as `given` says; those it does not name are cleared."""
+    return apply(state, {**dict.fromkeys(_SETTABLE), "customTime": state.get("customTime"), **given})
+
+
+def apply(state: Json, given: Json) -> Json:
+    """`state` with the settable fields of `given` put in; what a caller cannot set is passed over, as in the cloud."""
+    result = dict(state)
+    for field in _SETTABLE:
+        if field not in given:
+            continue
+        value = given[field]
+        if value is None:
+            if field == "customTime" and state.get(field):
+                raise invalid("Custom time cannot be removed once it is set.")
+            result.pop(field, None)
+        else:
+            result[field] = _checked(field, value, state)
+    if result.get("retention") == {}:
+        del result["retention"]
+    return result
+
+
+def check_storage_class(name: Any) -> str:
+    if name not in STORAGE_CLASSES:
+        raise invalid(f"Invalid argument: the storage class {name!r} is unknown.")
+    return str(name)
+
+
+def check_checksum_form(kind: str, value: Any) -> str:
+    """A base64 checksum as a caller states it."""
+    try:
+        size = len(base64.b64decode(value, validate=True))
+    except (TypeError, ValueError, binascii.Error):
+        size = -1
+    if size != _CHECKSUM_SIZES[kind]:
+        raise invalid(f"Invalid {kind} value: {value!r}")
+    return str(value)
+
+
+def moment(text: Any) -> datetime:
+    """An RFC 3339 time with a zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.tzinfo is None:
+        raise invalid(f"Invalid date-time value: {text!r}")
+    return found
+
+
+def _checked(field: str, value: Any, state: Json) -> Any:
+    if field in _TEXTS:
+        return _text(field, value)
+    if field in _HOLDS:
+        if not isinstance(value, bool):
+            raise invalid(f"Invalid boolean value for {field}: {value!r}")
+        return value
+    if field == "metadata":
+        return _custom_metadata(value)
+    if field == "customTime":
+        if (before := state.get("customTime")) and moment(value) < moment(before):
+            raise invalid("Custom time cannot be moved to an earlier time.")
+        moment(value)
+        return value
+    if field == "retention":
+        return _retention(value)
+    return value
+
+
+def _text(field: str, value: Any) -> str:
+    if not isinstance(value, str) or "\r" in value or "\n" in value:
+        raise invalid(f"Invalid value for {field}: {value!r}")
+    return value
+
+
+def _custom_metadata(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise invalid("Invalid value for metadata: an object is expected.")
+    kept = {key: item for key, item in value.items() if item is not None}
+    if any(not isinstance(item, str) for item in kept.values()):
+        raise invalid("Invalid value for metadata: custom metadata values are strings.")
+    if sum(len(key.encode()) + len(item.encode()) for key, item in kept.items()) > _CUSTOM_METADATA_LIMIT:
+        raise ApiError(400, "The metadata for your object exceeds the limit of 8 KiB.", "metadataTooLarge")
+    return kept
+
+
+def _retention(value: Any) -> Json:
+    """Empty where the caller takes it off."""
+    if not isinstance(value, dict) or not value.get("mode"):
+        return {}
+    if value["mode"] not in ("Locked", "Unlocked"):
+        raise invalid(f"Invalid retention mode: {value['mode']!r}")
+    moment(value.get("retainUntilTime"))
+    return {"mode": value["mode"], "retainUntilTime": value["retainUntilTime"]}

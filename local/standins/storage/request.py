@@ -1,0 +1,135 @@
+"""One request as the handlers see it: path parameters, query, preconditions, JSON body; and the JSON answer to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from local.standins.ledger import Ledger
+from local.standins.storage.conditions import Preconditions
+from local.standins.storage.errors import ApiError, invalid
+from local.standins.storage.fields import select_fields
+
+Json = dict[str, Any]
+
+_JSON_BODY_LIMIT = 4 << 20
+_TYPE = {"content-type": "application/json; charset=UTF-8"}
+
+
+@dataclass
+class Ask:
+    request: Request
+    ledger: Ledger
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """The percent-decoded path parameters: `bucket`, `object`, …"""
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.request.query_params
+
+    @cached_property
+    def base(self) -> str:
+        """Where the caller reached the stand-in, such as `http://127.0.0.1:8081`; links in answers start with it."""
+        return f"http://{self.request.headers.get('host') or '127.0.0.1'}"
+
+    @property
+    def full(self) -> bool:
+        """Whether the caller asked for the ACL and owner too."""
+        projection = self.query.get("projection", "noAcl")
+        if projection not in ("full", "noAcl"):
+            raise invalid(f"Invalid projection: {projection}")
+        return projection == "full"
+
+    def flag(self, name: str) -> bool:
+        value = self.query.get(name, "false").lower()
+        if value not in ("true", "false"):
+            raise invalid(f"Invalid boolean value for {name}: {value}")
+        return value == "true"
+
+    def number(self, name: str) -> int | None:
+        value = self.query.get(name)
+        if value is None or value == "":
+            return None
+        if not value.lstrip("-").isascii() or not value.removeprefix("-").isdigit():
+            raise invalid(f"Invalid value for {name}: {value!r} is not a number.")
+        return int(value)
+
+    @property
+    def generation(self) -> int | None:
+        return self.number("generation")
+
+    def page_size(self, limit: int = 1000) -> int:
+        asked = self.number("maxResults")
+        if asked is not None and asked < 0:
+            raise invalid("Invalid value for maxResults: it must not be negative.")
+        return min(asked or limit, limit)
+
+    @cached_property
+    def preconditions(self) -> Preconditions:
+        headers = self.request.headers
+        return Preconditions(
+            self.number("ifGenerationMatch"),
+            self.number("ifGenerationNotMatch"),
+            self.number("ifMetagenerationMatch"),
+            self.number("ifMetagenerationNotMatch"),
+            _etags(headers.get("if-match")),
+            _etags(headers.get("if-none-match")),
+        )
+
+    @cached_property
+    def source_preconditions(self) -> Preconditions:
+        return Preconditions(
+            self.number("ifSourceGenerationMatch"),
+            self.number("ifSourceGenerationNotMatch"),
+            self.number("ifSourceMetagenerationMatch"),
+            self.number("ifSourceMetagenerationNotMatch"),
+        )
+
+    async def body(self) -> bytes:
+        data = bytearray()
+        async for chunk in self.request.stream():
+            data += chunk
+            if len(data) > _JSON_BODY_LIMIT:
+                raise ApiError(413, "Request entity too large.")
+        return bytes(data)
+
+    async def json(self) -> Json:
+        """The JSON object in the body; an empty body is an empty object."""
+        return parse_json(await self.body())
+
+    def answer(self, resource: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """`resource` as JSON, cut down to what the query's `fields` names."""
+        wanted = self.query.get("fields")
+        shown = select_fields(resource, wanted) if wanted else resource
+        tag = {"etag": resource["etag"]} if isinstance(resource.get("etag"), str) else {}
+        return Response(json.dumps(shown, indent=2), status, {**_TYPE, **tag, **(headers or {})})
+
+
+Render = Callable[[Any], Json]
+
+
+def parse_json(data: bytes) -> Json:
+    if not data.strip():
+        return {}
+    try:
+        value = json.loads(data)
+        if b"\\u" in data:
+            # Half of a surrogate pair is no text: it could be neither kept nor sent.
+            json.dumps(value, ensure_ascii=False).encode()
+    except ValueError:
+        raise ApiError(400, "Parse Error", "parseError") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "Parse Error: a JSON object is expected.", "parseError")
+    return value
+
+
+def _etags(header: str | None) -> frozenset[str] | None:
+    if header is None:
+        return None
+    return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in header.split(","))

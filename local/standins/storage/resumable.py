@@ -1,0 +1,250 @@
+"""Resumable uploads: a session that takes an object's bytes in as many requests as it needs, and outlives a restart.
+
+    POST start ──▶ open ──PUT bytes a-b/*──▶ open, 308 with what is stored
+                    │ └───PUT bytes a-b/T (b+1 = T)──▶ done, 200 with the object
+                    └────DELETE──▶ cancelled, 499
+
+What is stored is always a multiple of 256 KiB until the end: a chunk's odd tail, or what an interrupted request
+brought beyond the last multiple, is not kept, and the caller sends it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field
+from typing import NoReturn
+
+from starlette.responses import Response
+
+from local.standins.storage.catalog import Catalog
+from local.standins.storage.checksums import check_digests, note_object, object_name, stated_checksums
+from local.standins.storage.conditions import Preconditions
+from local.standins.storage.content import Contents, Writer, blocks
+from local.standins.storage.encryption import customer_key
+from local.standins.storage.errors import ApiError, invalid
+from local.standins.storage.object_config import new_state
+from local.standins.storage.records import Json, ObjectVersion
+from local.standins.storage.request import Ask
+
+QUANTUM = 256 << 10
+_LIFETIME = 7 * 86400.0
+_RANGE = re.compile(r"bytes (?:\*|(\d+)-(\d+|\*))/(\d+|\*)")
+
+
+@dataclass(frozen=True)
+class _Span:
+    """A `Content-Range`: where the body's bytes belong. `first` is None where there are none, as in a status query."""
+
+    first: int | None
+    last: int | None
+    total: int | None
+
+    @classmethod
+    def of(cls, ask: Ask) -> _Span:
+        header, length = ask.request.headers.get("content-range"), ask.request.headers.get("content-length")
+        size = int(length) if length is not None else None
+        if header is None:
+            return cls(0, None if size is None else size - 1, size)
+        found = _RANGE.fullmatch(header.strip())
+        if found is None:
+            raise invalid(f"Invalid Content-Range header: {header}")
+        first, last, total = (None if part in (None, "*") else int(part) for part in found.groups())
+        if first is not None and last is not None and size is not None and last - first + 1 != size:
+            raise invalid(f"Invalid request: Content-Range {header} does not fit a body of {size} bytes.")
+        if first is not None and last is not None and (last < first or (total is not None and last >= total)):
+            raise invalid(f"Invalid Content-Range header: {header}")
+        if first is None and size:
+            raise invalid("Invalid request: a status query has no body.")
+        return cls(first, last, total)
+
+
+@dataclass
+class _Session:
+    id: str
+    record: Json
+    writer: Writer | None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while bytes are put down or the object is made."""
+    turn: int = 0
+    """Which request may write. A later one takes over: the one before may hang on a connection that is long dead."""
+
+    async def ready(self, contents: Contents) -> Writer:
+        if self.writer is None:
+            self.writer = contents.found(self.id)
+            await contents.run(self.writer.reopen, self.writer.size // QUANTUM * QUANTUM)
+        return self.writer
+
+
+class Resumables:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._sessions: dict[str, _Session] = {}
+
+    async def start(self, ask: Ask) -> Response:
+        given = await ask.json()
+        headers, bucket, name = ask.request.headers, ask.parts["bucket"], object_name(ask, given)
+        holder = self._catalog.check_place(bucket, name, ask.preconditions)
+        if "contentType" not in given and "x-upload-content-type" in headers:
+            given["contentType"] = headers["x-upload-content-type"]
+        length = headers.get("x-upload-content-length")
+        if length is not None and not length.isdigit():
+            raise invalid(f"Invalid value for X-Upload-Content-Length: {length}")
+        conditions = asdict(ask.preconditions) | {"etags": None, "not_etags": None}
+        record: Json = {
+            "bucket": bucket,
+            "name": name,
+            "state": new_state(given, ask.query, holder) | customer_key(headers),
+            "stated": stated_checksums(given, headers),
+            "preconditions": conditions,
+            "total": int(length) if length is not None else None,
+            "expires": self._catalog.clock.time() + _LIFETIME,
+        }
+        writer = self._catalog.contents.new()
+        session = _Session(writer.content, record, writer)
+        self._sessions[session.id] = session
+        self._catalog.store.put_upload(session.id, "open", record)
+        url = ask.request.url.query
+        location = f"{ask.base}/upload/storage/v1/b/{bucket}/o?{url}&upload_id={session.id}"
+        return Response(None, 200, {"location": location, "x-guploader-uploadid": session.id})
+
+    async def put(self, ask: Ask) -> Response:
+        found = self._find(ask)
+        if isinstance(found, ObjectVersion):
+            return ask.answer(found.resource(ask.base, ask.full))
+        session, span = found, _Span.of(ask)
+        if span.first is None:
+            return await self._status(ask, session, span)
+        session.turn += 1
+        turn = session.turn
+        async with session.lock:
+            writer = await session.ready(self._catalog.contents)
+        if span.first > writer.size:
+            raise ApiError(
+                503,
+                f"Invalid request.  According to the Content-Range header, the upload offset is {span.first} byte(s), "
+                f"which exceeds already uploaded size of {writer.size} byte(s).",
+            )
+        self._agree_on_total(session, span)
+        tail = await self._take(ask, session, turn, writer, writer.size - span.first)
+        total = session.record["total"]
+        if ask.request.headers.get("content-range") is None and total is None:
+            total = writer.size + len(tail)
+        if total is None or writer.size + len(tail) < total:
+            return self._incomplete(ask, writer.size)
+        if writer.size + len(tail) > total:
+            raise invalid(f"Invalid request: more bytes came than the {total} that were announced.")
+        async with session.lock:
+            self._still_its_turn(session, turn)
+            if tail:
+                await self._append(ask, writer, tail)
+            return self._finish(ask, session, writer)
+
+    async def cancel(self, ask: Ask) -> Response:
+        if isinstance(self._find(ask), ObjectVersion):
+            raise ApiError(404, "The upload is complete; there is nothing to cancel.")
+        session_id = ask.query["upload_id"]
+        self._sessions[session_id].turn += 1
+        self._end(session_id, "cancelled")
+        return Response(None, 499, {"content-length": "0"})
+
+    def _find(self, ask: Ask) -> _Session | ObjectVersion:
+        """The open session that the request names, or the object that it became."""
+        session_id = ask.query.get("upload_id", "")
+        if session_id in self._sessions:
+            session = self._sessions[session_id]
+        else:
+            state, record = self._catalog.store.upload(session_id) or ("unknown", {})
+            if state == "done":
+                return ObjectVersion(**record)
+            if state != "open":
+                _refuse_ended(state)
+            session = self._sessions[session_id] = _Session(session_id, record, None)
+        if self._catalog.clock.time() >= session.record["expires"]:
+            self._end(session_id, "expired")
+            _refuse_ended("expired")
+        note_object(session.record["bucket"], session.record["name"])
+        return session
+
+    def _agree_on_total(self, session: _Session, span: _Span) -> None:
+        total = session.record["total"]
+        if span.total is None or span.total == total:
+            return
+        if total is not None:
+            raise invalid(
+                f"Invalid request: the total of {span.total} bytes differs from the {total} announced before."
+            )
+        session.record["total"] = span.total
+
+    async def _status(self, ask: Ask, session: _Session, span: _Span) -> Response:
+        async with session.lock:
+            writer = await session.ready(self._catalog.contents)
+            if span.total is not None and writer.size == span.total:
+                return self._finish(ask, session, writer)
+            return self._incomplete(ask, writer.size)
+
+    async def _take(self, ask: Ask, session: _Session, turn: int, writer: Writer, skip: int) -> bytes:
+        """Store what the request brings beyond the `skip` bytes that are there; returns the odd tail, not stored."""
+        tail = b""
+        async for block in blocks(_without_first(ask.request.stream(), skip)):
+            data = tail + block
+            whole = len(data) // QUANTUM * QUANTUM
+            tail = data[whole:]
+            async with session.lock:
+                self._still_its_turn(session, turn)
+                if whole:
+                    await self._append(ask, writer, data[:whole])
+        return tail
+
+    async def _append(self, ask: Ask, writer: Writer, data: bytes) -> None:
+        await self._catalog.contents.run(writer.append, data)
+        ask.ledger.count("storage", "bytes_in", len(data))
+
+    def _finish(self, ask: Ask, session: _Session, writer: Writer) -> Response:
+        record, digests = session.record, writer.digests.values()
+        preconditions = Preconditions(**record["preconditions"])
+        try:
+            check_digests(record["stated"], digests)
+            check_digests(stated_checksums({}, ask.request.headers), digests)
+            version = self._catalog.place(
+                *(record["bucket"], record["name"], writer.content, writer.size, record["state"] | digests),
+                preconditions,
+                # In the same transaction: bytes that are an object's must never be appended to again.
+                lambda placed: self._catalog.store.put_upload(session.id, "done", asdict(placed)),
+            )
+        except ApiError:
+            self._end(session.id, "failed")
+            raise
+        del self._sessions[session.id]
+        return ask.answer(version.resource(ask.base, ask.full))
+
+    def _end(self, session_id: str, state: str) -> None:
+        del self._sessions[session_id]
+        self._catalog.store.put_upload(session_id, state, {})
+        self._catalog.contents.discard(session_id)
+
+    def _incomplete(self, ask: Ask, size: int) -> Response:
+        headers = {"range": f"bytes=0-{size - 1}"} if size else {}
+        if ask.request.headers.get("x-guploader-no-308") == "yes":
+            return Response(None, 200, {**headers, "x-http-status-code-override": "308"})
+        return Response(None, 308, headers)
+
+    def _still_its_turn(self, session: _Session, turn: int) -> None:
+        if session.turn != turn:
+            raise ApiError(503, "A later request has taken this upload over.")
+
+
+async def _without_first(chunks: AsyncIterator[bytes], skip: int) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        if skip < len(chunk):
+            yield chunk[skip:]
+        skip = max(0, skip - len(chunk))
+
+
+def _refuse_ended(state: str) -> NoReturn:
+    if state == "cancelled":
+        raise ApiError(499, "The upload was cancelled.")
+    if state == "unknown":
+        raise ApiError(404, "No such upload: the upload_id is unknown.")
+    raise ApiError(410, f"The upload session has {state}. Start a new one.")

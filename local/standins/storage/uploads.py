@@ -1,0 +1,69 @@
+"""Bringing bytes in, in one request: media (the bytes alone) and multipart (metadata, then the bytes)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from starlette.responses import Response
+
+from local.standins.storage.catalog import Catalog
+from local.standins.storage.checksums import check_digests, object_name, stated_checksums
+from local.standins.storage.encryption import customer_key
+from local.standins.storage.errors import invalid
+from local.standins.storage.multipart import Parts, boundary_of, raw_header
+from local.standins.storage.object_config import new_state
+from local.standins.storage.records import Json
+from local.standins.storage.request import Ask, parse_json
+from local.standins.storage.resumable import Resumables
+
+_METADATA_LIMIT = 1 << 20
+
+
+class Uploads:
+    """The handler of `POST /upload/…/o`."""
+
+    def __init__(self, catalog: Catalog, resumables: Resumables) -> None:
+        self._catalog, self._resumables = catalog, resumables
+
+    async def insert(self, ask: Ask) -> Response:
+        kind = ask.query.get("uploadType")
+        if "upload_id" in ask.query:
+            return await self._resumables.put(ask)
+        if kind == "resumable":
+            return await self._resumables.start(ask)
+        if kind == "multipart":
+            return await self._multipart(ask)
+        if kind == "media":
+            content_type = ask.request.headers.get("content-type")
+            return await self._store(ask, {"contentType": content_type} if content_type else {}, ask.request.stream())
+        raise invalid(f"Invalid upload type: {kind}" if kind else "Required parameter: uploadType")
+
+    async def _multipart(self, ask: Ask) -> Response:
+        parts = Parts(ask.request.stream(), boundary_of(ask.request.headers.get("content-type", "")))
+        if await parts.next() is None:
+            raise invalid("Bad request: the metadata part is missing.")
+        given = parse_json(await parts.body(_METADATA_LIMIT))
+        media = await parts.next()
+        if media is None:
+            raise invalid("Bad request: the media part is missing.")
+        if "contentType" not in given and (content_type := raw_header(media, "content-type")):
+            given["contentType"] = content_type
+        return await self._store(ask, given, parts.stream())
+
+    async def _store(self, ask: Ask, given: Json, chunks: AsyncIterator[bytes]) -> Response:
+        catalog, bucket, name = self._catalog, ask.parts["bucket"], object_name(ask, given)
+        holder = catalog.check_place(bucket, name, ask.preconditions)
+        state = new_state(given, ask.query, holder) | customer_key(ask.request.headers)
+        stated = stated_checksums(given, ask.request.headers)
+        writer = catalog.contents.new()
+        try:
+            await catalog.contents.pour(chunks, writer)
+            digests = writer.digests.values()
+            check_digests(stated, digests)
+            version = catalog.place(bucket, name, writer.content, writer.size, state | digests, ask.preconditions)
+        except BaseException:
+            catalog.contents.discard(writer.content)
+            raise
+        finally:
+            ask.ledger.count("storage", "bytes_in", writer.size)
+        return ask.answer(version.resource(ask.base, ask.full))

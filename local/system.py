@@ -1,0 +1,331 @@
+"""The whole of Dropsight on one machine: stand-ins, front door and functions, wired as terraform/ wires the cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from local import endpoints as endpoint_files
+from local import state_folder
+from local.clock_steps import Passage
+from local.control import Control
+from local.endpoints import PROJECT, Endpoints
+from local.front_door import FrontDoor, Route
+from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.firestore import FirestoreStandIn
+from local.standins.gemini import GeminiStandIn
+from local.standins.ledger import Ledger
+from local.standins.oidc import Issuer
+from local.standins.serve import HttpServer
+from local.standins.storage import StorageStandIn
+from local.standins.wire_tap import Tap
+from local.workers import ROOT, Report, Worker
+from shared.clock import MovableClock
+
+INBOX, RESULTS, REQUESTS = "dropsight-inbox", "dropsight-results", "dropsight-requests"
+INDEXES = ROOT / "terraform" / "firestore.indexes.json"
+_QUEUES = f"projects/{PROJECT}/locations/local/queues"
+_EVENTARC, _TASKS, _SCHEDULER = (
+    f"{name}@{PROJECT}.iam.gserviceaccount.com"
+    for name in ("dropsight-eventarc", "dropsight-tasks", "dropsight-scheduler")
+)
+_READY_BEFORE_USE = ("api", "ingest", "generate")
+"""Started at once; the others as a first request comes, as from zero instances."""
+_STAND_INS = ("storage", "firestore", "gemini", "queue")
+_STILL_SECONDS = 5.0
+"""After which a start on a slow machine says that it goes on."""
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """What terraform/functions.tf gives the function: who may call it, how long it may take, how much at once."""
+
+    invokers: frozenset[str] | None
+    timeout: float
+    concurrency: int
+    event: bool = False
+
+
+FUNCTIONS = {
+    "api": FunctionSpec(None, timeout=3600, concurrency=1000),
+    "ingest": FunctionSpec(frozenset({_EVENTARC}), timeout=60, concurrency=32, event=True),
+    "generate": FunctionSpec(frozenset({_TASKS}), timeout=1800, concurrency=64),
+    "notify": FunctionSpec(frozenset({_TASKS}), timeout=60, concurrency=32),
+    "sweep": FunctionSpec(frozenset({_SCHEDULER}), timeout=1800, concurrency=1),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. `port_base` 0 takes free ports; `data` None keeps state in a temporary folder."""
+
+    port_base: int = 8080
+    data: Path | None = None
+    gemini: str = "stand-in"
+    settings: dict[str, str] = field(default_factory=dict)
+    """Environment variables for the functions, over the defaults."""
+    queue_rate: float = 500.0
+    queue_concurrency: int = 8
+
+
+Progress = Callable[[str], None]
+"""Takes a line that says what a system does while it starts."""
+
+
+class _Service(Protocol):
+    async def start(self, port: int = 0) -> int: ...
+
+    async def stop(self) -> None: ...
+
+
+class LocalSystem:
+    """`async with LocalSystem(Options(), report) as system:`; `system.endpoints` once entered, all answering."""
+
+    def __init__(self, options: Options, report: Report, progress: Progress = lambda _line: None) -> None:
+        self.options, self._report, self._progress = options, report, progress
+        self._stack = AsyncExitStack()
+        self.workers: dict[str, Worker] = {}
+        self.endpoints: Endpoints
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        data = self.options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropsight-")))
+        state_folder.keep_private()
+        state_folder.make_private(data, ("firestore", "storage", "gemini", "queue"))
+        stack.enter_context(state_folder.alone_in(data))
+        state_folder.check(data)
+        self.data = data
+        self.clock = MovableClock(data / "clock")
+        self.tap = Tap(ledger=Ledger(self.clock.time), kill=self.kill_holder_of)
+        self.issuer = Issuer(self.clock, data)
+        kept = self.options.data is not None
+        self.firestore = FirestoreStandIn(
+            clock=self.clock, data=data / "firestore" if kept else None, tap=self.tap, indexes=INDEXES
+        )
+        self.storage = StorageStandIn(
+            clock=self.clock, data=data / "storage", tap=self.tap, buckets=(INBOX, RESULTS, REQUESTS)
+        )
+        self.gemini = GeminiStandIn(clock=self.clock, data=data / "gemini", tap=self.tap)
+        self.queue = QueueStandIn(
+            clock=self.clock,
+            data=data / "queue" if kept else None,
+            tap=self.tap,
+            sign=self.issuer.token,
+            held=True,
+            queues=(
+                QueueSpec(
+                    f"{_QUEUES}/dispatch",
+                    max_dispatches_per_second=self.options.queue_rate,
+                    max_concurrent_dispatches=self.options.queue_concurrency,
+                    max_attempts=-1,
+                    min_backoff=1.0,
+                    max_backoff=300.0,
+                ),
+                QueueSpec(f"{_QUEUES}/callbacks", max_attempts=-1, max_retry_duration=86_400, min_backoff=5.0),
+            ),
+        )
+        self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
+        await self._listen(stack)
+        await self._make_key(data)
+        await self._start_functions(_READY_BEFORE_USE)
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        base = self.options.port_base
+        ports = iter(range(base, base + 20)) if base else iter([0] * 20)
+        doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
+        control = Control(self, Passage(self.clock, self._at_work, self._signs_of_life, self.queue.next_due))
+        found: dict[str, int] = {}
+        services: dict[str, _Service] = {
+            "api": doors["api"],
+            "storage": self.storage,
+            "firestore": self.firestore,
+            "gemini": self.gemini,
+            "queue": self.queue,
+            "control": HttpServer(control.app),
+            **{name: door for name, door in doors.items() if name != "api"},
+        }
+        for name, service in services.items():
+            found[name] = await service.start(next(ports))
+            stack.push_async_callback(service.stop)
+            if name in _STAND_INS:
+                self._progress(f"{name} answers on 127.0.0.1:{found[name]}")
+        self._urls = {name: f"http://127.0.0.1:{port}" for name, port in found.items()}
+        self.endpoints = Endpoints(
+            api=self._urls["api"],
+            storage=self._urls["storage"],
+            firestore=f"127.0.0.1:{found['firestore']}",
+            gemini="" if self.options.gemini == "real" else self._urls["gemini"],
+            queue=f"127.0.0.1:{found['queue']}",
+            control=self._urls["control"],
+            inbox=INBOX,
+            results=RESULTS,
+            requests=REQUESTS,
+            api_key="",
+        )
+        for name, spec in FUNCTIONS.items():
+            self.workers[name] = Worker(name, self.worker_environment(), self._report, event=spec.event)
+        stack.push_async_callback(self._stop_workers)
+        for bucket in (INBOX, REQUESTS):
+            self.storage.subscribe(
+                bucket,
+                {"finalized"},
+                self._urls["ingest"],
+                lambda: {"Authorization": f"Bearer {self.issuer.token(_EVENTARC, self._urls['ingest'])}"},
+                name=bucket,
+            )
+        # What a run on other ports left on the queues is for the functions where they are now.
+        self.queue.repoint(
+            {f"{_QUEUES}/dispatch": self._urls["generate"], f"{_QUEUES}/callbacks": self._urls["notify"]}
+        )
+        self.queue.release()
+
+    async def _start_functions(self, names: Collection[str]) -> None:
+        began = time.monotonic()
+        starting = {asyncio.create_task(self.workers[name].url(), name=name) for name in names}
+        self._progress(f"starting the functions {', '.join(names)}")
+        try:
+            while starting:
+                done, starting = await asyncio.wait(
+                    starting, timeout=_STILL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                waited = f"{time.monotonic() - began:.1f} s"
+                for task in done:
+                    task.result()
+                    self._progress(f"{task.get_name()} answers after {waited}")
+                if not done:
+                    self._progress(f"after {waited} still starting: {', '.join(task.get_name() for task in starting)}")
+        finally:
+            for task in starting:
+                task.cancel()
+
+    def _route(self, name: str) -> Route:
+        spec = FUNCTIONS[name]
+
+        async def backend() -> str:
+            return await self.workers[name].url()
+
+        return Route(name, backend, spec.invokers, timeout=spec.timeout, max_instances=1, concurrency=spec.concurrency)
+
+    def worker_environment(self) -> dict[str, str]:
+        """What the functions are told."""
+        environment = {
+            "STORAGE_EMULATOR_HOST": self.endpoints.storage,
+            "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "DROPSIGHT_ENVIRONMENT": _tag_of(self.data),
+            "DROPSIGHT_PROJECT": PROJECT,
+            "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
+            "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
+            "DROPSIGHT_RESULTS_BUCKET": RESULTS,
+            "DROPSIGHT_CLOCK": str(self.data / "clock"),
+            "DROPSIGHT_DISPATCH_QUEUE": f"{_QUEUES}/dispatch",
+            "DROPSIGHT_CALLBACK_QUEUE": f"{_QUEUES}/callbacks",
+            "DROPSIGHT_GENERATE_URL": self._urls["generate"],
+            "DROPSIGHT_NOTIFY_URL": self._urls["notify"],
+            "DROPSIGHT_INVOKER": _TASKS,
+            "DROPSIGHT_QUEUE_ENDPOINT": self.endpoints.queue,
+            "DROPSIGHT_CALLBACK_SECRET": state_folder.kept(self.data / "callback_secret", "whsec_" + _base64_secret()),
+            "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"": [f"gs://{INBOX}/"], "local": [f"gs://{INBOX}/"]}),
+            "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
+            **self.options.settings,
+        }
+        if self.options.gemini == "real":
+            return environment
+        return {
+            **environment,
+            "GEMINI_API_KEY": "local-stand-in",
+            "GOOGLE_GEMINI_BASE_URL": self.endpoints.gemini,
+        }
+
+    async def _make_key(self, data: Path) -> None:
+        """A key for the person at the machine, which sees the whole inbox."""
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import firestore
+
+        from shared.cloud.keys import Keys, new_secret
+        from shared.domain.tasks.access import Key
+
+        secret = state_folder.kept(data / "api_key", new_secret())
+        self.endpoints = self.endpoints.model_copy(update={"api_key": secret})
+        os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
+        client = firestore.AsyncClient(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        keys = Keys(client, self.clock)
+        if await keys.find(secret) is None:
+            await keys.store(
+                secret,
+                Key(
+                    id="local",
+                    name="the person at this machine",
+                    sources=(f"gs://{INBOX}/", "manifests:", "manifests:local"),
+                    created_at=self.clock.now(),
+                    requests_per_minute=100_000,
+                ),
+            )
+
+    async def _stop_workers(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
+
+    async def kill_holder_of(self, port: int) -> None:
+        """End the function worker whose connection has this local port."""
+        for worker in self.workers.values():
+            if await asyncio.to_thread(worker.holds_port, port):
+                await worker.kill()
+
+    async def sweep(self, arguments: dict[str, object]) -> dict[str, object]:
+        """Run the sweep function, as Cloud Scheduler does; returns its report."""
+        import httpx2
+
+        url = self._urls["sweep"]
+        headers = {"Authorization": f"Bearer {self.issuer.token(_SCHEDULER, url)}"}
+        async with httpx2.AsyncClient(timeout=1800) as client:
+            answer = await client.post(url, json=arguments, headers=headers)
+        if answer.is_error:
+            raise ValueError(f"sweep answered {answer.status_code}: {answer.text[:500]}")
+        return dict(answer.json())
+
+    def write_endpoints(self, file: Path) -> None:
+        endpoint_files.write(file, self.endpoints)
+
+    def _at_work(self) -> bool:
+        busy = sum(self.front_door.in_flight(name) for name in FUNCTIONS if name != "api")
+        return busy > 0 or not self.queue.idle()
+
+    def _signs_of_life(self) -> object:
+        """Changes with each call to a stand-in, and while a function that was called computes or waits for a CPU."""
+        pulses = [worker.pulse() for name, worker in self.workers.items() if self.front_door.in_flight(name)]
+        if any(ready for _, ready in pulses):
+            return object()
+        return self.tap.ledger.seen, *(int(20 * used) for used, _ in pulses)
+
+
+def _tag_of(data: Path) -> str:
+    """An environment of its own for each machine and folder: with a real key they may share the Files API's store."""
+    return "local" + hashlib.sha256(f"{socket.gethostname()}:{data.resolve()}".encode()).hexdigest()[:5]
+
+
+def _base64_secret() -> str:
+    import base64
+
+    return base64.b64encode(secrets.token_bytes(32)).decode()

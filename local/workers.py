@@ -1,0 +1,218 @@
+"""The functions' processes: each one as functions-framework serves it, started when first needed, killed on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+_START_SECONDS = 120.0
+"""Two or three on a quiet machine."""
+_STOP_SECONDS = 1.0
+_DEAD_SECONDS = 30.0
+"""For the system to take down a process that was killed: at once, but for a machine that swaps or is stopped."""
+_SERVE = """
+import ctypes, os, signal, sys
+parent, listener = int(sys.argv[1]), int(sys.argv[2])
+del sys.argv[1:]
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit()
+os.dup2(listener, 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+from functions_framework._cli import _cli
+_cli()
+"""
+"""A local system that is killed must not leave its functions serving, so the function asks for a signal at its
+parent's death (PR_SET_PDEATHSIG, 1). It asks by itself: code that runs between fork and exec, in a process where gRPC's
+threads run, may never come to an end.
+
+gunicorn takes the socket that the system has bound, as from systemd: a port that were only looked for would be free
+for others until gunicorn binds it, seconds later."""
+
+Report = Callable[[str, dict[str, object]], None]
+"""Takes a function's name and one line of its log, as a JSON object."""
+
+
+class Worker:
+    """One function: a functions-framework master and its gunicorn worker, on a port of 127.0.0.1."""
+
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        report: Report,
+        *,
+        event: bool = False,
+        source: Path | None = None,
+    ) -> None:
+        """`source`: the file that defines the function (default: the project's own of that name)."""
+        self.name, self._environment, self._report, self._event = name, environment, report, event
+        self._source = source or ROOT / "functions" / name / "main.py"
+        self._process: asyncio.subprocess.Process | None = None
+        self._url = ""
+        self._starting = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+        self._last_words = "it said nothing"
+
+    async def url(self) -> str:
+        """Where it listens, started if it was not: as an instance scaled from zero."""
+        async with self._starting:
+            if self._process is None or self._process.returncode is not None:
+                await self._start()
+        return self._url
+
+    async def _start(self) -> None:
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", 0))
+        port = int(bound.getsockname()[1])
+        self._url = f"http://127.0.0.1:{port}"
+        # GOOGLE_API_KEY of the person at the machine would win over the GEMINI_API_KEY that is meant.
+        inherited = {name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"}
+        environment = {
+            **inherited,
+            "WORKERS": "1",
+            **self._environment,
+            "FUNCTION_TARGET": self.name,
+            "FUNCTION_SOURCE": str(self._source),
+            "FUNCTION_SIGNATURE_TYPE": "cloudevent" if self._event else "http",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "GRPC_VERBOSITY": "ERROR",
+        }
+        with bound:
+            descriptor = bound.fileno()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                _SERVE,
+                str(os.getpid()),
+                str(descriptor),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                limit=1 << 22,
+                pass_fds=(descriptor,),
+            )
+        self._reading = asyncio.create_task(self._read_log(self._process))
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while not await _listens(port):
+                    if self._process.returncode is not None:
+                        await self._reading
+                        raise RuntimeError(f"the function {self.name} ended at its start: {self._last_words}")
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            message = f"the function {self.name} does not answer {_START_SECONDS:.0f} s after its start"
+            raise RuntimeError(f"{message} (is the machine too slow?): {self._last_words}") from error
+
+    def pids(self) -> list[int]:
+        """The gunicorn workers'."""
+        if self._process is None:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(self._process.pid).children()]
+        return []
+
+    async def kill(self) -> None:
+        """End the worker with SIGKILL and wait until it is dead; gunicorn starts another at once."""
+        for pid in self.pids():
+            await asyncio.to_thread(_kill_and_wait, pid)
+
+    def holds_port(self, port: int) -> bool:
+        """Whether one of the worker's own connections has this local port."""
+        for pid in self.pids():
+            with contextlib.suppress(psutil.Error):
+                if any(conn.laddr and conn.laddr.port == port for conn in psutil.Process(pid).net_connections("tcp")):
+                    return True
+        return False
+
+    def pulse(self) -> tuple[float, bool]:
+        """CPU seconds that the workers alive have used, and whether one would go on at once if it were let."""
+        used, ready = 0.0, False
+        for pid in self._with_children():
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                times = process.cpu_times()
+                used, ready = used + times.user + times.system, ready or process.status() == psutil.STATUS_RUNNING
+        return used, ready
+
+    def memory_peak(self) -> int:
+        """Bytes: the highest resident sets of the workers alive and of their children, together."""
+        peak = 0
+        for pid in self._with_children():
+            with contextlib.suppress(OSError, StopIteration):
+                status = Path(f"/proc/{pid}/status").read_text()
+                peak += int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+        return peak << 10
+
+    def _with_children(self) -> list[int]:
+        """The workers, and the processes in which they look into files."""
+        found = self.pids()
+        for pid in self.pids():
+            with contextlib.suppress(psutil.Error):
+                found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return found
+
+    async def stop(self) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        children = self.pids()
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._reading is not None:
+            await self._reading
+
+    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            try:
+                record = json.loads(text)
+            except ValueError:
+                record = None
+            if not isinstance(record, dict):
+                record = {"severity": "DEFAULT", "message": text}
+                self._last_words = text or self._last_words
+            self._report(self.name, record)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _kill_and_wait(pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        process = psutil.Process(pid)
+        process.kill()
+        deadline = time.monotonic() + _DEAD_SECONDS
+        while time.monotonic() < deadline and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(0.01)

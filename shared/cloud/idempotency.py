@@ -1,0 +1,74 @@
+"""One commit that makes a submitted task together with the record of its Idempotency-Key.
+
+two submits with one key          object A   object B
+──────────────────────────────────────────────────────────────
+commit {task A, record → A}       made
+commit {task B, record → A?}                 refused: the record is there
+                                             B's object is deleted; left over, it becomes no task: the record says A
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from google.api_core import exceptions as api_errors
+from google.cloud import firestore
+
+from shared.cloud.firestore import to_document
+from shared.domain.tasks.task import Frozen, Task, key_of
+
+KEPT = timedelta(hours=24)
+
+
+class Record(Frozen):
+    """What an Idempotency-Key stands for."""
+
+    task: str
+    payload: str
+    """The SHA-256 of the canonical body."""
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    record: Record
+    version: Any
+
+
+class Submissions:
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._client = client
+
+    async def find(self, record: str) -> Found | None:
+        """The record, be it expired or not: time to live deletes within a day or so."""
+        snapshot = await self._client.collection("idempotency").document(record).get()
+        if not snapshot.exists:
+            return None
+        kept = cast(dict[str, Any], snapshot.to_dict())
+        return Found(Record.model_validate(kept, extra="ignore"), snapshot.update_time)
+
+    async def commit(
+        self, task: Task, *, record: str | None = None, payload: str = "", expired: Found | None = None
+    ) -> bool:
+        """False where the task or the record is there already; `expired` is the record that may be replaced.
+
+        The client repeats a commit whose answer was lost: False can be the answer to one that was made.
+        """
+        batch = self._client.batch()
+        marked = task.model_copy(update={"change": secrets.token_hex(8)})
+        batch.create(self._client.collection("tasks").document(key_of(task.id)), to_document(marked))
+        if record is not None:
+            reference = self._client.collection("idempotency").document(record)
+            kept = Record(task=task.id, payload=payload, expires_at=task.accepted_at + KEPT).model_dump()
+            if expired is None:
+                batch.create(reference, kept)
+            else:
+                batch.update(reference, kept, option=self._client.write_option(last_update_time=expired.version))
+        try:
+            await batch.commit()
+        except (api_errors.Conflict, api_errors.FailedPrecondition, api_errors.NotFound):
+            return False
+        return True

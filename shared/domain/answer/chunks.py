@@ -1,0 +1,115 @@
+"""The model's answer in pieces, as readers of a stream get it: `chat.completion.chunk` deltas, few and numbered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import cast
+
+from pydantic import ConfigDict, JsonValue
+
+from shared.domain.answer import response as answer
+from shared.domain.answer.completion import FinishReason, finish_reason, tool_call
+from shared.domain.answer.finish_reasons import ending_of
+from shared.domain.answer.response import Json
+from shared.domain.tasks.task import Frozen
+
+KEPT_AFTER_END = timedelta(minutes=15)
+_LARGEST_TEXT = 100_000
+"""Characters of one chunk: its document ends at 1 MiB, and one character may be several bytes."""
+
+
+class Chunk(Frozen):
+    """One stored piece. Its offset is its place in the stream."""
+
+    # A newer version may have written more.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    delta: dict[str, JsonValue]
+    finish: FinishReason | None = None
+    claim: int
+    """The token of the claim under which it was stored: text of two claims never makes one answer."""
+    expires_at: datetime
+
+
+@dataclass
+class Gathered:
+    """Pieces of a response since the last chunk, joined."""
+
+    reasoning: bool
+    """Whether thoughts are shown."""
+    content: str = ""
+    thoughts: str = ""
+    calls: list[Json] = field(default_factory=list)
+    finish: FinishReason | None = None
+    begun: bool = False
+    """Whether a chunk was told: the first one names the role."""
+    answered: bool = False
+    """Whether there was a word or a call: without one the question is asked again, and nothing must have been told."""
+    _blanks: list[str] = field(default_factory=list)
+    _called: int = 0
+
+    def add(self, piece: Json) -> None:
+        """A GenerateContentResponse, or a part of one. Only the first candidate is told."""
+        for candidate in answer.candidates(piece)[:1]:
+            self._add_text(answer.text(candidate))
+            if self.reasoning:
+                self.thoughts += answer.text(candidate, thoughts=True)
+            for part in answer.parts(candidate):
+                if isinstance(call := part.get("functionCall"), dict):
+                    self.calls.append({"index": self._called, **tool_call(call, self._called)})
+                    self._called += 1
+                    self.answered = True
+            reason = answer.finish_reason(candidate)
+            # What cannot be used fails: such an answer has no end that could be told.
+            if reason is not None and ending_of(reason) != "malformed":
+                found = finish_reason(candidate)
+                self.finish = "tool_calls" if found == "stop" and self._called else found
+
+    def _add_text(self, text: str) -> None:
+        """Blanks wait for the first word."""
+        if not self.answered and not answer.has_words(text):
+            self._blanks.append(text)
+            return
+        self.answered = True
+        self.content += "".join(self._blanks) + text
+        self._blanks.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self.content or self.thoughts or self.calls or self.finish)
+
+    def take(self) -> Iterator[tuple[Json, FinishReason | None]]:
+        """The deltas that tell what was gathered: one, but for a very long text. Leaves nothing behind."""
+        content, thoughts, calls, finish = self.content, self.thoughts, self.calls, self.finish
+        self.content, self.thoughts, self.calls, self.finish = "", "", [], None
+        deltas: list[Json] = [{"reasoning_content": piece} for piece in _pieces(thoughts)]
+        for number, piece in enumerate(_pieces(content)):
+            if number == 0 and deltas:
+                deltas[-1]["content"] = piece
+            else:
+                deltas.append({"content": piece})
+        deltas = deltas or [{}]
+        if calls:
+            deltas[-1]["tool_calls"] = cast(JsonValue, calls)
+        if not self.begun:
+            deltas[0] = {"role": "assistant", **deltas[0]}
+        self.begun = True
+        for delta in deltas[:-1]:
+            yield delta, None
+        yield deltas[-1], finish
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[start : start + _LARGEST_TEXT] for start in range(0, len(text), _LARGEST_TEXT)]
+
+
+def told(chunks: list[Chunk]) -> tuple[str, str]:
+    """The content and the thoughts that chunks have told so far."""
+    content = "".join(str(chunk.delta.get("content") or "") for chunk in chunks)
+    return content, "".join(str(chunk.delta.get("reasoning_content") or "") for chunk in chunks)
+
+
+def as_text(delta: Json) -> str:
+    return json.dumps(delta, ensure_ascii=False, separators=(",", ":"))

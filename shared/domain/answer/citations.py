@@ -1,0 +1,58 @@
+"""What a grounded answer rests on: Google Search's pages as OpenAI's `url_citation` annotations, and as a list to read.
+
+`groundingMetadata` names pages (`groundingChunks`) and which words rest on them (`groundingSupports`). Its indices
+count bytes of one part; the words are looked up in the whole text instead.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from pydantic import JsonValue
+
+from shared.domain.answer.response import Json
+
+
+class Page(NamedTuple):
+    url: str
+    title: str
+
+
+def citations(candidate: Json, text: str) -> list[Json]:
+    """One for each place in `text` and page it rests on; indices in characters."""
+    metadata = candidate.get("groundingMetadata")
+    if not isinstance(metadata, dict):
+        return []
+    found: list[Json] = []
+    pages = [_page(chunk) for chunk in _objects(metadata.get("groundingChunks"))]
+    for support in _objects(metadata.get("groundingSupports")):
+        segment = support.get("segment")
+        words = segment.get("text") if isinstance(segment, dict) else None
+        start = text.find(words) if isinstance(words, str) and words else -1
+        if start < 0:
+            continue
+        indices = support.get("groundingChunkIndices")
+        for index in indices if isinstance(indices, list) else []:
+            page = pages[index] if isinstance(index, int) and 0 <= index < len(pages) else None
+            if page is not None:
+                place: Json = {"start_index": start, "end_index": start + len(cast(str, words))}
+                found.append({"type": "url_citation", "url_citation": {**place, "url": page.url, "title": page.title}})
+    return found
+
+
+def pages_of(message: Json) -> list[Page]:
+    """The pages that a message's annotations name, each once."""
+    cited = [each.get("url_citation") for each in _objects(message.get("annotations"))]
+    return list(dict.fromkeys(Page(str(each["url"]), str(each["title"])) for each in cited if isinstance(each, dict)))
+
+
+def _page(chunk: Json) -> Page | None:
+    web = chunk.get("web")
+    url = web.get("uri") if isinstance(web, dict) else None
+    if not isinstance(url, str) or not isinstance(web, dict) or not url.startswith(("https://", "http://")):
+        return None
+    return Page(url, str(web.get("title") or url))
+
+
+def _objects(value: JsonValue) -> list[Json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,126 @@
+"""A Gemini response as an OpenAI ChatCompletion, and a piece of it as a `chat.completion.chunk`.
+
+Tests validate both with the openai package's own types.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, cast
+
+from pydantic import JsonValue
+
+from shared.domain.answer import finish_reasons
+from shared.domain.answer import response as answer
+from shared.domain.answer.citations import citations
+from shared.domain.answer.code_runs import code_runs
+from shared.domain.answer.response import Json
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+
+
+def finish_reason(candidate: Json) -> FinishReason:
+    """`tool_calls` where it calls a function; `stop` says only a model that came to its end."""
+    return "tool_calls" if answer.calls(candidate) else finish_reasons.public(answer.finish_reason(candidate))
+
+
+def completion(response: Json, *, task_id: str, created: int, model: str, reasoning: bool = False) -> Json:
+    """The whole answer. `reasoning` includes the thoughts as `reasoning_content`."""
+    choices = [_choice(candidate, reasoning) for candidate in answer.candidates(response)]
+    return {
+        "id": f"chatcmpl-{task_id}",
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": cast(JsonValue, choices),
+        "usage": cast(JsonValue, usage(response)),
+    }
+
+
+def chunk(
+    delta: Json, *, task_id: str, created: int, model: str, finish: FinishReason | None = None, index: int = 0
+) -> Json:
+    """One `chat.completion.chunk` with one choice."""
+    return {
+        "id": f"chatcmpl-{task_id}",
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [{"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}],
+    }
+
+
+def usage(response: Json) -> Json:
+    """Tokens as OpenAI counts them: completion tokens include the thinking."""
+    counted = response.get("usageMetadata")
+    counted = counted if isinstance(counted, dict) else {}
+    prompt = _number(counted, "promptTokenCount") + _number(counted, "toolUsePromptTokenCount")
+    thinking = _number(counted, "thoughtsTokenCount")
+    answered = _number(counted, "candidatesTokenCount") + thinking
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": answered,
+        "total_tokens": _number(counted, "totalTokenCount") or prompt + answered,
+        "prompt_tokens_details": {
+            "cached_tokens": _number(counted, "cachedContentTokenCount"),
+            "audio_tokens": _modality(counted, "AUDIO"),
+        },
+        "completion_tokens_details": {"reasoning_tokens": thinking},
+    }
+
+
+def usage_by_modality(response: Json) -> Json:
+    """A task's public `usage`: OpenAI's counts, and the prompt's tokens by modality."""
+    counted = response.get("usageMetadata")
+    details = counted.get("promptTokensDetails") if isinstance(counted, dict) else None
+    modalities: Json = {}
+    for detail in details if isinstance(details, list) else []:
+        if isinstance(detail, dict) and isinstance(detail.get("modality"), str):
+            modalities[cast(str, detail["modality"]).lower()] = detail.get("tokenCount") or 0
+    return {**usage(response), "prompt_tokens_by_modality": modalities}
+
+
+def _choice(candidate: Json, reasoning: bool) -> Json:
+    reason = finish_reason(candidate)
+    said = answer.text(candidate)
+    message: Json = {"role": "assistant", "content": said, "refusal": None}
+    if answer.calls(candidate):
+        message["tool_calls"] = cast(JsonValue, _tool_calls(candidate))
+        message["content"] = said or None
+    elif reason == "content_filter" and not said:
+        message["refusal"] = f"The model stopped with {answer.finish_reason(candidate)}."
+    thoughts = answer.text(candidate, thoughts=True)
+    if reasoning and thoughts:
+        message["reasoning_content"] = thoughts
+    if cited := citations(candidate, said):
+        message["annotations"] = cast(JsonValue, cited)
+    if runs := code_runs(candidate):
+        message["code_execution"] = cast(JsonValue, runs)
+    return {"index": candidate.get("index") or 0, "message": message, "finish_reason": reason, "logprobs": None}
+
+
+def tool_call(call: Json, index: int) -> Json:
+    """A functionCall part as OpenAI has it."""
+    arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
+    return {
+        "id": call.get("id") or f"call_{index}",
+        "type": "function",
+        "function": {"name": call.get("name") or "", "arguments": arguments},
+    }
+
+
+def _tool_calls(candidate: Json) -> list[Json]:
+    return [tool_call(call, index) for index, call in enumerate(answer.calls(candidate))]
+
+
+def _number(counted: Json, name: str) -> int:
+    value = counted.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _modality(counted: Json, modality: str) -> int:
+    details = counted.get("promptTokensDetails")
+    for detail in details if isinstance(details, list) else []:
+        if isinstance(detail, dict) and detail.get("modality") == modality:
+            return _number(detail, "tokenCount")
+    return 0

@@ -1,0 +1,291 @@
+"""Which JSON Schemas are taken: only keywords that Gemini takes, and only sizes whose check has a bounded cost.
+
+A schema of a few lines can stand for millions: each of twenty definitions names the next one twice. So it is measured
+as it is once all references are followed, in one pass over its graph, before any validator sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from shared.domain.answer.plain_json import DEEPEST, levels_and_size
+
+KEYWORDS = (
+    "$id", "$defs", "$ref", "$anchor", "$schema", "type", "format", "title", "description", "enum", "const", "items",
+    "prefixItems", "minItems", "maxItems", "minimum", "maximum", "anyOf", "oneOf", "properties",
+    "additionalProperties", "required", "propertyOrdering", "default", "uniqueItems",
+)  # fmt: skip
+"""`responseJsonSchema` in the Gemini API's reference, and `const`, which is sent as an `enum` of one. `$schema`,
+`default` and `uniqueItems` are not listed there, but taken: pydantic's schemas carry them."""
+MOST_BYTES = 128 << 10
+"""Of a schema as JSON. It stands on its task's document, which ends at 1 MiB."""
+MOST_LEVELS = 32
+"""Subschemas within each other, as written."""
+MOST_FOLLOWED_LEVELS = 100
+"""Subschemas within each other once references are followed; one that leads back ends there."""
+MOST_SUBSCHEMAS = 2_000
+MOST_EXPANDED = 5_000
+"""Subschemas once references are followed."""
+MOST_ENUM_VALUES = 1_000
+_NAMED = ("properties", "$defs")
+_LISTED = ("prefixItems", "anyOf", "oneOf")
+_SINGLE = ("items", "additionalProperties")
+_IN_PLACE = ("anyOf", "oneOf")
+"""They judge the same value as the schema around them; so does `$ref`."""
+_NUMBERS = ("minimum", "maximum", "minItems", "maxItems")
+_MOST_ITEMS = 1 << 20
+_SHOWN = 60
+
+Pointer = tuple[str, ...]
+
+
+class Flaw(NamedTuple):
+    """Why a schema is not taken. `path` leads to the place, such as `properties.price.pattern`; empty: all of it."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+@dataclass
+class _Node:
+    """A subschema, with the places of those that it applies to the same value, and to values within."""
+
+    schema: Mapping[str, Any]
+    in_place: list[Pointer] = field(default_factory=list)
+    within: list[Pointer] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[Pointer]:
+        return [*self.in_place, *self.within]
+
+
+class _TooMuchError(Exception):
+    def __init__(self, pointer: Pointer, message: str) -> None:
+        super().__init__(message)
+        self.flaw = Flaw(".".join(pointer), message)
+
+
+def limits_flaw(schema: Mapping[str, Any]) -> Flaw | None:
+    """Return the first reason why a schema is not taken, or None. Costs time linear in the schema's size."""
+    try:
+        _refuse_what_cannot_be_sent(schema)
+        graph = _graph(schema)
+        _refuse_endless(graph)
+        _refuse_large(graph)
+    except _TooMuchError as error:
+        return error.flaw
+    return None
+
+
+def evaluations(schema: Mapping[str, Any], levels: int, *, most_steps: int | None = None) -> int | None:
+    """Return how often, at most, a check judges one of the values that lie up to `levels` deep in an answer.
+
+    Takes as many steps as the schema has parts for each level. None if that is more than `most_steps`, or if the schema
+    is one that `limits_flaw` refuses: tasks of an earlier version may have such schemas.
+    """
+    try:
+        graph = _graph(schema)
+        _refuse_endless(graph)
+    except _TooMuchError:
+        return None
+    if most_steps is not None and levels * len(graph) > most_steps:
+        return None
+    order = list(_in_place_first(graph))
+    widths: dict[Pointer, int] = {}
+    for pointer in order:
+        widths[pointer] = 1 + sum(widths[each] for each in graph[pointer].in_place)
+    most, reached = widths[()], widths
+    for _ in range(levels):
+        deeper: dict[Pointer, int] = {}
+        for pointer in order:
+            node = graph[pointer]
+            own = max((reached[each] for each in node.within), default=0)
+            deeper[pointer] = own + sum(deeper[each] for each in node.in_place)
+        most, reached = max(most, deeper[()]), deeper
+    return most
+
+
+def _refuse_what_cannot_be_sent(schema: Mapping[str, Any]) -> None:
+    if levels_and_size(dict(schema))[0] > DEEPEST:
+        raise _TooMuchError((), f"it is nested more than {DEEPEST} levels deep")
+    try:
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise _TooMuchError((), "it holds one half of a surrogate pair, which is no character") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _TooMuchError((), f"it cannot be written as JSON: {error}") from None
+    if len(text) > MOST_BYTES:
+        raise _TooMuchError((), f"the schema has {len(text):,} bytes of JSON; at most {MOST_BYTES:,} are taken")
+
+
+def _graph(schema: Mapping[str, Any]) -> dict[Pointer, _Node]:
+    """Every subschema by its place, references resolved."""
+    graph: dict[Pointer, _Node] = {}
+    anchors: dict[str, Pointer] = {}
+    waiting: list[tuple[Pointer, Any, int]] = [((), schema, 0)]
+    while waiting:
+        pointer, each, level = waiting.pop()
+        if isinstance(each, bool):
+            each = {}
+        if not isinstance(each, Mapping):
+            # What says so more clearly is the check that it is a JSON Schema.
+            continue
+        if level > MOST_LEVELS:
+            raise _TooMuchError(pointer, f"the schema is nested more than {MOST_LEVELS} levels deep")
+        if len(graph) == MOST_SUBSCHEMAS:
+            raise _TooMuchError((), f"the schema has more than {MOST_SUBSCHEMAS:,} parts")
+        _refuse_keywords(pointer, each)
+        if (anchor := each.get("$anchor")) is not None:
+            if anchor in anchors:
+                raise _TooMuchError((*pointer, "$anchor"), "two parts of the schema have the same anchor")
+            anchors[anchor] = pointer
+        node = graph[pointer] = _Node(each)
+        for keyword, step, inner in _inner(each):
+            place = (*pointer, *step)
+            if keyword in _IN_PLACE:
+                node.in_place.append(place)
+            elif keyword != "$defs":
+                node.within.append(place)
+            waiting.append((place, inner, level + 1))
+    _follow_references(graph, anchors)
+    return graph
+
+
+def _follow_references(graph: dict[Pointer, _Node], anchors: Mapping[str, Pointer]) -> None:
+    for pointer, node in graph.items():
+        # What is no schema, though it stands where one should, has no place in the graph.
+        node.in_place = [each for each in node.in_place if each in graph]
+        node.within = [each for each in node.within if each in graph]
+        if "$ref" in node.schema:
+            node.in_place.append(_target(pointer, node.schema["$ref"], graph, anchors))
+
+
+def _inner(schema: Mapping[str, Any]) -> Iterator[tuple[str, Pointer, Any]]:
+    for keyword in _NAMED:
+        if isinstance(named := schema.get(keyword), Mapping):
+            yield from ((keyword, (keyword, str(name)), inner) for name, inner in named.items())
+    for keyword in _LISTED:
+        if isinstance(listed := schema.get(keyword), list):
+            yield from ((keyword, (keyword, str(index)), inner) for index, inner in enumerate(listed))
+    for keyword in _SINGLE:
+        if keyword in schema:
+            yield keyword, (keyword,), schema[keyword]
+
+
+def _refuse_keywords(pointer: Pointer, schema: Mapping[str, Any]) -> None:
+    for keyword in schema:
+        if keyword not in KEYWORDS:
+            shown = str(keyword)[:_SHOWN]
+            said = f"Gemini does not take the keyword {shown!r} in a schema. It takes {', '.join(KEYWORDS)}"
+            raise _TooMuchError((*pointer, shown), said)
+    if "$ref" in schema and (beside := [each for each in schema if not each.startswith("$")]):
+        said = "Gemini takes nothing beside a $ref; write anyOf with the $ref as its only member to say more"
+        raise _TooMuchError((*pointer, beside[0]), said)
+    for keyword in ("$id", "$anchor", "$schema"):
+        if not isinstance(schema.get(keyword, ""), str):
+            raise _TooMuchError((*pointer, keyword), "it must be text")
+    for keyword in _NUMBERS:
+        _refuse_number((*pointer, keyword), schema.get(keyword, 0), most=_MOST_ITEMS if "Items" in keyword else None)
+    values = schema.get("enum", [])
+    if isinstance(values, list) and len(values) > MOST_ENUM_VALUES:
+        said = f"{len(values):,} values; at most {MOST_ENUM_VALUES:,} are taken"
+        raise _TooMuchError((*pointer, "enum"), said)
+    listed = [(("enum", str(index)), each) for index, each in enumerate(values)] if isinstance(values, list) else []
+    for step, value in [*listed, *([(("const",), schema["const"])] if "const" in schema else [])]:
+        if isinstance(value, bool | dict | list):
+            raise _TooMuchError((*pointer, *step), "Gemini takes only strings and numbers as fixed values")
+        _refuse_number((*pointer, *step), value)
+
+
+def _refuse_number(pointer: Pointer, value: Any, *, most: int | None = None) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    try:
+        float(value)
+    except OverflowError:
+        raise _TooMuchError(pointer, "the number is too large") from None
+    if most is not None and value > most:
+        raise _TooMuchError(pointer, f"the number is too large; at most {most:,} is taken")
+
+
+def _target(
+    pointer: Pointer, reference: Any, graph: Mapping[Pointer, _Node], anchors: Mapping[str, Pointer]
+) -> Pointer:
+    place = (*pointer, "$ref")
+    if not isinstance(reference, str):
+        raise _TooMuchError(place, "a reference is text")
+    shown = reference[:_SHOWN]
+    if not reference.startswith("#"):
+        raise _TooMuchError(place, f"the reference {shown} leads out of the schema: write one that begins with #")
+    written = unquote(reference[1:])
+    if written.startswith("/") or not written:
+        steps = tuple(step.replace("~1", "/").replace("~0", "~") for step in written.split("/")[1:])
+        found = steps if steps in graph else None
+    else:
+        found = anchors.get(written)
+    if found is None:
+        raise _TooMuchError(place, f"the reference {shown} leads to no part of the schema")
+    return found
+
+
+def _refuse_endless(graph: Mapping[Pointer, _Node]) -> None:
+    """References that lead back to themselves without going into a value: a check of it never ends."""
+    placed = set(_in_place_first(graph))
+    for pointer in graph:
+        if pointer not in placed:
+            raise _TooMuchError(pointer, "its references lead back to itself without a property or item between")
+
+
+def _in_place_first(graph: Mapping[Pointer, _Node]) -> Iterator[Pointer]:
+    """Each subschema, behind those that it applies to the same value. What leads into a circle is left out."""
+    open_, users = {pointer: len(node.in_place) for pointer, node in graph.items()}, _users(graph)
+    ready = [pointer for pointer, count in open_.items() if count == 0]
+    while ready:
+        pointer = ready.pop()
+        yield pointer
+        for user in users.get(pointer, ()):
+            open_[user] -= 1
+            if open_[user] == 0:
+                ready.append(user)
+
+
+def _users(graph: Mapping[Pointer, _Node]) -> dict[Pointer, list[Pointer]]:
+    users: dict[Pointer, list[Pointer]] = {}
+    for pointer, node in graph.items():
+        for each in node.in_place:
+            users.setdefault(each, []).append(pointer)
+    return users
+
+
+def _refuse_large(graph: Mapping[Pointer, _Node]) -> None:
+    """Count what there is once references are followed. One that leads back into itself counts once."""
+    counted: dict[Pointer, tuple[int, int]] = {}
+    entered: set[Pointer] = set()
+    waiting: list[Pointer] = [()]
+    while waiting:
+        pointer = waiting[-1]
+        inner = graph[pointer].all
+        if pointer not in entered:
+            entered.add(pointer)
+            waiting += [each for each in inner if each not in entered]
+            continue
+        waiting.pop()
+        if pointer in counted:
+            continue
+        found = [counted.get(each, (1, 1)) for each in inner]
+        size = 1 + sum(size for size, _ in found)
+        levels = 1 + max((levels for _, levels in found), default=0)
+        if size > MOST_EXPANDED:
+            said = f"with its references followed, the schema has more than {MOST_EXPANDED:,} parts"
+            raise _TooMuchError(pointer, said)
+        if levels > MOST_FOLLOWED_LEVELS:
+            said = f"with its references followed, the schema is more than {MOST_FOLLOWED_LEVELS} levels deep"
+            raise _TooMuchError(pointer, said)
+        counted[pointer] = (size, levels)

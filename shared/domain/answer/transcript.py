@@ -1,0 +1,83 @@
+"""A transcript as segments with times, read from a structured answer or from lines that begin with a time."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from shared.domain.answer.timestamps import meant
+
+_TIME = r"(?:\d{1,3}:){1,3}\d{2,3}(?!\d)(?:[.,]\d{1,9})?"
+_LINE = re.compile(
+    rf"^\s*(?:[-*]\s+)?[\[(]?(?P<start>{_TIME})"
+    rf"(?:\s*(?:-->|[-–—]|to)\s*(?P<end>{_TIME}))?[\])]?[\s:–—-]*(?P<text>.*)$"
+)
+
+
+class Segment(NamedTuple):
+    """Times in seconds from the beginning of the recording; `end` is None where it is not said."""
+
+    start: float
+    end: float | None
+    text: str
+    speaker: str = ""
+    language: str = ""
+
+
+def listed(value: JsonValue) -> list[JsonValue] | None:
+    """The list of segments that a structured answer is or holds; None where it has another shape."""
+    inner = value.get("segments") if isinstance(value, dict) else value
+    if not isinstance(inner, list):
+        return None
+    fitting = all(isinstance(item, dict) and item.get("start") is not None and "text" in item for item in inner)
+    return inner if fitting and (inner or isinstance(value, dict)) else None
+
+
+def is_transcript(value: JsonValue) -> bool:
+    """Whether a structured answer has the shape: a list of segments, or an object that holds one as `segments`."""
+    return listed(value) is not None
+
+
+def segments(value: JsonValue) -> list[Segment]:
+    """The segments of a structured answer, in its order. Raises ValueError for a time that is none."""
+    read: list[Segment] = []
+    for index, item in enumerate(listed(value) or []):
+        assert isinstance(item, dict)
+        try:
+            start, end = _moment(item["start"]), _moment(item["end"]) if item.get("end") is not None else None
+        except ValueError as error:
+            raise ValueError(f"segments[{index}]: {error}") from error
+        speaker, language = item.get("speaker"), item.get("language")
+        read.append(
+            Segment(
+                start=start,
+                end=end,
+                text=str(item.get("text") or "").strip(),
+                speaker=speaker if isinstance(speaker, str) else "",
+                language=language if isinstance(language, str) else "",
+            )
+        )
+    return read
+
+
+def segments_in_text(text: str) -> list[Segment]:
+    """The lines of a plain transcript that begin with a time; empty where there are none."""
+    read: list[Segment] = []
+    for line in text.splitlines():
+        if found := _LINE.match(line):
+            try:
+                end = meant(found["end"]) if found["end"] else None
+                read.append(Segment(meant(found["start"]), end, found["text"].strip()))
+            except ValueError:
+                continue
+    return read
+
+
+def _moment(value: JsonValue) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value < 0:
+            raise ValueError(f"{value} is no time")
+        return float(value)
+    return meant(str(value))

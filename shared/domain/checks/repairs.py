@@ -1,0 +1,315 @@
+"""What a structured answer got wrong but said with one meaning, put right: no second call is paid for it.
+
+    times     00:60, 00:01:500, 1.5s, 1:2:3        → 01:00, 00:01.500, 00:01.500, 01:02:03
+    boxes     [-2, 900, 1003, 100]                 → [0, 100, 1000, 900]
+    values    null for a speaker, "12" for 12, one object for a list of one, HIGH for high
+
+What may mean two things is left as it is. The values of the last line are only touched where the schema refuses them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from pydantic import JsonValue
+
+from shared.domain.answer.timestamps import as_asked, meant, written_exactly
+from shared.domain.answer.transcript import listed
+
+_SCALE, _NEAR = 1000, 50
+"""Of boxes; and by how much they may be past it. What is farther out was not meant on this scale."""
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
+_TIMES = ("start", "end")
+_UNSAID = ("speaker", "language", "text")
+"""What a segment may leave out by null, whatever the schema requires: an empty text says the same."""
+_NAMED = 3
+
+
+class Remarks:
+    """What was put right, counted by its kind, with the first few of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._named: dict[str, list[str]] = {}
+
+    def add(self, kind: str, before: str, after: str, where: str = "") -> None:
+        self._counts[kind] += 1
+        named = self._named.setdefault(kind, [])
+        if len(named) < _NAMED:
+            named.append(f"{where and f'{where}: '}{_cut(before)} → {_cut(after)}")
+
+    def sentences(self) -> tuple[str, ...]:
+        return tuple(
+            f"{count} {kind}{'s' if count > 1 and not kind.endswith('x') else 'es' if count > 1 else ''} of the answer "
+            f"put right without asking again: {', '.join(self._named[kind])}{', …' if count > _NAMED else ''}."
+            for kind, count in self._counts.items()
+        )
+
+
+def times_and_boxes(value: JsonValue) -> tuple[JsonValue, tuple[str, ...]]:
+    """The value with its times and boxes as they were asked for, and sentences on what was changed."""
+    remarks = Remarks()
+    mended = _boxes(value, remarks)
+    segments = listed(mended)
+    if segments is not None and any(isinstance(each, dict) and _odd_times(each) for each in segments):
+        told = [_timed(each, remarks) if isinstance(each, dict) else each for each in segments]
+        mended = {**mended, "segments": told} if isinstance(mended, dict) else told
+    return mended, remarks.sentences()
+
+
+def to_schema(value: JsonValue, schema: dict[str, JsonValue]) -> Iterator[tuple[JsonValue, tuple[str, ...]]]:
+    """The value in the form that the schema asks for, as far as that can be told: the least change first."""
+    remarks = Remarks()
+    fitted = _Fitting(schema, remarks).fit(value, schema, "")
+    yield fitted, remarks.sentences()
+    yield _without_nulls(fitted, remarks), remarks.sentences()
+
+
+def _json(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def _odd_times(segment: dict[str, JsonValue]) -> bool:
+    return any(isinstance(time := segment.get(name), str) and not as_asked(time) for name in _TIMES)
+
+
+def _timed(segment: dict[str, JsonValue], remarks: Remarks) -> dict[str, JsonValue]:
+    told = dict(segment)
+    for name in _TIMES:
+        time = segment.get(name)
+        if not isinstance(time, str) or as_asked(time):
+            continue
+        try:
+            right = written_exactly(meant(time))
+        except (ValueError, OverflowError):
+            continue
+        told[name] = right
+        remarks.add("time", time, right)
+    return told
+
+
+def _boxes(value: JsonValue, remarks: Remarks) -> JsonValue:
+    if isinstance(value, list):
+        return [_boxes(each, remarks) for each in value] if any(isinstance(e, dict | list) for e in value) else value
+    if not isinstance(value, dict):
+        return value
+    told: dict[str, JsonValue] = {}
+    for name, inner in value.items():
+        told[name] = _boxes(inner, remarks)
+        if name == "box_2d" and (box := _box(inner)) is not None and box != inner:
+            told[name] = list[JsonValue](box)
+            remarks.add("box", _json(inner), _json(told[name]))
+    return told
+
+
+def _box(given: JsonValue) -> list[int] | None:
+    """Top, left, bottom, right within the scale; None where it cannot be told what was meant."""
+    numbers = list(_numbers(given))
+    if len(numbers) != 4:
+        return None
+    if all(0 <= each <= 1 for each in numbers) and any(each % 1 for each in numbers):
+        # The share of the picture, as other models give it.
+        numbers = [each * _SCALE for each in numbers]
+    if any(not -_NEAR <= each <= _SCALE + _NEAR for each in numbers):
+        return None
+    edges = [round(min(max(each, 0), _SCALE)) for each in numbers]
+    (top, bottom), (left, right) = sorted((edges[0], edges[2])), sorted((edges[1], edges[3]))
+    return [top, left, bottom, right]
+
+
+def _numbers(given: JsonValue) -> Iterator[float]:
+    """The numbers of a box, also of one in quotes."""
+    if isinstance(given, str):
+        given = list[JsonValue](re.split(r"[\s,;]+", given.strip("[]() \t\n"))) if len(given) < 80 else None
+    if not isinstance(given, list) or len(given) != 4:
+        return
+    for each in given:
+        if isinstance(each, str) and _NUMBER.fullmatch(each.strip()):
+            yield float(each)
+        elif isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each):
+            yield float(min(max(each, -9999), 9999))
+
+
+def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
+    """A transcript whose segments say null where nothing was said; an end that is missing is the next beginning."""
+    segments = listed(value)
+    if segments is None:
+        return value
+    told: list[JsonValue] = []
+    for index, (each, after) in enumerate(zip_longest(segments, segments[1:])):
+        assert isinstance(each, dict)
+        filled: dict[str, JsonValue] = {name: "" for name in _UNSAID if each.get(name, "") is None}
+        if each.get("end", "") is None:
+            filled["end"] = after["start"] if isinstance(after, dict) else each["start"]
+        for name, inner in filled.items():
+            remarks.add("value", "null", _json(inner), f"segments[{index}].{name}")
+        told.append({**each, **filled} if filled else each)
+    return {**value, "segments": told} if isinstance(value, dict) else told
+
+
+class _Fitting:
+    """One walk along a value and its schema."""
+
+    def __init__(self, root: dict[str, JsonValue], remarks: Remarks) -> None:
+        self._root, self._remarks = root, remarks
+
+    def fit(self, value: JsonValue, schema: JsonValue, where: str) -> JsonValue:
+        schema = self._branch(value, self._resolved(schema))
+        if schema is None:
+            return value
+        types = _types(schema)
+        if types and not any(_is(value, each) for each in types):
+            changed = self._converted(value, types, schema, where)
+            if changed is None:
+                return value
+            self._remarks.add("value", _json(value), _json(changed), where)
+            value = changed
+        if isinstance(value, dict):
+            return self._members(value, schema, where)
+        if isinstance(value, list):
+            items = schema.get("items")
+            return [self.fit(each, items, f"{where}[{index}]") for index, each in enumerate(value)]
+        return self._listed(value, schema, where)
+
+    def _members(self, value: dict[str, JsonValue], schema: dict[str, JsonValue], where: str) -> JsonValue:
+        properties, required = schema.get("properties"), schema.get("required")
+        if not isinstance(properties, dict):
+            return value
+        told: dict[str, JsonValue] = {}
+        for name, inner in value.items():
+            place = f"{where}.{name}".lstrip(".")
+            known = self._resolved(properties.get(name))
+            needed = isinstance(required, list) and name in required
+            if inner is None and not needed and known is not None and not _takes_null(known):
+                self._remarks.add("value", "null", "left out", place)
+                continue
+            told[name] = self.fit(inner, known, place)
+        return told
+
+    def _converted(
+        self, value: JsonValue, types: tuple[str, ...], schema: dict[str, JsonValue], where: str
+    ) -> JsonValue:
+        """The value as one of the types; None where it cannot be told how."""
+        kind = next((each for each in types if each != "null"), "")
+        match value:
+            case str() if kind in ("integer", "number"):
+                return _as_number(value, kind, where.rpartition(".")[2])
+            case str() if kind == "boolean":
+                return {"true": True, "false": False}.get(value.strip().lower())
+            case int() | float() if kind == "string" and not isinstance(value, bool):
+                return json.dumps(value)
+            case dict() if kind == "array":
+                return self._unwrapped(value, schema)
+            case list() if kind == "object":
+                return _wrapped(value, schema)
+            case _:
+                return None
+
+    def _unwrapped(self, value: dict[str, JsonValue], schema: dict[str, JsonValue]) -> JsonValue:
+        """The one list that an object holds, or a list of the one object."""
+        held = [inner for inner in value.values() if isinstance(inner, list)]
+        if len(value) == 1 and held:
+            return held[0]
+        items = self._resolved(schema.get("items"))
+        return [value] if items is not None and "object" in _types(items) else None
+
+    def _listed(self, value: JsonValue, schema: dict[str, JsonValue], where: str) -> JsonValue:
+        """The word of an `enum` that was meant, whatever its capitals."""
+        words = schema.get("enum")
+        if not isinstance(value, str) or not isinstance(words, list) or value in words:
+            return value
+        near = [each for each in words if isinstance(each, str) and each.casefold() == value.strip().casefold()]
+        if len(near) != 1:
+            return value
+        self._remarks.add("value", _json(value), _json(near[0]), where)
+        return near[0]
+
+    def _branch(self, value: JsonValue, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        """The one among several schemas that is for such a value; None where there are several."""
+        for word in ("anyOf", "oneOf"):
+            several = schema.get(word) if schema is not None else None
+            if not isinstance(several, list):
+                continue
+            known = [found for each in several if (found := self._resolved(each)) is not None]
+            fitting = [each for each in known if any(_is(value, kind) for kind in _types(each))]
+            others = fitting or [each for each in known if _types(each) != ("null",)]
+            return others[0] if len(others) == 1 else None
+        return schema
+
+    def _resolved(self, schema: JsonValue) -> dict[str, JsonValue] | None:
+        """What a reference into the schema stands for."""
+        for _ in range(8):
+            place = schema.get("$ref") if isinstance(schema, dict) else None
+            if not isinstance(place, str):
+                break
+            schema = self._root
+            for step in place.removeprefix("#").strip("/").split("/") if place != "#" else []:
+                schema = schema.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(schema, dict) else None
+        return schema if isinstance(schema, dict) else None
+
+
+def _types(schema: dict[str, JsonValue]) -> tuple[str, ...]:
+    named = schema.get("type")
+    types = tuple(str(each).lower() for each in (named if isinstance(named, list) else [named]) if each)
+    return (*types, "null") if schema.get("nullable") is True and types else types
+
+
+def _takes_null(schema: dict[str, JsonValue]) -> bool:
+    types, words = _types(schema), schema.get("enum")
+    several = any(word in schema for word in ("anyOf", "oneOf", "allOf", "$ref"))
+    return not types or "null" in types or several or (isinstance(words, list) and None in words)
+
+
+def _is(value: JsonValue, kind: str) -> bool:
+    match kind:
+        case "object":
+            return isinstance(value, dict)
+        case "array":
+            return isinstance(value, list)
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "null":
+            return value is None
+        case "integer":
+            return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case _:
+            return True
+
+
+def _as_number(text: str, kind: str, name: str) -> JsonValue:
+    found: float | None = None
+    if _NUMBER.fullmatch(text.strip()):
+        found = float(text)
+    elif name in _TIMES:
+        try:
+            found = meant(text)
+        except (ValueError, OverflowError):
+            return None
+    if found is None or (kind == "integer" and found % 1):
+        return None
+    return int(found) if found % 1 == 0 else found
+
+
+def _wrapped(value: list[JsonValue], schema: dict[str, JsonValue]) -> JsonValue:
+    """A list where an object is asked for: of that one object, or what the object's only list is to be."""
+    properties, required = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, dict):
+        return None
+    if len(value) == 1 and isinstance(value[0], dict) and value[0].keys() & properties.keys():
+        return value[0]
+    needed = [str(each) for each in required] if isinstance(required, list) else []
+    lists = [name for name, each in properties.items() if isinstance(each, dict) and "array" in _types(each)]
+    return {lists[0]: value} if len(lists) == 1 and set(needed) <= set(lists) else None

@@ -1,0 +1,335 @@
+"""Which models are there, what do they take, what can they do, and what does a name mean?
+
+The data is catalogue.json next to this file; `served_models` brings it up to date from the service's own list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from typing import Annotated, Literal, Protocol, assert_never, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.media.kinds import Family
+from shared.domain.media.refusal import Refusal
+from shared.domain.models.releases import GOOGLE_NAME, Stage, readings
+
+Capability = Literal[
+    "audio_generation", "batch", "caching", "code_execution", "file_search", "function_calling", "image_generation",
+    "live", "maps_grounding", "media_resolution_per_part", "search_grounding", "segmentation", "structured_output",
+    "thinking", "url_context",
+]  # fmt: skip
+Output = Literal["audio", "embedding", "image", "text"]
+Effort = Literal["none", "minimal", "low", "medium", "high"]
+"""`reasoning_effort` of the OpenAI API."""
+Level = Literal["minimal", "low", "medium", "high"]
+Parameter = Literal["temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"]
+"""Of a request's generation parameters: those that not every model heeds."""
+
+
+class Parameters(Protocol):
+    """What sets them, by their names: a request, a recipe's table."""
+
+    @property
+    def temperature(self) -> float | None: ...
+    @property
+    def top_p(self) -> float | None: ...
+    @property
+    def top_k(self) -> int | None: ...
+    @property
+    def presence_penalty(self) -> float | None: ...
+    @property
+    def frequency_penalty(self) -> float | None: ...
+
+
+_NEAR = timedelta(days=60)
+"""How long before a model's shutdown its users are told."""
+_SUGGESTIONS = 3
+_LONGEST_NAME = 128
+"""Characters; the longest name of a model is half as long."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ThinkingByBudget(_Frozen):
+    """Gemini 2.5: a number of tokens, -1 for the model's own choice, and 0 for none where that is possible."""
+
+    by: Literal["budget"]
+    least: int
+    most: int
+    can_be_off: bool
+    default: Literal["dynamic", "off"]
+
+
+class ThinkingByLevel(_Frozen):
+    """Gemini 3: one of some levels; it cannot be turned off."""
+
+    by: Literal["level"]
+    levels: tuple[Level, ...]
+    can_be_off: Literal[False]
+    default: Level | None
+    """None: the guides do not tell."""
+
+
+Thinking = Annotated[ThinkingByBudget | ThinkingByLevel, Field(discriminator="by")]
+
+
+class ThinkingSetting(_Frozen):
+    """What to ask for: exactly one of both is set (`thinkingConfig` of a request)."""
+
+    budget: int | None = None
+    level: Level | None = None
+
+
+class Price(_Frozen):
+    """List price in US dollars for a million tokens."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    audio_input: float | None = None
+
+
+class Shutdown(_Frozen):
+    """The first day on which a model no longer answers by itself, and the one that answers in its place."""
+
+    on: date
+    successor: str
+
+
+class Model(_Frozen):
+    """One model. `id` is the name to ask with; the service echoes the exact version in its answer."""
+
+    id: str
+    label: str
+    stage: Stage
+    inputs: frozenset[Family]
+    outputs: frozenset[Output]
+    input_tokens: int
+    output_tokens: int
+    capabilities: frozenset[Capability]
+    thinking: Thinking | None = None
+    """How thinking is set; None where it cannot be."""
+    updated: str | None = None
+    """Year and month."""
+    knowledge_cutoff: str | None = None
+    previous: bool = False
+    """Of an older generation, which the guide lists apart."""
+    price: Price | None = None
+    shutdown: Shutdown | None = None
+    api_version: Literal["v1", "v1beta"] = "v1"
+    """The oldest stable API version that knows the name: names that end in -latest are on v1beta only."""
+    basis: str | None = None
+    """The catalogued model whose data this one borrows, when the name is only known by its pattern."""
+    ignores: frozenset[Parameter] = frozenset()
+    """It answers as if these were not set."""
+    refuses: frozenset[Parameter] = frozenset()
+    """It answers with an error where these are set."""
+    cache_minimum: int | None = None
+    """The fewest tokens that a context cache may hold; None where none can be made, or where the guides do not say."""
+    shared_window: bool = False
+    """Input, thoughts and answer together may have `input_tokens`; elsewhere the answer is counted apart."""
+    closed_to_new: bool = False
+    """Only projects that have used it before may ask it."""
+    answered_by: str | None = None
+    """The successor that answers requests for this name, and whose data this is: its own end is past."""
+    source: str | None = None
+    """Where the data was read, and when."""
+
+    def takes(self, family: Family) -> bool:
+        return family in self.inputs
+
+    def can(self, capability: Capability) -> bool:
+        return capability in self.capabilities
+
+    def notice(self, today: date) -> str | None:
+        """Return a warning for users of a model whose end is near or past, or None."""
+        if self.shutdown is None or today < self.shutdown.on - _NEAR:
+            return None
+        day, successor = self.shutdown.on.isoformat(), self.shutdown.successor
+        if today < self.shutdown.on:
+            return f"Model {self.id} ends on {day}. From then on {successor} answers in its place; use {successor}."
+        return f"Model {self.id} ended on {day}. {self.answered_by or successor} answers in its place; use {successor}."
+
+    def room_for_input(self, answer_tokens: int | None) -> int:
+        """Return how many tokens of input fit beside an answer of `answer_tokens` at most (None: no limit is set)."""
+        return self.input_tokens - (answer_tokens or 0) if self.shared_window else self.input_tokens
+
+    def thinking_for(self, effort: Effort) -> ThinkingSetting | None:
+        """The setting that an OpenAI effort maps to (guide "OpenAI compatibility"); None when the model cannot."""
+        thinking = self.thinking
+        if thinking is None:
+            return None
+        if effort == "none":
+            return ThinkingSetting(budget=0) if thinking.can_be_off else None
+        match thinking:
+            case ThinkingByBudget():
+                tokens = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}[effort]
+                return ThinkingSetting(budget=min(max(tokens, thinking.least), thinking.most))
+            case ThinkingByLevel():
+                efforts: tuple[Level, ...] = get_args(Level)
+                enough = efforts[efforts.index(effort) :]
+                return ThinkingSetting(level=next((each for each in enough if each in thinking.levels), "high"))
+            case _:
+                assert_never(thinking)
+
+
+class Retired(_Frozen):
+    """A model that no longer answers, and the one to use instead."""
+
+    id: str
+    successor: str
+    on: date | None = None
+    """Its last day, where it is known."""
+
+
+class UnknownName(_Frozen):
+    """No model of this name is known. `well_formed` names may be newer than the catalogue: the service will say."""
+
+    name: str
+    well_formed: bool
+    suggestions: tuple[str, ...]
+    """Known names, the closest first; at least one."""
+
+    @property
+    def suggestion(self) -> str:
+        return self.suggestions[0]
+
+
+class Catalogue(_Frozen):
+    """All models."""
+
+    source: str
+    default: str
+    latest: dict[str, str]
+    """Aliases that Google moves to each new release, and the model whose data we take for them."""
+    models: tuple[Model, ...]
+    retired: tuple[Retired, ...]
+
+    def resolve(self, name: str, today: date | None = None) -> Model | Retired | UnknownName:
+        """Return what `name` means: exactly, or by the documented patterns. "models/" in front is accepted.
+
+        From the day of its end, a model has its successor's data (limits, thinking, parameters) under its own name,
+        because the service has the successor answer. Without `today`, ends are left out of account.
+        """
+        wanted = name.strip().removeprefix("models/")
+        if len(wanted) > _LONGEST_NAME:
+            return UnknownName(name=wanted[:_LONGEST_NAME], well_formed=False, suggestions=(self.default,))
+        by_id = {model.id: model for model in self.models}
+        if wanted in self.latest:
+            return self._on(today, _as_named(by_id[self.latest[wanted]], wanted, "latest"))
+        gone = {retired.id: retired for retired in self.retired}
+        for known, stage in readings(wanted):
+            if known in by_id:
+                return self._on(today, by_id[known] if known == wanted else _as_named(by_id[known], wanted, stage))
+            if known in gone:
+                return gone[known].model_copy(update={"id": wanted})
+        good = [
+            model.id
+            for model in self.models
+            if "text" in model.outputs and not model.can("live") and not model.previous and model.shutdown is None
+        ]
+        close = get_close_matches(wanted, [*good, *self.latest], n=_SUGGESTIONS, cutoff=0.5)
+        return UnknownName(
+            name=wanted,
+            well_formed=GOOGLE_NAME.fullmatch(wanted) is not None,
+            suggestions=tuple(close) or (self.default,),
+        )
+
+    def _on(self, today: date | None, model: Model) -> Model:
+        """Return the data that hold for `model` on a day: its own, or from its end on those of what answers for it."""
+        by_id = {each.id: each for each in self.models}
+        answering, passed = model, set[str]()
+        while today is not None and answering.shutdown is not None and today >= answering.shutdown.on:
+            successor = answering.shutdown.successor
+            if successor in passed or successor not in by_id:
+                break
+            passed.add(successor)
+            answering = by_id[successor]
+        if answering is model:
+            return model
+        kept: dict[str, object] = {
+            "id": model.id,
+            "label": model.label,
+            "stage": model.stage,
+            "api_version": model.api_version,
+            "basis": answering.id,
+            "answered_by": answering.id,
+            "shutdown": model.shutdown,
+            "closed_to_new": model.closed_to_new,
+        }
+        return answering.model_copy(update=kept)
+
+    def default_model(self, families: Sequence[Family] = ()) -> Model:
+        """The default if it takes all of `families`, else the first stable model that does and answers with text."""
+        needed = set(families)
+        first = self.resolve(self.default)
+        candidates = [*([first] if isinstance(first, Model) else []), *self.models]
+        return next(
+            model
+            for model in candidates
+            if needed <= model.inputs and "text" in model.outputs and model.stage == "stable" and model.shutdown is None
+        )
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue that ships with the code."""
+    text = resources.files("shared.domain.models").joinpath("catalogue.json").read_text(encoding="utf-8")
+    return Catalogue.model_validate_json(text)
+
+
+def resolve(name: str, today: date | None = None) -> Model | Retired | UnknownName:
+    """`Catalogue.resolve` of the catalogue that ships with the code."""
+    return catalogue().resolve(name, today)
+
+
+def default_model(families: Sequence[Family] = ()) -> Model:
+    """`Catalogue.default_model` of the catalogue that ships with the code."""
+    return catalogue().default_model(families)
+
+
+_FAMILY_WORDS: dict[Family, str] = {
+    "audio": "audio",
+    "image": "images",
+    "pdf": "PDF documents",
+    "text": "text",
+    "video": "video",
+}
+
+
+def check_input(model: Model, family: Family, known: Catalogue | None = None) -> Refusal | None:
+    """Why `model` cannot be asked about a file of `family`, or None."""
+    if model.takes(family):
+        return None
+    taken = ", ".join(_FAMILY_WORDS[each] for each in sorted(model.inputs))
+    other = (known or catalogue()).default_model([family]).id
+    return Refusal(
+        code="unsupported_content_type",
+        message=f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {taken}. Use {other}, for example.",
+    )
+
+
+def refused_parameters(model: Model, asked: Parameters) -> str | None:
+    """Why `model` would answer a request with these parameters with an error, or None. A penalty of 0 is none."""
+    refused = sorted(name for name in model.refuses if getattr(asked, name))
+    if not refused:
+        return None
+    return f"Model {model.id} does not take {' or '.join(refused)}. Leave that out, or choose another model."
+
+
+def ignored_parameters(model: Model, asked: Parameters) -> str | None:
+    """What to tell those who set parameters that `model` takes no notice of, or None."""
+    ignored = sorted(name for name in model.ignores if getattr(asked, name) is not None)
+    return f"Model {model.id} takes no notice of {', '.join(ignored)}." if ignored else None
+
+
+def _as_named(model: Model, name: str, stage: Stage) -> Model:
+    version: Literal["v1", "v1beta"] = "v1beta" if stage == "latest" else model.api_version
+    return model.model_copy(update={"id": name, "stage": stage, "api_version": version, "basis": model.id})

@@ -1,0 +1,162 @@
+"""What does the service itself say of its models? Its list brings the catalogue up to date; of a single model that the
+catalogue does not know, it tells the limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from shared.domain.media.kinds import Family
+from shared.domain.models.catalogue import Catalogue, Model, Retired, catalogue
+from shared.domain.models.releases import release
+
+
+class ServedModel(BaseModel):
+    """A model as `GET /v1beta/models` describes it; what is not needed is ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    name: str
+    display_name: str | None = None
+    input_token_limit: int = Field(ge=0)
+    output_token_limit: int = Field(ge=0)
+    supported_generation_methods: tuple[str, ...] = ()
+    thinking: bool = False
+
+
+class _Listing(BaseModel):
+    models: tuple[ServedModel, ...]
+
+
+def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Catalogue:
+    """`known` brought up to date with the JSON of the service's model list (all pages joined under "models").
+
+    Limits come from the list; a new model borrows inputs and capabilities from the newest known one of its variation,
+    because the list does not tell them; a model that is gone is retired in favour of the newest of its variation.
+    Raises `ValueError` when the JSON is no model list or lists no Gemini model.
+    """
+    before = known or catalogue()
+    embedding = {model.id for model in before.models if model.outputs == {"embedding"}}
+    listed = {
+        each.name.removeprefix("models/"): each
+        for each in _Listing.model_validate_json(listing).models
+        if each.name.removeprefix("models/").startswith("gemini-")
+        and each.input_token_limit
+        and (
+            {"generateContent", "bidiGenerateContent"}.intersection(each.supported_generation_methods)
+            or each.name.removeprefix("models/") in embedding
+        )
+    }
+    names = [name for name in listed if name not in before.latest and not name.endswith("-latest")]
+    current = tuple(
+        _updated(before, name, listed[name])
+        for name in names
+        if not (name[-4:-3] == "-" and name[-3:].isdigit() and name[:-4] in listed)
+    )
+    if not current:
+        raise ValueError("the list names no Gemini model: the catalogue is left as it was")
+    ids = {model.id for model in current}
+    gone = [model for model in before.models if model.id not in ids]
+    retired = [
+        *(Retired(id=model.id, successor=_successor(current, model)) for model in gone),
+        *(
+            Retired(id=each.id, successor=_kept(current, each.successor))
+            for each in before.retired
+            if each.id not in ids
+        ),
+    ]
+    return before.model_copy(
+        update={
+            "default": _default(current, _model(before, before.default)),
+            "latest": {
+                alias: _leading(current, alias, basis) if alias in listed else _kept(current, basis)
+                for alias, basis in before.latest.items()
+            },
+            "models": current,
+            "retired": tuple(retired),
+        }
+    )
+
+
+def model_of(served: ServedModel, known: Catalogue | None = None) -> Model:
+    """A model that the catalogue does not know: with its own limits, else like the newest known one of its variation.
+
+    What it takes and what it refuses is not known, so that the service will say.
+    """
+    model = _updated(known or catalogue(), served.name.removeprefix("models/"), served)
+    unknown: dict[str, object] = {"ignores": frozenset(), "refuses": frozenset()}
+    return model.model_copy(update={"inputs": frozenset(get_args(Family)), "outputs": frozenset({"text"}), **unknown})
+
+
+def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
+    found = before.resolve(name)
+    basis = found if isinstance(found, Model) else _model(before, _newest(before.models, name))
+    own = next((model for model in before.models if model.id == name), None)
+    thinks = basis.thinking if listed.thinking or own else None
+    return basis.model_copy(
+        update={
+            "id": name,
+            "label": listed.display_name or name,
+            "stage": own.stage if own else release(name).stage,
+            "input_tokens": listed.input_token_limit,
+            "output_tokens": listed.output_token_limit,
+            "thinking": thinks,
+            "capabilities": basis.capabilities if thinks else basis.capabilities - {"thinking"},
+            "updated": own.updated if own else None,
+            "knowledge_cutoff": own.knowledge_cutoff if own else None,
+            "price": own.price if own else None,
+            "previous": own.previous if own else False,
+            "shutdown": found.shutdown if isinstance(found, Model) else None,
+            "basis": None if own else basis.basis or basis.id,
+        }
+    )
+
+
+def _default(models: Sequence[Model], before: Model) -> str:
+    """The one before as long as nobody says that it will go; its successor must be there to take its place."""
+    ids = {each.id for each in models}
+    if before.id in ids and (before.shutdown is None or before.shutdown.successor not in ids):
+        return before.id
+    return _successor(models, before)
+
+
+def _leading(models: Sequence[Model], alias: str, before: str) -> str:
+    """What Google's `alias` stands for: the newest release of its variation, in whatever stage; of two, the one before.
+
+    A model whose end is announced leads no more.
+    """
+    variation = alias.removeprefix("gemini-").removesuffix("-latest")
+    known = [(release(each.id), each.id) for each in models if each.shutdown is None]
+    found = [(kind.generation, name == before, name) for kind, name in known if kind.variation == variation]
+    return max(found)[-1] if found else _newest(models, before)
+
+
+def _kept(models: Sequence[Model], name: str) -> str:
+    """It, or the nearest to it that is there."""
+    return name if any(each.id == name for each in models) else _newest(models, name)
+
+
+def _successor(models: Sequence[Model], gone: Model) -> str:
+    """What Google recommended, if it is there."""
+    if gone.shutdown is not None and any(each.id == gone.shutdown.successor for each in models):
+        return gone.shutdown.successor
+    return _newest(models, gone.id)
+
+
+def _model(known: Catalogue, name: str) -> Model:
+    return next(model for model in known.models if model.id == name)
+
+
+def _newest(models: Sequence[Model], like: str) -> str:
+    """The newest model of the same variation as `like`, stable before preview; else the newest stable flash."""
+
+    def rank(model: Model) -> tuple[bool, bool, bool, float]:
+        kind = release(model.id)
+        return (kind.variation == wanted, kind.variation == "flash", model.stage == "stable", kind.generation)
+
+    wanted = release(like).variation
+    return max((model for model in models if model.outputs != {"embedding"}), key=rank).id

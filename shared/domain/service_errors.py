@@ -1,0 +1,127 @@
+"""What an error of the Gemini API means for a task.
+
+Errors are `{"error": {code, message, status, details: [{"@type": "…RetryInfo", "retryDelay": "7s"}, …]}}`. A 429 has
+several causes that call for different patience: per minute, per day, money spent, a full file store, or `limit: 0`,
+which will never work. The API names a suspended key in full in its message: no key goes into ours.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import JsonValue
+
+from shared.domain.answer.response import Json
+from shared.domain.errors import (
+    Blocked,
+    DailyQuotaSpent,
+    FileStoreFull,
+    PermanentFailure,
+    TaskFailure,
+    Throttled,
+    TransientFailure,
+    Unavailable,
+)
+
+_A_LONG_WAIT = 3600.0
+"""Seconds past which a retry delay speaks of the day's quota, not the minute's."""
+_DEFAULT_WAIT = 60.0
+_LONGEST_WAIT = 7 * 86400.0
+"""Seconds past which a retry delay means "never by itself": a full file store names 292 billion years."""
+_SHOWN = 500
+_KEY = re.compile(r"(?<=api_key:)[^\s'\"]+|(?<=key=)[^\s&'\"]+|\bAIza[\w-]{10,}|\bAQ\.[\w-]{10,}")
+_MONEY = re.compile(r"spending cap|prepay(ment)? credit|credits? (is|are) depleted", re.IGNORECASE)
+_FILE_STORE = re.compile(r"file.{0,12}storage|storage.{0,12}file", re.IGNORECASE)
+
+
+class HandleGone(TransientFailure):
+    """A file of the Files API is not there any more (the service answers 403): upload it again."""
+
+
+class NameTaken(TransientFailure):
+    """An interrupted upload left this file name unusable: choose another."""
+
+
+def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
+    """The class of failure for an error's code, status, message and details."""
+    said = _KEY.sub("…", message)[:_SHOWN]
+    match code:
+        case 429:
+            return _too_many(said, details)
+        case 402:
+            return Blocked(f"Gemini's credits are used up: {said}")
+        case 401:
+            return Blocked(f"Gemini does not accept the API key: {said}")
+        case 403:
+            return HandleGone(said) if re.search(r"\bFile\b", said) else Blocked(f"Gemini refuses permission: {said}")
+        case 404:
+            return PermanentFailure("model_not_found", f"Gemini does not know the model: {said}")
+        case 409:
+            return NameTaken(said)
+        case 413:
+            return PermanentFailure("payload_too_large", f"Gemini refused the request as too large: {said}")
+        case 400:
+            return _bad_request(status, said, details)
+        case 408 | 499:
+            return Unavailable(f"Gemini did not answer in time: {said}")
+        case 502 | 503 | 504:
+            return Unavailable(f"Gemini is unavailable ({code}): {said}")
+        case _ if code >= 500 and code != 501:
+            return TransientFailure(f"Gemini failed ({code}): {said}")
+        case _:
+            return PermanentFailure("upstream_error", f"Gemini refused the request ({code}): {said}")
+
+
+def retry_delay(details: list[JsonValue]) -> float | None:
+    """Seconds, from google.rpc.RetryInfo; None where it names none, or one past all patience."""
+    for detail in _of_type(details, "RetryInfo"):
+        delay = detail.get("retryDelay")
+        if isinstance(delay, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay, re.ASCII)):
+            seconds = float(found[1])
+            return seconds if seconds <= _LONGEST_WAIT else None
+    return None
+
+
+def _too_many(said: str, details: list[JsonValue]) -> TaskFailure:
+    delay = retry_delay(details)
+    violations = [
+        violation
+        for detail in _of_type(details, "QuotaFailure")
+        if isinstance(listed := detail.get("violations"), list)
+        for violation in listed
+        if isinstance(violation, dict)
+    ]
+    if re.search(r"\blimit: 0\b", said) or any(str(violation.get("quotaValue")) == "0" for violation in violations):
+        return PermanentFailure("quota_unavailable", f"This project has no quota for the model: {said}")
+    if _MONEY.search(said):
+        return Blocked(f"Gemini's credits are used up: {said}")
+    metrics = " ".join(str(violation.get("quotaMetric")) for violation in violations)
+    if _FILE_STORE.search(f"{said} {metrics}"):
+        return FileStoreFull(f"The Files API's store is full: {said}", delay=delay)
+    per_day = any("PerDay" in str(violation.get("quotaId")) for violation in violations)
+    long = (delay or 0) >= _A_LONG_WAIT
+    if per_day or long:
+        # A delay of seconds that comes with a day's quota is no help: the quota is there again at its reset.
+        return DailyQuotaSpent(f"The day's quota is spent: {said}", delay=delay if long else None)
+    return Throttled(f"Gemini's rate limit: {said}", delay=_DEFAULT_WAIT if delay is None else delay)
+
+
+def _bad_request(status: str, said: str, details: list[JsonValue]) -> TaskFailure:
+    reasons = {str(detail.get("reason")) for detail in _of_type(details, "ErrorInfo")}
+    if "API_KEY_INVALID" in reasons or "API key not valid" in said or "API key expired" in said:
+        return Blocked(f"Gemini does not accept the API key: {said}")
+    if "exceeds the maximum number of tokens" in said:
+        return PermanentFailure(
+            "context_length_exceeded", f"{said} Split the input or choose a model with a larger window."
+        )
+    if status == "FAILED_PRECONDITION":
+        return TransientFailure(said) if "ACTIVE" in said else Blocked(f"Gemini refuses this project: {said}")
+    if re.search(r"mime ?type", said, re.IGNORECASE):
+        return PermanentFailure("unsupported_content_type", f"Gemini does not take this type: {said}")
+    return PermanentFailure("upstream_error", f"Gemini refused the request: {said}")
+
+
+def _of_type(details: list[JsonValue], name: str) -> list[Json]:
+    return [
+        detail for detail in details if isinstance(detail, dict) and str(detail.get("@type", "")).endswith(f".{name}")
+    ]

@@ -1,0 +1,75 @@
+"""What an API key may see and do.
+
+A key sees the tasks it submitted, those of objects under its `sources`, and those of manifests under a `manifests:`
+source. Everything else is, for it, not there.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from shared.domain.tasks.task import Task, folder_of
+
+Scope = Literal["submit", "read"]
+SCOPES: tuple[Scope, ...] = ("submit", "read")
+
+_MOST_SOURCES = 29
+"""Firestore asks about 30 values at once; one is the key itself."""
+_SOURCE = re.compile(r"gs://[a-z0-9][a-z0-9._-]+/.*|manifests:[^/]*", re.DOTALL)
+
+
+def _source(text: str) -> str:
+    if _SOURCE.fullmatch(text) is None:
+        raise ValueError(
+            f"{text!r} is not a source: write gs://bucket/ or gs://bucket/folder/ (with a slash after the bucket, or "
+            "gs://inbox would mean gs://inbox-2 too), or manifests:folder"
+        )
+    return text
+
+
+class Key(BaseModel):
+    """One API key. `id` names it in logs and owners; it tells nothing of the secret."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")
+    name: str
+    scopes: tuple[Scope, ...] = SCOPES
+    sources: tuple[Annotated[str, AfterValidator(_source)], ...] = Field(default=(), max_length=_MOST_SOURCES)
+    """Prefixes of objects whose tasks it sees and which it may name as inputs; `manifests:{folder}` shows tasks."""
+    created_at: datetime
+    expires_at: datetime | None = None
+    requests_per_minute: int = Field(default=600, ge=1)
+    daily_tasks: int | None = Field(default=None, ge=0)
+    """Tasks it may submit in a UTC day."""
+    revoked: bool = False
+
+    @property
+    def owner(self) -> str:
+        return f"key:{self.id}"
+
+    def sees(self, task: Task) -> bool:
+        if task.owner == self.owner or task.owner in self.sources:
+            return True
+        return task.source.kind == "object" and self.covers(task.source.uri)
+
+    def covers(self, uri: str) -> bool:
+        """Whether an object lies under one of its sources."""
+        return any(uri.startswith(source) for source in self.sources if source.startswith("gs://"))
+
+    def sights(self, prefix: str | None = None) -> list[str]:
+        """The values of `Task.visible_to` that reach all it sees, at times more; under `prefix` only where given."""
+        places = [source for source in self.sources if source.startswith("gs://")]
+        if prefix is None:
+            others = [source for source in self.sources if not source.startswith("gs://")]
+            return [self.owner, *others, *dict.fromkeys(folder_of(place) for place in places)]
+        narrowed = [prefix if prefix.startswith(place) else place for place in places if _overlap(prefix, place)]
+        return list(dict.fromkeys(folder_of(place) for place in narrowed))
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)

@@ -1,0 +1,256 @@
+"""How a task changes hands: every transition of its document, as pure functions.
+
+            token  lease        who writes what
+    ────────────────────────────────────────────────────────────────────────────────────────────
+    create    0    –            ingest: pending, a dispatch is on the queue
+    claim     1    until t+L    generate A: processing
+    renew     1    until t'+L   A, every L/3, conditional on token 1
+      A is paused (or killed); its lease ends
+    claim     2    until t"+L   generate B takes over: the token rises
+      A wakes: renew(1) or finish(1) meet token 2 and raise LeaseLost; A writes nothing more
+    finish    2    –            B: completed | failed, with the after-work still to do
+    tidy      2    –            B: after-work done, the task is closed
+    ────────────────────────────────────────────────────────────────────────────────────────────
+    put_off   +1   –            the holder: waiting {reason, until}, the epoch rises, a dispatch is due then
+    cancel    +1   –            the api: failed with request_cancelled; the holder finds out and stops
+
+Each function takes the document as it is read and returns the document to write, or raises `LeaseLost`. The store
+writes it on condition that the document has not changed meanwhile, and otherwise reads and asks again; so what is
+written was always decided on what is true. Terminal states never change, progress never falls, the token only rises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import JsonValue
+
+from shared.domain.errors import LeaseLost, WaitingReason
+from shared.domain.tasks.task import (
+    AfterStep,
+    Callback,
+    GeminiCache,
+    GeminiFile,
+    Pointer,
+    Ran,
+    Task,
+    TaskError,
+    Waiting,
+)
+
+Counted = Literal["attempt", "outage"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished task says: results (or a pointer to them) for completed, an error for failed."""
+
+    results: tuple[dict[str, JsonValue], ...] | None = None
+    results_pointer: Pointer | None = None
+    error: TaskError | None = None
+    usage: dict[str, JsonValue] | None = None
+    warnings: tuple[str, ...] = ()
+    ran: Ran | None = None
+    model: str | None = None
+    outputs: tuple[str, ...] = ()
+
+
+def leased(task: Task, now: datetime) -> bool:
+    return task.lease_until is not None and task.lease_until > now
+
+
+def claim(task: Task, *, now: datetime, lease: timedelta) -> Task:
+    """Take the task, or take it over from a holder whose lease has ended. Not for a terminal or leased task."""
+    if task.terminal or leased(task, now):
+        raise LeaseLost(
+            f"{task.id} cannot be claimed: it is {task.status}" + (" and leased" if not task.terminal else "")
+        )
+    return task.model_copy(
+        update={
+            "status": "processing",
+            "token": task.token + 1,
+            "takeovers": task.takeovers + (task.lease_until is not None),
+            "lease_until": now + lease,
+            "started_at": task.started_at or now,
+            "waiting": None,
+            "waited": task.waiting or task.waited,
+            "dispatch_at": None,
+        }
+    )
+
+
+def renew(
+    task: Task,
+    token: int,
+    *,
+    now: datetime,
+    lease: timedelta,
+    progress: int = 0,
+    files: tuple[GeminiFile, ...] | None = None,
+    cache: GeminiCache | None = None,
+) -> Task:
+    """Hold on for another `lease`, and note how far the work is."""
+    _must_hold(task, token)
+    return task.model_copy(
+        update={
+            "lease_until": now + lease,
+            "progress": max(task.progress, min(progress, 99)),
+            **_at_gemini(task, files, cache),
+        }
+    )
+
+
+def put_off(
+    task: Task,
+    token: int,
+    *,
+    now: datetime,
+    until: datetime,
+    reason: WaitingReason,
+    detail: str = "",
+    epoch: int | None = None,
+    counted: Counted | None = None,
+    files: tuple[GeminiFile, ...] | None = None,
+    cache: GeminiCache | None = None,
+    model: str | None = None,
+) -> Task:
+    """Give the task back until `until`; `counted` as an attempt of the task's own, or an outage of a service.
+
+    `epoch`: of the dispatch that is due then (default: the next).
+    """
+    _must_hold(task, token)
+    waiting = keep_waiting(task, now=now, until=until, reason=reason, detail=detail, epoch=epoch)
+    return waiting.model_copy(
+        update={
+            "token": task.token + 1,
+            "lease_until": None,
+            "attempts": task.attempts + (counted == "attempt"),
+            "outages": task.outages + (counted == "outage"),
+            **_at_gemini(task, files, cache),
+            "model": model or task.model,
+        }
+    )
+
+
+def keep_waiting(
+    task: Task, *, now: datetime, until: datetime, reason: WaitingReason, detail: str = "", epoch: int | None = None
+) -> Task:
+    """A task that nobody holds waits for another while."""
+    since = task.waiting_since if last_reason(task) == reason and task.waiting_since else now
+    return task.model_copy(
+        update={
+            "epoch": max(task.epoch + 1, epoch or 0),
+            "dispatch_at": until,
+            "waiting": Waiting(reason=reason, until=until, detail=detail),
+            "waiting_since": since,
+        }
+    )
+
+
+def last_reason(task: Task) -> WaitingReason | None:
+    """What it waits for, or waited for last."""
+    last = task.waiting or task.waited
+    return last.reason if last else None
+
+
+def finish(
+    task: Task,
+    token: int,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    files: tuple[GeminiFile, ...] | None = None,
+    cache: GeminiCache | None = None,
+) -> Task:
+    """End the task: completed with results, or failed with an error."""
+    _must_hold(task, token)
+    return _end(task.model_copy(update=_at_gemini(task, files, cache)), outcome, now=now)
+
+
+def cancel(task: Task, *, now: datetime) -> Task:
+    """End the task as cancelled whoever holds it; a terminal task is returned as it is."""
+    if task.terminal:
+        return task
+    error = TaskError(code="request_cancelled", message="The task was cancelled on request.")
+    ended = _end(task, Outcome(error=error), now=now)
+    return ended.model_copy(update={"token": task.token + 1})
+
+
+def tidy(
+    task: Task, done: tuple[AfterStep, ...], outputs: tuple[str, ...] = (), warnings: tuple[str, ...] = ()
+) -> Task:
+    """Strike off after-work that is done; a terminal task with none left is closed. Warnings: what was not made."""
+    left = tuple(step for step in task.after if step not in done)
+    files, cache = ((), None) if "delete_file" in done else (task.files, task.cache)
+    merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
+    told = tuple(dict.fromkeys((*task.warnings, *warnings)))
+    tidied = task.model_copy(
+        update={"after": left, "files": files, "cache": cache, "outputs": merged, "warnings": told}
+    )
+    return tidied.model_copy(update={"open": _anything_left(tidied)})
+
+
+def called_back(task: Task, callback: Callback) -> Task:
+    """Note how the callback of a task stands; one that is settled is not waited for any more."""
+    noted = task.model_copy(update={"callback": callback})
+    return noted.model_copy(update={"open": _anything_left(noted)})
+
+
+def _anything_left(task: Task) -> bool:
+    pending = task.callback is not None and task.callback.state == "pending"
+    return not task.terminal or bool(task.after) or pending
+
+
+def redispatch(task: Task, *, at: datetime, epoch: int | None = None) -> Task:
+    """A dispatch of the task was lost, or came before its time: note the next one, under the next epoch or `epoch`."""
+    return task.model_copy(update={"epoch": max(task.epoch + 1, epoch or 0), "dispatch_at": at})
+
+
+def _at_gemini(task: Task, files: tuple[GeminiFile, ...] | None, cache: GeminiCache | None) -> dict[str, object]:
+    """What the holder has made at Gemini; where it does not say, nothing has changed."""
+    return {} if files is None else {"files": files, "cache": cache}
+
+
+def _must_hold(task: Task, token: int) -> None:
+    if task.token != token or task.terminal:
+        raise LeaseLost(f"claim {token} of {task.id} has ended: its token is {task.token}, it is {task.status}")
+
+
+def _after_work(task: Task, cancelled: bool) -> tuple[AfterStep, ...]:
+    """What an end leaves to do. Files may lie unrecorded where a claim was cut off: by a takeover or a cancellation."""
+    uncertain = task.token > 1 or (cancelled and task.token > 0)
+    callback: tuple[AfterStep, ...] = ("callback",) if task.callback else ()
+    files: tuple[AfterStep, ...] = ("delete_file",) if task.files or task.cache or uncertain else ()
+    return ("publish", *files, *callback)
+
+
+def _end(task: Task, outcome: Outcome, *, now: datetime) -> Task:
+    completed = outcome.error is None
+    after = _after_work(task, cancelled=outcome.error is not None and outcome.error.code == "request_cancelled")
+    if completed and not (outcome.results or outcome.results_pointer):
+        raise ValueError(f"{task.id} cannot complete without results")
+    return task.model_copy(
+        update={
+            "status": "completed" if completed else "failed",
+            "progress": 100 if completed else task.progress,
+            "results": outcome.results,
+            "results_pointer": outcome.results_pointer,
+            "error": outcome.error,
+            "usage": outcome.usage,
+            "warnings": outcome.warnings,
+            "outputs": outcome.outputs,
+            "ran": outcome.ran or task.ran,
+            "model": outcome.model or task.model,
+            "waiting": None,
+            "waited": task.waiting or task.waited,
+            "lease_until": None,
+            "dispatch_at": now,
+            "completed_at": now,
+            # It is kept for as long after its end as it was to be kept at first.
+            "expires_at": now + (task.expires_at - task.accepted_at),
+            "after": after,
+            "open": bool(after),
+        }
+    )

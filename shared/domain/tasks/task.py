@@ -1,0 +1,249 @@
+"""What a task is: where it comes from, how it is named, what its document holds, what the public sees of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from shared.domain.errors import FailureCode, WaitingReason
+
+Status = Literal["pending", "processing", "completed", "failed"]
+AfterStep = Literal["publish", "callback", "delete_file"]
+SourceKind = Literal["object", "request", "manifest"]
+
+ID_PATTERN = r"^task-llm-\d{10}-[a-z0-9]{8}$"
+_ID = re.compile(ID_PATTERN, re.ASCII)
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_FOLDERS_INDEXED = 16
+"""Folders of an object's name by which its tasks can be found; deeper ones are filtered after the query."""
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Frozen):
+    """The object a task was made from, one generation of it, in full: two sources never share a task."""
+
+    kind: SourceKind
+    bucket: str
+    name: str
+    generation: int
+    created_at: datetime
+    size: int = Field(ge=0)
+    content_type: str | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"gs://{self.bucket}/{self.name}"
+
+    def same_as(self, other: Source) -> bool:
+        """Whether both are the same generation of the same object."""
+        return (self.bucket, self.name, self.generation) == (other.bucket, other.name, other.generation)
+
+
+class Waiting(Frozen):
+    reason: WaitingReason
+    until: datetime
+    detail: str = ""
+
+
+class TaskError(Frozen):
+    code: FailureCode
+    message: str
+    type: Literal["task_error"] = "task_error"
+
+
+class Pointer(Frozen):
+    """An object in the results bucket that holds what is too large for a document."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class GeminiFile(Frozen):
+    """A live handle: a file of the Files API that this task uploaded and may use until it expires."""
+
+    name: str
+    uri: str
+    mime_type: str
+    expires_at: datetime
+    input: int = 0
+    source: str = ""
+    """Of an object, `gs://bucket/name#generation`: another one under the same number is another file."""
+    active: bool = True
+    """Whether the service has finished processing it."""
+
+
+class GeminiCache(Frozen):
+    """A context cache that this task may use until it expires."""
+
+    name: str
+    expires_at: datetime
+    holds: str
+    """A hash of its model and contents."""
+    left: bool = False
+    """Not deleted with the task's end: reruns may find it until it expires."""
+
+
+class Callback(Frozen):
+    """Where to tell the outcome, and how that stands."""
+
+    url: str
+    state: Literal["pending", "delivered", "refused", "unreachable", "disabled"] = "pending"
+    attempts: int = 0
+    last_status: int | None = None
+    last_error: str | None = None
+
+
+class Ran(Frozen):
+    """What was asked: the recipe's snapshot and its hash."""
+
+    recipe: str
+    sha256: str
+    snapshot: dict[str, JsonValue]
+    origin: str = "built in"
+    """Where the recipe came from: `built in`, or the object and generation of the operator's file."""
+
+
+class Task(Frozen):
+    """A task's document. The state machine that changes it is `shared.domain.tasks.claims`."""
+
+    id: str = Field(pattern=ID_PATTERN)
+    source: Source
+    owner: str
+    """`inbox:{bucket}`, `key:{key id}` or `manifests:{bucket}`."""
+    visible_to: tuple[str, ...]
+    inbox_day: str
+    """`{bucket}/{date}`: what the daily cap of an inbox counts."""
+    model: str
+    status: Status = "pending"
+    progress: int = Field(default=0, ge=0, le=100)
+    created_at: datetime
+    accepted_at: datetime
+    """When the task was made, or the day to which its inbox's cap put it; its age counts from here."""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    expires_at: datetime
+    """When the document may be deleted (Firestore TTL), if nothing is left to do then; counts anew from its end."""
+
+    stream: bool = False
+    asked_lately: bool = False
+    """Whether this is a rerun of a task that ended within the hour."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    waiting: Waiting | None = None
+    waited: Waiting | None = None
+    """What it waited for last, once it waits no more."""
+    waiting_since: datetime | None = None
+    """Since when it has waited for that reason, with what it tried in between."""
+    results: tuple[dict[str, JsonValue], ...] | None = None
+    results_pointer: Pointer | None = None
+    usage: dict[str, JsonValue] | None = None
+    error: TaskError | None = None
+    warnings: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    callback: Callback | None = None
+    ran: Ran | None = None
+    request: Pointer | None = None
+
+    token: int = 0
+    """The fencing token; only rises."""
+    lease_until: datetime | None = None
+    epoch: int = 0
+    """Part of the next dispatch's name; rises at each put-off, since a name is blocked for an hour after use."""
+    dispatch_at: datetime | None = None
+    """When the dispatch that is on the queue is due."""
+    attempts: int = 0
+    """Failures so far that may lie in the task; put-offs, outages and crash takeovers do not count."""
+    outages: int = 0
+    """How often a service that it needs did not answer."""
+    takeovers: int = 0
+    """How often a claim ended with its lease: its holder was killed, or cut off."""
+    files: tuple[GeminiFile, ...] = ()
+    cache: GeminiCache | None = None
+    stored_chunks: int = 0
+    after: tuple[AfterStep, ...] = ()
+    open: bool = True
+    """Whether anything is still to be done: not terminal, after-work or a callback left. Sweep looks for these."""
+    change: str = ""
+    """A nonce of the last write, by which a writer knows its own commit again after a lost answer."""
+
+    @property
+    def key(self) -> str:
+        return key_of(self.id)
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in ("completed", "failed")
+
+
+def key_of(task_id: str) -> str:
+    """The Firestore key: the 8 characters first, since ids in time order would make one hot range."""
+    _, _, seconds, suffix = task_id.split("-")
+    return f"{suffix}{seconds}"
+
+
+def is_task_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def place_of(task_id: str) -> tuple[datetime, str]:
+    """Where a task of that id stands in a list by age: its `created_at` and key."""
+    return datetime.fromtimestamp(int(task_id.split("-")[2]), UTC), key_of(task_id)
+
+
+def derive_id(bucket: str, name: str, generation: int, created_at: datetime, salt: int = 0) -> str:
+    """The id that every delivery of an object's event derives; `salt` rises past an id that another source took."""
+    tag = f"{bucket}\0{name}\0{generation}" + (f"\0{salt}" if salt else "")
+    return make_id(int(created_at.timestamp()), hashlib.sha256(tag.encode()).digest())
+
+
+def make_id(seconds: int, digest: bytes) -> str:
+    # Cloud Run keeps some paths that end in z for itself; GET /v1/tasks/{id} must not be one of them.
+    number, last = divmod(int.from_bytes(digest, "big"), 35)
+    suffix = _BASE36[last]
+    for _ in range(7):
+        number, digit = divmod(number, 36)
+        suffix = _BASE36[digit] + suffix
+    return f"task-llm-{seconds:010d}-{suffix}"
+
+
+def visibility(owner: str, source: Source) -> tuple[str, ...]:
+    """By what a task can be found: its owner, and for a dropped object each folder it lies in."""
+    if source.kind != "object":
+        return (owner,)
+    folders = source.name.split("/")[:-1][:_FOLDERS_INDEXED]
+    prefixes = [
+        f"gs://{source.bucket}/" + "".join(f"{part}/" for part in folders[:depth]) for depth in range(len(folders) + 1)
+    ]
+    return (owner, *prefixes)
+
+
+def folder_of(place: str) -> str:
+    """The value of `visible_to` that reaches every object whose URI begins with `place`: its nearest indexed folder."""
+    bucket, _, path = place.removeprefix("gs://").partition("/")
+    folders = path.split("/")[:-1][:_FOLDERS_INDEXED]
+    return f"gs://{bucket}/" + "".join(f"{part}/" for part in folders)
+
+
+def new_task(
+    source: Source, *, owner: str, model: str, now: datetime, keep: timedelta, salt: int = 0, task_id: str | None = None
+) -> Task:
+    """A pending task for `source`, due at once."""
+    return Task(
+        id=task_id or derive_id(source.bucket, source.name, source.generation, source.created_at, salt),
+        source=source,
+        owner=owner,
+        visible_to=visibility(owner, source),
+        inbox_day=f"{source.bucket}/{now.astimezone(UTC).date().isoformat()}",
+        model=model,
+        created_at=datetime.fromtimestamp(int(source.created_at.timestamp()), UTC),
+        accepted_at=now,
+        expires_at=now + keep,
+        dispatch_at=now,
+    )

@@ -1,0 +1,179 @@
+"""Sound and films, as FFmpeg reads them: what streams there are, how long they play, and what is missing.
+
+Headers lie: an index covers the first third of a file that was joined from three, live recordings have none, a capture
+of a radio begins at noon. So the packets are counted where the file is small enough, and looked at in places where not.
+"""
+
+from __future__ import annotations
+
+import io
+
+import av
+from av.stream import Stream
+
+from shared.domain.media.endings import check_ending
+from shared.domain.media.facts import Facts
+from shared.domain.media.kinds import Format, MediaType, media_type
+from shared.domain.media.reading import DamagedError, Window
+from shared.domain.media.sniffing import sniff
+from shared.domain.media.wav import find_sound, rewritten_header
+from shared.examiner_child.demuxing import Opened, count_seconds, open_as
+from shared.examiner_child.estimates import ENDS_BYTES, ends_of, estimate_seconds
+from shared.examiner_child.files import ExaminedFile, Part, Ranges
+
+_LONGEST = 31 * 24 * 3600
+"""Seconds. Far beyond every limit: what claims more is damaged, not too long."""
+_TOLD_BY_HEADERS = ("wav", "aiff", "flac", "mp4", "matroska", "avi", "asf")
+"""Layouts whose length is told by their headers where the rest of the file cannot be seen."""
+_SPEECH_OF_PHONES = ("amrnb", "amrwb", "amr_nb", "amr_wb")
+_IN_OGG = ("vorbis", "opus", "flac", "speex")
+_CUT = "The {} file is truncated: its header claims {:.1f} s of sound, only {:.1f} s are there. Upload it again."
+_UNTOLD = "The file does not say how long it is."
+
+
+def examine_recording(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Facts:
+    """Return what a recording or film holds; raise `DamagedError` where it is broken, cut off or holds nothing.
+
+    Files of up to `whole_bytes` are read from start to end, and their packets counted.
+    """
+    start = behind_tags(file)
+    facts = _behind_a_tag(file, start, facts)
+    layout = facts.media_type.format
+    window = Window(Ranges(file), start)
+    facts = facts.model_copy(update={"warnings": (*facts.warnings, *check_ending(window, layout))})
+    whole = file.size <= max(whole_bytes, 2 * ENDS_BYTES)
+    opened = _open(file, start, layout, facts.media_type.label, whole)
+    with opened.container:
+        described = _described(facts, opened)
+        try:
+            measured = _measured(file, start, described, opened, whole)
+        except (DamagedError, OSError):
+            if not file.unavailable:
+                raise
+            measured = described
+    if not file.unavailable:
+        return measured
+    return described if layout in _TOLD_BY_HEADERS else described.model_copy(update={"duration": None})
+
+
+def behind_tags(file: ExaminedFile) -> int:
+    """Where the file goes on after ID3v2 tags, of which there can be several, and which can stand before anything."""
+    at = 0
+    for _ in range(4):
+        header = file.range(at, 10)
+        if len(header) < 10 or header[:3] != b"ID3" or max(header[6:10]) > 0x7F:
+            break
+        size = header[6] << 21 | header[7] << 14 | header[8] << 7 | header[9]
+        at += 10 + size + (10 if header[5] & 0x10 else 0)
+    return at
+
+
+def _behind_a_tag(file: ExaminedFile, start: int, facts: Facts) -> Facts:
+    """With the type of what stands behind a tag, which may be longer than what was sniffed."""
+    if start == 0:
+        return facts
+    if start >= file.size:
+        raise DamagedError("The file holds no sound: it ends behind, or within, its tag. Upload it again.")
+    found = sniff(file.range(start, 64 << 10), "")
+    if not isinstance(found, MediaType) or found.family not in ("audio", "video"):
+        return facts
+    return facts.model_copy(update={"media_type": found.model_copy(update={"mismatch": facts.media_type.mismatch})})
+
+
+def _open(file: ExaminedFile, start: int, layout: Format, label: str, whole: bool) -> Opened:
+    try:
+        # FFmpeg reads the headers of all fragments, which may be thousands, wherever they are.
+        if layout == "mp4" and not whole and (ends := ends_of(file, start, layout)):
+            return open_as(io.BytesIO(ends), layout)
+        return open_as(Part(file, start), layout)
+    except av.FFmpegError as error:
+        if file.unavailable:
+            raise OSError from error
+        if layout == "wav":
+            window = Window(Ranges(file), start)
+            places, sound = find_sound(window)
+            header = rewritten_header(window, places, sound)
+            return open_as(Part(file, start + sound.start, prefix=header), layout)
+        raise DamagedError(
+            f"The file should be {label}, but its structure cannot be read: it is truncated or damaged."
+        ) from error
+
+
+def _described(facts: Facts, opened: Opened) -> Facts:
+    kind, sound, pictures = facts.media_type, opened.sound, opened.pictures
+    if sound is None and pictures is None:
+        raise DamagedError("The file holds neither sound nor pictures: it has no tracks.")
+    codec = _codec(sound)
+    if kind.format == "ogg" and codec not in _IN_OGG:
+        raise DamagedError("The Ogg file holds no sound in Vorbis, Opus, FLAC or Speex.")
+    context = None if pictures is None else pictures.codec_context
+    return facts.model_copy(
+        update={
+            "media_type": _refined(kind, pictures is not None, codec).model_copy(update={"mismatch": kind.mismatch}),
+            "duration": opened.claimed or None,
+            "width": (context.width if context else None) or None,
+            "height": (context.height if context else None) or None,
+            "has_audio": sound is not None,
+            "has_video": pictures is not None,
+        }
+    )
+
+
+def _codec(stream: Stream | None) -> str:
+    return "" if stream is None or stream.codec_context is None else stream.codec_context.codec.canonical_name
+
+
+def _refined(kind: MediaType, film: bool, codec: str) -> MediaType:
+    if kind.format == "matroska":
+        return media_type("video/webm" if film else "audio/webm")
+    if kind.format == "mp4" and film and kind.family == "audio":
+        return media_type("video/mp4")
+    # AMR, the sound of old telephones' 3GPP recordings, is known as part of 3GPP only.
+    if kind.format == "mp4" and not film and codec not in _SPEECH_OF_PHONES:
+        return media_type("audio/mp4")
+    return kind
+
+
+def _measured(file: ExaminedFile, start: int, facts: Facts, opened: Opened, whole: bool) -> Facts:
+    layout = facts.media_type.format
+    counted = count_seconds(opened, layout) if whole else None
+    if counted is None:
+        seconds = estimate_seconds(file, start, layout, opened)
+        if layout == "flac":
+            facts, seconds = _compared(facts, opened.claimed, seconds)
+        _check_samples(file, opened, layout)
+    elif counted <= 0:
+        raise DamagedError("The file holds nothing to play: no sound and no picture was found behind its header.")
+    else:
+        facts, seconds = _compared(facts, opened.claimed, counted)
+    if seconds > _LONGEST:
+        raise DamagedError("The file claims to last for more than a month: its header is damaged.")
+    untold = () if seconds > 0 else (_UNTOLD,)
+    return facts.model_copy(update={"duration": seconds or None, "warnings": (*facts.warnings, *untold)})
+
+
+def _check_samples(file: ExaminedFile, opened: Opened, layout: Format) -> None:
+    """Samples that are not compressed need their bytes."""
+    context = None if opened.sound is None else opened.sound.codec_context
+    if layout == "aiff" and context is not None and context.name.startswith("pcm") and context.bit_rate:
+        there = file.size / (context.bit_rate / 8)
+        if there * 1.01 < opened.claimed:
+            raise DamagedError(_CUT.format("AIFF", opened.claimed, there))
+
+
+def _compared(facts: Facts, claimed: float, counted: float) -> tuple[Facts, float]:
+    """What was counted, held against what the header says, in layouts whose sound is without gaps."""
+    layout = facts.media_type.format
+    short = claimed > counted * 1.02 + 0.4
+    if layout in ("flac", "aiff") and short:
+        name = "FLAC" if layout == "flac" else "AIFF"
+        raise DamagedError(_CUT.format(name, claimed, counted))
+    if layout == "mpeg-audio" and short:
+        note = (
+            f"The recording seems to have been cut: its index promises {claimed:.0f} s of sound, "
+            f"{counted:.0f} s are there."
+        )
+        return facts.model_copy(update={"warnings": (*facts.warnings, note)}), counted
+    # The index also knows the silence that encoders put around the sound.
+    agreed = layout == "mpeg-audio" and 0 < claimed < counted < claimed + 0.2
+    return facts, claimed if agreed else counted

@@ -1,0 +1,107 @@
+"""Files of this environment at the Files API that no task needs any more; the 48 h expiry is only the last net.
+
+sweep deletes them by schedule, generate when the Files API's store is full.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from google.genai import types
+
+from shared.clock import Clock
+from shared.cloud.firestore import Tasks, UnreadableTask
+from shared.cloud.gemini import Gemini
+from shared.cloud.telemetry import log
+from shared.domain.errors import PermanentFailure
+from shared.domain.tasks.task import Task
+
+_MINIMUM_AGE = timedelta(minutes=2)
+"""A younger file may belong to a claim that is being written at this moment."""
+_BATCH = 100
+_PAUSE_SECONDS = 60.0
+"""Between two times that an instance makes room: what it could delete is deleted by then."""
+
+
+@dataclass(frozen=True)
+class Deleted:
+    seen: int = 0
+    """Files of this environment."""
+    deleted: int = 0
+    refused: int = 0
+    """Files that the service would not delete."""
+
+
+class Leftovers:
+    """`environment`: the tag by which this environment's files are named; no other file is touched."""
+
+    def __init__(self, gemini: Gemini, tasks: Tasks, clock: Clock, environment: str) -> None:
+        self._gemini, self._tasks, self._clock = gemini, tasks, clock
+        self._ours = re.compile(rf"files/{re.escape(environment)}-([a-z0-9]{{8}})(\d{{10}})-\d+-(\d+)[a-z]?")
+        self._made_room_at = -math.inf
+
+    async def delete(self, *, until: float = math.inf) -> Deleted:
+        """Delete what is ours by its name and belongs to no task that still works on it. `until`: seconds, the clock's.
+
+        Nothing is deleted before all is listed, or half of the time is over: a deletion would shift the pages.
+        """
+        began = self._clock.time()
+        seen, leftovers = await self._listed(until=began + (until - began) / 2)
+        deleted = refused = 0
+        for name in leftovers:
+            if self._clock.time() > until:
+                break
+            try:
+                await self._gemini.delete(name)
+                deleted += 1
+            except PermanentFailure as failure:
+                refused += 1
+                log("ERROR", "file_not_deleted", failure.message, file=name)
+        return Deleted(seen, deleted, refused)
+
+    async def _listed(self, *, until: float) -> tuple[int, list[str]]:
+        """How many files of ours there are, and the names of those that nobody needs."""
+        seen, leftovers, batch = 0, list[str](), list[types.File]()
+        async for file in self._gemini.files():
+            if self._ours.fullmatch(file.name or ""):
+                seen += 1
+                batch.append(file)
+            if len(batch) == _BATCH:
+                leftovers += await self._unneeded(batch)
+                batch = []
+            if self._clock.time() > until:
+                break
+        return seen, leftovers + await self._unneeded(batch)
+
+    async def make_room(self, *, until: float = math.inf) -> Deleted:
+        """As `delete`, once a minute at the most."""
+        if self._clock.time() - self._made_room_at < _PAUSE_SECONDS:
+            return Deleted()
+        self._made_room_at = self._clock.time()
+        return await self.delete(until=until)
+
+    async def _unneeded(self, files: list[types.File]) -> list[str]:
+        claims = {file.name or "": self._claim(file.name or "") for file in files if not self._young(file)}
+        tasks = await self._tasks.many(list({task_id for task_id, _ in claims.values()}))
+        return [name for name, (task_id, token) in claims.items() if not needed(tasks.get(task_id), name, token)]
+
+    def _claim(self, name: str) -> tuple[str, int]:
+        """The task, and its token, under which a file of ours was uploaded."""
+        told = self._ours.fullmatch(name)
+        assert told is not None
+        return f"task-llm-{told[2]}-{told[1]}", int(told[3])
+
+    def _young(self, file: types.File) -> bool:
+        return file.create_time is not None and self._clock.now() - file.create_time < _MINIMUM_AGE
+
+
+def needed(task: Task | UnreadableTask | None, name: str, token: int) -> bool:
+    """A task's own recorded handles, and what its latest claim uploads, are needed until it has ended."""
+    if isinstance(task, UnreadableTask):
+        return True
+    if task is None or task.terminal:
+        return False
+    return token >= task.token or any(known.name == name for known in task.files)

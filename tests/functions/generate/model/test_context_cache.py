@@ -1,0 +1,190 @@
+"""A large file that is asked several questions is sent once; nothing of the task depends on that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from local.standins.faults import Fault
+from local.standins.gemini.models import catalogue as served
+from shared.domain.models import tokens
+from shared.domain.models.catalogue import Model, resolve
+from shared.domain.tasks.task import Task
+from tests.functions.generate.conftest import RULED, SETTINGS, Body, Road, answers, camelled, words
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LARGE = b"A sentence of the large file that is asked about. " * 400
+"""About 5,000 tokens."""
+RECIPE = """
+[[recipe]]
+name = "several"
+for = { prefix = "cached/" }
+takes = "text"
+system = "You read files."
+outputs = ["md"]
+allow = ["model", "media_resolution"]
+asks = [
+  { name = "one", prompt = "First of {file}?" },
+  { name = "two", prompt = "Second?", response_schema = { type = "array", items = { type = "string" } } },
+  { name = "three", prompt = "Third?" },
+]
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def _recipe(road: Road) -> None:
+    await road.drop("recipes.toml", RECIPE.encode(), bucket=SETTINGS)
+    road.clock.advance(30)
+
+
+def calls(road: Road) -> dict[str, int]:
+    return {
+        name.removeprefix("cachedContents."): count
+        for name, count in road.tap.ledger.stats().get("gemini", {}).items()
+        if name.startswith("cachedContents.")
+    }
+
+
+def more(road: Road, before: dict[str, int]) -> dict[str, int]:
+    return {name: count - before.get(name, 0) for name, count in calls(road).items() if count > before.get(name, 0)}
+
+
+def named(body: Body) -> str | None:
+    name: str | None = camelled(body).get("cachedContent")
+    return name
+
+
+def with_file(body: Body) -> bool:
+    return any("fileData" in camelled(part) for part in body["contents"][0]["parts"])
+
+
+def cached(task: Task) -> int:
+    usage: Any = task.usage
+    return int(usage["prompt_tokens_details"]["cached_tokens"])
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_the_file_is_cached_once_and_each_question_names_the_cache(road: Road) -> None:
+    before = calls(road)
+    road.model.script.extend([{"text": "1"}, {"text": "no JSON"}, {"text": '["2"]'}, {"text": "3"}])
+    task = await road.understood("cached/talk.txt", LARGE, bucket=RULED)
+    assert answers(task) == ["1", '["2"]', "3"]
+    assert more(road, before) == {"create": 1, "delete": 1}
+    asked = [body for _, body in road.model.asked]
+    assert [words(body) for body in asked] == ["First of talk.txt?", "Second?", "Second?", "Third?"]
+    assert len({named(body) for body in asked}) == 1
+    assert named(asked[0])
+    assert not any(with_file(body) or "systemInstruction" in body for body in asked)
+    assert cached(task) >= 4 * len(LARGE) // 4
+    assert task.cache is None
+    assert (await road.published(task))["two.md"]
+
+
+@pytest.mark.usefixtures("_recipe")
+@pytest.mark.parametrize(
+    ("data", "metadata"),
+    [
+        (LARGE[:800], {}),
+        (LARGE, {"dropsight_media_resolution": "low"}),
+        (LARGE[:12_000], {"dropsight_model": "gemini-3.8-flash"}),
+    ],
+    ids=["too small", "a media resolution", "too small for this model"],
+)
+async def test_what_is_not_worth_it_or_cannot_be_cached_is_sent_each_time(
+    road: Road, data: bytes, metadata: dict[str, str]
+) -> None:
+    before = calls(road)
+    name = f"cached/plain-{len(data)}-{len(metadata)}.txt"
+    task = await road.understood(name, data, bucket=RULED, **metadata)
+    assert len(answers(task)) == 3
+    assert more(road, before) == {}
+    assert all(with_file(body) for _, body in road.model.asked)
+
+
+async def test_a_single_question_is_not_cached(road: Road) -> None:
+    before = calls(road)
+    await road.understood("single.txt", LARGE)
+    assert more(road, before) == {}
+
+
+@pytest.mark.usefixtures("_recipe")
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+async def test_where_no_cache_can_be_made_the_file_is_sent(road: Road, status: int) -> None:
+    road.tap.faults.add([Fault(service="gemini", match="POST /v1beta/cachedContents", status=status)])
+    task = await road.understood(f"cached/refused-{status}.txt", LARGE, bucket=RULED)
+    assert len(answers(task)) == 3
+    assert task.attempts == 0
+    assert all(with_file(body) and named(body) is None for _, body in road.model.asked)
+    assert cached(task) == 0
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_cache_that_is_gone_is_done_without(road: Road) -> None:
+    road.model.script.extend([{"text": "1"}, {"status": 400}, {"text": '["2"]'}, {"text": "3"}])
+    task = await road.understood("cached/gone.txt", LARGE, bucket=RULED)
+    assert answers(task) == ["1", '["2"]', "3"]
+    assert [named(body) is not None for _, body in road.model.asked] == [True, False, False]
+    assert [with_file(body) for _, body in road.model.asked] == [False, True, True]
+    assert task.attempts == 0
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_later_claim_goes_on_with_the_cache_that_it_finds_on_the_task(road: Road) -> None:
+    before = calls(road)
+    road.model.script.extend([{"text": "1"}, {"status": 503}, {"text": '["2"]'}, {"text": "3"}])
+    task = await road.understood("cached/between.txt", LARGE, bucket=RULED)
+    assert answers(task) == ["1", '["2"]', "3"]
+    assert (task.attempts, task.outages) == (0, 1)
+    assert len({named(body) for _, body in road.model.asked}) == 1
+    assert more(road, before) == {"create": 1, "delete": 1}
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_cache_that_expired_while_the_task_waited_is_made_anew(road: Road) -> None:
+    before = calls(road)
+    throttled = Fault(service="gemini", match="streamGenerateContent", status=429, retry_delay=1200.0, times=1)
+    road.tap.faults.add([throttled])
+    uri = await road.drop("cached/waiting.txt", LARGE, bucket=RULED)
+    waiting = await road.until(uri, lambda task: task.waiting is not None)
+    assert waiting.cache is not None
+    road.clock.advance(1300)
+    task = await road.until(uri, lambda task: task.terminal and not task.after)
+    assert len(answers(task)) == 3
+    assert more(road, before)["create"] == 2
+    assert named(road.model.asked[0][1]) != waiting.cache.name
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_cache_is_prolonged_where_its_questions_take_long(road: Road) -> None:
+    before = calls(road)
+    road.model.script.extend([{"text": "1", "latency": "450s"}, {"text": '["2"]'}, {"text": "3"}])
+    uri = await road.drop("cached/long.txt", LARGE, bucket=RULED)
+    await road.until(uri, lambda task: task.cache is not None)
+    await road.let_time_pass(uri, until=lambda: len(road.model.asked) > 1)
+    task = await road.until(uri, lambda task: task.terminal and not task.after)
+    assert len(answers(task)) == 3
+    assert more(road, before) == {"create": 1, "patch": 1, "delete": 1}
+    assert all(named(body) for _, body in road.model.asked)
+
+
+async def test_a_cache_is_never_tried_below_what_the_service_takes() -> None:
+    for name, served_model in served().items():
+        known = resolve(name)
+        if isinstance(known, Model) and "createCachedContent" in served_model.methods:
+            assert tokens.least_cached(known) >= served_model.cache_minimum
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_the_answers_records_hold_no_files(road: Road) -> None:
+    task = await road.understood("cached/kept.txt", LARGE, bucket=RULED)
+
+    def records() -> list[Body]:
+        found = road.objects.bucket("results").list_blobs(prefix=f"tasks/{task.id}/answer-")
+        return [json.loads(blob.download_as_bytes()) for blob in found]
+
+    assert [record["question"]["name"] for record in await asyncio.to_thread(records)] == ["one", "two", "three"]
