@@ -10,11 +10,11 @@ Stage = Literal["stable", "preview", "latest", "experimental"]
 
 GOOGLE_NAME = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9.-]*[a-z0-9]")
 """Names of models that the Gemini API serves all begin so."""
-_NAME = r"gemini-(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
+# Only of a short name it is tried where its parts divide: callers write what they like.
+_NAME = r"gemini-(?!.{122})(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
 _DATED = r"(?P<date>-\d{2}-\d{2,4}|-\d{3,4})"
-# Names that callers write: only of a short one is it tried where its parts divide.
 _PATTERN = re.compile(
-    rf"(?=.{{1,128}}\Z){_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?P<kind>-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?"
+    rf"{_NAME}(?P<suffix>-\d{{3}}|-preview{_DATED}?(?P<kind>-[a-z-]+)?|-latest|-exp(?:-[a-z0-9-]+)?)?"
 )
 _STAGES: tuple[tuple[str, Stage], ...] = (
     ("-latest", "latest"),
