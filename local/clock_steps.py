@@ -23,7 +23,7 @@ _PATIENCE = 2.0
 """Real seconds that work which shows signs of life is given before time moves all the same."""
 
 
-class Passage:
+class ClockSteps:
     """`at_work()` tells whether a function works, `signs_of_life()` changes while it does something (a call, or
     computing: a cold start calls nobody), and `next_due()` is the next moment for which something waits."""
 

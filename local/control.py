@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from local.clock_steps import Passage
+from local.clock_steps import ClockSteps
 from local.standins.faults import Duration, Fault
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _OBJECT = TypeAdapter(dict[str, Any])
 
 
 class Control:
-    def __init__(self, system: LocalSystem, passage: Passage) -> None:
+    def __init__(self, system: LocalSystem, passage: ClockSteps) -> None:
         self._system, self._passage = system, passage
         routes: list[tuple[str, str, Callable[[Request], Awaitable[object]]]] = [
             ("/faults", "GET", self._list_faults),

@@ -19,7 +19,7 @@ from typing import Protocol, Self
 
 from local import endpoints as endpoint_files
 from local import state_folder
-from local.clock_steps import Passage
+from local.clock_steps import ClockSteps
 from local.control import Control
 from local.endpoints import PROJECT, Endpoints
 from local.front_door import FrontDoor, Route
@@ -155,7 +155,7 @@ class LocalSystem:
         base = self.options.port_base
         ports = iter(range(base, base + 20)) if base else iter([0] * 20)
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
-        control = Control(self, Passage(self.clock, self._at_work, self._signs_of_life, self.queue.next_due))
+        control = Control(self, ClockSteps(self.clock, self._at_work, self._signs_of_life, self.queue.next_due))
         found: dict[str, int] = {}
         services: dict[str, _Service] = {
             "api": doors["api"],

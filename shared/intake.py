@@ -23,7 +23,7 @@ _NAMES_REMEMBERED = 10_000
 _OVERWRITE_WINDOW = timedelta(minutes=1)
 
 
-def kept_out(source: Source, settings: Settings) -> str | None:
+def ignore_reason(source: Source, settings: Settings) -> str | None:
     """Why an object is no task's source; None where it is one."""
     inbox = settings.inboxes.get(source.bucket)
     if inbox is None:

@@ -35,7 +35,7 @@ class Deleted:
     """Files that the service would not delete."""
 
 
-class Leftovers:
+class OrphanFiles:
     """`environment`: the tag by which this environment's files are named; no other file is touched."""
 
     def __init__(self, gemini: Gemini, tasks: Tasks, clock: Clock, environment: str) -> None:

@@ -23,7 +23,7 @@ from shared.settings import (
 if TYPE_CHECKING:
     from shared.answer_judge import AnswerJudge
     from shared.cloud.callbacks import Callbacks
-    from shared.cloud.chunk_store import StreamStore
+    from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shared.cloud.throttle import Throttle
     from shared.examiner import Examiner
     from shared.intake import Intake
-    from shared.orphan_files import Leftovers
+    from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
     from shared.sandbox import Sandbox
 
@@ -43,7 +43,7 @@ _DRAWING_BYTES = 640 << 20
 
 
 @dataclass(frozen=True)
-class Ingest:
+class IngestDeps:
     settings: IngestSettings
     clock: Clock
     intake: Intake
@@ -51,7 +51,7 @@ class Ingest:
 
 
 @dataclass(frozen=True)
-class Generate:
+class GenerateDeps:
     settings: GenerateSettings
     clock: Clock
     tasks: Tasks
@@ -60,8 +60,8 @@ class Generate:
     gemini: Gemini
     web: Web
     throttle: Throttle
-    chunks: StreamStore
-    leftovers: Leftovers
+    chunks: ChunkStore
+    leftovers: OrphanFiles
     callbacks: Queue | None
     """Notices to notify; None where no callback queue is set."""
     recipes: RecipeBooks
@@ -72,19 +72,19 @@ class Generate:
 
 
 @dataclass(frozen=True)
-class Api:
+class ApiDeps:
     settings: ApiSettings
     clock: Clock
     tasks: Tasks
     storage: Storage
     dispatches: Dispatches
     requests: RequestIntake
-    chunks: StreamStore
+    chunks: ChunkStore
     keys: Keys
 
 
 @dataclass(frozen=True)
-class Notify:
+class NotifyDeps:
     settings: NotifySettings
     clock: Clock
     tasks: Tasks
@@ -93,7 +93,7 @@ class Notify:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepDeps:
     settings: SweepSettings
     clock: Clock
     tasks: Tasks
@@ -102,13 +102,13 @@ class Sweep:
     intake: Intake
     requests: RequestIntake
     storage: Storage
-    leftovers: Leftovers
+    leftovers: OrphanFiles
     callbacks: Queue | None = None
     """As of `Generate`."""
 
 
 @cache
-def ingest() -> Ingest:
+def ingest() -> IngestDeps:
     from shared.cloud.firestore import Tasks
     from shared.cloud.storage import Storage
     from shared.intake import Intake
@@ -119,7 +119,7 @@ def ingest() -> Ingest:
     tasks = Tasks(settings.project, settings.database)
     dispatches = _dispatches(settings)
     storage = Storage(settings.project, threads=8)
-    return Ingest(
+    return IngestDeps(
         settings=settings,
         clock=clock,
         intake=Intake(settings, clock, tasks, dispatches, settings.settle_seconds),
@@ -128,9 +128,9 @@ def ingest() -> Ingest:
 
 
 @cache
-def generate() -> Generate:
+def generate() -> GenerateDeps:
     from shared.answer_judge import AnswerJudge
-    from shared.cloud.chunk_store import StreamStore
+    from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
@@ -138,7 +138,7 @@ def generate() -> Generate:
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
     from shared.examiner import Examiner
-    from shared.orphan_files import Leftovers
+    from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
 
     settings = GenerateSettings()
@@ -146,17 +146,17 @@ def generate() -> Generate:
     tasks = Tasks(settings.project, settings.database)
     storage = Storage(settings.project, threads=settings.concurrency)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency)
-    return Generate(
+    return GenerateDeps(
         settings=settings,
         clock=clock,
         tasks=tasks,
         dispatches=_dispatches(settings),
         storage=storage,
         gemini=gemini,
-        leftovers=Leftovers(gemini, tasks, clock, settings.environment),
+        leftovers=OrphanFiles(gemini, tasks, clock, settings.environment),
         web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
         throttle=Throttle(Notes(tasks.client, "throttle"), clock),
-        chunks=StreamStore(tasks.client),
+        chunks=ChunkStore(tasks.client),
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
         judge=AnswerJudge(Sandbox()),
@@ -167,8 +167,8 @@ def generate() -> Generate:
 
 
 @cache
-def api() -> Api:
-    from shared.cloud.chunk_store import StreamStore
+def api() -> ApiDeps:
+    from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.firestore import Tasks
     from shared.cloud.keys import Keys
     from shared.cloud.storage import Storage
@@ -178,26 +178,26 @@ def api() -> Api:
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     dispatches, storage = _dispatches(settings), Storage(settings.project, threads=16)
-    return Api(
+    return ApiDeps(
         settings=settings,
         clock=clock,
         tasks=tasks,
         storage=storage,
         dispatches=dispatches,
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
-        chunks=StreamStore(tasks.client),
+        chunks=ChunkStore(tasks.client),
         keys=Keys(tasks.client, clock),
     )
 
 
 @cache
-def notify() -> Notify:
+def notify() -> NotifyDeps:
     from shared.cloud.callbacks import Callbacks
     from shared.cloud.firestore import Tasks
     from shared.cloud.storage import Storage
 
     settings = NotifySettings()
-    return Notify(
+    return NotifyDeps(
         settings=settings,
         clock=Clock(settings.clock),
         tasks=Tasks(settings.project, settings.database),
@@ -207,12 +207,12 @@ def notify() -> Notify:
 
 
 @cache
-def sweep() -> Sweep:
+def sweep() -> SweepDeps:
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.storage import Storage
     from shared.intake import Intake
-    from shared.orphan_files import Leftovers
+    from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
 
     settings = SweepSettings()
@@ -220,7 +220,7 @@ def sweep() -> Sweep:
     tasks = Tasks(settings.project, settings.database)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1)
     dispatches, storage = _dispatches(settings), Storage(settings.project, threads=4)
-    return Sweep(
+    return SweepDeps(
         settings=settings,
         clock=clock,
         tasks=tasks,
@@ -229,7 +229,7 @@ def sweep() -> Sweep:
         intake=Intake(settings, clock, tasks, dispatches),
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
-        leftovers=Leftovers(gemini, tasks, clock, settings.environment),
+        leftovers=OrphanFiles(gemini, tasks, clock, settings.environment),
         callbacks=_callback_queue(settings),
     )
 

@@ -91,15 +91,15 @@ def _pace(key: Key) -> None:
 async def _known(credentials: HTTPAuthorizationCredentials | None) -> Key:
     if credentials is None or not credentials.credentials:
         raise _unauthorised("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
-    road = wiring.api()
+    deps = wiring.api()
     try:
-        key = await road.keys.find(credentials.credentials)
+        key = await deps.keys.find(credentials.credentials)
     except TooManyUnknown as error:
         message = "Too many unknown keys are being sent, and this one has not been looked up. Try again in a second."
         raise RequestRefused(429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": "1"}) from error
     if key is None or key.revoked:
         raise _unauthorised("invalid_api_key", "This API key is not known. Ask the operator for a new one.")
-    if key.expires_at is not None and key.expires_at <= road.clock.now():
+    if key.expires_at is not None and key.expires_at <= deps.clock.now():
         raise _unauthorised("expired_api_key", f"This API key expired at {key.expires_at.isoformat()}.")
     return key
 

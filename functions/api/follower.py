@@ -21,7 +21,7 @@ from shared.domain.answer.chunks import Chunk
 from shared.domain.answer.completion import chunk as openai_chunk
 from shared.domain.answer.response import Json
 from shared.domain.tasks.task import Task
-from shared.wiring import Api
+from shared.wiring import ApiDeps
 
 _SHORTEST, _LONGEST = 0.1, 0.4
 """Seconds between two polls: short after news, longer while there are none."""
@@ -48,8 +48,8 @@ _INTERRUPTED = Ending(
 class Follower:
     """What one instance knows of one task. `changed` is set, and replaced, at every piece of news."""
 
-    def __init__(self, road: Api, followers: Followers, task: Task) -> None:
-        self._road, self._followers = road, followers
+    def __init__(self, deps: ApiDeps, followers: Followers, task: Task) -> None:
+        self._road, self._followers = deps, followers
         self.task = task
         self.blocks: list[bytes] = []
         self.size = 0
@@ -58,7 +58,7 @@ class Follower:
         self._drained = False
         self._readers = self._stream_readers = 0
         self._loop: asyncio.Task[None] | None = None
-        self._looked_at = road.clock.time()
+        self._looked_at = deps.clock.time()
 
     def join(self, *, stream: bool) -> None:
         self._readers += 1
@@ -168,8 +168,8 @@ class Follower:
 
 
 class Followers:
-    def __init__(self, road: Api) -> None:
-        self._road = road
+    def __init__(self, deps: ApiDeps) -> None:
+        self._road = deps
         self._active: dict[str, Follower] = {}
         self._ended: OrderedDict[str, Follower] = OrderedDict()
         self._bytes = 0

@@ -34,13 +34,15 @@ class Page:
 
 
 async def page(tasks: Tasks, key: Key, wanted: Wanted, *, limit: int, after: str | None) -> Page:
-    sights = key.sights(wanted.prefix)
+    visible_prefixes = key.visible_prefixes(wanted.prefix)
     found: list[Task] = []
-    if not sights:
+    if not visible_prefixes:
         return Page(found, None)
     for _ in range(_ROUNDS):
         position = place_of(after) if after is not None else None
-        batch = await tasks.page(sights, limit=limit + 1, after=position, status=wanted.status, uri=wanted.uri)
+        batch = await tasks.page(
+            visible_prefixes, limit=limit + 1, after=position, status=wanted.status, uri=wanted.uri
+        )
         for task in batch:
             if len(found) == limit:
                 return Page(found, after)

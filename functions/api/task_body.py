@@ -17,7 +17,7 @@ from shared.domain.errors import RequestRefused
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task, is_task_id
 from shared.domain.tasks.view import public, without_results
-from shared.wiring import Api
+from shared.wiring import ApiDeps
 
 _KEPT_BYTES = 48 << 20
 
@@ -65,32 +65,32 @@ def at_rest(task: Task) -> bool:
     return task.terminal and not task.open and (task.callback is None or task.callback.state != "pending")
 
 
-async def find(road: Api, key: Key, task_id: str) -> Stored:
+async def find(deps: ApiDeps, key: Key, task_id: str) -> Stored:
     """The task, if there is one and the key sees it; one answer for both where not."""
-    stored = await road.tasks.get(task_id) if is_task_id(task_id) else None
+    stored = await deps.tasks.get(task_id) if is_task_id(task_id) else None
     if stored is None or stored.task.id != task_id or not key.sees(stored.task):
         raise task_not_found(task_id)
     return stored
 
 
-async def look_up(road: Api, key: Key, task_id: str) -> Shown:
+async def look_up(deps: ApiDeps, key: Key, task_id: str) -> Shown:
     if (shown := _shelf.get(task_id)) is not None and key.sees(shown.task):
         return shown
-    return await show(road, (await find(road, key, task_id)).task)
+    return await show(deps, (await find(deps, key, task_id)).task)
 
 
-async def show(road: Api, task: Task) -> Shown:
+async def show(deps: ApiDeps, task: Task) -> Shown:
     if (shown := _shelf.get(task.id)) is not None:
         return shown
-    shown = Shown(task, encode(public(task, await _results(road, task))))
+    shown = Shown(task, encode(public(task, await _results(deps, task))))
     _shelf.put(shown)
     return shown
 
 
-async def show_to(road: Api, key: Key, task: Task) -> Shown:
+async def show_to(deps: ApiDeps, key: Key, task: Task) -> Shown:
     """As `show`; without what the model answered where the key may not read."""
     if "read" in key.scopes:
-        return await show(road, task)
+        return await show(deps, task)
     return Shown(task, encode(public(without_results(task))))
 
 
@@ -98,10 +98,10 @@ def encode(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
-async def _results(road: Api, task: Task) -> tuple[Json, ...] | None:
+async def _results(deps: ApiDeps, task: Task) -> tuple[Json, ...] | None:
     if task.results_pointer is None:
         return task.results
-    raw = await road.storage.read(road.settings.results_bucket, task.results_pointer.name)
+    raw = await deps.storage.read(deps.settings.results_bucket, task.results_pointer.name)
     if raw is None:
         message = f"The results of {task.id} are not in the results bucket any more."
         raise RequestRefused(500, "server_error", "results_missing", message)

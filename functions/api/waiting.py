@@ -13,7 +13,7 @@ from functions.api.task_body import encode, show
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, RequestErrorType, RequestRefused
 from shared.domain.tasks.task import Task
-from shared.wiring import Api
+from shared.wiring import ApiDeps
 
 _LOOK_SECONDS = 1.0
 """How often a caller that waits is looked after: it may have gone away."""
@@ -27,15 +27,15 @@ _STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
 """What a failure answers to `sync: true`; every other one lies in the request: 422."""
 
 
-async def at_its_end(road: Api, request: Request, task: Task, seconds: float) -> Task:
+async def at_its_end(deps: ApiDeps, request: Request, task: Task, seconds: float) -> Task:
     """The task, once it has ended or the time is over, or the caller went away."""
     if task.terminal or seconds <= 0:
         return task
-    follower, deadline = followers().of(task), road.clock.time() + seconds
+    follower, deadline = followers().of(task), deps.clock.time() + seconds
     follower.join(stream=False)
     try:
         while not follower.task.terminal and not followers().closing.begun:
-            left = deadline - road.clock.time()
+            left = deadline - deps.clock.time()
             changed = follower.changed
             if left <= 0 or (
                 not await until_changed(changed, min(left, _LOOK_SECONDS)) and await request.is_disconnected()
@@ -46,9 +46,9 @@ async def at_its_end(road: Api, request: Request, task: Task, seconds: float) ->
     return follower.task
 
 
-async def completion_of(road: Api, request: Request, task: Task, headers: dict[str, str]) -> Response:
+async def completion_of(deps: ApiDeps, request: Request, task: Task, headers: dict[str, str]) -> Response:
     """The bare ChatCompletion; an error where the task failed or takes longer than a caller can wait."""
-    ended = await at_its_end(road, request, task, road.settings.sync_seconds)
+    ended = await at_its_end(deps, request, task, deps.settings.sync_seconds)
     if not ended.terminal:
         message = f"The task is still {ended.status}. It goes on: GET /v1/tasks/{ended.id} has its answer later."
         raise RequestRefused(
@@ -61,6 +61,6 @@ async def completion_of(road: Api, request: Request, task: Task, headers: dict[s
     if ended.error is not None:
         status, type_ = _STATUS.get(ended.error.code, (422, "invalid_request_error"))
         raise RequestRefused(status, type_, ended.error.code, ended.error.message, headers=headers)
-    shown = cast(Json, json.loads((await show(road, ended)).body))
+    shown = cast(Json, json.loads((await show(deps, ended)).body))
     results = cast(list[Json], shown["results"])
     return Response(encode(results[0]), headers=headers, media_type="application/json")

@@ -20,7 +20,7 @@ _WATCH_SECONDS = 5.0
 """How often long work looks whether its task was cancelled or taken over."""
 
 
-class Holding:
+class Lease:
     """`async with Holding(…) as held:` runs its body under the claim that `stored` carries.
 
     Leaves the body with `LeaseLost` or `TimeIsUp`, and sets `stop` for the streams that threads are reading.

@@ -1,4 +1,4 @@
-"""generate: a dispatch arrived; carry its task one step along the road, to its end or to its next dispatch.
+"""generate: work on the task of a dispatch until it ends or has to be put off.
 
 Answers 200 whenever the next step is safe, on the queue or done; anything else lets Cloud Tasks try again. It never
 answers 429 or 503 on purpose: those would slow the whole queue down.
@@ -14,13 +14,13 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from functions.generate.model.rounds import ask_all, earlier_rounds, ran_before, settled
 from functions.generate.model.stream_chunks import tell_the_rest
-from functions.generate.postponement import come_again, keep_waiting, try_later
+from functions.generate.postponement import keep_waiting, schedule_next, try_later
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import question_of_request
-from functions.generate.result.after_work import finish_up
+from functions.generate.result.after_work import run_after_work
 from functions.generate.result.outcome import outcome_of
 from shared import wiring
 from shared.cloud.firestore import Stored
@@ -67,89 +67,89 @@ async def generate(request: Request) -> Response:
     return PlainTextResponse("done" if done else "after-work left", status_code=200 if done else 500)
 
 
-async def carry(road: wiring.Generate, dispatch: Dispatch) -> bool:
+async def carry(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool:
     """True where nothing is left for another delivery of this dispatch."""
-    stored = await road.tasks.get(dispatch.task)
+    stored = await deps.tasks.get(dispatch.task)
     if stored is None:
         log("WARNING", "task_missing", "a dispatch names a task that is not there", task=dispatch.task)
         return True
-    task, now = stored.task, road.clock.now()
+    task, now = stored.task, deps.clock.now()
     if task.terminal:
-        return await finish_up(road, stored) if task.after else True
+        return await run_after_work(deps, stored) if task.after else True
     if claims.leased(task, now):
-        return await come_back_at_lease_end(road, stored)
+        return await come_back_at_lease_end(deps, stored)
     if dispatch.epoch < task.epoch and task.dispatch_at is not None and task.dispatch_at > now:
         return True
     if task.waiting is not None and task.waiting.until - now > _EARLY:
-        await come_again(road, stored)
+        await schedule_next(deps, stored)
         return True
-    if refused(task) and not too_old(road, task) and (note := await road.throttle.standing(task.model)):
-        await keep_waiting(road, stored, note)
+    if refused(task) and not too_old(deps, task) and (note := await deps.throttle.standing(task.model)):
+        await keep_waiting(deps, stored, note)
         return True
     try:
-        claimed = await road.tasks.change(
-            stored, lambda current: claims.claim(current, now=road.clock.now(), lease=_lease(road))
+        claimed = await deps.tasks.change(
+            stored, lambda current: claims.claim(current, now=deps.clock.now(), lease=_lease(deps))
         )
     except LeaseLost:
-        return await carry(road, dispatch)
+        return await carry(deps, dispatch)
     if claimed is None:
         return True
-    return await work(road, claimed)
+    return await work(deps, claimed)
 
 
-async def work(road: wiring.Generate, claimed: Stored) -> bool:
+async def work(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
     """Understand the claimed task's source, and end the task or put it off."""
-    until = road.clock.time() + road.settings.time_limit_seconds
-    held = Holding(road.tasks, road.clock, claimed, lease=_lease(road), until=until)
+    until = deps.clock.time() + deps.settings.time_limit_seconds
+    lease = Lease(deps.tasks, deps.clock, claimed, lease=_lease(deps), until=until)
     try:
         try:
-            async with held:
-                outcome = await understand(road, held)
+            async with lease:
+                outcome = await understand(deps, lease)
         except PermanentFailure as failure:
             outcome = _failed(failure)
-        ended = await end(road, held, outcome)
+        ended = await end(deps, lease, outcome)
     except LeaseLost as lost:
-        log("INFO", "lease_lost", str(lost), task=held.task.id)
+        log("INFO", "lease_lost", str(lost), task=lease.task.id)
         return True
     except (TaskFailure, TimeIsUp) as failure:
-        return await later_or_never(road, held, failure)
+        return await put_off_or_fail(deps, lease, failure)
     except Exception as error:
-        log_bug("generate_failed", error, task=held.task.id, object=held.task.source.uri)
-        return await later_or_never(road, held, TransientFailure(f"an internal error: {type(error).__name__}"))
-    return await finish_up(road, ended)
+        log_bug("generate_failed", error, task=lease.task.id, object=lease.task.source.uri)
+        return await put_off_or_fail(deps, lease, TransientFailure(f"an internal error: {type(error).__name__}"))
+    return await run_after_work(deps, ended)
 
 
-async def later_or_never(road: wiring.Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> bool:
+async def put_off_or_fail(deps: wiring.GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
     """Put the task off; past its last attempt it fails."""
-    if await try_later(road, held, failure):
+    if await try_later(deps, lease, failure):
         return True
-    times = held.task.attempts + held.task.outages + 1
+    times = lease.task.attempts + lease.task.outages + 1
     message = f"Given up after {times} attempts; the last one: {failure}"
     try:
-        ended = await end(road, held, _failed(PermanentFailure("upstream_error", message)))
+        ended = await end(deps, lease, _failed(PermanentFailure("upstream_error", message)))
     except LeaseLost as lost:
-        log("INFO", "lease_lost", str(lost), task=held.task.id)
+        log("INFO", "lease_lost", str(lost), task=lease.task.id)
         return True
-    return await finish_up(road, ended)
+    return await run_after_work(deps, ended)
 
 
-async def understand(road: wiring.Generate, held: Holding) -> Outcome:
+async def understand(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
     """From what was dropped or submitted to what the model says of it."""
-    task = held.task
+    task = lease.task
     # First of all: whatever kills the worker may lie in what was stored, which is read and judged below.
     refuse_a_killer(task)
-    rounds = await earlier_rounds(road, task)
-    if not await settled(road, rounds):
-        refuse_one_too_old(road, task)
+    rounds = await earlier_rounds(deps, task)
+    if not await settled(deps, rounds):
+        refuse_one_too_old(deps, task)
         if task.source.kind == "object":
-            questions = await questions_of_object(road, held, ran_before(rounds) or task.ran)
+            questions = await questions_of_object(deps, lease, ran_before(rounds) or task.ran)
         else:
-            questions = (await question_of_request(road, held),)
-        rounds = await ask_all(road, held, questions, rounds)
-    outcome = await outcome_of(road, task, rounds)
-    if task.stream and not held.stored_chunks and outcome.error is None:
+            questions = (await question_of_request(deps, lease),)
+        rounds = await ask_all(deps, lease, questions, rounds)
+    outcome = await outcome_of(deps, task, rounds)
+    if task.stream and not lease.stored_chunks and outcome.error is None:
         last = rounds[-1]
-        await tell_the_rest(road, held, last.response, claim=last.claim, reasoning=last.question.reasoning)
+        await tell_the_rest(deps, lease, last.response, claim=last.claim, reasoning=last.question.reasoning)
     return outcome
 
 
@@ -163,21 +163,21 @@ def refuse_a_killer(task: Task) -> None:
         raise PermanentFailure("upstream_error", message)
 
 
-def refuse_one_too_old(road: wiring.Generate, task: Task) -> None:
-    if too_old(road, task):
+def refuse_one_too_old(deps: wiring.GenerateDeps, task: Task) -> None:
+    if too_old(deps, task):
         raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
 
 
-async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
+async def end(deps: wiring.GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
     """Commit the outcome, if the claim still holds."""
 
-    whole = replace(outcome, ran=outcome.ran or held.ran, model=outcome.model or held.model)
+    whole = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
 
     def finished(task: Task) -> Task:
-        told = task.model_copy(update={"stored_chunks": held.stored_chunks})
-        return claims.finish(told, held.token, whole, now=road.clock.now(), files=held.files, cache=held.cache)
+        told = task.model_copy(update={"stored_chunks": lease.stored_chunks})
+        return claims.finish(told, lease.token, whole, now=deps.clock.now(), files=lease.files, cache=lease.cache)
 
-    ended = await held.change(finished)
+    ended = await lease.change(finished)
     task = ended.task
     if task.error is not None:
         log("WARNING", "task_failed", task.error.message, task=task.id, object=task.source.uri, code=task.error.code)
@@ -186,11 +186,11 @@ async def end(road: wiring.Generate, held: Holding, outcome: Outcome) -> Stored:
     return ended
 
 
-async def come_back_at_lease_end(road: wiring.Generate, stored: Stored) -> bool:
+async def come_back_at_lease_end(deps: wiring.GenerateDeps, stored: Stored) -> bool:
     """Another dispatch holds the task: look again when its lease ends, in case it does not live to finish."""
     task = stored.task
     assert task.lease_until is not None
-    await road.dispatches.put(task, suffix=lease_end(task), at=task.lease_until + timedelta(seconds=1))
+    await deps.dispatches.put(task, suffix=lease_end(task), at=task.lease_until + timedelta(seconds=1))
     return True
 
 
@@ -203,8 +203,8 @@ def refused(task: Task) -> bool:
     return task.waiting is not None and task.waiting.reason in ("rate_limited", "daily_quota", "blocked")
 
 
-def too_old(road: wiring.Generate, task: Task) -> bool:
-    return road.clock.now() - task.accepted_at > timedelta(hours=road.settings.task_max_age_hours)
+def too_old(deps: wiring.GenerateDeps, task: Task) -> bool:
+    return deps.clock.now() - task.accepted_at > timedelta(hours=deps.settings.task_max_age_hours)
 
 
 def _waited_in_vain(task: Task) -> str:
@@ -213,5 +213,5 @@ def _waited_in_vain(task: Task) -> str:
     return f"The task was not done within its age limit.{why}"
 
 
-def _lease(road: wiring.Generate) -> timedelta:
-    return timedelta(seconds=road.settings.lease_seconds)
+def _lease(deps: wiring.GenerateDeps) -> timedelta:
+    return timedelta(seconds=deps.settings.lease_seconds)

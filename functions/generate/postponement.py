@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
@@ -25,7 +25,7 @@ from shared.domain.errors import (
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
 """Gemini's daily quotas are reset at midnight there."""
@@ -48,31 +48,31 @@ class Rest(NamedTuple):
     counted: claims.Counted | None = None
 
 
-async def try_later(road: Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> bool:
+async def try_later(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
     """Put the held task off. False where it has failed as often as it may: the task is to fail."""
     if isinstance(failure, HandleGone):
         # What was uploaded is not there any more: the next claim begins anew.
-        held.files, held.cache = (), None
+        lease.files, lease.cache = (), None
     if isinstance(failure, FileStoreFull):
-        await _make_room(road, held)
-    rest = _rest_after(road, held, failure)
+        await _make_room(deps, lease)
+    rest = _rest_after(deps, lease, failure)
     if rest is None:
         return False
-    await _put_off(road, held, rest)
+    await _put_off(deps, lease, rest)
     return True
 
 
-def _rest_after(road: Generate, held: Holding, failure: TaskFailure | TimeIsUp) -> Rest | None:
+def _rest_after(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> Rest | None:
     """None: no more. An answer that broke off or was cut off was paid for, so that is bounded like a failure."""
-    task, now, most = held.task, road.clock.now(), road.settings.max_attempts
+    task, now, most = lease.task, deps.clock.now(), deps.settings.max_attempts
     attempts, outages = task.attempts + 1, task.outages + 1
     match failure:
         case Postponement():
-            until = moment_for(road, task, failure.reason, delay_of(failure, now))
+            until = moment_for(deps, task, failure.reason, delay_of(failure, now))
             return Rest(until, failure.reason, failure.message)
-        case TimeIsUp() if not held.answering:
+        case TimeIsUp() if not lease.answering:
             return Rest(now, "time_limit", "one dispatch's time was over")
-        case Unavailable() if not held.answering:
+        case Unavailable() if not lease.answering:
             if outages >= most * _PATIENT_TIMES:
                 return None
             return Rest(_backed_off(now, outages), "retrying", failure.message, "outage")
@@ -89,57 +89,57 @@ def _backed_off(now: datetime, times: int) -> datetime:
     return now + timedelta(seconds=min(_LONGEST_BACKOFF, 2.0**times) * random.uniform(0.5, 1))  # noqa: S311
 
 
-async def _make_room(road: Generate, held: Holding) -> None:
+async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
     """What this environment left behind at the Files API goes at once; the task waits in any case."""
     try:
-        until = road.clock.time() + min(_MOST_ROOM_SECONDS, held.seconds_left)
-        made = await road.leftovers.make_room(until=until)
+        until = deps.clock.time() + min(_MOST_ROOM_SECONDS, lease.seconds_left)
+        made = await deps.leftovers.make_room(until=until)
     except Exception as error:  # The task is put off whatever comes of this.
-        log_bug("room_not_made", error, task=held.task.id)
+        log_bug("room_not_made", error, task=lease.task.id)
     else:
         if made.deleted:
             log("WARNING", "room_made", f"{made.deleted} of {made.seen} files at Gemini were left over: deleted")
 
 
-async def _put_off(road: Generate, held: Holding, rest: Rest) -> None:
+async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
     """Give the claim back; the dispatch comes first, so a crash in between leaves one that finds the task claimed."""
-    epoch = await _next_dispatch(road, held.task, rest.until)
-    now = road.clock.now()
+    epoch = await _next_dispatch(deps, lease.task, rest.until)
+    now = deps.clock.now()
     try:
-        await held.change(
+        await lease.change(
             lambda task: claims.put_off(
                 task,
-                held.token,
+                lease.token,
                 now=now,
                 until=rest.until,
                 reason=rest.reason,
                 detail=rest.detail,
                 epoch=epoch,
                 counted=rest.counted,
-                files=held.files,
-                cache=held.cache,
-                model=held.model,
+                files=lease.files,
+                cache=lease.cache,
+                model=lease.model,
             )
         )
     except LeaseLost as lost:
-        log("INFO", "lease_lost", str(lost), task=held.task.id)
+        log("INFO", "lease_lost", str(lost), task=lease.task.id)
         return
     log(
         "ERROR" if rest.reason == "blocked" else "WARNING",
         "task_put_off",
         rest.detail,
-        task=held.task.id,
+        task=lease.task.id,
         reason=rest.reason,
         until=rest.until.isoformat(),
     )
 
 
-async def keep_waiting(road: Generate, stored: Stored, note: Note) -> None:
+async def keep_waiting(deps: GenerateDeps, stored: Stored, note: Note) -> None:
     """The refusal that a waiting task waits for still stands: the next dispatch, without a claim."""
-    task, now = stored.task, road.clock.now()
-    until = moment_for(road, task, note.reason, (note.until - now).total_seconds())
-    epoch = await _next_dispatch(road, task, until)
-    await road.tasks.change(
+    task, now = stored.task, deps.clock.now()
+    until = moment_for(deps, task, note.reason, (note.until - now).total_seconds())
+    epoch = await _next_dispatch(deps, task, until)
+    await deps.tasks.change(
         stored,
         lambda current: (
             claims.keep_waiting(current, now=now, until=until, reason=note.reason, detail=note.detail, epoch=epoch)
@@ -149,13 +149,13 @@ async def keep_waiting(road: Generate, stored: Stored, note: Note) -> None:
     )
 
 
-async def come_again(road: Generate, stored: Stored) -> None:
+async def schedule_next(deps: GenerateDeps, stored: Stored) -> None:
     """The task waits for longer than the queue schedules ahead: the next dispatch, as near to that as may be."""
-    task, now = stored.task, road.clock.now()
+    task, now = stored.task, deps.clock.now()
     assert task.waiting is not None
     at = schedulable(task.waiting.until, now)
-    epoch = await _next_dispatch(road, task, at)
-    await road.tasks.change(
+    epoch = await _next_dispatch(deps, task, at)
+    await deps.tasks.change(
         stored,
         lambda current: claims.redispatch(current, at=at, epoch=epoch) if _still_waits(current, task, now) else current,
     )
@@ -165,30 +165,30 @@ def _still_waits(current: Task, known: Task, now: datetime) -> bool:
     return current.epoch == known.epoch and not current.terminal and not claims.leased(current, now)
 
 
-async def _next_dispatch(road: Generate, task: Task, at: datetime) -> int:
+async def _next_dispatch(deps: GenerateDeps, task: Task, at: datetime) -> int:
     """Put the next dispatch on the queue; returns its epoch.
 
     A name may be taken: by a holder that put its dispatch and died before its commit. That one may have been delivered
     already, so another is put under the next epoch.
     """
     epoch = task.epoch + 1
-    while not await road.dispatches.put(task, epoch=epoch, at=at):
+    while not await deps.dispatches.put(task, epoch=epoch, at=at):
         epoch += 1
     return epoch
 
 
-def moment_for(road: Generate, task: Task, reason: WaitingReason, delay: float) -> datetime:
+def moment_for(deps: GenerateDeps, task: Task, reason: WaitingReason, delay: float) -> datetime:
     """Not before the delay that the service named; the longer a task has waited, the later and more spread out.
 
     Those that wait for one moment must not all come at it, and those that have waited for hours need not look every
     minute: they look again after about as long as they have waited, an hour at the most. None waits past its age limit.
     """
-    now = road.clock.now()
+    now = deps.clock.now()
     since = task.waiting_since if task.waiting_since is not None and claims.last_reason(task) == reason else now
     patience = min(_LONGEST_PATIENCE, (now - since).total_seconds() * random.uniform(0.75, 1.5))  # noqa: S311
     spread = random.uniform(0.5, 3)  # noqa: S311
     until = now + timedelta(seconds=max(delay, patience) + spread)
-    limit = task.accepted_at + timedelta(hours=road.settings.task_max_age_hours, seconds=1)
+    limit = task.accepted_at + timedelta(hours=deps.settings.task_max_age_hours, seconds=1)
     return min(until, max(limit, now + timedelta(seconds=spread)))
 
 
@@ -203,9 +203,9 @@ def delay_of(failure: Postponement, now: datetime) -> float:
     return (reset - local).total_seconds()
 
 
-async def warn_others(road: Generate, model: str, refusal: Postponement) -> None:
+async def warn_others(deps: GenerateDeps, model: str, refusal: Postponement) -> None:
     """Leave a note for the other dispatches, so that they wait too."""
     if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
-        now = road.clock.now()
+        now = deps.clock.now()
         delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=delay_of(refusal, now))
-        await road.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))
+        await deps.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))

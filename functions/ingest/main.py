@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.tasks.task import Source
-from shared.intake import kept_out
+from shared.intake import ignore_reason
 from shared.settings import IngestSettings, refuse_misconfiguration
 
 refuse_misconfiguration(IngestSettings)
@@ -36,13 +36,13 @@ async def ingest(event: CloudEvent) -> None:
         raise HTTPException(500, "failed: to be delivered again") from error
 
 
-async def take(road: wiring.Ingest, source: Source) -> None:
-    if source.bucket == road.settings.requests_bucket:
-        await road.requests.take(source)
-    elif why := kept_out(source, road.settings):
+async def take(deps: wiring.IngestDeps, source: Source) -> None:
+    if source.bucket == deps.settings.requests_bucket:
+        await deps.requests.take(source)
+    elif why := ignore_reason(source, deps.settings):
         log("INFO", "object_ignored", why, object=source.uri)
     else:
-        await road.intake.take(source)
+        await deps.intake.take(source)
 
 
 def source_of(event: CloudEvent) -> Source:

@@ -48,27 +48,27 @@ async def notify(request: Request) -> Response:
     return PlainTextResponse("settled" if settled else "to be tried again", status_code=200 if settled else 500)
 
 
-async def tell(road: wiring.Notify, task_id: str) -> bool:
+async def tell(deps: wiring.NotifyDeps, task_id: str) -> bool:
     """True where no other attempt is to be made."""
-    stored = await road.tasks.get(task_id)
+    stored = await deps.tasks.get(task_id)
     if stored is None or stored.task.callback is None or not stored.task.terminal:
         return True
     task, callback = stored.task, stored.task.callback
     if callback.state != "pending":
         return True
-    body = await body_of(road, task)
-    now = road.clock.now()
+    body = await body_of(deps, task)
+    now = deps.clock.now()
     headers = signed_headers(
-        road.settings.callback_secret.get_secret_value(),
+        deps.settings.callback_secret.get_secret_value(),
         message_id=f"msg_{task.key}",
         timestamp=int(now.timestamp()),
         body=body,
     )
-    attempt = await road.callbacks.deliver(callback.url, headers, body)
+    attempt = await deps.callbacks.deliver(callback.url, headers, body)
     out_of_patience = task.completed_at is not None and now - task.completed_at >= _PATIENCE
     after = judged(callback, attempt, last=out_of_patience)
     if after != callback:
-        await note(road, stored, after)
+        await note(deps, stored, after)
     severity: Severity = "INFO" if after.state == "delivered" else "WARNING"
     log(severity, "callback_attempted", f"the callback is {after.state}: {attempt.error or 'accepted'}", task=task.id)
     return after.state != "pending"
@@ -89,14 +89,14 @@ def judged(callback: Callback, attempt: Attempt, *, last: bool) -> Callback:
             return callback.model_copy(update={**told, "state": "unreachable" if last else "pending"})
 
 
-async def note(road: wiring.Notify, stored: Stored, callback: Callback) -> None:
-    await road.tasks.change(stored, lambda task: claims.called_back(task, callback))
+async def note(deps: wiring.NotifyDeps, stored: Stored, callback: Callback) -> None:
+    await deps.tasks.change(stored, lambda task: claims.called_back(task, callback))
 
 
-async def body_of(road: wiring.Notify, task: Task) -> bytes:
+async def body_of(deps: wiring.NotifyDeps, task: Task) -> bytes:
     """The whole task, as the api shows it."""
     results = task.results
     if task.results_pointer is not None:
-        raw = await road.storage.read(road.settings.results_bucket, task.results_pointer.name)
+        raw = await deps.storage.read(deps.settings.results_bucket, task.results_pointer.name)
         results = tuple(json.loads(raw)) if raw is not None else None
     return json.dumps(public(task, results), ensure_ascii=False).encode()

@@ -20,7 +20,7 @@ from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.tasks.task import Source, Task
 from shared.settings import SweepSettings
-from shared.wiring import Sweep
+from shared.wiring import SweepDeps
 
 _BATCH = 100
 _REST_OF_LISTING = timedelta(hours=1) / 1_000_000
@@ -57,24 +57,24 @@ class Place:
     """The name behind which all lie that came in `since` then."""
 
 
-async def look_over(road: Sweep, place: Place, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+async def look_over(deps: SweepDeps, place: Place, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Give every young object of the place a task that has none. `stop_at`: seconds, the clock's."""
-    settings = road.settings
-    last = Pass.model_validate(await road.notes.read(place.note) or {"seen_until": settings.installed_at})
+    settings = deps.settings
+    last = Pass.model_validate(await deps.notes.read(place.note) or {"seen_until": settings.installed_at})
     rest = rest_after(settings, listed=last.listed, read=last.checked)
-    if scheduled and last.until is None and road.clock.now() < (last.done_at or last.seen_until) + rest:
+    if scheduled and last.until is None and deps.clock.now() < (last.done_at or last.seen_until) + rest:
         return
-    current = last if last.until is not None else _fresh(road, place, last)
+    current = last if last.until is not None else _fresh(deps, place, last)
     try:
-        if await _go_on(road, place, current, found, stop_at):
+        if await _go_on(deps, place, current, found, stop_at):
             seen = min(moment for moment in (current.until, current.failed_from) if moment is not None)
             current = Pass(
-                seen_until=seen, done_at=road.clock.now(), listed=current.listed, checked=current.checked
+                seen_until=seen, done_at=deps.clock.now(), listed=current.listed, checked=current.checked
             )  # fmt: skip
         else:
             log("WARNING", "sweep_goes_on_later", f"{current.listed:,} objects listed so far", place=place.note)
     finally:
-        await road.notes.write(place.note, current.model_dump())
+        await deps.notes.write(place.note, current.model_dump())
 
 
 def rest_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> timedelta:
@@ -83,40 +83,40 @@ def rest_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> ti
     return min(_REST_OF_LISTING * listed + _REST_OF_READING * read, most)
 
 
-def _fresh(road: Sweep, place: Place, last: Pass) -> Pass:
+def _fresh(deps: SweepDeps, place: Place, last: Pass) -> Pass:
     """The pass that follows on `last`, unless sweep was off for longer than the horizon: that is left alone."""
-    settings, now = road.settings, road.clock.now()
+    settings, now = deps.settings, deps.clock.now()
     since = max(settings.installed_at, last.seen_until)
-    if last.done_at is None or last.done_at < _horizon(road):
-        since = max(since, _horizon(road))
+    if last.done_at is None or last.done_at < _horizon(deps):
+        since = max(since, _horizon(deps))
     until = now - timedelta(seconds=settings.grace_seconds)
     return Pass(seen_until=last.seen_until, since=since, until=until, after=place.first(since))
 
 
-async def _go_on(road: Sweep, place: Place, current: Pass, found: Counter[str], stop_at: float) -> bool:
+async def _go_on(deps: SweepDeps, place: Place, current: Pass, found: Counter[str], stop_at: float) -> bool:
     """Whether the pass came to its end. A name behind the last one of a prefix lies under none that is before it."""
     assert current.since is not None
     assert current.until is not None
     for prefix in sorted(place.prefixes):
-        async for batch in batches(road.storage.listing(place.bucket, prefix, after=current.after)):
-            since = max(current.since, _kept_since(road))
+        async for batch in batches(deps.storage.listing(place.bucket, prefix, after=current.after)):
+            since = max(current.since, _kept_since(deps))
             young = [each for each in batch if since <= each.created_at <= current.until]
             found["objects_checked"] += len(young)
-            taken, failed = await take_each(road, await place.lost(young), place.take, found, stop_at=stop_at)
+            taken, failed = await take_each(deps, await place.lost(young), place.take, found, stop_at=stop_at)
             for source in taken:
                 found["objects_without_task"] += 1
                 log("WARNING", "sweep_ingested", "its event was lost", object=source.uri)
-            again = [source.created_at for source in failed if source.created_at > _horizon(road)]
+            again = [source.created_at for source in failed if source.created_at > _horizon(deps)]
             current.failed_from = min([*again, *filter(None, [current.failed_from])], default=None)
             current.listed, current.checked = current.listed + len(batch), current.checked + len(young)
             current.after = batch[-1].name
-            if road.clock.time() > stop_at:
+            if deps.clock.time() > stop_at:
                 return False
     return True
 
 
 async def take_each(
-    road: Sweep,
+    deps: SweepDeps,
     sources: list[Source],
     take: Callable[[Source], Awaitable[Task | None]],
     found: Counter[str],
@@ -134,7 +134,7 @@ async def take_each(
             found["errors"] += 1
             log_bug("sweep_object_failed", error, object=source.uri)
             failed.append(source)
-            if road.clock.time() > stop_at:
+            if deps.clock.time() > stop_at:
                 return taken, [*failed, *sources[place + 1 :]]
     return taken, failed
 
@@ -167,10 +167,10 @@ async def batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list[St
         yield batch
 
 
-def _horizon(road: Sweep) -> datetime:
-    return road.clock.now() - timedelta(hours=road.settings.event_horizon_hours)
+def _horizon(deps: SweepDeps) -> datetime:
+    return deps.clock.now() - timedelta(hours=deps.settings.event_horizon_hours)
 
 
-def _kept_since(road: Sweep) -> datetime:
+def _kept_since(deps: SweepDeps) -> datetime:
     """Since when no task can have expired: without one, an older object may have had it."""
-    return road.clock.now() - timedelta(days=road.settings.task_days) + timedelta(hours=1)
+    return deps.clock.now() - timedelta(days=deps.settings.task_days) + timedelta(hours=1)

@@ -14,58 +14,58 @@ from functions.sweep.bucket_scan import Pass, Place, batches, is_of, look_over, 
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
 from shared.domain.tasks.task import Source, derive_id
-from shared.intake import kept_out
-from shared.wiring import Sweep
+from shared.intake import ignore_reason
+from shared.wiring import SweepDeps
 
 _KNOWN = "known_inboxes"
 
 
-async def take_lost(road: Sweep, bucket: str, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+async def take_lost(deps: SweepDeps, bucket: str, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Give every young object of an inbox a task that has none. `stop_at`: seconds, the clock's."""
-    if await _met_first(road, bucket):
+    if await _met_first(deps, bucket):
         return
-    prefixes = road.settings.inboxes[bucket].prefixes
-    place = Place(bucket, bucket, prefixes, lost=partial(_lost, road), take=road.intake.take)
-    await look_over(road, place, found, stop_at=stop_at, scheduled=scheduled)
+    prefixes = deps.settings.inboxes[bucket].prefixes
+    place = Place(bucket, bucket, prefixes, lost=partial(_lost, deps), take=deps.intake.take)
+    await look_over(deps, place, found, stop_at=stop_at, scheduled=scheduled)
 
 
-async def _met_first(road: Sweep, bucket: str) -> bool:
+async def _met_first(deps: SweepDeps, bucket: str) -> bool:
     """Whether the inbox was added after the installation, and is met for the first time: only what comes now is its."""
-    note, inboxes = await road.notes.read(_KNOWN), sorted(road.settings.inboxes)
+    note, inboxes = await deps.notes.read(_KNOWN), sorted(deps.settings.inboxes)
     known = inboxes if note is None else [name for name in note["names"] if name in inboxes]
     added = bucket not in known
     if added:
-        now = road.clock.now()
-        seen_until = now - timedelta(seconds=road.settings.grace_seconds)
-        await road.notes.write(bucket, Pass(seen_until=seen_until, done_at=now).model_dump())
+        now = deps.clock.now()
+        seen_until = now - timedelta(seconds=deps.settings.grace_seconds)
+        await deps.notes.write(bucket, Pass(seen_until=seen_until, done_at=now).model_dump())
         known = [*known, bucket]
         log("INFO", "sweep_met_inbox", f"{bucket} was added: what was there before is left to backfill", bucket=bucket)
     if note is None or known != note["names"]:
-        await road.notes.write(_KNOWN, {"names": known})
+        await deps.notes.write(_KNOWN, {"names": known})
     return added
 
 
 async def backfill(
-    road: Sweep, bucket: str, prefix: str, *, after: str, dry_run: bool, found: Counter[str], stop_at: float
+    deps: SweepDeps, bucket: str, prefix: str, *, after: str, dry_run: bool, found: Counter[str], stop_at: float
 ) -> str | None:
     """Take every object under `prefix`, whatever its age. Returns the name to resume after, or None at the end."""
-    async for batch in batches(road.storage.listing(bucket, prefix, after=after)):
+    async for batch in batches(deps.storage.listing(bucket, prefix, after=after)):
         found["objects"] += len(batch)
         found["bytes"] += sum(each.size for each in batch)
-        lost = await _lost(road, batch)
+        lost = await _lost(deps, batch)
         found["without_task"] += len(lost)
         if not dry_run:
-            await take_each(road, lost, road.intake.take, found, stop_at=stop_at)
-        if road.clock.time() > stop_at:
+            await take_each(deps, lost, deps.intake.take, found, stop_at=stop_at)
+        if deps.clock.time() > stop_at:
             return batch[-1].name
     return None
 
 
-async def _lost(road: Sweep, objects: list[StoredObject]) -> list[Source]:
+async def _lost(deps: SweepDeps, objects: list[StoredObject]) -> list[Source]:
     """Those wanted that have no task of their own (an id that another source took does not count)."""
-    wanted = [source for source in map(source_of, objects) if kept_out(source, road.settings) is None]
+    wanted = [source for source in map(source_of, objects) if ignore_reason(source, deps.settings) is None]
     ids = {
         derive_id(source.bucket, source.name, source.generation, source.created_at): source for source in wanted
     }  # fmt: skip
-    tasks = await road.tasks.many(list(ids))
+    tasks = await deps.tasks.many(list(ids))
     return [source for task_id, source in ids.items() if not is_of(tasks.get(task_id), source)]

@@ -13,32 +13,32 @@ from functions.sweep.bucket_scan import Place, is_of, look_over, source_of
 from shared.cloud.storage import StoredObject
 from shared.domain.request.tasks import API_FOLDER, MANIFEST_FOLDER, id_of_object
 from shared.domain.tasks.task import Source, derive_id
-from shared.wiring import Sweep
+from shared.wiring import SweepDeps
 
 _LONGEST_WRITE = 60
 """Seconds between the time in a request's name and that of its object."""
 
 
-async def take_lost_requests(road: Sweep, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+async def take_lost_requests(deps: SweepDeps, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Give every young request and manifest a task that has none. `stop_at`: seconds, the clock's."""
     place = Place(
         note="requests",
-        bucket=road.settings.requests_bucket,
+        bucket=deps.settings.requests_bucket,
         prefixes=(API_FOLDER, MANIFEST_FOLDER),
-        lost=partial(_lost, road),
-        take=road.requests.take,
+        lost=partial(_lost, deps),
+        take=deps.requests.take,
         first=_first_name,
     )
-    await look_over(road, place, found, stop_at=stop_at, scheduled=scheduled)
+    await look_over(deps, place, found, stop_at=stop_at, scheduled=scheduled)
 
 
 def _first_name(since: datetime) -> str:
     return f"{API_FOLDER}task-llm-{int(since.timestamp()) - _LONGEST_WRITE:010d}"
 
 
-async def _lost(road: Sweep, objects: list[StoredObject]) -> list[Source]:
+async def _lost(deps: SweepDeps, objects: list[StoredObject]) -> list[Source]:
     ids = {_task_id(each): each for each in map(source_of, objects)}
-    tasks = await road.tasks.many(list(ids))
+    tasks = await deps.tasks.many(list(ids))
     return [source for task_id, source in ids.items() if not is_of(tasks.get(task_id), source)]
 
 

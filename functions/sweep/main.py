@@ -1,4 +1,4 @@
-"""sweep: find what fell between and put it back on the road.
+"""sweep: find work that got lost and dispatch it again.
 
 Started by Cloud Scheduler, or by hand. The body, all of it optional: `{"backfill": "gs://inbox/prefix", "dry_run":
 true, "after": "name"}`. Answers with what it counted; a second run right after finds nothing to do.
@@ -46,53 +46,55 @@ async def sweep(request: Request) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         return JSONResponse({"error": {"message": f"{where}: {first['msg']}"}}, status_code=422)
-    road = wiring.sweep()
+    deps = wiring.sweep()
     if wanted.backfill is not None:
-        return await run_backfill(road, wanted, wanted.backfill)
-    counts = await run(road, scheduled=_BY_SCHEDULE in request.headers)
+        return await run_backfill(deps, wanted, wanted.backfill)
+    counts = await run(deps, scheduled=_BY_SCHEDULE in request.headers)
     log("INFO", "sweep_finished", "the sweep is done", **counts)
     return JSONResponse(counts)
 
 
-async def run(road: wiring.Sweep, *, scheduled: bool = False) -> dict[str, int]:
+async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, int]:
     """One pass over open tasks, young objects and leftover files; each part has its share of the time that is left."""
     found: Counter[str] = Counter(
         open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
         objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
     )  # fmt: skip
     parts: dict[str, Callable[[float], Awaitable[None]]] = {
-        "open tasks": lambda until: redrive_all(road, found, stop_at=until, scheduled=scheduled),
-        "files": lambda until: delete_leftovers(road, found, stop_at=until),
-        "requests": lambda until: take_lost_requests(road, found, stop_at=until, scheduled=scheduled),
+        "open tasks": lambda until: redrive_all(deps, found, stop_at=until, scheduled=scheduled),
+        "files": lambda until: delete_leftovers(deps, found, stop_at=until),
+        "requests": lambda until: take_lost_requests(deps, found, stop_at=until, scheduled=scheduled),
     }
-    for bucket in road.settings.inboxes:
-        parts[f"objects of {bucket}"] = partial(_objects_of, road, bucket, found, scheduled)
-    stop_at = road.clock.time() + road.settings.time_limit_seconds
+    for bucket in deps.settings.inboxes:
+        parts[f"objects of {bucket}"] = partial(_objects_of, deps, bucket, found, scheduled)
+    stop_at = deps.clock.time() + deps.settings.time_limit_seconds
     for place, (what, part) in enumerate(parts.items()):
-        share = (stop_at - road.clock.time()) / (len(parts) - place)
-        await _sparing_the_rest(what, found, part(road.clock.time() + share))
+        share = (stop_at - deps.clock.time()) / (len(parts) - place)
+        await _sparing_the_rest(what, found, part(deps.clock.time() + share))
     return dict(found)
 
 
-async def _objects_of(road: wiring.Sweep, bucket: str, found: Counter[str], scheduled: bool, stop_at: float) -> None:
-    await take_lost(road, bucket, found, stop_at=stop_at, scheduled=scheduled)
+async def _objects_of(
+    deps: wiring.SweepDeps, bucket: str, found: Counter[str], scheduled: bool, stop_at: float
+) -> None:
+    await take_lost(deps, bucket, found, stop_at=stop_at, scheduled=scheduled)
 
 
-async def delete_leftovers(road: wiring.Sweep, found: Counter[str], *, stop_at: float) -> None:
-    files = await road.leftovers.delete(until=stop_at)
+async def delete_leftovers(deps: wiring.SweepDeps, found: Counter[str], *, stop_at: float) -> None:
+    files = await deps.leftovers.delete(until=stop_at)
     found["files_seen"], found["files_deleted"] = files.seen, files.deleted
     found["errors"] += files.refused
 
 
-async def run_backfill(road: wiring.Sweep, wanted: Wanted, uri: str) -> Response:
+async def run_backfill(deps: wiring.SweepDeps, wanted: Wanted, uri: str) -> Response:
     bucket, _, prefix = uri.removeprefix("gs://").partition("/")
-    if bucket not in road.settings.inboxes:
-        inboxes = ", ".join(road.settings.inboxes)
+    if bucket not in deps.settings.inboxes:
+        inboxes = ", ".join(deps.settings.inboxes)
         return JSONResponse({"error": {"message": f"{bucket} is not an inbox; these are: {inboxes}"}}, status_code=422)
     found: Counter[str] = Counter(objects=0, bytes=0, without_task=0, errors=0)
-    stop_at = road.clock.time() + road.settings.time_limit_seconds
+    stop_at = deps.clock.time() + deps.settings.time_limit_seconds
     dry_run = wanted.dry_run
-    after = await backfill(road, bucket, prefix, after=wanted.after, dry_run=dry_run, found=found, stop_at=stop_at)
+    after = await backfill(deps, bucket, prefix, after=wanted.after, dry_run=dry_run, found=found, stop_at=stop_at)
     counts: dict[str, int | str | bool | None] = {**found, "dry_run": dry_run, "after": after}
     log(
         "INFO", "backfill_ran", f"{uri}: {found['without_task']} of {found['objects']} objects without a task", **counts

@@ -12,7 +12,7 @@ from shared.cloud.firestore import Stored, UnreadableTask
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
-from shared.wiring import Sweep
+from shared.wiring import SweepDeps
 
 _NOTE = "open_tasks"
 
@@ -26,107 +26,107 @@ class Reading(BaseModel):
     done_at: datetime | None = None
 
 
-async def redrive_all(road: Sweep, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+async def redrive_all(deps: SweepDeps, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """From where the last run stopped; the schedule rests after many, since every one is read."""
-    current = Reading.model_validate(await road.notes.read(_NOTE) or {})
-    rest = rest_after(road.settings, read=current.read)
-    if scheduled and current.done_at is not None and road.clock.now() < current.done_at + rest:
+    current = Reading.model_validate(await deps.notes.read(_NOTE) or {})
+    rest = rest_after(deps.settings, read=current.read)
+    if scheduled and current.done_at is not None and deps.clock.now() < current.done_at + rest:
         return
     if not current.after:
         current = Reading()
     try:
-        if await _go_on(road, current, found, stop_at):
-            current = Reading(read=current.read, done_at=road.clock.now())
+        if await _go_on(deps, current, found, stop_at):
+            current = Reading(read=current.read, done_at=deps.clock.now())
     finally:
-        await road.notes.write(_NOTE, current.model_dump())
+        await deps.notes.write(_NOTE, current.model_dump())
 
 
-async def _go_on(road: Sweep, current: Reading, found: Counter[str], stop_at: float) -> bool:
+async def _go_on(deps: SweepDeps, current: Reading, found: Counter[str], stop_at: float) -> bool:
     """Whether the last one was reached."""
-    async for stored in road.tasks.open_tasks(after=current.after):
+    async for stored in deps.tasks.open_tasks(after=current.after):
         if isinstance(stored, UnreadableTask):
             found["errors"] += 1
             log("ERROR", "task_unreadable", str(stored), key=stored.key)
             current.after = stored.key
         else:
-            await _undisturbed(road, stored, found)
+            await _undisturbed(deps, stored, found)
             current.after = stored.task.key
         current.read += 1
-        if road.clock.time() > stop_at:
+        if deps.clock.time() > stop_at:
             return False
     return True
 
 
-async def _undisturbed(road: Sweep, stored: Stored, found: Counter[str]) -> None:
+async def _undisturbed(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
     """One task's trouble must not keep those behind it from being redriven."""
     try:
-        await redrive(road, stored, found)
+        await redrive(deps, stored, found)
     except Exception as error:
         found["errors"] += 1
         log_bug("sweep_task_failed", error, task=stored.task.id)
 
 
-async def redrive(road: Sweep, stored: Stored, found: Counter[str]) -> None:
+async def redrive(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
     """Put the task's next dispatch on the queue, unless it is leased, not due yet, or has one there.
 
     A lease that ended long ago is redriven in any case: its dispatch may be one that a sleeping holder never answers.
     """
     found["open_tasks"] += 1
     task = stored.task
-    if not overdue(road, task):
+    if not overdue(deps, task):
         return
     if task.terminal and not task.after:
-        kind = await _redrive_callback(road, stored)
+        kind = await _redrive_callback(deps, stored)
     else:
-        kind = await _redrive_task(road, stored)
+        kind = await _redrive_task(deps, stored)
     if kind is not None:
         found[kind] += 1
         log("WARNING", "sweep_redrove", f"{kind}: dispatched again", task=task.id, kind=kind)
 
 
-async def _redrive_task(road: Sweep, stored: Stored) -> str | None:
+async def _redrive_task(deps: SweepDeps, stored: Stored) -> str | None:
     """As what it counts. An epoch's name may be taken: by a holder that put a dispatch for later, and died."""
     task = stored.task
-    if task.lease_until is None and await road.dispatches.waits(task):
+    if task.lease_until is None and await deps.dispatches.waits(task):
         return None
     current: Stored | None = stored
     while current is not None:
-        current = await _next_epoch(road, current)
-        if current is not None and await road.dispatches.put(current.task):
+        current = await _next_epoch(deps, current)
+        if current is not None and await deps.dispatches.put(current.task):
             return _kind(task)
     return None
 
 
-async def _redrive_callback(road: Sweep, stored: Stored) -> str | None:
+async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
     """A callback that is still pending has its notice on the queue, or it was lost."""
     task = stored.task
-    if road.callbacks is None:
+    if deps.callbacks is None:
         assert task.callback is not None
         given_up = task.callback.model_copy(
             update={"state": "unreachable", "last_error": "this deployment has no callback queue"}
         )
-        await road.tasks.change(stored, lambda current: claims.called_back(current, given_up))
+        await deps.tasks.change(stored, lambda current: claims.called_back(current, given_up))
         return None
     first, latest = f"{task.key}-callback", f"{task.key}-callback-{task.epoch}"
-    if await road.callbacks.holds(latest) or await road.callbacks.holds(first):
+    if await deps.callbacks.holds(latest) or await deps.callbacks.holds(first):
         return None
-    current = await _next_epoch(road, stored)
+    current = await _next_epoch(deps, stored)
     if current is None:
         return None
-    await road.callbacks.put(f"{task.key}-callback-{current.task.epoch}", {"task": task.id})
+    await deps.callbacks.put(f"{task.key}-callback-{current.task.epoch}", {"task": task.id})
     return _kind(task)
 
 
-async def _next_epoch(road: Sweep, known: Stored) -> Stored | None:
+async def _next_epoch(deps: SweepDeps, known: Stored) -> Stored | None:
     """None where somebody took the task up since it was read: many are listed at once."""
     taken_up = False
 
     def next_epoch(current: Task) -> Task:
         nonlocal taken_up
         taken_up = _standing(current) != _standing(known.task)
-        return current if taken_up else claims.redispatch(current, at=road.clock.now())
+        return current if taken_up else claims.redispatch(current, at=deps.clock.now())
 
-    changed = await road.tasks.change(known, next_epoch)
+    changed = await deps.tasks.change(known, next_epoch)
     return None if taken_up else changed
 
 
@@ -134,9 +134,9 @@ def _standing(task: Task) -> tuple[object, ...]:
     return task.open, task.epoch, task.dispatch_at, task.lease_until
 
 
-def overdue(road: Sweep, task: Task) -> bool:
+def overdue(deps: SweepDeps, task: Task) -> bool:
     """Whether what should have happened by itself is late by the grace."""
-    late = road.clock.now() - timedelta(seconds=road.settings.grace_seconds)
+    late = deps.clock.now() - timedelta(seconds=deps.settings.grace_seconds)
     moments = [moment for moment in (task.accepted_at, task.dispatch_at, task.lease_until) if moment is not None]
     return max(moments) <= late
 

@@ -39,7 +39,7 @@ from shared.domain.recipe import (
     fill,
     grant,
     load,
-    unfit,
+    misfits,
 )
 from shared.settings import Inbox
 
@@ -161,7 +161,9 @@ def _granted(book: RecipeBook, about: Dropped) -> tuple[str | None, Recipe | Non
         granted = grant(book.recipes, choose(book.recipes, about), about)
     except (LookupError, WishRefused) as error:
         return str(error), None, ()
-    problem = next((misfit.message for misfit in unfit(granted.recipe, [about.family], datetime.now(UTC).date())), None)
+    problem = next(
+        (misfit.message for misfit in misfits(granted.recipe, [about.family], datetime.now(UTC).date())), None
+    )
     try:
         for asked in granted.recipe.asked:
             fill(asked.prompt, about, granted.recipe.range)

@@ -1,4 +1,4 @@
-"""`sweep`: find what fell between and put it back on the road; with --backfill, take files that were there before."""
+"""`sweep`: find work that got lost and dispatch it again; with --backfill, take files that were there before."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from shared.domain.tasks.task import key_of
 _PAGE = 300
 
 
-class StreamStore:
+class ChunkStore:
     def __init__(self, client: firestore.AsyncClient) -> None:
         self._client = client
 

@@ -18,7 +18,7 @@ from shared.cloud.firestore import Stored, Tasks
 from shared.cloud.queue import Dispatches, Queue
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Source, Task, derive_id, new_task
-from shared.intake import DailyCap, Intake, Overwrites, inbox_day, kept_out, start_of
+from shared.intake import DailyCap, Intake, Overwrites, ignore_reason, inbox_day, start_of
 from shared.settings import Inbox, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -229,7 +229,7 @@ def test_what_is_no_tasks_source_is_kept_out_with_a_reason(
     bucket: str, name: str, size: int, why: str | None, settings: Settings, clock: MovableClock
 ) -> None:
     found = source(clock, name, bucket=bucket).model_copy(update={"size": size})
-    assert kept_out(found, settings) == why
+    assert ignore_reason(found, settings) == why
 
 
 def test_a_day_begins_at_midnight_utc() -> None:

@@ -17,7 +17,7 @@ from shared.domain.errors import PermanentFailure
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import GeminiFile, Source, Task, new_task
-from shared.orphan_files import Deleted, Leftovers, needed
+from shared.orphan_files import Deleted, OrphanFiles, needed
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -99,8 +99,8 @@ def store(tmp_path: Path) -> Store:
     return Store(MovableClock(tmp_path / "clock"), 10)
 
 
-def leftovers(store: Store) -> Leftovers:
-    return Leftovers(cast(Any, store), cast(Any, store), store.clock, "dev")
+def leftovers(store: Store) -> OrphanFiles:
+    return OrphanFiles(cast(Any, store), cast(Any, store), store.clock, "dev")
 
 
 async def test_a_file_that_the_service_will_not_delete_keeps_none_from_being_deleted(store: Store) -> None:

@@ -18,7 +18,7 @@ from shared.domain.errors import RequestRefused
 from shared.domain.request import overridden
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
-from shared.wiring import Api
+from shared.wiring import ApiDeps
 
 router = APIRouter()
 
@@ -30,18 +30,18 @@ router = APIRouter()
 )
 async def cancel(task_id: TaskPath, key: Submitter) -> Response:
     """End a task. One that has ended is returned as it is; its results only to a key with the scope `read`."""
-    road = wiring.api()
-    stored = await find(road, key, task_id)
-    ended = await road.tasks.change(stored, lambda task: claims.cancel(task, now=road.clock.now()))
+    deps = wiring.api()
+    stored = await find(deps, key, task_id)
+    ended = await deps.tasks.change(stored, lambda task: claims.cancel(task, now=deps.clock.now()))
     task = ended.task if ended is not None else stored.task
     if not stored.task.terminal and task.error is not None and task.error.code == "request_cancelled":
         log("INFO", "task_cancelled", f"{key.owner} cancelled {task.id}", task=task.id)
         try:
             # For the after-work: whoever held the task stops without it.
-            await road.dispatches.put(task, suffix="cancelled")
+            await deps.dispatches.put(task, suffix="cancelled")
         except Exception as error:  # sweep finds what is left to do.
             log_bug("dispatch_left_to_sweep", error, task=task.id)
-    shown = await show_to(road, key, task)
+    shown = await show_to(deps, key, task)
     return Response(shown.body, headers={"ETag": shown.etag}, media_type="application/json")
 
 
@@ -58,20 +58,20 @@ async def rerun(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Ask again about the same source, with some fields replaced. The old task stays."""
-    road = wiring.api()
-    task = (await find(road, key, task_id)).task
+    deps = wiring.api()
+    task = (await find(deps, key, task_id)).task
     async with bodies().body_of(request, key) as changes:
         if task.source.kind == "object":
-            asked = await check_again(road, key, task, changes)
+            asked = await check_again(deps, key, task, changes)
         else:
-            before = await _request_behind(road, task)
-            asked = await check(road, key, await asyncio.to_thread(overridden, before, changes))
-    return await submit_checked(road, request, key, asked, idempotency_key, before=task)
+            before = await _request_behind(deps, task)
+            asked = await check(deps, key, await asyncio.to_thread(overridden, before, changes))
+    return await submit_checked(deps, request, key, asked, idempotency_key, before=task)
 
 
-async def _request_behind(road: Api, task: Task) -> bytes:
+async def _request_behind(deps: ApiDeps, task: Task) -> bytes:
     source = task.source
-    text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+    text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:
         message = f"The request behind {task.id} is not there any more. Submit it again."
         raise RequestRefused(410, "gone", "source_gone", message)

@@ -25,7 +25,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
-from shared.wiring import Api
+from shared.wiring import ApiDeps
 
 router = APIRouter()
 
@@ -53,19 +53,19 @@ async def stream(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """An answer as it is written. `offset`, or the `Last-Event-ID` of a reconnecting EventSource, resumes it."""
-    road = wiring.api()
+    deps = wiring.api()
     known = followers().known(task_id)
     if known is not None and not key.sees(known.task):
         raise task_not_found(task_id)
-    task = known.task if known is not None else (await find(road, key, task_id)).task
+    task = known.task if known is not None else (await find(deps, key, task_id)).task
     if not task.stream:
         raise invalid("id", f"{task_id} was not submitted with stream: true. GET /v1/tasks/{task_id} has its answer.")
-    return await event_stream(road, followers().of(task), offset=_start(offset, last_event_id), headers={})
+    return await event_stream(deps, followers().of(task), offset=_start(offset, last_event_id), headers={})
 
 
-async def event_stream(road: Api, follower: Follower, *, offset: int, headers: dict[str, str]) -> Response:
+async def event_stream(deps: ApiDeps, follower: Follower, *, offset: int, headers: dict[str, str]) -> Response:
     """204 past the end, which tells an EventSource to stop; 410 once the chunks are gone."""
-    if _gone(follower.task, road.clock.now()):
+    if _gone(follower.task, deps.clock.now()):
         message = "The stream's chunks are kept for 15 minutes after its end. GET the task for the whole answer."
         link = {"Link": f'</v1/tasks/{follower.task.id}>; rel="alternate"'}
         raise RequestRefused(410, "gone", "stream_expired", message, headers=link)

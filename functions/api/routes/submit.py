@@ -32,15 +32,15 @@ from shared.domain.request import (
     asked_again,
     digest_of,
     inputs_of,
+    misfits,
     read_and_check,
-    unfit,
 )
 from shared.domain.request.schema import as_refusals, payload_digest
 from shared.domain.request.tasks import asked_lately
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
 from shared.domain.tasks.view import public
-from shared.wiring import Api
+from shared.wiring import ApiDeps
 
 router = APIRouter()
 
@@ -75,14 +75,14 @@ async def submit(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Make a task of a request: checked at once, answered at once unless `sync` is true."""
-    road = wiring.api()
+    deps = wiring.api()
     async with bodies().body_of(request, key) as body:
-        checked = await check(road, key, body)
-    return await submit_checked(road, request, key, checked, idempotency_key)
+        checked = await check(deps, key, body)
+    return await submit_checked(deps, request, key, checked, idempotency_key)
 
 
 async def submit_checked(
-    road: Api,
+    deps: ApiDeps,
     request: Request,
     key: Key,
     checked: Checked,
@@ -99,16 +99,16 @@ async def submit_checked(
         require(key, "read")
     await budgets().spend(key)
     if before is not None and before.source.kind == "object":
-        submitted = await road.requests.submit_again(
+        submitted = await deps.requests.submit_again(
             before, checked.ran, checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
         )
     else:
-        submitted = await road.requests.submit(
+        submitted = await deps.requests.submit(
             checked.submission,
             checked.payload,
             key_id=key.id,
             idempotency_key=idempotency_key,
-            asked_lately=before is not None and asked_lately(before, road.clock.now()),
+            asked_lately=before is not None and asked_lately(before, deps.clock.now()),
         )
     task = submitted.task
     headers = {"Location": f"/v1/tasks/{task.id}"}
@@ -116,9 +116,9 @@ async def submit_checked(
         budgets().give_back(key)
         headers["Idempotent-Replayed"] = "true"
     if checked.submission.sync and checked.submission.stream:
-        return await event_stream(road, followers().of(task), offset=0, headers=headers)
+        return await event_stream(deps, followers().of(task), offset=0, headers=headers)
     if checked.submission.sync:
-        return await completion_of(road, request, task, headers)
+        return await completion_of(deps, request, task, headers)
     return Response(as_submitted(task), headers={**headers, "Retry-After": "2"}, media_type="application/json")
 
 
@@ -146,27 +146,27 @@ def as_submitted(task: Task) -> bytes:
     return encode(view)
 
 
-async def check(road: Api, key: Key, text: bytes) -> Checked:
-    today = road.clock.now().date()
+async def check(deps: ApiDeps, key: Key, text: bytes) -> Checked:
+    today = deps.clock.now().date()
     if len(text) <= _IN_THREAD_BYTES:
         submission, inputs, payload = _read(text, today)
     else:
         submission, inputs, payload = await asyncio.to_thread(_read, text, today)
     for each in inputs:
-        _may_name(road, key, each)
+        _may_name(deps, key, each)
     if submission.callback_url is not None:
-        _may_call(road, submission.callback_url)
+        _may_call(deps, submission.callback_url)
     return Checked(submission, payload)
 
 
-async def check_again(road: Api, key: Key, before: Task, changes: bytes) -> Checked:
+async def check_again(deps: ApiDeps, key: Key, before: Task, changes: bytes) -> Checked:
     """A rerun of a dropped object's task."""
-    today = road.clock.now().date()
+    today = deps.clock.now().date()
     ran, submission, inputs, payload = await asyncio.to_thread(_read_again, before, changes, today)
     for each in inputs:
-        _may_name(road, key, each)
+        _may_name(deps, key, each)
     if submission.callback_url is not None:
-        _may_call(road, submission.callback_url)
+        _may_call(deps, submission.callback_url)
     return Checked(submission, payload, ran)
 
 
@@ -179,21 +179,21 @@ def _read_again(before: Task, changes: bytes, today: date) -> tuple[Ran | None, 
     with as_refusals():
         ran, submission = asked_again(before.ran, before.source.uri, changes, today)
         inputs = inputs_of(submission)
-        if (refused := unfit(submission, inputs, today)) is not None:
+        if (refused := misfits(submission, inputs, today)) is not None:
             raise refused
         whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
         return ran, submission, inputs, payload_digest(json.dumps(whole).encode())
 
 
-def _may_name(road: Api, key: Key, each: Input) -> None:
+def _may_name(deps: ApiDeps, key: Key, each: Input) -> None:
     if isinstance(each, Remote):
-        why = refusal_of(each.url, allow_loopback=road.settings.allow_loopback)
+        why = refusal_of(each.url, allow_loopback=deps.settings.allow_loopback)
         if why is not None:
             raise RequestRefused(
                 422, "invalid_request_error", "url_not_fetchable", f"{each.param}: {why}.", param=each.param
             )
     if isinstance(each, StoredInput):
-        own = (road.settings.requests_bucket, road.settings.results_bucket, road.settings.source_bucket)
+        own = (deps.settings.requests_bucket, deps.settings.results_bucket, deps.settings.source_bucket)
         if each.bucket in own or not key.covers(each.uri):
             message = (
                 f"{each.param}: this key may not name {each.uri}. Its sources: {', '.join(key.sources) or 'none'}."
@@ -201,9 +201,9 @@ def _may_name(road: Api, key: Key, each: Input) -> None:
             raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
 
 
-def _may_call(road: Api, url: str) -> None:
-    if road.settings.callback_queue is None:
+def _may_call(deps: ApiDeps, url: str) -> None:
+    if deps.settings.callback_queue is None:
         raise invalid("callback_url", "callback_url: this deployment sends no callbacks.")
-    why = refusal_of(url, schemes=("https",), allow_loopback=road.settings.allow_loopback)
+    why = refusal_of(url, schemes=("https",), allow_loopback=deps.settings.allow_loopback)
     if why is not None:
         raise invalid("callback_url", f"callback_url: {why}.")

@@ -45,10 +45,10 @@ async def get_task(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """How a task stands; with `wait` once it has ended, or the time is over."""
-    road = wiring.api()
-    shown = await look_up(road, key, task_id)
+    deps = wiring.api()
+    shown = await look_up(deps, key, task_id)
     if wait and not shown.task.terminal:
-        shown = await show(road, await at_its_end(road, request, shown.task, wait))
+        shown = await show(deps, await at_its_end(deps, request, shown.task, wait))
     headers = {**_PRIVATE, "ETag": shown.etag}
     if _matches(if_none_match, shown.etag):
         return Response(status_code=304, headers=headers)
@@ -67,12 +67,12 @@ async def list_tasks(
     prefix: Annotated[str | None, Query(pattern=_PLACE, max_length=2048, description="gs://bucket/…")] = None,
 ) -> Response:
     """The caller's tasks, newest first, and those of objects under its sources."""
-    road = wiring.api()
-    found = await page(road.tasks, key, Wanted(status=status, uri=object, prefix=prefix), limit=limit, after=after)
+    deps = wiring.api()
+    found = await page(deps.tasks, key, Wanted(status=status, uri=object, prefix=prefix), limit=limit, after=after)
     bodies: list[bytes] = []
     following, size = found.next, 0
     for task in found.tasks:
-        body = (await show(road, task)).body
+        body = (await show(deps, task)).body
         size += len(body)
         if bodies and size > _PAGE_BYTES:
             following = found.tasks[len(bodies) - 1].id

@@ -9,34 +9,34 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from shared.cloud.telemetry import log
 from shared.domain.answer.response import Json
 from shared.domain.tasks.task import Task
 from shared.off_loop import off_loop
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _MOST_IN_FIRESTORE = 900_000
 """Bytes: a document ends at 1 MiB."""
 _PAUSE_SECONDS = 5.0
 
 
-async def keep(road: Generate, held: Holding, number: int, record: Json) -> None:
+async def keep(deps: GenerateDeps, lease: Lease, number: int, record: Json) -> None:
     """Returns once the record of round `number` is durable."""
     encoded = await off_loop(_encoded, record)
-    name = f"{held.token:06d}-{number:03d}"
+    name = f"{lease.token:06d}-{number:03d}"
     while not (
-        await _in_storage(road, held.task, name, encoded) or await _in_firestore(road, held.task, name, encoded)
+        await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
     ):
-        await road.clock.sleep(_PAUSE_SECONDS)
+        await deps.clock.sleep(_PAUSE_SECONDS)
 
 
-async def kept(road: Generate, task: Task) -> list[Json]:
+async def kept(deps: GenerateDeps, task: Task) -> list[Json]:
     """The records that earlier claims kept, in the order of claims and rounds."""
-    bucket = road.settings.results_bucket
-    found = {record_name: text async for record_name, text in road.tasks.answers(task.id)}
-    async for each in road.storage.listing(bucket, f"tasks/{task.id}/answer-"):
-        raw = await road.storage.read(bucket, each.name)
+    bucket = deps.settings.results_bucket
+    found = {record_name: text async for record_name, text in deps.tasks.answers(task.id)}
+    async for each in deps.storage.listing(bucket, f"tasks/{task.id}/answer-"):
+        raw = await deps.storage.read(bucket, each.name)
         if raw is not None:
             found[each.name.rsplit("answer-", 1)[1].removesuffix(".json")] = raw.decode()
     return [cast(Json, await off_loop(json.loads, found[name])) for name in sorted(found)]
@@ -50,21 +50,21 @@ def _encoded(record: Json) -> bytes:
         return json.dumps(record).encode()
 
 
-async def _in_storage(road: Generate, task: Task, name: str, encoded: bytes) -> bool:
+async def _in_storage(deps: GenerateDeps, task: Task, name: str, encoded: bytes) -> bool:
     place = f"tasks/{task.id}/answer-{name}.json"
     try:
-        await road.storage.write(road.settings.results_bucket, place, encoded, "application/json", only_if_absent=True)
+        await deps.storage.write(deps.settings.results_bucket, place, encoded, "application/json", only_if_absent=True)
     except Exception as error:  # Whatever it is: an answer that was paid for is not let go.
         log("WARNING", "answer_not_in_storage", f"{type(error).__name__}: {error}", task=task.id)
         return False
     return True
 
 
-async def _in_firestore(road: Generate, task: Task, name: str, encoded: bytes) -> bool:
+async def _in_firestore(deps: GenerateDeps, task: Task, name: str, encoded: bytes) -> bool:
     if len(encoded) > _MOST_IN_FIRESTORE:
         return False
     try:
-        await road.tasks.keep_answer(task, name, encoded.decode())
+        await deps.tasks.keep_answer(task, name, encoded.decode())
     except Exception as error:  # Likewise.
         log("WARNING", "answer_not_in_firestore", f"{type(error).__name__}: {error}", task=task.id)
         return False

@@ -17,7 +17,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from shared.cloud.telemetry import log
 from shared.domain.answer.response import Json
 from shared.domain.errors import TaskFailure
@@ -27,7 +27,7 @@ from shared.domain.models.catalogue import Model
 from shared.domain.models.tokens import Resolution
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.task import GeminiCache
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _KEPT = timedelta(minutes=10)
 _LEFT = timedelta(minutes=5)
@@ -50,64 +50,64 @@ def cacheable(model: Model | None, files: Sequence[Facts], resolution: Resolutio
     return sum(tokens.estimate(facts, model) for facts in files) >= tokens.least_cached(model)
 
 
-async def share(road: Generate, held: Holding, questions: Sequence[Question]) -> None:
+async def share(deps: GenerateDeps, lease: Lease, questions: Sequence[Question]) -> None:
     """See that `held.cache` is what the open `questions` share, where that is worth it."""
     if not questions or not questions[0].cacheable:
-        held.cache = None
+        lease.cache = None
         return
-    question, now = questions[0], road.clock.now()
+    question, now = questions[0], deps.clock.now()
     holds = _digest(question)
-    recorded = held.cache
+    recorded = lease.cache
     if recorded is not None and recorded.holds == holds and recorded.expires_at > now:
         return
-    held.cache = None
-    if len(questions) < 2 and not held.task.asked_lately:
+    lease.cache = None
+    if len(questions) < 2 and not lease.task.asked_lately:
         return
     try:
-        if held.task.asked_lately:
-            held.cache = await _found_or_made(road, question, holds)
+        if lease.task.asked_lately:
+            lease.cache = await _found_or_made(deps, question, holds)
         else:
-            held.cache = await _made(road, question, holds, f"{held.task.key}-{held.token}", _KEPT)
+            lease.cache = await _made(deps, question, holds, f"{lease.task.key}-{lease.token}", _KEPT)
     except TaskFailure as failure:
-        log("INFO", "cache_not_made", failure.message, task=held.task.id)
+        log("INFO", "cache_not_made", failure.message, task=lease.task.id)
         return
-    await held.renew()
+    await lease.renew()
 
 
-async def _found_or_made(road: Generate, question: Question, holds: str) -> GeminiCache:
+async def _found_or_made(deps: GenerateDeps, question: Question, holds: str) -> GeminiCache:
     """What an earlier rerun left, or a cache that the next one may find."""
-    name = f"{road.settings.environment}-{holds[:40]}"
-    found = await road.gemini.find_cache(name)
-    if found is not None and found[1] > road.clock.now() + _MARGIN:
+    name = f"{deps.settings.environment}-{holds[:40]}"
+    found = await deps.gemini.find_cache(name)
+    if found is not None and found[1] > deps.clock.now() + _MARGIN:
         log("INFO", "cache_found", f"{found[0]} holds {', '.join(question.sources)}")
         return GeminiCache(name=found[0], holds=holds, expires_at=found[1], left=True)
-    made = await _made(road, question, holds, name, _LEFT)
+    made = await _made(deps, question, holds, name, _LEFT)
     return made.model_copy(update={"left": True})
 
 
-async def _made(road: Generate, question: Question, holds: str, display_name: str, kept: timedelta) -> GeminiCache:
-    name, tokens = await road.gemini.create_cache(
+async def _made(deps: GenerateDeps, question: Question, holds: str, display_name: str, kept: timedelta) -> GeminiCache:
+    name, tokens = await deps.gemini.create_cache(
         question.model, _shared(question.body), kept=kept, display_name=display_name
     )
     log("INFO", "cache_made", f"{name}: {tokens:,} tokens of {', '.join(question.sources)}")
-    return GeminiCache(name=name, holds=holds, expires_at=road.clock.now() + kept)
+    return GeminiCache(name=name, holds=holds, expires_at=deps.clock.now() + kept)
 
 
-async def prolong(road: Generate, held: Holding) -> None:
+async def prolong(deps: GenerateDeps, lease: Lease) -> None:
     """See that the cache outlasts the start of a question."""
-    cache = held.cache
+    cache = lease.cache
     if cache is None:
         return
     kept = _LEFT if cache.left else _KEPT
-    if cache.expires_at - road.clock.now() > kept * _PROLONGED_WITHIN:
+    if cache.expires_at - deps.clock.now() > kept * _PROLONGED_WITHIN:
         return
     try:
-        await road.gemini.prolong_cache(cache.name, kept=kept)
+        await deps.gemini.prolong_cache(cache.name, kept=kept)
     except TaskFailure as failure:
-        log("INFO", "cache_not_prolonged", failure.message, task=held.task.id)
-        held.cache = None
+        log("INFO", "cache_not_prolonged", failure.message, task=lease.task.id)
+        lease.cache = None
     else:
-        held.cache = cache.model_copy(update={"expires_at": road.clock.now() + kept})
+        lease.cache = cache.model_copy(update={"expires_at": deps.clock.now() + kept})
 
 
 def naming(cache: GeminiCache, body: Json) -> Json:
@@ -121,8 +121,8 @@ def naming(cache: GeminiCache, body: Json) -> Json:
 def _shared(body: Json) -> Json:
     """What all questions about the same files have in common: the files, the system instruction and the tools."""
     media, _ = _apart(cast(list[Json], body["contents"])[0])
-    held = {name: body[name] for name in _HELD if name in body}
-    return {"contents": [{"role": "user", "parts": media}], **held}
+    lease = {name: body[name] for name in _HELD if name in body}
+    return {"contents": [{"role": "user", "parts": media}], **lease}
 
 
 def _apart(content: Json) -> tuple[list[JsonValue], list[JsonValue]]:

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from functions.generate.model.answer_store import kept
-from functions.generate.model.call import ask, stand_by
+from functions.generate.model.call import ask, refuse_if_throttled
 from functions.generate.model.context_cache import share
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Step
 from shared.domain.recipe import unstructured
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.task import Ran, Task
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 
 class Round(NamedTuple):
@@ -33,30 +33,30 @@ class Round(NamedTuple):
     response: Json
 
 
-async def earlier_rounds(road: Generate, task: Task) -> list[Round]:
+async def earlier_rounds(deps: GenerateDeps, task: Task) -> list[Round]:
     """What the claims before this one asked and stored, in order."""
     if task.token == 1:
         return []
-    return _in_line([_round(record) for record in await kept(road, task)])
+    return _in_line([_round(record) for record in await kept(deps, task)])
 
 
-async def settled(road: Generate, rounds: Sequence[Round]) -> bool:
+async def settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
     """Whether nothing is left to be asked."""
     if not rounds:
         return False
-    steps = [await step_of(road, rounds, name) for name in rounds[0].asked]
+    steps = [await step_of(deps, rounds, name) for name in rounds[0].asked]
     return any(isinstance(step, Failed) for step in steps) or not any(
         step is None or isinstance(step, Again) for step in steps
     )
 
 
-async def step_of(road: Generate, rounds: Sequence[Round], name: str) -> Step | None:
+async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Step | None:
     """What follows for one question; None where it was not asked yet."""
     mine = [each for each in rounds if each.question.name == name]
     if not mine:
         return None
     asked = mine[0].question
-    return await road.judge.next_step(
+    return await deps.judge.next_step(
         [each.response for each in mine],
         asked.response_schema,
         continuations=asked.continuations,
@@ -70,26 +70,26 @@ def ran_before(rounds: Sequence[Round]) -> Ran | None:
 
 
 async def ask_all(
-    road: Generate, held: Holding, questions: Sequence[Question], earlier: Sequence[Round]
+    deps: GenerateDeps, lease: Lease, questions: Sequence[Question], earlier: Sequence[Round]
 ) -> list[Round]:
     """Ask what is still open; the first question that fails ends it."""
     rounds = list(earlier)
     names = tuple(question.name for question in questions)
-    await share(road, held, [question for question in questions if await _open(road, rounds, question)])
+    await share(deps, lease, [question for question in questions if await _open(deps, rounds, question)])
     for question in questions:
-        while (step := await step_of(road, rounds, question.name)) is None or isinstance(step, Again):
-            await stand_by(road, question.model)
+        while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
+            await refuse_if_throttled(deps, question.model)
             number = len(rounds)
-            record = await ask(road, held, _next(question, step), number=number, asked=names)
+            record = await ask(deps, lease, _next(question, step), number=number, asked=names)
             rounds.append(_round(record))
-            held.gained = True
+            lease.gained = True
         if isinstance(step, Failed):
             break
     return rounds
 
 
-async def _open(road: Generate, rounds: Sequence[Round], question: Question) -> bool:
-    step = await step_of(road, rounds, question.name)
+async def _open(deps: GenerateDeps, rounds: Sequence[Round], question: Question) -> bool:
+    step = await step_of(deps, rounds, question.name)
     return step is None or isinstance(step, Again)
 
 

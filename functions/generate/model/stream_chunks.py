@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.answer.chunks import KEPT_AFTER_END, Chunk, Gathered, told
 from shared.domain.answer.response import Json
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _SECONDS_BETWEEN = 0.25
 
@@ -25,9 +25,9 @@ _SECONDS_BETWEEN = 0.25
 class Telling:
     """Takes the pieces of one answer; `heard` is where to put them."""
 
-    def __init__(self, road: Generate, held: Holding, reasoning: bool, offset: int | None) -> None:
+    def __init__(self, deps: GenerateDeps, lease: Lease, reasoning: bool, offset: int | None) -> None:
         """`offset` None: there is nobody to tell, or another claim has begun to."""
-        self._road, self._held, self._offset = road, held, offset
+        self._road, self._held, self._offset = deps, lease, offset
         self._gathered = Gathered(reasoning, begun=bool(offset))
         self._woken = asyncio.Event()
 
@@ -77,14 +77,14 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(road: Generate, held: Holding, *, reasoning: bool) -> AsyncIterator[Telling]:
+async def telling(deps: GenerateDeps, lease: Lease, *, reasoning: bool) -> AsyncIterator[Telling]:
     """For the time in which the model speaks; where it ends by itself, the stream is finished."""
-    offset = await _beginning(road, held)
-    voice = Telling(road, held, reasoning, offset)
+    offset = await _beginning(deps, lease)
+    voice = Telling(deps, lease, reasoning, offset)
     if offset is None:
         yield voice
         return
-    speaker = asyncio.create_task(_undisturbed(voice, held.task.id))
+    speaker = asyncio.create_task(_undisturbed(voice, lease.task.id))
     try:
         yield voice
     finally:
@@ -94,13 +94,13 @@ async def telling(road: Generate, held: Holding, *, reasoning: bool) -> AsyncIte
     await voice.finish()
 
 
-async def tell_the_rest(road: Generate, held: Holding, response: Json, *, claim: int, reasoning: bool) -> None:
+async def tell_the_rest(deps: GenerateDeps, lease: Lease, response: Json, *, claim: int, reasoning: bool) -> None:
     """Of an answer that an earlier claim stored, tell what it did not live to tell."""
-    chunks = await road.chunks.since(held.task.id, 0)
+    chunks = await deps.chunks.since(lease.task.id, 0)
     if any(chunk.claim != claim for chunk in chunks):
         return
     if chunks and chunks[-1].finish is not None:
-        held.stored_chunks = len(chunks)
+        lease.stored_chunks = len(chunks)
         return
     whole = Gathered(reasoning)
     whole.add(response)
@@ -113,11 +113,11 @@ async def tell_the_rest(road: Generate, held: Holding, response: Json, *, claim:
     whole.finish = whole.finish or "length"
     offset = len(chunks)
     for delta, finish in whole.take():
-        chunk = Chunk(delta=delta, finish=finish, claim=claim, expires_at=_expiry(road, held))
-        if not await road.chunks.put(held.task.id, offset, chunk):
+        chunk = Chunk(delta=delta, finish=finish, claim=claim, expires_at=_expiry(deps, lease))
+        if not await deps.chunks.put(lease.task.id, offset, chunk):
             return
         offset += 1
-    held.stored_chunks = offset
+    lease.stored_chunks = offset
 
 
 async def _undisturbed(voice: Telling, task_id: str) -> None:
@@ -130,15 +130,15 @@ async def _undisturbed(voice: Telling, task_id: str) -> None:
             return
 
 
-async def _beginning(road: Generate, held: Holding) -> int | None:
-    if not held.task.stream:
+async def _beginning(deps: GenerateDeps, lease: Lease) -> int | None:
+    if not lease.task.stream:
         return None
-    if held.told_chunks:
-        return held.told_chunks
-    begun = held.token > 1 and await road.chunks.since(held.task.id, 0)
+    if lease.told_chunks:
+        return lease.told_chunks
+    begun = lease.token > 1 and await deps.chunks.since(lease.task.id, 0)
     return None if begun else 0
 
 
-def _expiry(road: Generate, held: Holding) -> datetime:
+def _expiry(deps: GenerateDeps, lease: Lease) -> datetime:
     """A quarter of an hour after the latest end that this dispatch can have."""
-    return road.clock.now() + timedelta(seconds=max(0.0, held.seconds_left)) + KEPT_AFTER_END
+    return deps.clock.now() + timedelta(seconds=max(0.0, lease.seconds_left)) + KEPT_AFTER_END

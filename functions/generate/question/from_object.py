@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from functions.generate.lease import Holding
-from functions.generate.model.call import make_sure_of, notices, stand_by
+from functions.generate.lease import Lease
+from functions.generate.model.call import notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
 from functions.generate.question.model_checks import count_where_nearly_full, known_model, refuse_too_much
 from functions.generate.question.upload import examine, hand_over, live_object, readable_object, remarks
@@ -29,14 +29,14 @@ from shared.domain.recipe import (
     choose,
     fill,
     grant,
+    misfits,
     model_for,
     request,
     seen,
-    unfit,
 )
 from shared.domain.recipe.question import About, Question
 from shared.domain.tasks.task import GeminiFile, Ran, Task
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 
 class _Part(NamedTuple):
@@ -44,42 +44,42 @@ class _Part(NamedTuple):
     facts: Facts
 
 
-async def questions_of_object(road: Generate, held: Holding, ran: Ran | None = None) -> tuple[Question, ...]:
+async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None = None) -> tuple[Question, ...]:
     """One question for each that the recipe asks. `ran`: what an earlier claim began with, or a rerun is to ask."""
-    source = held.task.source
+    source = lease.task.source
     try:
-        found = await readable_object(road, source, held.stop)
-        first = _Part(found, await examine(road, found))
+        found = await readable_object(deps, source, lease.stop)
+        first = _Part(found, await examine(deps, found))
         about = _dropped(first)
-        recipe, ran, warnings = await _recipe(road, held.task, about) if ran is None else (_of(ran), ran, ())
-        held.ran = ran
+        recipe, ran, warnings = await _recipe(deps, lease.task, about) if ran is None else (_of(ran), ran, ())
+        lease.ran = ran
         prompts = [_filled(asked.prompt, about, recipe) for asked in recipe.asked]
         spoken = recipe.model_copy(update={"system": recipe.system and _filled(recipe.system, about, recipe)})
-        parts = [first, *[await _companion(road, held.task, name) for name in recipe.companions]]
+        parts = [first, *[await _companion(deps, lease.task, name) for name in recipe.companions]]
         shown = [seen(recipe, part.facts) for part in parts]
-        today = road.clock.now().date()
+        today = deps.clock.now().date()
         _refuse_misfits(recipe, [part.facts for part in parts], shown, today)
-        held.model = recipe.model
-        await stand_by(road, recipe.model)
-        await make_sure_of(road, recipe.model)
-        model = await known_model(road, recipe.model)
+        lease.model = recipe.model
+        await refuse_if_throttled(deps, recipe.model)
+        await require_model(deps, recipe.model)
+        model = await known_model(deps, recipe.model)
         refuse_too_much(shown, model, recipe.media_resolution)
-        files = [await hand_over(road, held, part.found, part.facts, index=index) for index, part in enumerate(parts)]
-        held.progress = 50
-        await live_object(road, source)
+        files = [await hand_over(deps, lease, part.found, part.facts, index=index) for index, part in enumerate(parts)]
+        lease.progress = 50
+        await live_object(deps, source)
     except SourceVanished as error:
-        await live_object(road, source)
+        await live_object(deps, source)
         raise TransientFailure("the object could not be read") from error
     ignored = ignored_parameters(model, recipe.parameters) if model else None
-    noticed = (*warnings, *notices(road, recipe.model), *([ignored] if ignored else []))
-    questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, today, streamed=held.task.stream))
-    await count_where_nearly_full(road, model, questions[0].body, shown, recipe.media_resolution)
+    noticed = (*warnings, *notices(deps, recipe.model), *([ignored] if ignored else []))
+    questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, today, streamed=lease.task.stream))
+    await count_where_nearly_full(deps, model, questions[0].body, shown, recipe.media_resolution)
     return questions
 
 
-async def _recipe(road: Generate, task: Task, about: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
+async def _recipe(deps: GenerateDeps, task: Task, about: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
     """The recipe that is for the object, with the wishes of its metadata."""
-    book = await road.recipes.book(road.settings.inboxes[task.source.bucket].recipes)
+    book = await deps.recipes.book(deps.settings.inboxes[task.source.bucket].recipes)
     try:
         chosen = choose(book.recipes, about)
         granted = grant(book.recipes, chosen, about)
@@ -108,15 +108,15 @@ def _filled(prompt: str, about: Dropped, recipe: Recipe) -> str:
         raise PermanentFailure("invalid_param", f"Recipe {recipe.name}: {error}.") from error
 
 
-async def _companion(road: Generate, task: Task, name: str) -> _Part:
+async def _companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
     """Another object of the same inbox."""
     bucket = task.source.bucket
-    found = await road.storage.stat(bucket, name)
-    if found is None or not name.startswith(road.settings.inboxes[bucket].prefixes):
+    found = await deps.storage.stat(bucket, name)
+    if found is None or not name.startswith(deps.settings.inboxes[bucket].prefixes):
         raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
     try:
-        found = await road.storage.readable(found)
-        return _Part(found, await examine(road, found))
+        found = await deps.storage.readable(found)
+        return _Part(found, await examine(deps, found))
     except PermanentFailure as failure:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
@@ -128,8 +128,8 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], toda
         # A rerun's recipe was chosen without a look into the file.
         message = f"Recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {first.label}."
         raise PermanentFailure("invalid_param", message)
-    for misfit in unfit(recipe, [facts.media_type.family for facts in files], today):
-        raise PermanentFailure(misfit.code, misfit.message)
+    for file_misfit in misfits(recipe, [facts.media_type.family for facts in files], today):
+        raise PermanentFailure(file_misfit.code, file_misfit.message)
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")

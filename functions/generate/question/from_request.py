@@ -7,8 +7,8 @@ import hashlib
 import json
 from typing import cast
 
-from functions.generate.lease import Holding
-from functions.generate.model.call import make_sure_of, notices, stand_by
+from functions.generate.lease import Lease
+from functions.generate.model.call import notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
 from functions.generate.question.model_checks import count_where_nearly_full
 from functions.generate.question.request_inputs import Supply
@@ -23,45 +23,45 @@ from shared.domain.request import (
     Handed,
     Inline,
     Input,
+    ResolvedRequest,
     StoredInput,
     Submission,
-    Understood,
     body,
-    misfit,
+    file_misfit,
     read_and_check,
     renders_a_recording,
 )
 from shared.domain.request.options import JsonSchemaAnswer
 from shared.domain.tasks.task import Ran, Task
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _CONTINUATIONS = 3
 """Of an answer that ended at the model's own limit; never past a `max_tokens`."""
 
 
-async def question_of_request(road: Generate, held: Holding) -> Question:
-    task = held.task
-    (submission, recipe, noticed), inputs = await _request_of(road, task)
-    held.model, held.ran = submission.model, _ran(task, submission, recipe)
-    await stand_by(road, submission.model)
-    await make_sure_of(road, submission.model)
+async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
+    task = lease.task
+    (submission, recipe, noticed), inputs = await _request_of(deps, task)
+    lease.model, lease.ran = submission.model, _ran(task, submission, recipe)
+    await refuse_if_throttled(deps, submission.model)
+    await require_model(deps, submission.model)
     files: list[Facts] = []
 
     def shown(each: Input, facts: Facts) -> Facts:
         files.append(facts)
         return facts if recipe is None else _seen(recipe, each, facts, alone=len(inputs) == 1)
 
-    supply = Supply(road, held, submission, sum(each.size for each in inputs if isinstance(each, Inline)), shown)
+    supply = Supply(deps, lease, submission, sum(each.size for each in inputs if isinstance(each, Inline)), shown)
     handed: list[Handed] = []
     for index, each in enumerate(inputs):
         handed.append(await supply.hand_over(each, index))
-        held.progress = max(held.progress, 50 * (index + 1) // len(inputs))
-    asked = body(submission, handed, recipe, road.clock.now().date())
-    await count_where_nearly_full(road, supply.model, asked, supply.facts, submission.media_resolution)
+        lease.progress = max(lease.progress, 50 * (index + 1) // len(inputs))
+    asked = body(submission, handed, recipe, deps.clock.now().date())
+    await count_where_nearly_full(deps, supply.model, asked, supply.facts, submission.media_resolution)
     return Question(
         model=submission.model,
         body=asked,
-        ran=held.ran,
+        ran=lease.ran,
         reasoning=_thoughts_wanted(submission, recipe),
         response_schema=_schema(submission, recipe),
         # What readers were told cannot be taken back, nor said again.
@@ -73,12 +73,12 @@ async def question_of_request(road: Generate, held: Holding) -> Question:
             transcript=len(files) == 1 and (recipe.transcript if recipe else renders_a_recording(submission)),
             duration=files[0].duration if files else None,
             range=recipe.range if recipe else None,
-            warnings=(*noticed, *supply.remarks, *notices(road, submission.model)),
+            warnings=(*noticed, *supply.remarks, *notices(deps, submission.model)),
         ),
     )
 
 
-async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Input]]:
+async def _request_of(deps: GenerateDeps, task: Task) -> tuple[ResolvedRequest, list[Input]]:
     """The request, read again as it was checked when it came; a manifest is checked here for the first time."""
     source = task.source
     if source.size > LARGEST_BODY:
@@ -86,14 +86,14 @@ async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Inpu
             f"{source.uri} has {source.size:,} bytes; a request has {LARGEST_BODY:,} at most. Name files as gs://…"
         )
         raise PermanentFailure("invalid_manifest", message)
-    text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+    text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted or overwritten before it could be read.")
     try:
         # In a thread: a body may have 29 MB.
-        _, whole, inputs = await asyncio.to_thread(read_and_check, text, road.clock.now().date())
-        _may_be_read(road, task, inputs)
-        _may_be_called(road, task, whole.submission)
+        _, whole, inputs = await asyncio.to_thread(read_and_check, text, deps.clock.now().date())
+        _may_be_read(deps, task, inputs)
+        _may_be_called(deps, task, whole.submission)
     except RequestRefused as refused:
         where = f"{refused.param}: " if refused.param and not refused.message.startswith(refused.param) else ""
         code: FailureCode = "invalid_manifest" if source.kind == "manifest" else "invalid_param"
@@ -102,15 +102,15 @@ async def _request_of(road: Generate, task: Task) -> tuple[Understood, list[Inpu
 
 
 def _seen(recipe: Recipe, each: Input, facts: Facts, *, alone: bool) -> Facts:
-    if why := misfit(recipe, each.param, facts, alone=alone):
+    if why := file_misfit(recipe, each.param, facts, alone=alone):
         raise PermanentFailure("invalid_param", why)
     return seen(recipe, facts)
 
 
-def _may_be_read(road: Generate, task: Task, inputs: list[Input]) -> None:
+def _may_be_read(deps: GenerateDeps, task: Task, inputs: list[Input]) -> None:
     """Of a manifest: only what its folder may name. The api has checked what a key may name."""
-    own = (road.settings.requests_bucket, road.settings.results_bucket, road.settings.source_bucket)
-    allowed = road.settings.manifest_sources.get(task.owner.partition(":")[2], ())
+    own = (deps.settings.requests_bucket, deps.settings.results_bucket, deps.settings.source_bucket)
+    allowed = deps.settings.manifest_sources.get(task.owner.partition(":")[2], ())
     for each in inputs:
         if not isinstance(each, StoredInput):
             continue
@@ -120,11 +120,11 @@ def _may_be_read(road: Generate, task: Task, inputs: list[Input]) -> None:
             raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
 
 
-def _may_be_called(road: Generate, task: Task, submission: Submission) -> None:
+def _may_be_called(deps: GenerateDeps, task: Task, submission: Submission) -> None:
     """Of a manifest: where a notice of its end could go. The api has checked it for its own requests."""
     if task.source.kind != "manifest" or submission.callback_url is None:
         return
-    why = refusal_of(submission.callback_url, schemes=("https",), allow_loopback=road.settings.allow_loopback)
+    why = refusal_of(submission.callback_url, schemes=("https",), allow_loopback=deps.settings.allow_loopback)
     if why is not None:
         message = f"callback_url: {why}."
         raise RequestRefused(422, "invalid_request_error", "invalid_param", message, param="callback_url")

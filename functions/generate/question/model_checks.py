@@ -12,7 +12,7 @@ from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, UnknownName, resolve
 from shared.domain.models.served import model_of
 from shared.domain.models.tokens import Resolution
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _NEARLY_FULL = 0.9
 """Share of the model's window from which the service is asked to count."""
@@ -25,17 +25,17 @@ def refuse_too_much(files: Sequence[Facts], model: Model | None, resolution: Res
         raise PermanentFailure(refusal.code, refusal.message)
 
 
-async def known_model(road: Generate, name: str) -> Model | None:
+async def known_model(deps: GenerateDeps, name: str) -> Model | None:
     """By the catalogue, or else by the service, which tells its window. None: neither knows it, or it is retired."""
-    known = resolve(name, road.clock.now().date())
+    known = resolve(name, deps.clock.now().date())
     if isinstance(known, Model):
         return known
-    served = await road.gemini.served(known.name) if isinstance(known, UnknownName) else None
+    served = await deps.gemini.served(known.name) if isinstance(known, UnknownName) else None
     return model_of(served) if served is not None and served.input_token_limit else None
 
 
 async def count_where_nearly_full(
-    road: Generate, model: Model | None, body: Json, files: Sequence[Facts], resolution: Resolution | None = None
+    deps: GenerateDeps, model: Model | None, body: Json, files: Sequence[Facts], resolution: Resolution | None = None
 ) -> None:
     """Raises where the service counts more tokens than the model takes. What cannot be estimated is counted as well."""
     if model is None:
@@ -46,7 +46,7 @@ async def count_where_nearly_full(
     estimate = sum(tokens.estimate(facts, model, resolution) for facts in files)
     if estimate < _NEARLY_FULL * most and all(map(tokens.can_be_estimated, files)):
         return
-    counted = await road.gemini.count_tokens(model.id, body)
+    counted = await deps.gemini.count_tokens(model.id, body)
     if counted > most:
         beside = " beside an answer of max_tokens" if most < model.input_tokens else ""
         raise PermanentFailure(

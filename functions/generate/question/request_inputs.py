@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from functools import partial
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from functions.generate.question.model_checks import known_model, refuse_too_much
 from functions.generate.question.upload import (
     activated,
@@ -27,7 +27,7 @@ from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
 from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
 from shared.domain.tasks.task import GeminiFile
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _INLINE_BYTES = 700 << 10
 """Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first: a call is
@@ -44,14 +44,14 @@ class Supply:
 
     def __init__(
         self,
-        road: Generate,
-        held: Holding,
+        deps: GenerateDeps,
+        lease: Lease,
         submission: Submission,
         inline_bytes: int,
         shown: Callable[[Input, Facts], Facts],
     ) -> None:
         """`shown`: what the model is shown of an input, told before it is uploaded; raises where it may not be."""
-        self._road, self._held = road, held
+        self._road, self._held = deps, lease
         self._uploads_inline = inline_bytes > _INLINE_BYTES
         self.model: Model | None = None
         """Known once there is an input."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from functions.generate.postponement import warn_others
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.storage import StoredObject
@@ -17,16 +17,16 @@ from shared.domain.errors import LeaseLost, PermanentFailure, Postponement, Tran
 from shared.domain.media import Facts, MediaType, RandomAccess, Refusal
 from shared.domain.tasks.task import GeminiFile, Source, Task
 from shared.examiner import Threaded
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _UPLOAD_TRIES = 3
 _HANDLE_MARGIN = timedelta(minutes=15)
 """A live handle must outlast the model's answer by this."""
 
 
-async def live_object(road: Generate, source: Source) -> StoredObject:
+async def live_object(deps: GenerateDeps, source: Source) -> StoredObject:
     """The source, if it is still the newest generation under its name."""
-    found = await road.storage.stat(source.bucket, source.name)
+    found = await deps.storage.stat(source.bucket, source.name)
     if found is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted before it could be read. Drop it again.")
     if found.generation != source.generation:
@@ -35,16 +35,16 @@ async def live_object(road: Generate, source: Source) -> StoredObject:
     return found
 
 
-async def readable_object(road: Generate, source: Source, stop: threading.Event) -> StoredObject:
+async def readable_object(deps: GenerateDeps, source: Source, stop: threading.Event) -> StoredObject:
     """As `live_object`, and as what it holds."""
-    return await road.storage.readable(await live_object(road, source), stop)
+    return await deps.storage.readable(await live_object(deps, source), stop)
 
 
-async def examine(road: Generate, found: StoredObject) -> Facts:
+async def examine(deps: GenerateDeps, found: StoredObject) -> Facts:
     """What the object truly is; raises the refusal where it may not be sent. `found` as `Storage.readable` gives it."""
-    kind, head = await road.storage.in_thread(partial(_identified, road.storage.ranges(found, b""), found))
-    source = Threaded(road.storage.ranges(found, head), road.storage.in_thread)
-    facts = await road.examiner.examine(source, kind)
+    kind, head = await deps.storage.in_thread(partial(_identified, deps.storage.ranges(found, b""), found))
+    source = Threaded(deps.storage.ranges(found, head), deps.storage.in_thread)
+    facts = await deps.examiner.examine(source, kind)
     if refusal := media.check(facts):
         raise PermanentFailure(refusal.code, refusal.message)
     return facts
@@ -66,18 +66,20 @@ def remarks(facts: Facts) -> list[str]:
     return [*([facts.media_type.mismatch] if facts.media_type.mismatch else []), *facts.warnings]
 
 
-async def hand_over(road: Generate, held: Holding, found: StoredObject, facts: Facts, *, index: int = 0) -> GeminiFile:
+async def hand_over(
+    deps: GenerateDeps, lease: Lease, found: StoredObject, facts: Facts, *, index: int = 0
+) -> GeminiFile:
     """An object as an ACTIVE file: the live handle that an earlier claim left, or a fresh upload."""
 
     async def opened() -> io.IOBase:
-        stream = road.storage.open(found, held.stop)
+        stream = deps.storage.open(found, lease.stop)
         if facts.media_type.family != "text" or found.size > media.WHOLE:
             return stream
         with stream:
-            return io.BytesIO(await road.storage.in_thread(partial(_text_of, stream, facts)))
+            return io.BytesIO(await deps.storage.in_thread(partial(_text_of, stream, facts)))
 
     mime = facts.media_type.mime
-    return await hand_over_stream(road, held, opened, mime, name=found.name, index=index, source=found.identity)
+    return await hand_over_stream(deps, lease, opened, mime, name=found.name, index=index, source=found.identity)
 
 
 def _text_of(stream: io.IOBase, facts: Facts) -> bytes:
@@ -99,51 +101,51 @@ Opener = Callable[[], Awaitable[io.IOBase]]
 
 
 async def hand_over_stream(
-    road: Generate, held: Holding, opener: Opener, mime: str, *, name: str, index: int, source: str = ""
+    deps: GenerateDeps, lease: Lease, opener: Opener, mime: str, *, name: str, index: int, source: str = ""
 ) -> GeminiFile:
     """As `hand_over`, for an input from anywhere. What is uploaded is noted at once: a later claim goes on with it."""
     try:
-        file = live_handle(road, held, index, source)
+        file = live_handle(deps, lease, index, source)
         if file is None:
-            file = await _upload(road, held, opener, mime, name=name, index=index, source=source)
-            _note(held, file)
+            file = await _upload(deps, lease, opener, mime, name=name, index=index, source=source)
+            _note(lease, file)
     except Postponement as refusal:
-        await warn_others(road, held.model, refusal)
+        await warn_others(deps, lease.model, refusal)
         raise
-    return await activated(road, held, file)
+    return await activated(deps, lease, file)
 
 
-async def activated(road: Generate, held: Holding, file: GeminiFile) -> GeminiFile:
+async def activated(deps: GenerateDeps, lease: Lease, file: GeminiFile) -> GeminiFile:
     """The file once the service has finished processing it."""
     if file.active:
         return file
-    active = await road.gemini.activated(file)
-    _note(held, active)
+    active = await deps.gemini.activated(file)
+    _note(lease, active)
     return active
 
 
-def live_handle(road: Generate, held: Holding, index: int, source: str = "") -> GeminiFile | None:
+def live_handle(deps: GenerateDeps, lease: Lease, index: int, source: str = "") -> GeminiFile | None:
     """What an earlier claim uploaded of this input, if it lives for long enough."""
-    for file in held.files:
-        if (file.input, file.source) == (index, source) and file.expires_at - _HANDLE_MARGIN > road.clock.now():
+    for file in lease.files:
+        if (file.input, file.source) == (index, source) and file.expires_at - _HANDLE_MARGIN > deps.clock.now():
             return file
     return None
 
 
-def _note(held: Holding, file: GeminiFile) -> None:
-    held.files = (*(known for known in held.files if known.input != file.input), file)
-    held.gained = True
+def _note(lease: Lease, file: GeminiFile) -> None:
+    lease.files = (*(known for known in lease.files if known.input != file.input), file)
+    lease.gained = True
 
 
 async def _upload(
-    road: Generate, held: Holding, opener: Opener, mime: str, *, name: str, index: int, source: str
+    deps: GenerateDeps, lease: Lease, opener: Opener, mime: str, *, name: str, index: int, source: str
 ) -> GeminiFile:
     for letter in "abc"[:_UPLOAD_TRIES]:
         stream = await opener()
         try:
-            return await road.gemini.upload(
+            return await deps.gemini.upload(
                 stream,
-                file_id=file_id(road.settings.environment, held.task, index, held.token) + letter,
+                file_id=file_id(deps.settings.environment, lease.task, index, lease.token) + letter,
                 mime_type=mime,
                 display_name=name,
                 input=index,

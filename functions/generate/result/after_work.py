@@ -15,7 +15,7 @@ from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import TaskFailure
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import AfterStep, Task
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _UNDONE: dict[AfterStep, str] = {
     "publish": "The files could not be published",
@@ -24,35 +24,35 @@ _UNDONE: dict[AfterStep, str] = {
 }
 
 
-async def finish_up(road: Generate, stored: Stored) -> bool:
+async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
     """Do the after-work of a terminal task. False where some is left for the next delivery of the dispatch."""
-    done = await _do(road, stored, [step for step in stored.task.after if step != "callback"])
+    done = await _do(deps, stored, [step for step in stored.task.after if step != "callback"])
     if done is not None and "callback" in stored.task.after:
         # It tells of the files too: it goes out once they stand on the task.
-        done = await _do(road, done, ["callback"])
+        done = await _do(deps, done, ["callback"])
     return done is None or not done.task.after
 
 
-async def _do(road: Generate, stored: Stored, steps: list[AfterStep]) -> Stored | None:
+async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Stored | None:
     """The task with what could be done struck off. None: the document is gone."""
     task, done, given_up, published = stored.task, list[AfterStep](), list[str](), Published()
     for step in steps:
         try:
             match step:
                 case "publish":
-                    published = await publish(road, task)
+                    published = await publish(deps, task)
                 case "delete_file":
-                    await _delete_files(road, task)
+                    await _delete_files(deps, task)
                 case "callback":
-                    await _ask_for_callback(road, task)
+                    await _ask_for_callback(deps, task)
         except Exception as error:
             why = _told(error, task, step)
-            if not _in_vain(road, task):
+            if not _in_vain(deps, task):
                 continue
             given_up.append(f"{_UNDONE[step]}: {why}")
         done.append(step)
     warnings = (*published.warnings, *given_up)
-    return await road.tasks.change(
+    return await deps.tasks.change(
         stored, lambda current: claims.tidy(current, tuple(done), published.uris, warnings) if done else current
     )
 
@@ -65,24 +65,24 @@ def _told(error: Exception, task: Task, step: AfterStep) -> str:
     return f"an internal error ({type(error).__name__})"
 
 
-def _in_vain(road: Generate, task: Task) -> bool:
+def _in_vain(deps: GenerateDeps, task: Task) -> bool:
     ended = task.completed_at or task.accepted_at
-    return road.clock.now() - ended > timedelta(hours=road.settings.task_max_age_hours)
+    return deps.clock.now() - ended > timedelta(hours=deps.settings.task_max_age_hours)
 
 
-async def _delete_files(road: Generate, task: Task) -> None:
+async def _delete_files(deps: GenerateDeps, task: Task) -> None:
     recorded = [file.name for file in task.files]
-    orphans = own_names(road.settings.environment, task, _inputs(task)) if task.token > 1 or not recorded else []
+    orphans = own_names(deps.settings.environment, task, _inputs(task)) if task.token > 1 or not recorded else []
     for name in dict.fromkeys((*recorded, *orphans)):
-        await road.gemini.delete(name)
+        await deps.gemini.delete(name)
     if task.cache is not None and not task.cache.left:
-        await _delete_cache(road, task, task.cache.name)
+        await _delete_cache(deps, task, task.cache.name)
 
 
-async def _delete_cache(road: Generate, task: Task, name: str) -> None:
+async def _delete_cache(deps: GenerateDeps, task: Task, name: str) -> None:
     """Not worth another try: it expires within minutes."""
     try:
-        await road.gemini.delete_cache(name)
+        await deps.gemini.delete_cache(name)
     except TaskFailure as failure:
         log("INFO", "cache_not_deleted", failure.message, task=task.id)
 
@@ -93,8 +93,8 @@ def _inputs(task: Task) -> int:
     return most if task.source.kind == "object" else most + 1
 
 
-async def _ask_for_callback(road: Generate, task: Task) -> None:
-    if road.callbacks is None:
+async def _ask_for_callback(deps: GenerateDeps, task: Task) -> None:
+    if deps.callbacks is None:
         log("WARNING", "callback_dropped", "this deployment has no callback queue", task=task.id)
         return
-    await road.callbacks.put(f"{task.key}-callback", {"task": task.id})
+    await deps.callbacks.put(f"{task.key}-callback", {"task": task.id})

@@ -17,20 +17,20 @@ from shared.domain.recipe.question import Question
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Pointer, Task, TaskError
 from shared.off_loop import off_loop
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _RESULTS_IN_DOCUMENT = 256 << 10
 """Bytes of results JSON that a document holds; larger ones live in the results bucket (a document ends at 1 MiB)."""
 
 
-async def outcome_of(road: Generate, task: Task, rounds: Sequence[Round]) -> Outcome:
+async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) -> Outcome:
     """One result for each question; failed with the first one that failed. There must be a round at least."""
     first = rounds[0].question
     usage = usage_by_modality({"usageMetadata": total_usage([each.response for each in rounds])})
     warnings = list(first.about.warnings)
     results: list[Json] = []
     for name in rounds[0].asked:
-        step = await step_of(road, rounds, name)
+        step = await step_of(deps, rounds, name)
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
@@ -43,7 +43,7 @@ async def outcome_of(road: Generate, task: Task, rounds: Sequence[Round]) -> Out
                 raise AssertionError(f"question {name!r} of {task.id} was left open")
             case _:
                 assert_never(step)
-    pointer = await _kept_apart(road, task, results)
+    pointer = await _kept_apart(deps, task, results)
     return Outcome(
         results=None if pointer else tuple(results),
         results_pointer=pointer,
@@ -72,14 +72,14 @@ async def _shortcomings(asked: Question, whole: Whole) -> tuple[str, ...]:
     return (*found, *whole.remarks)
 
 
-async def _kept_apart(road: Generate, task: Task, results: list[Json]) -> Pointer | None:
+async def _kept_apart(deps: GenerateDeps, task: Task, results: list[Json]) -> Pointer | None:
     """Results too large for a document lie in the bucket."""
     encoded = await off_loop(_encoded, results)
     if len(encoded) <= _RESULTS_IN_DOCUMENT:
         return None
     # Each claim's own, and never overwritten: one that was overtaken may still be writing.
     name = f"tasks/{task.id}/results-{task.token:06d}.json"
-    await road.storage.write(road.settings.results_bucket, name, encoded, "application/json", only_if_absent=True)
+    await deps.storage.write(deps.settings.results_bucket, name, encoded, "application/json", only_if_absent=True)
     digest = await off_loop(hashlib.sha256, encoded)
     return Pointer(name=name, size=len(encoded), sha256=digest.hexdigest())
 

@@ -21,7 +21,7 @@ from shared.domain.recipe import Asked, Recipe
 from shared.domain.tasks.task import Task
 from shared.domain.tasks.view import public
 from shared.off_loop import off_loop
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _LONGEST_STEM = 1024 - 80
 """Bytes: what Cloud Storage takes as a name (https://cloud.google.com/storage/docs/objects#naming), less the longest
@@ -34,24 +34,24 @@ class Published(NamedTuple):
     """What could not be made, as sentences."""
 
 
-async def publish(road: Generate, task: Task) -> Published:
-    results = await results_of(road, task)
+async def publish(deps: GenerateDeps, task: Task) -> Published:
+    results = await results_of(deps, task)
     files: dict[str, File] = {}
     warnings: list[str] = []
     for asked, result in zip(_asked(task), results or (), strict=False):
         message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
         if message.get("tool_calls") and not message.get("content"):
             continue
-        rendered = await _rendered(road, task, asked, message)
+        rendered = await _rendered(deps, task, asked, message)
         files |= rendered.files
         warnings += rendered.warnings
     stem = _stem(task)
     names = [f"{stem}.{ending}" for ending in (*files, "task.json")]
-    uris = tuple(f"gs://{road.settings.results_bucket}/{name}" for name in names)
+    uris = tuple(f"gs://{deps.settings.results_bucket}/{name}" for name in names)
     told = task.model_copy(update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))})
     whole = await off_loop(_as_file, told, results)
     for name, file in zip(names, [*files.values(), File(whole, "application/json")], strict=True):
-        await _write_unless_newer(road, task, name, file)
+        await _write_unless_newer(deps, task, name, file)
     return Published(uris, tuple(warnings))
 
 
@@ -65,10 +65,10 @@ def _stem(task: Task) -> str:
     return name[: _LONGEST_STEM - len(mark)].decode(errors="ignore") + mark
 
 
-async def results_of(road: Generate, task: Task) -> tuple[Json, ...] | None:
+async def results_of(deps: GenerateDeps, task: Task) -> tuple[Json, ...] | None:
     if task.results_pointer is None:
         return task.results
-    raw = await road.storage.read(road.settings.results_bucket, task.results_pointer.name)
+    raw = await deps.storage.read(deps.settings.results_bucket, task.results_pointer.name)
     return None if raw is None else tuple(await off_loop(json.loads, raw))
 
 
@@ -98,18 +98,18 @@ def _schema(form: Json) -> Json | None:
             return None
 
 
-async def _rendered(road: Generate, task: Task, asked: Asked, message: Json) -> Rendered:
+async def _rendered(deps: GenerateDeps, task: Task, asked: Asked, message: Json) -> Rendered:
     text = str(message.get("content") or "")
     structured = None
     if asked.response_schema is not None:
-        structured = await road.judge.read(text, asked.response_schema)
+        structured = await deps.judge.read(text, asked.response_schema)
     value = structured.value if structured else None
     if structured and value is None and structured.problems:
         # JSON was asked for and not held to (`json_object`): better as it is than not at all.
         asked = asked.model_copy(update={"outputs": ("txt",)})
     source = Source(name=task.source.name)
     if await off_loop(outputs.needs_picture, asked, value):
-        source = await picture_of(road, task, asked, value)
+        source = await picture_of(deps, task, asked, value)
     source = source._replace(pages=tuple(await off_loop(pages_of, message)))
     return await off_loop(_files, asked, text, value, source, message)
 
@@ -136,16 +136,16 @@ def _with_code(files: dict[str, File], asked: Asked, message: Json) -> dict[str,
     return {**files, ending: files[ending]._replace(data=files[ending].data.rstrip() + told)}
 
 
-async def _write_unless_newer(road: Generate, task: Task, name: str, file: File) -> None:
+async def _write_unless_newer(deps: GenerateDeps, task: Task, name: str, file: File) -> None:
     mark = {"dropsight-generation": str(task.source.generation), "dropsight-task": task.id}
-    bucket, expected = road.settings.results_bucket, 0
+    bucket, expected = deps.settings.results_bucket, 0
     while True:
-        written = await road.storage.write(
+        written = await deps.storage.write(
             bucket, name, file.data, file.content_type, if_generation=expected, metadata=mark, disposition="attachment"
         )
         if written is not None:
             return
-        found = await road.storage.stat(bucket, name)
+        found = await deps.storage.stat(bucket, name)
         if found is not None and int(found.metadata.get("dropsight-generation", 0)) > task.source.generation:
             return
         expected = 0 if found is None else found.generation

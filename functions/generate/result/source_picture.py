@@ -21,7 +21,7 @@ from shared.domain.recipe import Asked
 from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
 from shared.domain.tasks.task import Task
 from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
-from shared.wiring import Generate
+from shared.wiring import GenerateDeps
 
 _LARGEST_PICTURE = 64 << 20
 """Bytes of an image that is read to draw on it."""
@@ -29,22 +29,22 @@ _DRAW_SECONDS = 60.0
 """A picture of 40 megapixels takes a tenth of that where a whole CPU is free."""
 
 
-async def picture_of(road: Generate, task: Task, asked: Asked, value: JsonValue) -> Source:
+async def picture_of(deps: GenerateDeps, task: Task, asked: Asked, value: JsonValue) -> Source:
     """The image's upright size, and the image with what was found drawn on it, as far as they can be had."""
-    source = await _found(road, task)
+    source = await _found(deps, task)
     if source.picture is None:
         return source
     bare = source._replace(picture=None)
     size = (source.width, source.height) if source.width and source.height else None
     arguments = arguments_of(value, asked.response_schema, size=size, draw="png" in asked.outputs)
     try:
-        reply = await road.drawing.run(FUNCTION, arguments, payload=source.picture, seconds=_DRAW_SECONDS)
+        reply = await deps.drawing.run(FUNCTION, arguments, payload=source.picture, seconds=_DRAW_SECONDS)
     except SandboxError as error:
         log("WARNING", "picture_not_drawn", f"{type(error).__name__}: {error}", task=task.id)
         return bare._replace(undrawable=_why(error))
     finally:
         # What a picture took stays with the child that decoded it; the next one starts in a fraction of a second.
-        await road.drawing.close()
+        await deps.drawing.close()
     made = read_reply(reply.value, reply.payload)
     width, height = made.size or (None, None)
     return bare._replace(width=width, height=height, drawn=made.drawn, undrawable=made.undrawable)
@@ -60,12 +60,12 @@ def _why(error: SandboxError) -> str:
             return "the image could not be decoded to draw on it"
 
 
-async def _found(road: Generate, task: Task) -> Source:
+async def _found(deps: GenerateDeps, task: Task) -> Source:
     """With the image itself, if it can still be had; of a request about several files there is none."""
     source = task.source
     if source.kind == "object":
-        return await _stored(road, source.bucket, source.name, source.generation)
-    text = await road.storage.read(source.bucket, source.name, generation=source.generation)
+        return await _stored(deps, source.bucket, source.name, source.generation)
+    text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
     try:
         inputs = inputs_of(read(text)) if text is not None else []
     except RequestRefused:
@@ -74,11 +74,11 @@ async def _found(road: Generate, task: Task) -> Source:
         return Source(name=source.name)
     match inputs[0]:
         case StoredInput() as each:
-            return await _stored(road, each.bucket, each.name, each.generation or _handed_over(task, each.uri))
+            return await _stored(deps, each.bucket, each.name, each.generation or _handed_over(task, each.uri))
         case Inline() as each:
-            return await _source(road, source.name, each.data(), each.mime)
+            return await _source(deps, source.name, each.data(), each.mime)
         case Remote() as each:
-            return await _fetched(road, each)
+            return await _fetched(deps, each)
 
 
 def _handed_over(task: Task, uri: str) -> int | None:
@@ -87,17 +87,17 @@ def _handed_over(task: Task, uri: str) -> int | None:
     return next((int(generation) for place, _, generation in shown if place == uri), None)
 
 
-async def _stored(road: Generate, bucket: str, name: str, generation: int | None) -> Source:
-    picture = await road.storage.read(bucket, name, generation=generation, length=_LARGEST_PICTURE + 1)
-    return Source(name=name) if picture is None else await _source(road, name, picture, None)
+async def _stored(deps: GenerateDeps, bucket: str, name: str, generation: int | None) -> Source:
+    picture = await deps.storage.read(bucket, name, generation=generation, length=_LARGEST_PICTURE + 1)
+    return Source(name=name) if picture is None else await _source(deps, name, picture, None)
 
 
-async def _fetched(road: Generate, each: Remote) -> Source:
+async def _fetched(deps: GenerateDeps, each: Remote) -> Source:
     """Fetched once more: nothing of it was kept."""
     try:
-        file = await road.web.open(each.url, stop=threading.Event(), seconds=road.settings.fetch_seconds)
+        file = await deps.web.open(each.url, stop=threading.Event(), seconds=deps.settings.fetch_seconds)
         with file:
-            return await _source(road, file.name, await asyncio.to_thread(_read, file), file.content_type)
+            return await _source(deps, file.name, await asyncio.to_thread(_read, file), file.content_type)
     except TaskFailure:
         return Source(name=each.url)
 
@@ -106,11 +106,11 @@ def _read(file: RemoteFile) -> bytes:
     return file.read(_LARGEST_PICTURE + 1)
 
 
-async def _source(road: Generate, name: str, picture: bytes, declared: str | None) -> Source:
+async def _source(deps: GenerateDeps, name: str, picture: bytes, declared: str | None) -> Source:
     if len(picture) > _LARGEST_PICTURE:
         return Source(name=name)
     kind = media.sniff(picture[: media.HEAD], name, declared)
     if not isinstance(kind, media.MediaType) or kind.family != "image":
         return Source(name=name)
-    facts = await road.examiner.examine_bytes(picture, kind)
+    facts = await deps.examiner.examine_bytes(picture, kind)
     return Source(name=name, width=facts.width, height=facts.height, picture=picture)

@@ -58,7 +58,7 @@ def fits(value: JsonValue, schema: dict[str, JsonValue]) -> bool:
     return _validator(schema).is_valid(value)
 
 
-def misfits(value: JsonValue, schema: dict[str, JsonValue]) -> list[str]:
+def violations(value: JsonValue, schema: dict[str, JsonValue]) -> list[str]:
     """Return where and how `value` does not fit, as sentences for a person or a model; empty if it fits."""
     validator = _validator(schema)
     if validator.is_valid(value):

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from shared.domain.answer.plain_json import parse_loosely, whole_characters
 from shared.domain.answer.response import Json
-from shared.domain.answer.schemas import fits, is_quick, misfits
+from shared.domain.answer.schemas import fits, is_quick, violations
 from shared.domain.answer.transcript import is_transcript, segments
 from shared.domain.checks import repairs
 from shared.domain.outputs.markup import in_fence, unfenced
@@ -84,7 +84,7 @@ def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
 
 
 def _problems(value: JsonValue, schema: dict[str, JsonValue]) -> tuple[str, ...]:
-    return tuple(misfits(value, schema) or _false_times(value))
+    return tuple(violations(value, schema) or _false_times(value))
 
 
 def repair_prompt(problems: tuple[str, ...]) -> str:

@@ -19,7 +19,7 @@ from shared.domain.recipe.definition import (
     Rule,
     Thinking,
 )
-from shared.domain.recipe.fitness import Unfit, model_for, seen, unfit
+from shared.domain.recipe.fitness import Misfit, misfits, model_for, seen
 from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, explain
 from shared.domain.recipe.placeholders import Missing, fill, literal
 from shared.domain.recipe.validation import output_flaws
@@ -42,6 +42,7 @@ __all__ = [
     "Explained",
     "Granted",
     "Input",
+    "Misfit",
     "Missing",
     "Parameters",
     "Problem",
@@ -51,7 +52,6 @@ __all__ = [
     "RecipesInvalid",
     "Rule",
     "Thinking",
-    "Unfit",
     "WishRefused",
     "built_in",
     "check",
@@ -63,13 +63,13 @@ __all__ = [
     "lacking",
     "literal",
     "load",
+    "misfits",
     "model_for",
     "offsets",
     "output_flaws",
     "request",
     "seen",
     "settings",
-    "unfit",
     "unstructured",
     "within",
 ]

@@ -38,7 +38,7 @@ _WORDS: dict[Capability, str] = {
 }
 
 
-class Unfit(NamedTuple):
+class Misfit(NamedTuple):
     """One thing that the model cannot do, and the recipe's field that wants it."""
 
     field: str
@@ -46,7 +46,7 @@ class Unfit(NamedTuple):
     message: str
 
 
-def model_for(recipe: Recipe, today: date | None = None) -> Model | Unfit | None:
+def model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | None:
     """The model's data; None for a well-formed name that is newer than the catalogue: the service knows."""
     known = resolve(recipe.model, today)
     match known:
@@ -54,55 +54,55 @@ def model_for(recipe: Recipe, today: date | None = None) -> Model | Unfit | None
             return known
         case Retired():
             message = f"Model {known.id} does not answer any more. Use {known.successor}."
-            return Unfit("model", "model_not_found", message)
+            return Misfit("model", "model_not_found", message)
         case UnknownName():
             if known.well_formed:
                 return None
-            return Unfit("model", "model_not_found", f"No model is named {known.name!r}. Use {known.suggestion}.")
+            return Misfit("model", "model_not_found", f"No model is named {known.name!r}. Use {known.suggestion}.")
         case _:
             assert_never(known)
 
 
-def unfit(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Unfit]:
+def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Misfit]:
     """What makes no sense for files of `families`, and what the recipe's model cannot do of what it wants for them."""
     yield from _senseless(recipe, families)
     model = model_for(recipe, today)
-    if isinstance(model, Unfit):
+    if isinstance(model, Misfit):
         yield model
         return
     if model is None:
         return
     ended = model.notice(today) if model.answered_by and today else None
-    for misfit in _beyond(recipe, families, model):
-        yield misfit._replace(message=f"{misfit.message} {ended}") if ended else misfit
+    for file_misfit in _beyond(recipe, families, model):
+        yield file_misfit._replace(message=f"{file_misfit.message} {ended}") if ended else file_misfit
 
 
-def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Unfit]:
+def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Misfit]:
     """What `model` cannot do of what the recipe wants."""
     if "text" not in model.outputs or model.can("live"):
-        yield Unfit("model", "model_not_support_capability", f"Model {model.id} does not answer with text.")
+        yield Misfit("model", "model_not_support_capability", f"Model {model.id} does not answer with text.")
         return
     for family in dict.fromkeys(families):
         if refusal := check_input(model, family):
-            yield Unfit("model", "unsupported_content_type", refusal.message)
+            yield Misfit("model", "unsupported_content_type", refusal.message)
     for field, capability in _wanted(recipe):
         if not model.can(capability):
             what = _WORDS.get(capability, capability)
-            yield Unfit(field, "model_not_support_capability", f"Model {model.id} cannot {what}.")
+            yield Misfit(field, "model_not_support_capability", f"Model {model.id} cannot {what}.")
     yield from _thinking(recipe.thinking, model)
     schemas = [question.response_schema for question in recipe.asked]
     if any(schemas) and (recipe.tools or recipe.functions) and model.id.startswith(("gemini-2", "gemini-1")):
         message = f"Model {model.id} cannot use tools and answer by a schema in one call."
-        yield Unfit("tools", "model_not_support_capability", message)
+        yield Misfit("tools", "model_not_support_capability", message)
     if recipe.media_resolution == "ultra_high" and not model.can("media_resolution_per_part"):
         message = f"Model {model.id} knows the media resolutions low, medium and high."
-        yield Unfit("media_resolution", "model_not_support_capability", message)
+        yield Misfit("media_resolution", "model_not_support_capability", message)
     if refused := refused_parameters(model, recipe.parameters):
-        yield Unfit("parameters", "invalid_param", refused)
+        yield Misfit("parameters", "invalid_param", refused)
     limit = recipe.parameters.max_tokens
     if limit is not None and limit > model.output_tokens:
         message = f"Model {model.id} answers with at most {model.output_tokens:,} tokens; max_tokens says {limit:,}."
-        yield Unfit("parameters.max_tokens", "invalid_param", message)
+        yield Misfit("parameters.max_tokens", "invalid_param", message)
 
 
 def seen(recipe: Recipe, facts: Facts) -> Facts:
@@ -113,13 +113,13 @@ def seen(recipe: Recipe, facts: Facts) -> Facts:
     return facts.model_copy(update={"duration": max(0.0, end - recipe.range.start)})
 
 
-def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Unfit]:
+def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Misfit]:
     found = " and ".join(dict.fromkeys(families))
     if recipe.range is not None and not {"audio", "video"}.intersection(families):
-        yield Unfit("range", "invalid_param", f"A range is a part of audio or video; this is {found}.")
+        yield Misfit("range", "invalid_param", f"A range is a part of audio or video; this is {found}.")
     if recipe.media_resolution == "ultra_high" and not {"image"}.issuperset(families):
         message = f"The media resolution ultra_high is for images only; this is {found}. Use low, medium or high."
-        yield Unfit("media_resolution", "invalid_param", message)
+        yield Misfit("media_resolution", "invalid_param", message)
 
 
 def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
@@ -133,7 +133,7 @@ def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
         yield "response_schema", "structured_output"
 
 
-def _thinking(wanted: Thinking | None, model: Model) -> Iterator[Unfit]:
+def _thinking(wanted: Thinking | None, model: Model) -> Iterator[Misfit]:
     if wanted is None:
         return
     how = model.thinking
@@ -154,4 +154,4 @@ def _thinking(wanted: Thinking | None, model: Model) -> Iterator[Unfit]:
     ):
         problem = f"Model {model.id} thinks with {how.least:,} to {how.most:,} tokens, not {wanted.budget:,}."
     if problem:
-        yield Unfit("thinking", "model_not_support_capability", problem)
+        yield Misfit("thinking", "model_not_support_capability", problem)

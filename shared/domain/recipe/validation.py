@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from shared.domain.media.kinds import Family
 from shared.domain.recipe import placeholders
 from shared.domain.recipe.definition import Asked, Recipe, Rule
-from shared.domain.recipe.fitness import unfit
+from shared.domain.recipe.fitness import misfits
 from shared.domain.recipe.globs import glob_pattern
 from shared.domain.recipe.lines import Place
 
@@ -38,8 +38,8 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
         yield ("system",), message
     if recipe.rule:
         yield from _of_the_rule(recipe.rule, recipe)
-    for misfit in unfit(recipe, recipe.takes):
-        yield tuple(misfit.field.split(".")), misfit.message
+    for file_misfit in misfits(recipe, recipe.takes):
+        yield tuple(file_misfit.field.split(".")), file_misfit.message
 
 
 def output_flaws(recipe: Recipe, question: Asked, families: Sequence[Family]) -> Iterator[str]:

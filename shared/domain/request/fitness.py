@@ -17,7 +17,7 @@ LARGEST_REQUEST = 20 << 20
 """Bytes of prompt, system prompt and inline data together (the contract's 20 MB, read as MiB)."""
 
 
-def unfit(submission: Submission, inputs: Sequence[Input], today: date | None = None) -> RequestRefused | None:
+def misfits(submission: Submission, inputs: Sequence[Input], today: date | None = None) -> RequestRefused | None:
     """Return the first reason why the request cannot be run, or None."""
     return next(_reasons(submission, inputs, today), None)
 

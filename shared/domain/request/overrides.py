@@ -38,7 +38,7 @@ def named(name: str) -> Recipe:
     return found
 
 
-def laid_over(recipe: Recipe, asked: Submission, given: Set[str], today: date | None = None) -> Recipe:
+def with_overrides(recipe: Recipe, asked: Submission, given: Set[str], today: date | None = None) -> Recipe:
     """`recipe` with those of the request's fields in it that are `given`. Raises `RequestRefused`, naming the field."""
     whole = recipe.model_dump(mode="json")
     for field, value in _changes(recipe, asked, given, today):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from shared.domain.media import kind_of_name
 from shared.domain.recipe import DEFAULT_MODEL, Recipe
-from shared.domain.request.overrides import laid_over, named, refuse_incomplete, refuse_unmakeable, wrong
+from shared.domain.request.overrides import named, refuse_incomplete, refuse_unmakeable, with_overrides, wrong
 from shared.domain.request.schema import Submission, changes_of, overridden, read
 from shared.domain.tasks.task import Ran
 
@@ -44,7 +44,7 @@ def asked_again(ran: Ran | None, uri: str, changes: bytes, today: date | None = 
     if submission.recipe is not None:
         recipe = named(submission.recipe)
     # The model of a recipe that is named holds where none is said.
-    changed = laid_over(recipe, submission, {*given, *(() if "recipe" in given else ("model",))}, today)
+    changed = with_overrides(recipe, submission, {*given, *(() if "recipe" in given else ("model",))}, today)
     refuse_incomplete(changed)
     refuse_unmakeable(changed, ())
     if ran is not None:

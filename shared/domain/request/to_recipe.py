@@ -1,6 +1,6 @@
 """A request that names a recipe: what the recipe says holds wherever the request is silent.
 
-    Submission ─▶ `understood` ─▶ the request with the recipe's words in it, and the recipe with the request's
+    Submission ─▶ `resolve_recipe` ─▶ the request with the recipe's words in it, and the recipe with the request's
 
 Of the two, the one says what is shown to the model, the other how it is asked and what becomes of its answer. An
 object's custom metadata has its place in the request's `metadata`: what a prompt asks for (`find`), and
@@ -16,18 +16,18 @@ from urllib.parse import unquote, urlsplit
 
 from shared.domain.errors import RequestRefused
 from shared.domain.media import Facts, Family, kind_of_name
-from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, fill, output_flaws, unfit
+from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, fill, misfits, output_flaws
 from shared.domain.request.fitness import family_of
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.messages import Message, TextPart
 from shared.domain.request.options import JsonSchemaAnswer
 from shared.domain.request.overrides import (
-    laid_over,
     named,
     refuse_incomplete,
     refuse_unmakeable,
     said_by,
     wishes_of,
+    with_overrides,
     wrong,
 )
 from shared.domain.request.schema import Submission
@@ -36,7 +36,7 @@ _HEARD = ("range", "outputs")
 """Of what an object's metadata may ask for."""
 
 
-class Understood(NamedTuple):
+class ResolvedRequest(NamedTuple):
     submission: Submission
     recipe: Recipe | None
     """None: none is named."""
@@ -45,18 +45,20 @@ class Understood(NamedTuple):
 
 def completed(submission: Submission, today: date | None = None) -> Submission:
     """The request with its recipe's words and limits in it. Raises `RequestRefused` for what the recipe cannot do."""
-    return understood(submission, today).submission
+    return resolve_recipe(submission, today).submission
 
 
-def understood(submission: Submission, today: date | None = None) -> Understood:
+def resolve_recipe(submission: Submission, today: date | None = None) -> ResolvedRequest:
     """Raises `RequestRefused` for a recipe that is not there, lacks what it needs, or is for other files or models."""
     if submission.recipe is None:
         unheard = sorted(set(wishes_of(submission)).intersection(_HEARD))
-        return Understood(submission, None, tuple(_unheard(wish, "a request that names no recipe") for wish in unheard))
+        return ResolvedRequest(
+            submission, None, tuple(_unheard(wish, "a request that names no recipe") for wish in unheard)
+        )
     inputs = inputs_of(submission)
     said = _own_words(submission)
     given = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
-    recipe = laid_over(named(submission.recipe), submission, given, today)
+    recipe = with_overrides(named(submission.recipe), submission, given, today)
     if said:
         # Another question's answer is not to be measured by the recording.
         recipe = recipe.model_copy(update={"transcript": False})
@@ -78,7 +80,7 @@ def understood(submission: Submission, today: date | None = None) -> Understood:
     elif not said:
         changes["messages"] = _asking(submission.messages, _filled(question.prompt, about, recipe) or "")
     ignored = sorted(set(wishes_of(submission)) - {*_HEARD, "find"})
-    return Understood(
+    return ResolvedRequest(
         submission.model_copy(update=changes), recipe, tuple(_unheard(wish, "a request") for wish in ignored)
     )
 
@@ -89,7 +91,7 @@ def renders_a_recording(submission: Submission) -> bool:
     return by_default and submission.audio_url is not None and submission.prompt in (None, TRANSCRIBE_PROMPT)
 
 
-def misfit(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> str | None:
+def file_misfit(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> str | None:
     """Why a file, now that it was looked into, is none for the recipe of its request. `alone`: there are no others."""
     family = facts.media_type.family
     if family not in recipe.takes:
@@ -118,7 +120,7 @@ def _refuse_files(recipe: Recipe, inputs: Sequence[Input], today: date | None) -
     if "png" in recipe.outputs and len(inputs) > 1:
         raise wrong("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
     refuse_unmakeable(recipe, known)
-    for flaw in unfit(recipe, known if len(known) == len(inputs) else recipe.takes, today):
+    for flaw in misfits(recipe, known if len(known) == len(inputs) else recipe.takes, today):
         code = {"model_not_found": "no_available_model"}.get(flaw.code, flaw.code)
         message = flaw.message if flaw.code != "invalid_param" else f"{said_by(flaw.field)}: {flaw.message}"
         raise RequestRefused(422, "invalid_request_error", code, message, param=said_by(flaw.field))

@@ -61,7 +61,7 @@ class Key(BaseModel):
         """Whether an object lies under one of its sources."""
         return any(uri.startswith(source) for source in self.sources if source.startswith("gs://"))
 
-    def sights(self, prefix: str | None = None) -> list[str]:
+    def visible_prefixes(self, prefix: str | None = None) -> list[str]:
         """The values of `Task.visible_to` that reach all it sees, at times more; under `prefix` only where given."""
         places = [source for source in self.sources if source.startswith("gs://")]
         if prefix is None:

@@ -1,4 +1,4 @@
-"""The whole road in one process and one loop: the real function apps, the real Google clients, the stand-ins."""
+"""The whole system in one process and one loop: the real function apps, the real Google clients, the stand-ins."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FINALIZED: EventType = "finalized"
 
 
 @dataclass
-class Road:
+class System:
     """The system under test, and the way to its api."""
 
     clock: MovableClock
@@ -90,10 +90,10 @@ class Road:
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
-async def _well_behaved(road: Road) -> AsyncIterator[None]:
+async def _well_behaved(system: System) -> AsyncIterator[None]:
     """Each test leaves the model and the services as it found them, and nothing under way."""
     yield
-    await road.traffic.leave_nothing_behind()
+    await system.traffic.leave_nothing_behind()
 
 
 def only_this_machine(host: str | bytes | None, *rest: Any, **options: Any) -> Any:
@@ -108,8 +108,8 @@ _resolve = socket.getaddrinfo
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
-    folder = tmp_path_factory.mktemp("road")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    folder = tmp_path_factory.mktemp("system")
     clock, tap = MovableClock(folder / "clock"), Tap()
     issuer = Issuer(clock)
     indexes = ROOT / "terraform" / "firestore.indexes.json"
@@ -165,7 +165,7 @@ async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
         database = AsyncClient(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         client = Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         keys, traffic = Keys(database, clock), Traffic(clock, tap, model, objects, queue)
-        yield Road(clock, tap, documents, objects, model, queue, urls["api"], keys, client, database, traffic)
+        yield System(clock, tap, documents, objects, model, queue, urls["api"], keys, client, database, traffic)
         await asyncio.gather(*(server.stop() for server in servers.values()))
         await unwire()
         await database._firestore_api.transport.close()

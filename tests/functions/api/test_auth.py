@@ -10,37 +10,37 @@ import pytest
 from functions.api import auth as admittance
 from functions.api import keys_command
 from shared.cloud.keys import Keys
-from tests.functions.api.conftest import INBOX, Road
+from tests.functions.api.conftest import INBOX, System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def keys(road: Road, *words: str) -> tuple[int, list[str]]:
+async def keys(system: System, *words: str) -> tuple[int, list[str]]:
     parser = argparse.ArgumentParser()
     keys_command.add_arguments(parser)
     said: list[str] = []
     status = await keys_command.run(
-        parser.parse_args(words), Keys(road.database, road.clock), road.clock, lambda line: said.append(line)
+        parser.parse_args(words), Keys(system.database, system.clock), system.clock, lambda line: said.append(line)
     )
     return status, said
 
 
-async def code(road: Road, secret: str) -> tuple[int, str | None]:
-    async with road.client(secret) as client:
+async def code(system: System, secret: str) -> tuple[int, str | None]:
+    async with system.client(secret) as client:
         answer = await client.get("/v1/tasks")
     return answer.status_code, answer.json().get("error", {}).get("code")
 
 
-async def test_an_expired_key_is_told_apart_from_an_unknown_one(road: Road) -> None:
-    expired = await road.key("expired", expires_at=road.clock.now() - timedelta(seconds=1))
-    assert await code(road, expired) == (401, "expired_api_key")
-    assert await code(road, "sk-unknown") == (401, "invalid_api_key")
+async def test_an_expired_key_is_told_apart_from_an_unknown_one(system: System) -> None:
+    expired = await system.key("expired", expires_at=system.clock.now() - timedelta(seconds=1))
+    assert await code(system, expired) == (401, "expired_api_key")
+    assert await code(system, "sk-unknown") == (401, "invalid_api_key")
 
 
-async def test_the_command_makes_lists_rotates_and_revokes_keys(road: Road) -> None:
+async def test_the_command_makes_lists_rotates_and_revokes_keys(system: System) -> None:
     status, said = await keys(
-        road,
+        system,
         "create",
         "--name",
         "Team A",
@@ -54,36 +54,36 @@ async def test_the_command_makes_lists_rotates_and_revokes_keys(road: Road) -> N
     secret = said[-1]
     assert (status, secret[:3]) == (0, "sk-")
     assert len(secret) >= 35
-    assert (await code(road, secret))[0] == 200
-    _, listed = await keys(road, "list")
+    assert (await code(system, secret))[0] == 200
+    _, listed = await keys(system, "list")
     assert any("team-a-key" in line and "active" in line for line in listed)
     assert not any(secret in line for line in listed)
-    _, rotated = await keys(road, "rotate", "team-a-key", "--overlap", "1h")
-    assert (await code(road, secret))[0] == (await code(road, rotated[-1]))[0] == 200
-    road.clock.advance(3700)
-    assert (await code(road, secret))[1] == "expired_api_key"
-    assert (await code(road, rotated[-1]))[0] == 200
-    assert (await keys(road, "revoke", "team-a-key"))[0] == 0
-    road.clock.advance(30)
-    assert (await code(road, rotated[-1])) == (401, "invalid_api_key")
-    assert (await keys(road, "revoke", "nobody"))[0] == 1
-    assert (await keys(road, "create", "--name", "x", "--source", "gs://inbox"))[0] == 1
+    _, rotated = await keys(system, "rotate", "team-a-key", "--overlap", "1h")
+    assert (await code(system, secret))[0] == (await code(system, rotated[-1]))[0] == 200
+    system.clock.advance(3700)
+    assert (await code(system, secret))[1] == "expired_api_key"
+    assert (await code(system, rotated[-1]))[0] == 200
+    assert (await keys(system, "revoke", "team-a-key"))[0] == 0
+    system.clock.advance(30)
+    assert (await code(system, rotated[-1])) == (401, "invalid_api_key")
+    assert (await keys(system, "revoke", "nobody"))[0] == 1
+    assert (await keys(system, "create", "--name", "x", "--source", "gs://inbox"))[0] == 1
 
 
-async def test_a_rotated_keys_tasks_stay_its_own(road: Road) -> None:
-    _, said = await keys(road, "create", "--name", "Rota", "--id", "rota")
-    async with road.client(said[-1]) as client:
+async def test_a_rotated_keys_tasks_stay_its_own(system: System) -> None:
+    _, said = await keys(system, "create", "--name", "Rota", "--id", "rota")
+    async with system.client(said[-1]) as client:
         task = (await client.post("/v1/llm/generations", json=request())).json()
-    _, rotated = await keys(road, "rotate", "rota")
-    async with road.client(rotated[-1]) as client:
+    _, rotated = await keys(system, "rotate", "rota")
+    async with system.client(rotated[-1]) as client:
         assert (await client.get(f"/v1/tasks/{task['id']}")).status_code == 200
 
 
-async def test_a_key_that_is_too_fast_is_told_when_to_come_back(road: Road) -> None:
-    secret = await road.key("fast", requests_per_minute=3)
-    async with road.client(secret) as client:
+async def test_a_key_that_is_too_fast_is_told_when_to_come_back(system: System) -> None:
+    secret = await system.key("fast", requests_per_minute=3)
+    async with system.client(secret) as client:
         answers = [await client.get("/v1/models") for _ in range(4)]
-        road.clock.advance(21)
+        system.clock.advance(21)
         later = await client.get("/v1/models")
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     refused = answers[-1]
@@ -95,12 +95,12 @@ async def test_a_key_that_is_too_fast_is_told_when_to_come_back(road: Road) -> N
     assert later.status_code == 200
 
 
-async def test_a_budget_of_tasks_a_day_ends_with_the_day(road: Road) -> None:
-    secret = await road.key("frugal", daily_tasks=2)
-    async with road.client(secret) as client:
+async def test_a_budget_of_tasks_a_day_ends_with_the_day(system: System) -> None:
+    secret = await system.key("frugal", daily_tasks=2)
+    async with system.client(secret) as client:
         made = [await client.post("/v1/llm/generations", json=request(seed=number)) for number in range(3)]
         wrong = await client.post("/v1/llm/generations", json=request(temperature=9))
-        road.clock.advance(86_400)
+        system.clock.advance(86_400)
         tomorrow = await client.post("/v1/llm/generations", json=request())
     assert [answer.status_code for answer in made] == [200, 200, 402]
     assert made[-1].json()["error"]["code"] == "budget_exceeded"
@@ -108,8 +108,8 @@ async def test_a_budget_of_tasks_a_day_ends_with_the_day(road: Road) -> None:
     assert tomorrow.status_code == 200
 
 
-async def test_errors_come_as_problems_to_who_accepts_those(road: Road) -> None:
-    async with road.client(None, Accept="application/problem+json") as client:
+async def test_errors_come_as_problems_to_who_accepts_those(system: System) -> None:
+    async with system.client(None, Accept="application/problem+json") as client:
         answer = await client.get("/v1/tasks")
         nowhere = await client.get("/nowhere")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -122,8 +122,8 @@ async def test_errors_come_as_problems_to_who_accepts_those(road: Road) -> None:
     assert nowhere.json()["status"] == 404
 
 
-async def test_pages_of_listed_origins_may_call_and_others_may_not(road: Road) -> None:
-    async with road.client(None) as client:
+async def test_pages_of_listed_origins_may_call_and_others_may_not(system: System) -> None:
+    async with system.client(None) as client:
         asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
         allowed = await client.options("/v1/tasks", headers={"Origin": "https://app.example", **asked})
         foreign = await client.options("/v1/tasks", headers={"Origin": "https://evil.example", **asked})
@@ -135,14 +135,14 @@ async def test_pages_of_listed_origins_may_call_and_others_may_not(road: Road) -
 
 
 async def test_an_unforeseen_error_is_logged_once_and_answered_in_the_contracts_form(
-    road: Road, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(key: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    secret = await road.key("unlucky")
+    secret = await system.key("unlucky")
     monkeypatch.setattr(admittance, "_pace", broken)
-    async with road.client(secret) as client:
+    async with system.client(secret) as client:
         answer = await client.get("/v1/tasks")
     told = capsys.readouterr()
     assert answer.status_code == 500

@@ -13,7 +13,7 @@ import pytest
 from functions.api import bodies as module
 from functions.api.bodies import SMALL_BYTES, bodies
 from functions.api.follower import followers
-from tests.functions.api.conftest import Road
+from tests.functions.api.conftest import System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -63,8 +63,8 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(road: Road) -> AsyncIterator[Sender]:
-    host, port = road.url.removeprefix("http://").split(":")
+async def sender(system: System) -> AsyncIterator[Sender]:
+    host, port = system.url.removeprefix("http://").split(":")
     made = Sender(*await asyncio.open_connection(host, int(port)))
     try:
         yield made
@@ -79,34 +79,34 @@ async def until_held(size: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def refused_in_time(road: Road, secret: str) -> None:
+async def refused_in_time(system: System, secret: str) -> None:
     started = time.monotonic()
-    async with road.client(secret) as client:
+    async with system.client(secret) as client:
         answer = await client.post(PATH, content=large_body())
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_param")
     assert time.monotonic() - started < SOON
 
 
-async def test_slow_senders_keep_no_large_body_waiting_not_even_of_their_own_key(road: Road) -> None:
-    secret = await road.key("slow-senders")
-    async with sender(road) as one, sender(road) as two, sender(road) as three, sender(road) as unsaid:
+async def test_slow_senders_keep_no_large_body_waiting_not_even_of_their_own_key(system: System) -> None:
+    secret = await system.key("slow-senders")
+    async with sender(system) as one, sender(system) as two, sender(system) as three, sender(system) as unsaid:
         for each in (one, two, three):
             await each.head(secret, LARGE)
             await each.send(large_body()[: SMALL_BYTES + 1000])
         await unsaid.head(secret, "chunked")
         await until_held(3000)
-        await refused_in_time(road, secret)
+        await refused_in_time(system, secret)
         await one.send(large_body()[SMALL_BYTES + 1000 :])
         assert await one.status() == 422
     await until_held(0)
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_does_not_come_is_not_waited_for(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_GRACE_SECONDS", 0.2)
     for sent in (b"", b"{", large_body()[: SMALL_BYTES + 1]):
         monkeypatch.setattr(module, "_SLOWEST_BYTES_A_SECOND", 1 << 30)
-        async with sender(road) as slow:
-            await slow.head(await road.key(f"late-{len(sent)}"), LARGE)
+        async with sender(system) as slow:
+            await slow.head(await system.key(f"late-{len(sent)}"), LARGE)
             await slow.send(sent)
             assert await slow.status() == 408
             await slow.ended()
@@ -114,11 +114,11 @@ async def test_a_body_that_does_not_come_is_not_waited_for(road: Road, monkeypat
 
 
 async def test_a_body_that_drips_is_cut_off_however_long_it_goes_on(
-    road: Road, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_GRACE_SECONDS", 0.3)
-    async with sender(road) as slow:
-        await slow.head(await road.key("dripping"), LARGE)
+    async with sender(system) as slow:
+        await slow.head(await system.key("dripping"), LARGE)
         answered = asyncio.create_task(slow.status())
         while not answered.done():
             await slow.send(b"x")
@@ -127,60 +127,60 @@ async def test_a_body_that_drips_is_cut_off_however_long_it_goes_on(
 
 
 async def test_bodies_that_find_no_room_are_told_to_come_back_and_room_is_given_back(
-    road: Road, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BUDGET_BYTES", LARGE)
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.1)
-    secret = await road.key("crowded")
-    async with sender(road) as first:
+    secret = await system.key("crowded")
+    async with sender(system) as first:
         await first.head(secret, LARGE)
         await first.send(large_body()[:-1])
         await until_held(LARGE - SMALL_BYTES - 1)
-        async with road.client(secret) as client:
+        async with system.client(secret) as client:
             refused = await client.post(PATH, content=large_body())
             small = await client.post(PATH, json={"colour": "red"})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert small.status_code == 422
     await until_held(0)
-    await refused_in_time(road, secret)
+    await refused_in_time(system, secret)
 
 
-async def test_one_key_cannot_take_all_the_room(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_key_cannot_take_all_the_room(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BUDGET_OF_A_KEY", LARGE)
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.1)
-    greedy, modest = await road.key("greedy"), await road.key("modest")
-    async with sender(road) as first:
+    greedy, modest = await system.key("greedy"), await system.key("modest")
+    async with sender(system) as first:
         await first.head(greedy, LARGE)
         await first.send(large_body()[:-1])
         await until_held(LARGE - SMALL_BYTES - 1)
-        async with road.client(greedy) as client:
+        async with system.client(greedy) as client:
             assert (await client.post(PATH, content=large_body())).status_code == 503
-        await refused_in_time(road, modest)
+        await refused_in_time(system, modest)
     await until_held(0)
 
 
-async def test_a_body_that_says_it_is_too_large_is_not_read(road: Road) -> None:
-    async with sender(road) as large:
-        await large.head(await road.key("too-large"), 2 << 30)
+async def test_a_body_that_says_it_is_too_large_is_not_read(system: System) -> None:
+    async with sender(system) as large:
+        await large.head(await system.key("too-large"), 2 << 30)
         assert await large.status() == 422
 
 
-async def test_callers_who_leave_are_no_errors(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
-    secret = await road.key("leavers")
-    async with road.client(secret) as client:
+async def test_callers_who_leave_are_no_errors(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = await system.key("leavers")
+    async with system.client(secret) as client:
         task = (await client.post(PATH, json=request(stream=True))).json()
     for length, sent in ((LARGE, large_body()[: SMALL_BYTES + 10]), (100, b"{"), ("chunked", b"5\r\n12345\r\n")):
         for path in (PATH, f"/v1/tasks/{task['id']}/rerun"):
-            async with sender(road) as leaver:
+            async with sender(system) as leaver:
                 await leaver.head(secret, length, path=path)
                 await leaver.send(sent)
                 await asyncio.sleep(0.05)
     await until_held(0)
     for path in (task["urls"]["stream"], f"{task['urls']['get']}?wait=5"):
-        async with sender(road) as reader:
+        async with sender(system) as reader:
             await reader.head(secret, 0, method="GET", path=path)
             await reader.until(b"HTTP/1.1 200 OK\r\n")
-    await road.quiet()
+    await system.quiet()
     async with asyncio.timeout(SOON):
         while followers()._active:
             await asyncio.sleep(0.02)
@@ -191,13 +191,13 @@ async def test_callers_who_leave_are_no_errors(road: Road, capsys: pytest.Captur
 
 
 async def test_a_reader_who_is_away_half_way_leaves_nothing_behind(
-    road: Road, capsys: pytest.CaptureFixture[str]
+    system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    road.gemini.set_model({"text": "word " * 500, "latency": 3600})
-    secret = await road.key("half-way")
-    async with road.client(secret) as client:
+    system.gemini.set_model({"text": "word " * 500, "latency": 3600})
+    secret = await system.key("half-way")
+    async with system.client(secret) as client:
         task = (await client.post(PATH, json=request(stream=True))).json()
-        async with sender(road) as reader, sender(road) as waiter:
+        async with sender(system) as reader, sender(system) as waiter:
             await reader.head(secret, 0, method="GET", path=task["urls"]["stream"])
             await reader.until(b"text/event-stream")
             await waiter.head(secret, 0, method="GET", path=f"{task['urls']['get']}?wait=60")
@@ -208,8 +208,8 @@ async def test_a_reader_who_is_away_half_way_leaves_nothing_behind(
             while followers()._active:
                 await asyncio.sleep(0.02)
         await client.post(f"/v1/tasks/{task['id']}/cancel")
-    road.clock.advance(3600)
-    await road.quiet()
+    system.clock.advance(3600)
+    await system.quiet()
     told = capsys.readouterr()
     assert '"action": "request_failed"' not in told.out
     assert "Traceback" not in told.out + told.err

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from local.standins.serve import HttpServer
 from shared.cloud.callbacks import Attempt
 from shared.domain.tasks.task import Callback
-from tests.functions.api.conftest import CALLBACK_SECRET, RESULTS, Road
+from tests.functions.api.conftest import CALLBACK_SECRET, RESULTS, System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -47,31 +47,31 @@ async def receiver() -> AsyncIterator[Receiver]:
     await server.stop()
 
 
-async def called_back(road: Road, secret: str, url: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+async def called_back(system: System, secret: str, url: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The task, once its callback stands as wanted. The clock is moved where an attempt waits for its backoff."""
-    async with road.client(secret) as client, asyncio.timeout(60):
+    async with system.client(secret) as client, asyncio.timeout(60):
         task = (await client.post("/v1/llm/generations", json=request(callback_url=url))).json()
         while True:
             shown = (await client.get(f"/v1/tasks/{task['id']}")).json()
             if shown["status"] == "completed" and until(shown["callback"]):
                 return dict(shown)
-            due = road.queue.next_due()
-            if shown["callback"]["attempts"] and due is not None and due > road.clock.time():
-                road.clock.advance(due - road.clock.time())
+            due = system.queue.next_due()
+            if shown["callback"]["attempts"] and due is not None and due > system.clock.time():
+                system.clock.advance(due - system.clock.time())
             await asyncio.sleep(0.05)
 
 
 async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(
-    road: Road, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    system: System, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class RoadTime(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return road.clock.now()
+            return system.clock.now()
 
     monkeypatch.setattr("standardwebhooks.webhooks.datetime", RoadTime)
-    secret = await road.key("called-back")
-    task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+    secret = await system.key("called-back")
+    task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     [(headers, body)] = receiver.calls
     told = json.loads(body)
     assert Webhook(CALLBACK_SECRET).verify(body, headers) == told
@@ -81,10 +81,10 @@ async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(
     assert task["callback"]["last_status"] == 200
 
 
-async def test_a_receiver_that_is_busy_is_tried_again_with_the_same_id(road: Road, receiver: Receiver) -> None:
+async def test_a_receiver_that_is_busy_is_tried_again_with_the_same_id(system: System, receiver: Receiver) -> None:
     receiver.statuses = [503, 429, 200]
-    secret = await road.key("patient")
-    task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+    secret = await system.key("patient")
+    task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     ids = [headers["webhook-id"] for headers, _ in receiver.calls]
     stamps = [headers["webhook-timestamp"] for headers, _ in receiver.calls]
     assert len(ids) == 3
@@ -95,43 +95,43 @@ async def test_a_receiver_that_is_busy_is_tried_again_with_the_same_id(road: Roa
 
 @pytest.mark.parametrize(("status", "state"), [(404, "refused"), (410, "disabled"), (302, "refused")])
 async def test_a_receiver_that_refuses_is_not_asked_again(
-    road: Road, receiver: Receiver, status: int, state: str
+    system: System, receiver: Receiver, status: int, state: str
 ) -> None:
     receiver.statuses = [status]
-    secret = await road.key(f"refused-{status}")
-    task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == state)
-    await road.quiet()
+    secret = await system.key(f"refused-{status}")
+    task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == state)
+    await system.quiet()
     assert len(receiver.calls) == 1
     assert task["callback"]["last_status"] == status
 
 
-async def test_a_dead_receiver_is_told_apart_from_a_refusing_one_after_a_day(road: Road) -> None:
-    secret = await road.key("dead")
+async def test_a_dead_receiver_is_told_apart_from_a_refusing_one_after_a_day(system: System) -> None:
+    secret = await system.key("dead")
     url = "http://127.0.0.1:9/hook"
-    task = await called_back(road, secret, url, lambda callback: callback["state"] != "pending")
+    task = await called_back(system, secret, url, lambda callback: callback["state"] != "pending")
     assert task["callback"]["state"] == "unreachable"
     assert task["callback"]["last_status"] is None
     assert task["callback"]["attempts"] > 2
 
 
-async def test_a_callback_address_that_leads_inside_is_refused_at_once(road: Road) -> None:
-    async with road.client(await road.key("inside")) as client:
+async def test_a_callback_address_that_leads_inside_is_refused_at_once(system: System) -> None:
+    async with system.client(await system.key("inside")) as client:
         for url in ("https://169.254.169.254/", "https://10.0.0.1/x", "ftp://example.com/", "https://a.internal/"):
             answer = await client.post("/v1/llm/generations", json=request(callback_url=url))
             assert (answer.status_code, answer.json()["error"]["param"]) == (422, "callback_url")
 
 
 async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_else(
-    road: Road, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+    system: System, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nor do refusals repeat it; a path is shown, since it tells receivers apart."""
     planted = "hush-9c1f"
-    secret = await road.key("hushed")
+    secret = await system.key("hushed")
     url = f"{receiver.url}?token={planted}#{planted}"
-    task = await called_back(road, secret, url, lambda callback: callback["state"] == "delivered")
-    await road.quiet()
+    task = await called_back(system, secret, url, lambda callback: callback["state"] == "delivered")
+    await system.quiet()
     place = f"/v1/tasks/{task['id']}"
-    async with road.client(secret) as client:
+    async with system.client(secret) as client:
         told = [
             await client.get(place),
             await client.get("/v1/tasks"),
@@ -143,11 +143,11 @@ async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_els
                 f"https://example.com/?{planted}{'x' * 3000}",
             )],
         ]  # fmt: skip
-    await road.quiet()
+    await system.quiet()
     shown = task["callback"]["url"]
 
     def read() -> list[str]:
-        return [blob.download_as_text() for blob in road.objects.list_blobs(RESULTS)]
+        return [blob.download_as_text() for blob in system.objects.list_blobs(RESULTS)]
 
     published = await asyncio.to_thread(read)
     assert [answer.status_code for answer in told] == [200] * 4 + [422] * 7
@@ -159,7 +159,7 @@ async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_els
         assert planted not in text
 
 
-async def test_a_callback_that_was_put_off_is_no_attempt_and_is_given_up_after_a_day(road: Road) -> None:
+async def test_a_callback_that_was_put_off_is_no_attempt_and_is_given_up_after_a_day(system: System) -> None:
     from functions.notify.main import judged  # Needs the settings, which the fixture made.
 
     callback = Callback(url="https://example.org/", attempts=2, last_status=503, last_error="it answered 503")
@@ -170,7 +170,7 @@ async def test_a_callback_that_was_put_off_is_no_attempt_and_is_given_up_after_a
 
 
 async def test_slow_receivers_do_not_keep_a_quick_one_waiting(
-    road: Road, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    system: System, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their attempts are put off within seconds, so that the queue has places again."""
     monkeypatch.setattr("shared.cloud.callbacks._PATIENCE_SECONDS", 0.2)
@@ -182,23 +182,23 @@ async def test_slow_receivers_do_not_keep_a_quick_one_waiting(
 
     server = HttpServer(slow)
     url = f"http://127.0.0.1:{await server.start()}/"
-    secret = await road.key("slow-receivers")
+    secret = await system.key("slow-receivers")
     try:
-        async with road.client(secret) as client:
+        async with system.client(secret) as client:
             for number in range(20):
                 await client.post("/v1/llm/generations", json=request(callback_url=url, seed=number))
-        task = await called_back(road, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+        task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     finally:
         over.set()
     assert task["callback"]["attempts"] == 1
-    async with road.client(secret) as client, asyncio.timeout(60):
+    async with system.client(secret) as client, asyncio.timeout(60):
         while True:
             listed = (await client.get("/v1/tasks")).json()["data"]
             if {each["callback"]["state"] for each in listed} == {"delivered"}:
                 break
-            due = road.queue.next_due()
-            if due is not None and due > road.clock.time():
-                road.clock.advance(due - road.clock.time())
+            due = system.queue.next_due()
+            if due is not None and due > system.clock.time():
+                system.clock.advance(due - system.clock.time())
             await asyncio.sleep(0.05)
-    await road.quiet()
+    await system.quiet()
     await server.stop()

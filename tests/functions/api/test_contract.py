@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.functions.api.conftest import ROOT, Road
+from tests.functions.api.conftest import ROOT, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_schemathesis_finds_nothing_that_the_document_does_not_say(road: Road, tmp_path: Path) -> None:
-    secret = await road.key("schemathesis")
+async def test_schemathesis_finds_nothing_that_the_document_does_not_say(system: System, tmp_path: Path) -> None:
+    secret = await system.key("schemathesis")
     # Whether a model can do what is asked lies beyond a schema, so a request that fits it may still be refused.
     options = [
         "--header", f"Authorization: Bearer {secret}", "--exclude-checks", "positive_data_acceptance",
@@ -26,7 +26,7 @@ async def test_schemathesis_finds_nothing_that_the_document_does_not_say(road: R
     ]  # fmt: skip
     hooks = {"SCHEMATHESIS_HOOKS": "tests.functions.api.printable_paths", "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "schemathesis.cli", "run", f"{road.url}/openapi.json", *options,
+        sys.executable, "-m", "schemathesis.cli", "run", f"{system.url}/openapi.json", *options,
         cwd=tmp_path, env={**os.environ, **hooks},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -34,8 +34,8 @@ async def test_schemathesis_finds_nothing_that_the_document_does_not_say(road: R
     assert process.returncode == 0, told.decode()
 
 
-async def test_the_documentation_page_needs_no_script_and_nothing_foreign(road: Road) -> None:
-    async with road.client(None) as client:
+async def test_the_documentation_page_needs_no_script_and_nothing_foreign(system: System) -> None:
+    async with system.client(None) as client:
         page = await client.get("/docs")
         described = (await client.get("/openapi.json")).json()
     assert "<script" not in page.text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.api.conftest import Road
+from tests.functions.api.conftest import System
 from tests.functions.api.routes.test_submit import PICTURE, SPEECH, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -80,9 +80,9 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_a_wrong_request_is_refused_with_the_field_it_lies_in(road: Road, case: str) -> None:
+async def test_a_wrong_request_is_refused_with_the_field_it_lies_in(system: System, case: str) -> None:
     body, code, param = CASES[case]
-    async with road.client(await road.key("wrong-" + str(list(CASES).index(case)))) as client:
+    async with system.client(await system.key("wrong-" + str(list(CASES).index(case)))) as client:
         answer = await client.post("/v1/llm/generations", json=body)
         listed = (await client.get("/v1/tasks")).json()
     error = answer.json()["error"]
@@ -92,8 +92,8 @@ async def test_a_wrong_request_is_refused_with_the_field_it_lies_in(road: Road, 
     assert listed["data"] == []
 
 
-async def test_what_is_no_json_is_400(road: Road) -> None:
-    async with road.client(await road.key("scribbler")) as client:
+async def test_what_is_no_json_is_400(system: System) -> None:
+    async with system.client(await system.key("scribbler")) as client:
         for text in (b"", b"{", b"hello", b'{"model": NaN}', b"\xff\xfe"):
             answer = await client.post("/v1/llm/generations", content=text)
             assert answer.status_code == 400, (text, answer.text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, Road
+from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, System
 from tests.functions.api.routes.test_submit import request
 from tests.shared.domain.request.hostile_schemas import HOSTILE, Schema, doubling, many_patterns, unevaluated
 
@@ -31,10 +31,10 @@ def asking(**fields: Any) -> dict[str, Any]:
     return {"model": "gemini-3.5-flash-lite", "messages": HELLO, **fields}
 
 
-async def test_schemas_made_to_stop_the_api_are_refused_while_it_goes_on_answering(road: Road) -> None:
-    secret = await road.key("attacker")
+async def test_schemas_made_to_stop_the_api_are_refused_while_it_goes_on_answering(system: System) -> None:
+    secret = await system.key("attacker")
     slowest = 0.0
-    async with road.client(secret) as client:
+    async with system.client(secret) as client:
 
         async def watch() -> None:
             nonlocal slowest
@@ -62,35 +62,35 @@ async def test_schemas_made_to_stop_the_api_are_refused_while_it_goes_on_answeri
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_a_manifest_with_such_a_schema_fails_at_once_and_says_where(road: Road, attack: str) -> None:
-    secret = await road.key(f"manifests-{attack}", sources=("manifests:attacks",))
+async def test_a_manifest_with_such_a_schema_fails_at_once_and_says_where(system: System, attack: str) -> None:
+    secret = await system.key(f"manifests-{attack}", sources=("manifests:attacks",))
     body = asking(response_format=structured(ATTACKS[attack]))
     began = time.process_time()
-    await road.drop(f"manifests/attacks/{attack}.json", json.dumps(body).encode(), bucket=REQUESTS)
-    task = await road_task(road, secret, f"gs://{REQUESTS}/manifests/attacks/{attack}.json")
+    await system.drop(f"manifests/attacks/{attack}.json", json.dumps(body).encode(), bucket=REQUESTS)
+    task = await road_task(system, secret, f"gs://{REQUESTS}/manifests/attacks/{attack}.json")
     assert (task["status"], task["error"]["code"]) == ("failed", "invalid_manifest")
     assert "response_format.json_schema" in task["error"]["message"]
     assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("attack", ["doubling", "unevaluated"])
-async def test_an_objects_metadata_with_such_a_schema_fails_its_task_at_once(road: Road, attack: str) -> None:
+async def test_an_objects_metadata_with_such_a_schema_fails_its_task_at_once(system: System, attack: str) -> None:
     name = f"attacks/{attack}.pdf"
-    secret = await road.key(f"metadata-{attack}", sources=(f"gs://{OTHER_INBOX}/attacks/",))
+    secret = await system.key(f"metadata-{attack}", sources=(f"gs://{OTHER_INBOX}/attacks/",))
 
     def write() -> None:
-        blob = road.objects.bucket(OTHER_INBOX).blob(name)
+        blob = system.objects.bucket(OTHER_INBOX).blob(name)
         blob.metadata = {"dropsight-recipe": "extract", "dropsight-schema": json.dumps(ATTACKS[attack])}
         blob.upload_from_string((SAMPLES / "report.pdf").read_bytes())
 
     await asyncio.to_thread(write)
-    task = await road.ended(secret, f"gs://{OTHER_INBOX}/{name}")
+    task = await system.ended(secret, f"gs://{OTHER_INBOX}/{name}")
     assert (task["status"], task["error"]["code"]) == ("failed", "invalid_param")  # type: ignore[index,call-overload]
     assert "dropsight-schema" in str(task["error"])
 
 
-async def road_task(road: Road, secret: str, uri: str) -> dict[str, Any]:
-    async with road.client(secret) as client, asyncio.timeout(30):
+async def road_task(system: System, secret: str, uri: str) -> dict[str, Any]:
+    async with system.client(secret) as client, asyncio.timeout(30):
         while True:
             listed = (await client.get("/v1/tasks")).json()["data"]
             if found := [
@@ -100,11 +100,11 @@ async def road_task(road: Road, secret: str, uri: str) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
-async def test_an_answer_that_costs_too_much_to_judge_does_not_hold_up_the_others(road: Road) -> None:
+async def test_an_answer_that_costs_too_much_to_judge_does_not_hold_up_the_others(system: System) -> None:
     """A schema that is taken may still be costly with an answer of many values."""
     schema = {"type": "array", "items": {"$ref": "#/$defs/a0"}, "$defs": doubling(10)["$defs"]}
-    road.gemini.set_model({"text": json.dumps(["x"] * 30_000 + [3])})
-    async with road.client(await road.key("costly")) as client:
+    system.gemini.set_model({"text": json.dumps(["x"] * 30_000 + [3])})
+    async with system.client(await system.key("costly")) as client:
         made = await client.post("/v1/llm/generations", json=asking(response_format=structured(schema)))
         assert made.status_code == 200, made.text
         task = (await client.get(made.headers["location"], params={"wait": 30})).json()
@@ -122,8 +122,8 @@ async def test_an_answer_that_costs_too_much_to_judge_does_not_hold_up_the_other
         {"response_format": structured({"type": "object", "properties": {"a": {"const": "b"}}, "required": ["a"]})},
     ],
 )
-async def test_what_is_taken_completes(road: Road, fields: dict[str, Any]) -> None:
-    async with road.client(await road.key(f"taken-{len(str(fields))}")) as client:
+async def test_what_is_taken_completes(system: System, fields: dict[str, Any]) -> None:
+    async with system.client(await system.key(f"taken-{len(str(fields))}")) as client:
         made = await client.post("/v1/llm/generations", json=asking(**fields))
         assert made.status_code == 200, made.text
         assert made.json()["model"] == "gemini-3.5-flash-lite"
@@ -131,8 +131,8 @@ async def test_what_is_taken_completes(road: Road, fields: dict[str, Any]) -> No
     assert task["status"] == "completed", task
 
 
-async def test_one_idempotency_key_stands_for_one_request_however_it_is_written(road: Road) -> None:
-    async with road.client(await road.key("spellings"), **{"Idempotency-Key": "one"}) as client:
+async def test_one_idempotency_key_stands_for_one_request_however_it_is_written(system: System) -> None:
+    async with system.client(await system.key("spellings"), **{"Idempotency-Key": "one"}) as client:
         first = await client.post("/v1/llm/generations", json=asking(temperature=1))
         for fields in ({"model": "models/gemini-3.5-flash-lite"}, {"model": " gemini-3.5-flash-lite"}, {"seed": None}):
             again = await client.post("/v1/llm/generations", json=asking(**{"temperature": 1.0, **fields}))
@@ -158,8 +158,8 @@ async def test_one_idempotency_key_stands_for_one_request_however_it_is_written(
         ({"metadata": {"a": "\0"}}, "metadata"),
     ],
 )  # fmt: skip
-async def test_what_would_fail_later_is_refused_at_once(road: Road, fields: dict[str, Any], param: str) -> None:
-    async with road.client(await road.key(f"refused-{len(str(fields))}")) as client:
+async def test_what_would_fail_later_is_refused_at_once(system: System, fields: dict[str, Any], param: str) -> None:
+    async with system.client(await system.key(f"refused-{len(str(fields))}")) as client:
         answer = await client.post("/v1/llm/generations", json=asking(**fields))
         listed = (await client.get("/v1/tasks")).json()["data"]
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, param), answer.text
@@ -177,20 +177,20 @@ async def test_what_would_fail_later_is_refused_at_once(road: Road, fields: dict
     ],
 )
 async def test_a_manifest_with_what_cannot_be_used_fails_at_once(
-    road: Road, name: str, fields: dict[str, Any], says: str
+    system: System, name: str, fields: dict[str, Any], says: str
 ) -> None:
-    secret = await road.key(f"manifest-{name}", sources=("manifests:wrong",))
-    await road.drop(f"manifests/wrong/{name}.json", json.dumps(asking(**fields)).encode(), bucket=REQUESTS)
-    task = await road_task(road, secret, f"gs://{REQUESTS}/manifests/wrong/{name}.json")
+    secret = await system.key(f"manifest-{name}", sources=("manifests:wrong",))
+    await system.drop(f"manifests/wrong/{name}.json", json.dumps(asking(**fields)).encode(), bucket=REQUESTS)
+    task = await road_task(system, secret, f"gs://{REQUESTS}/manifests/wrong/{name}.json")
     assert (task["status"], task["error"]["code"]) == ("failed", "invalid_manifest")
     assert says in task["error"]["message"]
 
 
-async def test_a_manifest_is_taken_in_every_form_that_a_request_is(road: Road) -> None:
-    secret = await road.key("marked-manifest", sources=("manifests:marked",))
+async def test_a_manifest_is_taken_in_every_form_that_a_request_is(system: System) -> None:
+    secret = await system.key("marked-manifest", sources=("manifests:marked",))
     body = asking(model=" models/gemini-3.5-flash-lite", stream=None, sync=None)
-    await road.drop("manifests/marked/one.json", b"\xef\xbb\xbf" + json.dumps(body).encode(), bucket=REQUESTS)
-    task = await road_task(road, secret, f"gs://{REQUESTS}/manifests/marked/one.json")
+    await system.drop("manifests/marked/one.json", b"\xef\xbb\xbf" + json.dumps(body).encode(), bucket=REQUESTS)
+    task = await road_task(system, secret, f"gs://{REQUESTS}/manifests/marked/one.json")
     assert (task["status"], task["model"]) == ("completed", "gemini-3.5-flash-lite"), task
 
 
@@ -206,27 +206,27 @@ async def test_a_manifest_is_taken_in_every_form_that_a_request_is(road: Road) -
     ],
 )
 @pytest.mark.parametrize("door", ["submit", "rerun of a request", "rerun of a file"])
-async def test_bodies_of_odd_forms_are_refused_at_every_door(road: Road, text: bytes, door: str) -> None:
-    secret = await road.key(f"odd-{door.replace(' ', '-')}-{len(text)}", sources=(f"gs://{OTHER_INBOX}/odd/",))
-    async with road.client(secret) as client:
+async def test_bodies_of_odd_forms_are_refused_at_every_door(system: System, text: bytes, door: str) -> None:
+    secret = await system.key(f"odd-{door.replace(' ', '-')}-{len(text)}", sources=(f"gs://{OTHER_INBOX}/odd/",))
+    async with system.client(secret) as client:
         path = "/v1/llm/generations"
         if door == "rerun of a request":
             path = f"/v1/tasks/{(await client.post(path, json=request())).json()['id']}/rerun"
         elif door == "rerun of a file":
             name = f"odd/{len(text)}.txt"
-            await road.drop(name, b"Some notes.", bucket=OTHER_INBOX)
-            task = await road.ended(secret, f"gs://{OTHER_INBOX}/{name}")
+            await system.drop(name, b"Some notes.", bucket=OTHER_INBOX)
+            task = await system.ended(secret, f"gs://{OTHER_INBOX}/{name}")
             path = f"/v1/tasks/{task['id']}/rerun"
         answer = await client.post(path, content=text)
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["error"]["code"] == "invalid_param"
 
 
-async def test_a_rerun_may_say_null(road: Road) -> None:
-    secret = await road.key("null-again", sources=(f"gs://{OTHER_INBOX}/null/",))
-    await road.drop("null/notes.txt", b"Some notes.", bucket=OTHER_INBOX)
-    task = await road.ended(secret, f"gs://{OTHER_INBOX}/null/notes.txt")
-    async with road.client(secret) as client:
+async def test_a_rerun_may_say_null(system: System) -> None:
+    secret = await system.key("null-again", sources=(f"gs://{OTHER_INBOX}/null/",))
+    await system.drop("null/notes.txt", b"Some notes.", bucket=OTHER_INBOX)
+    task = await system.ended(secret, f"gs://{OTHER_INBOX}/null/notes.txt")
+    async with system.client(secret) as client:
         submitted = (await client.post("/v1/llm/generations", json=asking(seed=3))).json()
         for task_id in (task["id"], submitted["id"]):
             nulls = {"model": None, "stream": None, "sync": None, "seed": None, "recipe": None}

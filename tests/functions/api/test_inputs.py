@@ -22,7 +22,7 @@ from local.standins.faults import Fault
 from local.standins.serve import HttpServer
 from shared import wiring
 from shared.domain.request.tasks import Marks, object_name, record_id
-from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, RESULTS, SAMPLES, Road
+from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, RESULTS, SAMPLES, System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -75,31 +75,31 @@ async def long_recording(send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def outcome(road: Road, key_id: str, **fields: Any) -> dict[str, Any]:
-    async with road.client(await road.key(key_id)) as client:
+async def outcome(system: System, key_id: str, **fields: Any) -> dict[str, Any]:
+    async with system.client(await system.key(key_id)) as client:
         answer = await client.post("/v1/llm/generations", json=request(**fields))
         assert answer.status_code == 200, answer.text
         return dict((await client.get(answer.headers["location"], params={"wait": 30})).json())
 
 
-async def test_a_recording_on_the_web_is_fetched_and_understood(road: Road, web: str) -> None:
-    task = await outcome(road, "web", audio_url=f"{web}/speech.flac?sig=1")
+async def test_a_recording_on_the_web_is_fetched_and_understood(system: System, web: str) -> None:
+    task = await outcome(system, "web", audio_url=f"{web}/speech.flac?sig=1")
     assert task["status"] == "completed", task
 
 
 async def test_a_recording_whose_address_expires_while_the_task_waits_is_not_fetched_again(
-    road: Road, web: str
+    system: System, web: str
 ) -> None:
     throttled = Fault(service="gemini", match="streamGenerateContent", status=429, retry_delay=1.0, times=1)
-    road.tap.faults.add([throttled])
-    task = await outcome(road, "once", audio_url=f"{web}/once?sig=1")
+    system.tap.faults.add([throttled])
+    task = await outcome(system, "once", audio_url=f"{web}/once?sig=1")
     assert task["status"] == "completed", task
 
 
-async def test_a_long_recording_on_the_web_is_streamed_on(road: Road, web: str) -> None:
-    task = await outcome(road, "long", audio_url=f"{web}/long.wav")
+async def test_a_long_recording_on_the_web_is_streamed_on(system: System, web: str) -> None:
+    task = await outcome(system, "long", audio_url=f"{web}/long.wav")
     assert task["status"] == "completed", task
-    uploads = [call for call in road.tap.ledger.calls("gemini") if "upload" in str(call["path"])]
+    uploads = [call for call in system.tap.ledger.calls("gemini") if "upload" in str(call["path"])]
     assert sum(cast(int, call["bytes"]) for call in uploads) >= 40_000_000
 
 
@@ -108,19 +108,19 @@ async def test_a_long_recording_on_the_web_is_streamed_on(road: Road, web: str) 
     [("/page", "unsupported_content_type"), ("/nothing", "url_not_fetchable"), ("/elsewhere", "url_not_fetchable")],
 )
 async def test_what_is_not_a_recording_or_cannot_be_had_fails_the_task(
-    road: Road, web: str, path: str, code: str
+    system: System, web: str, path: str, code: str
 ) -> None:
-    task = await outcome(road, f"bad-{path[1:]}", audio_url=f"{web}{path}")
+    task = await outcome(system, f"bad-{path[1:]}", audio_url=f"{web}{path}")
     assert (task["status"], task["error"]["code"]) == ("failed", code)
 
 
-async def manifest(road: Road, name: str, body: object) -> dict[str, Any]:
+async def manifest(system: System, name: str, body: object) -> dict[str, Any]:
     """The task of a manifest, as a key sees it that may see manifests of that folder."""
     folder = name.split("/")[0] if "/" in name else ""
-    secret = await road.key(f"m-{abs(hash(name)) % 10**9}", sources=(f"manifests:{folder}", f"gs://{OTHER_INBOX}/"))
+    secret = await system.key(f"m-{abs(hash(name)) % 10**9}", sources=(f"manifests:{folder}", f"gs://{OTHER_INBOX}/"))
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    await road.drop(f"manifests/{name}", text, bucket=REQUESTS, content_type="application/json")
-    async with road.client(secret) as client, asyncio.timeout(60):
+    await system.drop(f"manifests/{name}", text, bucket=REQUESTS, content_type="application/json")
+    async with system.client(secret) as client, asyncio.timeout(60):
         while True:
             uri = f"gs://{REQUESTS}/manifests/{name}"
             listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]
@@ -129,14 +129,14 @@ async def manifest(road: Road, name: str, body: object) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
-async def test_a_manifest_of_another_service_becomes_a_task(road: Road) -> None:
-    await road.drop("bills/may.pdf", (SAMPLES / "report.pdf").read_bytes(), bucket=OTHER_INBOX)
+async def test_a_manifest_of_another_service_becomes_a_task(system: System) -> None:
+    await system.drop("bills/may.pdf", (SAMPLES / "report.pdf").read_bytes(), bucket=OTHER_INBOX)
     parts = [
         {"type": "file_url", "file_url": {"url": f"gs://{OTHER_INBOX}/bills/may.pdf"}},
         {"type": "text", "text": "What is due?"},
     ]
     body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": parts}], "metadata": {"bill": "may"}}
-    task = await manifest(road, "billing/may.json", body)
+    task = await manifest(system, "billing/may.json", body)
     assert (task["status"], task["metadata"]) == ("completed", {"bill": "may"})
     assert task["source"] == f"gs://{REQUESTS}/manifests/billing/may.json"
 
@@ -153,31 +153,31 @@ async def test_a_manifest_of_another_service_becomes_a_task(road: Road) -> None:
     ],
 )
 async def test_a_bad_manifest_is_a_failed_task_that_names_the_field(
-    road: Road, name: str, body: object, field: str
+    system: System, name: str, body: object, field: str
 ) -> None:
-    task = await manifest(road, name, body)
+    task = await manifest(system, name, body)
     assert (task["status"], task["error"]["code"]) == ("failed", "invalid_manifest")
     assert field in task["error"]["message"]
 
 
-async def test_a_recipe_fills_in_what_a_request_leaves_out(road: Road) -> None:
-    task = await outcome(road, "by-recipe", recipe="transcribe", temperature=0.5)
+async def test_a_recipe_fills_in_what_a_request_leaves_out(system: System) -> None:
+    task = await outcome(system, "by-recipe", recipe="transcribe", temperature=0.5)
     assert task["status"] == "completed", task
     assert task["recipe"] == "transcribe"
 
 
-async def submitted(road: Road, key_id: str, **body: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
+async def submitted(system: System, key_id: str, **body: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The task of a request once its files are published, and the files by their endings."""
-    async with road.client(await road.key(key_id)) as client:
+    async with system.client(await system.key(key_id)) as client:
         answer = await client.post("/v1/llm/generations", json={"model": "gemini-2.5-flash-lite", **body})
         assert answer.status_code == 200, answer.text
         await client.get(answer.headers["location"], params={"wait": 30})
-        await road.quiet()
+        await system.quiet()
         task = dict((await client.get(answer.headers["location"])).json())
 
     def read() -> dict[str, bytes]:
         names = [uri.removeprefix(f"gs://{RESULTS}/") for uri in task["outputs"]]
-        bucket = road.objects.bucket(RESULTS)
+        bucket = system.objects.bucket(RESULTS)
         return {name.partition(".json.")[2]: bucket.blob(name).download_as_bytes() for name in names}
 
     return task, await asyncio.to_thread(read)
@@ -187,8 +187,8 @@ def shown(*uris: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]}]
 
 
-async def test_objects_found_on_a_picture_of_the_web_are_drawn_on_it(road: Road, web: str) -> None:
-    task, files = await submitted(road, "web-picture", recipe="detect", messages=shown(f"{web}/picture"))
+async def test_objects_found_on_a_picture_of_the_web_are_drawn_on_it(system: System, web: str) -> None:
+    task, files = await submitted(system, "web-picture", recipe="detect", messages=shown(f"{web}/picture"))
     assert task["status"] == "completed", task
     assert set(files) == {"json", "png", "task.json"}
     assert set(json.loads(files["json"])) == {"width", "height", "objects"}
@@ -196,9 +196,9 @@ async def test_objects_found_on_a_picture_of_the_web_are_drawn_on_it(road: Road,
     assert files["png"] != PICTURE
 
 
-async def test_pictures_are_compared_by_a_request(road: Road, web: str) -> None:
+async def test_pictures_are_compared_by_a_request(system: System, web: str) -> None:
     inline = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
-    task, files = await submitted(road, "comparer", recipe="compare", messages=shown(f"{web}/picture", inline))
+    task, files = await submitted(system, "comparer", recipe="compare", messages=shown(f"{web}/picture", inline))
     assert (task["status"], task["recipe"]) == ("completed", "compare"), task
     assert set(files) == {"md", "task.json"}
 
@@ -214,42 +214,42 @@ async def test_pictures_are_compared_by_a_request(road: Road, web: str) -> None:
     ],
 )
 async def test_what_a_recipe_cannot_do_is_refused_at_once(
-    road: Road, web: str, fields: dict[str, Any], param: str
+    system: System, web: str, fields: dict[str, Any], param: str
 ) -> None:
     if fields["recipe"] == "segment":
         fields = {**fields, "metadata": {"dropsight-range": "00:01-00:02"}}
-    async with road.client(await road.key(f"refused-{fields['recipe']}")) as client:
+    async with system.client(await system.key(f"refused-{fields['recipe']}")) as client:
         body = {"model": "gemini-2.5-flash-lite", "messages": shown(f"{web}/picture"), **fields}
         answer = await client.post("/v1/llm/generations", json=body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, param), answer.text
 
 
 async def test_a_short_transcript_of_a_long_recording_is_warned_of_where_nothing_else_was_asked(
-    road: Road, web: str
+    system: System, web: str
 ) -> None:
-    road.gemini.set_model({"text": "Good morning."})
-    task, _ = await submitted(road, "silent", audio_url=f"{web}/long.wav")
+    system.gemini.set_model({"text": "Good morning."})
+    task, _ = await submitted(system, "silent", audio_url=f"{web}/long.wav")
     assert "may be missing" in " ".join(task.get("warnings", ())), task
-    task, _ = await submitted(road, "asking", audio_url=f"{web}/long.wav", prompt="Who speaks?")
+    task, _ = await submitted(system, "asking", audio_url=f"{web}/long.wav", prompt="Who speaks?")
     assert "may be missing" not in " ".join(task.get("warnings", ()))
 
 
-async def test_a_rerun_with_a_recipe_for_another_kind_of_file_fails_before_the_model_is_asked(road: Road) -> None:
-    secret = await road.key("another-kind", sources=(f"gs://{OTHER_INBOX}/kinds/",))
-    await road.drop("kinds/picture", PICTURE, bucket=OTHER_INBOX)
-    first = await road.ended(secret, f"gs://{OTHER_INBOX}/kinds/picture")
-    async with road.client(secret) as client:
+async def test_a_rerun_with_a_recipe_for_another_kind_of_file_fails_before_the_model_is_asked(system: System) -> None:
+    secret = await system.key("another-kind", sources=(f"gs://{OTHER_INBOX}/kinds/",))
+    await system.drop("kinds/picture", PICTURE, bucket=OTHER_INBOX)
+    first = await system.ended(secret, f"gs://{OTHER_INBOX}/kinds/picture")
+    async with system.client(secret) as client:
         answer = await client.post(f"/v1/tasks/{first['id']}/rerun", json={"recipe": "transcribe"})
         again = (await client.get(answer.headers["location"], params={"wait": 20})).json()
     assert again["error"]["code"] == "invalid_param"
     assert "transcribe takes audio or video; this is a PNG image" in again["error"]["message"]
 
 
-async def test_requests_and_manifests_whose_events_were_lost_are_found_by_sweep(road: Road) -> None:
-    await road.quiet()
-    secret = await road.key("lost", sources=("manifests:lost",))
-    task_id = f"task-llm-{int(road.clock.time())}-lostlost"
-    road.storage.set_events(hold=True)
+async def test_requests_and_manifests_whose_events_were_lost_are_found_by_sweep(system: System) -> None:
+    await system.quiet()
+    secret = await system.key("lost", sources=("manifests:lost",))
+    task_id = f"task-llm-{int(system.clock.time())}-lostlost"
+    system.storage.set_events(hold=True)
     await wiring.api().storage.write(
         REQUESTS,
         object_name(task_id),
@@ -257,23 +257,23 @@ async def test_requests_and_manifests_whose_events_were_lost_are_found_by_sweep(
         "application/json",
         metadata=Marks("lost", record_id("lost", "k"), "payload").metadata(),
     )
-    await road.drop("manifests/lost/one.json", json.dumps(request()).encode(), bucket=REQUESTS)
-    road.storage.lose_held()
-    road.storage.set_events(hold=False)
-    road.clock.advance(3600)
+    await system.drop("manifests/lost/one.json", json.dumps(request()).encode(), bucket=REQUESTS)
+    system.storage.lose_held()
+    system.storage.set_events(hold=False)
+    system.clock.advance(3600)
     found: Counter[str] = Counter()
-    await take_lost_requests(wiring.sweep(), found, stop_at=road.clock.time() + 60, scheduled=False)
-    await road.quiet()
-    async with road.client(secret) as client:
+    await take_lost_requests(wiring.sweep(), found, stop_at=system.clock.time() + 60, scheduled=False)
+    await system.quiet()
+    async with system.client(secret) as client:
         listed = (await client.get("/v1/tasks")).json()["data"]
     assert found["objects_without_task"] == 2
     assert {task["status"] for task in listed} == {"completed"}
     assert task_id in {task["id"] for task in listed}
-    await take_lost_requests(wiring.sweep(), found, stop_at=road.clock.time() + 60, scheduled=False)
+    await take_lost_requests(wiring.sweep(), found, stop_at=system.clock.time() + 60, scheduled=False)
     assert found["objects_without_task"] == 2
 
 
-async def test_inline_data_that_is_too_large_for_a_call_is_uploaded_first(road: Road) -> None:
+async def test_inline_data_that_is_too_large_for_a_call_is_uploaded_first(system: System) -> None:
     seconds = 40
     sound = io.BytesIO()
     with wave.open(sound, "wb") as file:
@@ -282,16 +282,16 @@ async def test_inline_data_that_is_too_large_for_a_call_is_uploaded_first(road: 
         file.setframerate(16_000)
         file.writeframes(bytes(seconds * 32_000))
     encoded = base64.b64encode(sound.getvalue()).decode()
-    task = await outcome(road, "inline", audio_url=f"data:audio/wav;base64,{encoded}")
+    task = await outcome(system, "inline", audio_url=f"data:audio/wav;base64,{encoded}")
     assert task["status"] == "completed", task
     assert task["usage"]["prompt_tokens_by_modality"]["audio"] == seconds * 32
 
 
 async def test_a_picture_that_cannot_be_drawn_in_time_leaves_its_boxes_and_a_warning(
-    road: Road, web: str, monkeypatch: pytest.MonkeyPatch
+    system: System, web: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("functions.generate.result.source_picture._DRAW_SECONDS", 0.001)
-    task, files = await submitted(road, "undrawn", recipe="detect", messages=shown(f"{web}/picture"))
+    task, files = await submitted(system, "undrawn", recipe="detect", messages=shown(f"{web}/picture"))
     assert task["status"] == "completed", task
     assert set(files) == {"json", "task.json"}
     assert "objects" in json.loads(files["json"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.functions.api.conftest import Road
+from tests.functions.api.conftest import System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -163,15 +163,15 @@ def refused_in_form(answer: Any) -> None:
         assert ("error" in body and body["error"]["message"]) or body.get("detail"), told
 
 
-async def test_odd_paths(road: Road) -> None:
-    async with road.client(await road.key("odd-paths")) as client:
+async def test_odd_paths(system: System) -> None:
+    async with system.client(await system.key("odd-paths")) as client:
         for path in PATHS:
             for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
-                refused_in_form(await client.request(method, road.url + path))
+                refused_in_form(await client.request(method, system.url + path))
 
 
-async def test_odd_queries(road: Road) -> None:
-    async with road.client(await road.key("odd-queries")) as client:
+async def test_odd_queries(system: System) -> None:
+    async with system.client(await system.key("odd-queries")) as client:
         task = (await client.post("/v1/llm/generations", json=request(stream=True))).json()
         await client.get(task["urls"]["get"], params={"wait": 20})
         urls = [f"/v1/tasks?{query}" for query in QUERIES]
@@ -182,8 +182,8 @@ async def test_odd_queries(road: Road) -> None:
             refused_in_form(await client.head(url))
 
 
-async def test_odd_headers(road: Road) -> None:
-    async with road.client(await road.key("odd-headers")) as client:
+async def test_odd_headers(system: System) -> None:
+    async with system.client(await system.key("odd-headers")) as client:
         task = (await client.post("/v1/llm/generations", json=request(stream=True))).json()
         await client.get(task["urls"]["get"], params={"wait": 20})
         for headers in HEADERS:
@@ -191,7 +191,7 @@ async def test_odd_headers(road: Road) -> None:
                 refused_in_form(await client.get(path, headers=in_bytes(headers)))
             if "Content-Length" not in headers:
                 refused_in_form(await client.post("/v1/llm/generations", headers=in_bytes(headers), content=b"{}"))
-    async with road.client(None) as client:
+    async with system.client(None) as client:
         for key in ODD_KEYS:
             answer = await client.get("/v1/tasks", headers=in_bytes({"Authorization": key}))
             assert answer.status_code == 401, key
@@ -214,12 +214,12 @@ async def test_odd_headers(road: Road) -> None:
         ('"a,{bare},b"', 200),
     ],
 )
-async def test_a_tag_is_found_in_a_list_of_tags_and_nowhere_else(road: Road, given: str, status: int) -> None:
-    async with road.client(await road.key("tags")) as client:
+async def test_a_tag_is_found_in_a_list_of_tags_and_nowhere_else(system: System, given: str, status: int) -> None:
+    async with system.client(await system.key("tags")) as client:
         task = (await client.post("/v1/llm/generations", json=request())).json()
         place = f"/v1/tasks/{task['id']}"
         tag = (await client.get(place, params={"wait": 20})).headers["etag"]
-        await road.quiet()
+        await system.quiet()
         tag = (await client.get(place)).headers["etag"]
         bare = tag.strip('"')
         header = given.format(tag=tag, bare=bare, inside=bare)
@@ -228,10 +228,10 @@ async def test_a_tag_is_found_in_a_list_of_tags_and_nowhere_else(road: Road, giv
             assert (answer.status_code, answer.headers["etag"]) == (status, tag)
 
 
-async def test_head_tells_what_get_would(road: Road) -> None:
-    async with road.client(await road.key("heads")) as client:
+async def test_head_tells_what_get_would(system: System) -> None:
+    async with system.client(await system.key("heads")) as client:
         task = (await client.post("/v1/llm/generations", json=request())).json()
-        await road.quiet()
+        await system.quiet()
         for path in (
             f"/v1/tasks/{task['id']}",
             "/v1/tasks",
@@ -250,12 +250,12 @@ async def test_head_tells_what_get_would(road: Road) -> None:
 ODD_TEXT = st.text(max_size=40) | st.sampled_from(["NaN", "1e309", "-0", "null", "\x00", "\ud7ff", "%", "..", "𝟙", "١"])
 
 
-async def test_any_query_and_header_is_answered(road: Road) -> None:
-    secret = await road.key("any")
+async def test_any_query_and_header_is_answered(system: System) -> None:
+    secret = await system.key("any")
     loop = asyncio.get_running_loop()
 
     async def asked(name: str, value: str, header: str) -> None:
-        async with road.client(secret) as client:
+        async with system.client(secret) as client:
             refused_in_form(await client.get("/v1/tasks", params={name: value}))
             visible = header.encode("utf-8", "replace").translate(None, bytes(range(32)) + b"\x7f").strip()
             for field in ("If-None-Match", "Last-Event-ID", "Accept", "Idempotency-Key"):
@@ -269,7 +269,7 @@ async def test_any_query_and_header_is_answered(road: Road) -> None:
     await asyncio.to_thread(tried)
 
 
-async def test_a_body_of_any_kind_is_refused_in_form(road: Road) -> None:
+async def test_a_body_of_any_kind_is_refused_in_form(system: System) -> None:
     nested = "[" * 100_000
     bodies: list[bytes] = [
         nested.encode(),
@@ -285,7 +285,7 @@ async def test_a_body_of_any_kind_is_refused_in_form(road: Road) -> None:
         b'{"prompt":"\\ud800"}',
         b'{"model":' + b"9" * 10_000 + b"}",
     ]
-    async with road.client(await road.key("any-body")) as client:
+    async with system.client(await system.key("any-body")) as client:
         for body in bodies:
             for path in ("/v1/llm/generations", f"/v1/tasks/{TASK}/rerun", f"/v1/tasks/{TASK}/cancel"):
                 refused_in_form(await client.post(path, content=body))

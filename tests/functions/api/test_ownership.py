@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.api.conftest import INBOX, REQUESTS, RESULTS, SAMPLES, Road
+from tests.functions.api.conftest import INBOX, REQUESTS, RESULTS, SAMPLES, System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -14,21 +14,21 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PICTURE = (SAMPLES / "picture.png").read_bytes()
 
 
-async def a_task_of(road: Road, secret: str, **fields: Any) -> dict[str, Any]:
+async def a_task_of(system: System, secret: str, **fields: Any) -> dict[str, Any]:
     body = request(**{"stream": True, "prompt": "the secret prompt", **fields})
-    async with road.client(secret, **{"Idempotency-Key": "mine"}) as client:
+    async with system.client(secret, **{"Idempotency-Key": "mine"}) as client:
         answer = await client.post("/v1/llm/generations", json=body)
         return dict((await client.get(answer.headers["location"], params={"wait": 20})).json())
 
 
-async def test_another_keys_task_is_not_there_by_any_endpoint(road: Road) -> None:
-    owner, stranger = await road.key("owner"), await road.key("stranger", sources=(f"gs://{INBOX}/elsewhere/",))
-    task = await a_task_of(road, owner)
+async def test_another_keys_task_is_not_there_by_any_endpoint(system: System) -> None:
+    owner, stranger = await system.key("owner"), await system.key("stranger", sources=(f"gs://{INBOX}/elsewhere/",))
+    task = await a_task_of(system, owner)
     task_id, never = task["id"], "task-llm-1776874565-yq3szvcu"
-    async with road.client(owner) as client:
+    async with system.client(owner) as client:
         etag = (await client.get(f"/v1/tasks/{task_id}")).headers["etag"]
         assert (await client.get(task["urls"]["stream"])).status_code == 200
-    async with road.client(stranger) as client:
+    async with system.client(stranger) as client:
         for method, path, options in (
             ("GET", "/v1/tasks/{}", {}),
             ("HEAD", "/v1/tasks/{}", {}),
@@ -64,12 +64,12 @@ async def test_another_keys_task_is_not_there_by_any_endpoint(road: Road) -> Non
     assert "idempotent-replayed" not in replay.headers
 
 
-async def test_dropped_files_are_seen_under_a_keys_sources_only(road: Road) -> None:
-    await road.drop("team-a/one.png", PICTURE)
-    await road.drop("team-a/deep/two.png", PICTURE)
-    await road.drop("team-b/three.png", PICTURE)
-    await road.drop("team-a-secret.png", PICTURE)
-    await road.quiet()
+async def test_dropped_files_are_seen_under_a_keys_sources_only(system: System) -> None:
+    await system.drop("team-a/one.png", PICTURE)
+    await system.drop("team-a/deep/two.png", PICTURE)
+    await system.drop("team-b/three.png", PICTURE)
+    await system.drop("team-a-secret.png", PICTURE)
+    await system.quiet()
     cases = {
         f"gs://{INBOX}/team-a/": {"team-a/one.png", "team-a/deep/two.png"},
         f"gs://{INBOX}/team-a/deep/": {"team-a/deep/two.png"},
@@ -77,7 +77,7 @@ async def test_dropped_files_are_seen_under_a_keys_sources_only(road: Road) -> N
         f"gs://{INBOX}/team-a/o": {"team-a/one.png"},
     }
     for number, (source, names) in enumerate(cases.items()):
-        async with road.client(await road.key(f"sources-{number}", sources=(source,))) as client:
+        async with system.client(await system.key(f"sources-{number}", sources=(source,))) as client:
             listed = (await client.get("/v1/tasks")).json()
             narrowed = (await client.get("/v1/tasks", params={"prefix": f"gs://{INBOX}/team-a/"})).json()
             foreign = (await client.get("/v1/tasks", params={"object": f"gs://{INBOX}/team-b/three.png"})).json()
@@ -88,16 +88,16 @@ async def test_dropped_files_are_seen_under_a_keys_sources_only(road: Road) -> N
         assert foreign["data"] == other["data"] == []
 
 
-async def test_pages_follow_each_other_without_gap_or_repetition(road: Road) -> None:
-    secret = await road.key("pager", sources=(f"gs://{INBOX}/pages/p",))
+async def test_pages_follow_each_other_without_gap_or_repetition(system: System) -> None:
+    secret = await system.key("pager", sources=(f"gs://{INBOX}/pages/p",))
     for number in range(7):
-        await road.drop(f"pages/{'p' if number % 2 else 'q'}{number}.png", PICTURE)
+        await system.drop(f"pages/{'p' if number % 2 else 'q'}{number}.png", PICTURE)
     for number in range(3):
-        async with road.client(secret) as client:
+        async with system.client(secret) as client:
             await client.post("/v1/llm/generations", json=request(seed=number))
-    await road.quiet()
+    await system.quiet()
     seen: list[str] = []
-    async with road.client(secret) as client:
+    async with system.client(secret) as client:
         whole = (await client.get("/v1/tasks")).json()
         url: str | None = "/v1/tasks?limit=2"
         while url is not None:
@@ -111,9 +111,9 @@ async def test_pages_follow_each_other_without_gap_or_repetition(road: Road) -> 
     assert created == sorted(created, reverse=True)
 
 
-async def test_a_key_may_name_only_objects_under_its_sources(road: Road) -> None:
-    secret = await road.key("namer", sources=(f"gs://{INBOX}/mine/", f"gs://{REQUESTS}/", f"gs://{RESULTS}/"))
-    async with road.client(secret) as client:
+async def test_a_key_may_name_only_objects_under_its_sources(system: System) -> None:
+    secret = await system.key("namer", sources=(f"gs://{INBOX}/mine/", f"gs://{REQUESTS}/", f"gs://{RESULTS}/"))
+    async with system.client(secret) as client:
         for uri in (
             f"gs://{INBOX}/theirs/a.wav",
             f"gs://{INBOX}/mine",
@@ -124,12 +124,12 @@ async def test_a_key_may_name_only_objects_under_its_sources(road: Road) -> None
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "source_not_allowed"), uri
 
 
-async def test_scopes_hold(road: Road) -> None:
-    reader = await road.key("reader-only", scopes=("read",))
-    submitter = await road.key("submit-only", scopes=("submit",))
-    async with road.client(reader) as client:
+async def test_scopes_hold(system: System) -> None:
+    reader = await system.key("reader-only", scopes=("read",))
+    submitter = await system.key("submit-only", scopes=("submit",))
+    async with system.client(reader) as client:
         refused = await client.post("/v1/llm/generations", json=request())
-    async with road.client(submitter) as client:
+    async with system.client(submitter) as client:
         accepted = await client.post("/v1/llm/generations", json=request())
         unread = await client.get("/v1/tasks")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "scope_missing")
@@ -138,18 +138,18 @@ async def test_scopes_hold(road: Road) -> None:
 
 
 async def test_secrets_prompts_and_inline_data_are_in_no_document_and_no_log(
-    road: Road, capsys: pytest.CaptureFixture[str]
+    system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    secret = await road.key("discreet")
-    road.gemini.set_model({"text": "Nothing of what was asked."})
-    task = await a_task_of(road, secret, prompt="a very private prompt", system_prompt="the secret system")
-    async with road.client(secret) as client:
+    secret = await system.key("discreet")
+    system.gemini.set_model({"text": "Nothing of what was asked."})
+    task = await a_task_of(system, secret, prompt="a very private prompt", system_prompt="the secret system")
+    async with system.client(secret) as client:
         broken = await client.post("/v1/llm/generations", json=request(prompt=["a very private prompt"]))
-    await road.quiet()
+    await system.quiet()
     documents = [
         str(snapshot.to_dict())
         for name in ("tasks", "keys", "idempotency")
-        for snapshot in await road.database.collection(name).get()
+        for snapshot in await system.database.collection(name).get()
     ]
     said = capsys.readouterr().out + broken.text + "".join(documents)
     inline = request()["audio_url"].partition(",")[2]

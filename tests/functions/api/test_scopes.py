@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.tasks.access import Scope
-from tests.functions.api.conftest import INBOX, SAMPLES, Road
+from tests.functions.api.conftest import INBOX, SAMPLES, System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -34,19 +34,19 @@ NEEDS: dict[tuple[str, str], tuple[Scope | None, dict[str, Any]]] = {
 """What each endpoint needs, and an example of its request."""
 
 
-async def a_task(road: Road, **fields: Any) -> tuple[str, str]:
+async def a_task(system: System, **fields: Any) -> tuple[str, str]:
     """A task that has ended, submitted by a key that may both; its id and the key's."""
     key_id = f"scopes-{abs(hash(json.dumps(fields, sort_keys=True))) % 10**6}"
-    road.gemini.set_model({"text": ANSWER})
-    async with road.client(await road.key(key_id)) as client:
+    system.gemini.set_model({"text": ANSWER})
+    async with system.client(await system.key(key_id)) as client:
         answer = await client.post("/v1/llm/generations", json=request(**fields), headers={"Idempotency-Key": "mine"})
         task = (await client.get(answer.headers["location"], params={"wait": 20})).json()
     assert ANSWER in json.dumps(task["results"])
     return task["id"], key_id
 
 
-async def test_the_table_names_every_endpoint(road: Road) -> None:
-    async with road.client(None) as client:
+async def test_the_table_names_every_endpoint(system: System) -> None:
+    async with system.client(None) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     examples = {"{task}": "{task_id}", "{streamed}": "{task_id}", "gemini-2.5-flash-lite": "{model_id}"}
@@ -59,13 +59,13 @@ async def test_the_table_names_every_endpoint(road: Road) -> None:
 
 
 @pytest.mark.parametrize("scopes", [(), ("read",), ("submit",), ("read", "submit")])
-async def test_every_endpoint_holds_every_scope(road: Road, scopes: tuple[Scope, ...]) -> None:
-    task, owner = await a_task(road)
-    streamed, other = await a_task(road, stream=True)
-    secrets = {task: await road.key(owner, scopes=scopes), streamed: await road.key(other, scopes=scopes)}
+async def test_every_endpoint_holds_every_scope(system: System, scopes: tuple[Scope, ...]) -> None:
+    task, owner = await a_task(system)
+    streamed, other = await a_task(system, stream=True)
+    secrets = {task: await system.key(owner, scopes=scopes), streamed: await system.key(other, scopes=scopes)}
     for (method, path), (scope, options) in NEEDS.items():
         secret = secrets[streamed if "{streamed}" in path else task]
-        async with road.client(secret) as client:
+        async with system.client(secret) as client:
             answer = await client.request(method, path.format(task=task, streamed=streamed), **options)
         told = (method, path, scopes, answer.status_code, answer.text[:300])
         assert (answer.status_code == 200) is (scope is None or scope in scopes), told
@@ -74,10 +74,10 @@ async def test_every_endpoint_holds_every_scope(road: Road, scopes: tuple[Scope,
             assert ANSWER not in answer.text, told
 
 
-async def test_a_key_that_only_submits_sees_no_answer_by_any_request_that_it_may_make(road: Road) -> None:
-    task, owner = await a_task(road)
-    secret = await road.key(owner, scopes=("submit",))
-    async with road.client(secret, **{"Idempotency-Key": "mine"}) as client:
+async def test_a_key_that_only_submits_sees_no_answer_by_any_request_that_it_may_make(system: System) -> None:
+    task, owner = await a_task(system)
+    secret = await system.key(owner, scopes=("submit",))
+    async with system.client(secret, **{"Idempotency-Key": "mine"}) as client:
         replayed = await client.post("/v1/llm/generations", json=request())
         cancelled = await client.post(f"/v1/tasks/{task}/cancel")
         answers = [replayed, cancelled]
@@ -91,16 +91,16 @@ async def test_a_key_that_only_submits_sees_no_answer_by_any_request_that_it_may
     assert [answer.status_code for answer in answers] == [200, 200, 403, 403, 403, 403]
     assert all(answer.json()["error"]["code"] == "scope_missing" for answer in answers[2:])
     assert not any(ANSWER in answer.text for answer in answers)
-    async with road.client(await road.key(owner)) as client:
+    async with system.client(await system.key(owner)) as client:
         assert ANSWER in (await client.post(f"/v1/tasks/{task}/cancel")).text
 
 
-async def test_a_dropped_files_answer_is_for_readers_too(road: Road) -> None:
-    both = await road.key("drops", sources=(f"gs://{INBOX}/scopes/",))
-    submits = await road.key("drops-submit", scopes=("submit",), sources=(f"gs://{INBOX}/scopes/",))
-    await road.drop("scopes/notes.txt", (SAMPLES / "notes.txt").read_bytes())
-    task = await road.ended(both, f"gs://{INBOX}/scopes/notes.txt")
-    async with road.client(submits) as client:
+async def test_a_dropped_files_answer_is_for_readers_too(system: System) -> None:
+    both = await system.key("drops", sources=(f"gs://{INBOX}/scopes/",))
+    submits = await system.key("drops-submit", scopes=("submit",), sources=(f"gs://{INBOX}/scopes/",))
+    await system.drop("scopes/notes.txt", (SAMPLES / "notes.txt").read_bytes())
+    task = await system.ended(both, f"gs://{INBOX}/scopes/notes.txt")
+    async with system.client(submits) as client:
         shown = (await client.post(f"/v1/tasks/{task['id']}/cancel")).json()
     assert task["results"]
     assert (shown["status"], shown["results"], shown["usage"]) == (task["status"], None, None)

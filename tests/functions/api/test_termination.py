@@ -14,7 +14,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from tests.functions.api.conftest import ROOT, Road
+from tests.functions.api.conftest import ROOT, System
 from tests.functions.api.routes.test_stream import TEXT, submitted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -29,7 +29,7 @@ class Served:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def served(road: Road) -> AsyncIterator[Served]:
+async def served(system: System) -> AsyncIterator[Served]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -71,11 +71,11 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
 
 
 async def test_a_stream_ends_with_the_offset_to_go_on_at_and_another_instance_goes_on(
-    road: Road, served: Served
+    system: System, served: Served
 ) -> None:
-    road.gemini.set_model({"text": TEXT, "chunks": 12, "latency": "6s"})
-    secret = await road.key("terminated")
-    task = await submitted(road, secret)
+    system.gemini.set_model({"text": TEXT, "chunks": 12, "latency": "6s"})
+    secret = await system.key("terminated")
+    task = await submitted(system, secret)
     headers = {"Authorization": f"Bearer {secret}"}
     async with (
         httpx2.AsyncClient(base_url=served.url, headers=headers, timeout=60) as client,
@@ -88,7 +88,7 @@ async def test_a_stream_ends_with_the_offset_to_go_on_at_and_another_instance_go
     error = json.loads(heard[heard.index("event: error") + 1].removeprefix("data: "))
     assert error["error"]["code"] == "stream_interrupted"
     offset = sum(line == "event: chunk" for line in heard)
-    async with road.client(secret) as other:
+    async with system.client(secret) as other:
         rest = await other.get(task["stream"]["url"], params={"offset": offset})
     chunks = [json.loads(line[6:]) for line in [*heard, *rest.text.splitlines()] if line.startswith('data: {"id"')]
     said = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])

@@ -84,7 +84,7 @@ class ScriptedModel(GeminiStandIn):
 
 
 @dataclass
-class Road:
+class System:
     clock: MovableClock
     tap: Tap
     model: ScriptedModel
@@ -131,7 +131,7 @@ class Road:
                 due = self.clock.now() + timedelta(seconds=60) * 2 / 3 - timedelta(seconds=step)
                 await self.until(uri, lambda task, due=due: task.lease_until is None or task.lease_until > due)
 
-    async def understood(self, name: str, data: bytes | Path, **options: str) -> Task:
+    async def answered(self, name: str, data: bytes | Path, **options: str) -> Task:
         """Drop a file and wait until nothing is left to do for its task."""
         uri = await self.drop(name, data, **options)
         return await self.until(uri, lambda task: task.terminal and not task.after)
@@ -139,7 +139,7 @@ class Road:
     async def requested(self, name: str, **request: Any) -> Task:
         """Write a manifest and wait until nothing is left to do for its task."""
         body = {"model": "gemini-2.5-flash-lite", **request}
-        return await self.understood(f"manifests/tests/{name}.json", json.dumps(body).encode(), bucket=REQUESTS)
+        return await self.answered(f"manifests/tests/{name}.json", json.dumps(body).encode(), bucket=REQUESTS)
 
     async def published(self, task: Task) -> dict[str, bytes]:
         """The files of a task by their endings."""
@@ -152,7 +152,7 @@ class Road:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
+async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     folder = tmp_path_factory.mktemp("generate")
     clock, tap = MovableClock(folder / "clock"), Tap()
     documents = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=ROOT / "terraform" / "firestore.indexes.json")
@@ -192,7 +192,7 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         await unwire()
         client = Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         tasks = Tasks("test", "(default)")
-        yield Road(clock, tap, model, tasks, client, Traffic(clock, tap, model, objects, queue))
+        yield System(clock, tap, model, tasks, client, Traffic(clock, tap, model, objects, queue))
         await asyncio.gather(*(server.stop() for server in servers.values()))
         await unwire()
         await tasks.client._firestore_api.transport.close()
@@ -201,8 +201,8 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def road(whole_road: Road) -> AsyncIterator[Road]:
-    """The road with nothing recorded, nothing scripted and no faults; left with nothing under way."""
+async def system(whole_road: System) -> AsyncIterator[System]:
+    """The system with nothing recorded, nothing scripted and no faults; left with nothing under way."""
     whole_road.model.asked.clear()
     whole_road.model.counted.clear()
     yield whole_road

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from shared.clock import MovableClock
 from shared.cloud.firestore import Decide, Stored, Tasks
 from shared.domain.tasks import claims
@@ -57,19 +57,19 @@ def claimed(clock: MovableClock) -> Task:
     return claims.claim(task, now=clock.now(), lease=LEASE)
 
 
-def holding(documents: SlowDocuments, clock: MovableClock) -> Holding:
-    held = Stored(documents.task, None)
-    return Holding(cast(Tasks, documents), clock, held, lease=LEASE, until=clock.time() + 1800)
+def holding(documents: SlowDocuments, clock: MovableClock) -> Lease:
+    lease = Stored(documents.task, None)
+    return Lease(cast(Tasks, documents), clock, lease, lease=LEASE, until=clock.time() + 1800)
 
 
 async def test_a_renewal_counts_from_when_it_was_written_not_from_its_answer(clock: MovableClock) -> None:
     documents = SlowDocuments(claimed(clock))
-    async with holding(documents, clock) as held:
+    async with holding(documents, clock) as lease:
         clock.advance(20)
         await until(lambda: documents.calls == ["change"])
         clock.advance(15)
         documents.answer.set()
-        await until(lambda: held.task.lease_until == documents.task.lease_until)
+        await until(lambda: lease.task.lease_until == documents.task.lease_until)
         clock.advance(5)
         await until(lambda: len(documents.calls) > 1)
     assert documents.calls == ["change", "change"]

@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from pydantic import JsonValue
 
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from functions.generate.model import answer_store as keeping
 from functions.generate.model.rounds import Round, settled
 from functions.generate.result.outcome import outcome_of
@@ -23,7 +23,7 @@ from shared.domain.answer.response import Json
 from shared.domain.recipe import Recipe
 from shared.domain.recipe.question import About, Question
 from shared.domain.tasks.task import Task
-from tests.functions.generate.conftest import SAMPLES, Road
+from tests.functions.generate.conftest import SAMPLES, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -73,14 +73,14 @@ def told(text: str) -> Json:
     }
 
 
-async def transcribed(road: Road) -> Task:
+async def transcribed(system: System) -> Task:
     text = json.dumps({"language": "en", "segments": [{"start": "00:00", "end": "00:01", "speaker": "A", "text": "x"}]})
-    road.model.script.append({"text": text})
-    return await road.understood("long.wav", SAMPLES / "speech.wav", dropsight_recipe="transcribe-timed")
+    system.model.script.append({"text": text})
+    return await system.answered("long.wav", SAMPLES / "speech.wav", dropsight_recipe="transcribe-timed")
 
 
-async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(road: Road) -> None:
-    task = await transcribed(road)
+async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(system: System) -> None:
+    task = await transcribed(system)
     assert task.ran is not None
     asked = Recipe.model_validate(task.ran.snapshot).asked[0]
     question = Question(
@@ -104,12 +104,12 @@ async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(road: 
     assert turning.worst < _LONGEST_STOP
 
 
-async def test_a_long_answer_is_kept_and_found_again_while_the_loop_turns(road: Road) -> None:
-    task = await transcribed(road)
-    stored = await road.tasks.get(task.id)
+async def test_a_long_answer_is_kept_and_found_again_while_the_loop_turns(system: System) -> None:
+    task = await transcribed(system)
+    stored = await system.tasks.get(task.id)
     assert stored is not None
     deps = wiring.generate()
-    lease = Holding(road.tasks, road.clock, stored, lease=timedelta(minutes=1), until=1e12)
+    lease = Lease(system.tasks, system.clock, stored, lease=timedelta(minutes=1), until=1e12)
     record: Json = {"task": task.id, "response": told(long_transcript())}
     async with watched() as turning:
         await keeping.keep(deps, lease, 7, record)

@@ -10,7 +10,7 @@ import pytest
 
 from local.standins.faults import Fault
 from shared.domain.tasks.task import Task
-from tests.functions.generate.conftest import SAMPLES, Road, answers
+from tests.functions.generate.conftest import SAMPLES, System, answers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,25 +20,25 @@ TOKENS = {"continuation_tokens": True, "checkpoint_every": 1, "chunks": 4, "text
 
 
 @pytest.fixture(autouse=True)
-def undisturbed(road: Road) -> Iterator[None]:
-    road.tap.ledger.forget()
+def undisturbed(system: System) -> Iterator[None]:
+    system.tap.ledger.forget()
     yield
-    road.tap.faults.clear()
-    road.model.set_model({"reset": True})
+    system.tap.faults.clear()
+    system.model.set_model({"reset": True})
 
 
-async def ended(road: Road, name: str) -> Task:
+async def ended(system: System, name: str) -> Task:
     """The task of a file; what it waits for after the first attempt comes at once."""
-    uri = await road.drop(name, NOTES)
-    await road.until(uri, lambda task: task.terminal or (task.waiting is not None and task.lease_until is None))
-    road.clock.advance(120)
-    return await road.until(uri, lambda task: task.terminal and not task.after)
+    uri = await system.drop(name, NOTES)
+    await system.until(uri, lambda task: task.terminal or (task.waiting is not None and task.lease_until is None))
+    system.clock.advance(120)
+    return await system.until(uri, lambda task: task.terminal and not task.after)
 
 
-def asked_on_the_wire(road: Road) -> list[Any]:
+def asked_on_the_wire(system: System) -> list[Any]:
     """The status of each request, none of which goes on from a token: that would be the SDK's own."""
-    assert "ontinuation" not in json.dumps([body for _, body in road.model.asked])
-    return [call["status"] for call in road.tap.ledger.calls("gemini") if "enerateContent" in str(call["path"])]
+    assert "ontinuation" not in json.dumps([body for _, body in system.model.asked])
+    return [call["status"] for call in system.tap.ledger.calls("gemini") if "enerateContent" in str(call["path"])]
 
 
 @pytest.mark.parametrize(
@@ -54,49 +54,49 @@ def asked_on_the_wire(road: Road) -> list[Any]:
         ("cut-behind-a-token", {"cut_after": 2}),
     ],
 )
-async def test_a_disturbed_call_is_followed_by_one_other(road: Road, name: str, fault: dict[str, Any]) -> None:
-    road.tap.faults.add([Fault.model_validate({"service": "gemini", "match": "enerateContent", "times": 1, **fault})])
-    road.model.script.extend([TOKENS] * 2)
-    task = await ended(road, f"disturbed-{name}.txt")
+async def test_a_disturbed_call_is_followed_by_one_other(system: System, name: str, fault: dict[str, Any]) -> None:
+    system.tap.faults.add([Fault.model_validate({"service": "gemini", "match": "enerateContent", "times": 1, **fault})])
+    system.model.script.extend([TOKENS] * 2)
+    task = await ended(system, f"disturbed-{name}.txt")
     assert answers(task) == [WORDS]
-    assert len(asked_on_the_wire(road)) == 2
+    assert len(asked_on_the_wire(system)) == 2
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-async def test_an_error_within_a_stream_behind_a_token_is_followed_by_one_call(road: Road, status: int) -> None:
-    road.model.script.extend([{**TOKENS, "error_after": 2, "error_status": status}, {**TOKENS, "error_after": None}])
-    task = await ended(road, f"in-stream-{status}.txt")
+async def test_an_error_within_a_stream_behind_a_token_is_followed_by_one_call(system: System, status: int) -> None:
+    system.model.script.extend([{**TOKENS, "error_after": 2, "error_status": status}, {**TOKENS, "error_after": None}])
+    task = await ended(system, f"in-stream-{status}.txt")
     assert answers(task) == [WORDS]
-    assert len(asked_on_the_wire(road)) == 2
+    assert len(asked_on_the_wire(system)) == 2
 
 
-async def test_a_slow_answer_is_one_call(road: Road) -> None:
-    road.model.script.append({**TOKENS, "latency": "1s"})
-    task = await road.understood("slow.txt", NOTES)
+async def test_a_slow_answer_is_one_call(system: System) -> None:
+    system.model.script.append({**TOKENS, "latency": "1s"})
+    task = await system.answered("slow.txt", NOTES)
     assert answers(task) == [WORDS]
-    assert asked_on_the_wire(road) == [200]
+    assert asked_on_the_wire(system) == [200]
 
 
-async def test_a_stream_that_ends_behind_a_token_is_one_call_and_says_that_it_is_short(road: Road) -> None:
-    road.model.script.append({**TOKENS, "end_after": 2})
-    task = await road.understood("short.txt", NOTES)
+async def test_a_stream_that_ends_behind_a_token_is_one_call_and_says_that_it_is_short(system: System) -> None:
+    system.model.script.append({**TOKENS, "end_after": 2})
+    task = await system.answered("short.txt", NOTES)
     assert any("without a finish reason" in each for each in task.warnings)
-    assert asked_on_the_wire(road) == [200]
+    assert asked_on_the_wire(system) == [200]
 
 
-async def test_an_answer_to_be_continued_is_gone_on_with_in_rounds_that_are_counted(road: Road) -> None:
+async def test_an_answer_to_be_continued_is_gone_on_with_in_rounds_that_are_counted(system: System) -> None:
     first = {**TOKENS, "text": WORDS * 2, "finish_reason": "CONTINUATION"}
-    road.model.script.extend([first, {"text": f"{WORDS[-30:]} And its end.", "finish_reason": None}])
-    task = await road.understood("continued-by-us.txt", NOTES)
+    system.model.script.extend([first, {"text": f"{WORDS[-30:]} And its end.", "finish_reason": None}])
+    task = await system.answered("continued-by-us.txt", NOTES)
     assert answers(task) == [f"{WORDS} And its end."]
-    assert asked_on_the_wire(road) == [200, 200]
-    assert len(road.model.asked) == 2
+    assert asked_on_the_wire(system) == [200, 200]
+    assert len(system.model.asked) == 2
 
 
-async def test_an_answer_to_be_continued_past_a_limit_that_was_asked_for_is_short_and_says_so(road: Road) -> None:
-    road.model.script.append({**TOKENS, "finish_reason": "CONTINUATION"})
-    task = await road.understood("limited.txt", NOTES, dropsight_max_tokens="500")
+async def test_an_answer_to_be_continued_past_a_limit_that_was_asked_for_is_short_and_says_so(system: System) -> None:
+    system.model.script.append({**TOKENS, "finish_reason": "CONTINUATION"})
+    task = await system.answered("limited.txt", NOTES, dropsight_max_tokens="500")
     results: Any = task.results
     assert results[0]["choices"][0]["finish_reason"] == "length"
     assert any("CONTINUATION" in each for each in task.warnings)
-    assert asked_on_the_wire(road) == [200]
+    assert asked_on_the_wire(system) == [200]

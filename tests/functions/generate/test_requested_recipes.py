@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from tests.functions.generate.conftest import INBOX, SAMPLES, Road, answers, camelled, warned
+from tests.functions.generate.conftest import INBOX, SAMPLES, System, answers, camelled, warned
 from tests.functions.generate.test_recipes import recording
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -32,10 +32,10 @@ FORM = {"type": "json_schema", "json_schema": {"name": "rows", "schema": ROWS}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def _placed(whole_road: Road) -> None:
+async def _placed(whole_road: System) -> None:
     """The samples lie in the inbox, and nothing is left to do for them."""
     for sample in (SPEECH, PICTURE, REPORT, CLIP):
-        await whole_road.understood(f"asked/{sample.name}", sample)
+        await whole_road.answered(f"asked/{sample.name}", sample)
 
 
 def at(sample: Path) -> str:
@@ -80,44 +80,44 @@ def said(body: dict[str, Any]) -> str:
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
 async def test_a_shipped_recipe_is_named_by_a_manifest(
-    road: Road, recipe: str, files: list[Path], fields: dict[str, Any], prompt: str, endings: set[str]
+    system: System, recipe: str, files: list[Path], fields: dict[str, Any], prompt: str, endings: set[str]
 ) -> None:
-    task = await road.requested(f"by-{recipe}", recipe=recipe, messages=about(*files), **fields)
+    task = await system.requested(f"by-{recipe}", recipe=recipe, messages=about(*files), **fields)
     assert task.error is None, task.error
     assert task.ran is not None
     assert task.ran.recipe == recipe
-    [(_, body)] = road.model.asked
+    [(_, body)] = system.model.asked
     assert prompt in said(body)
     assert "{" not in said(body)
     assert len(body["contents"][0]["parts"]) == len(files) + 1
-    assert set(await road.published(task)) == {*endings, "task.json"}
+    assert set(await system.published(task)) == {*endings, "task.json"}
     assert {uri.rpartition(".")[2] for uri in task.outputs} == {*endings, "json"}
     assert warned(task) == ()
 
 
-async def test_a_question_is_asked_with_the_requests_own_words(road: Road) -> None:
+async def test_a_question_is_asked_with_the_requests_own_words(system: System) -> None:
     messages = about(REPORT, text="Who signed {it}?")
-    task = await road.requested("asks", recipe="ask", messages=messages)
-    assert said(road.model.asked[0][1]) == "Who signed {it}?"
-    assert (await road.published(task))["md"].decode() == answers(task)[0]
+    task = await system.requested("asks", recipe="ask", messages=messages)
+    assert said(system.model.asked[0][1]) == "Who signed {it}?"
+    assert (await system.published(task))["md"].decode() == answers(task)[0]
 
-    task = await road.requested("asks-audio", recipe="ask", audio_url=at(SPEECH), prompt="Who {speaks}?")
+    task = await system.requested("asks-audio", recipe="ask", audio_url=at(SPEECH), prompt="Who {speaks}?")
     assert task.error is None
-    assert said(road.model.asked[-1][1]) == "Who {speaks}?"
+    assert said(system.model.asked[-1][1]) == "Who {speaks}?"
 
 
-async def test_masks_are_asked_for_without_thinking(road: Road) -> None:
+async def test_masks_are_asked_for_without_thinking(system: System) -> None:
     messages = about(PICTURE)
-    await road.requested("masks", recipe="segment-image", messages=messages, temperature=0.5)
-    config = camelled(road.model.asked[0][1]["generationConfig"])
+    await system.requested("masks", recipe="segment-image", messages=messages, temperature=0.5)
+    config = camelled(system.model.asked[0][1]["generationConfig"])
     assert config["thinkingConfig"] == {"thinkingBudget": 0}
     assert config["temperature"] == 0.5
     assert config["responseJsonSchema"]["items"]["required"] == ["box_2d", "mask", "label"]
 
 
-async def test_what_a_request_says_stands_in_the_recipes_place(road: Road) -> None:
+async def test_what_a_request_says_stands_in_the_recipes_place(system: System) -> None:
     messages = about(SPEECH)
-    await road.requested(
+    await system.requested(
         "both",
         model="gemini-2.5-flash-lite",
         recipe="describe-audio",
@@ -130,7 +130,7 @@ async def test_what_a_request_says_stands_in_the_recipes_place(road: Road) -> No
         tools=[{"type": "function", "function": {"name": "note", "parameters": {"type": "object"}}}],
         tool_choice="auto",
     )
-    [(model, body)] = road.model.asked
+    [(model, body)] = system.model.asked
     assert model == "gemini-2.5-flash-lite"
     assert body["systemInstruction"]["parts"] == [{"text": "Answer as {json}."}]
     config = camelled(body["generationConfig"])
@@ -141,25 +141,25 @@ async def test_what_a_request_says_stands_in_the_recipes_place(road: Road) -> No
     assert body["toolConfig"]["functionCallingConfig"]["mode"] == "AUTO"
 
 
-async def test_a_range_of_a_requests_video_is_sent_as_offsets(road: Road) -> None:
+async def test_a_range_of_a_requests_video_is_sent_as_offsets(system: System) -> None:
     messages = about(CLIP)
-    await road.requested(
+    await system.requested(
         "part", recipe="describe-video", messages=messages, metadata={"dropsight-range": "00:01-00:02"}
     )
-    parts = road.model.asked[0][1]["contents"][0]["parts"]
+    parts = system.model.asked[0][1]["contents"][0]["parts"]
     assert camelled(parts[0]["videoMetadata"]) == {"startOffset": "1s", "endOffset": "2s"}
     assert "Keep to" not in parts[1]["text"]
 
 
-async def test_a_range_of_a_requests_sound_is_named_in_its_prompt(road: Road) -> None:
+async def test_a_range_of_a_requests_sound_is_named_in_its_prompt(system: System) -> None:
     messages = about(SPEECH)
-    await road.requested(
+    await system.requested(
         "part-of-sound", recipe="transcribe", messages=messages, metadata={"dropsight-range": "00:01-00:03"}
     )
-    assert said(road.model.asked[0][1]).endswith("Keep to the part from 00:01 to 00:03.")
+    assert said(system.model.asked[0][1]).endswith("Keep to the part from 00:01 to 00:03.")
 
 
-async def test_objects_that_a_request_finds_are_published_in_pixels_and_drawn(road: Road) -> None:
+async def test_objects_that_a_request_finds_are_published_in_pixels_and_drawn(system: System) -> None:
     found = [{"label": "cup", "box_2d": [0, 0, 500, 1000]}]
     messages = about(PICTURE)
     inline = base64.b64encode(PICTURE.read_bytes()).decode()
@@ -168,9 +168,9 @@ async def test_objects_that_a_request_finds_are_published_in_pixels_and_drawn(ro
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{inline}"}}]}],
     ]
     for number, each in enumerate(given):
-        road.model.script.append({"text": json.dumps(found)})
-        task = await road.requested(f"found-{number}", recipe="detect", messages=each)
-        published = await road.published(task)
+        system.model.script.append({"text": json.dumps(found)})
+        task = await system.requested(f"found-{number}", recipe="detect", messages=each)
+        published = await system.published(task)
         told = json.loads(published["json"])
         with Image.open(PICTURE) as source, Image.open(io.BytesIO(published["png"])) as drawn:
             assert drawn.size == source.size == (told["width"], told["height"])
@@ -178,81 +178,85 @@ async def test_objects_that_a_request_finds_are_published_in_pixels_and_drawn(ro
         assert told["objects"][0]["box"]["bottom"] == round(told["height"] / 2)
 
 
-async def test_rows_that_a_request_extracts_are_published_as_json_and_csv(road: Road) -> None:
+async def test_rows_that_a_request_extracts_are_published_as_json_and_csv(system: System) -> None:
     rows = [{"item": "=SUM(A1:A9)", "price": 2}, {"item": "Tea", "price": 3}]
     messages = about(REPORT)
-    road.model.script.extend([{"text": "no rows"}, {"text": json.dumps(rows)}])
-    task = await road.requested("rows", recipe="extract", messages=messages, response_format=FORM)
-    published = await road.published(task)
-    assert len(road.model.asked) == 2
+    system.model.script.extend([{"text": "no rows"}, {"text": json.dumps(rows)}])
+    task = await system.requested("rows", recipe="extract", messages=messages, response_format=FORM)
+    published = await system.published(task)
+    assert len(system.model.asked) == 2
     assert json.loads(published["json"]) == rows
     told = list(csv.reader(io.StringIO(published["csv"].decode().removeprefix("\ufeff"))))
     assert told == [["item", "price"], ["'=SUM(A1:A9)", "2"], ["Tea", "3"]]
 
 
-async def test_a_request_may_say_what_is_published(road: Road) -> None:
+async def test_a_request_may_say_what_is_published(system: System) -> None:
     messages = about(PICTURE)
-    task = await road.requested("only-json", recipe="detect", messages=messages, metadata={"dropsight-outputs": "json"})
-    assert set(await road.published(task)) == {"json", "task.json"}
+    task = await system.requested(
+        "only-json", recipe="detect", messages=messages, metadata={"dropsight-outputs": "json"}
+    )
+    assert set(await system.published(task)) == {"json", "task.json"}
 
 
-async def test_a_structured_answer_is_published_as_json_whatever_was_asked(road: Road) -> None:
+async def test_a_structured_answer_is_published_as_json_whatever_was_asked(system: System) -> None:
     messages = about(REPORT, text="List the prices.")
-    road.model.script.append({"text": '```json\n[{"item": "Tea", "price": 3}]\n```'})
-    task = await road.requested("plain-rows", messages=messages, response_format=FORM)
-    published = await road.published(task)
+    system.model.script.append({"text": '```json\n[{"item": "Tea", "price": 3}]\n```'})
+    task = await system.requested("plain-rows", messages=messages, response_format=FORM)
+    published = await system.published(task)
     assert set(published) == {"json", "task.json"}
     assert json.loads(published["json"]) == [{"item": "Tea", "price": 3}]
 
-    road.model.script.append({"text": '{"a": 1}'})
-    task = await road.requested("any-json", messages=messages, response_format={"type": "json_object"})
-    assert json.loads((await road.published(task))["json"]) == {"a": 1}
+    system.model.script.append({"text": '{"a": 1}'})
+    task = await system.requested("any-json", messages=messages, response_format={"type": "json_object"})
+    assert json.loads((await system.published(task))["json"]) == {"a": 1}
 
-    road.model.script.append({"text": "Sorry, no."})
-    task = await road.requested("no-json", messages=messages, response_format={"type": "json_object"})
-    assert (await road.published(task))["txt"] == b"Sorry, no."
+    system.model.script.append({"text": "Sorry, no."})
+    task = await system.requested("no-json", messages=messages, response_format={"type": "json_object"})
+    assert (await system.published(task))["txt"] == b"Sorry, no."
 
 
 @pytest.mark.parametrize("fields", [{}, {"recipe": "transcribe"}, {"recipe": "transcribe-timed"}])
-async def test_a_requests_transcript_is_compared_with_its_recording(road: Road, fields: dict[str, str]) -> None:
+async def test_a_requests_transcript_is_compared_with_its_recording(system: System, fields: dict[str, str]) -> None:
     name = f"long-{fields.get('recipe')}.wav"
-    await road.understood(name, recording(300))
+    await system.answered(name, recording(300))
     segments = [
         {"start": start, "end": end, "speaker": "A", "text": text}
         for start, end, text in (("00:00", "00:10", "Good morning."), ("00:40", "00:50", "And so"))
     ]
     timed = json.dumps({"language": "en", "segments": segments})
     plain = "[00:00] Good morning.\n[00:40] And so"
-    road.model.script.append({"text": timed if fields.get("recipe") == "transcribe-timed" else plain})
-    task = await road.requested(f"long-{fields.get('recipe')}", audio_url=f"gs://{INBOX}/{name}", **fields)
+    system.model.script.append({"text": timed if fields.get("recipe") == "transcribe-timed" else plain})
+    task = await system.requested(f"long-{fields.get('recipe')}", audio_url=f"gs://{INBOX}/{name}", **fields)
     assert answers(task)
     assert any("of 05:00" in warning for warning in task.warnings), task.warnings
 
 
-async def test_another_question_about_a_recording_is_not_taken_for_a_transcript(road: Road) -> None:
-    await road.understood("talk.wav", recording(300))
+async def test_another_question_about_a_recording_is_not_taken_for_a_transcript(system: System) -> None:
+    await system.answered("talk.wav", recording(300))
     for number, fields in enumerate(({}, {"recipe": "transcribe"})):
-        road.model.script.append({"text": "Ann."})
-        task = await road.requested(f"who-{number}", audio_url=f"gs://{INBOX}/talk.wav", prompt="Who speaks?", **fields)
+        system.model.script.append({"text": "Ann."})
+        task = await system.requested(
+            f"who-{number}", audio_url=f"gs://{INBOX}/talk.wav", prompt="Who speaks?", **fields
+        )
         assert warned(task) == ()
 
 
-async def test_a_picture_that_has_gone_is_said_and_its_boxes_are_published_as_they_came(road: Road) -> None:
+async def test_a_picture_that_has_gone_is_said_and_its_boxes_are_published_as_they_came(system: System) -> None:
     messages = about(PICTURE, PICTURE)
-    road.model.script.append({"text": json.dumps([{"label": "x", "box_2d": [0, 0, 500, 1000]}])})
+    system.model.script.append({"text": json.dumps([{"label": "x", "box_2d": [0, 0, 500, 1000]}])})
     boxes = {"type": "array", "items": {"type": "object", "properties": {"box_2d": {"type": "array"}}}}
     form = {"type": "json_schema", "json_schema": {"schema": boxes}}
-    task = await road.requested("two", recipe="extract", messages=messages, response_format=form)
-    assert json.loads((await road.published(task))["json"]) == [{"label": "x", "box_2d": [0, 0, 500, 1000]}]
+    task = await system.requested("two", recipe="extract", messages=messages, response_format=form)
+    assert json.loads((await system.published(task))["json"]) == [{"label": "x", "box_2d": [0, 0, 500, 1000]}]
 
 
-async def test_wishes_that_a_request_has_fields_for_are_told_as_not_heard(road: Road) -> None:
+async def test_wishes_that_a_request_has_fields_for_are_told_as_not_heard(system: System) -> None:
     messages = about(PICTURE)
-    task = await road.requested(
+    task = await system.requested(
         "unheard", recipe="caption", messages=messages, metadata={"dropsight-prompt": "x", "mine": "y"}
     )
     assert warned(task) == ("The metadata dropsight-prompt was ignored: it is not heard of a request.",)
-    task = await road.requested("unheard-too", messages=messages, metadata={"dropsight-range": "00:01-00:02"})
+    task = await system.requested("unheard-too", messages=messages, metadata={"dropsight-range": "00:01-00:02"})
     [told] = warned(task)
     assert "it is not heard of a request that names no recipe" in told
 
@@ -277,22 +281,22 @@ async def test_wishes_that_a_request_has_fields_for_are_told_as_not_heard(road: 
     ids=lambda value: "-".join(map(str, value.values()))[:40] if isinstance(value, dict) else "",
 )
 async def test_what_a_recipe_cannot_do_for_a_request_is_refused_before_anything_is_uploaded(
-    road: Road, sample: Path, fields: dict[str, Any], says: str
+    system: System, sample: Path, fields: dict[str, Any], says: str
 ) -> None:
     messages = about(sample)
-    before = road.tap.ledger.stats().get("gemini", {}).get("uploads", 0)
-    task = await road.requested(f"refused-{abs(hash(str(fields)))}", messages=messages, **fields)
+    before = system.tap.ledger.stats().get("gemini", {}).get("uploads", 0)
+    task = await system.requested(f"refused-{abs(hash(str(fields)))}", messages=messages, **fields)
     assert task.error is not None
     assert says in task.error.message
-    assert road.tap.ledger.stats().get("gemini", {}).get("uploads", 0) == before
-    assert road.model.asked == []
+    assert system.tap.ledger.stats().get("gemini", {}).get("uploads", 0) == before
+    assert system.model.asked == []
 
 
-async def test_what_a_file_truly_is_decides_whether_the_recipe_is_for_it(road: Road) -> None:
-    await road.understood("nameless", SPEECH)
-    before = road.tap.ledger.stats().get("gemini", {}).get("uploads", 0)
+async def test_what_a_file_truly_is_decides_whether_the_recipe_is_for_it(system: System) -> None:
+    await system.answered("nameless", SPEECH)
+    before = system.tap.ledger.stats().get("gemini", {}).get("uploads", 0)
     messages = about(f"gs://{INBOX}/nameless")
-    task = await road.requested("nameless", recipe="detect", messages=messages)
+    task = await system.requested("nameless", recipe="detect", messages=messages)
     assert task.error is not None
     assert "the recipe detect takes image; this is a WAV" in task.error.message
-    assert road.tap.ledger.stats().get("gemini", {}).get("uploads", 0) == before
+    assert system.tap.ledger.stats().get("gemini", {}).get("uploads", 0) == before

@@ -6,34 +6,34 @@ import pytest
 
 from local.standins.faults import Fault
 from local.standins.gemini import Behaviour
-from tests.functions.generate.conftest import Road, answers
+from tests.functions.generate.conftest import System, answers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_an_answer_that_waits_for_a_clock_that_nobody_moves_is_named_and_ended(road: Road) -> None:
-    road.model.script.append({"text": "late", "latency": "450s", "chunks": 3})
-    road.tap.faults.add([Fault(service="storage", match="never called", status=500)])
-    uri = await road.drop("left/behind.txt", b"some words")
-    await road.until(uri, lambda task: bool(road.model.asked))
+async def test_an_answer_that_waits_for_a_clock_that_nobody_moves_is_named_and_ended(system: System) -> None:
+    system.model.script.append({"text": "late", "latency": "450s", "chunks": 3})
+    system.tap.faults.add([Fault(service="storage", match="never called", status=500)])
+    uri = await system.drop("left/behind.txt", b"some words")
+    await system.until(uri, lambda task: bool(system.model.asked))
     with pytest.raises(AssertionError, match="left behind: 1 dispatches under way, 1 requests to gemini"):
-        await road.traffic.leave_nothing_behind(seconds=0.2)
-    assert road.traffic.under_way() == ""
-    assert road.model.behaviour == Behaviour()
-    assert road.tap.faults.listing() == []
+        await system.traffic.leave_nothing_behind(seconds=0.2)
+    assert system.traffic.under_way() == ""
+    assert system.model.behaviour == Behaviour()
+    assert system.tap.faults.listing() == []
 
 
-async def test_what_ends_by_itself_is_waited_for(road: Road) -> None:
-    uri = await road.drop("left/alone.txt", b"some words")
-    await road.traffic.leave_nothing_behind()
-    task = await road.task(uri)
+async def test_what_ends_by_itself_is_waited_for(system: System) -> None:
+    uri = await system.drop("left/alone.txt", b"some words")
+    await system.traffic.leave_nothing_behind()
+    task = await system.task(uri)
     assert task is not None
     assert answers(task)
 
 
-async def test_an_entry_of_the_script_says_nothing_of_the_next_answer(road: Road) -> None:
+async def test_an_entry_of_the_script_says_nothing_of_the_next_answer(system: System) -> None:
     every = {"text": "odd", "chunks": 2, "finish_reason": "MAX_TOKENS", "latency": "10ms", "thoughts": 7}
-    road.model.script.extend([{**every, "finish_reason": None}, {"text": "plain"}])
+    system.model.script.extend([{**every, "finish_reason": None}, {"text": "plain"}])
     for name in ("first", "second"):
-        assert (await road.understood(f"left/{name}.txt", b"some words")).status == "completed"
-    assert road.model.behaviour == Behaviour(text="plain")
+        assert (await system.answered(f"left/{name}.txt", b"some words")).status == "completed"
+    assert system.model.behaviour == Behaviour(text="plain")

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from shared.domain.tasks.task import Task
-from tests.functions.generate.conftest import SAMPLES, Road, camelled
+from tests.functions.generate.conftest import SAMPLES, System, camelled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -16,18 +16,18 @@ UGLY = SAMPLES / "ugly"
 EXPECTED: dict[str, dict[str, object]] = json.loads((UGLY / "expected.json").read_text())
 
 
-async def test_each_ugly_file_ends_as_expected_and_only_the_good_ones_are_asked_about(road: Road) -> None:
+async def test_each_ugly_file_ends_as_expected_and_only_the_good_ones_are_asked_about(system: System) -> None:
     pace = asyncio.Semaphore(8)
 
-    async def understood(name: str) -> Task:
+    async def answered(name: str) -> Task:
         async with pace:
-            return await road.understood(f"ugly/{name}", UGLY / name)
+            return await system.answered(f"ugly/{name}", UGLY / name)
 
-    tasks = dict(zip(EXPECTED, await asyncio.gather(*map(understood, EXPECTED)), strict=True))
+    tasks = dict(zip(EXPECTED, await asyncio.gather(*map(answered, EXPECTED)), strict=True))
     astray = {name: told for name, task in tasks.items() if (told := _astray(task, EXPECTED[name]))}
     assert not astray
 
-    sent = sorted(camelled(body["contents"][0]["parts"][0]["fileData"])["mimeType"] for _, body in road.model.asked)
+    sent = sorted(camelled(body["contents"][0]["parts"][0]["fileData"])["mimeType"] for _, body in system.model.asked)
     assert sent == sorted(str(each["mime"]) for each in EXPECTED.values() if each["outcome"] == "completed")
 
 

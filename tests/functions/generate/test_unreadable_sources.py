@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from tests.functions.generate.conftest import INBOX, RULED, SAMPLES, Road
+from tests.functions.generate.conftest import INBOX, RULED, SAMPLES, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,48 +39,52 @@ allow = ["schema", "range", "thinking", "temperature", "max_tokens", "with", "mo
         ("with", "é" * 600),
     ],
 )
-async def test_metadata_that_cannot_be_meant_fails_at_once(road: Road, wish: str, value: str) -> None:
-    await road.drop("recipes.toml", RULES.encode(), bucket="settings")
-    road.clock.advance(30)
+async def test_metadata_that_cannot_be_meant_fails_at_once(system: System, wish: str, value: str) -> None:
+    await system.drop("recipes.toml", RULES.encode(), bucket="settings")
+    system.clock.advance(30)
     name = f"wishes/{wish}-{abs(hash(value)) % 10_000}.txt"
-    task = await road.understood(name, b"A text.\n", bucket=RULED, **{f"dropsight_{wish}": value})
+    task = await system.answered(name, b"A text.\n", bucket=RULED, **{f"dropsight_{wish}": value})
     assert task.error is not None
     assert task.error.code in ("invalid_param", "source_gone")
     assert task.attempts == 0
-    assert not road.model.asked
+    assert not system.model.asked
 
 
-async def test_a_name_that_no_object_can_have_is_not_there(road: Road) -> None:
+async def test_a_name_that_no_object_can_have_is_not_there(system: System) -> None:
     for number, name in enumerate(("é" * 700, "..", "a\tb" * 200)):
-        task = await road.requested(f"name-{number}", audio_url=f"gs://{INBOX}/{name}")
+        task = await system.requested(f"name-{number}", audio_url=f"gs://{INBOX}/{name}")
         assert task.error is not None
         assert task.error.code in ("source_gone", "invalid_manifest"), task.error
         assert task.attempts == 0
 
 
-async def test_a_manifest_with_a_key_of_its_writer_fails_at_once(road: Road) -> None:
+async def test_a_manifest_with_a_key_of_its_writer_fails_at_once(system: System) -> None:
 
     def write() -> None:
-        blob = road.objects.bucket("requests").blob("manifests/tests/own-key.json", encryption_key=os.urandom(32))
+        blob = system.objects.bucket("requests").blob("manifests/tests/own-key.json", encryption_key=os.urandom(32))
         blob.upload_from_string(b"{}", content_type="application/json")
 
     await asyncio.to_thread(write)
-    task = await road.until("gs://requests/manifests/tests/own-key.json", lambda task: task.terminal and not task.after)
+    task = await system.until(
+        "gs://requests/manifests/tests/own-key.json", lambda task: task.terminal and not task.after
+    )
     assert task.error is not None
     assert task.error.code == "source_not_readable"
     assert task.attempts == 0
 
 
-async def test_a_packed_manifest_is_read_as_what_it_holds(road: Road) -> None:
+async def test_a_packed_manifest_is_read_as_what_it_holds(system: System) -> None:
 
-    await road.drop("for-packed.wav", SAMPLES / "speech.wav")
+    await system.drop("for-packed.wav", SAMPLES / "speech.wav")
     body = json.dumps({"model": "gemini-2.5-flash-lite", "audio_url": f"gs://{INBOX}/for-packed.wav"}).encode()
 
     def write() -> None:
-        blob = road.objects.bucket("requests").blob("manifests/tests/packed.json")
+        blob = system.objects.bucket("requests").blob("manifests/tests/packed.json")
         blob.content_encoding = "gzip"
         blob.upload_from_string(gzip.compress(body), content_type="application/json")
 
     await asyncio.to_thread(write)
-    task = await road.until("gs://requests/manifests/tests/packed.json", lambda task: task.terminal and not task.after)
+    task = await system.until(
+        "gs://requests/manifests/tests/packed.json", lambda task: task.terminal and not task.after
+    )
     assert task.error is None, task.error

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from local.standins.serve import HttpServer
 from shared import wiring
-from tests.functions.generate.conftest import SAMPLES, Road, answers, camelled
+from tests.functions.generate.conftest import SAMPLES, System, answers, camelled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,7 +48,7 @@ class Site:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(whole_road: Road, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+async def site(whole_road: System, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     monkeypatch.setattr(wiring.generate().web.outbound, "allow_loopback", True)
     site = Site()
     server = HttpServer(site)
@@ -57,8 +57,8 @@ async def site(whole_road: Road, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     await server.stop()
 
 
-def count(road: Road, what: str) -> int:
-    return int(road.tap.ledger.stats().get("gemini", {}).get(what, 0))
+def count(system: System, what: str) -> int:
+    return int(system.tap.ledger.stats().get("gemini", {}).get(what, 0))
 
 
 def recording() -> bytes:
@@ -68,49 +68,49 @@ def recording() -> bytes:
     return data[:first] + (8 + FAR).to_bytes(4, "big") + b"free" + bytes(FAR) + data[first:]
 
 
-def sent_as(road: Road) -> str:
-    [(_, body)] = road.model.asked
+def sent_as(system: System) -> str:
+    [(_, body)] = system.model.asked
     return str(camelled(body["contents"][0]["parts"][0]["fileData"])["mimeType"])
 
 
 @pytest.mark.parametrize(("kind", "counted"), [("ranges", 0), ("plain", 1)])
 async def test_sound_in_an_mp4_is_sent_as_sound_and_counted_only_where_its_length_cannot_be_seen(
-    road: Road, site: Site, kind: str, counted: int
+    system: System, site: Site, kind: str, counted: int
 ) -> None:
     site.files["talk.mp4"] = recording()
-    task = await road.requested(f"web-{kind}", audio_url=f"{site.url}/{kind}/talk.mp4")
+    task = await system.requested(f"web-{kind}", audio_url=f"{site.url}/{kind}/talk.mp4")
     assert answers(task)
-    assert sent_as(road) == "audio/mp4"
-    assert len(road.model.counted) == counted
+    assert sent_as(system) == "audio/mp4"
+    assert len(system.model.counted) == counted
 
 
-async def test_a_document_on_the_web_with_too_many_pages_is_not_uploaded(road: Road, site: Site) -> None:
+async def test_a_document_on_the_web_with_too_many_pages_is_not_uploaded(system: System, site: Site) -> None:
     pages = (UGLY / "1001-pages.pdf").read_bytes()
     site.files["long.pdf"] = pages.replace(b"endobj\n", b"endobj\n%" + b"." * FAR + b"\n", 1)
-    uploads = count(road, "uploads")
+    uploads = count(system, "uploads")
     parts = [
         {"type": "file_url", "file_url": {"url": f"{site.url}/ranges/long.pdf"}},
         {"type": "text", "text": "What is this?"},
     ]
-    task = await road.requested("web-pages", messages=[{"role": "user", "content": parts}])
+    task = await system.requested("web-pages", messages=[{"role": "user", "content": parts}])
     assert task.error is not None
-    assert (task.error.code, count(road, "uploads")) == ("media_too_long", uploads)
+    assert (task.error.code, count(system, "uploads")) == ("media_too_long", uploads)
     assert "1,001 PDF pages" in task.error.message
 
 
-async def test_a_recording_on_the_web_that_was_cut_off_is_not_uploaded(road: Road, site: Site) -> None:
+async def test_a_recording_on_the_web_that_was_cut_off_is_not_uploaded(system: System, site: Site) -> None:
     site.files["cut.mp4"] = recording()[:-9000]
-    uploads = count(road, "uploads")
-    task = await road.requested("web-cut", audio_url=f"{site.url}/ranges/cut.mp4")
+    uploads = count(system, "uploads")
+    task = await system.requested("web-cut", audio_url=f"{site.url}/ranges/cut.mp4")
     assert task.error is not None
-    assert (task.error.code, count(road, "uploads")) == ("file_processing_failed", uploads)
+    assert (task.error.code, count(system, "uploads")) == ("file_processing_failed", uploads)
 
 
 async def test_a_file_that_changes_while_it_is_looked_into_is_not_judged_by_its_newer_version(
-    road: Road, site: Site
+    system: System, site: Site
 ) -> None:
     site.files["moving.mp4"] = recording()
-    task = await road.requested("web-moving", audio_url=f"{site.url}/moving/moving.mp4")
+    task = await system.requested("web-moving", audio_url=f"{site.url}/moving/moving.mp4")
     assert answers(task)
     assert site.version > 1
-    assert len(road.model.counted) == 1
+    assert len(system.model.counted) == 1

@@ -11,7 +11,7 @@ import pytest
 
 from local.standins.gemini.models import catalogue as served
 from shared.domain.models import tokens
-from tests.functions.generate.conftest import INBOX, SAMPLES, Road, answers, warned
+from tests.functions.generate.conftest import INBOX, SAMPLES, System, answers, warned
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -19,8 +19,8 @@ SPEECH, NOTES, UGLY = SAMPLES / "speech.wav", SAMPLES / "notes.txt", SAMPLES / "
 WINDOW = 1_048_576
 
 
-def count(road: Road, what: str) -> int:
-    return int(road.tap.ledger.stats().get("gemini", {}).get(what, 0))
+def count(system: System, what: str) -> int:
+    return int(system.tap.ledger.stats().get("gemini", {}).get(what, 0))
 
 
 def messages(*names: str) -> list[dict[str, Any]]:
@@ -28,29 +28,29 @@ def messages(*names: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [*parts, {"type": "text", "text": "What is this?"}]}]
 
 
-async def test_a_text_that_the_service_counts_as_too_long_is_refused_before_it_is_asked_about(road: Road) -> None:
-    task = await road.understood("long.txt", b"word " * WINDOW)
+async def test_a_text_that_the_service_counts_as_too_long_is_refused_before_it_is_asked_about(system: System) -> None:
+    task = await system.answered("long.txt", b"word " * WINDOW)
     assert task.error is not None
     assert task.error.code == "context_length_exceeded"
     assert f"at most {WINDOW:,}" in task.error.message
     assert "1,310,7" in task.error.message
-    assert (len(road.model.counted), road.model.asked) == (1, [])
+    assert (len(system.model.counted), system.model.asked) == (1, [])
 
 
-async def test_a_text_near_the_window_that_fits_by_the_services_count_is_asked_about(road: Road) -> None:
-    task = await road.understood("nearly.txt", b"word " * (WINDOW * 3 // 4))
+async def test_a_text_near_the_window_that_fits_by_the_services_count_is_asked_about(system: System) -> None:
+    task = await system.answered("nearly.txt", b"word " * (WINDOW * 3 // 4))
     assert answers(task)
-    assert len(road.model.counted) == 1
-    assert road.model.counted[0]["contents"] == road.model.asked[0][1]["contents"]
+    assert len(system.model.counted) == 1
+    assert system.model.counted[0]["contents"] == system.model.asked[0][1]["contents"]
 
 
-async def test_a_request_near_the_window_is_counted_too(road: Road) -> None:
-    await road.understood("half.txt", b"word " * (WINDOW // 2))
-    road.model.asked.clear()
-    task = await road.requested("halves", messages=messages("half.txt", "half.txt"))
+async def test_a_request_near_the_window_is_counted_too(system: System) -> None:
+    await system.answered("half.txt", b"word " * (WINDOW // 2))
+    system.model.asked.clear()
+    task = await system.requested("halves", messages=messages("half.txt", "half.txt"))
     assert task.error is not None
     assert task.error.code == "context_length_exceeded"
-    assert (len(road.model.counted), road.model.asked) == (1, [])
+    assert (len(system.model.counted), system.model.asked) == (1, [])
 
 
 @pytest.fixture
@@ -63,96 +63,96 @@ def small(monkeypatch: pytest.MonkeyPatch) -> str:
     return narrow.id
 
 
-async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_files(road: Road, small: str) -> None:
-    await road.understood("window/s.wav", SPEECH)
-    uploads, looked_up = count(road, "uploads"), count(road, "models.get")
-    task = await road.requested("small", model=small, messages=messages("window/s.wav"))
+async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_files(system: System, small: str) -> None:
+    await system.answered("window/s.wav", SPEECH)
+    uploads, looked_up = count(system, "uploads"), count(system, "models.get")
+    task = await system.requested("small", model=small, messages=messages("window/s.wav"))
     assert task.error is not None
-    assert (task.error.code, count(road, "uploads")) == ("context_length_exceeded", uploads)
+    assert (task.error.code, count(system, "uploads")) == ("context_length_exceeded", uploads)
     assert f"model {small} takes at most 200" in task.error.message
-    assert count(road, "models.get") == looked_up + 1
+    assert count(system, "models.get") == looked_up + 1
 
 
 async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_dropped_files(
-    road: Road, small: str
+    system: System, small: str
 ) -> None:
-    uploads = count(road, "uploads")
-    task = await road.understood("window/dropped.wav", SPEECH, dropsight_model=small)
+    uploads = count(system, "uploads")
+    task = await system.answered("window/dropped.wav", SPEECH, dropsight_model=small)
     assert task.error is not None
-    assert (task.error.code, count(road, "uploads")) == ("context_length_exceeded", uploads)
+    assert (task.error.code, count(system, "uploads")) == ("context_length_exceeded", uploads)
 
 
-async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_text(road: Road, small: str) -> None:
-    await road.understood("window/s.txt", b"word " * 200)
-    road.model.asked.clear()
-    task = await road.requested("text", model=small, messages=messages("window/s.txt"))
+async def test_the_window_of_a_model_that_only_the_service_knows_holds_for_text(system: System, small: str) -> None:
+    await system.answered("window/s.txt", b"word " * 200)
+    system.model.asked.clear()
+    task = await system.requested("text", model=small, messages=messages("window/s.txt"))
     assert task.error is not None
     assert task.error.code == "context_length_exceeded"
-    assert (len(road.model.counted), road.model.asked) == (1, [])
+    assert (len(system.model.counted), system.model.asked) == (1, [])
 
 
-async def test_a_recording_that_does_not_tell_its_length_is_counted(road: Road) -> None:
+async def test_a_recording_that_does_not_tell_its_length_is_counted(system: System) -> None:
     silent = re.sub(rb"mehd|sidx|tfdt", b"free", (UGLY / "fragmented.mp4").read_bytes())
-    task = await road.understood("length/live.mp4", silent)
+    task = await system.answered("length/live.mp4", silent)
     assert answers(task)
     assert warned(task) == ("The file does not say how long it is.",)
-    assert len(road.model.counted) == 1
-    task = await road.understood("length/speech.wav", SPEECH)
+    assert len(system.model.counted) == 1
+    task = await system.answered("length/speech.wav", SPEECH)
     assert answers(task)
-    assert len(road.model.counted) == 1
+    assert len(system.model.counted) == 1
 
 
-async def test_files_that_are_too_much_together_are_refused_before_any_is_uploaded(road: Road) -> None:
-    await road.understood("pages/thousand.pdf", UGLY / "thousand-pages.pdf")
-    uploads = count(road, "uploads")
-    task = await road.understood(
+async def test_files_that_are_too_much_together_are_refused_before_any_is_uploaded(system: System) -> None:
+    await system.answered("pages/thousand.pdf", UGLY / "thousand-pages.pdf")
+    uploads = count(system, "uploads")
+    task = await system.answered(
         "pages/report.pdf", SAMPLES / "report.pdf", dropsight_recipe="compare", dropsight_with="thousand.pdf"
     )
     assert task.error is not None
-    assert (task.error.code, count(road, "uploads")) == ("media_too_long", uploads)
+    assert (task.error.code, count(system, "uploads")) == ("media_too_long", uploads)
     assert "1,002 PDF pages" in task.error.message
 
 
-async def test_the_files_of_a_request_are_refused_together_too(road: Road) -> None:
-    await road.understood("pages/thousand.pdf", UGLY / "thousand-pages.pdf")
-    await road.understood("pages/two.pdf", SAMPLES / "report.pdf")
-    uploads = count(road, "uploads")
-    task = await road.requested("pages", messages=messages("pages/two.pdf", "pages/thousand.pdf"))
+async def test_the_files_of_a_request_are_refused_together_too(system: System) -> None:
+    await system.answered("pages/thousand.pdf", UGLY / "thousand-pages.pdf")
+    await system.answered("pages/two.pdf", SAMPLES / "report.pdf")
+    uploads = count(system, "uploads")
+    task = await system.requested("pages", messages=messages("pages/two.pdf", "pages/thousand.pdf"))
     assert task.error is not None
     assert task.error.code == "media_too_long"
-    assert count(road, "uploads") == uploads + 1
+    assert count(system, "uploads") == uploads + 1
 
 
 async def test_what_does_not_fit_into_the_models_window_together_is_refused(
-    road: Road, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await road.understood("window/b.wav", SPEECH)
+    await system.answered("window/b.wav", SPEECH)
     monkeypatch.setattr(tokens, "AUDIO_PER_SECOND", WINDOW // 10)
-    uploads = count(road, "uploads")
-    task = await road.requested("window", messages=messages("window/b.wav", "window/b.wav"))
+    uploads = count(system, "uploads")
+    task = await system.requested("window", messages=messages("window/b.wav", "window/b.wav"))
     assert task.error is not None
     assert task.error.code == "context_length_exceeded"
-    assert count(road, "uploads") == uploads + 1
+    assert count(system, "uploads") == uploads + 1
 
 
-async def test_what_was_noticed_of_a_file_is_a_warning_of_its_task(road: Road) -> None:
-    task = await road.understood("noticed.jpg", UGLY / "animated.png")
+async def test_what_was_noticed_of_a_file_is_a_warning_of_its_task(system: System) -> None:
+    task = await system.answered("noticed.jpg", UGLY / "animated.png")
     assert len(answers(task)) == 1
     mismatch, animated = warned(task)
     assert "named like a JPEG image, but is a PNG image" in mismatch
     assert "only its first frame" in animated
-    assert json.loads((await road.published(task))["task.json"])["warnings"] == list(task.warnings)
+    assert json.loads((await system.published(task))["task.json"])["warnings"] == list(task.warnings)
 
 
-async def test_what_was_noticed_of_a_companion_names_it(road: Road) -> None:
-    await road.drop("beside/old.mp3", SPEECH)
-    task = await road.understood("beside/new.txt", NOTES, dropsight_recipe="compare", dropsight_with="old.mp3")
+async def test_what_was_noticed_of_a_companion_names_it(system: System) -> None:
+    await system.drop("beside/old.mp3", SPEECH)
+    task = await system.answered("beside/new.txt", NOTES, dropsight_recipe="compare", dropsight_with="old.mp3")
     assert [warning.partition(":")[0] for warning in warned(task)] == ["beside/old.mp3"]
 
 
-async def test_what_was_noticed_of_a_requests_file_names_its_place(road: Road) -> None:
-    await road.drop("beside/odd.mp3", SPEECH)
-    task = await road.requested("odd", messages=messages("beside/odd.mp3"))
+async def test_what_was_noticed_of_a_requests_file_names_its_place(system: System) -> None:
+    await system.drop("beside/odd.mp3", SPEECH)
+    task = await system.requested("odd", messages=messages("beside/odd.mp3"))
     assert answers(task)
     [warning] = task.warnings
     assert warning.startswith("messages.0.content.0.file_url.url: ")

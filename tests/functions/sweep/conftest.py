@@ -18,10 +18,10 @@ from shared.cloud.firestore import Notes, Tasks
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
 from shared.intake import Intake
-from shared.orphan_files import Leftovers
+from shared.orphan_files import OrphanFiles
 from shared.request_intake import RequestIntake
 from shared.settings import Inbox, SweepSettings
-from shared.wiring import Sweep
+from shared.wiring import SweepDeps
 
 ROOT = Path(__file__).parents[3]
 QUEUE = "projects/test/locations/here/queues/work"
@@ -57,9 +57,9 @@ def settings() -> SweepSettings:
 
 
 @pytest.fixture
-async def road(
+async def system(
     clock: MovableClock, settings: SweepSettings, tap: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Sweep]:
+) -> AsyncIterator[SweepDeps]:
     indexes = ROOT / "terraform" / "firestore.indexes.json"
     firestore = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=indexes)
     queues = [QueueSpec(QUEUE), QueueSpec(CALLBACKS)]
@@ -76,7 +76,7 @@ async def road(
     objects = StorageStandIn(clock=clock, data=tmp_path / "storage", tap=tap, buckets=("inbox", "other", "requests"))
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{await objects.start()}")
     storage = Storage("test", threads=2)
-    yield Sweep(
+    yield SweepDeps(
         settings=settings,
         clock=clock,
         tasks=tasks,
@@ -85,7 +85,7 @@ async def road(
         intake=Intake(settings, clock, tasks, dispatches),
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
-        leftovers=cast(Leftovers, NOT_USED),
+        leftovers=cast(OrphanFiles, NOT_USED),
         callbacks=callbacks,
     )
     transport: Any = tasks.client._firestore_api.transport

@@ -1,4 +1,4 @@
-"""What counts as lost, and that only what is lost is put back on the road."""
+"""What counts as lost, and that only what is lost is dispatched again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.cloud.firestore import Stored
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Callback, Source, Task, new_task
-from shared.wiring import Sweep
+from shared.wiring import SweepDeps
 
 GRACE = timedelta(seconds=120)
 LEASE = timedelta(seconds=60)
@@ -30,86 +30,86 @@ def made(clock: MovableClock, age: timedelta = timedelta(0), name: str = "a.txt"
     return new_task(source, owner="inbox:inbox", model="m", now=clock.now() - age, keep=timedelta(days=30))
 
 
-async def stored(road: Sweep, task: Task) -> Stored:
-    await road.tasks.create(task)
-    found = await road.tasks.get(task.id)
+async def stored(system: SweepDeps, task: Task) -> Stored:
+    await system.tasks.create(task)
+    found = await system.tasks.get(task.id)
     assert found is not None
     return found
 
 
-async def swept(road: Sweep, known: Stored) -> dict[str, int]:
+async def swept(system: SweepDeps, known: Stored) -> dict[str, int]:
     found: Counter[str] = Counter()
-    await redrive(road, known, found)
+    await redrive(system, known, found)
     assert found.pop("open_tasks") == 1
     return dict(found)
 
 
-async def test_what_is_late_by_less_than_the_grace_is_on_its_way(road: Sweep, clock: MovableClock) -> None:
-    assert not overdue(road, made(clock, GRACE - timedelta(seconds=5)))
-    assert overdue(road, made(clock, GRACE))
+async def test_what_is_late_by_less_than_the_grace_is_on_its_way(system: SweepDeps, clock: MovableClock) -> None:
+    assert not overdue(system, made(clock, GRACE - timedelta(seconds=5)))
+    assert overdue(system, made(clock, GRACE))
 
 
-async def test_the_latest_of_all_moments_counts(road: Sweep, clock: MovableClock) -> None:
+async def test_the_latest_of_all_moments_counts(system: SweepDeps, clock: MovableClock) -> None:
     old, now = made(clock, timedelta(days=3)), clock.now()
     due = {"dispatch_at": now + timedelta(hours=1)}
     leased = {"dispatch_at": None, "lease_until": now + LEASE}
     ended = {"dispatch_at": None, "lease_until": now - GRACE}
-    assert overdue(road, old)
-    assert not overdue(road, old.model_copy(update=due)), "it waits for its time"
-    assert not overdue(road, old.model_copy(update=leased)), "somebody works on it"
-    assert overdue(road, old.model_copy(update=ended)), "whoever worked on it is gone"
-    assert not overdue(road, old.model_copy(update={"accepted_at": now})), "an old object, taken just now"
+    assert overdue(system, old)
+    assert not overdue(system, old.model_copy(update=due)), "it waits for its time"
+    assert not overdue(system, old.model_copy(update=leased)), "somebody works on it"
+    assert overdue(system, old.model_copy(update=ended)), "whoever worked on it is gone"
+    assert not overdue(system, old.model_copy(update={"accepted_at": now})), "an old object, taken just now"
 
 
-async def test_a_task_whose_dispatch_is_on_the_queue_is_left_alone(road: Sweep, clock: MovableClock) -> None:
-    known = await stored(road, made(clock, timedelta(hours=1)))
-    await road.dispatches.put(known.task, at=clock.now() + timedelta(hours=1))
-    assert await swept(road, known) == {}
-    assert await road.tasks.get(known.task.id) == known
+async def test_a_task_whose_dispatch_is_on_the_queue_is_left_alone(system: SweepDeps, clock: MovableClock) -> None:
+    known = await stored(system, made(clock, timedelta(hours=1)))
+    await system.dispatches.put(known.task, at=clock.now() + timedelta(hours=1))
+    assert await swept(system, known) == {}
+    assert await system.tasks.get(known.task.id) == known
 
 
-async def test_a_lost_dispatch_is_put_again_under_the_next_epoch(road: Sweep, clock: MovableClock) -> None:
-    known = await stored(road, made(clock, timedelta(hours=1)))
-    assert await swept(road, known) == {"dispatches_lost": 1}
-    found = await road.tasks.get(known.task.id)
+async def test_a_lost_dispatch_is_put_again_under_the_next_epoch(system: SweepDeps, clock: MovableClock) -> None:
+    known = await stored(system, made(clock, timedelta(hours=1)))
+    assert await swept(system, known) == {"dispatches_lost": 1}
+    found = await system.tasks.get(known.task.id)
     assert found is not None
     assert found.task.epoch == 1
-    assert await road.dispatches.waits(found.task)
-    assert await swept(road, found) == {}, "a second run finds nothing to do"
+    assert await system.dispatches.waits(found.task)
+    assert await swept(system, found) == {}, "a second run finds nothing to do"
 
 
 async def test_a_lease_that_ended_long_ago_is_redriven_whatever_is_on_the_queue(
-    road: Sweep, clock: MovableClock
+    system: SweepDeps, clock: MovableClock
 ) -> None:
     """Its dispatch may be one that a sleeping holder never answers."""
     held = claims.claim(made(clock, timedelta(hours=1)), now=clock.now() - timedelta(hours=1), lease=LEASE)
-    known = await stored(road, held)
-    await road.dispatches.put(known.task)
-    assert await swept(road, known) == {"leases_expired": 1}
+    known = await stored(system, held)
+    await system.dispatches.put(known.task)
+    assert await swept(system, known) == {"leases_expired": 1}
 
 
-async def test_after_work_that_nobody_finished_is_redriven(road: Sweep, clock: MovableClock) -> None:
+async def test_after_work_that_nobody_finished_is_redriven(system: SweepDeps, clock: MovableClock) -> None:
     then = clock.now() - timedelta(hours=1)
     held = claims.claim(made(clock, timedelta(hours=1)), now=then, lease=LEASE)
-    known = await stored(road, claims.finish(held, 1, DONE, now=then))
-    assert await swept(road, known) == {"after_work_unfinished": 1}
+    known = await stored(system, claims.finish(held, 1, DONE, now=then))
+    assert await swept(system, known) == {"after_work_unfinished": 1}
 
 
-async def test_two_sweeps_at_once_redrive_a_task_once(road: Sweep, clock: MovableClock) -> None:
-    known = await stored(road, made(clock, timedelta(hours=1)))
-    first, second = await swept(road, known), await swept(road, known)
+async def test_two_sweeps_at_once_redrive_a_task_once(system: SweepDeps, clock: MovableClock) -> None:
+    known = await stored(system, made(clock, timedelta(hours=1)))
+    first, second = await swept(system, known), await swept(system, known)
     assert (first, second) == ({"dispatches_lost": 1}, {})
 
 
 @pytest.mark.parametrize("change", ["claimed", "renewed", "put off", "closed"])
 async def test_a_task_that_moved_on_since_it_was_listed_is_left_alone(
-    change: str, road: Sweep, clock: MovableClock
+    change: str, system: SweepDeps, clock: MovableClock
 ) -> None:
     """Sweep lists hundreds at once; until it comes to one, somebody may have taken it up."""
     now, task = clock.now(), made(clock, timedelta(hours=1))
     held = claims.claim(task, now=now - timedelta(hours=1), lease=LEASE)
     ended = claims.finish(held, 1, DONE, now=now - timedelta(hours=1))
-    known = await stored(road, {"claimed": task, "closed": ended}.get(change, held))
+    known = await stored(system, {"claimed": task, "closed": ended}.get(change, held))
 
     def moved_on(current: Task) -> Task:
         match change:
@@ -121,127 +121,127 @@ async def test_a_task_that_moved_on_since_it_was_listed_is_left_alone(
                 return claims.put_off(current, 1, now=now, until=now + LEASE, reason="rate_limited")
         return claims.tidy(current, current.after)
 
-    moved = await road.tasks.change(known, moved_on)
+    moved = await system.tasks.change(known, moved_on)
     assert moved is not None
-    assert await swept(road, known) == {}
-    assert await road.tasks.get(task.id) == moved
+    assert await swept(system, known) == {}
+    assert await system.tasks.get(task.id) == moved
 
 
-async def run(road: Sweep, *, stop_at: float = math.inf, scheduled: bool = False) -> dict[str, int]:
+async def run(system: SweepDeps, *, stop_at: float = math.inf, scheduled: bool = False) -> dict[str, int]:
     found: Counter[str] = Counter()
-    await redrive_all(road, found, stop_at=stop_at, scheduled=scheduled)
+    await redrive_all(system, found, stop_at=stop_at, scheduled=scheduled)
     return dict(found)
 
 
-async def several(road: Sweep, clock: MovableClock, count: int) -> list[Task]:
+async def several(system: SweepDeps, clock: MovableClock, count: int) -> list[Task]:
     """Tasks whose dispatch was lost, in the order of their keys."""
     tasks = [made(clock, timedelta(hours=1), f"{number}.txt") for number in range(count)]
     for task in tasks:
-        await road.tasks.create(task)
+        await system.tasks.create(task)
     return sorted(tasks, key=lambda task: task.key)
 
 
 async def test_a_document_that_cannot_be_read_is_counted_and_those_behind_it_are_redriven(
-    road: Sweep, clock: MovableClock, capsys: pytest.CaptureFixture[str]
+    system: SweepDeps, clock: MovableClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first, *_ = await several(road, clock, 3)
-    await road.tasks.client.collection("tasks").document(first.key).update({"progress": "much"})
-    assert await run(road) == {"errors": 1, "open_tasks": 2, "dispatches_lost": 2}
+    first, *_ = await several(system, clock, 3)
+    await system.tasks.client.collection("tasks").document(first.key).update({"progress": "much"})
+    assert await run(system) == {"errors": 1, "open_tasks": 2, "dispatches_lost": 2}
     assert first.key in capsys.readouterr().out
     clock.advance(600)
-    assert await run(road) == {"errors": 1, "open_tasks": 2}
+    assert await run(system) == {"errors": 1, "open_tasks": 2}
 
 
 async def test_a_task_that_cannot_be_redriven_is_counted_and_the_others_are(
-    road: Sweep, clock: MovableClock, tap: Tap
+    system: SweepDeps, clock: MovableClock, tap: Tap
 ) -> None:
-    await several(road, clock, 3)
+    await several(system, clock, 3)
     tap.faults.add([Fault(service="queue", match="CreateTask", times=1, status=403)])
-    assert await run(road) == {"errors": 1, "open_tasks": 3, "dispatches_lost": 2}
+    assert await run(system) == {"errors": 1, "open_tasks": 3, "dispatches_lost": 2}
     clock.advance(600)
-    assert await run(road) == {"open_tasks": 3, "dispatches_lost": 1}
+    assert await run(system) == {"open_tasks": 3, "dispatches_lost": 1}
 
 
-async def test_a_run_whose_time_is_over_goes_on_behind_the_last_one(road: Sweep, clock: MovableClock) -> None:
-    await several(road, clock, 3)
+async def test_a_run_whose_time_is_over_goes_on_behind_the_last_one(system: SweepDeps, clock: MovableClock) -> None:
+    await several(system, clock, 3)
     for _ in range(3):
-        assert await run(road, stop_at=-math.inf) == {"open_tasks": 1, "dispatches_lost": 1}
-    assert await run(road) == {}, "whether that was the last one was not known"
+        assert await run(system, stop_at=-math.inf) == {"open_tasks": 1, "dispatches_lost": 1}
+    assert await run(system) == {}, "whether that was the last one was not known"
 
 
 async def test_a_query_that_breaks_off_keeps_its_place(
-    road: Sweep, clock: MovableClock, tap: Tap, monkeypatch: pytest.MonkeyPatch
+    system: SweepDeps, clock: MovableClock, tap: Tap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.cloud.firestore._PAGE", 2)
-    await several(road, clock, 3)
+    await several(system, clock, 3)
     tap.faults.add([Fault(service="firestore", match="RunQuery", skip=1, times=1, status=403)])
     with pytest.raises(Exception, match="planted"):
-        await run(road)
-    assert await run(road) == {"open_tasks": 1, "dispatches_lost": 1}
+        await run(system)
+    assert await run(system) == {"open_tasks": 1, "dispatches_lost": 1}
 
 
 async def test_the_schedule_rests_after_many_open_tasks_and_a_command_does_not(
-    road: Sweep, clock: MovableClock
+    system: SweepDeps, clock: MovableClock
 ) -> None:
     """Each of them is read, and billed, every time."""
-    await several(road, clock, 1)
-    await road.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
+    await several(system, clock, 1)
+    await system.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
     clock.advance(3600)
-    assert await run(road, scheduled=True) == {}
+    assert await run(system, scheduled=True) == {}
     clock.advance(3700)
-    assert (await run(road, scheduled=True))["open_tasks"] == 1
+    assert (await run(system, scheduled=True))["open_tasks"] == 1
     clock.advance(1)
-    assert (await run(road, scheduled=True))["open_tasks"] == 1, "after few it hardly rests"
-    await road.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
-    assert (await run(road))["open_tasks"] == 1
+    assert (await run(system, scheduled=True))["open_tasks"] == 1, "after few it hardly rests"
+    await system.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
+    assert (await run(system))["open_tasks"] == 1
 
 
-async def test_a_name_that_a_dead_holder_took_for_later_is_passed_over(road: Sweep, clock: MovableClock) -> None:
-    known = await stored(road, made(clock, timedelta(hours=1)))
-    assert await road.dispatches.put(known.task, epoch=1, at=clock.now() + timedelta(hours=20))
-    assert await swept(road, known) == {"dispatches_lost": 1}
-    found = await road.tasks.get(known.task.id)
+async def test_a_name_that_a_dead_holder_took_for_later_is_passed_over(system: SweepDeps, clock: MovableClock) -> None:
+    known = await stored(system, made(clock, timedelta(hours=1)))
+    assert await system.dispatches.put(known.task, epoch=1, at=clock.now() + timedelta(hours=20))
+    assert await swept(system, known) == {"dispatches_lost": 1}
+    found = await system.tasks.get(known.task.id)
     assert found is not None
     assert found.task.epoch == 2
-    assert await road.dispatches.waits(found.task)
+    assert await system.dispatches.waits(found.task)
 
 
-async def called_back_never(road: Sweep, clock: MovableClock) -> Stored:
+async def called_back_never(system: SweepDeps, clock: MovableClock) -> Stored:
     then = clock.now() - timedelta(hours=1)
     task = made(clock, timedelta(hours=1)).model_copy(update={"callback": Callback(url="https://example.org/hook")})
     ended = claims.finish(claims.claim(task, now=then, lease=LEASE), 1, DONE, now=then)
-    return await stored(road, claims.tidy(ended, ended.after))
+    return await stored(system, claims.tidy(ended, ended.after))
 
 
-async def test_a_callback_whose_notice_was_lost_gets_another(road: Sweep, clock: MovableClock) -> None:
-    known = await called_back_never(road, clock)
-    assert await run(road) == {"open_tasks": 1, "after_work_unfinished": 1}
-    assert road.callbacks is not None
-    assert await road.callbacks.holds(f"{known.task.key}-callback-1")
+async def test_a_callback_whose_notice_was_lost_gets_another(system: SweepDeps, clock: MovableClock) -> None:
+    known = await called_back_never(system, clock)
+    assert await run(system) == {"open_tasks": 1, "after_work_unfinished": 1}
+    assert system.callbacks is not None
+    assert await system.callbacks.holds(f"{known.task.key}-callback-1")
     clock.advance(600)
-    assert await run(road) == {"open_tasks": 1}, "it is on the queue"
+    assert await run(system) == {"open_tasks": 1}, "it is on the queue"
 
 
-async def test_a_callback_whose_notice_is_on_the_queue_is_left_alone(road: Sweep, clock: MovableClock) -> None:
-    known = await called_back_never(road, clock)
-    assert road.callbacks is not None
-    await road.callbacks.put(f"{known.task.key}-callback", {"task": known.task.id})
-    assert await run(road) == {"open_tasks": 1}
-    assert await road.tasks.get(known.task.id) == known
+async def test_a_callback_whose_notice_is_on_the_queue_is_left_alone(system: SweepDeps, clock: MovableClock) -> None:
+    known = await called_back_never(system, clock)
+    assert system.callbacks is not None
+    await system.callbacks.put(f"{known.task.key}-callback", {"task": known.task.id})
+    assert await run(system) == {"open_tasks": 1}
+    assert await system.tasks.get(known.task.id) == known
 
 
 @pytest.mark.parametrize("state", ["delivered", "refused"])
-async def test_a_callback_that_is_settled_closes_its_task(state: str, road: Sweep, clock: MovableClock) -> None:
-    known = await called_back_never(road, clock)
+async def test_a_callback_that_is_settled_closes_its_task(state: str, system: SweepDeps, clock: MovableClock) -> None:
+    known = await called_back_never(system, clock)
     callback = Callback.model_validate({"url": "https://example.org/hook", "state": state})
-    assert await road.tasks.change(known, lambda task: claims.called_back(task, callback))
-    assert await run(road) == {}
+    assert await system.tasks.change(known, lambda task: claims.called_back(task, callback))
+    assert await run(system) == {}
 
 
-async def test_where_nobody_can_be_called_back_the_task_says_so(road: Sweep, clock: MovableClock) -> None:
-    known = await called_back_never(road, clock)
-    await run(replace(road, callbacks=None))
-    found = await road.tasks.get(known.task.id)
+async def test_where_nobody_can_be_called_back_the_task_says_so(system: SweepDeps, clock: MovableClock) -> None:
+    known = await called_back_never(system, clock)
+    await run(replace(system, callbacks=None))
+    found = await system.tasks.get(known.task.id)
     assert found is not None
     assert found.task.callback is not None
     assert (found.task.callback.state, found.task.open) == ("unreachable", False)

@@ -11,13 +11,13 @@ import pytest
 from shared.clock import MovableClock
 from shared.orphan_files import Deleted
 from shared.settings import Inbox
-from shared.wiring import Sweep
+from shared.wiring import SweepDeps
 
 
 @pytest.fixture
-def sweeping(monkeypatch: pytest.MonkeyPatch, road: Sweep) -> ModuleType:
+def sweeping(monkeypatch: pytest.MonkeyPatch, system: SweepDeps) -> ModuleType:
     """The function's module, which refuses to be loaded without its settings."""
-    settings = road.settings
+    settings = system.settings
     for name in ("project", "requests_bucket", "results_bucket", "dispatch_queue", "generate_url", "invoker"):
         monkeypatch.setenv(f"DROPSIGHT_{name.upper()}", getattr(settings, name))
     monkeypatch.setenv("DROPSIGHT_INBOXES", '{"inbox": {}}')
@@ -44,38 +44,38 @@ class Slow:
 
 
 async def test_no_part_uses_up_the_time_of_the_others(
-    sweeping: ModuleType, road: Sweep, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+    sweeping: ModuleType, system: SweepDeps, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = Slow(clock)
     for name in ("redrive_all", "take_lost_requests", "take_lost"):
         monkeypatch.setattr(sweeping, name, slow.part)
-    road = sweeping.wiring.Sweep(
+    system = sweeping.wiring.SweepDeps(
         **{
-            **vars(road),
-            "settings": road.settings.model_copy(
+            **vars(system),
+            "settings": system.settings.model_copy(
                 update={"inboxes": {"inbox": Inbox(), "other": Inbox()}, "time_limit_seconds": 1500}
             ),
             "leftovers": slow,
         }
     )
-    report = await sweeping.run(road)
+    report = await sweeping.run(system)
     assert slow.shares == [pytest.approx(300, abs=5)] * 5
     assert (report["files_seen"], report["files_deleted"], report["errors"]) == (2, 1, 1)
 
 
 async def test_a_part_that_fails_is_counted_and_the_others_run(
-    sweeping: ModuleType, road: Sweep, monkeypatch: pytest.MonkeyPatch
+    sweeping: ModuleType, system: SweepDeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = list[str]()
 
     async def fail(*args: Any, **options: Any) -> None:
         raise RuntimeError("on purpose")
 
-    async def take(road: Sweep, bucket: str, found: Counter[str], **options: Any) -> None:
+    async def take(system: SweepDeps, bucket: str, found: Counter[str], **options: Any) -> None:
         ran.append(bucket)
 
     for name in ("redrive_all", "take_lost_requests", "delete_leftovers"):
         monkeypatch.setattr(sweeping, name, fail)
     monkeypatch.setattr(sweeping, "take_lost", take)
-    assert (await sweeping.run(road))["errors"] == 3
+    assert (await sweeping.run(system))["errors"] == 3
     assert ran == ["inbox"]

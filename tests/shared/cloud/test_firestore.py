@@ -1,4 +1,4 @@
-"""Task documents through the real client: conditional changes in any company, and every query the road asks."""
+"""Task documents through the real client: conditional changes by several writers, and every query of the product."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ async def test_lists_are_filtered_by_visibility_status_and_object(tasks: Tasks) 
 
 
 async def test_a_query_that_terraform_does_not_index_is_refused(tasks: Tasks, indexes: Path) -> None:
-    """So the tests above prove that what is deployed covers every query of the road."""
+    """So the tests above prove that what is deployed covers every query of the product."""
     assert json.loads(indexes.read_text())["indexes"]
     query = tasks.client.collection("tasks").where(filter=FieldFilter("model", "==", "m"))
     with pytest.raises(api_errors.FailedPrecondition, match="index"):

@@ -13,13 +13,13 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from functions.api import follower as following
 from functions.api.routes import stream as streaming
-from functions.generate.lease import Holding
+from functions.generate.lease import Lease
 from functions.generate.model.stream_chunks import tell_the_rest
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.domain.answer.chunks import Chunk, told
 from shared.domain.answer.response import Json
-from tests.functions.api.conftest import Road
+from tests.functions.api.conftest import System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 TEXT = " ".join(f"word{number}" for number in range(60))
 
 
-def sdk(road: Road, secret: str) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(api_key=secret, base_url=f"{road.url}/v1", max_retries=0)
+def sdk(system: System, secret: str) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(api_key=secret, base_url=f"{system.url}/v1", max_retries=0)
 
 
 async def read(client: openai.AsyncOpenAI, path: str, **options: Any) -> list[ChatCompletionChunk]:
@@ -47,25 +47,25 @@ def total_of(chunks: list[ChatCompletionChunk]) -> int:
     return int(chunks[-1].model_extra["total_chunks"])
 
 
-async def submitted(road: Road, secret: str, **fields: Any) -> dict[str, Any]:
-    async with road.client(secret) as client:
+async def submitted(system: System, secret: str, **fields: Any) -> dict[str, Any]:
+    async with system.client(secret) as client:
         answer = await client.post("/v1/llm/generations", json=request(stream=True, **fields))
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
 
-async def finished(road: Road, secret: str, task_id: str) -> dict[str, Any]:
-    async with road.client(secret) as client:
+async def finished(system: System, secret: str, task_id: str) -> dict[str, Any]:
+    async with system.client(secret) as client:
         return dict((await client.get(f"/v1/tasks/{task_id}", params={"wait": 30})).json())
 
 
-async def test_the_sdk_reads_a_stream_that_tells_the_answer_piece_by_piece(road: Road) -> None:
-    road.gemini.set_model({"text": TEXT, "chunks": 20, "latency": "1s"})
-    secret = await road.key("streamer")
-    task = await submitted(road, secret)
-    async with sdk(road, secret) as client:
+async def test_the_sdk_reads_a_stream_that_tells_the_answer_piece_by_piece(system: System) -> None:
+    system.gemini.set_model({"text": TEXT, "chunks": 20, "latency": "1s"})
+    secret = await system.key("streamer")
+    task = await submitted(system, secret)
+    async with sdk(system, secret) as client:
         chunks = await read(client, task["stream"]["url"].removeprefix("/v1"))
-    completion = ChatCompletion.model_validate((await finished(road, secret, task["id"]))["results"][0])
+    completion = ChatCompletion.model_validate((await finished(system, secret, task["id"]))["results"][0])
     assert text_of(chunks) == TEXT == completion.choices[0].message.content
     assert 3 <= len(chunks) - 1 <= 8
     assert chunks[0].choices[0].delta.role == "assistant"
@@ -76,12 +76,12 @@ async def test_the_sdk_reads_a_stream_that_tells_the_answer_piece_by_piece(road:
     assert total_of(chunks) == len(chunks) - 1
 
 
-async def test_a_stream_is_resumed_at_any_offset_and_says_nothing_past_its_end(road: Road) -> None:
-    road.gemini.set_model({"text": TEXT, "chunks": 8, "latency": "800ms"})
-    secret = await road.key("resumer")
-    task = await submitted(road, secret)
+async def test_a_stream_is_resumed_at_any_offset_and_says_nothing_past_its_end(system: System) -> None:
+    system.gemini.set_model({"text": TEXT, "chunks": 8, "latency": "800ms"})
+    secret = await system.key("resumer")
+    task = await submitted(system, secret)
     path = task["stream"]["url"]
-    async with sdk(road, secret) as client, road.client(secret) as http:
+    async with sdk(system, secret) as client, system.client(secret) as http:
         whole = await read(client, path.removeprefix("/v1"))
         total = total_of(whole)
         for offset in range(total):
@@ -95,10 +95,10 @@ async def test_a_stream_is_resumed_at_any_offset_and_says_nothing_past_its_end(r
     assert (past.status_code, past.content) == (204, b"")
 
 
-async def test_a_synchronous_stream_is_the_answer_to_the_submit_itself(road: Road) -> None:
-    road.gemini.set_model({"text": TEXT, "chunks": 6})
-    secret = await road.key("sync-streamer")
-    async with sdk(road, secret) as client:
+async def test_a_synchronous_stream_is_the_answer_to_the_submit_itself(system: System) -> None:
+    system.gemini.set_model({"text": TEXT, "chunks": 6})
+    secret = await system.key("sync-streamer")
+    async with sdk(system, secret) as client:
         stream = await client.post(
             "/llm/generations",
             body=request(sync=True, stream=True),
@@ -110,12 +110,14 @@ async def test_a_synchronous_stream_is_the_answer_to_the_submit_itself(road: Roa
     assert text_of(chunks) == TEXT
 
 
-async def test_heartbeats_between_chunks_do_not_disturb_the_sdk(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_heartbeats_between_chunks_do_not_disturb_the_sdk(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streaming, "HEARTBEAT_SECONDS", 0.1)
-    road.gemini.set_model({"text": TEXT, "chunks": 3, "latency": "1500ms"})
-    secret = await road.key("heartbeat")
-    task = await submitted(road, secret)
-    async with sdk(road, secret) as client, road.client(secret) as http:
+    system.gemini.set_model({"text": TEXT, "chunks": 3, "latency": "1500ms"})
+    secret = await system.key("heartbeat")
+    task = await submitted(system, secret)
+    async with sdk(system, secret) as client, system.client(secret) as http:
         chunks, raw = await asyncio.gather(
             read(client, task["stream"]["url"].removeprefix("/v1")), http.get(task["stream"]["url"])
         )
@@ -124,26 +126,26 @@ async def test_heartbeats_between_chunks_do_not_disturb_the_sdk(road: Road, monk
     assert ": ping\n\n" not in raw.text
 
 
-async def test_a_failed_answer_ends_the_stream_with_the_tasks_error(road: Road) -> None:
-    road.gemini.set_model({"block_reason": "SAFETY"})
-    secret = await road.key("blocked")
-    task = await submitted(road, secret)
-    async with sdk(road, secret) as client:
+async def test_a_failed_answer_ends_the_stream_with_the_tasks_error(system: System) -> None:
+    system.gemini.set_model({"block_reason": "SAFETY"})
+    secret = await system.key("blocked")
+    task = await submitted(system, secret)
+    async with sdk(system, secret) as client:
         with pytest.raises(openai.APIError) as raised:
             await read(client, task["stream"]["url"].removeprefix("/v1"))
-    ended = await finished(road, secret, task["id"])
+    ended = await finished(system, secret, task["id"])
     assert raised.value.code == ended["error"]["code"] == "content_policy_violation"
 
 
-async def test_a_second_attempt_ends_the_stream_as_interrupted_while_the_answer_still_comes(road: Road) -> None:
-    road.gemini.set_model({"text": TEXT, "chunks": 8, "latency": "2s", "error_after": 5})
-    secret = await road.key("interrupted")
-    task = await submitted(road, secret)
-    async with sdk(road, secret) as client:
+async def test_a_second_attempt_ends_the_stream_as_interrupted_while_the_answer_still_comes(system: System) -> None:
+    system.gemini.set_model({"text": TEXT, "chunks": 8, "latency": "2s", "error_after": 5})
+    secret = await system.key("interrupted")
+    task = await submitted(system, secret)
+    async with sdk(system, secret) as client:
         with pytest.raises(openai.APIError) as raised:
             await read(client, task["stream"]["url"].removeprefix("/v1"))
-        road.gemini.set_model({"error_after": None})
-        ended = await finished(road, secret, task["id"])
+        system.gemini.set_model({"error_after": None})
+        ended = await finished(system, secret, task["id"])
         with pytest.raises(openai.APIError) as later:
             await read(client, task["stream"]["url"].removeprefix("/v1"))
     assert raised.value.code == later.value.code == "stream_interrupted"
@@ -152,14 +154,14 @@ async def test_a_second_attempt_ends_the_stream_as_interrupted_while_the_answer_
 
 
 async def test_a_stream_longer_than_the_platform_allows_is_cut_with_the_offset_to_go_on_at(
-    road: Road, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "LARGEST_STREAM", 600)
-    road.gemini.set_model({"text": TEXT, "chunks": 8, "latency": "1s"})
-    secret = await road.key("cut")
-    task = await submitted(road, secret)
-    await finished(road, secret, task["id"])
-    async with road.client(secret) as http:
+    system.gemini.set_model({"text": TEXT, "chunks": 8, "latency": "1s"})
+    secret = await system.key("cut")
+    task = await submitted(system, secret)
+    await finished(system, secret, task["id"])
+    async with system.client(secret) as http:
         answer = await http.get(task["stream"]["url"])
         monkeypatch.undo()
         reached = answer.text.count("event: chunk")
@@ -169,35 +171,35 @@ async def test_a_stream_longer_than_the_platform_allows_is_cut_with_the_offset_t
     assert rest.text.startswith(f"retry: 2000\nid: {reached}\n")
 
 
-async def test_a_task_that_was_not_asked_to_stream_says_so(road: Road) -> None:
-    secret = await road.key("no-stream")
-    async with road.client(secret) as client:
+async def test_a_task_that_was_not_asked_to_stream_says_so(system: System) -> None:
+    secret = await system.key("no-stream")
+    async with system.client(secret) as client:
         task = (await client.post("/v1/llm/generations", json=request())).json()
         answer = await client.get(f"/v1/llm/generations/{task['id']}/stream")
     assert answer.status_code == 422
     assert task["stream"] is None
 
 
-async def test_readers_of_an_ended_stream_cost_no_further_reads(road: Road) -> None:
-    road.gemini.set_model({"text": TEXT})
-    secret = await road.key("cheap")
-    task = await submitted(road, secret)
-    async with road.client(secret) as http:
+async def test_readers_of_an_ended_stream_cost_no_further_reads(system: System) -> None:
+    system.gemini.set_model({"text": TEXT})
+    secret = await system.key("cheap")
+    task = await submitted(system, secret)
+    async with system.client(secret) as http:
         first = await http.get(task["stream"]["url"])
-        await road.quiet()
-        before = road.tap.ledger.stats()["firestore"].get("reads", 0)
+        await system.quiet()
+        before = system.tap.ledger.stats()["firestore"].get("reads", 0)
         again = await http.get(task["stream"]["url"])
-        after = road.tap.ledger.stats()["firestore"].get("reads", 0)
+        after = system.tap.ledger.stats()["firestore"].get("reads", 0)
     assert again.text == first.text
     assert after == before
 
 
-async def test_open_streams_end_with_an_error_when_the_server_is_told_to_stop(road: Road) -> None:
-    road.gemini.set_model({"text": TEXT, "chunks": 4, "latency": "3s"})
-    secret = await road.key("stopper")
-    task = await submitted(road, secret)
+async def test_open_streams_end_with_an_error_when_the_server_is_told_to_stop(system: System) -> None:
+    system.gemini.set_model({"text": TEXT, "chunks": 4, "latency": "3s"})
+    secret = await system.key("stopper")
+    task = await submitted(system, secret)
     closing = following.followers().closing
-    async with road.client(secret) as http, http.stream("GET", task["stream"]["url"]) as answer:
+    async with system.client(secret) as http, http.stream("GET", task["stream"]["url"]) as answer:
         lines = answer.aiter_lines()
         await anext(lines)
         closing.begin()
@@ -207,24 +209,24 @@ async def test_open_streams_end_with_an_error_when_the_server_is_told_to_stop(ro
     assert json.loads(rest[-2].removeprefix("data: "))["error"]["code"] == "stream_interrupted"
 
 
-async def test_chunks_are_kept_for_a_quarter_of_an_hour_after_the_end(road: Road) -> None:
-    secret = await road.key("late-reader")
-    task = await submitted(road, secret)
-    await finished(road, secret, task["id"])
-    async with road.client(secret) as http:
-        road.clock.advance(14 * 60)
+async def test_chunks_are_kept_for_a_quarter_of_an_hour_after_the_end(system: System) -> None:
+    secret = await system.key("late-reader")
+    task = await submitted(system, secret)
+    await finished(system, secret, task["id"])
+    async with system.client(secret) as http:
+        system.clock.advance(14 * 60)
         kept = await http.get(task["stream"]["url"])
-        road.clock.advance(2 * 60)
+        system.clock.advance(2 * 60)
         gone = await http.get(task["stream"]["url"])
     assert kept.status_code == 200
     assert (gone.status_code, gone.json()["error"]["code"]) == (410, "stream_expired")
     assert gone.headers["link"].startswith(f"</v1/tasks/{task['id']}>")
 
 
-async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_claim(road: Road) -> None:
-    secret = await road.key("told-later")
-    task = await submitted(road, secret)
-    await road.quiet()
+async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_claim(system: System) -> None:
+    secret = await system.key("told-later")
+    task = await submitted(system, secret)
+    await system.quiet()
     stored = await wiring.api().tasks.get(task["id"])
     assert stored is not None
     answer: Json = {"candidates": [{"content": {"parts": [{"text": "one two three"}]}, "finishReason": "STOP"}]}
@@ -237,10 +239,14 @@ async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_c
     ]
     for number, (told_before, claim, chunks, text) in enumerate(cases):
         other = stored.task.model_copy(update={"id": f"task-llm-1776874565-{number:08d}"})
-        held = Holding(
-            wiring.generate().tasks, road.clock, Stored(other, None), lease=timedelta(60), until=road.clock.time() + 60
+        held = Lease(
+            wiring.generate().tasks,
+            system.clock,
+            Stored(other, None),
+            lease=timedelta(60),
+            until=system.clock.time() + 60,
         )
-        store, expires = wiring.api().chunks, road.clock.now() + timedelta(hours=1)
+        store, expires = wiring.api().chunks, system.clock.now() + timedelta(hours=1)
         for offset, content in enumerate(told_before):
             await store.put(other.id, offset, Chunk(delta={"content": content}, claim=claim, expires_at=expires))
         await tell_the_rest(wiring.generate(), held, answer, claim=1, reasoning=False)

@@ -9,7 +9,7 @@ import pytest
 from openai.types import Model as OpenAIModel
 from openai.types.chat import ChatCompletion
 
-from tests.functions.api.conftest import OTHER_INBOX, SAMPLES, Road
+from tests.functions.api.conftest import OTHER_INBOX, SAMPLES, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,8 +22,8 @@ def request(**fields: Any) -> dict[str, Any]:
     return {"model": "gemini-2.5-flash", "audio_url": SPEECH, **fields}
 
 
-async def test_a_request_becomes_a_task_that_completes_with_a_chat_completion(road: Road) -> None:
-    async with road.client(await road.key("submitter")) as client:
+async def test_a_request_becomes_a_task_that_completes_with_a_chat_completion(system: System) -> None:
+    async with system.client(await system.key("submitter")) as client:
         answer = await client.post("/v1/llm/generations", json=request(prompt="Who speaks?", metadata={"a": "b"}))
         task = answer.json()
         looked_up = (await client.get(f"/v1/tasks/{task['id']}", params={"wait": 20})).json()
@@ -38,8 +38,8 @@ async def test_a_request_becomes_a_task_that_completes_with_a_chat_completion(ro
     assert looked_up["usage"]["prompt_tokens"] > 0
 
 
-async def test_a_synchronous_request_is_answered_with_the_bare_completion(road: Road) -> None:
-    async with road.client(await road.key("sync")) as client:
+async def test_a_synchronous_request_is_answered_with_the_bare_completion(system: System) -> None:
+    async with system.client(await system.key("sync")) as client:
         answer = await client.post("/v1/llm/generations", json=request(sync=True))
         task = (await client.get(answer.headers["location"])).json()
     assert answer.status_code == 200
@@ -48,9 +48,9 @@ async def test_a_synchronous_request_is_answered_with_the_bare_completion(road: 
     assert completion.choices[0].finish_reason == "stop"
 
 
-async def test_messages_may_mix_text_pictures_recordings_and_files_from_everywhere(road: Road) -> None:
-    secret = await road.key("mixer", sources=(f"gs://{OTHER_INBOX}/mix/",))
-    await road.drop("mix/report.pdf", (SAMPLES / "report.pdf").read_bytes(), bucket=OTHER_INBOX)
+async def test_messages_may_mix_text_pictures_recordings_and_files_from_everywhere(system: System) -> None:
+    secret = await system.key("mixer", sources=(f"gs://{OTHER_INBOX}/mix/",))
+    await system.drop("mix/report.pdf", (SAMPLES / "report.pdf").read_bytes(), bucket=OTHER_INBOX)
     parts = [
         {"type": "text", "text": "What do these have in common?"},
         {"type": "image_url", "image_url": {"url": PICTURE}},
@@ -59,15 +59,15 @@ async def test_messages_may_mix_text_pictures_recordings_and_files_from_everywhe
         {"type": "file", "file": {"file_data": PICTURE, "filename": "again.png"}},
     ]
     body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": parts}], "sync": True}
-    async with road.client(secret) as client:
+    async with system.client(secret) as client:
         answer = await client.post("/v1/llm/generations", json=body)
     assert answer.status_code == 200, answer.text
     assert ChatCompletion.model_validate(answer.json()).choices[0].message.content
 
 
-async def test_a_synchronous_request_that_fails_is_answered_with_the_tasks_error(road: Road) -> None:
-    road.gemini.set_model({"block_reason": "SAFETY"})
-    async with road.client(await road.key("sync-blocked")) as client:
+async def test_a_synchronous_request_that_fails_is_answered_with_the_tasks_error(system: System) -> None:
+    system.gemini.set_model({"block_reason": "SAFETY"})
+    async with system.client(await system.key("sync-blocked")) as client:
         answer = await client.post("/v1/llm/generations", json=request(sync=True))
         task = (await client.get(answer.headers["location"])).json()
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "content_policy_violation")
@@ -75,22 +75,22 @@ async def test_a_synchronous_request_that_fails_is_answered_with_the_tasks_error
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_request_that_is_answered_emptily_twice_is_no_success(road: Road, stream: bool) -> None:
-    road.gemini.set_model({"text": ""})
-    secret = await road.key(f"sync-empty-{stream:d}")
-    async with road.client(secret) as client:
+async def test_a_request_that_is_answered_emptily_twice_is_no_success(system: System, stream: bool) -> None:
+    system.gemini.set_model({"text": ""})
+    secret = await system.key(f"sync-empty-{stream:d}")
+    async with system.client(secret) as client:
         answer = await client.post("/v1/llm/generations", json=request(sync=True, stream=stream))
         tasks = (await client.get("/v1/tasks")).json()["data"]
-    road.gemini.set_model({"text": None})
+    system.gemini.set_model({"text": None})
     assert "empty_answer" in answer.text
     assert stream or answer.status_code == 500
     assert [(task["status"], task["error"]["code"]) for task in tasks] == [("failed", "empty_answer")]
 
 
-async def test_a_result_that_is_too_large_for_a_document_is_looked_up_all_the_same(road: Road) -> None:
+async def test_a_result_that_is_too_large_for_a_document_is_looked_up_all_the_same(system: System) -> None:
     text = "ÄÖÜßäöü " * 20_000
-    road.gemini.set_model({"text": text})
-    async with road.client(await road.key("large")) as client:
+    system.gemini.set_model({"text": text})
+    async with system.client(await system.key("large")) as client:
         answer = await client.post("/v1/llm/generations", json=request(sync=True))
         task = (await client.get(answer.headers["location"])).json()
         listed = (await client.get("/v1/tasks")).json()["data"]
@@ -98,7 +98,7 @@ async def test_a_result_that_is_too_large_for_a_document_is_looked_up_all_the_sa
     assert listed[0]["results"] == task["results"] == [answer.json()]
 
 
-async def test_a_function_call_comes_as_tool_calls(road: Road) -> None:
+async def test_a_function_call_comes_as_tool_calls(system: System) -> None:
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {
         "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]  # fmt: skip
     body = {
@@ -108,15 +108,15 @@ async def test_a_function_call_comes_as_tool_calls(road: Road) -> None:
         "tool_choice": "required",
         "sync": True,
     }
-    async with road.client(await road.key("caller")) as client:
+    async with system.client(await system.key("caller")) as client:
         answer = await client.post("/v1/llm/generations", json=body)
     completion = ChatCompletion.model_validate(answer.json())
     assert completion.choices[0].finish_reason == "tool_calls"
     assert completion.choices[0].message.tool_calls
 
 
-async def test_the_models_are_listed_in_both_forms(road: Road) -> None:
-    async with road.client(await road.key("chooser")) as client:
+async def test_the_models_are_listed_in_both_forms(system: System) -> None:
+    async with system.client(await system.key("chooser")) as client:
         ours = (await client.get("/v1/configs/llm_generations_models")).json()
         theirs = (await client.get("/v1/models")).json()
         one = (await client.get("/v1/models/gemini-2.5-pro")).json()
@@ -127,8 +127,8 @@ async def test_the_models_are_listed_in_both_forms(road: Road) -> None:
     assert none.status_code == 404
 
 
-async def test_a_model_past_its_end_is_not_listed_and_looked_up_it_is_its_successor(road: Road) -> None:
-    async with road.client(await road.key("later")) as client:
+async def test_a_model_past_its_end_is_not_listed_and_looked_up_it_is_its_successor(system: System) -> None:
+    async with system.client(await system.key("later")) as client:
         listed = {model["id"] for model in (await client.get("/v1/models")).json()["data"]}
         ended = (await client.get("/v1/models/gemini-3.7-flash")).json()
         answering = (await client.get("/v1/models/gemini-3.8-flash")).json()

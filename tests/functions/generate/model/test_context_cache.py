@@ -14,7 +14,7 @@ from local.standins.gemini.models import catalogue as served
 from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, resolve
 from shared.domain.tasks.task import Task
-from tests.functions.generate.conftest import RULED, SETTINGS, Body, Road, answers, camelled, words
+from tests.functions.generate.conftest import RULED, SETTINGS, Body, System, answers, camelled, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -37,21 +37,21 @@ asks = [
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def _recipe(road: Road) -> None:
-    await road.drop("recipes.toml", RECIPE.encode(), bucket=SETTINGS)
-    road.clock.advance(30)
+async def _recipe(system: System) -> None:
+    await system.drop("recipes.toml", RECIPE.encode(), bucket=SETTINGS)
+    system.clock.advance(30)
 
 
-def calls(road: Road) -> dict[str, int]:
+def calls(system: System) -> dict[str, int]:
     return {
         name.removeprefix("cachedContents."): count
-        for name, count in road.tap.ledger.stats().get("gemini", {}).items()
+        for name, count in system.tap.ledger.stats().get("gemini", {}).items()
         if name.startswith("cachedContents.")
     }
 
 
-def more(road: Road, before: dict[str, int]) -> dict[str, int]:
-    return {name: count - before.get(name, 0) for name, count in calls(road).items() if count > before.get(name, 0)}
+def more(system: System, before: dict[str, int]) -> dict[str, int]:
+    return {name: count - before.get(name, 0) for name, count in calls(system).items() if count > before.get(name, 0)}
 
 
 def named(body: Body) -> str | None:
@@ -69,20 +69,20 @@ def cached(task: Task) -> int:
 
 
 @pytest.mark.usefixtures("_recipe")
-async def test_the_file_is_cached_once_and_each_question_names_the_cache(road: Road) -> None:
-    before = calls(road)
-    road.model.script.extend([{"text": "1"}, {"text": "no JSON"}, {"text": '["2"]'}, {"text": "3"}])
-    task = await road.understood("cached/talk.txt", LARGE, bucket=RULED)
+async def test_the_file_is_cached_once_and_each_question_names_the_cache(system: System) -> None:
+    before = calls(system)
+    system.model.script.extend([{"text": "1"}, {"text": "no JSON"}, {"text": '["2"]'}, {"text": "3"}])
+    task = await system.answered("cached/talk.txt", LARGE, bucket=RULED)
     assert answers(task) == ["1", '["2"]', "3"]
-    assert more(road, before) == {"create": 1, "delete": 1}
-    asked = [body for _, body in road.model.asked]
+    assert more(system, before) == {"create": 1, "delete": 1}
+    asked = [body for _, body in system.model.asked]
     assert [words(body) for body in asked] == ["First of talk.txt?", "Second?", "Second?", "Third?"]
     assert len({named(body) for body in asked}) == 1
     assert named(asked[0])
     assert not any(with_file(body) or "systemInstruction" in body for body in asked)
     assert cached(task) >= 4 * len(LARGE) // 4
     assert task.cache is None
-    assert (await road.published(task))["two.md"]
+    assert (await system.published(task))["two.md"]
 
 
 @pytest.mark.usefixtures("_recipe")
@@ -96,80 +96,80 @@ async def test_the_file_is_cached_once_and_each_question_names_the_cache(road: R
     ids=["too small", "a media resolution", "too small for this model"],
 )
 async def test_what_is_not_worth_it_or_cannot_be_cached_is_sent_each_time(
-    road: Road, data: bytes, metadata: dict[str, str]
+    system: System, data: bytes, metadata: dict[str, str]
 ) -> None:
-    before = calls(road)
+    before = calls(system)
     name = f"cached/plain-{len(data)}-{len(metadata)}.txt"
-    task = await road.understood(name, data, bucket=RULED, **metadata)
+    task = await system.answered(name, data, bucket=RULED, **metadata)
     assert len(answers(task)) == 3
-    assert more(road, before) == {}
-    assert all(with_file(body) for _, body in road.model.asked)
+    assert more(system, before) == {}
+    assert all(with_file(body) for _, body in system.model.asked)
 
 
-async def test_a_single_question_is_not_cached(road: Road) -> None:
-    before = calls(road)
-    await road.understood("single.txt", LARGE)
-    assert more(road, before) == {}
+async def test_a_single_question_is_not_cached(system: System) -> None:
+    before = calls(system)
+    await system.answered("single.txt", LARGE)
+    assert more(system, before) == {}
 
 
 @pytest.mark.usefixtures("_recipe")
 @pytest.mark.parametrize("status", [400, 403, 429, 500])
-async def test_where_no_cache_can_be_made_the_file_is_sent(road: Road, status: int) -> None:
-    road.tap.faults.add([Fault(service="gemini", match="POST /v1beta/cachedContents", status=status)])
-    task = await road.understood(f"cached/refused-{status}.txt", LARGE, bucket=RULED)
+async def test_where_no_cache_can_be_made_the_file_is_sent(system: System, status: int) -> None:
+    system.tap.faults.add([Fault(service="gemini", match="POST /v1beta/cachedContents", status=status)])
+    task = await system.answered(f"cached/refused-{status}.txt", LARGE, bucket=RULED)
     assert len(answers(task)) == 3
     assert task.attempts == 0
-    assert all(with_file(body) and named(body) is None for _, body in road.model.asked)
+    assert all(with_file(body) and named(body) is None for _, body in system.model.asked)
     assert cached(task) == 0
 
 
 @pytest.mark.usefixtures("_recipe")
-async def test_a_cache_that_is_gone_is_done_without(road: Road) -> None:
-    road.model.script.extend([{"text": "1"}, {"status": 400}, {"text": '["2"]'}, {"text": "3"}])
-    task = await road.understood("cached/gone.txt", LARGE, bucket=RULED)
+async def test_a_cache_that_is_gone_is_done_without(system: System) -> None:
+    system.model.script.extend([{"text": "1"}, {"status": 400}, {"text": '["2"]'}, {"text": "3"}])
+    task = await system.answered("cached/gone.txt", LARGE, bucket=RULED)
     assert answers(task) == ["1", '["2"]', "3"]
-    assert [named(body) is not None for _, body in road.model.asked] == [True, False, False]
-    assert [with_file(body) for _, body in road.model.asked] == [False, True, True]
+    assert [named(body) is not None for _, body in system.model.asked] == [True, False, False]
+    assert [with_file(body) for _, body in system.model.asked] == [False, True, True]
     assert task.attempts == 0
 
 
 @pytest.mark.usefixtures("_recipe")
-async def test_a_later_claim_goes_on_with_the_cache_that_it_finds_on_the_task(road: Road) -> None:
-    before = calls(road)
-    road.model.script.extend([{"text": "1"}, {"status": 503}, {"text": '["2"]'}, {"text": "3"}])
-    task = await road.understood("cached/between.txt", LARGE, bucket=RULED)
+async def test_a_later_claim_goes_on_with_the_cache_that_it_finds_on_the_task(system: System) -> None:
+    before = calls(system)
+    system.model.script.extend([{"text": "1"}, {"status": 503}, {"text": '["2"]'}, {"text": "3"}])
+    task = await system.answered("cached/between.txt", LARGE, bucket=RULED)
     assert answers(task) == ["1", '["2"]', "3"]
     assert (task.attempts, task.outages) == (0, 1)
-    assert len({named(body) for _, body in road.model.asked}) == 1
-    assert more(road, before) == {"create": 1, "delete": 1}
+    assert len({named(body) for _, body in system.model.asked}) == 1
+    assert more(system, before) == {"create": 1, "delete": 1}
 
 
 @pytest.mark.usefixtures("_recipe")
-async def test_a_cache_that_expired_while_the_task_waited_is_made_anew(road: Road) -> None:
-    before = calls(road)
+async def test_a_cache_that_expired_while_the_task_waited_is_made_anew(system: System) -> None:
+    before = calls(system)
     throttled = Fault(service="gemini", match="streamGenerateContent", status=429, retry_delay=1200.0, times=1)
-    road.tap.faults.add([throttled])
-    uri = await road.drop("cached/waiting.txt", LARGE, bucket=RULED)
-    waiting = await road.until(uri, lambda task: task.waiting is not None)
+    system.tap.faults.add([throttled])
+    uri = await system.drop("cached/waiting.txt", LARGE, bucket=RULED)
+    waiting = await system.until(uri, lambda task: task.waiting is not None)
     assert waiting.cache is not None
-    road.clock.advance(1300)
-    task = await road.until(uri, lambda task: task.terminal and not task.after)
+    system.clock.advance(1300)
+    task = await system.until(uri, lambda task: task.terminal and not task.after)
     assert len(answers(task)) == 3
-    assert more(road, before)["create"] == 2
-    assert named(road.model.asked[0][1]) != waiting.cache.name
+    assert more(system, before)["create"] == 2
+    assert named(system.model.asked[0][1]) != waiting.cache.name
 
 
 @pytest.mark.usefixtures("_recipe")
-async def test_a_cache_is_prolonged_where_its_questions_take_long(road: Road) -> None:
-    before = calls(road)
-    road.model.script.extend([{"text": "1", "latency": "450s"}, {"text": '["2"]'}, {"text": "3"}])
-    uri = await road.drop("cached/long.txt", LARGE, bucket=RULED)
-    await road.until(uri, lambda task: task.cache is not None)
-    await road.let_time_pass(uri, until=lambda: len(road.model.asked) > 1)
-    task = await road.until(uri, lambda task: task.terminal and not task.after)
+async def test_a_cache_is_prolonged_where_its_questions_take_long(system: System) -> None:
+    before = calls(system)
+    system.model.script.extend([{"text": "1", "latency": "450s"}, {"text": '["2"]'}, {"text": "3"}])
+    uri = await system.drop("cached/long.txt", LARGE, bucket=RULED)
+    await system.until(uri, lambda task: task.cache is not None)
+    await system.let_time_pass(uri, until=lambda: len(system.model.asked) > 1)
+    task = await system.until(uri, lambda task: task.terminal and not task.after)
     assert len(answers(task)) == 3
-    assert more(road, before) == {"create": 1, "patch": 1, "delete": 1}
-    assert all(named(body) for _, body in road.model.asked)
+    assert more(system, before) == {"create": 1, "patch": 1, "delete": 1}
+    assert all(named(body) for _, body in system.model.asked)
 
 
 async def test_a_cache_is_never_tried_below_what_the_service_takes() -> None:
@@ -180,11 +180,11 @@ async def test_a_cache_is_never_tried_below_what_the_service_takes() -> None:
 
 
 @pytest.mark.usefixtures("_recipe")
-async def test_the_answers_records_hold_no_files(road: Road) -> None:
-    task = await road.understood("cached/kept.txt", LARGE, bucket=RULED)
+async def test_the_answers_records_hold_no_files(system: System) -> None:
+    task = await system.answered("cached/kept.txt", LARGE, bucket=RULED)
 
     def records() -> list[Body]:
-        found = road.objects.bucket("results").list_blobs(prefix=f"tasks/{task.id}/answer-")
+        found = system.objects.bucket("results").list_blobs(prefix=f"tasks/{task.id}/answer-")
         return [json.loads(blob.download_as_bytes()) for blob in found]
 
     assert [record["question"]["name"] for record in await asyncio.to_thread(records)] == ["one", "two", "three"]

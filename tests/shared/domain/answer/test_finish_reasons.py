@@ -145,8 +145,8 @@ def test_a_response_without_candidates_is_no_answer(response: Json) -> None:
 
 def test_a_second_answer_is_not_asked_for_a_third_time() -> None:
     schema: Json = {"type": "object", "required": ["name"]}
-    empty, misfit = ended("", "STOP"), ended("{}", "STOP")
-    for first, second in ((empty, misfit), (misfit, empty), (empty, ended("x", "MALFORMED_RESPONSE"))):
+    empty, file_misfit = ended("", "STOP"), ended("{}", "STOP")
+    for first, second in ((empty, file_misfit), (file_misfit, empty), (empty, ended("x", "MALFORMED_RESPONSE"))):
         assert isinstance(step(first, second, schema=schema), Failed)
 
 

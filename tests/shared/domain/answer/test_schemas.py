@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local.standins.gemini.errors import ApiError
 from local.standins.gemini.schema_rules import check_json_schema
 from shared.domain.answer.schema_limits import MOST_EXPANDED, evaluations
-from shared.domain.answer.schemas import as_sent, fits, is_quick, misfits, schema_flaw
+from shared.domain.answer.schemas import as_sent, fits, is_quick, schema_flaw, violations
 from tests.shared.domain.request.hostile_schemas import HOSTILE, Schema, doubling, judged_in_a_child, nested_twice
 
 HERE = "tests.shared.domain.request.hostile_schemas"
@@ -104,9 +104,9 @@ def test_schemas_as_programs_make_them_are_taken() -> None:
         "kind": "person",
         "friends": [{"home": {"street": "b"}}],
     }
-    assert misfits(good, schema) == []
-    assert misfits({**good, "count": "x"}, schema) != []
-    assert misfits({**good, "pair": ["a", "b"]}, schema) != []
+    assert violations(good, schema) == []
+    assert violations({**good, "count": "x"}, schema) != []
+    assert violations({**good, "pair": ["a", "b"]}, schema) != []
 
 
 def test_references_mean_the_same_under_every_id_and_dialect() -> None:
@@ -163,7 +163,7 @@ def test_what_is_taken_is_taken_by_the_service_and_can_be_judged(schema: Schema,
         check_json_schema(as_sent(schema), "schema")
     except ApiError as error:
         raise AssertionError(f"the service refuses what was taken: {error}") from error
-    assert fits(value, schema) == (misfits(value, schema) == [])
+    assert fits(value, schema) == (violations(value, schema) == [])
     assert is_quick(value, schema)
 
 
@@ -206,7 +206,7 @@ def test_an_ordinary_schema_costs_a_few_milliseconds() -> None:
 def test_misfits_with_very_many_alternatives_are_told_in_one_sentence() -> None:
     schema = {"type": "array", "items": {"$ref": "#/$defs/a0"}, "$defs": doubling(10)["$defs"]}
     assert schema_flaw(schema) is None
-    assert misfits(["x"] * 1_000 + [3], schema) == ["the answer: it does not fit the schema"]
+    assert violations(["x"] * 1_000 + [3], schema) == ["the answer: it does not fit the schema"]
 
 
 def test_a_schema_may_hold_as_much_as_it_says() -> None:

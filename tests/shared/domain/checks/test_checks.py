@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
-from shared.domain.answer.schemas import misfits, schema_flaw
+from shared.domain.answer.schemas import schema_flaw, violations
 from shared.domain.checks import (
     Again,
     Failed,
@@ -303,14 +303,14 @@ def test_misfits_name_the_place_and_are_few() -> None:
         "type": "array",
         "items": {"type": "object", "properties": {"n": {"type": "integer"}}},
     }
-    found = misfits([{"n": "x"}] * 40, schema)
+    found = violations([{"n": "x"}] * 40, schema)
     assert found[0].startswith("[0].n: ")
     assert len(found) == 10
 
 
 def test_a_pattern_that_would_run_away_gives_up() -> None:
     schema: dict[str, JsonValue] = {"type": "string", "pattern": "^(a|a)*(?=b)$"}
-    assert misfits("a" * 5000, schema) != []
+    assert violations("a" * 5000, schema) != []
 
 
 @pytest.mark.parametrize(
@@ -323,4 +323,4 @@ def test_what_is_no_schema_is_told(schema: Any) -> None:
 def test_a_schema_may_refer_to_its_own_parts() -> None:
     schema: dict[str, JsonValue] = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "integer"}}}
     assert schema_flaw(schema) is None
-    assert misfits("x", schema) != []
+    assert violations("x", schema) != []

@@ -10,9 +10,9 @@ import pytest
 
 from shared.domain.models.catalogue import Catalogue, Model, Shutdown, catalogue, resolve
 from shared.domain.models.releases import release
-from shared.domain.recipe import Recipe, unfit
-from shared.domain.request import asked_again, body, read, understood
-from shared.domain.request import unfit as refusal
+from shared.domain.recipe import Recipe, misfits
+from shared.domain.request import asked_again, body, read, resolve_recipe
+from shared.domain.request import misfits as refusal
 from shared.domain.request.wire import Handed
 
 END = date(2026, 12, 1)
@@ -101,7 +101,7 @@ def test_a_request_for_a_model_past_its_end_is_checked_and_asked_as_its_successo
 def test_a_named_recipe_and_a_rerun_follow_the_day_too() -> None:
     fields = {"recipe": "transcribe", "reasoning_effort": "low", "audio_url": "gs://box/a.mp3"}
     for day, expected in ((BEFORE, (None, 1024)), (AFTER, ("low", None))):
-        recipe = understood(asked(**fields), day).recipe
+        recipe = resolve_recipe(asked(**fields), day).recipe
         assert recipe is not None
         assert recipe.thinking is not None
         assert (recipe.thinking.level, recipe.thinking.budget) == expected
@@ -120,10 +120,10 @@ def test_a_recipe_that_its_models_successor_cannot_run_is_told_why() -> None:
         model="gemini-2.5-flash",
         thinking={"budget": 512},
     )
-    assert list(unfit(recipe, ["audio"], BEFORE)) == []
-    [misfit] = unfit(recipe, ["audio"], AFTER)
-    assert "thinks by level" in misfit.message
-    assert "ended on 2026-12-01. gemini-3.5-flash-lite answers in its place" in misfit.message
+    assert list(misfits(recipe, ["audio"], BEFORE)) == []
+    [file_misfit] = misfits(recipe, ["audio"], AFTER)
+    assert "thinks by level" in file_misfit.message
+    assert "ended on 2026-12-01. gemini-3.5-flash-lite answers in its place" in file_misfit.message
 
 
 @pytest.mark.parametrize("name", NEWER)

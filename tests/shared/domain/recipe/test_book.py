@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from shared.domain.answer.schemas import misfits
+from shared.domain.answer.schemas import violations
 from shared.domain.recipe import BUILT_IN, RecipesInvalid, built_in, check, file_schema, load
 from shared.domain.recipe.lines import lines
 
@@ -201,7 +201,7 @@ def test_every_key_of_the_shipped_file_is_found_on_its_line() -> None:
 
 def test_the_schema_for_editors_takes_what_check_takes() -> None:
     text = resources.files("shared.domain.recipe").joinpath("built_in.toml").read_text(encoding="utf-8")
-    assert misfits(tomllib.loads(text), file_schema()) == []
+    assert violations(tomllib.loads(text), file_schema()) == []
     short = """
 built_in = false
 [[recipe]]
@@ -225,14 +225,14 @@ response_schema = { type = "array" }
 model = "gemini-3-flash-preview"
 """
     assert check(short) == []
-    assert misfits(tomllib.loads(short), file_schema()) == []
+    assert violations(tomllib.loads(short), file_schema()) == []
 
 
 @pytest.mark.parametrize("line", ["colour = 1", "takes = 'smell'", "outputs = ['exe']", "parameters = { heat = 1 }"])
 def test_the_schema_for_editors_refuses_what_check_refuses(line: str) -> None:
     text = f"[[recipe]]\nname = 'x'\nprompt = 'p'\n{line}\n"
     assert check(text) != []
-    assert misfits(tomllib.loads(text), file_schema()) != []
+    assert violations(tomllib.loads(text), file_schema()) != []
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_an_ask_does_not_take_the_name_of_the_tasks_own_document() -> None:
 def test_fractions_of_seconds_in_a_range_are_taken_by_editors_too() -> None:
     text = '[[recipe]]\nname = "one"\ntakes = "audio"\nprompt = "x"\nrange = "00:01.5-00:03"\n'
     assert check(text) == []
-    assert misfits(tomllib.loads(text), file_schema()) == []
+    assert violations(tomllib.loads(text), file_schema()) == []
 
 
 def test_the_shipped_page_asks_for_what_a_sanitised_page_can_show() -> None:

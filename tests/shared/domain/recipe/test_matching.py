@@ -20,7 +20,7 @@ from shared.domain.recipe import (
     fill,
     grant,
     load,
-    unfit,
+    misfits,
 )
 from shared.domain.recipe.globs import glob_pattern
 
@@ -268,12 +268,12 @@ def test_what_ran_is_snapshot_and_hash_from_which_the_recipe_comes_back() -> Non
 )
 def test_what_a_model_cannot_do_is_told_beforehand(changes: dict[str, object], says: str) -> None:
     asked = Recipe.model_validate({"name": "x", "takes": ["audio"], "prompt": "p", **changes})
-    assert any(says in each.message for each in unfit(asked, ["audio"]))
+    assert any(says in each.message for each in misfits(asked, ["audio"]))
 
 
 def test_a_model_newer_than_the_catalogue_is_left_to_the_service() -> None:
     asked = Recipe(name="x", takes=("audio",), prompt="p", model="gemini-4.5-flash", tools=("url_context",))
-    assert list(unfit(asked, ["audio"])) == []
+    assert list(misfits(asked, ["audio"])) == []
 
 
 ROWS = '{"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}}'
@@ -327,10 +327,10 @@ def test_a_wished_system_instruction_is_literal() -> None:
 
 
 @pytest.mark.parametrize(("family", "misfits"), [("audio", 0), ("video", 0), ("pdf", 1), ("text", 1), ("image", 1)])
-def test_a_range_is_of_audio_or_video(family: Family, misfits: int) -> None:
+def test_a_range_is_of_audio_or_video(family: Family, violations: int) -> None:
     about = dropped("a", family, dropsight_recipe="ask", dropsight_prompt="What?", dropsight_range="00:01-00:02")
     granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
-    assert len(list(unfit(granted.recipe, [family]))) == misfits
+    assert len(list(misfits(granted.recipe, [family]))) == violations
 
 
 def test_a_range_past_the_end_of_a_recording_has_nothing_of_it() -> None:

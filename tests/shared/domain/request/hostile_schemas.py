@@ -148,7 +148,7 @@ def refused_by_request(schema: Schema) -> str | None:
 
 def unfit_answers_to(schema: Schema) -> list[str]:
     """Where answers do not fit, large ones among them."""
-    from shared.domain.answer.schemas import misfits
+    from shared.domain.answer.schemas import violations
 
     wrapped = {"type": "array", "items": schema, "$defs": schema.pop("$defs")}
-    return misfits(["x"] * 50_000 + [3], wrapped) + misfits([3], wrapped)
+    return violations(["x"] * 50_000 + [3], wrapped) + violations([3], wrapped)

@@ -386,7 +386,9 @@ def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[An
     assert again.submission == checked.submission
     assert digest_of(again.submission) == digest_of(checked.submission)
     sent = body(
-        checked.understood.submission, [Handed("image/png", uri="u")] * len(checked.inputs), checked.understood.recipe
+        checked.resolved.submission,
+        [Handed("image/png", uri="u")] * len(checked.inputs),
+        checked.resolved.recipe,
     )
     json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
     with contextlib.suppress(RequestRefused):

@@ -15,10 +15,10 @@ from shared.domain.request import (
     body,
     completed,
     inputs_of,
+    misfits,
     overridden,
     read,
-    understood,
-    unfit,
+    resolve_recipe,
 )
 from shared.domain.request.schema import as_stored, payload_digest
 from shared.domain.request.tasks import id_of_object, manifest_owner, object_name
@@ -137,7 +137,7 @@ def test_a_rerun_replaces_fields_and_null_removes_one() -> None:
 
 def test_a_well_formed_name_that_is_newer_than_the_catalogue_is_left_to_the_service() -> None:
     submission = read(json.dumps({"model": "gemini-9.5-flash", "audio_url": DATA}).encode())
-    assert unfit(submission, inputs_of(submission)) is None
+    assert misfits(submission, inputs_of(submission)) is None
 
 
 def test_a_recipe_speaks_where_the_request_is_silent() -> None:
@@ -182,14 +182,14 @@ def test_a_recipes_prompt_stands_behind_what_the_user_said_last() -> None:
 @pytest.mark.parametrize("fields", [{"reasoning": True}, {"reasoning_effort": "none"}])
 def test_a_model_that_does_not_think_is_not_refused_for_thoughts_that_it_does_not_have(fields: dict[str, Any]) -> None:
     asked = named("transcribe", "gs://box/a.mp3", **{**fields, "model": "gemini-3.5-transcribe"})
-    submission, recipe, _ = understood(read(asked))
+    submission, recipe, _ = resolve_recipe(read(asked))
     sent = body(submission, [Handed("audio/mpeg", uri="https://files/a")], recipe)
     assert "thinkingConfig" not in dict(sent.get("generationConfig") or {})  # type: ignore[arg-type]
 
 
 def test_a_recipes_server_tools_reach_the_model_beside_the_requests_functions() -> None:
     tools = [{"type": "function", "function": {"name": "note", "parameters": {"type": "object"}}}]
-    submission, recipe, _ = understood(read(named("caption", "gs://box/a.png", tools=tools)))
+    submission, recipe, _ = resolve_recipe(read(named("caption", "gs://box/a.png", tools=tools)))
     assert recipe is not None
     armed = recipe.model_copy(update={"tools": ("code_execution", "google_search", "url_context")})
     assert body(submission, [Handed("image/png", uri="https://files/a")], armed)["tools"] == [
