@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-import os
 import time
 from pathlib import Path
 from types import TracebackType
@@ -50,12 +49,14 @@ class Client:
 
     def _storage(self) -> storage.Client:
         """Return a client of Cloud Storage: of the stand-in, or with Google's default credentials."""
+        from google.auth.credentials import AnonymousCredentials
         from google.auth.exceptions import DefaultCredentialsError
         from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 
         if self._target.storage is not None:
-            os.environ["STORAGE_EMULATOR_HOST"] = self._target.storage
-            return storage.Client(project=PROJECT)
+            anybody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+            options = {"api_endpoint": self._target.storage}
+            return storage.Client(project=PROJECT, credentials=anybody, client_options=options)
         try:
             return storage.Client()
         except (DefaultCredentialsError, OSError) as error:

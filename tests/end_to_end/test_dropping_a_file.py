@@ -193,4 +193,6 @@ def test_a_large_recording_goes_through_in_constant_memory(system: Running, tmp_
     task = system.end_of(system.drop("large.wav", recording, "audio/wav"), seconds=60)
     assert task["status"] == "completed", task["error"]
     peaks = {name: worker["memory_peak"] for name, worker in system.control("GET", "/workers").items()}
-    assert max(peaks.values()) < 200 << 20, peaks
+    # generate's peak is that of its worker and of the examiner's process together.
+    assert peaks["generate"] < 300 << 20, peaks
+    assert max(peak for name, peak in peaks.items() if name != "generate") < 200 << 20, peaks

@@ -63,6 +63,11 @@ def write(arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None
     return None, b""
 
 
+def facts_without_length(arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    """What the examiner says of a recording whose length cannot be told."""
+    return {**arguments["facts"], "has_audio": True, "warnings": ["The file does not say how long it is."]}, b""
+
+
 def chatter(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
     print("a library prints to standard output", flush=True)  # noqa: T201
     os.write(1, b"and so does its C code\n")

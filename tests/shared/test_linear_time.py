@@ -305,6 +305,8 @@ AT_THE_START = {
 """Patterns that are tried at one place only, and never looked for."""
 BOUNDED = {
     "shared.domain.checks.continuation._END_OF_PREAMBLE": 420,
+    "shared.domain.answer.timestamps._UNITS": 40,
+    "shared.domain.outputs.nesting._TAG": 2048,
 }
 """Patterns that are tried on so many characters at the most."""
 

@@ -326,11 +326,11 @@ def test_a_wished_system_instruction_is_literal() -> None:
     assert granted.recipe.system == "Answer as {{json}}."
 
 
-@pytest.mark.parametrize(("family", "misfits"), [("audio", 0), ("video", 0), ("pdf", 1), ("text", 1), ("image", 1)])
-def test_a_range_is_of_audio_or_video(family: Family, violations: int) -> None:
+@pytest.mark.parametrize(("family", "expected"), [("audio", 0), ("video", 0), ("pdf", 1), ("text", 1), ("image", 1)])
+def test_a_range_is_of_audio_or_video(family: Family, expected: int) -> None:
     about = dropped("a", family, dropsight_recipe="ask", dropsight_prompt="What?", dropsight_range="00:01-00:02")
     granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
-    assert len(list(misfits(granted.recipe, [family]))) == violations
+    assert len(list(misfits(granted.recipe, [family]))) == expected
 
 
 def test_a_range_past_the_end_of_a_recording_has_nothing_of_it() -> None:

@@ -105,6 +105,12 @@ def judged_in_a_child(function: str, schemas: dict[str, Schema]) -> Measured:
     return Measured(*json.loads(done.stdout))
 
 
+def _peak_mebibytes() -> float:
+    """Of this process. `ru_maxrss` would be that of the process that started it, if that is larger."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def measure(function: str) -> None:
     """The child's end of `judged_in_a_child`."""
     from importlib import import_module
@@ -116,7 +122,7 @@ def measure(function: str) -> None:
     refused = [title for title, schema in schemas.items() if call(schema)]
     after = resource.getrusage(resource.RUSAGE_SELF)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    json.dump([seconds, after.ru_maxrss / 1024, refused], sys.stdout)
+    json.dump([seconds, _peak_mebibytes(), refused], sys.stdout)
 
 
 def refused_by_recipe(schema: Schema) -> str | None:
