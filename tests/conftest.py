@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 # gRPC's own log of connections that a test ends on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# Which shared/cloud/storage.py sets when it is first imported, in the middle of whatever test that is.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 # The same examples in every run. On a busy machine an example is slow, and so is its making: neither is a fault.
 settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
