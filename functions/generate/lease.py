@@ -1,4 +1,4 @@
-"""Holding a claim while the work goes on: renewed in the background, ended at once when it is lost or time is up."""
+"""Hold the claim on a task while work goes on: renew it in the background, and stop when it is lost or time is up."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiCache, GeminiFile, Ran, Task
 
 _WATCH_SECONDS = 5.0
-"""How often long work looks whether its task was cancelled or taken over."""
+"""Seconds between two checks whether the task was cancelled or taken over."""
 
 
 class Lease:
-    """`async with Holding(…) as held:` runs its body under the claim that `stored` carries.
+    """`async with Lease(…) as lease:` runs its body under the claim that `stored` carries.
 
     Leaves the body with `LeaseLost` or `TimeIsUp`, and sets `stop` for the streams that threads are reading.
     """
@@ -34,19 +34,19 @@ class Lease:
         self.stop = threading.Event()
         self.progress = stored.task.progress
         self.model = stored.task.model
-        """The model that is to be asked, as soon as it is known."""
+        """The model to ask, once it is known."""
         self.ran: Ran | None = stored.task.ran
-        """What is asked, likewise."""
+        """The recipe snapshot, once it is known."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
         self.cache: GeminiCache | None = stored.task.cache
         self.gained = False
-        """Whether this claim has brought the task further: a later one need not do that again."""
+        """Whether this claim made progress that lasts, such as an uploaded file."""
         self.answering = False
-        """Whether the model is at work, which is paid for."""
+        """Whether a billed model call is running."""
         self.told_chunks = 0
-        """Of the stream, so far."""
+        """Chunks of the stream stored so far."""
         self.stored_chunks = 0
-        """Of the stream, once it is whole."""
+        """Chunks of the stream, once it is complete."""
 
     @property
     def task(self) -> Task:
@@ -57,7 +57,7 @@ class Lease:
         return self._until - self._clock.time()
 
     async def change(self, decide: Decide) -> Stored:
-        """A transition of the held task; renewals stand aside meanwhile."""
+        """Commit a transition of the task. Renewals wait until it is done."""
         async with self._lock:
             changed = await self._tasks.change(self._stored, decide)
             if changed is None:
@@ -66,7 +66,7 @@ class Lease:
             return changed
 
     async def confirm(self) -> None:
-        """Before anything is paid for: a claim whose lease is more than half over is renewed, or found lost."""
+        """Renew a lease that is more than half over. Call it before anything that is paid for; raises `LeaseLost`."""
         left = self.task.lease_until - self._clock.now() if self.task.lease_until else timedelta(0)
         if left < self._lease / 2:
             await self.renew()
@@ -119,7 +119,7 @@ class Lease:
         return until.timestamp() - self._lease.total_seconds() if until is not None else self._clock.time()
 
     async def renew(self) -> None:
-        """Also notes on the task what was made at Gemini so far, so that a takeover finds it."""
+        """Extend the lease, and record what was created at Gemini so far, so that a takeover can use it."""
 
         def renewed(task: Task) -> Task:
             return claims.renew(
@@ -135,7 +135,7 @@ class Lease:
         await self.change(renewed)
 
     async def look(self) -> None:
-        """Find out now whether the claim still holds; where not, the body is ended."""
+        """Check now whether the claim still holds, and end the body if not."""
         try:
             await self._look()
         except LeaseLost as lost:

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from functions.generate.lease import Lease
-from functions.generate.model.rounds import ask_all, earlier_rounds, ran_before, settled
-from functions.generate.model.stream_chunks import tell_the_rest
-from functions.generate.postponement import keep_waiting, schedule_next, try_later
+from functions.generate.model.rounds import ask_questions, is_settled, load_rounds, recipe_of_rounds
+from functions.generate.model.stream_chunks import store_remaining_chunks
+from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import question_of_request
 from functions.generate.result.after_work import run_after_work
@@ -39,9 +39,9 @@ from shared.domain.tasks.task import Task, TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
 _MOST_TAKEOVERS = 3
-"""A crash is nobody's fault at first; a file or an answer on which every instance dies must not take down others."""
+"""A file or an answer on which every instance dies must not go on taking other tasks down with it."""
 _EARLY = timedelta(hours=1)
-"""A dispatch that comes this long before its task's time was cut short by the queue's horizon."""
+"""A dispatch that arrives this long before its task is due was scheduled at the queue's 30-day limit."""
 
 
 class Dispatch(BaseModel):
@@ -60,15 +60,15 @@ async def generate(request: Request) -> Response:
         log("ERROR", "dispatch_malformed", f"not a dispatch: {error.error_count()} errors")
         return PlainTextResponse("malformed dispatch: dropped")
     try:
-        done = await carry(wiring.generate(), dispatch)
+        done = await handle_dispatch(wiring.generate(), dispatch)
     except Exception as error:
         log_bug("dispatch_failed", error, task=dispatch.task)
         return PlainTextResponse("failed: to be tried again", status_code=500)
     return PlainTextResponse("done" if done else "after-work left", status_code=200 if done else 500)
 
 
-async def carry(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool:
-    """True where nothing is left for another delivery of this dispatch."""
+async def handle_dispatch(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool:
+    """Claim the dispatched task and work on it. Return False if Cloud Tasks should deliver the dispatch again."""
     stored = await deps.tasks.get(dispatch.task)
     if stored is None:
         log("WARNING", "task_missing", "a dispatch names a task that is not there", task=dispatch.task)
@@ -77,13 +77,17 @@ async def carry(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool:
     if task.terminal:
         return await run_after_work(deps, stored) if task.after else True
     if claims.leased(task, now):
-        return await come_back_at_lease_end(deps, stored)
+        return await dispatch_at_lease_end(deps, stored)
     if dispatch.epoch < task.epoch and task.dispatch_at is not None and task.dispatch_at > now:
         return True
     if task.waiting is not None and task.waiting.until - now > _EARLY:
         await schedule_next(deps, stored)
         return True
-    if refused(task) and not too_old(deps, task) and (note := await deps.throttle.standing(task.model)):
+    if (
+        waits_for_model(task)
+        and not is_past_age_limit(deps, task)
+        and (note := await deps.throttle.standing(task.model))
+    ):
         await keep_waiting(deps, stored, note)
         return True
     try:
@@ -91,23 +95,23 @@ async def carry(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool:
             stored, lambda current: claims.claim(current, now=deps.clock.now(), lease=_lease(deps))
         )
     except LeaseLost:
-        return await carry(deps, dispatch)
+        return await handle_dispatch(deps, dispatch)
     if claimed is None:
         return True
-    return await work(deps, claimed)
+    return await work_on_task(deps, claimed)
 
 
-async def work(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
-    """Understand the claimed task's source, and end the task or put it off."""
+async def work_on_task(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
+    """Answer the claimed task, then commit its outcome or put it off. Return False if after-work is left."""
     until = deps.clock.time() + deps.settings.time_limit_seconds
     lease = Lease(deps.tasks, deps.clock, claimed, lease=_lease(deps), until=until)
     try:
         try:
             async with lease:
-                outcome = await understand(deps, lease)
+                outcome = await answer_task(deps, lease)
         except PermanentFailure as failure:
             outcome = _failed(failure)
-        ended = await end(deps, lease, outcome)
+        ended = await commit_outcome(deps, lease, outcome)
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
         return True
@@ -120,41 +124,41 @@ async def work(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
 
 
 async def put_off_or_fail(deps: wiring.GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
-    """Put the task off; past its last attempt it fails."""
-    if await try_later(deps, lease, failure):
+    """Put the task off, or fail it if it has no attempts left."""
+    if await put_off(deps, lease, failure):
         return True
     times = lease.task.attempts + lease.task.outages + 1
     message = f"Given up after {times} attempts; the last one: {failure}"
     try:
-        ended = await end(deps, lease, _failed(PermanentFailure("upstream_error", message)))
+        ended = await commit_outcome(deps, lease, _failed(PermanentFailure("upstream_error", message)))
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
         return True
     return await run_after_work(deps, ended)
 
 
-async def understand(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
-    """From what was dropped or submitted to what the model says of it."""
+async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
+    """Ask every question that has no stored answer yet, and return the outcome of all of them."""
     task = lease.task
-    # First of all: whatever kills the worker may lie in what was stored, which is read and judged below.
-    refuse_a_killer(task)
-    rounds = await earlier_rounds(deps, task)
-    if not await settled(deps, rounds):
-        refuse_one_too_old(deps, task)
+    # Before anything is read: what crashes the worker may be a stored answer.
+    refuse_deadly_task(task)
+    rounds = await load_rounds(deps, task)
+    if not await is_settled(deps, rounds):
+        refuse_expired_task(deps, task)
         if task.source.kind == "object":
-            questions = await questions_of_object(deps, lease, ran_before(rounds) or task.ran)
+            questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
         else:
             questions = (await question_of_request(deps, lease),)
-        rounds = await ask_all(deps, lease, questions, rounds)
+        rounds = await ask_questions(deps, lease, questions, rounds)
     outcome = await outcome_of(deps, task, rounds)
     if task.stream and not lease.stored_chunks and outcome.error is None:
         last = rounds[-1]
-        await tell_the_rest(deps, lease, last.response, claim=last.claim, reasoning=last.question.reasoning)
+        await store_remaining_chunks(deps, lease, last.response, claim=last.claim, reasoning=last.question.reasoning)
     return outcome
 
 
-def refuse_a_killer(task: Task) -> None:
-    """Give up a task where whoever works on it is killed again and again."""
+def refuse_deadly_task(task: Task) -> None:
+    """Fail a task whose workers keep dying."""
     if task.takeovers > _MOST_TAKEOVERS:
         message = (
             f"Given up: {task.takeovers} times the function was killed, or its lease ran out, while it worked on this "
@@ -163,12 +167,12 @@ def refuse_a_killer(task: Task) -> None:
         raise PermanentFailure("upstream_error", message)
 
 
-def refuse_one_too_old(deps: wiring.GenerateDeps, task: Task) -> None:
-    if too_old(deps, task):
+def refuse_expired_task(deps: wiring.GenerateDeps, task: Task) -> None:
+    if is_past_age_limit(deps, task):
         raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
 
 
-async def end(deps: wiring.GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
+async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
     """Commit the outcome, if the claim still holds."""
 
     whole = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
@@ -186,8 +190,8 @@ async def end(deps: wiring.GenerateDeps, lease: Lease, outcome: Outcome) -> Stor
     return ended
 
 
-async def come_back_at_lease_end(deps: wiring.GenerateDeps, stored: Stored) -> bool:
-    """Another dispatch holds the task: look again when its lease ends, in case it does not live to finish."""
+async def dispatch_at_lease_end(deps: wiring.GenerateDeps, stored: Stored) -> bool:
+    """Enqueue a dispatch for when the current holder's lease ends, in case the holder dies."""
     task = stored.task
     assert task.lease_until is not None
     await deps.dispatches.put(task, suffix=lease_end(task), at=task.lease_until + timedelta(seconds=1))
@@ -198,12 +202,12 @@ def _failed(failure: PermanentFailure) -> Outcome:
     return Outcome(error=TaskError(code=failure.code, message=failure.message))
 
 
-def refused(task: Task) -> bool:
-    """Whether it waits for the model; the note of a model says nothing to those that wait for something else."""
+def waits_for_model(task: Task) -> bool:
+    """Return whether the task waits for its model, to which a throttle note applies."""
     return task.waiting is not None and task.waiting.reason in ("rate_limited", "daily_quota", "blocked")
 
 
-def too_old(deps: wiring.GenerateDeps, task: Task) -> bool:
+def is_past_age_limit(deps: wiring.GenerateDeps, task: Task) -> bool:
     return deps.clock.now() - task.accepted_at > timedelta(hours=deps.settings.task_max_age_hours)
 
 

@@ -1,4 +1,4 @@
-"""Putting a task off: until when, for what reason, and the next dispatch before the commit, so that nothing is lost."""
+"""Put tasks off: decide until when and why, and enqueue the next dispatch before the commit, so that none is lost."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from shared.domain.tasks.task import Task
 from shared.wiring import GenerateDeps
 
 _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
-"""Gemini's daily quotas are reset at midnight there."""
+"""Gemini resets daily quotas at midnight Pacific time."""
 _NO_TIME_NAMED = 300.0
 _LONGEST_PATIENCE = 3600.0
-"""Seconds: a task that has waited long for one reason looks again at most this late, to spare the many that wait."""
+"""Seconds. The longest pause between two tries of a task that has waited long for one reason."""
 _LONGEST_BACKOFF = 1800.0
 _BLOCKED_NOTE = timedelta(seconds=60)
 _PATIENT_TIMES = 6
-"""How many times more attempts a service that is away gets than a failure that may lie in the task: half a day."""
+"""Outages of a service allow this many times more attempts than failures of the task itself: about half a day."""
 _MOST_ROOM_SECONDS = 30.0
 
 
 class Rest(NamedTuple):
-    """Until when a task is left alone, and why."""
+    """Until when a task waits, and why."""
 
     until: datetime
     reason: WaitingReason
@@ -48,27 +48,30 @@ class Rest(NamedTuple):
     counted: claims.Counted | None = None
 
 
-async def try_later(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
-    """Put the held task off. False where it has failed as often as it may: the task is to fail."""
+async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
+    """Put the task off. Return False if it has no attempts left and must fail."""
     if isinstance(failure, HandleGone):
         # What was uploaded is not there any more: the next claim begins anew.
         lease.files, lease.cache = (), None
     if isinstance(failure, FileStoreFull):
         await _make_room(deps, lease)
-    rest = _rest_after(deps, lease, failure)
+    rest = _decide(deps, lease, failure)
     if rest is None:
         return False
     await _put_off(deps, lease, rest)
     return True
 
 
-def _rest_after(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> Rest | None:
-    """None: no more. An answer that broke off or was cut off was paid for, so that is bounded like a failure."""
+def _decide(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> Rest | None:
+    """Decide how long the task waits; None if it has no attempts left.
+
+    A broken or cut-off answer was paid for, so it counts as an attempt.
+    """
     task, now, most = lease.task, deps.clock.now(), deps.settings.max_attempts
     attempts, outages = task.attempts + 1, task.outages + 1
     match failure:
         case Postponement():
-            until = moment_for(deps, task, failure.reason, delay_of(failure, now))
+            until = next_try_at(deps, task, failure.reason, seconds_until_retry(failure, now))
             return Rest(until, failure.reason, failure.message)
         case TimeIsUp() if not lease.answering:
             return Rest(now, "time_limit", "one dispatch's time was over")
@@ -85,12 +88,12 @@ def _rest_after(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsU
 
 
 def _backed_off(now: datetime, times: int) -> datetime:
-    """Twice as long with every time, spread out."""
+    """Return a moment whose delay doubles with each attempt, with jitter."""
     return now + timedelta(seconds=min(_LONGEST_BACKOFF, 2.0**times) * random.uniform(0.5, 1))  # noqa: S311
 
 
 async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
-    """What this environment left behind at the Files API goes at once; the task waits in any case."""
+    """Delete files that this environment left behind at the Files API."""
     try:
         until = deps.clock.time() + min(_MOST_ROOM_SECONDS, lease.seconds_left)
         made = await deps.leftovers.make_room(until=until)
@@ -102,7 +105,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
 
 
 async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
-    """Give the claim back; the dispatch comes first, so a crash in between leaves one that finds the task claimed."""
+    """Release the claim. The dispatch is enqueued first: a crash in between leaves a dispatch, not a lost task."""
     epoch = await _next_dispatch(deps, lease.task, rest.until)
     now = deps.clock.now()
     try:
@@ -135,9 +138,9 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
 
 
 async def keep_waiting(deps: GenerateDeps, stored: Stored, note: Note) -> None:
-    """The refusal that a waiting task waits for still stands: the next dispatch, without a claim."""
+    """Enqueue the next dispatch of a task whose model is still throttled, without claiming the task."""
     task, now = stored.task, deps.clock.now()
-    until = moment_for(deps, task, note.reason, (note.until - now).total_seconds())
+    until = next_try_at(deps, task, note.reason, (note.until - now).total_seconds())
     epoch = await _next_dispatch(deps, task, until)
     await deps.tasks.change(
         stored,
@@ -150,7 +153,7 @@ async def keep_waiting(deps: GenerateDeps, stored: Stored, note: Note) -> None:
 
 
 async def schedule_next(deps: GenerateDeps, stored: Stored) -> None:
-    """The task waits for longer than the queue schedules ahead: the next dispatch, as near to that as may be."""
+    """Enqueue the next dispatch of a task that waits for longer than the queue can schedule ahead."""
     task, now = stored.task, deps.clock.now()
     assert task.waiting is not None
     at = schedulable(task.waiting.until, now)
@@ -166,7 +169,7 @@ def _still_waits(current: Task, known: Task, now: datetime) -> bool:
 
 
 async def _next_dispatch(deps: GenerateDeps, task: Task, at: datetime) -> int:
-    """Put the next dispatch on the queue; returns its epoch.
+    """Enqueue the next dispatch and return its epoch.
 
     A name may be taken: by a holder that put its dispatch and died before its commit. That one may have been delivered
     already, so another is put under the next epoch.
@@ -177,8 +180,8 @@ async def _next_dispatch(deps: GenerateDeps, task: Task, at: datetime) -> int:
     return epoch
 
 
-def moment_for(deps: GenerateDeps, task: Task, reason: WaitingReason, delay: float) -> datetime:
-    """Not before the delay that the service named; the longer a task has waited, the later and more spread out.
+def next_try_at(deps: GenerateDeps, task: Task, reason: WaitingReason, delay: float) -> datetime:
+    """Return when to try again: not before `delay` seconds, and later the longer the task has waited already.
 
     Those that wait for one moment must not all come at it, and those that have waited for hours need not look every
     minute: they look again after about as long as they have waited, an hour at the most. None waits past its age limit.
@@ -192,8 +195,8 @@ def moment_for(deps: GenerateDeps, task: Task, reason: WaitingReason, delay: flo
     return min(until, max(limit, now + timedelta(seconds=spread)))
 
 
-def delay_of(failure: Postponement, now: datetime) -> float:
-    """Seconds until it is worth another try."""
+def seconds_until_retry(failure: Postponement, now: datetime) -> float:
+    """Return the seconds until another try makes sense: as the service says, or until the daily quota's reset."""
     if failure.delay is not None:
         return failure.delay
     if not isinstance(failure, DailyQuotaSpent):
@@ -203,9 +206,9 @@ def delay_of(failure: Postponement, now: datetime) -> float:
     return (reset - local).total_seconds()
 
 
-async def warn_others(deps: GenerateDeps, model: str, refusal: Postponement) -> None:
-    """Leave a note for the other dispatches, so that they wait too."""
+async def leave_throttle_note(deps: GenerateDeps, model: str, refusal: Postponement) -> None:
+    """Record that the model refuses calls, so that other dispatches wait too."""
     if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
         now = deps.clock.now()
-        delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=delay_of(refusal, now))
+        delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=seconds_until_retry(refusal, now))
         await deps.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))

@@ -1,4 +1,4 @@
-"""Keeping a round's answer, which was paid for, before anything else is done with it.
+"""Store a round's answer, which was paid for, before anything else is done with it.
 
 Its place is the results bucket. While Cloud Storage is away, Firestore takes it, so that a later claim finds it all the
 same; only where neither can, the claim is held and tries again until its time is up.
@@ -21,8 +21,8 @@ _MOST_IN_FIRESTORE = 900_000
 _PAUSE_SECONDS = 5.0
 
 
-async def keep(deps: GenerateDeps, lease: Lease, number: int, record: Json) -> None:
-    """Returns once the record of round `number` is durable."""
+async def store_answer(deps: GenerateDeps, lease: Lease, number: int, record: Json) -> None:
+    """Store the record of round `number`; return once it is durable."""
     encoded = await off_loop(_encoded, record)
     name = f"{lease.token:06d}-{number:03d}"
     while not (
@@ -31,8 +31,8 @@ async def keep(deps: GenerateDeps, lease: Lease, number: int, record: Json) -> N
         await deps.clock.sleep(_PAUSE_SECONDS)
 
 
-async def kept(deps: GenerateDeps, task: Task) -> list[Json]:
-    """The records that earlier claims kept, in the order of claims and rounds."""
+async def load_answers(deps: GenerateDeps, task: Task) -> list[Json]:
+    """Return the records that earlier claims stored, in the order of claims and rounds."""
     bucket = deps.settings.results_bucket
     found = {record_name: text async for record_name, text in deps.tasks.answers(task.id)}
     async for each in deps.storage.listing(bucket, f"tasks/{task.id}/answer-"):
@@ -43,7 +43,7 @@ async def kept(deps: GenerateDeps, task: Task) -> list[Json]:
 
 
 def _encoded(record: Json) -> bytes:
-    """UTF-8. Half a character, which JSON can name, stays as it is named."""
+    """Return the record as JSON in UTF-8. Lone surrogates stay escaped."""
     try:
         return json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:

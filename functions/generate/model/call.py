@@ -1,4 +1,4 @@
-"""Asking the model, once: the answer is stored before anything else is done with it, and used again by a takeover."""
+"""Call the model once per round. The answer is stored before anything else is done with it; a takeover reuses it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import cast
 from pydantic import JsonValue
 
 from functions.generate.lease import Lease
-from functions.generate.model.answer_store import keep
+from functions.generate.model.answer_store import store_answer
 from functions.generate.model.context_cache import naming, prolong
 from functions.generate.model.stream_chunks import telling
-from functions.generate.postponement import warn_others
+from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
@@ -32,11 +32,11 @@ from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
 
 _TIME_TO_ASK = 0.5
-"""Of a dispatch's time: with less left, and something gained that lasts, the next dispatch asks and is not cut off."""
+"""Share of a dispatch's time. With less left, and progress made, the call is left to the next dispatch."""
 
 
 async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
-    """Raise the refusal that stands for `model`, rather than call into it."""
+    """Raise the postponement that other dispatches recorded for `model`, if there is one."""
     note = await deps.throttle.standing(model)
     if note is not None:
         delay = (note.until - deps.clock.now()).total_seconds()
@@ -45,7 +45,7 @@ async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
 
 
 async def require_model(deps: GenerateDeps, model: str) -> None:
-    """Ask the service about a name that the catalogue does not know; it may be newer. Raises where it is no use."""
+    """Ask the service about a model that the catalogue lacks. Raises `PermanentFailure` if it cannot be used."""
     known = resolve(model)
     if not isinstance(known, UnknownName):
         return
@@ -59,18 +59,18 @@ async def require_model(deps: GenerateDeps, model: str) -> None:
         )
 
 
-def notices(deps: GenerateDeps, model: str) -> tuple[str, ...]:
-    """What a user of this model is to be told."""
+def model_notices(deps: GenerateDeps, model: str) -> tuple[str, ...]:
+    """Return warnings for users of this model, such as its shutdown date."""
     today = deps.clock.now().date()
     known = resolve(model, today)
     notice = known.notice(today) if isinstance(known, Model) else None
     return () if notice is None else (notice,)
 
 
-async def ask(
+async def call_model(
     deps: GenerateDeps, lease: Lease, question: Question, *, number: int = 0, asked: tuple[str, ...] = ("",)
 ) -> Json:
-    """One billed call, the task's round `number`. Returns the stored record: what was asked, and the whole response.
+    """Make one billed call, the task's round `number`. Return the stored record: the question and the whole response.
 
     `asked` names all questions of the task.
     """
@@ -91,7 +91,7 @@ async def ask(
             lease.answering = bool(pieces) or isinstance(away, ConnectionBroken)
             raise
         except Postponement as refusal:
-            await warn_others(deps, question.model, refusal)
+            await leave_throttle_note(deps, question.model, refusal)
             raise
         record: Json = {
             "task": lease.task.id,
@@ -102,12 +102,12 @@ async def ask(
             "response": await off_loop(answer.join, pieces),
         }
         lease.answering = False
-        await keep(deps, lease, number, record)
+        await store_answer(deps, lease, number, record)
     return record
 
 
 async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[Json]:
-    """The model's answer in pieces. A refusal that may be of the context cache leads to the question with the file."""
+    """Yield the model's answer in pieces. If the context cache may have caused a refusal, ask without it."""
     await prolong(deps, lease)
     cache = lease.cache if question.cacheable else None
     if cache is not None:
@@ -132,7 +132,7 @@ def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> Async
 
 
 def _with_successor(deps: GenerateDeps, model: str, failure: PermanentFailure) -> PermanentFailure:
-    """Of a model that was shut down, which one to use."""
+    """Add to the failure which model replaces one that was shut down."""
     if failure.code != "model_not_found":
         return failure
-    return PermanentFailure(failure.code, " ".join((failure.message, *notices(deps, model))))
+    return PermanentFailure(failure.code, " ".join((failure.message, *model_notices(deps, model))))

@@ -1,4 +1,4 @@
-"""A large input that several questions share: sent once into a context cache, which each question names instead.
+"""Put a large input that several questions share into a context cache, which each question then names.
 
     questions of one recipe    create ─▶ recorded on the task ─▶ prolonged where it is used long ─▶ deleted at its end
     a rerun within the hour    find, or create ─▶ … ─▶ left for the next rerun, which finds it by name, until it expires
@@ -31,17 +31,17 @@ from shared.wiring import GenerateDeps
 
 _KEPT = timedelta(minutes=10)
 _LEFT = timedelta(minutes=5)
-"""For another rerun: five minutes of storage cost less than half of what sending the input once more would."""
+"""Lifetime for another rerun: five minutes of storage cost less than half of sending the input again."""
 _MARGIN = timedelta(seconds=30)
-"""What a found cache must still live for, to be prolonged in time."""
+"""Remaining lifetime that a cache of an earlier rerun must have to be used."""
 _PROLONGED_WITHIN = 0.4
-"""A question that starts with less than this share of its time left prolongs it first."""
+"""A question prolongs the cache first if less than this share of its lifetime is left."""
 _HELD = ("systemInstruction", "tools", "toolConfig")
-"""What a request that names a cache may not carry itself."""
+"""Fields that a request that names a cache may not carry itself."""
 
 
 def cacheable(model: Model | None, files: Sequence[Facts], resolution: Resolution | None) -> bool:
-    """Whether these files may be held in a context cache. `model` None: one that the catalogue does not know.
+    """Return whether these files can be put into a context cache. `model` is None if the catalogue does not know it.
 
     A media resolution is a setting of each question; how media in a cache would heed it is not documented.
     """
@@ -50,8 +50,8 @@ def cacheable(model: Model | None, files: Sequence[Facts], resolution: Resolutio
     return sum(tokens.estimate(facts, model) for facts in files) >= tokens.least_cached(model)
 
 
-async def share(deps: GenerateDeps, lease: Lease, questions: Sequence[Question]) -> None:
-    """See that `held.cache` is what the open `questions` share, where that is worth it."""
+async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Question]) -> None:
+    """Set `lease.cache` to a cache that the open `questions` share, if that saves money."""
     if not questions or not questions[0].cacheable:
         lease.cache = None
         return
@@ -75,7 +75,7 @@ async def share(deps: GenerateDeps, lease: Lease, questions: Sequence[Question])
 
 
 async def _found_or_made(deps: GenerateDeps, question: Question, holds: str) -> GeminiCache:
-    """What an earlier rerun left, or a cache that the next one may find."""
+    """Return the cache that an earlier rerun left, or create one that the next rerun can find."""
     name = f"{deps.settings.environment}-{holds[:40]}"
     found = await deps.gemini.find_cache(name)
     if found is not None and found[1] > deps.clock.now() + _MARGIN:
@@ -94,7 +94,7 @@ async def _made(deps: GenerateDeps, question: Question, holds: str, display_name
 
 
 async def prolong(deps: GenerateDeps, lease: Lease) -> None:
-    """See that the cache outlasts the start of a question."""
+    """Extend the cache's lifetime if it might end before the next question starts."""
     cache = lease.cache
     if cache is None:
         return
@@ -111,7 +111,7 @@ async def prolong(deps: GenerateDeps, lease: Lease) -> None:
 
 
 def naming(cache: GeminiCache, body: Json) -> Json:
-    """The body with what the cache holds left out."""
+    """Return the body without what the cache holds, naming the cache."""
     first, *later = cast(list[Json], body["contents"])
     _, said = _apart(first)
     rest = {name: value for name, value in body.items() if name not in _HELD}
@@ -119,20 +119,20 @@ def naming(cache: GeminiCache, body: Json) -> Json:
 
 
 def _shared(body: Json) -> Json:
-    """What all questions about the same files have in common: the files, the system instruction and the tools."""
+    """Return what all questions about the same files share: the files, the system instruction and the tools."""
     media, _ = _apart(cast(list[Json], body["contents"])[0])
     lease = {name: body[name] for name in _HELD if name in body}
     return {"contents": [{"role": "user", "parts": media}], **lease}
 
 
 def _apart(content: Json) -> tuple[list[JsonValue], list[JsonValue]]:
-    """The media of a turn, and what is said of them."""
+    """Split a turn into its media parts and its other parts."""
     parts = cast(list[Json], content["parts"])
     return [part for part in parts if "fileData" in part], [part for part in parts if "fileData" not in part]
 
 
 def _digest(question: Question) -> str:
-    """Of what the cache holds, whatever the names are under which the files were handed over this time."""
+    """Return a digest of the cache's content that does not depend on the names of the uploaded files."""
     shared = _shared(question.body)
     media = cast(list[Json], cast(list[Json], shared["contents"])[0]["parts"])
     named = [{**part, "fileData": source} for part, source in zip(media, question.sources, strict=True)]

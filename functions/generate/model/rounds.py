@@ -1,4 +1,4 @@
-"""A task's questions, asked in rounds: each round is one billed call, stored before the next.
+"""Ask a task's questions in rounds: each round is one billed call, stored before the next.
 
     tasks/{id}/answer-{claim}-{round}.json     what was asked (but for the inputs), and the response as it came
 
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from functions.generate.lease import Lease
-from functions.generate.model.answer_store import kept
-from functions.generate.model.call import ask, refuse_if_throttled
-from functions.generate.model.context_cache import share
+from functions.generate.model.answer_store import load_answers
+from functions.generate.model.call import call_model, refuse_if_throttled
+from functions.generate.model.context_cache import share_in_cache
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Step
 from shared.domain.recipe import unstructured
@@ -27,21 +27,21 @@ class Round(NamedTuple):
     claim: int
     number: int
     question: Question
-    """Without its body."""
+    """The question without its body."""
     asked: tuple[str, ...]
     """The names of all questions of the task."""
     response: Json
 
 
-async def earlier_rounds(deps: GenerateDeps, task: Task) -> list[Round]:
-    """What the claims before this one asked and stored, in order."""
+async def load_rounds(deps: GenerateDeps, task: Task) -> list[Round]:
+    """Return the rounds that earlier claims stored, in order."""
     if task.token == 1:
         return []
-    return _in_line([_round(record) for record in await kept(deps, task)])
+    return _in_line([_round(record) for record in await load_answers(deps, task)])
 
 
-async def settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
-    """Whether nothing is left to be asked."""
+async def is_settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
+    """Return whether every question has its final answer, or one has failed for good."""
     if not rounds:
         return False
     steps = [await step_of(deps, rounds, name) for name in rounds[0].asked]
@@ -51,7 +51,7 @@ async def settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
 
 
 async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Step | None:
-    """What follows for one question; None where it was not asked yet."""
+    """Return what follows from the rounds of one question; None if it was not asked yet."""
     mine = [each for each in rounds if each.question.name == name]
     if not mine:
         return None
@@ -64,23 +64,23 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
     )
 
 
-def ran_before(rounds: Sequence[Round]) -> Ran | None:
-    """What the earlier rounds asked: a takeover goes on with the same, whatever the recipes say by now."""
+def recipe_of_rounds(rounds: Sequence[Round]) -> Ran | None:
+    """Return the recipe snapshot of earlier rounds. A takeover keeps it, even if the recipe file has changed since."""
     return rounds[0].question.ran if rounds else None
 
 
-async def ask_all(
+async def ask_questions(
     deps: GenerateDeps, lease: Lease, questions: Sequence[Question], earlier: Sequence[Round]
 ) -> list[Round]:
-    """Ask what is still open; the first question that fails ends it."""
+    """Ask the open questions in order; stop at the first one that fails. Return all rounds."""
     rounds = list(earlier)
     names = tuple(question.name for question in questions)
-    await share(deps, lease, [question for question in questions if await _open(deps, rounds, question)])
+    await share_in_cache(deps, lease, [question for question in questions if await _open(deps, rounds, question)])
     for question in questions:
         while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
             await refuse_if_throttled(deps, question.model)
             number = len(rounds)
-            record = await ask(deps, lease, _next(question, step), number=number, asked=names)
+            record = await call_model(deps, lease, _next(question, step), number=number, asked=names)
             rounds.append(_round(record))
             lease.gained = True
         if isinstance(step, Failed):
@@ -94,7 +94,7 @@ async def _open(deps: GenerateDeps, rounds: Sequence[Round], question: Question)
 
 
 def _next(question: Question, step: Again | None) -> Question:
-    """The question with the turns that the step adds. A continuation is not held to a form: it begins in the middle."""
+    """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON."""
     if step is None:
         return question
     contents = cast(list[Json], question.body["contents"])
@@ -114,7 +114,7 @@ def _round(record: Json) -> Round:
 
 
 def _in_line(rounds: list[Round]) -> list[Round]:
-    """One round of each number, as the newest claim went on from it; one that was overtaken may have stored more."""
+    """Return one round per number, as the newest claim saw them. A claim that was taken over may have stored others."""
     line: list[Round] = []
     newest: dict[int, Round] = {}
     for each in sorted(rounds, key=lambda each: (each.claim, each.number)):

@@ -1,4 +1,4 @@
-"""Telling the readers of a stream: what the model says is stored in chunks, at most four a second, as it says it.
+"""Store the model's answer in chunks for stream readers while it arrives, at most four chunks a second.
 
 one claim      chunks 0, 1, 2, … with its token; the last one has a finish reason
 a later claim  finds chunk 0 stored: it tells nothing, and the readers are told that the stream was interrupted
@@ -23,10 +23,10 @@ _SECONDS_BETWEEN = 0.25
 
 
 class Telling:
-    """Takes the pieces of one answer; `heard` is where to put them."""
+    """Collects the pieces of one answer and stores them as chunks."""
 
     def __init__(self, deps: GenerateDeps, lease: Lease, reasoning: bool, offset: int | None) -> None:
-        """`offset` None: there is nobody to tell, or another claim has begun to."""
+        """`offset` is None if nobody reads the stream, or if another claim has stored chunks already."""
         self._road, self._held, self._offset = deps, lease, offset
         self._gathered = Gathered(reasoning, begun=bool(offset))
         self._woken = asyncio.Event()
@@ -39,7 +39,7 @@ class Telling:
             self._woken.set()
 
     async def keep_telling(self) -> None:
-        """Store what was heard, until cancelled."""
+        """Store collected pieces regularly, until cancelled."""
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -48,7 +48,7 @@ class Telling:
                 await asyncio.sleep(_SECONDS_BETWEEN)
 
     async def finish(self) -> None:
-        """Store the rest. The stream is whole where its last chunk says why the model stopped.
+        """Store the rest. The stream is complete if its last chunk has a finish reason.
 
         Of an answer without words its end is not told: the question is asked again, or the task fails.
         """
@@ -78,7 +78,7 @@ class Telling:
 
 @asynccontextmanager
 async def telling(deps: GenerateDeps, lease: Lease, *, reasoning: bool) -> AsyncIterator[Telling]:
-    """For the time in which the model speaks; where it ends by itself, the stream is finished."""
+    """Store chunks while the body runs, and finish the stream if the body ends without an error."""
     offset = await _beginning(deps, lease)
     voice = Telling(deps, lease, reasoning, offset)
     if offset is None:
@@ -94,8 +94,10 @@ async def telling(deps: GenerateDeps, lease: Lease, *, reasoning: bool) -> Async
     await voice.finish()
 
 
-async def tell_the_rest(deps: GenerateDeps, lease: Lease, response: Json, *, claim: int, reasoning: bool) -> None:
-    """Of an answer that an earlier claim stored, tell what it did not live to tell."""
+async def store_remaining_chunks(
+    deps: GenerateDeps, lease: Lease, response: Json, *, claim: int, reasoning: bool
+) -> None:
+    """Store the chunks that an earlier claim did not get to, from its stored answer."""
     chunks = await deps.chunks.since(lease.task.id, 0)
     if any(chunk.claim != claim for chunk in chunks):
         return
@@ -121,7 +123,7 @@ async def tell_the_rest(deps: GenerateDeps, lease: Lease, response: Json, *, cla
 
 
 async def _undisturbed(voice: Telling, task_id: str) -> None:
-    """Readers are a courtesy: that they cannot be told must not end the answer, which is stored as a whole."""
+    """Store chunks and log failures: the answer itself is stored as a whole and must not fail because of its stream."""
     while True:
         try:
             await voice.keep_telling()
@@ -140,5 +142,5 @@ async def _beginning(deps: GenerateDeps, lease: Lease) -> int | None:
 
 
 def _expiry(deps: GenerateDeps, lease: Lease) -> datetime:
-    """A quarter of an hour after the latest end that this dispatch can have."""
+    """Return when the chunks expire: 15 minutes after the latest possible end of this dispatch."""
     return deps.clock.now() + timedelta(seconds=max(0.0, lease.seconds_left)) + KEPT_AFTER_END

@@ -1,4 +1,4 @@
-"""What a dropped object asks: the recipe that fits what it truly is, about the files handed over to Gemini.
+"""Build the questions of a dropped object: choose its recipe, examine and upload its files.
 
 Everything that can be told without the model is told before anything is uploaded.
 """
@@ -11,10 +11,16 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from functions.generate.lease import Lease
-from functions.generate.model.call import notices, refuse_if_throttled, require_model
+from functions.generate.model.call import model_notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
-from functions.generate.question.model_checks import count_where_nearly_full, known_model, refuse_too_much
-from functions.generate.question.upload import examine, hand_over, live_object, readable_object, remarks
+from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
+from functions.generate.question.upload import (
+    examine_object,
+    file_warnings,
+    readable_object,
+    require_live_object,
+    upload_object,
+)
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
 from shared.domain.errors import PermanentFailure, TransientFailure
@@ -45,11 +51,11 @@ class _Part(NamedTuple):
 
 
 async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None = None) -> tuple[Question, ...]:
-    """One question for each that the recipe asks. `ran`: what an earlier claim began with, or a rerun is to ask."""
+    """Return the recipe's questions. `ran` is the recipe snapshot of an earlier claim or of a rerun, if any."""
     source = lease.task.source
     try:
         found = await readable_object(deps, source, lease.stop)
-        first = _Part(found, await examine(deps, found))
+        first = _Part(found, await examine_object(deps, found))
         about = _dropped(first)
         recipe, ran, warnings = await _recipe(deps, lease.task, about) if ran is None else (_of(ran), ran, ())
         lease.ran = ran
@@ -63,22 +69,24 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
         await refuse_if_throttled(deps, recipe.model)
         await require_model(deps, recipe.model)
         model = await known_model(deps, recipe.model)
-        refuse_too_much(shown, model, recipe.media_resolution)
-        files = [await hand_over(deps, lease, part.found, part.facts, index=index) for index, part in enumerate(parts)]
+        refuse_if_too_long(shown, model, recipe.media_resolution)
+        files = [
+            await upload_object(deps, lease, part.found, part.facts, index=index) for index, part in enumerate(parts)
+        ]
         lease.progress = 50
-        await live_object(deps, source)
+        await require_live_object(deps, source)
     except SourceVanished as error:
-        await live_object(deps, source)
+        await require_live_object(deps, source)
         raise TransientFailure("the object could not be read") from error
     ignored = ignored_parameters(model, recipe.parameters) if model else None
-    noticed = (*warnings, *notices(deps, recipe.model), *([ignored] if ignored else []))
+    noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
     questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, today, streamed=lease.task.stream))
-    await count_where_nearly_full(deps, model, questions[0].body, shown, recipe.media_resolution)
+    await count_tokens_if_nearly_full(deps, model, questions[0].body, shown, recipe.media_resolution)
     return questions
 
 
 async def _recipe(deps: GenerateDeps, task: Task, about: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
-    """The recipe that is for the object, with the wishes of its metadata."""
+    """Choose the object's recipe and apply the wishes of its metadata; return it with its snapshot and warnings."""
     book = await deps.recipes.book(deps.settings.inboxes[task.source.bucket].recipes)
     try:
         chosen = choose(book.recipes, about)
@@ -109,20 +117,20 @@ def _filled(prompt: str, about: Dropped, recipe: Recipe) -> str:
 
 
 async def _companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
-    """Another object of the same inbox."""
+    """Find and examine another object of the same inbox. Raises `PermanentFailure` if it is missing."""
     bucket = task.source.bucket
     found = await deps.storage.stat(bucket, name)
     if found is None or not name.startswith(deps.settings.inboxes[bucket].prefixes):
         raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
     try:
         found = await deps.storage.readable(found)
-        return _Part(found, await examine(deps, found))
+        return _Part(found, await examine_object(deps, found))
     except PermanentFailure as failure:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
 
 def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], today: date) -> None:
-    """What the recipe is not for, what the model cannot take or do, and what surely does not fit into its window."""
+    """Raise `PermanentFailure` if the recipe, the model or the model's window does not fit the files."""
     first = files[0].media_type
     if first.family not in recipe.takes:
         # A rerun's recipe was chosen without a look into the file.
@@ -133,11 +141,11 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], toda
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
-    refuse_too_much(shown, _known(recipe, today), recipe.media_resolution)
+    refuse_if_too_long(shown, _known(recipe, today), recipe.media_resolution)
 
 
 def _known(recipe: Recipe, today: date) -> Model | None:
-    """None for a model that is newer than the catalogue."""
+    """Return the recipe's model; None if it is newer than the catalogue."""
     model = model_for(recipe, today)
     return model if isinstance(model, Model) else None
 
@@ -196,4 +204,4 @@ def _dropped(part: _Part) -> Dropped:
 
 
 def _remarks(part: _Part, *, of_source: bool) -> list[str]:
-    return [each if of_source else f"{part.found.name}: {each}" for each in remarks(part.facts)]
+    return [each if of_source else f"{part.found.name}: {each}" for each in file_warnings(part.facts)]

@@ -8,10 +8,10 @@ import json
 from typing import cast
 
 from functions.generate.lease import Lease
-from functions.generate.model.call import notices, refuse_if_throttled, require_model
+from functions.generate.model.call import model_notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
-from functions.generate.question.model_checks import count_where_nearly_full
-from functions.generate.question.request_inputs import Supply
+from functions.generate.question.model_checks import count_tokens_if_nearly_full
+from functions.generate.question.request_inputs import RequestInputs
 from shared.cloud.outbound import refusal_of
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
@@ -51,13 +51,17 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
         files.append(facts)
         return facts if recipe is None else _seen(recipe, each, facts, alone=len(inputs) == 1)
 
-    supply = Supply(deps, lease, submission, sum(each.size for each in inputs if isinstance(each, Inline)), shown)
+    request_inputs = RequestInputs(
+        deps, lease, submission, sum(each.size for each in inputs if isinstance(each, Inline)), shown
+    )
     handed: list[Handed] = []
     for index, each in enumerate(inputs):
-        handed.append(await supply.hand_over(each, index))
+        handed.append(await request_inputs.prepare(each, index))
         lease.progress = max(lease.progress, 50 * (index + 1) // len(inputs))
     asked = body(submission, handed, recipe, deps.clock.now().date())
-    await count_where_nearly_full(deps, supply.model, asked, supply.facts, submission.media_resolution)
+    await count_tokens_if_nearly_full(
+        deps, request_inputs.model, asked, request_inputs.facts, submission.media_resolution
+    )
     return Question(
         model=submission.model,
         body=asked,
@@ -67,13 +71,13 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
         # What readers were told cannot be taken back, nor said again.
         continuations=0 if submission.stream else _continuations(submission, recipe),
         repairs=0 if submission.stream else 1,
-        cacheable=_cacheable(asked, submission, supply),
-        sources=tuple(supply.sources or ()),
+        cacheable=_cacheable(asked, submission, request_inputs),
+        sources=tuple(request_inputs.sources or ()),
         about=About(
             transcript=len(files) == 1 and (recipe.transcript if recipe else renders_a_recording(submission)),
             duration=files[0].duration if files else None,
             range=recipe.range if recipe else None,
-            warnings=(*noticed, *supply.remarks, *notices(deps, submission.model)),
+            warnings=(*noticed, *request_inputs.remarks, *model_notices(deps, submission.model)),
         ),
     )
 
@@ -166,10 +170,10 @@ def _continuations(submission: Submission, recipe: Recipe | None) -> int:
     return 0 if submission.max_tokens is not None else _CONTINUATIONS
 
 
-def _cacheable(asked: Json, submission: Submission, supply: Supply) -> bool:
+def _cacheable(asked: Json, submission: Submission, request_inputs: RequestInputs) -> bool:
     """Whether all files are objects and stand in the first turn, as a context cache would."""
-    if not supply.sources:
+    if not request_inputs.sources:
         return False
     parts = cast(list[Json], cast(list[Json], asked["contents"])[0]["parts"])
-    shown_first = sum("fileData" in part for part in parts) == len(supply.sources)
-    return shown_first and cacheable(supply.model, supply.facts, submission.media_resolution)
+    shown_first = sum("fileData" in part for part in parts) == len(request_inputs.sources)
+    return shown_first and cacheable(request_inputs.model, request_inputs.facts, submission.media_resolution)

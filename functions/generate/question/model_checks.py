@@ -1,4 +1,4 @@
-"""Does it fit into the model's window? Near its edge the service counts: no estimate is good enough there."""
+"""Check whether a prompt fits the model's window. Near the limit the service counts, not an estimate."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from shared.domain.models.tokens import Resolution
 from shared.wiring import GenerateDeps
 
 _NEARLY_FULL = 0.9
-"""Share of the model's window from which the service is asked to count."""
+"""Share of the model's window above which the service is asked to count."""
 
 
-def refuse_too_much(files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None) -> None:
-    """What surely is too much for one prompt, told before it is uploaded. None: a model with an unknown window."""
+def refuse_if_too_long(files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None) -> None:
+    """Raise `PermanentFailure` for files that are too much for one prompt, before they are uploaded."""
     refusal = media.check_prompt(files) or (tokens.check_context(files, model, resolution) if model else None)
     if refusal is not None:
         raise PermanentFailure(refusal.code, refusal.message)
 
 
 async def known_model(deps: GenerateDeps, name: str) -> Model | None:
-    """By the catalogue, or else by the service, which tells its window. None: neither knows it, or it is retired."""
+    """Return the model from the catalogue or the service; None if neither knows it or it is retired."""
     known = resolve(name, deps.clock.now().date())
     if isinstance(known, Model):
         return known
@@ -34,10 +34,13 @@ async def known_model(deps: GenerateDeps, name: str) -> Model | None:
     return model_of(served) if served is not None and served.input_token_limit else None
 
 
-async def count_where_nearly_full(
+async def count_tokens_if_nearly_full(
     deps: GenerateDeps, model: Model | None, body: Json, files: Sequence[Facts], resolution: Resolution | None = None
 ) -> None:
-    """Raises where the service counts more tokens than the model takes. What cannot be estimated is counted as well."""
+    """Raise `PermanentFailure` if the service counts more tokens than the model takes.
+
+    Prompts that cannot be estimated are counted too.
+    """
     if model is None:
         return
     config = body.get("generationConfig")

@@ -1,4 +1,4 @@
-"""Brings the media of a request from where they lie: within it, in a bucket, or on the web."""
+"""Fetch the media of a request from its body, a bucket or the web, examine them and upload them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 from functools import partial
 
 from functions.generate.lease import Lease
-from functions.generate.question.model_checks import known_model, refuse_too_much
+from functions.generate.question.model_checks import known_model, refuse_if_too_long
 from functions.generate.question.upload import (
-    activated,
     as_sent,
-    examine,
-    hand_over,
-    hand_over_stream,
-    live_handle,
-    remarks,
+    examine_object,
+    file_warnings,
+    find_uploaded_file,
+    upload_object,
+    upload_stream,
+    wait_until_active,
 )
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
@@ -34,13 +34,13 @@ _INLINE_BYTES = 700 << 10
 sent from the event loop, and again at every further round."""
 _FETCH_ATTEMPTS = 3
 _LOOK_SECONDS = 15.0
-"""For looking into a file on the web while its own transfer waits."""
+"""Seconds for examining a file on the web while its own transfer waits."""
 _WHOLE_BYTES = 4 << 20
-"""Of a recording on the web that is read once more from start to end to measure it."""
+"""Recordings on the web up to this many bytes are read a second time to measure them."""
 
 
-class Supply:
-    """Brings the inputs of one request."""
+class RequestInputs:
+    """Prepares the inputs of one request for the model."""
 
     def __init__(
         self,
@@ -50,19 +50,19 @@ class Supply:
         inline_bytes: int,
         shown: Callable[[Input, Facts], Facts],
     ) -> None:
-        """`shown`: what the model is shown of an input, told before it is uploaded; raises where it may not be."""
+        """`shown` returns the part of an input that the model sees; it raises if the input may not be sent."""
         self._road, self._held = deps, lease
         self._uploads_inline = inline_bytes > _INLINE_BYTES
         self.model: Model | None = None
-        """Known once there is an input."""
+        """Set by the first input."""
         self._submission, self._resolution = submission, submission.media_resolution
         self._shown = shown
         self.facts: list[Facts] = []
         self.sources: list[str] | None = []
-        """Of inputs that are objects, each as `gs://bucket/name#generation`; None where one is not."""
+        """The inputs as `gs://bucket/name#generation`; None if one of them is not an object."""
         self.remarks: list[str] = []
 
-    async def hand_over(self, each: Input, index: int) -> Handed:
+    async def prepare(self, each: Input, index: int) -> Handed:
         if self.model is None:
             self.model = await self._asked()
         match each:
@@ -76,7 +76,7 @@ class Supply:
                 return _as_handed(await self._remote(each, index))
 
     async def _asked(self) -> Model | None:
-        """The model; parameters that it takes no notice of are told."""
+        """Look up the model, and warn of parameters that it ignores."""
         asked = self._submission
         model = await known_model(self._road, asked.model)
         if model is None:
@@ -94,7 +94,7 @@ class Supply:
         async def opened() -> io.IOBase:
             return io.BytesIO(data)
 
-        return _as_handed(await hand_over_stream(self._road, self._held, opened, mime, name=each.param, index=index))
+        return _as_handed(await upload_stream(self._road, self._held, opened, mime, name=each.param, index=index))
 
     async def _stored(self, each: StoredInput, index: int) -> GeminiFile:
         try:
@@ -104,19 +104,19 @@ class Supply:
             if each.generation not in (None, found.generation):
                 raise PermanentFailure("source_superseded", f"{each.param}: {each.uri} was overwritten.")
             found = await self._road.storage.readable(found, self._held.stop)
-            facts = await examine(self._road, found)
+            facts = await examine_object(self._road, found)
             self._checked(each, facts)
             if self.sources is not None:
                 self.sources.append(found.identity)
-            return await hand_over(self._road, self._held, found, facts, index=index)
+            return await upload_object(self._road, self._held, found, facts, index=index)
         except SourceVanished as error:
             raise TransientFailure(f"{each.uri} changed while it was read") from error
 
     async def _remote(self, each: Remote, index: int) -> GeminiFile:
-        if (kept := live_handle(self._road, self._held, index)) is not None:
+        if (kept := find_uploaded_file(self._road, self._held, index)) is not None:
             # What was uploaded is still there, whether or not the address still is.
             self._checked(each, Facts(media_type=media.media_type(kept.mime_type), size=0))
-            return await activated(self._road, self._held, kept)
+            return await wait_until_active(self._road, self._held, kept)
         opened = await self._fetched(each)
         first: list[RemoteFile] = [opened]
         try:
@@ -131,7 +131,7 @@ class Supply:
                     return io.BytesIO(data)
                 return first.pop() if first else await self._fetched(each)
 
-            return await hand_over_stream(self._road, self._held, again, mime, name=opened.name, index=index)
+            return await upload_stream(self._road, self._held, again, mime, name=opened.name, index=index)
         finally:
             opened.close()
 
@@ -148,7 +148,7 @@ class Supply:
             raise PermanentFailure("url_not_fetchable", message) from failure
 
     async def _whole_text(self, opened: RemoteFile) -> bytes | None:
-        """All of a text that is small enough to be converted; None of anything else."""
+        """Read a text that is small enough to be converted; return None for anything else."""
         if opened.size > media.WHOLE:
             return None
         kind = await self._road.storage.in_thread(partial(media.sniff, opened.head, opened.name, opened.content_type))
@@ -157,7 +157,7 @@ class Supply:
         return await self._road.storage.in_thread(opened.read)
 
     async def _seen(self, opened: RemoteFile, each: Remote) -> Facts:
-        """What a file that is not at hand is, as far as its server lets it be seen."""
+        """Examine a file on the web, as far as its server allows range requests."""
         kind = await self._road.web.identify(opened, seconds=min(_LOOK_SECONDS, self._seconds))
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
@@ -176,11 +176,11 @@ class Supply:
 
     @property
     def _seconds(self) -> float:
-        """For a fetch."""
+        """Seconds that a fetch may take."""
         return min(self._road.settings.fetch_seconds, max(1.0, self._held.seconds_left))
 
     async def _examined(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
-        """What a file at hand is, and how it is sent."""
+        """Examine bytes in memory; return the facts and the bytes to send."""
         in_thread = self._road.storage.in_thread
         kind = await in_thread(partial(media.identify, InMemory(data), name, declared))
         if isinstance(kind, Refusal):
@@ -191,7 +191,7 @@ class Supply:
         return facts, await in_thread(partial(as_sent, data, facts))
 
     def _checked(self, each: Input, facts: Facts) -> str:
-        """The true type, which must be what the part promises and what the model takes."""
+        """Return the true MIME type. Raises if it is not what the part promises or what the model takes."""
         family = facts.media_type.family
         if each.family not in (None, family):
             found = f"{each.param} should be {each.family}, but this is {facts.media_type.label}."
@@ -199,8 +199,8 @@ class Supply:
         if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
             raise PermanentFailure("model_not_support_capability", f"{each.param}: {refusal.message}")
         self.facts.append(self._shown(each, facts))
-        self.remarks += [f"{each.param}: {remark}" for remark in remarks(facts)]
-        refuse_too_much(self.facts, self.model, self._resolution)
+        self.remarks += [f"{each.param}: {remark}" for remark in file_warnings(facts)]
+        refuse_if_too_long(self.facts, self.model, self._resolution)
         return facts.media_type.mime
 
 

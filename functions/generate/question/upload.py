@@ -1,4 +1,4 @@
-"""From an object to a file that Gemini may use: what it truly is, whether it may be sent, and its upload."""
+"""Examine objects and upload them to the Files API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 from functions.generate.lease import Lease
-from functions.generate.postponement import warn_others
+from functions.generate.postponement import leave_throttle_note
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.storage import StoredObject
 from shared.domain import media
@@ -21,11 +21,11 @@ from shared.wiring import GenerateDeps
 
 _UPLOAD_TRIES = 3
 _HANDLE_MARGIN = timedelta(minutes=15)
-"""A live handle must outlast the model's answer by this."""
+"""An uploaded file is reused only if it lives for at least this much longer."""
 
 
-async def live_object(deps: GenerateDeps, source: Source) -> StoredObject:
-    """The source, if it is still the newest generation under its name."""
+async def require_live_object(deps: GenerateDeps, source: Source) -> StoredObject:
+    """Return the source object. Raises `PermanentFailure` if it was deleted or overwritten."""
     found = await deps.storage.stat(source.bucket, source.name)
     if found is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted before it could be read. Drop it again.")
@@ -36,12 +36,12 @@ async def live_object(deps: GenerateDeps, source: Source) -> StoredObject:
 
 
 async def readable_object(deps: GenerateDeps, source: Source, stop: threading.Event) -> StoredObject:
-    """As `live_object`, and as what it holds."""
-    return await deps.storage.readable(await live_object(deps, source), stop)
+    """Return the source object as `require_live_object` does, ready to be read unpacked."""
+    return await deps.storage.readable(await require_live_object(deps, source), stop)
 
 
-async def examine(deps: GenerateDeps, found: StoredObject) -> Facts:
-    """What the object truly is; raises the refusal where it may not be sent. `found` as `Storage.readable` gives it."""
+async def examine_object(deps: GenerateDeps, found: StoredObject) -> Facts:
+    """Examine an object that `Storage.readable` returned. Raises `PermanentFailure` if it cannot be sent."""
     kind, head = await deps.storage.in_thread(partial(_identified, deps.storage.ranges(found, b""), found))
     source = Threaded(deps.storage.ranges(found, head), deps.storage.in_thread)
     facts = await deps.examiner.examine(source, kind)
@@ -51,7 +51,7 @@ async def examine(deps: GenerateDeps, found: StoredObject) -> Facts:
 
 
 def _identified(source: RandomAccess, found: StoredObject) -> tuple[MediaType, bytes]:
-    """The object's type, and its first bytes."""
+    """Return the object's type and its first bytes."""
     head = source.read(0, media.HEAD)
     kind = media.identify(source, found.name, found.content_type, head)
     if isinstance(kind, Refusal):
@@ -61,15 +61,15 @@ def _identified(source: RandomAccess, found: StoredObject) -> tuple[MediaType, b
     return kind, head
 
 
-def remarks(facts: Facts) -> list[str]:
-    """What the one who dropped or named the file should know of it."""
+def file_warnings(facts: Facts) -> list[str]:
+    """Return what the user should know about the file, as sentences."""
     return [*([facts.media_type.mismatch] if facts.media_type.mismatch else []), *facts.warnings]
 
 
-async def hand_over(
+async def upload_object(
     deps: GenerateDeps, lease: Lease, found: StoredObject, facts: Facts, *, index: int = 0
 ) -> GeminiFile:
-    """An object as an ACTIVE file: the live handle that an earlier claim left, or a fresh upload."""
+    """Return an ACTIVE file for the object: the one that an earlier claim uploaded, or a new upload."""
 
     async def opened() -> io.IOBase:
         stream = deps.storage.open(found, lease.stop)
@@ -79,7 +79,7 @@ async def hand_over(
             return io.BytesIO(await deps.storage.in_thread(partial(_text_of, stream, facts)))
 
     mime = facts.media_type.mime
-    return await hand_over_stream(deps, lease, opened, mime, name=found.name, index=index, source=found.identity)
+    return await upload_stream(deps, lease, opened, mime, name=found.name, index=index, source=found.identity)
 
 
 def _text_of(stream: io.IOBase, facts: Facts) -> bytes:
@@ -90,33 +90,33 @@ def _text_of(stream: io.IOBase, facts: Facts) -> bytes:
 
 
 def as_sent(data: bytes, facts: Facts) -> bytes:
-    """The file as Gemini reads it: a text in UTF-8. Takes up to a tenth of a second, so it is for threads."""
+    """Return the bytes to send: text is converted to UTF-8. Takes up to 0.1 s, so call it in a thread."""
     if facts.media_type.family != "text":
         return data
     return media.in_utf_8(data, facts.media_type.encoding or "utf-8")
 
 
 Opener = Callable[[], Awaitable[io.IOBase]]
-"""Opens an input, anew for each try."""
+"""Opens an input; called again for each try."""
 
 
-async def hand_over_stream(
+async def upload_stream(
     deps: GenerateDeps, lease: Lease, opener: Opener, mime: str, *, name: str, index: int, source: str = ""
 ) -> GeminiFile:
-    """As `hand_over`, for an input from anywhere. What is uploaded is noted at once: a later claim goes on with it."""
+    """Return an ACTIVE file for an input from any source. The upload is recorded for later claims at once."""
     try:
-        file = live_handle(deps, lease, index, source)
+        file = find_uploaded_file(deps, lease, index, source)
         if file is None:
             file = await _upload(deps, lease, opener, mime, name=name, index=index, source=source)
             _note(lease, file)
     except Postponement as refusal:
-        await warn_others(deps, lease.model, refusal)
+        await leave_throttle_note(deps, lease.model, refusal)
         raise
-    return await activated(deps, lease, file)
+    return await wait_until_active(deps, lease, file)
 
 
-async def activated(deps: GenerateDeps, lease: Lease, file: GeminiFile) -> GeminiFile:
-    """The file once the service has finished processing it."""
+async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) -> GeminiFile:
+    """Wait until the service has processed the file, and return it."""
     if file.active:
         return file
     active = await deps.gemini.activated(file)
@@ -124,8 +124,8 @@ async def activated(deps: GenerateDeps, lease: Lease, file: GeminiFile) -> Gemin
     return active
 
 
-def live_handle(deps: GenerateDeps, lease: Lease, index: int, source: str = "") -> GeminiFile | None:
-    """What an earlier claim uploaded of this input, if it lives for long enough."""
+def find_uploaded_file(deps: GenerateDeps, lease: Lease, index: int, source: str = "") -> GeminiFile | None:
+    """Return the file that an earlier claim uploaded for this input, if it lives long enough."""
     for file in lease.files:
         if (file.input, file.source) == (index, source) and file.expires_at - _HANDLE_MARGIN > deps.clock.now():
             return file
@@ -162,12 +162,12 @@ async def _upload(
 
 
 def file_id(tag: str, task: Task, index: int, token: int) -> str:
-    """`{environment tag}-{task key}-{input}-{claim}`; each claim uses its own, since a name may stay taken."""
+    """Return `{environment tag}-{task key}-{input}-{claim}`: its own for each claim, since names may stay taken."""
     return f"{tag}-{task.key}-{index}-{token}"
 
 
 def own_names(tag: str, task: Task, inputs: int = 1) -> list[str]:
-    """Every name under which the latest claims of a task may have uploaded."""
+    """Return every name under which the latest claims of a task may have uploaded files."""
     newest = range(max(1, task.token - 4), task.token + 1)
     return [
         f"files/{file_id(tag, task, index, token)}{letter}"

@@ -1,4 +1,4 @@
-"""What the commit of an outcome leaves to do: publish files, ask for the callback, delete the Gemini files.
+"""Do what is left once an outcome is committed: publish files, enqueue the callback, delete the Gemini files.
 
 Each step may be done again without harm; what is done is struck off the task in one write at the end. What fails keeps
 nothing else from being done, and is tried again for as long as a task may last; then it is given up, with a warning.
@@ -25,7 +25,7 @@ _UNDONE: dict[AfterStep, str] = {
 
 
 async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
-    """Do the after-work of a terminal task. False where some is left for the next delivery of the dispatch."""
+    """Do the after-work of a terminal task. Return False if some is left for the next delivery of the dispatch."""
     done = await _do(deps, stored, [step for step in stored.task.after if step != "callback"])
     if done is not None and "callback" in stored.task.after:
         # It tells of the files too: it goes out once they stand on the task.
@@ -34,7 +34,7 @@ async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
 
 
 async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Stored | None:
-    """The task with what could be done struck off. None: the document is gone."""
+    """Do the steps and return the task without those that succeeded; None if the document is gone."""
     task, done, given_up, published = stored.task, list[AfterStep](), list[str](), Published()
     for step in steps:
         try:
@@ -80,7 +80,7 @@ async def _delete_files(deps: GenerateDeps, task: Task) -> None:
 
 
 async def _delete_cache(deps: GenerateDeps, task: Task, name: str) -> None:
-    """Not worth another try: it expires within minutes."""
+    """Delete the context cache; failures are logged only, since it expires within minutes."""
     try:
         await deps.gemini.delete_cache(name)
     except TaskFailure as failure:
@@ -88,7 +88,7 @@ async def _delete_cache(deps: GenerateDeps, task: Task, name: str) -> None:
 
 
 def _inputs(task: Task) -> int:
-    """How many inputs may have been uploaded: one of a dropped object, one more than is recorded of a request."""
+    """Return how many inputs may have been uploaded: one for an object, one more than recorded for a request."""
     most = max((file.input for file in task.files), default=0) + 1
     return most if task.source.kind == "object" else most + 1
 

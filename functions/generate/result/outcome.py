@@ -1,4 +1,4 @@
-"""What a task's answers amount to: its results, what they cost, and what is short of them."""
+"""Turn a task's answers into its outcome: results, usage and warnings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
 
 _RESULTS_IN_DOCUMENT = 256 << 10
-"""Bytes of results JSON that a document holds; larger ones live in the results bucket (a document ends at 1 MiB)."""
+"""Bytes of results JSON kept in the document, which is limited to 1 MiB; larger results go to the results bucket."""
 
 
 async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) -> Outcome:
-    """One result for each question; failed with the first one that failed. There must be a round at least."""
+    """Return one result per question, or the first failure. `rounds` must not be empty."""
     first = rounds[0].question
     usage = usage_by_modality({"usageMetadata": total_usage([each.response for each in rounds])})
     warnings = list(first.about.warnings)
@@ -73,7 +73,7 @@ async def _shortcomings(asked: Question, whole: Whole) -> tuple[str, ...]:
 
 
 async def _kept_apart(deps: GenerateDeps, task: Task, results: list[Json]) -> Pointer | None:
-    """Results too large for a document lie in the bucket."""
+    """Write results that are too large for a document to the results bucket."""
     encoded = await off_loop(_encoded, results)
     if len(encoded) <= _RESULTS_IN_DOCUMENT:
         return None

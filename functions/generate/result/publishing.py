@@ -1,4 +1,4 @@
-"""The files that a recipe makes of a task's answers, and the task itself, beside the results.
+"""Publish the files that a recipe makes of a task's answers, and the task itself, to the results bucket.
 
 Written again without harm: names are the source's, and an older generation's task never overwrites a newer one's.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from pydantic import JsonValue, ValidationError
 
-from functions.generate.result.source_picture import picture_of
+from functions.generate.result.source_picture import load_source_picture
 from shared.domain import outputs
 from shared.domain.answer.citations import pages_of
 from shared.domain.answer.code_runs import as_markdown
@@ -31,7 +31,7 @@ ending."""
 class Published(NamedTuple):
     uris: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What could not be made, as sentences."""
+    """Files that could not be made, as sentences."""
 
 
 async def publish(deps: GenerateDeps, task: Task) -> Published:
@@ -56,7 +56,7 @@ async def publish(deps: GenerateDeps, task: Task) -> Published:
 
 
 def _stem(task: Task) -> str:
-    """The source's name; one so long that no ending would fit is cut, and told from its like by a digest."""
+    """Return the source's name; a name that is too long for its ending is cut and gets a digest."""
     stem = f"{task.source.bucket}/{task.source.name}"
     name = stem.encode()
     if len(name) <= _LONGEST_STEM:
@@ -77,7 +77,7 @@ def _as_file(task: Task, results: tuple[Json, ...] | None) -> bytes:
 
 
 def _asked(task: Task) -> tuple[Asked, ...]:
-    """What the task's recipe asked; what is published of a request that names none goes by its form."""
+    """Return the recipe's questions; a request without a recipe has one, with outputs that fit its format."""
     if task.ran is None:
         return ()
     try:
@@ -109,7 +109,7 @@ async def _rendered(deps: GenerateDeps, task: Task, asked: Asked, message: Json)
         asked = asked.model_copy(update={"outputs": ("txt",)})
     source = Source(name=task.source.name)
     if await off_loop(outputs.needs_picture, asked, value):
-        source = await picture_of(deps, task, asked, value)
+        source = await load_source_picture(deps, task, asked, value)
     source = source._replace(pages=tuple(await off_loop(pages_of, message)))
     return await off_loop(_files, asked, text, value, source, message)
 
@@ -120,7 +120,7 @@ def _files(asked: Asked, text: str, value: JsonValue, source: Source, message: J
 
 
 def _without_empty_ones(rendered: Rendered) -> Rendered:
-    """An empty file tells nothing, and must not take the place of one that does."""
+    """Drop empty files: they must not overwrite good ones. Each is a warning."""
     empty = [ending for ending, file in rendered.files.items() if not file.data.strip()]
     files = {ending: file for ending, file in rendered.files.items() if ending not in empty}
     return Rendered(
@@ -129,7 +129,7 @@ def _without_empty_ones(rendered: Rendered) -> Rendered:
 
 
 def _with_code(files: dict[str, File], asked: Asked, message: Json) -> dict[str, File]:
-    """The code that the model ran stands behind the text of a Markdown file."""
+    """Append the code that the model ran to Markdown files."""
     told, ending = as_markdown(message).encode(), asked.ending("md")
     if not told or ending not in files:
         return files

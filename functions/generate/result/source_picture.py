@@ -1,4 +1,4 @@
-"""The picture that an answer is about, to draw on it and to turn its boxes into pixels.
+"""Load the picture that an answer is about, to draw on it and to convert its boxes to pixels.
 
 It is decoded in a child process, one picture at a time in an instance: a few kilobytes can unpack to hundreds of
 megabytes. A child that runs out of memory or time leaves the answer without its drawing, and with a warning.
@@ -24,13 +24,13 @@ from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, San
 from shared.wiring import GenerateDeps
 
 _LARGEST_PICTURE = 64 << 20
-"""Bytes of an image that is read to draw on it."""
+"""The largest image that is read to draw on it, in bytes."""
 _DRAW_SECONDS = 60.0
 """A picture of 40 megapixels takes a tenth of that where a whole CPU is free."""
 
 
-async def picture_of(deps: GenerateDeps, task: Task, asked: Asked, value: JsonValue) -> Source:
-    """The image's upright size, and the image with what was found drawn on it, as far as they can be had."""
+async def load_source_picture(deps: GenerateDeps, task: Task, asked: Asked, value: JsonValue) -> Source:
+    """Return the image's upright size and the image with the boxes drawn, as far as both are available."""
     source = await _found(deps, task)
     if source.picture is None:
         return source
@@ -61,7 +61,7 @@ def _why(error: SandboxError) -> str:
 
 
 async def _found(deps: GenerateDeps, task: Task) -> Source:
-    """With the image itself, if it can still be had; of a request about several files there is none."""
+    """Return the image, if it is still available. Requests about several files have none."""
     source = task.source
     if source.kind == "object":
         return await _stored(deps, source.bucket, source.name, source.generation)
@@ -82,7 +82,7 @@ async def _found(deps: GenerateDeps, task: Task) -> Source:
 
 
 def _handed_over(task: Task, uri: str) -> int | None:
-    """The generation that Gemini was shown. None: not known any more, and the newest must do."""
+    """Return the generation that Gemini saw; None if unknown: then the newest is used."""
     shown = (file.source.rpartition("#") for file in task.files)
     return next((int(generation) for place, _, generation in shown if place == uri), None)
 
@@ -93,7 +93,7 @@ async def _stored(deps: GenerateDeps, bucket: str, name: str, generation: int | 
 
 
 async def _fetched(deps: GenerateDeps, each: Remote) -> Source:
-    """Fetched once more: nothing of it was kept."""
+    """Fetch the image again: no copy was kept."""
     try:
         file = await deps.web.open(each.url, stop=threading.Event(), seconds=deps.settings.fetch_seconds)
         with file:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from functions.generate.model import answer_store as keeping
-from functions.generate.model.rounds import Round, settled
+from functions.generate.model.rounds import Round, is_settled
 from functions.generate.result.outcome import outcome_of
 from functions.generate.result.publishing import publish
 from shared import wiring
@@ -93,7 +93,7 @@ async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(system
     rounds = [Round(task.token, 0, question, ("",), told(long_transcript()))]
     deps = wiring.generate()
     async with watched() as turning:
-        assert await settled(deps, rounds)
+        assert await is_settled(deps, rounds)
         outcome = await outcome_of(deps, task, rounds)
         assert outcome.error is None
         assert outcome.results_pointer is not None
@@ -112,8 +112,8 @@ async def test_a_long_answer_is_kept_and_found_again_while_the_loop_turns(system
     lease = Lease(system.tasks, system.clock, stored, lease=timedelta(minutes=1), until=1e12)
     record: Json = {"task": task.id, "response": told(long_transcript())}
     async with watched() as turning:
-        await keeping.keep(deps, lease, 7, record)
-        assert record in await keeping.kept(deps, task)
+        await keeping.store_answer(deps, lease, 7, record)
+        assert record in await keeping.load_answers(deps, task)
     assert turning.worst < _LONGEST_STOP
 
 

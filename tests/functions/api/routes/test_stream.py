@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from functions.api import follower as following
 from functions.api.routes import stream as streaming
 from functions.generate.lease import Lease
-from functions.generate.model.stream_chunks import tell_the_rest
+from functions.generate.model.stream_chunks import store_remaining_chunks
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.domain.answer.chunks import Chunk, told
@@ -249,7 +249,7 @@ async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_c
         store, expires = wiring.api().chunks, system.clock.now() + timedelta(hours=1)
         for offset, content in enumerate(told_before):
             await store.put(other.id, offset, Chunk(delta={"content": content}, claim=claim, expires_at=expires))
-        await tell_the_rest(wiring.generate(), held, answer, claim=1, reasoning=False)
+        await store_remaining_chunks(wiring.generate(), held, answer, claim=1, reasoning=False)
         found = await store.since(other.id, 0)
         assert held.stored_chunks == chunks
         assert told(found)[0] == text
