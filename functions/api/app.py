@@ -1,4 +1,4 @@
-"""The public HTTP API as one FastAPI application: routes, errors and what surrounds them, put together."""
+"""Build the public HTTP API as one FastAPI application: routes, error handlers and middleware."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _open = APIRouter()
 
 @_open.get("/health", operation_id="health", responses={200: found("Health", {"status": "ok"}), **errors()})
 async def health() -> Response:
-    """Whether this instance answers. It asks no service behind it."""
+    """Say that this instance answers. Calls no other service."""
     return Response(b'{"status":"ok"}', media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 @cache
 def app() -> FastAPI:
-    """Built on the first request: settings are read then."""
+    """Return the application, built on the first request, when the settings are read."""
     made = FastAPI(
         title="Dropsight",
         version="1.0.0",
@@ -82,7 +82,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    """A service behind this one does not answer."""
+    """Answer 503 when a service that the API depends on does not answer."""
     message = f"{error} Try again in a moment."
     refused = RequestRefused(
         503, "service_unavailable_error", "service_unavailable", message, headers={"Retry-After": "2"}

@@ -1,4 +1,4 @@
-"""Who calls, may they, and are they too fast: Bearer keys, scopes, and a rate for each key."""
+"""Authenticate callers by Bearer keys, check scopes, and limit the request rate of each key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BEARER = HTTPBearer(auto_error=False, scheme_name="api_key", description="`Auth
 
 
 class Admittance:
-    """A dependency that answers with the caller's key, which has `scope`."""
+    """Return a dependency that yields the caller's key and refuses keys without `scope`."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope: Scope = scope
@@ -37,7 +37,7 @@ class Admittance:
 
 
 def require(key: Key, scope: Scope) -> None:
-    """Refuse with 403 what the key has no scope for."""
+    """Raise 403 if the key lacks the scope."""
     if scope not in key.scopes:
         message = f"This key may not {scope}: it has the scopes {', '.join(key.scopes) or 'none'}."
         raise RequestRefused(403, "permission_error", "scope_missing", message)
@@ -50,14 +50,14 @@ class _Bucket:
 
 
 class Rates:
-    """A token bucket for each key, in this instance: `n` instances together let through `n` times the rate."""
+    """Token buckets per key within this instance: `n` instances together allow `n` times the rate."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets: LRUCache[str, _Bucket] = LRUCache(_KEYS_REMEMBERED)
 
     def take(self, key: Key) -> tuple[float, float]:
-        """Tokens left and seconds until the next one; below 0 where none was left to take."""
+        """Take a token. Return the tokens left (below 0: none was left) and the seconds until the next one."""
         rate, now = key.requests_per_minute / 60, self._clock.time()
         bucket = self._buckets.setdefault(key.id, _Bucket(key.requests_per_minute, now))
         bucket.tokens = min(key.requests_per_minute, bucket.tokens + (now - bucket.filled_at) * rate)

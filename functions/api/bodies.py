@@ -1,4 +1,4 @@
-"""Request bodies: read with an end to patience and within bounded memory, then worked on a few at a time.
+"""Read request bodies within a time limit and bounded memory, and process only a few large ones at a time.
 
 headers ──▶ body arrives ─────────────────▶ a place ──▶ checked
             slow senders are cut off,       held only while a
@@ -20,20 +20,20 @@ from shared.domain.request import LARGEST_BODY, read
 from shared.domain.tasks.access import Key
 
 SMALL_BYTES = 256 << 10
-"""Of each body that counts for nothing. Larger ones take several times their size in memory while they are checked."""
+"""Bytes of each body that are not counted. Larger bodies take several times their size while they are checked."""
 _LARGE_AT_ONCE = 2
 _BUDGET_BYTES = 80 << 20
-"""For what has arrived of all large bodies: with the bodies being checked it fits into an instance of 512 MiB."""
+"""Bytes of all large bodies being read: together with those being checked they fit into 512 MiB."""
 _BUDGET_OF_A_KEY = 48 << 20
 _PATIENCE_SECONDS = 5.0
-"""How long a body waits for its share of the budget; longer, and two half-read ones could wait for each other."""
+"""Seconds a body waits for its share of the budget. Without a limit, two half-read bodies could block each other."""
 _GRACE_SECONDS = 10.0
 _SLOWEST_BYTES_A_SECOND = 32 << 10
 _LONGEST_SECONDS = 240.0
 
 
 class Bodies:
-    """The bodies that one instance is reading. Belongs to one event loop."""
+    """The bodies that this instance is reading. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(_LARGE_AT_ONCE)
@@ -43,7 +43,7 @@ class Bodies:
 
     @asynccontextmanager
     async def body_of(self, request: Request, key: Key) -> AsyncIterator[bytes]:
-        """The whole body. Refuses with 408 if it comes too slowly, 422 if it is too large, 503 if there is no room.
+        """Yield the whole body. Raises 408 if it arrives too slowly, 422 if it is too large, 503 if there is no room.
 
         A large body holds one of few places until the block ends.
         """
@@ -80,7 +80,7 @@ class Bodies:
             pieces.append(piece)
 
     async def take(self, key: Key, more: int) -> None:
-        """Count bytes against the budgets, once both have room."""
+        """Reserve bytes of both budgets, waiting until they have room."""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 while self._bytes + more > _BUDGET_BYTES or self._of_keys[key.id] + more > _BUDGET_OF_A_KEY:
@@ -103,7 +103,7 @@ class Bodies:
 
 
 class _Held:
-    """What one body holds of the budgets."""
+    """The share of the budgets that one body holds."""
 
     def __init__(self, bodies: Bodies, key: Key) -> None:
         self._bodies, self._key, self._size = bodies, key, 0

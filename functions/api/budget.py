@@ -1,4 +1,4 @@
-"""How many tasks may a key still submit today (UTC)?
+"""Count how many tasks each key may still submit today (UTC).
 
 The count is asked of Firestore at most every 30 s, each time near the end of the budget, and added to meanwhile; so
 several instances together may exceed a budget by what they admit in that time.
@@ -19,7 +19,7 @@ from shared.domain.tasks.access import Key
 
 _FRESH_SECONDS = 30.0
 _NEAR = 20
-"""Tasks before the end of a budget from which every submit asks anew."""
+"""With fewer tasks left than this, every submit reads the count again."""
 _KEYS_REMEMBERED = 10_000
 
 
@@ -36,7 +36,7 @@ class Budgets:
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
     async def spend(self, key: Key) -> None:
-        """One task more. Refuses with 402 where the budget is spent."""
+        """Count one more task. Raises 402 if the budget is used up."""
         if key.daily_tasks is None:
             return
         count = await self._count(key, key.daily_tasks)
@@ -51,7 +51,7 @@ class Budgets:
         count.tasks += 1
 
     def give_back(self, key: Key) -> None:
-        """It was a replay: no task was made."""
+        """Undo the count of a replayed request, which created no task."""
         if (count := self._counts.get(key.id)) is not None:
             count.tasks -= 1
 

@@ -1,4 +1,4 @@
-"""Errors in the contract's form, or as RFC 9457 problems where the caller accepts those."""
+"""Render errors in the contract's form, or as RFC 9457 problems for callers that accept them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def internal_error(accept: str, request_id: str) -> Response:
 
 
 def of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
-    """What the framework refuses by itself: an unknown path, a method that a path does not know."""
+    """Render the framework's own errors: unknown paths and methods."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
     type_ = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return RequestRefused(status, type_, code, detail, headers=dict(headers or {}))
@@ -60,7 +60,7 @@ def invalid(param: str, message: str) -> RequestRefused:
 
 
 def refused_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
-    """The first of what pydantic found wrong with a path, a query or a header."""
+    """Render the first error that pydantic found in a path, query or header."""
     first = errors[0]
     location = first.get("loc")
     names = [str(part) for part in location[1:]] if isinstance(location, tuple) else []

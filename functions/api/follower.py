@@ -1,4 +1,4 @@
-"""Following a task for any number of readers: one poll loop per task and instance, and only while somebody reads.
+"""Follow tasks for any number of readers: one poll loop per task and instance, only while somebody reads.
 
 readers ──▶ Follower ──▶ one loop: chunks since the last one; the task itself once a second, and at the end
                │
@@ -24,17 +24,17 @@ from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
 
 _SHORTEST, _LONGEST = 0.1, 0.4
-"""Seconds between two polls: short after news, longer while there are none."""
+"""Seconds between two polls: short after a change, longer while nothing changes."""
 _TASK_SECONDS = 1.0
-"""How old the task may be that a stream's reader is told by."""
+"""Seconds: how old the copy of a task may be that decides whether its stream goes on."""
 _POLLS_AT_ONCE = 24
 _POLLS_A_SECOND = 250
-"""Of all loops together: with very many streams each is looked at less often."""
+"""Polls per second of all loops together; with many streams, each is polled less often."""
 _KEPT_BYTES = 48 << 20
 
 
 class Ending(NamedTuple):
-    """Why a stream ends before its answer does."""
+    """Why a stream ends before its answer."""
 
     code: str
     message: str
@@ -46,10 +46,10 @@ _INTERRUPTED = Ending(
 
 
 class Follower:
-    """What one instance knows of one task. `changed` is set, and replaced, at every piece of news."""
+    """What this instance knows about one task. `changed` is set and replaced at every change."""
 
     def __init__(self, deps: ApiDeps, followers: Followers, task: Task) -> None:
-        self._road, self._followers = deps, followers
+        self._deps, self._followers = deps, followers
         self.task = task
         self.blocks: list[bytes] = []
         self.size = 0
@@ -77,17 +77,17 @@ class Follower:
 
     @property
     def over(self) -> bool:
-        """Whether there will be no more news."""
+        """Return whether the task cannot change any more."""
         return self.task.terminal and (self._drained or self.whole or not self.task.stream)
 
     @property
     def _settled(self) -> bool:
-        """Whether its readers have all that they came for."""
+        """Return whether the readers have everything."""
         return self.over or (self.task.terminal and self._stream_readers == 0)
 
     @property
     def failure(self) -> Ending | None:
-        """Why the stream has ended before its end, if it has."""
+        """Return why the stream ended early, or None."""
         task, last = self.task, self._last
         if not task.terminal:
             moved_on = last is not None and task.token > last.claim
@@ -100,11 +100,11 @@ class Follower:
 
     @property
     def whole(self) -> bool:
-        """Whether the blocks are all of the answer that was committed."""
+        """Return whether the blocks are the whole committed answer."""
         return self.task.status == "completed" and 0 < self.task.stored_chunks <= len(self.blocks)
 
     def closing_chunk(self) -> Json:
-        """The usage chunk, with the number of chunks."""
+        """Return the usage chunk, with the number of chunks."""
         base = openai_chunk({}, task_id=self.task.id, created=_created(self.task), model=self.task.model)
         usage = {k: v for k, v in (self.task.usage or {}).items() if k != "prompt_tokens_by_modality"}
         return {**base, "choices": [], "usage": usage, "total_chunks": len(self.blocks)}
@@ -128,7 +128,7 @@ class Follower:
     async def _look(self) -> bool:
         wants_chunks = self.task.stream and self._stream_readers > 0
         ended_before = self.task.terminal
-        chunks = await self._road.chunks.since(self.task.id, len(self.blocks)) if wants_chunks else []
+        chunks = await self._deps.chunks.since(self.task.id, len(self.blocks)) if wants_chunks else []
         for chunk in chunks:
             self._add(chunk)
         news = bool(chunks)
@@ -136,14 +136,14 @@ class Follower:
             # Every chunk is older than the end, so this look has found the last one.
             self._drained = wants_chunks
             return True
-        stale = self._road.clock.time() - self._looked_at >= _TASK_SECONDS
+        stale = self._deps.clock.time() - self._looked_at >= _TASK_SECONDS
         if not wants_chunks or stale or (self._last is not None and self._last.finish is not None):
             news = await self._look_at_task() or news
         return news
 
     async def _look_at_task(self) -> bool:
-        stored = await self._road.tasks.get(self.task.id)
-        self._looked_at = self._road.clock.time()
+        stored = await self._deps.tasks.get(self.task.id)
+        self._looked_at = self._deps.clock.time()
         if stored is None or stored.task.change == self.task.change:
             return False
         self.task = stored.task
@@ -169,7 +169,7 @@ class Follower:
 
 class Followers:
     def __init__(self, deps: ApiDeps) -> None:
-        self._road = deps
+        self._deps = deps
         self._active: dict[str, Follower] = {}
         self._ended: OrderedDict[str, Follower] = OrderedDict()
         self._bytes = 0
@@ -181,7 +181,7 @@ class Followers:
         return len(self._active) / _POLLS_A_SECOND
 
     def known(self, task_id: str) -> Follower | None:
-        """The follower of a stream that has ended here, or is read here."""
+        """Return the follower of a stream that this instance reads or has kept."""
         return self._active.get(task_id) or self._ended.get(task_id)
 
     def of(self, task: Task) -> Follower:
@@ -191,11 +191,11 @@ class Followers:
             if task.terminal and not known.task.terminal:
                 known.task = task
             return known
-        made = self._active[task.id] = Follower(self._road, self, task)
+        made = self._active[task.id] = Follower(self._deps, self, task)
         return made
 
     def rest(self, follower: Follower) -> None:
-        """Nobody reads it any more: what has ended is kept for later readers, the oldest dropped first."""
+        """Stop following once nobody reads. Ended streams are kept for later readers; the oldest are dropped first."""
         if self._active.pop(follower.task.id, None) is None or not follower.over or not follower.task.stream:
             return
         self._ended[follower.task.id] = follower
@@ -215,7 +215,7 @@ def followers() -> Followers:
 
 
 async def until_changed(changed: asyncio.Event, seconds: float) -> bool:
-    """False where nothing changed for so long."""
+    """Wait for a change; return False if there was none within the time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await changed.wait()
@@ -224,7 +224,7 @@ async def until_changed(changed: asyncio.Event, seconds: float) -> bool:
 
 
 def block_of(event: str, data: Json, *, offset: int | None = None) -> bytes:
-    """One block of an event stream."""
+    """Format one block of an event stream."""
     number = f"id: {offset}\n" if offset is not None else ""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return f"{number}event: {event}\ndata: {text}\n\n".encode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Which tasks does a key see, page by page, the newest first?
+"""List the tasks that a key may see, newest first, page by page.
 
 Firestore is asked for whole folders. A source or a prefix that ends within a name finds more than it may, and what is
 too much is left out here; so one page can take several queries.
@@ -13,7 +13,7 @@ from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Status, Task, place_of
 
 _ROUNDS = 10
-"""Queries for one page at most. A page may then be short, even empty, and yet have a next one."""
+"""At most this many queries per page. A page may then be short, even empty, and still have a next one."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Wanted:
 class Page:
     tasks: list[Task]
     next: str | None
-    """The id of the last task looked at, where there may be more behind it."""
+    """The id of the last task read, if there may be more after it."""
 
 
 async def page(tasks: Tasks, key: Key, wanted: Wanted, *, limit: int, after: str | None) -> Page:

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, HEAD, the headers that the caller's key adds, and errors nobody foresaw.
+"""ASGI middleware of every request: request id, HEAD, the key's headers, and unexpected errors.
 
 Pure ASGI: Starlette's `BaseHTTPMiddleware` hides a client that went away and turns a crashed stream into a clean end.
 """
@@ -21,12 +21,12 @@ _TAKEN_OVER = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 @dataclass
 class Visit:
-    """One request under way."""
+    """State of one request."""
 
     request_id: str
     head: bool = False
     headers: dict[str, str] = field(default_factory=dict)
-    """For the answer, whatever it will be."""
+    """Headers to add to the response."""
 
 
 _visit: ContextVar[Visit] = ContextVar("visit")

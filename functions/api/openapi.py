@@ -1,4 +1,4 @@
-"""GET /openapi.json and /docs: made from the routes and models that run; the page needs nothing from elsewhere."""
+"""Serve GET /openapi.json and /docs, generated from the code. The page loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def page(app: FastAPI) -> str:
-    """The whole document as one plain page."""
+    """Render the document as one plain page."""
     described = document(app)
     parts = [
         f"<h1>{escape(app.title)}</h1><p>{escape(_DESCRIPTION)}</p><p><a href='/openapi.json'>openapi.json</a></p>"

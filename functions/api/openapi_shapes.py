@@ -1,4 +1,4 @@
-"""What the API's answers look like, for its OpenAPI document: shapes, examples, links, every error of each route."""
+"""The shapes of the API's responses for its OpenAPI document, with examples, links and the errors of each route."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Document = dict[str, Any]
 _ID = "task-llm-1776874565-yq3szvcu"
 TaskId = Annotated[str, Field(pattern=ID_PATTERN, examples=[_ID])]
 TaskPath = Annotated[str, Path(json_schema_extra={"pattern": ID_PATTERN, "examples": [_ID]})]
-"""Any other text is answered as a task that is not there: 404."""
+"""A task id. Any other text answers 404."""
 Seconds = Annotated[int, Field(description="Seconds since 1970.")]
 
 
@@ -73,7 +73,7 @@ class TaskList(Shape):
 
 
 class ChatCompletionShown(Shape):
-    """A ChatCompletion as OpenAI's API has it."""
+    """A ChatCompletion as in OpenAI's API."""
 
     id: str
     object: Literal["chat.completion"]
@@ -238,7 +238,7 @@ def reference(name: str) -> Document:
 
 
 def errors(*statuses: int) -> dict[int | str, Document]:
-    """The responses that a route refuses with."""
+    """Return the error responses of a route."""
     return {status: _error(status) for status in (*statuses, 500, 503)}
 
 
@@ -293,7 +293,7 @@ def request_body(name: str, *, required: bool) -> Document:
 
 
 def components(more: Iterable[type[BaseModel]]) -> Document:
-    """The schemas of all shapes and of `more`, as components."""
+    """Return the schemas of all shapes and of `more` as OpenAPI components."""
     schemas: Document = {}
     for shape in (*_SHAPES, *more):
         schema = shape.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)

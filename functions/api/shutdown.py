@@ -1,4 +1,4 @@
-"""The instance is told to stop: open streams must end by themselves within the seconds that the platform gives.
+"""End open streams when the instance receives SIGTERM, within the 10 seconds that the platform gives.
 
 gunicorn's worker would keep them open until it is killed, and their readers would see a broken connection.
 """
@@ -14,13 +14,13 @@ from types import FrameType
 
 class Closing:
     def __init__(self, tell: Callable[[], None]) -> None:
-        """`tell` is called in the loop once SIGTERM has come."""
+        """`tell` is called in the event loop after SIGTERM."""
         self._tell = tell
         self._watching = False
         self.begun = False
 
     def watch(self) -> None:
-        """Listen for SIGTERM, beside whoever listens already. Called on the first request, inside the worker."""
+        """Handle SIGTERM in addition to existing handlers. Called on the first request, inside the worker."""
         before = signal.getsignal(signal.SIGTERM)
         if self._watching or threading.current_thread() is not threading.main_thread() or not callable(before):
             return

@@ -1,4 +1,4 @@
-"""From a task's document to what a caller is shown, with results from the bucket where they are large.
+"""Render tasks for callers, with results from the bucket if they are large.
 
 Tasks at rest (ended, nothing left to do, no callback under way) never change again: they are kept in memory.
 """
@@ -24,7 +24,7 @@ _KEPT_BYTES = 48 << 20
 
 @dataclass(frozen=True)
 class Shown:
-    """A task's public form."""
+    """A task as the API returns it."""
 
     task: Task
     body: bytes
@@ -35,7 +35,7 @@ class Shown:
 
 
 class Shelf:
-    """The public forms of tasks at rest, the least used dropped first."""
+    """Rendered terminal tasks; the least recently used are dropped first."""
 
     def __init__(self, limit: int = _KEPT_BYTES) -> None:
         self._limit, self._bytes = limit, 0
@@ -66,7 +66,7 @@ def at_rest(task: Task) -> bool:
 
 
 async def find(deps: ApiDeps, key: Key, task_id: str) -> Stored:
-    """The task, if there is one and the key sees it; one answer for both where not."""
+    """Return the task. Raises the same 404 if it does not exist or the key may not see it."""
     stored = await deps.tasks.get(task_id) if is_task_id(task_id) else None
     if stored is None or stored.task.id != task_id or not key.sees(stored.task):
         raise task_not_found(task_id)
@@ -88,7 +88,7 @@ async def show(deps: ApiDeps, task: Task) -> Shown:
 
 
 async def show_to(deps: ApiDeps, key: Key, task: Task) -> Shown:
-    """As `show`; without what the model answered where the key may not read."""
+    """Render the task as `show` does, without results if the key lacks the scope `read`."""
     if "read" in key.scopes:
         return await show(deps, task)
     return Shown(task, encode(public(without_results(task))))

@@ -1,4 +1,4 @@
-"""Waiting for a task's end: `sync: true`, and `?wait=` of a look-up."""
+"""Wait for the end of a task: `sync: true`, and `?wait=` of a look-up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
 
 _LOOK_SECONDS = 1.0
-"""How often a caller that waits is looked after: it may have gone away."""
+"""Seconds between two checks whether a waiting caller has disconnected."""
 
 _STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
     "upstream_error": (500, "server_error"),
@@ -24,11 +24,11 @@ _STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
     "deadline_exceeded": (503, "service_unavailable_error"),
     "quota_unavailable": (503, "service_unavailable_error"),
 }
-"""What a failure answers to `sync: true`; every other one lies in the request: 422."""
+"""HTTP status by failure code for `sync: true`; all other failures are the request's: 422."""
 
 
 async def at_its_end(deps: ApiDeps, request: Request, task: Task, seconds: float) -> Task:
-    """The task, once it has ended or the time is over, or the caller went away."""
+    """Return the task once it has ended, the time is over, or the caller has disconnected."""
     if task.terminal or seconds <= 0:
         return task
     follower, deadline = followers().of(task), deps.clock.time() + seconds
@@ -47,7 +47,7 @@ async def at_its_end(deps: ApiDeps, request: Request, task: Task, seconds: float
 
 
 async def completion_of(deps: ApiDeps, request: Request, task: Task, headers: dict[str, str]) -> Response:
-    """The bare ChatCompletion; an error where the task failed or takes longer than a caller can wait."""
+    """Return the bare ChatCompletion. Raises if the task failed or takes longer than a caller can wait."""
     ended = await at_its_end(deps, request, task, deps.settings.sync_seconds)
     if not ended.terminal:
         message = f"The task is still {ended.status}. It goes on: GET /v1/tasks/{ended.id} has its answer later."

@@ -1,4 +1,4 @@
-"""ingest: an object was written; see that it has a task and the task a dispatch.
+"""ingest: create the task of a new object, and enqueue its dispatch.
 
 Every delivery of an event does the same again without harm: the task's id and the dispatch's name are derived from the
 object. Anything but a malformed or unwanted event that goes wrong answers 500, so that Eventarc delivers it again.
@@ -46,7 +46,7 @@ async def take(deps: wiring.IngestDeps, source: Source) -> None:
 
 
 def source_of(event: CloudEvent) -> Source:
-    """The object that a `google.cloud.storage.object.v1.finalized` event tells of."""
+    """Return the object of a `google.cloud.storage.object.v1.finalized` event."""
     data = event.data
     data["name"].encode()  # What is no UTF-8 names no object, and could not be stored.
     return Source(

@@ -1,4 +1,4 @@
-"""notify: a callback is due; deliver it once, note how it went, and let the queue try again where that may help.
+"""notify: deliver one callback and record the result. The queue retries if that may help.
 
 Tried again with the queue's backoff for a day; answers 500 then, never 429 or 503, which would slow the whole queue.
 """
@@ -24,7 +24,7 @@ from shared.domain.tasks.webhook import signed_headers
 from shared.settings import NotifySettings, refuse_misconfiguration
 
 _PATIENCE = timedelta(hours=23)
-"""After the task's end; the queue itself gives up after 24 h, and tries at least once an hour until then."""
+"""Counted from the task's end. The queue itself gives up after 24 h and tries at least once an hour until then."""
 
 refuse_misconfiguration(NotifySettings)
 
@@ -49,7 +49,7 @@ async def notify(request: Request) -> Response:
 
 
 async def tell(deps: wiring.NotifyDeps, task_id: str) -> bool:
-    """True where no other attempt is to be made."""
+    """Deliver the callback. Return True if no other attempt is needed."""
     stored = await deps.tasks.get(task_id)
     if stored is None or stored.task.callback is None or not stored.task.terminal:
         return True
@@ -75,7 +75,7 @@ async def tell(deps: wiring.NotifyDeps, task_id: str) -> bool:
 
 
 def judged(callback: Callback, attempt: Attempt, *, last: bool) -> Callback:
-    """The callback's state after an attempt. A receiver that is dead is told apart from one that refuses."""
+    """Return the callback's state after an attempt. A dead receiver and a refusing one are told apart."""
     if attempt.kind == "put_off":
         given_up = {"state": "unreachable", "last_error": attempt.error}
         return callback.model_copy(update=given_up) if last else callback
@@ -94,7 +94,7 @@ async def note(deps: wiring.NotifyDeps, stored: Stored, callback: Callback) -> N
 
 
 async def body_of(deps: wiring.NotifyDeps, task: Task) -> bytes:
-    """The whole task, as the api shows it."""
+    """Return the task as the API renders it, with its results."""
     results = task.results
     if task.results_pointer is not None:
         raw = await deps.storage.read(deps.settings.results_bucket, task.results_pointer.name)

@@ -1,4 +1,4 @@
-"""Which objects of a bucket have been looked at? Each one once, in as many runs as that takes.
+"""Scan the objects of a bucket, each once, in as many runs as that takes.
 
     ──seen_until──[since ········ until]──now      a pass lists the objects by name, and looks at what came in that span
 
@@ -25,40 +25,40 @@ from shared.wiring import SweepDeps
 _BATCH = 100
 _REST_OF_LISTING = timedelta(hours=1) / 1_000_000
 _REST_OF_READING = timedelta(hours=1) / 100_000
-"""For each object that was listed, and document that was read, before the next scheduled pass: both are billed."""
+"""Rest before the next scheduled scan, for each object listed and each document read: both are billed."""
 
 
 class Pass(BaseModel):
-    """How far the objects of a place have been seen to."""
+    """How far the objects of a place have been scanned."""
 
     seen_until: datetime
     done_at: datetime | None = None
     since: datetime | None = None
-    """Of a pass that is not done; it goes on `after` a name."""
+    """Of an unfinished scan, which continues `after` a name; None if the last scan is done."""
     until: datetime | None = None
     after: str = ""
     listed: int = 0
     checked: int = 0
     failed_from: datetime | None = None
-    """When the oldest object came in that this pass could not take."""
+    """Creation time of the oldest object that this scan could not take."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where objects come in, and what makes one a task."""
+    """A place where objects arrive, and how they become tasks."""
 
     note: str
     bucket: str
     prefixes: tuple[str, ...]
     lost: Callable[[list[StoredObject]], Awaitable[list[Source]]]
-    """Those of the objects that have no task."""
+    """Return the objects without a task."""
     take: Callable[[Source], Awaitable[Task | None]]
     first: Callable[[datetime], str] = lambda since: ""
-    """The name behind which all lie that came in `since` then."""
+    """Return the name after which all objects created `since` then are listed."""
 
 
 async def look_over(deps: SweepDeps, place: Place, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
-    """Give every young object of the place a task that has none. `stop_at`: seconds, the clock's."""
+    """Create the missing tasks of recent objects. `stop_at` is in seconds of the clock."""
     settings = deps.settings
     last = Pass.model_validate(await deps.notes.read(place.note) or {"seen_until": settings.installed_at})
     rest = rest_after(settings, listed=last.listed, read=last.checked)
@@ -66,7 +66,7 @@ async def look_over(deps: SweepDeps, place: Place, found: Counter[str], *, stop_
         return
     current = last if last.until is not None else _fresh(deps, place, last)
     try:
-        if await _go_on(deps, place, current, found, stop_at):
+        if await _read_on(deps, place, current, found, stop_at):
             seen = min(moment for moment in (current.until, current.failed_from) if moment is not None)
             current = Pass(
                 seen_until=seen, done_at=deps.clock.now(), listed=current.listed, checked=current.checked
@@ -78,13 +78,13 @@ async def look_over(deps: SweepDeps, place: Place, found: Counter[str], *, stop_
 
 
 def rest_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> timedelta:
-    """How long the schedule leaves a place alone; well below the horizon, within which all must be seen to."""
+    """Return how long scheduled sweeps leave a place alone. It is well below the horizon of a scan."""
     most = timedelta(hours=settings.event_horizon_hours) / 4
     return min(_REST_OF_LISTING * listed + _REST_OF_READING * read, most)
 
 
 def _fresh(deps: SweepDeps, place: Place, last: Pass) -> Pass:
-    """The pass that follows on `last`, unless sweep was off for longer than the horizon: that is left alone."""
+    """Return the scan after `last`. What arrived while sweep was off for longer than the horizon is left."""
     settings, now = deps.settings, deps.clock.now()
     since = max(settings.installed_at, last.seen_until)
     if last.done_at is None or last.done_at < _horizon(deps):
@@ -93,8 +93,8 @@ def _fresh(deps: SweepDeps, place: Place, last: Pass) -> Pass:
     return Pass(seen_until=last.seen_until, since=since, until=until, after=place.first(since))
 
 
-async def _go_on(deps: SweepDeps, place: Place, current: Pass, found: Counter[str], stop_at: float) -> bool:
-    """Whether the pass came to its end. A name behind the last one of a prefix lies under none that is before it."""
+async def _read_on(deps: SweepDeps, place: Place, current: Pass, found: Counter[str], stop_at: float) -> bool:
+    """Return whether the scan reached its end. Prefixes are scanned in order, so `after` lies in one or behind it."""
     assert current.since is not None
     assert current.until is not None
     for prefix in sorted(place.prefixes):
@@ -123,7 +123,7 @@ async def take_each(
     *,
     stop_at: float,
 ) -> tuple[list[Source], list[Source]]:
-    """Those that became tasks, and those that failed, or were not come to because the failures took the time."""
+    """Create tasks for the objects. Return those that became tasks, and those that failed or ran out of time."""
     taken: list[Source] = []
     failed: list[Source] = []
     for place, source in enumerate(sources):
@@ -140,7 +140,7 @@ async def take_each(
 
 
 def is_of(task: Task | UnreadableTask | None, source: Source) -> bool:
-    """Whether a document found under the source's id is its task. One that cannot be read is left to whoever can."""
+    """Return whether the document under the source's id is its task. Unreadable documents count as its task."""
     return isinstance(task, UnreadableTask) or (task is not None and task.source.same_as(source))
 
 
@@ -172,5 +172,5 @@ def _horizon(deps: SweepDeps) -> datetime:
 
 
 def _kept_since(deps: SweepDeps) -> datetime:
-    """Since when no task can have expired: without one, an older object may have had it."""
+    """Return since when no task can have expired: an older object without a task may have had one."""
     return deps.clock.now() - timedelta(days=deps.settings.task_days) + timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Objects without a task: their event was lost.
+"""Create the tasks of dropped objects whose event was lost.
 
 Only objects younger than the event horizon, the installation and their inbox are taken, so neither old files nor files
 of expired tasks run again by themselves. `backfill` takes what was there before, on purpose.
@@ -21,7 +21,7 @@ _KNOWN = "known_inboxes"
 
 
 async def take_lost(deps: SweepDeps, bucket: str, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
-    """Give every young object of an inbox a task that has none. `stop_at`: seconds, the clock's."""
+    """Create the missing tasks of recent objects of an inbox. `stop_at` is in seconds of the clock."""
     if await _met_first(deps, bucket):
         return
     prefixes = deps.settings.inboxes[bucket].prefixes
@@ -30,7 +30,7 @@ async def take_lost(deps: SweepDeps, bucket: str, found: Counter[str], *, stop_a
 
 
 async def _met_first(deps: SweepDeps, bucket: str) -> bool:
-    """Whether the inbox was added after the installation, and is met for the first time: only what comes now is its."""
+    """Return whether the inbox is new: objects from before it was added get no tasks."""
     note, inboxes = await deps.notes.read(_KNOWN), sorted(deps.settings.inboxes)
     known = inboxes if note is None else [name for name in note["names"] if name in inboxes]
     added = bucket not in known
@@ -48,7 +48,7 @@ async def _met_first(deps: SweepDeps, bucket: str) -> bool:
 async def backfill(
     deps: SweepDeps, bucket: str, prefix: str, *, after: str, dry_run: bool, found: Counter[str], stop_at: float
 ) -> str | None:
-    """Take every object under `prefix`, whatever its age. Returns the name to resume after, or None at the end."""
+    """Create tasks for all objects under `prefix`. Return the name to resume after, or None at the end."""
     async for batch in batches(deps.storage.listing(bucket, prefix, after=after)):
         found["objects"] += len(batch)
         found["bytes"] += sum(each.size for each in batch)
@@ -62,7 +62,7 @@ async def backfill(
 
 
 async def _lost(deps: SweepDeps, objects: list[StoredObject]) -> list[Source]:
-    """Those wanted that have no task of their own (an id that another source took does not count)."""
+    """Return the objects without a task of their own. A task of another source under the same id does not count."""
     wanted = [source for source in map(source_of, objects) if ignore_reason(source, deps.settings) is None]
     ids = {
         derive_id(source.bucket, source.name, source.generation, source.created_at): source for source in wanted

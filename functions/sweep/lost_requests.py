@@ -1,4 +1,4 @@
-"""Requests and manifests without a task: the api died before it made one, and the object's event was lost.
+"""Create the tasks of requests and manifests that have none: the api died, or the event was lost.
 
 Request objects are named by their time, so only the young ones are listed.
 """
@@ -16,11 +16,11 @@ from shared.domain.tasks.task import Source, derive_id
 from shared.wiring import SweepDeps
 
 _LONGEST_WRITE = 60
-"""Seconds between the time in a request's name and that of its object."""
+"""Seconds that may lie between the time in a request's name and its object's creation."""
 
 
 async def take_lost_requests(deps: SweepDeps, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
-    """Give every young request and manifest a task that has none. `stop_at`: seconds, the clock's."""
+    """Create the missing tasks of recent requests and manifests. `stop_at` is in seconds of the clock."""
     place = Place(
         note="requests",
         bucket=deps.settings.requests_bucket,

@@ -24,7 +24,7 @@ from shared.domain.errors import TaskFailure
 from shared.settings import SweepSettings, refuse_misconfiguration
 
 _BY_SCHEDULE = "X-CloudScheduler"
-"""The header by which Cloud Scheduler tells its calls; what is swept by hand never rests."""
+"""The header that marks Cloud Scheduler's calls. A sweep by hand never rests."""
 
 
 class Wanted(BaseModel):
@@ -55,7 +55,7 @@ async def sweep(request: Request) -> Response:
 
 
 async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, int]:
-    """One pass over open tasks, young objects and leftover files; each part has its share of the time that is left."""
+    """Sweep open tasks, recent objects and orphaned files. Each part gets a share of the remaining time."""
     found: Counter[str] = Counter(
         open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
         objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
@@ -103,7 +103,7 @@ async def run_backfill(deps: wiring.SweepDeps, wanted: Wanted, uri: str) -> Resp
 
 
 async def _sparing_the_rest(what: str, found: Counter[str], part: Awaitable[None]) -> None:
-    """One part's trouble must not keep the others from running; it is counted, and logged with its trace."""
+    """Run one part. Its failure is counted and logged, so that the other parts still run."""
     try:
         await part
     except TaskFailure as failure:

@@ -1,4 +1,4 @@
-"""Tasks with something left to do for which nothing is on the queue: their dispatch was lost, or their holder died."""
+"""Dispatch open tasks again whose dispatch was lost or whose worker died."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _NOTE = "open_tasks"
 
 
 class Reading(BaseModel):
-    """How far open tasks have been read, page by page."""
+    """How far the open tasks have been read."""
 
     after: str = ""
-    """The key behind which it goes on; empty where all were read."""
+    """The key to continue after; empty if all were read."""
     read: int = 0
     done_at: datetime | None = None
 
 
 async def redrive_all(deps: SweepDeps, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
-    """From where the last run stopped; the schedule rests after many, since every one is read."""
+    """Read open tasks from where the last run stopped. Scheduled runs rest after many, since each read is billed."""
     current = Reading.model_validate(await deps.notes.read(_NOTE) or {})
     rest = rest_after(deps.settings, read=current.read)
     if scheduled and current.done_at is not None and deps.clock.now() < current.done_at + rest:
@@ -35,21 +35,21 @@ async def redrive_all(deps: SweepDeps, found: Counter[str], *, stop_at: float, s
     if not current.after:
         current = Reading()
     try:
-        if await _go_on(deps, current, found, stop_at):
+        if await _read_on(deps, current, found, stop_at):
             current = Reading(read=current.read, done_at=deps.clock.now())
     finally:
         await deps.notes.write(_NOTE, current.model_dump())
 
 
-async def _go_on(deps: SweepDeps, current: Reading, found: Counter[str], stop_at: float) -> bool:
-    """Whether the last one was reached."""
+async def _read_on(deps: SweepDeps, current: Reading, found: Counter[str], stop_at: float) -> bool:
+    """Read open tasks page by page; return whether the end was reached."""
     async for stored in deps.tasks.open_tasks(after=current.after):
         if isinstance(stored, UnreadableTask):
             found["errors"] += 1
             log("ERROR", "task_unreadable", str(stored), key=stored.key)
             current.after = stored.key
         else:
-            await _undisturbed(deps, stored, found)
+            await _repair_one(deps, stored, found)
             current.after = stored.task.key
         current.read += 1
         if deps.clock.time() > stop_at:
@@ -57,8 +57,8 @@ async def _go_on(deps: SweepDeps, current: Reading, found: Counter[str], stop_at
     return True
 
 
-async def _undisturbed(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
-    """One task's trouble must not keep those behind it from being redriven."""
+async def _repair_one(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
+    """Repair one task. Its failure is logged, so that the tasks after it are still repaired."""
     try:
         await redrive(deps, stored, found)
     except Exception as error:
@@ -67,7 +67,7 @@ async def _undisturbed(deps: SweepDeps, stored: Stored, found: Counter[str]) -> 
 
 
 async def redrive(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
-    """Put the task's next dispatch on the queue, unless it is leased, not due yet, or has one there.
+    """Enqueue the task's next dispatch, unless the task is leased, not due, or has one on the queue.
 
     A lease that ended long ago is redriven in any case: its dispatch may be one that a sleeping holder never answers.
     """
@@ -85,7 +85,7 @@ async def redrive(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
 
 
 async def _redrive_task(deps: SweepDeps, stored: Stored) -> str | None:
-    """As what it counts. An epoch's name may be taken: by a holder that put a dispatch for later, and died."""
+    """Enqueue a dispatch and return what to count it as. A dead holder may have used the epoch's name already."""
     task = stored.task
     if task.lease_until is None and await deps.dispatches.waits(task):
         return None
@@ -98,7 +98,7 @@ async def _redrive_task(deps: SweepDeps, stored: Stored) -> str | None:
 
 
 async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
-    """A callback that is still pending has its notice on the queue, or it was lost."""
+    """Enqueue the notice of a pending callback again, in case it was lost."""
     task = stored.task
     if deps.callbacks is None:
         assert task.callback is not None
@@ -118,7 +118,7 @@ async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
 
 
 async def _next_epoch(deps: SweepDeps, known: Stored) -> Stored | None:
-    """None where somebody took the task up since it was read: many are listed at once."""
+    """Return the task, or None if it changed since it was listed."""
     taken_up = False
 
     def next_epoch(current: Task) -> Task:
@@ -135,7 +135,7 @@ def _standing(task: Task) -> tuple[object, ...]:
 
 
 def overdue(deps: SweepDeps, task: Task) -> bool:
-    """Whether what should have happened by itself is late by the grace."""
+    """Return whether something that should have happened is overdue by more than the grace period."""
     late = deps.clock.now() - timedelta(seconds=deps.settings.grace_seconds)
     moments = [moment for moment in (task.accepted_at, task.dispatch_at, task.lease_until) if moment is not None]
     return max(moments) <= late

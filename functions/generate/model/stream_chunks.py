@@ -27,7 +27,7 @@ class Telling:
 
     def __init__(self, deps: GenerateDeps, lease: Lease, reasoning: bool, offset: int | None) -> None:
         """`offset` is None if nobody reads the stream, or if another claim has stored chunks already."""
-        self._road, self._held, self._offset = deps, lease, offset
+        self._deps, self._held, self._offset = deps, lease, offset
         self._gathered = Gathered(reasoning, begun=bool(offset))
         self._woken = asyncio.Event()
 
@@ -65,10 +65,10 @@ class Telling:
             if self._offset is None:
                 return
             chunk = Chunk(
-                delta=delta, finish=finish, claim=self._held.token, expires_at=_expiry(self._road, self._held)
+                delta=delta, finish=finish, claim=self._held.token, expires_at=_expiry(self._deps, self._held)
             )
             stored, _ = await asyncio.gather(
-                self._road.chunks.put(self._held.task.id, self._offset, chunk), self._held.look()
+                self._deps.chunks.put(self._held.task.id, self._offset, chunk), self._held.look()
             )
             if not stored:
                 log("WARNING", "stream_taken", "another claim tells this stream", task=self._held.task.id)

@@ -51,7 +51,7 @@ class RequestInputs:
         shown: Callable[[Input, Facts], Facts],
     ) -> None:
         """`shown` returns the part of an input that the model sees; it raises if the input may not be sent."""
-        self._road, self._held = deps, lease
+        self._deps, self._held = deps, lease
         self._uploads_inline = inline_bytes > _INLINE_BYTES
         self.model: Model | None = None
         """Set by the first input."""
@@ -78,7 +78,7 @@ class RequestInputs:
     async def _asked(self) -> Model | None:
         """Look up the model, and warn of parameters that it ignores."""
         asked = self._submission
-        model = await known_model(self._road, asked.model)
+        model = await known_model(self._deps, asked.model)
         if model is None:
             return None
         if ignored := catalogue.ignored_parameters(model, asked):
@@ -94,29 +94,29 @@ class RequestInputs:
         async def opened() -> io.IOBase:
             return io.BytesIO(data)
 
-        return _as_handed(await upload_stream(self._road, self._held, opened, mime, name=each.param, index=index))
+        return _as_handed(await upload_stream(self._deps, self._held, opened, mime, name=each.param, index=index))
 
     async def _stored(self, each: StoredInput, index: int) -> GeminiFile:
         try:
-            found = await self._road.storage.stat(each.bucket, each.name)
+            found = await self._deps.storage.stat(each.bucket, each.name)
             if found is None:
                 raise PermanentFailure("source_gone", f"{each.param}: {each.uri} is not there.")
             if each.generation not in (None, found.generation):
                 raise PermanentFailure("source_superseded", f"{each.param}: {each.uri} was overwritten.")
-            found = await self._road.storage.readable(found, self._held.stop)
-            facts = await examine_object(self._road, found)
+            found = await self._deps.storage.readable(found, self._held.stop)
+            facts = await examine_object(self._deps, found)
             self._checked(each, facts)
             if self.sources is not None:
                 self.sources.append(found.identity)
-            return await upload_object(self._road, self._held, found, facts, index=index)
+            return await upload_object(self._deps, self._held, found, facts, index=index)
         except SourceVanished as error:
             raise TransientFailure(f"{each.uri} changed while it was read") from error
 
     async def _remote(self, each: Remote, index: int) -> GeminiFile:
-        if (kept := find_uploaded_file(self._road, self._held, index)) is not None:
+        if (kept := find_uploaded_file(self._deps, self._held, index)) is not None:
             # What was uploaded is still there, whether or not the address still is.
             self._checked(each, Facts(media_type=media.media_type(kept.mime_type), size=0))
-            return await wait_until_active(self._road, self._held, kept)
+            return await wait_until_active(self._deps, self._held, kept)
         opened = await self._fetched(each)
         first: list[RemoteFile] = [opened]
         try:
@@ -131,13 +131,13 @@ class RequestInputs:
                     return io.BytesIO(data)
                 return first.pop() if first else await self._fetched(each)
 
-            return await upload_stream(self._road, self._held, again, mime, name=opened.name, index=index)
+            return await upload_stream(self._deps, self._held, again, mime, name=opened.name, index=index)
         finally:
             opened.close()
 
     async def _fetched(self, each: Remote) -> RemoteFile:
         try:
-            return await self._road.web.open(each.url, stop=self._held.stop, seconds=self._seconds)
+            return await self._deps.web.open(each.url, stop=self._held.stop, seconds=self._seconds)
         except Unavailable:
             # It lies in what this instance fetches already, not in the address.
             raise
@@ -151,21 +151,21 @@ class RequestInputs:
         """Read a text that is small enough to be converted; return None for anything else."""
         if opened.size > media.WHOLE:
             return None
-        kind = await self._road.storage.in_thread(partial(media.sniff, opened.head, opened.name, opened.content_type))
+        kind = await self._deps.storage.in_thread(partial(media.sniff, opened.head, opened.name, opened.content_type))
         if isinstance(kind, Refusal) or kind.family != "text":
             return None
-        return await self._road.storage.in_thread(opened.read)
+        return await self._deps.storage.in_thread(opened.read)
 
     async def _seen(self, opened: RemoteFile, each: Remote) -> Facts:
         """Examine a file on the web, as far as its server allows range requests."""
-        kind = await self._road.web.identify(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        kind = await self._deps.web.identify(opened, seconds=min(_LOOK_SECONDS, self._seconds))
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
         if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
             raise PermanentFailure(refusal.code, refusal.message)
-        web = self._road.web
+        web = self._deps.web
         ranges = web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
-        facts = await self._road.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
+        facts = await self._deps.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)
         unseen = not facts.has_audio and not facts.has_video
@@ -177,15 +177,15 @@ class RequestInputs:
     @property
     def _seconds(self) -> float:
         """Seconds that a fetch may take."""
-        return min(self._road.settings.fetch_seconds, max(1.0, self._held.seconds_left))
+        return min(self._deps.settings.fetch_seconds, max(1.0, self._held.seconds_left))
 
     async def _examined(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
         """Examine bytes in memory; return the facts and the bytes to send."""
-        in_thread = self._road.storage.in_thread
+        in_thread = self._deps.storage.in_thread
         kind = await in_thread(partial(media.identify, InMemory(data), name, declared))
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
-        facts = await self._road.examiner.examine_bytes(data, kind)
+        facts = await self._deps.examiner.examine_bytes(data, kind)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)
         return facts, await in_thread(partial(as_sent, data, facts))
