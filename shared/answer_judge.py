@@ -1,4 +1,4 @@
-"""Decide what follows from an answer, and judge it by its schema where that harms nobody.
+"""Validate answers against their schemas, in a child process if that may be slow, and decide what follows.
 
 An answer and its schema both come from outside: a check that is not sure to be quick runs in a child process, with
 limits on its time and memory. What was judged is remembered, because each decision looks at all rounds again.
@@ -23,7 +23,7 @@ from shared.sandbox import Sandbox, SandboxError
 
 _SECONDS = 20.0
 _REMEMBERED = 8
-"""Answers; the largest have a few MiB."""
+"""Answers whose result is remembered; the largest have a few MiB."""
 _IN_SANDBOX = "shared.domain.checks.structure:read_in_sandbox"
 
 

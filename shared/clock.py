@@ -1,4 +1,4 @@
-"""The one seam between Dropsight and time.
+"""The clock of all functions and stand-ins, which the local system can move forward.
 
 Everything that asks what time it is, or waits, does so through a `Clock`. In the cloud it is the machine's clock. On
 one machine the local system can move it: all processes then share a file that holds one number, the seconds by which

@@ -1,4 +1,4 @@
-"""What is this file, how long is it, is it whole? Looks into files of strangers in a child process that may die."""
+"""Examine files in a child process that may die: their type, length and page count, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from shared.sandbox import (
 _log = logging.getLogger(__name__)
 
 WHOLE_BYTES = 32 << 20
-"""Recordings up to this are read from start to end, and their packets counted; larger ones are looked at in places."""
+"""Recordings up to this many bytes are read whole and their packets counted; larger ones are sampled."""
 _AT_ONCE_BYTES = 2 << 20
-"""Files up to this are brought before the child is taken, which others may be waiting for."""
+"""Files up to this many bytes are read before a child is reserved, since other files may be waiting for it."""
 _SECONDS = 10.0
 _MOST_READS = 96
 _MOST_BYTES_OF_LARGE = 48 << 20
-"""Of a file that is larger than `WHOLE_BYTES`."""
+"""Bytes that may be read of a file larger than `WHOLE_BYTES`."""
 
 
 class Examiner:
@@ -66,7 +66,7 @@ class Examiner:
             return facts.model_copy(update={"problem": _problem(error, media_type)})
 
     async def examine_bytes(self, data: bytes, media_type: MediaType) -> Facts:
-        """As `examine`, of a file at hand."""
+        """Examine bytes in memory, as `examine` does."""
         return await self.examine(Threaded(InMemory(data), _here), media_type)
 
     async def _call(self, arguments: Mapping[str, Any], source: _Bounded, seconds: float) -> Any:
@@ -113,12 +113,12 @@ class Threaded:
 
 
 async def _here(call: Callable[[], bytes]) -> bytes:
-    """Bytes at hand block nobody."""
+    """Run the call on the event loop: reading from memory does not block."""
     return call()
 
 
 def _of_text(facts: Facts) -> Facts:
-    """Text says nothing about itself; it is only noted when it is not in UTF-8."""
+    """Return the facts of a text, with a warning if it is not in UTF-8."""
     note = encoding_note(facts.media_type.encoding, facts.size)
     return facts if note is None else facts.model_copy(update={"warnings": (*facts.warnings, note)})
 

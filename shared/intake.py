@@ -1,4 +1,4 @@
-"""How an object becomes a task: made if it is not there, with a dispatch on the queue, under the guards against storms.
+"""Create the task of an object if it does not exist, and enqueue its dispatch, within the daily cap.
 
 ingest does it for the object of an event, sweep for an object whose event was lost.
 """
@@ -24,7 +24,7 @@ _OVERWRITE_WINDOW = timedelta(minutes=1)
 
 
 def ignore_reason(source: Source, settings: Settings) -> str | None:
-    """Why an object is no task's source; None where it is one."""
+    """Return why an object gets no task, or None if it gets one."""
     inbox = settings.inboxes.get(source.bucket)
     if inbox is None:
         return f"the bucket {source.bucket} is not an inbox"
@@ -36,7 +36,7 @@ def ignore_reason(source: Source, settings: Settings) -> str | None:
 
 
 class DailyCap:
-    """The day on which a task of an inbox, or of a folder of manifests, may run: no day has more than its cap.
+    """Assign tasks of an inbox or a folder of manifests to days, so that no day has more than its cap.
 
     Counts are asked of Firestore at most every 30 s, and kept meanwhile: several instances together may exceed the cap
     by what they admit in that time.
@@ -48,7 +48,7 @@ class DailyCap:
         self._one_at_a_time = asyncio.Lock()
 
     async def reserve(self, bucket: str, cap: int) -> date:
-        """Today, or the first day after it with room; the place counts as taken."""
+        """Reserve a place today, or on the first later day that has room; return that day."""
         async with self._one_at_a_time:
             day = self._clock.now().astimezone(UTC).date()
             while await self._count(inbox_day(bucket, day)) >= cap:
@@ -57,7 +57,7 @@ class DailyCap:
             return day
 
     def give_back(self, bucket: str, day: date) -> None:
-        """The object had its task already."""
+        """Give back the place of an object that had its task already."""
         self._add(inbox_day(bucket, day), -1)
 
     def _add(self, of_day: str, count: int) -> None:
@@ -82,28 +82,28 @@ def start_of(day: date) -> datetime:
 
 
 def capped(day: date, now: datetime, whose: str = "the inbox") -> Waiting | None:
-    """What a task waits for that was put to `day`; None where that has begun."""
+    """Return the `waiting` of a task assigned to `day`; None if that day has begun."""
     if start_of(day) <= now:
         return None
     return Waiting(reason="inbox_cap", until=start_of(day), detail=f"{whose}'s daily cap is reached")
 
 
 def made_to_wait(task: Task, waiting: Waiting | None, now: datetime) -> Task:
-    """The task with its first dispatch due when it has waited."""
+    """Return the task with its first dispatch due at the end of its waiting."""
     if waiting is None:
         return task
     return task.model_copy(update={"waiting": waiting, "dispatch_at": schedulable(waiting.until, now)})
 
 
 class Overwrites:
-    """Names whose objects came in lately: one that is overwritten within a minute is left to settle first."""
+    """Remembers names of recent objects: one that is overwritten within a minute waits until it settles."""
 
     def __init__(self, settle_seconds: float) -> None:
         self._settle = timedelta(seconds=settle_seconds)
         self._seen: OrderedDict[tuple[str, str], tuple[int, datetime]] = OrderedDict()
 
     def settle_until(self, source: Source) -> datetime | None:
-        """None where the object need not wait. Remembers it."""
+        """Remember the object; return until when it waits, or None."""
         key = (source.bucket, source.name)
         seen = self._seen.get(key)
         self._seen[key] = (source.generation, source.created_at)
@@ -116,12 +116,12 @@ class Overwrites:
 
 
 async def first_dispatch(dispatches: Dispatches, task: Task) -> None:
-    """Whoever meets the object again puts it again: its name is the same."""
+    """Enqueue the task's dispatch. Repeating it is harmless: the dispatch's name is the same."""
     await dispatches.put(task, epoch=0, at=task.dispatch_at if task.waiting else None)
 
 
 class Intake:
-    """`take` may be done again for the same object without harm: ids and names are derived from it."""
+    """Creates tasks of objects. Repeating `take` is harmless: ids and names are derived from the object."""
 
     def __init__(
         self, settings: Settings, clock: Clock, tasks: Tasks, dispatches: Dispatches, settle_seconds: float = 0
@@ -130,14 +130,14 @@ class Intake:
         self._cap, self._overwrites = DailyCap(tasks, clock), Overwrites(settle_seconds)
 
     async def take(self, source: Source) -> Task:
-        """The object's task, on its way unless it has ended."""
+        """Create the object's task if it does not exist, and dispatch it unless it has ended."""
         task = await self._create(source)
         if not task.terminal:
             await first_dispatch(self._dispatches, task)
         return task
 
     async def _create(self, source: Source) -> Task:
-        """An id that another source took is derived anew, salted."""
+        """Create the task under the next salted id if another source has the first one."""
         day = await self._cap.reserve(source.bucket, self._settings.inboxes[source.bucket].daily_cap)
         settle = self._overwrites.settle_until(source)
         for salt in range(100):

@@ -17,6 +17,6 @@ _THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="answers")
 
 
 async def off_loop(work: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-    """Return what `work` returns for these arguments, while the event loop goes on."""
+    """Run `work` in a thread and return its result; the event loop keeps running."""
     context = copy_context()
     return await asyncio.get_running_loop().run_in_executor(_THREADS, lambda: context.run(work, *args, **kwargs))

@@ -1,4 +1,4 @@
-"""Files of this environment at the Files API that no task needs any more; the 48 h expiry is only the last net.
+"""Delete files of this environment at the Files API that no task needs, well before their 48 h expiry.
 
 sweep deletes them by schedule, generate when the Files API's store is full.
 """
@@ -20,10 +20,10 @@ from shared.domain.errors import PermanentFailure
 from shared.domain.tasks.task import Task
 
 _MINIMUM_AGE = timedelta(minutes=2)
-"""A younger file may belong to a claim that is being written at this moment."""
+"""Minimum age of an orphan: a younger file may belong to a claim that is just being committed."""
 _BATCH = 100
 _PAUSE_SECONDS = 60.0
-"""Between two times that an instance makes room: what it could delete is deleted by then."""
+"""Minimum time between two attempts of an instance to make room."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Deleted:
 
 
 class OrphanFiles:
-    """`environment`: the tag by which this environment's files are named; no other file is touched."""
+    """`environment` is the tag in the names of this environment's files; other files are left alone."""
 
     def __init__(self, gemini: Gemini, tasks: Tasks, clock: Clock, environment: str) -> None:
         self._gemini, self._tasks, self._clock = gemini, tasks, clock
@@ -44,7 +44,7 @@ class OrphanFiles:
         self._made_room_at = -math.inf
 
     async def delete(self, *, until: float = math.inf) -> Deleted:
-        """Delete what is ours by its name and belongs to no task that still works on it. `until`: seconds, the clock's.
+        """Delete files of this environment that no open task needs. `until` is in seconds of the clock.
 
         Nothing is deleted before all is listed, or half of the time is over: a deletion would shift the pages.
         """
@@ -63,7 +63,7 @@ class OrphanFiles:
         return Deleted(seen, deleted, refused)
 
     async def _listed(self, *, until: float) -> tuple[int, list[str]]:
-        """How many files of ours there are, and the names of those that nobody needs."""
+        """Return how many files this environment has, and the names of those that no task needs."""
         seen, leftovers, batch = 0, list[str](), list[types.File]()
         async for file in self._gemini.files():
             if self._ours.fullmatch(file.name or ""):
@@ -77,7 +77,7 @@ class OrphanFiles:
         return seen, leftovers + await self._unneeded(batch)
 
     async def make_room(self, *, until: float = math.inf) -> Deleted:
-        """As `delete`, once a minute at the most."""
+        """Delete orphans as `delete` does, at most once a minute."""
         if self._clock.time() - self._made_room_at < _PAUSE_SECONDS:
             return Deleted()
         self._made_room_at = self._clock.time()
@@ -89,7 +89,7 @@ class OrphanFiles:
         return [name for name, (task_id, token) in claims.items() if not needed(tasks.get(task_id), name, token)]
 
     def _claim(self, name: str) -> tuple[str, int]:
-        """The task, and its token, under which a file of ours was uploaded."""
+        """Return the task key and claim token in a file's name."""
         told = self._ours.fullmatch(name)
         assert told is not None
         return f"task-llm-{told[2]}-{told[1]}", int(told[3])
@@ -99,7 +99,7 @@ class OrphanFiles:
 
 
 def needed(task: Task | UnreadableTask | None, name: str, token: int) -> bool:
-    """A task's own recorded handles, and what its latest claim uploads, are needed until it has ended."""
+    """Return whether an open task has recorded the file, or its latest claim may be uploading it."""
     if isinstance(task, UnreadableTask):
         return True
     if task is None or task.terminal:

@@ -1,4 +1,4 @@
-"""How a request becomes a task: the api submits it; ingest and sweep take the object that it left, or a manifest.
+"""Create tasks of requests: api submits them; ingest and sweep take request objects and manifests.
 
 The api writes the request object, then makes the task. Where it dies in between, the object's event does the rest; so
 whoever comes second finds the task that the first one made.
@@ -46,7 +46,7 @@ class Submitted:
 
 
 def _readable(text: bytes) -> Submission | None:
-    """The request, or None if it cannot be read: generate says why, where there is a task to say it of."""
+    """Return the request, or None if it cannot be read: its task then fails in generate with the reason."""
     try:
         with as_refusals():
             return read(text)
@@ -72,7 +72,7 @@ class RequestIntake:
         idempotency_key: str | None = None,
         asked_lately: bool = False,
     ) -> Submitted:
-        """A task for the request, on its way. `payload` is the digest of the body as it was sent."""
+        """Create and dispatch a task for the request. `payload` is the digest of the body as it was sent."""
         marks = Marks.made(key_id, idempotency_key, payload)
         stored = await asyncio.to_thread(as_stored, submission)
 
@@ -99,7 +99,7 @@ class RequestIntake:
         key_id: str,
         idempotency_key: str | None = None,
     ) -> Submitted:
-        """A task of its own about the dropped object of an earlier one, on its way."""
+        """Create and dispatch a new task about the object of an earlier one."""
 
         async def make() -> Task | None:
             now = self._clock.now()
@@ -110,7 +110,7 @@ class RequestIntake:
         return await self._place(make, Marks.made(key_id, idempotency_key, payload))
 
     async def _place(self, make: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
-        """Commit what `make` makes, unless its Idempotency-Key has a task, and put its dispatch on the queue."""
+        """Commit the task that `make` builds, unless its Idempotency-Key has one already, and dispatch it."""
         async with self._one_at_a_time(marks.idempotency):
             submitted = await self._committed(make, marks)
         if not submitted.replayed:
@@ -121,7 +121,7 @@ class RequestIntake:
         return submitted
 
     async def take(self, source: Source) -> Task | None:
-        """The task of an object in the requests bucket; None where it becomes none."""
+        """Return the task of an object in the requests bucket; None if it gets none."""
         if (owner := manifest_owner(source.name)) is not None:
             task: Task | None = await self._take_manifest(source, owner)
         elif (task_id := id_of_object(source.name)) is not None:
@@ -178,7 +178,7 @@ class RequestIntake:
         )
 
     async def _commit(self, task: Task, marks: Marks, found: Found | None) -> bool:
-        """Whether the task is there, made by us or by whoever met the same object."""
+        """Create the task; return whether it exists now, no matter who created it."""
         if await self._submissions.commit(task, record=marks.idempotency, payload=marks.payload, expired=found):
             log("INFO", "task_created", f"{task.owner} submitted {task.id}", task=task.id)
             return True
@@ -200,7 +200,7 @@ class RequestIntake:
         return stored.task if stored is not None else None
 
     async def _take_orphan(self, source: Source, task_id: str) -> Task | None:
-        """The api wrote this object and did not make its task, or another submit won its Idempotency-Key."""
+        """Take a request object whose task does not exist: the api died, or another submit won its Idempotency-Key."""
         found = await self._storage.stat(source.bucket, source.name)
         marks = Marks.of(found.metadata) if found is not None and found.generation == source.generation else None
         text = await self._storage.read(source.bucket, source.name, generation=source.generation) if marks else None
@@ -255,7 +255,7 @@ class RequestIntake:
 
     @asynccontextmanager
     async def _one_at_a_time(self, record: str | None) -> AsyncIterator[None]:
-        """Submits with one Idempotency-Key in this instance follow each other: the first makes, the others find."""
+        """Serialise submits with the same Idempotency-Key in this instance: the first creates, the others find."""
         if record is None:
             yield
             return

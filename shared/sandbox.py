@@ -22,9 +22,9 @@ _HEADER = struct.Struct(">II")
 """Before each message: the length of its JSON and of the bytes behind it."""
 DEFAULT_SECONDS = 10.0
 _MORE_TIME = 2
-"""Times that a call gets its time again where the child could not use it: the machine was busy, the file is not bad."""
+"""How often a call gets more time if the child got no CPU: then the machine is busy, not the file bad."""
 DEFAULT_MEMORY_BYTES = 768 << 20
-"""Of address space, of which Python and the libraries of the examiner take 150 MiB before they read anything."""
+"""Address space of a child. Python and the examiner's libraries take 150 MiB of it before they read anything."""
 
 
 class RangeSource(Protocol):
@@ -175,7 +175,7 @@ class _Child:
                     raise SandboxCrashed("the child sent an unreadable message")
 
     async def _answer(self, left: float, seconds: float) -> tuple[Any, bytes]:
-        """The child's next message. A child that the machine leaves without CPU gets up to twice as long again."""
+        """Receive the child's next message. A child that gets no CPU may take up to three times as long."""
         message = asyncio.ensure_future(self._receive())
         used = _cpu_seconds(self._process.pid)
         try:
@@ -215,7 +215,7 @@ class _Child:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """What a process has computed so far; infinite where that cannot be told."""
+    """Return the CPU seconds of a process; infinity if they are not available."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):

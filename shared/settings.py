@@ -1,4 +1,4 @@
-"""What each function is told by its environment, read once. `terraform/functions.tf` sets the same names.
+"""Settings of each function, read once from its environment. `terraform/functions.tf` sets the same names.
 
 Variables begin with DROPSIGHT_, but for those that the platform or a client library names itself.
 """
@@ -34,7 +34,7 @@ _FIELD = re.compile(r'for field "(\w+)"')
 
 
 class Inbox(BaseModel):
-    """What is taken from one inbox bucket."""
+    """Settings of one inbox bucket."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class Inbox(BaseModel):
 
 
 class Settings(BaseSettings):
-    """What every function knows."""
+    """Settings that all functions have."""
 
     model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
 
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     source_bucket: Bucket | None = None
     """Where the deployed source archive lies; never an input."""
     task_days: int = Field(default=30, ge=1, le=3650)
-    """How long task documents are kept after their end."""
+    """Days that task documents are kept after their end."""
     manifests_daily_cap: int = Field(default=10_000, ge=1)
     """Tasks a day (UTC) from the manifests of one folder; more wait for the next day."""
     clock: Path | None = None
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
 
 
 def refuse_misconfiguration(kind: type[BaseSettings]) -> None:
-    """Called as a function's module is loaded: a deployment that cannot work fails at once, with a sentence."""
+    """Exit with a clear message if the settings are invalid. Called when a function's module is loaded."""
     try:
         kind()
     except ValidationError as error:
@@ -109,7 +109,7 @@ def refuse_misconfiguration(kind: type[BaseSettings]) -> None:
 
 
 def _variable(kind: type[BaseSettings], place: tuple[int | str, ...]) -> list[str]:
-    """The variable that a place in the settings comes from, and where in it; nothing where it is none of one's own."""
+    """Return the environment variable of a settings field, and the place in its JSON; empty if there is none."""
     if not place:
         return []
     first = str(place[0])
@@ -118,7 +118,7 @@ def _variable(kind: type[BaseSettings], place: tuple[int | str, ...]) -> list[st
 
 
 class DispatchSettings(Settings):
-    """For functions that put dispatches on the queue."""
+    """Settings of functions that enqueue dispatches."""
 
     dispatch_queue: QueuePath
     generate_url: str
@@ -130,11 +130,11 @@ class DispatchSettings(Settings):
 
 class IngestSettings(DispatchSettings):
     settle_seconds: float = Field(default=10, ge=0)
-    """How long an object that was overwritten moments ago is left to settle before its newest generation runs."""
+    """Seconds that an object overwritten moments ago settles before its newest generation is processed."""
 
 
 class GeminiSettings(BaseSettings):
-    """For functions that call the Gemini API."""
+    """Settings of functions that call the Gemini API."""
 
     model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
 
@@ -142,7 +142,7 @@ class GeminiSettings(BaseSettings):
 
 
 class OutboundSettings(BaseSettings):
-    """For functions that connect to addresses that callers name."""
+    """Settings of functions that connect to addresses named by callers."""
 
     model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
 
@@ -159,11 +159,11 @@ class OutboundSettings(BaseSettings):
 class GenerateSettings(DispatchSettings, GeminiSettings, OutboundSettings):
     lease_seconds: float = Field(default=60, ge=1)
     time_limit_seconds: float = Field(default=1700, ge=5)
-    """How long one dispatch may work: the function's timeout less a minute and a half to hand over."""
+    """Seconds one dispatch may work: the function's timeout minus 90 s to hand over."""
     max_attempts: int = Field(default=8, ge=1)
     """Transient failures after which a task fails."""
     fetch_seconds: float = Field(default=900, gt=0)
-    """How long a file on the web that a request names may take to be fetched."""
+    """Seconds that fetching a file from the web may take."""
     manifest_sources: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """For each folder under manifests/: prefixes (gs://bucket/…) of the objects that its manifests may name."""
     task_max_age_hours: float = Field(default=168, gt=0)
@@ -179,7 +179,7 @@ class ApiSettings(DispatchSettings, OutboundSettings):
     callback_queue: QueuePath | None = None
     notify_url: str | None = None
     sync_seconds: float = Field(default=900, gt=0)
-    """How long `sync: true` waits; below the function's timeout."""
+    """Seconds that `sync: true` waits; below the function's timeout."""
 
 
 class NotifySettings(Settings, OutboundSettings):
@@ -196,12 +196,12 @@ class NotifySettings(Settings, OutboundSettings):
 
 class SweepSettings(DispatchSettings, GeminiSettings):
     installed_at: AwareDatetime
-    """Objects older than the installation are never ingested by themselves."""
+    """Objects older than the installation get tasks by backfill only."""
     event_horizon_hours: float = Field(default=48, gt=0)
-    """Older objects are never ingested by themselves: their events, if lost, were lost long ago."""
+    """Older objects get tasks by backfill only."""
     grace_seconds: float = Field(default=120, ge=0)
-    """How long after its time a thing may still be on its way before it counts as lost."""
+    """Seconds after which something overdue counts as lost."""
     time_limit_seconds: float = Field(default=1500, ge=5)
-    """When a run stops and leaves a cursor for the next one: below the function's timeout."""
+    """Seconds after which a run stops and leaves a cursor for the next one; below the function's timeout."""
     callback_queue: QueuePath | None = None
     notify_url: str | None = None

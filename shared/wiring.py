@@ -1,4 +1,4 @@
-"""What each function works with, built from its settings: once, on the first request inside the worker.
+"""Build each function's dependencies from its settings: once, on the first request inside the worker.
 
 gunicorn imports a function's module before it forks; a channel opened then would hang the worker's first requests.
 The cloud classes are imported where they are used, so that no function loads a client that it does not need.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from shared.sandbox import Sandbox
 
 _DRAWING_BYTES = 640 << 20
-"""Of address space: about 300 MiB for Python and its libraries, and what 40 megapixels take, twice."""
+"""Address space of the drawing process: about 300 MiB for Python and its libraries, plus 40 megapixels twice."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class GenerateDeps:
     chunks: ChunkStore
     leftovers: OrphanFiles
     callbacks: Queue | None
-    """Notices to notify; None where no callback queue is set."""
+    """The queue of notify; None if callbacks are not configured."""
     recipes: RecipeBooks
     judge: AnswerJudge
     drawing: Sandbox
-    """Where pictures are drawn on, one at a time."""
+    """The child process that draws on pictures, one at a time."""
     examiner: Examiner
 
 
@@ -104,7 +104,7 @@ class SweepDeps:
     storage: Storage
     leftovers: OrphanFiles
     callbacks: Queue | None = None
-    """As of `Generate`."""
+    """The queue of notify; None if callbacks are not configured."""
 
 
 @cache

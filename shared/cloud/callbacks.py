@@ -1,4 +1,4 @@
-"""Delivering a callback: one POST to an address that a caller named, under the same guards as a fetch."""
+"""Deliver callbacks: one POST to an address named by a caller, with the same checks as a fetch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
 
 ATTEMPT_SECONDS = 10.0
 _PATIENCE_SECONDS = 2.0
-"""How long an attempt waits while its host has all its places taken: whoever waits holds a place of the queue."""
+"""Seconds an attempt waits for a place of its host; meanwhile it occupies a place of the queue."""
 
 Kind = Literal["delivered", "refused", "disabled", "later", "unreachable", "put_off"]
 
@@ -28,7 +28,7 @@ class Attempt:
 
 
 def meaning(status: int) -> Kind:
-    """What a receiver's answer says about further attempts."""
+    """Return what the receiver's status means for further attempts."""
     if 200 <= status < 300:
         return "delivered"
     if status == 410:
@@ -43,7 +43,7 @@ class Callbacks:
         self._outbound = Outbound(per_host=per_host, allow_loopback=allow_loopback)
 
     async def deliver(self, url: str, headers: dict[str, str], body: bytes) -> Attempt:
-        """POST the body, within `ATTEMPT_SECONDS` in all. The answer's status counts; its body is not read."""
+        """POST the body within `ATTEMPT_SECONDS` in all. Only the response's status is read, not its body."""
         schemes = ("https", "http") if self._outbound.allow_loopback else ("https",)
         try:
             exchange = await self._outbound.begin(

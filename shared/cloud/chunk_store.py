@@ -1,4 +1,4 @@
-"""Chunks of a stream at rest: documents `tasks/{key}/chunks/{offset}`, written once, read by many followers."""
+"""Store the chunks of streams as documents `tasks/{key}/chunks/{offset}`, written once and read by many followers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ChunkStore:
         self._client = client
 
     async def put(self, task_id: str, offset: int, chunk: Chunk) -> bool:
-        """False where another chunk has this offset already."""
+        """Write a chunk; return False if the offset is taken."""
         # The delta is JSON text: a document's fields would be indexed, and its nested lists refused.
         document = {**chunk.model_dump(exclude={"delta"}), "text": as_text(chunk.delta)}
         reference = self._chunks(task_id).document(_name(offset))
@@ -32,7 +32,7 @@ class ChunkStore:
         return True
 
     async def since(self, task_id: str, offset: int) -> list[Chunk]:
-        """The chunks from `offset` on, in order; without those past a gap."""
+        """Return the chunks from `offset` on, in order, up to the first gap."""
         found: list[Chunk] = []
         while True:
             start = offset + len(found)

@@ -1,4 +1,4 @@
-"""Requests to addresses that callers name, over aiohttp: one total time limit, checked addresses, a share per host.
+"""Send requests to addresses named by callers, over aiohttp: one time limit, checked addresses, a share per host.
 
 No proxy, no cookie, no redirect followed, nothing decompressed. The name is looked up once, every address that it
 leads to is checked, and the connection is made to one of those. This module loads aiohttp: only functions that fetch
@@ -27,18 +27,18 @@ from shared.cloud.outbound import AddressRefused, NoAnswer, Target
 from shared.domain.request.addresses import refusal
 
 _CONNECT_SECONDS = 10.0
-"""For one address of several; all together have until the deadline."""
+"""Seconds to connect to one of several addresses; all together have until the deadline."""
 _IDLE_SECONDS = 30.0
 _LOOKUP_THREADS = 32
 _LOOKUPS_PER_DOMAIN = 4
-"""A look-up cannot be cut short: slow ones of one domain must leave threads to others."""
+"""DNS look-ups per domain at once. They cannot be cancelled, so slow ones must leave threads for other domains."""
 _MOST_ADDRESSES = 8
 _BUFFER_BYTES = 256 << 10
 _HEADERS = {"User-Agent": "Dropsight", "Accept-Encoding": "identity"}
 
 
 def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether the caller is in the loop's own thread, inside of it."""
+    """Return whether the caller runs in the loop's thread."""
     try:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
@@ -46,18 +46,18 @@ def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 class HostBusy(NoAnswer):
-    """As many exchanges with this host are under way as it may have."""
+    """This host has as many requests under way as it may have."""
 
 
 class Shares:
-    """Places that are counted by key: `each` at once for one key, however many keys there are."""
+    """A semaphore per key: `each` places for every key."""
 
     def __init__(self, each: int) -> None:
         self._each = each
         self._places: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
     async def take(self, key: str) -> Callable[[], None]:
-        """Wait for a place; return what gives it back, once."""
+        """Wait for a place; return a function that releases it once."""
         semaphore, users = self._places.get(key) or (asyncio.Semaphore(self._each), 0)
         self._places[key] = semaphore, users + 1
         try:
@@ -79,10 +79,10 @@ class Shares:
 
 
 class Outbound:
-    """Begins exchanges with hosts that callers name. Belongs to one event loop."""
+    """Sends requests to hosts named by callers. Belongs to one event loop."""
 
     def __init__(self, *, per_host: int, allow_loopback: bool = False) -> None:
-        """`per_host`: exchanges at once with one host and port."""
+        """`per_host` is the number of concurrent requests per host and port."""
         self.allow_loopback = allow_loopback
         self._hosts, self._lookups = Shares(per_host), Shares(_LOOKUPS_PER_DOMAIN)
         self._threads = ThreadPoolExecutor(max_workers=_LOOKUP_THREADS, thread_name_prefix="look-up")
@@ -121,7 +121,7 @@ class Outbound:
             raise HostBusy(f"{target.host} is busy with earlier requests") from error
 
     async def addresses(self, host: str, port: int) -> list[tuple[Any, ...]]:
-        """What a name leads to. Raises `AddressRefused` where any address may not be connected to."""
+        """Resolve a name. Raises `AddressRefused` if any of its addresses is not public."""
         loop = asyncio.get_running_loop()
         give_back = await self._lookups.take(".".join(host.split(".")[-2:]))
         running = self._threads.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -138,13 +138,13 @@ class Outbound:
         return list(found)
 
     def check(self, host: str, address: str) -> None:
-        """Raise `AddressRefused` where an address may not be connected to."""
+        """Raise `AddressRefused` if an address is not public."""
         if what := refusal(address, allow_loopback=self.allow_loopback):
             raise AddressRefused(f"{host} leads to {address}, which is {what}")
 
 
 class Exchange:
-    """One request and its answer. Everything but `close` is for the event loop's thread."""
+    """One request and its response. All methods but `close` belong to the event loop's thread."""
 
     def __init__(self, target: Target, outbound: Outbound, seconds: float, give_back: Callable[[], None]) -> None:
         self.loop = asyncio.get_running_loop()
@@ -164,7 +164,7 @@ class Exchange:
 
     @property
     def length(self) -> int | None:
-        """The body's bytes, where its length is told."""
+        """Return the declared length of the body in bytes, or None."""
         length = self._answered.headers.get("Content-Length", "")
         told = length.isascii() and length.isdigit() and "Transfer-Encoding" not in self._answered.headers
         return int(length) if told else None
@@ -186,7 +186,7 @@ class Exchange:
             raise self._broken(error) from error
 
     async def read(self, most: int) -> bytes:
-        """Up to `most` bytes of the body, as soon as there are any; none at its end. Raises `NoAnswer`."""
+        """Read up to `most` bytes of the body; empty at its end. Raises `NoAnswer`."""
         try:
             async with asyncio.timeout_at(self._deadline):
                 return await self._answered.content.read(most)
@@ -194,7 +194,7 @@ class Exchange:
             raise self._broken(error) from error
 
     def close(self) -> None:
-        """End the exchange, at whatever it is. May be called more than once, and from any thread."""
+        """Close the connection. May be called repeatedly and from any thread."""
         if runs_here(self.loop):
             self._close()
         else:
@@ -234,7 +234,7 @@ class Exchange:
         )
 
     def _socket(self, info: Any) -> socket.socket:
-        """Made for one address, which is checked here whether it was looked up or stood in the URL."""
+        """Create a socket for one address, which is checked whether it was resolved or a literal."""
         family, kind, protocol, _, place = info
         self._outbound.check(self._target.host, str(place[0]))
         made = socket.socket(family, kind, protocol)

@@ -1,4 +1,4 @@
-"""Files on the web that requests name: fetched with every guard, and streamed on without being held whole.
+"""Fetch files on the web that requests name, with all checks, and stream them without holding them whole.
 
 A file whose length its server tells is passed on as it comes, and looked into beforehand by requests for ranges. One
 of unknown length is taken into memory, up to a bound, because the Files API wants to know the size first.
@@ -37,13 +37,13 @@ _PIECE = 1 << 20
 _AGAIN = {408, 425, 429}
 _REDIRECTED = {301, 302, 303, 307, 308}
 _PATIENCE_SECONDS = 10.0
-"""How long a fetch waits while its host has all its places taken; then the task is put off and holds up no other."""
+"""Seconds a fetch waits for a place of its host; then its task is put off, so that it holds up no other."""
 _MARGIN_SECONDS = 5.0
-"""By which a thread waits longer for the event loop than the exchange may take."""
+"""Seconds a thread waits for the event loop beyond the request's own limit."""
 
 
 class RemoteFile(io.RawIOBase):
-    """A file that is being fetched: read once from start to end; seeks only to tell its size, and back to the start.
+    """A file that is being fetched, read once from start to end; it seeks only to tell its size.
 
     For threads: reading from the event loop's own thread would wait for itself, and raises `RuntimeError`.
     """
@@ -58,7 +58,7 @@ class RemoteFile(io.RawIOBase):
 
     @property
     def whole(self) -> bytes | None:
-        """All of it, where it is small or of unknown length."""
+        """The whole file, if it is small or its length is unknown."""
         return self.head if len(self.head) == self.size else None
 
     def readable(self) -> bool:
@@ -109,13 +109,13 @@ class RemoteFile(io.RawIOBase):
 
 
 class RemoteRanges:
-    """Ranges of a file that is being fetched, each by a request of its own; its head is at hand.
+    """Ranges of a file that is being fetched, each read by a request of its own; the head is in memory.
 
     Raises `OutOfReadsError` where one cannot be had: by far not every server gives ranges, and some give a file once.
     """
 
     def __init__(self, outbound: Outbound, file: RemoteFile, *, seconds: float) -> None:
-        """`seconds`: for all ranges together."""
+        """`seconds` limits all ranges together."""
         self._outbound, self._file = outbound, file
         self.loop = asyncio.get_running_loop()
         self.until = time.monotonic() + seconds
@@ -150,7 +150,7 @@ class RemoteRanges:
 
 
 class BlockingRanges:
-    """The same ranges, for a thread that parses what it reads."""
+    """The same ranges for parsers that run in a thread."""
 
     def __init__(self, ranges: RemoteRanges) -> None:
         self._ranges = ranges
@@ -167,12 +167,12 @@ class BlockingRanges:
 
 class Web:
     def __init__(self, *, threads: int, allow_loopback: bool = False) -> None:
-        """One host gets half of `threads` at most, which is how many tasks an instance works on at once."""
+        """`threads` is how many tasks an instance works on at once; one host gets at most half of them."""
         self.outbound = Outbound(per_host=max(1, threads // 2), allow_loopback=allow_loopback)
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fetch")
 
     async def open(self, url: str, *, stop: threading.Event, seconds: float) -> RemoteFile:
-        """The file at `url`, opened; all of it must be read within `seconds`. Redirects are followed, each checked.
+        """Open the file at `url`; it must be read within `seconds`. Redirects are followed, each checked.
 
         Raises `PermanentFailure` with `url_not_fetchable` or `payload_too_large`, or `TransientFailure`;
         `Unavailable` while the instance fetches as much from this host as it may.
@@ -192,11 +192,11 @@ class Web:
         raise _not_fetchable(url, f"more than {_REDIRECTS} redirects")
 
     def ranges(self, file: RemoteFile, *, seconds: float) -> RemoteRanges:
-        """Ranges of a file that is being fetched, all of them within `seconds`: a source for the sandbox."""
+        """Return the file's ranges as a source for the sandbox; all of them must be read within `seconds`."""
         return RemoteRanges(self.outbound, file, seconds=seconds)
 
     async def identify(self, file: RemoteFile, *, seconds: float) -> MediaType | Refusal:
-        """The type of a file that is being fetched: by its head, and by what lies behind a long tag if that is had."""
+        """Return the type of a file that is being fetched, from its head and what follows a long tag."""
         ranges = BlockingRanges(self.ranges(file, seconds=seconds))
 
         def identified() -> MediaType | Refusal:
@@ -271,7 +271,7 @@ async def _opened(exchange: Exchange, place: str, stop: threading.Event) -> Remo
 
 
 async def _read(exchange: Exchange, wanted: int, stop: threading.Event | None = None) -> bytes:
-    """`wanted` bytes of the body, fewer only at its end. Raises `NoAnswer`, or `StreamStopped` once `stop` is set."""
+    """Read `wanted` bytes, fewer only at the end. Raises `NoAnswer`, or `StreamStopped` once `stop` is set."""
     pieces = bytearray()
     while len(pieces) < wanted:
         if stop is not None and stop.is_set():
@@ -296,7 +296,7 @@ def _from_thread(exchange: Exchange, reading: Coroutine[Any, Any, bytes]) -> byt
 
 
 def _version(exchange: Exchange) -> str | None:
-    """What tells this version of a file from others, for `If-Range`; None where nothing does surely."""
+    """Return a strong validator of this version for `If-Range`, or None."""
     tag = exchange.header("ETag")
     return tag if tag is not None and tag.startswith('"') else None
 
@@ -306,6 +306,6 @@ def _not_fetchable(url: str, why: str) -> PermanentFailure:
 
 
 def _shown(url: str) -> str:
-    """A URL in a sentence, without what may be a signature."""
+    """Return the URL for messages, without its query, which may hold a signature."""
     plain = without_secrets(url)
     return plain if len(plain) <= 200 else f"{plain[:200]}…"

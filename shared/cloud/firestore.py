@@ -1,4 +1,4 @@
-"""Firestore: task documents, each changed only on condition that it is still as it was read."""
+"""Read and write task documents in Firestore; each change requires that the document is still as it was read."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from shared.domain.tasks.task import Status, Task, key_of
 _TASKS = "tasks"
 _PAGE = 300
 _MOST_TRIES = 20
-"""Of a change, about fifteen seconds at the most; a task has few writers, and each of them writes seldom."""
+"""Tries of a change, about 15 seconds in all; a task has few writers, and each writes rarely."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A task as it stands, and the version of the document that says so."""
+    """A task, and the version of the document it was read from."""
 
     task: Task
     version: Any
 
 
 class UnreadableTask(DropsightError):
-    """A document that is no task, or a newer version's: whoever lists many goes on with the others."""
+    """A document that is no task, or was written by a newer version. Lists skip it."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(f"the document tasks/{key} cannot be read: {why}")
@@ -44,7 +44,7 @@ class UnreadableTask(DropsightError):
 
 
 Decide = Callable[[Task], Task]
-"""A transition of `shared.domain.tasks.claims`, or the task itself where nothing is to change."""
+"""A transition of `shared.domain.tasks.claims`; it returns the same task if nothing is to change."""
 
 
 class Tasks:
@@ -55,7 +55,7 @@ class Tasks:
         return self.client.collection(_TASKS).document(key_of(task_id))
 
     async def create(self, task: Task) -> bool:
-        """False where a document of that id is there already."""
+        """Create the document; return False if it exists already."""
         marked = task.model_copy(update={"change": secrets.token_hex(8)})
         try:
             await self._ref(task.id).create(to_document(marked))
@@ -66,12 +66,12 @@ class Tasks:
         return True
 
     async def get(self, task_id: str) -> Stored | None:
-        """Raises `UnreadableTask`."""
+        """Return the task, or None. Raises `UnreadableTask`."""
         snapshot = await self._ref(task_id).get()
         return _stored(snapshot) if snapshot.exists else None
 
     async def many(self, task_ids: list[str]) -> dict[str, Task | UnreadableTask]:
-        """Those of the tasks that are there."""
+        """Return the tasks that exist."""
         if not task_ids:
             return {}
         ids = {key_of(task_id): task_id for task_id in task_ids}
@@ -80,7 +80,7 @@ class Tasks:
         return {task_id: each.task if isinstance(each, Stored) else each for task_id, each in found.items()}
 
     async def change(self, known: Stored, decide: Decide) -> Stored | None:
-        """Write what `decide` makes of the task, decided anew whenever the document changed meanwhile.
+        """Commit the task that `decide` returns; it is called again whenever the document has changed meanwhile.
 
         None: the document is gone. Raises what `decide` raises (`LeaseLost`), and what Firestore answers to the last of
         many tries on a document that others never stop changing.
@@ -110,12 +110,12 @@ class Tasks:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def keep_answer(self, task: Task, name: str, record: str) -> None:
-        """An answer that Cloud Storage could not take, beside its task; goes when the task does."""
+        """Store an answer beside its task while Cloud Storage is unavailable; it expires with the task."""
         answer = {"record": record, "expires_at": task.expires_at}
         await self._ref(task.id).collection("answers").document(name).set(answer)
 
     async def answers(self, task_id: str) -> AsyncIterator[tuple[str, str]]:
-        """Names and records of the answers kept beside a task."""
+        """Return names and records of the answers stored beside a task."""
         async for snapshot in self._ref(task_id).collection("answers").stream():
             yield snapshot.id, (snapshot.to_dict() or {})["record"]
 
@@ -128,7 +128,7 @@ class Tasks:
         status: Status | None = None,
         uri: str | None = None,
     ) -> list[Task]:
-        """Tasks that one of `visible_to` may see, newest first. `after`: created_at and key of the last one seen.
+        """Return the tasks visible to `visible_to`, newest first. `after` is created_at and key of the last one seen.
 
         Fewer than `limit` are the last. What cannot be read is passed over.
         """
@@ -163,7 +163,7 @@ class Tasks:
         return int(rows[0][0].value)
 
     async def open_tasks(self, after: str = "") -> AsyncIterator[Stored | UnreadableTask]:
-        """Every task with something left to do, in the order of keys, page by page; `after` resumes past a key."""
+        """Yield every task with something left to do, ordered by key, page by page; `after` resumes past a key."""
         tasks = self.client.collection(_TASKS)
         query = tasks.where(filter=FieldFilter("open", "==", True)).order_by("__name__")
         last = after
@@ -178,7 +178,7 @@ class Tasks:
 
 
 class Notes:
-    """Small documents of one collection that instances leave for each other and for their next run."""
+    """Small documents that instances share with each other and with their next run."""
 
     def __init__(self, client: firestore.AsyncClient, collection: str) -> None:
         self._collection = client.collection(collection)
@@ -192,7 +192,7 @@ class Notes:
 
 
 def to_document(task: Task) -> dict[str, Any]:
-    """The task's fields. The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses.
+    """Return the task's fields. The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses.
 
     Time to live goes by `expires_at`, empty while anything is left to do: no task is deleted that waits.
     """
@@ -206,7 +206,7 @@ def to_document(task: Task) -> dict[str, Any]:
 
 
 def from_document(document: dict[str, Any]) -> Task:
-    """Fields that this version does not know are left alone: a newer one may have written them."""
+    """Return the task of a document. Unknown fields are ignored: a newer version may have written them."""
     ran = document.get("ran")
     if ran is not None:
         ran = {**ran, "snapshot": json.loads(ran["snapshot"])}

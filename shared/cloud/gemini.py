@@ -1,4 +1,4 @@
-"""The Gemini API: files by streamed upload, and the model's answer as a stream of pieces.
+"""Call the Gemini API: upload files as streams, and receive the model's answer as a stream of pieces.
 
 Uploads of a stream run with the sync client in a thread pool of their own (the async one reads on the event loop);
 everything else with `client.aio`. The SDK's own retries and continuations are off: whether and when to ask again is
@@ -35,7 +35,7 @@ _UPLOAD_PIECE_TIMEOUT_MS = 180_000
 _CALL_TIMEOUT_MS = 60_000
 _SHOWN = 300
 _FRESH_SECONDS = 300.0
-"""How long an instance goes by what the service said of a model."""
+"""Seconds an instance remembers what the service said about a model."""
 _POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
 _MOST_FAILED_POLLS = 4
 _NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
@@ -60,12 +60,12 @@ class Gemini:
         self._models: dict[str, tuple[float, ServedModel | None]] = {}
 
     async def methods(self, model: str) -> frozenset[str] | None:
-        """What the service says a model can be called with; None where it has no model of that name."""
+        """Return the methods a model supports; None if the service has no such model."""
         served = await self.served(model)
         return None if served is None else frozenset(served.supported_generation_methods)
 
     async def served(self, model: str) -> ServedModel | None:
-        """What the service says of a model; None where it has no model of that name."""
+        """Return the service's data on a model; None if it has no such model."""
         asked_at, served = self._models.get(model, (-math.inf, None))
         if self._clock.time() - asked_at < _FRESH_SECONDS:
             return served
@@ -97,7 +97,7 @@ class Gemini:
         input: int,  # noqa: A002
         source: str = "",
     ) -> GeminiFile:
-        """Send `stream` on as `files/{file_id}`. Whether it is ACTIVE is not known yet."""
+        """Upload `stream` as `files/{file_id}`. The file may not be ACTIVE yet."""
         config = types.UploadFileConfig(
             name=file_id,
             mime_type=mime_type,
@@ -121,7 +121,7 @@ class Gemini:
         )
 
     async def activated(self, uploaded: GeminiFile) -> GeminiFile:
-        """Wait until a file is ACTIVE; `file_processing_failed` where Gemini cannot decode it."""
+        """Wait until a file is ACTIVE. Raises `file_processing_failed` if Gemini cannot decode it."""
         failures = 0
         for tries in itertools.count():
             try:
@@ -141,7 +141,7 @@ class Gemini:
         return uploaded.model_copy(update={"active": True})
 
     async def delete(self, name: str) -> None:
-        """Whether or not it was there."""
+        """Delete a file; one that does not exist is no error."""
         try:
             with _classified():
                 await self._client.aio.files.delete(name=name)
@@ -153,7 +153,7 @@ class Gemini:
                 raise
 
     async def create_cache(self, model: str, body: Json, *, kept: timedelta, display_name: str) -> tuple[str, int]:
-        """A context cache of the body's contents, system instruction and tools; returns its name and its tokens."""
+        """Create a context cache of the body's contents, system instruction and tools; return its name and tokens."""
         contents, config = _typed(body)
         wanted = types.CreateCachedContentConfig(
             contents=cast(types.ContentListUnion, contents),
@@ -169,7 +169,7 @@ class Gemini:
         return cast(str, cache.name), (counted.total_token_count or 0) if counted else 0
 
     async def find_cache(self, display_name: str) -> tuple[str, datetime] | None:
-        """The name and the expiry of a context cache that bears `display_name`."""
+        """Return name and expiry of the context cache with this `display_name`, or None."""
         with _classified():
             async for cache in await self._client.aio.caches.list(config=types.ListCachedContentsConfig(page_size=100)):
                 if cache.display_name == display_name and cache.name and cache.expire_time:
@@ -177,7 +177,7 @@ class Gemini:
         return None
 
     async def prolong_cache(self, name: str, *, kept: timedelta) -> None:
-        """It is kept for `kept` from now on."""
+        """Extend the cache's lifetime to `kept` from now."""
         with _classified():
             await self._client.aio.caches.update(name=name, config=types.UpdateCachedContentConfig(ttl=_duration(kept)))
 
@@ -198,7 +198,7 @@ class Gemini:
                 return
 
     async def stream(self, model: str, body: Json, *, timeout: float) -> AsyncIterator[Json]:
-        """The answer in pieces, each a GenerateContentResponse as JSON. `timeout` in seconds."""
+        """Yield the answer in pieces, each a GenerateContentResponse as JSON. `timeout` is in seconds."""
         contents, config = _typed(body)
         limited = config.model_copy(
             update={**_ONE_REQUEST, "http_options": types.HttpOptions(timeout=int(timeout * 1000))}
@@ -224,7 +224,7 @@ class Gemini:
 
 
 def _typed(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig]:
-    """generateContent's body as the SDK takes it: the contents, and everything else as one flat config."""
+    """Split generateContent's body as the SDK takes it: the contents, and everything else as one flat config."""
     around = {name: value for name, value in body.items() if name not in ("contents", "generationConfig")}
     settings = cast(Json, body.get("generationConfig") or {})
     try:
@@ -235,7 +235,7 @@ def _typed(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig
 
 
 def _duration(span: timedelta) -> str:
-    """A protobuf Duration in JSON."""
+    """Return seconds as a protobuf Duration in JSON."""
     return f"{span.total_seconds():g}s"
 
 
@@ -257,7 +257,7 @@ _UNREADABLE = (errors.UnknownApiResponseError, json.JSONDecodeError, UnicodeDeco
 
 @contextmanager
 def _classified(*, uploading: bool = False) -> Iterator[None]:
-    """Turn what the SDK and its transports raise into the tree of `shared.domain.errors`."""
+    """Convert exceptions of the SDK and its transports to those of `shared.domain.errors`."""
     try:
         yield
     except errors.APIError as error:
@@ -285,7 +285,7 @@ def _classified(*, uploading: bool = False) -> Iterator[None]:
 
 
 def _not_a_request(error: ValueError) -> PermanentFailure:
-    """It would be the same at every attempt."""
+    """Return the permanent failure of a request that the SDK refuses to send."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

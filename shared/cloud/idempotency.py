@@ -1,4 +1,4 @@
-"""One commit that makes a submitted task together with the record of its Idempotency-Key.
+"""Create a submitted task and the record of its Idempotency-Key in one commit.
 
 two submits with one key          object A   object B
 ──────────────────────────────────────────────────────────────
@@ -24,7 +24,7 @@ KEPT = timedelta(hours=24)
 
 
 class Record(Frozen):
-    """What an Idempotency-Key stands for."""
+    """The record of an Idempotency-Key."""
 
     task: str
     payload: str
@@ -43,7 +43,7 @@ class Submissions:
         self._client = client
 
     async def find(self, record: str) -> Found | None:
-        """The record, be it expired or not: time to live deletes within a day or so."""
+        """Return the record, even if it has expired: the time to live deletes it within about a day."""
         snapshot = await self._client.collection("idempotency").document(record).get()
         if not snapshot.exists:
             return None
@@ -53,7 +53,7 @@ class Submissions:
     async def commit(
         self, task: Task, *, record: str | None = None, payload: str = "", expired: Found | None = None
     ) -> bool:
-        """False where the task or the record is there already; `expired` is the record that may be replaced.
+        """Commit both; return False if either exists already. `expired` is a record that may be replaced.
 
         The client repeats a commit whose answer was lost: False can be the answer to one that was made.
         """

@@ -1,4 +1,4 @@
-"""API keys at rest: only the SHA-256 of a secret is stored, as the id of its document.
+"""Store and look up API keys: only the SHA-256 of a secret is stored, as the id of its document.
 
 Several documents may carry one key id: a rotated key's old secret goes on until its own expiry.
 """
@@ -22,17 +22,17 @@ from shared.domain.tasks.access import Key
 
 _COLLECTION = "keys"
 _FRESH_SECONDS = 20.0
-"""How long an instance takes a key's document for true, and so the longest that a revoked key still works."""
+"""Seconds an instance caches a key, and so the longest that a revoked key still works."""
 _UNKNOWN_FRESH_SECONDS = 5.0
-"""How long a secret that was not found is not looked up again, and so the longest that a new key may have to wait."""
+"""Seconds an unknown secret is not looked up again, and so the longest that a new key may have to wait."""
 _REMEMBERED = 10_000
 _FORM = re.compile(r"sk-[A-Za-z0-9_-]{32,128}")
 _UNKNOWN_BURST, _UNKNOWN_A_SECOND = 100, 20
-"""Look-ups of secrets that turn out to be unknown, by one instance: each is a read that is paid for."""
+"""Limit on look-ups of unknown secrets by one instance: each is a billed read."""
 
 
 class TooManyUnknown(DropsightError):
-    """More unknown secrets were sent than are looked up: whether this one is known was not asked."""
+    """Too many unknown secrets were sent; this one was not looked up."""
 
 
 def digest(secret: str) -> str:
@@ -40,7 +40,7 @@ def digest(secret: str) -> str:
 
 
 def new_secret() -> str:
-    """`sk-` and 43 random characters; shown once."""
+    """Return a new secret: `sk-` and 43 random characters."""
     return "sk-" + secrets.token_urlsafe(32)
 
 
@@ -53,7 +53,7 @@ class Keys:
         self._guesses = _Guesses(clock)
 
     async def find(self, secret: str) -> Key | None:
-        """Return the key of a secret, or None where there is none.
+        """Return the key of a secret, or None if there is none.
 
         No read for what has not the form of a secret or was unknown a moment ago. Raises `TooManyUnknown` where so
         many unknown secrets were sent that a secret which was never seen here is not looked up.
@@ -87,12 +87,12 @@ class Keys:
         await self._collection.document(digest(secret)).create(key.model_dump())
 
     async def listing(self) -> list[Key]:
-        """Every secret's key, the oldest first."""
+        """Return the keys of all secrets, oldest first."""
         found = [Key.model_validate(snapshot.to_dict()) async for snapshot in self._collection.stream()]
         return sorted(found, key=lambda key: key.created_at)
 
     async def expire(self, key_id: str, at: datetime, *, made_before: datetime) -> int:
-        """Let the older secrets of a key end at `at`, unless they end before; how many those are."""
+        """Let the older secrets of a key expire at `at`; return how many do."""
         changed = 0
         async for reference, key in self._of(key_id):
             if key.created_at < made_before and not key.revoked and (key.expires_at is None or key.expires_at > at):
@@ -101,7 +101,7 @@ class Keys:
         return changed
 
     async def revoke(self, key_id: str) -> int:
-        """End every secret of a key; how many there are."""
+        """Revoke every secret of a key; return how many there are."""
         changed = 0
         async for reference, _ in self._of(key_id):
             await reference.update({"revoked": True})
@@ -115,14 +115,14 @@ class Keys:
 
 
 class _Guesses:
-    """A token bucket of look-ups that find nothing."""
+    """A token bucket for look-ups that find nothing."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._left, self._filled_at = float(_UNKNOWN_BURST), clock.time()
 
     def count(self) -> None:
-        """Before a look-up. Raises `TooManyUnknown` where none is left."""
+        """Take a token before a look-up. Raises `TooManyUnknown` if none is left."""
         now = self._clock.time()
         self._left = min(_UNKNOWN_BURST, self._left + max(0.0, now - self._filled_at) * _UNKNOWN_A_SECOND)
         self._filled_at = now
@@ -131,5 +131,5 @@ class _Guesses:
         self._left -= 1
 
     def uncount(self) -> None:
-        """The look-up found a key."""
+        """Give the token back: the look-up found a key."""
         self._left = min(_UNKNOWN_BURST, self._left + 1)

@@ -1,4 +1,4 @@
-"""An object of Cloud Storage for a thread to read: as a file, one piece ahead in constant memory, or by ranges."""
+"""Read objects of Cloud Storage in threads: as a stream with read-ahead in constant memory, or by ranges."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing_extensions import Buffer
 from shared.domain.errors import DropsightError, TransientFailure
 
 PIECE_BYTES = 8 << 20
-"""What is read at once: the size in which google-genai sends a file on."""
+"""Bytes read at once: the size in which google-genai sends a file on."""
 
 Fetch = Callable[[int, int], bytes]
-"""Bytes of the object from `start` up to, not including, `end`."""
+"""Returns the object's bytes from `start` up to, not including, `end`."""
 
 
 class SourceVanished(DropsightError):
-    """This generation of the object is not there any more."""
+    """This generation of the object does not exist any more."""
 
 
 class StreamStopped(DropsightError):
-    """The reader was told to stop: its lease is lost or its time is up."""
+    """Reading was stopped: the lease is lost or the time is up."""
 
 
 class ObjectStream(io.RawIOBase):
@@ -106,7 +106,7 @@ class ObjectStream(io.RawIOBase):
 
 
 class ObjectRanges:
-    """Random access to an object by ranged reads, for `shared.domain.media`."""
+    """Random access to an object by ranged reads."""
 
     def __init__(self, fetch: Fetch, size: int, head: bytes) -> None:
         self._fetch, self._size, self._head = fetch, size, head

@@ -1,4 +1,4 @@
-"""URLs that callers name: taken apart, and refused where they can be seen to lead inside before a name is looked up.
+"""Parse URLs named by callers, and refuse those that visibly lead to private addresses before any DNS look-up.
 
 `shared.cloud.exchange` makes the requests and checks the addresses that names lead to.
 """
@@ -17,22 +17,22 @@ _PLAIN = re.compile(r"[^\x00-\x20\x7f\\]+")
 
 
 class AddressRefused(DropsightError):
-    """The URL is malformed, or leads to an address that may not be connected to."""
+    """The URL is malformed or leads to an address that is not public."""
 
 
 class NoAnswer(DropsightError):
-    """The other side could not be reached, broke off or was too slow."""
+    """The host could not be reached, broke the connection or was too slow."""
 
 
 class Target(NamedTuple):
-    """A URL taken apart."""
+    """A parsed URL."""
 
     secure: bool
     host: str
-    """A name in ASCII, or a numeric address in its usual form."""
+    """A name in ASCII, or a numeric address in canonical form."""
     port: int
     path: str
-    """With its query."""
+    """The path with its query."""
 
     @property
     def host_header(self) -> str:
@@ -45,7 +45,7 @@ class Target(NamedTuple):
 
 
 def target_of(url: str, *, schemes: tuple[str, ...] = ("https", "http")) -> Target:
-    """Take a URL apart. Raises `AddressRefused` where it has another scheme or holds what no such URL should."""
+    """Parse a URL. Raises `AddressRefused` for other schemes, userinfo and malformed parts."""
     if _PLAIN.fullmatch(url) is None:
         raise AddressRefused("the URL holds spaces, backslashes or control characters")
     try:
@@ -66,7 +66,7 @@ def target_of(url: str, *, schemes: tuple[str, ...] = ("https", "http")) -> Targ
 
 
 def refusal_of(url: str, *, schemes: tuple[str, ...] = ("https", "http"), allow_loopback: bool = False) -> str | None:
-    """What is wrong with a URL before any name is looked up: told at once to who sends it."""
+    """Return why a URL is refused without a DNS look-up, or None."""
     try:
         target = target_of(url, schemes=(*schemes, "http") if allow_loopback else schemes)
     except AddressRefused as refused:

@@ -1,4 +1,4 @@
-"""Cloud Tasks: dispatches by name, so that the same one is never on the queue twice."""
+"""Enqueue dispatches in Cloud Tasks by name, so that none is on the queue twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 from shared.domain.tasks.task import Task
 
 _DEADLINE_SECONDS = 1800
-"""The longest that Cloud Tasks waits for an HTTP target."""
+"""The longest time that Cloud Tasks waits for an HTTP target."""
 _FURTHEST = timedelta(days=29)
 """Cloud Tasks takes no schedule time past 30 days (https://cloud.google.com/tasks/docs/quotas)."""
 
@@ -31,7 +31,7 @@ class Queue:
             self._client = tasks_v2.CloudTasksAsyncClient(transport=transport)
 
     async def put(self, name: str, body: dict[str, object], *, at: datetime | None = None) -> bool:
-        """False where a dispatch of that name is, or lately was, on the queue. `at`: not before."""
+        """Enqueue a dispatch, due `at`; return False if one of that name is, or was recently, on the queue."""
         task = tasks_v2.Task(
             name=f"{self._path}/tasks/{name}",
             http_request=tasks_v2.HttpRequest(
@@ -54,7 +54,7 @@ class Queue:
         return True
 
     async def holds(self, name: str) -> bool:
-        """Whether a dispatch of that name is on the queue (or lately was, where the service still tells)."""
+        """Return whether a dispatch of that name is on the queue, or was recently."""
         try:
             await self._client.get_task(name=f"{self._path}/tasks/{name}")
         except api_errors.NotFound:
@@ -63,7 +63,7 @@ class Queue:
 
 
 class Dispatches:
-    """Dispatches of tasks to generate. A name is `{task key}-{epoch}`, with a suffix where one epoch needs another."""
+    """Enqueues dispatches for generate. A name is `{task key}-{epoch}`, with a suffix if an epoch needs two."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -74,16 +74,16 @@ class Dispatches:
         return await self._queue.put(name, {"task": task.id, "epoch": number}, at=at)
 
     async def waits(self, task: Task) -> bool:
-        """Whether the dispatch of the task's epoch is on the queue."""
+        """Return whether the dispatch of the task's epoch is on the queue."""
         return await self._queue.holds(f"{task.key}-{task.epoch}")
 
 
 def schedulable(at: datetime, now: datetime) -> datetime:
-    """`at`, or the furthest moment that the queue takes; whoever is called then puts the next dispatch."""
+    """Return `at`, or the latest moment that the queue accepts; the dispatch then enqueues the next one."""
     return min(at, now + _FURTHEST)
 
 
 def lease_end(task: Task) -> str:
-    """The suffix of the dispatch that comes back when a lease has ended."""
+    """Return the suffix of the dispatch that is due when the lease ends."""
     assert task.lease_until is not None
     return f"{task.token}-{int(task.lease_until.timestamp())}"

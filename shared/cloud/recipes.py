@@ -1,4 +1,4 @@
-"""The operator's recipes: an object of Cloud Storage, read again when its generation changes.
+"""Load the operator's recipes from Cloud Storage, again whenever the object's generation changes.
 
 A file that is missing or cannot be used blocks the tasks of its inbox, rather than asking something else of them: they
 wait with the reason, and go on once the file is mended.
@@ -15,7 +15,7 @@ from shared.domain.errors import Blocked
 from shared.domain.recipe import MAX_BYTES, RecipeBook, RecipesInvalid, built_in, load
 
 _FRESH_SECONDS = 20.0
-"""How long after a change of the file the old recipes may still be taken."""
+"""Seconds that the old recipes may still be used after the file changed."""
 _PROBLEMS_SHOWN = 3
 
 
@@ -24,7 +24,7 @@ class _Read:
     at: float
     generation: int
     book: RecipeBook | str
-    """The recipes, or why there are none."""
+    """The recipes, or why they could not be loaded."""
 
 
 class RecipeBooks:
@@ -33,7 +33,7 @@ class RecipeBooks:
         self._read: dict[str, _Read] = {}
 
     async def book(self, uri: str | None) -> RecipeBook:
-        """The recipes of the object `gs://bucket/name`; the built-in ones where None. Raises `Blocked`."""
+        """Return the recipes of the object `gs://bucket/name`; for None, the built-in ones. Raises `Blocked`."""
         if uri is None:
             return built_in()
         read = self._read.get(uri)

@@ -1,4 +1,4 @@
-"""Cloud Storage: reading inputs by generation, as a stream or in ranges, and writing small objects.
+"""Read inputs from Cloud Storage by generation, as streams or in ranges, and write small objects.
 
 The client has no async form, so its calls run in a thread pool of their own, as large as the function's concurrency.
 """
@@ -34,7 +34,7 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 _PAGE = 1000
 _RETRY = DEFAULT_RETRY.with_timeout(5)
-"""The client's own retries bridge a hiccup; a longer outage is the task's business, which can wait without a lease."""
+"""The client's retries bridge short failures. For longer ones the task is put off, which needs no lease."""
 _FAULTS = (
     api_errors.GoogleAPICallError,
     api_errors.RetryError,
@@ -49,7 +49,7 @@ _OWN_KEY = "resourceIsEncryptedWithCustomerEncryptionKey"
 _PACKED = ("gzip", "x-gzip")
 """Content encodings that are unpacked."""
 _MOST_UNPACKED = 64 << 20
-"""Bytes that a packed object which is read whole may hold; what is longer is cut, and then too long for its reader."""
+"""Unpacked bytes of an object that is read whole; a longer one is cut, and then refused as too long."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class StoredObject:
     created_at: datetime
     metadata: dict[str, str]
     crc32c: str
-    """Big-endian, base64, as the API gives it; empty where it says nothing of the bytes that are read."""
+    """Big-endian, base64, as in the API; empty if it does not apply to the bytes that are read."""
     content_encoding: str = ""
-    """In small letters; empty where the bytes are stored as they are."""
+    """In lower case; empty if the bytes are stored as they are."""
     own_key: bool = False
-    """Encrypted with a key that the uploader kept: nobody else can read it."""
+    """Encrypted with a key of the uploader: nobody else can read it."""
     unpacked: Unpacked | None = None
-    """How to read it, where `size` is that of what it packs."""
+    """The unpacked content, if the object is packed; `size` is then its size."""
 
     @property
     def identity(self) -> str:
@@ -77,14 +77,14 @@ class StoredObject:
 
 
 class Storage:
-    """`None` is the answer where an object, or that generation of it, is not there."""
+    """Methods return None for an object, or a generation of it, that does not exist."""
 
     def __init__(self, project: str, threads: int) -> None:
         self._client = storage.Client(project=project)
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="storage")
 
     async def stat(self, bucket: str, name: str) -> StoredObject | None:
-        """The live generation of an object. A name that no object can have is of none."""
+        """Return the live generation of an object; None also for names that no object can have."""
         if not _may_be_a_name(name):
             return None
         blob = await self._read(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
@@ -93,7 +93,7 @@ class Storage:
     async def read(
         self, bucket: str, name: str, *, generation: int | None = None, start: int = 0, length: int | None = None
     ) -> bytes | None:
-        """`length` bytes from `start`; shorter at the object's end, empty past it.
+        """Return `length` bytes from `start`: fewer at the object's end, none past it.
 
         An object that is packed with gzip is unpacked where it is read from its start, up to 64 MiB of it.
         """
@@ -117,7 +117,7 @@ class Storage:
             return b""
 
     async def readable(self, found: StoredObject, stop: threading.Event | None = None) -> StoredObject:
-        """The object as what it holds, with the size of that: one that is packed (Content-Encoding: gzip) is unpacked.
+        """Return the object with its unpacked content and size, if it is stored with Content-Encoding: gzip.
 
         Raises `PermanentFailure` where it cannot be read at all, or unpacks to more than is taken.
         """
@@ -138,15 +138,15 @@ class Storage:
         return await self._run(measured) if found.size else found
 
     def open(self, source: StoredObject, stop: threading.Event) -> ObjectStream:
-        """A stream of one generation for a thread to read; ends with `StreamStopped` once `stop` is set."""
+        """Return a stream of one generation for a thread; it raises `StreamStopped` once `stop` is set."""
         return ObjectStream(self._fetcher(source), source.size, source.crc32c, stop)
 
     def ranges(self, source: StoredObject, head: bytes) -> ObjectRanges:
-        """Ranged reads of one generation, for a thread; `head` is what was read of its beginning already."""
+        """Return ranged reads of one generation for a thread; `head` are the first bytes, read already."""
         return ObjectRanges(self._fetcher(source), source.size, head)
 
     async def in_thread(self, call: Callable[[], T]) -> T:
-        """Run what reads with `ranges` or `open`, with its errors classified."""
+        """Run a call that reads with `ranges` or `open` in a thread, and classify its errors."""
         return await self._run(call)
 
     async def write(
@@ -161,7 +161,7 @@ class Storage:
         metadata: dict[str, str] | None = None,
         disposition: str | None = None,
     ) -> int | None:
-        """The written generation, or None where the precondition did not hold (`if_generation` 0: absent)."""
+        """Write an object. Return its generation, or None if `if_generation` (0: must not exist) did not hold."""
         blob = self._client.bucket(bucket).blob(name)
         blob.metadata, blob.content_disposition = metadata, disposition
         condition = 0 if only_if_absent else if_generation
@@ -180,14 +180,14 @@ class Storage:
         return int(blob.generation)
 
     async def delete(self, bucket: str, name: str) -> None:
-        """Whether or not it was there."""
+        """Delete an object; one that does not exist is no error."""
         try:
             await self._run(partial(self._client.bucket(bucket).blob(name).delete, retry=_RETRY))
         except api_errors.NotFound:
             return
 
     async def listing(self, bucket: str, prefix: str, *, after: str = "") -> AsyncIterator[StoredObject]:
-        """The live objects under `prefix` in the order of their names, page by page; `after` resumes past a name."""
+        """Yield the live objects under `prefix`, ordered by name, page by page; `after` resumes past a name."""
         pages = self._client.list_blobs(bucket, prefix=prefix, start_offset=after or None, page_size=_PAGE).pages
         while (page := await self._run(lambda: next(pages, None))) is not None:
             for blob in page:
@@ -195,7 +195,7 @@ class Storage:
                     yield _stored(blob)
 
     def _fetcher(self, source: StoredObject) -> Fetch:
-        """Reads of what the object holds."""
+        """Return a function that reads ranges of the object's content."""
         if source.unpacked is not None:
             return source.unpacked.fetch
         blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
@@ -216,7 +216,7 @@ class Storage:
         return fetch
 
     async def _read(self, call: Callable[[], T]) -> T:
-        """As `_run`, for what only reads: what is refused as a bad request is so at every other try."""
+        """Run a read as `_run` does. A bad request is permanent: it would fail the same way every time."""
         try:
             return await self._run(call)
         except TransientFailure as error:
@@ -234,7 +234,7 @@ class Storage:
 
 
 def failure(error: Exception) -> TaskFailure:
-    """What an error of Cloud Storage means for a task."""
+    """Return what an error of Cloud Storage means for a task."""
     if isinstance(error, api_errors.Forbidden | api_errors.Unauthorized):
         return Blocked(f"Cloud Storage refuses the function's service account: {error.message}")
     if isinstance(error, api_errors.ClientError) and error.code not in _WORTH_ANOTHER_TRY:
@@ -249,7 +249,7 @@ def _unreadable(error: api_errors.BadRequest) -> PermanentFailure:
 
 
 def _may_be_a_name(name: str) -> bool:
-    """Whether an object may be named so (Cloud Storage, "Object name requirements")."""
+    """Return whether an object can have this name (Cloud Storage, "Object name requirements")."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

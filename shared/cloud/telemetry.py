@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard output, as Cloud Logging reads them."""
+"""Write structured logs: one JSON object per line on standard output, as Cloud Logging reads them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 def log(severity: Severity, action: str, message: str, **fields: str | int | float | bool | None) -> None:
-    """`action` is the machine's word for what happened, `message` a person's. Never pass a secret or inline data."""
+    """Log `action`, a name for programs, and `message`, a sentence for people. Never pass secrets or inline data."""
     record = {"severity": severity, "action": action, "message": message}
     shown = {name: value for name, value in fields.items() if value is not None}
     sys.stdout.write(json.dumps({**record, **shown}, ensure_ascii=False) + "\n")
@@ -19,6 +19,6 @@ def log(severity: Severity, action: str, message: str, **fields: str | int | flo
 
 
 def log_bug(action: str, error: BaseException, **fields: str | int | float | bool | None) -> None:
-    """An error that the code did not foresee, with its trace."""
+    """Log an unexpected error with its stack trace."""
     trace = "".join(traceback.format_exception(error))
     log("ERROR", action, f"{type(error).__name__}: {error}", stack_trace=trace, **fields)

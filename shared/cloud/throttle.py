@@ -1,4 +1,4 @@
-"""What the functions' instances tell each other about a model that refuses for now: `throttle/{model}`.
+"""Share notes between instances about models that refuse calls for now: `throttle/{model}`.
 
 A note is read at most once a second by an instance, and known at once where it was written; so while it holds, no more
 calls meet the refusal than were under way when it came.
@@ -29,7 +29,7 @@ class Throttle:
         self._known: dict[str, tuple[float, Note | None]] = {}
 
     async def standing(self, model: str) -> Note | None:
-        """The note that holds for `model`, if any."""
+        """Return the note that applies to `model`, or None."""
         read_at, note = self._known.get(model, (0.0, None))
         over = note is None or note.until <= self._clock.now()
         if over and self._clock.time() - read_at >= _FRESH_SECONDS:
@@ -37,7 +37,7 @@ class Throttle:
         return note if note is not None and note.until > self._clock.now() else None
 
     async def warn(self, model: str, note: Note) -> None:
-        """Leave a note, unless one that is there lasts as long: a minute's refusal must not hide a day's."""
+        """Leave a note, unless an existing one lasts as long: a refusal for a minute must not hide one for a day."""
         _, known = self._known.get(model, (0.0, None))
         if known is None or known.until < note.until:
             known = await self._read(model)

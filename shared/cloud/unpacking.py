@@ -1,4 +1,4 @@
-"""Objects that are stored with `Content-Encoding: gzip`, read as what they hold.
+"""Read objects that are stored with `Content-Encoding: gzip` as their unpacked content.
 
 Cloud Storage unpacks such an object for whom it likes, without a length and without ranges; so it is read as it is
 stored and unpacked here. A first pass tells how much there is, under a bound; then any range can be read, in constant
@@ -17,16 +17,16 @@ from shared.domain.errors import LeaseLost, PermanentFailure
 from shared.domain.media import GEMINI
 
 MAGIC = b"\x1f\x8b"
-"""The beginning of all that gzip packed (RFC 1952, section 2.3.1)."""
+"""The first bytes of gzip data (RFC 1952, section 2.3.1)."""
 _PIECE = 1 << 20
 _KEPT_EVERY = 16 << 20
-"""Unpacked bytes between two places from which reading can go on: 128 of about 45 KiB in the largest file."""
+"""Unpacked bytes between two resume points: 128 points of about 45 KiB in the largest file."""
 MOST_RATIO, _RATIO_FROM = 200, 64 << 20
-"""How many times its stored size an object may unpack to, once it is larger than 64 MiB: text gives 3 to 20."""
+"""Largest ratio of unpacked to stored size above 64 MiB; text has 3 to 20."""
 
 
 class _Place(NamedTuple):
-    """A place in the unpacked bytes, where in the stored ones it is, and the state of the unpacking there."""
+    """A resume point: the offsets in the unpacked and stored bytes, and the decompressor's state there."""
 
     at: int
     stored_at: int
@@ -34,10 +34,10 @@ class _Place(NamedTuple):
 
 
 class Unpacked:
-    """Random access to what a gzip object holds. Blocks, so it is for threads; one reads at a time."""
+    """Random access to a gzip object's content. Blocks, so call it in threads; one reads at a time."""
 
     def __init__(self, fetch: Fetch, stored_size: int, name: str) -> None:
-        """`fetch` reads the object as it is stored; `name` is for sentences."""
+        """`fetch` reads the object as it is stored; `name` is for messages."""
         self._stored, self._stored_size, self._name = fetch, stored_size, name
         self._lock = threading.Lock()
         self._kept: list[_Place] = []
@@ -45,7 +45,7 @@ class Unpacked:
         self.size = 0
 
     def measure(self, stop: threading.Event | None = None) -> None:
-        """Read through all of it to learn `size`. Raises `PermanentFailure` where it is damaged or far too large."""
+        """Read all of it to learn `size`. Raises `PermanentFailure` if it is damaged or far too large."""
         reader = self._reader
         while True:
             if not self._kept or reader.at - self._kept[-1].at >= _KEPT_EVERY:
@@ -64,7 +64,7 @@ class Unpacked:
                 )
 
     def fetch(self, start: int, end: int) -> bytes:
-        """Unpacked bytes from `start` up to, not including, `end`; fewer at the end."""
+        """Return unpacked bytes from `start` up to, not including, `end`; fewer at the end."""
         with self._lock:
             nearest = self._kept[max(0, bisect_right(self._kept, start, key=lambda place: place.at) - 1)]
             if not nearest.at <= self._reader.at <= start:
@@ -81,7 +81,7 @@ class Unpacked:
 
 
 class _Reader:
-    """Unpacks from a place on. Of several members that stand one behind the other, all are read."""
+    """Unpacks from a resume point on, through all members of the file."""
 
     def __init__(self, fetch: Fetch, size: int, name: str, place: _Place) -> None:
         self._fetch, self._size, self._name = fetch, size, name
@@ -96,7 +96,7 @@ class _Reader:
         return _Place(self.at, self.stored_at, self._state.copy())
 
     def more(self, most: int) -> bytes:
-        """The next bytes, `most` at most; empty at the end."""
+        """Return the next bytes, at most `most`; empty at the end."""
         try:
             piece = self._more(most)
         except zlib.error as error:

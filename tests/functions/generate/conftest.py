@@ -152,7 +152,7 @@ class System:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+async def shared_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     folder = tmp_path_factory.mktemp("generate")
     clock, tap = MovableClock(folder / "clock"), Tap()
     documents = FirestoreStandIn(clock=clock, data=None, tap=tap, indexes=ROOT / "terraform" / "firestore.indexes.json")
@@ -201,13 +201,13 @@ async def whole_road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def system(whole_road: System) -> AsyncIterator[System]:
+async def system(shared_system: System) -> AsyncIterator[System]:
     """The system with nothing recorded, nothing scripted and no faults; left with nothing under way."""
-    whole_road.model.asked.clear()
-    whole_road.model.counted.clear()
-    yield whole_road
-    whole_road.model.script.clear()
-    await whole_road.traffic.leave_nothing_behind()
+    shared_system.model.asked.clear()
+    shared_system.model.counted.clear()
+    yield shared_system
+    shared_system.model.script.clear()
+    await shared_system.traffic.leave_nothing_behind()
 
 
 def camelled(value: Body) -> Body:

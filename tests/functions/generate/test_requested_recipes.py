@@ -32,10 +32,10 @@ FORM = {"type": "json_schema", "json_schema": {"name": "rows", "schema": ROWS}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def _placed(whole_road: System) -> None:
+async def _placed(shared_system: System) -> None:
     """The samples lie in the inbox, and nothing is left to do for them."""
     for sample in (SPEECH, PICTURE, REPORT, CLIP):
-        await whole_road.answered(f"asked/{sample.name}", sample)
+        await shared_system.answered(f"asked/{sample.name}", sample)
 
 
 def at(sample: Path) -> str:

@@ -48,7 +48,7 @@ class Site:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(whole_road: System, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+async def site(shared_system: System, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     monkeypatch.setattr(wiring.generate().web.outbound, "allow_loopback", True)
     site = Site()
     server = HttpServer(site)
