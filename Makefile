@@ -35,8 +35,8 @@ up: setup ## serve the whole system on this machine until Ctrl-C
 
 # A file at a time to each worker: what a file's tests share (a wired function, a local system) is made once and undone
 # at its end.
-test: setup ## the tests (three minutes on two cores)
-	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --durations 5 --ignore tests/chaos tests
+test: setup ## the tests (four to five minutes on two cores)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos tests
 
 chaos: setup ## the promises, under kills, faults, duplicates and losses (ten minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos

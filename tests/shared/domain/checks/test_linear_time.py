@@ -17,7 +17,7 @@ from shared.domain.checks import join_without_overlap, next_step, read, transcri
 from shared.domain.outputs import tables
 from shared.domain.outputs.markup import in_fence, unfenced
 
-_SIZE = 300_000
+_SIZE = 100_000
 UNITS = {
     "blanks": " ", "lines": "\n", "blank lines": " \n", "tabs": "\t", "ticks": "`", "fences": "```\n",
     "open fences": "```a\n", "digits": "1", "colons": ":", "times": "00:", "time lines": "00:01\n", "dashes": "-",
