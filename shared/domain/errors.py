@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""All exceptions of the product, as one tree.
 
 DropsightError
 ├── RequestRefused            an API caller's mistake: HTTP status, public type, code, param
@@ -66,7 +66,7 @@ RequestErrorType = Literal[
 
 
 class RetryClass(StrEnum):
-    """What to do about a failure of a task."""
+    """How a failure of a task is handled."""
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
@@ -76,19 +76,19 @@ class RetryClass(StrEnum):
 
 
 class DropsightError(Exception):
-    """The root; its text is a sentence that a person can act on and never holds a secret."""
+    """The root. Its text is a sentence that a person can act on, and never holds a secret."""
 
 
 class LeaseLost(DropsightError):
-    """The task's claim token has risen past ours."""
+    """Another claim, a cancellation or a put-off has replaced this claim."""
 
 
 class TimeIsUp(DropsightError):
-    """The function's own time limit is near."""
+    """The function's own time limit has nearly been reached."""
 
 
 class RequestRefused(DropsightError):
-    """An answer of HTTP `status` to an API caller."""
+    """A refusal of an API request, answered with HTTP `status`."""
 
     def __init__(
         self,
@@ -133,11 +133,11 @@ class TransientFailure(TaskFailure):
 
 
 class Unavailable(TransientFailure):
-    """The service did not answer, or said that it cannot now: it lies not in the task."""
+    """A service did not answer or is unavailable: not the task's fault."""
 
 
 class ConnectionBroken(Unavailable):
-    """Whether the service did what it was asked is not known."""
+    """The connection broke: whether the service did what it was asked is not known."""
 
 
 class Postponement(TaskFailure):

@@ -1,4 +1,4 @@
-"""What an error of the Gemini API means for a task.
+"""Map errors of the Gemini API to what they mean for a task.
 
 Errors are `{"error": {code, message, status, details: [{"@type": "…RetryInfo", "retryDelay": "7s"}, …]}}`. A 429 has
 several causes that call for different patience: per minute, per day, money spent, a full file store, or `limit: 0`,
@@ -24,10 +24,10 @@ from shared.domain.errors import (
 )
 
 _A_LONG_WAIT = 3600.0
-"""Seconds past which a retry delay speaks of the day's quota, not the minute's."""
+"""Seconds. A longer retry delay is about the daily quota, not the quota per minute."""
 _DEFAULT_WAIT = 60.0
 _LONGEST_WAIT = 7 * 86400.0
-"""Seconds past which a retry delay means "never by itself": a full file store names 292 billion years."""
+"""Seconds. A longer retry delay means never: a full file store names 292 billion years."""
 _SHOWN = 500
 _KEY = re.compile(r"(?<=api_key:)[^\s'\"]+|(?<=key=)[^\s&'\"]+|\bAIza[\w-]{10,}|\bAQ\.[\w-]{10,}")
 _MONEY = re.compile(r"spending cap|prepay(ment)? credit|credits? (is|are) depleted", re.IGNORECASE)
@@ -35,15 +35,15 @@ _FILE_STORE = re.compile(r"file.{0,12}storage|storage.{0,12}file", re.IGNORECASE
 
 
 class HandleGone(TransientFailure):
-    """A file of the Files API is not there any more (the service answers 403): upload it again."""
+    """An uploaded file does not exist any more (the service answers 403): upload it again."""
 
 
 class NameTaken(TransientFailure):
-    """An interrupted upload left this file name unusable: choose another."""
+    """An interrupted upload has made this file name unusable: choose another."""
 
 
 def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
-    """The class of failure for an error's code, status, message and details."""
+    """Return the exception for an error's code, status, message and details."""
     said = _KEY.sub("…", message)[:_SHOWN]
     match code:
         case 429:
@@ -73,7 +73,7 @@ def failure(code: int, status: str, message: str, details: list[JsonValue]) -> T
 
 
 def retry_delay(details: list[JsonValue]) -> float | None:
-    """Seconds, from google.rpc.RetryInfo; None where it names none, or one past all patience."""
+    """Return the seconds of google.rpc.RetryInfo; None if there is none or it means never."""
     for detail in _of_type(details, "RetryInfo"):
         delay = detail.get("retryDelay")
         if isinstance(delay, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay, re.ASCII)):

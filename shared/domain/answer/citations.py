@@ -1,4 +1,4 @@
-"""What a grounded answer rests on: Google Search's pages as OpenAI's `url_citation` annotations, and as a list to read.
+"""Convert Google Search's sources of a grounded answer to OpenAI's `url_citation` annotations and to a readable list.
 
 `groundingMetadata` names pages (`groundingChunks`) and which words rest on them (`groundingSupports`). Its indices
 count bytes of one part; the words are looked up in the whole text instead.
@@ -19,7 +19,7 @@ class Page(NamedTuple):
 
 
 def citations(candidate: Json, text: str) -> list[Json]:
-    """One for each place in `text` and page it rests on; indices in characters."""
+    """Return an annotation for each place in `text` and its source; indices are in characters."""
     metadata = candidate.get("groundingMetadata")
     if not isinstance(metadata, dict):
         return []
@@ -41,7 +41,7 @@ def citations(candidate: Json, text: str) -> list[Json]:
 
 
 def pages_of(message: Json) -> list[Page]:
-    """The pages that a message's annotations name, each once."""
+    """Return the pages that a message's annotations name, each once."""
     cited = [each.get("url_citation") for each in _objects(message.get("annotations"))]
     return list(dict.fromkeys(Page(str(each["url"]), str(each["title"])) for each in cited if isinstance(each, dict)))
 

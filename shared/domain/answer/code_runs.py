@@ -1,4 +1,4 @@
-"""What code did the model run on its way to an answer, and what came of it? In the API's parts, and as text to read."""
+"""Extract the code that the model ran, and its output, and render both as Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.domain.answer.response import Json
 
 
 def code_runs(candidate: Json) -> list[Json]:
-    """Each run with its `language` and `code`, and with the `outcome` and `output` that came of it."""
+    """Return each run with its `language`, `code`, `outcome` and `output`."""
     runs: list[Json] = []
     for part in answer.parts(candidate):
         code, result = part.get("executableCode"), part.get("codeExecutionResult")
@@ -28,7 +28,7 @@ def code_runs(candidate: Json) -> list[Json]:
 
 
 def as_markdown(message: Json) -> str:
-    """The runs of a ChatCompletion's message, to stand behind its text; empty where there are none."""
+    """Render the runs of a ChatCompletion's message as Markdown; empty if there are none."""
     runs = message.get("code_execution")
     shown = [block for run in (runs if isinstance(runs, list) else []) for block in _blocks(run)]
     return "\n\n".join(["", "Code that was run:", *shown]) + "\n" if shown else ""
@@ -48,6 +48,6 @@ def _blocks(run: JsonValue) -> Iterator[str]:
 
 
 def _fenced(text: str, language: str) -> str:
-    """In a fence that is longer than any within."""
+    """Wrap text in a fence that is longer than any within."""
     fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -1,4 +1,4 @@
-"""A Gemini response as an OpenAI ChatCompletion, and a piece of it as a `chat.completion.chunk`.
+"""Convert a Gemini response to an OpenAI ChatCompletion, and a piece of it to a `chat.completion.chunk`.
 
 Tests validate both with the openai package's own types.
 """
@@ -20,12 +20,12 @@ FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
 
 def finish_reason(candidate: Json) -> FinishReason:
-    """`tool_calls` where it calls a function; `stop` says only a model that came to its end."""
+    """Return OpenAI's finish reason: `tool_calls` if a function is called; `stop` only if the model came to its end."""
     return "tool_calls" if answer.calls(candidate) else finish_reasons.public(answer.finish_reason(candidate))
 
 
 def completion(response: Json, *, task_id: str, created: int, model: str, reasoning: bool = False) -> Json:
-    """The whole answer. `reasoning` includes the thoughts as `reasoning_content`."""
+    """Return the ChatCompletion. `reasoning` includes the thoughts as `reasoning_content`."""
     choices = [_choice(candidate, reasoning) for candidate in answer.candidates(response)]
     return {
         "id": f"chatcmpl-{task_id}",
@@ -40,7 +40,7 @@ def completion(response: Json, *, task_id: str, created: int, model: str, reason
 def chunk(
     delta: Json, *, task_id: str, created: int, model: str, finish: FinishReason | None = None, index: int = 0
 ) -> Json:
-    """One `chat.completion.chunk` with one choice."""
+    """Return a `chat.completion.chunk` with one choice."""
     return {
         "id": f"chatcmpl-{task_id}",
         "object": "chat.completion.chunk",
@@ -51,7 +51,7 @@ def chunk(
 
 
 def usage(response: Json) -> Json:
-    """Tokens as OpenAI counts them: completion tokens include the thinking."""
+    """Return the tokens as OpenAI counts them: completion tokens include thinking."""
     counted = response.get("usageMetadata")
     counted = counted if isinstance(counted, dict) else {}
     prompt = _number(counted, "promptTokenCount") + _number(counted, "toolUsePromptTokenCount")
@@ -70,7 +70,7 @@ def usage(response: Json) -> Json:
 
 
 def usage_by_modality(response: Json) -> Json:
-    """A task's public `usage`: OpenAI's counts, and the prompt's tokens by modality."""
+    """Return a task's public `usage`: OpenAI's counts, and the prompt's tokens by modality."""
     counted = response.get("usageMetadata")
     details = counted.get("promptTokensDetails") if isinstance(counted, dict) else None
     modalities: Json = {}
@@ -100,7 +100,7 @@ def _choice(candidate: Json, reasoning: bool) -> Json:
 
 
 def tool_call(call: Json, index: int) -> Json:
-    """A functionCall part as OpenAI has it."""
+    """Convert a functionCall part to OpenAI's form."""
     arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
     return {
         "id": call.get("id") or f"call_{index}",

@@ -1,4 +1,4 @@
-"""Why the model stopped, and what that makes of its answer.
+"""Map the model's finish reasons to what they mean for its answer.
 
 The names are those of google-genai's `types.FinishReason`; a test holds this table against it. A name that is not here
 yet counts as `odd`: it never passes for a whole answer.
@@ -53,21 +53,21 @@ _PUBLIC: dict[Ending, Public] = {
     "given_up": "length",
     "odd": "length",
 }
-"""OpenAI has no word for an answer that broke off for another reason; `length` says that it is not complete."""
+"""OpenAI has no reason for other incomplete answers; `length` at least says that they are not complete."""
 
 
 def ending_of(reason: str | None) -> Ending:
-    """What a finish reason makes of the answer. None: the answer came without one."""
+    """Return what a finish reason means for the answer. `reason` is None if the answer has none."""
     return _TABLE[reason][0] if reason in _TABLE else "odd"
 
 
 def public(reason: str | None) -> Public:
-    """The finish reason in OpenAI's words, function calls left aside."""
+    """Return OpenAI's finish reason, ignoring function calls."""
     return _PUBLIC[ending_of(reason)]
 
 
 def explained(reason: str | None) -> str:
-    """The reason by its name and in words, to stand in brackets."""
+    """Return the reason by its name and in words, for use in brackets."""
     if reason is None:
         return "no finish reason"
     return f"{reason}: {_TABLE[reason][1]}" if reason in _TABLE else f"{reason}, which is not known here"

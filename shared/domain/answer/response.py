@@ -1,4 +1,4 @@
-"""The model's answer: the pieces of a stream joined into one GenerateContentResponse, and what it amounts to.
+"""Join the pieces of a stream into one GenerateContentResponse, and read responses.
 
 Shapes are the Gemini API's JSON (camelCase), as plain values: the same that are stored as the raw answer.
 """
@@ -20,7 +20,7 @@ _CODE = ("executableCode", "codeExecutionResult")
 
 
 def join(chunks: Iterable[Json]) -> Json:
-    """One response out of a stream's: texts of one kind joined, the last finish reason and usage kept."""
+    """Join a stream's responses: texts of one kind are joined, the last finish reason and usage are kept."""
     joined: Json = {}
     gathered: dict[int, _Candidate] = {}
     for chunk in chunks:
@@ -45,14 +45,14 @@ def parts(candidate: Json) -> list[Json]:
 
 
 def text(candidate: Json, *, thoughts: bool = False) -> str:
-    """The candidate's answer, or what it thought."""
+    """Return the candidate's text, or its thoughts."""
     return "".join(
         cast(str, part["text"]) for part in parts(candidate) if _is_text(part) and bool(part.get("thought")) == thoughts
     )
 
 
 def calls(candidate: Json) -> list[Json]:
-    """The functions that the candidate calls. Of an answer that broke off, none: the last one may not be whole."""
+    """Return the candidate's function calls; none if the answer broke off: the last call may be incomplete."""
     reason = finish_reason(candidate)
     if reason is not None and ending_of(reason) != "whole":
         return []
@@ -60,12 +60,12 @@ def calls(candidate: Json) -> list[Json]:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything to see in it."""
+    """Return whether the text has any visible character."""
     return _VISIBLE.search(text) is not None
 
 
 def says_nothing(candidate: Json) -> bool:
-    """Whether the candidate neither says a word, nor calls a function, nor has run code; thoughts are no answer."""
+    """Return whether the candidate has no words, no call and no code run. Thoughts do not count."""
     ran_code = any(name in part for part in parts(candidate) for name in _CODE)
     return not (ran_code or calls(candidate) or has_words(text(candidate)))
 
@@ -76,14 +76,14 @@ def finish_reason(candidate: Json) -> str | None:
 
 
 def block_reason(response: Json) -> str | None:
-    """Why the prompt was blocked, where it was."""
+    """Return why the prompt was blocked, or None."""
     feedback = response.get("promptFeedback")
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     return reason if isinstance(reason, str) else None
 
 
 class _Candidate:
-    """One candidate as its pieces come; texts are put together once, at the end."""
+    """Collects the pieces of one candidate; texts are joined once, at the end."""
 
     def __init__(self, index: int) -> None:
         self._about: Json = {"index": index}

@@ -1,4 +1,4 @@
-"""Moments of a recording as people and models write them: MM:SS or HH:MM:SS, with or without fractions."""
+"""Read and write moments of a recording: MM:SS or HH:MM:SS, with or without fractions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _UNITS = re.compile(
 )
 _NUMBER = re.compile(r"(?P<number>\d{1,9}(?:[.,]\d{1,9})?)\s*(?P<milli>ms|msec|milliseconds?)?", re.ASCII)
 _LONGEST = 40
-"""Characters: what is longer is no time."""
+"""Characters. A longer text is not a time."""
 
 
 def seconds_of(written: str) -> float:
-    """Seconds from the beginning. Raises ValueError for what is no moment."""
+    """Return the seconds from the beginning. Raises ValueError if the text is not a moment."""
     found = _MOMENT.fullmatch(written.strip().strip("[]()"))
     if found is None:
         raise ValueError(f"{written!r} is no time: write MM:SS or HH:MM:SS")
@@ -31,7 +31,7 @@ def seconds_of(written: str) -> float:
 
 
 def meant(written: str) -> float:
-    """Seconds from the beginning, of whatever has one meaning. Raises ValueError for what has none, or two.
+    """Return the seconds of any text with exactly one meaning. Raises ValueError otherwise.
 
     A model is asked for MM:SS and says 00:60, 00:01:500, 1.5s or 1:2:3 all the same.
 
@@ -52,26 +52,26 @@ def meant(written: str) -> float:
 
 
 def as_asked(written: str) -> bool:
-    """Whether a moment is written MM:SS or HH:MM:SS, as models are asked to."""
+    """Return whether a moment is written MM:SS or HH:MM:SS, as models are asked to."""
     return _AS_ASKED.fullmatch(written) is not None
 
 
 def written(seconds: float) -> str:
-    """MM:SS, or HH:MM:SS from the first hour on: the form that the guide "Audio understanding" refers to."""
+    """Return MM:SS, or HH:MM:SS from one hour on, as in the guide "Audio understanding"."""
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     return f"{hours:02}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
 def written_exactly(seconds: float) -> str:
-    """As `written`, with milliseconds where there are any."""
+    """Return the moment as `written` does, with milliseconds if there are any."""
     milliseconds = round(seconds * 1000)
     whole, rest = divmod(milliseconds, 1000)
     return f"{written(whole)}.{rest:03}" if rest else written(whole)
 
 
 def _of_fields(fields: list[str], fraction: str | None, written: str) -> float:
-    """Each field counts, also past 59. Three digits at the end of three fields or four are milliseconds."""
+    """Add up the fields, even above 59. Three digits at the end of three or four fields are milliseconds."""
     tail = fields[-1]
     part = float(f"0.{fraction}") if fraction else 0.0
     if len(tail) == 3:

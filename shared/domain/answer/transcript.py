@@ -1,4 +1,4 @@
-"""A transcript as segments with times, read from a structured answer or from lines that begin with a time."""
+"""Read transcripts as segments with times, from structured answers or lines that begin with a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE = re.compile(
 
 
 class Segment(NamedTuple):
-    """Times in seconds from the beginning of the recording; `end` is None where it is not said."""
+    """Times are in seconds from the beginning of the recording; `end` may be None."""
 
     start: float
     end: float | None
@@ -27,7 +27,7 @@ class Segment(NamedTuple):
 
 
 def listed(value: JsonValue) -> list[JsonValue] | None:
-    """The list of segments that a structured answer is or holds; None where it has another shape."""
+    """Return the list of segments in a structured answer; None if it has another shape."""
     inner = value.get("segments") if isinstance(value, dict) else value
     if not isinstance(inner, list):
         return None
@@ -36,12 +36,12 @@ def listed(value: JsonValue) -> list[JsonValue] | None:
 
 
 def is_transcript(value: JsonValue) -> bool:
-    """Whether a structured answer has the shape: a list of segments, or an object that holds one as `segments`."""
+    """Return whether a structured answer is a list of segments, or an object with one as `segments`."""
     return listed(value) is not None
 
 
 def segments(value: JsonValue) -> list[Segment]:
-    """The segments of a structured answer, in its order. Raises ValueError for a time that is none."""
+    """Return the segments of a structured answer in order. Raises ValueError for an invalid time."""
     read: list[Segment] = []
     for index, item in enumerate(listed(value) or []):
         assert isinstance(item, dict)
@@ -63,7 +63,7 @@ def segments(value: JsonValue) -> list[Segment]:
 
 
 def segments_in_text(text: str) -> list[Segment]:
-    """The lines of a plain transcript that begin with a time; empty where there are none."""
+    """Return the segments of a plain transcript, from its lines that begin with a time."""
     read: list[Segment] = []
     for line in text.splitlines():
         if found := _LINE.match(line):

@@ -1,4 +1,4 @@
-"""Is the answer true to what was asked? Whole, of the right form, and as long as its recording."""
+"""Check answers: are they complete, do they fit their schema, do they cover their recording?"""
 
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
 from shared.domain.checks.loops import loop_at_end, repeated_phrase

@@ -1,4 +1,4 @@
-"""Going on with an answer that ended at the model's limit, and putting its pieces together.
+"""Continue an answer that ended at the model's limit, and join its pieces.
 
 The model is told to begin with the last words it said, so that the seam can be found. It may all the same begin with a
 fence or a word of its own ("Here is the rest:"), or repeat more or less than it was told to.
@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 
 _QUOTED = 120
-"""Characters of the end that the model is told to begin with."""
+"""Characters of the end that the model is asked to begin with."""
 _LEAST_OVERLAP = 20
-"""Shorter agreement may be chance, or a row that comes twice."""
+"""Characters. A shorter overlap may be chance, or a repeated row."""
 _LEAST_IN_A_SENTENCE = 8
 """Where words break off in a sentence, which does not come twice; still, "the" before "then" is no overlap."""
 _MOST_OVERLAP = 4000
 _TAIL = 40
 _PREAMBLE = 300
-"""Characters of its own that a piece may have before the quote."""
+"""Characters that a piece may have before the quoted end."""
 _OPENED = re.compile(r"(?P<before>[^`]{0,300}?)^ {0,3}`{3,}[ \t]*+(?P<kind>[\w+-]*+)[ \t]*+\r?\n", re.MULTILINE)
 _FENCES = re.compile(r"^ {0,3}`{3,}", re.MULTILINE)
 _END_OF_PREAMBLE = re.compile(r"(?:\n|:|…|\.\.\.)\s*\Z")
@@ -33,7 +33,7 @@ def continuation_prompt(so_far: str, *, structured: bool = False) -> str:
 
 
 def join_without_overlap(first: str, second: str, *, structured: bool = False) -> str:
-    """`second` put behind `first`; what it repeats of the end of `first` stands once.
+    """Join two pieces; what `second` repeats of the end of `first` is kept once.
 
     >>> join_without_overlap("We met on Monday and", "on Monday and talked.")
     'We met on Monday and talked.'
@@ -50,7 +50,7 @@ def join_without_overlap(first: str, second: str, *, structured: bool = False) -
 
 
 def _past_overlap(first: str, piece: str) -> str | None:
-    """What `piece` says past its repetition of the end of `first`; None where it repeats nothing."""
+    """Return `piece` without its repetition of the end of `first`; None if it repeats nothing."""
     bare = piece.lstrip()
     begins = (piece, bare, bare.removeprefix("...").removeprefix("…").lstrip())
     # As it was told to. A longer agreement may be of rows that are alike and meant to come again.
@@ -70,7 +70,7 @@ def _breaks_off(overlap: str) -> bool:
 
 
 def _past_preamble(first: str, piece: str) -> str | None:
-    """The end of `first` may stand a little way into the piece, behind words that are no part of the answer."""
+    """Find the end of `first` a little way into the piece, after words that do not belong to the answer."""
     tail = first[-_TAIL:]
     at = piece.find(tail, 0, _PREAMBLE + _QUOTED) if len(tail.strip()) >= _LEAST_OVERLAP else -1
     if at < 0:
@@ -83,7 +83,7 @@ def _past_preamble(first: str, piece: str) -> str | None:
 
 
 def _fenced(first: str, piece: str) -> str | None:
-    """What stands in the fence that the piece begins with, maybe behind words of its own; None without one."""
+    """Return the content of the fence that the piece begins with, possibly after some words; None without a fence."""
     opened = _OPENED.match(piece)
     if opened is None or (opened["before"].strip() and not opened["kind"]):
         return None
@@ -96,7 +96,7 @@ def _fenced(first: str, piece: str) -> str | None:
 
 
 def _opened_again(first: str, piece: str) -> bool:
-    """Whether `first` broke off within a fence and the piece opens it anew; a bare ``` would close it."""
+    """Return whether `first` broke off within a fence that the piece opens again; a bare ``` would close it."""
     opened = _OPENED.match(piece)
     return opened is not None and bool(opened["kind"]) and not opened["before"].strip() and _within_fence(first)
 

@@ -1,4 +1,4 @@
-"""Was the model caught in a loop? Then it says one thing over and over, and most often to the end."""
+"""Detect loops: a model that repeats one phrase over and over, usually to the end of its answer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from shared.domain.checks.words import Piece, pieces
 
 _REPEATS = 6
 _WORDS = 12
-"""What is shorter must come more often: people do say "no, no, no"."""
+"""Shorter phrases must repeat more often: people do say "no, no, no"."""
 _LEAST_WORDS = 0.5
 _LONGEST_PHRASE = 30
-"""Pieces: words, or characters of a script that divides none."""
+"""Pieces are words, or characters of scripts without spaces."""
 _LOOKED_AT = 30_000
-"""Pieces of the beginning, and as many of the end."""
+"""Pieces examined at the beginning, and as many at the end."""
 _CHARACTERS = 300_000
-"""That these are looked for in: a text of one long word has a piece for each of its characters."""
+"""Characters examined: in a text of one long word, each character is a piece."""
 _TAIL = 60_000
-"""Characters of the end that are looked at for a loop."""
+"""Characters at the end that are examined for a loop."""
 _LEAST_TAIL, _LEAST_BARE_TAIL = 400, 2000
-"""Characters that must repeat; more, where no letter is among them: a line in a table is dashes for long."""
+"""Characters that must repeat; more if there is no letter among them: table lines are long rows of dashes."""
 _TIMES_A_LONG_ONE, _LONG = 4, 200
 _COUNTERS = re.compile(
     r"\d{1,3}(?::\d{1,2}){1,3}(?:[.,]\d{1,6})?"
@@ -29,11 +29,11 @@ _COUNTERS = re.compile(
     r"|^([ \t>*|-]{0,8})\d{1,6}(?=[.)\]:]|[ \t]{0,8}\|)",
     re.MULTILINE,
 )
-"""What counts on while a model repeats itself: times, and the numbers of a list."""
+"""What changes while a model repeats itself: times, and the numbers of a list."""
 
 
 def loop_at_end(text: str) -> str | None:
-    """What the end of `text` says over and over, whatever its times and numbers; None where it does not.
+    """Return the phrase that the end of `text` repeats, ignoring times and numbers; None if it repeats none.
 
     An answer that was cut off in such a loop would go on with it for as long as it is paid for.
     """
@@ -47,7 +47,7 @@ def loop_at_end(text: str) -> str | None:
 
 
 def _period(backwards: str, least_bare: int | None) -> int | None:
-    """How long the phrase is that the beginning of `backwards` repeats often enough to be a loop.
+    """Return the length of the phrase that the beginning of `backwards` repeats often enough to be a loop.
 
     Agreement with itself, moved by each length (the Z-function): linear in the text. `least_bare`: how many characters
     must repeat where no letter is among them; None: those never do.
@@ -72,7 +72,7 @@ def _period(backwards: str, least_bare: int | None) -> int | None:
 
 
 def _from_its_beginning(phrase: str) -> str:
-    """The phrase as it is read: it may be known from any place within it."""
+    """Return the phrase from its natural beginning: the match may start anywhere within it."""
     twice = phrase * 2
     for mark in ("\n", ". ", " "):
         at = twice.find(mark)
@@ -84,7 +84,7 @@ def _from_its_beginning(phrase: str) -> str:
 
 
 def repeated_phrase(text: str) -> str | None:
-    """A phrase that stands six times or more in a row (twelve where it is one word), or None."""
+    """Return a phrase that repeats at least six times in a row (twelve for a single word), or None."""
     begin, end = text[:_CHARACTERS], text[_CHARACTERS:][-_CHARACTERS:]
     first = pieces(begin)
     last = (end, pieces(end)[-_LOOKED_AT:]) if end else (begin, first[_LOOKED_AT:][-_LOOKED_AT:])

@@ -1,4 +1,4 @@
-"""Does a transcript tell the whole recording? What does not look so becomes a warning of the task, never silence."""
+"""Check whether a transcript covers its whole recording. Doubts become warnings of the task."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from shared.domain.recipe.definition import Range
 _SLACK = 5.0
 """Seconds by which written times may be off."""
 _UNTOLD_SECONDS, _UNTOLD_SHARE = 30.0, 0.1
-"""The end of a recording may be silence; more than both of these is worth a word."""
+"""The end of a recording may be silent; a longer gap than both of these is a warning."""
 _GAP_SECONDS, _GAP_SHARE = 180.0, 0.15
 _WORDS_A_MINUTE = 20
 """Slow speech has five times as many."""
 _SLOW_SPEECH = 100 / 60
 """Words a second."""
 _LONG_ENOUGH = 180.0
-"""Seconds from which the number of words says something."""
+"""Seconds. In shorter recordings the number of words means little."""
 _SAME_SEGMENTS = 5
 
 
 def transcript_warnings(
     text: str, value: JsonValue, duration: float | None, range_: Range | None = None
 ) -> tuple[str, ...]:
-    """Compare a transcript with its recording. `duration` in seconds, None where it is not known."""
+    """Compare a transcript with its recording. `duration` is in seconds, None if unknown."""
     timed = segments(value) if is_transcript(value) else _timed(text)
     words = _words(text, value, timed)
     start = range_.start if range_ else 0.0
@@ -67,7 +67,7 @@ def _timed(text: str) -> list[Segment]:
 
 
 def _words(text: str, value: JsonValue, timed: Sequence[Segment]) -> str:
-    """What is said, without times."""
+    """Return the words without times."""
     if is_transcript(value):
         return " ".join(each.text for each in timed)
     if value is not None and not value:
@@ -117,7 +117,7 @@ def _past_end(timed: Sequence[Segment], duration: float | None) -> list[str]:
 
 
 def _outside(timed: Sequence[Segment], start: float, end: float | None) -> list[str]:
-    """Times of a part are those of the whole recording; others are of what was not asked for, or not right."""
+    """Warn of times outside the requested part; times count from the start of the whole recording."""
     for each in timed:
         if each.start < start - _SLACK or (end is not None and max(each.start, each.end or 0) > end + _SLACK):
             asked = f"from {written(start)}" + (f" to {written(end)}" if end is not None else " on")

@@ -1,4 +1,4 @@
-"""What a structured answer got wrong but said with one meaning, put right: no second call is paid for it.
+"""Repair mistakes of a structured answer that have only one meaning, instead of paying for a second call.
 
     times     00:60, 00:01:500, 1.5s, 1:2:3        → 01:00, 00:01.500, 00:01.500, 01:02:03
     boxes     [-2, 900, 1003, 100]                 → [0, 100, 1000, 900]
@@ -22,16 +22,16 @@ from shared.domain.answer.timestamps import as_asked, meant, written_exactly
 from shared.domain.answer.transcript import listed
 
 _SCALE, _NEAR = 1000, 50
-"""Of boxes; and by how much they may be past it. What is farther out was not meant on this scale."""
+"""The scale of boxes, and by how much they may exceed it. Larger values were not meant on this scale."""
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _TIMES = ("start", "end")
 _UNSAID = ("speaker", "language", "text")
-"""What a segment may leave out by null, whatever the schema requires: an empty text says the same."""
+"""Fields of a segment that may be null, whatever the schema requires: an empty text means the same."""
 _NAMED = 3
 
 
 class Remarks:
-    """What was put right, counted by its kind, with the first few of each."""
+    """Repairs counted by kind, with the first few of each."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -52,7 +52,7 @@ class Remarks:
 
 
 def times_and_boxes(value: JsonValue) -> tuple[JsonValue, tuple[str, ...]]:
-    """The value with its times and boxes as they were asked for, and sentences on what was changed."""
+    """Return the value with repaired times and boxes, and sentences about the changes."""
     remarks = Remarks()
     mended = _boxes(value, remarks)
     segments = listed(mended)
@@ -63,7 +63,7 @@ def times_and_boxes(value: JsonValue) -> tuple[JsonValue, tuple[str, ...]]:
 
 
 def to_schema(value: JsonValue, schema: dict[str, JsonValue]) -> Iterator[tuple[JsonValue, tuple[str, ...]]]:
-    """The value in the form that the schema asks for, as far as that can be told: the least change first."""
+    """Yield versions of the value that may fit the schema, the smallest change first."""
     remarks = Remarks()
     fitted = _Fitting(schema, remarks).fit(value, schema, "")
     yield fitted, remarks.sentences()
@@ -112,7 +112,7 @@ def _boxes(value: JsonValue, remarks: Remarks) -> JsonValue:
 
 
 def _box(given: JsonValue) -> list[int] | None:
-    """Top, left, bottom, right within the scale; None where it cannot be told what was meant."""
+    """Return top, left, bottom, right within the scale; None if the meaning is unclear."""
     numbers = list(_numbers(given))
     if len(numbers) != 4:
         return None
@@ -127,7 +127,7 @@ def _box(given: JsonValue) -> list[int] | None:
 
 
 def _numbers(given: JsonValue) -> Iterator[float]:
-    """The numbers of a box, also of one in quotes."""
+    """Return the numbers of a box, even if it is a string."""
     if isinstance(given, str):
         given = list[JsonValue](re.split(r"[\s,;]+", given.strip("[]() \t\n"))) if len(given) < 80 else None
     if not isinstance(given, list) or len(given) != 4:
@@ -140,7 +140,7 @@ def _numbers(given: JsonValue) -> Iterator[float]:
 
 
 def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
-    """A transcript whose segments say null where nothing was said; an end that is missing is the next beginning."""
+    """Replace nulls in a transcript's segments; a missing end is the next segment's start."""
     segments = listed(value)
     if segments is None:
         return value
@@ -157,7 +157,7 @@ def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
 
 
 class _Fitting:
-    """One walk along a value and its schema."""
+    """Walks a value along its schema."""
 
     def __init__(self, root: dict[str, JsonValue], remarks: Remarks) -> None:
         self._root, self._remarks = root, remarks
@@ -198,7 +198,7 @@ class _Fitting:
     def _converted(
         self, value: JsonValue, types: tuple[str, ...], schema: dict[str, JsonValue], where: str
     ) -> JsonValue:
-        """The value as one of the types; None where it cannot be told how."""
+        """Return the value converted to one of the types; None if that is unclear."""
         kind = next((each for each in types if each != "null"), "")
         match value:
             case str() if kind in ("integer", "number"):
@@ -215,7 +215,7 @@ class _Fitting:
                 return None
 
     def _unwrapped(self, value: dict[str, JsonValue], schema: dict[str, JsonValue]) -> JsonValue:
-        """The one list that an object holds, or a list of the one object."""
+        """Return the only list in an object, or a list of the object."""
         held = [inner for inner in value.values() if isinstance(inner, list)]
         if len(value) == 1 and held:
             return held[0]
@@ -223,7 +223,7 @@ class _Fitting:
         return [value] if items is not None and "object" in _types(items) else None
 
     def _listed(self, value: JsonValue, schema: dict[str, JsonValue], where: str) -> JsonValue:
-        """The word of an `enum` that was meant, whatever its capitals."""
+        """Return the `enum` word that matches ignoring case."""
         words = schema.get("enum")
         if not isinstance(value, str) or not isinstance(words, list) or value in words:
             return value
@@ -234,7 +234,7 @@ class _Fitting:
         return near[0]
 
     def _branch(self, value: JsonValue, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        """The one among several schemas that is for such a value; None where there are several."""
+        """Return the only one of several schemas that can hold the value; None if there are more."""
         for word in ("anyOf", "oneOf"):
             several = schema.get(word) if schema is not None else None
             if not isinstance(several, list):
@@ -246,7 +246,7 @@ class _Fitting:
         return schema
 
     def _resolved(self, schema: JsonValue) -> dict[str, JsonValue] | None:
-        """What a reference into the schema stands for."""
+        """Return the schema that a reference points to."""
         for _ in range(8):
             place = schema.get("$ref") if isinstance(schema, dict) else None
             if not isinstance(place, str):
@@ -304,7 +304,7 @@ def _as_number(text: str, kind: str, name: str) -> JsonValue:
 
 
 def _wrapped(value: list[JsonValue], schema: dict[str, JsonValue]) -> JsonValue:
-    """A list where an object is asked for: of that one object, or what the object's only list is to be."""
+    """Return the object for a list: its only item, or an object whose only list it is."""
     properties, required = schema.get("properties"), schema.get("required")
     if not isinstance(properties, dict):
         return None

@@ -1,4 +1,4 @@
-"""An answer in rounds: what came of the calls so far, and whether another one is due.
+"""Decide what follows from the rounds of a question so far: another call, an answer, or a failure.
 
 Pure and replayable: a takeover that finds the stored rounds of an earlier claim comes to the same decision.
 
@@ -27,23 +27,23 @@ from shared.domain.errors import FailureCode
 from shared.domain.outputs.markup import unfenced
 
 _SHORT = 200
-"""Characters: a longer answer is more than a fence around nothing."""
+"""Characters. A longer answer cannot be an empty fence."""
 
 
 class Whole(NamedTuple):
-    """The answer: one response for all rounds, its text, and its value where a schema was asked for."""
+    """The final answer: one response for all rounds, its text, and its value if there is a schema."""
 
     response: Json
     text: str
     value: JsonValue
     warnings: tuple[str, ...]
-    """What is short of it."""
+    """What is missing, as sentences."""
     remarks: tuple[str, ...] = ()
-    """What was put right in it."""
+    """What was repaired, as sentences."""
 
 
 class Again(NamedTuple):
-    """One more call: these turns behind the first one's contents."""
+    """Make one more call with these turns appended to the contents."""
 
     kind: Literal["continue", "repair", "again"]
     turns: tuple[Json, ...]
@@ -66,7 +66,7 @@ def next_step(
     repairs: int = 1,
     judge: Judge = read,
 ) -> Step:
-    """What follows from the responses to one question, oldest first; there must be one at least.
+    """Return what follows from the responses to one question, oldest first. `responses` must not be empty.
 
     `judge` reads a structured answer and tells what is wrong with it.
     """
@@ -120,7 +120,7 @@ def next_step(
 
 
 def _says_nothing(candidate: Json) -> bool:
-    """Also of an answer that is nothing but a fence around nothing."""
+    """Return whether the answer is empty, or an empty fence."""
     if answer.says_nothing(candidate):
         return True
     said = answer.text(candidate)
@@ -134,7 +134,7 @@ def _once_more(reason: str | None) -> str:
 
 
 def _nothing(candidate: Json | None, reason: str | None, again: int) -> Failed:
-    """Not a word, and no second try that would help."""
+    """Return the failure of an answer without words that is not asked for again."""
     times = ", twice" if again else ""
     if candidate is None:
         if reason is not None:
@@ -153,7 +153,7 @@ def _nothing(candidate: Json | None, reason: str | None, again: int) -> Failed:
 
 
 def _unusable(reason: str | None, text: str, again: int, repairs: int) -> Step:
-    """Words came, but the answer is not what the model meant to say."""
+    """Ask again for an answer that the service calls malformed, or fail."""
     if again < repairs:
         return Again("again", _turns(text, _once_more(reason)))
     times = ", twice" if again else ""
@@ -169,7 +169,7 @@ def _left(
     *,
     blocked: bool,
 ) -> Step:
-    """A later round brought nothing: what earlier rounds said still stands where it is good by itself."""
+    """Use the text of earlier rounds if a later round brought nothing, as long as it is valid by itself."""
     judged = judge(text, schema) if schema is not None else Structured(None, ())
     if judged.problems:
         return Failed("schema_not_satisfied", f"The answer does not fit its schema: {judged.problems[0]}.")
@@ -179,7 +179,7 @@ def _left(
 
 
 def _whole(responses: Sequence[Json], text: str, judged: Structured, warnings: tuple[str, ...]) -> Whole:
-    """Where something was put right in the value, the text says it too."""
+    """Return the final answer. If its value was repaired, its text is the repaired JSON."""
     said = json.dumps(judged.value, ensure_ascii=False) if judged.remarks else text
     merged = _merged(responses, said, rewritten=bool(judged.remarks))
     return Whole(merged, said, judged.value, warnings, judged.remarks)
@@ -224,13 +224,13 @@ def _shortcomings(candidate: Json, reason: str | None, looped: str | None) -> tu
 
 
 def _turns(text: str, said: str) -> tuple[Json, ...]:
-    """What the model said and what is said to it; a turn without a word would be refused."""
+    """Return the model's turn and the user's reply. Empty turns are left out: the service refuses them."""
     user: Json = {"role": "user", "parts": [{"text": said}]}
     return ({"role": "model", "parts": [{"text": text}]}, user) if text.strip() else (user,)
 
 
 def _merged(responses: Sequence[Json], text: str, *, rewritten: bool = False) -> Json:
-    """The last response with the whole text and the usage of all rounds; a single one stays as it is."""
+    """Return the last response with the whole text and the usage of all rounds."""
     last = responses[-1]
     if len(responses) == 1 and not rewritten:
         return last
@@ -241,7 +241,7 @@ def _merged(responses: Sequence[Json], text: str, *, rewritten: bool = False) ->
 
 
 def total_usage(responses: Sequence[Json]) -> Json:
-    """What all calls together cost: counts added up, details added by modality."""
+    """Add up the usage of all calls, details by modality."""
     total: Json = {}
     for response in responses:
         counted = response.get("usageMetadata")

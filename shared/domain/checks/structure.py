@@ -1,4 +1,4 @@
-"""Is a structured answer what was asked for? Its JSON, its schema, and what to send to have it mended once.
+"""Check a structured answer: its JSON, its schema, and the prompt that asks for a corrected one.
 
 What has one meaning is put right first (`repairs`): only what has not is asked for again.
 """
@@ -17,18 +17,18 @@ from shared.domain.checks import repairs
 from shared.domain.outputs.markup import in_fence, unfenced
 
 _QUICK_CHARACTERS = 128 << 10
-"""Of an answer that is read in a few milliseconds."""
+"""The longest answer that is checked within a few milliseconds."""
 _LONGEST = 1_000_000.0
 """Seconds: no recording is longer."""
 
 
 class Structured(NamedTuple):
-    """The value, and where it does not fit; `problems` is empty where all is well."""
+    """The value of a structured answer; `problems` is empty if it fits its schema."""
 
     value: JsonValue
     problems: tuple[str, ...]
     remarks: tuple[str, ...] = ()
-    """What was put right in the value, as sentences; empty where it is as the model gave it."""
+    """What was repaired in the value, as sentences."""
 
 
 def read(text: str, schema: dict[str, JsonValue]) -> Structured:
@@ -63,12 +63,12 @@ def read_in_sandbox(arguments: Json, payload: bytes, source: Any) -> tuple[JsonV
 
 
 def too_costly(reason: str) -> Structured:
-    """An answer whose check was stopped: it is deeply nested, or its schema has very many alternatives."""
+    """Return the result for an answer whose check was stopped because it took too long or too much memory."""
     return Structured(None, (f"whether the answer fits its schema could not be found out ({reason}); nest it less",))
 
 
 def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
-    """The value with what is odd put right, if the schema takes that; and with what it refuses, if need be."""
+    """Return the value, repaired where needed and where the schema accepts the repair."""
     mended, remarks = repairs.times_and_boxes(value)
     problems = _problems(mended, schema)
     if not problems:
@@ -88,7 +88,7 @@ def _problems(value: JsonValue, schema: dict[str, JsonValue]) -> tuple[str, ...]
 
 
 def repair_prompt(problems: tuple[str, ...]) -> str:
-    """What is said to the model, once, about an answer that does not fit."""
+    """Return the prompt that asks once for an answer that fits."""
     listed = "\n".join(f"- {problem}" for problem in problems)
     return (
         f"Your answer does not fit the JSON schema that it must follow:\n{listed}\n\n"
@@ -97,7 +97,7 @@ def repair_prompt(problems: tuple[str, ...]) -> str:
 
 
 def _value(text: str) -> tuple[JsonValue, str | None]:
-    """The answer's value, and what is wrong with it."""
+    """Parse the answer; return its value, and what is wrong with its JSON."""
     if not text.strip():
         return None, "the answer is empty"
     try:

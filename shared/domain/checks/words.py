@@ -1,4 +1,4 @@
-"""What is a word? What stands between spaces; in a script that divides none, two characters are taken for one."""
+"""Split text into words: by spaces, or two characters each in scripts without spaces."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LONGEST = 100
 
 
 class Piece(NamedTuple):
-    """A word, or a character that is read by itself."""
+    """A word, or a single character of a script without spaces."""
 
     text: str
     start: int
-    """Where it stands."""
+    """Its position in the text."""
     words: float
-    """How much of a word it is: a character half of one, a mark none."""
+    """Its weight in words: a character counts half, a mark nothing."""
 
 
 def count(text: str) -> int:

@@ -18,7 +18,7 @@ Scope = Literal["submit", "read"]
 SCOPES: tuple[Scope, ...] = ("submit", "read")
 
 _MOST_SOURCES = 29
-"""Firestore asks about 30 values at once; one is the key itself."""
+"""A Firestore query takes 30 values; one of them is the key itself."""
 _SOURCE = re.compile(r"gs://[a-z0-9][a-z0-9._-]+/.*|manifests:[^/]*", re.DOTALL)
 
 
@@ -32,7 +32,7 @@ def _source(text: str) -> str:
 
 
 class Key(BaseModel):
-    """One API key. `id` names it in logs and owners; it tells nothing of the secret."""
+    """One API key. `id` names it in logs and owners, and reveals nothing of the secret."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -40,12 +40,12 @@ class Key(BaseModel):
     name: str
     scopes: tuple[Scope, ...] = SCOPES
     sources: tuple[Annotated[str, AfterValidator(_source)], ...] = Field(default=(), max_length=_MOST_SOURCES)
-    """Prefixes of objects whose tasks it sees and which it may name as inputs; `manifests:{folder}` shows tasks."""
+    """Prefixes of objects that it may name as inputs and whose tasks it sees; `manifests:{folder}` shows tasks only."""
     created_at: datetime
     expires_at: datetime | None = None
     requests_per_minute: int = Field(default=600, ge=1)
     daily_tasks: int | None = Field(default=None, ge=0)
-    """Tasks it may submit in a UTC day."""
+    """Tasks that it may submit per day (UTC)."""
     revoked: bool = False
 
     @property
@@ -58,11 +58,11 @@ class Key(BaseModel):
         return task.source.kind == "object" and self.covers(task.source.uri)
 
     def covers(self, uri: str) -> bool:
-        """Whether an object lies under one of its sources."""
+        """Return whether an object lies under one of its sources."""
         return any(uri.startswith(source) for source in self.sources if source.startswith("gs://"))
 
     def visible_prefixes(self, prefix: str | None = None) -> list[str]:
-        """The values of `Task.visible_to` that reach all it sees, at times more; under `prefix` only where given."""
+        """Return values of `Task.visible_to` that cover all the key may see, or more; with `prefix`, only below it."""
         places = [source for source in self.sources if source.startswith("gs://")]
         if prefix is None:
             others = [source for source in self.sources if not source.startswith("gs://")]

@@ -1,4 +1,4 @@
-"""How a task changes hands: every transition of its document, as pure functions.
+"""Every transition of a task's document, as pure functions.
 
             token  lease        who writes what
     ────────────────────────────────────────────────────────────────────────────────────────────
@@ -45,7 +45,7 @@ Counted = Literal["attempt", "outage"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished task says: results (or a pointer to them) for completed, an error for failed."""
+    """The outcome of a task: results (or a pointer to them) if completed, an error if failed."""
 
     results: tuple[dict[str, JsonValue], ...] | None = None
     results_pointer: Pointer | None = None
@@ -62,7 +62,7 @@ def leased(task: Task, now: datetime) -> bool:
 
 
 def claim(task: Task, *, now: datetime, lease: timedelta) -> Task:
-    """Take the task, or take it over from a holder whose lease has ended. Not for a terminal or leased task."""
+    """Claim the task, or take it over after its lease has ended. Raises `LeaseLost` if it is terminal or leased."""
     if task.terminal or leased(task, now):
         raise LeaseLost(
             f"{task.id} cannot be claimed: it is {task.status}" + (" and leased" if not task.terminal else "")
@@ -91,7 +91,7 @@ def renew(
     files: tuple[GeminiFile, ...] | None = None,
     cache: GeminiCache | None = None,
 ) -> Task:
-    """Hold on for another `lease`, and note how far the work is."""
+    """Extend the lease and record the progress. Raises `LeaseLost` if the claim is not the current one."""
     _must_hold(task, token)
     return task.model_copy(
         update={
@@ -116,7 +116,7 @@ def put_off(
     cache: GeminiCache | None = None,
     model: str | None = None,
 ) -> Task:
-    """Give the task back until `until`; `counted` as an attempt of the task's own, or an outage of a service.
+    """Release the task until `until`; `counted` says whether this counts as an attempt or as an outage.
 
     `epoch`: of the dispatch that is due then (default: the next).
     """
@@ -137,7 +137,7 @@ def put_off(
 def keep_waiting(
     task: Task, *, now: datetime, until: datetime, reason: WaitingReason, detail: str = "", epoch: int | None = None
 ) -> Task:
-    """A task that nobody holds waits for another while."""
+    """Let an unclaimed task wait longer."""
     since = task.waiting_since if last_reason(task) == reason and task.waiting_since else now
     return task.model_copy(
         update={
@@ -150,7 +150,7 @@ def keep_waiting(
 
 
 def last_reason(task: Task) -> WaitingReason | None:
-    """What it waits for, or waited for last."""
+    """Return the reason that the task waits for, or waited for last."""
     last = task.waiting or task.waited
     return last.reason if last else None
 
@@ -170,7 +170,7 @@ def finish(
 
 
 def cancel(task: Task, *, now: datetime) -> Task:
-    """End the task as cancelled whoever holds it; a terminal task is returned as it is."""
+    """End the task as cancelled, whoever holds it. A terminal task is returned unchanged."""
     if task.terminal:
         return task
     error = TaskError(code="request_cancelled", message="The task was cancelled on request.")
@@ -181,7 +181,7 @@ def cancel(task: Task, *, now: datetime) -> Task:
 def tidy(
     task: Task, done: tuple[AfterStep, ...], outputs: tuple[str, ...] = (), warnings: tuple[str, ...] = ()
 ) -> Task:
-    """Strike off after-work that is done; a terminal task with none left is closed. Warnings: what was not made."""
+    """Remove finished after-work, and close the task if none is left. `warnings` name what could not be made."""
     left = tuple(step for step in task.after if step not in done)
     files, cache = ((), None) if "delete_file" in done else (task.files, task.cache)
     merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
@@ -193,7 +193,7 @@ def tidy(
 
 
 def called_back(task: Task, callback: Callback) -> Task:
-    """Note how the callback of a task stands; one that is settled is not waited for any more."""
+    """Record the state of the task's callback. Once it is settled, the task is closed."""
     noted = task.model_copy(update={"callback": callback})
     return noted.model_copy(update={"open": _anything_left(noted)})
 
@@ -204,12 +204,12 @@ def _anything_left(task: Task) -> bool:
 
 
 def redispatch(task: Task, *, at: datetime, epoch: int | None = None) -> Task:
-    """A dispatch of the task was lost, or came before its time: note the next one, under the next epoch or `epoch`."""
+    """Record another dispatch, under the next epoch or `epoch`: one was lost or came too early."""
     return task.model_copy(update={"epoch": max(task.epoch + 1, epoch or 0), "dispatch_at": at})
 
 
 def _at_gemini(task: Task, files: tuple[GeminiFile, ...] | None, cache: GeminiCache | None) -> dict[str, object]:
-    """What the holder has made at Gemini; where it does not say, nothing has changed."""
+    """Return the fields of what was created at Gemini; None leaves a field unchanged."""
     return {} if files is None else {"files": files, "cache": cache}
 
 
@@ -219,7 +219,7 @@ def _must_hold(task: Task, token: int) -> None:
 
 
 def _after_work(task: Task, cancelled: bool) -> tuple[AfterStep, ...]:
-    """What an end leaves to do. Files may lie unrecorded where a claim was cut off: by a takeover or a cancellation."""
+    """Return the after-work of an ended task. A takeover or cancellation may have left unrecorded files."""
     uncertain = task.token > 1 or (cancelled and task.token > 0)
     callback: tuple[AfterStep, ...] = ("callback",) if task.callback else ()
     files: tuple[AfterStep, ...] = ("delete_file",) if task.files or task.cache or uncertain else ()

@@ -1,4 +1,4 @@
-"""What a task is: where it comes from, how it is named, what its document holds, what the public sees of it."""
+"""The task's document: its source, id, state and results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ID_PATTERN = r"^task-llm-\d{10}-[a-z0-9]{8}$"
 _ID = re.compile(ID_PATTERN, re.ASCII)
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _FOLDERS_INDEXED = 16
-"""Folders of an object's name by which its tasks can be found; deeper ones are filtered after the query."""
+"""Folder levels that are indexed for listing; deeper ones are filtered after the query."""
 
 
 class Frozen(BaseModel):
@@ -27,7 +27,7 @@ class Frozen(BaseModel):
 
 
 class Source(Frozen):
-    """The object a task was made from, one generation of it, in full: two sources never share a task."""
+    """The generation of an object that a task is about. Two sources never share a task."""
 
     kind: SourceKind
     bucket: str
@@ -42,7 +42,7 @@ class Source(Frozen):
         return f"gs://{self.bucket}/{self.name}"
 
     def same_as(self, other: Source) -> bool:
-        """Whether both are the same generation of the same object."""
+        """Return whether both are the same generation of the same object."""
         return (self.bucket, self.name, self.generation) == (other.bucket, other.name, other.generation)
 
 
@@ -59,7 +59,7 @@ class TaskError(Frozen):
 
 
 class Pointer(Frozen):
-    """An object in the results bucket that holds what is too large for a document."""
+    """An object in the results bucket, for what is too large for a document."""
 
     name: str
     size: int
@@ -67,7 +67,7 @@ class Pointer(Frozen):
 
 
 class GeminiFile(Frozen):
-    """A live handle: a file of the Files API that this task uploaded and may use until it expires."""
+    """A file of the Files API that this task uploaded and may use until it expires."""
 
     name: str
     uri: str
@@ -75,9 +75,9 @@ class GeminiFile(Frozen):
     expires_at: datetime
     input: int = 0
     source: str = ""
-    """Of an object, `gs://bucket/name#generation`: another one under the same number is another file."""
+    """`gs://bucket/name#generation` of the uploaded object; empty for other inputs."""
     active: bool = True
-    """Whether the service has finished processing it."""
+    """Whether the service has processed it."""
 
 
 class GeminiCache(Frozen):
@@ -92,7 +92,7 @@ class GeminiCache(Frozen):
 
 
 class Callback(Frozen):
-    """Where to tell the outcome, and how that stands."""
+    """The callback of a task and its state."""
 
     url: str
     state: Literal["pending", "delivered", "refused", "unreachable", "disabled"] = "pending"
@@ -102,7 +102,7 @@ class Callback(Frozen):
 
 
 class Ran(Frozen):
-    """What was asked: the recipe's snapshot and its hash."""
+    """The recipe that was used: its snapshot and hash."""
 
     recipe: str
     sha256: str
@@ -120,27 +120,27 @@ class Task(Frozen):
     """`inbox:{bucket}`, `key:{key id}` or `manifests:{bucket}`."""
     visible_to: tuple[str, ...]
     inbox_day: str
-    """`{bucket}/{date}`: what the daily cap of an inbox counts."""
+    """`{bucket}/{date}`, by which the daily cap counts."""
     model: str
     status: Status = "pending"
     progress: int = Field(default=0, ge=0, le=100)
     created_at: datetime
     accepted_at: datetime
-    """When the task was made, or the day to which its inbox's cap put it; its age counts from here."""
+    """When the task was created, or the day that the daily cap assigned; its age counts from here."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     expires_at: datetime
-    """When the document may be deleted (Firestore TTL), if nothing is left to do then; counts anew from its end."""
+    """When Firestore may delete the document (TTL). Set again when the task ends."""
 
     stream: bool = False
     asked_lately: bool = False
-    """Whether this is a rerun of a task that ended within the hour."""
+    """Whether this is a rerun of a task that ended within the last hour."""
     metadata: dict[str, str] = Field(default_factory=dict)
     waiting: Waiting | None = None
     waited: Waiting | None = None
-    """What it waited for last, once it waits no more."""
+    """What it waited for last."""
     waiting_since: datetime | None = None
-    """Since when it has waited for that reason, with what it tried in between."""
+    """Since when it has waited for that reason, including the tries in between."""
     results: tuple[dict[str, JsonValue], ...] | None = None
     results_pointer: Pointer | None = None
     usage: dict[str, JsonValue] | None = None
@@ -157,21 +157,21 @@ class Task(Frozen):
     epoch: int = 0
     """Part of the next dispatch's name; rises at each put-off, since a name is blocked for an hour after use."""
     dispatch_at: datetime | None = None
-    """When the dispatch that is on the queue is due."""
+    """When the enqueued dispatch is due."""
     attempts: int = 0
-    """Failures so far that may lie in the task; put-offs, outages and crash takeovers do not count."""
+    """Failures that the task itself may have caused; put-offs, outages and takeovers do not count."""
     outages: int = 0
-    """How often a service that it needs did not answer."""
+    """How often a service was unavailable."""
     takeovers: int = 0
-    """How often a claim ended with its lease: its holder was killed, or cut off."""
+    """How often a claim's lease ended because its holder died or was cut off."""
     files: tuple[GeminiFile, ...] = ()
     cache: GeminiCache | None = None
     stored_chunks: int = 0
     after: tuple[AfterStep, ...] = ()
     open: bool = True
-    """Whether anything is still to be done: not terminal, after-work or a callback left. Sweep looks for these."""
+    """Whether anything is left to do: not terminal, after-work, or a pending callback. Sweep reads these tasks."""
     change: str = ""
-    """A nonce of the last write, by which a writer knows its own commit again after a lost answer."""
+    """A nonce of the last write: a writer whose commit was answered ambiguously recognises it."""
 
     @property
     def key(self) -> str:
@@ -193,12 +193,12 @@ def is_task_id(text: str) -> bool:
 
 
 def place_of(task_id: str) -> tuple[datetime, str]:
-    """Where a task of that id stands in a list by age: its `created_at` and key."""
+    """Return the position of a task id in lists by age: `created_at` and key."""
     return datetime.fromtimestamp(int(task_id.split("-")[2]), UTC), key_of(task_id)
 
 
 def derive_id(bucket: str, name: str, generation: int, created_at: datetime, salt: int = 0) -> str:
-    """The id that every delivery of an object's event derives; `salt` rises past an id that another source took."""
+    """Return the id that every delivery of an object's event derives. A higher `salt` avoids an id that is taken."""
     tag = f"{bucket}\0{name}\0{generation}" + (f"\0{salt}" if salt else "")
     return make_id(int(created_at.timestamp()), hashlib.sha256(tag.encode()).digest())
 
@@ -214,7 +214,7 @@ def make_id(seconds: int, digest: bytes) -> str:
 
 
 def visibility(owner: str, source: Source) -> tuple[str, ...]:
-    """By what a task can be found: its owner, and for a dropped object each folder it lies in."""
+    """Return the values by which a task is listed: its owner, and the folders of a dropped object."""
     if source.kind != "object":
         return (owner,)
     folders = source.name.split("/")[:-1][:_FOLDERS_INDEXED]
@@ -225,7 +225,7 @@ def visibility(owner: str, source: Source) -> tuple[str, ...]:
 
 
 def folder_of(place: str) -> str:
-    """The value of `visible_to` that reaches every object whose URI begins with `place`: its nearest indexed folder."""
+    """Return the value of `visible_to` that covers all objects below `place`: its nearest indexed folder."""
     bucket, _, path = place.removeprefix("gs://").partition("/")
     folders = path.split("/")[:-1][:_FOLDERS_INDEXED]
     return f"gs://{bucket}/" + "".join(f"{part}/" for part in folders)
@@ -234,7 +234,7 @@ def folder_of(place: str) -> str:
 def new_task(
     source: Source, *, owner: str, model: str, now: datetime, keep: timedelta, salt: int = 0, task_id: str | None = None
 ) -> Task:
-    """A pending task for `source`, due at once."""
+    """Return a pending task for `source`, due at once."""
     return Task(
         id=task_id or derive_id(source.bucket, source.name, source.generation, source.created_at, salt),
         source=source,

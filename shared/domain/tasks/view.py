@@ -1,4 +1,4 @@
-"""A task as the public API shows it (the contract's ten keys always, the others where they say something)."""
+"""Render a task for the public API: always the contract's ten keys, others only if they are set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.domain.tasks.task import Task
 
 
 def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
-    """`results` stands in for those that a pointer names."""
+    """Return the task's JSON. `results` replaces results that the task only points to."""
     shown = results if results is not None else task.results
     view: Json = {
         "id": task.id,
@@ -48,13 +48,13 @@ def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
 
 
 def without_results(task: Task) -> Task:
-    """The task as it is shown to who may not read: its state, and nothing of what the model answered."""
+    """Return the task's JSON without anything that the model answered, for keys without the scope `read`."""
     hidden = {"results": None, "results_pointer": None, "usage": None, "warnings": (), "outputs": ()}
     return task.model_copy(update=hidden)
 
 
 def _callback(task: Task) -> JsonValue:
-    """How the callback stands. Its URL's query and user name, secrets as a rule, are not shown."""
+    """Return the callback's state. The URL's query and user name are left out: they often hold secrets."""
     if task.callback is None:
         return None
     return {**task.callback.model_dump(), "url": without_secrets(task.callback.url)}

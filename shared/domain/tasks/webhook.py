@@ -1,4 +1,4 @@
-"""A callback's signature, per Standard Webhooks: `v1,<base64 HMAC-SHA256 of "id.timestamp.body">`."""
+"""Sign callbacks per Standard Webhooks: `v1,<base64 HMAC-SHA256 of "id.timestamp.body">`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PREFIX = "whsec_"
 
 
 def signed_headers(secrets: str, *, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers. `secrets`: `whsec_…`, or several separated by spaces while one replaces another."""
+    """Return the three headers. `secrets` is `whsec_…`, or several separated by spaces during a rotation."""
     content = f"{message_id}.{timestamp}.".encode() + body
     signatures = [
         base64.b64encode(hmac.new(key_of(secret), content, hashlib.sha256).digest()).decode()
@@ -25,7 +25,7 @@ def signed_headers(secrets: str, *, message_id: str, timestamp: int, body: bytes
 
 
 def key_of(secret: str) -> bytes:
-    """The key's bytes. Raises `ValueError` where the text is no secret, without repeating it."""
+    """Return the key's bytes. Raises `ValueError` if the text is not a secret, without repeating it."""
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
