@@ -1,4 +1,4 @@
-"""What is this object, truly, and may it be sent to Gemini?
+"""Find out what a file is, and whether it may be sent to Gemini.
 
     source → `identify` (head → `sniff`) → a `MediaType` or a `Refusal`
          → `shared.examiner` (in a child process) → `Facts`

@@ -1,4 +1,4 @@
-"""Does a file of sound or pictures end where it says? What it holds, and how long that is, is read by FFmpeg.
+"""Check whether a recording or film is complete. Its content and length are read by FFmpeg.
 
 FFmpeg plays what is left of a file that was cut off, without a word. Most containers promise their length in one place,
 or end in one way; these are looked at here.

@@ -1,4 +1,4 @@
-"""What is known about a file once it was examined."""
+"""What an examination found out about a file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from shared.domain.media.kinds import MediaType
 
 
 class Facts(BaseModel):
-    """What a file says about itself, checked against its size. What does not apply or cannot be told is None."""
+    """Facts about a file, checked against its size. What does not apply or is unknown is None."""
 
     model_config = ConfigDict(frozen=True)
 
     media_type: MediaType
-    """As sniffed, or refined by what is inside: an MP4 without pictures becomes audio/mp4. Send this one."""
+    """As sniffed, or refined: an MP4 without pictures becomes audio/mp4. This type is sent."""
     size: int
     """Bytes."""
     duration: float | None = None
@@ -27,4 +27,4 @@ class Facts(BaseModel):
     warnings: tuple[str, ...] = ()
     """Sentences for the task's warnings: it can be sent, but not all may be understood."""
     problem: str | None = None
-    """A sentence when the file is damaged, empty inside or locked: sending it would only be paid for."""
+    """A sentence if the file is damaged, empty or locked: sending it would only cost money."""

@@ -1,4 +1,4 @@
-"""Which names of objects are no files that anybody dropped: what tools put down for themselves.
+"""Recognise objects that nobody dropped: files that tools create for themselves.
 
 Parts of a parallel upload: `gcloud storage cp` and gsutil write a large file in parts, compose and delete them; each
 part is a finalized object (gcloud, "Parallel composite uploads"; gsutil wrote them under a leading slash).
@@ -17,12 +17,12 @@ _NAMES = {
 }  # fmt: skip
 _BEGINNINGS = ("._", "~$", ".~lock.", ".nfs", ".fuse_hidden", ".goutputstream-", ".syncthing.", "~syncthing~")
 _ENDINGS = (".icloud", ".crdownload", ".part", ".partial", ".filepart", ".opdownload", "_.gstmp")
-"""The last part of a name, in small letters: notes of file managers, locks of editors, downloads that are under way."""
+"""Base names in lower case: notes of file managers, locks of editors, unfinished downloads."""
 _FOLDERS = {"__macosx", ".trash", ".trashes", ".spotlight-v100", ".fseventsd", "@eadir", "$recycle.bin"}
 
 
 def ignored(name: str, patterns: Sequence[str] = ()) -> str | None:
-    """Why an object of this name is no file to ask about; None where it is one.
+    """Return why an object of this name is ignored; None if it is not.
 
     `patterns`: the operator's own globs, for whole names; one without a slash is for the last part of a name too.
     """
@@ -40,5 +40,5 @@ def ignored(name: str, patterns: Sequence[str] = ()) -> str | None:
 
 
 def _is_temporary(last: str) -> bool:
-    """What Microsoft Office writes while it saves."""
+    """Temporary files that Microsoft Office writes while it saves."""
     return last.startswith("~") and last.endswith(".tmp")

@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
 
 class MediaType(BaseModel):
-    """What an object truly is. `mime` is the type to upload and ask with, whatever the uploader declared."""
+    """What a file really is. `mime` is the type it is sent with, whatever the uploader declared."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,9 +41,9 @@ class MediaType(BaseModel):
     label: str
     """For a sentence: "a WAV recording"."""
     encoding: str | None = None
-    """Of text: a codec name that Python knows. Anything but "utf-8" is better converted before it is sent."""
+    """The codec of a text, by its Python name. Anything but "utf-8" is converted before it is sent."""
     mismatch: str | None = None
-    """A sentence when name or declared type say another kind of file; fit for a task's warnings."""
+    """A warning if the name or the declared type says another kind of file."""
 
 
 _KINDS = (
@@ -119,7 +119,7 @@ _BY_SUFFIX = {
 
 
 def kind_of_mime(declared: str | None) -> Kind | None:
-    """The row that a declared type means: parameters, case and the usual other spellings are forgiven."""
+    """Return the row of a declared type, ignoring parameters, case and common other spellings."""
     if not declared:
         return None
     plain = declared.partition(";")[0].strip().lower()
@@ -127,12 +127,12 @@ def kind_of_mime(declared: str | None) -> Kind | None:
 
 
 def kind_of_name(name: str) -> Kind | None:
-    """The row that a file name's ending promises."""
+    """Return the row of a file name's ending."""
     stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return KINDS.get(_BY_SUFFIX.get(suffix.lower(), "")) if dot and stem else None
 
 
 def media_type(mime: str, encoding: str | None = None) -> MediaType:
-    """The type with this MIME type, which must be one of `KINDS`."""
+    """Return the type with this MIME type, which must be one of `KINDS`."""
     kind = KINDS[mime]
     return MediaType(mime=mime, family=kind.family, format=kind.format, label=kind.label, encoding=encoding)

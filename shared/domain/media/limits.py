@@ -1,4 +1,4 @@
-"""May it be sent? The limits of the Gemini API on files and prompts, and refusals that name them."""
+"""The limits of the Gemini API on files and prompts, and refusals that name them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HOUR = 3600.0
 
 
 class Limits(BaseModel):
-    """What one file, and all files of one prompt, may be.
+    """Limits on one file, and on all files of one prompt.
 
     The guides write "GB" and "MB" and do not say which; the larger reading is taken, because a file in between is
     refused by the service with a clear error, while refusing it here would be wrong if the service takes it.
@@ -37,7 +37,7 @@ GEMINI = Limits()
 
 
 def check(facts: Facts, limits: Limits = GEMINI) -> Refusal | None:
-    """Why this file may not be sent, or None."""
+    """Return why this file may not be sent, or None."""
     kind = facts.media_type
     if facts.size == 0:
         return Refusal(code="empty_file", message="The file is empty (0 bytes). Upload it again.")
@@ -47,7 +47,7 @@ def check(facts: Facts, limits: Limits = GEMINI) -> Refusal | None:
 
 
 def check_size(size: int, pdf: bool, limits: Limits = GEMINI) -> Refusal | None:
-    """The limit on bytes alone, which can be told before anything is read."""
+    """Check the limit on bytes, which needs no reading."""
     if pdf and size > limits.pdf_bytes:
         return Refusal(
             code="payload_too_large",
@@ -64,7 +64,7 @@ def check_size(size: int, pdf: bool, limits: Limits = GEMINI) -> Refusal | None:
 
 
 def check_prompt(files: Iterable[Facts], limits: Limits = GEMINI) -> Refusal | None:
-    """The limits that hold for all files of one prompt together."""
+    """Check the limits that apply to all files of one prompt together."""
     seconds, pages, images = 0.0, 0, 0
     for facts in files:
         family = facts.media_type.family

@@ -1,4 +1,4 @@
-"""How header readers read: bounded ranges of a file, which may be longer than memory."""
+"""Bounded reads of a file that may be larger than memory, for header readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_READ = 1 << 20
 
 
 class RandomAccess(Protocol):
-    """A file somewhere. `read` gives fewer bytes only at the end; its errors pass through."""
+    """A file somewhere. `read` returns fewer bytes only at the end; its errors pass through."""
 
     @property
     def size(self) -> int: ...
@@ -19,7 +19,7 @@ class RandomAccess(Protocol):
 
 
 class InMemory:
-    """Bytes at hand, for inline data and tests."""
+    """A file in memory, for inline data and tests."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -37,7 +37,7 @@ class DamagedError(Exception):
 
 
 class OutOfReadsError(Exception):
-    """This range cannot be had, or the file would need more reads than it is worth."""
+    """The range is not available, or the file would need too many reads."""
 
 
 class Window:
@@ -48,21 +48,21 @@ class Window:
         self.size = source.size - start
 
     def at(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`: fewer where the file ends, none outside of it."""
+        """Return up to `length` bytes from `offset`: fewer at the file's end, none beyond it."""
         length = min(length, self.size - offset, MAX_READ)
         if offset < 0 or length <= 0:
             return b""
         return self._source.read(self._start + offset, length)
 
     def exactly(self, offset: int, length: int) -> bytes:
-        """`length` bytes, or `DamagedError` where the file ends before."""
+        """Return `length` bytes. Raises `DamagedError` if the file ends before."""
         data = self.at(offset, length)
         if len(data) < length:
             raise DamagedError("The file ends in the middle of its structure: it is truncated or damaged.")
         return data
 
     def number(self, code: str, offset: int) -> int:
-        """One integer at `offset`, by its `struct` code (">I", "<H" …)."""
+        """Return the integer at `offset`, by its `struct` code (">I", "<H" …)."""
         return int(struct.unpack(code, self.exactly(offset, struct.calcsize(code)))[0])
 
     def tail(self, length: int) -> bytes:

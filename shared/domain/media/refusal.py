@@ -1,4 +1,4 @@
-"""Why something may not be sent, in words for the person who dropped it."""
+"""Refusals of files, in words for the person who dropped them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ RefusalCode = Literal[
     "unsupported_content_type", "payload_too_large", "media_too_long", "empty_file", "file_processing_failed",
     "context_length_exceeded",
 ]  # fmt: skip
-"""The codes of a failed task (public contract) that what is inside a file can lead to."""
+"""Codes of a failed task (public contract) that a file's content can cause."""
 
 
 class Refusal(BaseModel):
-    """A permanent no. `message` names the limit, the value found, and the way out."""
+    """A permanent refusal. `message` names the limit, the actual value, and what to do."""
 
     model_config = ConfigDict(frozen=True)
 

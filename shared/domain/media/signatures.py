@@ -1,4 +1,4 @@
-"""Files that Gemini does not take, known by their first bytes, so that a refusal can name them and the way out."""
+"""Recognise files that Gemini does not take by their first bytes, so that refusals name them and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Foreign(NamedTuple):
-    """A kind of file that is not sent: what it is, and what its owner can do."""
+    """A kind of file that is not sent: its name, and what the user can do."""
 
     label: str
     way_out: str
@@ -21,7 +21,7 @@ _TO_VIDEO = "Convert it to MP4 and drop that."
 _NO_WAY = "Only audio, images, video, PDF and text can be understood."
 
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-"""Bytes that no text has."""
+"""Bytes that no text contains."""
 
 _PREFIXES: tuple[tuple[bytes, Foreign], ...] = (
     (b"GIF87a", Foreign("a GIF image", _TO_PNG)),

@@ -1,4 +1,4 @@
-"""What is this object, truly? Its bytes decide; its name only tells kinds of text apart; the declared type comes last.
+"""Find out a file's type: its bytes decide, its name only tells kinds of text apart, the declared type comes last.
 
 Uploaders guess types from names, and names lie: a PNG that is called .mp3 is a PNG, a ZIP that is called .pdf is a
 ZIP. What is wrongly declared is sent as what it is, with a note; what cannot be sent is refused by its true name.
@@ -28,7 +28,7 @@ _MPEG_MIMES = {0: "audio/aac", 1: "audio/mpeg", 2: "audio/mpeg", 3: "audio/mp3"}
 """By layer; ADTS has none."""
 _LONGEST_FRAME = 8192
 _SURELY = 5
-"""Frames in a row that no other kind of file has by chance."""
+"""Consecutive frames that no other kind of file has by chance."""
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
 _PDF_OBJECT = re.compile(rb"\d[ \t\r\n]{1,8}\d{1,10}[ \t\r\n]{1,8}obj\b")
 _PDF_FIRST_LINE = re.compile(rb"%PDF-\d\.\d[ \t]{0,8}(?:[\r\n]|\Z)")
@@ -37,7 +37,7 @@ _AUDIO_ENDINGS = (".m4a", ".m4b", ".m4p", ".weba")
 _TAG_HEADER = 10
 """Bytes before the content of an ID3v2 tag (ID3v2.4, section 3.1)."""
 _TAGS = 4
-"""That may stand one behind the other."""
+"""Consecutive tags that are skipped."""
 
 
 class _Head(NamedTuple):
@@ -46,13 +46,13 @@ class _Head(NamedTuple):
     data: bytes
     name: str
     is_text: bool
-    """It reads as text, in whatever encoding. Then letters alone prove no other format: its structure must."""
+    """Whether it reads as text in some encoding. Then letters alone do not prove another format."""
     behind_tag: bytes = b""
-    """What stands behind an ID3v2 tag that does not end within `data`."""
+    """The bytes after an ID3v2 tag that does not end within `data`."""
 
 
 def identify(source: RandomAccess, name: str, declared: str | None = None, head: bytes = b"") -> MediaType | Refusal:
-    """The type of a whole file, by its first `HEAD` bytes (`head`, where they were read already) and what else tells.
+    """Return the type of a whole file, from its first `HEAD` bytes (`head`, if read already) and more if needed.
 
     Reads on behind an ID3v2 tag that is longer than that, and through a text, up to `WHOLE` bytes of it.
     """
@@ -76,7 +76,7 @@ def identify(source: RandomAccess, name: str, declared: str | None = None, head:
 
 
 def sniff(head: bytes, name: str, declared: str | None = None, behind_tag: bytes = b"") -> MediaType | Refusal:
-    """The type of a file that begins with `head` (`HEAD` bytes, or all of a shorter one), or why it is not taken."""
+    """Return the type of a file that begins with `head` (`HEAD` bytes, or the whole file), or why it is refused."""
     if not head:
         return Refusal(
             code="empty_file",
@@ -96,7 +96,7 @@ def sniff(head: bytes, name: str, declared: str | None = None, behind_tag: bytes
 
 
 def refuse(found: Foreign, name: str) -> Refusal:
-    """The refusal of a file that was recognised, or not, as something that is not sent."""
+    """Return the refusal of a file that is not sent."""
     return Refusal(
         code="unsupported_content_type",
         message=f"“{_short(name)}” is {found.label}, which cannot be processed. {found.way_out}",
@@ -224,7 +224,7 @@ def _mpeg_audio(seen: _Head) -> str | Foreign | None:
 
 
 def _end_of_tag(head: bytes) -> int | None:
-    """Where an ID3v2 tag at the beginning ends; None where there is none. Its size is in four times seven bits."""
+    """Return where an ID3v2 tag at the beginning ends; None if there is none. Its size has four times seven bits."""
     sized = head[6:_TAG_HEADER]
     if head[:3] != b"ID3" or len(sized) < 4 or head[3] not in (2, 3, 4) or any(byte > 0x7F for byte in sized):
         return None
@@ -236,7 +236,7 @@ def _end_of_tag(head: bytes) -> int | None:
 
 
 def _behind_id3(seen: _Head, at: int) -> str | Foreign:
-    """Players put tags before anything that sounds: what follows decides."""
+    """Look behind an ID3v2 tag: players put them before all kinds of audio."""
     rest = seen.behind_tag or seen.data[at:]
     if (further := _end_of_tag(rest)) is not None and further < len(rest):
         rest = rest[further:]
@@ -249,7 +249,7 @@ def _behind_id3(seen: _Head, at: int) -> str | Foreign:
 
 
 def _frames_within(head: bytes) -> str | None:
-    """Recordings cut out of a stream begin in the middle of a frame: then many must follow each other."""
+    """Recognise recordings cut out of a stream: they begin within a frame, so many frames must follow."""
     at = head.find(b"\xff", 1, _LONGEST_FRAME)
     while at >= 0:
         mime = _frames_at(head, at, wanted=_SURELY)
@@ -260,7 +260,7 @@ def _frames_within(head: bytes) -> str | None:
 
 
 def _frames_at(head: bytes, start: int, wanted: int = 2) -> str | None:
-    """What `wanted` MPEG or ADTS frames of one kind in a row, or all up to the end of the file, are."""
+    """Return the type of `wanted` consecutive MPEG or ADTS frames, or of all up to the end of the file."""
     kinds, at = set[tuple[int, int]](), start
     for _ in range(wanted):
         frame = layer_frame(head[at : at + 4]) or adts_frame(head[at : at + 7])
@@ -299,7 +299,7 @@ def _as_text(head: bytes, encoding: str | None, name: str, declared: str | None)
 
 
 def _mismatch(found: MediaType, name: str, declared: str | None) -> str | None:
-    """A note when name or declared type promise another family, or another format of the same one."""
+    """Return a note if the name or the declared type promises another family or format."""
     for kind, source in ((kind_of_name(name), "is named like"), (kind_of_mime(declared), "was uploaded as")):
         if kind is not None and (kind.family, kind.format) != (found.family, found.format):
             if kind.format == found.format and found.format in ("mp4", "matroska"):
@@ -309,6 +309,6 @@ def _mismatch(found: MediaType, name: str, declared: str | None) -> str | None:
 
 
 def _short(name: str) -> str:
-    """The last part of an object's name, short enough for a sentence."""
+    """Return the last part of an object's name, short enough for a sentence."""
     last = name.rstrip("/").rpartition("/")[2] or name
     return last if len(last) <= 80 else f"{last[:60]}…{last[-16:]}"

@@ -1,4 +1,4 @@
-"""Is it text, in which encoding, and of which kind?
+"""Recognise text, its encoding and its kind.
 
 Everything here is linear in the bytes it is given: no pattern has a repetition within a repetition.
 """
@@ -17,20 +17,20 @@ _BOMS = (
 )
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_MARKS = 512
-"""End marks (0x1A, NUL) at a text's end: DOS and CP/M filled a block with them."""
+"""End marks (0x1A, NUL) at the end of a text: DOS and CP/M filled blocks with them."""
 _HIGH = bytes(range(0x80, 0x100))
 _STRAY = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _CONTROLS_SHARE = 0.01
-"""Share of control characters that text may hold: terminal logs and broken exports have a few, binary data many."""
+"""Share of control characters in text: terminal logs and broken exports have a few, binary data many."""
 _A_FEW_CONTROLS = 8
-"""What a text may hold however short it is, as long as most of it is no control character."""
+"""Control characters that even a short text may have, as long as most of it is none."""
 _FOREIGN_BYTES = 0.25
-"""Above this share of bytes over 0x7F, text in one byte per character is hardly a Western European one."""
+"""With a higher share of bytes over 0x7F, a single-byte text is hardly Western European."""
 _DECLARED = re.compile(rb"(?:encoding|charset)\s*=\s*[\"']?([A-Za-z][A-Za-z0-9._-]{2,20})")
 """How XML and HTML name their encoding."""
 _NO_ENCODINGS = {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf_7"}
-"""Codecs of Python that nobody writes files in."""
+"""Python codecs in which nobody writes files."""
 _JAPANESE_SHIFTS = (b"\x1b$B", b"\x1b$@", b"\x1b(J")
 _BLANKS = re.compile(rb"\s*")
 _PROLOG_PARTS = (b"<!--", b"-->"), (b"<?", b"?>")
@@ -43,7 +43,7 @@ _ONLY_IN_SVG = re.compile(rb"http://www\.w3\.org/2000/svg|</svg", re.IGNORECASE)
 
 
 def encoding_of(head: bytes) -> str | None:
-    """The codec that reads `head`: None when it is no text, "unknown" when it is text in some other encoding.
+    """Return the codec that reads `head`: None if it is not text, "unknown" if the encoding is not known.
 
     A character cut by the end of `head` is forgiven, and so are end marks and a few stray control characters.
     """
@@ -80,7 +80,7 @@ def _mostly_utf_8(body: bytes) -> bool:
 
 
 def _without_end_marks(head: bytes) -> bytes:
-    """A short text may be filled up with 0x1A; with NULs only as far as it is longer than they are."""
+    """Strip end marks. A text may be padded with any number of 0x1A, but with fewer NULs than it has characters."""
     marked = head.rstrip(b"\x1a")
     body = marked.rstrip(b"\0\x1a")
     if len(marked) - len(body) > len(body) // 2:
@@ -94,12 +94,12 @@ def may_be_text(size: int, controls: int) -> bool:
 
 
 def controls_in(data: bytes) -> int:
-    """How many control characters there are that no text needs."""
+    """Count the control characters that no text needs."""
     return len(_CONTROLS.findall(data))
 
 
 def kind_inside(head: bytes, encoding: str, name: str = "") -> str | None:
-    """The MIME type that the text itself tells ("image/svg+xml" too, which is not sent), or None.
+    """Return the MIME type that the text itself shows (even "image/svg+xml", which is not sent), or None.
 
     A text that merely begins with `<svg>` or `<?xml` in prose has no type of its own.
     """
@@ -125,7 +125,7 @@ def reads(data: bytes, codec: str) -> bool:
 
 
 def _past_prolog(plain: bytes) -> tuple[int, bool]:
-    """Where the first element may stand, behind blanks, comments, XML's instructions and a document type of SVG.
+    """Return where the first element may begin, after blanks, comments, instructions and an SVG document type.
 
     And whether there was such a document type.
     """
@@ -166,7 +166,7 @@ def _declared(head: bytes) -> str | None:
 
 
 def _utf_16_without_mark(head: bytes) -> str | None:
-    """UTF-16 of mostly Latin text shows as zeros in every second place."""
+    """Recognise UTF-16 without a mark: mostly Latin text has zeros in every second place."""
     even, odd = head[0::2], head[1::2]
     if len(odd) < 2:
         return None

@@ -1,4 +1,4 @@
-"""A text beyond its first bytes: is all of it in the encoding that they showed, and its form in UTF-8.
+"""Check the encoding of a whole text, beyond its first bytes, and convert it to UTF-8.
 
 head ──▶ `text.encoding_of` ──▶ `WholeText` is fed the rest, block by block ──▶ the encoding of all of it
      ──▶ `in_utf_8`: what is sent to Gemini, which reads UTF-8
@@ -11,9 +11,9 @@ import codecs
 from shared.domain.media.text import controls_in, may_be_text
 
 WHOLE = 8 << 20
-"""Bytes of a text that is looked at whole and converted. Twice what the largest model takes in."""
+"""The largest text that is read whole and converted, in bytes: twice what the largest model takes."""
 _PIECE = 256 << 10
-"""Bytes that are converted at once: a few milliseconds."""
+"""Bytes converted at once, which takes a few milliseconds."""
 _READ_AS_WESTERN = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
 """What a byte that is no UTF-8 is read as; Python gives it as half a character meanwhile."""
 _END_MARKS = "\x1a\0"
@@ -21,7 +21,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 class WholeText:
-    """Judges a text block by block. `encoding` is the codec that reads what was fed, None once it is no text."""
+    """Checks a text block by block. `encoding` is the codec that reads all blocks; None once they are not text."""
 
     def __init__(self, encoding: str) -> None:
         self._declared, self._decoder = encoding, codecs.getincrementaldecoder(encoding)("strict")
@@ -48,7 +48,7 @@ class WholeText:
 
 
 def in_utf_8(data: bytes, encoding: str) -> bytes:
-    """The text in UTF-8, without a byte order mark and without the end marks of old systems.
+    """Return the text in UTF-8, without byte order mark and end marks.
 
     Of a text in UTF-8 or `windows-1252` each byte that is no UTF-8 is read as Western European: files that were put
     together from several have both. Elsewhere what the codec cannot read becomes a replacement character.
@@ -65,7 +65,7 @@ def in_utf_8(data: bytes, encoding: str) -> bytes:
 
 
 def encoding_note(encoding: str | None, size: int) -> str | None:
-    """A sentence on a text that is not in UTF-8, fit for a task's warnings."""
+    """Return a warning about a text that is not in UTF-8, or None."""
     if encoding in (None, "utf-8"):
         return None
     if size > WHOLE:
