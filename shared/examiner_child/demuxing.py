@@ -1,4 +1,4 @@
-"""Files of sound or pictures, opened by FFmpeg, and their packets counted."""
+"""Open recordings and films with FFmpeg, and count their packets."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from shared.domain.media.kinds import Format
 from shared.examiner_child.timeline import Timeline
 
 _COUNTING_SECONDS = 4.0
-"""For counting packets. A recording of low bit rate has a million of them in 32 MiB."""
+"""Seconds for counting packets. A recording of low bit rate has a million of them in 32 MiB."""
 _DEMUXERS: dict[Format, str] = {
     "wav": "wav", "aiff": "aiff", "flac": "flac", "mpeg-audio": "mp3", "adts": "aac", "ogg": "ogg", "mp4": "mov",
     "matroska": "matroska", "avi": "avi", "flv": "flv", "mpeg": "mpeg", "asf": "asf",
 }  # fmt: skip
-"""FFmpeg is told what to expect: left to itself it would also take playlists, which name other files."""
+"""Formats that FFmpeg may use: by itself it would also open playlists, which name other files."""
 _OPTIONS = {"probesize": str(2 << 20), "analyzeduration": str(5_000_000)}
 _GAPS: dict[Format, float] = {"ogg": 1.0}
-"""Seconds of silence between two packets after which another recording begins. Ogg has no gaps, others may."""
+"""Seconds between two packets after which another recording begins. Ogg has no gaps; others may."""
 MOST_GAP = 600.0
 
 
@@ -33,7 +33,7 @@ class Opened(NamedTuple):
     sound: AudioStream | None
     pictures: VideoStream | None
     claimed: float
-    """Seconds, as FFmpeg has them from headers; 0 where it has none."""
+    """Seconds according to the headers; 0 if unknown."""
 
 
 def open_as(file: io.RawIOBase | io.BytesIO, layout: Format) -> Opened:
@@ -50,7 +50,7 @@ def _is_a_cover(stream: Stream) -> bool:
 
 
 def count_seconds(opened: Opened, layout: Format, *, to_the_end: bool = False) -> float | None:
-    """Seconds, by all packets, or from zero `to_the_end` of the last ones; None where counting takes too long."""
+    """Return the seconds by all packets, or by the end of the last one; None if counting takes too long."""
     lines = _timelines(opened, layout)
     until = time.monotonic() + _COUNTING_SECONDS
     try:

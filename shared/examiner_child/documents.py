@@ -1,4 +1,4 @@
-"""PDF, as PDFium reads it: damaged tables are rebuilt, and locks that the empty password opens are open."""
+"""Examine PDFs with PDFium: damaged tables are rebuilt, and files that open without a password are open."""
 
 from __future__ import annotations
 

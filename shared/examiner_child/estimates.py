@@ -1,4 +1,4 @@
-"""How long a recording plays that is too large to be read for it alone."""
+"""Estimate the length of recordings that are too large to be read whole."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from shared.examiner_child.files import ExaminedFile
 
 ENDS_BYTES = 1 << 20
 _MOST_BACK = 12
-"""Megabytes at the end in which the last cluster of a film is looked for."""
+"""Megabytes at the end that are searched for the last cluster of a film."""
 _MARKS: dict[Format, tuple[bytes, int]] = {
     "matroska": (b"\x1f\x43\xb6\x75", 0), "mpeg": (b"\0\0\1\xba", 0), "mp4": (b"moof", 4),
 }  # fmt: skip
-"""How a cluster, pack or fragment begins, and the bytes before that."""
+"""The first bytes of a cluster, pack or fragment, and how many bytes come before them."""
 _SAMPLES, _SAMPLE_BYTES = 12, 512 << 10
 _FAR = 366 * 24 * 3600
-"""Seconds: behind the end of every recording."""
+"""Seconds after the end of any recording."""
 
 
 def estimate_seconds(file: ExaminedFile, start: int, layout: Format, opened: Opened) -> float:
-    """Seconds of a file that is too large to be read for it alone; 0 where they cannot be told."""
+    """Return the estimated seconds; 0 if they are unknown."""
     match layout:
         case "mpeg-audio" | "adts":
             return _by_rate(file, start, layout)
@@ -49,7 +49,7 @@ def _last_serial(file: ExaminedFile) -> bytes:
 
 
 def _by_positions(file: ExaminedFile, start: int, sound: AudioStream | None) -> float:
-    """Seconds of a chained Ogg file, by the positions of the pages in some places."""
+    """Estimate a chained Ogg file from the positions of sampled pages."""
     samples, covered = 0, 0
     rate = 0 if sound is None or sound.codec_context is None else sound.codec_context.sample_rate
     most = int(MOST_GAP * rate)
@@ -74,7 +74,7 @@ def _pieces(file: ExaminedFile, start: int) -> Iterator[bytes]:
 
 
 def _by_rate(file: ExaminedFile, start: int, layout: Format) -> float:
-    """By the seconds a byte of some places: sound of variable bit rate varies, but not that much."""
+    """Estimate from the bit rate of samples: variable bit rates do not vary that much."""
     seconds, covered = 0.0, 0
     for piece in _pieces(file, start):
         if (heard := _length_of(piece, layout)) > 0:
@@ -83,7 +83,7 @@ def _by_rate(file: ExaminedFile, start: int, layout: Format) -> float:
 
 
 def _by_seeking(opened: Opened) -> float:
-    """By the last packets that are there."""
+    """Estimate from the last packets."""
     try:
         opened.container.seek(int(_FAR * av.time_base))
         return count_seconds(opened, "flac", to_the_end=True) or 0.0
@@ -97,7 +97,7 @@ def _by_ends(file: ExaminedFile, start: int, layout: Format) -> float:
 
 
 def ends_of(file: ExaminedFile, start: int, layout: Format) -> bytes | None:
-    """The first megabyte, and all from the last cluster, pack or fragment on: FFmpeg goes on there by itself.
+    """Return the first megabyte and everything from the last cluster, pack or fragment on, which FFmpeg reads as one.
 
     None where there is no such thing, as in most films in MP4.
     """

@@ -1,4 +1,4 @@
-"""The file under examination, as its readers want it: seekable and buffered, or a part of it as a file of its own."""
+"""The examined file as its readers need it: seekable and buffered, or a part of it as its own file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CACHED_BYTES = 48 << 20
 
 
 class ExaminedFile(io.RawIOBase):
-    """A read-only file of `size` bytes that `fetch(offset, length)` brings, in few and large pieces.
+    """A read-only file of `size` bytes, read by `fetch(offset, length)` in few and large pieces.
 
     `unavailable` becomes true once a range could not be had: the libraries turn errors of reading into errors of their
     own kind, or into the end of the file.
@@ -87,7 +87,7 @@ class ExaminedFile(io.RawIOBase):
 
 
 class Ranges:
-    """The file, for the readers of headers."""
+    """The file for the header readers."""
 
     def __init__(self, file: ExaminedFile) -> None:
         self._file = file
@@ -98,7 +98,7 @@ class Ranges:
 
 
 class Part(io.RawIOBase):
-    """A file from `start` on, with `prefix` before it. It seems to end where a range cannot be had."""
+    """A file from `start` on, with `prefix` before it. It appears to end where a range is not available."""
 
     def __init__(self, whole: ExaminedFile, start: int, *, prefix: bytes = b"") -> None:
         self._whole, self._start, self._prefix = whole, start, prefix

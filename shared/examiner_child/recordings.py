@@ -1,4 +1,4 @@
-"""Sound and films, as FFmpeg reads them: what streams there are, how long they play, and what is missing.
+"""Examine recordings and films with FFmpeg: their streams, their length, and what is missing.
 
 Headers lie: an index covers the first third of a file that was joined from three, live recordings have none, a capture
 of a radio begins at noon. So the packets are counted where the file is small enough, and looked at in places where not.
@@ -22,9 +22,9 @@ from shared.examiner_child.estimates import ENDS_BYTES, ends_of, estimate_second
 from shared.examiner_child.files import ExaminedFile, Part, Ranges
 
 _LONGEST = 31 * 24 * 3600
-"""Seconds. Far beyond every limit: what claims more is damaged, not too long."""
+"""Seconds. A file that claims more is damaged, not too long."""
 _TOLD_BY_HEADERS = ("wav", "aiff", "flac", "mp4", "matroska", "avi", "asf")
-"""Layouts whose length is told by their headers where the rest of the file cannot be seen."""
+"""Formats whose headers give the length if the rest of the file is not available."""
 _SPEECH_OF_PHONES = ("amrnb", "amrwb", "amr_nb", "amr_wb")
 _IN_OGG = ("vorbis", "opus", "flac", "speex")
 _CUT = "The {} file is truncated: its header claims {:.1f} s of sound, only {:.1f} s are there. Upload it again."
@@ -57,7 +57,7 @@ def examine_recording(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Fac
 
 
 def behind_tags(file: ExaminedFile) -> int:
-    """Where the file goes on after ID3v2 tags, of which there can be several, and which can stand before anything."""
+    """Return where the content begins after ID3v2 tags: there can be several, before any format."""
     at = 0
     for _ in range(4):
         header = file.range(at, 10)
@@ -69,7 +69,7 @@ def behind_tags(file: ExaminedFile) -> int:
 
 
 def _behind_a_tag(file: ExaminedFile, start: int, facts: Facts) -> Facts:
-    """With the type of what stands behind a tag, which may be longer than what was sniffed."""
+    """Return the facts with the type of what follows the tags, which may be longer than the sniffed head."""
     if start == 0:
         return facts
     if start >= file.size:
@@ -153,7 +153,7 @@ def _measured(file: ExaminedFile, start: int, facts: Facts, opened: Opened, whol
 
 
 def _check_samples(file: ExaminedFile, opened: Opened, layout: Format) -> None:
-    """Samples that are not compressed need their bytes."""
+    """Check that uncompressed samples have their bytes."""
     context = None if opened.sound is None else opened.sound.codec_context
     if layout == "aiff" and context is not None and context.name.startswith("pcm") and context.bit_rate:
         there = file.size / (context.bit_rate / 8)
@@ -162,7 +162,7 @@ def _check_samples(file: ExaminedFile, opened: Opened, layout: Format) -> None:
 
 
 def _compared(facts: Facts, claimed: float, counted: float) -> tuple[Facts, float]:
-    """What was counted, held against what the header says, in layouts whose sound is without gaps."""
+    """Compare the counted length with the header's, in formats without gaps."""
     layout = facts.media_type.format
     short = claimed > counted * 1.02 + 0.4
     if layout in ("flac", "aiff") and short:

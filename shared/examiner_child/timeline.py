@@ -1,4 +1,4 @@
-"""How long a stream plays, by the times of its packets."""
+"""Measure how long a stream plays by the times of its packets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 _BACK = 1.0
-"""Seconds that packets may lie out of order: pictures are stored in the order of decoding."""
+"""Seconds by which packets may be out of order: pictures are stored in decoding order."""
 
 
 class Timeline:
     """Adds up the stretches of one stream: joined and chained files begin anew with their times."""
 
     def __init__(self, stream: AudioStream | VideoStream, *, gap: float) -> None:
-        """`gap`: seconds without a packet after which another recording begins."""
+        """`gap` is the seconds without a packet after which another recording begins."""
         base = stream.time_base
         self._seconds = float(base) if base else 0.0
         # Times of decoding rise steadily; with times of showing, the first picture seems to come late.
@@ -41,7 +41,7 @@ class Timeline:
 
     @staticmethod
     def longest(lines: Iterable[Timeline]) -> float:
-        """Seconds from the first packet of all streams to the end of the last."""
+        """Return the seconds from the first packet of all streams to the end of the last."""
         heard = [line for line in lines if line.stretches]
         begins = min((line.first for line in heard), default=0.0)
         # A stream that begins a little later only waits for the other to be decoded.
@@ -61,7 +61,7 @@ class Timeline:
         return (self._before + self._end - self._heard_from(self._first or 0.0)) * self._seconds
 
     def _heard_from(self, first: float) -> float:
-        """Sound that lies a little before zero fills the decoder and is not heard."""
+        """Return the audible start: sound shortly before zero only primes the decoder."""
         return 0.0 if not self._decoding and -self._back <= first < 0 else first
 
     def _close(self, when: int) -> None:

@@ -1,4 +1,4 @@
-"""Which models are there, what do they take, what can they do, and what does a name mean?
+"""The catalogue of models: their inputs, limits and capabilities, and what a model's name refers to.
 
 The data is catalogue.json next to this file; `served_models` brings it up to date from the service's own list.
 """
@@ -28,11 +28,11 @@ Effort = Literal["none", "minimal", "low", "medium", "high"]
 """`reasoning_effort` of the OpenAI API."""
 Level = Literal["minimal", "low", "medium", "high"]
 Parameter = Literal["temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"]
-"""Of a request's generation parameters: those that not every model heeds."""
+"""Generation parameters that not every model supports."""
 
 
 class Parameters(Protocol):
-    """What sets them, by their names: a request, a recipe's table."""
+    """Anything that has these parameters: a request, or a recipe's table."""
 
     @property
     def temperature(self) -> float | None: ...
@@ -47,10 +47,10 @@ class Parameters(Protocol):
 
 
 _NEAR = timedelta(days=60)
-"""How long before a model's shutdown its users are told."""
+"""How long before a model's shutdown its users are warned."""
 _SUGGESTIONS = 3
 _LONGEST_NAME = 128
-"""Characters; the longest name of a model is half as long."""
+"""Characters. The longest model name is half as long."""
 
 
 class _Frozen(BaseModel):
@@ -68,20 +68,20 @@ class ThinkingByBudget(_Frozen):
 
 
 class ThinkingByLevel(_Frozen):
-    """Gemini 3: one of some levels; it cannot be turned off."""
+    """Gemini 3 and 4: one of several levels; thinking cannot be turned off."""
 
     by: Literal["level"]
     levels: tuple[Level, ...]
     can_be_off: Literal[False]
     default: Level | None
-    """None: the guides do not tell."""
+    """None if the guides do not say."""
 
 
 Thinking = Annotated[ThinkingByBudget | ThinkingByLevel, Field(discriminator="by")]
 
 
 class ThinkingSetting(_Frozen):
-    """What to ask for: exactly one of both is set (`thinkingConfig` of a request)."""
+    """A request's `thinkingConfig`: exactly one of both is set."""
 
     budget: int | None = None
     level: Level | None = None
@@ -97,7 +97,7 @@ class Price(_Frozen):
 
 
 class Shutdown(_Frozen):
-    """The first day on which a model no longer answers by itself, and the one that answers in its place."""
+    """The first day on which a model no longer answers itself, and the model that answers instead."""
 
     on: date
     successor: str
@@ -115,30 +115,30 @@ class Model(_Frozen):
     output_tokens: int
     capabilities: frozenset[Capability]
     thinking: Thinking | None = None
-    """How thinking is set; None where it cannot be."""
+    """How thinking is configured; None if the model cannot think."""
     updated: str | None = None
     """Year and month."""
     knowledge_cutoff: str | None = None
     previous: bool = False
-    """Of an older generation, which the guide lists apart."""
+    """Whether it is of an older generation, which the guide lists separately."""
     price: Price | None = None
     shutdown: Shutdown | None = None
     api_version: Literal["v1", "v1beta"] = "v1"
     """The oldest stable API version that knows the name: names that end in -latest are on v1beta only."""
     basis: str | None = None
-    """The catalogued model whose data this one borrows, when the name is only known by its pattern."""
+    """The catalogued model whose data this one uses, if its name is only known by its pattern."""
     ignores: frozenset[Parameter] = frozenset()
-    """It answers as if these were not set."""
+    """Parameters that the model ignores."""
     refuses: frozenset[Parameter] = frozenset()
-    """It answers with an error where these are set."""
+    """Parameters that the model refuses with an error."""
     cache_minimum: int | None = None
-    """The fewest tokens that a context cache may hold; None where none can be made, or where the guides do not say."""
+    """Minimum tokens of a context cache; None if caches are not supported, or the guides do not say."""
     shared_window: bool = False
-    """Input, thoughts and answer together may have `input_tokens`; elsewhere the answer is counted apart."""
+    """Whether input, thoughts and answer share `input_tokens`; otherwise the answer has a limit of its own."""
     closed_to_new: bool = False
-    """Only projects that have used it before may ask it."""
+    """Whether only projects that have used it before may call it."""
     answered_by: str | None = None
-    """The successor that answers requests for this name, and whose data this is: its own end is past."""
+    """The successor that answers requests for this name and whose data this is, once the model has ended."""
     source: str | None = None
     """Where the data was read, and when."""
 
@@ -162,7 +162,7 @@ class Model(_Frozen):
         return self.input_tokens - (answer_tokens or 0) if self.shared_window else self.input_tokens
 
     def thinking_for(self, effort: Effort) -> ThinkingSetting | None:
-        """The setting that an OpenAI effort maps to (guide "OpenAI compatibility"); None when the model cannot."""
+        """Return the setting for an OpenAI effort (guide "OpenAI compatibility"); None if the model has none."""
         thinking = self.thinking
         if thinking is None:
             return None
@@ -186,11 +186,11 @@ class Retired(_Frozen):
     id: str
     successor: str
     on: date | None = None
-    """Its last day, where it is known."""
+    """Its last day, if known."""
 
 
 class UnknownName(_Frozen):
-    """No model of this name is known. `well_formed` names may be newer than the catalogue: the service will say."""
+    """No known model has this name. If it is `well_formed`, it may be newer than the catalogue: ask the service."""
 
     name: str
     well_formed: bool
@@ -208,7 +208,7 @@ class Catalogue(_Frozen):
     source: str
     default: str
     latest: dict[str, str]
-    """Aliases that Google moves to each new release, and the model whose data we take for them."""
+    """Aliases that Google moves to each new release, and the model whose data is used for them."""
     models: tuple[Model, ...]
     retired: tuple[Retired, ...]
 
@@ -267,7 +267,7 @@ class Catalogue(_Frozen):
         return answering.model_copy(update=kept)
 
     def default_model(self, families: Sequence[Family] = ()) -> Model:
-        """The default if it takes all of `families`, else the first stable model that does and answers with text."""
+        """Return the default model if it takes all `families`, else the first stable text model that does."""
         needed = set(families)
         first = self.resolve(self.default)
         candidates = [*([first] if isinstance(first, Model) else []), *self.models]
@@ -280,7 +280,7 @@ class Catalogue(_Frozen):
 
 @cache
 def catalogue() -> Catalogue:
-    """The catalogue that ships with the code."""
+    """Return the catalogue that ships with the code."""
     text = resources.files("shared.domain.models").joinpath("catalogue.json").read_text(encoding="utf-8")
     return Catalogue.model_validate_json(text)
 
@@ -305,7 +305,7 @@ _FAMILY_WORDS: dict[Family, str] = {
 
 
 def check_input(model: Model, family: Family, known: Catalogue | None = None) -> Refusal | None:
-    """Why `model` cannot be asked about a file of `family`, or None."""
+    """Return why `model` cannot take a file of `family`, or None."""
     if model.takes(family):
         return None
     taken = ", ".join(_FAMILY_WORDS[each] for each in sorted(model.inputs))
@@ -317,7 +317,7 @@ def check_input(model: Model, family: Family, known: Catalogue | None = None) ->
 
 
 def refused_parameters(model: Model, asked: Parameters) -> str | None:
-    """Why `model` would answer a request with these parameters with an error, or None. A penalty of 0 is none."""
+    """Return why `model` would refuse these parameters, or None. A penalty of 0 does not count."""
     refused = sorted(name for name in model.refuses if getattr(asked, name))
     if not refused:
         return None
@@ -325,7 +325,7 @@ def refused_parameters(model: Model, asked: Parameters) -> str | None:
 
 
 def ignored_parameters(model: Model, asked: Parameters) -> str | None:
-    """What to tell those who set parameters that `model` takes no notice of, or None."""
+    """Return a warning about parameters that `model` ignores, or None."""
     ignored = sorted(name for name in model.ignores if getattr(asked, name) is not None)
     return f"Model {model.id} takes no notice of {', '.join(ignored)}." if ignored else None
 

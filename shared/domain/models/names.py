@@ -1,4 +1,4 @@
-"""A model's name as it is stored, hashed and sent, however it was written."""
+"""Normalise model names: one spelling is stored, hashed and sent, however the name was written."""
 
 from __future__ import annotations
 

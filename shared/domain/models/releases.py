@@ -1,4 +1,4 @@
-"""What a model's name tells by the patterns that the guide "Models" documents: generation, variation and stage."""
+"""Read generation, variation and stage from a model's name, by the patterns of the guide "Models"."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STAGES: tuple[tuple[str, Stage], ...] = (
 
 
 class Release(NamedTuple):
-    """What a model's name tells by the documented patterns."""
+    """The parts of a model's name."""
 
     generation: float
     variation: str

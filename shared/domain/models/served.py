@@ -16,7 +16,7 @@ from shared.domain.models.releases import release
 
 
 class ServedModel(BaseModel):
-    """A model as `GET /v1beta/models` describes it; what is not needed is ignored."""
+    """A model as `GET /v1beta/models` describes it; unneeded fields are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -33,7 +33,7 @@ class _Listing(BaseModel):
 
 
 def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Catalogue:
-    """`known` brought up to date with the JSON of the service's model list (all pages joined under "models").
+    """Return `known` updated from the JSON of the service's model list (all pages joined under "models").
 
     Limits come from the list; a new model borrows inputs and capabilities from the newest known one of its variation,
     because the list does not tell them; a model that is gone is retired in favour of the newest of its variation.
@@ -83,7 +83,7 @@ def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Ca
 
 
 def model_of(served: ServedModel, known: Catalogue | None = None) -> Model:
-    """A model that the catalogue does not know: with its own limits, else like the newest known one of its variation.
+    """Return a model that the catalogue lacks: with its own limits, otherwise like the newest of its variation.
 
     What it takes and what it refuses is not known, so that the service will say.
     """
@@ -117,7 +117,7 @@ def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
 
 
 def _default(models: Sequence[Model], before: Model) -> str:
-    """The one before as long as nobody says that it will go; its successor must be there to take its place."""
+    """Return the default model: the current one until its shutdown is announced, then its successor, if that exists."""
     ids = {each.id for each in models}
     if before.id in ids and (before.shutdown is None or before.shutdown.successor not in ids):
         return before.id
@@ -125,7 +125,7 @@ def _default(models: Sequence[Model], before: Model) -> str:
 
 
 def _leading(models: Sequence[Model], alias: str, before: str) -> str:
-    """What Google's `alias` stands for: the newest release of its variation, in whatever stage; of two, the one before.
+    """Return the model that Google's `alias` refers to: the newest release of its variation, in any stage.
 
     A model whose end is announced leads no more.
     """
@@ -136,12 +136,12 @@ def _leading(models: Sequence[Model], alias: str, before: str) -> str:
 
 
 def _kept(models: Sequence[Model], name: str) -> str:
-    """It, or the nearest to it that is there."""
+    """Return `name` if it is among the models, else the newest similar model."""
     return name if any(each.id == name for each in models) else _newest(models, name)
 
 
 def _successor(models: Sequence[Model], gone: Model) -> str:
-    """What Google recommended, if it is there."""
+    """Return the successor that Google recommends, if it exists, else the newest similar model."""
     if gone.shutdown is not None and any(each.id == gone.shutdown.successor for each in models):
         return gone.shutdown.successor
     return _newest(models, gone.id)
@@ -152,7 +152,7 @@ def _model(known: Catalogue, name: str) -> Model:
 
 
 def _newest(models: Sequence[Model], like: str) -> str:
-    """The newest model of the same variation as `like`, stable before preview; else the newest stable flash."""
+    """Return the newest model of `like`'s variation, stable before preview, else the newest stable flash model."""
 
     def rank(model: Model) -> tuple[bool, bool, bool, float]:
         kind = release(model.id)

@@ -1,4 +1,4 @@
-"""How many tokens will this cost? An estimate before anything is sent, by the rules that the guides state.
+"""Estimate tokens before anything is sent, by the rules of the guides.
 
 The service's own count (`usageMetadata`, `countTokens`) is the truth; this tells what surely does not fit.
 """
@@ -29,7 +29,7 @@ FRAME = 258
 FRAME_AT_LOW_RESOLUTION = 66
 
 CACHE = 4096
-"""The fewest tokens that a context cache may hold (guide "Context caching") where the catalogue names no other."""
+"""Minimum tokens of a context cache (guide "Context caching"), if the catalogue has no other value."""
 
 _SMALL_SIDE = 384
 _LEAST_TILE, _MOST_TILE = 256, 768
@@ -41,7 +41,7 @@ _GEMINI_3_FRAME: dict[Resolution, int] = {"low": 70, "medium": 70, "high": 280, 
 
 
 def estimate(facts: Facts, model: Model, resolution: Resolution | None = None) -> int:
-    """Tokens of one file. What its headers do not tell (a length) counts as nothing."""
+    """Return the tokens of one file. Unknown lengths count as zero."""
     by_part = model.can("media_resolution_per_part")
     family = facts.media_type.family
     match family:
@@ -63,7 +63,7 @@ def estimate(facts: Facts, model: Model, resolution: Resolution | None = None) -
 
 
 def can_be_estimated(facts: Facts) -> bool:
-    """Whether its headers told what its tokens depend on most: the length of a recording, the pages of a document."""
+    """Return whether the estimate is reliable: a recording's length or a document's pages are known."""
     match facts.media_type.family:
         case "audio" | "video":
             return facts.duration is not None
@@ -78,7 +78,7 @@ def of_text(characters: int) -> int:
 
 
 def of_image(width: int, height: int) -> int:
-    """Gemini 2: one tile up to 384 pixels a side, else tiles of 256 to 768 pixels, scaled to 768 x 768 each."""
+    """Count the tiles of Gemini 2: one up to 384 pixels a side, else tiles of 256 to 768 pixels, scaled to 768."""
     if max(width, height) <= _SMALL_SIDE:
         return IMAGE_TILE
     tile = min(max(math.floor(min(width, height) / 1.5), _LEAST_TILE), _MOST_TILE)
@@ -91,7 +91,7 @@ def least_cached(model: Model) -> int:
 
 
 def check_context(files: Sequence[Facts], model: Model, resolution: Resolution | None = None) -> Refusal | None:
-    """Why these files together surely do not fit into the model's context, or None.
+    """Return why these files together certainly exceed the model's context, or None.
 
     Text is left to the service, because how many characters make a token depends on the language.
     """

@@ -1,4 +1,4 @@
-"""What becomes of an answer: the files that its recipe publishes. Pure: an answer and its source in, bytes out."""
+"""Render the files that a recipe publishes, from an answer and its source. Pure: returns bytes."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ TYPES: dict[Ending, str] = {
 
 
 class Source(NamedTuple):
-    """What the answer is about. Width and height in pixels where it is a picture."""
+    """The file that the answer is about; width and height in pixels for a picture."""
 
     name: str
     width: int | None = None
     height: int | None = None
     picture: bytes | None = None
-    """The image itself, where `needs_picture` says so and it has not been drawn on yet."""
+    """The image itself, if `needs_picture` is true and nothing has been drawn on it yet."""
     pages: tuple[Page, ...] = ()
-    """What a grounded answer rests on."""
+    """Pages that a grounded answer cites."""
     drawn: drawing.Drawn | None = None
-    """The image with what was found drawn on it, where a child process has done that."""
+    """The image with boxes drawn on it, made by a child process."""
     undrawable: str | None = None
-    """Why it could not be."""
+    """Why nothing could be drawn."""
 
 
 class File(NamedTuple):
@@ -48,7 +48,7 @@ class File(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """Files by what is put behind the source's name, and sentences on what could not be made."""
+    """Files by their ending, and sentences about what could not be made."""
 
     files: dict[str, File]
     warnings: tuple[str, ...]
@@ -59,12 +59,12 @@ class _CannotMake(ValueError):
 
 
 def needs_picture(asked: Asked, value: JsonValue) -> bool:
-    """Whether the image itself is needed: to draw on it, or to turn the boxes into its pixels."""
+    """Return whether the image is needed: to draw on it, or to convert boxes to pixels."""
     return ("png" in asked.outputs or "json" in asked.outputs) and _boxed(asked, value)
 
 
 def render(asked: Asked, text: str, value: JsonValue, source: Source) -> Rendered:
-    """The files of one question. `value` is the structured answer, None where it is plain text."""
+    """Render the files of one question. `value` is the structured answer; None for plain text."""
     files: dict[str, File] = {}
     warnings: list[str] = []
     for output in asked.outputs:
@@ -104,7 +104,7 @@ def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Sou
 
 
 def _encoded(text: str) -> bytes:
-    """UTF-8; half a character (a surrogate), which JSON can name and UTF-8 cannot, becomes a question mark."""
+    """Encode text as UTF-8; lone surrogates, which JSON can contain, become question marks."""
     return text.encode(errors="replace")
 
 
@@ -115,7 +115,7 @@ def _readable(output: Ending, text: str, value: JsonValue, source: Source) -> st
 
 
 def _published(asked: Asked, value: JsonValue, source: Source) -> JsonValue:
-    """The structured answer; boxes also in pixels."""
+    """Return the structured answer as JSON, with boxes also in pixels."""
     if not _boxed(asked, value):
         return value
     try:
@@ -142,7 +142,7 @@ def _boxed(asked: Asked, value: JsonValue) -> bool:
 
 
 def _size(source: Source) -> tuple[int, int]:
-    """As the picture is shown, turned upright, which is how the model and the reader see it."""
+    """Return the picture's upright size: the model and the reader see it that way."""
     if source.picture is not None:
         try:
             return drawing.upright_size(source.picture)

@@ -1,4 +1,4 @@
-"""Boxes that the model draws: from its scale of 0 to 1000 to pixels of the image.
+"""Convert the model's boxes from its scale of 0 to 1000 to pixels of the image.
 
 Guide "Image understanding": `box_2d` is [ymin, xmin, ymax, xmax]; a segmentation mask is a PNG that covers the box.
 An answer may hold boxes anywhere: beside other things that were asked for, and within them.
@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 _SCALE = 1000
 _OF_A_BOX = frozenset({"box_2d", "label", "text_label", "mask"})
-"""What an object that was found says of itself; one of no extent that says nothing more was not found."""
+"""Fields that describe a detected object. A box without area and without these is no detection."""
 
 
 class Box(NamedTuple):
@@ -21,13 +21,13 @@ class Box(NamedTuple):
 
     label: str
     number: int
-    """Its object's place in the published list; where the boxes stand elsewhere, its own among all of them."""
+    """The object's index in the published list, or the box's index if the answer is not a list."""
     left: int
     top: int
     right: int
     bottom: int
     box_2d: tuple[int, int, int, int]
-    """As the model gave it, put in order and clipped to its scale."""
+    """The model's coordinates, ordered and clipped to its scale."""
     mask: str | None = None
 
 
@@ -36,14 +36,14 @@ def has_boxes(value: JsonValue) -> bool:
 
 
 def asked_for(schema: JsonValue) -> bool:
-    """Whether a schema speaks of boxes, so that an answer without any is one in which nothing was found."""
+    """Return whether a schema has boxes: an answer without any then means that nothing was found."""
     if isinstance(schema, dict):
         return "box_2d" in schema or any(asked_for(inner) for inner in schema.values())
     return isinstance(schema, list) and any(asked_for(inner) for inner in schema)
 
 
 def boxes(value: JsonValue, schema: JsonValue, width: int, height: int) -> list[Box]:
-    """All boxes of an answer for an image of this size; those of no extent are left out."""
+    """Return all boxes of an answer in pixels of an image of this size; boxes without area are left out."""
     objects = _objects(value, schema)
     held = [[each] for each in _boxed(value)] if objects is None else [list(_boxed(item)) for item in objects]
     found = (_box(item, number, width, height) for number, items in enumerate(held, 1) for item in items)
@@ -51,7 +51,7 @@ def boxes(value: JsonValue, schema: JsonValue, width: int, height: int) -> list[
 
 
 def published(value: JsonValue, schema: JsonValue, width: int, height: int) -> JsonValue:
-    """The answer as it is, with `box` in pixels behind each `box_2d`; a list of objects comes with the image's size."""
+    """Return the answer with `box` in pixels added to each `box_2d`; a list of objects also gets the image's size."""
     objects = _objects(value, schema)
     if objects is None:
         return _in_pixels(value, width, height)
@@ -59,7 +59,7 @@ def published(value: JsonValue, schema: JsonValue, width: int, height: int) -> J
 
 
 def _objects(value: JsonValue, schema: JsonValue) -> list[dict[str, JsonValue]] | None:
-    """What was found, where the answer is nothing but a list of that."""
+    """Return the detected objects, if the answer is only a list of them."""
     if not isinstance(value, list):
         return None
     items = [item for item in value if isinstance(item, dict)]
@@ -75,7 +75,7 @@ def _lists_boxes(schema: JsonValue) -> bool:
 
 
 def _boxed(value: JsonValue) -> Iterator[dict[str, JsonValue]]:
-    """Everything with a `box_2d`, in the order in which it is read."""
+    """Yield every object with a `box_2d`, in reading order."""
     if isinstance(value, dict) and "box_2d" in value:
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -118,7 +118,7 @@ def _box(item: dict[str, JsonValue], number: int, width: int, height: int) -> Bo
 
 
 def _edges(item: dict[str, JsonValue]) -> tuple[int, int, int, int] | None:
-    """Top, left, bottom, right on the model's scale; None where they enclose nothing."""
+    """Return top, left, bottom, right on the model's scale; None if the area is empty."""
     given = item.get("box_2d")
     numbers = [each for each in given if isinstance(each, int | float)] if isinstance(given, list) else []
     if len(numbers) != 4 or given != numbers:

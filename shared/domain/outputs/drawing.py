@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 40_000_000
-"""Of a picture that is drawn on: decoded it takes four bytes each, and twice that while it is converted."""
+"""The most pixels of a picture that is drawn on: decoded they take four bytes each, and twice that in conversion."""
 _MAX_SIDE = 4096
 _MAX_MASK = 4_000_000
 _MOST_VEILS = 20
-"""How often masks may cover the whole picture: an image can tell the model to answer with thousands."""
+"""How many times masks may cover the picture in all: an image can make the model answer with thousands."""
 _COLOURS = (
     "#e6194b",
     "#3cb44b",
@@ -45,28 +45,28 @@ _TURNS = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
-"""By EXIF orientation: what turns a picture upright."""
+"""The operation that turns a picture upright, by EXIF orientation."""
 _MASK_ALPHA = 110
 _MASK_THRESHOLD = 127
 """Guide "Image understanding": mask values are probabilities from 0 to 255, to be cut at the middle."""
 
 
 _BROKEN = (OSError, ValueError, SyntaxError, LookupError, TypeError, AssertionError, ArithmeticError, struct.error)
-"""What Pillow raises about a broken picture: besides its own, whatever its parsers stumble over."""
+"""Exceptions that Pillow raises for broken pictures: its own, and those of its parsers."""
 
 
 class Drawn(NamedTuple):
     png: bytes
     left_out: int
-    """Masks that are not in the picture: no PNGs, or more than is drawn."""
+    """The number of masks that were not drawn: not PNGs, or too many."""
 
 
 class NotDrawable(ValueError):
-    """A picture that cannot be drawn on, in words for the task's warnings."""
+    """The picture cannot be drawn on; the message is a warning for the task."""
 
 
 def upright_size(picture: bytes) -> tuple[int, int]:
-    """Width and height as the picture is shown, its EXIF orientation applied; reads the header only."""
+    """Return width and height with the EXIF orientation applied; reads the header only."""
     from PIL import ExifTags
 
     with _opened(picture) as image:
@@ -78,7 +78,7 @@ def upright_size(picture: bytes) -> tuple[int, int]:
 
 
 def drawn(picture: bytes, found: list[Box]) -> Drawn:
-    """A PNG of the picture with boxes, masks and labels; at most 4096 pixels a side. Raises `NotDrawable`."""
+    """Return a PNG of the picture with boxes, masks and labels, at most 4096 pixels a side. Raises `NotDrawable`."""
     from PIL import ImageDraw
 
     canvas = _canvas(picture)
@@ -101,7 +101,7 @@ def drawn(picture: bytes, found: list[Box]) -> Drawn:
 
 
 def _canvas(picture: bytes) -> Picture:
-    """The picture upright, at the size that is drawn: made small before anything else makes a copy of it."""
+    """Return the picture upright, at the size that is drawn. It is shrunk before it is copied."""
     from PIL import Image
 
     small, orientation = _decoded(picture)
@@ -112,7 +112,7 @@ def _canvas(picture: bytes) -> Picture:
 
 
 def _decoded(picture: bytes) -> tuple[Picture, int]:
-    """The picture in RGB, and its EXIF orientation. A JPEG is decoded at about the size that is drawn."""
+    """Return the picture in RGB and its EXIF orientation. JPEGs are decoded at about the drawn size."""
     from PIL import ExifTags
 
     with _opened(picture) as opened:
@@ -148,7 +148,7 @@ def _fitted(box: Box, width: int, height: int) -> Box:
 
 
 def _veiled(canvas: Picture, box: Box, colour: str) -> bool:
-    """Lay the mask over its box; whether it could be read."""
+    """Draw the mask over its box; return whether it could be read."""
     from PIL import Image, ImageColor
 
     mask = _mask(box.mask or "")
@@ -175,7 +175,7 @@ def _mask(data: str) -> Picture | None:
 
 
 def legible(label: str, number: int) -> str:
-    """A label in what the font that ships with Pillow can write; else the object's number in the published list."""
+    """Return the label if Pillow's font can write it, else the object's number in the published list."""
     bare = "".join(each for each in unicodedata.normalize("NFKD", label) if not unicodedata.combining(each)).strip()
     return bare[:60] if all(" " <= each <= "~" for each in bare) else f"#{number}"
 

@@ -1,4 +1,4 @@
-"""Answers that are documents: the fence around them taken off, and HTML made safe to open.
+"""Clean up answers that are documents: remove the fence around them, and make HTML safe to open.
 
 A model's HTML is whatever the document it read told it to write: nothing that runs, loads or leaves is let through.
 """
@@ -16,7 +16,7 @@ from shared.domain.outputs.nesting import too_deep
 _FENCE = re.compile(r" {0,3}(?P<ticks>`{3,})[ \t]*+(?P<kind>[\w+-]*+)[ \t]*+")
 """A line that opens or closes a fence."""
 _DOCUMENTS = frozenset({"html", "json", "markdown", "md"})
-"""Kinds that a whole answer is put into a fence as."""
+"""Languages of a fence around a whole answer."""
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?::[a-zA-Z][a-zA-Z0-9-]*)?(?=[\s/>])|<!--|<!doctype\b|<\?", re.IGNORECASE)
 _COLOUR = re.compile(r"\b(?:rgb|hsl)a?\([^()]*\)", re.IGNORECASE)
 _BLOCKS = "address article aside blockquote dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li main "
@@ -58,7 +58,7 @@ _PAGE = """<!doctype html>
 
 
 def unfenced(text: str) -> str:
-    """Without the ``` fence that models like to put around a whole document."""
+    """Remove the ``` fence that models often put around a whole document."""
     lines = text.strip().split("\n")
     opened = _FENCE.fullmatch(lines[0].rstrip())
     if opened is None:
@@ -70,7 +70,7 @@ def unfenced(text: str) -> str:
 
 
 def in_fence(text: str, kind: str) -> str | None:
-    """What the one fence of this kind holds that has only words around it ("Here is the HTML:"), or None."""
+    """Return the content of the only fence of this kind, if there are only words around it; else None."""
     lines = text.split("\n")
     fences = [_FENCE.fullmatch(line.rstrip()) for line in lines]
     starts = [index for index, found in enumerate(fences) if found and found["kind"].lower() == kind]
@@ -84,7 +84,7 @@ def in_fence(text: str, kind: str) -> str | None:
 
 
 def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
-    """The line that closes the fence of line `start`; fences within it, which name their kind, are passed over."""
+    """Return the line that closes the fence of line `start`, skipping fences within it, which name their language."""
     ticks, depth = 0, 0
     for index in range(start, len(lines)):
         found = _FENCE.fullmatch(lines[index].rstrip())
@@ -98,7 +98,7 @@ def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
 
 
 def with_sources(text: str, pages: Sequence[Page]) -> str:
-    """Markdown with the pages that it rests on listed at its end."""
+    """Append the cited pages to Markdown."""
     if not pages:
         return text
     links = (f"[{_plain(page.title)}](<{_address(page.url)}>)" for page in pages)
@@ -111,12 +111,12 @@ def _plain(title: str) -> str:
 
 
 def _address(url: str) -> str:
-    """Without what would end it within <…>."""
+    """Remove characters that would end a link within <…>."""
     return re.sub(r"[\s<>\\]", lambda found: quote(found[0]), url)
 
 
 def page(answer: str, title: str) -> str:
-    """A page of its own that keeps the answer's layout (structure, tables, alignment) and nothing that acts.
+    """Return an HTML page with the answer's layout (structure, tables, alignment) and nothing active.
 
     HTML that nests deeper than any document is shown as its text: cleaning it would take time quadratic in its depth.
     """
@@ -143,18 +143,18 @@ def page(answer: str, title: str) -> str:
 
 
 def _is_html(text: str) -> bool:
-    """Whether it has a tag that a document has; <a@b.c> is none, nor is the <name> of a form letter."""
+    """Return whether the text has an HTML tag; <a@b.c> is none, nor is the <name> of a form letter."""
     return any(found[0].lower().strip("</") in _OF_A_PAGE for found in _TAG.finditer(text))
 
 
 def _without_false_tags(text: str) -> str:
-    """`<` as a character where it opens no tag, so that <a@b.c> and <https://example.org> stay to be read."""
+    """Escape each `<` that opens no tag, so that <a@b.c> and <https://example.org> stay readable."""
     tags = {found.start() for found in _TAG.finditer(text)}
     return re.sub("<", lambda found: "<" if found.start() in tags else "&lt;", text)
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:
-    """A style without what loads or computes: `url()`, `expression()` and all that a backslash could spell."""
+    """Return a style without anything that loads or computes: `url()`, `expression()`, backslash escapes."""
     if name != "style":
         return value
     kept = [each for each in value.split(";") if "\\" not in each and "(" not in _COLOUR.sub("", each)]

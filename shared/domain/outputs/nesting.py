@@ -1,4 +1,4 @@
-"""How deeply HTML nests, in linear time: a parser's work on each tag grows with the elements that are open.
+"""Bound the nesting of HTML in linear time: a parser's work on each tag grows with the number of open elements.
 
 Errs towards too deep: every start tag counts, also in comments and quotes; an end tag only where it surely closes.
 """
@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 
 DEEPEST = 512
-"""Elements open at once. Documents have tens; some parsers give up at 512 too."""
+"""Open elements at once. Documents have tens; some parsers give up at 512 too."""
 _LONGEST_TAG = 2048
-"""Characters in which the end of a tag is looked for; one that is longer counts as never closed."""
+"""Characters within which a tag must end; a longer one counts as never closed."""
 _TAG = re.compile(
     r"<(?P<end>/?)(?P<name>[a-z][^\s/>]*+)(?:[^\s>\"'=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?|\s++)*+>", re.IGNORECASE
 )
@@ -23,11 +23,11 @@ _NEVER_NEST = frozenset(
     {"area", "base", "body", "br", "col", "dd", "dt", "embed", "head", "hr", "html", "img", "input", "li", "link"}
     | {"meta", "p", "param", "source", "track", "wbr"}
 )
-"""Void elements, those that another of their kind closes, and those of which there is one."""
+"""Void elements, elements closed by the next of their kind, and elements that occur once."""
 _IMPLIED = frozenset(
     {"caption", "colgroup", "optgroup", "option", "rb", "rp", "rt", "rtc", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
-"""As above, closed by their table, list or ruby at the latest."""
+"""The same, closed at the latest by their table, list or ruby."""
 _BREAK_OUT = frozenset({"body", "br", "dd", "dt", "embed", "head", "hr", "img", "li", "meta", "p"})
 """Of all these, those that end SVG and MathML. The others nest in them like any element."""
 _BARRIERS = frozenset({"applet", "marquee", "object", "table", "template", "svg", "math", "foreignobject"})
@@ -39,7 +39,7 @@ _FORMATTING = frozenset(
 
 
 def too_deep(html: str) -> bool:
-    """Whether more than `DEEPEST` elements may be open at once."""
+    """Return whether more than `DEEPEST` elements may be open at once."""
     open_elements: list[str] = []
     dangling = 0
     foreign = False
@@ -62,7 +62,7 @@ def too_deep(html: str) -> bool:
 
 
 def _closed(open_elements: list[str], name: str, foreign: bool) -> int | None:
-    """The place of the element that an end tag closes. Within SVG and MathML that is sure of the innermost only."""
+    """Return the index of the element that an end tag closes. In SVG and MathML only the innermost is certain."""
     for place in range(len(open_elements) - 1, -1, -1):
         if open_elements[place] == name:
             return place
@@ -72,7 +72,7 @@ def _closed(open_elements: list[str], name: str, foreign: bool) -> int | None:
 
 
 def _tags(html: str) -> Iterator[tuple[bool, str]]:
-    """Whether it is an end tag, and its name; of comments and the like, what looks like start tags."""
+    """Yield each tag: whether it is an end tag, and its name. In comments, everything that looks like a start tag."""
     position = 0
     while (start := html.find("<", position)) >= 0:
         tag = _TAG.match(html, start, start + _LONGEST_TAG)

@@ -1,4 +1,4 @@
-"""Draw an answer's boxes on its picture in a child process: what goes there, and what comes back."""
+"""Draw an answer's boxes on its picture in a child process: build the call, and read its result."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import JsonValue
 from shared.domain.outputs import boxes, drawing
 
 FUNCTION = f"{__name__}:run"
-"""For `shared.sandbox`."""
+"""A call for `shared.sandbox`."""
 
 
 class OnPicture(NamedTuple):
-    """The picture's upright size, where it can be read; the PNG, or why there is none."""
+    """The picture's upright size, if it can be read, and the PNG or why there is none."""
 
     size: tuple[int, int] | None
     drawn: drawing.Drawn | None
@@ -21,12 +21,12 @@ class OnPicture(NamedTuple):
 
 
 def arguments_of(value: JsonValue, schema: JsonValue, *, size: tuple[int, int] | None, draw: bool) -> dict[str, Any]:
-    """`size`: as the examiner found it, for a picture whose own cannot be read. The picture itself is the payload."""
+    """Build the call. `size` is the examiner's, for pictures whose size Pillow cannot read."""
     return {"value": value, "schema": schema, "size": size, "draw": draw}
 
 
 def run(arguments: dict[str, Any], picture: bytes, _source: object) -> tuple[dict[str, Any], bytes]:
-    """In the child: measure the picture, and draw on it where that was asked for."""
+    """Measure the picture, and draw on it if asked to. Runs in the child process."""
     told: dict[str, Any] = {"size": arguments["size"], "left_out": 0, "undrawable": None}
     try:
         told["size"] = drawing.upright_size(picture)
@@ -42,7 +42,7 @@ def run(arguments: dict[str, Any], picture: bytes, _source: object) -> tuple[dic
 
 
 def read_reply(value: Any, png: bytes) -> OnPicture:
-    """What the child returned."""
+    """Convert the child's reply."""
     size = tuple(value["size"]) if value["size"] else None
     drawn = drawing.Drawn(png, value["left_out"]) if png else None
     return OnPicture(size, drawn, value["undrawable"])

@@ -1,4 +1,4 @@
-"""Subtitles and readable text out of a transcript's segments: SubRip (.srt), WebVTT (.vtt), plain text (.txt)."""
+"""Render a transcript's segments as subtitles or text: SubRip (.srt), WebVTT (.vtt), plain text (.txt)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from shared.domain.answer.transcript import Segment
 
 _SHORTEST_MS = 500
 _LAST_MS = 3000
-"""How long the last cue stands where its end is not said."""
+"""Seconds that the last cue is shown if its end is unknown."""
 
 Cue = tuple[int, int, Segment]
 """Start and end in milliseconds."""
 
 
 def srt(segments: Sequence[Segment]) -> str:
-    """Numbered cues; the speaker stands before the words where it changes."""
+    """Render numbered cues; a new speaker is named before the words."""
     blocks: list[str] = []
     before = ""
     for number, (start, end, segment) in enumerate(cues(segments), 1):
@@ -29,7 +29,7 @@ def srt(segments: Sequence[Segment]) -> str:
 
 
 def vtt(segments: Sequence[Segment]) -> str:
-    """Cues with voice tags; what would be markup is escaped (WebVTT, section 3)."""
+    """Render cues with voice tags; markup characters are escaped (WebVTT, section 3)."""
     blocks = ["WEBVTT\n"]
     for start, end, segment in cues(segments):
         voice = f"<v {_escaped(speaker)}>" if (speaker := _speaker(segment)) else ""
@@ -38,12 +38,12 @@ def vtt(segments: Sequence[Segment]) -> str:
 
 
 def plain(segments: Sequence[Segment]) -> str:
-    """One line for each segment: `[MM:SS] Speaker: words`."""
+    """Render one line per segment: `[MM:SS] Speaker: words`."""
     return "".join(f"[{written(each.start)}] {_named(each)}{' '.join(each.text.split())}\n" for each in segments)
 
 
 def cues(segments: Sequence[Segment]) -> list[Cue]:
-    """In the order of their starts, each with an end after its start; silent ones left out.
+    """Return the cues ordered by start, each with an end after its start; segments without words are left out.
 
     Times written as MM:SS are whole seconds, so neighbours may overlap by one or end where they start: an end that is
     missing or not after its start becomes the next start, and no cue is shorter than half a second.
@@ -65,7 +65,7 @@ def _clock(milliseconds: int, point: str) -> str:
 
 
 def _speaker(segment: Segment) -> str:
-    """On one line: a line break in a name would end the cue."""
+    """Return the name on one line: a line break would end the cue."""
     return " ".join(segment.speaker.split())
 
 
@@ -75,7 +75,7 @@ def _named(segment: Segment) -> str:
 
 
 def _one_block(text: str) -> str:
-    """Without empty lines, which would end a cue."""
+    """Remove empty lines, which would end the cue."""
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -1,4 +1,4 @@
-"""A flat list as CSV (RFC 4180), with cells that a spreadsheet would run as formulas made harmless."""
+"""Render a flat list as CSV (RFC 4180), with cells neutralised that a spreadsheet would run as formulas."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ line: a formula, or a sum that calls something. A list of "- one" and "- two" is
 
 
 class NoTable(ValueError):
-    """A structured answer that is no list of records."""
+    """The structured answer is not a list of records."""
 
 
 def table(value: JsonValue, schema: dict[str, JsonValue] | None = None) -> str:
-    """Rows of the one list that `value` is or holds; an object without lists is one row. Raises `NoTable`.
+    """Return the rows of the only list in `value`; an object without lists is one row. Raises `NoTable`.
 
     Columns come in the order of the schema's properties, then as they appear. What is nested in a cell stays JSON.
     """
@@ -38,14 +38,14 @@ def table(value: JsonValue, schema: dict[str, JsonValue] | None = None) -> str:
 
 
 def neutralised(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe before = + - @ and control characters."""
+    """Return text that no spreadsheet runs as a formula: an apostrophe goes before = + - @ and control characters."""
     safe = _WITHIN.sub(r"\1'", text)
     bare = safe.lstrip(" ")
     return f"'{safe}" if bare.startswith(_FORMULA) or _first_seen(bare) in _FORMULA else safe
 
 
 def _first_seen(text: str) -> str:
-    """The first character that is more than a space or a mark without a width, in its plain form (＝ is =)."""
+    """Return the first character that is not a space or a zero-width mark, in its plain form (＝ is =)."""
     for each in text:
         if unicodedata.category(each)[0] not in "CZ":
             return unicodedata.normalize("NFKC", each)
@@ -70,7 +70,7 @@ def _rows(value: JsonValue) -> list[dict[str, JsonValue]]:
 
 
 def _declared(schema: dict[str, JsonValue] | None) -> list[str]:
-    """The properties of a record, as far as the schema tells them."""
+    """Return the properties of a record, as far as the schema names them."""
     at: JsonValue = schema
     for _ in range(3):
         at = _referred(at, schema)
@@ -90,7 +90,7 @@ def _declared(schema: dict[str, JsonValue] | None) -> list[str]:
 
 
 def _referred(at: JsonValue, schema: JsonValue) -> JsonValue:
-    """What a reference into the schema itself stands for, as pydantic writes them; anything else as it is."""
+    """Resolve a local reference as pydantic writes them; return anything else unchanged."""
     place = at.get("$ref") if isinstance(at, dict) else None
     if not isinstance(place, str) or not place.startswith("#/"):
         return at

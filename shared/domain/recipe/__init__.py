@@ -1,4 +1,4 @@
-"""What to ask about which files.
+"""Recipes: what to ask about which files.
 
     text of a file ─▶ `load` ─▶ `RecipeBook` ─▶ `choose` ─▶ `grant` the object's wishes ─▶ `Recipe`
                                                             ─▶ what is `asked` ─▶ `fill` ─▶ `wire.request`
@@ -27,7 +27,7 @@ from shared.domain.recipe.wire import Input, offsets, request, settings, unstruc
 from shared.domain.recipe.wishes import Granted, WishRefused, grant, lacking
 
 BUILT_IN: tuple[Recipe, ...] = built_in().recipes
-"""The shipped recipes; the first of each family is its default."""
+"""The built-in recipes; the first of each family is its default."""
 
 __all__ = [
     "BUILT_IN",

@@ -1,4 +1,4 @@
-"""A recipe file, read: its recipes in order, or every problem in it with the line and field where it stands.
+"""Read recipe files: their recipes in order, or every problem with its line and field.
 
 built_in = true            # the shipped recipes follow yours; false: only yours
 
@@ -29,13 +29,13 @@ from shared.domain.tasks.task import Frozen
 _TOML_LINE = re.compile(r"\s?\(at (?:line (\d+), column \d+|end of document)\)")
 _TOP = ("built_in", "recipe")
 _LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]++[ \t]*+\.[ \t]*+){100}")
-"""A key of a hundred parts: what reads TOML takes the square of their number."""
+"""Matches a key with a hundred parts: the TOML parser's time grows with the square of their number."""
 MAX_BYTES = 1 << 20
-"""Of a recipe file."""
+"""The largest recipe file, in bytes."""
 
 
 class Problem(NamedTuple):
-    """What is wrong, where. `field` is a path such as `recipe[1].parameters.temperature`; empty for the whole file."""
+    """A problem and its place. `field` is a path like `recipe[1].parameters.temperature`; empty for the whole file."""
 
     line: int
     field: str
@@ -54,13 +54,13 @@ class RecipesInvalid(ValueError):
 
 
 class RecipeBook(Frozen):
-    """All recipes for an inbox, in the order in which they are tried."""
+    """All recipes of an inbox, in the order in which they are tried."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipes: tuple[Recipe, ...]
     origins: dict[str, str]
-    """Where each recipe, by name, comes from: `built in`, or the operator's object and its generation."""
+    """The origin of each recipe by name: `built in`, or the operator's object and its generation."""
 
     def origin(self, recipe: Recipe) -> str:
         return self.origins.get(recipe.name, "built in")
@@ -68,18 +68,18 @@ class RecipeBook(Frozen):
 
 @cache
 def built_in() -> RecipeBook:
-    """The recipes that ship with the code."""
+    """Return the recipes that ship with the code."""
     text = resources.files("shared.domain.recipe").joinpath("built_in.toml").read_text(encoding="utf-8")
     return _Reader(text, ()).book("built in")
 
 
 def load(text: str, origin: str = "a file") -> RecipeBook:
-    """The operator's recipes, the built-in ones behind them unless the file says otherwise. Raises `RecipesInvalid`."""
+    """Return the operator's recipes, followed by the built-in ones unless disabled. Raises `RecipesInvalid`."""
     return _Reader(text, built_in().recipes).book(origin)
 
 
 def check(text: str) -> list[Problem]:
-    """Everything that is wrong with a recipe file; empty where it can be used."""
+    """Return every problem of a recipe file; empty if it can be used."""
     try:
         load(text)
     except RecipesInvalid as invalid:
@@ -88,7 +88,7 @@ def check(text: str) -> list[Problem]:
 
 
 def file_schema() -> dict[str, Any]:
-    """The JSON Schema of a recipe file, by which editors complete and mark it while it is written."""
+    """Return the JSON Schema of recipe files, with which editors complete and check them."""
     recipe = Recipe.model_json_schema(by_alias=True)
     definitions = recipe.pop("$defs", {})
     recipe["properties"]["use"] = {"type": "string", "description": "The recipe to begin with."}
@@ -112,7 +112,7 @@ class _Reader:
         self._problems: list[Problem] = []
         self._lines: dict[Place, int] = {}
         self._faulty: set[str] = set()
-        """Names of recipes with problems: those that use them are not blamed for it."""
+        """Names of recipes with problems; recipes that use them are not reported for these."""
 
     def book(self, origin: str) -> RecipeBook:
         document = self._document()
@@ -175,7 +175,7 @@ class _Reader:
         return tuple(read)
 
     def _with_what_it_uses(self, place: Place, entry: dict[str, Any], raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """The entry laid over the recipe it names; tables are laid over key by key, but for a schema and a range."""
+        """Merge the entry into the recipe that it uses; tables are merged by key, except schemas and ranges."""
         used = entry.get("use")
         own = {key: value for key, value in entry.items() if key != "use"}
         if used is None:
@@ -199,7 +199,7 @@ class _Reader:
         return {**below, **own}
 
     def _validated(self, place: Place, whole: dict[str, Any]) -> tuple[Recipe | None, frozenset[str]]:
-        """The recipe; where fields are faulty, what is left of it without them, and their names."""
+        """Return the recipe without its faulty fields, and their names."""
         try:
             return Recipe.model_validate(whole), frozenset()
         except ValidationError as error:
@@ -213,7 +213,7 @@ class _Reader:
             return None, faulty
 
     def _judge(self, place: Place, recipe: Recipe, faulty: frozenset[str]) -> None:
-        """What the types cannot tell. Nothing is said of fields that are faulty, nor of what depends on them."""
+        """Yield problems beyond types, except those of faulty fields and of fields that depend on them."""
         for field, message in flaws(recipe):
             if not faulty.intersection((str(field[0]), *_DEPENDS.get(str(field[0]), ()))):
                 self._say((*place, *field), message)
@@ -223,7 +223,7 @@ class _Reader:
 
 
 _PLACEHOLDER = {"name": "unnamed", "takes": ["text"]}
-"""Stands in for fields that are faulty, so that the others can still be judged."""
+"""Values that replace faulty fields, so that the others can still be checked."""
 _DEPENDS = {
     "prompt": ("asks", "needs", "range"),
     "outputs": ("response_schema", "takes", "needs", "asks"),
@@ -231,7 +231,7 @@ _DEPENDS = {
     "thinking": ("model",),
     "response_schema": ("model",),
 }
-"""Which other fields the judgement of a field rests on."""
+"""The fields on which the check of a field depends."""
 
 
 def _syntax(error: tomllib.TOMLDecodeError, text: str) -> Problem:

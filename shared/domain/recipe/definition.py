@@ -1,4 +1,4 @@
-"""What is a recipe? One way to ask about files: for which, what, with which model and settings, and what to make of it.
+"""Recipes: which files they are for, what to ask, with which model and settings, and what to publish.
 
 The names of the fields are the names in a recipe file, but for `rule` (there `for`) and `companions` (there `with`),
 which are words of Python.
@@ -33,14 +33,14 @@ from shared.domain.models.names import ModelName
 from shared.domain.tasks.task import Frozen, Ran
 
 DEFAULT_MODEL = catalogue().default
-"""Of recipes that name none: `models refresh` moves it when the model is about to go."""
+"""The model of recipes that name none. `models refresh` changes it before the model ends."""
 TRANSCRIBE_PROMPT = "Please transcribe this audio file"
 MAX_PROMPT = 100_000
 """Characters (task API)."""
 MAX_SYSTEM = 10_000
 
 Ending = Literal["txt", "md", "html", "json", "csv", "srt", "vtt", "png"]
-"""Of a published file: what it is made as."""
+"""The endings of published files."""
 Resolution = Literal["low", "medium", "high", "ultra_high"]
 ServerTool = Literal["code_execution", "google_search", "url_context"]
 Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_content", "civic_integrity"]
@@ -49,10 +49,10 @@ Wish = Literal[
     "recipe", "prompt", "model", "system", "range", "schema", "outputs", "with", "temperature", "max_tokens",
     "thinking", "media_resolution",
 ]  # fmt: skip
-"""What an object's own metadata may ask for, each as `dropsight-{wish}`."""
+"""What an object's metadata may set, each as `dropsight-{wish}`."""
 
 FUNCTION_SCHEMAS = {"parameters": "parametersJsonSchema", "response": "responseJsonSchema"}
-"""Of a function declaration: what JSON Schemas are called in a recipe, and what on the wire."""
+"""The schemas of a function declaration: their names in a recipe, and on the wire."""
 _FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]?i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
@@ -62,7 +62,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | 
 _LARGEST_SIZE = 1 << 60
 """Bytes; Cloud Storage ends at 5 TiB."""
 _MOST_STORED = 512 << 10
-"""Bytes of a recipe as JSON: it stands on the document of each of its tasks, which ends at 1 MiB."""
+"""The largest recipe as JSON, in bytes: it is stored in each task's document, which is limited to 1 MiB."""
 
 
 def _bytes(value: Any) -> Any:
@@ -121,7 +121,7 @@ Bytes = Annotated[
 ]
 """A number, or text such as `20MB`."""
 Words = Annotated[tuple[str, ...], BeforeValidator(_several), _ONE_OR_MORE]
-"""One, or a list."""
+"""A string, or a list of strings."""
 Families = Annotated[
     tuple[Family, ...],
     BeforeValidator(_several),
@@ -149,13 +149,13 @@ class Parameters(Frozen):
 
 
 class Thinking(Frozen):
-    """How much the model thinks: a level or a number of tokens. In a file also just `"low"`, `"off"` or `1024`."""
+    """How much the model thinks: a level or a number of tokens; in a file also `"low"`, `"off"` or `1024`."""
 
     level: Level | None = None
     budget: int | None = Field(default=None, ge=-1, le=1 << 20)
-    """Tokens; 0 for none, -1 for as many as the model sees fit."""
+    """Tokens; 0 for none, -1 for the model's own choice."""
     include: bool = False
-    """Whether the thoughts come with the answer."""
+    """Whether the answer includes the thoughts."""
 
     @model_validator(mode="before")
     @classmethod
@@ -208,7 +208,7 @@ class Range(Frozen):
         return {"anyOf": [{"type": "string", "pattern": r"^[\[\]()0-9:., ]*[-–][\[\]()0-9:., ]*$"}, table]}
 
     def missed(self, duration: float | None) -> str | None:
-        """Why a recording of so many seconds (None: not known) has nothing of this part, or None where it has."""
+        """Return why a recording of `duration` seconds (None: unknown) has nothing in this range, or None."""
         if duration is None or self.start < duration:
             return None
         return f"the range begins at {written(self.start)}, the recording ends at {written(duration)}"
@@ -221,10 +221,10 @@ class Range(Frozen):
 
 
 class Rule(Frozen):
-    """For which objects a recipe is taken by itself; every condition that is given must hold. In a file: `for`."""
+    """For which objects a recipe is chosen; all given conditions must hold. In a file: `for`."""
 
     prefix: Words = ()
-    """The object's name begins with one of these."""
+    """The object's name starts with one of these."""
     glob: Words = ()
     """The whole name matches one of these: `*` within a folder, `**` across folders, `?`, `[abc]`."""
     family: Families = ()
@@ -244,7 +244,7 @@ class Ask(Frozen):
 
 
 class Asked(Frozen):
-    """What is asked in one call, with nothing left to inherit. `name` is empty for a recipe's only question."""
+    """The question of one call, with all inherited values filled in. `name` is empty for a recipe's only question."""
 
     name: str
     prompt: str
@@ -252,7 +252,7 @@ class Asked(Frozen):
     outputs: tuple[Ending, ...]
 
     def ending(self, output: Ending) -> str:
-        """What is put behind the source's name."""
+        """Return what is appended to the source's name."""
         return f"{self.name}.{output}" if self.name else output
 
 
@@ -263,9 +263,9 @@ class Recipe(Frozen):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     takes: Annotated[Families, Field(min_length=1)]
-    """What it can be asked about; the families of files that `rule` may choose it for."""
+    """The families of files that it can be used for."""
     rule: Rule | None = Field(default=None, alias="for")
-    """None: only when something names it."""
+    """None: only used when it is named."""
     model: ModelName = DEFAULT_MODEL
     prompt: str = Field(default="", max_length=MAX_PROMPT)
     asks: tuple[Ask, ...] = Field(default=(), max_length=20)
@@ -279,21 +279,21 @@ class Recipe(Frozen):
     functions: tuple[dict[str, JsonValue], ...] = Field(default=(), max_length=128)
     """Function declarations: name, description, parameters and response (JSON Schemas). Calls are in the answer."""
     response_schema: Schema | None = None
-    """The answer is JSON that fits; checked, and mended by one more call where it does not."""
+    """The answer is JSON that fits this schema. It is checked, and asked for once more if it does not fit."""
     range: Range | None = None
     companions: Words = Field(default=(), alias="with", max_length=20)
-    """Names of other objects of the same bucket that are sent along."""
+    """Names of other objects of the same bucket that are sent too."""
     transcript: bool = False
-    """Whether the answer renders the whole recording: it is then compared with the recording's length."""
+    """Whether the answer is a transcript of the whole recording, to be checked against its length."""
     continuations: int | None = Field(default=None, ge=0, le=20)
-    """How often an answer that ended at the model's limit is continued. None: 3 times, never past a `max_tokens`."""
+    """How often an answer that reached the model's limit is continued. None: 3 times, but never past `max_tokens`."""
     outputs: tuple[Ending, ...] = ("md",)
     allow: tuple[Wish, ...] = ()
-    """Which wishes of an object's metadata are heard."""
+    """Which wishes of an object's metadata are accepted."""
     needs: tuple[Wish, ...] = ()
-    """What it cannot run without: said by a recipe that uses it, or else by the object's metadata."""
+    """What must be set by a recipe that uses this one, or by the object's metadata."""
     requires: tuple[Capability, ...] = ()
-    """Capabilities that its prompt relies on, past those that its settings show."""
+    """Capabilities that its prompt needs, besides those that its settings imply."""
 
     @field_validator("functions")
     @classmethod
@@ -315,7 +315,7 @@ class Recipe(Frozen):
 
     @property
     def asked(self) -> tuple[Asked, ...]:
-        """What is asked, one call each, in order."""
+        """Return the questions in order, one call each."""
         if not self.asks:
             return (Asked(name="", prompt=self.prompt, response_schema=self.response_schema, outputs=self.outputs),)
         return tuple(
@@ -335,7 +335,7 @@ class Recipe(Frozen):
         return 0 if self.parameters.max_tokens is not None else 3
 
     def ran(self, origin: str = "built in") -> Ran:
-        """The snapshot that stands on a task, with its hash."""
+        """Return the snapshot that a task stores, with its hash."""
         snapshot = {"model": self.model, **self.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
         digest = hashlib.sha256(json.dumps(snapshot, sort_keys=True).encode()).hexdigest()
         return Ran(recipe=self.name, sha256=digest, snapshot=snapshot, origin=origin)

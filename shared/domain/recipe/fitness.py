@@ -1,4 +1,4 @@
-"""Can this model do what the recipe wants? Told before anything is uploaded or paid for."""
+"""Check whether the model can do what a recipe wants, before anything is uploaded or paid for."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WORDS: dict[Capability, str] = {
 
 
 class Misfit(NamedTuple):
-    """One thing that the model cannot do, and the recipe's field that wants it."""
+    """Something that the model cannot do, and the recipe's field that asks for it."""
 
     field: str
     code: FailureCode
@@ -47,7 +47,7 @@ class Misfit(NamedTuple):
 
 
 def model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | None:
-    """The model's data; None for a well-formed name that is newer than the catalogue: the service knows."""
+    """Return the model's data; None for a well-formed name that may be newer than the catalogue."""
     known = resolve(recipe.model, today)
     match known:
         case Model():
@@ -64,7 +64,7 @@ def model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | Non
 
 
 def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Misfit]:
-    """What makes no sense for files of `families`, and what the recipe's model cannot do of what it wants for them."""
+    """Yield what makes no sense for files of `families`, and what the recipe's model cannot do."""
     yield from _senseless(recipe, families)
     model = model_for(recipe, today)
     if isinstance(model, Misfit):
@@ -78,7 +78,7 @@ def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = Non
 
 
 def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Misfit]:
-    """What `model` cannot do of what the recipe wants."""
+    """Yield what `model` cannot do for the recipe."""
     if "text" not in model.outputs or model.can("live"):
         yield Misfit("model", "model_not_support_capability", f"Model {model.id} does not answer with text.")
         return

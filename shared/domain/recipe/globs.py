@@ -1,4 +1,4 @@
-"""Globs over objects' names: `*` and `?` within a folder, `**` across folders (`**/` also none), `[abc]`.
+"""Match object names against globs: `*` and `?` within a folder, `**` across folders (`**/` also none), `[abc]`.
 
 Names are foreign, so a match takes time linear in the name: all places in the glob that have been reached are followed
 at once, one bit for each, where a regular expression would try them one after the other.
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 _MOST_REMEMBERED = 1_000
-"""Characters, of more than a million that names may hold."""
+"""Characters whose transitions are cached; names may contain more than a million different ones."""
 _Taken = Callable[[str], bool]
-"""Whether one character is the one that a place of the glob asks for."""
+"""Returns whether a character matches one position of the glob."""
 
 
 class Glob:
@@ -22,9 +22,9 @@ class Glob:
     def __init__(self, text: str) -> None:
         self._steps: list[_Taken] = []
         self._skips: list[tuple[int, int]] = []
-        """Places that are reached together with another one, in order."""
+        """Positions that are reached together with another one, in order."""
         self._stays_in_folder = self._stays = 0
-        """Places, as bits, that a character other than a slash, or any character, leaves as they are."""
+        """Positions, as bits, that stay reached after a character other than a slash, or after any character."""
         self._advances: dict[str, int] = {}
         for piece in _pieces(text):
             self._add(piece)
@@ -60,7 +60,7 @@ class Glob:
             self._steps.append(piece[-1].__eq__)
 
     def _advance(self, character: str) -> int:
-        """The places, as bits, that the character leads on from."""
+        """Return the positions, as bits, that the character advances."""
         if character not in self._advances:
             if len(self._advances) == _MOST_REMEMBERED:
                 self._advances.clear()

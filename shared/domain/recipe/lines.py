@@ -1,4 +1,4 @@
-"""On which line of a TOML text does a key stand? `tomllib` does not tell, and a message without a line helps little.
+"""Find the line of a key in a TOML text: `tomllib` does not tell, and messages need it.
 
 Reads text that `tomllib` has accepted, so it need not judge syntax: only where values end, so that a `key =` or a
 `[table]` inside a string is not taken for one.
@@ -23,7 +23,7 @@ _VALUE_TOKEN = re.compile(
 
 
 def lines(text: str) -> dict[Place, int]:
-    """The line (from 1) of each table header and of each key of a table; keys of inline tables are not looked up."""
+    """Return the line (from 1) of each table header and of each key of a table, except in inline tables."""
     text = text.replace("\r\n", "\n")
     found: dict[Place, int] = {}
     line, counted = 1, 0
@@ -34,7 +34,7 @@ def lines(text: str) -> dict[Place, int]:
 
 
 def line_of(found: dict[Place, int], place: Place) -> int:
-    """The line of the nearest key that is known: the key itself, else the table around it, else the first line."""
+    """Return the line of the key, else of the table around it, else the first line."""
     while place:
         if place in found:
             return found[place]

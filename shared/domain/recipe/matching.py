@@ -1,4 +1,4 @@
-"""Which recipe is for this object? The first that matches, and for each of the others why not."""
+"""Choose the recipe of an object: the first that matches; and explain why others do not."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shared.domain.recipe.globs import glob_pattern
 from shared.domain.tasks.task import Frozen
 
 PREFIX = "dropsight-"
-"""Of the keys by which an object's metadata speaks to us."""
+"""Prefix of the metadata keys that Dropsight reads."""
 
 
 class Dropped(Frozen):
-    """What is known of an object when its recipe is chosen."""
+    """What is known about an object when its recipe is chosen."""
 
     bucket: str = ""
     name: str
@@ -31,7 +31,7 @@ class Dropped(Frozen):
 
 
 class Explained(NamedTuple):
-    """A recipe's part in the choice for one object."""
+    """Whether a recipe matches an object, and why not."""
 
     recipe: str
     matches: bool
@@ -40,7 +40,7 @@ class Explained(NamedTuple):
 
 
 def choose(recipes: Sequence[Recipe], about: Dropped) -> Recipe:
-    """The first recipe whose rule matches; LookupError where none does."""
+    """Return the first recipe whose rule matches. Raises LookupError if none does."""
     for recipe in recipes:
         if mismatch(recipe, about) is None:
             return recipe
@@ -48,7 +48,7 @@ def choose(recipes: Sequence[Recipe], about: Dropped) -> Recipe:
 
 
 def explain(recipes: Sequence[Recipe], about: Dropped) -> list[Explained]:
-    """Why each recipe matched or not, in their order."""
+    """Return why each recipe matched or not, in order."""
     told: list[Explained] = []
     taken = False
     for recipe in recipes:
@@ -64,7 +64,7 @@ def explain(recipes: Sequence[Recipe], about: Dropped) -> list[Explained]:
 
 
 def mismatch(recipe: Recipe, about: Dropped) -> str | None:
-    """Why `recipe` is not taken by itself for an object, or None where it is."""
+    """Return why `recipe` is not chosen for an object, or None."""
     rule = recipe.rule
     if rule is None:
         return f"it has no `for`: only metadata {PREFIX}recipe: {recipe.name}, or `use`, takes it"

@@ -1,4 +1,4 @@
-"""What stands for something in a prompt: `{name}`, `{date}`, `{metadata.customer}`, `{metadata.language|English}`.
+"""Placeholders in prompts: `{name}`, `{date}`, `{metadata.customer}`, `{metadata.language|English}`.
 
 They stand in system instructions too. A closed list, replaced in one pass: what is put in is never looked through
 again, and nothing is reached but these. `{{` and `}}` are braces: `literal` writes them.
@@ -14,18 +14,18 @@ from shared.domain.recipe.definition import Range
 from shared.domain.recipe.matching import PREFIX, Dropped
 
 NAMES = ("name", "file", "stem", "folder", "bucket", "date", "time", "type", "family", "size", "from", "to")
-"""Besides `metadata.KEY`."""
+"""The placeholders besides `metadata.KEY`."""
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|[{}]")
 _METADATA = re.compile(r"metadata\.(?P<key>[A-Za-z0-9_.-]+)")
 
 
 class Missing(ValueError):
-    """A prompt asks for what the object does not carry."""
+    """The object has no value for a placeholder."""
 
 
 def flaws(prompt: str) -> Iterator[str]:
-    """What is wrong with the placeholders of a prompt, as sentences."""
+    """Yield what is wrong with the placeholders of a prompt, as sentences."""
     for found in _TOKEN.finditer(prompt):
         inside = found["inside"]
         if found[0] in ("{", "}"):
@@ -35,19 +35,19 @@ def flaws(prompt: str) -> Iterator[str]:
 
 
 def literal(text: str) -> str:
-    """Text that `fill` leaves as it is."""
+    """Escape text so that `fill` returns it unchanged."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
 def metadata_keys(prompt: str) -> Iterator[str]:
-    """The keys of metadata that a prompt asks for. Each is found under its own name, or behind `dropsight-`."""
+    """Yield the metadata keys that a prompt uses. Each may also have the prefix `dropsight-`."""
     for found in _TOKEN.finditer(prompt):
         if asked := _METADATA.fullmatch((found["inside"] or "").partition("|")[0]):
             yield asked["key"]
 
 
 def fill(prompt: str, about: Dropped, range_: Range | None = None) -> str:
-    """The prompt for one object. Raises `Missing` where a placeholder has neither a value nor a `|fallback`."""
+    """Return the prompt for one object. Raises `Missing` if a placeholder has neither value nor `|fallback`."""
 
     def value(found: re.Match[str]) -> str:
         inside = found["inside"]

@@ -1,4 +1,4 @@
-"""What one call asks a model: what a dropped object with its recipe, and what a submitted request, both come to."""
+"""A question: what one call asks a model, for dropped objects and submitted requests alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.domain.tasks.task import Frozen, Ran
 
 
 class About(Frozen):
-    """What judging an answer needs to know of its source; stored with the answer, so that nobody reads it twice."""
+    """What checking an answer needs to know about its source; stored with the answer."""
 
     transcript: bool = False
     """Whether the answer renders the whole recording."""
@@ -17,28 +17,28 @@ class About(Frozen):
     """Seconds."""
     range: Range | None = None
     warnings: tuple[str, ...] = ()
-    """What was noticed before anything was asked."""
+    """Warnings from before the question was asked."""
 
 
 class Question(Frozen):
-    """`body` is generateContent's, under the API's own (camelCase) names, with every input handed over."""
+    """`body` is generateContent's, in camelCase, with every input uploaded."""
 
     model: str
     body: dict[str, JsonValue]
     ran: Ran
-    """What stands on the task of what was asked."""
+    """The recipe snapshot that the task stores."""
     reasoning: bool = False
     """Whether the thoughts come with the answer."""
     name: str = ""
-    """Of one among several questions."""
+    """The question's name; empty if it is the only one."""
     response_schema: dict[str, JsonValue] | None = None
-    """What the answer must fit."""
+    """The schema that the answer must fit."""
     continuations: int = 0
-    """How often an answer that was cut off at the model's limit is continued; each is a call."""
+    """How often an answer that was cut off may be continued; each is a call."""
     repairs: int = 0
-    """How often an answer that does not fit is asked for again; each is a call."""
+    """How often an answer that does not fit may be asked for again; each is a call."""
     cacheable: bool = False
     """Whether its files are large enough for a context cache, where several questions share them."""
     sources: tuple[str, ...] = ()
-    """Where its files come from, each as `gs://bucket/name#generation`: handed over anew they have other names."""
+    """Its files as `gs://bucket/name#generation`, which stay the same when the files are uploaded again."""
     about: About = About()

@@ -1,4 +1,4 @@
-"""What makes no sense in a recipe though each of its fields is of the right type?"""
+"""Find what makes no sense in a recipe although each field has the right type."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shared.domain.recipe.globs import glob_pattern
 from shared.domain.recipe.lines import Place
 
 TAKEN_NAMES = ("task",)
-"""Of an ask: what is published under them is Dropsight's own (`task.json`)."""
+"""Reserved names: Dropsight publishes its own files under them (`task.json`)."""
 
 
 def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
-    """Where each flaw stands, and what it is."""
+    """Yield the place of each flaw, and what it is."""
     if recipe.prompt and recipe.asks:
         yield ("asks",), "there is a prompt already: give one prompt or several asks"
     if not recipe.prompt and not recipe.asks and "prompt" not in recipe.needs:
@@ -43,7 +43,7 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
 
 
 def output_flaws(recipe: Recipe, question: Asked, families: Sequence[Family]) -> Iterator[str]:
-    """What cannot be made of the answers about files of `families` (empty: not known)."""
+    """Yield outputs that cannot be made for files of `families` (empty: unknown)."""
     schema = question.response_schema
     structured = schema is not None or "schema" in recipe.needs
     for output in question.outputs:

@@ -1,4 +1,4 @@
-"""A recipe's question as the body of a Gemini request: plain values under the API's own (camelCase) names."""
+"""Build the body of a Gemini request from a recipe's question, in the API's camelCase names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Input(NamedTuple):
 
 
 def request(recipe: Recipe, question: Asked, prompt: str, inputs: Sequence[Input], today: date | None = None) -> Json:
-    """The body of generateContent. `prompt` is filled; it goes after the media, as the guides advise."""
+    """Return the body of generateContent. `prompt` is filled in; it goes after the media, as the guides advise."""
     media = [_media(recipe, each) for each in inputs]
     text = prompt if _shown_by_offsets(inputs) else within(prompt, recipe.range)
     return {
@@ -41,7 +41,7 @@ def request(recipe: Recipe, question: Asked, prompt: str, inputs: Sequence[Input
 
 
 def settings(recipe: Recipe, question: Asked, today: date | None = None) -> Json:
-    """Everything of the body but its contents."""
+    """Return the body without its contents."""
     body: Json = {}
     if recipe.system:
         body["systemInstruction"] = {"parts": [{"text": recipe.system}]}
@@ -61,7 +61,7 @@ def settings(recipe: Recipe, question: Asked, today: date | None = None) -> Json
 
 
 def _declaration(function: Json) -> Json:
-    """With its schemas where the API takes any JSON Schema: its own `parameters` are a subset with other types."""
+    """Return the declaration with JSON Schemas: the API's own `parameters` are a subset with other types."""
     return {
         FUNCTION_SCHEMAS.get(name, name): value if name in ("name", "description") else as_sent(value)
         for name, value in function.items()
@@ -88,7 +88,7 @@ def generation_config(recipe: Recipe, question: Asked, today: date | None = None
 
 
 def unstructured(body: Json) -> Json:
-    """The body without its answer's form: a continuation begins in the middle, which no schema would allow."""
+    """Return the body without its response schema: a continuation begins in the middle of the JSON."""
     config = cast(Json, body.get("generationConfig") or {})
     free = {name: value for name, value in config.items() if name not in ("responseMimeType", "responseJsonSchema")}
     return {**body, "generationConfig": free}
@@ -104,18 +104,18 @@ def _media(recipe: Recipe, each: Input) -> Json:
 
 
 def offsets(range_: Range) -> Json:
-    """The part of a video that is sampled, as a part's `videoMetadata`."""
+    """Return the range as a part's `videoMetadata`."""
     sampled: Json = {"startOffset": _duration(range_.start)}
     return sampled if range_.end is None else {**sampled, "endOffset": _duration(range_.end)}
 
 
 def _shown_by_offsets(inputs: Sequence[Input]) -> bool:
-    """Offsets are documented for video only; of sound the prompt names the times (guide "Audio understanding")."""
+    """Return whether offsets select the range: they are documented for video only; for audio the prompt names it."""
     return all(each.family == "video" for each in inputs)
 
 
 def within(prompt: str, range_: Range | None) -> str:
-    """The prompt, naming the range unless it does."""
+    """Return the prompt with the range appended, unless it names it already."""
     if range_ is None:
         return prompt
     start, end = written(range_.start), written(range_.end) if range_.end is not None else "the end"
@@ -129,7 +129,7 @@ def _resolution(recipe: Recipe) -> str | None:
 
 
 def _thinking(recipe: Recipe, today: date | None) -> Json | None:
-    """By level or budget as the model knows it: a level for a model that thinks by budget becomes its budget."""
+    """Return the thinking configuration; a level becomes a budget for models that think by budget."""
     wanted = recipe.thinking
     if wanted is None:
         return None

@@ -1,4 +1,4 @@
-"""What an object asks for by its own custom metadata (`dropsight-prompt`, `dropsight-model`, `dropsight-recipe`, …).
+"""Apply the wishes of an object's custom metadata (`dropsight-prompt`, `dropsight-model`, `dropsight-recipe`, …).
 
 Heard only where the recipe allows it; what is not heard is said in the task's warnings, what cannot be meant is refused
 before anything is uploaded. Wishes are literal: the braces of a wished prompt are braces.
@@ -20,11 +20,11 @@ from shared.domain.recipe.validation import output_flaws
 
 WISHES: tuple[Wish, ...] = get_args(Wish)
 _NOT_WISHES = {"generation", "task"}
-"""Keys under the same prefix that mark what Dropsight published."""
+"""Keys with the same prefix that mark published files."""
 
 
 class WishRefused(ValueError):
-    """A wish that cannot be granted as it is written, or one that the recipe needs and is not there."""
+    """A wish is invalid, or one that the recipe needs is missing."""
 
 
 class Granted(NamedTuple):
@@ -33,7 +33,7 @@ class Granted(NamedTuple):
 
 
 def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
-    """`first`, or the recipe that the object names instead, with the object's wishes in it. Raises `WishRefused`."""
+    """Return `first`, or the recipe that the object names, with the object's wishes applied. Raises `WishRefused`."""
     wishes = {key.lower().removeprefix(PREFIX): value for key, value in about.metadata.items() if _ours(key)}
     wishes = {name.replace("-", "_"): value.strip() for name, value in wishes.items() if name not in _NOT_WISHES}
     warnings: list[str] = []
@@ -107,7 +107,7 @@ def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
 
 
 def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequence[str]) -> None:
-    """A file of recipes was checked; what the wishes make of one of them was not."""
+    """Check the recipe again after wishes were applied."""
     for question in granted.asked:
         for flaw in output_flaws(granted, question, [about.family]):
             blamed = "outputs" if "outputs" in wishes else "schema"
@@ -115,7 +115,7 @@ def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequenc
 
 
 def lacking(recipe: Recipe) -> list[Wish]:
-    """What a recipe needs and nobody has said yet."""
+    """Return what the recipe needs and is still missing."""
     return [need for need in recipe.needs if not _has(recipe, need)]
 
 
@@ -130,7 +130,7 @@ def _has(recipe: Recipe, need: Wish) -> bool:
 
 
 def _beside(name: str, companions: list[str]) -> JsonValue:
-    """Full names of files in the object's own folder or below: who may write there may not read elsewhere."""
+    """Return full names of files in the object's folder or below: who may write there may not read elsewhere."""
     folder = name[: name.rfind("/") + 1]
     for each in companions:
         if each.startswith("/") or ".." in each.split("/"):

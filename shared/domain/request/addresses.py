@@ -1,4 +1,4 @@
-"""Which internet addresses may be connected to on a caller's word? Public unicast ones, and nothing that leads inside.
+"""Decide which addresses named by callers may be connected to: public unicast ones, nothing that leads inside.
 
 IPv6 forms that carry an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64) all lie outside of what is allowed.
 """
@@ -9,7 +9,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 _ALLOWED_V6 = ipaddress.ip_network("2000::/3")
-"""Global unicast; everything else is reserved, local, multicast, mapped or translated."""
+"""Global unicast addresses; all others are reserved, local, multicast, mapped or translated."""
 _REFUSED = {
     ipaddress.ip_network(text): what
     for text, what in {
@@ -37,7 +37,7 @@ _REFUSED = {
 
 
 def refusal(address: str, *, allow_loopback: bool = False) -> str | None:
-    """Why no connection may be made to a numeric address, or None. `allow_loopback`: the local system only."""
+    """Return why a numeric address is refused, or None. `allow_loopback` is for the local system only."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Can the model do what a request asks, and is it within the limits? Told before anything is stored or paid."""
+"""Check a request against its model and the limits, before anything is stored or paid for."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _beyond_thought(model: Model, submission: Submission) -> Iterator[RequestRef
 
 
 def family_of(each: Input) -> Family | None:
-    """What kind of file an input is said to be; what it truly is shows only once it is read."""
+    """Return the declared family of an input. Its true one is known only once it is read."""
     if each.family is not None:
         return each.family
     kind = kind_of_mime(each.mime) if isinstance(each, Inline) else None

@@ -1,4 +1,4 @@
-"""Which media does a request name, and where does each lie? In the order in which the model is shown them."""
+"""List the media of a request, in the order in which the model gets them."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ Detail = Literal["auto", "low", "high"]
 
 
 class Inline(NamedTuple):
-    """Bytes within the request, still in base64."""
+    """Inline data, still in base64."""
 
     param: str
     family: Family | None
-    """What the part's type promises; None where any file is taken."""
+    """The family that the part's type requires; None for any file."""
     mime: str
     encoded: str
     detail: Detail | None = None
 
     @property
     def size(self) -> int:
-        """Bytes once decoded."""
+        """Decoded size in bytes."""
         return len(self.encoded) * 3 // 4 - self.encoded[-2:].count("=")
 
     def data(self) -> bytes:

@@ -27,7 +27,7 @@ MAX_TEXT = 1_000_000
 
 
 class Given(BaseModel):
-    """What a caller sends: taken exactly, unknown fields refused. A field that is null counts as left out."""
+    """Base of what callers send: unknown fields are refused, and null counts as left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -40,7 +40,7 @@ class Given(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The OpenAPI document says of every field that may be left out that it may be null."""
+        """Let the OpenAPI document say that every optional field may be null."""
         schema = handler(core)
         fields = handler.resolve_ref_schema(schema)
         needed = fields.get("required", [])
@@ -52,7 +52,7 @@ class Given(BaseModel):
 
 
 def flawed(kind: LiteralString, said: str, path: str) -> PydanticCustomError:
-    """An error whose path goes on behind the location of the field that it is raised for."""
+    """An error in a part of a field: `path` continues the field's location."""
     return PydanticCustomError(kind, "{said}", {"said": said, "path": path})
 
 
@@ -66,7 +66,7 @@ class Where(Given):
     url: Url
     detail: Literal["auto", "low", "high"] | None = None
     generation: Annotated[str, Field(pattern=r"^[0-9]{1,19}$"), AfterValidator(_generation)] | None = None
-    """Of a `gs://` object: this one, or the task fails with `source_superseded`."""
+    """The generation of a `gs://` object; if it was overwritten, the task fails with `source_superseded`."""
 
 
 class TextPart(Given):
@@ -139,9 +139,9 @@ class Message(Given):
     content: Content | None = None
     name: str | None = Field(default=None, max_length=128)
     tool_calls: list[ToolCall] | None = Field(default=None, min_length=1)
-    """Of an assistant's message."""
+    """Only in an assistant's message."""
     tool_call_id: str | None = Field(default=None, max_length=256)
-    """Of a tool's message."""
+    """Only in a tool's message."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Message:
@@ -173,7 +173,7 @@ def _parameters(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def turns_flaw(messages: Sequence[Message]) -> tuple[str, str] | None:
-    """Where and why the tools' answers are not those that the calls before them ask for: Gemini wants each, once."""
+    """Return where and why the tools' answers do not match the calls before them: Gemini wants each once."""
     open_: list[str] = []
     for turn, message in enumerate(messages):
         if message.role == "tool":
@@ -190,7 +190,7 @@ class FunctionDefinition(Given):
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$")
     description: str | None = Field(default=None, max_length=10_000)
     parameters: Annotated[dict[str, JsonValue], AfterValidator(_parameters)] | None = None
-    """A JSON Schema; one without a keyword takes anything."""
+    """A JSON Schema; an empty one accepts anything."""
     strict: bool | None = None
 
 

@@ -1,4 +1,4 @@
-"""The parts of a request that say how the model answers: its form, its thinking, what it may not say."""
+"""The parts of a request that configure the answer: format, thinking, safety."""
 
 from __future__ import annotations
 

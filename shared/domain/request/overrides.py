@@ -1,4 +1,4 @@
-"""A recipe with what a request says in its place: for a request that names one, and for a rerun."""
+"""Override a recipe's fields with those of a request that names it, or of a rerun."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _CALLED = {
     "outputs": f"metadata.{PREFIX}outputs",
     "requires": "model",
 }
-"""A recipe's field, and the request's that says the same."""
+"""The request's field for each of the recipe's."""
 
 
 def named(name: str) -> Recipe:
-    """A built-in recipe: requests and reruns know no others, which belong to inboxes."""
+    """Return a built-in recipe. The operator's recipes belong to inboxes; requests cannot name them."""
     found = next((each for each in BUILT_IN if each.name == name), None)
     if found is None:
         raise wrong("recipe", f"there is no recipe {name!r}. There are: {', '.join(each.name for each in BUILT_IN)}")
@@ -39,7 +39,7 @@ def named(name: str) -> Recipe:
 
 
 def with_overrides(recipe: Recipe, asked: Submission, given: Set[str], today: date | None = None) -> Recipe:
-    """`recipe` with those of the request's fields in it that are `given`. Raises `RequestRefused`, naming the field."""
+    """Return `recipe` with the request's `given` fields. Raises `RequestRefused`, naming the field."""
     whole = recipe.model_dump(mode="json")
     for field, value in _changes(recipe, asked, given, today):
         table, _, inner = field.partition(".")
@@ -53,27 +53,27 @@ def with_overrides(recipe: Recipe, asked: Submission, given: Set[str], today: da
 
 
 def refuse_incomplete(recipe: Recipe) -> None:
-    """What the recipe needs must have been said by the request."""
+    """Raise `RequestRefused` if the recipe needs something that the request does not say."""
     for need in lacking(recipe):
         param, why = _NEEDED[need]
         raise wrong(param, f"the recipe {recipe.name} needs {why}")
 
 
 def refuse_unmakeable(recipe: Recipe, families: Sequence[Family]) -> None:
-    """Files that cannot be made of an answer about `families` (empty: not known)."""
+    """Raise `RequestRefused` for outputs that cannot be made for files of `families` (empty: unknown)."""
     for question in recipe.asked:
         for flaw in output_flaws(recipe, question, families):
             raise wrong(said_by("outputs"), f"with the recipe {recipe.name}, {flaw}")
 
 
 def said_by(field: str) -> str:
-    """The request's name of a recipe's field."""
+    """Return the request's name of a recipe's field."""
     first, _, inner = field.partition(".")
     return inner or _CALLED.get(first, first)
 
 
 def wishes_of(asked: Submission) -> dict[str, str]:
-    """What the metadata asks for, as an object's does; a request has fields of its own for all but two."""
+    """Return the wishes in the request's metadata. For all but two, a request has fields of its own."""
     spoken = {key.lower(): value.strip() for key, value in (asked.metadata or {}).items()}
     return {key.removeprefix(PREFIX): value for key, value in spoken.items() if key.startswith(PREFIX)}
 
@@ -91,7 +91,7 @@ _NEEDED = {
 
 
 def _changes(recipe: Recipe, asked: Submission, given: Set[str], today: date | None) -> Iterator[tuple[str, JsonValue]]:
-    """Fields of a recipe, `table.field` within one, and what they become."""
+    """Return the recipe's fields (`table.field` for nested ones) and their new values."""
     if "model" in given:
         yield "model", asked.model
     for name in given & set(_PARAMETERS):

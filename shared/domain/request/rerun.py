@@ -1,4 +1,4 @@
-"""A rerun of a dropped file's task: the recipe that ran, with what the request's body says in its place."""
+"""Rerun a dropped file's task: the recipe that ran, with the fields of the request's body."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _NOT_OF_A_FILE = {
     "tool_choice": "a recipe leaves it to the model which function to call",
 }
 _NOT_REMOVED = {"model", "recipe", *_NOT_OF_A_FILE}
-"""Fields whose null says nothing; of the others, it takes away what the recipe says."""
+"""Fields whose null is ignored; for the others, null removes the recipe's value."""
 _AROUND = {"sync", "stream", "callback_url", "metadata"}
-"""Fields that do not change what is asked."""
+"""Fields that do not change the question."""
 _NOTHING_RAN = Recipe(
     name="ask", takes=("audio", "image", "video", "pdf", "text"), prompt="Describe this file."
 )  # fmt: skip
 
 
 def asked_again(ran: Ran | None, uri: str, changes: bytes, today: date | None = None) -> tuple[Ran | None, Submission]:
-    """What is to run for the file at `uri`, and the changes as a request. Raises `RequestRefused`, naming the field.
+    """Return the recipe snapshot to run for the file at `uri`, and the changes as a request. Raises `RequestRefused`.
 
     None: nothing ran, and nothing is said of what should; the recipes of the inbox decide.
     """
@@ -66,7 +66,7 @@ def _as_it_ran(ran: Ran) -> Recipe:
 
 
 def _refuse_another_kind(before: Recipe, named: Recipe, uri: str) -> None:
-    """What surely takes no such file; a name may lie, and then generate tells, which looks into the file."""
+    """Raise if the recipe does not take such a file by its name; generate checks the content."""
     kind = kind_of_name(uri)
     if kind is not None and kind.family not in named.takes and not set(before.takes) & set(named.takes):
         raise wrong("recipe", f"{named.name} takes {' or '.join(named.takes)}, this is {kind.family}")

@@ -1,4 +1,4 @@
-"""What may be submitted? The fields of a request, their types and ranges; what is wrong is named by its field."""
+"""The fields of a request, their types and ranges. Errors name the field."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from shared.domain.request.options import (
 )
 
 LARGEST_BODY = 29 << 20
-"""Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run ends at 32 MiB."""
+"""Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run's limit is 32 MiB."""
 
 _LONGEST_STOP = 1_000
-"""Characters of a stop sequence. The settings of a request stand on its task's document, which ends at 1 MiB."""
+"""Characters of a stop sequence. A request's settings are stored in its task's document, limited to 1 MiB."""
 _MOST_TOOL_BYTES = 256 << 10
 _CONTROL, _CONTROL_BUT_LINES = re.compile(r"[\x00-\x1f\x7f]"), re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _RESERVED = re.compile(r"__.*__", re.DOTALL)
-"""Firestore refuses documents with such names."""
+"""Names of fields that Firestore refuses."""
 _UTF_8_MARK = b"\xef\xbb\xbf"
 _NOT_JSON = {
     b"\xff\xfe": "it is UTF-16 or UTF-32; write UTF-8",
     b"\xfe\xff": "it is UTF-16; write UTF-8",
     b"\x1f\x8b": "it is compressed by gzip; send it as it is",
 }
-"""How a body begins, and what to say of it."""
+"""Beginnings of bodies that are not UTF-8, and the message for each."""
 
 _LONGEST_PARAM = 500
 _DOUBLED = re.compile(r"^(?:Value error, |Assertion failed, )")
 
 
 class Submission(Given):
-    """The body of a request. Exactly one of `audio_url` and `messages` says what it is about."""
+    """The body of a request. Exactly one of `audio_url` and `messages` must be given."""
 
     model: ModelName = Field(
         description='Blanks around it and "models/" before it are left out.', examples=["gemini-3.8-flash"]
@@ -160,7 +160,7 @@ class Submission(Given):
 
 
 def read(text: bytes) -> Submission:
-    """The request that a body holds. Raises `RequestRefused`: 400 where it is no JSON, 422 where a field is wrong."""
+    """Parse a body. Raises `RequestRefused`: 400 if it is not JSON, 422 if a field is wrong."""
     if len(text) > LARGEST_BODY:
         raise RequestRefused(
             422,
@@ -204,7 +204,7 @@ def changes_of(text: bytes) -> Json:
 
 
 def payload_digest(text: bytes) -> str:
-    """The SHA-256 of a body, the same for every spelling of the same JSON."""
+    """Return the SHA-256 of a body, the same for every spelling of the same JSON."""
     plain = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(plain.encode()).hexdigest()
 
@@ -216,7 +216,7 @@ def digest_of(submission: Submission) -> str:
 
 @contextmanager
 def as_refusals() -> Iterator[None]:
-    """Answer whatever input makes the code within stumble over with a 422: asking again would not help."""
+    """Turn errors that the input causes in the body of `with` into a 422: a retry would not help."""
     try:
         yield
     except (ValueError, OverflowError, RecursionError) as error:
@@ -226,7 +226,7 @@ def as_refusals() -> Iterator[None]:
 
 
 def _plain_text(text: bytes) -> bytes:
-    """The body without a byte order mark. Raises `RequestRefused` for what is visibly no UTF-8."""
+    """Return the body without a byte order mark. Raises `RequestRefused` for other encodings."""
     if why := next((said for start, said in _NOT_JSON.items() if text.startswith(start)), None):
         raise _unreadable(why)
     if b"\0" in text[:4]:
@@ -245,7 +245,7 @@ def _refusal(error: ValidationError) -> RequestRefused:
 
 
 def _weight(error: Any) -> int:
-    """Of the alternatives of a union, the one that was gone into furthest says most."""
+    """Sort errors: of a union's alternatives, the one that was validated furthest is the most helpful."""
     return -len(error["loc"])
 
 
@@ -272,7 +272,7 @@ def _param(location: Sequence[str | int]) -> str:
 
 
 def _refuse_what_is_no_number(text: bytes) -> None:
-    """JSON has no NaN, though parsers take it."""
+    """Raise for NaN and Infinity, which Python's parser accepts but JSON does not have."""
 
     def refuse(name: str) -> None:
         raise _unreadable(f"{name} is no JSON number")
@@ -290,6 +290,6 @@ def _wrong(param: str, message: str) -> RequestRefused:
 
 
 def as_stored(submission: Submission) -> bytes:
-    """The request as it is kept: what was given, without the ways of answering it."""
+    """Return the request as it is stored: the given fields, without how it is answered."""
     given = submission.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return json.dumps(cast(Json, given), ensure_ascii=False, separators=(",", ":")).encode()

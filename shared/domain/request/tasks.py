@@ -1,4 +1,4 @@
-"""From a request object to its task: what the api commits, and what ingest commits if the api did not live to.
+"""Build the task of a request object: for the api's commit, and for ingest's, if the api died before it.
 
 Both derive the same task from the same object. Its metadata is trusted because only the api's account may write under
 `api/` of the requests bucket.
@@ -21,17 +21,17 @@ _API_NAME = re.compile(rf"^api/(?P<id>{ID_PATTERN.strip('^$')})\.json$")
 _MANIFEST_NAME = re.compile(r"^manifests/(?:(?P<folder>[^/]+)/)?.+\.json$", re.DOTALL)
 
 _LATELY = timedelta(hours=1)
-"""A rerun this soon after its task's end makes the file's context worth caching."""
+"""A rerun this soon after its task's end makes caching the file's context worthwhile."""
 
 OWNER_MARK, IDEMPOTENCY_MARK, PAYLOAD_MARK = "dropsight-key", "dropsight-idempotency", "dropsight-payload"
 
 
 class Marks(NamedTuple):
-    """What the api notes on a request object."""
+    """Metadata that the api writes on a request object."""
 
     key_id: str
     idempotency: str | None = None
-    """The id of the idempotency record, where a key was given."""
+    """The id of the idempotency record, if a key was given."""
     payload: str = ""
     """The SHA-256 of the canonical body."""
 
@@ -52,7 +52,7 @@ class Marks(NamedTuple):
 
 
 def record_id(key_id: str, idempotency_key: str) -> str:
-    """Scoped to the API key; the caller's own text is not stored."""
+    """Return the id of the idempotency record: scoped to the API key, and without the caller's text."""
     return hashlib.sha256(f"{key_id}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -61,13 +61,13 @@ def object_name(task_id: str) -> str:
 
 
 def id_of_object(name: str) -> str | None:
-    """The task's id in the name of a request object."""
+    """Return the task id in the name of a request object, or None."""
     found = _API_NAME.match(name)
     return found["id"] if found else None
 
 
 def manifest_owner(name: str) -> str | None:
-    """Who owns a manifest's task: its first folder. None where the name is no manifest's."""
+    """Return the owner of a manifest's task, its first folder; None if the name is not a manifest's."""
     found = _MANIFEST_NAME.match(name)
     return f"manifests:{found['folder'] or ''}" if found else None
 
@@ -103,7 +103,7 @@ def request_task(
 def rerun_task(
     before: Task, ran: Ran | None, submission: Submission, *, task_id: str, key_id: str, now: datetime, keep: timedelta
 ) -> Task:
-    """A task of its own about the object of `before`, which is to run `ran` (None: what the inbox's recipes say)."""
+    """Return a new task about the object of `before` that runs `ran` (None: the inbox's recipe)."""
     made = new_task(before.source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
     return _described(made, submission).model_copy(
         update={
@@ -131,7 +131,7 @@ def manifest_task(
     keep: timedelta,
     salt: int = 0,
 ) -> Task:
-    """`submission` None: the manifest cannot be read, and generate will say so."""
+    """Return a manifest's task. `submission` is None if it cannot be read: generate then fails the task."""
     model = submission.model if submission is not None else DEFAULT_MODEL
     task = new_task(source, owner=owner, model=model, now=now, keep=keep, salt=salt)
     task = task.model_copy(update={"inbox_day": f"{owner}/{now.astimezone(UTC).date().isoformat()}"})
@@ -139,7 +139,7 @@ def manifest_task(
 
 
 def _described(task: Task, submission: Submission, text: bytes | None = None) -> Task:
-    """The task with what its document repeats of the request: never a prompt, never inline data."""
+    """Return the task with fields of the request: never a prompt or inline data."""
     pointer = None
     if text is not None:
         pointer = Pointer(name=task.source.name, size=len(text), sha256=hashlib.sha256(text).hexdigest())

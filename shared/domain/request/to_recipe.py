@@ -1,4 +1,4 @@
-"""A request that names a recipe: what the recipe says holds wherever the request is silent.
+"""Combine a request with the recipe that it names: the recipe fills in what the request leaves out.
 
     Submission ─▶ `resolve_recipe` ─▶ the request with the recipe's words in it, and the recipe with the request's
 
@@ -33,18 +33,18 @@ from shared.domain.request.overrides import (
 from shared.domain.request.schema import Submission
 
 _HEARD = ("range", "outputs")
-"""Of what an object's metadata may ask for."""
+"""Wishes that a request's metadata may contain."""
 
 
 class ResolvedRequest(NamedTuple):
     submission: Submission
     recipe: Recipe | None
-    """None: none is named."""
+    """None if the request names none."""
     warnings: tuple[str, ...] = ()
 
 
 def completed(submission: Submission, today: date | None = None) -> Submission:
-    """The request with its recipe's words and limits in it. Raises `RequestRefused` for what the recipe cannot do."""
+    """Return the request completed by its recipe. Raises `RequestRefused` for what the recipe cannot do."""
     return resolve_recipe(submission, today).submission
 
 
@@ -92,7 +92,7 @@ def renders_a_recording(submission: Submission) -> bool:
 
 
 def file_misfit(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> str | None:
-    """Why a file, now that it was looked into, is none for the recipe of its request. `alone`: there are no others."""
+    """Return why an examined file does not fit the request's recipe, or None. `alone`: it is the only file."""
     family = facts.media_type.family
     if family not in recipe.takes:
         return f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {facts.media_type.label}."
@@ -108,7 +108,7 @@ def file_misfit(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> str
 
 
 def _refuse_files(recipe: Recipe, inputs: Sequence[Input], today: date | None) -> None:
-    """What is known of the files from how they are named; the rest shows once they are looked into."""
+    """Check the files by their names and declared types; their content is checked in generate."""
     known: list[Family] = []
     for each in inputs:
         family = family_of(each)
@@ -139,7 +139,7 @@ def _own_words(submission: Submission) -> bool:
 
 
 def _asking(messages: Sequence[Message], prompt: str) -> list[Message]:
-    """The messages with the prompt at the end of what the user said last."""
+    """Return the messages with the prompt appended to the last one of the user."""
     asked = TextPart(type="text", text=prompt)
     for index in range(len(messages) - 1, -1, -1):
         last = messages[index]
@@ -150,7 +150,7 @@ def _asking(messages: Sequence[Message], prompt: str) -> list[Message]:
 
 
 def _about(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> Dropped:
-    """The request as a dropped file: its first input, with the request's metadata."""
+    """Return the request as a dropped object: its first input, with the request's metadata."""
     first = inputs[0] if inputs else None
     bucket = first.bucket if isinstance(first, StoredInput) else ""
     match first:

@@ -1,4 +1,4 @@
-"""A body in one step: read, completed by its recipe, its inputs found, and judged by what the model can do."""
+"""Read and check a body in one step: parse it, apply its recipe, list its inputs, check the model."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 
 class CheckedRequest(NamedTuple):
     submission: Submission
-    """As it was sent."""
+    """The request as it was sent."""
     resolved: ResolvedRequest
-    """With its recipe's words in it."""
+    """The request completed by its recipe."""
     inputs: list[Input]
 
 

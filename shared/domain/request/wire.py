@@ -1,4 +1,4 @@
-"""A request as the body of generateContent: plain values under the API's own (camelCase) names."""
+"""Build generateContent's body from a request, in the API's camelCase names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.domain.request.schema import Submission
 
 
 class Handed(NamedTuple):
-    """An input as Gemini gets it: a file of the Files API, or a small one within the request."""
+    """An input as Gemini gets it: a file of the Files API, or small inline data."""
 
     mime: str
     uri: str | None = None
@@ -40,7 +40,7 @@ class Handed(NamedTuple):
 def body(
     submission: Submission, handed: Sequence[Handed], recipe: Recipe | None = None, today: date | None = None
 ) -> Json:
-    """`handed` in the order of `inputs_of`. `recipe`: what the request names, with what it says itself in its place."""
+    """Return the body. `handed` is in the order of `inputs_of`; `recipe` is the request's, with its overrides."""
     media = iter(handed)
     request: Json = {"contents": cast(JsonValue, _contents(submission, media))}
     request |= _settings(submission, today) if recipe is None else settings(recipe, recipe.asked[0], today)
@@ -54,7 +54,7 @@ def body(
 
 
 def _settings(submission: Submission, today: date | None) -> Json:
-    """How a request that names no recipe is asked."""
+    """Return the settings of a request without a recipe."""
     request: Json = {}
     if config := _config(submission, today):
         request["generationConfig"] = config
@@ -67,7 +67,7 @@ def _settings(submission: Submission, today: date | None) -> Json:
 
 
 def _keep_to(range_: Range, contents: list[Json], handed: Sequence[Handed]) -> None:
-    """The range as offsets of each video; of sound, the last words name it."""
+    """Apply the range: as offsets of each video; for audio, the prompt names it."""
     parts = [part for turn in contents for part in cast(list[Json], turn["parts"])]
     shown = [part for part in parts if "fileData" in part or "inlineData" in part]
     for part, each in zip(shown, handed, strict=True):
@@ -108,7 +108,7 @@ def _parts(message: Message, names: dict[str, str], media: Iterator[Handed]) -> 
 
 
 def _object(text: str, otherwise: str) -> Json:
-    """Gemini takes objects where OpenAI takes any text; what is no plain JSON stays text."""
+    """Return a function's arguments as an object, as Gemini wants them; what is not plain JSON stays text."""
     try:
         value = parse(text)
     except ValueError:
@@ -151,7 +151,7 @@ def _config(submission: Submission, today: date | None) -> Json:
 
 
 def thinking(submission: Submission, today: date | None = None) -> Json | None:
-    """OpenAI's effort, or Gemini's own setting; `reasoning` asks for the thoughts too."""
+    """Return the thinking configuration from OpenAI's effort or Gemini's own setting; `reasoning` includes thoughts."""
     config: Json = {}
     given = submission.google.thinking_config
     known = catalogue.resolve(submission.model, today)
@@ -173,7 +173,7 @@ def thinking(submission: Submission, today: date | None = None) -> Json | None:
 
 
 def declaration(function: Json) -> Json:
-    """OpenAI's function as Gemini's declaration."""
+    """Convert OpenAI's function to Gemini's declaration."""
     schema = function.pop("parameters", None)
     function.pop("strict", None)
     return function if schema is None else {**function, "parametersJsonSchema": as_sent(schema)}
