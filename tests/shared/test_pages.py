@@ -141,7 +141,6 @@ def test_the_changelog_has_a_place_for_the_next_version_and_names_this_one() -> 
     assert headings[:2] == ["Unreleased", version]
 
 
-@pytest.mark.skipif(not (ROOT / "local").is_dir(), reason="the pages name the folders as they lie beside local/")
 @pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_every_file_that_a_page_sends_you_to_is_there(page: str) -> None:
     for name in re.findall(r"`((?:shared|functions|local|tests|terraform|docs)/[\w./-]*)`", text(page)):
