@@ -30,7 +30,7 @@ output "database" {
 
 output "first_key_command" {
   description = "Makes the first API key, which is shown once; run it in the repository with your own credentials."
-  value       = "python -m functions.api.keys_command --project ${local.project_id} --database ${google_firestore_database.this.name} create --name first${join("", [for bucket in values(local.inbox_buckets) : " --source gs://${bucket}/"])}"
+  value       = ".venv/bin/dropsight keys --project ${local.project_id} --database ${google_firestore_database.this.name} create --name first${join("", [for bucket in values(local.inbox_buckets) : " --source gs://${bucket}/"])}"
 }
 
 output "service_accounts" {

@@ -1,16 +1,28 @@
 """`keys`: make, list, rotate and revoke API keys of the local system, or with --project of a deployed one.
 
-A deployed system's keys are written with Google's default credentials.
+A deployed system's keys are written with Google's default credentials. A secret is shown once, when it is made.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
+import re
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from functions.api import keys_command
+from pydantic import ValidationError
+
 from local import endpoints, target
+from shared.clock import Clock
+from shared.cloud.keys import Keys, new_secret
+from shared.domain.tasks.access import SCOPES, Key
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+Say = Callable[[str], object]
 
 
 def main(argv: list[str]) -> int:
@@ -19,7 +31,7 @@ def main(argv: list[str]) -> int:
     place.add_argument("--project", help="of a deployed system")
     place.add_argument("--database", default="(default)", help="with --project: its Firestore database")
     parser = argparse.ArgumentParser(prog="dropsight keys", description=__doc__, parents=[place])
-    keys_command.add_arguments(parser)
+    add_arguments(parser)
     # Taken before or behind the action's word, as every other command takes it.
     where, words = place.parse_known_args(argv)
     return asyncio.run(_run(parser.parse_args(words), where))
@@ -31,9 +43,124 @@ async def _run(args: argparse.Namespace, where: argparse.Namespace) -> int:
         os.environ["FIRESTORE_EMULATOR_HOST"] = local.firestore
     from google.cloud import firestore
 
-    from shared.clock import Clock
-    from shared.cloud.keys import Keys
-
     clock = Clock()
     client = firestore.AsyncClient(project=where.project or endpoints.PROJECT, database=where.database)
-    return await keys_command.run(args, Keys(client, clock), clock)
+    return await run(args, Keys(client, clock), clock)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a key and show its secret, once")
+    create.add_argument("--name", required=True, help="whose it is, for people")
+    create.add_argument("--id", help="names the key in logs and owners (default: made from the name)")
+    create.add_argument("--scope", action="append", choices=SCOPES, help="may be repeated (default: all)")
+    create.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="gs://bucket/ or gs://bucket/folder/ whose tasks it sees and whose objects it may name, or "
+        "manifests:FOLDER; may be repeated",
+    )
+    create.add_argument("--expires-in", type=_duration, metavar="DURATION", help="for example 90d (default: never)")
+    create.add_argument("--rate", type=int, default=600, metavar="N", help="requests a minute (default: 600)")
+    create.add_argument("--daily-tasks", type=int, metavar="N", help="tasks a day (default: no limit)")
+    listing = actions.add_parser("list", help="show all keys, never their secrets")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    revoke = actions.add_parser("revoke", help="end a key, within half a minute everywhere")
+    revoke.add_argument("id")
+    rotate = actions.add_parser("rotate", help="make a new secret for a key; the old one goes on for a while")
+    rotate.add_argument("id")
+    rotate.add_argument(
+        "--overlap", type=_duration, default=86_400, metavar="DURATION", help="how long the old one works (default: 1d)"
+    )
+
+
+async def run(arguments: argparse.Namespace, keys: Keys, clock: Clock, say: Say = print) -> int:
+    """The exit status: 1 where what was asked for is not there or not possible."""
+    match arguments.action:
+        case "create":
+            return await _create(arguments, keys, clock.now(), say)
+        case "list":
+            return await _list(arguments, keys, clock.now(), say)
+        case "revoke":
+            return await _revoke(arguments.id, keys, say)
+        case _:
+            return await _rotate(arguments, keys, clock.now(), say)
+
+
+async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
+    try:
+        key = Key(
+            id=arguments.id or _id_of(arguments.name),
+            name=arguments.name,
+            scopes=tuple(arguments.scope or SCOPES),
+            sources=tuple(arguments.source),
+            created_at=now,
+            expires_at=now + timedelta(seconds=arguments.expires_in) if arguments.expires_in else None,
+            requests_per_minute=arguments.rate,
+            daily_tasks=arguments.daily_tasks,
+        )
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            say(f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}")
+        return 1
+    if any(known.id == key.id for known in await keys.listing()):
+        say(f"There is a key {key.id} already. Give another --id, or rotate it.")
+        return 1
+    secret = new_secret()
+    await keys.store(secret, key)
+    say(f"Key {key.id} ({key.name}). Its secret, shown only now:")
+    say(secret)
+    return 0
+
+
+async def _list(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
+    for key in await keys.listing():
+        if arguments.json:
+            say(json.dumps({**key.model_dump(mode="json"), "state": _state(key, now)}))
+        else:
+            until = f" until {key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else ""
+            limits = f"{key.requests_per_minute}/min" + (f", {key.daily_tasks}/day" if key.daily_tasks else "")
+            sees = ", ".join(key.sources) or "its own tasks"
+            say(f"{key.id:<24} {_state(key, now):<8}{until} {'+'.join(key.scopes)} {limits} {sees}  {key.name}")
+    return 0
+
+
+async def _revoke(key_id: str, keys: Keys, say: Say) -> int:
+    ended = await keys.revoke(key_id)
+    say(f"{ended} secret{'s' * (ended != 1)} of {key_id} revoked." if ended else f"There is no key {key_id}.")
+    return 0 if ended else 1
+
+
+async def _rotate(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
+    known = [key for key in await keys.listing() if key.id == arguments.id and _state(key, now) == "active"]
+    if not known:
+        say(f"There is no active key {arguments.id}.")
+        return 1
+    ends = now + timedelta(seconds=arguments.overlap)
+    secret = new_secret()
+    # The new one first: there is no moment without a secret that works.
+    await keys.store(secret, known[-1].model_copy(update={"created_at": now}))
+    await keys.expire(arguments.id, ends, made_before=now)
+    say(f"A new secret for {arguments.id}, shown only now; the old one works until {ends:%Y-%m-%d %H:%M} UTC:")
+    say(secret)
+    return 0
+
+
+def _state(key: Key, now: datetime) -> str:
+    if key.revoked:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+
+
+def _id_of(name: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24] or "key"
+    return f"{plain}-{secrets.token_hex(3)}"
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write for example 12h or 90d")
+    return float(int(found[1]) * _UNITS[found[2]])

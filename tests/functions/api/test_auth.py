@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from functions.api import auth as admittance
-from functions.api import keys_command
+from local.commands import keys as keys_command
 from shared.cloud.keys import Keys
 from tests.functions.api.conftest import INBOX, System
 from tests.functions.api.routes.test_submit import request
