@@ -1,18 +1,4 @@
-"""`dropsight` (long form: `python -m local`): Dropsight on one machine, and what looks into a deployed one.
-
-With --api URL, or with DROPSIGHT_API and DROPSIGHT_API_KEY set, drop, tasks and show talk to a deployed system.
-
-up                    serve until Ctrl-C
-demo [FILE…]          the main job, end to end, on the samples or on your files
-drop FILE…            put files into the inbox of the system that runs
-tasks, show ID        look tasks up over its API
-env                   variables that point Google's own clients at it
-sweep                 find and mend what fell between
-keys                  make, list and revoke API keys
-recipes               check recipes, and tell which one takes an object
-models                list the models that are known; refresh reads the service's list
-storage, firestore, gemini, queue    one stand-in alone
-"""
+"""The command `dropsight` (long form: `python -m local`)."""
 
 from __future__ import annotations
 
@@ -21,45 +7,79 @@ import importlib
 import os
 import sys
 
-# Of connections that a command ends on purpose.
+# Silences gRPC's messages about connections that a command closes on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-_STAND_INS = ("storage", "firestore", "gemini", "queue")
-_COMMANDS = {
-    "up": ("local.commands.up", "serve the whole system until Ctrl-C"),
-    "demo": ("local.commands.demo", "run the main job end to end and stop"),
-    "drop": ("local.commands.drop", "put files into the inbox"),
-    "tasks": ("local.commands.tasks", "list tasks"),
-    "show": ("local.commands.show", "show one task"),
-    "env": ("local.commands.env", "print variables for Google's clients"),
-    "sweep": ("local.commands.sweep", "find and mend what fell between"),
-    "keys": ("local.commands.keys", "make, list and revoke API keys"),
-    "recipes": ("local.commands.recipes", "check and explain recipes"),
-    "models": ("local.commands.models", "list models, and bring the list up to date"),
-    "package": ("local.commands.package", "build the source archive that is deployed"),
+_GROUPS = {
+    "run the system on this machine": {
+        "demo": "start everything, drop samples or FILES, show their answers, stop",
+        "up": "serve the whole system until Ctrl-C",
+        "env": "print variables that point Google's clients at the running system",
+    },
+    "use a system, local or deployed": {
+        "drop": "put files into an inbox",
+        "tasks": "list tasks",
+        "show": "show one task with its whole answer",
+    },
+    "operate a system": {
+        "keys": "make, list, rotate and revoke API keys",
+        "sweep": "repair what got lost, or take files that were there before (local)",
+        "recipes": "check recipe files, and explain which recipe takes an object",
+        "models": "list the models, and update the list from Gemini's own",
+        "package": "build the source archive that Terraform deploys",
+    },
+    "serve one stand-in alone": {
+        "storage": "Cloud Storage",
+        "firestore": "Firestore",
+        "gemini": "the Gemini Developer API",
+        "queue": "Cloud Tasks",
+    },
 }
+_STAND_INS = tuple(_GROUPS["serve one stand-in alone"])
+_COMMANDS = tuple(name for group in _GROUPS.values() for name in group if name not in _STAND_INS)
+_EPILOG = """\
+`dropsight COMMAND --help` explains a command. Each command that looks something up takes --json.
+
+drop, tasks and show talk to the local system, or to a deployed one with --api URL or DROPSIGHT_API;
+its key is in DROPSIGHT_API_KEY.
+
+exit status: 0 success; 1 a task failed or the command could not do its work; 2 wrong usage
+"""
 
 
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
-        prog="dropsight", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="dropsight",
+        usage="dropsight COMMAND [OPTION …]",
+        description="Drop files into a bucket and read what Gemini says about them.\n\n" + _list_commands(),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=[*_COMMANDS, *_STAND_INS], metavar="COMMAND")
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="…", help="see COMMAND --help")
-    chosen = parser.parse_args(words[:1])
-    name: str = chosen.command
-    module = "local.commands.standin" if name in _STAND_INS else _COMMANDS[name][0]
-    run = importlib.import_module(module).main
+    parser.add_argument("command", choices=[*_COMMANDS, *_STAND_INS], metavar="COMMAND", help=argparse.SUPPRESS)
+    if not words:
+        parser.print_help()
+        return 2
+    command: str = parser.parse_args(words[:1]).command
+    is_stand_in = command in _STAND_INS
+    module = importlib.import_module(f"local.commands.{'standin' if is_stand_in else command}")
     try:
-        status: int = run([name, *words[1:]] if name in _STAND_INS else words[1:])
+        status: int = module.main(words if is_stand_in else words[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # Such as `tasks | head -1`: who reads has seen enough.
+    except BrokenPipeError:  # The reader has closed the pipe, as in `dropsight tasks | head -1`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return status
+
+
+def _list_commands() -> str:
+    """Return the commands by their groups, for the help text."""
+    return "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:<10} {summary}" for name, summary in commands.items())])
+        for title, commands in _GROUPS.items()
+    )
 
 
 if __name__ == "__main__":

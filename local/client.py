@@ -1,4 +1,4 @@
-"""The commands' own client of a running system: files go in by Cloud Storage, tasks are asked of the API."""
+"""The commands' client of a running system: it uploads files to Cloud Storage and looks tasks up over the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 _LONGEST_WAIT = 60
-"""Seconds that the API waits for a task's end."""
+"""Seconds: the most that the API waits for a task's end."""
 
 
 class Client:
@@ -37,8 +37,8 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def drop(self, file: Path, name: str, metadata: dict[str, str], inbox: str | None = None) -> str:
-        """Upload one file into a bucket, the system's inbox by default; returns its `gs://` name."""
+    def drop_file(self, file: Path, name: str, metadata: dict[str, str], inbox: str | None = None) -> str:
+        """Upload a file into a bucket, the system's inbox by default, and return its `gs://` name."""
         bucket = inbox or self._target.inbox
         if bucket is None:
             raise SystemExit("which inbox? Set DROPSIGHT_INBOX to its bucket, or give --to gs://BUCKET/PATH")
@@ -48,37 +48,37 @@ class Client:
         return f"gs://{bucket}/{name}"
 
     def _storage(self) -> storage.Client:
-        """Return a client of Cloud Storage: of the stand-in, or with Google's default credentials."""
+        """Return a client of the stand-in, or of Cloud Storage with Google's default credentials."""
         from google.auth.credentials import AnonymousCredentials
         from google.auth.exceptions import DefaultCredentialsError
         from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 
         if self._target.storage is not None:
-            anybody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+            anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
             options = {"api_endpoint": self._target.storage}
-            return storage.Client(project=PROJECT, credentials=anybody, client_options=options)
+            return storage.Client(project=PROJECT, credentials=anonymous, client_options=options)
         try:
             return storage.Client()
         except (DefaultCredentialsError, OSError) as error:
             raise SystemExit(f"Google Cloud: {error}. Run `gcloud auth application-default login`.") from error
 
-    def task(self, task_id: str, *, wait: float | None = None) -> Json:
-        """The task; with `wait`, once it has ended or after so many seconds (a minute at most)."""
+    def get_task(self, task_id: str, *, wait: float | None = None) -> Json:
+        """Return the task; with `wait`, once it has ended or after that many seconds, 60 at most."""
         parameters = None if wait is None else {"wait": max(1, min(int(wait), _LONGEST_WAIT))}
         return self._get(f"/v1/tasks/{quote(task_id, safe='')}", parameters)
 
-    def tasks(self, **filters: str | int | None) -> list[Json]:
-        """The newest tasks; `filters` as the API's query parameters."""
-        wanted = {name: value for name, value in filters.items() if value is not None}
-        return cast(list[Json], self._get("/v1/tasks", wanted)["data"])
+    def list_tasks(self, **filters: str | int | None) -> list[Json]:
+        """Return the newest tasks; `filters` are the API's query parameters."""
+        parameters = {name: value for name, value in filters.items() if value is not None}
+        return cast(list[Json], self._get("/v1/tasks", parameters)["data"])
 
-    def task_of(self, uri: str) -> Json:
-        """The task of an object that was just dropped."""
+    def wait_for_task_of(self, uri: str) -> Json:
+        """Return the task of an object that was just dropped; exit if none appears."""
         patience, pause = (120.0, 1.0) if self._target.remote else (10.0, 0.05)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            if found := self.tasks(object=uri, limit=1):
-                return found[0]
+            if tasks := self.list_tasks(object=uri, limit=1):
+                return tasks[0]
             time.sleep(pause)
         where = (
             "the log of ingest, and whether the key may see this bucket" if self._target.remote else "what `up` prints"

@@ -1,7 +1,7 @@
-"""Moving the clock of a running system: far, but in steps that leave nobody behind.
+"""Moves the clock of a running system, in steps that let its functions keep up.
 
-While a function works, time moves in steps that are short against a lease, so that its holder can renew; while none
-does, it moves at once to the next moment at which something is due.
+While a function works, the steps are short against a lease, so that its holder can renew. While none works, the clock
+jumps to the next moment at which something is due.
 """
 
 from __future__ import annotations
@@ -11,50 +11,53 @@ from collections.abc import Callable
 
 from shared.clock import MovableClock
 
-_STEP_AT_WORK = 10.0
+_BUSY_STEP = 10.0
 """Seconds: a sixth of the default lease."""
 _MOST_STEPS = 1200
-"""In one advance; what falls due within a step comes at its end: over six hours, 18 seconds late at the most."""
-_BREATH = 0.03
+"""In one advance. What falls due within a step happens at its end: over six hours, 18 seconds late at most."""
+_PAUSE = 0.03
 """Real seconds after each step: enough for a sleeper to wake and a renewal to be written."""
 _QUIET = 0.2
-"""Real seconds without a sign of life after which work under way counts as waiting, not working."""
+"""Real seconds without activity after which work under way counts as waiting for the clock."""
 _PATIENCE = 2.0
-"""Real seconds that work which shows signs of life is given before time moves all the same."""
+"""Real seconds after which the clock moves although the work under way is active."""
 
 
 class ClockSteps:
-    """`at_work()` tells whether a function works, `signs_of_life()` changes while it does something (a call, or
-    computing: a cold start calls nobody), and `next_due()` is the next moment for which something waits."""
+    """Advances the clock, one call at a time.
+
+    `is_busy()` says whether a function handles a request. `activity()` returns a value that changes while one makes
+    calls or computes. `next_due()` returns the next time at which something is due, or None.
+    """
 
     def __init__(
         self,
         clock: MovableClock,
-        at_work: Callable[[], bool],
-        signs_of_life: Callable[[], object],
+        is_busy: Callable[[], bool],
+        activity: Callable[[], object],
         next_due: Callable[[], float | None],
     ) -> None:
-        self._clock, self._at_work = clock, at_work
-        self._signs_of_life, self._next_due = signs_of_life, next_due
-        self._one_at_a_time = asyncio.Lock()
+        self._clock, self._is_busy = clock, is_busy
+        self._activity, self._next_due = activity, next_due
+        self._lock = asyncio.Lock()
 
     async def advance(self, seconds: float) -> None:
-        async with self._one_at_a_time:
+        async with self._lock:
             goal, shortest = self._clock.time() + seconds, seconds / _MOST_STEPS
             while (left := goal - self._clock.time()) > 0:
-                await self._let_work_end()
-                step = _STEP_AT_WORK if self._at_work() else max(self._jump(left), shortest)
+                await self._wait_for_work()
+                step = _BUSY_STEP if self._is_busy() else max(self._seconds_until_due(left), shortest)
                 self._clock.advance(min(left, step))
-                await asyncio.sleep(_BREATH)
+                await asyncio.sleep(_PAUSE)
 
-    async def _let_work_end(self) -> None:
-        waited, quiet, seen = 0.0, 0.0, self._signs_of_life()
-        while self._at_work() and waited < _PATIENCE and quiet < _QUIET:
-            await asyncio.sleep(_BREATH)
-            before, seen = seen, self._signs_of_life()
-            quiet = quiet + _BREATH if seen == before else 0.0
-            waited += _BREATH
+    async def _wait_for_work(self) -> None:
+        waited, quiet, latest = 0.0, 0.0, self._activity()
+        while self._is_busy() and waited < _PATIENCE and quiet < _QUIET:
+            await asyncio.sleep(_PAUSE)
+            before, latest = latest, self._activity()
+            quiet = quiet + _PAUSE if latest == before else 0.0
+            waited += _PAUSE
 
-    def _jump(self, left: float) -> float:
+    def _seconds_until_due(self, left: float) -> float:
         due = self._next_due()
         return left if due is None else max(due - self._clock.time(), 0.01)

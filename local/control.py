@@ -1,7 +1,6 @@
-"""The control server: faults, what was called, counters, events, the model's behaviour, kills and the clock.
+"""The control server: faults, recorded calls, events, dispatches, the model's behaviour, kills and the clock.
 
-For tests, benchmarks and the curious. It answers only a loopback Host header, and takes only JSON, so that no page in
-a browser can reach it.
+It answers only a loopback Host header and takes only JSON, so that no page in a browser can use it.
 """
 
 from __future__ import annotations
@@ -57,30 +56,30 @@ _OBJECT = TypeAdapter(dict[str, Any])
 
 
 class Control:
-    def __init__(self, system: LocalSystem, passage: ClockSteps) -> None:
-        self._system, self._passage = system, passage
+    def __init__(self, system: LocalSystem, clock_steps: ClockSteps) -> None:
+        self._system, self._clock_steps = system, clock_steps
         routes: list[tuple[str, str, Callable[[Request], Awaitable[object]]]] = [
             ("/faults", "GET", self._list_faults),
             ("/faults", "POST", self._add_faults),
             ("/faults", "DELETE", self._clear_faults),
-            ("/requests", "GET", self._requests),
-            ("/requests", "DELETE", self._forget),
-            ("/stats", "GET", self._stats),
-            ("/in-flight", "GET", self._in_flight),
-            ("/events", "GET", self._event_state),
-            ("/events", "PUT", self._events),
-            ("/events/replay", "POST", self._replay),
+            ("/requests", "GET", self._list_requests),
+            ("/requests", "DELETE", self._clear_requests),
+            ("/stats", "GET", self._show_stats),
+            ("/in-flight", "GET", self._show_in_flight),
+            ("/events", "GET", self._show_events),
+            ("/events", "PUT", self._set_events),
+            ("/events/replay", "POST", self._replay_events),
             ("/events/lose", "POST", self._lose_events),
             ("/dispatches/lose", "POST", self._lose_dispatches),
-            ("/dispatches", "GET", self._dispatches),
+            ("/dispatches", "GET", self._show_dispatches),
             ("/model", "GET", self._show_model),
-            ("/model", "PUT", self._model),
+            ("/model", "PUT", self._set_model),
             ("/model", "DELETE", self._reset_model),
-            ("/kill", "POST", self._kill),
-            ("/clock", "GET", self._time),
-            ("/clock", "PUT", self._advance),
-            ("/sweep", "POST", self._sweep),
-            ("/workers", "GET", self._workers),
+            ("/kill", "POST", self._kill_worker),
+            ("/clock", "GET", self._show_time),
+            ("/clock", "PUT", self._advance_clock),
+            ("/sweep", "POST", self._run_sweep),
+            ("/workers", "GET", self._list_workers),
         ]
         self.app: ASGIApp = Starlette(
             routes=[Route(path, _guarded(handler), methods=[method]) for path, method, handler in routes]
@@ -97,75 +96,75 @@ class Control:
         self._system.tap.faults.clear()
         return []
 
-    async def _requests(self, request: Request) -> object:
+    async def _list_requests(self, request: Request) -> object:
         return self._system.tap.ledger.calls(request.query_params.get("service"))
 
-    async def _forget(self, _: Request) -> object:
+    async def _clear_requests(self, _: Request) -> object:
         self._system.tap.ledger.forget()
         return []
 
-    async def _stats(self, _: Request) -> object:
+    async def _show_stats(self, _: Request) -> object:
         return self._system.tap.ledger.stats()
 
-    async def _in_flight(self, _: Request) -> object:
-        """What is under way: events to be delivered, dispatches, and requests that a stand-in has not answered."""
+    async def _show_in_flight(self, _: Request) -> object:
+        """Return the counts of undelivered events, running dispatches, and unanswered requests to the stand-ins."""
         system = self._system
         requests = {service: count for service, count in system.tap.in_flight.items() if count}
         return {"events": system.storage.pending(), "dispatches": system.queue.in_flight(), "requests": requests}
 
-    async def _event_state(self, _: Request) -> object:
+    async def _show_events(self, _: Request) -> object:
         return {"pending": self._system.storage.pending()}
 
-    async def _events(self, request: Request) -> object:
-        wanted = Events.model_validate_json(await request.body())
-        self._system.storage.set_events(wanted.copies, wanted.delay, wanted.hold, wanted.unordered)
+    async def _set_events(self, request: Request) -> object:
+        changes = Events.model_validate_json(await request.body())
+        self._system.storage.set_events(changes.copies, changes.delay, changes.hold, changes.unordered)
         return {"pending": self._system.storage.pending()}
 
-    async def _replay(self, request: Request) -> object:
-        wanted = Replay.model_validate_json(await request.body() or b"{}")
-        return {"deliveries": self._system.storage.replay(wanted.times)}
+    async def _replay_events(self, request: Request) -> object:
+        times = Replay.model_validate_json(await request.body() or b"{}").times
+        return {"deliveries": self._system.storage.replay(times)}
 
     async def _lose_events(self, _: Request) -> object:
         return {"lost": self._system.storage.lose_held()}
 
     async def _lose_dispatches(self, request: Request) -> object:
-        wanted = Lose.model_validate_json(await request.body() or b"{}")
-        return {"lost": self._system.queue.lose(wanted.match)}
+        match = Lose.model_validate_json(await request.body() or b"{}").match
+        return {"lost": self._system.queue.lose(match)}
 
-    async def _dispatches(self, _: Request) -> object:
+    async def _show_dispatches(self, _: Request) -> object:
         queue = self._system.queue
         return {"in_flight": queue.in_flight(), "next_due": queue.next_due(), "idle": queue.idle()}
 
     async def _show_model(self, _: Request) -> object:
         return self._system.gemini.behaviour.model_dump(mode="json")
 
-    async def _model(self, request: Request) -> object:
+    async def _set_model(self, request: Request) -> object:
         changes = _OBJECT.validate_json(await request.body())
         return self._system.gemini.set_model(changes).model_dump(mode="json")
 
     async def _reset_model(self, _: Request) -> object:
         return self._system.gemini.set_model({"reset": True}).model_dump(mode="json")
 
-    async def _kill(self, request: Request) -> object:
+    async def _kill_worker(self, request: Request) -> object:
         name = Kill.model_validate_json(await request.body()).function
         worker = self._system.workers.get(name)
         if worker is None:
             raise ValueError(f"there is no function {name!r}: {', '.join(self._system.workers)}")
-        killed = worker.pids()
+        pids = worker.pids()
         await worker.kill()
-        return {"killed": killed}
+        return {"killed": pids}
 
-    async def _time(self, _: Request) -> object:
+    async def _show_time(self, _: Request) -> object:
         return {"time": self._system.clock.time(), "now": self._system.clock.now().isoformat()}
 
-    async def _advance(self, request: Request) -> object:
-        await self._passage.advance(Advance.model_validate_json(await request.body()).advance)
-        return await self._time(request)
+    async def _advance_clock(self, request: Request) -> object:
+        await self._clock_steps.advance(Advance.model_validate_json(await request.body()).advance)
+        return await self._show_time(request)
 
-    async def _sweep(self, request: Request) -> object:
+    async def _run_sweep(self, request: Request) -> object:
         return await self._system.sweep(_OBJECT.validate_json(await request.body() or b"{}"))
 
-    async def _workers(self, _: Request) -> object:
+    async def _list_workers(self, _: Request) -> object:
         return {
             name: {"pids": worker.pids(), "memory_peak": worker.memory_peak()}
             for name, worker in self._system.workers.items()
@@ -184,9 +183,9 @@ def _guarded(handler: Callable[[Request], Awaitable[object]]) -> Callable[[Reque
             return JSONResponse(await handler(request))
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            what = first["msg"].removeprefix("Value error, ")
-            return _error(422, f"{where}: {what}" if where else what)
+            field = ".".join(str(part) for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            return _error(422, f"{field}: {message}" if field else message)
         except ValueError as error:
             return _error(422, str(error))
 

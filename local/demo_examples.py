@@ -1,4 +1,4 @@
-"""What the demo drops to show a recipe: a sample it is good for, and what the file's metadata says."""
+"""The demo's example of each recipe: a sample file and its custom metadata."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from local.workers import ROOT
 from shared.domain.recipe import BUILT_IN
 
 SAMPLES = ROOT / "tests" / "samples"
-ALL = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
-"""Without a recipe: one of each kind, asked by its default."""
+DEFAULT_SAMPLES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
+"""What the demo drops without a recipe: each kind of file, asked by its default recipe."""
 
 _REPORT = {
     "type": "object",
@@ -30,7 +30,7 @@ class Example(NamedTuple):
     sample: str
     metadata: Mapping[str, str] = {}
     beside: str | None = None
-    """Another sample, which is dropped first."""
+    """Another sample, which is dropped first and sent along."""
 
 
 EXAMPLES: dict[str, Example] = {
@@ -52,18 +52,23 @@ EXAMPLES: dict[str, Example] = {
 }
 
 
-def plan(recipe: str | None, files: Sequence[Path], said: Mapping[str, str]) -> list[Drop]:
-    """What to drop, in order. `said` goes before what the example says; ValueError for a recipe that needs a file."""
+def plan_drops(recipe: str | None, files: Sequence[Path], metadata: Mapping[str, str]) -> list[Drop]:
+    """Return what to drop, in order. `metadata` overrides the example's.
+
+    Raises ValueError for an unknown recipe without files.
+    """
     if recipe is None:
-        return [Drop(file, dict(said)) for file in files or [SAMPLES / name for name in ALL]]
+        return [Drop(file, dict(metadata)) for file in files or [SAMPLES / name for name in DEFAULT_SAMPLES]]
     example = EXAMPLES.get(recipe)
     if example is None and not files:
-        raise ValueError(f"no recipe is named {recipe!r}; there are {', '.join(each.name for each in BUILT_IN)}")
-    metadata = {**(example.metadata if example else {}), **said, "dropsight-recipe": recipe}
+        raise ValueError(
+            f"no recipe is named {recipe!r}; there are {', '.join(built_in.name for built_in in BUILT_IN)}"
+        )
+    merged = {**(example.metadata if example else {}), **metadata, "dropsight-recipe": recipe}
     chosen = list(files) or [SAMPLES / example.sample] if example else list(files)
-    if example is None or example.beside is None or "dropsight-with" in said:
-        return [Drop(file, metadata) for file in chosen]
+    if example is None or example.beside is None or "dropsight-with" in metadata:
+        return [Drop(file, merged) for file in chosen]
     first, *others = chosen
     beside = others or [SAMPLES / example.beside]
-    metadata["dropsight-with"] = ", ".join(file.name for file in beside)
-    return [*(Drop(file, {}) for file in beside), Drop(first, metadata)]
+    merged["dropsight-with"] = ", ".join(file.name for file in beside)
+    return [*(Drop(file, {}) for file in beside), Drop(first, merged)]

@@ -1,4 +1,4 @@
-"""Where a running local system answers: the file that `up` writes and the other commands read."""
+"""The addresses of a running local system, in the file that `up` writes and the other commands read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Endpoints(BaseModel):
-    """URLs, but for firestore and queue (host:port) and the names of the buckets."""
+    """URLs, except firestore and queue (host:port), the names of the buckets and the key."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class Endpoints(BaseModel):
     api_key: str
 
     def environment(self) -> dict[str, str]:
-        """Variables that point Google's own clients at the local system."""
+        """Return the variables that point Google's clients and the commands at the local system."""
         variables = {
             "STORAGE_EMULATOR_HOST": self.storage,
             "FIRESTORE_EMULATOR_HOST": self.firestore,
@@ -44,23 +44,23 @@ PROJECT = "dropsight-local"
 
 
 def default_file(port_base: int) -> Path:
-    """Where `up` leaves its endpoints for the commands of the same user."""
+    """Return the file in which `up` leaves its endpoints for the commands of the same user."""
     folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     return Path(folder) / f"dropsight-{os.getuid()}-{port_base}.json"
 
 
-def write(file: Path, endpoints: Endpoints) -> None:
-    """At once and for the owner only: it holds an API key."""
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def write_endpoints(file: Path, endpoints: Endpoints) -> None:
+    """Write the file atomically, readable by its owner only, since it holds an API key."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as handle:
         json.dump(endpoints.model_dump(), handle, indent=2)
         handle.write("\n")
-    fresh.replace(file)
+    draft.replace(file)
 
 
-def read(port_base: int) -> Endpoints:
-    """Of the system that runs on `port_base`, or the one that DROPSIGHT_READY_FILE names."""
+def read_endpoints(port_base: int) -> Endpoints:
+    """Return the endpoints from the file that DROPSIGHT_READY_FILE names, else those of the system on `port_base`."""
     named = os.environ.get("DROPSIGHT_READY_FILE")
     file = Path(named) if named else default_file(port_base)
     if not file.exists():

@@ -1,4 +1,4 @@
-"""The folder that a local system keeps its state in: for its owner's eyes, and for one system at a time."""
+"""The folder that holds a local system's state: readable by its owner only, and used by one system at a time."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ from local.standins.database import Damaged
 
 _SECONDS = struct.Struct("<d")
 _LONGEST_AHEAD = 1000 * 365 * 86400.0
+"""Seconds by which the clock may be ahead; more means that its file is damaged."""
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def keep_private() -> None:
-    """What this process and its children write from now on is for their owner only: objects, documents, keys."""
+def set_private_umask() -> None:
+    """Make the files that this process and its children write from now on readable by their owner only."""
     os.umask(_FOR_OTHERS)
 
 
-def make_private(folder: Path, parts: Sequence[str] = ()) -> None:
-    """Make the folder and its parts, and take all in them from others, also what an earlier run left readable.
+def make_private_folder(folder: Path, parts: Sequence[str] = ()) -> None:
+    """Create the folder and its `parts`, and make them private, also what an earlier run left readable by others.
 
-    A folder that was there before and holds something else too is left open; only what is known to be ours is closed.
+    A folder that holds something else too keeps its mode; only the system's own entries are made private.
     """
     ours = {*parts, "lock", "clock", "api_key", "callback_secret", "oidc-key.pem"}
     folder.mkdir(parents=True, exist_ok=True)
     if all(entry.name in ours for entry in folder.iterdir()):
-        _close(folder)
+        _remove_access_of_others(folder)
     for name in parts:
         (folder / name).mkdir(exist_ok=True)
     for entry in folder.iterdir():
         if entry.name in ours:
-            _close(entry)
+            _remove_access_of_others(entry)
             for inner in entry.rglob("*") if entry.is_dir() else ():
-                _close(inner)
+                _remove_access_of_others(inner)
 
 
-def check(folder: Path) -> None:
-    """Raise Damaged for a file of the folder's own that is not what was written."""
+def check_folder(folder: Path) -> None:
+    """Raise Damaged if the clock's file or a secret cannot be what the system wrote."""
     clock = folder / "clock"
     if clock.exists():
         data = clock.read_bytes()
@@ -56,16 +57,16 @@ def check(folder: Path) -> None:
             raise Damaged(folder / name, "it holds no secret")
 
 
-def _close(entry: Path) -> None:
+def _remove_access_of_others(entry: Path) -> None:
     with contextlib.suppress(FileNotFoundError, PermissionError):
-        found = entry.lstat()
-        if not stat.S_ISLNK(found.st_mode) and found.st_mode & _FOR_OTHERS:
-            entry.chmod(stat.S_IMODE(found.st_mode) & ~_FOR_OTHERS)
+        mode = entry.lstat().st_mode
+        if not stat.S_ISLNK(mode) and mode & _FOR_OTHERS:
+            entry.chmod(stat.S_IMODE(mode) & ~_FOR_OTHERS)
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Two systems would write over each other's state. A lock of the process: nothing of it outlives a kill."""
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process. Raises RuntimeError if another system holds it."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,11 +75,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def kept(file: Path, value: str) -> str:
-    """Return the file's content; where it is not there, or empty, it is written with `value`, whole or not at all."""
+def read_or_create(file: Path, value: str) -> str:
+    """Return the file's content. If it is missing or empty, write `value` into it atomically first."""
     if not file.exists() or not file.stat().st_size:
-        fresh = file.with_name(f".{file.name}.new")
-        fresh.write_text(value)
-        fresh.chmod(0o600)
-        fresh.replace(file)
+        draft = file.with_name(f".{file.name}.new")
+        draft.write_text(value)
+        draft.chmod(0o600)
+        draft.replace(file)
     return file.read_text()

@@ -41,16 +41,16 @@ _EVENTARC, _TASKS, _SCHEDULER = (
     f"{name}@{PROJECT}.iam.gserviceaccount.com"
     for name in ("dropsight-eventarc", "dropsight-tasks", "dropsight-scheduler")
 )
-_READY_BEFORE_USE = ("api", "ingest", "generate")
-"""Started at once; the others as a first request comes, as from zero instances."""
+_STARTED_FIRST = ("api", "ingest", "generate")
+"""Functions that are started with the system; the others start with their first request."""
 _STAND_INS = ("storage", "firestore", "gemini", "queue")
-_STILL_SECONDS = 5.0
-"""After which a start on a slow machine says that it goes on."""
+_PROGRESS_SECONDS = 5.0
+"""How often a slow start reports which functions it waits for."""
 
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """What terraform/functions.tf gives the function: who may call it, how long it may take, how much at once."""
+    """What terraform/functions.tf sets for a function: invokers, time limit in seconds, concurrency."""
 
     invokers: frozenset[str] | None
     timeout: float
@@ -75,13 +75,13 @@ class Options:
     data: Path | None = None
     gemini: str = "stand-in"
     settings: dict[str, str] = field(default_factory=dict)
-    """Environment variables for the functions, over the defaults."""
+    """Environment variables of the functions, which override the defaults."""
     queue_rate: float = 500.0
     queue_concurrency: int = 8
 
 
 Progress = Callable[[str], None]
-"""Takes a line that says what a system does while it starts."""
+"""Takes a line about what the system does while it starts."""
 
 
 class _Service(Protocol):
@@ -91,7 +91,7 @@ class _Service(Protocol):
 
 
 class LocalSystem:
-    """`async with LocalSystem(Options(), report) as system:`; `system.endpoints` once entered, all answering."""
+    """`async with LocalSystem(Options(), report) as system:` starts all services and sets `system.endpoints`."""
 
     def __init__(self, options: Options, report: Report, progress: Progress = lambda _line: None) -> None:
         self.options, self._report, self._progress = options, report, progress
@@ -112,17 +112,17 @@ class LocalSystem:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         data = self.options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropsight-")))
-        state_folder.keep_private()
-        state_folder.make_private(data, ("firestore", "storage", "gemini", "queue"))
-        stack.enter_context(state_folder.alone_in(data))
-        state_folder.check(data)
+        state_folder.set_private_umask()
+        state_folder.make_private_folder(data, ("firestore", "storage", "gemini", "queue"))
+        stack.enter_context(state_folder.lock_folder(data))
+        state_folder.check_folder(data)
         self.data = data
         self.clock = MovableClock(data / "clock")
         self.tap = Tap(ledger=Ledger(self.clock.time), kill=self.kill_holder_of)
         self.issuer = Issuer(self.clock, data)
-        kept = self.options.data is not None
+        persistent = self.options.data is not None
         self.firestore = FirestoreStandIn(
-            clock=self.clock, data=data / "firestore" if kept else None, tap=self.tap, indexes=INDEXES
+            clock=self.clock, data=data / "firestore" if persistent else None, tap=self.tap, indexes=INDEXES
         )
         self.storage = StorageStandIn(
             clock=self.clock, data=data / "storage", tap=self.tap, buckets=(INBOX, RESULTS, REQUESTS)
@@ -130,7 +130,7 @@ class LocalSystem:
         self.gemini = GeminiStandIn(clock=self.clock, data=data / "gemini", tap=self.tap)
         self.queue = QueueStandIn(
             clock=self.clock,
-            data=data / "queue" if kept else None,
+            data=data / "queue" if persistent else None,
             tap=self.tap,
             sign=self.issuer.token,
             held=True,
@@ -149,14 +149,14 @@ class LocalSystem:
         self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
         await self._listen(stack)
         await self._make_key(data)
-        await self._start_functions(_READY_BEFORE_USE)
+        await self._start_functions(_STARTED_FIRST)
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         base = self.options.port_base
         ports = iter(range(base, base + 20)) if base else iter([0] * 20)
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
-        control = Control(self, ClockSteps(self.clock, self._at_work, self._signs_of_life, self.queue.next_due))
-        found: dict[str, int] = {}
+        control = Control(self, ClockSteps(self.clock, self._is_busy, self._activity, self.queue.next_due))
+        port_of: dict[str, int] = {}
         services: dict[str, _Service] = {
             "api": doors["api"],
             "storage": self.storage,
@@ -167,17 +167,17 @@ class LocalSystem:
             **{name: door for name, door in doors.items() if name != "api"},
         }
         for name, service in services.items():
-            found[name] = await service.start(next(ports))
+            port_of[name] = await service.start(next(ports))
             stack.push_async_callback(service.stop)
             if name in _STAND_INS:
-                self._progress(f"{name} answers on 127.0.0.1:{found[name]}")
-        self._urls = {name: f"http://127.0.0.1:{port}" for name, port in found.items()}
+                self._progress(f"{name} answers on 127.0.0.1:{port_of[name]}")
+        self._urls = {name: f"http://127.0.0.1:{port}" for name, port in port_of.items()}
         self.endpoints = Endpoints(
             api=self._urls["api"],
             storage=self._urls["storage"],
-            firestore=f"127.0.0.1:{found['firestore']}",
+            firestore=f"127.0.0.1:{port_of['firestore']}",
             gemini="" if self.options.gemini == "real" else self._urls["gemini"],
-            queue=f"127.0.0.1:{found['queue']}",
+            queue=f"127.0.0.1:{port_of['queue']}",
             control=self._urls["control"],
             inbox=INBOX,
             results=RESULTS,
@@ -195,7 +195,7 @@ class LocalSystem:
                 lambda: {"Authorization": f"Bearer {self.issuer.token(_EVENTARC, self._urls['ingest'])}"},
                 name=bucket,
             )
-        # What a run on other ports left on the queues is for the functions where they are now.
+        # Dispatches that an earlier run left on the queues must go to the functions' present ports.
         self.queue.repoint(
             {f"{_QUEUES}/dispatch": self._urls["generate"], f"{_QUEUES}/callbacks": self._urls["notify"]}
         )
@@ -208,7 +208,7 @@ class LocalSystem:
         try:
             while starting:
                 done, starting = await asyncio.wait(
-                    starting, timeout=_STILL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    starting, timeout=_PROGRESS_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
                 waited = f"{time.monotonic() - began:.1f} s"
                 for task in done:
@@ -229,12 +229,12 @@ class LocalSystem:
         return Route(name, backend, spec.invokers, timeout=spec.timeout, max_instances=1, concurrency=spec.concurrency)
 
     def worker_environment(self) -> dict[str, str]:
-        """What the functions are told."""
+        """Return the environment variables of the functions."""
         environment = {
             "STORAGE_EMULATOR_HOST": self.endpoints.storage,
             "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "DROPSIGHT_ENVIRONMENT": _tag_of(self.data),
+            "DROPSIGHT_ENVIRONMENT": _environment_tag(self.data),
             "DROPSIGHT_PROJECT": PROJECT,
             "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
             "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
@@ -246,7 +246,9 @@ class LocalSystem:
             "DROPSIGHT_NOTIFY_URL": self._urls["notify"],
             "DROPSIGHT_INVOKER": _TASKS,
             "DROPSIGHT_QUEUE_ENDPOINT": self.endpoints.queue,
-            "DROPSIGHT_CALLBACK_SECRET": state_folder.kept(self.data / "callback_secret", "whsec_" + _base64_secret()),
+            "DROPSIGHT_CALLBACK_SECRET": state_folder.read_or_create(
+                self.data / "callback_secret", "whsec_" + _base64_secret()
+            ),
             "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"": [f"gs://{INBOX}/"], "local": [f"gs://{INBOX}/"]}),
             "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
             **self.options.settings,
@@ -260,14 +262,14 @@ class LocalSystem:
         }
 
     async def _make_key(self, data: Path) -> None:
-        """A key for the person at the machine, which sees the whole inbox."""
+        """Make a key for the user of this machine, which sees the whole inbox."""
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import firestore
 
         from shared.cloud.keys import Keys, new_secret
         from shared.domain.tasks.access import Key
 
-        secret = state_folder.kept(data / "api_key", new_secret())
+        secret = state_folder.read_or_create(data / "api_key", new_secret())
         self.endpoints = self.endpoints.model_copy(update={"api_key": secret})
         os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
         client = firestore.AsyncClient(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
@@ -288,13 +290,13 @@ class LocalSystem:
         await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
 
     async def kill_holder_of(self, port: int) -> None:
-        """End the function worker whose connection has this local port."""
+        """Kill the function worker that owns the connection with this local port."""
         for worker in self.workers.values():
             if await asyncio.to_thread(worker.holds_port, port):
                 await worker.kill()
 
     async def sweep(self, arguments: dict[str, object]) -> dict[str, object]:
-        """Run the sweep function, as Cloud Scheduler does; returns its report."""
+        """Call the sweep function as Cloud Scheduler does, and return its report."""
         import httpx2
 
         url = self._urls["sweep"]
@@ -306,22 +308,22 @@ class LocalSystem:
         return dict(answer.json())
 
     def write_endpoints(self, file: Path) -> None:
-        endpoint_files.write(file, self.endpoints)
+        endpoint_files.write_endpoints(file, self.endpoints)
 
-    def _at_work(self) -> bool:
+    def _is_busy(self) -> bool:
         busy = sum(self.front_door.in_flight(name) for name in FUNCTIONS if name != "api")
         return busy > 0 or not self.queue.idle()
 
-    def _signs_of_life(self) -> object:
-        """Changes with each call to a stand-in, and while a function that was called computes or waits for a CPU."""
-        pulses = [worker.pulse() for name, worker in self.workers.items() if self.front_door.in_flight(name)]
-        if any(ready for _, ready in pulses):
+    def _activity(self) -> object:
+        """Return a value that changes with each call to a stand-in, and while a function with a request computes."""
+        cpu = [worker.cpu_activity() for name, worker in self.workers.items() if self.front_door.in_flight(name)]
+        if any(runnable for _, runnable in cpu):
             return object()
-        return self.tap.ledger.seen, *(int(20 * used) for used, _ in pulses)
+        return self.tap.ledger.seen, *(int(20 * used) for used, _ in cpu)
 
 
-def _tag_of(data: Path) -> str:
-    """An environment of its own for each machine and folder: with a real key they may share the Files API's store."""
+def _environment_tag(data: Path) -> str:
+    """Return an environment's tag that differs by machine and folder, since a real key's file store may be shared."""
     return "local" + hashlib.sha256(f"{socket.gethostname()}:{data.resolve()}".encode()).hexdigest()[:5]
 
 

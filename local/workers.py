@@ -1,4 +1,4 @@
-"""The functions' processes: each one as functions-framework serves it, started when first needed, killed on demand."""
+"""The functions' processes: each is served by functions-framework, started when first needed, and killed on demand."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 120.0
-"""Two or three on a quiet machine."""
+"""How long a start may take; on a quiet machine it takes two or three."""
 _STOP_SECONDS = 1.0
+"""How long a function may take to stop before it is killed."""
 _DEAD_SECONDS = 30.0
-"""For the system to take down a process that was killed: at once, but for a machine that swaps or is stopped."""
+"""How long to wait for a killed process to be gone, which takes longer on a machine that swaps or is stopped."""
 _SERVE = """
 import ctypes, os, signal, sys
 parent, listener = int(sys.argv[1]), int(sys.argv[2])
@@ -34,12 +35,13 @@ os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
 from functions_framework._cli import _cli
 _cli()
 """
-"""A local system that is killed must not leave its functions serving, so the function asks for a signal at its
-parent's death (PR_SET_PDEATHSIG, 1). It asks by itself: code that runs between fork and exec, in a process where gRPC's
-threads run, may never come to an end.
+"""The program of a function's process.
 
-gunicorn takes the socket that the system has bound, as from systemd: a port that were only looked for would be free
-for others until gunicorn binds it, seconds later."""
+The functions must end with a local system that is killed, so each asks for a signal at its parent's death
+(PR_SET_PDEATHSIG, 1). It asks after exec, since code between fork and exec may hang in a process with gRPC's threads.
+
+gunicorn takes over the socket that the system has bound, as it would from systemd: a port that is merely free could be
+taken by others before gunicorn binds it, seconds later."""
 
 Report = Callable[[str, dict[str, object]], None]
 """Takes a function's name and one line of its log, as a JSON object."""
@@ -57,28 +59,28 @@ class Worker:
         event: bool = False,
         source: Path | None = None,
     ) -> None:
-        """`source`: the file that defines the function (default: the project's own of that name)."""
+        """`source`: the file that defines the function (default: the project's function of that name)."""
         self.name, self._environment, self._report, self._event = name, environment, report, event
         self._source = source or ROOT / "functions" / name / "main.py"
         self._process: asyncio.subprocess.Process | None = None
         self._url = ""
         self._starting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
-        self._last_words = "it said nothing"
+        self._last_output = "it said nothing"
 
     async def url(self) -> str:
-        """Where it listens, started if it was not: as an instance scaled from zero."""
+        """Return the base URL, after starting the function if it does not run, as from zero instances."""
         async with self._starting:
             if self._process is None or self._process.returncode is not None:
                 await self._start()
         return self._url
 
     async def _start(self) -> None:
-        bound = socket.socket()
-        bound.bind(("127.0.0.1", 0))
-        port = int(bound.getsockname()[1])
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
         self._url = f"http://127.0.0.1:{port}"
-        # GOOGLE_API_KEY of the person at the machine would win over the GEMINI_API_KEY that is meant.
+        # The SDK prefers GOOGLE_API_KEY, which the shell may have, over the GEMINI_API_KEY that is set here.
         inherited = {name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"}
         environment = {
             **inherited,
@@ -93,8 +95,8 @@ class Worker:
             "PYTHONUNBUFFERED": "1",
             "GRPC_VERBOSITY": "ERROR",
         }
-        with bound:
-            descriptor = bound.fileno()
+        with listener:
+            descriptor = listener.fileno()
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
@@ -111,17 +113,17 @@ class Worker:
         self._reading = asyncio.create_task(self._read_log(self._process))
         try:
             async with asyncio.timeout(_START_SECONDS):
-                while not await _listens(port):
+                while not await _is_listening(port):
                     if self._process.returncode is not None:
                         await self._reading
-                        raise RuntimeError(f"the function {self.name} ended at its start: {self._last_words}")
+                        raise RuntimeError(f"the function {self.name} ended at its start: {self._last_output}")
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
             message = f"the function {self.name} does not answer {_START_SECONDS:.0f} s after its start"
-            raise RuntimeError(f"{message} (is the machine too slow?): {self._last_words}") from error
+            raise RuntimeError(f"{message} (is the machine too slow?): {self._last_output}") from error
 
     def pids(self) -> list[int]:
-        """The gunicorn workers'."""
+        """Return the process ids of the gunicorn workers."""
         if self._process is None:
             return []
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -141,10 +143,10 @@ class Worker:
                     return True
         return False
 
-    def pulse(self) -> tuple[float, bool]:
-        """CPU seconds that the workers alive have used, and whether one would go on at once if it were let."""
+    def cpu_activity(self) -> tuple[float, bool]:
+        """Return the CPU seconds that the living processes have used, and whether one of them is runnable."""
         used, ready = 0.0, False
-        for pid in self._with_children():
+        for pid in self._process_tree():
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
                 times = process.cpu_times()
@@ -152,21 +154,21 @@ class Worker:
         return used, ready
 
     def memory_peak(self) -> int:
-        """Bytes: the highest resident sets of the workers alive and of their children, together."""
+        """Return the sum of the peak resident sets of the living workers and their children, in bytes."""
         peak = 0
-        for pid in self._with_children():
+        for pid in self._process_tree():
             with contextlib.suppress(OSError, StopIteration):
                 status = Path(f"/proc/{pid}/status").read_text()
                 peak += int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
         return peak << 10
 
-    def _with_children(self) -> list[int]:
-        """The workers, and the processes in which they look into files."""
-        found = self.pids()
+    def _process_tree(self) -> list[int]:
+        """Return the process ids of the workers and of the children in which they examine files."""
+        pids = self.pids()
         for pid in self.pids():
             with contextlib.suppress(psutil.Error):
-                found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
-        return found
+                pids += [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return pids
 
     async def stop(self) -> None:
         if self._process is None or self._process.returncode is not None:
@@ -195,11 +197,11 @@ class Worker:
                 record = None
             if not isinstance(record, dict):
                 record = {"severity": "DEFAULT", "message": text}
-                self._last_words = text or self._last_words
+                self._last_output = text or self._last_output
             self._report(self.name, record)
 
 
-async def _listens(port: int) -> bool:
+async def _is_listening(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

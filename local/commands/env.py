@@ -1,6 +1,6 @@
-"""`env`: variables that point Google's own clients at the system that runs.
+"""Print variables that point Google's client libraries and the dropsight commands at the local system.
 
-Use: `eval "$(dropsight env)"`
+Usage: eval "$(dropsight env)"
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from local import endpoints, screen
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="dropsight env", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--port-base", type=int, default=8080, help="of the system that runs (default 8080)")
+    parser = argparse.ArgumentParser(
+        prog="dropsight env", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print the variables as JSON")
+    parser.add_argument("--port-base", type=int, default=8080, help="port base of the local system (default 8080)")
     args = parser.parse_args(argv)
-    variables = endpoints.read(args.port_base).environment()
+    variables = endpoints.read_endpoints(args.port_base).environment()
     if args.json:
-        screen.as_json(variables)
+        screen.print_json(variables)
         return 0
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")  # noqa: T201

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
 
 async def _run(args: argparse.Namespace, where: argparse.Namespace) -> int:
     if where.project is None:
-        local = target.local_only(where.port_base, "name its --project and --database")
+        local = target.require_local_system(where.port_base, "name its --project and --database")
         os.environ["FIRESTORE_EMULATOR_HOST"] = local.firestore
     from google.cloud import firestore
 

@@ -1,9 +1,9 @@
-"""`recipes`: check a recipe file, tell which recipe takes an object and why, list the recipes there are.
+"""Check recipe files, list recipes, or explain which recipe takes an object.
 
-recipes check FILE…                     every problem with its line and field; exit 1 if there is one
-recipes explain gs://bucket/name        why each recipe matches or not, and what would be asked
-recipes list                            the shipped recipes, or those of a file
-recipes schema                          the JSON Schema of recipe files, for editors (#:schema FILE)
+recipes check FILE…                     print every problem with its line and field; exit 1 if there is one
+recipes explain gs://bucket/name        print why each recipe matches or not, and what would be asked
+recipes list                            list the built-in recipes, or those of a file
+recipes schema                          print the JSON Schema of recipe files, for editors (#:schema FILE)
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from pydantic import TypeAdapter, ValidationError
+from rich.markup import escape
 
 from local import endpoints, screen
+from local.commands.drop import parse_metadata
 from shared.domain import media
 from shared.domain.media import Family, MediaType, kind_of_mime
 from shared.domain.recipe import (
@@ -58,55 +60,61 @@ def main(argv: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     checking = commands.add_parser("check", help="check recipe files")
     checking.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    explaining = commands.add_parser("explain", help="tell which recipe takes an object, and why")
+    explaining = commands.add_parser("explain", help="explain which recipe takes an object")
     explaining.add_argument("uri", metavar="gs://BUCKET/NAME")
     explaining.add_argument(
         "--recipes",
         metavar="FILE|gs://BUCKET/NAME",
-        help="the inbox's recipe file; without it what DROPSIGHT_INBOXES says of the bucket, else the shipped recipes",
+        help="the inbox's recipe file (default: the one in DROPSIGHT_INBOXES, else the built-in recipes)",
     )
-    explaining.add_argument("--type", metavar="TYPE", help="do not look the object up: take it for this type or family")
-    explaining.add_argument("--size", type=int, default=0, metavar="BYTES", help="with --type")
-    explaining.add_argument("--meta", action="append", default=[], metavar="K=V", help="metadata, besides the object's")
-    explaining.add_argument("--cloud", action="store_true", help="look the object up in Google Cloud, not locally")
-    explaining.add_argument("--port-base", type=int, default=8080, help="of the local system (default 8080)")
+    explaining.add_argument(
+        "--type", metavar="TYPE", help="take the object for this type or family, and do not look it up"
+    )
+    explaining.add_argument("--size", type=int, default=0, metavar="BYTES", help="the object's size, with --type")
+    explaining.add_argument(
+        "--meta", action="append", default=[], metavar="K=V", help="metadata besides the object's; may be repeated"
+    )
+    explaining.add_argument(
+        "--cloud", action="store_true", help="look the object up in Google Cloud, not in the local system"
+    )
+    explaining.add_argument("--port-base", type=int, default=8080, help="port base of the local system (default 8080)")
     listing = commands.add_parser("list", help="list recipes")
     listing.add_argument("file", nargs="?", type=Path, metavar="FILE")
     commands.add_parser("schema", help="print the JSON Schema of recipe files")
-    for each in (checking, explaining, listing):
-        each.add_argument("--json", action="store_true")
+    for command in (checking, explaining, listing):
+        command.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
     if args.command == "check":
-        return _check(args.files, as_json=args.json)
+        return _check_files(args.files, as_json=args.json)
     if args.command == "schema":
-        screen.as_json(file_schema())
+        screen.print_json(file_schema())
         return 0
     if args.command == "list":
-        return _list(_book(args.file), as_json=args.json)
-    return _explain(asyncio.run(_book_of_inbox(args)), _about(args), as_json=args.json)
+        return _list_recipes(_load_book(args.file), as_json=args.json)
+    return _explain_choice(asyncio.run(_load_book_of_inbox(args)), _describe_object(args), as_json=args.json)
 
 
-def _check(files: list[Path], *, as_json: bool) -> int:
-    found = {str(file): check(_text(file)) for file in files}
+def _check_files(files: list[Path], *, as_json: bool) -> int:
+    problems_of = {str(file): check(_read_text(file)) for file in files}
     if as_json:
-        screen.as_json({file: [problem._asdict() for problem in problems] for file, problems in found.items()})
+        screen.print_json({file: [problem._asdict() for problem in problems] for file, problems in problems_of.items()})
     else:
-        for file, problems in found.items():
+        for file, problems in problems_of.items():
             for problem in problems:
-                sys.stdout.write(f"{file}:{_told(problem)}\n")
+                sys.stdout.write(f"{file}:{_format_problem(problem)}\n")
             if not problems:
-                screen.say(f"{screen.plain(file)}: good")
-    return 1 if any(found.values()) else 0
+                screen.print_line(f"{escape(file)}: good")
+    return 1 if any(problems_of.values()) else 0
 
 
-def _told(problem: Problem) -> str:
-    """`file:line: field: message`, which editors turn into a link."""
+def _format_problem(problem: Problem) -> str:
+    """Return `line: field: message`, which editors turn into a link after the file's name."""
     return f"{problem.line}: " + (f"{problem.field}: " if problem.field else "") + problem.message
 
 
-def _list(book: RecipeBook, *, as_json: bool) -> int:
+def _list_recipes(book: RecipeBook, *, as_json: bool) -> int:
     if as_json:
-        screen.as_json(
+        screen.print_json(
             [recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True) for recipe in book.recipes]
         )
         return 0
@@ -118,89 +126,90 @@ def _list(book: RecipeBook, *, as_json: bool) -> int:
         ]
         takes, makes = ", ".join(recipe.takes), ", ".join(f".{ending}" for ending in recipe.outputs)
         note = f"  ({'; '.join(notes)})" if notes else ""
-        screen.say(screen.plain(f"{recipe.name:26}{takes} → {makes}{note}"))
+        screen.print_plain(f"{recipe.name:26}{takes} → {makes}{note}")
     return 0
 
 
-def _explain(book: RecipeBook, about: Dropped, *, as_json: bool) -> int:
-    told = explain(book.recipes, about)
-    outcome, recipe, warnings = _granted(book, about)
+def _explain_choice(book: RecipeBook, dropped: Dropped, *, as_json: bool) -> int:
+    explained = explain(book.recipes, dropped)
+    problem, recipe, warnings = _grant_wishes(book, dropped)
+    status = 0 if recipe is not None and problem is None else 1
     if as_json:
-        screen.as_json(
+        screen.print_json(
             {
-                "object": about.model_dump(mode="json"),
-                "recipes": [each._asdict() for each in told],
+                "object": dropped.model_dump(mode="json"),
+                "recipes": [entry._asdict() for entry in explained],
                 "recipe": recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True) if recipe else None,
                 "origin": book.origin(recipe) if recipe else None,
                 "warnings": warnings,
-                "problem": outcome,
+                "problem": problem,
             }
         )
-        return 0 if recipe is not None and outcome is None else 1
-    for each in told:
-        screen.say(_line(each))
+        return status
+    for entry in explained:
+        screen.print_line(_format_explained(entry))
     if recipe is not None:
-        screen.say("")
-        screen.say(
-            screen.plain(f"{about.name} is asked about by {recipe.name} ({book.origin(recipe)}): {recipe.model}")
-        )
+        screen.print_line("")
+        screen.print_plain(f"{dropped.name} is asked about by {recipe.name} ({book.origin(recipe)}): {recipe.model}")
         for asked in recipe.asked:
-            screen.say(
-                screen.plain(f"  {asked.name + ': ' if asked.name else ''}{_shown(asked.prompt, about, recipe)}")
+            screen.print_plain(
+                f"  {asked.name + ': ' if asked.name else ''}{_preview_prompt(asked.prompt, dropped, recipe)}"
             )
     for warning in warnings:
-        screen.say(f"[yellow]{screen.plain(warning)}[/yellow]")
-    if outcome is not None:
-        screen.complain(outcome)
-    return 0 if recipe is not None and outcome is None else 1
+        screen.print_line(f"[yellow]{escape(warning)}[/yellow]")
+    if problem is not None:
+        screen.print_error(problem)
+    return status
 
 
-def _granted(book: RecipeBook, about: Dropped) -> tuple[str | None, Recipe | None, tuple[str, ...]]:
-    """What would fail the task, the recipe with the object's wishes in it, and the task's warnings."""
+def _grant_wishes(book: RecipeBook, dropped: Dropped) -> tuple[str | None, Recipe | None, tuple[str, ...]]:
+    """Return what would fail the task, the recipe with the object's wishes in it, and the task's warnings."""
     try:
-        granted = grant(book.recipes, choose(book.recipes, about), about)
+        granted = grant(book.recipes, choose(book.recipes, dropped), dropped)
     except (LookupError, WishRefused) as error:
         return str(error), None, ()
     problem = next(
-        (misfit.message for misfit in misfits(granted.recipe, [about.family], datetime.now(UTC).date())), None
+        (misfit.message for misfit in misfits(granted.recipe, [dropped.family], datetime.now(UTC).date())), None
     )
     try:
         for asked in granted.recipe.asked:
-            fill(asked.prompt, about, granted.recipe.range)
-        fill(granted.recipe.system or "", about, granted.recipe.range)
+            fill(asked.prompt, dropped, granted.recipe.range)
+        fill(granted.recipe.system or "", dropped, granted.recipe.range)
     except Missing as error:
         problem = problem or str(error)
     return problem, granted.recipe, granted.warnings
 
 
-def _line(each: Explained) -> str:
-    mark = "[green]→[/green]" if each.chosen else " "
-    return f"{mark} {screen.plain(f'{each.recipe:26}{each.why}')}"
+def _format_explained(entry: Explained) -> str:
+    mark = "[green]→[/green]" if entry.chosen else " "
+    return f"{mark} {escape(f'{entry.recipe:26}{entry.why}')}"
 
 
-def _shown(prompt: str, about: Dropped, recipe: Recipe) -> str:
+def _preview_prompt(prompt: str, dropped: Dropped, recipe: Recipe) -> str:
     try:
-        return screen.short(" ".join(fill(prompt, about, recipe.range).split()), 200)
+        return screen.truncate(" ".join(fill(prompt, dropped, recipe.range).split()), 200)
     except Missing:
-        return screen.short(" ".join(prompt.split()), 200)
+        return screen.truncate(" ".join(prompt.split()), 200)
 
 
-def _book(file: Path | None) -> RecipeBook:
+def _load_book(file: Path | None) -> RecipeBook:
     if file is None:
         return built_in()
     try:
-        return load(_text(file), origin=str(file))
+        return load(_read_text(file), origin=str(file))
     except RecipesInvalid as invalid:
-        raise SystemExit("\n".join(f"{file}:{_told(problem)}" for problem in invalid.problems)) from None
+        raise SystemExit("\n".join(f"{file}:{_format_problem(problem)}" for problem in invalid.problems)) from None
 
 
-async def _book_of_inbox(args: argparse.Namespace) -> RecipeBook:
-    """The recipes that are said, or that the object's inbox is configured with."""
-    place = args.recipes or _configured(args.uri)
+async def _load_book_of_inbox(args: argparse.Namespace) -> RecipeBook:
+    """Return the recipes that `--recipes` names, else those that the object's inbox is configured with."""
+    place = args.recipes or _configured_recipes(args.uri)
     if place is None or not place.startswith("gs://"):
         if place is None and args.cloud:
-            screen.complain("the shipped recipes are taken: if the inbox has its own, name them with --recipes gs://…")
-        return _book(None if place is None else Path(place))
+            screen.print_error(
+                "the shipped recipes are taken: if the inbox has its own, name them with --recipes gs://…"
+            )
+        return _load_book(None if place is None else Path(place))
     bucket, _, name = place.removeprefix("gs://").partition("/")
     raw = await _storage(args).read(bucket, name, length=MAX_BYTES + 1)
     if raw is None:
@@ -210,11 +219,11 @@ async def _book_of_inbox(args: argparse.Namespace) -> RecipeBook:
     except UnicodeDecodeError:
         raise SystemExit(f"{place} is not UTF-8 text") from None
     except RecipesInvalid as invalid:
-        raise SystemExit("\n".join(f"{place}:{_told(problem)}" for problem in invalid.problems)) from None
+        raise SystemExit("\n".join(f"{place}:{_format_problem(problem)}" for problem in invalid.problems)) from None
 
 
-def _configured(uri: str) -> str | None:
-    """What this shell's DROPSIGHT_INBOXES, as the functions have it, says of an object's bucket."""
+def _configured_recipes(uri: str) -> str | None:
+    """Return the recipe file of an object's inbox, as DROPSIGHT_INBOXES of this shell names it; None if it does not."""
     inboxes = os.environ.get("DROPSIGHT_INBOXES")
     if not inboxes:
         return None
@@ -225,7 +234,7 @@ def _configured(uri: str) -> str | None:
     return inbox.recipes if inbox else None
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -234,32 +243,32 @@ def _text(file: Path) -> str:
         raise SystemExit(f"{file} is not UTF-8 text") from None
 
 
-def _about(args: argparse.Namespace) -> Dropped:
+def _describe_object(args: argparse.Namespace) -> Dropped:
     bucket, slash, name = args.uri.removeprefix("gs://").partition("/")
     if not args.uri.startswith("gs://") or not slash or not name:
         raise SystemExit(f"{args.uri} is no object's name: write gs://bucket/name")
-    spoken = dict(_pair(word) for word in args.meta)
+    metadata = parse_metadata(args.meta)
     if args.type is None:
-        about = asyncio.run(_looked_up(_storage(args), bucket, name))
-        return about.model_copy(update={"metadata": {**about.metadata, **spoken}})
+        dropped = asyncio.run(_inspect_object(_storage(args), bucket, name))
+        return dropped.model_copy(update={"metadata": {**dropped.metadata, **metadata}})
     kind = kind_of_mime(args.type)
-    family = kind.family if kind else next((each for each in _FAMILIES if each == args.type), None)
+    family = kind.family if kind else next((family for family in _FAMILIES if family == args.type), None)
     if family is None:
         raise SystemExit(f"{args.type} is no type that is understood, nor one of {', '.join(_FAMILIES)}")
     mime = kind.mime if kind else ""
-    return Dropped(bucket=bucket, name=name, size=args.size, family=family, mime=mime, metadata=spoken)
+    return Dropped(bucket=bucket, name=name, size=args.size, family=family, mime=mime, metadata=metadata)
 
 
 def _storage(args: argparse.Namespace) -> Storage:
-    # Google's client takes a second to import, which most of these commands do without.
+    # Imported here, since it takes a second and most of these commands do not need it.
     from shared.cloud.storage import Storage
 
     if not args.cloud:
-        os.environ.update(endpoints.read(args.port_base).environment())
+        os.environ.update(endpoints.read_endpoints(args.port_base).environment())
     return Storage(os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), threads=1)
 
 
-async def _looked_up(storage: Storage, bucket: str, name: str) -> Dropped:
+async def _inspect_object(storage: Storage, bucket: str, name: str) -> Dropped:
     found = await storage.stat(bucket, name)
     if found is None:
         raise SystemExit(f"gs://{bucket}/{name} is not there")
@@ -276,10 +285,3 @@ async def _looked_up(storage: Storage, bucket: str, name: str) -> Dropped:
         created_at=found.created_at,
         metadata=found.metadata,
     )
-
-
-def _pair(word: str) -> tuple[str, str]:
-    name, separator, value = word.partition("=")
-    if not separator:
-        raise SystemExit(f"--meta takes KEY=VALUE, not {word!r}")
-    return name, value

@@ -1,4 +1,4 @@
-"""One stand-in by itself, for somebody else's project: `dropsight storage --port 9000`."""
+"""Serve one stand-in alone, also for the tests of other projects: `dropsight storage --port 9000`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _HOW_TO_USE = {
 }
 
 _PACKAGES = {"queue": "cloud_tasks"}
-"""Of stand-ins whose package is not named like the command."""
+"""Packages of stand-ins that are not named like their command."""
 
 
 def main(argv: list[str]) -> int:
     name = argv[0]
     module = importlib.import_module(f"local.standins.{_PACKAGES.get(name, name)}")
     parser = argparse.ArgumentParser(prog=f"dropsight {name}", description=module.__doc__)
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 (the default) takes a free one")
-    parser.add_argument("--data", type=Path, help="a folder that keeps its state (default: none is kept)")
+    parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; 0 takes a free one (default 0)")
+    parser.add_argument("--data", type=Path, help="a folder that keeps the state (default: none is kept)")
     module.add_arguments(parser)
     try:
         asyncio.run(_serve(name, module, parser.parse_args(argv[1:])))
@@ -40,13 +40,13 @@ def main(argv: list[str]) -> int:
 
 
 async def _serve(name: str, module: object, args: argparse.Namespace) -> None:
-    state_folder.keep_private()
+    state_folder.set_private_umask()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     if args.data is not None:
-        state_folder.make_private(args.data)
-        state_folder.check(args.data)
+        state_folder.make_private_folder(args.data)
+        state_folder.check_folder(args.data)
     with tempfile.TemporaryDirectory(prefix="dropsight-clock-") as folder:
         clock = MovableClock((args.data or Path(folder)) / "clock")
         stand_in = module.from_arguments(args, clock=clock, data=args.data, tap=Tap())  # type: ignore[attr-defined]

@@ -1,4 +1,7 @@
-"""`sweep`: find work that got lost and dispatch it again; with --backfill, take files that were there before."""
+"""Dispatch lost work again, or with --backfill make tasks of files that were in a bucket before.
+
+Acts on the local system; a deployed one runs sweep by schedule. Exit status: 1 if a part of it failed.
+"""
 
 from __future__ import annotations
 
@@ -27,29 +30,35 @@ _MEANINGS = {
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="dropsight sweep", description=__doc__)
-    parser.add_argument("--backfill", metavar="gs://INBOX/PREFIX", help="take every object there, whatever its age")
-    parser.add_argument("--dry-run", action="store_true", help="with --backfill: only count and estimate")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--port-base", type=int, help="of the local system that runs (default 8080)")
+    parser = argparse.ArgumentParser(
+        prog="dropsight sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--backfill", metavar="gs://INBOX/PREFIX", help="make a task of every object there, whatever its age"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="with --backfill: only count, and make no tasks")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+    parser.add_argument("--port-base", type=int, help="port base of the local system (default 8080)")
     args = parser.parse_args(argv)
     if args.dry_run and not args.backfill:
         parser.error("--dry-run goes with --backfill")
-    found = target.local_only(args.port_base, "there sweep runs by schedule; see docs/operations.md for a backfill")
-    counts = _backfill(found, args) if args.backfill else _sweep(found, {})
+    system = target.require_local_system(
+        args.port_base, "there sweep runs by schedule; see docs/operations.md for a backfill"
+    )
+    counts = _backfill(system, args) if args.backfill else _sweep(system, {})
     if args.json:
-        screen.as_json(counts)
+        screen.print_json(counts)
         return 1 if counts.get("errors") else 0
     for name, meaning in _MEANINGS.items():
         if name in counts:
-            screen.say(f"{counts[name]:>12,}  {meaning}")
+            screen.print_line(f"{counts[name]:>12,}  {meaning}")
     if args.backfill:
-        screen.say(_estimate(counts))
+        screen.print_line(_summarise_backfill(counts))
     return 1 if counts.get("errors") else 0
 
 
-def _backfill(found: endpoints.Endpoints, args: argparse.Namespace) -> dict[str, Any]:
-    """Run after run, each resuming where the last one stopped."""
+def _backfill(system: endpoints.Endpoints, args: argparse.Namespace) -> dict[str, Any]:
+    """Call sweep until it has seen every object, each time where the last call stopped; return the sums."""
     total: dict[str, Any] = {"objects": 0, "bytes": 0, "without_task": 0, "errors": 0, "dry_run": args.dry_run}
     after = ""
     with Progress(
@@ -57,7 +66,7 @@ def _backfill(found: endpoints.Endpoints, args: argparse.Namespace) -> dict[str,
     ) as progress:
         line = progress.add_task("listing …")
         while True:
-            counts = _sweep(found, {"backfill": args.backfill, "dry_run": args.dry_run, "after": after})
+            counts = _sweep(system, {"backfill": args.backfill, "dry_run": args.dry_run, "after": after})
             for name in ("objects", "bytes", "without_task", "errors"):
                 total[name] += counts[name]
             progress.update(line, description=f"{total['objects']:,} objects seen")
@@ -66,15 +75,15 @@ def _backfill(found: endpoints.Endpoints, args: argparse.Namespace) -> dict[str,
             after = counts["after"]
 
 
-def _sweep(found: endpoints.Endpoints, body: dict[str, object]) -> dict[str, Any]:
-    answer = httpx2.post(f"{found.control}/sweep", json=body, timeout=1900)
+def _sweep(system: endpoints.Endpoints, body: dict[str, object]) -> dict[str, Any]:
+    answer = httpx2.post(f"{system.control}/sweep", json=body, timeout=1900)
     reply: dict[str, Any] = answer.json()
     if answer.is_error:
         raise SystemExit(f"the sweep failed: {reply.get('error', {}).get('message', answer.text)}")
     return reply
 
 
-def _estimate(counts: dict[str, Any]) -> str:
+def _summarise_backfill(counts: dict[str, Any]) -> str:
     mebibytes = counts["bytes"] / (1 << 20)
     verb = "would be" if counts["dry_run"] else "are"
     return f"\n{counts['without_task']:,} tasks {verb} made; all objects together hold {mebibytes:,.1f} MiB."

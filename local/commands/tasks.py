@@ -1,4 +1,4 @@
-"""`tasks`: the tasks of the system that runs, newest first."""
+"""List tasks, newest first."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from local.client import Client
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="dropsight tasks", description=__doc__)
-    parser.add_argument("--limit", type=int, default=20, help="at most so many (default 20)")
-    parser.add_argument("--status", choices=("pending", "processing", "completed", "failed"))
-    parser.add_argument("--object", metavar="URI", help="gs://bucket/name: the tasks of one object")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--limit", type=int, default=20, help="how many at most (default 20)")
+    parser.add_argument(
+        "--status",
+        choices=("pending", "processing", "completed", "failed"),
+        help="only tasks with this status",
+    )
+    parser.add_argument("--object", metavar="gs://BUCKET/NAME", help="only the tasks of this object")
+    parser.add_argument("--json", action="store_true", help="print the tasks as the API returns them")
     target.add_arguments(parser)
     args = parser.parse_args(argv)
-    with Client(target.chosen(args)) as client:
-        tasks = client.tasks(limit=args.limit, status=args.status, object=args.object)
+    with Client(target.choose_target(args)) as client:
+        tasks = client.list_tasks(limit=args.limit, status=args.status, object=args.object)
     if args.json:
-        screen.as_json(tasks)
+        screen.print_json(tasks)
     elif tasks:
-        screen.table(tasks)
+        screen.print_tasks(tasks)
     else:
-        screen.say("No tasks yet. Drop a file: dropsight drop FILE")
+        screen.print_line("No tasks yet. Drop a file: dropsight drop FILE")
     return 0

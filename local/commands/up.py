@@ -1,4 +1,4 @@
-"""`up`: serve the whole system until Ctrl-C."""
+"""Serve the whole system on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,114 +12,124 @@ import sys
 import time
 from pathlib import Path
 
+from rich.markup import escape
+
 from local import endpoints, screen
 
-_SHOWN = ("WARNING", "ERROR", "CRITICAL", "DEFAULT")
+_PROMINENT = ("WARNING", "ERROR", "CRITICAL", "DEFAULT")
+"""Severities of log lines that are not dimmed."""
 
 
-def add_system_arguments(parser: argparse.ArgumentParser) -> None:
+def add_system_arguments(parser: argparse.ArgumentParser, port_base: int = 8080) -> None:
+    """Add the options that say how to start a system; `port_base` is the default of that option."""
     parser.add_argument(
         "--port-base",
         type=int,
-        default=8080,
-        help="the api's port, the rest on the next ones; 0: free ones (default 8080)",
+        default=port_base,
+        help=f"the API's port; the others are the next ones; 0 takes free ports (default {port_base})",
     )
     parser.add_argument("--data", type=Path, help="a folder that keeps the state (default: a fresh temporary one)")
-    parser.add_argument("--gemini", choices=("stand-in", "real"), default="stand-in", help="real: needs GEMINI_API_KEY")
+    parser.add_argument(
+        "--gemini",
+        choices=("stand-in", "real"),
+        default="stand-in",
+        help="which model answers; real needs GEMINI_API_KEY (default stand-in)",
+    )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a DROPSIGHT_… setting for the functions; may be repeated",
+        help="a DROPSIGHT_… setting of the functions; may be repeated",
     )
     parser.add_argument(
         "--allow-loopback",
         action="store_true",
-        help="callbacks and inputs may name addresses of this machine (refused by default, as in the cloud)",
+        help="let callbacks and inputs name addresses of this machine (refused by default, as in the cloud)",
     )
 
 
-def settings_of(args: argparse.Namespace) -> dict[str, str]:
-    chosen: dict[str, str] = {}
-    for word in args.set:
-        name, separator, value = word.partition("=")
+def parse_settings(args: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that `--set` and `--allow-loopback` give; exit if the real model lacks its key."""
+    settings: dict[str, str] = {}
+    for option in args.set:
+        name, separator, value = option.partition("=")
         if not separator:
-            raise SystemExit(f"--set {word}: write NAME=VALUE, such as DROPSIGHT_LEASE_SECONDS=20")
-        chosen[name] = value
+            raise SystemExit(f"--set {option}: write NAME=VALUE, such as DROPSIGHT_LEASE_SECONDS=20")
+        settings[name] = value
     if args.allow_loopback:
-        chosen["DROPSIGHT_ALLOW_LOOPBACK"] = "true"
+        settings["DROPSIGHT_ALLOW_LOOPBACK"] = "true"
     if args.gemini == "real" and not os.environ.get("GEMINI_API_KEY"):
         raise SystemExit("--gemini real: set GEMINI_API_KEY to a key of the Gemini API")
-    return chosen
+    return settings
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="dropsight up", description=__doc__)
     add_system_arguments(parser)
     parser.add_argument(
-        "--ready-file", type=Path, help="written (mode 0600) with the endpoints as JSON once all answer"
+        "--ready-file", type=Path, help="a file for the endpoints as JSON (mode 0600), written once all answer"
     )
-    parser.add_argument("--json", action="store_true", help="endpoints and logs as JSON lines")
+    parser.add_argument("--json", action="store_true", help="print endpoints and logs as JSON lines")
     args = parser.parse_args(argv)
     return asyncio.run(_serve(args))
 
 
 async def _serve(args: argparse.Namespace) -> int:
-    screen.progress("starting the local system")  # before the imports, which take a second
+    screen.print_progress("starting the local system")  # Before the imports, which take a second.
     from local.system import LocalSystem, Options
 
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    options = Options(port_base=args.port_base, data=args.data, gemini=args.gemini, settings=settings_of(args))
+    options = Options(port_base=args.port_base, data=args.data, gemini=args.gemini, settings=parse_settings(args))
     if args.data is not None:
         args.data.mkdir(parents=True, exist_ok=True)
-    report = _as_json if args.json else _for_people
+    report = _print_record_as_json if args.json else _print_record
     began = time.monotonic()
     try:
-        system = LocalSystem(options, report, screen.progress)
+        system = LocalSystem(options, report, screen.print_progress)
         async with system:
             files = [endpoints.default_file(args.port_base), *([args.ready_file] if args.ready_file else [])]
             for file in files:
                 system.write_endpoints(file)
-            _announce(system.endpoints, time.monotonic() - began, as_json=args.json, port_base=args.port_base)
+            _print_endpoints(system.endpoints, time.monotonic() - began, as_json=args.json, port_base=args.port_base)
             await stopped.wait()
             for file in files:
                 with contextlib.suppress(FileNotFoundError):
                     file.unlink()
     except RuntimeError as error:
-        screen.complain(f"cannot start: {error}.")
+        screen.print_error(f"cannot start: {error}.")
         return 1
     except OSError as error:
-        screen.complain(f"cannot start: {error}. Is another one running? Choose other ports with --port-base.")
+        screen.print_error(f"cannot start: {error}. Is another one running? Choose other ports with --port-base.")
         return 1
     return 0
 
 
-def _announce(found: endpoints.Endpoints, seconds: float, *, as_json: bool, port_base: int) -> None:
+def _print_endpoints(system: endpoints.Endpoints, seconds: float, *, as_json: bool, port_base: int) -> None:
     if as_json:
-        print(json.dumps({"ready": found.model_dump(exclude={"api_key"}), "seconds": round(seconds, 2)}), flush=True)  # noqa: T201
+        print(json.dumps({"ready": system.model_dump(exclude={"api_key"}), "seconds": round(seconds, 2)}), flush=True)  # noqa: T201
         return
-    screen.say(f"[bold green]Dropsight is up[/bold green] after {seconds:.1f} s. Ctrl-C ends it.\n")
-    for name, value in found.model_dump().items():
-        screen.say(f"  [bold]{name:<10}[/bold]{screen.plain(str(value))}")
+    screen.print_line(f"[bold green]Dropsight is up[/bold green] after {seconds:.1f} s. Ctrl-C ends it.\n")
+    for name, value in system.model_dump().items():
+        screen.print_line(f"  [bold]{name:<10}[/bold]{escape(str(value))}")
     flag = "" if port_base == 8080 else f" --port-base {port_base}"
-    screen.say(f"\nDrop a file:   dropsight drop{flag} tests/samples/speech.wav --wait")
-    screen.say(f"Look it up:    dropsight tasks{flag}\n")
+    screen.print_line(f"\nDrop a file:   dropsight drop{flag} tests/samples/speech.wav --wait")
+    screen.print_line(f"Look it up:    dropsight tasks{flag}\n")
 
 
-def _for_people(function: str, record: dict[str, object]) -> None:
+def _print_record(function: str, record: dict[str, object]) -> None:
     severity = str(record.get("severity", "DEFAULT"))
     text = f"{function}: {record.get('message', '')}"
-    if severity in _SHOWN:
-        screen.say(f"[yellow]{severity:<8}[/yellow] {screen.plain(text)}")
+    if severity in _PROMINENT:
+        screen.print_line(f"[yellow]{severity:<8}[/yellow] {escape(text)}")
         if trace := record.get("stack_trace"):
-            screen.say(screen.plain(str(trace)))
+            screen.print_plain(str(trace))
     else:
-        screen.say(f"[dim]{screen.plain(text)}[/dim]")
+        screen.print_line(f"[dim]{escape(text)}[/dim]")
 
 
-def _as_json(function: str, record: dict[str, object]) -> None:
+def _print_record_as_json(function: str, record: dict[str, object]) -> None:
     sys.stdout.write(json.dumps({"function": function, **record}, ensure_ascii=False) + "\n")
     sys.stdout.flush()

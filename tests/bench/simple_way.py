@@ -22,9 +22,8 @@ def simple_way(event: CloudEvent) -> None:
     while file.state == genai.types.FileState.PROCESSING:
         time.sleep(1)
         file = client.files.get(name=file.name or "")
-    prompt = "Please transcribe this audio file"
-    model, asked = "gemini-3.5-flash-lite", [file, prompt]
-    answer = client.models.generate_content(model=model, contents=asked)  # type: ignore[arg-type]
+    model, contents = "gemini-3.5-flash-lite", [file, "Please transcribe this audio file"]
+    answer = client.models.generate_content(model=model, contents=contents)  # type: ignore[arg-type]
     documents = firestore.Client(project=os.environ["GOOGLE_CLOUD_PROJECT"]).collection("simple")
     documents.document(name).set({"name": name, "status": "completed", "answer": answer.text})
     path.unlink()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.commands.demo import main
-from local.demo_examples import EXAMPLES, SAMPLES, plan
+from local.demo_examples import EXAMPLES, SAMPLES, plan_drops
 from shared.domain.recipe import BUILT_IN, check
 from tests.running import ROOT, Json, Running
 
@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| .*?`make demo RECIPE=(?P<recipe>[a-z-]+)[^`]*` \|$", re.M
 
 def test_every_recipes_example_ends_with_the_files_that_it_promises(system: Running) -> None:
     def ended(name: str) -> Json:
-        for drop in plan(name, [], {}):
+        for drop in plan_drops(name, [], {}):
             uri = system.drop(f"demo-{name}/{drop.file.name}", drop.file, None, **drop.metadata)
         return system.end_of(uri, 60)
 
@@ -65,14 +65,14 @@ def test_the_demo_shows_a_recipe_with_nothing_but_its_name() -> None:
 
 
 def test_what_is_said_goes_before_the_example() -> None:
-    [drop] = plan("ask", [Path("a.pdf")], {"dropsight-prompt": "Who?"})
+    [drop] = plan_drops("ask", [Path("a.pdf")], {"dropsight-prompt": "Who?"})
     assert drop == (Path("a.pdf"), {"dropsight-prompt": "Who?", "dropsight-recipe": "ask"})
-    first, second = plan("compare", [Path("a.pdf"), Path("b.pdf")], {})
+    first, second = plan_drops("compare", [Path("a.pdf"), Path("b.pdf")], {})
     assert first == (Path("b.pdf"), {})
     assert second == (Path("a.pdf"), {"dropsight-recipe": "compare", "dropsight-with": "b.pdf"})
-    assert [drop.file for drop in plan("detect", [], {})] == [SAMPLES / "picture.png"]
-    assert plan("mine", [Path("a.pdf")], {}) == [(Path("a.pdf"), {"dropsight-recipe": "mine"})]
-    assert all(drop.metadata == {} for drop in plan(None, [], {}))
+    assert [drop.file for drop in plan_drops("detect", [], {})] == [SAMPLES / "picture.png"]
+    assert plan_drops("mine", [Path("a.pdf")], {}) == [(Path("a.pdf"), {"dropsight-recipe": "mine"})]
+    assert all(drop.metadata == {} for drop in plan_drops(None, [], {}))
 
 
 def test_a_recipe_that_there_is_not_is_said_before_anything_is_started() -> None:

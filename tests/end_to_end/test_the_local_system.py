@@ -1,4 +1,4 @@
-"""The local system as its users meet it: commands, endpoints, the control server, the refusal of a loop."""
+"""The local system from outside: commands, endpoints, the control server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import httpx2
 import psutil
 import pytest
 
+from local.__main__ import _COMMANDS, _STAND_INS, main
 from local.client import Client
-from local.commands.drop import wait
+from local.commands.drop import wait_for_end
 from local.target import Target
 from tests.running import ROOT, SAMPLES, Running, until
 
@@ -36,11 +37,29 @@ def test_a_results_bucket_that_is_an_inbox_is_refused_at_start() -> None:
     assert "dropsight-inbox is also an inbox" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["up", "demo", "drop", "tasks", "show", "env", "sweep", "keys", "storage", "queue"])
-def test_each_command_explains_itself(name: str) -> None:
-    done = command(name, "--help")
-    assert done.returncode == 0
-    assert "usage:" in done.stdout
+@pytest.mark.parametrize("name", [*_COMMANDS, *_STAND_INS])
+def test_each_command_has_a_help_text_and_is_listed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: dropsight {name}" in capsys.readouterr().out
+    assert main([]) == 2
+    assert f"\n  {name} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["demo", "drop", "tasks", "show", "env", "sweep", "models"])
+def test_each_command_that_looks_something_up_prints_json_on_request(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert "--json" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["tsaks"])
+    assert ended.value.code == 2
 
 
 def test_a_command_without_a_running_system_says_how_to_start_one() -> None:
@@ -49,7 +68,7 @@ def test_a_command_without_a_running_system_says_how_to_start_one() -> None:
     assert "`dropsight up`" in done.stderr
 
 
-def test_drop_waits_and_show_and_tasks_tell(system: Running) -> None:
+def test_a_dropped_file_is_waited_for_shown_and_listed(system: Running) -> None:
     dropped = command("drop", str(SAMPLES / "notes.txt"), "--to", "from/cli.txt", "--wait", "--json", system=system)
     assert dropped.returncode == 0, dropped.stderr
     task = json.loads(dropped.stdout)[0]
@@ -77,16 +96,16 @@ def test_the_commands_talk_to_the_system_that_the_environment_names(
 
 
 def test_a_deployed_system_is_asked_no_faster_than_its_limit_allows(system: Running) -> None:
-    found = Target.local(system.endpoints)._replace(remote=True)
-    with Client(found) as client:
-        uri = client.drop(SAMPLES / "notes.txt", "remote/notes.txt", {})
-        task = wait(client, str(client.task_of(uri)["id"]), 60)
+    target = Target.of_local_system(system.endpoints)._replace(remote=True)
+    with Client(target) as client:
+        uri = client.drop_file(SAMPLES / "notes.txt", "remote/notes.txt", {})
+        task = wait_for_end(client, str(client.wait_for_task_of(uri)["id"]), 60)
     assert task["status"] == "completed"
-    asked = [call for call in system.calls("api") if call["path"].startswith("/v1/tasks/")]
-    assert len(asked) <= 3
+    calls = [call for call in system.calls("api") if call["path"].startswith("/v1/tasks/")]
+    assert len(calls) <= 3
 
 
-def test_drop_tells_of_a_failure_by_its_exit_status(system: Running, tmp_path: Path) -> None:
+def test_drop_exits_with_1_if_a_task_failed(system: Running, tmp_path: Path) -> None:
     empty = tmp_path / "empty.wav"
     empty.write_bytes(b"")
     done = command("drop", str(empty), "--wait", system=system)
@@ -104,7 +123,7 @@ def test_the_ready_file_is_for_its_owner_only(tmp_path: Path) -> None:
 
     file = tmp_path / "ready.json"
     names = endpoints.Endpoints.model_fields
-    endpoints.write(file, endpoints.Endpoints(**dict.fromkeys(names, "x")))
+    endpoints.write_endpoints(file, endpoints.Endpoints(**dict.fromkeys(names, "x")))
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -125,25 +144,25 @@ def test_a_killed_function_comes_back(system: Running) -> None:
     assert system.end_of(system.drop("after-the-kill.txt", b"still here", "text/plain"))["status"] == "completed"
 
 
-def test_functions_end_with_a_system_that_is_killed() -> None:
+def test_functions_end_with_their_system_when_it_is_killed() -> None:
     with Running() as system:
         system.end_of(system.drop("before-the-kill.txt", b"still here", "text/plain"))
         pids = [pid for worker in system.control("GET", "/workers").values() for pid in worker["pids"]]
         os.kill(system.pid, signal.SIGKILL)
-        until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 20, lambda: f"of {pids} some live on")
+        until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 20, lambda: f"some of {pids} are still alive")
     assert len(pids) >= 3
 
 
-def test_a_start_says_what_it_does(system: Running) -> None:
-    said = system.whole_log
+def test_a_start_reports_its_progress(system: Running) -> None:
+    log = system.whole_log
     for name in ("storage", "firestore", "gemini", "queue"):
-        assert f"\n{name} answers on 127.0.0.1:" in said
-    assert "\nstarting the functions api, ingest, generate\n" in said
+        assert f"\n{name} answers on 127.0.0.1:" in log
+    assert "\nstarting the functions api, ingest, generate\n" in log
     for name in ("api", "ingest", "generate"):
-        assert f"\n{name} answers after " in said
+        assert f"\n{name} answers after " in log
 
 
-def test_functions_refuse_whoever_has_no_token(system: Running) -> None:
+def test_functions_refuse_callers_without_a_token(system: Running) -> None:
     workers = system.control("GET", "/workers")
     assert workers["generate"]["pids"]
     url = next(call["path"] for call in _dispatched(system))

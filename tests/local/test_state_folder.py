@@ -15,7 +15,7 @@ from local.standins.oidc import Issuer
 from local.standins.storage import StorageStandIn
 from local.standins.storage.store import Store
 from local.standins.wire_tap import Tap
-from local.state_folder import alone_in, check, keep_private, kept, make_private
+from local.state_folder import check_folder, lock_folder, make_private_folder, read_or_create, set_private_umask
 from shared.clock import Clock, MovableClock
 
 PARTS = ("firestore", "storage")
@@ -23,7 +23,7 @@ PARTS = ("firestore", "storage")
 
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
-    """As a person's shell has it; restored, since `keep_private` is for the whole process."""
+    """As a person's shell has it; restored, since `set_private_umask` is for the whole process."""
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -37,11 +37,11 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 async def test_what_a_stand_in_writes_is_for_its_owner_only(tmp_path: Path) -> None:
-    keep_private()
+    set_private_umask()
     folder = tmp_path / "data"
-    make_private(folder, PARTS)
+    make_private_folder(folder, PARTS)
     clock = MovableClock(folder / "clock")
-    kept(folder / "api_key", "secret")
+    read_or_create(folder / "api_key", "secret")
     Issuer(clock, folder)
     stand_in = StorageStandIn(clock=clock, data=folder / "storage", tap=Tap(), buckets=["inbox"])
     found = modes(folder)
@@ -56,7 +56,7 @@ def test_what_an_earlier_run_left_readable_is_closed(tmp_path: Path) -> None:
     (folder / "storage" / "contents" / "abc").write_text("a person's file")
     (folder / "api_key").write_text("secret")
     assert modes(folder)["data"] == 0o755
-    make_private(folder, PARTS)
+    make_private_folder(folder, PARTS)
     assert {mode & 0o077 for mode in modes(folder).values()} == {0}
     assert (folder / "storage" / "contents" / "abc").read_text() == "a person's file"
 
@@ -65,25 +65,25 @@ def test_a_folder_with_other_peoples_things_in_it_is_not_closed_to_them(tmp_path
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
     (folder / "notes.txt").write_text("for all")
-    make_private(folder, PARTS)
+    make_private_folder(folder, PARTS)
     found = modes(folder)
     assert (found["shared"], found["shared/notes.txt"]) == (0o755, 0o644)
     assert found["shared/storage"] == 0o700
 
 
 def test_two_systems_cannot_use_one_folder(tmp_path: Path) -> None:
-    first, second = alone_in(tmp_path), alone_in(tmp_path)
+    first, second = lock_folder(tmp_path), lock_folder(tmp_path)
     with first, pytest.raises(RuntimeError, match="another system keeps its state in"):
         second.__enter__()
-    with alone_in(tmp_path):
+    with lock_folder(tmp_path):
         pass
 
 
 def test_a_secret_is_made_once_also_where_a_crash_left_an_empty_file(tmp_path: Path) -> None:
     file = tmp_path / "api_key"
     file.touch()
-    assert kept(file, "first") == "first"
-    assert kept(file, "second") == "first"
+    assert read_or_create(file, "first") == "first"
+    assert read_or_create(file, "second") == "first"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -100,7 +100,7 @@ def test_a_secret_is_made_once_also_where_a_crash_left_an_empty_file(tmp_path: P
 def test_a_damaged_file_of_the_system_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Damaged, match=f"{name} is damaged"):
-        check(tmp_path)
+        check_folder(tmp_path)
     assert (tmp_path / name).read_bytes() == content
 
 

@@ -29,14 +29,14 @@ def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def chosen(*words: str) -> target.Target:
     parser = argparse.ArgumentParser()
     target.add_arguments(parser)
-    return target.chosen(parser.parse_args(words))
+    return target.choose_target(parser.parse_args(words))
 
 
 def local(port_base: int) -> str:
     """Leave the endpoints of a local system, as `up` does; returns its API."""
     names = endpoints.Endpoints.model_fields
     found = endpoints.Endpoints(**{**dict.fromkeys(names, "x"), "api": f"http://127.0.0.1:{port_base}"})
-    endpoints.write(endpoints.default_file(port_base), found)
+    endpoints.write_endpoints(endpoints.default_file(port_base), found)
     return found.api
 
 
@@ -103,7 +103,7 @@ def test_a_file_for_a_deployed_system_needs_an_inbox(monkeypatch: pytest.MonkeyP
 def test_an_api_that_cannot_be_reached_is_said_without_a_trace() -> None:
     nowhere = target.Target("http://127.0.0.1:9", "sk-1", None, None, remote=True)
     with Client(nowhere) as client, pytest.raises(SystemExit, match="does not answer"):
-        client.task("task-llm-1")
+        client.get_task("task-llm-1")
 
 
 def test_the_command_runs_the_tree_of_its_environment_from_any_folder(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from local.commands.package import archive
+from local.commands.package import build_archive
 
 Serve = Callable[[str], AbstractContextManager[str]]
 """Starts a function of the archive by its name; the context is its URL."""
@@ -48,7 +48,7 @@ ENVIRONMENT = {
 @pytest.fixture(scope="session")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("workspace")
-    with zipfile.ZipFile(BytesIO(archive())) as packed:
+    with zipfile.ZipFile(BytesIO(build_archive())) as packed:
         packed.extractall(root)
     return root
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local.__main__ import main as command
-from local.commands.models import main, written
+from local.commands.models import main, render_catalogue
 from local.standins.faults import Fault
 from local.standins.gemini import GeminiStandIn
 from local.standins.gemini.models import catalogue as served
@@ -46,7 +46,7 @@ async def refresh(file: Path, *words: str) -> int:
 
 
 def test_the_shipped_catalogue_is_written_as_the_command_writes_it() -> None:
-    assert written(catalogue()) == SHIPPED.read_text(encoding="utf-8")
+    assert render_catalogue(catalogue()) == SHIPPED.read_text(encoding="utf-8")
 
 
 def test_the_models_are_listed_with_what_they_take_and_their_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +78,7 @@ async def test_refresh_rewrites_the_catalogue_from_the_services_list_and_tells_w
     assert "changed: gemini-2.5-pro: input_tokens 1048576 → 2097152" in told
     fresh = Catalogue.model_validate_json(file.read_bytes())
     assert {model.id for model in fresh.models} >= {"gemini-9-flash", "gemini-2.5-pro"}
-    assert file.read_text(encoding="utf-8") == written(fresh)
+    assert file.read_text(encoding="utf-8") == render_catalogue(fresh)
     assert not list(file.parent.glob(".*"))
 
     assert await refresh(file) == 0
@@ -90,7 +90,7 @@ async def test_a_default_that_is_about_to_go_is_left_and_recipes_follow(
 ) -> None:
     assert catalogue().default == Recipe(name="any", takes=("audio",), prompt="Hi").model
     going = catalogue().model_copy(update={"default": "gemini-2.5-flash"})
-    file.write_text(written(going), encoding="utf-8")
+    file.write_text(render_catalogue(going), encoding="utf-8")
     assert await refresh(file) == 0
     assert "changed: the default gemini-2.5-flash → gemini-3.5-flash-lite" in capsys.readouterr().out
     assert Catalogue.model_validate_json(file.read_bytes()).default == "gemini-3.5-flash-lite"
