@@ -1,4 +1,4 @@
-"""The pages say what the code says: tables, links, commands, targets."""
+"""The pages agree with the code: tables, links, commands, targets, paths."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ def text(page: str) -> str:
 
 
 def section(page: str, heading: str) -> str:
-    """What stands under a heading, up to the next one."""
+    """Return the text under a heading, up to the next heading."""
     return re.split(r"^#+ ", text(page).partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def first_cells(table: str) -> list[str]:
-    """The code words in the first column of a table."""
+    """Return the code words in the first column of a table."""
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     return [word for cell in cells for word in re.findall(r"`([^`]+)`", cell)]
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Every line of the pages that runs the command, with the page that it is on."""
+    """Yield each page with each of its lines that runs the command."""
     for page in PAGES:
         for _, block in FENCE.findall(text(page)):
             for line in block.splitlines():
-                if found := re.search(r"(?:^|[ $/(])dropsight (?P<words>[a-z].*)", line.partition("  #")[0]):
-                    yield page, found["words"]
+                if match := re.search(r"(?:^|[ $/(])dropsight (?P<words>[a-z].*)", line.partition("  #")[0]):
+                    yield page, match["words"]
 
 
-def test_the_readme_is_short_enough_to_be_read() -> None:
+def test_the_readme_has_fewer_than_200_lines() -> None:
     assert len(text("README.md").splitlines()) < 200
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_within_the_project_lead_somewhere(page: str) -> None:
+def test_links_within_the_project_lead_to_a_file_and_heading(page: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", text(page)):
         if target.startswith(("http://", "https://")):
             continue
@@ -66,10 +66,12 @@ def test_links_within_the_project_lead_somewhere(page: str) -> None:
         file = (ROOT / page).parent / name if name else ROOT / page
         assert file.is_file(), target
         headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-        assert not anchor or anchor in [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings]
+        assert not anchor or anchor in [
+            re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings
+        ]
 
 
-def test_every_command_of_the_pages_is_there() -> None:
+def test_every_command_of_the_pages_exists() -> None:
     named = {re.split(r"[^a-z-]", words)[0] for _, words in commands()}
     assert named <= {*_COMMANDS, *_STAND_INS}
     assert {"up", "drop", "tasks", "show", "env", "sweep", "keys", "recipes", *_STAND_INS} <= named
@@ -77,18 +79,16 @@ def test_every_command_of_the_pages_is_there() -> None:
 
 def test_every_target_of_the_pages_is_in_the_makefile() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*##", text("Makefile"), re.MULTILINE))
-    named = {
-        word for page in PAGES for each in re.findall(r"`?make ([a-z -]+)", text(page)) for word in each.split()[:1]
-    }
+    named = {line.split()[0] for page in PAGES for line in re.findall(r"`?make ([a-z -]+)", text(page)) if line.split()}
     assert {"demo", "test", "setup", "check", "fix", "lock", "deploy", "package"} <= targets
     assert {name for name in named if f"`make {name}" in "".join(map(text, PAGES))} <= targets
 
 
-def test_every_reason_to_wait_and_every_failure_has_its_row() -> None:
+def test_every_waiting_reason_and_failure_code_has_its_row() -> None:
     waits = first_cells(section("docs/operations.md", "Why a task waits"))
-    assert sorted(each for each in waits if "." not in each) == sorted(get_args(WaitingReason))
+    assert sorted(word for word in waits if "." not in word) == sorted(get_args(WaitingReason))
     fails = first_cells(section("docs/operations.md", "Why a task failed"))
-    assert sorted(each for each in fails if "." not in each) == sorted(get_args(FailureCode))
+    assert sorted(word for word in fails if "." not in word) == sorted(get_args(FailureCode))
 
 
 def test_every_path_of_the_control_server_has_its_row() -> None:
@@ -97,15 +97,15 @@ def test_every_path_of_the_control_server_has_its_row() -> None:
     assert spec.origin is not None
     source = Path(spec.origin).read_text(encoding="utf-8")
     served: dict[str, set[str]] = {}
-    for path, method in re.findall(r'\("(/[a-z/]*)", "([A-Z]+)", self\.', source):
+    for path, method in re.findall(r'\("(/[a-z/-]*)", "([A-Z]+)", self\.', source):
         served.setdefault(path, set()).add(method)
-    told: dict[str, set[str]] = {}
+    listed: dict[str, set[str]] = {}
     for line in section("docs/standins.md", "The control server").splitlines():
         if line.startswith("| `/"):
             _, paths, methods, *_ = line.split("|")
             for path in re.findall(r"`(/[^`]+)`", paths):
-                told[path] = set(methods.replace(",", " ").split())
-    assert told == served
+                listed[path] = set(methods.replace(",", " ").split())
+    assert listed == served
 
 
 def test_the_limits_are_those_of_the_code() -> None:
@@ -118,7 +118,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("family", ["audio", "image", "video"])
-def test_every_type_that_is_taken_is_listed(family: str) -> None:
+def test_every_accepted_type_is_listed(family: str) -> None:
     [row] = [line for line in text("docs/limits.md").splitlines() if line.startswith(f"| {family} |")]
     listed = {word.split()[0] for word in row.split("|")[2].split(", ")}
     assert {word.strip() for word in listed} == {
@@ -131,7 +131,7 @@ def test_every_metadata_key_is_listed() -> None:
     assert listed == {wish.replace("_", "-") for wish in get_args(Wish)}
 
 
-def test_the_default_model_is_named_as_it_is() -> None:
+def test_the_api_page_names_the_default_model() -> None:
     assert f"default, `{catalogue().default}`" in text("docs/api.md")
 
 
@@ -141,7 +141,7 @@ def test_the_changelog_has_a_place_for_the_next_version_and_names_this_one() -> 
     assert headings[:2] == ["Unreleased", version]
 
 
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
-def test_every_file_that_a_page_sends_you_to_is_there(page: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_exists(page: str) -> None:
     for name in re.findall(r"`((?:shared|functions|local|tests|terraform|docs)/[\w./-]*)`", text(page)):
         assert (ROOT / name).exists(), name
