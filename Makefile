@@ -14,47 +14,46 @@ CHECKOV ?= build/checkov/bin/checkov
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-setup: .venv/ready $(BIN)/dropsight ## make .venv from both requirements files, with the command dropsight in it (once)
+setup: .venv/ready $(BIN)/dropsight ## create .venv with all packages and the command dropsight (once)
 
 .venv/ready: requirements.txt requirements.lock tests/requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing what Dropsight needs into .venv (once; a minute or two) …"
+	@echo "Installing Dropsight's packages into .venv (once; takes a minute or two) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c requirements.lock
 	@touch $@
 
-# Runs the tree that this .venv stands in, from any folder. An editable install would tie a shared .venv to one tree.
+# Runs the tree that contains this .venv, from any folder. An editable install would tie a shared .venv to one tree.
 $(BIN)/dropsight: Makefile | .venv/ready
 	@printf '%s\n' '#!/bin/sh' 'PYTHONPATH="$$(cd "$$(dirname "$$0")/../.." && pwd)" && export PYTHONPATH' \
 	  'exec "$$(dirname "$$0")/python" -P -m local "$$@"' > $@ && chmod +x $@
 
-demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and watch them being understood
+demo: setup ## drop the samples (or RECIPE=…, FILE=…, META=…) and show their answers
 	@$(BIN)/dropsight demo $(if $(RECIPE),--recipe $(RECIPE)) $(if $(META),--meta "$(META)") $(FILE)
 
 up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/dropsight up
 
-# A file at a time to each worker: what a file's tests share (a wired function, a local system) is made once and undone
-# at its end.
-test: setup ## the tests (four to five minutes on two cores)
+# Each worker runs whole files, so that what a file's tests share (a wired function, a local system) is made once.
+test: setup ## run the tests (four to five minutes on two cores)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos tests
 
-chaos: setup ## the promises, under kills, faults, duplicates and losses (ten minutes)
+chaos: setup ## test the promises under kills, faults, duplicates and losses (ten minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos
 
-stress: setup ## the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos)
+stress: setup ## run the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos)
 	@$(BIN)/python -m tests.stress --runs $(RUNS) --suite $(SUITE)
 
-check: setup ## format, lint, types, layering
+check: setup ## check format, lint, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: setup ## format, and mend what the linter can mend
+fix: setup ## format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## write requirements.lock anew: every package that is deployed, with its version
+lock: ## renew requirements.lock: every deployed package with its version
 	@$(PYTHON) -m venv --clear build/lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@build/lock/bin/python -m pip freeze --disable-pip-version-check --exclude pip --exclude setuptools > build/lock/freeze
@@ -62,13 +61,13 @@ lock: ## write requirements.lock anew: every package that is deployed, with its 
 	  LC_ALL=C sort -f build/lock/freeze; } > requirements.lock
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
 
-bench: setup ## measure against the pattern of the public docs, in ratios
+bench: setup ## compare time, memory and calls with the pattern of the public guides
 	@$(BIN)/python -m tests.bench
 
-package: setup ## the source archive that is deployed: the same tree, the same bytes
+package: setup ## build the source archive that is deployed; the same tree gives the same bytes
 	@$(BIN)/dropsight package --out build/dropsight.zip
 
-# Recipe files beside the configuration, and those that it names elsewhere.
+# Recipe files in terraform/, and those elsewhere that the configuration names.
 NAMED := $(shell sed -nE 's/^[^\#]*recipes *= *"([^"]+)".*/\1/p' terraform/*.tfvars 2>/dev/null)
 RECIPES := $(sort $(wildcard terraform/*.toml) $(foreach file,$(NAMED),$(if $(filter /%,$(file)),$(file),terraform/$(file))))
 
@@ -77,7 +76,7 @@ deploy: package ## apply terraform/ (the first time: GEMINI_API_KEY=… make dep
 	@cd terraform && terraform init -input=false && \
 	  { [ -z "$$GEMINI_API_KEY" ] || export TF_VAR_gemini_api_key="$$GEMINI_API_KEY"; } && terraform apply
 
-check-terraform: setup $(CHECKOV) ## Terraform: format, tests, the plan, mutations, checkov (up to 10 minutes)
+check-terraform: setup $(CHECKOV) ## check terraform/: format, tests, plan, mutations, checkov (up to 10 minutes)
 	$(BIN)/python -m tests.terraform.mutations
 	$(BIN)/python -m pytest tests/terraform
 	$(CHECKOV) --config-file terraform/.checkov.yaml -d terraform
@@ -87,5 +86,5 @@ build/checkov/bin/checkov: terraform/requirements.txt
 	@build/checkov/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-clean: ## forget .venv, caches and builds
+clean: ## delete .venv, caches and builds
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
