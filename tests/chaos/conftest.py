@@ -6,7 +6,7 @@ import pytest
 from tests.running import Running
 
 _SECONDS = 900
-"""For each of these tests: the longest takes one or two minutes on a quiet machine."""
+"""Time limit of each test; the longest takes one or two minutes on a quiet machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,6 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def system() -> Iterator[Running]:
-    """A fresh system for each test: what one breaks, no other sees. No scheduled sweep helps."""
+    """Return a new system for each test. No scheduled sweep runs in it."""
     with Running() as running:
         yield running

@@ -1,4 +1,4 @@
-"""What must be true after any trouble."""
+"""What must be true after any failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.running import ENDED, Running, until
 
 
 def settle(system: Running, count: int, *, seconds: float = 120, step: str = "70s") -> None:
-    """Let the local clock run, in steps past a lease, until `count` tasks have ended and nothing is left to do."""
+    """Advance the clock, in steps longer than a lease, until `count` tasks have ended and nothing is left to do."""
 
     def done() -> bool:
         states = system.states()
@@ -26,7 +26,7 @@ def settle(system: Running, count: int, *, seconds: float = 120, step: str = "70
     )
 
 
-def each_object_has_one_completed_task(system: Running, uris: list[str]) -> None:
+def assert_each_object_has_one_completed_task(system: Running, uris: list[str]) -> None:
     documents = system.documents()
     per_object = Counter(document["source"]["uri"] for document in documents)
     assert per_object == Counter(uris)
@@ -35,16 +35,16 @@ def each_object_has_one_completed_task(system: Running, uris: list[str]) -> None
     assert all(document["results"] or document["results_pointer"] for document in documents)
 
 
-def answers_belong_to_their_files(system: Running, contents: dict[str, str]) -> None:
-    """Published files are right; `contents` gives for each `gs://` name the words its answer must hold."""
+def assert_answers_belong_to_their_files(system: Running, contents: dict[str, str]) -> None:
+    """Assert that each published file has its own answer; `contents` maps `gs://` names to words of the answer."""
     for uri, words in contents.items():
         name = uri.removeprefix("gs://")
         assert words in system.results.blob(f"{name}.md").download_as_text()
         assert words in system.results.blob(f"{name}.task.json").download_as_text()
 
 
-def nothing_is_left_at_gemini(system: Running) -> None:
-    """Files that a kill left behind are swept once they are old enough; none stays."""
+def assert_nothing_is_left_at_gemini(system: Running) -> None:
+    """Assert that no file stays at Gemini, after a sweep if a kill left some."""
     if system.gemini_files():
         system.advance("5m")
         system.sweep()

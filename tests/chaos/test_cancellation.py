@@ -1,11 +1,11 @@
-"""Cancellation before, during and after the run, and racing completion: one terminal state, told the same for ever."""
+"""Cancellation before, during and after the run: each task reaches one terminal state and keeps it."""
 
 from __future__ import annotations
 
 import random
 import time
 
-from tests.chaos.promises import nothing_is_left_at_gemini, settle
+from tests.chaos.promises import assert_nothing_is_left_at_gemini, settle
 from tests.running import Running, until
 
 _TASKS = 40
@@ -31,17 +31,17 @@ def test_cancelling_at_any_moment_ends_each_task_once(system: Running) -> None:
             assert task["error"]["code"] == "request_cancelled"
             assert task["id"] in cancelled
     assert system.states()["completed"] >= _TASKS // 2
-    nothing_is_left_at_gemini(system)
+    assert_nothing_is_left_at_gemini(system)
 
 
-def test_cancelling_stops_a_model_that_is_answering(system: Running) -> None:
+def test_cancelling_stops_the_model_call_under_way(system: Running) -> None:
     system.model(latency="60s", chunks=600)
     uri = system.drop("long-answer.txt", b"tell me everything", "text/plain")
     until(lambda: system.model_calls(answered=False), 20, lambda: "the model was never asked")
     task = system.task_of(uri)
     system.http.post(f"/v1/tasks/{task['id']}/cancel")
     until(lambda: system.logged("lease_lost"), 15, lambda: system.whole_log[-2000:])
-    until(lambda: system.control("GET", "/dispatches")["in_flight"] == 0, 15, lambda: "the dispatch goes on")
+    until(lambda: system.control("GET", "/dispatches")["in_flight"] == 0, 15, lambda: "the dispatch is still running")
     assert system.task_of(uri)["error"]["code"] == "request_cancelled"
     settle(system, 1)
-    nothing_is_left_at_gemini(system)
+    assert_nothing_is_left_at_gemini(system)

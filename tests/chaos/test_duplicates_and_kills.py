@@ -1,4 +1,4 @@
-"""300 files, every event five times and shuffled, a random function killed every second."""
+"""300 files, each event delivered five times in random order, and a random function killed every second."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import threading
 import time
 
 from tests.chaos.promises import (
-    answers_belong_to_their_files,
-    each_object_has_one_completed_task,
-    nothing_is_left_at_gemini,
+    assert_answers_belong_to_their_files,
+    assert_each_object_has_one_completed_task,
+    assert_nothing_is_left_at_gemini,
     settle,
 )
 from tests.running import Running
 
 _FILES = 300
 _STORM_SECONDS = 20
-"""How long at most functions are killed; what is left then is settled in peace."""
+"""How long functions are killed at most; the remaining work then ends without kills."""
 
 
 class Killer(threading.Thread):
-    """SIGKILL to a random function every second; counts what was in flight at those moments."""
+    """Kills a random function every second, and counts the dispatches that were in flight."""
 
     def __init__(self, system: Running) -> None:
         super().__init__(daemon=True)
-        self._system, self._over = system, threading.Event()
+        self._system, self._stopped = system, threading.Event()
         self._choice = random.Random(7)
         self.kills, self.in_flight = 0, 0
 
     def run(self) -> None:
-        while not self._over.wait(1.0):
+        while not self._stopped.wait(1.0):
             function = self._choice.choice(["generate", "generate", "ingest", "api"])
             if function == "generate":
                 self.in_flight += self._system.control("GET", "/dispatches")["in_flight"]
@@ -37,15 +37,15 @@ class Killer(threading.Thread):
             self.kills += 1
 
     def stop(self) -> None:
-        self._over.set()
+        self._stopped.set()
         self.join()
 
 
-def _all_seen_and_none_in_flight(system: Running) -> bool:
+def _all_files_have_ended(system: Running) -> bool:
     return sum(system.states().values()) >= _FILES and not system.control("GET", "/dispatches")["in_flight"]
 
 
-def test_a_storm_of_duplicates_and_kills_ends_in_one_answer_for_each_file(system: Running) -> None:
+def test_each_file_is_answered_once_under_duplicates_and_kills(system: Running) -> None:
     system.control("PUT", "/events", {"copies": 5, "unordered": True})
     system.model(latency="200ms")
     names = [f"file-{number:03d}.txt" for number in range(_FILES)]
@@ -53,15 +53,15 @@ def test_a_storm_of_duplicates_and_kills_ends_in_one_answer_for_each_file(system
     killer.start()
     uris = system.drop_many(names, lambda name: f"these are the words of {name}".encode())
     ends = time.monotonic() + _STORM_SECONDS
-    while time.monotonic() < ends and not _all_seen_and_none_in_flight(system):
+    while time.monotonic() < ends and not _all_files_have_ended(system):
         time.sleep(1)
     killer.stop()
     settle(system, _FILES, seconds=180)
     assert killer.kills >= 5
-    each_object_has_one_completed_task(system, uris)
+    assert_each_object_has_one_completed_task(system, uris)
     assert len(system.model_calls()) <= _FILES + killer.in_flight
-    answers_belong_to_their_files(system, {uri: f"words of {uri.rsplit('/', 1)[-1]}" for uri in uris})
-    nothing_is_left_at_gemini(system)
+    assert_answers_belong_to_their_files(system, {uri: f"words of {uri.rsplit('/', 1)[-1]}" for uri in uris})
+    assert_nothing_is_left_at_gemini(system)
 
 
 def test_a_late_duplicate_changes_nothing(system: Running) -> None:
@@ -74,4 +74,4 @@ def test_a_late_duplicate_changes_nothing(system: Running) -> None:
     settle(system, 2)
     assert system.documents() == before
     assert len(system.model_calls()) == 2
-    each_object_has_one_completed_task(system, uris)
+    assert_each_object_has_one_completed_task(system, uris)

@@ -13,7 +13,7 @@ def system() -> Iterator[Running]:
 
 @pytest.fixture(autouse=True)
 def _quiet(system: Running) -> Iterator[None]:
-    """Each test begins with a model at its defaults, no faults, and an empty record of calls; it leaves no work."""
+    """Give each test a default model, no faults and an empty record of calls, and wait for the work it leaves."""
     system.control("DELETE", "/requests")
     yield
     system.leave_nothing_behind()

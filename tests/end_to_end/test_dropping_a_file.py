@@ -1,4 +1,4 @@
-"""A file is dropped with google-cloud-storage; its task is found and completed."""
+"""Files dropped with google-cloud-storage become tasks that are completed, or fail with a code."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ SAMPLE_FILES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo
 
 
 @pytest.mark.parametrize("name", SAMPLE_FILES)
-def test_a_sample_is_found_within_two_seconds_and_understood_within_five(system: Running, name: str) -> None:
+def test_a_sample_has_a_task_within_two_seconds_and_an_answer_within_five(system: Running, name: str) -> None:
     tries: list[tuple[float, float]] = []
-    while len(tries) < 3 and not any(found < 2 and ended < 5 for found, ended in tries):
+    while len(tries) < 3 and not any(created < 2 and ended < 5 for created, ended in tries):
         began = time.monotonic()
         uri = system.drop(f"try-{len(tries)}/{name}", SAMPLES / name)
         assert system.task_of(uri)["source"] == uri
-        found = time.monotonic() - began
+        created = time.monotonic() - began
         task = system.end_of(uri)
-        tries.append((found, time.monotonic() - began))
+        tries.append((created, time.monotonic() - began))
         assert task["status"] == "completed", task["error"]
     slow = machine.slowness()
-    assert any(found < 2 * slow and ended < 5 * slow for found, ended in tries), f"{tries}; {machine.condition()}"
+    assert any(created < 2 * slow and ended < 5 * slow for created, ended in tries), f"{tries}; {machine.condition()}"
     completion = ChatCompletion.model_validate(task["results"][0])
     assert "stand-in" in (completion.choices[0].message.content or "")
     assert task["progress"] == 100
     assert task["error"] is None
 
 
-def test_the_answer_tells_of_what_was_sent(system: Running) -> None:
+def test_the_answer_describes_the_file_that_was_sent(system: Running) -> None:
     uri = system.drop("two-pages.pdf", SAMPLES / "report.pdf")
     content = system.end_of(uri)["results"][0]["choices"][0]["message"]["content"]
     assert "PDF" in content
     assert "2 page" in content
 
 
-def test_the_same_event_five_times_makes_one_task_and_one_model_call(system: Running) -> None:
+def test_an_event_delivered_five_times_makes_one_task_and_one_model_call(system: Running) -> None:
     system.control("PUT", "/events", {"copies": 5})
     uri = system.drop("five-times.txt", b"only once, please", "text/plain")
     system.end_of(uri)
@@ -50,17 +50,17 @@ def test_the_same_event_five_times_makes_one_task_and_one_model_call(system: Run
     assert len(system.model_calls()) == 1
 
 
-def test_results_are_published_beside_the_objects_name(system: Running) -> None:
+def test_results_are_published_under_the_objects_name(system: Running) -> None:
     uri = system.drop("folder/talk.wav", SAMPLES / "speech.wav")
     task = system.end_of(uri)
     text = system.results.blob(f"{system.endpoints.inbox}/folder/talk.wav.txt")
     published = system.results.blob(f"{system.endpoints.inbox}/folder/talk.wav.task.json")
-    said = task["results"][0]["choices"][0]["message"]["content"]
-    assert text.download_as_text() == said
+    content = task["results"][0]["choices"][0]["message"]["content"]
+    assert text.download_as_text() == content
     assert task["id"] in published.download_as_text()
 
 
-def test_gemini_files_are_deleted_after_the_answer(system: Running) -> None:
+def test_files_at_gemini_are_deleted_after_the_answer(system: Running) -> None:
     uri = system.drop("leaves-nothing.png", SAMPLES / "picture.png")
     system.end_of(uri)
     system.wait_for_all(1, 20)
@@ -84,7 +84,7 @@ def test_gemini_files_are_deleted_after_the_answer(system: Running) -> None:
         "x" * 900 + ".txt",
     ],
 )
-def test_an_odd_name_is_understood_like_any_other(system: Running, name: str) -> None:
+def test_a_file_with_an_odd_name_is_completed_like_any_other(system: Running, name: str) -> None:
     uri = system.drop(name, f"the file of {name}".encode(), "text/plain")
     task = system.end_of(uri)
     assert task["status"] == "completed", task["error"]
@@ -101,7 +101,7 @@ def test_an_odd_name_is_understood_like_any_other(system: Running, name: str) ->
         ("cut.wav", (SAMPLES / "speech.wav").read_bytes()[:30], "audio/wav", "file_processing_failed", ""),
     ],
 )
-def test_what_cannot_be_understood_fails_with_a_code_and_costs_nothing(
+def test_an_unusable_file_fails_with_a_code_and_without_a_call_to_gemini(
     system: Running, name: str, data: bytes, content_type: str, code: str, says: str
 ) -> None:
     uri = system.drop(name, data, content_type)
@@ -118,14 +118,14 @@ def test_what_cannot_be_understood_fails_with_a_code_and_costs_nothing(
     assert lines[0]["code"] == code
 
 
-def test_a_picture_named_mp3_is_seen_as_a_picture(system: Running) -> None:
+def test_a_picture_named_mp3_is_treated_as_a_picture(system: Running) -> None:
     uri = system.drop("song.mp3", SAMPLES / "picture.png", "audio/mpeg")
     task = system.end_of(uri)
     assert task["status"] == "completed", task["error"]
     assert task["recipe"] == "describe-image"
 
 
-def test_an_object_deleted_before_it_is_read_is_told_as_gone(system: Running) -> None:
+def test_an_object_deleted_before_it_is_read_fails_as_source_gone(system: Running) -> None:
     system.fault("queue", "DISPATCH", delay="1s", times=1)
     uri = system.drop("fleeting.txt", b"now you see me", "text/plain")
     system.task_of(uri)
@@ -135,7 +135,7 @@ def test_an_object_deleted_before_it_is_read_is_told_as_gone(system: Running) ->
     assert system.model_calls() == []
 
 
-def test_of_an_object_overwritten_many_times_only_the_newest_generation_runs(system: Running) -> None:
+def test_only_the_newest_generation_of_an_overwritten_object_reaches_the_model(system: Running) -> None:
     system.fault("queue", "DISPATCH", delay="1s", times=1)
     for number in range(8):
         uri = system.drop("again-and-again.txt", f"version {number}".encode(), "text/plain")
@@ -153,10 +153,10 @@ def test_of_an_object_overwritten_many_times_only_the_newest_generation_runs(sys
     assert "version 7" in published
 
 
-def test_a_folders_placeholder_is_no_task(system: Running) -> None:
+def test_the_placeholder_of_a_folder_makes_no_task(system: Running) -> None:
     uri = system.drop("just-a-folder/", b"", "text/plain")
-    seen = system.drop("after-the-folder.txt", b"hello", "text/plain")
-    system.end_of(seen)
+    later = system.drop("after-the-folder.txt", b"hello", "text/plain")
+    system.end_of(later)
     assert system.tasks(object=uri) == []
 
 
@@ -166,7 +166,7 @@ def test_a_blocked_prompt_fails_as_content_policy_violation(system: Running) -> 
     assert task["error"]["code"] == "content_policy_violation"
 
 
-def test_an_answer_cut_at_the_token_limit_says_so(system: Running) -> None:
+def test_an_answer_cut_at_the_token_limit_carries_a_warning(system: Running) -> None:
     system.model(finish_reason="MAX_TOKENS")
     task = system.end_of(system.drop("long.txt", b"some long text", "text/plain"))
     assert task["status"] == "completed"
@@ -187,12 +187,12 @@ def test_a_dropped_object_costs_four_writes_and_at_most_three_reads(system: Runn
     assert system.end_of(uri)["status"] == "completed"
 
 
-def test_a_large_recording_goes_through_in_constant_memory(system: Running, tmp_path: Path) -> None:
+def test_a_large_recording_is_processed_in_constant_memory(system: Running, tmp_path: Path) -> None:
     recording = tmp_path / "large.wav"
     write_recording(recording, mebibytes=256)
     task = system.end_of(system.drop("large.wav", recording, "audio/wav"), seconds=60)
     assert task["status"] == "completed", task["error"]
     peaks = {name: worker["memory_peak"] for name, worker in system.control("GET", "/workers").items()}
-    # generate's peak is that of its worker and of the examiner's process together.
+    # The peak of generate is the sum of its worker's and the examiner's.
     assert peaks["generate"] < 300 << 20, peaks
     assert max(peak for name, peak in peaks.items() if name != "generate") < 200 << 20, peaks

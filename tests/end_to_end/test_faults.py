@@ -1,6 +1,6 @@
-"""Every kind of fault on every service, met by the real clients.
+"""Each kind of fault on each service, as the real clients see it.
 
-Objects are written to the results bucket, where they start no function that could meet the fault first.
+Objects are written to the results bucket, since an object in the inbox starts functions that could use up the fault.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.running import Running
 Call = Callable[[], object]
 
 
-# A connection that a fault cut is left by the client to the garbage collector.
+# Clients leave a connection that a fault cut to the garbage collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -31,15 +31,15 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _garbage_is_collected_here() -> Iterator[None]:
-    """Not in a later file's test, which does not expect those connections."""
+def _collect_garbage() -> Iterator[None]:
+    """Collect the connections here, so that their warnings do not fail a test of a later file."""
     yield
     gc.collect()
 
 
 @pytest.fixture
 def calls(system: Running) -> Iterator[dict[str, tuple[str, Call]]]:
-    """For each service a label by which a fault finds a call, and the call itself, without the client's retries."""
+    """Return for each service a label by which a fault finds a call, and the call itself, without retries."""
     system.results.blob("fault.bin").upload_from_string(b"x" * 400_000)
     channel = grpc.insecure_channel(system.endpoints.queue)
     queues = tasks_v2.CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
@@ -67,7 +67,7 @@ BROKEN = (api_errors.ServiceUnavailable, requests.exceptions.RequestException, h
 
 @pytest.mark.parametrize("service", ["storage", "gemini", "firestore", "queue"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_status_is_answered_as_often_as_was_planted(
+def test_a_status_is_returned_as_many_times_as_the_fault_says(
     system: Running, calls: dict[str, tuple[str, Call]], service: str, status: int
 ) -> None:
     match, call = calls[service]
@@ -82,7 +82,9 @@ def test_a_status_is_answered_as_often_as_was_planted(
 
 
 @pytest.mark.parametrize("service", ["storage", "gemini", "firestore", "queue"])
-def test_a_delay_alone_only_slows(system: Running, calls: dict[str, tuple[str, Call]], service: str) -> None:
+def test_a_delay_slows_the_call_and_lets_it_succeed(
+    system: Running, calls: dict[str, tuple[str, Call]], service: str
+) -> None:
     match, call = calls[service]
     system.fault(service, match, delay="300ms", times=1)
     began = time.monotonic()
@@ -92,7 +94,7 @@ def test_a_delay_alone_only_slows(system: Running, calls: dict[str, tuple[str, C
 
 @pytest.mark.parametrize("service", ["storage", "gemini", "firestore", "queue"])
 @pytest.mark.parametrize("drop", [True, "before", "after"])
-def test_a_dropped_connection_is_an_error_and_the_next_call_is_not(
+def test_a_dropped_connection_fails_one_call_and_the_next_succeeds(
     system: Running, calls: dict[str, tuple[str, Call]], service: str, drop: bool | str
 ) -> None:
     match, call = calls[service]
@@ -102,7 +104,7 @@ def test_a_dropped_connection_is_an_error_and_the_next_call_is_not(
     call()
 
 
-def test_a_drop_after_the_call_took_effect_leaves_its_effect(system: Running) -> None:
+def test_a_connection_dropped_after_a_write_leaves_the_write(system: Running) -> None:
     document = system.firestore.collection("faults").document("dropped-after")
     system.fault("firestore", "Commit", drop="after", times=1)
     with pytest.raises(api_errors.ServiceUnavailable):
@@ -110,14 +112,14 @@ def test_a_drop_after_the_call_took_effect_leaves_its_effect(system: Running) ->
     assert document.get().get("written") is True
 
 
-def test_a_download_is_cut_after_so_many_chunks(system: Running) -> None:
+def test_a_download_is_cut_after_the_given_number_of_chunks(system: Running) -> None:
     system.results.blob("cut.bin").upload_from_string(b"y" * 3_000_000)
     system.fault("storage", "cut.bin", cut_after=1, times=1)
     with pytest.raises(requests.exceptions.RequestException):
         system.results.blob("cut.bin").download_as_bytes(retry=None)
 
 
-def test_a_stream_of_documents_is_cut_after_so_many(system: Running) -> None:
+def test_a_stream_of_documents_is_cut_after_the_given_number(system: Running) -> None:
     documents = [system.firestore.collection("cut").document(str(number)) for number in range(5)]
     for document in documents:
         document.set({"here": True})
@@ -127,10 +129,10 @@ def test_a_stream_of_documents_is_cut_after_so_many(system: Running) -> None:
     assert len(list(system.firestore.get_all(documents))) == 5
 
 
-def test_a_retry_delay_is_told_in_each_services_own_form(system: Running, calls: dict[str, tuple[str, Call]]) -> None:
+def test_a_retry_delay_is_sent_in_each_services_own_format(system: Running, calls: dict[str, tuple[str, Call]]) -> None:
     system.fault("gemini", "GET /v1beta/models", status=429, retry_delay="7s", times=1)
     body = httpx2.get(f"{system.endpoints.gemini}/v1beta/models", headers={"x-goog-api-key": "any"}).json()
-    infos = [each for each in body["error"]["details"] if each["@type"].endswith("RetryInfo")]
+    infos = [detail for detail in body["error"]["details"] if detail["@type"].endswith("RetryInfo")]
     assert infos[0]["retryDelay"] == "7s"
     system.fault("firestore", "Commit", status=429, retry_delay="7s", times=1)
     with pytest.raises(api_errors.ResourceExhausted) as refused:
@@ -156,7 +158,7 @@ def test_faults_are_listed_and_cleared(system: Running) -> None:
         ({"service": "gemini", "stauts": 500}, "stauts"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused_by_name(system: Running, fault: dict[str, object], says: str) -> None:
+def test_an_invalid_fault_is_refused_and_its_field_named(system: Running, fault: dict[str, object], says: str) -> None:
     answer = httpx2.post(f"{system.endpoints.control}/faults", json=[fault])
     assert answer.status_code == 422
     assert says in answer.json()["error"]["message"]

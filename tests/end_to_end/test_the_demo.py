@@ -1,4 +1,4 @@
-"""Every shipped recipe can be tried with one command, as docs/recipes.md says."""
+"""Each built-in recipe can be tried with one command, as docs/recipes.md says."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| .*?`make demo RECIPE=(?P<recipe>[a-z-]+)[^`]*` \|$", re.MULTILINE)
 
 
-def test_every_recipes_example_ends_with_the_files_that_it_promises(system: Running) -> None:
-    def ended(name: str) -> Json:
+def test_the_example_of_each_recipe_publishes_the_files_of_the_recipe(system: Running) -> None:
+    def run_example(name: str) -> Json:
         for drop in plan_drops(name, [], {}):
             uri = system.drop(f"demo-{name}/{drop.file.name}", drop.file, None, **drop.metadata)
         return system.end_of(uri, 60)
 
     with ThreadPoolExecutor(5) as threads:
-        tasks = dict(zip(EXAMPLES, threads.map(ended, EXAMPLES), strict=True))
+        tasks = dict(zip(EXAMPLES, threads.map(run_example, EXAMPLES), strict=True))
     for recipe in BUILT_IN:
         task = tasks[recipe.name]
         assert task["status"] == "completed", task
@@ -37,26 +37,28 @@ def test_every_recipes_example_ends_with_the_files_that_it_promises(system: Runn
             assert any(name.endswith(f"{EXAMPLES[recipe.name].sample}.{ending}") for name in published), recipe.name
 
 
-def test_every_shipped_recipe_has_an_example_and_a_row_of_the_page_that_is_true() -> None:
+def test_each_built_in_recipe_has_an_example_and_a_correct_row_of_the_page() -> None:
     assert set(EXAMPLES) == {recipe.name for recipe in BUILT_IN}
-    rows = {found["recipe"]: found[0] for found in ROW.finditer(RECIPES)}
+    rows = {match["recipe"]: match[0] for match in ROW.finditer(RECIPES)}
     assert set(rows) == set(EXAMPLES)
     for recipe in BUILT_IN:
         *_, takes, makes, _, _ = rows[recipe.name].split("|")
         assert re.findall(r"`\.(\w+)`", makes) == list(recipe.outputs), recipe.name
-        assert set(re.findall(r"audio|image|PDF|text|video|any", takes)) == _words(set(recipe.takes)), recipe.name
+        assert set(re.findall(r"audio|image|PDF|text|video|any", takes)) == _words_of_the_page(set(recipe.takes)), (
+            recipe.name
+        )
 
 
-def _words(takes: set[str]) -> set[str]:
+def _words_of_the_page(takes: set[str]) -> set[str]:
     return {"any"} if len(takes) == 5 else {"PDF" if family == "pdf" else family for family in takes}
 
 
-def test_the_recipe_file_of_the_page_is_good() -> None:
+def test_the_recipe_file_of_the_page_has_no_problem() -> None:
     [text] = re.findall(r"```toml\n(.*?)```", RECIPES, re.DOTALL)
     assert check(text) == []
 
 
-def test_the_demo_shows_a_recipe_with_nothing_but_its_name() -> None:
+def test_the_demo_needs_only_the_name_of_a_recipe() -> None:
     run = [sys.executable, "-m", "local", "demo", "--recipe", "compare", "--json"]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     beside, task = json.loads(done.stdout)
@@ -64,7 +66,7 @@ def test_the_demo_shows_a_recipe_with_nothing_but_its_name() -> None:
     assert any(uri.endswith("/report.pdf.md") for uri in task["outputs"])
 
 
-def test_what_is_said_goes_before_the_example() -> None:
+def test_files_and_metadata_of_the_command_line_override_the_example() -> None:
     [drop] = plan_drops("ask", [Path("a.pdf")], {"dropsight-prompt": "Who?"})
     assert drop == (Path("a.pdf"), {"dropsight-prompt": "Who?", "dropsight-recipe": "ask"})
     first, second = plan_drops("compare", [Path("a.pdf"), Path("b.pdf")], {})
@@ -75,6 +77,6 @@ def test_what_is_said_goes_before_the_example() -> None:
     assert all(drop.metadata == {} for drop in plan_drops(None, [], {}))
 
 
-def test_a_recipe_that_there_is_not_is_said_before_anything_is_started() -> None:
+def test_an_unknown_recipe_is_refused_before_the_system_starts() -> None:
     with pytest.raises(SystemExit, match="no recipe is named 'detcet'; there are transcribe, "):
         main(["--recipe", "detcet"])

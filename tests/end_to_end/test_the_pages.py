@@ -1,4 +1,4 @@
-"""What the pages tell you to run, run."""
+"""The commands and examples of the pages run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 from tests.running import ROOT, SAMPLES, Running
 from tests.shared.test_pages import FENCE, PAGES, text
 
-ELSEWHERE = ("up", "demo", "storage", "firestore", "gemini", "queue")
-"""Commands that serve until they are stopped, and the demo: other tests run them."""
+TESTED_ELSEWHERE = ("up", "demo", "storage", "firestore", "gemini", "queue")
+"""Commands that serve until they are stopped, and the demo."""
 FILES = {
     "talk.mp3": "speech.mp3",
     "contract.pdf": "report.pdf",
@@ -28,14 +28,14 @@ FILES = {
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return [block for found, block in FENCE.findall(text(page)) if found == language]
+    return [block for block_language, block in FENCE.findall(text(page)) if block_language == language]
 
 
 def lines(page: str) -> list[str]:
-    """Commands of a page's shell blocks that look into a local system."""
+    """Return the commands of a page's shell blocks that use a local system."""
     joined = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
-    found = [line.partition("  #")[0].strip() for line in joined.splitlines()]
-    return [line for line in found if line.startswith("dropsight ") and line.split()[1] not in ELSEWHERE]
+    commands = [line.partition("  #")[0].strip() for line in joined.splitlines()]
+    return [line for line in commands if line.startswith("dropsight ") and line.split()[1] not in TESTED_ELSEWHERE]
 
 
 COMMANDS = [(page, line) for page in PAGES for line in lines(page) if "--api https" not in line]
@@ -43,19 +43,19 @@ COMMANDS = [(page, line) for page in PAGES for line in lines(page) if "--api htt
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the pages name."""
-    made = tmp_path_factory.mktemp("pages")
+    """Return a folder with the files that the pages name."""
+    folder = tmp_path_factory.mktemp("pages")
     for name, sample in FILES.items():
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(SAMPLES / sample, made / name)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(SAMPLES / sample, folder / name)
     [recipes] = blocks("docs/recipes.md", "toml")
-    (made / "my-recipes.toml").write_text(recipes, encoding="utf-8")
-    return made
+    (folder / "my-recipes.toml").write_text(recipes, encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def recording(system: Running) -> str:
-    """A dropped recording, whose task has ended."""
+    """Return the name of a dropped recording whose task has ended."""
     uri = system.drop("speech.wav", SAMPLES / "speech.wav")
     system.end_of(uri)
     return uri
@@ -63,15 +63,14 @@ def recording(system: Running) -> str:
 
 @pytest.fixture
 def environment(system: Running, folder: Path, recording: str) -> dict[str, str]:
-    """As `eval "$(dropsight env)"` sets it, with a fresh streamed task in TASK."""
-    found = system.endpoints
-    asked = {"model": "gemini-3.5-flash-lite", "audio_url": recording, "stream": True}
-    streamed = system.http.post("/v1/llm/generations", json=asked).raise_for_status().json()
+    """Return what `eval "$(dropsight env)"` sets, with a new streamed task in TASK."""
+    request = {"model": "gemini-3.5-flash-lite", "audio_url": recording, "stream": True}
+    streamed = system.http.post("/v1/llm/generations", json=request).raise_for_status().json()
     ready = folder / "ready.json"
-    ready.write_text(found.model_dump_json())
+    ready.write_text(system.endpoints.model_dump_json())
     return {
         **os.environ,
-        **found.environment(),
+        **system.endpoints.environment(),
         "DROPSIGHT_READY_FILE": str(ready),
         "PYTHONPATH": str(ROOT),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -91,7 +90,7 @@ def test_a_command_of_a_page_runs(page: str, line: str, folder: Path, environmen
     run([sys.executable, "-m", "local", *words[1:]], folder, environment)
 
 
-def test_the_pages_have_commands() -> None:
+def test_the_pages_have_at_least_ten_commands() -> None:
     assert len(COMMANDS) >= 10
 
 
@@ -121,7 +120,7 @@ def test_the_api_page_lists_every_path(system: Running) -> None:
     described = system.http.get("/openapi.json").json()
     served = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
     table = [line.split("|")[1] for line in text("docs/api.md").splitlines() if line.startswith("| `")]
-    told = {tuple(each.split(" ", 1)) for cell in table for each in re.findall(r"`([A-Z]+ /[^`]*)`", cell)}
-    told |= {("GET", each) for cell in table for each in re.findall(r"`(/[^`]*)`", cell)}
-    assert told == {pair for pair in served if pair[0] != "HEAD" and pair[1] not in ("/openapi.json", "/docs")}
+    listed = {tuple(entry.split(" ", 1)) for cell in table for entry in re.findall(r"`([A-Z]+ /[^`]*)`", cell)}
+    listed |= {("GET", path) for cell in table for path in re.findall(r"`(/[^`]*)`", cell)}
+    assert listed == {pair for pair in served if pair[0] != "HEAD" and pair[1] not in ("/openapi.json", "/docs")}
     assert json.dumps(described)

@@ -1,4 +1,4 @@
-"""The control server's forms for the model's behaviour."""
+"""The control server's requests that change the model's behaviour."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def control(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     await gemini.stop()
 
 
-async def test_what_is_put_is_kept_until_it_is_reset(control: httpx2.AsyncClient) -> None:
+async def test_changes_of_the_model_last_until_they_are_reset(control: httpx2.AsyncClient) -> None:
     await control.put("/model", json={"text": "Old.", "latency": "5s"})
     assert (await control.put("/model", json={"chunks": 2})).json() == {
         **DEFAULTS,
@@ -40,7 +40,7 @@ async def test_what_is_put_is_kept_until_it_is_reset(control: httpx2.AsyncClient
     assert (await control.get("/model")).json() == DEFAULTS
 
 
-async def test_a_field_that_is_unknown_is_refused_and_changes_nothing(control: httpx2.AsyncClient) -> None:
+async def test_an_unknown_field_is_refused_and_changes_nothing(control: httpx2.AsyncClient) -> None:
     answer = await control.put("/model", json={"reset": True, "colour": "red"})
     assert answer.status_code == 422
     assert "colour" in answer.json()["error"]["message"]

@@ -1,4 +1,4 @@
-"""The whole system, ended and started again on its `--data`: it goes on where it was, at another address."""
+"""A system that is started again on its `--data` folder continues, also on other ports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.running import Running, until
 
 
-def test_a_task_that_waited_is_worked_on_by_a_system_on_other_ports(tmp_path: Path) -> None:
+def test_a_waiting_task_is_completed_by_a_system_on_other_ports(tmp_path: Path) -> None:
     with Running(data=tmp_path / "data") as first:
         first.fault("gemini", "enerateContent", status=429, retry_delay="1h")
         uri = first.drop("waits.txt", b"Some words.")

@@ -1,4 +1,4 @@
-"""The folder of `--data`: who may read it, who may use it, and what is said of what is not whole."""
+"""The `--data` folder: who may read it, who may use it, and what happens if a file in it is damaged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARTS = ("firestore", "storage")
 
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
-    """As a person's shell has it; restored, since `set_private_umask` is for the whole process."""
+    """Set a shell's usual umask, and restore it, since `set_private_umask` changes that of the whole process."""
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -36,7 +36,7 @@ def modes(folder: Path) -> dict[str, int]:
     }
 
 
-async def test_what_a_stand_in_writes_is_for_its_owner_only(tmp_path: Path) -> None:
+async def test_only_the_owner_can_read_what_a_stand_in_writes(tmp_path: Path) -> None:
     set_private_umask()
     folder = tmp_path / "data"
     make_private_folder(folder, PARTS)
@@ -44,13 +44,13 @@ async def test_what_a_stand_in_writes_is_for_its_owner_only(tmp_path: Path) -> N
     read_or_create(folder / "api_key", "secret")
     Issuer(clock, folder)
     stand_in = StorageStandIn(clock=clock, data=folder / "storage", tap=Tap(), buckets=["inbox"])
-    found = modes(folder)
-    assert len(found) > 6
-    assert not [name for name, mode in found.items() if mode & 0o077]
+    mode_of = modes(folder)
+    assert len(mode_of) > 6
+    assert not [name for name, mode in mode_of.items() if mode & 0o077]
     await stand_in.stop()
 
 
-def test_what_an_earlier_run_left_readable_is_closed(tmp_path: Path) -> None:
+def test_files_that_an_earlier_run_left_readable_become_private(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     (folder / "storage" / "contents").mkdir(parents=True)
     (folder / "storage" / "contents" / "abc").write_text("a person's file")
@@ -61,14 +61,14 @@ def test_what_an_earlier_run_left_readable_is_closed(tmp_path: Path) -> None:
     assert (folder / "storage" / "contents" / "abc").read_text() == "a person's file"
 
 
-def test_a_folder_with_other_peoples_things_in_it_is_not_closed_to_them(tmp_path: Path) -> None:
+def test_a_folder_that_holds_other_files_keeps_its_mode(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
     (folder / "notes.txt").write_text("for all")
     make_private_folder(folder, PARTS)
-    found = modes(folder)
-    assert (found["shared"], found["shared/notes.txt"]) == (0o755, 0o644)
-    assert found["shared/storage"] == 0o700
+    mode_of = modes(folder)
+    assert (mode_of["shared"], mode_of["shared/notes.txt"]) == (0o755, 0o644)
+    assert mode_of["shared/storage"] == 0o700
 
 
 def test_two_systems_cannot_use_one_folder(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_two_systems_cannot_use_one_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_secret_is_made_once_also_where_a_crash_left_an_empty_file(tmp_path: Path) -> None:
+def test_a_secret_is_made_once_even_if_a_crash_left_an_empty_file(tmp_path: Path) -> None:
     file = tmp_path / "api_key"
     file.touch()
     assert read_or_create(file, "first") == "first"
@@ -115,7 +115,7 @@ def test_a_damaged_signing_key_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["files", "uploads", "caches"])
-def test_a_damaged_record_of_the_files_api_is_named_and_its_bytes_are_left(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_record_of_the_files_api_is_named_and_its_content_stays(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / kind
     folder.mkdir()
     (folder / "one").write_bytes(b"a person's file")
@@ -125,9 +125,7 @@ def test_a_damaged_record_of_the_files_api_is_named_and_its_bytes_are_left(tmp_p
     assert (folder / "one").read_bytes() == b"a person's file"
 
 
-async def test_contents_without_their_catalogue_are_kept_aside(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_contents_without_a_catalogue_are_moved_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "contents").mkdir()
     (tmp_path / "contents" / "abc").write_bytes(b"a person's file")
     stand_in = StorageStandIn(clock=Clock(), data=tmp_path, tap=Tap(), buckets=["inbox"])
@@ -137,7 +135,7 @@ async def test_contents_without_their_catalogue_are_kept_aside(
     assert str(aside[0].parent) in caplog.text
 
 
-def test_a_damaged_catalogue_keeps_the_stand_in_from_starting(tmp_path: Path) -> None:
+def test_the_stand_in_does_not_start_with_a_damaged_catalogue(tmp_path: Path) -> None:
     store = Store(tmp_path / "storage.sqlite")
     store.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()

@@ -1,4 +1,4 @@
-"""Which system the commands talk to, and the command `dropsight` itself."""
+"""Choosing the system that the commands talk to, and the script `dropsight`."""
 
 from __future__ import annotations
 
@@ -19,49 +19,51 @@ DEPLOYED = "https://api.example.com"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("API", "API_KEY", "INBOX", "READY_FILE"):
         monkeypatch.delenv(f"DROPSIGHT_{name}", raising=False)
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
-def chosen(*words: str) -> target.Target:
+def choose(*words: str) -> target.Target:
     parser = argparse.ArgumentParser()
     target.add_arguments(parser)
     return target.choose_target(parser.parse_args(words))
 
 
-def local(port_base: int) -> str:
-    """Leave the endpoints of a local system, as `up` does; returns its API."""
+def announce_local_system(port_base: int) -> str:
+    """Write the endpoints of a local system, as `up` does, and return its API's URL."""
     names = endpoints.Endpoints.model_fields
-    found = endpoints.Endpoints(**{**dict.fromkeys(names, "x"), "api": f"http://127.0.0.1:{port_base}"})
-    endpoints.write_endpoints(endpoints.default_file(port_base), found)
-    return found.api
+    system = endpoints.Endpoints(**{**dict.fromkeys(names, "x"), "api": f"http://127.0.0.1:{port_base}"})
+    endpoints.write_endpoints(endpoints.default_file(port_base), system)
+    return system.api
 
 
-def test_the_local_system_is_talked_to_where_nothing_is_said() -> None:
-    first, second = local(8080), local(9000)
-    assert chosen() == (first, "x", "x", "x", False)
-    assert chosen("--port-base", "9000").api == second
+def test_without_options_and_variables_the_local_system_is_chosen() -> None:
+    first, second = announce_local_system(8080), announce_local_system(9000)
+    assert choose() == (first, "x", "x", "x", False)
+    assert choose("--port-base", "9000").api == second
 
 
-def test_a_deployed_system_is_named_by_the_environment_or_by_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_option_or_a_variable_chooses_a_deployed_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
-    assert chosen("--api", f"{DEPLOYED}/") == (DEPLOYED, "sk-1", None, None, True)
+    assert choose("--api", f"{DEPLOYED}/") == (DEPLOYED, "sk-1", None, None, True)
     monkeypatch.setenv("DROPSIGHT_API", "https://other.example.com")
     monkeypatch.setenv("DROPSIGHT_INBOX", "acme-inbox")
-    assert chosen() == ("https://other.example.com", "sk-1", "acme-inbox", None, True)
-    assert chosen("--api", DEPLOYED).api == DEPLOYED
-    other = local(9000)
-    assert chosen("--port-base", "9000").api == other
+    assert choose() == ("https://other.example.com", "sk-1", "acme-inbox", None, True)
+    assert choose("--api", DEPLOYED).api == DEPLOYED
+    other = announce_local_system(9000)
+    assert choose("--port-base", "9000").api == other
 
 
-def test_what_env_prints_names_the_local_system_with_its_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_that_env_prints_choose_the_local_system_with_its_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DROPSIGHT_API", "http://127.0.0.1:8080")
     monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:8081")
-    assert chosen() == ("http://127.0.0.1:8080", "sk-1", None, "http://127.0.0.1:8081", False)
+    assert choose() == ("http://127.0.0.1:8080", "sk-1", None, "http://127.0.0.1:8081", False)
 
 
 @pytest.mark.parametrize(
@@ -74,17 +76,19 @@ def test_what_env_prints_names_the_local_system_with_its_storage(monkeypatch: py
         ((), "dropsight up"),
     ],
 )
-def test_what_cannot_be_talked_to_is_said(words: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_choice_ends_with_a_message(
+    words: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if "DROPSIGHT_API_KEY" not in says:
         monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
     with pytest.raises(SystemExit, match=says):
-        chosen(*words)
+        choose(*words)
 
 
-def test_commands_of_the_local_system_do_not_act_on_it_while_a_deployed_one_is_chosen(
+def test_local_commands_refuse_to_run_while_a_deployed_system_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    local(8080)
+    announce_local_system(8080)
     monkeypatch.setenv("DROPSIGHT_API", DEPLOYED)
     with pytest.raises(SystemExit, match="runs by schedule"):
         sweep([])
@@ -92,7 +96,7 @@ def test_commands_of_the_local_system_do_not_act_on_it_while_a_deployed_one_is_c
         keys(["list"])
 
 
-def test_a_file_for_a_deployed_system_needs_an_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropping_a_file_into_a_deployed_system_needs_an_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DROPSIGHT_API_KEY", "sk-1")
     with pytest.raises(SystemExit, match="DROPSIGHT_INBOX"):
         drop(["--api", DEPLOYED, __file__])
@@ -100,13 +104,13 @@ def test_a_file_for_a_deployed_system_needs_an_inbox(monkeypatch: pytest.MonkeyP
         drop(["--api", DEPLOYED, "--to", "gs://", __file__])
 
 
-def test_an_api_that_cannot_be_reached_is_said_without_a_trace() -> None:
+def test_an_unreachable_api_ends_with_a_message_and_no_traceback() -> None:
     nowhere = target.Target("http://127.0.0.1:9", "sk-1", None, None, remote=True)
     with Client(nowhere) as client, pytest.raises(SystemExit, match="does not answer"):
         client.get_task("task-llm-1")
 
 
-def test_the_command_runs_the_tree_of_its_environment_from_any_folder(tmp_path: Path) -> None:
+def test_the_script_runs_the_tree_of_its_environment_from_any_folder(tmp_path: Path) -> None:
     folder = tmp_path / "tree" / ".venv" / "bin"
     folder.mkdir(parents=True)
     python = folder / "python"

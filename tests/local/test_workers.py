@@ -1,4 +1,4 @@
-"""How the functions' processes are started, beside gRPC's threads."""
+"""Functions are started safely from a process that runs gRPC's threads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print(len(forks), "grpc" in sys.modules, os.environ["GRPC_ENABLE_FORK_SUPPORT"])
 """
 
 
-def test_a_function_is_started_without_a_fork_that_grpc_would_see(tmp_path: Path) -> None:
+def test_a_function_is_started_without_running_grpcs_fork_handlers(tmp_path: Path) -> None:
     source = tmp_path / "main.py"
     source.write_text(FUNCTION)
     environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "1"}
@@ -43,7 +43,7 @@ def test_a_function_is_started_without_a_fork_that_grpc_would_see(tmp_path: Path
     assert done.stdout.split() == ["0", "False", "0"]
 
 
-def test_grpc_finds_its_fork_handlers_off_wherever_a_system_is_started() -> None:
+def test_importing_the_local_system_turns_grpcs_fork_handlers_off() -> None:
     program = "import local.system, os; print(os.environ['GRPC_ENABLE_FORK_SUPPORT'])"
     environment = {name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"}
     done = subprocess.run(

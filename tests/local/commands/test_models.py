@@ -1,4 +1,4 @@
-"""`models`: the catalogue as it is read, and rewritten from the service's own list."""
+"""`models`: lists the catalogue, and updates it from the service's list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).parents[3] / "shared" / "domain" / "models" / "catalogu
 
 @pytest.fixture
 async def tap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tap]:
-    """Of a service that lists models."""
+    """Return the wire tap of a Gemini stand-in that the command talks to."""
     tap = Tap()
     stand_in = GeminiStandIn(clock=MovableClock(tmp_path / "clock"), data=None, tap=tap)
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", f"http://127.0.0.1:{await stand_in.start()}")
@@ -45,7 +45,7 @@ async def refresh(file: Path, *words: str) -> int:
     return await asyncio.to_thread(main, ["--catalogue", str(file), "refresh", *words])
 
 
-def test_the_shipped_catalogue_is_written_as_the_command_writes_it() -> None:
+def test_the_committed_catalogue_is_formatted_as_the_command_writes_it() -> None:
     assert render_catalogue(catalogue()) == SHIPPED.read_text(encoding="utf-8")
 
 
@@ -60,7 +60,7 @@ def test_the_models_are_listed_with_what_they_take_and_their_end(capsys: pytest.
     assert Catalogue.model_validate_json(capsys.readouterr().out) == catalogue()
 
 
-async def test_refresh_rewrites_the_catalogue_from_the_services_list_and_tells_what_changed(
+async def test_refresh_rewrites_the_catalogue_and_prints_what_changed(
     tap: Tap, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = served()["gemini-2.5-flash"].model_copy(update={"id": "gemini-9-flash", "display_name": "Gemini 9 Flash"})
@@ -70,12 +70,12 @@ async def test_refresh_rewrites_the_catalogue_from_the_services_list_and_tells_w
     monkeypatch.delitem(served(), "gemini-2.5-flash")
     monkeypatch.delitem(served(), "gemini-3.6-flash")
     assert await refresh(file) == 0
-    told = capsys.readouterr().out
-    assert "new: gemini-9-flash (Gemini 9 Flash, taken to be like gemini-3.8-flash)" in told
-    assert "gone: gemini-3.6-flash, use gemini-9-flash" in told
-    assert "gone: gemini-2.5-flash, use gemini-3.5-flash-lite" in told
-    assert "changed: gemini-flash-latest is taken to be like gemini-9-flash" in told
-    assert "changed: gemini-2.5-pro: input_tokens 1048576 → 2097152" in told
+    output = capsys.readouterr().out
+    assert "new: gemini-9-flash (Gemini 9 Flash, taken to be like gemini-3.8-flash)" in output
+    assert "gone: gemini-3.6-flash, use gemini-9-flash" in output
+    assert "gone: gemini-2.5-flash, use gemini-3.5-flash-lite" in output
+    assert "changed: gemini-flash-latest is taken to be like gemini-9-flash" in output
+    assert "changed: gemini-2.5-pro: input_tokens 1048576 → 2097152" in output
     fresh = Catalogue.model_validate_json(file.read_bytes())
     assert {model.id for model in fresh.models} >= {"gemini-9-flash", "gemini-2.5-pro"}
     assert file.read_text(encoding="utf-8") == render_catalogue(fresh)
@@ -85,7 +85,7 @@ async def test_refresh_rewrites_the_catalogue_from_the_services_list_and_tells_w
     assert "nothing has changed" in capsys.readouterr().out
 
 
-async def test_a_default_that_is_about_to_go_is_left_and_recipes_follow(
+async def test_refresh_replaces_a_default_that_is_about_to_end(
     tap: Tap, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert catalogue().default == Recipe(name="any", takes=("audio",), prompt="Hi").model
@@ -107,7 +107,7 @@ async def test_a_dry_run_writes_nothing(
     assert file.read_bytes() == SHIPPED.read_bytes()
 
 
-async def test_a_list_that_cannot_be_had_leaves_the_catalogue_alone(
+async def test_a_list_that_cannot_be_fetched_leaves_the_catalogue_unchanged(
     tap: Tap, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tap.faults.add([Fault(service="gemini", match="GET /v1beta/models", status=503, times=1)])

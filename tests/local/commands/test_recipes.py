@@ -1,4 +1,4 @@
-"""`recipes`: what an operator sees of a recipe file before it is put to use."""
+"""`recipes`: what an operator learns about a recipe file before it is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.clock import MovableClock
 GOOD = '[[recipe]]\nname = "shelf"\nuse = "detect"\nfor = { prefix = "shelf/" }\n'
 
 
-def test_problems_are_told_as_links_that_editors_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_are_printed_with_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
     good.write_text(GOOD)
     bad.write_text(GOOD + "colour = 1\n")
@@ -33,19 +33,19 @@ def test_problems_are_told_as_links_that_editors_follow(tmp_path: Path, capsys: 
 def test_the_choice_for_an_object_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "recipes.toml"
     file.write_text(GOOD)
-    told = ["explain", "gs://inbox/shelf/a.png", "--recipes", str(file), "--type", "image/png", "--meta", "find=cups"]
-    assert main(told) == 0
+    words = ["explain", "gs://inbox/shelf/a.png", "--recipes", str(file), "--type", "image/png", "--meta", "find=cups"]
+    assert main(words) == 0
     out = capsys.readouterr().out
     assert "→ shelf" in out
     assert "begins with shelf/" in out
     assert "Detect cups in the image" in out
-    assert main([*told, "--json"]) == 0
+    assert main([*words, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["recipe"]["name"] == "shelf"
     assert answer["origin"] == str(file)
 
 
-def test_what_would_fail_the_task_is_told_beforehand(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_names_what_would_fail_the_task(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["explain", "gs://inbox/a.mp3", "--type", "audio", "--meta", "dropsight-recipe=detect"]
     assert main(words) == 1
     assert "detect takes image" in capsys.readouterr().err
@@ -63,13 +63,13 @@ def test_what_would_fail_the_task_is_told_beforehand(capsys: pytest.CaptureFixtu
         ["explain", "gs://inbox/a", "--type", "audio", "--meta", "x"],
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(words: list[str]) -> None:
+def test_wrong_arguments_end_with_a_message(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert isinstance(ended.value.code, str)
 
 
-def test_the_shipped_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_built_in_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     assert "transcribe-timed" in capsys.readouterr().out
     assert main(["list", "--json"]) == 0
@@ -78,7 +78,7 @@ def test_the_shipped_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest_asyncio.fixture
 async def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """Cloud Storage with a bucket that holds `recipes.toml`."""
+    """Return a bucket that holds `recipes.toml` and `bad.toml`, in a stand-in for Cloud Storage."""
     standin = StorageStandIn(clock=MovableClock(tmp_path / "clock"), data=None, tap=Tap(), buckets=("settings",))
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{await standin.start()}")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "test")
@@ -96,7 +96,7 @@ async def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 WORDS = ["explain", "gs://inbox/shelf/a.png", "--type", "image", "--cloud"]
 
 
-async def test_recipes_in_a_bucket_explain_too(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_explain_reads_a_recipe_file_in_a_bucket(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
     place = f"{bucket}/recipes.toml"
     assert await asyncio.to_thread(main, [*WORDS, "--recipes", place, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -111,12 +111,12 @@ async def test_an_object_is_explained_by_the_recipes_of_its_inbox(
     assert await asyncio.to_thread(main, WORDS) == 0
     assert "→ shelf" in capsys.readouterr().out
     assert await asyncio.to_thread(main, [WORDS[0], "gs://other/shelf/a.png", *WORDS[2:]]) == 0
-    told = capsys.readouterr()
-    assert "→ describe-image" in told.out
-    assert "the shipped recipes are taken" in told.err
+    output = capsys.readouterr()
+    assert "→ describe-image" in output.out
+    assert "the shipped recipes are taken" in output.err
 
 
 @pytest.mark.parametrize(("name", "says"), [("none.toml", "is not there"), ("bad.toml", "5: recipe[0].colour")])
-async def test_recipes_in_a_bucket_that_cannot_be_used_are_said(bucket: str, name: str, says: str) -> None:
+async def test_an_unusable_recipe_file_in_a_bucket_ends_with_a_message(bucket: str, name: str, says: str) -> None:
     with pytest.raises(SystemExit, match=says.replace("[", r"\[")):
         await asyncio.to_thread(main, [*WORDS, "--recipes", f"{bucket}/{name}"])
