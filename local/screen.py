@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -62,6 +63,16 @@ def truncate(text: str, width: int = _EXCERPT_CHARACTERS) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def make_table(*headings: str, flexible: Sequence[str]) -> Table:
+    """Return an empty table. The flexible columns share the width that the others leave, and are cut to it."""
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+    for heading in headings:
+        table.add_column(heading, overflow="ellipsis", no_wrap=True)
+    for heading in flexible:
+        table.add_column(heading, overflow="ellipsis", no_wrap=True, ratio=1)
+    return table
+
+
 def print_tasks(tasks: list[dict[str, object]]) -> None:
     """Print a table of tasks, or tab-separated lines when piped: id, status, time of creation, source."""
     if not console.is_terminal:
@@ -70,9 +81,7 @@ def print_tasks(tasks: list[dict[str, object]]) -> None:
             line = "\t".join([str(task["id"]), str(task["status"]), created, str(task.get("source") or "-")])
             sys.stdout.write(line + "\n")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("task", "status", "source", "answer"):
-        table.add_column(heading, overflow="ellipsis", no_wrap=True)
+    table = make_table("task", "status", flexible=("source", "answer"))
     for task in tasks:
         source, answer = escape(str(task.get("source") or "-")), escape(summarise_answer(task))
         table.add_row(str(task["id"]), format_status(task), source, answer)

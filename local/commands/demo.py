@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 
 from local import screen
 from local.client import Client
@@ -65,6 +64,8 @@ async def _run(args: argparse.Namespace, drops: list[Drop]) -> int:
         model = "the stand-in model" if args.gemini == "stand-in" else "Gemini"
         took = time.monotonic() - began
         screen.print_line(f"\n{completed} of {len(drops)} files understood by {model} in {took:.1f} s.")
+        if args.gemini == "stand-in":
+            screen.print_progress("To ask the real model: GEMINI_API_KEY=… .venv/bin/dropsight demo --gemini real FILE")
     return 0 if completed == len(drops) else 1
 
 
@@ -130,9 +131,7 @@ class _TableView(_NoView):
         self._live.stop()
 
     def show(self, tasks: list[dict[str, object]]) -> None:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for heading in ("task", "file", "status", "%", "answer"):
-            table.add_column(heading, overflow="ellipsis", no_wrap=True, justify="right" if heading == "%" else "left")
+        table = screen.make_table("task", "file", "status", "%", flexible=("answer",))
         for task in tasks:
             name, answer = escape(_file_name(task)), escape(screen.summarise_answer(task))
             table.add_row(str(task["id"]), name, screen.format_status(task), str(task["progress"]), answer)
