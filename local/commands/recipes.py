@@ -269,19 +269,19 @@ def _storage(args: argparse.Namespace) -> Storage:
 
 
 async def _inspect_object(storage: Storage, bucket: str, name: str) -> Dropped:
-    found = await storage.stat(bucket, name)
-    if found is None:
+    stat = await storage.stat(bucket, name)
+    if stat is None:
         raise SystemExit(f"gs://{bucket}/{name} is not there")
-    head = await storage.read(bucket, name, generation=found.generation, length=media.HEAD) or b""
-    kind = media.sniff(head, name, found.content_type)
+    head = await storage.read(bucket, name, generation=stat.generation, length=media.HEAD) or b""
+    kind = media.sniff(head, name, stat.content_type)
     if not isinstance(kind, MediaType):
         raise SystemExit(kind.message)
     return Dropped(
         bucket=bucket,
         name=name,
-        size=found.size,
+        size=stat.size,
         family=kind.family,
         mime=kind.mime,
-        created_at=found.created_at,
-        metadata=found.metadata,
+        created_at=stat.created_at,
+        metadata=stat.metadata,
     )
