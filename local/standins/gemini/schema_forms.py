@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+from local.standins.gemini.pattern_text import matches
 
 Json = Any
 JsonSchema = dict[str, Any]
@@ -112,7 +113,7 @@ def valid(value: Json, schema: Json, root: JsonSchema) -> bool:
         return _valid_array(value, schema, root)
     if isinstance(value, str):
         fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
-        return fits and ("pattern" not in schema or re.search(schema["pattern"], value) is not None)
+        return fits and ("pattern" not in schema or matches(schema["pattern"], value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
     return True

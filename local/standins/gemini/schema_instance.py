@@ -9,7 +9,7 @@ from typing import Any
 from local.standins.gemini.answers import box_of, found_boxes
 from local.standins.gemini.facts import Segment, heard, moment, transcript
 from local.standins.gemini.field_values import Known
-from local.standins.gemini.pattern_text import matching
+from local.standins.gemini.pattern_text import matching_text
 from local.standins.gemini.pictures import mask
 from local.standins.gemini.prompt import Prompt
 from local.standins.gemini.schema_forms import Json, JsonSchema, kinds, resolve, valid
@@ -19,6 +19,10 @@ _OPTIONAL_DEPTH = 4
 """Below this depth optional properties are left out: a schema may contain itself."""
 _ITEMS = 2
 _TRIES = 8
+_MOST_VALUES = 50_000
+"""Written for one instance, tries included. What a schema asks beyond that is left out, or null."""
+_MOST_CHARACTERS = 1 << 20
+"""Of padding for `minLength`: an answer is cut far below it, at the model's limit of tokens."""
 
 _START = {"start", "start_time", "starttime", "begin", "from", "timestamp", "time", "start_seconds", "offset"}
 _END = {"end", "end_time", "endtime", "until", "to", "stop", "end_seconds"}
@@ -50,11 +54,15 @@ class Writer:
         self._prompt, self._root, self._random = prompt, root, random
         self._known = known or Known(prompt)
         self._by_chance = False
+        self._values_left = _MOST_VALUES
 
     def write(self) -> Json:
         return self._value(self._root, "", 0)
 
     def _value(self, schema: Json, name: str, depth: int) -> Json:
+        if self._values_left <= 0:
+            return None
+        self._values_left -= 1
         schema = resolve(schema, self._root) if isinstance(schema, dict) else {"type": "string"}
         name = name or str(schema.get("title", ""))
         for choice in ("anyOf", "oneOf"):
@@ -115,7 +123,7 @@ class Writer:
         wanted = max(schema.get("minProperties", 0), 0 if properties or not isinstance(others, dict) else 1)
         for name in [one for one in required if one not in answer]:
             answer[name] = self._value(others, name, depth + 1)
-        for number in range(1, wanted - len(answer) + 1):
+        for number in range(1, min(wanted - len(answer), self._values_left) + 1):
             answer[f"field{number}"] = self._value(others, f"field{number}", depth + 1)
         return answer
 
@@ -132,7 +140,8 @@ class Writer:
         if depth > _OPTIONAL_DEPTH:
             count = least - len(first)
         values = [self._value(one, name, depth + 1) for one in first[: int(min(most, len(first)))]]
-        values += [self._value(rest, _singular(name), depth + 1) for _ in range(int(max(0, count)))]
+        count = max(0, min(count, self._values_left))
+        values += [self._value(rest, _singular(name), depth + 1) for _ in range(int(count))]
         return self._different(values, rest, least) if schema.get("uniqueItems") else values
 
     def _different(self, values: list[Json], rest: Json, least: int) -> list[Json]:
@@ -146,7 +155,7 @@ class Writer:
 
     def _box(self, least: int, most: float) -> list[Json]:
         box: list[Json] = list(box_of(self._random))
-        while len(box) < least:
+        while len(box) < min(least, _MOST_VALUES):
             box += box
         return box[: int(min(most, max(4, least)))]
 
@@ -195,13 +204,13 @@ class Writer:
         if (written := str(schema.get("format", ""))) in _FORMATS:
             return _FORMATS[written]
         text = self._known.text(name, str(schema.get("description", "")))
-        text += "." * int(max(0, least - len(text)))
+        text += "." * int(max(0, min(least, _MOST_CHARACTERS) - len(text)))
         return text if most is None else text[: int(most)]
 
     def _by_pattern(self, schema: JsonSchema, least: int) -> str:
         text = ""
         for attempt in range(_TRIES):
-            text = matching(schema["pattern"], self._random, least if attempt else 0)
+            text = matching_text(schema["pattern"], self._random, least if attempt else 0)
             if valid(text, schema, self._root):
                 return text
         return text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from local.standins.gemini.errors import bad_request, invalid
+from local.standins.gemini.pattern_text import pattern_flaw
 
 _JSON_SCHEMA_KEYWORDS = frozenset(
     [
@@ -86,11 +86,8 @@ def _check_scalar(schema: dict[str, Any], kind: str | None, path: str) -> None:
     if written and kind in _NUMBER_FORMATS and written not in _NUMBER_FORMATS[kind]:
         allowed = " and ".join(repr(name) for name in _NUMBER_FORMATS[kind])
         raise invalid(f"* {path}.format: only {allowed} are supported for {kind} type\n")
-    if "pattern" in schema:
-        try:
-            re.compile(schema["pattern"])
-        except re.error as error:
-            raise invalid(f"* {path}.pattern: is not a regular expression: {error}\n") from error
+    if "pattern" in schema and (flaw := pattern_flaw(schema["pattern"])) is not None:
+        raise invalid(f"* {path}.pattern: is not a regular expression: {flaw}\n")
 
 
 def _check_bounds(schema: dict[str, Any], path: str) -> None:

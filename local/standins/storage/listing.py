@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from dataclasses import dataclass, field
 
 from local.standins.storage.errors import invalid
-from local.standins.storage.glob import glob_pattern
+from local.standins.storage.glob import Glob
 from local.standins.storage.records import ObjectVersion
 from local.standins.storage.request import Ask
 from local.standins.storage.store import Store
@@ -26,7 +25,7 @@ class Listing:
     delimiter: str
     start: str
     end: str | None
-    glob: re.Pattern[str] | None
+    glob: Glob | None
     versions: bool
     trailing: bool
     """Whether objects that end in the delimiter are listed beside the prefix that they are."""
@@ -46,7 +45,7 @@ class Listing:
             query.get("delimiter", ""),
             max(query.get("startOffset", "").encode(), prefix.encode()).decode(),
             min(ends, key=str.encode) if ends else None,
-            glob_pattern(glob) if glob else None,
+            Glob(glob) if glob else None,
             ask.flag("versions"),
             ask.flag("includeTrailingDelimiter"),
             ask.page_size(),
