@@ -317,7 +317,7 @@ class LocalSystem:
         pulses = [worker.pulse() for name, worker in self.workers.items() if self.front_door.in_flight(name)]
         if any(ready for _, ready in pulses):
             return object()
-        return self.tap.ledger.seen, *(int(20 * used) for used, _ in pulses)
+        return self.tap.ledger.total_calls, *(int(20 * used) for used, _ in pulses)
 
 
 def _tag_of(data: Path) -> str:

@@ -98,7 +98,8 @@ class _TextWriter:
         if operation is sre.IN:
             return _one_of(argument, self._random)
         if operation in _REPEATS:
-            return self._write_repeat(*argument, length)
+            least, most, inner = argument
+            return self._write_repeat(least, most, inner, length)
         if operation is sre.BRANCH:
             return self.write(argument[1][0], length)
         if operation is sre.SUBPATTERN:

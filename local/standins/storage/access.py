@@ -37,8 +37,8 @@ class Lists:
 
     async def listing(self, ask: Ask) -> Response:
         holder, entries = self._read(ask)
-        shown = [entry_resource(entry, self.kind, holder, ask.base) for entry in entries]
-        return ask.answer({"kind": f"storage#{self.plural}", "items": shown})
+        items = [entry_resource(entry, self.kind, holder, ask.base) for entry in entries]
+        return ask.answer({"kind": f"storage#{self.plural}", "items": items})
 
     async def get(self, ask: Ask) -> Response:
         holder, entries = self._read(ask)
@@ -63,16 +63,16 @@ class Lists:
 
     async def _put(self, ask: Ask, entity: str | None, must_exist: bool) -> Response:
         body = await ask.json()
-        wanted: Json = {}
+        new_entry: Json = {}
 
-        def with_it(entries: list[Json]) -> list[Json]:
-            known = _find(entries, entity) if must_exist and entity else {}
-            given = {**known, **body, **({"entity": entity} if entity else {})}
-            wanted.update(check_entries([given], self.of)[0])
-            return [*(entry for entry in entries if entry["entity"] != wanted["entity"]), wanted]
+        def with_entry(entries: list[Json]) -> list[Json]:
+            existing = _find(entries, entity) if must_exist and entity else {}
+            requested = {**existing, **body, **({"entity": entity} if entity else {})}
+            new_entry.update(check_entries([requested], self.of)[0])
+            return [*(entry for entry in entries if entry["entity"] != new_entry["entity"]), new_entry]
 
-        holder = self._change(ask, with_it)
-        return ask.answer(entry_resource(wanted, self.kind, holder, ask.base))
+        holder = self._change(ask, with_entry)
+        return ask.answer(entry_resource(new_entry, self.kind, holder, ask.base))
 
     def _read(self, ask: Ask) -> tuple[Holder, list[Json]]:
         bucket = self.catalog.bucket(ask.parts["bucket"])

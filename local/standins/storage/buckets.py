@@ -51,9 +51,9 @@ class Buckets:
         return self._catalog.store
 
     async def insert(self, ask: Ask) -> Response:
-        given = await ask.json()
+        config = await ask.json()
         bucket = self.create(
-            given,
+            config,
             ask.query.get("predefinedAcl"),
             ask.query.get("predefinedDefaultObjectAcl"),
             ask.flag("enableObjectRetention"),
@@ -62,19 +62,19 @@ class Buckets:
 
     def create(
         self,
-        given: Json,
+        config: Json,
         predefined: str | None = None,
         predefined_default: str | None = None,
         object_retention: bool = False,
     ) -> Bucket:
-        name = given.get("name")
+        name = config.get("name")
         if not isinstance(name, str) or not name:
             raise ApiError(400, "Required parameter: name", "required")
         check_bucket_name(name)
         if self._store.bucket(name) is not None:
             raise ApiError(409, "Your previous request to create the named bucket succeeded and you already own it.")
         now = self._catalog.now()
-        state = new_config(given, now, self._lock_time()) | {"timeCreated": now, "updated": now}
+        state = new_config(config, now, self._lock_time()) | {"timeCreated": now, "updated": now}
         if object_retention:
             state["objectRetention"] = {"mode": "Enabled"}
         generation = self._store.rising("generation", int(self._catalog.clock.time() * 1e6))
@@ -83,8 +83,8 @@ class Buckets:
             "acl": predefined_bucket_acl("projectPrivate"),
             "defaultObjectAcl": predefined_default_acl("projectPrivate"),
         }
-        asked = _acls_asked(bucket, given, predefined, predefined_default)
-        bucket = replace(bucket, state=bucket.state | acls | asked)
+        requested_acls = _requested_acls(bucket, config, predefined, predefined_default)
+        bucket = replace(bucket, state=bucket.state | acls | requested_acls)
         with self._store.transaction():
             self._store.put_bucket(bucket)
         return bucket
@@ -101,14 +101,14 @@ class Buckets:
             raise ApiError(400, "Required parameter: project", "required")
         size = ask.page_size()
         after = _name_of(ask.query.get("pageToken", ""))
-        found = self._store.buckets(ask.query.get("prefix", ""), after, size + 1)
-        shown: Json = {"kind": "storage#buckets"}
-        if len(found) > size:
-            shown["nextPageToken"] = base64.urlsafe_b64encode(found[size - 1].name.encode()).decode()
+        buckets = self._store.buckets(ask.query.get("prefix", ""), after, size + 1)
+        answer: Json = {"kind": "storage#buckets"}
+        if len(buckets) > size:
+            answer["nextPageToken"] = base64.urlsafe_b64encode(buckets[size - 1].name.encode()).decode()
         full = ask.full
-        if found:
-            shown["items"] = [bucket.resource(ask.base, full) for bucket in found[:size]]
-        return ask.answer(shown)
+        if buckets:
+            answer["items"] = [bucket.resource(ask.base, full) for bucket in buckets[:size]]
+        return ask.answer(answer)
 
     async def patch(self, ask: Ask) -> Response:
         return await self._amend(ask, patched_config)
@@ -149,50 +149,52 @@ class Buckets:
             bucket = self._catalog.bucket(ask.parts["bucket"])
             if policy.get("etag") and policy["etag"] != _policy_tag(bucket):
                 raise condition_not_met()
-            kept = _checked_policy(bucket, policy)
-            bucket = replace(bucket, iam=kept, metageneration=bucket.metageneration + 1)
+            checked = _checked_policy(bucket, policy)
+            bucket = replace(bucket, iam=checked, metageneration=bucket.metageneration + 1)
             self._store.put_bucket(bucket)
-        return ask.answer(_policy(bucket, kept))
+        return ask.answer(_policy(bucket, checked))
 
     async def test_iam(self, ask: Ask) -> Response:
         """Everything that is a permission of Cloud Storage is granted."""
         self._catalog.bucket(ask.parts["bucket"])
-        asked = ask.request.query_params.getlist("permissions")
-        if not asked:
+        permissions = ask.request.query_params.getlist("permissions")
+        if not permissions:
             raise ApiError(400, "Required parameter: permissions", "required")
-        granted = [permission for permission in asked if permission.startswith(_PERMISSIONS_OF)]
+        granted = [permission for permission in permissions if permission.startswith(_PERMISSIONS_OF)]
         return ask.answer({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
 
     async def insert_notification(self, ask: Ask) -> Response:
-        given = await ask.json()
-        if not given.get("topic") or not given.get("payload_format"):
+        config = await ask.json()
+        if not config.get("topic") or not config.get("payload_format"):
             raise ApiError(400, "Required parameters: topic, payload_format", "required")
-        if any(kind not in _EVENT_TYPES for kind in given.get("event_types", [])):
-            raise invalid(f"Invalid event types: {given['event_types']}")
+        if any(kind not in _EVENT_TYPES for kind in config.get("event_types", [])):
+            raise invalid(f"Invalid event types: {config['event_types']}")
         with self._store.transaction():
             bucket = self._catalog.bucket(ask.parts["bucket"])
             key = str(self._store.rising("notification", 1))
-            shown = {name: value for name, value in given.items() if value is not None} | {
+            resource = {name: value for name, value in config.items() if value is not None} | {
                 "kind": "storage#notification",
                 "id": key,
                 "selfLink": f"{ask.base}/storage/v1/b/{bucket.name}/notificationConfigs/{key}",
                 "etag": key,
             }
-            self._store.put_bucket(replace(bucket, notifications=bucket.notifications | {key: shown}))
-        return ask.answer(shown)
+            self._store.put_bucket(replace(bucket, notifications=bucket.notifications | {key: resource}))
+        return ask.answer(resource)
 
     async def list_notifications(self, ask: Ask) -> Response:
-        found = self._catalog.bucket(ask.parts["bucket"]).notifications
-        return ask.answer({"kind": "storage#notifications"} | ({"items": list(found.values())} if found else {}))
+        notifications = self._catalog.bucket(ask.parts["bucket"]).notifications
+        return ask.answer(
+            {"kind": "storage#notifications"} | ({"items": list(notifications.values())} if notifications else {})
+        )
 
     async def get_notification(self, ask: Ask) -> Response:
         return ask.answer(self._notification(ask)[1])
 
     async def delete_notification(self, ask: Ask) -> Response:
         with self._store.transaction():
-            bucket, shown = self._notification(ask)
-            left = {key: value for key, value in bucket.notifications.items() if key != shown["id"]}
-            self._store.put_bucket(replace(bucket, notifications=left))
+            bucket, resource = self._notification(ask)
+            remaining = {key: value for key, value in bucket.notifications.items() if key != resource["id"]}
+            self._store.put_bucket(replace(bucket, notifications=remaining))
         return Response(None, 204)
 
     def put(self, bucket: Bucket, state: Json) -> Bucket:
@@ -203,15 +205,15 @@ class Buckets:
         return changed
 
     async def _amend(self, ask: Ask, merge: Merge) -> Response:
-        given = await ask.json()
+        config = await ask.json()
         with self._store.transaction():
             bucket = self._catalog.bucket(ask.parts["bucket"])
             ask.preconditions.check_write(bucket)
-            state = merge(bucket.state, given, self._catalog.now(), self._lock_time())
-            asked = _acls_asked(
-                bucket, given, ask.query.get("predefinedAcl"), ask.query.get("predefinedDefaultObjectAcl")
+            state = merge(bucket.state, config, self._catalog.now(), self._lock_time())
+            requested_acls = _requested_acls(
+                bucket, config, ask.query.get("predefinedAcl"), ask.query.get("predefinedDefaultObjectAcl")
             )
-            bucket = self.put(bucket, state | asked)
+            bucket = self.put(bucket, state | requested_acls)
         return ask.answer(bucket.resource(ask.base, ask.full))
 
     def _notification(self, ask: Ask) -> tuple[Bucket, Json]:
@@ -224,20 +226,20 @@ class Buckets:
         return timestamp(self._catalog.clock.time() + _LOCK_AFTER)
 
 
-def _acls_asked(bucket: Bucket, given: Json, predefined: str | None, predefined_default: str | None) -> Json:
+def _requested_acls(bucket: Bucket, config: Json, predefined: str | None, predefined_default: str | None) -> Json:
     """The lists that a request names, by entries or by a predefined name."""
-    asked: Json = {}
+    acls: Json = {}
     kinds: list[tuple[str, str | None, Callable[[str], list[Json]], Literal["bucket", "object"]]] = [
         ("acl", predefined, predefined_bucket_acl, "bucket"),
         ("defaultObjectAcl", predefined_default, predefined_default_acl, "object"),
     ]
     for key, name, listed, of in kinds:
-        if name is None and given.get(key) is None:
+        if name is None and config.get(key) is None:
             continue
         refuse_under_uniform_access(bucket, "update access control for a bucket")
-        asked[key] = listed(name) if name is not None else check_entries(given[key], of)
-        refuse_public(bucket, asked[key])
-    return asked
+        acls[key] = listed(name) if name is not None else check_entries(config[key], of)
+        refuse_public(bucket, acls[key])
+    return acls
 
 
 def _policy(bucket: Bucket, policy: Json) -> Json:

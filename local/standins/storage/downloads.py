@@ -17,7 +17,7 @@ from local.standins.storage.catalog import Catalog
 from local.standins.storage.content import BLOCK, Reader
 from local.standins.storage.encryption import check_key
 from local.standins.storage.errors import ApiError
-from local.standins.storage.object_config import moment
+from local.standins.storage.object_config import parse_time
 from local.standins.storage.records import ObjectVersion
 from local.standins.storage.request import Ask
 
@@ -58,12 +58,12 @@ class Downloads:
             return self._stream(ask.ledger, _unpacked(self._read(reader, _Slice(0, version.size))), 200, headers)
         if "contentEncoding" in version.state:
             headers.append(("content-encoding", version.state["contentEncoding"]))
-        wanted = _wanted(request.headers.get("range"), version.size)
+        requested = _requested_slice(request.headers.get("range"), version.size)
         status = 200
-        if wanted is not None:
+        if requested is not None:
             status = 206
-            headers.append(("content-range", f"bytes {wanted.start}-{wanted.end - 1}/{version.size}"))
-        part = wanted or _Slice(0, version.size)
+            headers.append(("content-range", f"bytes {requested.start}-{requested.end - 1}/{version.size}"))
+        part = requested or _Slice(0, version.size)
         headers.append(("content-length", str(part.end - part.start)))
         return self._stream(ask.ledger, self._read(reader, part), status, headers)
 
@@ -88,12 +88,12 @@ class Downloads:
             yield block
 
 
-def _wanted(header: str | None, size: int) -> _Slice | None:
+def _requested_slice(header: str | None, size: int) -> _Slice | None:
     """The slice that a `Range` names, None for all; a header that is malformed or names several is passed over."""
-    found = _RANGE.fullmatch(header.strip()) if header else None
-    if found is None or found.group() == "bytes=-":
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match.group() == "bytes=-":
         return None
-    first, last = found.groups()
+    first, last = match.groups()
     if first and last and int(last) < int(first):
         return None
     if not first:
@@ -107,7 +107,7 @@ def _wanted(header: str | None, size: int) -> _Slice | None:
 
 def _headers(version: ObjectVersion) -> list[tuple[str, str]]:
     state = version.state
-    updated = moment(state["updated"]).astimezone(UTC)
+    updated = parse_time(state["updated"]).astimezone(UTC)
     headers = [
         ("content-type", state.get("contentType", "application/octet-stream")),
         ("cache-control", state.get("cacheControl", "no-cache, no-store, max-age=0, must-revalidate")),
@@ -136,7 +136,7 @@ def _headers(version: ObjectVersion) -> list[tuple[str, str]]:
 def _field_value(text: str) -> bytes:
     """As HTTP lets a header's value be: no blanks at its ends, no control character within; these are %-encoded."""
     trimmed = text.strip(" \t")
-    return _CONTROL.sub(lambda found: f"%{ord(found.group()):02X}", trimmed).encode()
+    return _CONTROL.sub(lambda match: f"%{ord(match.group()):02X}", trimmed).encode()
 
 
 def _takes_gzip(accepted: str) -> bool:

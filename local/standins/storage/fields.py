@@ -57,9 +57,9 @@ class _Parser:
         raise self._invalid()
 
     def _take(self, token: str) -> bool:
-        taken = self._tokens[self._at : self._at + 1] == [token]
-        self._at += taken
-        return taken
+        is_next = self._tokens[self._at : self._at + 1] == [token]
+        self._at += is_next
+        return is_next
 
     def _invalid(self) -> ApiError:
         return ApiError(400, f"Invalid field selection {self._fields}", "invalidParameter")

@@ -48,7 +48,7 @@ class HmacKeys:
             "SELECT record FROM hmac_keys WHERE id > ? ORDER BY id", (ask.query.get("pageToken", ""),)
         )
         records: list[Json] = [json.loads(row[0]) for row in rows]
-        wanted = [
+        keys = [
             record
             for record in records
             if record["projectId"] == ask.parts["project"]
@@ -56,23 +56,23 @@ class HmacKeys:
             and (deleted or record["state"] != "DELETED")
         ]
         size = ask.page_size(250)
-        shown: Json = {
+        answer: Json = {
             "kind": "storage#hmacKeysMetadata",
-            "items": [_resource(each, ask.base) for each in wanted[:size]],
+            "items": [_resource(key, ask.base) for key in keys[:size]],
         }
-        if len(wanted) > size:
-            shown["nextPageToken"] = wanted[size - 1]["accessId"]
-        return ask.answer(shown)
+        if len(keys) > size:
+            answer["nextPageToken"] = keys[size - 1]["accessId"]
+        return ask.answer(answer)
 
     async def update(self, ask: Ask) -> Response:
-        given = await ask.json()
-        if given.get("state") not in _SETTABLE_STATES:
-            raise invalid(f"Invalid state: {given.get('state')}")
+        body = await ask.json()
+        if body.get("state") not in _SETTABLE_STATES:
+            raise invalid(f"Invalid state: {body.get('state')}")
 
         def change(record: Json) -> None:
-            if given.get("etag") and given["etag"] != _etag(record):
+            if body.get("etag") and body["etag"] != _etag(record):
                 raise condition_not_met()
-            record["state"] = given["state"]
+            record["state"] = body["state"]
 
         return ask.answer(_resource(self._change(ask, change), ask.base))
 
@@ -94,8 +94,8 @@ class HmacKeys:
         return record
 
     def _record(self, ask: Ask) -> Json:
-        found = self._store.rows("SELECT record FROM hmac_keys WHERE id = ?", (ask.parts["key"],))
-        record: Json = json.loads(found[0][0]) if found else {}
+        rows = self._store.rows("SELECT record FROM hmac_keys WHERE id = ?", (ask.parts["key"],))
+        record: Json = json.loads(rows[0][0]) if rows else {}
         if record.get("projectId") != ask.parts["project"] or record["state"] == "DELETED":
             raise ApiError(404, "Access ID not found in project.")
         return record

@@ -63,7 +63,7 @@ class Page:
 def list_objects(store: Store, bucket: str, listing: Listing) -> Page:
     """One page. Below a prefix that the delimiter makes, the store is asked no further: its end is the next start."""
     page = Page()
-    position = max((listing.start, 0), listing.after, key=lambda each: (each[0].encode(), each[1]))
+    position = max((listing.start, 0), listing.after, key=lambda start: (start[0].encode(), start[1]))
     while True:
         batch = store.objects(bucket, *position, listing.end, listing.versions, _BATCH)
         skipped = False

@@ -13,15 +13,15 @@ from local.standins.storage.catalog import Catalog
 from local.standins.storage.conditions import Preconditions
 from local.standins.storage.content import Digests, concatenate
 from local.standins.storage.downloads import Downloads
-from local.standins.storage.encryption import OF_SOURCE, check_key, customer_key, shown_to
+from local.standins.storage.encryption import OF_SOURCE, check_key, customer_key, with_visible_checksums
 from local.standins.storage.errors import ApiError, invalid, no_such_object, not_offered
 from local.standins.storage.listing import Listing, list_objects
 from local.standins.storage.object_config import (
     acl_state,
     check_storage_class,
     new_state,
-    patched,
-    replaced,
+    patch_state,
+    replace_state,
 )
 from local.standins.storage.records import Bucket, Json, ObjectVersion
 from local.standins.storage.request import Ask
@@ -44,7 +44,7 @@ class Objects:
         version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
         if ask.query.get("alt") == "media":
             return self._downloads.media(ask, version)
-        return ask.answer(shown_to(version, ask.request.headers).resource(ask.base, ask.full))
+        return ask.answer(with_visible_checksums(version, ask.request.headers).resource(ask.base, ask.full))
 
     async def download(self, ask: Ask) -> Response:
         version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
@@ -56,20 +56,22 @@ class Objects:
             raise not_offered("Soft deletion")
         page = list_objects(self._catalog.store, bucket, Listing.of(ask))
         full = ask.full
-        shown: Json = {"kind": "storage#objects"}
+        answer: Json = {"kind": "storage#objects"}
         if page.token:
-            shown["nextPageToken"] = page.token
+            answer["nextPageToken"] = page.token
         if page.prefixes:
-            shown["prefixes"] = page.prefixes
+            answer["prefixes"] = page.prefixes
         if page.items:
-            shown["items"] = [shown_to(version, _NO_KEY).resource(ask.base, full) for version in page.items]
-        return ask.answer(shown)
+            answer["items"] = [
+                with_visible_checksums(version, _NO_KEY).resource(ask.base, full) for version in page.items
+            ]
+        return ask.answer(answer)
 
     async def patch(self, ask: Ask) -> Response:
-        return await self._amend(ask, patched)
+        return await self._amend(ask, patch_state)
 
     async def update(self, ask: Ask) -> Response:
-        return await self._amend(ask, replaced)
+        return await self._amend(ask, replace_state)
 
     async def delete(self, ask: Ask) -> Response:
         self._catalog.remove(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
@@ -101,14 +103,14 @@ class Objects:
         bucket, name = ask.parts["bucket"], ask.parts["object"]
         holder = self._catalog.check_place(bucket, name, ask.preconditions)
         sources = [self._component(bucket, source) for source in _source_objects(body)]
-        given = body.get("destination") or {}
+        destination = body.get("destination") or {}
         key = customer_key(ask.request.headers)
         for source in sources:
             check_key(source, ask.request.headers)
         query = {**ask.query}
         if "destinationPredefinedAcl" in query:
             query["predefinedAcl"] = query["destinationPredefinedAcl"]
-        state = new_state(given, query, holder) | key
+        state = new_state(destination, query, holder) | key
         state["componentCount"] = sum(source.state.get("componentCount", 1) for source in sources)
         contents = self._catalog.contents
         readers = [contents.open(source.content) for source in sources]
@@ -148,7 +150,7 @@ class Objects:
         ask.source_preconditions.check_write(version)
         return version
 
-    async def _duplicate(self, ask: Ask, given: Json) -> ObjectVersion:
+    async def _duplicate(self, ask: Ask, destination: Json) -> ObjectVersion:
         source = self._source(ask, ask.parts["bucket"], ask.parts["object"])
         bucket, name = ask.parts["to_bucket"], ask.parts["to"]
         holder = self._catalog.check_place(bucket, name, ask.preconditions)
@@ -158,15 +160,17 @@ class Objects:
             check_key(source, headers, OF_SOURCE)
         inherited = {key: value for key, value in source.state.items() if key not in _NOT_COPIED}
         # A destination resource with anything to say replaces the source's metadata whole.
-        said = {key: value for key, value in given.items() if key not in ("name", "bucket", "storageClass", "acl")}
-        settings = new_state(said if said else {**inherited}, {}, holder)
+        overrides = {
+            key: value for key, value in destination.items() if key not in ("name", "bucket", "storageClass", "acl")
+        }
+        settings = new_state(overrides if overrides else {**inherited}, {}, holder)
         physical = {key: inherited[key] for key in ("crc32c", "md5Hash", "componentCount") if key in inherited}
         state: dict[str, Any] = settings | physical | customer_key(headers)
-        if given.get("storageClass"):
-            state["storageClass"] = check_storage_class(given["storageClass"])
+        if destination.get("storageClass"):
+            state["storageClass"] = check_storage_class(destination["storageClass"])
         elif same_place:
             state["storageClass"] = source.state["storageClass"]
-        state |= acl_state(given.get("acl"), ask.query.get("destinationPredefinedAcl"), holder)
+        state |= acl_state(destination.get("acl"), ask.query.get("destinationPredefinedAcl"), holder)
         return self._catalog.place(bucket, name, source.content, source.size, state, ask.preconditions)
 
     def _component(self, bucket: str, source: Json) -> ObjectVersion:

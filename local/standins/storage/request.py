@@ -65,10 +65,10 @@ class Ask:
         return self.number("generation")
 
     def page_size(self, limit: int = 1000) -> int:
-        asked = self.number("maxResults")
-        if asked is not None and asked < 0:
+        size = self.number("maxResults")
+        if size is not None and size < 0:
             raise invalid("Invalid value for maxResults: it must not be negative.")
-        return min(asked or limit, limit)
+        return min(size or limit, limit)
 
     @cached_property
     def preconditions(self) -> Preconditions:
@@ -105,10 +105,10 @@ class Ask:
 
     def answer(self, resource: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """`resource` as JSON, cut down to what the query's `fields` names."""
-        wanted = self.query.get("fields")
-        shown = select_fields(resource, wanted) if wanted else resource
+        fields = self.query.get("fields")
+        selected = select_fields(resource, fields) if fields else resource
         tag = {"etag": resource["etag"]} if isinstance(resource.get("etag"), str) else {}
-        return Response(json.dumps(shown, indent=2), status, {**_TYPE, **tag, **(headers or {})})
+        return Response(json.dumps(selected, indent=2), status, {**_TYPE, **tag, **(headers or {})})
 
 
 Render = Callable[[Any], Json]

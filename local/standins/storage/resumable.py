@@ -47,10 +47,10 @@ class _Span:
         size = int(length) if length is not None else None
         if header is None:
             return cls(0, None if size is None else size - 1, size)
-        found = _RANGE.fullmatch(header.strip())
-        if found is None:
+        match = _RANGE.fullmatch(header.strip())
+        if match is None:
             raise invalid(f"Invalid Content-Range header: {header}")
-        first, last, total = (None if part in (None, "*") else int(part) for part in found.groups())
+        first, last, total = (None if part in (None, "*") else int(part) for part in match.groups())
         if first is not None and last is not None and size is not None and last - first + 1 != size:
             raise invalid(f"Invalid request: Content-Range {header} does not fit a body of {size} bytes.")
         if first is not None and last is not None and (last < first or (total is not None and last >= total)):
@@ -72,7 +72,7 @@ class _Session:
 
     async def ready(self, contents: Contents) -> Writer:
         if self.writer is None:
-            self.writer = contents.found(self.id)
+            self.writer = contents.reopen_writer(self.id)
             await contents.run(self.writer.reopen, self.writer.size // QUANTUM * QUANTUM)
         return self.writer
 
@@ -83,11 +83,11 @@ class Resumables:
         self._sessions: dict[str, _Session] = {}
 
     async def start(self, ask: Ask) -> Response:
-        given = await ask.json()
-        headers, bucket, name = ask.request.headers, ask.parts["bucket"], object_name(ask, given)
+        metadata = await ask.json()
+        headers, bucket, name = ask.request.headers, ask.parts["bucket"], object_name(ask, metadata)
         holder = self._catalog.check_place(bucket, name, ask.preconditions)
-        if "contentType" not in given and "x-upload-content-type" in headers:
-            given["contentType"] = headers["x-upload-content-type"]
+        if "contentType" not in metadata and "x-upload-content-type" in headers:
+            metadata["contentType"] = headers["x-upload-content-type"]
         length = headers.get("x-upload-content-length")
         if length is not None and not length.isdigit():
             raise invalid(f"Invalid value for X-Upload-Content-Length: {length}")
@@ -95,8 +95,8 @@ class Resumables:
         record: Json = {
             "bucket": bucket,
             "name": name,
-            "state": new_state(given, ask.query, holder) | customer_key(headers),
-            "stated": stated_checksums(given, headers),
+            "state": new_state(metadata, ask.query, holder) | customer_key(headers),
+            "stated": stated_checksums(metadata, headers),
             "preconditions": conditions,
             "total": int(length) if length is not None else None,
             "expires": self._catalog.clock.time() + _LIFETIME,
@@ -110,10 +110,10 @@ class Resumables:
         return Response(None, 200, {"location": location, "x-guploader-uploadid": session.id})
 
     async def put(self, ask: Ask) -> Response:
-        found = self._find(ask)
-        if isinstance(found, ObjectVersion):
-            return ask.answer(found.resource(ask.base, ask.full))
-        session, span = found, _Span.of(ask)
+        upload = self._find(ask)
+        if isinstance(upload, ObjectVersion):
+            return ask.answer(upload.resource(ask.base, ask.full))
+        session, span = upload, _Span.of(ask)
         if span.first is None:
             return await self._status(ask, session, span)
         session.turn += 1

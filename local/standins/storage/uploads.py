@@ -42,19 +42,19 @@ class Uploads:
         parts = Parts(ask.request.stream(), boundary_of(ask.request.headers.get("content-type", "")))
         if await parts.next() is None:
             raise invalid("Bad request: the metadata part is missing.")
-        given = parse_json(await parts.body(_METADATA_LIMIT))
+        metadata = parse_json(await parts.body(_METADATA_LIMIT))
         media = await parts.next()
         if media is None:
             raise invalid("Bad request: the media part is missing.")
-        if "contentType" not in given and (content_type := raw_header(media, "content-type")):
-            given["contentType"] = content_type
-        return await self._store(ask, given, parts.stream())
+        if "contentType" not in metadata and (content_type := raw_header(media, "content-type")):
+            metadata["contentType"] = content_type
+        return await self._store(ask, metadata, parts.stream())
 
-    async def _store(self, ask: Ask, given: Json, chunks: AsyncIterator[bytes]) -> Response:
-        catalog, bucket, name = self._catalog, ask.parts["bucket"], object_name(ask, given)
+    async def _store(self, ask: Ask, metadata: Json, chunks: AsyncIterator[bytes]) -> Response:
+        catalog, bucket, name = self._catalog, ask.parts["bucket"], object_name(ask, metadata)
         holder = catalog.check_place(bucket, name, ask.preconditions)
-        state = new_state(given, ask.query, holder) | customer_key(ask.request.headers)
-        stated = stated_checksums(given, ask.request.headers)
+        state = new_state(metadata, ask.query, holder) | customer_key(ask.request.headers)
+        stated = stated_checksums(metadata, ask.request.headers)
         writer = catalog.contents.new()
         try:
             await catalog.contents.pour(chunks, writer)

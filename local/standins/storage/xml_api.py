@@ -76,13 +76,13 @@ class XmlApi:
 
     def _initiate(self, ask: Ask, bucket: str, name: str) -> Response:
         holder = self._catalog.check_place(bucket, name, ask.preconditions)
-        given: Json = {}
+        metadata: Json = {}
         for header, value in ask.request.headers.items():
             if header in _HEADERS:
-                given[_HEADERS[header]] = value
+                metadata[_HEADERS[header]] = value
             elif header.startswith("x-goog-meta-"):
-                given.setdefault("metadata", {})[header.removeprefix("x-goog-meta-")] = value
-        state = new_state(given, {}, holder) | customer_key(ask.request.headers)
+                metadata.setdefault("metadata", {})[header.removeprefix("x-goog-meta-")] = value
+        state = new_state(metadata, {}, holder) | customer_key(ask.request.headers)
         upload_id = uuid.uuid4().hex
         self._catalog.store.put_upload(upload_id, "parts", {"bucket": bucket, "name": name, "state": state})
         ask.ledger.count("storage", "class_a")
@@ -119,16 +119,16 @@ class XmlApi:
         upload_id, record = self._upload(ask)
         listed = _listed_parts((await ask.body()).decode("utf-8", "replace"))
         rows = self._catalog.store.rows("SELECT number, content, size, etag FROM parts WHERE upload = ?", (upload_id,))
-        known = {row[0]: row[1:] for row in rows}
+        parts = {row[0]: row[1:] for row in rows}
         if not listed or [number for number, _ in listed] != sorted({number for number, _ in listed}):
             raise invalid("The parts must be listed in ascending order, at least one.")
         for number, tag in listed:
-            if number not in known or tag.strip('"') != known[number][2]:
+            if number not in parts or tag.strip('"') != parts[number][2]:
                 raise invalid(f"Part {number} was not found, or its entity tag does not match.")
-        if any(known[number][1] < _LEAST_PART for number, _ in listed[:-1]):
+        if any(parts[number][1] < _LEAST_PART for number, _ in listed[:-1]):
             raise invalid("Each part but the last must hold at least 5 MiB.")
         contents, store = self._catalog.contents, self._catalog.store
-        readers = [contents.open(known[number][0]) for number, _ in listed]
+        readers = [contents.open(parts[number][0]) for number, _ in listed]
         writer = contents.new(Digests(md5=False))
         try:
             await contents.run(concatenate, readers, writer)
