@@ -23,7 +23,7 @@ from local.standins.storage.catalog import Catalog
 from local.standins.storage.errors import ApiError, condition_not_met, invalid, not_offered
 from local.standins.storage.names import check_bucket_name
 from local.standins.storage.records import OWNER, PROJECT_NUMBER, Bucket, Json, timestamp
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 from local.standins.storage.store import Store
 
 _LOCK_AFTER = 90 * 86400
@@ -50,15 +50,15 @@ class Buckets:
     def _store(self) -> Store:
         return self._catalog.store
 
-    async def insert(self, ask: Ask) -> Response:
-        config = await ask.json()
+    async def insert(self, request: ApiRequest) -> Response:
+        config = await request.json()
         bucket = self.create(
             config,
-            ask.query.get("predefinedAcl"),
-            ask.query.get("predefinedDefaultObjectAcl"),
-            ask.flag("enableObjectRetention"),
+            request.query.get("predefinedAcl"),
+            request.query.get("predefinedDefaultObjectAcl"),
+            request.flag("enableObjectRetention"),
         )
-        return ask.answer(bucket.resource(ask.base, ask.full))
+        return request.json_response(bucket.resource(request.base, request.full))
 
     def create(
         self,
@@ -89,110 +89,110 @@ class Buckets:
             self._store.put_bucket(bucket)
         return bucket
 
-    async def get(self, ask: Ask) -> Response:
-        if ask.flag("softDeleted"):
+    async def get(self, request: ApiRequest) -> Response:
+        if request.flag("softDeleted"):
             raise not_offered("Soft deletion")
-        bucket = self._catalog.bucket(ask.parts["bucket"])
-        ask.preconditions.check_read(bucket)
-        return ask.answer(bucket.resource(ask.base, ask.full))
+        bucket = self._catalog.bucket(request.parts["bucket"])
+        request.preconditions.check_read(bucket)
+        return request.json_response(bucket.resource(request.base, request.full))
 
-    async def list(self, ask: Ask) -> Response:
-        if "project" not in ask.query:
+    async def list(self, request: ApiRequest) -> Response:
+        if "project" not in request.query:
             raise ApiError(400, "Required parameter: project", "required")
-        size = ask.page_size()
-        after = _name_of(ask.query.get("pageToken", ""))
-        buckets = self._store.buckets(ask.query.get("prefix", ""), after, size + 1)
+        size = request.page_size()
+        after = _name_of(request.query.get("pageToken", ""))
+        buckets = self._store.buckets(request.query.get("prefix", ""), after, size + 1)
         answer: Json = {"kind": "storage#buckets"}
         if len(buckets) > size:
             answer["nextPageToken"] = base64.urlsafe_b64encode(buckets[size - 1].name.encode()).decode()
-        full = ask.full
+        full = request.full
         if buckets:
-            answer["items"] = [bucket.resource(ask.base, full) for bucket in buckets[:size]]
-        return ask.answer(answer)
+            answer["items"] = [bucket.resource(request.base, full) for bucket in buckets[:size]]
+        return request.json_response(answer)
 
-    async def patch(self, ask: Ask) -> Response:
-        return await self._amend(ask, patched_config)
+    async def patch(self, request: ApiRequest) -> Response:
+        return await self._amend(request, patched_config)
 
-    async def update(self, ask: Ask) -> Response:
-        return await self._amend(ask, replaced_config)
+    async def update(self, request: ApiRequest) -> Response:
+        return await self._amend(request, replaced_config)
 
-    async def delete(self, ask: Ask) -> Response:
+    async def delete(self, request: ApiRequest) -> Response:
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
-            ask.preconditions.check_write(bucket)
+            bucket = self._catalog.bucket(request.parts["bucket"])
+            request.preconditions.check_write(bucket)
             if self._store.has_objects(bucket.name):
                 raise ApiError(409, "The bucket you tried to delete is not empty.")
             self._store.drop_bucket(bucket.name)
         return Response(None, 204)
 
-    async def restore(self, ask: Ask) -> Response:
+    async def restore(self, request: ApiRequest) -> Response:
         raise not_offered("Soft deletion")
 
-    async def lock_retention(self, ask: Ask) -> Response:
-        if ask.preconditions.metageneration is None:
+    async def lock_retention(self, request: ApiRequest) -> Response:
+        if request.preconditions.metageneration is None:
             raise ApiError(400, "Required parameter: ifMetagenerationMatch", "required")
-        bucket = self._catalog.bucket(ask.parts["bucket"])
-        ask.preconditions.check_write(bucket)
+        bucket = self._catalog.bucket(request.parts["bucket"])
+        request.preconditions.check_write(bucket)
         policy = bucket.state.get("retentionPolicy")
         if not policy:
             raise invalid("The bucket has no retention policy to lock.")
         state = bucket.state | {"retentionPolicy": {**policy, "isLocked": True}}
-        return ask.answer(self.put(bucket, state).resource(ask.base, ask.full))
+        return request.json_response(self.put(bucket, state).resource(request.base, request.full))
 
-    async def get_iam(self, ask: Ask) -> Response:
-        bucket = self._catalog.bucket(ask.parts["bucket"])
-        return ask.answer(_policy(bucket, bucket.iam or _FIRST_POLICY))
+    async def get_iam(self, request: ApiRequest) -> Response:
+        bucket = self._catalog.bucket(request.parts["bucket"])
+        return request.json_response(_policy(bucket, bucket.iam or _FIRST_POLICY))
 
-    async def set_iam(self, ask: Ask) -> Response:
-        policy = await ask.json()
+    async def set_iam(self, request: ApiRequest) -> Response:
+        policy = await request.json()
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
+            bucket = self._catalog.bucket(request.parts["bucket"])
             if policy.get("etag") and policy["etag"] != _policy_tag(bucket):
                 raise condition_not_met()
             checked = _checked_policy(bucket, policy)
             bucket = replace(bucket, iam=checked, metageneration=bucket.metageneration + 1)
             self._store.put_bucket(bucket)
-        return ask.answer(_policy(bucket, checked))
+        return request.json_response(_policy(bucket, checked))
 
-    async def test_iam(self, ask: Ask) -> Response:
+    async def test_iam(self, request: ApiRequest) -> Response:
         """Everything that is a permission of Cloud Storage is granted."""
-        self._catalog.bucket(ask.parts["bucket"])
-        permissions = ask.request.query_params.getlist("permissions")
+        self._catalog.bucket(request.parts["bucket"])
+        permissions = request.http.query_params.getlist("permissions")
         if not permissions:
             raise ApiError(400, "Required parameter: permissions", "required")
         granted = [permission for permission in permissions if permission.startswith(_PERMISSIONS_OF)]
-        return ask.answer({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
+        return request.json_response({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
 
-    async def insert_notification(self, ask: Ask) -> Response:
-        config = await ask.json()
+    async def insert_notification(self, request: ApiRequest) -> Response:
+        config = await request.json()
         if not config.get("topic") or not config.get("payload_format"):
             raise ApiError(400, "Required parameters: topic, payload_format", "required")
         if any(kind not in _EVENT_TYPES for kind in config.get("event_types", [])):
             raise invalid(f"Invalid event types: {config['event_types']}")
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
+            bucket = self._catalog.bucket(request.parts["bucket"])
             key = str(self._store.rising("notification", 1))
             resource = {name: value for name, value in config.items() if value is not None} | {
                 "kind": "storage#notification",
                 "id": key,
-                "selfLink": f"{ask.base}/storage/v1/b/{bucket.name}/notificationConfigs/{key}",
+                "selfLink": f"{request.base}/storage/v1/b/{bucket.name}/notificationConfigs/{key}",
                 "etag": key,
             }
             self._store.put_bucket(replace(bucket, notifications=bucket.notifications | {key: resource}))
-        return ask.answer(resource)
+        return request.json_response(resource)
 
-    async def list_notifications(self, ask: Ask) -> Response:
-        notifications = self._catalog.bucket(ask.parts["bucket"]).notifications
-        return ask.answer(
+    async def list_notifications(self, request: ApiRequest) -> Response:
+        notifications = self._catalog.bucket(request.parts["bucket"]).notifications
+        return request.json_response(
             {"kind": "storage#notifications"} | ({"items": list(notifications.values())} if notifications else {})
         )
 
-    async def get_notification(self, ask: Ask) -> Response:
-        return ask.answer(self._notification(ask)[1])
+    async def get_notification(self, request: ApiRequest) -> Response:
+        return request.json_response(self._notification(request)[1])
 
-    async def delete_notification(self, ask: Ask) -> Response:
+    async def delete_notification(self, request: ApiRequest) -> Response:
         with self._store.transaction():
-            bucket, resource = self._notification(ask)
+            bucket, resource = self._notification(request)
             remaining = {key: value for key, value in bucket.notifications.items() if key != resource["id"]}
             self._store.put_bucket(replace(bucket, notifications=remaining))
         return Response(None, 204)
@@ -204,20 +204,20 @@ class Buckets:
         self._store.put_bucket(changed)
         return changed
 
-    async def _amend(self, ask: Ask, merge: Merge) -> Response:
-        config = await ask.json()
+    async def _amend(self, request: ApiRequest, merge: Merge) -> Response:
+        config = await request.json()
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
-            ask.preconditions.check_write(bucket)
+            bucket = self._catalog.bucket(request.parts["bucket"])
+            request.preconditions.check_write(bucket)
             state = merge(bucket.state, config, self._catalog.now(), self._lock_time())
             requested_acls = _requested_acls(
-                bucket, config, ask.query.get("predefinedAcl"), ask.query.get("predefinedDefaultObjectAcl")
+                bucket, config, request.query.get("predefinedAcl"), request.query.get("predefinedDefaultObjectAcl")
             )
             bucket = self.put(bucket, state | requested_acls)
-        return ask.answer(bucket.resource(ask.base, ask.full))
+        return request.json_response(bucket.resource(request.base, request.full))
 
-    def _notification(self, ask: Ask) -> tuple[Bucket, Json]:
-        bucket, key = self._catalog.bucket(ask.parts["bucket"]), ask.parts["notification"]
+    def _notification(self, request: ApiRequest) -> tuple[Bucket, Json]:
+        bucket, key = self._catalog.bucket(request.parts["bucket"]), request.parts["notification"]
         if key not in bucket.notifications:
             raise ApiError(404, f"No such notification configuration: {key}")
         return bucket, bucket.notifications[key]

@@ -10,19 +10,19 @@ from local.standins.ledger import current_call
 from local.standins.storage.errors import ApiError, invalid
 from local.standins.storage.object_config import check_checksum_form
 from local.standins.storage.records import Json
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _SHOWN = {"crc32c": "CRC32C", "md5Hash": "MD5 hash"}
 
 
-def object_name(ask: Ask, metadata: Json) -> str:
+def object_name(request: ApiRequest, metadata: Json) -> str:
     """From the query or the metadata; where both name it, the query counts."""
-    name = ask.query.get("name", metadata.get("name"))
+    name = request.query.get("name", metadata.get("name"))
     if name is None:
         raise ApiError(400, "Required object name is missing.", "required")
     if not isinstance(name, str):
         raise invalid("Invalid value for name: a string is expected.")
-    note_object(ask.parts["bucket"], name)
+    note_object(request.parts["bucket"], name)
     return name
 
 

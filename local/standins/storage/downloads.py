@@ -19,7 +19,7 @@ from local.standins.storage.encryption import check_key
 from local.standins.storage.errors import ApiError
 from local.standins.storage.object_config import parse_time
 from local.standins.storage.records import ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -38,12 +38,12 @@ class Downloads:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def media(self, ask: Ask, version: ObjectVersion) -> Response:
-        request = ask.request
-        check_key(version, request.headers)
+    def media(self, request: ApiRequest, version: ObjectVersion) -> Response:
+        http_headers = request.http.headers
+        check_key(version, http_headers)
         unpack = (
             version.state.get("contentEncoding") == "gzip"
-            and not _takes_gzip(request.headers.get("accept-encoding", ""))
+            and not _takes_gzip(http_headers.get("accept-encoding", ""))
             and "no-transform" not in version.state.get("cacheControl", "")
         )
         headers = _headers(version)
@@ -55,17 +55,17 @@ class Downloads:
                 ("warning", "214 UploadServer gunzipped"),
                 ("vary", "Accept-Encoding"),
             ]
-            return self._stream(ask.ledger, _unpacked(self._read(reader, _Slice(0, version.size))), 200, headers)
+            return self._stream(request.ledger, _unpacked(self._read(reader, _Slice(0, version.size))), 200, headers)
         if "contentEncoding" in version.state:
             headers.append(("content-encoding", version.state["contentEncoding"]))
-        requested = _requested_slice(request.headers.get("range"), version.size)
+        requested = _requested_slice(http_headers.get("range"), version.size)
         status = 200
         if requested is not None:
             status = 206
             headers.append(("content-range", f"bytes {requested.start}-{requested.end - 1}/{version.size}"))
         part = requested or _Slice(0, version.size)
         headers.append(("content-length", str(part.end - part.start)))
-        return self._stream(ask.ledger, self._read(reader, part), status, headers)
+        return self._stream(request.ledger, self._read(reader, part), status, headers)
 
     def _stream(
         self, ledger: Ledger, blocks: AsyncIterator[bytes], status: int, headers: list[tuple[str, str]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from local.standins.storage.errors import invalid
 from local.standins.storage.glob import Glob
 from local.standins.storage.records import ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 from local.standins.storage.store import Store
 
 _LAST = "\U0010ffff"
@@ -34,8 +34,8 @@ class Listing:
     """The name and generation to begin with, from the page token."""
 
     @classmethod
-    def of(cls, ask: Ask) -> Listing:
-        query, prefix = ask.query, ask.query.get("prefix", "")
+    def of(cls, request: ApiRequest) -> Listing:
+        query, prefix = request.query, request.query.get("prefix", "")
         glob = query.get("matchGlob")
         if glob and query.get("delimiter", "/") != "/":
             raise invalid("matchGlob can only be combined with the delimiter '/'.")
@@ -46,9 +46,9 @@ class Listing:
             max(query.get("startOffset", "").encode(), prefix.encode()).decode(),
             min(ends, key=str.encode) if ends else None,
             Glob(glob) if glob else None,
-            ask.flag("versions"),
-            ask.flag("includeTrailingDelimiter"),
-            ask.page_size(),
+            request.flag("versions"),
+            request.flag("includeTrailingDelimiter"),
+            request.page_size(),
             _from_token(query.get("pageToken")),
         )
 

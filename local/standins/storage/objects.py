@@ -24,7 +24,7 @@ from local.standins.storage.object_config import (
     replace_state,
 )
 from local.standins.storage.records import Bucket, Json, ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _NO_KEY = Headers()
 _COMPOSE_LIMIT = 32
@@ -38,24 +38,30 @@ class Objects:
     def __init__(self, catalog: Catalog, downloads: Downloads) -> None:
         self._catalog, self._downloads = catalog, downloads
 
-    async def get(self, ask: Ask) -> Response:
-        if "softDeleted" in ask.query and ask.flag("softDeleted"):
+    async def get(self, request: ApiRequest) -> Response:
+        if "softDeleted" in request.query and request.flag("softDeleted"):
             raise not_offered("Soft deletion")
-        version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
-        if ask.query.get("alt") == "media":
-            return self._downloads.media(ask, version)
-        return ask.answer(with_visible_checksums(version, ask.request.headers).resource(ask.base, ask.full))
+        version = self._catalog.object(
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions
+        )
+        if request.query.get("alt") == "media":
+            return self._downloads.media(request, version)
+        return request.json_response(
+            with_visible_checksums(version, request.http.headers).resource(request.base, request.full)
+        )
 
-    async def download(self, ask: Ask) -> Response:
-        version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
-        return self._downloads.media(ask, version)
+    async def download(self, request: ApiRequest) -> Response:
+        version = self._catalog.object(
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions
+        )
+        return self._downloads.media(request, version)
 
-    async def list(self, ask: Ask) -> Response:
-        bucket = self._catalog.bucket(ask.parts["bucket"]).name
-        if ask.flag("softDeleted"):
+    async def list(self, request: ApiRequest) -> Response:
+        bucket = self._catalog.bucket(request.parts["bucket"]).name
+        if request.flag("softDeleted"):
             raise not_offered("Soft deletion")
-        page = list_objects(self._catalog.store, bucket, Listing.of(ask))
-        full = ask.full
+        page = list_objects(self._catalog.store, bucket, Listing.of(request))
+        full = request.full
         answer: Json = {"kind": "storage#objects"}
         if page.token:
             answer["nextPageToken"] = page.token
@@ -63,51 +69,55 @@ class Objects:
             answer["prefixes"] = page.prefixes
         if page.items:
             answer["items"] = [
-                with_visible_checksums(version, _NO_KEY).resource(ask.base, full) for version in page.items
+                with_visible_checksums(version, _NO_KEY).resource(request.base, full) for version in page.items
             ]
-        return ask.answer(answer)
+        return request.json_response(answer)
 
-    async def patch(self, ask: Ask) -> Response:
-        return await self._amend(ask, patch_state)
+    async def patch(self, request: ApiRequest) -> Response:
+        return await self._amend(request, patch_state)
 
-    async def update(self, ask: Ask) -> Response:
-        return await self._amend(ask, replace_state)
+    async def update(self, request: ApiRequest) -> Response:
+        return await self._amend(request, replace_state)
 
-    async def delete(self, ask: Ask) -> Response:
-        self._catalog.remove(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
+    async def delete(self, request: ApiRequest) -> Response:
+        self._catalog.remove(
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions
+        )
         return Response(None, 204)
 
-    async def restore(self, ask: Ask) -> Response:
+    async def restore(self, request: ApiRequest) -> Response:
         raise not_offered("Soft deletion")
 
-    async def copy(self, ask: Ask) -> Response:
-        version = await self._duplicate(ask, await ask.json())
-        return ask.answer(version.resource(ask.base, ask.full))
+    async def copy(self, request: ApiRequest) -> Response:
+        version = await self._duplicate(request, await request.json())
+        return request.json_response(version.resource(request.base, request.full))
 
-    async def rewrite(self, ask: Ask) -> Response:
+    async def rewrite(self, request: ApiRequest) -> Response:
         """Always done in one call: the copy shares its source's bytes."""
-        version = await self._duplicate(ask, await ask.json())
+        version = await self._duplicate(request, await request.json())
         done = {"kind": "storage#rewriteResponse", "totalBytesRewritten": str(version.size), "done": True}
-        return ask.answer({**done, "objectSize": str(version.size), "resource": version.resource(ask.base, ask.full)})
+        return request.json_response(
+            {**done, "objectSize": str(version.size), "resource": version.resource(request.base, request.full)}
+        )
 
-    async def move(self, ask: Ask) -> Response:
-        source = self._source(ask, ask.parts["bucket"], ask.parts["object"])
-        if source.name == ask.parts["to"]:
+    async def move(self, request: ApiRequest) -> Response:
+        source = self._source(request, request.parts["bucket"], request.parts["object"])
+        if source.name == request.parts["to"]:
             raise invalid("The source and destination objects are the same.")
         state = {key: value for key, value in source.state.items() if key not in ("timeDeleted",)}
-        version = self._catalog.move(source, ask.parts["to"], state, ask.preconditions)
-        return ask.answer(version.resource(ask.base, ask.full))
+        version = self._catalog.move(source, request.parts["to"], state, request.preconditions)
+        return request.json_response(version.resource(request.base, request.full))
 
-    async def compose(self, ask: Ask) -> Response:
-        body = await ask.json()
-        bucket, name = ask.parts["bucket"], ask.parts["object"]
-        holder = self._catalog.check_place(bucket, name, ask.preconditions)
+    async def compose(self, request: ApiRequest) -> Response:
+        body = await request.json()
+        bucket, name = request.parts["bucket"], request.parts["object"]
+        holder = self._catalog.check_place(bucket, name, request.preconditions)
         sources = [self._component(bucket, source) for source in _source_objects(body)]
         destination = body.get("destination") or {}
-        key = customer_key(ask.request.headers)
+        key = customer_key(request.http.headers)
         for source in sources:
-            check_key(source, ask.request.headers)
-        query = {**ask.query}
+            check_key(source, request.http.headers)
+        query = {**request.query}
         if "destinationPredefinedAcl" in query:
             query["predefinedAcl"] = query["destinationPredefinedAcl"]
         state = new_state(destination, query, holder) | key
@@ -118,16 +128,18 @@ class Objects:
         try:
             await contents.run(concatenate, readers, writer)
             digests = writer.digests.values()
-            version = self._catalog.place(bucket, name, writer.content, writer.size, state | digests, ask.preconditions)
+            version = self._catalog.place(
+                bucket, name, writer.content, writer.size, state | digests, request.preconditions
+            )
         except BaseException:
             contents.discard(writer.content)
             raise
-        return ask.answer(version.resource(ask.base, ask.full))
+        return request.json_response(version.resource(request.base, request.full))
 
-    async def _amend(self, ask: Ask, merge: Callable[[Json, Json], Json]) -> Response:
-        body = await ask.json()
-        predefined = ask.query.get("predefinedAcl")
-        override = ask.flag("overrideUnlockedRetention")
+    async def _amend(self, request: ApiRequest, merge: Callable[[Json, Json], Json]) -> Response:
+        body = await request.json()
+        predefined = request.query.get("predefinedAcl")
+        override = request.flag("overrideUnlockedRetention")
 
         def change(holder: Bucket, version: ObjectVersion) -> Json:
             state = merge(version.state, body)
@@ -140,21 +152,21 @@ class Objects:
             return state
 
         version = self._catalog.amend(
-            ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions, change
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions, change
         )
-        return ask.answer(version.resource(ask.base, ask.full))
+        return request.json_response(version.resource(request.base, request.full))
 
-    def _source(self, ask: Ask, bucket: str, name: str) -> ObjectVersion:
+    def _source(self, request: ApiRequest, bucket: str, name: str) -> ObjectVersion:
         """The source of a copy, whose conditions are those of a write: a failed "not match" is 412, never 304."""
-        version = self._catalog.object(bucket, name, ask.number("sourceGeneration"))
-        ask.source_preconditions.check_write(version)
+        version = self._catalog.object(bucket, name, request.number("sourceGeneration"))
+        request.source_preconditions.check_write(version)
         return version
 
-    async def _duplicate(self, ask: Ask, destination: Json) -> ObjectVersion:
-        source = self._source(ask, ask.parts["bucket"], ask.parts["object"])
-        bucket, name = ask.parts["to_bucket"], ask.parts["to"]
-        holder = self._catalog.check_place(bucket, name, ask.preconditions)
-        headers = ask.request.headers
+    async def _duplicate(self, request: ApiRequest, destination: Json) -> ObjectVersion:
+        source = self._source(request, request.parts["bucket"], request.parts["object"])
+        bucket, name = request.parts["to_bucket"], request.parts["to"]
+        holder = self._catalog.check_place(bucket, name, request.preconditions)
+        headers = request.http.headers
         same_place = (source.bucket, source.name) == (bucket, name)
         if "x-goog-copy-source-encryption-key" in headers or source.state.get("customerEncryption"):
             check_key(source, headers, OF_SOURCE)
@@ -170,8 +182,8 @@ class Objects:
             state["storageClass"] = check_storage_class(destination["storageClass"])
         elif same_place:
             state["storageClass"] = source.state["storageClass"]
-        state |= acl_state(destination.get("acl"), ask.query.get("destinationPredefinedAcl"), holder)
-        return self._catalog.place(bucket, name, source.content, source.size, state, ask.preconditions)
+        state |= acl_state(destination.get("acl"), request.query.get("destinationPredefinedAcl"), holder)
+        return self._catalog.place(bucket, name, source.content, source.size, state, request.preconditions)
 
     def _component(self, bucket: str, source: Json) -> ObjectVersion:
         name, generation = source.get("name"), source.get("generation")
