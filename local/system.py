@@ -319,7 +319,7 @@ class LocalSystem:
         cpu = [worker.cpu_activity() for name, worker in self.workers.items() if self.front_door.in_flight(name)]
         if any(runnable for _, runnable in cpu):
             return object()
-        return self.tap.ledger.seen, *(int(20 * used) for used, _ in cpu)
+        return self.tap.ledger.total_calls, *(int(20 * used) for used, _ in cpu)
 
 
 def _environment_tag(data: Path) -> str:

@@ -39,22 +39,22 @@ class Ledger:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self.seen = 0
+        self.total_calls = 0
         """How many calls there were, forgotten ones included."""
         self._calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self._counters: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def record(self, call: Call) -> None:
         call.at = self._now()
-        self.seen += 1
+        self.total_calls += 1
         self._calls.append(call)
 
     def count(self, service: Service, what: str, by: int = 1) -> None:
         self._counters[service][what] += by
 
     def calls(self, service: str | None = None) -> list[dict[str, object]]:
-        wanted = (asdict(call) for call in self._calls if service in (None, call.service))
-        return [{**{key: value for key, value in call.items() if key != "notes"}, **call["notes"]} for call in wanted]
+        records = (asdict(call) for call in self._calls if service in (None, call.service))
+        return [{**{key: value for key, value in call.items() if key != "notes"}, **call["notes"]} for call in records]
 
     def forget(self) -> None:
         self._calls.clear()

@@ -11,7 +11,7 @@ from functools import partial
 
 from local.standins.cloud_tasks.delivery import Courier, Outcome
 from local.standins.cloud_tasks.pace import Pace, backoff, exhausted
-from local.standins.cloud_tasks.rules import LONGEST_LIFE_SECONDS, Pb, QueuePb, moved
+from local.standins.cloud_tasks.rules import LONGEST_LIFE_SECONDS, Pb, QueuePb, redirect_request
 from local.standins.cloud_tasks.store import Entry, Store
 from local.standins.deadlines import Deadlines
 from shared.clock import Clock
@@ -68,19 +68,19 @@ class Dispatcher:
 
     def add(self, entry: Entry) -> None:
         self.entries[entry.name] = entry
-        self._wait(entry)
+        self._schedule(entry)
 
     def remove(self, entry: Entry) -> None:
         """The task is done with; its name stays blocked for a while. Raises CannotWrite, and then it is not."""
-        self._drop(entry)()
+        self._store_drop(entry)()
         self._forget(entry)
 
     def _finish(self, entry: Entry) -> None:
         """Like `remove`, but nobody waits to hear whether it was kept."""
-        self._store.keep(entry.name, self._drop(entry))
+        self._store.write_when_possible(entry.name, self._store_drop(entry))
         self._forget(entry)
 
-    def _drop(self, entry: Entry) -> Callable[[], None]:
+    def _store_drop(self, entry: Entry) -> Callable[[], None]:
         now = self._clock.time()
         return partial(self._store.drop_task, entry.name, now=now, blocked_until=now + self._tombstone_seconds)
 
@@ -92,16 +92,16 @@ class Dispatcher:
 
     def repoint(self, base: str) -> int:
         """Send what waits for an address of this machine to `base` instead; how many were changed."""
-        changed = [entry for entry in self._waiting if moved(entry.task.http_request, base)]
+        changed = [entry for entry in self._waiting if redirect_request(entry.task.http_request, base)]
         for entry in changed:
-            self._keep(entry)
+            self._store_progress(entry)
         return len(changed)
 
     def run_now(self, entry: Entry) -> None:
         """Whatever the rate, the schedule time and the queue's state are."""
         self._waiting.pop(entry, None)
         entry.task.schedule_time.FromMicroseconds(int(self._clock.time() * 1e6))
-        self._begin(entry)
+        self._start_attempts(entry)
 
     @property
     def running(self) -> int:
@@ -118,7 +118,7 @@ class Dispatcher:
         self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
-    def _wait(self, entry: Entry) -> None:
+    def _schedule(self, entry: Entry) -> None:
         number = next(self._order)
         self._waiting[entry] = number
         heapq.heappush(self._heap, (entry.due, number, entry))
@@ -140,7 +140,7 @@ class Dispatcher:
                 self._pace.take(self._clock.time())
                 entry = heapq.heappop(self._heap)[2]
                 del self._waiting[entry]
-                self._begin(entry)
+                self._start_attempts(entry)
 
     async def _changed_before(self, moment: float) -> None:
         try:
@@ -155,7 +155,7 @@ class Dispatcher:
             return None
         return max(due, self._pace.ready_at(self._clock.time()))
 
-    def _begin(self, entry: Entry) -> None:
+    def _start_attempts(self, entry: Entry) -> None:
         now = self._clock.time()
         task = entry.task
         if now - task.create_time.ToSeconds() > LONGEST_LIFE_SECONDS:
@@ -169,29 +169,29 @@ class Dispatcher:
         task.last_attempt.Clear()
         task.last_attempt.schedule_time.CopyFrom(task.schedule_time)
         task.last_attempt.dispatch_time.FromMicroseconds(int(now * 1e6))
-        self._keep(entry)
-        self._spawn(entry, counts=True)
+        self._store_progress(entry)
+        self._start_attempt(entry, counts=True)
         for _ in range(self.duplicates if first else 0):
-            self._spawn(entry, counts=False)
+            self._start_attempt(entry, counts=False)
 
-    def _keep(self, entry: Entry) -> None:
-        self._store.keep(entry.name, partial(self._store.put_task, entry))
+    def _store_progress(self, entry: Entry) -> None:
+        self._store.write_when_possible(entry.name, partial(self._store.put_task, entry))
 
-    def _spawn(self, entry: Entry, *, counts: bool) -> None:
-        attempt = asyncio.create_task(self._attempt(entry, counts))
+    def _start_attempt(self, entry: Entry, *, counts: bool) -> None:
+        attempt = asyncio.create_task(self._run_attempt(entry, counts))
         self._attempts.add(attempt)
-        attempt.add_done_callback(self._ended)
+        attempt.add_done_callback(self._forget_attempt)
 
-    def _ended(self, attempt: asyncio.Task[None]) -> None:
+    def _forget_attempt(self, attempt: asyncio.Task[None]) -> None:
         self._attempts.discard(attempt)
         self._changed.set()
 
-    async def _attempt(self, entry: Entry, counts: bool) -> None:
+    async def _run_attempt(self, entry: Entry, counts: bool) -> None:
         outcome = await self._courier.attempt(entry)
         if counts and not entry.gone:
-            self._settle(entry, outcome)
+            self._record_outcome(entry, outcome)
 
-    def _settle(self, entry: Entry, outcome: Outcome) -> None:
+    def _record_outcome(self, entry: Entry, outcome: Outcome) -> None:
         now = self._clock.time()
         if outcome.pushed_back:
             self._pace.push_back(now)
@@ -210,8 +210,8 @@ class Dispatcher:
             return
         delay = max(backoff(config, task.dispatch_count), outcome.retry_after)
         task.schedule_time.FromMicroseconds(int((now + delay) * 1e6))
-        self._keep(entry)
-        self._wait(entry)
+        self._store_progress(entry)
+        self._schedule(entry)
 
     def _note_failure(self, entry: Entry, outcome: Outcome, now: float) -> None:
         entry.retry_reason = outcome.reason.partition(":")[0]

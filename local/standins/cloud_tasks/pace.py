@@ -67,7 +67,7 @@ def backoff(config: Pb, failures: int) -> float:
     From min_backoff it doubles max_doublings times, then grows by the last doubled step, up to max_backoff:
     10 s, 300 s and 3 doublings give 10, 20, 40, 80, 160, 240, 300, 300, …
     """
-    shortest, longest = (each.ToMilliseconds() / 1000 for each in (config.min_backoff, config.max_backoff))
+    shortest, longest = (limit.ToMilliseconds() / 1000 for limit in (config.min_backoff, config.max_backoff))
     doublings = min(failures - 1, config.max_doublings, 60)
     step = shortest * 2.0**doublings
     return float(min(longest, step * (1 + max(0, failures - 1 - config.max_doublings))))

@@ -13,13 +13,13 @@ from local.standins.cloud_tasks.store import Entry, Store
 from shared.clock import Clock
 
 
-class Storehouse:
+class QueueRegistry:
     def __init__(self, clock: Clock, store: Store, make: Callable[[Pb], Dispatcher], *, held: bool = False) -> None:
         self._held = held
         self.queues: dict[str, Dispatcher] = {}
         self._clock, self._store, self._make = clock, store, make
 
-    def open(self, specs: Sequence[QueueSpec]) -> None:
+    def load(self, specs: Sequence[QueueSpec]) -> None:
         """Bring back what was stored, then make the named queues; what a spec says goes before what was stored."""
         for queue in self._store.queues():
             self.put_queue(queue)
@@ -76,7 +76,7 @@ class Storehouse:
         return entry
 
     def create_task(self, dispatcher: Dispatcher, task: Pb) -> None:
-        if task.name in dispatcher.entries or self._store.blocked(task.name, self.now()):
+        if task.name in dispatcher.entries or self._store.is_blocked(task.name, self.now()):
             raise Refusal(
                 grpc.StatusCode.ALREADY_EXISTS,
                 "The task cannot be created because a task with this name existed too recently.",

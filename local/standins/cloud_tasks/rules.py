@@ -69,34 +69,34 @@ def queue_of(task_name: str) -> str:
     return queue
 
 
-def accepted_task(given: Pb, queue: str, name: str, now: float) -> Pb:
+def prepare_task(submitted: Pb, queue: str, name: str, now: float) -> Pb:
     """The task as it goes onto the queue: checked, with defaults, and without what only the service may set."""
     if queue_of(name) != queue:
         raise invalid(f"The task's name {name!r} must lie under the queue {queue!r}")
-    kind = given.WhichOneof("message_type")
+    kind = submitted.WhichOneof("message_type")
     if kind == "app_engine_http_request":
         raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "App Engine targets are not served here: use http_request")
     if kind is None:
         raise invalid("Task.http_request must be set")
-    task = TaskPb(name=name, http_request=given.http_request)
+    task = TaskPb(name=name, http_request=submitted.http_request)
     _check_request(task.http_request)
-    _set_times(task, given, now)
-    if given.HasField("retry_config"):
-        check_retries(given.retry_config)
-        task.retry_config.CopyFrom(given.retry_config)
+    _set_times(task, submitted, now)
+    if submitted.HasField("retry_config"):
+        check_retries(submitted.retry_config)
+        task.retry_config.CopyFrom(submitted.retry_config)
     if (size := task.ByteSize()) > LARGEST_TASK_BYTES:
         raise invalid(f"Task size too large: {size} bytes, at most {LARGEST_TASK_BYTES}")
     return task
 
 
-def _set_times(task: Pb, given: Pb, now: float) -> None:
-    wanted = given.schedule_time.ToMicroseconds() / 1e6 if given.HasField("schedule_time") else now
-    if wanted > now + FURTHEST_SCHEDULE_SECONDS:
+def _set_times(task: Pb, submitted: Pb, now: float) -> None:
+    schedule = submitted.schedule_time.ToMicroseconds() / 1e6 if submitted.HasField("schedule_time") else now
+    if schedule > now + FURTHEST_SCHEDULE_SECONDS:
         raise invalid("Task.schedule_time is too far in the future: at most 30 days ahead")
-    task.schedule_time.FromMicroseconds(int(max(wanted, now) * 1e6))
+    task.schedule_time.FromMicroseconds(int(max(schedule, now) * 1e6))
     task.create_time.FromSeconds(int(now))
-    deadline = given.dispatch_deadline.ToMilliseconds() if given.HasField("dispatch_deadline") else 0
-    if given.HasField("dispatch_deadline") and not 15_000 <= deadline <= 1_800_000:
+    deadline = submitted.dispatch_deadline.ToMilliseconds() if submitted.HasField("dispatch_deadline") else 0
+    if submitted.HasField("dispatch_deadline") and not 15_000 <= deadline <= 1_800_000:
         raise invalid("Task.dispatch_deadline must be between 15 s and 30 min for HTTP targets")
     task.dispatch_deadline.FromMilliseconds(deadline or DEFAULT_DEADLINE_SECONDS * 1000)
 
@@ -159,7 +159,7 @@ def check_retries(config: Pb) -> None:
         raise invalid("RetryConfig.min_backoff must not be more than max_backoff")
 
 
-def shown(task: Pb, view: int) -> Pb:
+def task_view(task: Pb, view: int) -> Pb:
     """The task as an answer: the body only in the full view."""
     answer = TaskPb()
     answer.CopyFrom(task)
@@ -170,7 +170,7 @@ def shown(task: Pb, view: int) -> Pb:
     return answer
 
 
-def moved(request: Pb, base: str) -> bool:
+def redirect_request(request: Pb, base: str) -> bool:
     """Point an HTTP request at `base` if it is meant for an address of this machine; whether that changed it."""
     url = urlsplit(request.url)
     if url.hostname not in _LOOPBACK:

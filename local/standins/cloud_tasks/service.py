@@ -13,18 +13,18 @@ import grpc.aio
 from google.cloud.tasks_v2 import types
 from google.protobuf import empty_pb2
 
-from local.standins.cloud_tasks.queues import Storehouse
+from local.standins.cloud_tasks.queues import QueueRegistry
 from local.standins.cloud_tasks.rules import (
     Pb,
     QueuePb,
     Refusal,
     TaskPb,
-    accepted_task,
     check_location,
     check_queue_name,
     invalid,
+    prepare_task,
     queue_of,
-    shown,
+    task_view,
 )
 from local.standins.cloud_tasks.spec import with_defaults
 from local.standins.database import CannotWrite
@@ -38,8 +38,8 @@ _MOST_TASKS_A_PAGE, _MOST_QUEUES_A_PAGE = 1000, 9800
 class CloudTasksService:
     """Each public method is the RPC of that name: from the request's message to the answer's."""
 
-    def __init__(self, house: Storehouse) -> None:
-        self._house = house
+    def __init__(self, registry: QueueRegistry) -> None:
+        self._registry = registry
 
     def handler(self) -> grpc.GenericRpcHandler:
         return grpc.method_handlers_generic_handler(
@@ -49,46 +49,48 @@ class CloudTasksService:
 
     async def CreateTask(self, request: Pb) -> Pb:  # noqa: N802 - the RPC's name
         check_queue_name(request.parent)
-        queue = self._house.queue(request.parent)
+        queue = self._registry.queue(request.parent)
         name = request.task.name or f"{request.parent}/tasks/{secrets.randbelow(10**20):020d}"
-        task = accepted_task(request.task, request.parent, name, self._house.now())
+        task = prepare_task(request.task, request.parent, name, self._registry.now())
         _note(name)
-        self._house.create_task(queue, task)
-        return shown(task, request.response_view)
+        self._registry.create_task(queue, task)
+        return task_view(task, request.response_view)
 
     async def GetTask(self, request: Pb) -> Pb:  # noqa: N802
         _note(request.name)
-        return shown(self._house.entry(request.name).task, request.response_view)
+        return task_view(self._registry.entry(request.name).task, request.response_view)
 
     async def ListTasks(self, request: Pb) -> Pb:  # noqa: N802
         check_queue_name(request.parent)
-        entries = self._house.queue(request.parent).entries
+        entries = self._registry.queue(request.parent).entries
         names, token = _page(entries, request, _MOST_TASKS_A_PAGE)
-        tasks = [shown(entries[name].task, request.response_view) for name in names]
+        tasks = [task_view(entries[name].task, request.response_view) for name in names]
         return _ANSWERS["ListTasks"](tasks=tasks, next_page_token=token)
 
     async def DeleteTask(self, request: Pb) -> Pb:  # noqa: N802
         _note(request.name)
-        entry = self._house.entry(request.name)
-        self._house.queue(queue_of(request.name)).remove(entry)
+        entry = self._registry.entry(request.name)
+        self._registry.queue(queue_of(request.name)).remove(entry)
         return empty_pb2.Empty()
 
     async def RunTask(self, request: Pb) -> Pb:  # noqa: N802
         _note(request.name)
-        entry = self._house.entry(request.name)
-        self._house.queue(queue_of(request.name)).run_now(entry)
-        return shown(entry.task, request.response_view)
+        entry = self._registry.entry(request.name)
+        self._registry.queue(queue_of(request.name)).run_now(entry)
+        return task_view(entry.task, request.response_view)
 
     async def GetQueue(self, request: Pb) -> Pb:  # noqa: N802
         check_queue_name(request.name)
-        return self._house.queue(request.name).queue
+        return self._registry.queue(request.name).queue
 
     async def ListQueues(self, request: Pb) -> Pb:  # noqa: N802
         check_location(request.parent)
         if request.filter:
             raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "ListQueues: a filter is not served here")
         queues = {
-            name: each.queue for name, each in self._house.queues.items() if name.startswith(f"{request.parent}/")
+            name: dispatcher.queue
+            for name, dispatcher in self._registry.queues.items()
+            if name.startswith(f"{request.parent}/")
         }
         names, token = _page(queues, request, _MOST_QUEUES_A_PAGE)
         return _ANSWERS["ListQueues"](queues=[queues[name] for name in names], next_page_token=token)
@@ -97,17 +99,17 @@ class CloudTasksService:
         check_location(request.parent)
         if not request.queue.name.startswith(f"{request.parent}/queues/"):
             raise invalid(f"Queue.name {request.queue.name!r} must lie under {request.parent!r}")
-        if request.queue.name in self._house.queues:
+        if request.queue.name in self._registry.queues:
             raise Refusal(grpc.StatusCode.ALREADY_EXISTS, "Queue already exists")
-        return self._house.put_queue(with_defaults(_settable(request.queue)))
+        return self._registry.put_queue(with_defaults(_settable(request.queue)))
 
     async def UpdateQueue(self, request: Pb) -> Pb:  # noqa: N802
         check_queue_name(request.queue.name)
-        known = self._house.queues.get(request.queue.name)
-        if known is None:
-            return self._house.put_queue(with_defaults(_settable(request.queue)))
+        dispatcher = self._registry.queues.get(request.queue.name)
+        if dispatcher is None:
+            return self._registry.put_queue(with_defaults(_settable(request.queue)))
         queue = QueuePb()
-        queue.CopyFrom(known.queue)
+        queue.CopyFrom(dispatcher.queue)
         if not request.update_mask.IsValidForDescriptor(QueuePb.DESCRIPTOR):
             raise invalid(f"update_mask names fields that a queue does not have: {list(request.update_mask.paths)}")
         paths = [path for path in request.update_mask.paths if path.split(".")[0] not in _NOT_SETTABLE]
@@ -117,20 +119,20 @@ class CloudTasksService:
             queue.MergeFrom(_settable(request.queue))
         doublings = queue.retry_config.max_doublings  # 0 means none here, not "left out"
         with_defaults(queue).retry_config.max_doublings = doublings
-        return self._house.put_queue(queue)
+        return self._registry.put_queue(queue)
 
     async def DeleteQueue(self, request: Pb) -> Pb:  # noqa: N802
         check_queue_name(request.name)
-        await self._house.delete_queue(request.name)
+        await self._registry.delete_queue(request.name)
         return empty_pb2.Empty()
 
     async def PurgeQueue(self, request: Pb) -> Pb:  # noqa: N802
         check_queue_name(request.name)
-        dispatcher = self._house.queue(request.name)
+        dispatcher = self._registry.queue(request.name)
         for entry in list(dispatcher.entries.values()):
             dispatcher.remove(entry)
-        dispatcher.queue.purge_time.FromMicroseconds(int(self._house.now() * 1e6))
-        return self._house.put_queue(dispatcher.queue)
+        dispatcher.queue.purge_time.FromMicroseconds(int(self._registry.now() * 1e6))
+        return self._registry.put_queue(dispatcher.queue)
 
     async def PauseQueue(self, request: Pb) -> Pb:  # noqa: N802
         return self._set_state(request.name, QueuePb.PAUSED)
@@ -141,15 +143,15 @@ class CloudTasksService:
     def _set_state(self, name: str, state: int) -> Pb:
         check_queue_name(name)
         queue = QueuePb()
-        queue.CopyFrom(self._house.queue(name).queue)
+        queue.CopyFrom(self._registry.queue(name).queue)
         queue.state = state
-        return self._house.put_queue(queue)
+        return self._registry.put_queue(queue)
 
 
-def _settable(given: Pb) -> Pb:
+def _settable(submitted: Pb) -> Pb:
     """The queue without what only the service sets."""
     queue = QueuePb()
-    queue.CopyFrom(given)
+    queue.CopyFrom(submitted)
     for field in ("state", "purge_time"):
         queue.ClearField(field)
     return queue

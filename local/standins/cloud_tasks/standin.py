@@ -14,7 +14,7 @@ import grpc.aio
 
 from local.standins.cloud_tasks.delivery import Courier, Sign
 from local.standins.cloud_tasks.dispatcher import Dispatcher
-from local.standins.cloud_tasks.queues import Storehouse
+from local.standins.cloud_tasks.queues import QueueRegistry
 from local.standins.cloud_tasks.rules import Pb, Refusal, check_queue_name
 from local.standins.cloud_tasks.service import CloudTasksService
 from local.standins.cloud_tasks.spec import QueueSpec
@@ -53,10 +53,10 @@ class QueueStandIn:
 
     async def start(self, port: int = 0) -> int:
         self._store = Store(self._data)
-        self._house = Storehouse(self._clock, self._store, self._dispatcher, held=self._held)
-        self._house.open(self._specs)
+        self._registry = QueueRegistry(self._clock, self._store, self._dispatcher, held=self._held)
+        self._registry.load(self._specs)
         self._server = grpc.aio.server(interceptors=[self._tap.grpc("queue")], options=[("grpc.so_reuseport", 0)])
-        self._server.add_generic_rpc_handlers((CloudTasksService(self._house).handler(),))
+        self._server.add_generic_rpc_handlers((CloudTasksService(self._registry).handler(),))
         bound: int = self._server.add_insecure_port(f"127.0.0.1:{port}")
         await self._server.start()
         return bound
@@ -64,35 +64,35 @@ class QueueStandIn:
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.stop(None)
-            await self._house.close()
+            await self._registry.close()
             self._store.close()
             self._server = None
 
     def release(self) -> None:
         """Begin to dispatch, where the stand-in was made `held`."""
         self._held = False
-        self._house.release()
+        self._registry.release()
 
     def repoint(self, urls: Mapping[str, str]) -> int:
         """Send what waits on these queues (by name) for an address of this machine to another; how many changed.
 
         A URL is such as `http://127.0.0.1:9000`; paths stay, and tokens are made out to the new audience.
         """
-        return sum(self._house.queue(name).repoint(url) for name, url in urls.items())
+        return sum(self._registry.queue(name).repoint(url) for name, url in urls.items())
 
     def duplicate(self, times: int) -> None:
         """From now on repeat each first attempt that many times (0: deliver once, as usual)."""
         self._duplicates = times
-        for dispatcher in self._house.queues.values():
+        for dispatcher in self._registry.queues.values():
             dispatcher.duplicates = times
 
     def next_due(self) -> float | None:
         """Clock time of the earliest waiting dispatch; paused queues do not count."""
-        moments = [due for each in self._house.queues.values() if (due := each.next_due()) is not None]
+        moments = [due for dispatcher in self._registry.queues.values() if (due := dispatcher.next_due()) is not None]
         return min(moments, default=None)
 
     def in_flight(self) -> int:
-        return sum(dispatcher.running for dispatcher in self._house.queues.values())
+        return sum(dispatcher.running for dispatcher in self._registry.queues.values())
 
     def idle(self) -> bool:
         """Nothing is under way and nothing waits whose time has come."""
@@ -102,7 +102,7 @@ class QueueStandIn:
     def lose(self, match: str = "") -> int:
         """Drop the waiting dispatches whose name or URL contains `match`; how many. Their names stay blocked."""
         lost = 0
-        for dispatcher in self._house.queues.values():
+        for dispatcher in self._registry.queues.values():
             for entry in dispatcher.waiting():
                 if match in entry.name or match in entry.task.http_request.url:
                     dispatcher.remove(entry)

@@ -77,22 +77,22 @@ class Store:
             self._db.change("REPLACE INTO tombstones VALUES (?, ?)", (name, blocked_until))
         self._owed.pop(name, None)
 
-    def blocked(self, name: str, now: float) -> bool:
+    def is_blocked(self, name: str, now: float) -> bool:
         """Whether a task of that name was executed or deleted too recently for the name to be used again."""
         row = self._db.rows("SELECT until FROM tombstones WHERE name = ?", (name,))
         return name in self._owed or (bool(row) and row[0][0] > now)
 
-    def keep(self, name: str, change: Callable[[], None]) -> None:
+    def write_when_possible(self, name: str, change: Callable[[], None]) -> None:
         """Make a change that the service owes nobody an answer for: a task's progress.
 
         What cannot be written now is written with the first later one that can. Until then a restart would know the
         task as it was, and dispatch it once more.
         """
         self._owed[name] = change
-        for owed, due in list(self._owed.items()):
+        for pending_name, pending_change in list(self._owed.items()):
             try:
-                due()
+                pending_change()
             except CannotWrite as error:
                 _log.warning("the state of %d tasks cannot be kept for now: %s", len(self._owed), error)
                 return
-            self._owed.pop(owed, None)
+            self._owed.pop(pending_name, None)

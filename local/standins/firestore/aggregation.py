@@ -15,12 +15,12 @@ _INTEGERS = range(-(2**63), 2**63)
 
 def aggregated_fields(aggregations: Sequence[Any]) -> list[paths.FieldPath]:
     """The fields that are summed or averaged."""
-    found = []
-    for each in aggregations:
-        kind = each.WhichOneof("operator")
+    fields = []
+    for aggregation in aggregations:
+        kind = aggregation.WhichOneof("operator")
         if kind in ("sum", "avg"):
-            found.append(paths.parse_field(getattr(each, kind).field.field_path))
-    return list(dict.fromkeys(found))
+            fields.append(paths.parse_field(getattr(aggregation, kind).field.field_path))
+    return list(dict.fromkeys(fields))
 
 
 def aliases(aggregations: Sequence[Any]) -> list[str]:
@@ -29,7 +29,7 @@ def aliases(aggregations: Sequence[Any]) -> list[str]:
         raise invalid("Aggregations can not be empty.")
     if len(aggregations) > _MOST:
         raise invalid(f"A query may have at most {_MOST} aggregations.")
-    named = [each.alias for each in aggregations]
+    named = [aggregation.alias for aggregation in aggregations]
     number = 0
     for index, alias in enumerate(named):
         if not alias:
@@ -44,21 +44,24 @@ def aliases(aggregations: Sequence[Any]) -> list[str]:
 def most_counted(aggregations: Sequence[Any]) -> int | None:
     """How many documents need to be looked at, where all that is asked for are counts with a bound."""
     bounds = []
-    for each in aggregations:
-        if each.WhichOneof("operator") != "count" or not each.count.HasField("up_to"):
+    for aggregation in aggregations:
+        if aggregation.WhichOneof("operator") != "count" or not aggregation.count.HasField("up_to"):
             return None
-        if each.count.up_to.value <= 0:
+        if aggregation.count.up_to.value <= 0:
             raise invalid("up_to must be greater than 0.")
-        bounds.append(int(each.count.up_to.value))
+        bounds.append(int(aggregation.count.up_to.value))
     return max(bounds)
 
 
 def aggregate(documents: Sequence[Document], aggregations: Sequence[Any]) -> dict[str, Value]:
     """Results by alias."""
-    return {alias: _one(documents, each) for alias, each in zip(aliases(aggregations), aggregations, strict=True)}
+    return {
+        alias: _result_of(documents, aggregation)
+        for alias, aggregation in zip(aliases(aggregations), aggregations, strict=True)
+    }
 
 
-def _one(documents: Sequence[Document], wire: Any) -> Value:
+def _result_of(documents: Sequence[Document], wire: Any) -> Value:
     kind = wire.WhichOneof("operator")
     if kind == "count":
         count = len(documents)
@@ -66,8 +69,10 @@ def _one(documents: Sequence[Document], wire: Any) -> Value:
     if kind not in ("sum", "avg"):
         raise invalid("An aggregation must be a count, a sum or an average.")
     field = paths.parse_field(getattr(wire, kind).field.field_path)
-    found = [] if field == paths.NAME else [values.lookup(document, field) for document in documents]
-    numbers = [number for value in found if value is not None and (number := values.number_of(value)) is not None]
+    field_values = [] if field == paths.NAME else [values.lookup(document, field) for document in documents]
+    numbers = [
+        number for value in field_values if value is not None and (number := values.number_of(value)) is not None
+    ]
     return _sum(numbers) if kind == "sum" else _average(numbers)
 
 

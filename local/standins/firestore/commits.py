@@ -45,13 +45,13 @@ class Commits:
         if len({written_name(write) for write in request.writes}) < len(request.writes):
             raise invalid("A document may be written only once in a batch.")
         answer = _BatchWriteResponse()
-        for each in await self._databases.try_each(paths.check_database(request.database), request.writes):
-            refused = isinstance(each, Refusal)
-            answer.write_results.append(types.WriteResult.pb()() if isinstance(each, Refusal) else _result(each))
+        for outcome in await self._databases.try_each(paths.check_database(request.database), request.writes):
+            refused = isinstance(outcome, Refusal)
+            answer.write_results.append(types.WriteResult.pb()() if isinstance(outcome, Refusal) else _result(outcome))
             status = answer.status.add()
             if refused:
-                assert isinstance(each, Refusal)
-                status.code, status.message = each.code.value[0], each.message
+                assert isinstance(outcome, Refusal)
+                status.code, status.message = outcome.code.value[0], outcome.message
         return answer
 
     async def create_document(self, request: Any) -> Document:

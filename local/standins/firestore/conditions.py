@@ -59,36 +59,36 @@ class Condition:
 
     def matches(self, document: Document) -> bool:
         if self.operator in ("array-contains", "array-contains-any"):
-            return self._contained(document)
-        found = values.field_bytes(document, self.field)
-        return found is not None and self._holds(found)
+            return self._is_in_array(document)
+        encoded = values.field_bytes(document, self.field)
+        return encoded is not None and self._compare(encoded)
 
-    def _contained(self, document: Document) -> bool:
+    def _is_in_array(self, document: Document) -> bool:
         value = values.lookup(document, self.field) if self.field != paths.NAME else None
         if value is None or value.WhichOneof("value_type") != "array_value":
             return False
         return any(values.encode(item) in self.operands for item in value.array_value.values)
 
-    def _holds(self, found: bytes) -> bool:
+    def _compare(self, encoded: bytes) -> bool:
         operand = self.operands[0]
         match self.operator:
             case "==" | "in":
-                return found in self.operands
+                return encoded in self.operands
             case "!=" | "not-in":
                 # Null compares with nothing, so it differs from nothing; a list with null in it excludes everything.
                 return (
-                    found != _NULL
-                    and found not in self.operands
+                    encoded != _NULL
+                    and encoded not in self.operands
                     and (self.operator == "!=" or _NULL not in self.operands)
                 )
             case "<":
-                return found[0] == operand[0] and found < operand
+                return encoded[0] == operand[0] and encoded < operand
             case "<=":
-                return found[0] == operand[0] and found <= operand
+                return encoded[0] == operand[0] and encoded <= operand
             case ">":
-                return found[0] == operand[0] and found > operand
+                return encoded[0] == operand[0] and encoded > operand
             case ">=":
-                return found[0] == operand[0] and found >= operand
+                return encoded[0] == operand[0] and encoded >= operand
             case "array-contains" | "array-contains-any":
                 return False
             case _:
@@ -166,7 +166,7 @@ class Reader:
     database: str
     collection: str
     """The path of the queried collection; empty for queries over descendants."""
-    _found: list[Condition] = field(default_factory=list)
+    _conditions: list[Condition] = field(default_factory=list)
 
     def read(self, wire: StructuredQuery) -> Filter:
         result = self._filter(wire)
@@ -190,7 +190,7 @@ class Reader:
             condition = self._unary(wire.unary_filter)
         else:
             raise invalid("A filter must be a composite, field or unary filter.")
-        self._found.append(condition)
+        self._conditions.append(condition)
         return condition
 
     def _unary(self, wire: StructuredQuery) -> Condition:
@@ -238,20 +238,20 @@ class Reader:
             raise invalid(f"__key__ filter value must be a document of the queried collection {self.collection}.")
 
     def _check_together(self) -> None:
-        negations = [each for each in self._found if each.operator in ("!=", "not-in")]
-        if len(negations) > 1 and any(each.operator == "not-in" for each in negations):
+        negations = [condition for condition in self._conditions if condition.operator in ("!=", "not-in")]
+        if len(negations) > 1 and any(condition.operator == "not-in" for condition in negations):
             raise invalid(
                 "Only a single 'NOT_EQUAL', 'NOT_IN', 'IS_NOT_NULL', or 'IS_NOT_NAN' filter allowed per query."
             )
-        if any(each.operator == "not-in" for each in self._found) and any(
-            each.operator in ("in", "array-contains-any") for each in self._found
+        if any(condition.operator == "not-in" for condition in self._conditions) and any(
+            condition.operator in ("in", "array-contains-any") for condition in self._conditions
         ):
             raise invalid("'NOT_IN' cannot be used in the same query with 'IN' or 'ARRAY_CONTAINS_ANY'.")
-        if len({each.field for each in self._found if each.inequality}) > _INEQUALITY_FIELDS:
+        if len({condition.field for condition in self._conditions if condition.inequality}) > _INEQUALITY_FIELDS:
             raise invalid(f"A query may have inequality filters on at most {_INEQUALITY_FIELDS} fields.")
 
 
 def check_array_contains(branches: list[tuple[Condition, ...]]) -> None:
     for branch in branches:
-        if sum(each.operator == "array-contains" for each in branch) > 1:
+        if sum(condition.operator == "array-contains" for condition in branch) > 1:
             raise invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")

@@ -56,9 +56,9 @@ class FieldIndex:
 
 def field_entries(document: Document) -> dict[str, set[bytes]]:
     """By index name (`contains` for an array's elements): the encodings under which the document is found."""
-    found: dict[str, set[bytes]] = {}
-    _collect(document.fields, "", found)
-    return found
+    encodings: dict[str, set[bytes]] = {}
+    _collect(document.fields, "", encodings)
+    return encodings
 
 
 def contains(field: str) -> str:
@@ -66,15 +66,15 @@ def contains(field: str) -> str:
     return field + "[]"
 
 
-def _collect(fields: Any, prefix: str, found: dict[str, set[bytes]]) -> None:
+def _collect(fields: Any, prefix: str, encodings: dict[str, set[bytes]]) -> None:
     for name, value in fields.items():
         field = prefix + paths.quote(name)
-        found[field] = {values.encode(value)[:PREFIX]}
+        encodings[field] = {values.encode(value)[:PREFIX]}
         kind = value.WhichOneof("value_type")
         if kind == "array_value":
-            found[contains(field)] = _elements(value)
+            encodings[contains(field)] = _elements(value)
         elif kind == "map_value" and not values.is_vector(value):
-            _collect(value.map_value.fields, field + ".", found)
+            _collect(value.map_value.fields, field + ".", encodings)
 
 
 def _elements(value: Value) -> set[bytes]:

@@ -60,9 +60,9 @@ class _Need:
         head = len(index.parts) - len(self.suffix)
         if index.scope != self.scope or head < 0 or index.parts[head:] != self.suffix:
             return None
-        found = [(field, "CONTAINS" if mode == "CONTAINS" else "ASCENDING") for field, mode in index.parts[:head]]
-        covered = frozenset(part for part in self.equal if part in found)
-        return covered if len(covered) == len(found) else None
+        parts = [(field, "CONTAINS" if mode == "CONTAINS" else "ASCENDING") for field, mode in index.parts[:head]]
+        covered = frozenset(part for part in self.equal if part in parts)
+        return covered if len(covered) == len(parts) else None
 
     def perfect(self) -> Index:
         """The one index that serves it all."""
@@ -80,21 +80,21 @@ class Indexes:
         self._overrides: dict[str, dict[paths.FieldPath, frozenset[tuple[Scope, Mode]]]] = {}
         self.ttl: dict[str, paths.FieldPath] = {}
         """The TTL field of each collection id."""
-        for each in declared.get("indexes", ()):
-            index = Index(each.get("queryScope", "COLLECTION"), _completed(_parts(each["fields"])))
-            self._composites.setdefault(each["collectionGroup"], []).append(index)
-        for each in declared.get("fieldOverrides", ()):
-            self._override(each)
+        for entry in declared.get("indexes", ()):
+            index = Index(entry.get("queryScope", "COLLECTION"), _completed(_parts(entry["fields"])))
+            self._composites.setdefault(entry["collectionGroup"], []).append(index)
+        for entry in declared.get("fieldOverrides", ()):
+            self._override(entry)
 
     def check(self, query: Query) -> list[Index]:
         """The indexes that serve the query; refuses it where one is missing."""
         used: list[Index] = []
         for branch in query.branches:
             needs = list(_needs(query, branch))
-            found = next((served for need in needs if (served := self._serve(need)) is not None), None)
-            if found is None:
+            serving = next((served for need in needs if (served := self._serve(need)) is not None), None)
+            if serving is None:
                 raise self._missing(query, needs[0])
-            used += [index for index in found if index not in used]
+            used += [index for index in serving if index not in used]
         return used
 
     def _override(self, declared: Any) -> None:
@@ -104,22 +104,22 @@ class Indexes:
             self.ttl[group] = field
         if "indexes" in declared:
             modes: frozenset[tuple[Scope, Mode]] = frozenset(
-                (each.get("queryScope", "COLLECTION"), _mode(each)) for each in declared["indexes"]
+                (entry.get("queryScope", "COLLECTION"), _mode(entry)) for entry in declared["indexes"]
             )
             self._overrides.setdefault(group, {})[field] = modes
 
     def _serve(self, need: _Need) -> list[Index] | None:
         if self._file is None or (not need.equal and need.suffix == ((paths.NAME, "ASCENDING"),)):
             return [need.perfect()]
-        found = [
+        candidates = [
             (covered, index)
             for index in self._candidates(need)
             if (covered := need.covered(index)) is not None and (covered or not need.equal)
         ]
         # The index that finds most comes first, so that as few as possible are merged.
-        found.sort(key=lambda each: -len(each[0]))
+        candidates.sort(key=lambda candidate: -len(candidate[0]))
         left, used = need.equal, list[Index]()
-        for covered, index in found:
+        for covered, index in candidates:
             if not used or covered & left:
                 used.append(index)
                 left -= covered
@@ -200,7 +200,7 @@ def _part(order: Order) -> Part:
 
 
 def _parts(fields: Sequence[Any]) -> list[Part]:
-    return [(paths.parse_field(each["fieldPath"]), _mode(each)) for each in fields]
+    return [(paths.parse_field(field["fieldPath"]), _mode(field)) for field in fields]
 
 
 def _mode(declared: Any) -> Mode:

@@ -49,16 +49,16 @@ class Journal:
         if self._path is None:
             return {}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        found = read_records(self._path.read_bytes() if self._path.exists() else b"")
-        if found.damage:
-            self._keep_aside(self._path, found)
-        if found.cut_off:
+        contents = read_records(self._path.read_bytes() if self._path.exists() else b"")
+        if contents.damage:
+            self._keep_aside(self._path, contents)
+        if contents.cut_off:
             words = (
                 "%s ends in a commit that was not written to its end, and never acknowledged: it is left out (%d bytes)"
             )
-            _log.warning(words, self._path, found.cut_off)
-        databases = self._restored(found.payloads, new_database)
-        self._rewrite(self._path, databases, found)
+            _log.warning(words, self._path, contents.cut_off)
+        databases = self._restored(contents.payloads, new_database)
+        self._rewrite(self._path, databases, contents)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._size = os.fstat(self._file).st_size
         return databases
@@ -82,17 +82,17 @@ class Journal:
             os.close(self._file)
             self._file = None
 
-    def _keep_aside(self, path: Path, found: Found) -> None:
+    def _keep_aside(self, path: Path, contents: JournalContents) -> None:
         aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
         shutil.copyfile(path, aside)
-        where = ", ".join(f"{start} to {end}" for start, end in found.damage)
+        where = ", ".join(f"{start} to {end}" for start, end in contents.damage)
         _log.error(
             "%s is damaged at bytes %s: what was committed there is lost, the %d commits before and behind are not. "
             "The file as it was is kept as %s",
-            *(path, where, len(found.payloads), aside),
+            *(path, where, len(contents.payloads), aside),
         )
 
-    def _rewrite(self, path: Path, databases: Mapping[str, Database], found: Found) -> None:
+    def _rewrite(self, path: Path, databases: Mapping[str, Database], contents: JournalContents) -> None:
         fresh = path.with_suffix(".new")
         try:
             with fresh.open("wb") as file:
@@ -103,10 +103,10 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             fresh.unlink(missing_ok=True)
-            if found.damage or not path.exists():
+            if contents.damage or not path.exists():
                 raise
             _log.warning("%s could not be rewritten, and is used as it is: %s", path, error)
-            os.truncate(path, found.end)
+            os.truncate(path, contents.end)
         else:
             fresh.replace(path)
 
@@ -120,11 +120,11 @@ class Journal:
                 continue
             (micros,) = _MICROS.unpack(record.transaction)
             last[record.database] = micros
-            found = states.setdefault(record.database, [])
+            changes = states.setdefault(record.database, [])
             for write in record.writes:
                 document = write.update if write.HasField("update") else None
                 name = document.name if document is not None else write.delete
-                found.append((micros, (paths.split(name)[1], document)))
+                changes.append((micros, (paths.split(name)[1], document)))
         databases = {name: new_database(name) for name in states}
         for name, database in databases.items():
             database.restore(states[name])
@@ -150,7 +150,7 @@ def _packed(database: str, micros: int, changes: Iterable[Change], identity: byt
 
 
 @dataclass(frozen=True)
-class Found:
+class JournalContents:
     """What a file of records holds: the whole records, and from where to where it is damaged."""
 
     payloads: list[memoryview]
@@ -161,7 +161,7 @@ class Found:
     """How many bytes of a record that was not written to its end follow."""
 
 
-def read_records(data: bytes) -> Found:
+def read_records(data: bytes) -> JournalContents:
     """Return the whole records. A record that the file's end cuts off is no damage; one that is broken is."""
     view, at, end = memoryview(data), 0, 0
     payloads: list[memoryview] = []
@@ -172,7 +172,7 @@ def read_records(data: bytes) -> Found:
             following = _next_record(data, view, at + 1)
             if following is None:
                 if _cut_off(data, at):
-                    return Found(payloads, damage, end, len(data) - at)
+                    return JournalContents(payloads, damage, end, len(data) - at)
                 damage.append((at, len(data)))
                 break
             damage.append((at, following))
@@ -180,7 +180,7 @@ def read_records(data: bytes) -> Found:
             continue
         payloads.append(payload)
         at = end = at + _HEADER.size + len(payload)
-    return Found(payloads, damage, end)
+    return JournalContents(payloads, damage, end)
 
 
 def _record_at(view: memoryview, at: int) -> memoryview | None:
@@ -193,8 +193,8 @@ def _record_at(view: memoryview, at: int) -> memoryview | None:
 
 def _next_record(data: bytes, view: memoryview, start: int) -> int | None:
     """Where the next whole record begins. Every commit's begins with its database's name, the field 1."""
-    for found in _BEGINNING.finditer(data, start):
-        at = found.start() - _HEADER.size
+    for match in _BEGINNING.finditer(data, start):
+        at = match.start() - _HEADER.size
         if at >= start and _record_at(view, at) is not None:
             return at
     return None

@@ -16,10 +16,10 @@ from typing import Any
 
 from google.cloud.firestore_v1 import types
 
-from local.standins.firestore import paths, query, search
+from local.standins.firestore import paths, search
 from local.standins.firestore.databases import Databases
 from local.standins.firestore.masks import masked
-from local.standins.firestore.query import Query
+from local.standins.firestore.query import Query, parse_query
 from local.standins.firestore.store import Database
 from local.standins.firestore.wire import Document, Refusal, Target, invalid, micros_of, timestamp_of
 from local.standins.ledger import Ledger
@@ -40,7 +40,7 @@ class _Target:
     """None: a target of documents, by name."""
     names: frozenset[str] = frozenset()
     """Paths of the documents."""
-    shown: dict[str, int] = field(default_factory=dict)
+    sent_versions: dict[str, int] = field(default_factory=dict)
     """What the client holds: paths, and the update times of what it got."""
     since: int = 0
     """The moment that the client's state stands for."""
@@ -54,7 +54,7 @@ class Listeners:
         stream = _Stream(self._databases, self._ledger, self._check)
         reader = asyncio.create_task(stream.read(requests))
         try:
-            while await stream.woken():
+            while await stream.wait_for_work():
                 async for message in stream.messages():
                     yield message
         finally:
@@ -81,7 +81,7 @@ class _Stream:
             self._ended = True
             self._wake.set()
 
-    async def woken(self) -> bool:
+    async def wait_for_work(self) -> bool:
         """Wait for a request or a commit; False once the client asks for nothing more and listens to nothing."""
         if self._ended and not self._requests and not self._targets:
             return False
@@ -96,7 +96,7 @@ class _Stream:
     async def messages(self) -> AsyncIterator[Any]:
         """Answers to the requests that came, then what commits changed."""
         while self._requests:
-            async for message in self._take(self._requests.popleft()):
+            async for message in self._handle_request(self._requests.popleft()):
                 yield message
         database = self._database
         if database is None or not self._targets:
@@ -104,20 +104,20 @@ class _Stream:
         micros = database.read_time()
         changes: list[Any] = []
         for target in list(self._targets.values()):
-            changes += await self._changes(database, target, micros)
+            changes += await self._messages_of_commits(database, target, micros)
         for message in changes:
             yield message
         if changes:
-            yield self._step(micros)
+            yield self._snapshot_message(micros)
 
-    async def _take(self, request: Any) -> AsyncIterator[Any]:
+    async def _handle_request(self, request: Any) -> AsyncIterator[Any]:
         if self._database is None:
             self._database = self._databases.get(request.database)
             self._database.watchers.add(self._wake.set)
         kind = request.WhichOneof("target_change")
         if kind == "remove_target":
             if self._targets.pop(request.remove_target, None) is not None:
-                yield _change(_REMOVE, [request.remove_target])
+                yield _target_change(_REMOVE, [request.remove_target])
             return
         if kind != "add_target":
             raise invalid("A listen request must add or remove a target.")
@@ -128,16 +128,16 @@ class _Stream:
         try:
             target = self._target(self._database, identity, wire)
         except Refusal as refusal:
-            change = _change(_REMOVE, [identity])
+            change = _target_change(_REMOVE, [identity])
             change.target_change.cause.code = refusal.code.value[0]
             change.target_change.cause.message = refusal.message
             yield change
             return
-        yield _change(_ADD, [identity])
-        async for message in self._first(self._database, target, wire):
+        yield _target_change(_ADD, [identity])
+        async for message in self._initial_messages(self._database, target, wire):
             yield message
         if wire.once:
-            yield _change(_REMOVE, [identity])
+            yield _target_change(_REMOVE, [identity])
         else:
             self._targets[identity] = target
 
@@ -153,80 +153,80 @@ class _Stream:
         owner, parent = paths.parent_path(wire.query.parent)
         if owner != database.name:
             raise invalid("A target must lie in the database that the stream listens to.")
-        asked = query.read(owner, parent, wire.query.structured_query)
-        self._check(asked)
-        return _Target(identity, asked)
+        query = parse_query(owner, parent, wire.query.structured_query)
+        self._check(query)
+        return _Target(identity, query)
 
-    async def _first(self, database: Database, target: _Target, wire: Target) -> AsyncIterator[Any]:
+    async def _initial_messages(self, database: Database, target: _Target, wire: Target) -> AsyncIterator[Any]:
         """All that the target holds, or what changed since the moment that the client resumes from."""
         micros = database.read_time()
-        since = self._resumed(database, wire)
+        since = self._resume_time(database, wire)
         if since is not None:
-            target.shown = _times(await self._held(database, target, since))
+            target.sent_versions = _update_times(await self._documents_at(database, target, since))
         elif wire.WhichOneof("resume_type") is not None:
-            yield _change(_RESET, [target.identity])
-        held = await self._held(database, target, micros)
+            yield _target_change(_RESET, [target.identity])
+        documents = await self._documents_at(database, target, micros)
         target.since = micros
         if since is None:
-            for path in sorted(target.names - held.keys()):
-                yield _gone(database, path, [target.identity], micros, exists=False)
+            for path in sorted(target.names - documents.keys()):
+                yield _removal_message(database, path, [target.identity], micros, exists=False)
         sent = 0
-        for message in self._difference(database, target, held, micros):
+        for message in self._difference(database, target, documents, micros):
             sent += 1
             yield message
-        self._bill(max(1, sent))
-        current = _change(_CURRENT, [target.identity])
+        self._bill_reads(max(1, sent))
+        current = _target_change(_CURRENT, [target.identity])
         current.target_change.resume_token = self._token(micros)
         current.target_change.read_time.CopyFrom(timestamp_of(micros))
         yield current
-        yield self._step(micros)
+        yield self._snapshot_message(micros)
 
-    async def _changes(self, database: Database, target: _Target, micros: int) -> list[Any]:
+    async def _messages_of_commits(self, database: Database, target: _Target, micros: int) -> list[Any]:
         """What commits since the target's last step changed in it."""
         since, target.since = target.since, micros
-        asked = target.query
-        limited = asked is not None and (asked.limit is not None or asked.offset > 0)
-        changed = [record for record in database.changed_since(since) if _looks_at(target, record.path)]
+        query = target.query
+        limited = query is not None and (query.limit is not None or query.offset > 0)
+        changed = [record for record in database.changed_since(since) if _concerns(target, record.path)]
         if limited or since < database.oldest_read():
             if not changed and since >= database.oldest_read():
                 return []
-            held = await self._held(database, target, micros)
-            messages = list(self._difference(database, target, held, micros))
+            documents = await self._documents_at(database, target, micros)
+            messages = list(self._difference(database, target, documents, micros))
         else:
             messages = []
             for record in changed:
                 document = record.at(micros)
-                if document is not None and (asked is None or asked.place(document) is not None):
-                    messages += _shown(target, record.path, document)
-                elif record.path in target.shown:
-                    del target.shown[record.path]
+                if document is not None and (query is None or query.place(document) is not None):
+                    messages += _change_message(target, record.path, document)
+                elif record.path in target.sent_versions:
+                    del target.sent_versions[record.path]
                     exists = document is not None
-                    messages.append(_gone(database, record.path, [target.identity], micros, exists=exists))
-        self._bill(len(messages))
+                    messages.append(_removal_message(database, record.path, [target.identity], micros, exists=exists))
+        self._bill_reads(len(messages))
         return messages
 
-    async def _held(self, database: Database, target: _Target, micros: int) -> dict[str, Document]:
+    async def _documents_at(self, database: Database, target: _Target, micros: int) -> dict[str, Document]:
         """The documents of the target at a moment, by path."""
         if target.query is not None:
-            found = (await search.run(database, target.query, micros)).documents
-            return {paths.document_path(document.name, database.name): document for document in found}
+            found_documents = (await search.run(database, target.query, micros)).documents
+            return {paths.document_path(document.name, database.name): document for document in found_documents}
         records = ((path, database.record(path)) for path in target.names)
         states = ((path, record.at(micros)) for path, record in records if record is not None)
         return {path: document for path, document in states if document is not None}
 
     def _difference(
-        self, database: Database, target: _Target, held: Mapping[str, Document], micros: int
+        self, database: Database, target: _Target, documents: Mapping[str, Document], micros: int
     ) -> Iterator[Any]:
         """Messages that bring the client from what it was shown to what the target holds."""
-        for path in [path for path in target.shown if path not in held]:
-            del target.shown[path]
+        for path in [path for path in target.sent_versions if path not in documents]:
+            del target.sent_versions[path]
             record = database.record(path)
             exists = record is not None and record.at(micros) is not None
-            yield _gone(database, path, [target.identity], micros, exists=exists)
-        for path, document in held.items():
-            yield from _shown(target, path, document)
+            yield _removal_message(database, path, [target.identity], micros, exists=exists)
+        for path, document in documents.items():
+            yield from _change_message(target, path, document)
 
-    def _resumed(self, database: Database, wire: Target) -> int | None:
+    def _resume_time(self, database: Database, wire: Target) -> int | None:
         """The moment to resume from; None: none is given, or that history is not kept."""
         kind = wire.WhichOneof("resume_type")
         since = -1
@@ -240,30 +240,30 @@ class _Stream:
     def _token(self, micros: int) -> bytes:
         return _TOKEN.pack(self._databases.identity, micros)
 
-    def _step(self, micros: int) -> Any:
+    def _snapshot_message(self, micros: int) -> Any:
         """The message that everything sent so far is the state of one moment."""
-        step = _change(_NO_CHANGE, [])
+        step = _target_change(_NO_CHANGE, [])
         step.target_change.read_time.CopyFrom(timestamp_of(micros))
         step.target_change.resume_token = self._token(micros)
         return step
 
-    def _bill(self, reads: int) -> None:
+    def _bill_reads(self, reads: int) -> None:
         if reads:
             self._ledger.count("firestore", "reads", reads)
 
 
-def _looks_at(target: _Target, path: str) -> bool:
+def _concerns(target: _Target, path: str) -> bool:
     return path in target.names if target.query is None else target.query.holds(path)
 
 
-def _times(held: Mapping[str, Document]) -> dict[str, int]:
-    return {path: micros_of(document.update_time) for path, document in held.items()}
+def _update_times(documents: Mapping[str, Document]) -> dict[str, int]:
+    return {path: micros_of(document.update_time) for path, document in documents.items()}
 
 
-def _shown(target: _Target, path: str, document: Document) -> Iterator[Any]:
+def _change_message(target: _Target, path: str, document: Document) -> Iterator[Any]:
     micros = micros_of(document.update_time)
-    if target.shown.get(path) != micros:
-        target.shown[path] = micros
+    if target.sent_versions.get(path) != micros:
+        target.sent_versions[path] = micros
         message = _ListenResponse()
         projection = target.query.projection if target.query is not None else None
         message.document_change.document.CopyFrom(masked(document, projection))
@@ -271,7 +271,7 @@ def _shown(target: _Target, path: str, document: Document) -> Iterator[Any]:
         yield message
 
 
-def _gone(database: Database, path: str, targets: list[int], micros: int, *, exists: bool) -> Any:
+def _removal_message(database: Database, path: str, targets: list[int], micros: int, *, exists: bool) -> Any:
     """The document was deleted, or no longer matches."""
     message = _ListenResponse()
     change = message.document_remove if exists else message.document_delete
@@ -281,5 +281,5 @@ def _gone(database: Database, path: str, targets: list[int], micros: int, *, exi
     return message
 
 
-def _change(kind: int, targets: list[int]) -> Any:
+def _target_change(kind: int, targets: list[int]) -> Any:
     return _ListenResponse(target_change=_TargetChange(target_change_type=kind, target_ids=targets))

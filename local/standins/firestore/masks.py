@@ -25,14 +25,14 @@ def masked(document: Document, mask: Sequence[paths.FieldPath] | None, *, copied
     """The document with only the fields of a mask (None: all); itself, unless `copied`, where nothing is left out."""
     if mask is None and not copied:
         return document
-    kept = Document(name=document.name, create_time=document.create_time, update_time=document.update_time)
+    selected = Document(name=document.name, create_time=document.create_time, update_time=document.update_time)
     if mask is None:
-        kept.fields.MergeFrom(document.fields)
+        selected.fields.MergeFrom(document.fields)
     for path in mask or ():
         value = values.lookup(document, path)
         if value is not None:
-            put(kept, path, value)
-    return kept
+            put(selected, path, value)
+    return selected
 
 
 def read(request: Any) -> list[paths.FieldPath] | None:

@@ -26,14 +26,14 @@ class Nearest:
 
     def choose(self, documents: Iterable[Document]) -> list[Document]:
         """The closest documents, closest first, each with its distance where the query names a field for that."""
-        found = []
+        ranked = []
         for document in documents:
             vector = self._vector(document)
             distance = self._distance(vector) if vector is not None else None
             if distance is not None and (self.threshold is None or self._rank(distance) <= self._rank(self.threshold)):
-                found.append((self._rank(distance), distance, document))
-        found.sort(key=itemgetter(0))
-        return [self._with_distance(document, distance) for _, distance, document in found[: self.limit]]
+                ranked.append((self._rank(distance), distance, document))
+        ranked.sort(key=itemgetter(0))
+        return [self._with_distance(document, distance) for _, distance, document in ranked[: self.limit]]
 
     def _vector(self, document: Document) -> list[float] | None:
         value = values.lookup(document, self.field)
@@ -82,5 +82,5 @@ def read(wire: Any) -> Nearest:
     )
 
 
-def _product(one: Iterable[float], other: Iterable[float]) -> float:
-    return float(sum(map(mul, one, other)))
+def _product(first: Iterable[float], second: Iterable[float]) -> float:
+    return float(sum(map(mul, first, second)))

@@ -11,10 +11,10 @@ from typing import Any
 
 from google.cloud.firestore_v1 import types
 
-from local.standins.firestore import aggregation, conditions, masks, paths, query, read_times, search
+from local.standins.firestore import aggregation, conditions, masks, paths, read_times, search
 from local.standins.firestore.databases import Databases
 from local.standins.firestore.indexes import Index, Indexes
-from local.standins.firestore.query import Order, Query
+from local.standins.firestore.query import Order, Query, parse_query
 from local.standins.firestore.wire import invalid
 from local.standins.ledger import Ledger
 
@@ -31,23 +31,23 @@ class Queries:
 
     async def run_query(self, request: Any) -> AsyncIterator[Any]:
         name, parent = paths.parent_path(request.parent)
-        asked = query.read(name, parent, request.structured_query)
-        used = self._indexes.check(asked)
+        query = parse_query(name, parent, request.structured_query)
+        used = self._indexes.check(query)
         explained, started = request.HasField("explain_options"), time.perf_counter()
         if explained and not request.explain_options.analyze:
-            yield _RunQueryResponse(explain_metrics=_plan(asked, used))
+            yield _RunQueryResponse(explain_metrics=_plan(query, used))
             return
-        view, found = await self._run(name, asked, request)
-        documents = found.documents
-        if asked.nearest is not None:
-            documents = await asyncio.to_thread(asked.nearest.choose, documents)
-        reads = self._bill(len(documents) + found.skipped)
+        view, result = await self._run(name, query, request)
+        documents = result.documents
+        if query.nearest is not None:
+            documents = await asyncio.to_thread(query.nearest.choose, documents)
+        reads = self._bill(len(documents) + result.skipped)
         if view.began or not documents:
-            yield _RunQueryResponse(transaction=view.began, read_time=view.time, skipped_results=found.skipped)
+            yield _RunQueryResponse(transaction=view.began, read_time=view.time, skipped_results=result.skipped)
         for document in documents:
-            yield _RunQueryResponse(document=masks.masked(document, asked.projection), read_time=view.time)
+            yield _RunQueryResponse(document=masks.masked(document, query.projection), read_time=view.time)
         if explained:
-            metrics = _executed(_plan(asked, used), len(documents), reads, time.perf_counter() - started)
+            metrics = _executed(_plan(query, used), len(documents), reads, time.perf_counter() - started)
             yield _RunQueryResponse(explain_metrics=metrics, read_time=view.time)
 
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
@@ -55,39 +55,39 @@ class Queries:
         wire = request.structured_aggregation_query
         aggregation.aliases(wire.aggregations)
         fields = aggregation.aggregated_fields(wire.aggregations)
-        asked = query.read(name, parent, wire.structured_query, fields)
-        used = self._indexes.check(asked)
+        query = parse_query(name, parent, wire.structured_query, fields)
+        used = self._indexes.check(query)
         explained, started = request.HasField("explain_options"), time.perf_counter()
         if explained and not request.explain_options.analyze:
-            yield _RunAggregationQueryResponse(explain_metrics=_plan(asked, used))
+            yield _RunAggregationQueryResponse(explain_metrics=_plan(query, used))
             return
         bound = aggregation.most_counted(wire.aggregations)
         if bound is not None:
-            asked = replace(asked, limit=bound if asked.limit is None else min(bound, asked.limit))
-        if asked.limit is None and not asked.offset and asked.start is None and asked.end is None:
-            asked = replace(asked, unordered=True)
-        view, found = await self._run(name, asked, request)
-        results = await asyncio.to_thread(aggregation.aggregate, found.documents, wire.aggregations)
-        reads = self._bill(-(-(len(found.documents) + found.skipped) // _ENTRIES_PER_READ))
+            query = replace(query, limit=bound if query.limit is None else min(bound, query.limit))
+        if query.limit is None and not query.offset and query.start is None and query.end is None:
+            query = replace(query, unordered=True)
+        view, result = await self._run(name, query, request)
+        results = await asyncio.to_thread(aggregation.aggregate, result.documents, wire.aggregations)
+        reads = self._bill(-(-(len(result.documents) + result.skipped) // _ENTRIES_PER_READ))
         answer = _RunAggregationQueryResponse(transaction=view.began, read_time=view.time)
         answer.result.SetInParent()
         for alias, value in results.items():
             answer.result.aggregate_fields[alias].CopyFrom(value)
         yield answer
         if explained:
-            metrics = _executed(_plan(asked, used), 1, reads, time.perf_counter() - started)
+            metrics = _executed(_plan(query, used), 1, reads, time.perf_counter() - started)
             yield _RunAggregationQueryResponse(explain_metrics=metrics, read_time=view.time)
 
     async def partition_query(self, request: Any) -> Any:
         """Cursors that split a collection group into parts of about equal size."""
         name, parent = paths.parent_path(request.parent)
-        asked = query.read(name, parent, request.structured_query)
-        if not asked.descendants or asked.filter != conditions.EVERYTHING or asked.orders != (Order(paths.NAME),):
+        query = parse_query(name, parent, request.structured_query)
+        if not query.descendants or query.filter != conditions.EVERYTHING or query.orders != (Order(paths.NAME),):
             raise invalid("Only a query for all documents of a collection group, ordered by name, can be partitioned.")
         if request.partition_count <= 0:
             raise invalid("partition_count must be positive.")
         view = await read_times.view(self._databases, name, request)
-        documents = (await search.run(self._databases.get(name), asked, view.micros)).documents
+        documents = (await search.run(self._databases.get(name), query, view.micros)).documents
         pieces = min(request.partition_count + 1, max(1, len(documents)))
         cuts = [documents[len(documents) * piece // pieces].name for piece in range(1, pieces)]
         if request.page_token:
@@ -102,12 +102,12 @@ class Queries:
         self._bill(1)
         return answer
 
-    async def _run(self, name: str, asked: Query, request: Any) -> tuple[read_times.View, search.Found]:
-        view = await read_times.view(self._databases, name, request, asked=asked)
-        found = await search.run(self._databases.get(name), asked, view.micros)
+    async def _run(self, name: str, query: Query, request: Any) -> tuple[read_times.View, search.QueryResult]:
+        view = await read_times.view(self._databases, name, request, query=query)
+        result = await search.run(self._databases.get(name), query, view.micros)
         if view.read is not None:
-            view.read.ended(found.documents, found.skipped)
-        return view, found
+            view.read.ended(result.documents, result.skipped)
+        return view, result
 
     def _bill(self, reads: int) -> int:
         """At least one read is billed for every query."""
@@ -116,9 +116,9 @@ class Queries:
         return reads
 
 
-def _plan(asked: Query, used: Sequence[Index]) -> Any:
+def _plan(query: Query, used: Sequence[Index]) -> Any:
     metrics = _ExplainMetrics()
-    dimension = len(asked.nearest.vector) if asked.nearest is not None else 0
+    dimension = len(query.nearest.vector) if query.nearest is not None else 0
     metrics.plan_summary.SetInParent()
     for index in used:
         metrics.plan_summary.indexes_used.add().update(index.describe(dimension))

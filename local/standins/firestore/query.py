@@ -91,10 +91,10 @@ class Query:
 
     def collections(self, database: Database) -> Iterable[Collection]:
         if self.collection_id is not None and not self.descendants:
-            found = database.collection(self._direct_path())
-            return () if found is None else (found,)
+            collection = database.collection(self._direct_path())
+            return () if collection is None else (collection,)
         candidates = database.collections() if self.collection_id is None else database.group(self.collection_id)
-        return [each for each in candidates if self._holds_collection(each.path)]
+        return [candidate for candidate in candidates if self._holds_collection(candidate.path)]
 
     def concerns(self, record: Record, since: int, last: bytes | None) -> bool:
         """Whether a record's change after `since` can change what the query answers.
@@ -125,7 +125,7 @@ class Query:
         return not self.parent or above == self.parent or above.startswith(self.parent + "/")
 
 
-def read(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence[paths.FieldPath] = ()) -> Query:
+def parse_query(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence[paths.FieldPath] = ()) -> Query:
     """The query that `wire` asks under `parent` (a document's path, or empty for the root).
 
     `aggregated` are fields that its results are summed or averaged by: like the fields of an order, the documents must
@@ -143,14 +143,15 @@ def read(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence
     branches = conditions.disjunctions(filter_)
     conditions.check_array_contains(branches)
     explicit = tuple(
-        Order(paths.parse_field(each.field.field_path), each.direction == _DESCENDING) for each in wire.order_by
+        Order(paths.parse_field(wire_order.field.field_path), wire_order.direction == _DESCENDING)
+        for wire_order in wire.order_by
     )
     if len({order.field for order in explicit}) < len(explicit):
         raise invalid("order by clause cannot contain duplicate fields")
     if any(order.field == paths.NAME for order in explicit[:-1]):
         raise invalid("order by clause cannot contain more fields after the key")
-    orders = _complete(explicit, filter_, aggregated)
-    if collection_id is None and any(each.field != paths.NAME for each in conditions.conditions(filter_)):
+    orders = _completed_orders(explicit, filter_, aggregated)
+    if collection_id is None and any(wire_order.field != paths.NAME for wire_order in conditions.conditions(filter_)):
         raise invalid("kind is required for filter: only __name__ can be filtered on")
     if collection_id is None and any(order.field != paths.NAME for order in orders):
         raise invalid("kind is required for all orders except __key__ ascending")
@@ -175,11 +176,13 @@ def read(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence
     )
 
 
-def _complete(explicit: tuple[Order, ...], filter_: Filter, aggregated: Sequence[paths.FieldPath]) -> tuple[Order, ...]:
+def _completed_orders(
+    explicit: tuple[Order, ...], filter_: Filter, aggregated: Sequence[paths.FieldPath]
+) -> tuple[Order, ...]:
     orders = list(explicit)
     downwards = orders[-1].downwards if orders else False
     named = {order.field for order in orders}
-    unequal = {each.field for each in conditions.conditions(filter_) if each.inequality}
+    unequal = {condition.field for condition in conditions.conditions(filter_) if condition.inequality}
     left = [*sorted(unequal, key=paths.format_field), *sorted(aggregated, key=paths.format_field)]
     orders += [Order(field, downwards) for field in dict.fromkeys(left) if field not in named | {paths.NAME}]
     if paths.NAME not in named:
@@ -205,5 +208,5 @@ def _bound(wire: Cursor, orders: tuple[Order, ...]) -> Bound | None:
 def _projection(wire: StructuredQuery) -> tuple[paths.FieldPath, ...] | None:
     if not wire.HasField("select"):
         return None
-    found = tuple(paths.parse_field(each.field_path) for each in wire.select.fields)
-    return tuple(field for field in found if field != paths.NAME)
+    fields = tuple(paths.parse_field(reference.field_path) for reference in wire.select.fields)
+    return tuple(field for field in fields if field != paths.NAME)

@@ -26,7 +26,7 @@ class View:
 
 
 async def view(
-    databases: Databases, name: str, request: Any, *, documents: Iterable[str] = (), asked: Query | None = None
+    databases: Databases, name: str, request: Any, *, documents: Iterable[str] = (), query: Query | None = None
 ) -> View:
     selector = request.WhichOneof("consistency_selector")
     database = databases.get(name)
@@ -41,8 +41,8 @@ async def view(
         began = transaction.id
     else:
         return View(None, timestamp_of(database.read_time()))
-    if asked is not None:
-        micros, read = await transactions.read_query(transaction, asked)
+    if query is not None:
+        micros, read = await transactions.read_query(transaction, query)
         return View(micros, timestamp_of(micros), began, read)
     micros = await transactions.read_documents(transaction, documents)
     return View(micros, timestamp_of(micros), began)

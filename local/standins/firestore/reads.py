@@ -39,16 +39,18 @@ class Reads:
 
     async def batch_get_documents(self, request: Any) -> AsyncIterator[Any]:
         name = paths.check_database(request.database)
-        wanted = {each: paths.document_path(each, name) for each in request.documents}
+        paths_by_name = {document_name: paths.document_path(document_name, name) for document_name in request.documents}
         mask = masks.read(request)
-        view = await read_times.view(self._databases, name, request, documents=wanted.values())
-        found = [(each, self._document(name, path, view)) for each, path in wanted.items()]
-        self._bill_reads(len(found))
-        if view.began or not found:
+        view = await read_times.view(self._databases, name, request, documents=paths_by_name.values())
+        read_documents = [
+            (document_name, self._document(name, path, view)) for document_name, path in paths_by_name.items()
+        ]
+        self._bill_reads(len(read_documents))
+        if view.began or not read_documents:
             yield _BatchGetDocumentsResponse(transaction=view.began, read_time=view.time)
-        for each, document in found:
+        for document_name, document in read_documents:
             if document is None:
-                yield _BatchGetDocumentsResponse(missing=each, read_time=view.time)
+                yield _BatchGetDocumentsResponse(missing=document_name, read_time=view.time)
             else:
                 yield _BatchGetDocumentsResponse(found=masks.masked(document, mask), read_time=view.time)
 
@@ -61,7 +63,7 @@ class Reads:
         if request.show_missing and request.order_by:
             raise invalid("show_missing cannot be combined with order_by.")
         size = request.page_size if request.page_size > 0 else _PAGE
-        asked = Query(
+        query = Query(
             database=name,
             parent=parent,
             collection_id=request.collection_id or None,
@@ -77,27 +79,27 @@ class Reads:
             projection=None,
         )
         database = self._databases.get(name)
-        documents = (await search.run(database, asked, view.micros)).documents
+        documents = (await search.run(database, query, view.micros)).documents
         self._bill_reads(max(1, min(len(documents), size)))
         if request.show_missing:
-            documents = self._with_missing(database, asked, documents, view.micros)
+            documents = self._with_missing(database, query, documents, view.micros)
         mask = masks.read(request)
-        answer = _ListDocumentsResponse(documents=[masks.masked(each, mask) for each in documents[:size]])
+        answer = _ListDocumentsResponse(documents=[masks.masked(document, mask) for document in documents[:size]])
         if len(documents) > size:
-            answer.next_page_token = base64.urlsafe_b64encode(asked.sort_key(documents[size - 1]) or b"").decode()
+            answer.next_page_token = base64.urlsafe_b64encode(query.sort_key(documents[size - 1]) or b"").decode()
         return answer
 
     async def list_collection_ids(self, request: Any) -> Any:
         name, parent = paths.parent_path(request.parent)
         view = await read_times.view(self._databases, name, request)
         prefix = f"{parent}/" if parent else ""
-        found = {
-            each.path[len(prefix) :].partition("/")[0]
-            for each in self._databases.get(name).collections()
-            if each.path.startswith(prefix) and each.holds_any(view.micros)
+        child_ids = {
+            entry.path[len(prefix) :].partition("/")[0]
+            for entry in self._databases.get(name).collections()
+            if entry.path.startswith(prefix) and entry.has_documents(view.micros)
         }
         after = _token(request.page_token).decode() if request.page_token else ""
-        ids = sorted(each for each in found if each > after)
+        ids = sorted(entry for entry in child_ids if entry > after)
         answer = _ListCollectionIdsResponse(collection_ids=ids)
         if 0 < request.page_size < len(ids):
             del answer.collection_ids[request.page_size :]
@@ -106,24 +108,24 @@ class Reads:
         return answer
 
     def _with_missing(
-        self, database: Database, asked: Query, documents: list[Document], micros: int | None
+        self, database: Database, query: Query, documents: list[Document], micros: int | None
     ) -> list[Document]:
         """Also names without a document, but with documents below."""
-        known = {each.name for each in documents}
+        names = {document.name for document in documents}
         missing: dict[str, Document] = {}
         for collection in database.collections():
             parts = collection.path.split("/")
             for end in range(2, len(parts), 2):
                 path = "/".join(parts[:end])
                 name = f"{database.name}/documents/{path}"
-                if name in known or name in missing or not asked.holds(path):
+                if name in names or name in missing or not query.holds(path):
                     continue
                 record = database.record(path)
-                if (record is None or record.at_or_now(micros) is None) and collection.holds_any(micros):
+                if (record is None or record.at_or_now(micros) is None) and collection.has_documents(micros):
                     missing[name] = Document(name=name)
-        placed = [(asked.place(each), each) for each in (*documents, *missing.values())]
-        kept = sorted(((key, each) for key, each in placed if key is not None), key=lambda match: match[0])
-        return [each for _, each in kept[: asked.limit]]
+        placed = [(query.place(document), document) for document in (*documents, *missing.values())]
+        ordered = sorted(((key, document) for key, document in placed if key is not None), key=lambda match: match[0])
+        return [document for _, document in ordered[: query.limit]]
 
     def _document(self, name: str, path: str, view: read_times.View) -> Document | None:
         record = self._databases.get(name).record(path)
@@ -152,7 +154,7 @@ def _page_start(token: str, orders: tuple[Order, ...]) -> Bound | None:
 def _orders(text: str) -> tuple[Order, ...]:
     """`"a desc, b"` → orders, completed by the name."""
     orders = []
-    for part in filter(None, (each.strip() for each in text.split(","))):
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
         field, _, direction = part.partition(" ")
         if direction.strip().lower() not in ("", "asc", "desc"):
             raise invalid(f'Invalid order_by "{text}".')

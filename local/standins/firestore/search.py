@@ -28,19 +28,19 @@ _IN_LOOP = 2000
 
 
 @dataclass(frozen=True)
-class Found:
+class QueryResult:
     """The documents that answer a query, whole, and how many the offset skipped."""
 
     documents: list[Document]
     skipped: int
 
 
-async def run(database: Database, query: Query, micros: int | None = None) -> Found:
+async def run(database: Database, query: Query, micros: int | None = None) -> QueryResult:
     """Answer the query, now or as the database stood at a time."""
     work = _Work(database, query, micros)
     matches = await asyncio.to_thread(work.finish) if work.heavy else work.finish()
     documents = [document for _, document in matches[query.offset : query.needed]]
-    return Found(documents, min(query.offset, len(matches)))
+    return QueryResult(documents, min(query.offset, len(matches)))
 
 
 class _Work:
@@ -61,15 +61,15 @@ class _Work:
         self.heavy = len(self._candidates) > _IN_LOOP
 
     def finish(self) -> list[Match]:
-        query, found = self._query, self._matches
+        query, matches = self._query, self._matches
         for document in self._candidates:
             key = query.place(document)
             if key is not None:
-                found.append((key, document))
-        if query.needed is not None and query.needed * 10 < len(found):
-            return nsmallest(query.needed, found, key=itemgetter(0))
-        found.sort(key=itemgetter(0))
-        return found if query.needed is None else found[: query.needed]
+                matches.append((key, document))
+        if query.needed is not None and query.needed * 10 < len(matches):
+            return nsmallest(query.needed, matches, key=itemgetter(0))
+        matches.sort(key=itemgetter(0))
+        return matches if query.needed is None else matches[: query.needed]
 
     def _look_up(self, collection: Collection, changed: set[Record]) -> None:
         query = self._query
@@ -80,9 +80,9 @@ class _Work:
             walk = _walk(collection, query)
             least = collection.live if narrowed is None else narrowed.size
             if walk.cost(least, query.needed) < least:
-                found = _first(walk, query, changed)
-                if found is not None:
-                    self._matches += found
+                first_matches = _first_matches(walk, query, changed)
+                if first_matches is not None:
+                    self._matches += first_matches
                     return
             records = list(collection.records.values()) if narrowed is None else narrowed.records(collection)
         self._candidates += [
@@ -98,11 +98,11 @@ class _Narrowed:
     size: int
 
     def records(self, collection: Collection) -> list[Record]:
-        found: dict[Record, None] = {}
+        distinct: dict[Record, None] = {}
         for index, start, end in self.spans:
             for entry in index.between(start, end):
-                found[collection.record(entry)] = None
-        return list(found)
+                distinct[collection.record(entry)] = None
+        return list(distinct)
 
 
 def _narrow(collection: Collection, filter_: Filter) -> _Narrowed | None:
@@ -203,21 +203,21 @@ def _required(filter_: Filter) -> Iterator[Condition]:
             yield from _required(part)
 
 
-def _first(walk: _Walk, query: Query, changed: set[Record]) -> list[Match] | None:
+def _first_matches(walk: _Walk, query: Query, changed: set[Record]) -> list[Match] | None:
     """The first matches along the walk; None if it turns out too long to do in the loop."""
-    needed, found, passed = query.needed, [], 0
+    needed, matches, passed = query.needed, [], 0
     for group in walk.groups():
-        placed = []
+        group_matches = []
         for record in group:
             if record.document is not None and record not in changed:
                 key = query.place(record.document)
                 if key is not None:
-                    placed.append((key, record.document))
-        placed.sort(key=itemgetter(0))
-        found += placed
+                    group_matches.append((key, record.document))
+        group_matches.sort(key=itemgetter(0))
+        matches += group_matches
         passed += len(group)
-        if needed is not None and len(found) >= needed:
+        if needed is not None and len(matches) >= needed:
             break
         if passed > _IN_LOOP:
             return None
-    return found
+    return matches

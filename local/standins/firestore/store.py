@@ -56,11 +56,11 @@ class Record:
                 self.older = [(self.since, self.document)]
         self.since, self.document = micros, document
 
-    def forget(self, horizon: int) -> None:
+    def forget_before(self, horizon: int) -> None:
         """Drop what was superseded before `horizon`."""
         ends = [since for since, _ in self.older[1:]] + [self.since]
-        kept = [state for state, end in zip(self.older, ends, strict=False) if end > horizon]
-        self.older = kept or ()
+        still_needed = [state for state, end in zip(self.older, ends, strict=False) if end > horizon]
+        self.older = still_needed or ()
 
 
 class Collection:
@@ -71,7 +71,7 @@ class Collection:
         self.records: dict[str, Record] = {}
         self.live = 0
         self._indexes: dict[str, FieldIndex] | None = None
-        self._keyed: dict[bytes, Record] = {}
+        self._records_by_key: dict[bytes, Record] = {}
 
     @property
     def indexed(self) -> bool:
@@ -84,9 +84,9 @@ class Collection:
 
     def record(self, entry: Entry) -> Record:
         """The record that an index entry is about."""
-        return self._keyed[entry[1]]
+        return self._records_by_key[entry[1]]
 
-    def holds_any(self, micros: int | None) -> bool:
+    def has_documents(self, micros: int | None) -> bool:
         """Whether there are documents, now or at a moment."""
         if micros is None:
             return self.live > 0
@@ -97,36 +97,36 @@ class Collection:
         record.set(micros, document)
         self.live += (document is not None) - (before is not None)
         if self._indexes is not None:
-            self._keyed[record.key] = record
+            self._records_by_key[record.key] = record
             self._reindex(self._indexes, record, before, document)
         elif self.live > _INDEXED_FROM:
-            self._build()
+            self._index_all()
 
     def drop(self, record: Record) -> None:
         """Forget a record that has no state any more."""
         del self.records[record.path]
-        self._keyed.pop(record.key, None)
+        self._records_by_key.pop(record.key, None)
 
     def restore(self, record: Record, micros: int, document: Document | None) -> None:
         """Like `set`, but without indexes; `settle` is due once all is restored."""
         self.live += (document is not None) - (record.document is not None)
         record.set(micros, document)
 
-    def settle(self) -> None:
+    def build_indexes(self) -> None:
         if self.live > _INDEXED_FROM:
-            self._build()
+            self._index_all()
 
-    def _build(self) -> None:
+    def _index_all(self) -> None:
         filled: dict[str, list[Entry]] = {}
         for record in self.records.values():
             if record.document is not None:
                 for field, encodings in _entries(record.document).items():
                     filled.setdefault(field, []).extend((encoding, record.key) for encoding in encodings)
-        self._keyed = {record.key: record for record in self.records.values()}
+        self._records_by_key = {record.key: record for record in self.records.values()}
         self._indexes = {}
-        for field, found in filled.items():
+        for field, field_entries in filled.items():
             self._indexes[field] = FieldIndex()
-            self._indexes[field].fill(found)
+            self._indexes[field].fill(field_entries)
 
     @staticmethod
     def _reindex(
@@ -146,13 +146,13 @@ class Collection:
 
 
 _EMPTY = FieldIndex()
-_NAMED = {b""}
+_NAME_ENTRY = {b""}
 
 
 def _entries(document: Document) -> dict[str, set[bytes]]:
-    found = entries.field_entries(document)
-    found["__name__"] = _NAMED
-    return found
+    field_entries = entries.field_entries(document)
+    field_entries["__name__"] = _NAME_ENTRY
+    return field_entries
 
 
 class Database:
@@ -214,39 +214,39 @@ class Database:
         self.last = max(self.last, micros)
         if records:
             self._log.append((micros, records))
-        self._forget()
+        self._expire_history()
         for watcher in tuple(self.watchers):
             watcher()
 
     def restore(self, states: Iterable[tuple[int, Change]]) -> None:
         """Take over states in the order of time, at the start."""
         for micros, (path, document) in states:
-            collection, record = self._place(path)
+            collection, record = self._record_for(path)
             collection.restore(record, micros, document)
             self._log.append((micros, [record]))
             self.last = max(self.last, micros)
         for collection in self._collections.values():
-            collection.settle()
-        self._forget()
+            collection.build_indexes()
+        self._expire_history()
 
     def states(self) -> Iterator[tuple[int, str, Document | None]]:
         """Every state kept, in the order of time."""
-        self._forget()
-        kept = [
+        self._expire_history()
+        all_states = [
             (since, record.path, document)
             for collection in self._collections.values()
             for record in collection.records.values()
             for since, document in record.states()
         ]
-        kept.sort(key=lambda state: state[0])
-        return iter(kept)
+        all_states.sort(key=lambda state: state[0])
+        return iter(all_states)
 
     def _set(self, path: str, micros: int, document: Document | None) -> Record:
-        collection, record = self._place(path)
+        collection, record = self._record_for(path)
         collection.set(record, micros, document)
         return record
 
-    def _place(self, path: str) -> tuple[Collection, Record]:
+    def _record_for(self, path: str) -> tuple[Collection, Record]:
         parent = path.rpartition("/")[0]
         collection = self._collections.get(parent)
         if collection is None:
@@ -257,11 +257,11 @@ class Database:
             record = collection.records[path] = Record(path)
         return collection, record
 
-    def _forget(self) -> None:
+    def _expire_history(self) -> None:
         horizon = self.oldest_read()
         while self._log and self._log[0][0] < horizon:
             for record in self._log.popleft()[1]:
-                record.forget(horizon)
+                record.forget_before(horizon)
                 if record.document is None and not record.older and record.since < horizon:
                     self._drop(record)
 

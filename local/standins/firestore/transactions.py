@@ -98,10 +98,10 @@ class Transactions:
 
     async def read_documents(self, transaction: Transaction, paths: Iterable[str]) -> int:
         """Note that it reads these documents; the time to read them at."""
-        wanted = set(paths)
-        await self._go_first(transaction, wanted)
+        claims = set(paths)
+        await self._go_first(transaction, claims)
         if not transaction.read_only:
-            transaction.documents |= wanted
+            transaction.documents |= claims
         return self._snapshot(transaction)
 
     async def read_query(self, transaction: Transaction, query: Query) -> tuple[int, QueryRead]:
@@ -161,8 +161,8 @@ class Transactions:
     async def _go_first(self, transaction: Transaction, claims: set[str]) -> None:
         if transaction.read_only:
             return
-        wanted = claims if transaction.retried else set(filter(self._contended, claims))
-        for claim in sorted(wanted - transaction.claims):
+        needed = claims if transaction.retried else set(filter(self._contended, claims))
+        for claim in sorted(needed - transaction.claims):
             while (holder := self._claimed.get(claim)) not in (None, transaction):
                 assert holder is not None
                 if not await self._ended(holder):
@@ -190,7 +190,7 @@ class Transactions:
 
     def _expire(self) -> None:
         now = self._clock.time()
-        for transaction in [each for each in self._open.values() if each.expired(now)]:
+        for transaction in [candidate for candidate in self._open.values() if candidate.expired(now)]:
             self.end(transaction)
 
 

@@ -36,7 +36,9 @@ class TimeToLive:
     async def _sweep(self, database: Database, collection_id: str, field: paths.FieldPath) -> None:
         """Delete what has expired, with room for others in between."""
         latest = values.encode(Value(timestamp_value=timestamp_of(int(self._clock.time() * 1_000_000))))
-        expired = [record for each in database.group(collection_id) for record in _expired(each, field, latest)]
+        expired = [
+            record for collection in database.group(collection_id) for record in _expired(collection, field, latest)
+        ]
         for start in range(0, len(expired), _AT_ONCE):
             batch = [record.path for record in expired[start : start + _AT_ONCE] if _is_over(record, field, latest)]
             with contextlib.suppress(Refusal):  # The disk is full: the next sweep tries again.
@@ -54,5 +56,5 @@ def _expired(collection: Collection, field: paths.FieldPath, latest: bytes) -> l
 
 
 def _is_over(record: Record, field: paths.FieldPath, latest: bytes) -> bool:
-    found = values.field_bytes(record.document, field) if record.document is not None else None
-    return found is not None and _EARLIEST <= found <= latest
+    encoded = values.field_bytes(record.document, field) if record.document is not None else None
+    return encoded is not None and _EARLIEST <= encoded <= latest

@@ -45,8 +45,8 @@ def lookup(document: Document, path: paths.FieldPath) -> Value | None:
         if inner is None or inner.WhichOneof("value_type") != "map_value":
             return None
         fields = inner.map_value.fields
-    found: Value | None = fields.get(path[-1])
-    return found
+    value: Value | None = fields.get(path[-1])
+    return value
 
 
 def has(document: Document, path: paths.FieldPath) -> bool:

@@ -127,13 +127,13 @@ def check_precondition(name: str, stored: Document | None, condition: Preconditi
     if kind == "update_time":
         if condition.update_time.nanos % 1000:
             raise invalid("The update_time of a precondition must be of microsecond precision.")
-        found = micros_of(stored.update_time) if stored is not None else 0
-        wanted = micros_of(condition.update_time)
-        if wanted > now:
+        current = micros_of(stored.update_time) if stored is not None else 0
+        required = micros_of(condition.update_time)
+        if required > now:
             raise invalid("The update_time of a precondition must not be in the future.")
-        if stored is None or found != wanted:
+        if stored is None or current != required:
             raise failed_precondition(
-                f"the stored version ({found}) does not match the required base version ({wanted})"
+                f"the stored version ({current}) does not match the required base version ({required})"
             )
 
 
@@ -166,19 +166,19 @@ def _remove(document: Document, path: paths.FieldPath) -> None:
 
 
 def _array(kind: str, before: Value | None, operand: ArrayValue) -> Value:
-    held = list(before.array_value.values) if before is not None else []
+    existing = list(before.array_value.values) if before is not None else []
     if kind == "remove_all_from_array":
         gone = {values.encode(item) for item in operand.values}
-        kept = [item for item in held if values.encode(item) not in gone]
+        items = [item for item in existing if values.encode(item) not in gone]
     else:
-        seen = {values.encode(item) for item in held}
-        kept = held
+        present = {values.encode(item) for item in existing}
+        items = existing
         for item in operand.values:
             encoded = values.encode(item)
-            if encoded not in seen:
-                seen.add(encoded)
-                kept.append(item)
-    return Value(array_value=ArrayValue(values=kept))
+            if encoded not in present:
+                present.add(encoded)
+                items.append(item)
+    return Value(array_value=ArrayValue(values=items))
 
 
 def _increment(before: Value, operand: Value) -> Value:
@@ -201,8 +201,8 @@ def _minimum(before: Value, operand: Value) -> Value:
 def _extreme(before: Value, operand: Value, *, larger: bool) -> Value:
     if values.is_nan(before) or values.is_nan(operand):
         return Value(double_value=math.nan)
-    stored, given = values.encode(before), values.encode(operand)
-    return operand if (given > stored if larger else given < stored) else before
+    stored_key, operand_key = values.encode(before), values.encode(operand)
+    return operand if (operand_key > stored_key if larger else operand_key < stored_key) else before
 
 
 _NUMERIC: dict[str, Callable[[Value, Value], Value]] = {

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(args: argparse.Namespace, *, clock: Clock, data: Path | None, tap: Tap) -> GeminiStandIn:
-    given = {name: getattr(args, name, None) for name in ("latency", "processing", "link_mib_s")}
-    behaviour = Behaviour.model_validate({name: value for name, value in given.items() if value is not None})
+    values = {name: getattr(args, name, None) for name in ("latency", "processing", "link_mib_s")}
+    behaviour = Behaviour.model_validate({name: value for name, value in values.items() if value is not None})
     keys = frozenset(getattr(args, "invalid_key", []))
     return GeminiStandIn(clock=clock, data=data, tap=tap, behaviour=behaviour, invalid_keys=keys)

@@ -92,7 +92,7 @@ class GeminiStandIn:
 
     def set_model(self, changes: dict[str, Any]) -> Behaviour:
         """What `PUT /model` says. Raises pydantic.ValidationError; a field set to None goes back to its default."""
-        self._behaviour = self._behaviour.changed(changes)
+        self._behaviour = self._behaviour.with_changes(changes)
         self._files.capacity = int(self._behaviour.store_mib * 1024**2)
         return self._behaviour
 

@@ -87,13 +87,13 @@ class Behaviour(BaseModel):
     fail_processing: bool = False
     """Files uploaded from now on end up FAILED."""
 
-    def changed(self, changes: dict[str, Any]) -> Behaviour:
+    def with_changes(self, changes: dict[str, Any]) -> Behaviour:
         """Raises pydantic.ValidationError for an unknown field or a value out of range."""
         changes = dict(changes)
         reset = _BOOL.validate_python(changes.pop("reset", None) or False)
-        kept = {**({} if reset else self.model_dump()), **changes}
+        fields = {**({} if reset else self.model_dump()), **changes}
         unset = {name for name, value in changes.items() if value is None and name in Behaviour.model_fields}
-        return Behaviour.model_validate({name: value for name, value in kept.items() if name not in unset})
+        return Behaviour.model_validate({name: value for name, value in fields.items() if name not in unset})
 
 
 _BOOL = TypeAdapter(bool, config=ConfigDict(strict=True))

@@ -128,7 +128,7 @@ class CacheStore:
 
     def _expire(self) -> None:
         now = self._clock.time()
-        for cache in [one for one in self._caches.values() if one.expires <= now]:
+        for cache in [candidate for candidate in self._caches.values() if candidate.expires <= now]:
             self.delete(cache)
 
 

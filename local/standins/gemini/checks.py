@@ -124,16 +124,16 @@ def _check_format(config: dict[str, Any], request: dict[str, Any], model: Model)
 
 
 def _check_modalities(config: dict[str, Any], model: Model) -> None:
-    wanted = {name for name in config.get("responseModalities", []) if name != "MODALITY_UNSPECIFIED"}
+    requested = {name for name in config.get("responseModalities", []) if name != "MODALITY_UNSPECIFIED"}
     allowed: list[set[str]] = [{"TEXT"}]
     if "image" in model.outputs:
         allowed = [{"TEXT"}, {"TEXT", "IMAGE"}, {"IMAGE"}]
     elif model.outputs == {"audio"}:
         allowed = [{"AUDIO"}]
-        wanted = wanted or {"TEXT"}
-    if wanted and wanted not in allowed:
+        requested = requested or {"TEXT"}
+    if requested and requested not in allowed:
         combinations = "".join(f"* {', '.join(sorted(names, reverse=True))}\n" for names in allowed)
         raise invalid(
-            f"The requested combination of response modalities ({', '.join(sorted(wanted))}) is not supported by the "
-            f"model. models/{model.id} accepts the following combinations of response modalities:\n{combinations}"
+            f"The requested combination of response modalities ({', '.join(sorted(requested))}) is not supported by "
+            f"the model. models/{model.id} accepts the following combinations of response modalities:\n{combinations}"
         )

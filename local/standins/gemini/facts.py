@@ -34,7 +34,7 @@ class Segment:
     text: str
 
 
-def moment(seconds: float) -> str:
+def timestamp(seconds: float) -> str:
     """`MM:SS`, from an hour on `H:MM:SS`."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
@@ -57,7 +57,7 @@ def _seconds(written: str) -> float:
     return total
 
 
-def heard(prompt: Prompt) -> Item | None:
+def first_recording(prompt: Prompt) -> Item | None:
     """The first medium that can be listened to."""
     return next((item for item in prompt.items if item.media.kind in ("audio", "video")), None)
 
@@ -104,10 +104,10 @@ def describe(prompt: Prompt, item: Item) -> str:
 
 
 def _length(prompt: Prompt, item: Item) -> str:
-    whole = f"{moment(item.media.duration)} ({item.media.duration:.1f} s)"
+    whole = f"{timestamp(item.media.duration)} ({item.media.duration:.1f} s)"
     start, end = span(prompt, item)
     if end - start < item.media.duration - 0.5:
-        return f"{whole}, of which {moment(start)} to {moment(end)} is asked about"
+        return f"{whole}, of which {timestamp(start)} to {timestamp(end)} is asked about"
     return whole
 
 

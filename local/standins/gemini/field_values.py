@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from local.standins.gemini.facts import MARK, describe, heard, moment, question_in_short
+from local.standins.gemini.facts import MARK, describe, first_recording, question_in_short, timestamp
 from local.standins.gemini.prompt import Item, Prompt
 
 _STOP_WORDS = frozenset(
@@ -29,11 +29,11 @@ _STOP_WORDS = frozenset(
 _MOST_WORDS = 5
 
 
-class Known:
+class FieldValues:
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
         self._item: Item | None = prompt.items[0] if prompt.items else None
-        self._heard = heard(prompt)
+        self._recording = first_recording(prompt)
 
     def text(self, name: str, description: str) -> str:
         """For a field of type string. What is free text says that it is the stand-in's."""
@@ -43,16 +43,16 @@ class Known:
         about = f" {name}" if name else ""
         if self._item is not None:
             return f"{MARK}{about}: {describe(self._prompt, self._item)}"
-        asked = question_in_short(self._prompt) or description
-        return f"{MARK}{about}: for “{asked}”"
+        question = question_in_short(self._prompt) or description
+        return f"{MARK}{about}: for “{question}”"
 
     def number(self, name: str) -> float | None:
         media = self._item.media if self._item else None
         name = name.lower()
         if name and (
-            said := re.search(rf"\b{re.escape(name)}\b\D{{0,12}}(-?\d+(?:\.\d+)?)", self._prompt.question.lower())
+            match := re.search(rf"\b{re.escape(name)}\b\D{{0,12}}(-?\d+(?:\.\d+)?)", self._prompt.question.lower())
         ):
-            return float(said.group(1))
+            return float(match.group(1))
         if media is None:
             return _number_in(self._prompt.question) if re.search(r"amount|number|value|total|count", name) else None
         for pattern, value in (
@@ -74,7 +74,7 @@ class Known:
                 return float(value)
         return None
 
-    def truth(self, name: str) -> bool:
+    def boolean(self, name: str) -> bool:
         name = name.lower()
         if self._item is not None and re.search(r"audio|sound|speech", name):
             return self._item.media.has_audio
@@ -88,20 +88,20 @@ class Known:
         if re.search(r"colou?r", name) and self._item is not None and self._item.media.colours:
             return list(self._item.media.colours)
         if re.search(r"tag|keyword|topic|label", name):
-            said = f"{self._item.media.text if self._item else ''} {self._prompt.question}".lower()
-            words = [word for word in re.findall(r"[^\W\d_]{4,}", said) if word not in _STOP_WORDS]
+            text = f"{self._item.media.text if self._item else ''} {self._prompt.question}".lower()
+            words = [word for word in re.findall(r"[^\W\d_]{4,}", text) if word not in _STOP_WORDS]
             return list(dict.fromkeys(words))[:_MOST_WORDS] or None
         return None
 
-    def chosen(self, options: list[object]) -> object:
+    def choose_option(self, options: list[object]) -> object:
         """The option of an enum that the request speaks of, else the first."""
-        said = f"{self._prompt.question} {self._item.media.text if self._item else ''}".lower()
+        text = f"{self._prompt.question} {self._item.media.text if self._item else ''}".lower()
         kind = self._item.media.kind if self._item else None
         for option in options:
             if str(option).lower() == kind:
                 return option
-        spoken = [option for option in options if re.search(rf"\b{re.escape(str(option).lower())}\b", said)]
-        return spoken[0] if len(spoken) == 1 else options[0]
+        mentioned = [option for option in options if re.search(rf"\b{re.escape(str(option).lower())}\b", text)]
+        return mentioned[0] if len(mentioned) == 1 else options[0]
 
     def _fact(self, name: str) -> str | None:
         item = self._item
@@ -118,8 +118,8 @@ class Known:
             return media.mime_type
         if re.search(r"^format$|container|file.?type", name):
             return media.container
-        if re.search(r"duration|length", name) and self._heard is not None:
-            return moment(self._heard.media.duration)
+        if re.search(r"duration|length", name) and self._recording is not None:
+            return timestamp(self._recording.media.duration)
         if re.search(r"colou?r", name) and media.colours:
             return media.colours[0]
         if re.search(r"dimension|resolution", name) and media.width:

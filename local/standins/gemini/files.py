@@ -121,7 +121,7 @@ class FileStore:
         self.get(file_id)
         self._forget(file_id)
 
-    def room_for(self, size: int) -> None:
+    def check_quota(self, size: int) -> None:
         """Raise the service's refusal when a file of `size` bytes is too large or does not fit into the project."""
         if size > FILE_BYTES:
             raise invalid(

@@ -17,7 +17,7 @@ from local.standins.gemini.continuation import Hop, hop
 from local.standins.gemini.errors import invalid, unimplemented
 from local.standins.gemini.generation import Generation, generate
 from local.standins.gemini.models import Model, Version
-from local.standins.gemini.paging import known_parameters, page
+from local.standins.gemini.paging import check_parameters, page
 from local.standins.gemini.prompt import Prompt, Reader
 from local.standins.gemini.streaming import as_array, as_events, chunks, paced
 from local.standins.gemini.tokens import details
@@ -42,7 +42,7 @@ class GenerateRoutes:
         current_call.get().notes["model"] = name.removeprefix("models/")
         if method not in _METHODS:
             raise unimplemented(method)
-        known_parameters(request)
+        check_parameters(request)
         self._ledger.count("gemini", method)
         today = self._clock.now().date()
         model = models.find(name, version, method.replace("streamGenerateContent", "generateContent"), today)
@@ -55,10 +55,10 @@ class GenerateRoutes:
         if method == "generateContent":
             await self._clock.sleep(behaviour.latency)
             return JSONResponse(generation.response())
-        shown = paced(chunks(generation, behaviour), behaviour, self._clock)
+        paced_chunks = paced(chunks(generation, behaviour), behaviour, self._clock)
         if request.query_params.get("alt", request.query_params.get("$alt")) == "sse":
-            return StreamingResponse(as_events(shown), media_type="text/event-stream")
-        return StreamingResponse(as_array(shown), media_type="application/json; charset=UTF-8")
+            return StreamingResponse(as_events(paced_chunks), media_type="text/event-stream")
+        return StreamingResponse(as_array(paced_chunks), media_type="application/json; charset=UTF-8")
 
     async def _generation(
         self, request: dict[str, Any], model: Model, behaviour: Behaviour, this_hop: Hop
@@ -109,7 +109,7 @@ class GenerateRoutes:
 
     async def update_cache(self, request: Request, version: Version, cache_id: str) -> Response:
         self._ledger.count("gemini", "cachedContents.patch")
-        known_parameters(request, frozenset({"update_mask"}))
+        check_parameters(request, frozenset({"update_mask"}))
         read = read_message("CachedContent", await json_body(request, REQUEST_BYTES))
         return JSONResponse(self._caches.update(self._caches.get(cache_id), read).resource())
 

@@ -18,10 +18,10 @@ from local.standins.gemini.continuation import Hop, position_of, token_at
 from local.standins.gemini.errors import invalid
 from local.standins.gemini.facts import MARK, question_in_short
 from local.standins.gemini.models import Model
-from local.standins.gemini.pictures import SPEECH_MIME_TYPE, drawn, spoken
+from local.standins.gemini.pictures import SPEECH_MIME_TYPE, draw_picture, synthesize_speech
 from local.standins.gemini.prompt import Prompt
 from local.standins.gemini.schema_forms import to_json_schema
-from local.standins.gemini.schema_instance import instance
+from local.standins.gemini.schema_instance import write_instance
 from local.standins.gemini.thinking import thought_tokens
 from local.standins.gemini.tokens import AUDIO_PER_SECOND, CHARACTERS_PER_TOKEN, Modality, details, of_json, of_text
 from local.standins.gemini.tool_answers import code_parts, fetched_urls, function_calls, grounding, signature
@@ -94,17 +94,17 @@ class Generation:
         answer = {"usageMetadata": self.usage(), **self.envelope()}
         if not self.candidates:
             return answer
-        return {"candidates": [_shown(candidate) for candidate in self.candidates], **answer}
+        return {"candidates": [_candidate_body(candidate) for candidate in self.candidates], **answer}
 
 
-def _shown(candidate: Candidate) -> dict[str, Any]:
+def _candidate_body(candidate: Candidate) -> dict[str, Any]:
     content: dict[str, Any] = {"role": "model"}
     if candidate.parts:
         content = {"parts": list(candidate.parts), "role": "model"}
-    return {"content": content, **ending(candidate), "index": candidate.index}
+    return {"content": content, **finish_fields(candidate), "index": candidate.index}
 
 
-def ending(candidate: Candidate) -> dict[str, Any]:
+def finish_fields(candidate: Candidate) -> dict[str, Any]:
     return {"finishReason": candidate.finish_reason, **candidate.about}
 
 
@@ -112,19 +112,20 @@ def generate(
     prompt: Prompt, config: dict[str, Any], model: Model, behaviour: Behaviour, hop: Hop | None = None
 ) -> Generation:
     """May take a while for long media or large schemas: call it in a thread."""
-    count = sum(prompt.tokens.values())
-    if count > model.input_token_limit:
+    prompt_tokens = sum(prompt.tokens.values())
+    if prompt_tokens > model.input_token_limit:
         raise invalid(
-            f"The input token count ({count}) exceeds the maximum number of tokens allowed ({model.input_token_limit})."
-        )
-    answer = config.get("maxOutputTokens", 0)
-    if model.fourth_generation and count + answer > model.input_token_limit:
-        raise invalid(
-            f"The input token count ({count}) and maxOutputTokens ({answer}) together exceed the context window "
+            f"The input token count ({prompt_tokens}) exceeds the maximum number of tokens allowed "
             f"({model.input_token_limit})."
         )
-    marked = _BLOCK_MARKER.search(f"{prompt.system}\n{prompt.text}")
-    if reason := behaviour.block_reason or (marked and (marked.group(1) or "SAFETY")):
+    answer_limit = config.get("maxOutputTokens", 0)
+    if model.fourth_generation and prompt_tokens + answer_limit > model.input_token_limit:
+        raise invalid(
+            f"The input token count ({prompt_tokens}) and maxOutputTokens ({answer_limit}) together exceed the "
+            f"context window ({model.input_token_limit})."
+        )
+    marker = _BLOCK_MARKER.search(f"{prompt.system}\n{prompt.text}")
+    if reason := behaviour.block_reason or (marker and (marker.group(1) or "SAFETY")):
         return Generation(prompt, model, block_reason=reason)
     digest = _digest(prompt, config, model)
     hop = hop or Hop()
@@ -143,8 +144,8 @@ def random_of(digest: str, index: int) -> Random:
 def _digest(prompt: Prompt, config: dict[str, Any], model: Model) -> str:
     """The same for the same request: answers are made of this and of nothing by chance."""
     media = [item.model_dump_json() for item in prompt.items]
-    said = [model.id, prompt.text, prompt.system, media, config, [sorted(tool) for tool in prompt.tools]]
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()
+    contents = [model.id, prompt.text, prompt.system, media, config, [sorted(tool) for tool in prompt.tools]]
+    return hashlib.sha256(json.dumps(contents, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 class _Answer:
@@ -170,14 +171,14 @@ class _Answer:
         thoughts = self._thoughts()
         scripted = (self._behaviour.text, self._behaviour.loop, self._behaviour.parts) != (None, None, None)
         calls = [] if scripted else self._calls()
-        text, reason = ("", "STOP") if calls else self._cut(self._text(), self._most - thoughts)
-        reason, text = self._forced(reason, text)
+        text, reason = ("", "STOP") if calls else self._truncated(self._text(), self._most - thoughts)
+        reason, text = self._forced_ending(reason, text)
         parts = self._parts(text, calls, reason)
-        tokens = _cost(parts)
-        if self._config.get("thinkingConfig", {}).get("includeThoughts") and thoughts and not _silent(reason):
+        tokens = _count_tokens(parts)
+        if self._config.get("thinkingConfig", {}).get("includeThoughts") and thoughts and not _has_no_text(reason):
             words = f"{MARK} Thinking about “{question_in_short(self._prompt)}”: nothing but the request is known."
             parts = [{"text": words, "thought": True}, *parts]
-        about = self._about(text, reason)
+        about = self._metadata(text, reason)
         resumable = self._hop.most_tokens is not None and index == 0
         if resumable and reason in _RESUMABLE:
             about["continuationToken"] = token_at(digest, self._start + len(text))
@@ -205,11 +206,11 @@ class _Answer:
         mime_type = self._config.get("responseMimeType") or "text/plain"
         schema = self._schema()
         if mime_type == "text/x.enum":
-            return str(instance(schema or {}, self._prompt, self._random))
+            return str(write_instance(schema or {}, self._prompt, self._random))
         if mime_type == "application/json":
             value = json_text(self._prompt, self._random)
             if schema is not None:
-                value = instance(schema, self._prompt, self._random)
+                value = write_instance(schema, self._prompt, self._random)
             return json.dumps(value, ensure_ascii=False)
         return free_text(self._prompt, self._random)
 
@@ -221,7 +222,7 @@ class _Answer:
             return to_json_schema(self._config["responseSchema"])
         return None
 
-    def _cut(self, text: str, most: int) -> tuple[str, str]:
+    def _truncated(self, text: str, most: int) -> tuple[str, str]:
         """At the first stop sequence, and at the limit of tokens: the request's, or that of one hop."""
         stops = [at for stop in self._config.get("stopSequences", []) if (at := text.find(stop)) >= 0]
         if stops:
@@ -233,39 +234,39 @@ class _Answer:
             return text[: max(0, most) * CHARACTERS_PER_TOKEN], "MAX_TOKENS"
         return text, "STOP"
 
-    def _forced(self, reason: str, text: str) -> tuple[str, str]:
-        marked = _FINISH_MARKER.search(self._prompt.text)
-        wanted = self._behaviour.finish_reason or (marked and marked.group(1))
-        if not wanted:
+    def _forced_ending(self, reason: str, text: str) -> tuple[str, str]:
+        marker = _FINISH_MARKER.search(self._prompt.text)
+        forced = self._behaviour.finish_reason or (marker and marker.group(1))
+        if not forced:
             return reason, text
-        if _silent(wanted):
-            return wanted, ""
-        if wanted == "STOP" or (wanted == "CONTINUATION" and len(text) <= 1):
+        if _has_no_text(forced):
+            return forced, ""
+        if forced == "STOP" or (forced == "CONTINUATION" and len(text) <= 1):
             return "STOP", text
-        return wanted, text[: max(1, len(text) // 2)]
+        return forced, text[: max(1, len(text) // 2)]
 
     def _parts(self, text: str, calls: list[Part], reason: str) -> list[Part]:
         if self._behaviour.parts is not None:
             return [dict(part) for part in self._behaviour.parts]
-        if _silent(reason):
+        if _has_no_text(reason):
             return []
         if calls:
             return calls
         if self._model.outputs == {"audio"}:
-            data = base64.b64encode(spoken(self._prompt.question)).decode()
+            data = base64.b64encode(synthesize_speech(self._prompt.question)).decode()
             return [{"inlineData": {"mimeType": SPEECH_MIME_TYPE, "data": data}}]
         last: Part = {"text": text}
         if self._model.third_generation:
             last["thoughtSignature"] = signature(text)
         parts = [*([] if self._start else code_parts(self._prompt)), *([last] if text else [])]
-        wanted = self._config.get("responseModalities", ["TEXT", "IMAGE"])
-        if "image" in self._model.outputs and "IMAGE" in wanted and "responseMimeType" not in self._config:
+        modalities = self._config.get("responseModalities", ["TEXT", "IMAGE"])
+        if "image" in self._model.outputs and "IMAGE" in modalities and "responseMimeType" not in self._config:
             aspect = self._config.get("imageConfig", {}).get("aspectRatio", "1:1")
-            data = base64.b64encode(drawn(self._prompt.question, aspect, self._random)).decode()
+            data = base64.b64encode(draw_picture(self._prompt.question, aspect, self._random)).decode()
             parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
         return parts
 
-    def _about(self, text: str, reason: str) -> dict[str, Any]:
+    def _metadata(self, text: str, reason: str) -> dict[str, Any]:
         about: dict[str, Any] = {}
         if reason == "SAFETY":
             about["safetyRatings"] = _ratings(blocked=True)
@@ -279,11 +280,11 @@ class _Answer:
         return about
 
 
-def _silent(reason: str) -> bool:
+def _has_no_text(reason: str) -> bool:
     return reason != "STOP" and reason not in _BROKEN_OFF
 
 
-def _cost(parts: list[Part]) -> Counter[Modality]:
+def _count_tokens(parts: list[Part]) -> Counter[Modality]:
     tokens: Counter[Modality] = Counter()
     for part in parts:
         if part.get("thought"):

@@ -100,8 +100,8 @@ def find(name: str, version: Version, method: str | None = None, today: date | N
         successor = catalogue()[model.successor or model.id]
         model = successor.model_copy(update={"id": model.id, "alias_of": successor.id})
         version = "v1beta"
-    known = model is not None and (version == "v1beta" or model.alias_of is None)
-    if model is None or not known or (method is not None and method not in model.methods):
+    available = model is not None and (version == "v1beta" or model.alias_of is None)
+    if model is None or not available or (method is not None and method not in model.methods):
         raise _not_found(name, version, method)
     return model
 

@@ -34,9 +34,9 @@ _SYSTEM_PARAMETERS = frozenset(
 )
 
 
-def known_parameters(request: Request, known: frozenset[str] = frozenset()) -> None:
+def check_parameters(request: Request, allowed: frozenset[str] = frozenset()) -> None:
     """Refuse query parameters that are neither the service's own nor among `known` (snake_case; both casings pass)."""
-    unknown = [name for name in request.query_params if name not in _SYSTEM_PARAMETERS and snake(name) not in known]
+    unknown = [name for name in request.query_params if name not in _SYSTEM_PARAMETERS and snake(name) not in allowed]
     if unknown:
         words = (
             "Invalid JSON payload received. Unknown name \"{0}\": Cannot bind query parameter. Field '{0}' could not "
@@ -47,7 +47,7 @@ def known_parameters(request: Request, known: frozenset[str] = frozenset()) -> N
 
 def page(request: Request, field: str, items: list[dict[str, Any]], *, default: int, most: int) -> Response:
     """The page of `items` that the request asks for. A token names the place after the last item of its page."""
-    known_parameters(request, frozenset({"page_size", "page_token", "filter"}))
+    check_parameters(request, frozenset({"page_size", "page_token", "filter"}))
     query = {snake(name): value for name, value in request.query_params.items()}
     size = _size(query.get("page_size", ""), default, most)
     start = _start(query.get("page_token", ""))
@@ -59,11 +59,11 @@ def page(request: Request, field: str, items: list[dict[str, Any]], *, default: 
     return JSONResponse(answer)
 
 
-def _size(given: str, default: int, most: int) -> int:
+def _size(text: str, default: int, most: int) -> int:
     try:
-        size = int(given or 0)
+        size = int(text or 0)
     except ValueError as error:
-        raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{given}\"") from error
+        raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{text}\"") from error
     if not 0 <= size <= most:
         raise invalid(f"* page_size: page_size must be in the range [0, {most}], not {size}.")
     return size or default

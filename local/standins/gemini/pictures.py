@@ -24,7 +24,7 @@ def mask() -> str:
     return "data:image/png;base64," + base64.b64encode(_png(picture)).decode()
 
 
-def drawn(words: str, aspect: str, random: Random) -> bytes:
+def draw_picture(words: str, aspect: str, random: Random) -> bytes:
     """A PNG in colours of chance with the first words of the prompt on it, marked as a stand-in's."""
     size = _ASPECTS.get(aspect, _ASPECTS["1:1"])
     picture = Image.new("RGB", size, tuple(random.randint(120, 240) for _ in range(3)))
@@ -34,7 +34,7 @@ def drawn(words: str, aspect: str, random: Random) -> bytes:
     return _png(picture)
 
 
-def spoken(words: str) -> bytes:
+def synthesize_speech(words: str) -> bytes:
     """A tone as long as the words would take, 16 bit, mono."""
     seconds = min(len(words) * _SECONDS_A_CHARACTER, _LONGEST_SPEECH)
     period = b"".join(struct.pack("<h", int(3000 * math.sin(2 * math.pi * step / 96))) for step in range(96))

@@ -64,8 +64,8 @@ def _probe(file: Path, size: int, kind: str) -> Finding:
         ) as container:
             return _found(container, head, size, kind)
     except (av.FFmpegError, ValueError, AssertionError) as error:
-        if found := _odd_wav(head, size):
-            return found
+        if finding := _odd_wav(head, size):
+            return finding
         words = error.strerror if isinstance(error, av.FFmpegError) else str(error)
         raise Undecodable(f"The bytes are no {kind} of a known container: {words}") from error
 
@@ -130,12 +130,12 @@ class _Track:
         return max(self.added, self.last - self.first) if self.without and self.last > 0 else self.added
 
 
-def _duration(container: InputContainer, head: bytes, size: int, wanted: set[int]) -> float:
+def _duration(container: InputContainer, head: bytes, size: int, track_indexes: set[int]) -> float:
     """In seconds."""
-    said = _said(container)
-    if said and size > _READ_THROUGH_BYTES:
-        return said
-    tracks = {index: _Track() for index in wanted}
+    stated = _stated_duration(container)
+    if stated and size > _READ_THROUGH_BYTES:
+        return stated
+    tracks = {index: _Track() for index in track_indexes}
     ends, reached = time.monotonic() + _READ_SECONDS, 0
     try:
         for packet in container.demux():
@@ -149,13 +149,13 @@ def _duration(container: InputContainer, head: bytes, size: int, wanted: set[int
         pass
     read = max((track.seconds for track in tracks.values()), default=0.0)
     if read and time.monotonic() > ends and reached:
-        return said or read * size / reached
+        return stated or read * size / reached
     # Within a few frames a header knows better: encoders fill up the first frame and the last.
     header = container.format.name not in ("mp3", "aac") or b"Xing" in head or b"Info" in head
-    return said if not read or (header and abs(read - said) < _FEW_FRAMES_SECONDS) else round(read, 6)
+    return stated if not read or (header and abs(read - stated) < _FEW_FRAMES_SECONDS) else round(read, 6)
 
 
-def _said(container: InputContainer) -> float:
+def _stated_duration(container: InputContainer) -> float:
     """What the container says of its length, 0 if nothing. An Ogg stream's clock may have run before it began."""
     seconds = float(container.duration or 0) / av.time_base
     if container.format.name == "ogg" and container.start_time:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+from local.standins.gemini.pattern_text import matches
 
 Json = Any
 JsonSchema = dict[str, Any]
@@ -39,9 +40,9 @@ def to_json_schema(schema: JsonSchema) -> JsonSchema:
     if "items" in schema:
         answer["items"] = to_json_schema(schema["items"])
     if "properties" in schema:
-        answer["properties"] = {name: to_json_schema(one) for name, one in schema["properties"].items()}
+        answer["properties"] = {name: to_json_schema(inner) for name, inner in schema["properties"].items()}
     if "anyOf" in schema:
-        answer["anyOf"] = [to_json_schema(one) for one in schema["anyOf"]]
+        answer["anyOf"] = [to_json_schema(inner) for inner in schema["anyOf"]]
     if schema.get("nullable") and "type" in answer:
         answer["type"] = [answer["type"], "null"]
         if "enum" in answer:
@@ -66,24 +67,24 @@ def _target(reference: str, root: JsonSchema) -> Json:
     if reference in ("#", root.get("$id")):
         return root
     if reference.startswith("#/"):
-        found: Json = root
+        target: Json = root
         for step in reference[2:].split("/"):
-            found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, dict) else {}
-        return found
-    return next((one for one in _within(root) if reference in (f"#{one.get('$anchor')}", one.get("$id"))), {})
+            target = target.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(target, dict) else {}
+        return target
+    return next((inner for inner in _within(root) if reference in (f"#{inner.get('$anchor')}", inner.get("$id"))), {})
 
 
 def _within(schema: Json) -> list[JsonSchema]:
     if isinstance(schema, dict):
-        return [schema, *(found for one in schema.values() for found in _within(one))]
-    return [found for one in schema for found in _within(one)] if isinstance(schema, list) else []
+        return [schema, *(nested for inner in schema.values() for nested in _within(inner))]
+    return [nested for inner in schema for nested in _within(inner)] if isinstance(schema, list) else []
 
 
 def kinds(schema: JsonSchema) -> list[str]:
     """The types that a schema allows; guessed from its other keywords where it names none."""
-    given = schema.get("type")
-    if given is not None:
-        return [given] if isinstance(given, str) else list(given)
+    types = schema.get("type")
+    if types is not None:
+        return [types] if isinstance(types, str) else list(types)
     if "properties" in schema or "additionalProperties" in schema:
         return ["object"]
     if "items" in schema or "prefixItems" in schema:
@@ -93,52 +94,52 @@ def kinds(schema: JsonSchema) -> list[str]:
     return ["string"]
 
 
-def valid(value: Json, schema: Json, root: JsonSchema) -> bool:
+def is_valid(value: Json, schema: Json, root: JsonSchema) -> bool:
     """Whether `value` satisfies the keywords that the service supports."""
     if isinstance(schema, bool):
         return schema
     schema = resolve(schema, root)
-    if "type" in schema and not any(_is(value, kind) for kind in kinds(schema)):
+    if "type" in schema and not any(_has_type(value, kind) for kind in kinds(schema)):
         return False
     if "enum" in schema and value not in schema["enum"]:
         return False
-    if "anyOf" in schema and not any(valid(value, one, root) for one in schema["anyOf"]):
+    if "anyOf" in schema and not any(is_valid(value, branch, root) for branch in schema["anyOf"]):
         return False
-    if "oneOf" in schema and sum(valid(value, one, root) for one in schema["oneOf"]) != 1:
+    if "oneOf" in schema and sum(is_valid(value, branch, root) for branch in schema["oneOf"]) != 1:
         return False
     if isinstance(value, dict):
-        return _valid_object(value, schema, root)
+        return _is_valid_object(value, schema, root)
     if isinstance(value, list):
-        return _valid_array(value, schema, root)
+        return _is_valid_array(value, schema, root)
     if isinstance(value, str):
         fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
-        return fits and ("pattern" not in schema or re.search(schema["pattern"], value) is not None)
+        return fits and ("pattern" not in schema or matches(schema["pattern"], value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
     return True
 
 
-def _valid_object(value: dict[str, Json], schema: JsonSchema, root: JsonSchema) -> bool:
+def _is_valid_object(value: dict[str, Json], schema: JsonSchema, root: JsonSchema) -> bool:
     properties = schema.get("properties", {})
     others = schema.get("additionalProperties", True)
     return (
         all(name in value for name in schema.get("required", []))
         and schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value))
-        and all(valid(one, properties.get(name, others), root) for name, one in value.items())
+        and all(is_valid(inner, properties.get(name, others), root) for name, inner in value.items())
     )
 
 
-def _valid_array(value: list[Json], schema: JsonSchema, root: JsonSchema) -> bool:
+def _is_valid_array(value: list[Json], schema: JsonSchema, root: JsonSchema) -> bool:
     first = schema.get("prefixItems", [])
     return (
         schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))
-        and not (schema.get("uniqueItems") and any(one in value[:index] for index, one in enumerate(value)))
-        and all(valid(one, schema_of, root) for one, schema_of in zip(value, first, strict=False))
-        and all(valid(one, schema.get("items", True), root) for one in value[len(first) :])
+        and not (schema.get("uniqueItems") and any(item in value[:index] for index, item in enumerate(value)))
+        and all(is_valid(item, schema_of, root) for item, schema_of in zip(value, first, strict=False))
+        and all(is_valid(item, schema.get("items", True), root) for item in value[len(first) :])
     )
 
 
-def _is(value: Json, kind: str) -> bool:
+def _has_type(value: Json, kind: str) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     match kind:
         case "string":

@@ -6,19 +6,23 @@ import math
 from random import Random
 from typing import Any
 
-from local.standins.gemini.answers import box_of, found_boxes
-from local.standins.gemini.facts import Segment, heard, moment, transcript
-from local.standins.gemini.field_values import Known
-from local.standins.gemini.pattern_text import matching
+from local.standins.gemini.answers import box_of, make_boxes
+from local.standins.gemini.facts import Segment, first_recording, timestamp, transcript
+from local.standins.gemini.field_values import FieldValues
+from local.standins.gemini.pattern_text import matching_text
 from local.standins.gemini.pictures import mask
 from local.standins.gemini.prompt import Prompt
-from local.standins.gemini.schema_forms import Json, JsonSchema, kinds, resolve, valid
+from local.standins.gemini.schema_forms import Json, JsonSchema, is_valid, kinds, resolve
 
 _DEEPEST = 12
 _OPTIONAL_DEPTH = 4
 """Below this depth optional properties are left out: a schema may contain itself."""
 _ITEMS = 2
 _TRIES = 8
+_MOST_VALUES = 50_000
+"""Written for one instance, tries included. What a schema asks beyond that is left out, or null."""
+_MOST_CHARACTERS = 1 << 20
+"""Of padding for `minLength`: an answer is cut far below it, at the model's limit of tokens."""
 
 _START = {"start", "start_time", "starttime", "begin", "from", "timestamp", "time", "start_seconds", "offset"}
 _END = {"end", "end_time", "endtime", "until", "to", "stop", "end_seconds"}
@@ -43,25 +47,33 @@ _FORMATS = {
 }
 
 
-class Writer:
+class InstanceWriter:
     """Writes instances of one schema. `root` is where its references lead."""
 
-    def __init__(self, prompt: Prompt, root: JsonSchema, random: Random, known: Known | None = None) -> None:
+    def __init__(
+        self, prompt: Prompt, root: JsonSchema, random: Random, field_values: FieldValues | None = None
+    ) -> None:
         self._prompt, self._root, self._random = prompt, root, random
-        self._known = known or Known(prompt)
+        self._field_values = field_values or FieldValues(prompt)
         self._by_chance = False
+        self._values_left = _MOST_VALUES
 
     def write(self) -> Json:
         return self._value(self._root, "", 0)
 
     def _value(self, schema: Json, name: str, depth: int) -> Json:
+        if self._values_left <= 0:
+            return None
+        self._values_left -= 1
         schema = resolve(schema, self._root) if isinstance(schema, dict) else {"type": "string"}
         name = name or str(schema.get("title", ""))
         for choice in ("anyOf", "oneOf"):
             if choice in schema:
                 return self._choice(schema, choice, name, depth)
         if "enum" in schema:
-            return self._known.chosen([one for one in schema["enum"] if one is not None] or [None])
+            return self._field_values.choose_option(
+                [option for option in schema["enum"] if option is not None] or [None]
+            )
         allowed = [kind for kind in kinds(schema) if kind != "null"] or ["null"]
         if depth > _DEEPEST and "null" in kinds(schema):
             return None
@@ -75,14 +87,14 @@ class Writer:
             case "integer" | "number" as kind:
                 return self._number(schema, name, whole=kind == "integer")
             case "boolean":
-                return self._known.truth(name)
+                return self._field_values.boolean(name)
             case _:
                 return None
 
     def _choice(self, schema: JsonSchema, keyword: str, name: str, depth: int) -> Json:
         """An instance of the first branch that satisfies the whole schema; branches that say null come last."""
         beside = {key: value for key, value in schema.items() if key != keyword and not key.startswith("$")}
-        branches = [resolve(one, self._root) for one in schema[keyword]]
+        branches = [resolve(alternative, self._root) for alternative in schema[keyword]]
         branches.sort(key=lambda branch: kinds(branch) == ["null"])
         if depth > _DEEPEST:
             branches.reverse()
@@ -91,7 +103,7 @@ class Writer:
             self._by_chance = attempt > 0
             for branch in branches:
                 value = self._value({**beside, **branch}, name, depth + 1)
-                if valid(value, schema, self._root):
+                if is_valid(value, schema, self._root):
                     self._by_chance = False
                     return value
         self._by_chance = False
@@ -112,10 +124,10 @@ class Writer:
                 answer[name] = self._value(properties[name], name, depth + 1)
                 left -= name not in required
         others = schema.get("additionalProperties", True)
-        wanted = max(schema.get("minProperties", 0), 0 if properties or not isinstance(others, dict) else 1)
-        for name in [one for one in required if one not in answer]:
+        least = max(schema.get("minProperties", 0), 0 if properties or not isinstance(others, dict) else 1)
+        for name in [missing for missing in required if missing not in answer]:
             answer[name] = self._value(others, name, depth + 1)
-        for number in range(1, wanted - len(answer) + 1):
+        for number in range(1, min(least - len(answer), self._values_left) + 1):
             answer[f"field{number}"] = self._value(others, f"field{number}", depth + 1)
         return answer
 
@@ -126,42 +138,43 @@ class Writer:
             return self._box(least, most)
         if (derived := self._derived(name, resolve(rest, self._root) if isinstance(rest, dict) else {})) is not None:
             derived = derived[: int(min(most, len(derived)))]
-            if len(derived) >= least and valid(derived, schema, self._root):
+            if len(derived) >= least and is_valid(derived, schema, self._root):
                 return derived
         count = 0 if rest is False else max(least - len(first), min(_ITEMS, most) - len(first))
         if depth > _OPTIONAL_DEPTH:
             count = least - len(first)
-        values = [self._value(one, name, depth + 1) for one in first[: int(min(most, len(first)))]]
-        values += [self._value(rest, _singular(name), depth + 1) for _ in range(int(max(0, count)))]
+        values = [self._value(item, name, depth + 1) for item in first[: int(min(most, len(first)))]]
+        count = max(0, min(count, self._values_left))
+        values += [self._value(rest, _singular(name), depth + 1) for _ in range(int(count))]
         return self._different(values, rest, least) if schema.get("uniqueItems") else values
 
     def _different(self, values: list[Json], rest: Json, least: int) -> list[Json]:
         """The values without repetitions, and others of an enum where too few are left."""
         options = resolve(rest, self._root).get("enum", []) if isinstance(rest, dict) else []
-        kept: list[Json] = []
+        distinct: list[Json] = []
         for value in [*values, *options]:
-            if value not in kept and (len(kept) < max(least, 1) or value in values):
-                kept.append(value)
-        return kept
+            if value not in distinct and (len(distinct) < max(least, 1) or value in values):
+                distinct.append(value)
+        return distinct
 
     def _box(self, least: int, most: float) -> list[Json]:
         box: list[Json] = list(box_of(self._random))
-        while len(box) < least:
+        while len(box) < min(least, _MOST_VALUES):
             box += box
         return box[: int(min(most, max(4, least)))]
 
     def _derived(self, name: str, item: JsonSchema) -> list[Json] | None:
         """Lists that the request itself fills: transcript segments, boxes, colours, key words."""
         properties = {key.lower(): key for key in item.get("properties", {})}
-        medium = heard(self._prompt)
+        medium = first_recording(self._prompt)
         if medium is not None and properties.keys() & _START and properties.keys() & _WORDS:
             segments = transcript(self._prompt, medium, self._random)
-            return [self._segment(one, item, properties) for one in segments]
-        if "box_2d" in properties and any(one.media.kind == "image" for one in self._prompt.items):
-            boxes = found_boxes(self._prompt, self._random, "mask" in properties)
+            return [self._segment(entry, item, properties) for entry in segments]
+        if "box_2d" in properties and any(entry.media.kind == "image" for entry in self._prompt.items):
+            boxes = make_boxes(self._prompt, self._random, "mask" in properties)
             return [{**self._value(item, name, 1), **self._of(box, item)} for box in boxes]
         if item.get("type", "string") == "string" and not item.keys() & {"enum", "pattern", "format"}:
-            return self._known.words(name)
+            return self._field_values.words(name)
         return None
 
     def _of(self, box: dict[str, Json], item: JsonSchema) -> dict[str, Json]:
@@ -174,7 +187,9 @@ class Writer:
             number = bool({"number", "integer"} & set(kinds(schema)))
             if lower in _START or lower in _END:
                 seconds = segment.start if lower in _START else segment.end
-                values[name] = (int(seconds) if "integer" in kinds(schema) else seconds) if number else moment(seconds)
+                values[name] = (
+                    (int(seconds) if "integer" in kinds(schema) else seconds) if number else timestamp(seconds)
+                )
             elif lower in _WORDS and "string" in kinds(schema):
                 values[name] = segment.text
             elif lower == "speaker" and "string" in kinds(schema) and "enum" not in schema:
@@ -185,30 +200,30 @@ class Writer:
 
     def _string(self, schema: JsonSchema, name: str) -> str:
         least, most = schema.get("minLength", 0), schema.get("maxLength")
-        for given in (schema.get("default"), *schema.get("examples", [])):
-            if isinstance(given, str) and valid(given, schema, self._root):
-                return given
+        for example in (schema.get("default"), *schema.get("examples", [])):
+            if isinstance(example, str) and is_valid(example, schema, self._root):
+                return example
         if name == "mask":
             return mask()
         if "pattern" in schema:
             return self._by_pattern(schema, least)
         if (written := str(schema.get("format", ""))) in _FORMATS:
             return _FORMATS[written]
-        text = self._known.text(name, str(schema.get("description", "")))
-        text += "." * int(max(0, least - len(text)))
+        text = self._field_values.text(name, str(schema.get("description", "")))
+        text += "." * int(max(0, min(least, _MOST_CHARACTERS) - len(text)))
         return text if most is None else text[: int(most)]
 
     def _by_pattern(self, schema: JsonSchema, least: int) -> str:
         text = ""
         for attempt in range(_TRIES):
-            text = matching(schema["pattern"], self._random, least if attempt else 0)
-            if valid(text, schema, self._root):
+            text = matching_text(schema["pattern"], self._random, least if attempt else 0)
+            if is_valid(text, schema, self._root):
                 return text
         return text
 
     def _number(self, schema: JsonSchema, name: str, *, whole: bool) -> float:
         least, most = float(schema.get("minimum", -math.inf)), float(schema.get("maximum", math.inf))
-        value = self._known.number(name)
+        value = self._field_values.number(name)
         if self._by_chance:
             value = self._random.uniform(max(least, min(most, 0) - 100), min(most, max(least, 0) + 100))
         elif value is None:
@@ -223,6 +238,6 @@ def _singular(name: str) -> str:
     return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
 
 
-def instance(schema: JsonSchema, prompt: Prompt, random: Random, known: Known | None = None) -> Any:
+def write_instance(schema: JsonSchema, prompt: Prompt, random: Random, field_values: FieldValues | None = None) -> Any:
     """A value that satisfies a JSON Schema of the keywords that the service supports."""
-    return Writer(prompt, schema, random, known).write()
+    return InstanceWriter(prompt, schema, random, field_values).write()

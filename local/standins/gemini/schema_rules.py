@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from local.standins.gemini.errors import bad_request, invalid
+from local.standins.gemini.pattern_text import pattern_flaw
 
 _JSON_SCHEMA_KEYWORDS = frozenset(
     [
@@ -58,10 +58,10 @@ def check_schema(schema: dict[str, Any], path: str, depth: int = 0) -> None:
     _check_bounds(schema, path)
     if "items" in schema:
         check_schema(schema["items"], f"{path}.items", depth + 1)
-    for name, one in schema.get("properties", {}).items():
-        check_schema(one, f"{path}.properties[{name}]", depth + 1)
-    for index, one in enumerate(schema.get("anyOf", [])):
-        check_schema(one, f"{path}.any_of[{index}]", depth + 1)
+    for name, inner in schema.get("properties", {}).items():
+        check_schema(inner, f"{path}.properties[{name}]", depth + 1)
+    for index, inner in enumerate(schema.get("anyOf", [])):
+        check_schema(inner, f"{path}.any_of[{index}]", depth + 1)
 
 
 def _check_object(schema: dict[str, Any], path: str) -> None:
@@ -69,8 +69,8 @@ def _check_object(schema: dict[str, Any], path: str) -> None:
     if not properties:
         raise invalid(f"* {path}.properties: should be non-empty for OBJECT type\n")
     for field, name in (("required", "required"), ("propertyOrdering", "property_ordering")):
-        for index, wanted in enumerate(schema.get(field, [])):
-            if wanted not in properties:
+        for index, property_ in enumerate(schema.get(field, [])):
+            if property_ not in properties:
                 raise invalid(f"* {path}.{name}[{index}]: property is not defined\n")
 
 
@@ -86,11 +86,8 @@ def _check_scalar(schema: dict[str, Any], kind: str | None, path: str) -> None:
     if written and kind in _NUMBER_FORMATS and written not in _NUMBER_FORMATS[kind]:
         allowed = " and ".join(repr(name) for name in _NUMBER_FORMATS[kind])
         raise invalid(f"* {path}.format: only {allowed} are supported for {kind} type\n")
-    if "pattern" in schema:
-        try:
-            re.compile(schema["pattern"])
-        except re.error as error:
-            raise invalid(f"* {path}.pattern: is not a regular expression: {error}\n") from error
+    if "pattern" in schema and (flaw := pattern_flaw(schema["pattern"])) is not None:
+        raise invalid(f"* {path}.pattern: is not a regular expression: {flaw}\n")
 
 
 def _check_bounds(schema: dict[str, Any], path: str) -> None:
@@ -111,8 +108,8 @@ def check_json_schema(schema: Any, path: str, depth: int = 0) -> None:
     if depth > _DEEPEST:
         raise invalid(f"* {path}: the schema is nested too deeply.\n")
     _check_keywords(schema, path)
-    for name, one in _nested(schema, path):
-        check_json_schema(one, f"{path}.{name}", depth + 1)
+    for name, inner in _nested(schema, path):
+        check_json_schema(inner, f"{path}.{name}", depth + 1)
 
 
 def _check_keywords(schema: dict[str, Any], path: str) -> None:
@@ -134,10 +131,10 @@ def _check_keywords(schema: dict[str, Any], path: str) -> None:
 
 def _nested(schema: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name in ("properties", "$defs"):
-        yield from ((f"{name}[{key}]", one) for key, one in _object(schema, name, path).items())
+        yield from ((f"{name}[{key}]", inner) for key, inner in _object(schema, name, path).items())
     yield from ((name, schema[name]) for name in ("items", "additionalProperties") if name in schema)
     for name in ("prefixItems", "anyOf", "oneOf"):
-        yield from ((f"{name}[{index}]", one) for index, one in enumerate(schema.get(name, [])))
+        yield from ((f"{name}[{index}]", inner) for index, inner in enumerate(schema.get(name, [])))
 
 
 def _object(schema: dict[str, Any], name: str, path: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from local.standins.gemini.behaviour import Behaviour
 from local.standins.gemini.continuation import token_at
 from local.standins.gemini.errors import planted
-from local.standins.gemini.generation import Candidate, Generation, Part, ending
+from local.standins.gemini.generation import Candidate, Generation, Part, finish_fields
 from shared.clock import Clock
 
 _CHUNK_CHARACTERS = 200
@@ -26,22 +26,22 @@ def chunks(generation: Generation, behaviour: Behaviour) -> list[Chunk]:
     so_far["totalTokenCount"] = usage["promptTokenCount"]
     envelope = generation.envelope()
     pieces = [piece for candidate in generation.candidates for piece in _pieces(candidate, behaviour)]
-    shown: list[Chunk] = [{"candidates": [piece], "usageMetadata": so_far, **envelope} for piece in pieces]
-    shown = shown or [envelope]
-    shown[-1] = {**shown[-1], "usageMetadata": usage}
-    return shown
+    chunk_list: list[Chunk] = [{"candidates": [piece], "usageMetadata": so_far, **envelope} for piece in pieces]
+    chunk_list = chunk_list or [envelope]
+    chunk_list[-1] = {**chunk_list[-1], "usageMetadata": usage}
+    return chunk_list
 
 
 def _pieces(candidate: Candidate, behaviour: Behaviour) -> list[dict[str, Any]]:
     parts = [piece for part in candidate.parts for piece in _split(part, behaviour.chunks)]
-    shown: list[dict[str, Any]] = [
+    pieces: list[dict[str, Any]] = [
         {"content": {"parts": [part], "role": "model"}, "index": candidate.index} for part in parts
     ]
-    shown = shown or [{"content": {"role": "model"}, "index": candidate.index}]
+    pieces = pieces or [{"content": {"role": "model"}, "index": candidate.index}]
     if candidate.digest is not None and behaviour.checkpoint_every is not None:
-        _add_checkpoints(shown, candidate.start, candidate.digest, behaviour.checkpoint_every)
-    shown[-1] |= ending(candidate)
-    return shown
+        _add_checkpoints(pieces, candidate.start, candidate.digest, behaviour.checkpoint_every)
+    pieces[-1] |= finish_fields(candidate)
+    return pieces
 
 
 def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, every: int) -> None:
@@ -54,43 +54,43 @@ def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, ever
             piece["continuationToken"] = token_at(digest, at)
 
 
-def _split(part: Part, wanted: int | None) -> list[Part]:
+def _split(part: Part, chunk_count: int | None) -> list[Part]:
     """Only text comes in pieces; a signature stands on the last of them."""
     if not part.get("text") or part.get("thought"):
         return [part]
     text = part["text"]
-    count = wanted or min(_MOST_CHUNKS, max(2, math.ceil(len(text) / _CHUNK_CHARACTERS)))
+    count = chunk_count or min(_MOST_CHUNKS, max(2, math.ceil(len(text) / _CHUNK_CHARACTERS)))
     edges = [len(text) * step // count for step in range(count + 1)]
     pieces: list[Part] = [
-        {"text": text[begin:end]} for begin, end in itertools.pairwise(edges) if wanted or begin < end
+        {"text": text[begin:end]} for begin, end in itertools.pairwise(edges) if chunk_count or begin < end
     ]
     pieces[-1] = {**part, **pieces[-1]}
     return pieces
 
 
-async def paced(shown: list[Chunk], behaviour: Behaviour, clock: Clock) -> AsyncIterator[Chunk]:
+async def paced(chunk_list: list[Chunk], behaviour: Behaviour, clock: Clock) -> AsyncIterator[Chunk]:
     """The chunks, spread over the latency; cut off, or by an error, where the behaviour says so."""
-    for number, chunk in enumerate(shown):
+    for number, chunk in enumerate(chunk_list):
         if number == behaviour.end_after:
             return
         if number == behaviour.error_after:
             break
-        await clock.sleep(behaviour.latency / len(shown))
+        await clock.sleep(behaviour.latency / len(chunk_list))
         yield chunk
     if behaviour.error_after is not None:
         yield planted(behaviour.error_status, None).body()
 
 
-async def as_events(shown: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+async def as_events(paced_chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
     """Server-sent events, for `alt=sse`."""
-    async for chunk in shown:
+    async for chunk in paced_chunks:
         yield f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n".encode()
 
 
-async def as_array(shown: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+async def as_array(paced_chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
     """One JSON array, an element at a time."""
     opening = "["
-    async for chunk in shown:
+    async for chunk in paced_chunks:
         yield f"{opening}{json.dumps(chunk, ensure_ascii=False)}\n".encode()
         opening = ",\r\n"
     yield b"]"

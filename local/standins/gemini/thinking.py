@@ -54,7 +54,7 @@ def thought_tokens(config: dict[str, Any], model: Model, question: str, most: in
     off_by_default = "flash-lite" in model.id and budget is None
     if model.thinking == "no" or budget == 0 or off_by_default:
         return 0
-    wanted = int((_LEAST_THOUGHT + len(question) // 4) * _LEVELS.get(config.get("thinkingLevel", ""), 1.0))
+    tokens = int((_LEAST_THOUGHT + len(question) // 4) * _LEVELS.get(config.get("thinkingLevel", ""), 1.0))
     if budget is not None and budget > 0:
-        wanted = min(wanted, budget)
-    return min(wanted, most // 2)
+        tokens = min(tokens, budget)
+    return min(tokens, most // 2)

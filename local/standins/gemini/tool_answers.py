@@ -10,10 +10,10 @@ from random import Random
 from typing import Any
 
 from local.standins.gemini.facts import question_in_short
-from local.standins.gemini.field_values import Known
+from local.standins.gemini.field_values import FieldValues
 from local.standins.gemini.prompt import Prompt
 from local.standins.gemini.schema_forms import to_json_schema
-from local.standins.gemini.schema_instance import instance
+from local.standins.gemini.schema_instance import write_instance
 
 Part = dict[str, Any]
 
@@ -67,18 +67,23 @@ def function_calls(prompt: Prompt, random: Random, *, signed: bool) -> list[Part
     """The calls to make in this turn: those that the question speaks of, or with mode ANY the first one at least."""
     if any("functionResponse" in part for part in prompt.turns[-1].get("parts", [])):
         return []
-    declared = [one for tool in prompt.tools for one in tool.get("functionDeclarations", [])]
+    declared = [declaration for tool in prompt.tools for declaration in tool.get("functionDeclarations", [])]
     calling = prompt.tool_config.get("functionCallingConfig", {})
     mode = calling.get("mode", "AUTO")
     if allowed := calling.get("allowedFunctionNames"):
-        declared = [one for one in declared if one["name"] in allowed]
+        declared = [declaration for declaration in declared if declaration["name"] in allowed]
     if mode == "NONE" or not declared:
         return []
-    places = {one["name"]: _mentioned(one["name"], prompt.question) for one in declared}
-    chosen = sorted((one for one in declared if places[one["name"]] >= 0), key=lambda one: places[one["name"]])
+    places = {declaration["name"]: _mentioned(declaration["name"], prompt.question) for declaration in declared}
+    chosen = sorted(
+        (declaration for declaration in declared if places[declaration["name"]] >= 0),
+        key=lambda declaration: places[declaration["name"]],
+    )
     if not chosen and mode == "ANY":
         chosen = declared[:1]
-    calls: list[Part] = [{"functionCall": _call(one, prompt, random, places[one["name"]])} for one in chosen]
+    calls: list[Part] = [
+        {"functionCall": _call(declaration, prompt, random, places[declaration["name"]])} for declaration in chosen
+    ]
     if calls and signed:
         calls[0]["thoughtSignature"] = signature(calls)
     return calls
@@ -91,15 +96,15 @@ def signature(thought: object) -> str:
 
 def _mentioned(name: str, question: str) -> int:
     """Where the question speaks of the function: by its name, a telling word of it, or the sign of what it reckons."""
-    said = question.lower()
-    if (place := said.find(name.lower())) >= 0:
+    text = question.lower()
+    if (place := text.find(name.lower())) >= 0:
         return place
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
     for word in words:
         telling = re.escape(word) if len(word) >= 4 and word not in _COMMON else ""
         sign = _SIGNS.get(word, "")
         pattern = "|".join(filter(None, (telling and rf"\b{telling}", sign and rf"(?<=\d)\s*{sign}\s*(?=\d)")))
-        if pattern and (match := re.search(pattern, said)):
+        if pattern and (match := re.search(pattern, text)):
             return match.start()
     return -1
 
@@ -109,18 +114,18 @@ def _call(declaration: dict[str, Any], prompt: Prompt, random: Random, place: in
         schema = declaration["parametersJsonSchema"]
     else:
         schema = to_json_schema(declaration.get("parameters", {}))
-    arguments = instance(schema, prompt, random, _Spoken(prompt, place)) if schema else {}
+    arguments = write_instance(schema, prompt, random, _Spoken(prompt, place)) if schema else {}
     return {"name": declaration["name"], "args": arguments if isinstance(arguments, dict) else {}}
 
 
-class _Spoken(Known):
+class _Spoken(FieldValues):
     """Arguments come from the question's own words and numbers: those behind the function's mention first."""
 
     def __init__(self, prompt: Prompt, place: int) -> None:
         super().__init__(prompt)
         question = prompt.question
         phrases = [(match.start(), match.group().strip("\"'")) for match in _PHRASE.finditer(question)]
-        phrases.sort(key=lambda found: (found[0] < place, found[0]))
+        phrases.sort(key=lambda entry: (entry[0] < place, entry[0]))
         self._phrases = [phrase for _, phrase in phrases]
         self._numbers = [float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", question)]
         self._short = question_in_short(prompt)

@@ -16,7 +16,7 @@ _IN_THE_CLOUD_ONLY = ("googleMaps", "fileSearch", "computerUse", "mcpServers")
 
 def check_tools(request: dict[str, Any], model: Model) -> None:
     tools = request.get("tools", [])
-    declared = [one for tool in tools for one in tool.get("functionDeclarations", [])]
+    declared = [declaration for tool in tools for declaration in tool.get("functionDeclarations", [])]
     used = {name for tool in tools for name in tool}
     for name in _IN_THE_CLOUD_ONLY:
         if name in used:
@@ -34,13 +34,13 @@ def check_tools(request: dict[str, Any], model: Model) -> None:
     if declared and used - {"functionDeclarations"} and not model.third_generation:
         raise invalid("Tool use with function calling is unsupported")
     _check_declarations(tools, len(declared))
-    _check_calling(request.get("toolConfig", {}), {one.get("name") for one in declared})
+    _check_calling(request.get("toolConfig", {}), {declaration.get("name") for declaration in declared})
 
 
 def _check_declarations(tools: list[dict[str, Any]], count: int) -> None:
     if count > _MOST_FUNCTIONS:
         raise invalid(f"Up to {_MOST_FUNCTIONS} function declarations are supported, not {count}.")
-    seen: set[str] = set()
+    names: set[str] = set()
     for tool, declarations in enumerate(entry.get("functionDeclarations", []) for entry in tools):
         for index, declaration in enumerate(declarations):
             path = f"GenerateContentRequest.tools[{tool}].function_declarations[{index}]"
@@ -51,9 +51,9 @@ def _check_declarations(tools: list[dict[str, Any]], count: int) -> None:
                     "alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a "
                     "maximum length of 128.\n"
                 )
-            if name in seen:
+            if name in names:
                 raise invalid(f"Duplicate function declaration found: {name}")
-            seen.add(name)
+            names.add(name)
             if "parameters" in declaration and "parametersJsonSchema" in declaration:
                 raise invalid(f"* {path}.parameters: parameters and parameters_json_schema cannot both be set.\n")
             if declaration.get("parameters"):
@@ -96,11 +96,11 @@ def check_function_turns(contents: list[dict[str, Any]], model: Model) -> None:
 
 def _check_signatures(contents: list[dict[str, Any]]) -> None:
     """Gemini 3 wants back the signature of the first call of each of the current turn's steps."""
-    said = [index for index, one in enumerate(contents) if any("text" in part for part in one.get("parts", []))]
-    spoken = [index for index in said if contents[index].get("role") != "model"]
+    with_text = [index for index, turn in enumerate(contents) if any("text" in part for part in turn.get("parts", []))]
+    from_user = [index for index in with_text if contents[index].get("role") != "model"]
     for index, content in enumerate(contents):
         calls = [part for part in content.get("parts", []) if "functionCall" in part]
-        current = not spoken or index > spoken[-1]
+        current = not from_user or index > from_user[-1]
         if current and calls and content.get("role") == "model" and not calls[0].get("thoughtSignature"):
             raise invalid(
                 f"Function call is missing a thought_signature in functionCall parts, at contents[{index}]. This is "

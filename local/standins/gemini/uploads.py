@@ -67,9 +67,9 @@ class Uploads:
 
     def start(self, file_id: str | None, display_name: str | None, mime_type: str, size: int | None) -> Session:
         self._expire()
-        if file_id is not None and (file_id in self._files or self._holder(file_id) is not None):
+        if file_id is not None and (file_id in self._files or self._session_of_file(file_id) is not None):
             raise ApiError(409, f"Requested entity already exists: file files/{file_id}", "ALREADY_EXISTS")
-        self._files.room_for(size or 0)
+        self._files.check_quota(size or 0)
         session = Session(
             id=secrets.token_urlsafe(48),
             file_id=file_id or self._files.new_id(),
@@ -102,11 +102,11 @@ class Uploads:
         self, session: Session, offset: int, body: AsyncIterator[bytes], behaviour: Behaviour, last: bool
     ) -> None:
         """Write a chunk at `offset`, as it comes. A connection that breaks leaves what was received until then."""
-        async with self._alone(session):
+        async with self._exclusively(session):
             received = self.received(session)
             if offset != received:
                 raise invalid(f"The offset {offset} does not match the {received} bytes received so far.")
-            total = received + await self._write(session, offset, body, behaviour)
+            total = received + await self._write_block(session, offset, body, behaviour)
             if session.size is not None and total > session.size:
                 raise invalid(f"Received {total} bytes, more than the {session.size} that the upload announced.")
             if not last and (total - offset) % GRANULARITY:
@@ -116,23 +116,25 @@ class Uploads:
                 )
 
     async def finalize(self, session: Session, behaviour: Behaviour) -> StoredFile:
-        async with self._alone(session):
+        async with self._exclusively(session):
             content, size = self._content(session), self.received(session)
             if session.size is not None and size < session.size:
                 raise invalid(f"The upload was finalized after {size} bytes; {session.size} were announced.")
-            self._files.room_for(size)
+            self._files.check_quota(size)
             digest, media = await asyncio.gather(
                 asyncio.to_thread(self._digest(session).of, content),
                 asyncio.to_thread(self._prober.of_file, content, session.mime_type),
             )
             if behaviour.fail_processing:
                 media = media.model_copy(update={"error": "The file failed to be processed."})
-            stored = self._stored(session, size, digest, media, behaviour)
+            stored = self._to_stored_file(session, size, digest, media, behaviour)
             await self._files.add(stored, content)
             self._remove(session)
             return stored
 
-    def _stored(self, session: Session, size: int, digest: str, media: Media, behaviour: Behaviour) -> StoredFile:
+    def _to_stored_file(
+        self, session: Session, size: int, digest: str, media: Media, behaviour: Behaviour
+    ) -> StoredFile:
         now = self._clock.time()
         usual = _VIDEO_SECONDS if media.kind == "video" else 0.0
         return StoredFile(
@@ -146,28 +148,30 @@ class Uploads:
             media=media,
         )
 
-    async def _write(self, session: Session, offset: int, body: AsyncIterator[bytes], behaviour: Behaviour) -> int:
+    async def _write_block(
+        self, session: Session, offset: int, body: AsyncIterator[bytes], behaviour: Behaviour
+    ) -> int:
         began, received = self._clock.time(), 0
         with self._content(session).open("r+b", buffering=0) as out:
             out.seek(offset)
-            passage = _Passage(out, self._digest(session), offset)
+            writer = _BlockWriter(out, self._digest(session), offset)
             try:
                 async for piece in body:
                     received += len(piece)
-                    await passage.add(piece)
+                    await writer.add(piece)
                     if offset + received > FILE_BYTES:
-                        self._files.room_for(offset + received)
+                        self._files.check_quota(offset + received)
                     if behaviour.link_mib_s is not None:
                         await self._clock.sleep_until(began + received / (behaviour.link_mib_s * 1024**2))
             finally:
-                await passage.close()
+                await writer.close()
         return received
 
     def _digest(self, session: Session) -> _Digest:
         return self._digests.setdefault(session.id, _Digest())
 
     @contextlib.asynccontextmanager
-    async def _alone(self, session: Session) -> AsyncIterator[None]:
+    async def _exclusively(self, session: Session) -> AsyncIterator[None]:
         if session.id in self._busy:
             raise ApiError(409, "Another request to this upload is still under way.", "ABORTED")
         self._busy.add(session.id)
@@ -176,7 +180,7 @@ class Uploads:
         finally:
             self._busy.discard(session.id)
 
-    def _holder(self, file_id: str) -> Session | None:
+    def _session_of_file(self, file_id: str) -> Session | None:
         return next((session for session in self._sessions.values() if session.file_id == file_id), None)
 
     def _content(self, session: Session) -> Path:
@@ -196,11 +200,11 @@ class Uploads:
 
     def _expire(self) -> None:
         now = self._clock.time()
-        for session in [one for one in self._sessions.values() if one.started + KEPT_SECONDS <= now]:
+        for session in [candidate for candidate in self._sessions.values() if candidate.started + KEPT_SECONDS <= now]:
             self._remove(session)
 
 
-class _Passage:
+class _BlockWriter:
     """Bytes on their way to the disk: while a thread writes and hashes one block, the next one gathers."""
 
     def __init__(self, out: io.FileIO, digest: _Digest, position: int) -> None:
@@ -211,23 +215,23 @@ class _Passage:
     async def add(self, piece: bytes) -> None:
         self._block += piece
         if len(self._block) >= _BLOCK_BYTES:
-            await self._pass_on()
+            await self._start_write()
 
     async def close(self) -> None:
-        await self._pass_on()
-        await self._settle()
+        await self._start_write()
+        await self._wait_for_write()
 
-    async def _pass_on(self) -> None:
-        await self._settle()
+    async def _start_write(self) -> None:
+        await self._wait_for_write()
         block, self._block = self._block, bytearray()
-        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, block))
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write_block, block))
 
-    async def _settle(self) -> None:
+    async def _wait_for_write(self) -> None:
         if self._writing is not None:
             await self._writing
             self._writing = None
 
-    def _write(self, block: bytearray) -> None:
+    def _write_block(self, block: bytearray) -> None:
         left = memoryview(block)
         try:
             while left:

@@ -53,29 +53,29 @@ class _Reader:
         fields = {**{name: name for name in MESSAGES[message]}, **{camel(name): name for name in MESSAGES[message]}}
         group, exclusive = ONE_OF.get(message, ("", ()))
         read: dict[str, Any] = {}
-        for key, given in value.items():
+        for key, field_value in value.items():
             if (name := fields.get(key)) is None:
                 self._unknown(key, path)
                 continue
-            if given is None:
+            if field_value is None:
                 continue
             if name in exclusive and any(camel(other) in read for other in exclusive):
                 at = f"at '{path}' " if path else ""
                 words = f"Invalid value {at}(oneof), oneof field '{group}' is already set. Cannot set '{camel(name)}'"
                 self.violations.append((path, words))
                 continue
-            read[camel(name)] = self._field(MESSAGES[message][name], given, f"{path}.{name}" if path else name)
+            read[camel(name)] = self._field(MESSAGES[message][name], field_value, f"{path}.{name}" if path else name)
         return read
 
     def _field(self, kind: str, value: Any, path: str) -> Any:
         if kind.startswith("["):
             # A single value where a list belongs is read as a list of one: documented samples are written that way.
             values = value if isinstance(value, list) else [value]
-            return [self._field(kind[1:-1], one, f"{path}[{index}]") for index, one in enumerate(values)]
+            return [self._field(kind[1:-1], item, f"{path}[{index}]") for index, item in enumerate(values)]
         if kind.startswith("{"):
             if not isinstance(value, dict):
                 return self._wrong(path, "Map", value)
-            return {key: self._field(kind[1:-1], one, f"{path}[{key!r}]") for key, one in value.items()}
+            return {key: self._field(kind[1:-1], item, f"{path}[{key!r}]") for key, item in value.items()}
         if kind.startswith("enum:"):
             return self._enum(kind.removeprefix("enum:"), value, path)
         if kind in MESSAGES:
@@ -97,8 +97,8 @@ class _Reader:
         self.violations.append((path, words))
 
     def _wrong(self, path: str, type_name: str, value: Any) -> None:
-        shown = json.dumps(value) if len(json.dumps(value)) <= 200 else json.dumps(value)[:200] + "…"
-        self.violations.append((path, f"Invalid value at '{path}' ({type_name}), {shown}"))
+        excerpt = json.dumps(value) if len(json.dumps(value)) <= 200 else json.dumps(value)[:200] + "…"
+        self.violations.append((path, f"Invalid value at '{path}' ({type_name}), {excerpt}"))
 
 
 _WRONG = object()

@@ -19,7 +19,7 @@ from local.standins.storage.buckets import Buckets
 from local.standins.storage.catalog import Catalog
 from local.standins.storage.errors import ApiError
 from local.standins.storage.records import Bucket, Json, ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 Change = Callable[[list[Json]], list[Json]]
 Holder = Bucket | ObjectVersion
@@ -35,67 +35,71 @@ class Lists:
     of: Literal["bucket", "object"]
     plural: str
 
-    async def listing(self, ask: Ask) -> Response:
-        holder, entries = self._read(ask)
-        shown = [entry_resource(entry, self.kind, holder, ask.base) for entry in entries]
-        return ask.answer({"kind": f"storage#{self.plural}", "items": shown})
+    async def listing(self, request: ApiRequest) -> Response:
+        holder, entries = self._read(request)
+        items = [entry_resource(entry, self.kind, holder, request.base) for entry in entries]
+        return request.json_response({"kind": f"storage#{self.plural}", "items": items})
 
-    async def get(self, ask: Ask) -> Response:
-        holder, entries = self._read(ask)
-        return ask.answer(entry_resource(_find(entries, ask.parts["entity"]), self.kind, holder, ask.base))
+    async def get(self, request: ApiRequest) -> Response:
+        holder, entries = self._read(request)
+        return request.json_response(
+            entry_resource(_find(entries, request.parts["entity"]), self.kind, holder, request.base)
+        )
 
-    async def insert(self, ask: Ask) -> Response:
-        return await self._put(ask, None, must_exist=False)
+    async def insert(self, request: ApiRequest) -> Response:
+        return await self._put(request, None, must_exist=False)
 
-    async def update(self, ask: Ask) -> Response:
-        return await self._put(ask, ask.parts["entity"], must_exist=False)
+    async def update(self, request: ApiRequest) -> Response:
+        return await self._put(request, request.parts["entity"], must_exist=False)
 
-    async def patch(self, ask: Ask) -> Response:
-        return await self._put(ask, ask.parts["entity"], must_exist=True)
+    async def patch(self, request: ApiRequest) -> Response:
+        return await self._put(request, request.parts["entity"], must_exist=True)
 
-    async def delete(self, ask: Ask) -> Response:
+    async def delete(self, request: ApiRequest) -> Response:
         def without(entries: list[Json]) -> list[Json]:
-            gone = _find(entries, ask.parts["entity"])
+            gone = _find(entries, request.parts["entity"])
             return [entry for entry in entries if entry is not gone]
 
-        self._change(ask, without)
+        self._change(request, without)
         return Response(None, 204)
 
-    async def _put(self, ask: Ask, entity: str | None, must_exist: bool) -> Response:
-        body = await ask.json()
-        wanted: Json = {}
+    async def _put(self, request: ApiRequest, entity: str | None, must_exist: bool) -> Response:
+        body = await request.json()
+        new_entry: Json = {}
 
-        def with_it(entries: list[Json]) -> list[Json]:
-            known = _find(entries, entity) if must_exist and entity else {}
-            given = {**known, **body, **({"entity": entity} if entity else {})}
-            wanted.update(check_entries([given], self.of)[0])
-            return [*(entry for entry in entries if entry["entity"] != wanted["entity"]), wanted]
+        def with_entry(entries: list[Json]) -> list[Json]:
+            existing = _find(entries, entity) if must_exist and entity else {}
+            requested = {**existing, **body, **({"entity": entity} if entity else {})}
+            new_entry.update(check_entries([requested], self.of)[0])
+            return [*(entry for entry in entries if entry["entity"] != new_entry["entity"]), new_entry]
 
-        holder = self._change(ask, with_it)
-        return ask.answer(entry_resource(wanted, self.kind, holder, ask.base))
+        holder = self._change(request, with_entry)
+        return request.json_response(entry_resource(new_entry, self.kind, holder, request.base))
 
-    def _read(self, ask: Ask) -> tuple[Holder, list[Json]]:
-        bucket = self.catalog.bucket(ask.parts["bucket"])
+    def _read(self, request: ApiRequest) -> tuple[Holder, list[Json]]:
+        bucket = self.catalog.bucket(request.parts["bucket"])
         refuse_under_uniform_access(bucket, "get legacy ACL for a bucket or an object")
         holder: Holder = bucket
-        if "object" in ask.parts:
-            holder = self.catalog.object(bucket.name, ask.parts["object"], ask.generation)
-        ask.preconditions.check_read(holder)
+        if "object" in request.parts:
+            holder = self.catalog.object(bucket.name, request.parts["object"], request.generation)
+        request.preconditions.check_read(holder)
         return holder, holder.state.get(self.kind, [])
 
-    def _change(self, ask: Ask, change: Change) -> Holder:
+    def _change(self, request: ApiRequest, change: Change) -> Holder:
         def state_of(bucket: Bucket, holder: Holder) -> Json:
             refuse_under_uniform_access(bucket, "update access control for a bucket or an object")
             entries = change(list(holder.state.get(self.kind, [])))
             refuse_public(bucket, entries)
             return {**holder.state, self.kind: entries}
 
-        name = ask.parts["bucket"]
-        if "object" in ask.parts:
-            return self.catalog.amend(name, ask.parts["object"], ask.generation, ask.preconditions, state_of)
+        name = request.parts["bucket"]
+        if "object" in request.parts:
+            return self.catalog.amend(
+                name, request.parts["object"], request.generation, request.preconditions, state_of
+            )
         with self.catalog.store.transaction():
             bucket = self.catalog.bucket(name)
-            ask.preconditions.check_write(bucket)
+            request.preconditions.check_write(bucket)
             return self.buckets.put(bucket, state_of(bucket, bucket))
 
 

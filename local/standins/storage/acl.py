@@ -67,14 +67,14 @@ def check_entries(entries: Any, of: Literal["bucket", "object"]) -> list[Json]:
     """Entries as a caller gave them, cut down to entity and role, one for each entity."""
     if not isinstance(entries, list):
         raise invalid("Invalid argument: an access control list is a list of entries.")
-    found: dict[str, Json] = {}
+    checked: dict[str, Json] = {}
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("entity"), str) or not entry["entity"]:
             raise ApiError(400, "Required parameter: entity", "required")
         if entry.get("role") not in _ROLES[of]:
             raise invalid(f"Invalid role: {entry.get('role')}")
-        found[entry["entity"]] = {"entity": entry["entity"], "role": entry["role"]}
-    return list(found.values())
+        checked[entry["entity"]] = {"entity": entry["entity"], "role": entry["role"]}
+    return list(checked.values())
 
 
 def refuse_public(bucket: Bucket, entries: list[Json]) -> None:
@@ -98,23 +98,23 @@ def refuse_under_uniform_access(bucket: Bucket, what: str) -> None:
 def entry_resource(entry: Json, kind: AclField, holder: Bucket | ObjectVersion, base: str) -> Json:
     is_object = isinstance(holder, ObjectVersion)
     bucket = holder.bucket if isinstance(holder, ObjectVersion) else holder.name
-    named = "objectAccessControl" if is_object or kind == "defaultObjectAcl" else "bucketAccessControl"
-    shown: Json = {"kind": f"storage#{named}", "bucket": bucket, "etag": holder.etag, **entry}
+    resource_kind = "objectAccessControl" if is_object or kind == "defaultObjectAcl" else "bucketAccessControl"
+    resource: Json = {"kind": f"storage#{resource_kind}", "bucket": bucket, "etag": holder.etag, **entry}
     if isinstance(holder, ObjectVersion):
-        shown |= {"object": holder.name, "generation": str(holder.generation)}
-        shown["id"] = f"{bucket}/{holder.name}/{holder.generation}/{entry['entity']}"
+        resource |= {"object": holder.name, "generation": str(holder.generation)}
+        resource["id"] = f"{bucket}/{holder.name}/{holder.generation}/{entry['entity']}"
     elif kind == "acl":
-        shown["id"] = f"{bucket}/{entry['entity']}"
-        shown["selfLink"] = f"{base}/storage/v1/b/{bucket}/acl/{entry['entity']}"
+        resource["id"] = f"{bucket}/{entry['entity']}"
+        resource["selfLink"] = f"{base}/storage/v1/b/{bucket}/acl/{entry['entity']}"
     entity = str(entry["entity"])
     if entity.startswith("project-"):
         team, number = entity.removeprefix("project-").split("-", 1)
-        shown["projectTeam"] = {"team": team, "projectNumber": number}
+        resource["projectTeam"] = {"team": team, "projectNumber": number}
     elif entity.startswith(("user-", "group-")) and "@" in entity:
-        shown["email"] = entity.split("-", 1)[1]
+        resource["email"] = entity.split("-", 1)[1]
     elif entity.startswith("domain-"):
-        shown["domain"] = entity.removeprefix("domain-")
-    return shown
+        resource["domain"] = entity.removeprefix("domain-")
+    return resource
 
 
 def _named(lists: dict[str, list[Json]], name: str, parameter: str) -> list[Json]:

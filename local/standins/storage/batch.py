@@ -14,7 +14,7 @@ from starlette.types import Message as AsgiMessage
 
 from local.standins.storage.errors import ApiError, invalid
 from local.standins.storage.multipart import Parts, boundary_of
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _CALLS_LIMIT = 1000
 """The documented limit is 100; the service takes what the client allows."""
@@ -27,8 +27,8 @@ class Batches:
     def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
         self._answer = answer
 
-    async def run(self, ask: Ask) -> Response:
-        parts = Parts(ask.request.stream(), boundary_of(ask.request.headers.get("content-type", "")))
+    async def run(self, request: ApiRequest) -> Response:
+        parts = Parts(request.http.stream(), boundary_of(request.http.headers.get("content-type", "")))
         calls: list[tuple[Message, bytes]] = []
         while (headers := await parts.next()) is not None:
             calls.append((headers, await parts.body(_CALL_BYTES_LIMIT)))
@@ -36,11 +36,11 @@ class Batches:
                 raise invalid(f"The batch request holds more than {_CALLS_LIMIT} calls.")
         if not calls:
             raise invalid("Failed to parse batch request: no calls.")
-        requests = [_call(ask.request, body) for _, body in calls]
+        requests = [_call(request.http, body) for _, body in calls]
         boundary = f"batch_{uuid.uuid4().hex}"
         out = b""
-        for (headers, _), request in zip(calls, requests, strict=True):
-            answer = await self._answer(request)
+        for (headers, _), http_request in zip(calls, requests, strict=True):
+            answer = await self._answer(http_request)
             name = str(headers.get("content-id", "")).strip("<>")
             lines = [f"--{boundary}", "Content-Type: application/http"]
             lines += [f"Content-ID: <response-{name}>"] if name else []

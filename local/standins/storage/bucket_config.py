@@ -21,11 +21,11 @@ _LIFECYCLE_ACTIONS = ("Delete", "SetStorageClass", "AbortIncompleteMultipartUplo
 _PUBLIC_ACCESS = ("enforced", "inherited", "unspecified")
 
 
-def new_config(given: Json, now: str, lock_time: str) -> Json:
+def new_config(config: Json, now: str, lock_time: str) -> Json:
     """The configuration of a bucket that is created as `given` says."""
-    location = str(given.get("location") or "US").upper()
+    location = str(config.get("location") or "US").upper()
     kind = "region"
-    if given.get("customPlacementConfig") or location in _DUAL_REGIONS:
+    if config.get("customPlacementConfig") or location in _DUAL_REGIONS:
         kind = "dual-region"
     elif location in _MULTI_REGIONS:
         kind = "multi-region"
@@ -34,8 +34,8 @@ def new_config(given: Json, now: str, lock_time: str) -> Json:
     state["softDeletePolicy"] = {"retentionDurationSeconds": "0"}
     if kind != "region":
         state["rpo"] = "DEFAULT"
-    state |= {key: given[key] for key in _AT_CREATION if given.get(key) is not None}
-    return configured(state, {key: value for key, value in given.items() if value is not None}, now, lock_time)
+    state |= {key: config[key] for key in _AT_CREATION if config.get(key) is not None}
+    return configured(state, {key: value for key, value in config.items() if value is not None}, now, lock_time)
 
 
 def patched_config(state: Json, patch: Json, now: str, lock_time: str) -> Json:
@@ -44,23 +44,23 @@ def patched_config(state: Json, patch: Json, now: str, lock_time: str) -> Json:
     return configured(state, merged, now, lock_time)
 
 
-def replaced_config(state: Json, given: Json, now: str, lock_time: str) -> Json:
-    kept: Json = {
+def replaced_config(state: Json, config: Json, now: str, lock_time: str) -> Json:
+    retained: Json = {
         key: state[key] for key in ("storageClass", "iamConfiguration", "softDeletePolicy", "rpo") if key in state
     }
     cleared: Json = dict.fromkeys(_SETTABLE)
-    return configured(state, {**cleared, **kept, **given}, now, lock_time)
+    return configured(state, {**cleared, **retained, **config}, now, lock_time)
 
 
-def configured(state: Json, given: Json, now: str, lock_time: str) -> Json:
+def configured(state: Json, config: Json, now: str, lock_time: str) -> Json:
     result = dict(state)
     for key in _SETTABLE:
-        if key not in given:
+        if key not in config:
             continue
-        if given[key] is None or (given[key] == {} and key in ("labels", "lifecycle", "retentionPolicy")):
+        if config[key] is None or (config[key] == {} and key in ("labels", "lifecycle", "retentionPolicy")):
             result.pop(key, None)
         else:
-            result[key] = given[key]
+            result[key] = config[key]
     _check(result)
     _fill_in(state, result, now, lock_time)
     return result
@@ -126,9 +126,9 @@ def _fill_in_access(before: Json, state: Json, lock_time: str) -> None:
     iam = dict(state["iamConfiguration"])
     older, newer = iam.get("bucketPolicyOnly") or {}, iam.get("uniformBucketLevelAccess") or {}
     was = (before.get("iamConfiguration") or {}).get("uniformBucketLevelAccess", {})
-    asked = newer.get("enabled", older.get("enabled", False))
-    uniform: Json = {"enabled": bool(asked)}
-    if asked:
+    enabled = newer.get("enabled", older.get("enabled", False))
+    uniform: Json = {"enabled": bool(enabled)}
+    if enabled:
         uniform["lockedTime"] = was.get("lockedTime", lock_time)
     iam |= {"bucketPolicyOnly": dict(uniform), "uniformBucketLevelAccess": uniform}
     iam.setdefault("publicAccessPrevention", "inherited")

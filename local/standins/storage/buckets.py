@@ -23,7 +23,7 @@ from local.standins.storage.catalog import Catalog
 from local.standins.storage.errors import ApiError, condition_not_met, invalid, not_offered
 from local.standins.storage.names import check_bucket_name
 from local.standins.storage.records import OWNER, PROJECT_NUMBER, Bucket, Json, timestamp
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 from local.standins.storage.store import Store
 
 _LOCK_AFTER = 90 * 86400
@@ -50,31 +50,31 @@ class Buckets:
     def _store(self) -> Store:
         return self._catalog.store
 
-    async def insert(self, ask: Ask) -> Response:
-        given = await ask.json()
+    async def insert(self, request: ApiRequest) -> Response:
+        config = await request.json()
         bucket = self.create(
-            given,
-            ask.query.get("predefinedAcl"),
-            ask.query.get("predefinedDefaultObjectAcl"),
-            ask.flag("enableObjectRetention"),
+            config,
+            request.query.get("predefinedAcl"),
+            request.query.get("predefinedDefaultObjectAcl"),
+            request.flag("enableObjectRetention"),
         )
-        return ask.answer(bucket.resource(ask.base, ask.full))
+        return request.json_response(bucket.resource(request.base, request.full))
 
     def create(
         self,
-        given: Json,
+        config: Json,
         predefined: str | None = None,
         predefined_default: str | None = None,
         object_retention: bool = False,
     ) -> Bucket:
-        name = given.get("name")
+        name = config.get("name")
         if not isinstance(name, str) or not name:
             raise ApiError(400, "Required parameter: name", "required")
         check_bucket_name(name)
         if self._store.bucket(name) is not None:
             raise ApiError(409, "Your previous request to create the named bucket succeeded and you already own it.")
         now = self._catalog.now()
-        state = new_config(given, now, self._lock_time()) | {"timeCreated": now, "updated": now}
+        state = new_config(config, now, self._lock_time()) | {"timeCreated": now, "updated": now}
         if object_retention:
             state["objectRetention"] = {"mode": "Enabled"}
         generation = self._store.rising("generation", int(self._catalog.clock.time() * 1e6))
@@ -83,116 +83,118 @@ class Buckets:
             "acl": predefined_bucket_acl("projectPrivate"),
             "defaultObjectAcl": predefined_default_acl("projectPrivate"),
         }
-        asked = _acls_asked(bucket, given, predefined, predefined_default)
-        bucket = replace(bucket, state=bucket.state | acls | asked)
+        requested_acls = _requested_acls(bucket, config, predefined, predefined_default)
+        bucket = replace(bucket, state=bucket.state | acls | requested_acls)
         with self._store.transaction():
             self._store.put_bucket(bucket)
         return bucket
 
-    async def get(self, ask: Ask) -> Response:
-        if ask.flag("softDeleted"):
+    async def get(self, request: ApiRequest) -> Response:
+        if request.flag("softDeleted"):
             raise not_offered("Soft deletion")
-        bucket = self._catalog.bucket(ask.parts["bucket"])
-        ask.preconditions.check_read(bucket)
-        return ask.answer(bucket.resource(ask.base, ask.full))
+        bucket = self._catalog.bucket(request.parts["bucket"])
+        request.preconditions.check_read(bucket)
+        return request.json_response(bucket.resource(request.base, request.full))
 
-    async def list(self, ask: Ask) -> Response:
-        if "project" not in ask.query:
+    async def list(self, request: ApiRequest) -> Response:
+        if "project" not in request.query:
             raise ApiError(400, "Required parameter: project", "required")
-        size = ask.page_size()
-        after = _name_of(ask.query.get("pageToken", ""))
-        found = self._store.buckets(ask.query.get("prefix", ""), after, size + 1)
-        shown: Json = {"kind": "storage#buckets"}
-        if len(found) > size:
-            shown["nextPageToken"] = base64.urlsafe_b64encode(found[size - 1].name.encode()).decode()
-        full = ask.full
-        if found:
-            shown["items"] = [bucket.resource(ask.base, full) for bucket in found[:size]]
-        return ask.answer(shown)
+        size = request.page_size()
+        after = _name_of(request.query.get("pageToken", ""))
+        buckets = self._store.buckets(request.query.get("prefix", ""), after, size + 1)
+        answer: Json = {"kind": "storage#buckets"}
+        if len(buckets) > size:
+            answer["nextPageToken"] = base64.urlsafe_b64encode(buckets[size - 1].name.encode()).decode()
+        full = request.full
+        if buckets:
+            answer["items"] = [bucket.resource(request.base, full) for bucket in buckets[:size]]
+        return request.json_response(answer)
 
-    async def patch(self, ask: Ask) -> Response:
-        return await self._amend(ask, patched_config)
+    async def patch(self, request: ApiRequest) -> Response:
+        return await self._amend(request, patched_config)
 
-    async def update(self, ask: Ask) -> Response:
-        return await self._amend(ask, replaced_config)
+    async def update(self, request: ApiRequest) -> Response:
+        return await self._amend(request, replaced_config)
 
-    async def delete(self, ask: Ask) -> Response:
+    async def delete(self, request: ApiRequest) -> Response:
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
-            ask.preconditions.check_write(bucket)
+            bucket = self._catalog.bucket(request.parts["bucket"])
+            request.preconditions.check_write(bucket)
             if self._store.has_objects(bucket.name):
                 raise ApiError(409, "The bucket you tried to delete is not empty.")
             self._store.drop_bucket(bucket.name)
         return Response(None, 204)
 
-    async def restore(self, ask: Ask) -> Response:
+    async def restore(self, request: ApiRequest) -> Response:
         raise not_offered("Soft deletion")
 
-    async def lock_retention(self, ask: Ask) -> Response:
-        if ask.preconditions.metageneration is None:
+    async def lock_retention(self, request: ApiRequest) -> Response:
+        if request.preconditions.metageneration is None:
             raise ApiError(400, "Required parameter: ifMetagenerationMatch", "required")
-        bucket = self._catalog.bucket(ask.parts["bucket"])
-        ask.preconditions.check_write(bucket)
+        bucket = self._catalog.bucket(request.parts["bucket"])
+        request.preconditions.check_write(bucket)
         policy = bucket.state.get("retentionPolicy")
         if not policy:
             raise invalid("The bucket has no retention policy to lock.")
         state = bucket.state | {"retentionPolicy": {**policy, "isLocked": True}}
-        return ask.answer(self.put(bucket, state).resource(ask.base, ask.full))
+        return request.json_response(self.put(bucket, state).resource(request.base, request.full))
 
-    async def get_iam(self, ask: Ask) -> Response:
-        bucket = self._catalog.bucket(ask.parts["bucket"])
-        return ask.answer(_policy(bucket, bucket.iam or _FIRST_POLICY))
+    async def get_iam(self, request: ApiRequest) -> Response:
+        bucket = self._catalog.bucket(request.parts["bucket"])
+        return request.json_response(_policy(bucket, bucket.iam or _FIRST_POLICY))
 
-    async def set_iam(self, ask: Ask) -> Response:
-        policy = await ask.json()
+    async def set_iam(self, request: ApiRequest) -> Response:
+        policy = await request.json()
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
+            bucket = self._catalog.bucket(request.parts["bucket"])
             if policy.get("etag") and policy["etag"] != _policy_tag(bucket):
                 raise condition_not_met()
-            kept = _checked_policy(bucket, policy)
-            bucket = replace(bucket, iam=kept, metageneration=bucket.metageneration + 1)
+            checked = _checked_policy(bucket, policy)
+            bucket = replace(bucket, iam=checked, metageneration=bucket.metageneration + 1)
             self._store.put_bucket(bucket)
-        return ask.answer(_policy(bucket, kept))
+        return request.json_response(_policy(bucket, checked))
 
-    async def test_iam(self, ask: Ask) -> Response:
+    async def test_iam(self, request: ApiRequest) -> Response:
         """Everything that is a permission of Cloud Storage is granted."""
-        self._catalog.bucket(ask.parts["bucket"])
-        asked = ask.request.query_params.getlist("permissions")
-        if not asked:
+        self._catalog.bucket(request.parts["bucket"])
+        permissions = request.http.query_params.getlist("permissions")
+        if not permissions:
             raise ApiError(400, "Required parameter: permissions", "required")
-        granted = [permission for permission in asked if permission.startswith(_PERMISSIONS_OF)]
-        return ask.answer({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
+        granted = [permission for permission in permissions if permission.startswith(_PERMISSIONS_OF)]
+        return request.json_response({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
 
-    async def insert_notification(self, ask: Ask) -> Response:
-        given = await ask.json()
-        if not given.get("topic") or not given.get("payload_format"):
+    async def insert_notification(self, request: ApiRequest) -> Response:
+        config = await request.json()
+        if not config.get("topic") or not config.get("payload_format"):
             raise ApiError(400, "Required parameters: topic, payload_format", "required")
-        if any(kind not in _EVENT_TYPES for kind in given.get("event_types", [])):
-            raise invalid(f"Invalid event types: {given['event_types']}")
+        if any(kind not in _EVENT_TYPES for kind in config.get("event_types", [])):
+            raise invalid(f"Invalid event types: {config['event_types']}")
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
+            bucket = self._catalog.bucket(request.parts["bucket"])
             key = str(self._store.rising("notification", 1))
-            shown = {name: value for name, value in given.items() if value is not None} | {
+            resource = {name: value for name, value in config.items() if value is not None} | {
                 "kind": "storage#notification",
                 "id": key,
-                "selfLink": f"{ask.base}/storage/v1/b/{bucket.name}/notificationConfigs/{key}",
+                "selfLink": f"{request.base}/storage/v1/b/{bucket.name}/notificationConfigs/{key}",
                 "etag": key,
             }
-            self._store.put_bucket(replace(bucket, notifications=bucket.notifications | {key: shown}))
-        return ask.answer(shown)
+            self._store.put_bucket(replace(bucket, notifications=bucket.notifications | {key: resource}))
+        return request.json_response(resource)
 
-    async def list_notifications(self, ask: Ask) -> Response:
-        found = self._catalog.bucket(ask.parts["bucket"]).notifications
-        return ask.answer({"kind": "storage#notifications"} | ({"items": list(found.values())} if found else {}))
+    async def list_notifications(self, request: ApiRequest) -> Response:
+        notifications = self._catalog.bucket(request.parts["bucket"]).notifications
+        return request.json_response(
+            {"kind": "storage#notifications"} | ({"items": list(notifications.values())} if notifications else {})
+        )
 
-    async def get_notification(self, ask: Ask) -> Response:
-        return ask.answer(self._notification(ask)[1])
+    async def get_notification(self, request: ApiRequest) -> Response:
+        return request.json_response(self._notification(request)[1])
 
-    async def delete_notification(self, ask: Ask) -> Response:
+    async def delete_notification(self, request: ApiRequest) -> Response:
         with self._store.transaction():
-            bucket, shown = self._notification(ask)
-            left = {key: value for key, value in bucket.notifications.items() if key != shown["id"]}
-            self._store.put_bucket(replace(bucket, notifications=left))
+            bucket, resource = self._notification(request)
+            remaining = {key: value for key, value in bucket.notifications.items() if key != resource["id"]}
+            self._store.put_bucket(replace(bucket, notifications=remaining))
         return Response(None, 204)
 
     def put(self, bucket: Bucket, state: Json) -> Bucket:
@@ -202,20 +204,20 @@ class Buckets:
         self._store.put_bucket(changed)
         return changed
 
-    async def _amend(self, ask: Ask, merge: Merge) -> Response:
-        given = await ask.json()
+    async def _amend(self, request: ApiRequest, merge: Merge) -> Response:
+        config = await request.json()
         with self._store.transaction():
-            bucket = self._catalog.bucket(ask.parts["bucket"])
-            ask.preconditions.check_write(bucket)
-            state = merge(bucket.state, given, self._catalog.now(), self._lock_time())
-            asked = _acls_asked(
-                bucket, given, ask.query.get("predefinedAcl"), ask.query.get("predefinedDefaultObjectAcl")
+            bucket = self._catalog.bucket(request.parts["bucket"])
+            request.preconditions.check_write(bucket)
+            state = merge(bucket.state, config, self._catalog.now(), self._lock_time())
+            requested_acls = _requested_acls(
+                bucket, config, request.query.get("predefinedAcl"), request.query.get("predefinedDefaultObjectAcl")
             )
-            bucket = self.put(bucket, state | asked)
-        return ask.answer(bucket.resource(ask.base, ask.full))
+            bucket = self.put(bucket, state | requested_acls)
+        return request.json_response(bucket.resource(request.base, request.full))
 
-    def _notification(self, ask: Ask) -> tuple[Bucket, Json]:
-        bucket, key = self._catalog.bucket(ask.parts["bucket"]), ask.parts["notification"]
+    def _notification(self, request: ApiRequest) -> tuple[Bucket, Json]:
+        bucket, key = self._catalog.bucket(request.parts["bucket"]), request.parts["notification"]
         if key not in bucket.notifications:
             raise ApiError(404, f"No such notification configuration: {key}")
         return bucket, bucket.notifications[key]
@@ -224,20 +226,20 @@ class Buckets:
         return timestamp(self._catalog.clock.time() + _LOCK_AFTER)
 
 
-def _acls_asked(bucket: Bucket, given: Json, predefined: str | None, predefined_default: str | None) -> Json:
+def _requested_acls(bucket: Bucket, config: Json, predefined: str | None, predefined_default: str | None) -> Json:
     """The lists that a request names, by entries or by a predefined name."""
-    asked: Json = {}
+    acls: Json = {}
     kinds: list[tuple[str, str | None, Callable[[str], list[Json]], Literal["bucket", "object"]]] = [
         ("acl", predefined, predefined_bucket_acl, "bucket"),
         ("defaultObjectAcl", predefined_default, predefined_default_acl, "object"),
     ]
     for key, name, listed, of in kinds:
-        if name is None and given.get(key) is None:
+        if name is None and config.get(key) is None:
             continue
         refuse_under_uniform_access(bucket, "update access control for a bucket")
-        asked[key] = listed(name) if name is not None else check_entries(given[key], of)
-        refuse_public(bucket, asked[key])
-    return asked
+        acls[key] = listed(name) if name is not None else check_entries(config[key], of)
+        refuse_public(bucket, acls[key])
+    return acls
 
 
 def _policy(bucket: Bucket, policy: Json) -> Json:

@@ -14,7 +14,7 @@ from local.standins.storage.conditions import Preconditions
 from local.standins.storage.content import Contents
 from local.standins.storage.errors import ApiError, no_such_bucket, no_such_object
 from local.standins.storage.names import check_object_name
-from local.standins.storage.object_config import moment
+from local.standins.storage.object_config import parse_time
 from local.standins.storage.records import Bucket, Json, ObjectVersion, timestamp
 from local.standins.storage.store import Store
 from shared.clock import Clock
@@ -35,10 +35,10 @@ class Catalog:
         return timestamp(self.clock.time())
 
     def bucket(self, name: str) -> Bucket:
-        found = self.store.bucket(name)
-        if found is None:
+        holder = self.store.bucket(name)
+        if holder is None:
             raise no_such_bucket()
-        return found
+        return holder
 
     def object(
         self, bucket: str, name: str, generation: int | None = None, preconditions: Preconditions = ANY
@@ -50,13 +50,13 @@ class Catalog:
 
     def check_place(self, bucket: str, name: str, preconditions: Preconditions) -> Bucket:
         """Whether an object could be placed now: upload sessions ask at their start, and `place` asks again."""
-        found = self.bucket(bucket)
+        holder = self.bucket(bucket)
         check_object_name(name)
         current = self.store.object(bucket, name)
         preconditions.check_write(current)
-        if current is not None and not found.versioned:
+        if current is not None and not holder.versioned:
             self._refuse_if_protected(current)
-        return found
+        return holder
 
     def place(
         self,
@@ -168,7 +168,7 @@ class Catalog:
         policy = holder.state.get("retentionPolicy")
         if not policy or state.get("eventBasedHold"):
             return {}
-        until = moment(since).timestamp() + int(policy["retentionPeriod"])
+        until = parse_time(since).timestamp() + int(policy["retentionPeriod"])
         return {"retentionExpirationTime": timestamp(until)}
 
     def _refuse_if_protected(self, version: ObjectVersion) -> None:
@@ -184,7 +184,7 @@ class Catalog:
                 )
         ends = [version.state.get("retentionExpirationTime"), version.state.get("retention", {}).get("retainUntilTime")]
         for end in filter(None, ends):
-            if moment(end).timestamp() > self.clock.time():
+            if parse_time(end).timestamp() > self.clock.time():
                 raise ApiError(
                     403,
                     f"{label} is subject to bucket's retention policy or object retention and cannot be deleted or "

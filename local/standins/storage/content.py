@@ -40,10 +40,10 @@ class Digests:
 
     def values(self) -> dict[str, str]:
         """As the object resource names them."""
-        known = {"crc32c": base64.b64encode(self._crc32c.digest()).decode()}
+        checksums = {"crc32c": base64.b64encode(self._crc32c.digest()).decode()}
         if self._md5 is not None:
-            known["md5Hash"] = base64.b64encode(self._md5.digest()).decode()
-        return known
+            checksums["md5Hash"] = base64.b64encode(self._md5.digest()).decode()
+        return checksums
 
 
 class Reader:
@@ -129,7 +129,7 @@ class Contents:
     def new(self, digests: Digests | None = None) -> Writer:
         return Writer(self._folder / uuid.uuid4().hex, digests or Digests())
 
-    def found(self, content: str) -> Writer:
+    def reopen_writer(self, content: str) -> Writer:
         """A content that an earlier process left unfinished."""
         writer = Writer(self._folder / content, Digests())
         writer.size = (self._folder / content).stat().st_size

@@ -17,9 +17,9 @@ from local.standins.storage.catalog import Catalog
 from local.standins.storage.content import BLOCK, Reader
 from local.standins.storage.encryption import check_key
 from local.standins.storage.errors import ApiError
-from local.standins.storage.object_config import moment
+from local.standins.storage.object_config import parse_time
 from local.standins.storage.records import ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -38,12 +38,12 @@ class Downloads:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def media(self, ask: Ask, version: ObjectVersion) -> Response:
-        request = ask.request
-        check_key(version, request.headers)
+    def media(self, request: ApiRequest, version: ObjectVersion) -> Response:
+        http_headers = request.http.headers
+        check_key(version, http_headers)
         unpack = (
             version.state.get("contentEncoding") == "gzip"
-            and not _takes_gzip(request.headers.get("accept-encoding", ""))
+            and not _takes_gzip(http_headers.get("accept-encoding", ""))
             and "no-transform" not in version.state.get("cacheControl", "")
         )
         headers = _headers(version)
@@ -55,17 +55,17 @@ class Downloads:
                 ("warning", "214 UploadServer gunzipped"),
                 ("vary", "Accept-Encoding"),
             ]
-            return self._stream(ask.ledger, _unpacked(self._read(reader, _Slice(0, version.size))), 200, headers)
+            return self._stream(request.ledger, _unpacked(self._read(reader, _Slice(0, version.size))), 200, headers)
         if "contentEncoding" in version.state:
             headers.append(("content-encoding", version.state["contentEncoding"]))
-        wanted = _wanted(request.headers.get("range"), version.size)
+        requested = _requested_slice(http_headers.get("range"), version.size)
         status = 200
-        if wanted is not None:
+        if requested is not None:
             status = 206
-            headers.append(("content-range", f"bytes {wanted.start}-{wanted.end - 1}/{version.size}"))
-        part = wanted or _Slice(0, version.size)
+            headers.append(("content-range", f"bytes {requested.start}-{requested.end - 1}/{version.size}"))
+        part = requested or _Slice(0, version.size)
         headers.append(("content-length", str(part.end - part.start)))
-        return self._stream(ask.ledger, self._read(reader, part), status, headers)
+        return self._stream(request.ledger, self._read(reader, part), status, headers)
 
     def _stream(
         self, ledger: Ledger, blocks: AsyncIterator[bytes], status: int, headers: list[tuple[str, str]]
@@ -88,12 +88,12 @@ class Downloads:
             yield block
 
 
-def _wanted(header: str | None, size: int) -> _Slice | None:
+def _requested_slice(header: str | None, size: int) -> _Slice | None:
     """The slice that a `Range` names, None for all; a header that is malformed or names several is passed over."""
-    found = _RANGE.fullmatch(header.strip()) if header else None
-    if found is None or found.group() == "bytes=-":
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match.group() == "bytes=-":
         return None
-    first, last = found.groups()
+    first, last = match.groups()
     if first and last and int(last) < int(first):
         return None
     if not first:
@@ -107,7 +107,7 @@ def _wanted(header: str | None, size: int) -> _Slice | None:
 
 def _headers(version: ObjectVersion) -> list[tuple[str, str]]:
     state = version.state
-    updated = moment(state["updated"]).astimezone(UTC)
+    updated = parse_time(state["updated"]).astimezone(UTC)
     headers = [
         ("content-type", state.get("contentType", "application/octet-stream")),
         ("cache-control", state.get("cacheControl", "no-cache, no-store, max-age=0, must-revalidate")),
@@ -136,7 +136,7 @@ def _headers(version: ObjectVersion) -> list[tuple[str, str]]:
 def _field_value(text: str) -> bytes:
     """As HTTP lets a header's value be: no blanks at its ends, no control character within; these are %-encoded."""
     trimmed = text.strip(" \t")
-    return _CONTROL.sub(lambda found: f"%{ord(found.group()):02X}", trimmed).encode()
+    return _CONTROL.sub(lambda match: f"%{ord(match.group()):02X}", trimmed).encode()
 
 
 def _takes_gzip(accepted: str) -> bool:

@@ -33,11 +33,11 @@ def customer_key(headers: Headers, prefix: str = OWN) -> Json:
         raise ApiError(400, "The encryption key is not 256 bits long.", "customerEncryptionKeyFormatIsInvalid")
     if stated != digest:
         raise ApiError(400, "The key's SHA-256 does not match it.", "customerEncryptionKeySha256IsInvalid")
-    shown = {"encryptionAlgorithm": "AES256", "keySha256": base64.b64encode(digest).decode()}
-    return {"customerEncryption": shown}
+    encryption = {"encryptionAlgorithm": "AES256", "keySha256": base64.b64encode(digest).decode()}
+    return {"customerEncryption": encryption}
 
 
-def shown_to(version: ObjectVersion, headers: Headers) -> ObjectVersion:
+def with_visible_checksums(version: ObjectVersion, headers: Headers) -> ObjectVersion:
     """The version as its metadata is shown: without the key that it was written with, its checksums are not."""
     if version.state.get("customerEncryption") is None:
         return version
@@ -49,19 +49,19 @@ def shown_to(version: ObjectVersion, headers: Headers) -> ObjectVersion:
 
 def check_key(version: ObjectVersion, headers: Headers, prefix: str = OWN) -> None:
     """Refuse to read the bytes of an object without the key that it was written with."""
-    given = customer_key(headers, prefix).get("customerEncryption")
-    kept = version.state.get("customerEncryption")
-    if kept is None and given is not None:
+    provided = customer_key(headers, prefix).get("customerEncryption")
+    stored = version.state.get("customerEncryption")
+    if stored is None and provided is not None:
         raise ApiError(
             400,
             "The target object is not encrypted by a customer-supplied encryption key.",
             "resourceNotEncryptedWithCustomerEncryptionKey",
         )
-    if kept is not None and given is None:
+    if stored is not None and provided is None:
         raise ApiError(
             400,
             "The target object is encrypted by a customer-supplied encryption key.",
             "resourceIsEncryptedWithCustomerEncryptionKey",
         )
-    if kept != given:
+    if stored != provided:
         raise ApiError(403, "The provided encryption key is incorrect.", "customerEncryptionKeyIsIncorrect")

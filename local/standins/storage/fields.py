@@ -10,54 +10,71 @@ from local.standins.storage.errors import ApiError
 Mask = dict[str, "Mask"]
 
 _TOKEN = re.compile(r"[(),/]|[^(),/\s]+")
+_DEEPEST = 64
 
 
 def select_fields(resource: dict[str, Any], fields: str) -> dict[str, Any]:
-    """What of `resource` the expression names; an empty mask under a key means all of it."""
-    tokens = _TOKEN.findall(fields)
-    mask, rest = _parse(tokens, fields)
-    if rest:
-        raise _invalid(fields)
+    """Return the parts of `resource` that the expression names. Raises ApiError (400) for a malformed expression."""
+    parser = _Parser(fields)
+    mask = parser.parse()
     return _cut(resource, mask) if mask else resource
 
 
-def _parse(tokens: list[str], whole: str) -> tuple[Mask, list[str]]:
-    mask: Mask = {}
-    while True:
-        node = mask
+class _Parser:
+    """Reads an expression into a mask: a field with an empty mask is taken whole."""
+
+    def __init__(self, fields: str) -> None:
+        self._fields, self._tokens, self._at = fields, _TOKEN.findall(fields), 0
+
+    def parse(self) -> Mask:
+        mask = self._list(0)
+        if self._at < len(self._tokens):
+            raise self._invalid()
+        return mask
+
+    def _list(self, depth: int) -> Mask:
+        mask: Mask = {}
         while True:
-            if not tokens or tokens[0] in "(),/":
-                raise _invalid(whole)
-            name, tokens = tokens[0], tokens[1:]
-            node = node.setdefault(name, {})
-            if tokens[:1] != ["/"]:
+            node = self._path(mask)
+            if self._take("("):
+                if depth == _DEEPEST:
+                    raise self._invalid()
+                node.update(self._list(depth + 1))
+                if not self._take(")"):
+                    raise self._invalid()
+            if not self._take(","):
+                return mask
+
+    def _path(self, node: Mask) -> Mask:
+        """Read `a/b/c` into `node`; return the innermost field's mask."""
+        for step in range(_DEEPEST):
+            if step and not self._take("/"):
+                return node
+            if self._at == len(self._tokens) or self._tokens[self._at] in "(),/":
                 break
-            tokens = tokens[1:]
-        if tokens[:1] == ["("]:
-            inner, tokens = _parse(tokens[1:], whole)
-            if tokens[:1] != [")"]:
-                raise _invalid(whole)
-            node.update(inner)
-            tokens = tokens[1:]
-        if tokens[:1] != [","]:
-            return mask, tokens
-        tokens = tokens[1:]
+            node = node.setdefault(self._tokens[self._at], {})
+            self._at += 1
+        raise self._invalid()
+
+    def _take(self, token: str) -> bool:
+        is_next = self._tokens[self._at : self._at + 1] == [token]
+        self._at += is_next
+        return is_next
+
+    def _invalid(self) -> ApiError:
+        return ApiError(400, f"Invalid field selection {self._fields}", "invalidParameter")
 
 
 def _cut(value: Any, mask: Mask) -> Any:
     if not mask or ("*" in mask and not mask["*"]):
         return value
     if isinstance(value, list):
-        return [_cut(each, mask) for each in value]
+        return [_cut(item, mask) for item in value]
     if not isinstance(value, dict):
         return value
     everything = mask.get("*")
-    kept = {}
+    cut = {}
     for key, inner in value.items():
         if (below := mask.get(key, everything)) is not None:
-            kept[key] = _cut(inner, below)
-    return kept
-
-
-def _invalid(fields: str) -> ApiError:
-    return ApiError(400, f"Invalid field selection {fields}", "invalidParameter")
+            cut[key] = _cut(inner, below)
+    return cut

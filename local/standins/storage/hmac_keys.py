@@ -13,7 +13,7 @@ from starlette.responses import Response
 from local.standins.storage.catalog import Catalog
 from local.standins.storage.errors import ApiError, condition_not_met, invalid
 from local.standins.storage.records import Json
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _SETTABLE_STATES = ("ACTIVE", "INACTIVE")
 
@@ -22,14 +22,14 @@ class HmacKeys:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog, self._store = catalog, catalog.store
 
-    async def insert(self, ask: Ask) -> Response:
-        email = ask.query.get("serviceAccountEmail")
+    async def insert(self, request: ApiRequest) -> Response:
+        email = request.query.get("serviceAccountEmail")
         if not email:
             raise ApiError(400, "Required parameter: serviceAccountEmail", "required")
         now, access_id = self._catalog.now(), "GOOG1E" + base64.b32encode(secrets.token_bytes(35)).decode()[:55]
         record: Json = {
             "accessId": access_id,
-            "projectId": ask.parts["project"],
+            "projectId": request.parts["project"],
             "serviceAccountEmail": email,
             "state": "ACTIVE",
             "timeCreated": now,
@@ -37,66 +37,68 @@ class HmacKeys:
         }
         self._keep(record)
         secret = base64.b64encode(secrets.token_bytes(30)).decode()
-        return ask.answer({"kind": "storage#hmacKey", "metadata": _resource(record, ask.base), "secret": secret})
+        return request.json_response(
+            {"kind": "storage#hmacKey", "metadata": _resource(record, request.base), "secret": secret}
+        )
 
-    async def get(self, ask: Ask) -> Response:
-        return ask.answer(_resource(self._record(ask), ask.base))
+    async def get(self, request: ApiRequest) -> Response:
+        return request.json_response(_resource(self._record(request), request.base))
 
-    async def list(self, ask: Ask) -> Response:
-        email, deleted = ask.query.get("serviceAccountEmail"), ask.flag("showDeletedKeys")
+    async def list(self, request: ApiRequest) -> Response:
+        email, deleted = request.query.get("serviceAccountEmail"), request.flag("showDeletedKeys")
         rows = self._store.rows(
-            "SELECT record FROM hmac_keys WHERE id > ? ORDER BY id", (ask.query.get("pageToken", ""),)
+            "SELECT record FROM hmac_keys WHERE id > ? ORDER BY id", (request.query.get("pageToken", ""),)
         )
         records: list[Json] = [json.loads(row[0]) for row in rows]
-        wanted = [
+        keys = [
             record
             for record in records
-            if record["projectId"] == ask.parts["project"]
+            if record["projectId"] == request.parts["project"]
             and email in (None, record["serviceAccountEmail"])
             and (deleted or record["state"] != "DELETED")
         ]
-        size = ask.page_size(250)
-        shown: Json = {
+        size = request.page_size(250)
+        answer: Json = {
             "kind": "storage#hmacKeysMetadata",
-            "items": [_resource(each, ask.base) for each in wanted[:size]],
+            "items": [_resource(key, request.base) for key in keys[:size]],
         }
-        if len(wanted) > size:
-            shown["nextPageToken"] = wanted[size - 1]["accessId"]
-        return ask.answer(shown)
+        if len(keys) > size:
+            answer["nextPageToken"] = keys[size - 1]["accessId"]
+        return request.json_response(answer)
 
-    async def update(self, ask: Ask) -> Response:
-        given = await ask.json()
-        if given.get("state") not in _SETTABLE_STATES:
-            raise invalid(f"Invalid state: {given.get('state')}")
+    async def update(self, request: ApiRequest) -> Response:
+        body = await request.json()
+        if body.get("state") not in _SETTABLE_STATES:
+            raise invalid(f"Invalid state: {body.get('state')}")
 
         def change(record: Json) -> None:
-            if given.get("etag") and given["etag"] != _etag(record):
+            if body.get("etag") and body["etag"] != _etag(record):
                 raise condition_not_met()
-            record["state"] = given["state"]
+            record["state"] = body["state"]
 
-        return ask.answer(_resource(self._change(ask, change), ask.base))
+        return request.json_response(_resource(self._change(request, change), request.base))
 
-    async def delete(self, ask: Ask) -> Response:
+    async def delete(self, request: ApiRequest) -> Response:
         def change(record: Json) -> None:
             if record["state"] != "INACTIVE":
                 raise invalid("Cannot delete a key that is not in state INACTIVE.")
             record["state"] = "DELETED"
 
-        self._change(ask, change)
+        self._change(request, change)
         return Response(None, 204)
 
-    def _change(self, ask: Ask, change: Callable[[Json], None]) -> Json:
+    def _change(self, request: ApiRequest, change: Callable[[Json], None]) -> Json:
         with self._store.transaction():
-            record = self._record(ask)
+            record = self._record(request)
             change(record)
             record["updated"] = self._catalog.now()
             self._keep(record)
         return record
 
-    def _record(self, ask: Ask) -> Json:
-        found = self._store.rows("SELECT record FROM hmac_keys WHERE id = ?", (ask.parts["key"],))
-        record: Json = json.loads(found[0][0]) if found else {}
-        if record.get("projectId") != ask.parts["project"] or record["state"] == "DELETED":
+    def _record(self, request: ApiRequest) -> Json:
+        rows = self._store.rows("SELECT record FROM hmac_keys WHERE id = ?", (request.parts["key"],))
+        record: Json = json.loads(rows[0][0]) if rows else {}
+        if record.get("projectId") != request.parts["project"] or record["state"] == "DELETED":
             raise ApiError(404, "Access ID not found in project.")
         return record
 

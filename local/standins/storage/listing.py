@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from dataclasses import dataclass, field
 
 from local.standins.storage.errors import invalid
-from local.standins.storage.glob import glob_pattern
+from local.standins.storage.glob import Glob
 from local.standins.storage.records import ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 from local.standins.storage.store import Store
 
 _LAST = "\U0010ffff"
@@ -26,7 +25,7 @@ class Listing:
     delimiter: str
     start: str
     end: str | None
-    glob: re.Pattern[str] | None
+    glob: Glob | None
     versions: bool
     trailing: bool
     """Whether objects that end in the delimiter are listed beside the prefix that they are."""
@@ -35,8 +34,8 @@ class Listing:
     """The name and generation to begin with, from the page token."""
 
     @classmethod
-    def of(cls, ask: Ask) -> Listing:
-        query, prefix = ask.query, ask.query.get("prefix", "")
+    def of(cls, request: ApiRequest) -> Listing:
+        query, prefix = request.query, request.query.get("prefix", "")
         glob = query.get("matchGlob")
         if glob and query.get("delimiter", "/") != "/":
             raise invalid("matchGlob can only be combined with the delimiter '/'.")
@@ -46,10 +45,10 @@ class Listing:
             query.get("delimiter", ""),
             max(query.get("startOffset", "").encode(), prefix.encode()).decode(),
             min(ends, key=str.encode) if ends else None,
-            glob_pattern(glob) if glob else None,
-            ask.flag("versions"),
-            ask.flag("includeTrailingDelimiter"),
-            ask.page_size(),
+            Glob(glob) if glob else None,
+            request.flag("versions"),
+            request.flag("includeTrailingDelimiter"),
+            request.page_size(),
             _from_token(query.get("pageToken")),
         )
 
@@ -64,7 +63,7 @@ class Page:
 def list_objects(store: Store, bucket: str, listing: Listing) -> Page:
     """One page. Below a prefix that the delimiter makes, the store is asked no further: its end is the next start."""
     page = Page()
-    position = max((listing.start, 0), listing.after, key=lambda each: (each[0].encode(), each[1]))
+    position = max((listing.start, 0), listing.after, key=lambda start: (start[0].encode(), start[1]))
     while True:
         batch = store.objects(bucket, *position, listing.end, listing.versions, _BATCH)
         skipped = False

@@ -34,12 +34,12 @@ _CUSTOM_METADATA_LIMIT = 8 << 10
 _CHECKSUM_SIZES = {"crc32c": 4, "md5": 16}
 
 
-def new_state(given: Json, query: Mapping[str, str], bucket: Bucket) -> Json:
+def new_state(metadata: Json, query: Mapping[str, str], bucket: Bucket) -> Json:
     """The part of a new object's state that its creator decides."""
-    state = apply({}, given)
+    state = with_settable({}, metadata)
     if (encoding := query.get("contentEncoding")) is not None:
         state["contentEncoding"] = encoding
-    storage_class = given.get("storageClass") or bucket.state.get("storageClass", "STANDARD")
+    storage_class = metadata.get("storageClass") or bucket.state.get("storageClass", "STANDARD")
     state["storageClass"] = check_storage_class(storage_class)
     if "eventBasedHold" not in state and bucket.state.get("defaultEventBasedHold"):
         state["eventBasedHold"] = True
@@ -47,13 +47,13 @@ def new_state(given: Json, query: Mapping[str, str], bucket: Bucket) -> Json:
         raise invalid("Object retention is not enabled on this bucket.")
     key = (
         query.get("kmsKeyName")
-        or given.get("kmsKeyName")
+        or metadata.get("kmsKeyName")
         or (bucket.state.get("encryption") or {}).get("defaultKmsKeyName")
     )
     if key:
         # Named as the cloud names it; nothing is encrypted with it.
         state["kmsKeyName"] = f"{str(key).split('/cryptoKeyVersions/')[0]}/cryptoKeyVersions/1"
-    state |= acl_state(given.get("acl"), query.get("predefinedAcl"), bucket)
+    state |= acl_state(metadata.get("acl"), query.get("predefinedAcl"), bucket)
     return state
 
 
@@ -67,28 +67,28 @@ def acl_state(entries: object, predefined: str | None, bucket: Bucket) -> Json:
     return {"acl": acl, "owner": {"entity": acl[-1]["entity"]} if acl else {}}
 
 
-def patched(state: Json, patch: Json) -> Json:
+def patch_state(state: Json, patch: Json) -> Json:
     """`state` merged with `patch`: null removes a field, and within `metadata` a key."""
     merged = dict(patch)
     for field in ("metadata", "contexts"):
         if isinstance(patch.get(field), dict):
-            known = {**(state.get(field) or {}), **patch[field]}
-            merged[field] = {key: value for key, value in known.items() if value is not None} or None
-    return apply(state, merged)
+            entries = {**(state.get(field) or {}), **patch[field]}
+            merged[field] = {key: value for key, value in entries.items() if value is not None} or None
+    return with_settable(state, merged)
 
 
-def replaced(state: Json, given: Json) -> Json:
+def replace_state(state: Json, metadata: Json) -> Json:
     """`state` with every settable field as `given` says; those it does not name are cleared."""
-    return apply(state, {**dict.fromkeys(_SETTABLE), "customTime": state.get("customTime"), **given})
+    return with_settable(state, {**dict.fromkeys(_SETTABLE), "customTime": state.get("customTime"), **metadata})
 
 
-def apply(state: Json, given: Json) -> Json:
+def with_settable(state: Json, metadata: Json) -> Json:
     """`state` with the settable fields of `given` put in; what a caller cannot set is passed over, as in the cloud."""
     result = dict(state)
     for field in _SETTABLE:
-        if field not in given:
+        if field not in metadata:
             continue
-        value = given[field]
+        value = metadata[field]
         if value is None:
             if field == "customTime" and state.get(field):
                 raise invalid("Custom time cannot be removed once it is set.")
@@ -117,15 +117,15 @@ def check_checksum_form(kind: str, value: Any) -> str:
     return str(value)
 
 
-def moment(text: Any) -> datetime:
+def parse_time(text: Any) -> datetime:
     """An RFC 3339 time with a zone."""
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        found = None
-    if found is None or found.tzinfo is None:
+        time = None
+    if time is None or time.tzinfo is None:
         raise invalid(f"Invalid date-time value: {text!r}")
-    return found
+    return time
 
 
 def _checked(field: str, value: Any, state: Json) -> Any:
@@ -138,9 +138,9 @@ def _checked(field: str, value: Any, state: Json) -> Any:
     if field == "metadata":
         return _custom_metadata(value)
     if field == "customTime":
-        if (before := state.get("customTime")) and moment(value) < moment(before):
+        if (before := state.get("customTime")) and parse_time(value) < parse_time(before):
             raise invalid("Custom time cannot be moved to an earlier time.")
-        moment(value)
+        parse_time(value)
         return value
     if field == "retention":
         return _retention(value)
@@ -156,12 +156,12 @@ def _text(field: str, value: Any) -> str:
 def _custom_metadata(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise invalid("Invalid value for metadata: an object is expected.")
-    kept = {key: item for key, item in value.items() if item is not None}
-    if any(not isinstance(item, str) for item in kept.values()):
+    metadata = {key: item for key, item in value.items() if item is not None}
+    if any(not isinstance(item, str) for item in metadata.values()):
         raise invalid("Invalid value for metadata: custom metadata values are strings.")
-    if sum(len(key.encode()) + len(item.encode()) for key, item in kept.items()) > _CUSTOM_METADATA_LIMIT:
+    if sum(len(key.encode()) + len(item.encode()) for key, item in metadata.items()) > _CUSTOM_METADATA_LIMIT:
         raise ApiError(400, "The metadata for your object exceeds the limit of 8 KiB.", "metadataTooLarge")
-    return kept
+    return metadata
 
 
 def _retention(value: Any) -> Json:
@@ -170,5 +170,5 @@ def _retention(value: Any) -> Json:
         return {}
     if value["mode"] not in ("Locked", "Unlocked"):
         raise invalid(f"Invalid retention mode: {value['mode']!r}")
-    moment(value.get("retainUntilTime"))
+    parse_time(value.get("retainUntilTime"))
     return {"mode": value["mode"], "retainUntilTime": value["retainUntilTime"]}

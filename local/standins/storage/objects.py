@@ -13,18 +13,18 @@ from local.standins.storage.catalog import Catalog
 from local.standins.storage.conditions import Preconditions
 from local.standins.storage.content import Digests, concatenate
 from local.standins.storage.downloads import Downloads
-from local.standins.storage.encryption import OF_SOURCE, check_key, customer_key, shown_to
+from local.standins.storage.encryption import OF_SOURCE, check_key, customer_key, with_visible_checksums
 from local.standins.storage.errors import ApiError, invalid, no_such_object, not_offered
 from local.standins.storage.listing import Listing, list_objects
 from local.standins.storage.object_config import (
     acl_state,
     check_storage_class,
     new_state,
-    patched,
-    replaced,
+    patch_state,
+    replace_state,
 )
 from local.standins.storage.records import Bucket, Json, ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _NO_KEY = Headers()
 _COMPOSE_LIMIT = 32
@@ -38,77 +38,89 @@ class Objects:
     def __init__(self, catalog: Catalog, downloads: Downloads) -> None:
         self._catalog, self._downloads = catalog, downloads
 
-    async def get(self, ask: Ask) -> Response:
-        if "softDeleted" in ask.query and ask.flag("softDeleted"):
+    async def get(self, request: ApiRequest) -> Response:
+        if "softDeleted" in request.query and request.flag("softDeleted"):
             raise not_offered("Soft deletion")
-        version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
-        if ask.query.get("alt") == "media":
-            return self._downloads.media(ask, version)
-        return ask.answer(shown_to(version, ask.request.headers).resource(ask.base, ask.full))
+        version = self._catalog.object(
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions
+        )
+        if request.query.get("alt") == "media":
+            return self._downloads.media(request, version)
+        return request.json_response(
+            with_visible_checksums(version, request.http.headers).resource(request.base, request.full)
+        )
 
-    async def download(self, ask: Ask) -> Response:
-        version = self._catalog.object(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
-        return self._downloads.media(ask, version)
+    async def download(self, request: ApiRequest) -> Response:
+        version = self._catalog.object(
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions
+        )
+        return self._downloads.media(request, version)
 
-    async def list(self, ask: Ask) -> Response:
-        bucket = self._catalog.bucket(ask.parts["bucket"]).name
-        if ask.flag("softDeleted"):
+    async def list(self, request: ApiRequest) -> Response:
+        bucket = self._catalog.bucket(request.parts["bucket"]).name
+        if request.flag("softDeleted"):
             raise not_offered("Soft deletion")
-        page = list_objects(self._catalog.store, bucket, Listing.of(ask))
-        full = ask.full
-        shown: Json = {"kind": "storage#objects"}
+        page = list_objects(self._catalog.store, bucket, Listing.of(request))
+        full = request.full
+        answer: Json = {"kind": "storage#objects"}
         if page.token:
-            shown["nextPageToken"] = page.token
+            answer["nextPageToken"] = page.token
         if page.prefixes:
-            shown["prefixes"] = page.prefixes
+            answer["prefixes"] = page.prefixes
         if page.items:
-            shown["items"] = [shown_to(version, _NO_KEY).resource(ask.base, full) for version in page.items]
-        return ask.answer(shown)
+            answer["items"] = [
+                with_visible_checksums(version, _NO_KEY).resource(request.base, full) for version in page.items
+            ]
+        return request.json_response(answer)
 
-    async def patch(self, ask: Ask) -> Response:
-        return await self._amend(ask, patched)
+    async def patch(self, request: ApiRequest) -> Response:
+        return await self._amend(request, patch_state)
 
-    async def update(self, ask: Ask) -> Response:
-        return await self._amend(ask, replaced)
+    async def update(self, request: ApiRequest) -> Response:
+        return await self._amend(request, replace_state)
 
-    async def delete(self, ask: Ask) -> Response:
-        self._catalog.remove(ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions)
+    async def delete(self, request: ApiRequest) -> Response:
+        self._catalog.remove(
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions
+        )
         return Response(None, 204)
 
-    async def restore(self, ask: Ask) -> Response:
+    async def restore(self, request: ApiRequest) -> Response:
         raise not_offered("Soft deletion")
 
-    async def copy(self, ask: Ask) -> Response:
-        version = await self._duplicate(ask, await ask.json())
-        return ask.answer(version.resource(ask.base, ask.full))
+    async def copy(self, request: ApiRequest) -> Response:
+        version = await self._duplicate(request, await request.json())
+        return request.json_response(version.resource(request.base, request.full))
 
-    async def rewrite(self, ask: Ask) -> Response:
+    async def rewrite(self, request: ApiRequest) -> Response:
         """Always done in one call: the copy shares its source's bytes."""
-        version = await self._duplicate(ask, await ask.json())
+        version = await self._duplicate(request, await request.json())
         done = {"kind": "storage#rewriteResponse", "totalBytesRewritten": str(version.size), "done": True}
-        return ask.answer({**done, "objectSize": str(version.size), "resource": version.resource(ask.base, ask.full)})
+        return request.json_response(
+            {**done, "objectSize": str(version.size), "resource": version.resource(request.base, request.full)}
+        )
 
-    async def move(self, ask: Ask) -> Response:
-        source = self._source(ask, ask.parts["bucket"], ask.parts["object"])
-        if source.name == ask.parts["to"]:
+    async def move(self, request: ApiRequest) -> Response:
+        source = self._source(request, request.parts["bucket"], request.parts["object"])
+        if source.name == request.parts["to"]:
             raise invalid("The source and destination objects are the same.")
         state = {key: value for key, value in source.state.items() if key not in ("timeDeleted",)}
-        version = self._catalog.move(source, ask.parts["to"], state, ask.preconditions)
-        return ask.answer(version.resource(ask.base, ask.full))
+        version = self._catalog.move(source, request.parts["to"], state, request.preconditions)
+        return request.json_response(version.resource(request.base, request.full))
 
-    async def compose(self, ask: Ask) -> Response:
-        body = await ask.json()
-        bucket, name = ask.parts["bucket"], ask.parts["object"]
-        holder = self._catalog.check_place(bucket, name, ask.preconditions)
+    async def compose(self, request: ApiRequest) -> Response:
+        body = await request.json()
+        bucket, name = request.parts["bucket"], request.parts["object"]
+        holder = self._catalog.check_place(bucket, name, request.preconditions)
         sources = [self._component(bucket, source) for source in _source_objects(body)]
-        given = body.get("destination") or {}
-        key = customer_key(ask.request.headers)
+        destination = body.get("destination") or {}
+        key = customer_key(request.http.headers)
         for source in sources:
-            check_key(source, ask.request.headers)
-        query = {**ask.query}
+            check_key(source, request.http.headers)
+        query = {**request.query}
         if "destinationPredefinedAcl" in query:
             query["predefinedAcl"] = query["destinationPredefinedAcl"]
-        state = new_state(given, query, holder) | key
+        state = new_state(destination, query, holder) | key
         state["componentCount"] = sum(source.state.get("componentCount", 1) for source in sources)
         contents = self._catalog.contents
         readers = [contents.open(source.content) for source in sources]
@@ -116,16 +128,18 @@ class Objects:
         try:
             await contents.run(concatenate, readers, writer)
             digests = writer.digests.values()
-            version = self._catalog.place(bucket, name, writer.content, writer.size, state | digests, ask.preconditions)
+            version = self._catalog.place(
+                bucket, name, writer.content, writer.size, state | digests, request.preconditions
+            )
         except BaseException:
             contents.discard(writer.content)
             raise
-        return ask.answer(version.resource(ask.base, ask.full))
+        return request.json_response(version.resource(request.base, request.full))
 
-    async def _amend(self, ask: Ask, merge: Callable[[Json, Json], Json]) -> Response:
-        body = await ask.json()
-        predefined = ask.query.get("predefinedAcl")
-        override = ask.flag("overrideUnlockedRetention")
+    async def _amend(self, request: ApiRequest, merge: Callable[[Json, Json], Json]) -> Response:
+        body = await request.json()
+        predefined = request.query.get("predefinedAcl")
+        override = request.flag("overrideUnlockedRetention")
 
         def change(holder: Bucket, version: ObjectVersion) -> Json:
             state = merge(version.state, body)
@@ -138,36 +152,38 @@ class Objects:
             return state
 
         version = self._catalog.amend(
-            ask.parts["bucket"], ask.parts["object"], ask.generation, ask.preconditions, change
+            request.parts["bucket"], request.parts["object"], request.generation, request.preconditions, change
         )
-        return ask.answer(version.resource(ask.base, ask.full))
+        return request.json_response(version.resource(request.base, request.full))
 
-    def _source(self, ask: Ask, bucket: str, name: str) -> ObjectVersion:
+    def _source(self, request: ApiRequest, bucket: str, name: str) -> ObjectVersion:
         """The source of a copy, whose conditions are those of a write: a failed "not match" is 412, never 304."""
-        version = self._catalog.object(bucket, name, ask.number("sourceGeneration"))
-        ask.source_preconditions.check_write(version)
+        version = self._catalog.object(bucket, name, request.number("sourceGeneration"))
+        request.source_preconditions.check_write(version)
         return version
 
-    async def _duplicate(self, ask: Ask, given: Json) -> ObjectVersion:
-        source = self._source(ask, ask.parts["bucket"], ask.parts["object"])
-        bucket, name = ask.parts["to_bucket"], ask.parts["to"]
-        holder = self._catalog.check_place(bucket, name, ask.preconditions)
-        headers = ask.request.headers
+    async def _duplicate(self, request: ApiRequest, destination: Json) -> ObjectVersion:
+        source = self._source(request, request.parts["bucket"], request.parts["object"])
+        bucket, name = request.parts["to_bucket"], request.parts["to"]
+        holder = self._catalog.check_place(bucket, name, request.preconditions)
+        headers = request.http.headers
         same_place = (source.bucket, source.name) == (bucket, name)
         if "x-goog-copy-source-encryption-key" in headers or source.state.get("customerEncryption"):
             check_key(source, headers, OF_SOURCE)
         inherited = {key: value for key, value in source.state.items() if key not in _NOT_COPIED}
         # A destination resource with anything to say replaces the source's metadata whole.
-        said = {key: value for key, value in given.items() if key not in ("name", "bucket", "storageClass", "acl")}
-        settings = new_state(said if said else {**inherited}, {}, holder)
+        overrides = {
+            key: value for key, value in destination.items() if key not in ("name", "bucket", "storageClass", "acl")
+        }
+        settings = new_state(overrides if overrides else {**inherited}, {}, holder)
         physical = {key: inherited[key] for key in ("crc32c", "md5Hash", "componentCount") if key in inherited}
         state: dict[str, Any] = settings | physical | customer_key(headers)
-        if given.get("storageClass"):
-            state["storageClass"] = check_storage_class(given["storageClass"])
+        if destination.get("storageClass"):
+            state["storageClass"] = check_storage_class(destination["storageClass"])
         elif same_place:
             state["storageClass"] = source.state["storageClass"]
-        state |= acl_state(given.get("acl"), ask.query.get("destinationPredefinedAcl"), holder)
-        return self._catalog.place(bucket, name, source.content, source.size, state, ask.preconditions)
+        state |= acl_state(destination.get("acl"), request.query.get("destinationPredefinedAcl"), holder)
+        return self._catalog.place(bucket, name, source.content, source.size, state, request.preconditions)
 
     def _component(self, bucket: str, source: Json) -> ObjectVersion:
         name, generation = source.get("name"), source.get("generation")

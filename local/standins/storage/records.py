@@ -93,8 +93,8 @@ class ObjectVersion:
     @property
     def hashes(self) -> list[str]:
         """The `x-goog-hash` values."""
-        known = [("crc32c", self.state.get("crc32c")), ("md5", self.state.get("md5Hash"))]
-        return [f"{kind}={value}" for kind, value in known if value]
+        checksums = [("crc32c", self.state.get("crc32c")), ("md5", self.state.get("md5Hash"))]
+        return [f"{kind}={value}" for kind, value in checksums if value]
 
     def resource(self, base: str, full: bool = False) -> Json:
         path = f"b/{self.bucket}/o/{quote(self.name, safe='')}"

@@ -23,20 +23,20 @@ _TYPE = {"content-type": "application/json; charset=UTF-8"}
 
 
 @dataclass
-class Ask:
-    request: Request
+class ApiRequest:
+    http: Request
     ledger: Ledger
     parts: Mapping[str, str] = field(default_factory=dict)
     """The percent-decoded path parameters: `bucket`, `object`, …"""
 
     @property
     def query(self) -> Mapping[str, str]:
-        return self.request.query_params
+        return self.http.query_params
 
     @cached_property
     def base(self) -> str:
         """Where the caller reached the stand-in, such as `http://127.0.0.1:8081`; links in answers start with it."""
-        return f"http://{self.request.headers.get('host') or '127.0.0.1'}"
+        return f"http://{self.http.headers.get('host') or '127.0.0.1'}"
 
     @property
     def full(self) -> bool:
@@ -65,14 +65,14 @@ class Ask:
         return self.number("generation")
 
     def page_size(self, limit: int = 1000) -> int:
-        asked = self.number("maxResults")
-        if asked is not None and asked < 0:
+        size = self.number("maxResults")
+        if size is not None and size < 0:
             raise invalid("Invalid value for maxResults: it must not be negative.")
-        return min(asked or limit, limit)
+        return min(size or limit, limit)
 
     @cached_property
     def preconditions(self) -> Preconditions:
-        headers = self.request.headers
+        headers = self.http.headers
         return Preconditions(
             self.number("ifGenerationMatch"),
             self.number("ifGenerationNotMatch"),
@@ -93,7 +93,7 @@ class Ask:
 
     async def body(self) -> bytes:
         data = bytearray()
-        async for chunk in self.request.stream():
+        async for chunk in self.http.stream():
             data += chunk
             if len(data) > _JSON_BODY_LIMIT:
                 raise ApiError(413, "Request entity too large.")
@@ -103,12 +103,12 @@ class Ask:
         """The JSON object in the body; an empty body is an empty object."""
         return parse_json(await self.body())
 
-    def answer(self, resource: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    def json_response(self, resource: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """`resource` as JSON, cut down to what the query's `fields` names."""
-        wanted = self.query.get("fields")
-        shown = select_fields(resource, wanted) if wanted else resource
+        fields = self.query.get("fields")
+        selected = select_fields(resource, fields) if fields else resource
         tag = {"etag": resource["etag"]} if isinstance(resource.get("etag"), str) else {}
-        return Response(json.dumps(shown, indent=2), status, {**_TYPE, **tag, **(headers or {})})
+        return Response(json.dumps(selected, indent=2), status, {**_TYPE, **tag, **(headers or {})})
 
 
 Render = Callable[[Any], Json]

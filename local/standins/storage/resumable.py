@@ -26,7 +26,7 @@ from local.standins.storage.encryption import customer_key
 from local.standins.storage.errors import ApiError, invalid
 from local.standins.storage.object_config import new_state
 from local.standins.storage.records import Json, ObjectVersion
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 QUANTUM = 256 << 10
 _LIFETIME = 7 * 86400.0
@@ -42,15 +42,15 @@ class _Span:
     total: int | None
 
     @classmethod
-    def of(cls, ask: Ask) -> _Span:
-        header, length = ask.request.headers.get("content-range"), ask.request.headers.get("content-length")
+    def of(cls, request: ApiRequest) -> _Span:
+        header, length = request.http.headers.get("content-range"), request.http.headers.get("content-length")
         size = int(length) if length is not None else None
         if header is None:
             return cls(0, None if size is None else size - 1, size)
-        found = _RANGE.fullmatch(header.strip())
-        if found is None:
+        match = _RANGE.fullmatch(header.strip())
+        if match is None:
             raise invalid(f"Invalid Content-Range header: {header}")
-        first, last, total = (None if part in (None, "*") else int(part) for part in found.groups())
+        first, last, total = (None if part in (None, "*") else int(part) for part in match.groups())
         if first is not None and last is not None and size is not None and last - first + 1 != size:
             raise invalid(f"Invalid request: Content-Range {header} does not fit a body of {size} bytes.")
         if first is not None and last is not None and (last < first or (total is not None and last >= total)):
@@ -72,7 +72,7 @@ class _Session:
 
     async def ready(self, contents: Contents) -> Writer:
         if self.writer is None:
-            self.writer = contents.found(self.id)
+            self.writer = contents.reopen_writer(self.id)
             await contents.run(self.writer.reopen, self.writer.size // QUANTUM * QUANTUM)
         return self.writer
 
@@ -82,21 +82,21 @@ class Resumables:
         self._catalog = catalog
         self._sessions: dict[str, _Session] = {}
 
-    async def start(self, ask: Ask) -> Response:
-        given = await ask.json()
-        headers, bucket, name = ask.request.headers, ask.parts["bucket"], object_name(ask, given)
-        holder = self._catalog.check_place(bucket, name, ask.preconditions)
-        if "contentType" not in given and "x-upload-content-type" in headers:
-            given["contentType"] = headers["x-upload-content-type"]
+    async def start(self, request: ApiRequest) -> Response:
+        metadata = await request.json()
+        headers, bucket, name = request.http.headers, request.parts["bucket"], object_name(request, metadata)
+        holder = self._catalog.check_place(bucket, name, request.preconditions)
+        if "contentType" not in metadata and "x-upload-content-type" in headers:
+            metadata["contentType"] = headers["x-upload-content-type"]
         length = headers.get("x-upload-content-length")
         if length is not None and not length.isdigit():
             raise invalid(f"Invalid value for X-Upload-Content-Length: {length}")
-        conditions = asdict(ask.preconditions) | {"etags": None, "not_etags": None}
+        conditions = asdict(request.preconditions) | {"etags": None, "not_etags": None}
         record: Json = {
             "bucket": bucket,
             "name": name,
-            "state": new_state(given, ask.query, holder) | customer_key(headers),
-            "stated": stated_checksums(given, headers),
+            "state": new_state(metadata, request.query, holder) | customer_key(headers),
+            "stated": stated_checksums(metadata, headers),
             "preconditions": conditions,
             "total": int(length) if length is not None else None,
             "expires": self._catalog.clock.time() + _LIFETIME,
@@ -105,17 +105,17 @@ class Resumables:
         session = _Session(writer.content, record, writer)
         self._sessions[session.id] = session
         self._catalog.store.put_upload(session.id, "open", record)
-        url = ask.request.url.query
-        location = f"{ask.base}/upload/storage/v1/b/{bucket}/o?{url}&upload_id={session.id}"
+        url = request.http.url.query
+        location = f"{request.base}/upload/storage/v1/b/{bucket}/o?{url}&upload_id={session.id}"
         return Response(None, 200, {"location": location, "x-guploader-uploadid": session.id})
 
-    async def put(self, ask: Ask) -> Response:
-        found = self._find(ask)
-        if isinstance(found, ObjectVersion):
-            return ask.answer(found.resource(ask.base, ask.full))
-        session, span = found, _Span.of(ask)
+    async def put(self, request: ApiRequest) -> Response:
+        upload = self._find(request)
+        if isinstance(upload, ObjectVersion):
+            return request.json_response(upload.resource(request.base, request.full))
+        session, span = upload, _Span.of(request)
         if span.first is None:
-            return await self._status(ask, session, span)
+            return await self._status(request, session, span)
         session.turn += 1
         turn = session.turn
         async with session.lock:
@@ -127,31 +127,31 @@ class Resumables:
                 f"which exceeds already uploaded size of {writer.size} byte(s).",
             )
         self._agree_on_total(session, span)
-        tail = await self._take(ask, session, turn, writer, writer.size - span.first)
+        tail = await self._take(request, session, turn, writer, writer.size - span.first)
         total = session.record["total"]
-        if ask.request.headers.get("content-range") is None and total is None:
+        if request.http.headers.get("content-range") is None and total is None:
             total = writer.size + len(tail)
         if total is None or writer.size + len(tail) < total:
-            return self._incomplete(ask, writer.size)
+            return self._incomplete(request, writer.size)
         if writer.size + len(tail) > total:
             raise invalid(f"Invalid request: more bytes came than the {total} that were announced.")
         async with session.lock:
             self._still_its_turn(session, turn)
             if tail:
-                await self._append(ask, writer, tail)
-            return self._finish(ask, session, writer)
+                await self._append(request, writer, tail)
+            return self._finish(request, session, writer)
 
-    async def cancel(self, ask: Ask) -> Response:
-        if isinstance(self._find(ask), ObjectVersion):
+    async def cancel(self, request: ApiRequest) -> Response:
+        if isinstance(self._find(request), ObjectVersion):
             raise ApiError(404, "The upload is complete; there is nothing to cancel.")
-        session_id = ask.query["upload_id"]
+        session_id = request.query["upload_id"]
         self._sessions[session_id].turn += 1
         self._end(session_id, "cancelled")
         return Response(None, 499, {"content-length": "0"})
 
-    def _find(self, ask: Ask) -> _Session | ObjectVersion:
+    def _find(self, request: ApiRequest) -> _Session | ObjectVersion:
         """The open session that the request names, or the object that it became."""
-        session_id = ask.query.get("upload_id", "")
+        session_id = request.query.get("upload_id", "")
         if session_id in self._sessions:
             session = self._sessions[session_id]
         else:
@@ -177,36 +177,36 @@ class Resumables:
             )
         session.record["total"] = span.total
 
-    async def _status(self, ask: Ask, session: _Session, span: _Span) -> Response:
+    async def _status(self, request: ApiRequest, session: _Session, span: _Span) -> Response:
         async with session.lock:
             writer = await session.ready(self._catalog.contents)
             if span.total is not None and writer.size == span.total:
-                return self._finish(ask, session, writer)
-            return self._incomplete(ask, writer.size)
+                return self._finish(request, session, writer)
+            return self._incomplete(request, writer.size)
 
-    async def _take(self, ask: Ask, session: _Session, turn: int, writer: Writer, skip: int) -> bytes:
+    async def _take(self, request: ApiRequest, session: _Session, turn: int, writer: Writer, skip: int) -> bytes:
         """Store what the request brings beyond the `skip` bytes that are there; returns the odd tail, not stored."""
         tail = b""
-        async for block in blocks(_without_first(ask.request.stream(), skip)):
+        async for block in blocks(_without_first(request.http.stream(), skip)):
             data = tail + block
             whole = len(data) // QUANTUM * QUANTUM
             tail = data[whole:]
             async with session.lock:
                 self._still_its_turn(session, turn)
                 if whole:
-                    await self._append(ask, writer, data[:whole])
+                    await self._append(request, writer, data[:whole])
         return tail
 
-    async def _append(self, ask: Ask, writer: Writer, data: bytes) -> None:
+    async def _append(self, request: ApiRequest, writer: Writer, data: bytes) -> None:
         await self._catalog.contents.run(writer.append, data)
-        ask.ledger.count("storage", "bytes_in", len(data))
+        request.ledger.count("storage", "bytes_in", len(data))
 
-    def _finish(self, ask: Ask, session: _Session, writer: Writer) -> Response:
+    def _finish(self, request: ApiRequest, session: _Session, writer: Writer) -> Response:
         record, digests = session.record, writer.digests.values()
         preconditions = Preconditions(**record["preconditions"])
         try:
             check_digests(record["stated"], digests)
-            check_digests(stated_checksums({}, ask.request.headers), digests)
+            check_digests(stated_checksums({}, request.http.headers), digests)
             version = self._catalog.place(
                 *(record["bucket"], record["name"], writer.content, writer.size, record["state"] | digests),
                 preconditions,
@@ -217,16 +217,16 @@ class Resumables:
             self._end(session.id, "failed")
             raise
         del self._sessions[session.id]
-        return ask.answer(version.resource(ask.base, ask.full))
+        return request.json_response(version.resource(request.base, request.full))
 
     def _end(self, session_id: str, state: str) -> None:
         del self._sessions[session_id]
         self._catalog.store.put_upload(session_id, state, {})
         self._catalog.contents.discard(session_id)
 
-    def _incomplete(self, ask: Ask, size: int) -> Response:
+    def _incomplete(self, request: ApiRequest, size: int) -> Response:
         headers = {"range": f"bytes=0-{size - 1}"} if size else {}
-        if ask.request.headers.get("x-guploader-no-308") == "yes":
+        if request.http.headers.get("x-guploader-no-308") == "yes":
             return Response(None, 200, {**headers, "x-http-status-code-override": "308"})
         return Response(None, 308, headers)
 

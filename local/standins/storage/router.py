@@ -16,9 +16,9 @@ from local.standins.database import CannotWrite
 from local.standins.ledger import Ledger
 from local.standins.storage.checksums import note_object
 from local.standins.storage.errors import ApiError, invalid
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
-Handler = Callable[[Ask], Awaitable[Response]]
+Handler = Callable[[ApiRequest], Awaitable[Response]]
 Cost = Literal["class_a", "class_b", "free"]
 
 _log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Router:
             if route.method == method:
                 if "bucket" in parts and "object" in parts:
                     note_object(parts["bucket"], parts["object"])
-                response = await route.handler(Ask(request, self._ledger, parts))
+                response = await route.handler(ApiRequest(request, self._ledger, parts))
                 if route.cost != "free":
                     self._ledger.count("storage", route.cost)
                 return response
@@ -95,7 +95,7 @@ class Router:
         if allowed:
             raise ApiError(405, f"{method} is not allowed here; {', '.join(sorted(allowed))} is.")
         if self.otherwise is not None:
-            return await self.otherwise(Ask(request, self._ledger, {"path": "/".join(segments)}))
+            return await self.otherwise(ApiRequest(request, self._ledger, {"path": "/".join(segments)}))
         raise ApiError(404, "Not Found")
 
 

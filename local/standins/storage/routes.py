@@ -12,7 +12,7 @@ from local.standins.storage.errors import not_offered
 from local.standins.storage.hmac_keys import HmacKeys
 from local.standins.storage.objects import Objects
 from local.standins.storage.records import PROJECT_NUMBER
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 from local.standins.storage.resumable import Resumables
 from local.standins.storage.router import Handler, Router
 from local.standins.storage.uploads import Uploads
@@ -98,9 +98,9 @@ def _add_hmac_routes(router: Router, keys: HmacKeys) -> None:
     router.add("DELETE", f"{_PROJECT}/hmacKeys/{{key}}", keys.delete)
 
 
-async def _service_account(ask: Ask) -> Response:
+async def _service_account(request: ApiRequest) -> Response:
     email = f"service-{PROJECT_NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
-    return ask.answer({"kind": "storage#serviceAccount", "email_address": email})
+    return request.json_response({"kind": "storage#serviceAccount", "email_address": email})
 
 
 def _refuse(router: Router) -> None:
@@ -116,7 +116,7 @@ def _refuse(router: Router) -> None:
 
 
 def _refusal(what: str) -> Handler:
-    async def refuse(ask: Ask) -> Response:
+    async def refuse(request: ApiRequest) -> Response:
         raise not_offered(what)
 
     return refuse

@@ -137,8 +137,8 @@ def from_arguments(args: argparse.Namespace, *, clock: Clock, data: Path | None,
     except ApiError as error:
         raise SystemExit(f"--bucket: {error.message}") from error
     for item in args.event:
-        bucket, found, url = item.partition("=")
-        if not found or not url.startswith(("http://", "https://")):
+        bucket, equals, url = item.partition("=")
+        if not equals or not url.startswith(("http://", "https://")):
             raise SystemExit(f"--event {item}: BUCKET=URL is expected")
         stand_in.subscribe(None if bucket == "*" else bucket, {"finalized"}, url)
     return stand_in

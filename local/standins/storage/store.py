@@ -49,8 +49,8 @@ class Store(Database):
         return int(self.rows(sql, (name, at_least))[0][0])
 
     def bucket(self, name: str) -> Bucket | None:
-        found = self.rows("SELECT * FROM buckets WHERE name = ?", (name,))
-        return _bucket(found[0]) if found else None
+        rows = self.rows("SELECT * FROM buckets WHERE name = ?", (name,))
+        return _bucket(rows[0]) if rows else None
 
     def buckets(self, prefix: str, after: str, limit: int) -> list[Bucket]:
         sql = "SELECT * FROM buckets WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?"
@@ -73,8 +73,8 @@ class Store(Database):
         where = "bucket = ? AND name = ? AND live"
         if generation is not None:
             where, values = "bucket = ? AND name = ? AND generation = ?", (bucket, name, generation)
-        found = self.rows(f"SELECT {_OBJECT} FROM objects WHERE {where}", values)  # noqa: S608 (constants only)
-        return _object(found[0]) if found else None
+        rows = self.rows(f"SELECT {_OBJECT} FROM objects WHERE {where}", values)  # noqa: S608 (constants only)
+        return _object(rows[0]) if rows else None
 
     def objects(
         self, bucket: str, start: str, start_generation: int, end: str | None, versions: bool, limit: int
@@ -106,8 +106,8 @@ class Store(Database):
         return {row[0] for row in used}
 
     def upload(self, upload_id: str) -> tuple[str, Json] | None:
-        found = self.rows("SELECT state, record FROM uploads WHERE id = ?", (upload_id,))
-        return (found[0][0], json.loads(found[0][1])) if found else None
+        rows = self.rows("SELECT state, record FROM uploads WHERE id = ?", (upload_id,))
+        return (rows[0][0], json.loads(rows[0][1])) if rows else None
 
     def put_upload(self, upload_id: str, state: str, record: Json) -> None:
         self.change("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?)", (upload_id, state, json.dumps(record)))

@@ -13,7 +13,7 @@ from local.standins.storage.errors import invalid
 from local.standins.storage.multipart import Parts, boundary_of, raw_header
 from local.standins.storage.object_config import new_state
 from local.standins.storage.records import Json
-from local.standins.storage.request import Ask, parse_json
+from local.standins.storage.request import ApiRequest, parse_json
 from local.standins.storage.resumable import Resumables
 
 _METADATA_LIMIT = 1 << 20
@@ -25,45 +25,47 @@ class Uploads:
     def __init__(self, catalog: Catalog, resumables: Resumables) -> None:
         self._catalog, self._resumables = catalog, resumables
 
-    async def insert(self, ask: Ask) -> Response:
-        kind = ask.query.get("uploadType")
-        if "upload_id" in ask.query:
-            return await self._resumables.put(ask)
+    async def insert(self, request: ApiRequest) -> Response:
+        kind = request.query.get("uploadType")
+        if "upload_id" in request.query:
+            return await self._resumables.put(request)
         if kind == "resumable":
-            return await self._resumables.start(ask)
+            return await self._resumables.start(request)
         if kind == "multipart":
-            return await self._multipart(ask)
+            return await self._multipart(request)
         if kind == "media":
-            content_type = ask.request.headers.get("content-type")
-            return await self._store(ask, {"contentType": content_type} if content_type else {}, ask.request.stream())
+            content_type = request.http.headers.get("content-type")
+            return await self._store(
+                request, {"contentType": content_type} if content_type else {}, request.http.stream()
+            )
         raise invalid(f"Invalid upload type: {kind}" if kind else "Required parameter: uploadType")
 
-    async def _multipart(self, ask: Ask) -> Response:
-        parts = Parts(ask.request.stream(), boundary_of(ask.request.headers.get("content-type", "")))
+    async def _multipart(self, request: ApiRequest) -> Response:
+        parts = Parts(request.http.stream(), boundary_of(request.http.headers.get("content-type", "")))
         if await parts.next() is None:
             raise invalid("Bad request: the metadata part is missing.")
-        given = parse_json(await parts.body(_METADATA_LIMIT))
+        metadata = parse_json(await parts.body(_METADATA_LIMIT))
         media = await parts.next()
         if media is None:
             raise invalid("Bad request: the media part is missing.")
-        if "contentType" not in given and (content_type := raw_header(media, "content-type")):
-            given["contentType"] = content_type
-        return await self._store(ask, given, parts.stream())
+        if "contentType" not in metadata and (content_type := raw_header(media, "content-type")):
+            metadata["contentType"] = content_type
+        return await self._store(request, metadata, parts.stream())
 
-    async def _store(self, ask: Ask, given: Json, chunks: AsyncIterator[bytes]) -> Response:
-        catalog, bucket, name = self._catalog, ask.parts["bucket"], object_name(ask, given)
-        holder = catalog.check_place(bucket, name, ask.preconditions)
-        state = new_state(given, ask.query, holder) | customer_key(ask.request.headers)
-        stated = stated_checksums(given, ask.request.headers)
+    async def _store(self, request: ApiRequest, metadata: Json, chunks: AsyncIterator[bytes]) -> Response:
+        catalog, bucket, name = self._catalog, request.parts["bucket"], object_name(request, metadata)
+        holder = catalog.check_place(bucket, name, request.preconditions)
+        state = new_state(metadata, request.query, holder) | customer_key(request.http.headers)
+        stated = stated_checksums(metadata, request.http.headers)
         writer = catalog.contents.new()
         try:
             await catalog.contents.pour(chunks, writer)
             digests = writer.digests.values()
             check_digests(stated, digests)
-            version = catalog.place(bucket, name, writer.content, writer.size, state | digests, ask.preconditions)
+            version = catalog.place(bucket, name, writer.content, writer.size, state | digests, request.preconditions)
         except BaseException:
             catalog.contents.discard(writer.content)
             raise
         finally:
-            ask.ledger.count("storage", "bytes_in", writer.size)
-        return ask.answer(version.resource(ask.base, ask.full))
+            request.ledger.count("storage", "bytes_in", writer.size)
+        return request.json_response(version.resource(request.base, request.full))

@@ -20,7 +20,7 @@ from local.standins.storage.encryption import customer_key
 from local.standins.storage.errors import ApiError, invalid, no_such_bucket, not_offered
 from local.standins.storage.object_config import new_state
 from local.standins.storage.records import Json
-from local.standins.storage.request import Ask
+from local.standins.storage.request import ApiRequest
 
 _RESERVED = ("storage", "upload", "download", "batch")
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -46,61 +46,61 @@ class XmlApi:
     def __init__(self, catalog: Catalog, downloads: Downloads) -> None:
         self._catalog, self._downloads = catalog, downloads
 
-    async def call(self, ask: Ask) -> Response:
+    async def call(self, request: ApiRequest) -> Response:
         """Every request whose path is none of the JSON API's."""
-        bucket, _, name = ask.parts["path"].partition("/")
+        bucket, _, name = request.parts["path"].partition("/")
         if bucket in _RESERVED or not name:
             raise ApiError(404, "Not Found")
         bucket, name = unquote(bucket), unquote(name)
         note_object(bucket, name)
         try:
-            return await self._answer(ask, bucket, name)
+            return await self._answer(request, bucket, name)
         except ApiError as refusal:
             return _refused(refusal)
 
-    async def _answer(self, ask: Ask, bucket: str, name: str) -> Response:
-        method, query = ask.request.method, ask.query
+    async def _answer(self, request: ApiRequest, bucket: str, name: str) -> Response:
+        method, query = request.http.method, request.query
         if method == "POST" and "uploads" in query:
-            return self._initiate(ask, bucket, name)
+            return self._initiate(request, bucket, name)
         if method == "PUT" and "uploadId" in query and "partNumber" in query:
-            return await self._part(ask)
+            return await self._part(request)
         if method == "POST" and "uploadId" in query:
-            return await self._complete(ask)
+            return await self._complete(request)
         if method == "DELETE" and "uploadId" in query:
-            return self._abort(ask)
+            return self._abort(request)
         if method == "GET" and not query.keys() & {"acl", "uploads", "uploadId"}:
-            version = self._catalog.object(bucket, name, ask.generation, ask.preconditions)
-            ask.ledger.count("storage", "class_b")
-            return self._downloads.media(ask, version)
+            version = self._catalog.object(bucket, name, request.generation, request.preconditions)
+            request.ledger.count("storage", "class_b")
+            return self._downloads.media(request, version)
         raise not_offered(f"{method} of the XML API")
 
-    def _initiate(self, ask: Ask, bucket: str, name: str) -> Response:
-        holder = self._catalog.check_place(bucket, name, ask.preconditions)
-        given: Json = {}
-        for header, value in ask.request.headers.items():
+    def _initiate(self, request: ApiRequest, bucket: str, name: str) -> Response:
+        holder = self._catalog.check_place(bucket, name, request.preconditions)
+        metadata: Json = {}
+        for header, value in request.http.headers.items():
             if header in _HEADERS:
-                given[_HEADERS[header]] = value
+                metadata[_HEADERS[header]] = value
             elif header.startswith("x-goog-meta-"):
-                given.setdefault("metadata", {})[header.removeprefix("x-goog-meta-")] = value
-        state = new_state(given, {}, holder) | customer_key(ask.request.headers)
+                metadata.setdefault("metadata", {})[header.removeprefix("x-goog-meta-")] = value
+        state = new_state(metadata, {}, holder) | customer_key(request.http.headers)
         upload_id = uuid.uuid4().hex
         self._catalog.store.put_upload(upload_id, "parts", {"bucket": bucket, "name": name, "state": state})
-        ask.ledger.count("storage", "class_a")
+        request.ledger.count("storage", "class_a")
         inner = f"<Bucket>{bucket}</Bucket><Key>{escape(name)}</Key><UploadId>{upload_id}</UploadId>"
         return _xml("InitiateMultipartUploadResult", inner)
 
-    async def _part(self, ask: Ask) -> Response:
-        upload_id, _ = self._upload(ask)
-        number = ask.number("partNumber") or 0
+    async def _part(self, request: ApiRequest) -> Response:
+        upload_id, _ = self._upload(request)
+        number = request.number("partNumber") or 0
         if not 1 <= number <= _PARTS_LIMIT:
             raise invalid(f"Part numbers are 1 to {_PARTS_LIMIT}.")
         contents, store = self._catalog.contents, self._catalog.store
         writer = contents.new()
         try:
-            await contents.pour(ask.request.stream(), writer)
+            await contents.pour(request.http.stream(), writer)
             digests = writer.digests.values()
-            check_digests(stated_checksums({}, ask.request.headers), digests)
-            self._upload(ask)  # it may have ended meanwhile
+            check_digests(stated_checksums({}, request.http.headers), digests)
+            self._upload(request)  # it may have ended meanwhile
         except BaseException:
             contents.discard(writer.content)
             raise
@@ -110,51 +110,51 @@ class XmlApi:
             store.change("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?)", values)
         for row in before:
             contents.discard(row[0])
-        ask.ledger.count("storage", "class_a")
-        ask.ledger.count("storage", "bytes_in", writer.size)
+        request.ledger.count("storage", "class_a")
+        request.ledger.count("storage", "bytes_in", writer.size)
         hashes = f"crc32c={digests['crc32c']},md5={digests['md5Hash']}"
         return Response(None, 200, {"etag": f'"{digests["md5Hash"]}"', "x-goog-hash": hashes})
 
-    async def _complete(self, ask: Ask) -> Response:
-        upload_id, record = self._upload(ask)
-        listed = _listed_parts((await ask.body()).decode("utf-8", "replace"))
+    async def _complete(self, request: ApiRequest) -> Response:
+        upload_id, record = self._upload(request)
+        listed = _listed_parts((await request.body()).decode("utf-8", "replace"))
         rows = self._catalog.store.rows("SELECT number, content, size, etag FROM parts WHERE upload = ?", (upload_id,))
-        known = {row[0]: row[1:] for row in rows}
+        parts = {row[0]: row[1:] for row in rows}
         if not listed or [number for number, _ in listed] != sorted({number for number, _ in listed}):
             raise invalid("The parts must be listed in ascending order, at least one.")
         for number, tag in listed:
-            if number not in known or tag.strip('"') != known[number][2]:
+            if number not in parts or tag.strip('"') != parts[number][2]:
                 raise invalid(f"Part {number} was not found, or its entity tag does not match.")
-        if any(known[number][1] < _LEAST_PART for number, _ in listed[:-1]):
+        if any(parts[number][1] < _LEAST_PART for number, _ in listed[:-1]):
             raise invalid("Each part but the last must hold at least 5 MiB.")
         contents, store = self._catalog.contents, self._catalog.store
-        readers = [contents.open(known[number][0]) for number, _ in listed]
+        readers = [contents.open(parts[number][0]) for number, _ in listed]
         writer = contents.new(Digests(md5=False))
         try:
             await contents.run(concatenate, readers, writer)
-            self._upload(ask)
+            self._upload(request)
             version = self._catalog.place(
                 *(record["bucket"], record["name"], writer.content, writer.size),
                 record["state"] | writer.digests.values(),
-                ask.preconditions,
+                request.preconditions,
                 lambda placed: store.put_upload(upload_id, "completed", {}),
             )
         except BaseException:
             contents.discard(writer.content)
             raise
         self._drop_parts(upload_id)
-        ask.ledger.count("storage", "class_a")
+        request.ledger.count("storage", "class_a")
         inner = f"<Bucket>{version.bucket}</Bucket><Key>{escape(version.name)}</Key><ETag>{version.etag}</ETag>"
         return _xml("CompleteMultipartUploadResult", inner, {"x-goog-generation": str(version.generation)})
 
-    def _abort(self, ask: Ask) -> Response:
-        upload_id, _ = self._upload(ask)
+    def _abort(self, request: ApiRequest) -> Response:
+        upload_id, _ = self._upload(request)
         self._catalog.store.put_upload(upload_id, "cancelled", {})
         self._drop_parts(upload_id)
         return Response(None, 204)
 
-    def _upload(self, ask: Ask) -> tuple[str, Json]:
-        upload_id = ask.query["uploadId"]
+    def _upload(self, request: ApiRequest) -> tuple[str, Json]:
+        upload_id = request.query["uploadId"]
         state, record = self._catalog.store.upload(upload_id) or ("unknown", {})
         if state != "parts":
             raise ApiError(404, "The requested upload was not found.")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from google.cloud.firestore_v1.types import StructuredQuery
 
-from local.standins.firestore import query
 from local.standins.firestore.indexes import Indexes
+from local.standins.firestore.query import Query, parse_query
 from local.standins.firestore.wire import Refusal
 
 DATABASE = "projects/p/databases/(default)"
@@ -60,9 +60,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Indexes:
     return Indexes(file)
 
 
-def ask(
-    where: str = "", order: str = "", *, collection: str = "c", group: bool = False, total: str = ""
-) -> query.Query:
+def ask(where: str = "", order: str = "", *, collection: str = "c", group: bool = False, total: str = "") -> Query:
     """`ask("a == , x > ", "x desc")`: the query with these filters and this order."""
     wire = StructuredQuery.pb()()
     wire.from_.add(collection_id=collection, all_descendants=group)
@@ -81,7 +79,7 @@ def ask(
     for part in order.split(",") if order else ():
         field, _, direction = part.strip().partition(" ")
         wire.order_by.add(direction=2 if direction else 1).field.field_path = field
-    return query.read(DATABASE, "", wire, [tuple(field.split(".")) for field in total.split()])
+    return parse_query(DATABASE, "", wire, [tuple(field.split(".")) for field in total.split()])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ def ask(
     ],
     ids=str,
 )
-def test_queries_that_production_answers_are_answered(declared: Indexes, asked: query.Query) -> None:
+def test_queries_that_production_answers_are_answered(declared: Indexes, asked: Query) -> None:
     assert declared.check(asked)
 
 
@@ -150,7 +148,7 @@ def test_queries_that_production_answers_are_answered(declared: Indexes, asked: 
     ids=str,
 )
 def test_queries_that_production_refuses_are_refused_with_the_index_they_lack(
-    declared: Indexes, asked: query.Query, missing: str
+    declared: Indexes, asked: Query, missing: str
 ) -> None:
     with pytest.raises(Refusal, match="The query requires an index") as refused:
         declared.check(asked)
@@ -171,7 +169,7 @@ def test_queries_that_production_refuses_are_refused_with_the_index_they_lack(
     ],
     ids=str,
 )
-def test_the_deployed_indexes_serve_their_queries(indexes: Path, asked: query.Query) -> None:
+def test_the_deployed_indexes_serve_their_queries(indexes: Path, asked: Query) -> None:
     assert Indexes(indexes).check(asked)
 
 
@@ -188,7 +186,7 @@ def test_the_deployed_indexes_serve_their_queries(indexes: Path, asked: query.Qu
     ],
     ids=str,
 )
-def test_what_is_not_deployed_is_refused(indexes: Path, asked: query.Query) -> None:
+def test_what_is_not_deployed_is_refused(indexes: Path, asked: Query) -> None:
     with pytest.raises(Refusal, match="The query requires an index"):
         Indexes(indexes).check(asked)
 

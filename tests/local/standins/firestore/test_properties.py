@@ -15,7 +15,8 @@ from google.cloud.firestore_v1.types import StructuredQuery
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.standins.firestore import entries, query, search, store, values
+from local.standins.firestore import entries, search, store, values
+from local.standins.firestore.query import parse_query
 from local.standins.firestore.store import Database
 from local.standins.firestore.wire import Document, Value
 
@@ -167,7 +168,7 @@ def test_queries_find_what_a_look_at_everything_finds(
         moment = database.read_time()
         write(database, {**dict.fromkeys(old), **new})
         wire_query = structured(filters, ordering, offset, limit)
-        asked = query.read(DATABASE, "", wire_query)
+        asked = parse_query(DATABASE, "", wire_query)
         for micros, data in ((None, new), (moment, old)):
             found = asyncio.run(search.run(database, asked, micros)).documents
             expected = naive(data, filters, ordering, offset, limit)

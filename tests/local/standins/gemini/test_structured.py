@@ -6,6 +6,7 @@ import base64
 import enum
 import itertools
 import json
+import time
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -261,3 +262,31 @@ def test_a_schema_that_is_not_supported_is_named(
 
 def test_json_without_a_schema_is_json(shared: Running) -> None:
     assert ask(shared, SPEECH, "Describe this")["media"][0].startswith("a WAV recording")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "STRING", "pattern": "^(a+)+$", "default": "a" * 50 + "b"},
+        {"type": "STRING", "pattern": "((a{1000}){1000}){1000}"},
+        {"type": "STRING", "minLength": 10**12},
+        {
+            "type": "ARRAY",
+            "items": {"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": 10**9},
+            "minItems": 10**9,
+        },
+        {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "minProperties": 10**9},
+    ],
+    ids=lambda schema: json.dumps(schema)[:60],
+)
+def test_no_schema_makes_an_answer_slow_or_large(shared: Running, schema: dict[str, Any]) -> None:
+    began = time.process_time()
+    answer = shared.client.models.generate_content(
+        model=MODEL,
+        contents="Fill this in.",
+        config=types.GenerateContentConfig(
+            response_mime_type="application/json", response_schema=schema, max_output_tokens=1_000
+        ),
+    )
+    assert answer.candidates
+    assert time.process_time() - began < 10
