@@ -1,4 +1,4 @@
-"""SQLite as the stand-ins keep their state in: opened only where it is whole, never left in the middle of a change.
+"""The SQLite database of a stand-in: opened only if it is intact, and changed in whole transactions.
 
 The write-ahead log is handed to the operating system at each commit: a killed process loses nothing acknowledged. It is
 not forced to disk, since a busy disk would then stop the event loop for seconds: a power cut may cost the last changes.
@@ -15,18 +15,18 @@ from typing import Any
 from local.standins import write_ahead_log
 
 CannotWrite = sqlite3.OperationalError
-"""What a change raises where the disk is full or fails. Nothing of the change was kept; a later one may succeed."""
+"""Raised by a change if the disk is full or fails. The change was rolled back; a later one may succeed."""
 
 
 class Damaged(RuntimeError):
-    """A file of kept state is not whole. It was left as it is; the message names it and says what can be done."""
+    """A state file is damaged. It was left untouched; the message names it and says what can be done."""
 
     def __init__(self, file: Path, what: str) -> None:
         super().__init__(f"{file} is damaged ({what}). It was left as it is: put back a copy, or move it away")
 
 
 class Database:
-    """One file, or memory where `file` is None. Raises Damaged for a file that is not whole."""
+    """A database in a file, or in memory if `file` is None. Raises Damaged if the file is not intact."""
 
     def __init__(self, file: Path | None, schema: str) -> None:
         if file is not None:
@@ -41,7 +41,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes within, or none: also where the commit itself fails."""
+        """Apply all changes of the block or none, even if the commit itself fails."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -61,7 +61,7 @@ class Database:
 
 
 def _check_whole(file: Path) -> None:
-    """Raise Damaged before anything could be written: SQLite passes over what follows a broken frame of its log."""
+    """Raise Damaged before the first write, because SQLite ignores everything behind a broken frame of its log."""
     log = file.with_name(f"{file.name}-wal")
     if log.exists() and (what := write_ahead_log.damage(log.read_bytes())):
         raise Damaged(log, what)

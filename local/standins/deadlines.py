@@ -1,4 +1,4 @@
-"""Time limits on a clock that can be moved: one waiter for all of them, however many requests are under way."""
+"""Time limits on a movable clock, with one waiter for any number of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults planted in the way to the stand-ins: an error, a delay, a dropped or cut connection, a kill."""
+"""Faults planted between clients and stand-ins: an error, a delay, a dropped or cut connection, a kill."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(value: object) -> object:
-    """`"500ms"`, `"2s"`, `"1m30s"`, `"6h"`, or a plain number of seconds."""
+    """Parse `"500ms"`, `"2s"`, `"1m30s"`, `"6h"` into seconds; numbers pass unchanged.
+
+    Raises ValueError for other text.
+    """
     if not isinstance(value, str):
         return value
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value)
@@ -27,7 +30,7 @@ Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
 
 
 class Fault(BaseModel):
-    """One planted fault. Of its effects the first that applies to a call ends it; `delay` combines with the others."""
+    """A planted fault. The first of its effects that applies ends the call; `delay` combines with the others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,9 +38,9 @@ class Fault(BaseModel):
     match: str = ""
     """A substring of `METHOD path?query`, or of the RPC's name; empty matches every call."""
     times: int | None = Field(default=None, ge=1)
-    """How many calls it hits; None: until it is cleared."""
+    """The number of calls that it hits; None: until it is cleared."""
     skip: int = Field(default=0, ge=0)
-    """How many matching calls pass unharmed before it begins."""
+    """The number of matching calls that pass unharmed before it begins."""
     status: int | None = Field(default=None, ge=400, le=599)
     retry_delay: Duration | None = None
     """Sent as google.rpc.RetryInfo beside `status`."""

@@ -47,7 +47,7 @@ class HttpConnection:
 
     @classmethod
     async def to(cls, url: str) -> Self:
-        """Raises OSError when nobody listens there."""
+        """Connect. Raises OSError if nothing listens there."""
         parts = urlsplit(url)
         tls = ssl.create_default_context() if parts.scheme == "https" else None
         port = parts.port or (443 if tls else 80)
@@ -67,7 +67,7 @@ class HttpConnection:
         await self._send(h11.EndOfMessage())
 
     async def answer(self) -> Answer:
-        """The answer's head. Raises ConnectionLost, MalformedAnswer."""
+        """Return the answer's head. Raises ConnectionLost, MalformedAnswer."""
         while isinstance(event := await self._event(), h11.InformationalResponse):
             pass
         if not isinstance(event, h11.Response):
@@ -75,12 +75,12 @@ class HttpConnection:
         return Answer(event.status_code, list(event.headers))
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The answer's body as it arrives. Raises ConnectionLost, MalformedAnswer."""
+        """Yield the answer's body as it arrives. Raises ConnectionLost, MalformedAnswer."""
         while isinstance(event := await self._event(), h11.Data):
             yield bytes(event.data)
 
     def close(self) -> None:
-        """Hang up at once; whoever waits for the answer gets ConnectionLost."""
+        """Close the connection at once; a pending read of the answer raises ConnectionLost."""
         self._writer.transport.abort()
 
     async def _send(self, event: h11.Event) -> None:

@@ -1,4 +1,4 @@
-"""What the stand-ins saw: each call in order, and counters of what the cloud would bill."""
+"""A record of every call to the stand-ins, and counters of billed operations."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Call:
     method: str
     path: str
     status: int | str = ""
-    """HTTP status, or a gRPC code's name (`OK`, `ABORTED`, …); where a fault ended it, how (`tap.Ending`)."""
+    """HTTP status, or a gRPC code's name (`OK`, `ABORTED`, …); if a fault ended it, a `wire_tap.Ending`."""
     at: float = 0.0
-    """When it came, in seconds since 1970 by the local system's clock."""
+    """When it arrived, in seconds since 1970 by the local system's clock."""
     bytes: int = 0
     """Bytes of the request's body and the answer's together."""
     notes: dict[str, str] = field(default_factory=dict)
-    """What the stand-in knows of it: `task`, `file`, `object`, `model`, …"""
+    """What the stand-in noted about it: `task`, `file`, `object`, `model`, …"""
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")
-"""The call under way, for stand-ins to note on: `current_call.get().notes["file"] = …`"""
+"""The current call, for stand-ins to add notes: `current_call.get().notes["file"] = …`"""
 
 
 class Ledger:
@@ -40,7 +40,7 @@ class Ledger:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self.total_calls = 0
-        """How many calls there were, forgotten ones included."""
+        """The number of calls since the start, including forgotten ones."""
         self._calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self._counters: defaultdict[str, Counter[str]] = defaultdict(Counter)
 

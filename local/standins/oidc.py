@@ -1,4 +1,4 @@
-"""Google-like OIDC tokens for the local system: signed by a key of its own, checked on the local clock."""
+"""Google-like OIDC tokens for the local system: signed with its own key, checked on its own clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Issuer:
         self._key_id = hashlib.sha256(f"{numbers.n}:{numbers.e}".encode()).hexdigest()[:40]
 
     def token(self, email: str, audience: str, lifetime: float = 3600) -> str:
-        """An ID token that service account `email` shows to `audience`; lifetime in seconds, as Google's an hour."""
+        """Return an ID token of service account `email` for `audience`.
+
+        `lifetime` is in seconds: an hour, as Google's.
+        """
         now = int(self._clock.time())
         subject = str(int(hashlib.sha256(email.encode()).hexdigest(), 16))[:21]
         claims = {
@@ -53,7 +56,7 @@ class Issuer:
         return f"{signed}.{_base64(signature)}"
 
     def verify(self, token: str, audience: str | Collection[str]) -> Claims:
-        """The token's claims. Raises TokenRefused unless this issuer signed it for (one of) `audience`."""
+        """Return the token's claims. Raises TokenRefused unless this issuer signed it for (one of) `audience`."""
         header, claims, signature, signed = _parts(token)
         if header.get("alg") != "RS256" or header.get("kid") != self._key_id:
             raise TokenRefused("the token is not signed with a key of this issuer")
@@ -73,7 +76,7 @@ class Issuer:
 
 
 def without_signature(token: str) -> str:
-    """The token as Cloud Run hands it to the container: readable, but no longer of use elsewhere."""
+    """Return the token as Cloud Run passes it to the container: readable, but with its signature removed."""
     return f"{token.rpartition('.')[0]}.SIGNATURE_REMOVED_BY_GOOGLE"
 
 

@@ -48,5 +48,5 @@ class HttpServer:
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """The local system's runner handles signals; a server within it must not."""
+        """Leave signals to the local system's runner."""
         yield

@@ -42,7 +42,7 @@ _GRPC_OF_HTTP = {
 
 
 async def _nobody_to_kill(port: int) -> None:
-    """A stand-in started alone knows no functions."""
+    """Kill nothing: a stand-in that runs alone knows no functions."""
 
 
 class Tap:
@@ -55,7 +55,7 @@ class Tap:
         self.ledger = ledger if ledger is not None else Ledger()
         self.kill = kill
         self.in_flight: Counter[Service] = Counter()
-        """HTTP requests that are not answered to their end, for each service."""
+        """HTTP requests in progress, by service."""
 
     def http(self, service: Service, app: ASGIApp, error_body: ErrorBody) -> ASGIApp:
         """Wrap a stand-in's ASGI app."""
@@ -73,7 +73,7 @@ class Tap:
         return tapped
 
     def grpc(self, service: Service) -> grpc.aio.ServerInterceptor:
-        """The interceptor to give a stand-in's `grpc.aio.server`."""
+        """Return the interceptor for a stand-in's `grpc.aio.server`."""
         return _GrpcTap(self, service)
 
 
@@ -138,7 +138,7 @@ class _HttpCall:
         return message["type"] == "http.response.body" and bool(message.get("body"))
 
     def _cut(self) -> bool:
-        """Count one chunk of the answer; whether the fault ends it here."""
+        """Count one chunk of the answer. Return whether the fault cuts the answer here."""
         assert self._fault is not None
         self._chunks += 1
         return self._fault.cut_after is not None and self._chunks > self._fault.cut_after

@@ -1,4 +1,5 @@
-"""Whether a SQLite write-ahead log is whole up to its end. The format: https://sqlite.org/fileformat2.html#walformat
+"""Checks whether a SQLite write-ahead log is intact up to its end. The format:
+https://sqlite.org/fileformat2.html#walformat
 
 SQLite takes the first frame whose checksum is wrong for the log's end. After a killed process that is right: the last
 frame may be half written. Where committed frames follow it, it is damage, and would cost them in silence.

@@ -1,4 +1,4 @@
-"""One attempt: the HTTP request that Cloud Tasks makes to a task's target, and what came of it."""
+"""One attempt: the HTTP request that Cloud Tasks makes to a task's target, and its outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REPLACED = {"host", "content-length", "transfer-encoding", "connection", "user-
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attempt came to. `status` is None when there was no answer; `retry_after` is in seconds."""
+    """The outcome of an attempt. `status` is None if there was no answer; `retry_after` is in seconds."""
 
     status: int | None
     reason: str
@@ -48,7 +48,7 @@ class Courier:
         self._clock, self._deadlines, self._tap, self._sign = clock, deadlines, tap, sign
 
     async def attempt(self, entry: Entry) -> Outcome:
-        """Never raises: whatever goes wrong is an outcome, and the queue tries again."""
+        """Make one attempt and return its outcome. Never raises: every failure is an outcome that the queue retries."""
         request = entry.task.http_request
         call = Call("queue", "DISPATCH", request.url, bytes=len(request.body))
         call.notes["task"] = entry.name.rpartition("/")[-1]

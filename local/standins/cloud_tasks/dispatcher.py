@@ -1,4 +1,4 @@
-"""One queue at work: which task leaves when, and what becomes of it after the attempt."""
+"""A queue at work: decides when each task is dispatched, and retries or drops it after the attempt."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Dispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def configure(self, queue: Pb) -> None:
-        """Put new settings or another state in force."""
+        """Apply new settings or another state."""
         self.queue = queue
         limits = queue.rate_limits
         self._pace.configure(limits.max_dispatches_per_second, limits.max_burst_size)
@@ -71,12 +71,12 @@ class Dispatcher:
         self._schedule(entry)
 
     def remove(self, entry: Entry) -> None:
-        """The task is done with; its name stays blocked for a while. Raises CannotWrite, and then it is not."""
+        """Remove a task; its name stays blocked for a while. Raises CannotWrite and leaves the task in place."""
         self._store_drop(entry)()
         self._forget(entry)
 
     def _finish(self, entry: Entry) -> None:
-        """Like `remove`, but nobody waits to hear whether it was kept."""
+        """Remove a task as `remove` does, but retry a failed write in the background."""
         self._store.write_when_possible(entry.name, self._store_drop(entry))
         self._forget(entry)
 
@@ -91,28 +91,28 @@ class Dispatcher:
         self._changed.set()
 
     def repoint(self, base: str) -> int:
-        """Send what waits for an address of this machine to `base` instead; how many were changed."""
+        """Redirect waiting tasks that target this machine to `base`. Return how many changed."""
         changed = [entry for entry in self._waiting if redirect_request(entry.task.http_request, base)]
         for entry in changed:
             self._store_progress(entry)
         return len(changed)
 
     def run_now(self, entry: Entry) -> None:
-        """Whatever the rate, the schedule time and the queue's state are."""
+        """Dispatch a task now, regardless of the rate, its schedule time and the queue's state."""
         self._waiting.pop(entry, None)
         entry.task.schedule_time.FromMicroseconds(int(self._clock.time() * 1e6))
         self._start_attempts(entry)
 
     @property
     def running(self) -> int:
-        """Attempts under way."""
+        """The number of attempts in progress."""
         return len(self._attempts)
 
     def waiting(self) -> list[Entry]:
         return list(self._waiting)
 
     def next_due(self) -> float | None:
-        """The schedule time of the earliest waiting task; None when there is none or the queue is paused."""
+        """Return the schedule time of the earliest waiting task, or None if none waits or the queue is paused."""
         if self.queue.state != QueuePb.RUNNING:
             return None
         self._drop_stale()

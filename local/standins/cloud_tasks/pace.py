@@ -1,11 +1,11 @@
-"""How fast: a queue's token bucket, which pushback slows down, and the wait before a task is tried again."""
+"""The pace of a queue: a token bucket that pushback slows down, and the backoff before a retry."""
 
 from __future__ import annotations
 
 from local.standins.cloud_tasks.rules import Pb
 
 _ALMOST_ONE = 0.999
-"""Time in seconds since 1970 has not enough digits to land on a whole token."""
+"""Seconds since 1970 as a float are too coarse to reach a whole token exactly."""
 _RECOVERY_SECONDS = 10.0
 _SLOWEST_PER_SECOND = 1.0
 
@@ -14,8 +14,8 @@ class Pace:
     """A token bucket of `rate` tokens a second that holds `burst` at most.
 
     An answer of 429 or 503 halves the rate, once a second at most (a burst of them is one signal) and not below one
-    dispatch a second by more than once; without another, the rate doubles every ten seconds until it is whole again.
-    The real service's figures are not documented; that it slows the whole queue down is.
+    dispatch a second by more than once; without another, the rate doubles every ten seconds until it is whole again. It
+    is documented that the service slows the whole queue down, but not by how much.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -28,14 +28,14 @@ class Pace:
         self._tokens = min(self._tokens, burst)
 
     def share(self, now: float) -> float:
-        """The part of the configured rate that is in force, 0 to 1."""
+        """Return the part of the configured rate that applies now, 0 to 1."""
         if self._share == 1.0:
             return 1.0
         doublings = (now - self._slowed_at) / _RECOVERY_SECONDS
         return 1.0 if doublings > 10 else min(1.0, self._share * 2.0**doublings)
 
     def ready_at(self, now: float) -> float:
-        """`now` if a dispatch may leave; else when to ask again, as the rate rises meanwhile if it was slowed down."""
+        """Return `now` if a dispatch may leave, else when to ask again; the rate may rise in the meantime."""
         self._fill(now)
         if self._tokens >= _ALMOST_ONE:
             return now
@@ -62,7 +62,7 @@ class Pace:
 
 
 def backoff(config: Pb, failures: int) -> float:
-    """Seconds to wait after that many failed attempts (1 or more).
+    """Return the seconds to wait after a number of failed attempts (1 or more).
 
     From min_backoff it doubles max_doublings times, then grows by the last doubled step, up to max_backoff:
     10 s, 300 s and 3 doublings give 10, 20, 40, 80, 160, 240, 300, 300, …
@@ -74,7 +74,7 @@ def backoff(config: Pb, failures: int) -> float:
 
 
 def exhausted(config: Pb, attempts: int, age: float) -> bool:
-    """Whether a task is given up: each of the two limits that is set must have been reached.
+    """Return whether to give a task up: it has reached each of the two limits that are set.
 
     `age` is in seconds since the first attempt.
     """

@@ -20,7 +20,7 @@ class QueueRegistry:
         self._clock, self._store, self._make = clock, store, make
 
     def load(self, specs: Sequence[QueueSpec]) -> None:
-        """Bring back what was stored, then make the named queues; what a spec says goes before what was stored."""
+        """Load the stored queues and tasks, then create the queues in `specs`; a spec overrides the stored settings."""
         for queue in self._store.queues():
             self.put_queue(queue)
         for entry in self._store.tasks():

@@ -1,4 +1,4 @@
-"""What Cloud Tasks accepts: names, sizes, times, and the refusals with which it answers the rest."""
+"""What Cloud Tasks accepts: limits on names, sizes and times, and the errors for the rest."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def queue_of(task_name: str) -> str:
 
 
 def prepare_task(submitted: Pb, queue: str, name: str, now: float) -> Pb:
-    """The task as it goes onto the queue: checked, with defaults, and without what only the service may set."""
+    """Return the task as the queue stores it: checked, with defaults, and without output-only fields.
+
+    Raises Refusal.
+    """
     if queue_of(name) != queue:
         raise invalid(f"The task's name {name!r} must lie under the queue {queue!r}")
     kind = submitted.WhichOneof("message_type")
@@ -136,7 +139,7 @@ def _check_headers(headers: Pb) -> None:
 
 
 def check_queue(queue: Pb) -> None:
-    """Rate limits and retries within what the service allows."""
+    """Raise Refusal unless rate limits and retries are within the service's limits."""
     check_queue_name(queue.name)
     for field in ("http_target", "app_engine_routing_override"):
         if queue.HasField(field):
@@ -160,7 +163,7 @@ def check_retries(config: Pb) -> None:
 
 
 def task_view(task: Pb, view: int) -> Pb:
-    """The task as an answer: the body only in the full view."""
+    """Return the task as an answer shows it: with the body only in the full view."""
     answer = TaskPb()
     answer.CopyFrom(task)
     full = view == types.Task.View.FULL
@@ -171,7 +174,7 @@ def task_view(task: Pb, view: int) -> Pb:
 
 
 def redirect_request(request: Pb, base: str) -> bool:
-    """Point an HTTP request at `base` if it is meant for an address of this machine; whether that changed it."""
+    """Redirect an HTTP request for this machine to `base`. Return whether that changed it."""
     url = urlsplit(request.url)
     if url.hostname not in _LOOPBACK:
         return False

@@ -36,7 +36,10 @@ _MOST_TASKS_A_PAGE, _MOST_QUEUES_A_PAGE = 1000, 9800
 
 
 class CloudTasksService:
-    """Each public method is the RPC of that name: from the request's message to the answer's."""
+    """The RPCs of Cloud Tasks.
+
+    Each public method takes the request message of the RPC it is named after and returns the answer.
+    """
 
     def __init__(self, registry: QueueRegistry) -> None:
         self._registry = registry
@@ -149,7 +152,7 @@ class CloudTasksService:
 
 
 def _settable(submitted: Pb) -> Pb:
-    """The queue without what only the service sets."""
+    """Return the queue without its output-only fields."""
     queue = QueuePb()
     queue.CopyFrom(submitted)
     for field in ("state", "purge_time"):
@@ -162,7 +165,7 @@ def _note(task_name: str) -> None:
 
 
 def _page(names: Iterable[str], request: Pb, most: int) -> tuple[list[str], str]:
-    """Names in order from the request's page token on, and the token of the next page ("" at the end)."""
+    """Return one page of names in order, and the token of the next page ("" at the end)."""
     if not 0 <= request.page_size <= most:
         raise invalid(f"page_size must be between 0 and {most}")
     try:

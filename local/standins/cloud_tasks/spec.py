@@ -1,4 +1,4 @@
-"""What a queue is told when it is made, with the defaults that Cloud Tasks picks."""
+"""The settings of a new queue, with Cloud Tasks' defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class QueueSpec:
     max_dispatches_per_second: float = 500.0
     max_concurrent_dispatches: int = 1000
     max_attempts: int = 100
-    """With the first; -1: unlimited."""
+    """Including the first attempt; -1: unlimited."""
     max_retry_duration: float = 0.0
     """Since the first attempt; 0: unlimited."""
     min_backoff: float = 0.1
@@ -36,7 +36,10 @@ class QueueSpec:
 
 
 def with_defaults(queue: Pb) -> Pb:
-    """What was left out, filled in; the burst size is the service's to choose. Raises Refusal if out of range."""
+    """Fill in missing settings, and the burst size, which only the service sets.
+
+    Raises Refusal if one is out of range.
+    """
     check_queue(queue)
     default = QueueSpec(queue.name)
     limits = queue.rate_limits

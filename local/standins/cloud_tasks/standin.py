@@ -69,25 +69,26 @@ class QueueStandIn:
             self._server = None
 
     def release(self) -> None:
-        """Begin to dispatch, where the stand-in was made `held`."""
+        """Start dispatching, if the stand-in was created with `held`."""
         self._held = False
         self._registry.release()
 
     def repoint(self, urls: Mapping[str, str]) -> int:
-        """Send what waits on these queues (by name) for an address of this machine to another; how many changed.
+        """Redirect waiting tasks of these queues that target this machine. Return how many changed.
 
-        A URL is such as `http://127.0.0.1:9000`; paths stay, and tokens are made out to the new audience.
+        `urls` maps a queue's name to a base URL such as `http://127.0.0.1:9000`. Paths stay; ID tokens get the new
+        audience.
         """
         return sum(self._registry.queue(name).repoint(url) for name, url in urls.items())
 
     def duplicate(self, times: int) -> None:
-        """From now on repeat each first attempt that many times (0: deliver once, as usual)."""
+        """Repeat each first attempt this many times from now on (0: deliver once, as usual)."""
         self._duplicates = times
         for dispatcher in self._registry.queues.values():
             dispatcher.duplicates = times
 
     def next_due(self) -> float | None:
-        """Clock time of the earliest waiting dispatch; paused queues do not count."""
+        """Return the clock time of the earliest waiting dispatch, or None; paused queues do not count."""
         moments = [due for dispatcher in self._registry.queues.values() if (due := dispatcher.next_due()) is not None]
         return min(moments, default=None)
 
@@ -95,12 +96,12 @@ class QueueStandIn:
         return sum(dispatcher.running for dispatcher in self._registry.queues.values())
 
     def idle(self) -> bool:
-        """Nothing is under way and nothing waits whose time has come."""
+        """Return whether no attempt is in progress and no waiting dispatch is due."""
         due = self.next_due()
         return self.in_flight() == 0 and (due is None or due > self._clock.time())
 
     def lose(self, match: str = "") -> int:
-        """Drop the waiting dispatches whose name or URL contains `match`; how many. Their names stay blocked."""
+        """Drop the waiting dispatches whose name or URL contains `match`. Return how many. Their names stay blocked."""
         lost = 0
         for dispatcher in self._registry.queues.values():
             for entry in dispatcher.waiting():

@@ -1,4 +1,4 @@
-"""What the queue service must not forget: queues, tasks, and the names that are still blocked."""
+"""The queue service's durable state: queues, tasks, and the names that are still blocked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Entry:
 
 
 class Store:
-    """On disk under `data`, else in memory. A change raises CannotWrite where it could not be kept."""
+    """The state on disk under `data`, or in memory if that is None.
+
+    A change that cannot be written raises CannotWrite.
+    """
 
     def __init__(self, data: Path | None) -> None:
         if data is not None:
@@ -78,15 +81,15 @@ class Store:
         self._owed.pop(name, None)
 
     def is_blocked(self, name: str, now: float) -> bool:
-        """Whether a task of that name was executed or deleted too recently for the name to be used again."""
+        """Return whether a task of this name was executed or deleted too recently to reuse the name."""
         row = self._db.rows("SELECT until FROM tombstones WHERE name = ?", (name,))
         return name in self._owed or (bool(row) and row[0][0] > now)
 
     def write_when_possible(self, name: str, change: Callable[[], None]) -> None:
-        """Make a change that the service owes nobody an answer for: a task's progress.
+        """Write a change that no caller waits for, such as a task's progress.
 
-        What cannot be written now is written with the first later one that can. Until then a restart would know the
-        task as it was, and dispatch it once more.
+        A change that fails is retried before the next one. A restart before then loads the task's earlier state and
+        dispatches it once more.
         """
         self._owed[name] = change
         for pending_name, pending_change in list(self._owed.items()):

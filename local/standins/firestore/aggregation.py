@@ -14,7 +14,7 @@ _INTEGERS = range(-(2**63), 2**63)
 
 
 def aggregated_fields(aggregations: Sequence[Any]) -> list[paths.FieldPath]:
-    """The fields that are summed or averaged."""
+    """Return the fields that are summed or averaged."""
     fields = []
     for aggregation in aggregations:
         kind = aggregation.WhichOneof("operator")
@@ -24,7 +24,7 @@ def aggregated_fields(aggregations: Sequence[Any]) -> list[paths.FieldPath]:
 
 
 def aliases(aggregations: Sequence[Any]) -> list[str]:
-    """What each aggregation's result is called; those without a name are numbered."""
+    """Return the names of the aggregations' results; unnamed ones are numbered."""
     if not aggregations:
         raise invalid("Aggregations can not be empty.")
     if len(aggregations) > _MOST:
@@ -42,7 +42,7 @@ def aliases(aggregations: Sequence[Any]) -> list[str]:
 
 
 def most_counted(aggregations: Sequence[Any]) -> int | None:
-    """How many documents need to be looked at, where all that is asked for are counts with a bound."""
+    """Return how many documents must be read if all aggregations are counts with an upper bound, else None."""
     bounds = []
     for aggregation in aggregations:
         if aggregation.WhichOneof("operator") != "count" or not aggregation.count.HasField("up_to"):
@@ -54,7 +54,7 @@ def most_counted(aggregations: Sequence[Any]) -> int | None:
 
 
 def aggregate(documents: Sequence[Document], aggregations: Sequence[Any]) -> dict[str, Value]:
-    """Results by alias."""
+    """Return the results by alias."""
     return {
         alias: _result_of(documents, aggregation)
         for alias, aggregation in zip(aliases(aggregations), aggregations, strict=True)

@@ -76,7 +76,7 @@ class Commits:
         return Empty()
 
     async def write(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """The stream of the mobile and web clients: each request is one commit, in order."""
+        """Answer the write stream of the mobile and web clients: each request is one commit, in order."""
         name, stream = "", os.urandom(8).hex()
         sent = 0
         async for request in requests:

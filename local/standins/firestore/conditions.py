@@ -1,4 +1,4 @@
-"""A query's filter: read from the wire, checked, and asked of documents."""
+"""A query's filter: parsed, checked, and matched against documents."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _UNARY: dict[int, tuple[Operator, bytes]] = {2: ("==", _NAN), 3: ("==", _NULL), 
 
 @dataclass(frozen=True)
 class Condition:
-    """One field, one operator, and the encodings of what it is compared with."""
+    """A field, an operator, and the encoded operands."""
 
     field: paths.FieldPath
     operator: Operator
@@ -54,7 +54,7 @@ class Condition:
 
     @property
     def inequality(self) -> bool:
-        """Orders the results by its field, unless the query says otherwise."""
+        """Whether the condition is an inequality: results are then ordered by its field by default."""
         return self.operator in ("<", "<=", ">", ">=", "!=", "not-in")
 
     def matches(self, document: Document) -> bool:
@@ -95,7 +95,7 @@ class Condition:
                 assert_never(self.operator)
 
     def spans(self) -> list[tuple[bytes, bytes]] | None:
-        """Ranges of encodings that hold all that match, or None where the condition does not narrow an index."""
+        """Return ranges of encodings that include every match, or None if the condition narrows no index."""
         match self.operator:
             case "==" | "in" | "array-contains" | "array-contains-any":
                 return [(operand, operand) for operand in self.operands]
@@ -128,7 +128,7 @@ EVERYTHING = Junction(every=True, parts=())
 
 
 def conditions(filter_: Filter) -> Iterator[Condition]:
-    """All conditions in a filter."""
+    """Yield all conditions in a filter."""
     if isinstance(filter_, Condition):
         yield filter_
     else:
@@ -137,7 +137,7 @@ def conditions(filter_: Filter) -> Iterator[Condition]:
 
 
 def disjunctions(filter_: Filter) -> list[tuple[Condition, ...]]:
-    """The filter as an or of ands (disjunctive normal form), `in` and `array-contains-any` spelled out."""
+    """Return the filter in disjunctive normal form, with `in` and `array-contains-any` expanded."""
     if isinstance(filter_, Condition):
         if filter_.operator == "in":
             return [(Condition(filter_.field, "==", (operand,)),) for operand in filter_.operands]
@@ -161,7 +161,7 @@ def _too_many_disjunctions() -> Refusal:
 
 @dataclass
 class Reader:
-    """Reads a filter of a query in `database` from the wire."""
+    """Parses a filter of a query in `database`."""
 
     database: str
     collection: str

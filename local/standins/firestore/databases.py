@@ -21,14 +21,14 @@ _COMMIT_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Written:
-    """What one write answers: the update time in microseconds (None: deleted), and the results of its transforms."""
+    """The result of one write: the update time in microseconds (None: deleted), and the results of its transforms."""
 
     update_time: int | None
     transform_results: list[Value]
 
 
 class Databases:
-    """Databases spring into being when they are named."""
+    """All databases by name. A database is created when it is first named."""
 
     def __init__(self, clock: Clock, ledger: Ledger, journal: Journal) -> None:
         self._clock, self._ledger, self._journal = clock, ledger, journal
@@ -60,7 +60,7 @@ class Databases:
         return self._transactions[name]
 
     def commit(self, name: str, writes: Sequence[Write], identity: bytes = b"") -> tuple[list[Written], int]:
-        """Apply all writes or none; what each answers, and the commit's time in microseconds."""
+        """Apply all writes or none. Return the result of each, and the commit's time in microseconds."""
         database = self.get(name)
         if sum(write.ByteSize() for write in writes) > _COMMIT_BYTES:
             raise invalid("Transaction too big. Decrease transaction size.")
@@ -84,7 +84,7 @@ class Databases:
         return written, micros
 
     async def try_each(self, name: str, writes: Iterable[Write]) -> list[Written | Refusal]:
-        """Apply writes one by one, each on its own (BatchWrite), with room for others in between."""
+        """Apply writes independently (BatchWrite), yielding to other requests in between."""
         answers: list[Written | Refusal] = []
         for number, write in enumerate(writes):
             if number % _WRITES_AT_A_TIME == 0:
@@ -126,7 +126,7 @@ class Databases:
 
 
 def written_name(write: Write) -> str:
-    """The name of the document that a write is about."""
+    """Return the name of the document that a write changes."""
     operation = write.WhichOneof("operation")
     name: str = (
         write.update.name

@@ -41,7 +41,7 @@ class FieldIndex:
         self._entries.update(entries)
 
     def span(self, low: bytes, high: bytes) -> tuple[int, int]:
-        """Positions of the entries from `low` to `high`, both whole encodings and both included."""
+        """Return the positions of the entries from `low` to `high`, both whole encodings and both included."""
         start = self._entries.bisect_left((low[:PREFIX],))
         return start, self._entries.bisect_left((high[:PREFIX] + b"\xff",))
 
@@ -55,14 +55,14 @@ class FieldIndex:
 
 
 def field_entries(document: Document) -> dict[str, set[bytes]]:
-    """By index name (`contains` for an array's elements): the encodings under which the document is found."""
+    """Return the document's encoded values by index name (`contains` for an array's elements)."""
     encodings: dict[str, set[bytes]] = {}
     _collect(document.fields, "", encodings)
     return encodings
 
 
 def contains(field: str) -> str:
-    """The name of the index of the elements of the array at `field`."""
+    """Return the name of the index of the elements of the array at `field`."""
     return field + "[]"
 
 

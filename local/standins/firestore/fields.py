@@ -22,7 +22,7 @@ _TIME_RANGE = range(-62135596800, 253402300800)
 
 
 def check(document: Document) -> None:
-    """Refuse a document that Firestore would not store; cut its times to the precision that is stored."""
+    """Raise Refusal for a document that Firestore would not store; truncate its times to the stored precision."""
     size = _name_size(document.name) + 32 + _fields_size(document.fields, 1)
     if size > DOCUMENT_BYTES:
         raise invalid(
@@ -95,7 +95,7 @@ def _vector_size(name: str, value: Value) -> int:
 
 
 def _cut_time(name: str, value: Value) -> None:
-    """Check a time, and cut it to the microseconds that are stored."""
+    """Check a time and truncate it to microseconds, as Firestore stores it."""
     if value.timestamp_value.seconds not in _TIME_RANGE:
         raise invalid(f"The timestamp of property {name} is out of range.")
     rest = value.timestamp_value.nanos % 1000

@@ -47,7 +47,7 @@ class Index:
 
 @dataclass(frozen=True)
 class _Need:
-    """What one part of a disjunction needs: fields to be found by equality, and the order that follows them."""
+    """The index requirements of one part of a disjunction: fields compared for equality, then the order."""
 
     group: str
     scope: Scope
@@ -56,7 +56,7 @@ class _Need:
     suffix: tuple[Part, ...]
 
     def covered(self, index: Index) -> frozenset[Part] | None:
-        """What of `equal` an index finds; None where it does not end in the order."""
+        """Return the part of `equal` that an index serves, or None if the index does not end in the order."""
         head = len(index.parts) - len(self.suffix)
         if index.scope != self.scope or head < 0 or index.parts[head:] != self.suffix:
             return None
@@ -65,13 +65,13 @@ class _Need:
         return covered if len(covered) == len(parts) else None
 
     def perfect(self) -> Index:
-        """The one index that serves it all."""
+        """Return the single index that would serve the whole need."""
         first = sorted(self.equal, key=lambda part: (part[1] != "CONTAINS", part[0]))
         return Index(self.scope, (*first, *self.suffix))
 
 
 class Indexes:
-    """The indexes that a file declares; without a file, every index there could be."""
+    """The indexes that a file declares; without a file, every possible index."""
 
     def __init__(self, file: Path | None) -> None:
         declared: dict[str, Any] = json.loads(file.read_text()) if file is not None else {}
@@ -87,7 +87,7 @@ class Indexes:
             self._override(entry)
 
     def check(self, query: Query) -> list[Index]:
-        """The indexes that serve the query; refuses it where one is missing."""
+        """Return the indexes that serve the query. Raises Refusal if one is missing."""
         used: list[Index] = []
         for branch in query.branches:
             needs = list(_needs(query, branch))

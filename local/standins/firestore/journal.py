@@ -1,4 +1,4 @@
-"""What survives the process: an append-only file of committed changes.
+"""The journal: an append-only file of committed changes, from which a restart restores the databases.
 
 Each commit is one record, handed to the operating system before it is acknowledged; a record is its length, its
 checksum and a protobuf. A record that the process did not finish writing, at the file's end, was never acknowledged
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """The file in `folder`; without a folder nothing is kept."""
+    """The journal in `folder`; without a folder nothing is stored."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / _FILE if folder is not None else None
@@ -151,7 +151,7 @@ def _packed(database: str, micros: int, changes: Iterable[Change], identity: byt
 
 @dataclass(frozen=True)
 class JournalContents:
-    """What a file of records holds: the whole records, and from where to where it is damaged."""
+    """The contents of a journal: the intact records, and the damaged ranges."""
 
     payloads: list[memoryview]
     damage: list[tuple[int, int]]
@@ -192,7 +192,7 @@ def _record_at(view: memoryview, at: int) -> memoryview | None:
 
 
 def _next_record(data: bytes, view: memoryview, start: int) -> int | None:
-    """Where the next whole record begins. Every commit's begins with its database's name, the field 1."""
+    """Return where the next intact record begins. Every record begins with its database's name, field 1."""
     for match in _BEGINNING.finditer(data, start):
         at = match.start() - _HEADER.size
         if at >= start and _record_at(view, at) is not None:

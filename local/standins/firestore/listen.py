@@ -1,4 +1,4 @@
-"""Listening: a stream that sends what documents and queries hold, and then every change of it.
+"""The Listen RPC: a stream that sends the documents of each target, and then every change of them.
 
 A target's messages are its documents, CURRENT once they are all sent, and after each consistent step a NO_CHANGE with
 the time it stands for and a resume token. A token names a moment and the history it belongs to. Resumed within an hour,
@@ -30,7 +30,7 @@ _NO_CHANGE, _ADD, _REMOVE, _CURRENT, _RESET = range(5)
 _TOKEN = struct.Struct(">8sQ")
 
 Check = Callable[[Query], object]
-"""Refuses a query that no index serves."""
+"""Raises Refusal for a query that no index serves."""
 
 
 @dataclass
@@ -41,9 +41,9 @@ class _Target:
     names: frozenset[str] = frozenset()
     """Paths of the documents."""
     sent_versions: dict[str, int] = field(default_factory=dict)
-    """What the client holds: paths, and the update times of what it got."""
+    """The update time, in microseconds, of each document that the client holds, by path."""
     since: int = 0
-    """The moment that the client's state stands for."""
+    """The time of the client's state, in microseconds."""
 
 
 class Listeners:
@@ -72,7 +72,7 @@ class _Stream:
         self._wake = asyncio.Event()
 
     async def read(self, requests: AsyncIterator[Any]) -> None:
-        """Take in the client's requests until it has no more."""
+        """Queue the client's requests until its stream ends."""
         try:
             async for request in requests:
                 self._requests.append(request)
@@ -82,7 +82,7 @@ class _Stream:
             self._wake.set()
 
     async def wait_for_work(self) -> bool:
-        """Wait for a request or a commit; False once the client asks for nothing more and listens to nothing."""
+        """Wait for a request or a commit. Return False once the client has closed its side and has no target left."""
         if self._ended and not self._requests and not self._targets:
             return False
         await self._wake.wait()
@@ -94,7 +94,7 @@ class _Stream:
             self._database.watchers.discard(self._wake.set)
 
     async def messages(self) -> AsyncIterator[Any]:
-        """Answers to the requests that came, then what commits changed."""
+        """Yield answers to the pending requests, then the changes of commits since the last call."""
         while self._requests:
             async for message in self._handle_request(self._requests.popleft()):
                 yield message
@@ -158,7 +158,7 @@ class _Stream:
         return _Target(identity, query)
 
     async def _initial_messages(self, database: Database, target: _Target, wire: Target) -> AsyncIterator[Any]:
-        """All that the target holds, or what changed since the moment that the client resumes from."""
+        """Yield all documents of the target, or only the changes since the time that the client resumes from."""
         micros = database.read_time()
         since = self._resume_time(database, wire)
         if since is not None:
@@ -182,7 +182,7 @@ class _Stream:
         yield self._snapshot_message(micros)
 
     async def _messages_of_commits(self, database: Database, target: _Target, micros: int) -> list[Any]:
-        """What commits since the target's last step changed in it."""
+        """Return the messages for what commits changed in the target since its last snapshot."""
         since, target.since = target.since, micros
         query = target.query
         limited = query is not None and (query.limit is not None or query.offset > 0)
@@ -206,7 +206,7 @@ class _Stream:
         return messages
 
     async def _documents_at(self, database: Database, target: _Target, micros: int) -> dict[str, Document]:
-        """The documents of the target at a moment, by path."""
+        """Return the target's documents at a time, by path."""
         if target.query is not None:
             found_documents = (await search.run(database, target.query, micros)).documents
             return {paths.document_path(document.name, database.name): document for document in found_documents}
@@ -217,7 +217,7 @@ class _Stream:
     def _difference(
         self, database: Database, target: _Target, documents: Mapping[str, Document], micros: int
     ) -> Iterator[Any]:
-        """Messages that bring the client from what it was shown to what the target holds."""
+        """Yield the messages that bring the client from the documents it holds to `documents`."""
         for path in [path for path in target.sent_versions if path not in documents]:
             del target.sent_versions[path]
             record = database.record(path)
@@ -227,7 +227,7 @@ class _Stream:
             yield from _change_message(target, path, document)
 
     def _resume_time(self, database: Database, wire: Target) -> int | None:
-        """The moment to resume from; None: none is given, or that history is not kept."""
+        """Return the time to resume from, or None if there is none or the history since then is gone."""
         kind = wire.WhichOneof("resume_type")
         since = -1
         if kind == "resume_token" and len(wire.resume_token) == _TOKEN.size:
@@ -241,7 +241,7 @@ class _Stream:
         return _TOKEN.pack(self._databases.identity, micros)
 
     def _snapshot_message(self, micros: int) -> Any:
-        """The message that everything sent so far is the state of one moment."""
+        """Return the message that everything sent so far is a consistent snapshot."""
         step = _target_change(_NO_CHANGE, [])
         step.target_change.read_time.CopyFrom(timestamp_of(micros))
         step.target_change.resume_token = self._token(micros)
@@ -272,7 +272,7 @@ def _change_message(target: _Target, path: str, document: Document) -> Iterator[
 
 
 def _removal_message(database: Database, path: str, targets: list[int], micros: int, *, exists: bool) -> Any:
-    """The document was deleted, or no longer matches."""
+    """Return the message that a document was deleted (`exists` is False) or no longer matches."""
     message = _ListenResponse()
     change = message.document_remove if exists else message.document_delete
     change.document = f"{database.name}/documents/{path}"

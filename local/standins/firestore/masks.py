@@ -10,7 +10,7 @@ from local.standins.firestore.wire import Document, Value
 
 
 def put(document: Document, path: paths.FieldPath, value: Value) -> None:
-    """Set the value at a field path; whatever on the way is no map becomes one."""
+    """Set the value at a field path. Values on the way that are not maps are replaced by maps."""
     inner = document.fields
     for part in path[:-1]:
         step = inner[part]
@@ -22,7 +22,10 @@ def put(document: Document, path: paths.FieldPath, value: Value) -> None:
 
 
 def masked(document: Document, mask: Sequence[paths.FieldPath] | None, *, copied: bool = False) -> Document:
-    """The document with only the fields of a mask (None: all); itself, unless `copied`, where nothing is left out."""
+    """Return a copy of the document with only the fields of a mask.
+
+    Without a mask, return the document itself, unless `copied`.
+    """
     if mask is None and not copied:
         return document
     selected = Document(name=document.name, create_time=document.create_time, update_time=document.update_time)
@@ -36,7 +39,7 @@ def masked(document: Document, mask: Sequence[paths.FieldPath] | None, *, copied
 
 
 def read(request: Any) -> list[paths.FieldPath] | None:
-    """A request's field mask; None: it has none."""
+    """Return a request's field mask, or None if it has none."""
     if not request.HasField("mask"):
         return None
     return [field for field in map(paths.parse_field, request.mask.field_paths) if field != paths.NAME]

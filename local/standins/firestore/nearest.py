@@ -1,4 +1,4 @@
-"""Nearest neighbours: the documents whose vector lies closest to a given one."""
+"""Nearest-neighbour search: the documents whose vector lies closest to the query's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Nearest:
     threshold: float | None
 
     def choose(self, documents: Iterable[Document]) -> list[Document]:
-        """The closest documents, closest first, each with its distance where the query names a field for that."""
+        """Return the closest documents in order, each with its distance if the query names a field for it."""
         ranked = []
         for document in documents:
             vector = self._vector(document)
@@ -52,7 +52,7 @@ class Nearest:
         return 1 - product / lengths if lengths else None
 
     def _rank(self, distance: float) -> float:
-        """A number that is the smaller the closer."""
+        """Return a sort key: smaller is closer."""
         return -distance if self.measure == _DOT_PRODUCT else distance
 
     def _with_distance(self, document: Document, distance: float) -> Document:

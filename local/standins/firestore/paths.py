@@ -34,7 +34,7 @@ def check_database(name: str) -> str:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Database name and path of a document's, a collection's or the root's (`…/documents`) resource name."""
+    """Split the resource name of a document, a collection or the root (`…/documents`) into database name and path."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise invalid(f'Document name "{name}" is not of the form projects/P/databases/D/documents/….')
@@ -43,7 +43,7 @@ def split(name: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=65536)
 def document_path(name: str, database: str) -> str:
-    """The path of a document's resource name, which must lie in `database`."""
+    """Return the path of a document's resource name. Raises Refusal unless it lies in `database`."""
     owner, path = split(name)
     if owner != database:
         raise invalid(f'The document "{name}" lies in another database than "{database}".')
@@ -84,7 +84,7 @@ def _check_parts(name: str, parts: list[str]) -> None:
 
 
 def order_key(path: str) -> bytes:
-    """Bytes that sort like the names: part by part, numeric ids (`__id7__`) by number and before all others."""
+    """Return bytes that sort as names do: part by part, numeric ids (`__id7__`) by number and before all others."""
     key = b""
     for part in path.split("/") if path else ():
         numeric = part.startswith("__id") and _NUMERIC_ID.fullmatch(part)

@@ -79,7 +79,7 @@ class Queries:
             yield _RunAggregationQueryResponse(explain_metrics=metrics, read_time=view.time)
 
     async def partition_query(self, request: Any) -> Any:
-        """Cursors that split a collection group into parts of about equal size."""
+        """Answer with cursors that split a collection group into parts of about equal size."""
         name, parent = paths.parent_path(request.parent)
         query = parse_query(name, parent, request.structured_query)
         if not query.descendants or query.filter != conditions.EVERYTHING or query.orders != (Order(paths.NAME),):
@@ -110,7 +110,7 @@ class Queries:
         return view, result
 
     def _bill(self, reads: int) -> int:
-        """At least one read is billed for every query."""
+        """Count the billed reads, at least one for every query, and return them."""
         reads = max(1, reads)
         self._ledger.count("firestore", "reads", reads)
         return reads

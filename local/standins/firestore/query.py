@@ -1,4 +1,4 @@
-"""A structured query in normal form: where it looks, what matches, in which order, and which part of that it wants."""
+"""A structured query in normal form: its collections, filter, order, cursors, offset and limit."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Bound:
     """The encoding of its first value, where it is known."""
 
     def precedes(self, key: bytes) -> bool:
-        """Whether a document of this sort key comes after the bound."""
+        """Return whether a document with this sort key comes after the cursor."""
         return key >= self.key if self.before else key > self.key and not key.startswith(self.key)
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a `StructuredQuery` under a parent asks for, checked."""
+    """A checked `StructuredQuery` under a parent."""
 
     database: str
     parent: str
@@ -45,10 +45,10 @@ class Query:
     descendants: bool
     filter: Filter
     branches: tuple[tuple[Condition, ...], ...]
-    """The filter as an or of ands."""
+    """The filter in disjunctive normal form."""
     explicit_orders: tuple[Order, ...]
     orders: tuple[Order, ...]
-    """The order with what the query leaves unsaid: fields of inequalities, and the name last."""
+    """The complete order: the explicit one, then the fields of inequalities, and the name last."""
     start: Bound | None
     end: Bound | None
     offset: int
@@ -57,7 +57,7 @@ class Query:
     aggregated: tuple[paths.FieldPath, ...] = ()
     nearest: Nearest | None = None
     unordered: bool = False
-    """Nobody asks for the order: sort keys may be left out."""
+    """Whether the order does not matter, so that sort keys need not be computed."""
 
     @property
     def vector_field(self) -> paths.FieldPath | None:
@@ -65,11 +65,11 @@ class Query:
 
     @property
     def needed(self) -> int | None:
-        """How many matches, in order, make the whole answer."""
+        """The number of leading matches that the answer needs; None: all."""
         return None if self.limit is None else self.offset + self.limit
 
     def sort_key(self, document: Document) -> bytes | None:
-        """Where the document stands in the order, as bytes; None: nowhere, as it lacks a field of the order."""
+        """Return the document's place in the order as bytes, or None if it lacks a field of the order."""
         parts = []
         for order in self.orders:
             encoded = values.field_bytes(document, order.field)
@@ -79,7 +79,7 @@ class Query:
         return b"".join(parts)
 
     def place(self, document: Document) -> bytes | None:
-        """The sort key of a document that matches (limit and offset aside), else None."""
+        """Return the sort key of a document that matches, or None. Ignores limit and offset."""
         if not self.filter.matches(document):
             return None
         if self.unordered:
@@ -97,9 +97,10 @@ class Query:
         return [candidate for candidate in candidates if self._holds_collection(candidate.path)]
 
     def concerns(self, record: Record, since: int, last: bytes | None) -> bool:
-        """Whether a record's change after `since` can change what the query answers.
+        """Return whether a record's change after `since` can change the query's answer.
 
-        `last`: the sort key of the last document of an answer that its limit ended; what lies behind it is not seen.
+        `last` is the sort key of the last document of an answer that the limit cut off; documents behind it do not
+        count.
         """
         if not self.holds(record.path):
             return False
@@ -108,7 +109,7 @@ class Query:
         return bool(keys) and (last is None or min(keys) <= last)
 
     def holds(self, path: str) -> bool:
-        """Whether a document of this path lies where the query looks."""
+        """Return whether a document of this path lies in one of the query's collections."""
         return self._holds_collection(path.rpartition("/")[0])
 
     def _direct_path(self) -> str:
@@ -126,10 +127,10 @@ class Query:
 
 
 def parse_query(database: str, parent: str, wire: StructuredQuery, aggregated: Sequence[paths.FieldPath] = ()) -> Query:
-    """The query that `wire` asks under `parent` (a document's path, or empty for the root).
+    """Parse and check a query under `parent` (a document's path, or empty for the root).
 
-    `aggregated` are fields that its results are summed or averaged by: like the fields of an order, the documents must
-    have them, and where the query leaves the order open it is by them.
+    `aggregated` are the fields to be summed or averaged. As with the fields of an order, documents without them do not
+    match, and the results are ordered by them unless the query has an order of its own.
     """
     if len(wire.from_) != 1:
         raise invalid("A query must look in exactly one collection, or in all descendants.")

@@ -1,4 +1,4 @@
-"""Which moment a read sees: the present, a time in the past, or that of a transaction."""
+"""The time at which a read sees the database: now, in the past, or a transaction's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.standins.firestore.wire import Timestamp, failed_precondition, invali
 
 @dataclass(frozen=True)
 class View:
-    """The moment, and the transaction that the read began."""
+    """The time of a read, and the transaction that it began."""
 
     micros: int | None
     """None: the present."""
@@ -60,7 +60,7 @@ def begin(databases: Databases, name: str, options: Any) -> Transaction:
 
 
 def past(database: Database, read_time: Timestamp) -> int:
-    """The moment of a read in the past, in microseconds."""
+    """Return the time of a read in the past, in microseconds. Raises Refusal if it is in the future or too old."""
     micros = micros_of(read_time)
     if micros > database.read_time():
         raise invalid("The requested read_time is in the future.")

@@ -110,7 +110,7 @@ class Reads:
     def _with_missing(
         self, database: Database, query: Query, documents: list[Document], micros: int | None
     ) -> list[Document]:
-        """Also names without a document, but with documents below."""
+        """Return the documents together with names that have no document, but documents below them."""
         names = {document.name for document in documents}
         missing: dict[str, Document] = {}
         for collection in database.collections():
@@ -144,7 +144,7 @@ def _token(text: str) -> bytes:
 
 
 def _page_start(token: str, orders: tuple[Order, ...]) -> Bound | None:
-    """A page token is the sort key of the last document before the page."""
+    """Return the cursor that a page token stands for: the sort key of the last document before the page."""
     if not token:
         return None
     key = _token(token)
@@ -152,7 +152,7 @@ def _page_start(token: str, orders: tuple[Order, ...]) -> Bound | None:
 
 
 def _orders(text: str) -> tuple[Order, ...]:
-    """`"a desc, b"` → orders, completed by the name."""
+    """Parse `"a desc, b"` into orders, with the name last."""
     orders = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         field, _, direction = part.partition(" ")

@@ -1,4 +1,4 @@
-"""Answering a query: which records to look at, and the matches in order.
+"""Running a query: choosing the records to check, and ordering the matches.
 
 The records come from the cheapest index that narrows the query, or from the index of the first field of the order when
 a limit lets the walk stop early; each is then checked against the whole query.
@@ -24,19 +24,19 @@ Match = tuple[bytes, Document]
 """Sort key and document."""
 
 _IN_LOOP = 2000
-"""More documents than this are checked in a thread, so that the loop stays free for others."""
+"""More documents than this are checked in a thread, to keep the event loop free."""
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """The documents that answer a query, whole, and how many the offset skipped."""
+    """The documents that answer a query, without projection, and how many the offset skipped."""
 
     documents: list[Document]
     skipped: int
 
 
 async def run(database: Database, query: Query, micros: int | None = None) -> QueryResult:
-    """Answer the query, now or as the database stood at a time."""
+    """Run a query against the present state, or against the state at a time in microseconds."""
     work = _Work(database, query, micros)
     matches = await asyncio.to_thread(work.finish) if work.heavy else work.finish()
     documents = [document for _, document in matches[query.offset : query.needed]]
@@ -44,7 +44,9 @@ async def run(database: Database, query: Query, micros: int | None = None) -> Qu
 
 
 class _Work:
-    """Looks up the candidates at once, in the loop; `finish` then needs only what cannot change: documents."""
+    """Collects the candidates at once, on the event loop; `finish` reads only immutable documents and may run in a
+    thread.
+    """
 
     def __init__(self, database: Database, query: Query, micros: int | None) -> None:
         self._query = query
@@ -92,7 +94,7 @@ class _Work:
 
 @dataclass
 class _Narrowed:
-    """Spans of indexes that together hold every match."""
+    """Spans of indexes that together include every match."""
 
     spans: list[tuple[FieldIndex, int, int]]
     size: int
@@ -140,14 +142,14 @@ class _Walk:
     downwards: bool
 
     def cost(self, matches: int, needed: int | None) -> float:
-        """About how many entries are passed until `needed` matches are found, `matches` being spread evenly."""
+        """Estimate how many entries are passed until `needed` matches are found, if `matches` are spread evenly."""
         size = self.end - self.start
         if needed is None or not matches:
             return size
         return min(size, needed * max(1.0, size / matches))
 
     def groups(self) -> Iterator[list[Record]]:
-        """Records in order; those of one list may be equal in the first field."""
+        """Yield records in order; those in one list are equal in the first field, as far as the index tells."""
         walk = self.index.between(self.start, self.end, downwards=self.downwards)
         for _, group in groupby(walk, key=itemgetter(0)):
             yield [self.collection.record(entry) for entry in group]
@@ -174,7 +176,7 @@ def _walk(collection: Collection, query: Query) -> _Walk:
 
 
 def _limits(query: Query, order: Order) -> tuple[bytes, bytes]:
-    """Encodings between which every match has the field of the query's first order."""
+    """Return the lowest and highest encoding that a match can have in the field of the query's first order."""
     low, high = b"", b"\xff"
     for condition in _required(query.filter):
         if condition.field == order.field and not condition.operator.startswith("array"):
@@ -189,13 +191,16 @@ def _limits(query: Query, order: Order) -> tuple[bytes, bytes]:
 
 
 def _name_key(query: Query, encoded: bytes) -> bytes:
-    """The order key of the path in an encoded reference; what is no reference stays, to lie before or after all."""
+    """Return the order key of the path in an encoded reference.
+
+    Other encodings become a key before or after all paths.
+    """
     root = values.encode_reference(f"{query.database}/documents")[:-1]
     return encoded.removeprefix(root) if encoded.startswith(root) else b"" if encoded < root else b"\xff"
 
 
 def _required(filter_: Filter) -> Iterator[Condition]:
-    """The conditions that every match fulfils."""
+    """Yield the conditions that every match fulfils."""
     if isinstance(filter_, Condition):
         yield filter_
     elif isinstance(filter_, Junction) and filter_.every:
@@ -204,7 +209,7 @@ def _required(filter_: Filter) -> Iterator[Condition]:
 
 
 def _first_matches(walk: _Walk, query: Query, changed: set[Record]) -> list[Match] | None:
-    """The first matches along the walk; None if it turns out too long to do in the loop."""
+    """Return the first matches along the walk, or None if it takes too long for the event loop."""
     needed, matches, passed = query.needed, [], 0
     for group in walk.groups():
         group_matches = []

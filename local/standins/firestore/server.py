@@ -107,7 +107,7 @@ async def _no_pipelines(request: Any) -> AsyncIterator[Any]:
 
 
 def _note(message: Any) -> None:
-    """Note in the ledger which document a call is about, where it is one."""
+    """Note the call's document in the ledger, if it concerns a single one."""
     if isinstance(message, types.CommitRequest.pb()) and len(message.writes) == 1:
         name = written_name(message.writes[0])
     elif isinstance(message, types.BatchGetDocumentsRequest.pb()) and len(message.documents) == 1:

@@ -1,7 +1,7 @@
-"""The documents of one database: their present and past states, by name and by index, and the log of what changed.
+"""The documents of one database: present and past states, indexes, and a log of changes.
 
-Superseded states are kept for an hour, which is how long Firestore lets reads go back in time. A state's time is the
-commit that made it, in microseconds; commits of one database never share one.
+Superseded states are kept for an hour: that is how far back in time Firestore allows reads. A state's time is that of
+its commit, in microseconds; no two commits of a database have the same time.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from local.standins.firestore.wire import Document
 
 HISTORY_MICROS = 3600 * 1_000_000
 _INDEXED_FROM = 64
-"""Smaller collections are scanned: the many little subcollections need no indexes."""
+"""Documents that a collection must have to be indexed; smaller ones are scanned."""
 
 Change = tuple[str, Document | None]
 """A document's path and its new state; None: deleted."""
 
 
 class Record:
-    """One document name: the present state (None: there is no document) and those that it superseded."""
+    """A document name with its present state (None: there is no document) and superseded ones."""
 
     __slots__ = ("document", "key", "older", "path", "since")
 
@@ -34,7 +34,7 @@ class Record:
         self.older: Sequence[tuple[int, Document | None]] = ()
 
     def at(self, micros: int) -> Document | None:
-        """The state at a moment."""
+        """Return the state at a time in microseconds."""
         if self.since <= micros:
             return self.document
         for since, document in reversed(self.older):
@@ -57,14 +57,14 @@ class Record:
         self.since, self.document = micros, document
 
     def forget_before(self, horizon: int) -> None:
-        """Drop what was superseded before `horizon`."""
+        """Drop states that were superseded before `horizon`."""
         ends = [since for since, _ in self.older[1:]] + [self.since]
         still_needed = [state for state, end in zip(self.older, ends, strict=False) if end > horizon]
         self.older = still_needed or ()
 
 
 class Collection:
-    """The records of one collection; with many of them, also indexes of every field."""
+    """The records of one collection, and indexes of every field if there are many."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -78,16 +78,19 @@ class Collection:
         return self._indexes is not None
 
     def index(self, field: str) -> FieldIndex:
-        """The index of a field (`__name__`, too), empty where no document has it; only of an indexed collection."""
+        """Return the index of a field or of `__name__`, empty if no document has the field.
+
+        The collection must be indexed.
+        """
         assert self._indexes is not None
         return self._indexes.get(field, _EMPTY)
 
     def record(self, entry: Entry) -> Record:
-        """The record that an index entry is about."""
+        """Return the record of an index entry."""
         return self._records_by_key[entry[1]]
 
     def has_documents(self, micros: int | None) -> bool:
-        """Whether there are documents, now or at a moment."""
+        """Return whether there are documents, now or at a time."""
         if micros is None:
             return self.live > 0
         return any(record.at(micros) is not None for record in self.records.values())
@@ -103,12 +106,12 @@ class Collection:
             self._index_all()
 
     def drop(self, record: Record) -> None:
-        """Forget a record that has no state any more."""
+        """Remove a record without any state."""
         del self.records[record.path]
         self._records_by_key.pop(record.key, None)
 
     def restore(self, record: Record, micros: int, document: Document | None) -> None:
-        """Like `set`, but without indexes; `settle` is due once all is restored."""
+        """Set a state without indexing it; `build_indexes` must follow once all states are restored."""
         self.live += (document is not None) - (record.document is not None)
         record.set(micros, document)
 
@@ -170,11 +173,11 @@ class Database:
         """Called after each commit."""
 
     def next_time(self) -> int:
-        """A time for the next commit: the clock's, but later than every commit so far."""
+        """Return the time of the next commit: the clock's, but later than every commit so far."""
         return max(self._now(), self.last + 1)
 
     def read_time(self) -> int:
-        """A time at which everything committed so far, and nothing later, is seen."""
+        """Return a time at which a read sees exactly what has been committed so far."""
         self.last = max(self._now(), self.last)
         return self.last
 
@@ -196,11 +199,11 @@ class Database:
         return self._collections.values()
 
     def group(self, collection_id: str) -> Iterable[Collection]:
-        """All collections of one id, wherever they lie."""
+        """Return the collections with this id, under any parent."""
         return self._groups.get(collection_id, {}).values()
 
     def changed_since(self, micros: int) -> set[Record]:
-        """Records that changed after a moment of the past hour."""
+        """Return the records that changed after a time within the past hour."""
         changed: set[Record] = set()
         for since, records in reversed(self._log):
             if since <= micros:
@@ -209,7 +212,7 @@ class Database:
         return changed
 
     def apply(self, micros: int, changes: Iterable[Change]) -> None:
-        """Make a commit's changes the present state, all at once."""
+        """Apply the changes of a commit at once and notify the watchers."""
         records = [self._set(path, micros, document) for path, document in changes]
         self.last = max(self.last, micros)
         if records:
@@ -219,7 +222,7 @@ class Database:
             watcher()
 
     def restore(self, states: Iterable[tuple[int, Change]]) -> None:
-        """Take over states in the order of time, at the start."""
+        """Load states at the start, in order of time."""
         for micros, (path, document) in states:
             collection, record = self._record_for(path)
             collection.restore(record, micros, document)
@@ -230,7 +233,7 @@ class Database:
         self._expire_history()
 
     def states(self) -> Iterator[tuple[int, str, Document | None]]:
-        """Every state kept, in the order of time."""
+        """Return all present and past states in order of time."""
         self._expire_history()
         all_states = [
             (since, record.path, document)

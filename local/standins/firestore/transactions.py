@@ -40,7 +40,7 @@ class QueryRead:
     """The sort key of the last document of the answer, where the limit ended it."""
 
     def ended(self, documents: Sequence[Document], skipped: int) -> None:
-        """Note the answer."""
+        """Record the answer."""
         if documents and self.query.needed == len(documents) + skipped:
             self.last = self.query.sort_key(documents[-1])
 
@@ -63,7 +63,7 @@ class Transaction:
         return now - self.used > IDLE_SECONDS or now - self.started > LIFETIME_SECONDS
 
     def touched_by(self, records: Iterable[Record]) -> bool:
-        """Whether it has read something that these changes concern."""
+        """Return whether the transaction has read something that these changes affect."""
         assert self.snapshot is not None
         return any(
             record.path in self.documents
@@ -97,7 +97,7 @@ class Transactions:
         return transaction
 
     async def read_documents(self, transaction: Transaction, paths: Iterable[str]) -> int:
-        """Note that it reads these documents; the time to read them at."""
+        """Record that the transaction reads these documents. Return the time to read them at."""
         claims = set(paths)
         await self._go_first(transaction, claims)
         if not transaction.read_only:
@@ -105,7 +105,7 @@ class Transactions:
         return self._snapshot(transaction)
 
     async def read_query(self, transaction: Transaction, query: Query) -> tuple[int, QueryRead]:
-        """Note that it runs this query; the time to run it at, and where to note the answer."""
+        """Record that the transaction runs this query. Return the time to run it at, and the record for its answer."""
         await self._go_first(transaction, {_query_claim(query)})
         read = QueryRead(query)
         if not transaction.read_only:
@@ -113,7 +113,7 @@ class Transactions:
         return self._snapshot(transaction), read
 
     def check(self, transaction: Transaction, writes: Iterable[str]) -> None:
-        """Refuse the commit of a transaction that does not serialise with what was committed since it read."""
+        """Raise Refusal (ABORTED) if the transaction cannot be serialised with the commits since its reads."""
         if transaction.snapshot is not None and transaction.touched_by(
             self._database.changed_since(transaction.snapshot)
         ):
@@ -132,7 +132,7 @@ class Transactions:
             self._finished.popitem(last=False)
 
     def roll_back(self, identity: bytes) -> None:
-        """End a transaction, or do nothing about one that has ended."""
+        """End a transaction; does nothing if it has ended."""
         self._expire()
         if identity in self._open:
             self.end(self._open[identity])
@@ -154,7 +154,7 @@ class Transactions:
         return aborted("Too much contention on these documents. Please try again.")
 
     def _goes_first(self, path: str) -> bool:
-        """Whether an open transaction has claimed the document, so that one without a claim must not write it."""
+        """Return whether an open transaction has claimed the document, so that others must not write it."""
         holder = self._claimed.get(path)
         return holder is not None and self._clock.time() < holder.priority_until
 

@@ -34,7 +34,7 @@ class TimeToLive:
             await self._clock.sleep(self._interval)
 
     async def _sweep(self, database: Database, collection_id: str, field: paths.FieldPath) -> None:
-        """Delete what has expired, with room for others in between."""
+        """Delete expired documents in batches, yielding to other requests in between."""
         latest = values.encode(Value(timestamp_value=timestamp_of(int(self._clock.time() * 1_000_000))))
         expired = [
             record for collection in database.group(collection_id) for record in _expired(collection, field, latest)

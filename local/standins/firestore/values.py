@@ -33,12 +33,12 @@ def encode(value: Value) -> bytes:
 
 
 def inverted(encoded: bytes) -> bytes:
-    """Bytes that sort downwards where `encoded` sorts upwards."""
+    """Return bytes that sort in the opposite order of `encoded`."""
     return encoded.translate(_INVERT)
 
 
 def lookup(document: Document, path: paths.FieldPath) -> Value | None:
-    """The value at a field path (not `__name__`), None if the document has none there."""
+    """Return the value at a field path (not `__name__`), or None if there is none."""
     fields = document.fields
     for part in path[:-1]:
         inner = fields.get(part)
@@ -54,7 +54,7 @@ def has(document: Document, path: paths.FieldPath) -> bool:
 
 
 def field_bytes(document: Document, path: paths.FieldPath) -> bytes | None:
-    """The encoded value at a field path, `__name__` included; None if the document has none there."""
+    """Return the encoded value at a field path or of `__name__`, or None if there is none."""
     if path == paths.NAME:
         return encode_reference(document.name)
     value = lookup(document, path)
@@ -175,5 +175,5 @@ def _number(value: Value) -> int | float:
 
 
 def number_of(value: Value) -> int | float | None:
-    """A numeric value's number with its type kept; None for values of other types."""
+    """Return a numeric value as int or float, or None for values of other types."""
     return _number(value) if is_number(value) else None

@@ -1,4 +1,4 @@
-"""What one `Write` does to a document: precondition, replacement or merge, transforms, and the result it answers."""
+"""Applying a `Write` to a document: precondition, replacement or merge, transforms, and the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MILLISECOND = 1000
 
 
 class Staged:
-    """The writes of one commit, applied one after another on top of what is stored; nothing is stored here."""
+    """The writes of one commit, applied in order to the stored state without changing it."""
 
     def __init__(self, database: str, micros: int, stored: Callable[[str], Document | None]) -> None:
         self._database, self._micros, self._stored = database, micros, stored

@@ -1,4 +1,4 @@
-"""The stand-in model's words: derived from what was sent, and saying that they are a stand-in's."""
+"""The stand-in model's texts: derived from the request, and marked as a stand-in's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OPENINGS = ("Here is what arrived", "This is what was sent", "What I was given"
 
 
 def free_text(prompt: Prompt, random: Random) -> str:
-    """An answer in prose, in Markdown where lists are called for."""
+    """Return an answer in prose: a transcript, boxes, or a description of the request."""
     item = first_recording(prompt)
     if item is not None and _TRANSCRIBE.search(prompt.question):
         return _transcript_text(prompt, transcript(prompt, item, random), span(prompt, item))
@@ -53,7 +53,7 @@ def free_text(prompt: Prompt, random: Random) -> str:
 
 
 def json_text(prompt: Prompt, random: Random) -> Any:
-    """An answer for JSON without a schema."""
+    """Return an answer for a JSON request without a schema."""
     if (boxes := requested_boxes(prompt)) is not None:
         return make_boxes(prompt, random, boxes)
     item = first_recording(prompt)
@@ -73,7 +73,7 @@ def json_text(prompt: Prompt, random: Random) -> Any:
 
 
 def requested_boxes(prompt: Prompt) -> bool | None:
-    """None: no boxes are asked for. True: with masks."""
+    """Return whether the requested boxes need masks, or None if the question requests no boxes."""
     if not any(item.media.kind == "image" for item in prompt.items):
         return None
     if _SEGMENT.search(prompt.question):
@@ -82,7 +82,7 @@ def requested_boxes(prompt: Prompt) -> bool | None:
 
 
 def make_boxes(prompt: Prompt, random: Random, with_masks: bool) -> list[dict[str, Any]]:
-    """As the image guide shows them: `box_2d` is [ymin, xmin, ymax, xmax] of 1000."""
+    """Return made-up boxes in the image guide's form: `box_2d` is [ymin, xmin, ymax, xmax] of 1000."""
     picture = next(item for item in prompt.items if item.media.kind == "image")
     labels = picture.media.colours or ("object",)
     boxes = []
@@ -100,7 +100,7 @@ def box_of(random: Random) -> list[int]:
 
 
 def function_results(prompt: Prompt) -> list[tuple[str, Any]]:
-    """What functions answered in the last turn."""
+    """Return the names and responses of the function results in the last turn."""
     last = prompt.turns[-1].get("parts", []) if prompt.turns else []
     responses = [part["functionResponse"] for part in last if "functionResponse" in part]
     return [(response.get("name", ""), response.get("response", {})) for response in responses]

@@ -1,4 +1,4 @@
-"""The stand-in for the Gemini Developer API: its keys, its routes, and its life as a server."""
+"""The stand-in for the Gemini Developer API: keys, routes, and the server."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class GeminiStandIn:
         return self._behaviour
 
     def set_model(self, changes: dict[str, Any]) -> Behaviour:
-        """What `PUT /model` says. Raises pydantic.ValidationError; a field set to None goes back to its default."""
+        """Apply the fields of `PUT /model`; None sets a field back to its default. Raises pydantic.ValidationError."""
         self._behaviour = self._behaviour.with_changes(changes)
         self._files.capacity = int(self._behaviour.store_mib * 1024**2)
         return self._behaviour
@@ -186,7 +186,7 @@ class GeminiStandIn:
 
 
 def _not_served(path: str) -> ApiError | None:
-    """Parts of the API that exist in the cloud only."""
+    """Return the error for a part of the API that only the cloud has, or None."""
     if re.fullmatch(r"files:register", path):
         return unimplemented("files:register")
     if re.fullmatch(r"files/[^/:]+:download", path):

@@ -1,4 +1,4 @@
-"""How the stand-in model behaves: what `PUT /model` of the control server sets."""
+"""The stand-in model's behaviour, which `PUT /model` of the control server sets."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ BlockReason = Literal["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMA
 
 
 class Behaviour(BaseModel):
-    """Each field left out of `PUT /model` keeps its value; `null` sets it back to its default, and `"reset": true`
-    does so with all that are not named beside it."""
+    """The fields of `PUT /model`.
+
+    A field left out keeps its value; `null` resets it to its default, and `"reset": true` resets all others.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +53,7 @@ class Behaviour(BaseModel):
     link_mib_s: float | None = Field(default=None, gt=0)
     """How fast each upload connection is read, in MiB a second; None: as fast as it comes."""
     text: str | None = None
-    """The answer, word for word, instead of one derived from the request."""
+    """The answer's exact text, instead of one derived from the request."""
     parts: list[dict[str, Any]] | None = None
     """The answer's parts, as they are: `[]` or `[{"text": " "}]` is an answer without words. Goes before `text`."""
     loop: str | None = Field(default=None, min_length=1)
@@ -79,16 +81,19 @@ class Behaviour(BaseModel):
     checkpoint_every: int | None = Field(default=None, ge=1)
     """Every so many chunks, a stream of such a model carries a continuation token midway. None: only its end does."""
     key: Literal["ok", "invalid", "revoked"] = "ok"
-    """What the service thinks of every API key."""
+    """Whether every API key is accepted, invalid or revoked."""
     thoughts: int | None = Field(default=None, ge=0, le=65_536)
     """Thinking tokens of each answer; None: derived from the request, the model and its thinking configuration."""
     store_mib: float = Field(default=20 * 1024, gt=0)
-    """How much the project's files may hold together: 20 GB."""
+    """The storage quota of all files of the project together: 20 GB."""
     fail_processing: bool = False
     """Files uploaded from now on end up FAILED."""
 
     def with_changes(self, changes: dict[str, Any]) -> Behaviour:
-        """Raises pydantic.ValidationError for an unknown field or a value out of range."""
+        """Return the behaviour after `PUT /model` with these fields.
+
+        Raises pydantic.ValidationError for an unknown field or a value out of range.
+        """
         changes = dict(changes)
         reset = _BOOL.validate_python(changes.pop("reset", None) or False)
         fields = {**({} if reset else self.model_dump()), **changes}

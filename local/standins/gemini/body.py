@@ -11,12 +11,15 @@ from starlette.requests import Request
 from local.standins.gemini.errors import invalid
 
 _STRING = re.compile(r'"(?:\\.|[^"\\])*+(?:"|\Z)|\'(?:\\.|[^\'\\])*+(?:\'|\Z)', re.DOTALL)
-"""One that is never closed goes on to the end, so that nothing is looked through twice."""
+"""A string; an unclosed one extends to the end, so that no text is scanned twice."""
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
 
 
 async def json_body(request: Request, limit: int) -> dict[str, Any]:
-    """An empty body is an empty object. A body over `limit` bytes is read to its end and refused."""
+    """Read a JSON object; an empty body is an empty object.
+
+    A body over `limit` bytes is read to its end and refused.
+    """
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)

@@ -22,7 +22,10 @@ _USUAL_TTL = 3600.0
 
 
 class CachedContent(BaseModel):
-    """`body` is the creating request as it came, kept so that a restart can read it again. Moments in epoch seconds."""
+    """A context cache.
+
+    `body` is the creating request, stored so that a restart can read it again. Times are epoch seconds.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -107,7 +110,7 @@ class CacheStore:
         return cache
 
     def update(self, cache: CachedContent, request: dict[str, Any]) -> CachedContent:
-        """Only when it expires can be changed."""
+        """Update the expiry; other fields cannot be changed."""
         fixed = request.keys() - {"ttl", "expireTime", "name", "model"}
         now = self._clock.time()
         if fixed or (expires := _expiry(request, now)) is None:
@@ -139,7 +142,7 @@ def model_of(request: dict[str, Any], version: Version, today: date) -> Model:
 
 
 def cached_prompt(caches: CacheStore, request: dict[str, Any], model: Model) -> Prompt | None:
-    """The context that a request names, checked against what it may not be combined with."""
+    """Return the cached prompt that a request names. Raises ApiError for fields that must not be combined with it."""
     if not (name := request.get("cachedContent")):
         return None
     cache = caches.get(name)

@@ -34,7 +34,7 @@ Details = list[dict[str, Any]]
 
 
 class ApiError(Exception):
-    """A refusal as the service words it. `code` is the HTTP status, `status` the google.rpc.Code's name."""
+    """An error answer of the service. `code` is the HTTP status, `status` the google.rpc.Code's name."""
 
     def __init__(self, code: int, message: str, status: str | None = None, details: Details | None = None) -> None:
         super().__init__(message)
@@ -110,7 +110,7 @@ def _error_info(reason: str) -> dict[str, Any]:
 
 
 def planted(status: int, retry_delay: float | None) -> ApiError:
-    """What a planted fault answers: with a retry delay, RetryInfo; on 429, the quota that would be used up too."""
+    """Return a planted fault's error: with RetryInfo for a retry delay, and on 429 with the exhausted quota."""
     message = _MESSAGE_OF_HTTP.get(status, "The request failed.")
     details: Details = []
     if status == 429:

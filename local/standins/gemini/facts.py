@@ -1,4 +1,4 @@
-"""What the stand-in knows of a prompt's media, in words; and transcripts of nothing but their length."""
+"""Descriptions of a prompt's media, and transcripts made up from their length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 from local.standins.gemini.prompt import Item, Prompt
 
 MARK = "[Dropsight stand-in model]"
-"""Every answer that is text says with it whose it is."""
+"""Marks every text answer as a stand-in's."""
 
 _TIME = r"(\d{1,2}:\d{2}(?::\d{2})?)"
 _TIMES = re.compile(rf"(?:from|between)(?:\s+the\s+timestamps?)?\s+{_TIME}\s*(?:to|and|until|-|–)\s*{_TIME}", re.I)
@@ -35,14 +35,16 @@ class Segment:
 
 
 def timestamp(seconds: float) -> str:
-    """`MM:SS`, from an hour on `H:MM:SS`."""
+    """Format seconds as `MM:SS`, from an hour on as `H:MM:SS`."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute:02}:{second:02}"
 
 
 def span(prompt: Prompt, item: Item) -> tuple[float, float]:
-    """What of a medium is meant, in seconds: its own cut, or the timestamps of the question, else all of it."""
+    """Return start and end, in seconds, of the part of a medium that the question is about: its clip, narrowed by
+    timestamps in the question.
+    """
     start, end = item.start, item.start + item.seconds
     if match := _TIMES.search(prompt.question):
         start = max(start, _seconds(match.group(1)))
@@ -58,12 +60,12 @@ def _seconds(written: str) -> float:
 
 
 def first_recording(prompt: Prompt) -> Item | None:
-    """The first medium that can be listened to."""
+    """Return the prompt's first audio or video, or None."""
     return next((item for item in prompt.items if item.media.kind in ("audio", "video")), None)
 
 
 def transcript(prompt: Prompt, item: Item, random: Random) -> list[Segment]:
-    """Segments that follow each other without a gap from the beginning of what is meant to its end."""
+    """Return made-up segments that cover the requested span without gaps."""
     start, end = span(prompt, item)
     step = max(_LINE_SECONDS, (end - start) / _LINES_AT_MOST)
     speakers = ("Speaker A", "Speaker B")
@@ -79,7 +81,7 @@ def transcript(prompt: Prompt, item: Item, random: Random) -> list[Segment]:
 
 
 def describe(prompt: Prompt, item: Item) -> str:
-    """One sentence's worth, without its full stop."""
+    """Describe a medium in one sentence, without a full stop."""
     media = item.media
     named = f" named “{item.name}”" if item.name else ""
     match media.kind:

@@ -1,4 +1,4 @@
-"""What the name of a field asks for, answered from the request."""
+"""Values for a field of a schema, derived from its name and the request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FieldValues:
         self._recording = first_recording(prompt)
 
     def text(self, name: str, description: str) -> str:
-        """For a field of type string. What is free text says that it is the stand-in's."""
+        """Return the value of a string field; free text is marked as the stand-in's."""
         fact = self._fact(name.lower())
         if fact is not None:
             return fact
@@ -83,7 +83,7 @@ class FieldValues:
         return len(name) % 2 == 0
 
     def words(self, name: str) -> list[object] | None:
-        """For a list of strings; None where its name asks for nothing that is known."""
+        """Return the values of a list of strings, or None if its name suggests none."""
         name = name.lower()
         if re.search(r"colou?r", name) and self._item is not None and self._item.media.colours:
             return list(self._item.media.colours)
@@ -94,7 +94,7 @@ class FieldValues:
         return None
 
     def choose_option(self, options: list[object]) -> object:
-        """The option of an enum that the request speaks of, else the first."""
+        """Return the option of an enum that the request mentions, else the first."""
         text = f"{self._prompt.question} {self._item.media.text if self._item else ''}".lower()
         kind = self._item.media.kind if self._item else None
         for option in options:

@@ -35,7 +35,7 @@ def timestamp(seconds: float) -> str:
 
 
 def checked_id(name: str) -> str:
-    """The id in a name that the caller chose, `files/ID` or `ID`."""
+    """Return the id in a file name that the caller chose, `files/ID` or `ID`. Raises ApiError for a malformed one."""
     file_id = name.removeprefix("files/")
     if not _ID.fullmatch(file_id):
         raise invalid(
@@ -57,7 +57,7 @@ class StoredFile(BaseModel):
     sha256: str
     created: float
     ready: float
-    """When it is done PROCESSING."""
+    """When the file leaves PROCESSING."""
     media: Media
 
     @property
@@ -71,7 +71,7 @@ class StoredFile(BaseModel):
 
 
 def read_record(file: Path, kind: type[Record]) -> Record:
-    """Return what was kept. Raises Damaged rather than passing over a file, whose bytes would go as nobody's."""
+    """Read a stored record. Raises Damaged instead of skipping it: unlisted bytes would be removed."""
     try:
         return kind.model_validate_json(file.read_bytes())
     except ValidationError as error:
@@ -165,7 +165,7 @@ def _storage_full(capacity: int) -> ApiError:
 
 
 def resource(stored: StoredFile, now: float, base: str) -> dict[str, Any]:
-    """The file as the API shows it; `base` is the URL that the caller reached the service at."""
+    """Return the API's File resource; `base` is the URL at which the caller reached the service."""
     answer: dict[str, Any] = {
         "name": f"files/{stored.id}",
         "mimeType": stored.mime_type,

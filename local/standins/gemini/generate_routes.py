@@ -27,7 +27,7 @@ from local.standins.ledger import Ledger, current_call
 from shared.clock import Clock
 
 REQUEST_BYTES = 20 * 1024**2
-"""A request with everything in it: 20 MB."""
+"""The largest request, inline data included: 20 MB."""
 _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
 

@@ -1,4 +1,4 @@
-"""From a prompt to the model's response: its candidates, how each of them ends, and what the whole costs."""
+"""The model's response to a prompt: candidates, finish reasons and token usage."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True)
 class Candidate:
-    """`about` is what stands beside the content in the response's last word on it."""
+    """One candidate. `about` holds the metadata that accompanies the finish reason."""
 
     index: int
     parts: tuple[Part, ...]
@@ -50,14 +50,14 @@ class Candidate:
     tokens: Counter[Modality]
     about: dict[str, Any] = field(default_factory=dict)
     start: int = 0
-    """At which character of the whole answer it begins."""
+    """The character of the whole answer at which it begins."""
     digest: str | None = None
-    """Its request's, when a continuation token can resume it; else None."""
+    """The request's digest if a continuation token can resume the answer, else None."""
 
 
 @dataclass(frozen=True)
 class Generation:
-    """Without candidates, the prompt was blocked for `block_reason`."""
+    """The response to a prompt. Without candidates, the prompt was blocked for `block_reason`."""
 
     prompt: Prompt
     model: Model
@@ -84,7 +84,7 @@ class Generation:
         return usage
 
     def envelope(self) -> dict[str, Any]:
-        """What every response and every chunk of a streamed one carries."""
+        """Return the fields that every response and every chunk of a streamed one carries."""
         answer: dict[str, Any] = {"modelVersion": self.model.alias_of or self.model.id, "responseId": self.id}
         if self.block_reason is not None:
             answer["promptFeedback"] = {"blockReason": self.block_reason, "safetyRatings": _ratings(blocked=True)}
@@ -111,7 +111,7 @@ def finish_fields(candidate: Candidate) -> dict[str, Any]:
 def generate(
     prompt: Prompt, config: dict[str, Any], model: Model, behaviour: Behaviour, hop: Hop | None = None
 ) -> Generation:
-    """May take a while for long media or large schemas: call it in a thread."""
+    """Generate the response. Takes long for long media or large schemas: call it in a thread. Raises ApiError."""
     prompt_tokens = sum(prompt.tokens.values())
     if prompt_tokens > model.input_token_limit:
         raise invalid(
@@ -142,14 +142,14 @@ def random_of(digest: str, index: int) -> Random:
 
 
 def _digest(prompt: Prompt, config: dict[str, Any], model: Model) -> str:
-    """The same for the same request: answers are made of this and of nothing by chance."""
+    """Return a digest of the request. It seeds all choices, so that equal requests get equal answers."""
     media = [item.model_dump_json() for item in prompt.items]
     contents = [model.id, prompt.text, prompt.system, media, config, [sorted(tool) for tool in prompt.tools]]
     return hashlib.sha256(json.dumps(contents, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 class _Answer:
-    """One candidate in the making."""
+    """Builds one candidate."""
 
     def __init__(
         self,
@@ -223,7 +223,10 @@ class _Answer:
         return None
 
     def _truncated(self, text: str, most: int) -> tuple[str, str]:
-        """At the first stop sequence, and at the limit of tokens: the request's, or that of one hop."""
+        """Cut the text at the first stop sequence and at the token limit of the request or hop.
+
+        Return it with the finish reason.
+        """
         stops = [at for stop in self._config.get("stopSequences", []) if (at := text.find(stop)) >= 0]
         if stops:
             text = text[: min(stops)]

@@ -1,4 +1,4 @@
-"""What a file is: its kind by MIME type, and what probing found in it."""
+"""A file's kind, by MIME type, and its probed properties."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ KIND_OF_MIME_TYPE: dict[str, Kind] = {
 
 
 def kind_of(mime_type: str) -> Kind | None:
-    """None for a type that no Gemini model takes."""
+    """Return the kind of a MIME type, or None if no Gemini model takes it."""
     essence = mime_type.partition(";")[0].strip().lower()
     if essence.startswith("text/"):
         return "text"
@@ -93,7 +93,7 @@ def kind_of(mime_type: str) -> Kind | None:
 
 
 class Media(BaseModel):
-    """What probing found. Lengths are in seconds, `size` in bytes."""
+    """The probed properties of a file. Durations are in seconds, `size` in bytes."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -94,7 +94,10 @@ def listed(version: Version) -> list[Model]:
 
 
 def find(name: str, version: Version, method: str | None = None, today: date | None = None) -> Model:
-    """By `models/ID` or `ID`. With a method, the model must support it; with a day, it is the one that answers then."""
+    """Return the model named `models/ID` or `ID`; with a day, the one that answers on it.
+
+    Raises ApiError (404) if there is none, or it does not support `method`.
+    """
     model = catalogue().get(name.removeprefix("models/"))
     if model is not None and model.ends is not None and today is not None and today >= model.ends:
         successor = catalogue()[model.successor or model.id]

@@ -35,7 +35,7 @@ _SYSTEM_PARAMETERS = frozenset(
 
 
 def check_parameters(request: Request, allowed: frozenset[str] = frozenset()) -> None:
-    """Refuse query parameters that are neither the service's own nor among `known` (snake_case; both casings pass)."""
+    """Raise the 400 for query parameters other than the service's own and `allowed` (snake_case; both casings pass)."""
     unknown = [name for name in request.query_params if name not in _SYSTEM_PARAMETERS and snake(name) not in allowed]
     if unknown:
         words = (
@@ -46,7 +46,7 @@ def check_parameters(request: Request, allowed: frozenset[str] = frozenset()) ->
 
 
 def page(request: Request, field: str, items: list[dict[str, Any]], *, default: int, most: int) -> Response:
-    """The page of `items` that the request asks for. A token names the place after the last item of its page."""
+    """Answer with the requested page of `items`. A token is the position after the last item of its page."""
     check_parameters(request, frozenset({"page_size", "page_token", "filter"}))
     query = {snake(name): value for name, value in request.query_params.items()}
     size = _size(query.get("page_size", ""), default, most)

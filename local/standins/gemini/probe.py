@@ -1,4 +1,4 @@
-"""Looks into media for what they are. Runs in a child process (`prober`): what it calls may hang or crash on them."""
+"""Probes media files. Runs in a child process (`prober`), because the libraries may hang or crash on them."""
 
 from __future__ import annotations
 

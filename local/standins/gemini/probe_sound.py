@@ -131,7 +131,7 @@ class _Track:
 
 
 def _duration(container: InputContainer, head: bytes, size: int, track_indexes: set[int]) -> float:
-    """In seconds."""
+    """Return the duration in seconds."""
     stated = _stated_duration(container)
     if stated and size > _READ_THROUGH_BYTES:
         return stated
@@ -156,7 +156,7 @@ def _duration(container: InputContainer, head: bytes, size: int, track_indexes: 
 
 
 def _stated_duration(container: InputContainer) -> float:
-    """What the container says of its length, 0 if nothing. An Ogg stream's clock may have run before it began."""
+    """Return the duration in the container's header, or 0. An Ogg stream's clock may have run before it began."""
     seconds = float(container.duration or 0) / av.time_base
     if container.format.name == "ogg" and container.start_time:
         seconds -= container.start_time / av.time_base

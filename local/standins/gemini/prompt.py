@@ -1,4 +1,4 @@
-"""What a request asks, with everything it points to looked up: its turns, its media, and what they cost."""
+"""A request with its references resolved: turns, media and token counts."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Item(BaseModel):
 
     @property
     def seconds(self) -> float:
-        """The length of what is looked at."""
+        """The length of the clip, in seconds."""
         end = self.media.duration if self.end is None else min(self.end, self.media.duration)
         return max(0.0, end - self.start)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """`turns` are the request's contents, those of its context cache first."""
+    """A request's prompt. `turns` are its contents, those of its context cache first."""
 
     turns: tuple[Content, ...]
     system: str
@@ -60,12 +60,12 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """All that was said to the model."""
+        """The text of all turns but the model's."""
         return "\n".join(text for turn in self.turns if turn.get("role") != "model" for text in texts(turn))
 
     @property
     def question(self) -> str:
-        """The words of the last turn that has any."""
+        """The text of the last user turn that has any."""
         spoken = (" ".join(texts(turn)) for turn in reversed(self.turns) if turn.get("role") != "model")
         return next((text for text in spoken if text.strip()), "").strip()
 
@@ -75,13 +75,16 @@ def texts(content: Content) -> list[str]:
 
 
 class Reader:
-    """Looks up what requests point to."""
+    """Reads requests into prompts: resolves files, probes media, counts tokens."""
 
     def __init__(self, files: FileStore, clock: Clock, prober: Prober) -> None:
         self._files, self._clock, self._prober = files, clock, prober
 
     async def read(self, request: dict[str, Any], model: Model, cached: Prompt | None = None) -> Prompt:
-        """Raises what the service answers to media that is unknown, not ready, unsupported or too long."""
+        """Return the prompt of a request.
+
+        Raises ApiError for media that is unknown, not ready, unsupported or too long.
+        """
         resolution = request.get("generationConfig", {}).get("mediaResolution")
         items = list(cached.items) if cached else []
         tokens: Counter[Modality] = Counter(cached.tokens) if cached else Counter()

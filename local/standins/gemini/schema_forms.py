@@ -1,4 +1,4 @@
-"""The two forms of schema read as one: an OpenAPI-like `Schema` becomes the JSON Schema that says the same."""
+"""Both forms of schema as one: converts an OpenAPI-like `Schema` into a JSON Schema, and checks values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KEPT = [
 
 
 def to_json_schema(schema: JsonSchema) -> JsonSchema:
-    """Of a `Schema` as read from the wire."""
+    """Convert a parsed `Schema` into the equivalent JSON Schema."""
     answer: JsonSchema = {name: schema[name] for name in _KEPT if name in schema}
     if "example" in schema:
         answer["examples"] = [schema["example"]]
@@ -53,7 +53,7 @@ def to_json_schema(schema: JsonSchema) -> JsonSchema:
 
 
 def resolve(schema: Json, root: JsonSchema) -> JsonSchema:
-    """The schema that a `$ref` leads to: `#`, `#/$defs/Name`, `#anchor`, or an `$id`."""
+    """Return the schema that a `$ref` points to: `#`, `#/$defs/Name`, `#anchor`, or an `$id`."""
     for _ in range(16):
         if not isinstance(schema, dict):
             return {}
@@ -81,7 +81,7 @@ def _within(schema: Json) -> list[JsonSchema]:
 
 
 def kinds(schema: JsonSchema) -> list[str]:
-    """The types that a schema allows; guessed from its other keywords where it names none."""
+    """Return the types that a schema allows, inferred from its other keywords if it names none."""
     types = schema.get("type")
     if types is not None:
         return [types] if isinstance(types, str) else list(types)
@@ -95,7 +95,7 @@ def kinds(schema: JsonSchema) -> list[str]:
 
 
 def is_valid(value: Json, schema: Json, root: JsonSchema) -> bool:
-    """Whether `value` satisfies the keywords that the service supports."""
+    """Return whether `value` satisfies the keywords that the service supports."""
     if isinstance(schema, bool):
         return schema
     schema = resolve(schema, root)

@@ -1,4 +1,4 @@
-"""An instance of a schema: valid, and filled with what is known of the request where a field's name asks for it."""
+"""Instances of a schema: valid, with values derived from the request where a field's name suggests them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class InstanceWriter:
                 return None
 
     def _choice(self, schema: JsonSchema, keyword: str, name: str, depth: int) -> Json:
-        """An instance of the first branch that satisfies the whole schema; branches that say null come last."""
+        """Return an instance of the first branch that satisfies the whole schema; null branches are tried last."""
         beside = {key: value for key, value in schema.items() if key != keyword and not key.startswith("$")}
         branches = [resolve(alternative, self._root) for alternative in schema[keyword]]
         branches.sort(key=lambda branch: kinds(branch) == ["null"])
@@ -149,7 +149,7 @@ class InstanceWriter:
         return self._different(values, rest, least) if schema.get("uniqueItems") else values
 
     def _different(self, values: list[Json], rest: Json, least: int) -> list[Json]:
-        """The values without repetitions, and others of an enum where too few are left."""
+        """Return the values without repetitions, topped up from an enum if there are too few."""
         options = resolve(rest, self._root).get("enum", []) if isinstance(rest, dict) else []
         distinct: list[Json] = []
         for value in [*values, *options]:
@@ -164,7 +164,9 @@ class InstanceWriter:
         return box[: int(min(most, max(4, least)))]
 
     def _derived(self, name: str, item: JsonSchema) -> list[Json] | None:
-        """Lists that the request itself fills: transcript segments, boxes, colours, key words."""
+        """Return the items of a list that the request fills (transcript segments, boxes, colours, key words), or
+        None.
+        """
         properties = {key.lower(): key for key in item.get("properties", {})}
         medium = first_recording(self._prompt)
         if medium is not None and properties.keys() & _START and properties.keys() & _WORDS:
@@ -239,5 +241,5 @@ def _singular(name: str) -> str:
 
 
 def write_instance(schema: JsonSchema, prompt: Prompt, random: Random, field_values: FieldValues | None = None) -> Any:
-    """A value that satisfies a JSON Schema of the keywords that the service supports."""
+    """Return a value that satisfies a JSON Schema, as far as the service supports its keywords."""
     return InstanceWriter(prompt, schema, random, field_values).write()

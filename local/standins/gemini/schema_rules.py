@@ -44,7 +44,7 @@ _DEEPEST = 32
 
 
 def check_schema(schema: dict[str, Any], path: str, depth: int = 0) -> None:
-    """Raises the 400 for what a readable `Schema` may not say."""
+    """Raise the 400 for a well-formed `Schema` that the service does not accept."""
     if depth > _DEEPEST:
         raise invalid(f"* {path}: the schema is nested too deeply.\n")
     kind = schema.get("type")
@@ -100,7 +100,7 @@ def _check_bounds(schema: dict[str, Any], path: str) -> None:
 
 
 def check_json_schema(schema: Any, path: str, depth: int = 0) -> None:
-    """Raises the 400 that names the first keyword that is not supported."""
+    """Raise the 400 that names the first unsupported keyword."""
     if isinstance(schema, bool) and depth:
         return
     if not isinstance(schema, dict):

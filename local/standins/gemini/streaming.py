@@ -20,7 +20,10 @@ Chunk = dict[str, Any]
 
 
 def chunks(generation: Generation, behaviour: Behaviour) -> list[Chunk]:
-    """The last chunk of a candidate has its finish reason; the last of all, the whole usage."""
+    """Split a response into chunks.
+
+    A candidate's last chunk has its finish reason; the very last one, the whole usage.
+    """
     usage = generation.usage()
     so_far = {name: usage[name] for name in ("promptTokenCount", "promptTokensDetails")}
     so_far["totalTokenCount"] = usage["promptTokenCount"]
@@ -45,7 +48,7 @@ def _pieces(candidate: Candidate, behaviour: Behaviour) -> list[dict[str, Any]]:
 
 
 def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, every: int) -> None:
-    """Give every so many pieces, but for the last, the token that resumes the answer behind it."""
+    """Add a continuation token to every `every`-th piece except the last."""
     at = start
     for number, piece in enumerate(pieces[:-1], 1):
         parts = piece["content"].get("parts", [])
@@ -55,7 +58,7 @@ def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, ever
 
 
 def _split(part: Part, chunk_count: int | None) -> list[Part]:
-    """Only text comes in pieces; a signature stands on the last of them."""
+    """Split a text part into pieces, the last of which carries the signature. Other parts stay whole."""
     if not part.get("text") or part.get("thought"):
         return [part]
     text = part["text"]
@@ -69,7 +72,7 @@ def _split(part: Part, chunk_count: int | None) -> list[Part]:
 
 
 async def paced(chunk_list: list[Chunk], behaviour: Behaviour, clock: Clock) -> AsyncIterator[Chunk]:
-    """The chunks, spread over the latency; cut off, or by an error, where the behaviour says so."""
+    """Yield the chunks spread over the latency, and end early or with an error as the behaviour says."""
     for number, chunk in enumerate(chunk_list):
         if number == behaviour.end_after:
             return
@@ -82,13 +85,13 @@ async def paced(chunk_list: list[Chunk], behaviour: Behaviour, clock: Clock) -> 
 
 
 async def as_events(paced_chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
-    """Server-sent events, for `alt=sse`."""
+    """Encode chunks as server-sent events, for `alt=sse`."""
     async for chunk in paced_chunks:
         yield f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n".encode()
 
 
 async def as_array(paced_chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
-    """One JSON array, an element at a time."""
+    """Encode chunks as the elements of one JSON array."""
     opening = "["
     async for chunk in paced_chunks:
         yield f"{opening}{json.dumps(chunk, ensure_ascii=False)}\n".encode()

@@ -49,7 +49,7 @@ def _check_budget(budget: int, model: Model) -> None:
 
 
 def thought_tokens(config: dict[str, Any], model: Model, question: str, most: int) -> int:
-    """Of one answer; never more than half of the `most` tokens that it may have, so that something is said too."""
+    """Return the thinking tokens of one answer: at most half of its `most` tokens, to leave room for text."""
     budget = config.get("thinkingBudget")
     off_by_default = "flash-lite" in model.id and budget is None
     if model.thinking == "no" or budget == 0 or off_by_default:

@@ -59,7 +59,7 @@ def of_media(item: Item, model: Model) -> Counter[Modality]:
 
 
 def _at_resolution(item: Item, model: Model) -> int | None:
-    """Tokens of a picture or page at the resolution that was asked for; None: what it takes by its size."""
+    """Return the tokens of a picture or page at the requested resolution, or None if they depend on its size."""
     if model.third_generation and item.resolution in _FINER_IN_THIRD_GENERATION:
         return _FINER_IN_THIRD_GENERATION[item.resolution]
     return _AT_RESOLUTION.get(item.resolution or "")
@@ -73,5 +73,5 @@ def _tiles(width: int, height: int) -> int:
 
 
 def details(tokens: Counter[Modality]) -> list[dict[str, Any]]:
-    """As `promptTokensDetails` shows them."""
+    """Return token counts in the form of `promptTokensDetails`."""
     return [{"modality": modality, "tokenCount": count} for modality, count in tokens.items() if count]

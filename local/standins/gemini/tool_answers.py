@@ -1,4 +1,4 @@
-"""What the stand-in model does with tools: calls functions, reckons, says what it would have searched or fetched."""
+"""The stand-in model's use of tools: function calls, arithmetic, and metadata for searches and fetches."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ _LARGEST = 10**30
 
 
 def function_calls(prompt: Prompt, random: Random, *, signed: bool) -> list[Part]:
-    """The calls to make in this turn: those that the question speaks of, or with mode ANY the first one at least."""
+    """Return the function calls of this turn: functions that the question mentions, or with mode ANY at least the
+    first.
+    """
     if any("functionResponse" in part for part in prompt.turns[-1].get("parts", [])):
         return []
     declared = [declaration for tool in prompt.tools for declaration in tool.get("functionDeclarations", [])]
@@ -90,12 +92,12 @@ def function_calls(prompt: Prompt, random: Random, *, signed: bool) -> list[Part
 
 
 def signature(thought: object) -> str:
-    """What Gemini 3 wants back in the next turn. Base64, opaque to the caller."""
+    """Return a thought signature, which Gemini 3 requires back in the next turn: base64, opaque to the caller."""
     return hashlib.sha256(repr(thought).encode()).hexdigest()
 
 
 def _mentioned(name: str, question: str) -> int:
-    """Where the question speaks of the function: by its name, a telling word of it, or the sign of what it reckons."""
+    """Return where the question mentions a function (by name, a distinctive word, or an operator), or -1."""
     text = question.lower()
     if (place := text.find(name.lower())) >= 0:
         return place
@@ -200,7 +202,7 @@ def _reckon(node: ast.expr) -> Any:
 
 
 def grounding(prompt: Prompt, text: str) -> dict[str, Any] | None:
-    """The grounding metadata of a candidate, with the search tool on."""
+    """Return a candidate's grounding metadata if the search tool is on."""
     if not any("googleSearch" in tool for tool in prompt.tools):
         return None
     query = question_in_short(prompt)
@@ -219,7 +221,7 @@ def grounding(prompt: Prompt, text: str) -> dict[str, Any] | None:
 
 
 def fetched_urls(prompt: Prompt) -> dict[str, Any] | None:
-    """The URL context metadata of a candidate: what would have been fetched. Nothing is, so each says ERROR."""
+    """Return a candidate's URL context metadata. Nothing is fetched, so each URL has the status ERROR."""
     urls = list(dict.fromkeys(url.rstrip(".,;") for url in _URL.findall(prompt.text)))
     if not urls or not any("urlContext" in tool for tool in prompt.tools):
         return None

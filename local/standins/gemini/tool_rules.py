@@ -95,7 +95,7 @@ def check_function_turns(contents: list[dict[str, Any]], model: Model) -> None:
 
 
 def _check_signatures(contents: list[dict[str, Any]]) -> None:
-    """Gemini 3 wants back the signature of the first call of each of the current turn's steps."""
+    """Raise the 400 unless each step of the current turn returns the signature of its first call (Gemini 3)."""
     with_text = [index for index, turn in enumerate(contents) if any("text" in part for part in turn.get("parts", []))]
     from_user = [index for index in with_text if contents[index].get("role") != "model"]
     for index, content in enumerate(contents):

@@ -28,7 +28,7 @@ class UploadRoutes:
         self._uploads, self._clock, self._ledger = uploads, clock, ledger
 
     def needs_key(self, request: Request) -> bool:
-        """Only a start does; what follows is known by its upload id."""
+        """Return whether a request needs an API key: only a start does; later ones have an upload id."""
         return "upload_id" not in request.query_params
 
     async def handle(self, request: Request, behaviour: Behaviour) -> Response:
@@ -142,7 +142,7 @@ class UploadRoutes:
 
 
 def origin(request: Request) -> str:
-    """The service's own URL as this caller knows it."""
+    """Return the service's URL as the caller reached it."""
     return f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
 
 

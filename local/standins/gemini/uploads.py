@@ -24,7 +24,7 @@ from shared.clock import Clock
 GRANULARITY = 256 * 1024
 """Every chunk but the last is a multiple of this many bytes."""
 _BLOCK_BYTES = 1 << 20
-"""How much of a chunk is gathered before a thread writes it; an upload holds two such blocks in memory."""
+"""Bytes that are gathered before a thread writes them; an upload holds two such blocks in memory."""
 _VIDEO_SECONDS = 0.5
 """How long a video is PROCESSING unless the behaviour says otherwise."""
 
@@ -44,10 +44,10 @@ class Session(BaseModel):
 
 
 class Uploads:
-    """Sessions, each as `uploads/ID.json` beside `uploads/ID`, the bytes received so far.
+    """Upload sessions, each stored as `uploads/ID.json` beside `uploads/ID`, the bytes received so far.
 
-    A session that is never finalized goes on holding its file's name, as in the service: another start with that name
-    answers 409, though the file is neither listed nor found.
+    A session that is not finalized reserves its file's name, as in the service: another start with that name answers
+    409, although no such file is listed.
     """
 
     def __init__(self, folder: Path, clock: Clock, files: FileStore, prober: Prober) -> None:
@@ -94,14 +94,14 @@ class Uploads:
         return self._content(session).stat().st_size
 
     def cancel(self, session: Session) -> None:
-        """The bytes go; the name stays taken."""
+        """Cancel a session: its bytes are deleted, its name stays reserved."""
         self._save(session.model_copy(update={"cancelled": True}))
         self._content(session).write_bytes(b"")
 
     async def append(
         self, session: Session, offset: int, body: AsyncIterator[bytes], behaviour: Behaviour, last: bool
     ) -> None:
-        """Write a chunk at `offset`, as it comes. A connection that breaks leaves what was received until then."""
+        """Write a chunk at `offset` as it arrives. If the connection breaks, the bytes received so far stay."""
         async with self._exclusively(session):
             received = self.received(session)
             if offset != received:
@@ -205,7 +205,7 @@ class Uploads:
 
 
 class _BlockWriter:
-    """Bytes on their way to the disk: while a thread writes and hashes one block, the next one gathers."""
+    """Writes bytes to disk: a thread writes and hashes one block while the next one is gathered."""
 
     def __init__(self, out: io.FileIO, digest: _Digest, position: int) -> None:
         self._out, self._digest, self._position = out, digest, position
@@ -247,7 +247,7 @@ class _BlockWriter:
 
 
 class _Digest:
-    """SHA-256 of the bytes as they arrive; read from the disk again where they did not arrive one after the other."""
+    """The SHA-256 of bytes as they arrive; computed from the file if they did not arrive in order."""
 
     def __init__(self) -> None:
         self._sha256, self._position = hashlib.sha256(), 0
@@ -260,7 +260,7 @@ class _Digest:
             self._position = -1
 
     def of(self, content: Path) -> str:
-        """In hex; `content` holds all the bytes."""
+        """Return the digest in hex; `content` is the file with all the bytes."""
         if self._position == content.stat().st_size:
             return self._sha256.hexdigest()
         with content.open("rb") as file:

@@ -26,7 +26,7 @@ Violations = list[tuple[str, str]]
 
 
 def read_message(message: str, value: dict[str, Any]) -> dict[str, Any]:
-    """Raises the 400 that names every field that is unknown or has a value of the wrong type."""
+    """Parse a message. Raises the 400 that names every unknown field and every value of the wrong type."""
     reader = _Reader()
     read: dict[str, Any] = reader.message(message, value, "")
     if reader.violations:

@@ -10,7 +10,7 @@ from local.standins.storage.records import PROJECT_NUMBER, Bucket, Json, ObjectV
 AclField = Literal["acl", "defaultObjectAcl"]
 
 CALLER = "user-stand-in@localhost.invalid"
-"""Who every caller is to the stand-in, which asks nobody for credentials."""
+"""The user that every caller counts as; the stand-in checks no credentials."""
 
 _PROJECT = [
     {"entity": f"project-owners-{PROJECT_NUMBER}", "role": "OWNER"},
@@ -53,18 +53,18 @@ def predefined_default_acl(name: str) -> list[Json]:
 
 
 def predefined_object_acl(name: str) -> list[Json]:
-    """An object's list names its creator too."""
+    """Return a predefined list of an object; it includes the creator."""
     return [*_named(_OBJECT_LISTS, name, "predefinedAcl"), {"entity": CALLER, "role": "OWNER"}]
 
 
 def object_acl_of(bucket: Bucket) -> list[Json]:
-    """The list of a new object that names none."""
+    """Return the default list of a new object."""
     listed = [entry for entry in bucket.state.get("defaultObjectAcl", []) if entry["entity"] != CALLER]
     return [*listed, {"entity": CALLER, "role": "OWNER"}]
 
 
 def check_entries(entries: Any, of: Literal["bucket", "object"]) -> list[Json]:
-    """Entries as a caller gave them, cut down to entity and role, one for each entity."""
+    """Check a caller's entries and return them reduced to entity and role, one for each entity. Raises ApiError."""
     if not isinstance(entries, list):
         raise invalid("Invalid argument: an access control list is a list of entries.")
     checked: dict[str, Json] = {}

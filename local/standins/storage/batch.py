@@ -22,7 +22,7 @@ _CALL_BYTES_LIMIT = 1 << 20
 
 
 class Batches:
-    """`answer` is how a single call would be answered."""
+    """Answers batches; `answer` answers a single call."""
 
     def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
         self._answer = answer
@@ -52,7 +52,7 @@ class Batches:
 
 
 def _call(outer: Request, text: bytes) -> Request:
-    """The request that a part holds: a request line, headers, an empty line, a body."""
+    """Parse the HTTP request in a part: a request line, headers, an empty line, a body."""
     head, _, body = text.replace(b"\r\n", b"\n").lstrip(b"\n").partition(b"\n\n")
     line, *header_lines = head.decode("utf-8", "replace").split("\n")
     words = line.split(" ")

@@ -1,4 +1,4 @@
-"""A bucket's configuration: what a caller may set, checked, and what the cloud fills in beside it."""
+"""A bucket's configuration: the settable fields, checked, and those that the cloud fills in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PUBLIC_ACCESS = ("enforced", "inherited", "unspecified")
 
 
 def new_config(config: Json, now: str, lock_time: str) -> Json:
-    """The configuration of a bucket that is created as `given` says."""
+    """Return the configuration of a new bucket from the caller's `config` and the defaults."""
     location = str(config.get("location") or "US").upper()
     kind = "region"
     if config.get("customPlacementConfig") or location in _DUAL_REGIONS:
@@ -39,7 +39,7 @@ def new_config(config: Json, now: str, lock_time: str) -> Json:
 
 
 def patched_config(state: Json, patch: Json, now: str, lock_time: str) -> Json:
-    """Merged as JSON Merge Patch does: objects member by member, null removes; lists are replaced whole."""
+    """Return the configuration after a JSON Merge Patch: objects merge by member, null removes, lists are replaced."""
     merged = {key: _merge(state.get(key), value) for key, value in patch.items()}
     return configured(state, merged, now, lock_time)
 

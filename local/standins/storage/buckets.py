@@ -155,7 +155,7 @@ class Buckets:
         return request.json_response(_policy(bucket, checked))
 
     async def test_iam(self, request: ApiRequest) -> Response:
-        """Everything that is a permission of Cloud Storage is granted."""
+        """Grant every permission of Cloud Storage."""
         self._catalog.bucket(request.parts["bucket"])
         permissions = request.http.query_params.getlist("permissions")
         if not permissions:
@@ -198,7 +198,7 @@ class Buckets:
         return Response(None, 204)
 
     def put(self, bucket: Bucket, state: Json) -> Bucket:
-        """Keep a changed state: a new metageneration."""
+        """Store a changed state under a new metageneration."""
         state = {**state, "updated": self._catalog.now()}
         changed = replace(bucket, state=state, metageneration=bucket.metageneration + 1)
         self._store.put_bucket(changed)
@@ -227,7 +227,7 @@ class Buckets:
 
 
 def _requested_acls(bucket: Bucket, config: Json, predefined: str | None, predefined_default: str | None) -> Json:
-    """The lists that a request names, by entries or by a predefined name."""
+    """Return the access control lists in a request, given as entries or by a predefined name."""
     acls: Json = {}
     kinds: list[tuple[str, str | None, Callable[[str], list[Json]], Literal["bucket", "object"]]] = [
         ("acl", predefined, predefined_bucket_acl, "bucket"),

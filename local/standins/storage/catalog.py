@@ -1,6 +1,6 @@
-"""The objects by the cloud's rules: generations, versions, preconditions, holds, and an event for each change.
+"""The objects under the cloud's rules: generations, versions, preconditions, holds, and an event for each change.
 
-Each change is one transaction: what it checks, what it writes and the events it owes stand or fall together.
+Each change is one transaction that includes its checks, its writes and its events.
 """
 
 from __future__ import annotations
@@ -43,13 +43,19 @@ class Catalog:
     def object(
         self, bucket: str, name: str, generation: int | None = None, preconditions: Preconditions = ANY
     ) -> ObjectVersion:
-        """The live version, or the one of that generation, to be read."""
+        """Return the live version or a given generation for reading.
+
+        Raises ApiError if there is none or a precondition fails.
+        """
         version = self._existing(bucket, name, generation)
         preconditions.check_read(version)
         return version
 
     def check_place(self, bucket: str, name: str, preconditions: Preconditions) -> Bucket:
-        """Whether an object could be placed now: upload sessions ask at their start, and `place` asks again."""
+        """Return the bucket, or raise ApiError if the object could not be created now.
+
+        Uploads check at their start; `place` checks again.
+        """
         holder = self.bucket(bucket)
         check_object_name(name)
         current = self.store.object(bucket, name)
@@ -68,14 +74,17 @@ class Catalog:
         preconditions: Preconditions = ANY,
         also: Callable[[ObjectVersion], None] = lambda version: None,
     ) -> ObjectVersion:
-        """A new generation becomes the live version; the one before is archived or deleted. `also` joins the change."""
+        """Create a new live generation; the previous one is archived or deleted.
+
+        `also` runs in the same transaction.
+        """
         with self._change():
             version = self._place(bucket, name, content, size, state, preconditions)
             also(version)
         return version
 
     def move(self, source: ObjectVersion, name: str, state: Json, preconditions: Preconditions) -> ObjectVersion:
-        """Place a live object under another name of its bucket and delete it under its own, in one step."""
+        """Rename a live object within its bucket, in one transaction."""
         with self._change():
             version = self._place(source.bucket, name, source.content, source.size, state, preconditions)
             self._remove(source.bucket, source.name, None, ANY)
@@ -105,7 +114,7 @@ class Catalog:
         preconditions: Preconditions,
         change: Callable[[Bucket, ObjectVersion], Json],
     ) -> ObjectVersion:
-        """Give a version the state that `change` makes of it."""
+        """Replace a version's state by the result of `change`."""
         with self._change():
             before = self._existing(bucket, name, generation)
             preconditions.check_write(before)
@@ -120,7 +129,7 @@ class Catalog:
         return version
 
     def remove(self, bucket: str, name: str, generation: int | None, preconditions: Preconditions) -> None:
-        """Delete a version for good, or archive the live one where versions are kept and none was named."""
+        """Delete a version, or archive the live one if the bucket is versioned and no generation is given."""
         with self._change():
             self._remove(bucket, name, generation, preconditions)
 
@@ -156,7 +165,7 @@ class Catalog:
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[None]:
-        """A transaction; contents that no version holds any more go once it is committed, never before."""
+        """Run a transaction, and remove contents that no version uses only after the commit."""
         self._dropped.clear()
         with self.store.transaction():
             yield
@@ -172,7 +181,7 @@ class Catalog:
         return {"retentionExpirationTime": timestamp(until)}
 
     def _refuse_if_protected(self, version: ObjectVersion) -> None:
-        """Held or retained objects can be neither deleted nor replaced."""
+        """Raise ApiError (403) for an object under a hold or retention."""
         label = f"Object '{version.bucket}/{version.name}'"
         for field, name in (("temporaryHold", "Temporary"), ("eventBasedHold", "Event-Based")):
             if version.state.get(field):

@@ -1,4 +1,4 @@
-"""What a caller states about an upload: the object's name and checksums; and whether the bytes bore it out."""
+"""The object name and checksums that a caller states for an upload, and the check against the bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = {"crc32c": "CRC32C", "md5Hash": "MD5 hash"}
 
 
 def object_name(request: ApiRequest, metadata: Json) -> str:
-    """From the query or the metadata; where both name it, the query counts."""
+    """Return the object's name from the query, else from the metadata."""
     name = request.query.get("name", metadata.get("name"))
     if name is None:
         raise ApiError(400, "Required object name is missing.", "required")
@@ -31,7 +31,7 @@ def note_object(bucket: str, name: str) -> None:
 
 
 def stated_checksums(metadata: Json, headers: Headers) -> dict[str, str]:
-    """From the metadata (`md5Hash`, `crc32c`) and the headers `X-Goog-Hash` and `Content-MD5`."""
+    """Return the checksums in the metadata (`md5Hash`, `crc32c`) and the headers `X-Goog-Hash` and `Content-MD5`."""
     stated = {}
     for field, kind in (("crc32c", "crc32c"), ("md5Hash", "md5")):
         if metadata.get(field):

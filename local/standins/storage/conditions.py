@@ -1,4 +1,4 @@
-"""Preconditions: what a caller says must hold of an object or a bucket for its call to take effect."""
+"""Preconditions on the version of an object or a bucket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Conditional(Protocol):
 
 @dataclass(frozen=True)
 class Preconditions:
-    """`ifGenerationMatch` and its kin; None where the caller did not say. Generation 0: no live object is there."""
+    """`ifGenerationMatch` and related parameters; None if not given. Generation 0: there is no live object."""
 
     generation: int | None = None
     not_generation: int | None = None
@@ -31,12 +31,12 @@ class Preconditions:
     not_etags: frozenset[str] | None = None
 
     def check_write(self, current: Conditional | None) -> None:
-        """Refuse with 412 unless all hold. `current` is None where nothing is there yet."""
+        """Raise the 412 unless all hold. `current` is None if nothing is there yet."""
         if not self._match(current) or self._mismatch_fails(current):
             raise condition_not_met()
 
     def check_read(self, current: Conditional) -> None:
-        """Refuse with 412, or with 304 where only a "not match" fails: the caller has what it would get."""
+        """Raise the 412 unless all hold, or a 304 if only a "not match" fails: the caller's copy is current."""
         if not self._match(current):
             raise condition_not_met()
         if self._mismatch_fails(current):

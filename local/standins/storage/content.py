@@ -27,7 +27,7 @@ BLOCK = 1 << 20
 
 
 class Digests:
-    """CRC32C and, unless `md5` is False (a composed object has none), MD5 of what was fed."""
+    """CRC32C and, unless `md5` is False (a composed object has none), MD5 of the bytes so far."""
 
     def __init__(self, md5: bool = True) -> None:
         self._crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
@@ -39,7 +39,7 @@ class Digests:
             self._md5.update(data)
 
     def values(self) -> dict[str, str]:
-        """As the object resource names them."""
+        """Return the digests under their names in the object resource."""
         checksums = {"crc32c": base64.b64encode(self._crc32c.digest()).decode()}
         if self._md5 is not None:
             checksums["md5Hash"] = base64.b64encode(self._md5.digest()).decode()
@@ -47,7 +47,7 @@ class Digests:
 
 
 class Reader:
-    """An open content. It can be read on after its object is gone; the last holder's end closes it."""
+    """An open content. It stays readable after its object is deleted, until the reader is garbage-collected."""
 
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_RDONLY)
@@ -72,7 +72,7 @@ class Writer:
         path.touch()
 
     def append(self, data: bytes) -> None:
-        """Append all of it, or raise OSError and none: a rest would come before what the caller sends again."""
+        """Append all of the data, or raise OSError and append nothing: the caller will send it again."""
         with self._path.open("ab", buffering=0) as file:
             view = memoryview(data)
             try:
@@ -85,7 +85,7 @@ class Writer:
         self.size += len(data)
 
     def reopen(self, keep: int) -> None:
-        """Cut the content down to `keep` bytes and take the digests of these anew."""
+        """Truncate the content to `keep` bytes and recompute the digests."""
         os.truncate(self._path, keep)
         fresh, done, reader = Digests(), 0, Reader(self._path)
         while block := reader.read(done, BLOCK):
@@ -103,7 +103,7 @@ def concatenate(readers: list[Reader], writer: Writer) -> None:
 
 
 def set_aside(folder: Path) -> None:
-    """Keep contents whose catalogue is gone under another name: without it they would be removed as nobody's."""
+    """Rename a folder of contents whose catalogue is missing, so that they are not removed as unused."""
     if folder.exists() and any(folder.iterdir()):
         aside = folder.with_name(f"{folder.name}.orphaned-{time.time_ns()}")
         folder.rename(aside)
@@ -122,7 +122,7 @@ class Contents:
         self._threads.shutdown()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do blocking work in one of the threads."""
+        """Run a blocking function in one of the threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
 
@@ -130,7 +130,7 @@ class Contents:
         return Writer(self._folder / uuid.uuid4().hex, digests or Digests())
 
     def reopen_writer(self, content: str) -> Writer:
-        """A content that an earlier process left unfinished."""
+        """Reopen a content that an earlier process left unfinished."""
         writer = Writer(self._folder / content, Digests())
         writer.size = (self._folder / content).stat().st_size
         return writer
@@ -142,7 +142,7 @@ class Contents:
         self._threads.submit((self._folder / content).unlink, missing_ok=True)
 
     def keep_only(self, used: set[str]) -> None:
-        """Remove what a killed process left behind."""
+        """Remove contents that are not in `used`, left behind by a killed process."""
         for path in self._folder.iterdir():
             if path.name not in used:
                 path.unlink()
@@ -154,7 +154,7 @@ class Contents:
 
 
 async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in blocks of `BLOCK`: a thread per network packet would cost more than the work."""
+    """Regroup chunks into blocks of `BLOCK` bytes, to avoid a thread switch for every network packet."""
     waiting: list[bytes] = []
     size = 0
     try:

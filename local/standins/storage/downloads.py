@@ -1,4 +1,4 @@
-"""Giving bytes out: whole or a range of them, from disk in blocks, gzip content unpacked for who does not take it."""
+"""Downloads: whole objects or ranges, read in blocks; gzip content is unpacked for clients that do not accept it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from local.standins.storage.request import ApiRequest
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _IN_NAMES = "!#$&'*+.^_`|~-"
-"""What the name of a header may hold beside letters and digits."""
+"""Characters allowed in a header's name beside letters and digits."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,10 @@ class Downloads:
 
 
 def _requested_slice(header: str | None, size: int) -> _Slice | None:
-    """The slice that a `Range` names, None for all; a header that is malformed or names several is passed over."""
+    """Return the slice that a `Range` header requests, or None for all.
+
+    Malformed headers and multiple ranges are ignored.
+    """
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.group() == "bytes=-":
         return None
@@ -134,13 +137,13 @@ def _headers(version: ObjectVersion) -> list[tuple[str, str]]:
 
 
 def _field_value(text: str) -> bytes:
-    """As HTTP lets a header's value be: no blanks at its ends, no control character within; these are %-encoded."""
+    """Return a valid header value: trimmed, with control characters %-encoded."""
     trimmed = text.strip(" \t")
     return _CONTROL.sub(lambda match: f"%{ord(match.group()):02X}", trimmed).encode()
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Whether an `Accept-Encoding` names gzip and does not give it the weight 0."""
+    """Return whether an `Accept-Encoding` header accepts gzip."""
     for item in accepted.lower().split(","):
         coding, _, weight = item.partition(";")
         if coding.strip() in ("gzip", "x-gzip"):
@@ -149,7 +152,7 @@ def _takes_gzip(accepted: str) -> bool:
 
 
 async def _unpacked(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Gunzip as a stream, in bounded memory however well it was packed; what is no gzip is given as it is."""
+    """Gunzip a stream in bounded memory, whatever its compression ratio. Data that is not gzip passes unchanged."""
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
     started = False
     async for block in blocks:

@@ -1,4 +1,4 @@
-"""Customer-supplied encryption keys: the bytes lie on disk as they came, but are given out only to who has the key."""
+"""Customer-supplied encryption keys: contents are stored unencrypted, but readable only with the key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OF_SOURCE = "x-goog-copy-source-encryption-"
 
 
 def customer_key(headers: Headers, prefix: str = OWN) -> Json:
-    """`{"customerEncryption": {…}}` if the request carries a key, else nothing; the key itself is not kept."""
+    """Return `{"customerEncryption": {…}}` if the request carries a key, else `{}`. The key itself is not stored."""
     if f"{prefix}key" not in headers:
         return {}
     if headers.get(f"{prefix}algorithm") != "AES256":
@@ -38,7 +38,7 @@ def customer_key(headers: Headers, prefix: str = OWN) -> Json:
 
 
 def with_visible_checksums(version: ObjectVersion, headers: Headers) -> ObjectVersion:
-    """The version as its metadata is shown: without the key that it was written with, its checksums are not."""
+    """Return the version without its checksums, unless it is unencrypted or the request carries its key."""
     if version.state.get("customerEncryption") is None:
         return version
     if customer_key(headers):
@@ -48,7 +48,7 @@ def with_visible_checksums(version: ObjectVersion, headers: Headers) -> ObjectVe
 
 
 def check_key(version: ObjectVersion, headers: Headers, prefix: str = OWN) -> None:
-    """Refuse to read the bytes of an object without the key that it was written with."""
+    """Raise ApiError unless the request carries the key that the object was written with."""
     provided = customer_key(headers, prefix).get("customerEncryption")
     stored = version.state.get("customerEncryption")
     if stored is None and provided is not None:

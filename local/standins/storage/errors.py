@@ -29,7 +29,7 @@ _REASONS = {
 
 
 class ApiError(Exception):
-    """A refusal with the status and the reason that Cloud Storage gives; `reason` follows from `status` if left out."""
+    """An error answer with Cloud Storage's status and reason; `reason` defaults to the usual one of `status`."""
 
     def __init__(
         self, status: int, message: str, reason: str | None = None, headers: dict[str, str] | None = None
@@ -49,7 +49,7 @@ class ApiError(Exception):
 
 
 def error_body(status: int, retry_delay: float | None) -> tuple[bytes, dict[str, str]]:
-    """A planted fault's answer, for the tap. Cloud Storage names no retry delay in its body, only in a header."""
+    """Return a planted fault's body and headers. Cloud Storage names a retry delay only in a header."""
     headers = {"content-type": "application/json; charset=UTF-8"}
     if retry_delay is not None:
         headers["retry-after"] = str(max(1, round(retry_delay)))

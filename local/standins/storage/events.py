@@ -1,4 +1,4 @@
-"""Object changes sent as CloudEvents: at least once, in no promised order, again with backoff until a 2xx."""
+"""Object changes sent as CloudEvents: at least once, unordered, retried with backoff until a 2xx."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ FIRST_BACKOFF = 10.0
 LONGEST_BACKOFF = 600.0
 _IDLE = 3600.0
 _PAUSE_SECONDS = 0.5
-"""Before the next try to write to a disk that is full; of real time, since no clock that is moved makes room."""
+"""The wait before another write to a full disk, in real time: moving the clock frees no space."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """Who gets which events: of one bucket or (None) of all, POSTed to `url` with `headers()` added."""
+    """A destination of events: those of one bucket, or of all (None), are POSTed to `url` with `headers()` added."""
 
     bucket: str | None
     types: frozenset[EventType]
     url: str
     headers: Headers | None = None
     name: str = ""
-    """By which undelivered events find their destination again after a restart; its URL may then be another."""
+    """Identifies the destination of undelivered events after a restart, when its URL may have changed."""
     concurrency: int = 16
     wake: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
@@ -80,7 +80,7 @@ class Events:
             self._client = None
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Before or after `start`. A later subscription of the same name takes the place of the one before."""
+        """Add a subscription, before or after `start`. It replaces an earlier one of the same name."""
         name = subscription.name
         self._subscriptions[name] = subscription
         if task := self._couriers.pop(name, None):
@@ -89,7 +89,7 @@ class Events:
             self._employ(subscription)
 
     def publish(self, kind: EventType, version: ObjectVersion) -> None:
-        """Put the event into the outbox, within the transaction that makes it true."""
+        """Put an event into the outbox, in the transaction of the change it reports."""
         event = self._store.rising("event", 1)
         headers = {
             "content-type": "application/json",
@@ -107,7 +107,7 @@ class Events:
         self._address(event, kind, version.bucket, self._copies)
 
     def replay(self, times: int) -> int:
-        """Deliver every finalize event since the start again, `times` times; returns how many deliveries that makes."""
+        """Deliver every finalize event since the start again, `times` times. Return the number of deliveries."""
         before = self.pending()
         with self._store.transaction():
             sql = "SELECT id, bucket FROM events WHERE type = 'finalized' AND id > ? ORDER BY id"
@@ -122,7 +122,7 @@ class Events:
         hold: bool | None = None,
         unordered: bool | None = None,
     ) -> None:
-        """How the events to come are delivered; ending `hold` releases those held."""
+        """Set how future events are delivered; ending `hold` releases held ones."""
         if copies is not None:
             self._copies = copies
         if delay_seconds is not None:
@@ -136,13 +136,13 @@ class Events:
                 self._wake(self._subscriptions.values())
 
     def lose_held(self) -> int:
-        """Drop what is held; returns how many deliveries were lost."""
+        """Drop the held deliveries. Return how many were lost."""
         held = int(self._store.rows("SELECT count(*) FROM deliveries WHERE held")[0][0])
         self._store.change("DELETE FROM deliveries WHERE held")
         return held
 
     def pending(self) -> int:
-        """Deliveries not yet made, held ones among them."""
+        """Return the number of outstanding deliveries, including held ones."""
         return int(self._store.rows("SELECT count(*) FROM deliveries")[0][0])
 
     def _address(self, event: int, kind: EventType, bucket: str, copies: int) -> None:
@@ -162,7 +162,7 @@ class Events:
         self._couriers[subscription.name] = asyncio.create_task(self._courier(subscription))
 
     async def _courier(self, subscription: Subscription) -> None:
-        """Hand out what is due, a bounded number at a time."""
+        """Deliver due events, with at most `concurrency` at a time."""
         under_way: dict[int, asyncio.Task[None]] = {}
         try:
             while True:
@@ -204,7 +204,7 @@ class Events:
         return [(row[0], row[1], row[2]) for row in waiting[:free]]
 
     async def _until_next(self, subscription: Subscription, under_way: set[int]) -> None:
-        """Until something changes, or the next delivery falls due, be it that the clock is moved there."""
+        """Wait until something changes or the next delivery is due; the clock may be moved meanwhile."""
         moment = self._clock.time() + _IDLE
         if len(under_way) < subscription.concurrency:
             sql = "SELECT id, due FROM deliveries WHERE subscription = ? AND NOT held ORDER BY due LIMIT ?"
@@ -237,7 +237,7 @@ class Events:
             )
 
     async def _written(self, sql: str, values: tuple[object, ...]) -> None:
-        """Make a change once the disk takes it: a courier that ended at a full one would deliver nothing any more."""
+        """Write a change, and retry while the disk is full: a courier that ended would deliver nothing more."""
         while True:
             try:
                 self._store.change(sql, values)

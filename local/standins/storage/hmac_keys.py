@@ -1,4 +1,4 @@
-"""Handlers of the HMAC keys' methods. Keys are kept and shown; nothing here checks a signature made with one."""
+"""Handlers of the HMAC keys' methods. Keys are stored and listed; no signature is ever checked."""
 
 from __future__ import annotations
 

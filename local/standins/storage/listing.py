@@ -19,7 +19,7 @@ _BATCH = 1000
 
 @dataclass(frozen=True)
 class Listing:
-    """What a caller wants listed."""
+    """The parameters of a listing."""
 
     prefix: str
     delimiter: str
@@ -28,7 +28,7 @@ class Listing:
     glob: Glob | None
     versions: bool
     trailing: bool
-    """Whether objects that end in the delimiter are listed beside the prefix that they are."""
+    """Whether an object whose name ends in the delimiter is listed as an item too, not only as a prefix."""
     limit: int
     after: tuple[str, int]
     """The name and generation to begin with, from the page token."""
@@ -61,7 +61,7 @@ class Page:
 
 
 def list_objects(store: Store, bucket: str, listing: Listing) -> Page:
-    """One page. Below a prefix that the delimiter makes, the store is asked no further: its end is the next start."""
+    """Return one page. Names below a prefix that is already listed are skipped, not read."""
     page = Page()
     position = max((listing.start, 0), listing.after, key=lambda start: (start[0].encode(), start[1]))
     while True:
@@ -99,7 +99,7 @@ def _prefix_of(name: str, listing: Listing) -> str | None:
 
 
 def _following(prefix: str) -> str | None:
-    """The least name past every name with that prefix."""
+    """Return the least name behind all names with this prefix, or None without a prefix."""
     return prefix + _LAST * 2 if prefix else None
 
 

@@ -1,4 +1,4 @@
-"""Multipart bodies read as a stream: the parts one after the other, each with its headers and its bytes."""
+"""Multipart bodies read as a stream of parts, each with headers and bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class Parts:
         self._within = True
 
     async def next(self) -> Message | None:
-        """Skips what is left of the part before. Bytes before the first delimiter are a preamble, passed over."""
+        """Return the next part's headers, or None after the last.
+
+        Skips the rest of the previous part, and the preamble.
+        """
         if self._within:
             async for _ in self.stream():
                 pass
@@ -60,7 +63,7 @@ class Parts:
         return BytesHeaderParser().parsebytes(head)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Bytes up to the next delimiter, which is taken off."""
+        """Yield the bytes up to the next delimiter, and consume it."""
         keep = len(self._delimiter) + 1
         while (at := self._buffer.find(self._delimiter)) < 0:
             if len(self._buffer) > keep:

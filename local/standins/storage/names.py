@@ -19,7 +19,9 @@ def check_bucket_name(name: str) -> None:
 
 
 def check_object_name(name: str) -> None:
-    """1 to 1024 bytes of UTF-8, no line break, neither `.` nor `..`, nothing below `.well-known/acme-challenge/`."""
+    """Raise the 400 unless a name has 1 to 1024 bytes of UTF-8, no line break, is neither `.` nor `..`, and does not
+    begin with `.well-known/acme-challenge/`.
+    """
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

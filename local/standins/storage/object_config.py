@@ -1,4 +1,4 @@
-"""What a caller may say of an object beside its bytes: type, encoding, custom metadata, holds, retention, ACL."""
+"""The settable metadata of an object: type, encoding, custom metadata, holds, retention, ACL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CHECKSUM_SIZES = {"crc32c": 4, "md5": 16}
 
 
 def new_state(metadata: Json, query: Mapping[str, str], bucket: Bucket) -> Json:
-    """The part of a new object's state that its creator decides."""
+    """Return a new object's state from its metadata, the query and the bucket's defaults. Raises ApiError."""
     state = with_settable({}, metadata)
     if (encoding := query.get("contentEncoding")) is not None:
         state["contentEncoding"] = encoding
@@ -68,7 +68,7 @@ def acl_state(entries: object, predefined: str | None, bucket: Bucket) -> Json:
 
 
 def patch_state(state: Json, patch: Json) -> Json:
-    """`state` merged with `patch`: null removes a field, and within `metadata` a key."""
+    """Return `state` merged with `patch`: null removes a field, and within `metadata` a key."""
     merged = dict(patch)
     for field in ("metadata", "contexts"):
         if isinstance(patch.get(field), dict):
@@ -78,12 +78,12 @@ def patch_state(state: Json, patch: Json) -> Json:
 
 
 def replace_state(state: Json, metadata: Json) -> Json:
-    """`state` with every settable field as `given` says; those it does not name are cleared."""
+    """Return `state` with all settable fields replaced by `metadata`; fields that it lacks are cleared."""
     return with_settable(state, {**dict.fromkeys(_SETTABLE), "customTime": state.get("customTime"), **metadata})
 
 
 def with_settable(state: Json, metadata: Json) -> Json:
-    """`state` with the settable fields of `given` put in; what a caller cannot set is passed over, as in the cloud."""
+    """Return `state` with the settable fields of `metadata`; other fields are ignored, as in the cloud."""
     result = dict(state)
     for field in _SETTABLE:
         if field not in metadata:
@@ -107,7 +107,7 @@ def check_storage_class(name: Any) -> str:
 
 
 def check_checksum_form(kind: str, value: Any) -> str:
-    """A base64 checksum as a caller states it."""
+    """Return a caller's base64 checksum. Raises ApiError for a malformed one."""
     try:
         size = len(base64.b64decode(value, validate=True))
     except (TypeError, ValueError, binascii.Error):
@@ -118,7 +118,7 @@ def check_checksum_form(kind: str, value: Any) -> str:
 
 
 def parse_time(text: Any) -> datetime:
-    """An RFC 3339 time with a zone."""
+    """Parse an RFC 3339 time with a zone. Raises ApiError for other text."""
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -165,7 +165,7 @@ def _custom_metadata(value: Any) -> dict[str, str]:
 
 
 def _retention(value: Any) -> Json:
-    """Empty where the caller takes it off."""
+    """Return a checked retention setting, or `{}` if the caller removes it."""
     if not isinstance(value, dict) or not value.get("mode"):
         return {}
     if value["mode"] not in ("Locked", "Unlocked"):

@@ -93,7 +93,7 @@ class Objects:
         return request.json_response(version.resource(request.base, request.full))
 
     async def rewrite(self, request: ApiRequest) -> Response:
-        """Always done in one call: the copy shares its source's bytes."""
+        """Copy in a single call: the copy shares its source's bytes."""
         version = await self._duplicate(request, await request.json())
         done = {"kind": "storage#rewriteResponse", "totalBytesRewritten": str(version.size), "done": True}
         return request.json_response(
@@ -157,7 +157,10 @@ class Objects:
         return request.json_response(version.resource(request.base, request.full))
 
     def _source(self, request: ApiRequest, bucket: str, name: str) -> ObjectVersion:
-        """The source of a copy, whose conditions are those of a write: a failed "not match" is 412, never 304."""
+        """Return the source of a copy.
+
+        Its preconditions are those of a write: a failed "not match" is a 412, not a 304.
+        """
         version = self._catalog.object(bucket, name, request.number("sourceGeneration"))
         request.source_preconditions.check_write(version)
         return version

@@ -1,4 +1,4 @@
-"""Buckets and object versions as they are kept, and the resources that the JSON API shows of them."""
+"""Buckets and object versions as stored, and their resources in the JSON API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACL_FIELDS = ("acl", "defaultObjectAcl", "owner")
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds, as Cloud Storage writes times."""
+    """Format a time as Cloud Storage does: RFC 3339 in UTC with milliseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
@@ -30,7 +30,7 @@ def _varint(number: int) -> bytes:
 
 
 def _etag(*numbers: int) -> str:
-    """Opaque, changes with each of `numbers`: the bytes of a protocol buffer, as Cloud Storage's own tags."""
+    """Return an opaque tag that depends on `numbers`: an encoded protocol buffer, as Cloud Storage's own tags."""
     fields = b"".join(bytes([index << 3]) + _varint(number) for index, number in enumerate(numbers, 1))
     return base64.b64encode(fields).decode()
 
@@ -55,7 +55,7 @@ class Bucket:
 
     @property
     def uniform(self) -> bool:
-        """Whether access is granted by IAM alone, so that ACLs are out of use."""
+        """Whether IAM alone grants access and ACLs are disabled."""
         return bool(self.state["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"])
 
     def resource(self, base: str, full: bool = False) -> Json:

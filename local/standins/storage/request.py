@@ -1,4 +1,4 @@
-"""One request as the handlers see it: path parameters, query, preconditions, JSON body; and the JSON answer to it."""
+"""A request as handlers see it: path parameters, query, preconditions, JSON body; and its JSON response."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ class ApiRequest:
 
     @cached_property
     def base(self) -> str:
-        """Where the caller reached the stand-in, such as `http://127.0.0.1:8081`; links in answers start with it."""
+        """The URL at which the caller reached the stand-in, such as `http://127.0.0.1:8081`; links in answers start
+        with it.
+        """
         return f"http://{self.http.headers.get('host') or '127.0.0.1'}"
 
     @property
     def full(self) -> bool:
-        """Whether the caller asked for the ACL and owner too."""
+        """Whether the answer includes ACL and owner (`projection=full`)."""
         projection = self.query.get("projection", "noAcl")
         if projection not in ("full", "noAcl"):
             raise invalid(f"Invalid projection: {projection}")
@@ -100,11 +102,11 @@ class ApiRequest:
         return bytes(data)
 
     async def json(self) -> Json:
-        """The JSON object in the body; an empty body is an empty object."""
+        """Return the JSON object in the body; an empty body is an empty object. Raises ApiError for anything else."""
         return parse_json(await self.body())
 
     def json_response(self, resource: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        """`resource` as JSON, cut down to what the query's `fields` names."""
+        """Return a response with `resource` as JSON, reduced to the query's `fields`."""
         fields = self.query.get("fields")
         selected = select_fields(resource, fields) if fields else resource
         tag = {"etag": resource["etag"]} if isinstance(resource.get("etag"), str) else {}

@@ -1,8 +1,8 @@
-"""Resumable uploads: a session that takes an object's bytes in as many requests as it needs, and outlives a restart.
+"""Resumable uploads: a session receives an object's bytes in any number of requests, and survives a restart.
 
-    POST start ──▶ open ──PUT bytes a-b/*──▶ open, 308 with what is stored
-                    │ └───PUT bytes a-b/T (b+1 = T)──▶ done, 200 with the object
-                    └────DELETE──▶ cancelled, 499
+POST start ──▶ open ──PUT bytes a-b/*──▶ open, 308 with what is stored
+                │ └───PUT bytes a-b/T (b+1 = T)──▶ done, 200 with the object
+                └────DELETE──▶ cancelled, 499
 
 What is stored is always a multiple of 256 KiB until the end: a chunk's odd tail, or what an interrupted request
 brought beyond the last multiple, is not kept, and the caller sends it again.
@@ -35,7 +35,7 @@ _RANGE = re.compile(r"bytes (?:\*|(\d+)-(\d+|\*))/(\d+|\*)")
 
 @dataclass(frozen=True)
 class _Span:
-    """A `Content-Range`: where the body's bytes belong. `first` is None where there are none, as in a status query."""
+    """A `Content-Range`: the position of the body's bytes. `first` is None for an empty body, as in a status query."""
 
     first: int | None
     last: int | None
@@ -66,9 +66,10 @@ class _Session:
     record: Json
     writer: Writer | None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while bytes are put down or the object is made."""
+    """Held while bytes are written or the object is created."""
     turn: int = 0
-    """Which request may write. A later one takes over: the one before may hang on a connection that is long dead."""
+    """The number of the request that may write. A later request takes over from one that may hang on a dead connection.
+    """
 
     async def ready(self, contents: Contents) -> Writer:
         if self.writer is None:
@@ -150,7 +151,10 @@ class Resumables:
         return Response(None, 499, {"content-length": "0"})
 
     def _find(self, request: ApiRequest) -> _Session | ObjectVersion:
-        """The open session that the request names, or the object that it became."""
+        """Return the open session that the request names, or the object that it created.
+
+        Raises ApiError if it ended otherwise.
+        """
         session_id = request.query.get("upload_id", "")
         if session_id in self._sessions:
             session = self._sessions[session_id]
@@ -185,7 +189,10 @@ class Resumables:
             return self._incomplete(request, writer.size)
 
     async def _take(self, request: ApiRequest, session: _Session, turn: int, writer: Writer, skip: int) -> bytes:
-        """Store what the request brings beyond the `skip` bytes that are there; returns the odd tail, not stored."""
+        """Store the request's bytes behind the first `skip`, which are there already.
+
+        Return the unstored tail of under 256 KiB.
+        """
         tail = b""
         async for block in blocks(_without_first(request.http.stream(), skip)):
             data = tail + block

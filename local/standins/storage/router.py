@@ -1,4 +1,4 @@
-"""From a request's path to its handler: routes on the percent-encoded path, so that a name may hold any character."""
+"""Routes requests to handlers by the percent-encoded path, so that a name may contain any character."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Router:
         self._ledger = ledger
         self._routes: list[_Route] = []
         self.otherwise: Handler | None = None
-        """Answers what no route matches, with the percent-encoded path as the parameter `path`."""
+        """Handles requests that match no route, with the percent-encoded path as the parameter `path`."""
 
     def add(self, method: str, pattern: str, handler: Handler, cost: Cost = "free") -> None:
         self._routes.append(_Route(method, tuple(pattern.strip("/").split("/")), handler, cost))
@@ -53,7 +53,7 @@ class Router:
         await response(scope, receive, send)
 
     async def answer(self, request: Request) -> Response:
-        """Also for the calls within a batch."""
+        """Answer a request; the calls within a batch use this too."""
         try:
             return await self._call(request)
         except ApiError as refusal:

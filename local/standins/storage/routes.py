@@ -104,7 +104,7 @@ async def _service_account(request: ApiRequest) -> Response:
 
 
 def _refuse(router: Router) -> None:
-    """What is left out is said plainly, so that nobody takes it for an empty answer."""
+    """Answer unsupported methods with an error rather than an empty answer."""
     folders = ("folders", "managedFolders", "anywhereCaches")
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         for depth in ("", "/{id}"):

@@ -1,4 +1,4 @@
-"""The stand-in for Cloud Storage: its parts put together, and the controls that tests have over it."""
+"""The stand-in for Cloud Storage: assembles its parts and offers tests control over events."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class StorageStandIn:
     """Cloud Storage on 127.0.0.1, for clients with `STORAGE_EMULATOR_HOST=http://127.0.0.1:PORT`.
 
     `data`: the folder that keeps buckets, objects, upload sessions and undelivered events (None: a temporary one).
-    `buckets`: created at the start where they are not there yet. `event_retention`: seconds after which an event that
-    nobody took is dropped. `delivery_timeout`: seconds that a destination has to answer.
+    `buckets`: created at the start if they do not exist. `event_retention`: seconds after which an event that nobody
+    took is dropped. `delivery_timeout`: seconds that a destination has to answer.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class StorageStandIn:
     ) -> None:
         """Send events of `bucket` (None: of all) and these types to `url`, with `headers()` added to each request.
 
-        `name` is by what events not yet delivered find their destination after a restart (default: bucket and URL).
+        `name` identifies the destination of undelivered events after a restart (default: bucket and URL).
         """
         label = name if name is not None else f"{bucket or '*'} {url}"
         self._events.subscribe(Subscription(bucket, frozenset(types), url, headers, label, concurrency))
 
     def replay(self, times: int = 1) -> int:
-        """Deliver every finalize event of the run again, `times` times; returns how many deliveries that makes."""
+        """Deliver every finalize event of the run again, `times` times. Return the number of deliveries."""
         return self._events.replay(times)
 
     def set_events(
@@ -108,15 +108,17 @@ class StorageStandIn:
         hold: bool | None = None,
         unordered: bool | None = None,
     ) -> None:
-        """How often, how late and in what order events are delivered, and whether they wait (`hold` loses none)."""
+        """Set how often, how late and in which order events are delivered, and whether they wait (`hold` loses
+        none).
+        """
         self._events.configure(copies, delay_seconds, hold, unordered)
 
     def lose_held(self) -> int:
-        """Drop the deliveries that are held; returns how many."""
+        """Drop the held deliveries. Return how many."""
         return self._events.lose_held()
 
     def pending(self) -> int:
-        """Deliveries not yet made, held ones among them."""
+        """Return the number of outstanding deliveries, including held ones."""
         return self._events.pending()
 
 

@@ -1,4 +1,4 @@
-"""What the stand-in knows, in SQLite: buckets, object versions, resumable sessions, events not yet delivered.
+"""The stand-in's state in SQLite: buckets, object versions, resumable sessions, undelivered events.
 
 Every call is short; all run on the event loop's thread, so that a check and the write it guards are one step.
 """
@@ -43,7 +43,7 @@ class Store(Database):
         super().__init__(file, _SCHEMA)
 
     def rising(self, name: str, at_least: int) -> int:
-        """The next number of a counter that never gives one twice, also across restarts."""
+        """Return the next number of a counter, at least `at_least`. Numbers never repeat, even across restarts."""
         sql = """INSERT INTO counters VALUES (?, ?)
                  ON CONFLICT (name) DO UPDATE SET value = max(value + 1, excluded.value) RETURNING value"""
         return int(self.rows(sql, (name, at_least))[0][0])
@@ -68,7 +68,7 @@ class Store(Database):
         return bool(self.rows("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", (bucket,)))
 
     def object(self, bucket: str, name: str, generation: int | None = None) -> ObjectVersion | None:
-        """The live version, or the one of that generation."""
+        """Return the live version, or that of a generation, or None."""
         values: tuple[object, ...] = (bucket, name)
         where = "bucket = ? AND name = ? AND live"
         if generation is not None:
@@ -79,7 +79,9 @@ class Store(Database):
     def objects(
         self, bucket: str, start: str, start_generation: int, end: str | None, versions: bool, limit: int
     ) -> list[ObjectVersion]:
-        """In order of name (by bytes of UTF-8) and generation, from that version on, below the name `end`."""
+        """Return versions from a name and generation on, below the name `end`, in order of name (as UTF-8) and
+        generation.
+        """
         sql = f"""SELECT {_OBJECT} FROM objects WHERE bucket = ? AND (name, generation) >= (?, ?) AND name < ?
                   AND {"1" if versions else "live"} ORDER BY name, generation LIMIT ?"""  # noqa: S608 (constants only)
         values = (bucket, start, start_generation, _PAST_EVERY_NAME if end is None else end, limit)

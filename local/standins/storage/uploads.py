@@ -1,4 +1,4 @@
-"""Bringing bytes in, in one request: media (the bytes alone) and multipart (metadata, then the bytes)."""
+"""Uploads in one request: media (the bytes alone) and multipart (metadata, then the bytes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client speaks of the XML API: uploads in parts (`upload_chunks_concurrently`) and plain reads.
+"""The part of the XML API that the client uses: multipart uploads (`upload_chunks_concurrently`) and plain reads.
 
 Objects lie at `/BUCKET/OBJECT`; errors are XML.
 """
@@ -47,7 +47,7 @@ class XmlApi:
         self._catalog, self._downloads = catalog, downloads
 
     async def call(self, request: ApiRequest) -> Response:
-        """Every request whose path is none of the JSON API's."""
+        """Handle every request outside the JSON API's paths."""
         bucket, _, name = request.parts["path"].partition("/")
         if bucket in _RESERVED or not name:
             raise ApiError(404, "Not Found")
