@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import cast
 
+from cachetools import LRUCache
 from pydantic import JsonValue
 
 from shared.cloud.telemetry import log
@@ -32,7 +32,7 @@ class AnswerJudge:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._remembered: OrderedDict[bytes, Structured] = OrderedDict()
+        self._remembered: LRUCache[bytes, Structured] = LRUCache(_REMEMBERED)
 
     async def next_step(
         self,
@@ -65,9 +65,6 @@ class AnswerJudge:
         if found is None:
             found = await off_loop(read_quickly, text, schema) or await self._judge_apart(text, schema)
             self._remembered[key] = found
-        self._remembered.move_to_end(key)
-        while len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
         return found
 
     async def _judge_apart(self, text: str, schema: dict[str, JsonValue]) -> Structured:

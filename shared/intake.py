@@ -5,20 +5,20 @@ ingest does it for the object of an event, sweep for an object whose event was l
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+
+from cachetools import LRUCache
 
 from shared.clock import Clock
 from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches, schedulable
 from shared.cloud.telemetry import log
+from shared.daily_limits import DailyLimits, inbox_day, start_of
 from shared.domain.media.ignored import ignored
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.tasks.task import Source, Task, Waiting, new_task
 from shared.settings import Settings
 
-_COUNT_FRESH_SECONDS = 30.0
 _NAMES_REMEMBERED = 10_000
 _OVERWRITE_WINDOW = timedelta(minutes=1)
 
@@ -33,52 +33,6 @@ def ignore_reason(source: Source, settings: Settings) -> str | None:
     if source.name.endswith("/") and source.size == 0:
         return "it is a folder's placeholder"
     return ignored(source.name, inbox.ignore)
-
-
-class DailyCap:
-    """Assign tasks of an inbox or a folder of manifests to days, so that no day has more than its cap.
-
-    Counts are asked of Firestore at most every 30 s, and kept meanwhile: several instances together may exceed the cap
-    by what they admit in that time.
-    """
-
-    def __init__(self, tasks: Tasks, clock: Clock) -> None:
-        self._tasks, self._clock = tasks, clock
-        self._counts: dict[str, tuple[float, int]] = {}
-        self._one_at_a_time = asyncio.Lock()
-
-    async def reserve(self, bucket: str, cap: int) -> date:
-        """Reserve a place today, or on the first later day that has room; return that day."""
-        async with self._one_at_a_time:
-            day = self._clock.now().astimezone(UTC).date()
-            while await self._count(inbox_day(bucket, day)) >= cap:
-                day += timedelta(days=1)
-            self._add(inbox_day(bucket, day), 1)
-            return day
-
-    def give_back(self, bucket: str, day: date) -> None:
-        """Give back the place of an object that had its task already."""
-        self._add(inbox_day(bucket, day), -1)
-
-    def _add(self, of_day: str, count: int) -> None:
-        read_at, known = self._counts.get(of_day, (0.0, 0))
-        self._counts[of_day] = (read_at, known + count)
-
-    async def _count(self, of_day: str) -> int:
-        read_at, count = self._counts.get(of_day, (0.0, 0))
-        if self._clock.time() - read_at < _COUNT_FRESH_SECONDS:
-            return count
-        count = await self._tasks.count_of_day(of_day)
-        self._counts[of_day] = (self._clock.time(), count)
-        return count
-
-
-def inbox_day(bucket: str, day: date) -> str:
-    return f"{bucket}/{day.isoformat()}"
-
-
-def start_of(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
 
 
 def capped(day: date, now: datetime, whose: str = "the inbox") -> Waiting | None:
@@ -100,17 +54,14 @@ class Overwrites:
 
     def __init__(self, settle_seconds: float) -> None:
         self._settle = timedelta(seconds=settle_seconds)
-        self._seen: OrderedDict[tuple[str, str], tuple[int, datetime]] = OrderedDict()
+        self._latest: LRUCache[tuple[str, str], tuple[int, datetime]] = LRUCache(_NAMES_REMEMBERED)
 
     def settle_until(self, source: Source) -> datetime | None:
         """Remember the object; return until when it waits, or None."""
         key = (source.bucket, source.name)
-        seen = self._seen.get(key)
-        self._seen[key] = (source.generation, source.created_at)
-        self._seen.move_to_end(key)
-        if len(self._seen) > _NAMES_REMEMBERED:
-            self._seen.popitem(last=False)
-        if seen is None or seen[0] == source.generation or source.created_at - seen[1] > _OVERWRITE_WINDOW:
+        generation, created_at = self._latest.get(key, (source.generation, source.created_at))
+        self._latest[key] = (source.generation, source.created_at)
+        if generation == source.generation or source.created_at - created_at > _OVERWRITE_WINDOW:
             return None
         return source.created_at + self._settle
 
@@ -127,7 +78,7 @@ class Intake:
         self, settings: Settings, clock: Clock, tasks: Tasks, dispatches: Dispatches, settle_seconds: float = 0
     ) -> None:
         self._settings, self._clock, self._tasks, self._dispatches = settings, clock, tasks, dispatches
-        self._cap, self._overwrites = DailyCap(tasks, clock), Overwrites(settle_seconds)
+        self._limits, self._overwrites = DailyLimits(tasks, clock), Overwrites(settle_seconds)
 
     async def take(self, source: Source) -> Task:
         """Create the object's task if it does not exist, and dispatch it unless it has ended."""
@@ -138,7 +89,7 @@ class Intake:
 
     async def _create(self, source: Source) -> Task:
         """Create the task under the next salted id if another source has the first one."""
-        day = await self._cap.reserve(source.bucket, self._settings.inboxes[source.bucket].daily_cap)
+        day = await self._limits.reserve(source.bucket, self._settings.inboxes[source.bucket].daily_cap)
         settle = self._overwrites.settle_until(source)
         for salt in range(100):
             task = self._pending(source, day, settle, salt)
@@ -147,7 +98,7 @@ class Intake:
                 return task
             found = await self._tasks.get(task.id)
             if found is not None and found.task.source.same_as(source):
-                self._cap.give_back(source.bucket, day)
+                self._limits.give_back(source.bucket, day)
                 return found.task
         raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
 

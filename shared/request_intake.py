@@ -20,6 +20,7 @@ from shared.cloud.idempotency import KEPT, Found, Submissions
 from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
 from shared.cloud.telemetry import log, log_bug
+from shared.daily_limits import DailyLimits, start_of
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
 from shared.domain.request.schema import as_refusals, as_stored
@@ -33,7 +34,7 @@ from shared.domain.request.tasks import (
     rerun_task,
 )
 from shared.domain.tasks.task import Ran, Source, Task, make_id
-from shared.intake import DailyCap, capped, first_dispatch, made_to_wait, start_of
+from shared.intake import capped, first_dispatch, made_to_wait
 from shared.settings import Settings
 
 _JSON = "application/json"
@@ -60,7 +61,7 @@ class RequestIntake:
     ) -> None:
         self._settings, self._clock, self._tasks = settings, clock, tasks
         self._dispatches, self._storage = dispatches, storage
-        self._submissions, self._cap = Submissions(tasks.client), DailyCap(tasks, clock)
+        self._submissions, self._limits = Submissions(tasks.client), DailyLimits(tasks, clock)
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def submit(
@@ -239,7 +240,7 @@ class RequestIntake:
                 submission = await asyncio.to_thread(_readable, text)
         kept = source.model_copy(update={"kind": "manifest"})
         now, keep = self._clock.now(), timedelta(days=self._settings.task_days)
-        day = await self._cap.reserve(owner, self._settings.manifests_daily_cap)
+        day = await self._limits.reserve(owner, self._settings.manifests_daily_cap)
         for salt in range(100):
             admitted = max(now, start_of(day))
             pending = manifest_task(kept, submission, text, owner=owner, now=admitted, keep=keep, salt=salt)
@@ -249,7 +250,7 @@ class RequestIntake:
                 return task
             found = await self._tasks.get(task.id)
             if found is not None and found.task.source.same_as(source):
-                self._cap.give_back(owner, day)
+                self._limits.give_back(owner, day)
                 return found.task
         raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
 

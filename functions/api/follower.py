@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections import OrderedDict
 from functools import cache
 from typing import NamedTuple
+
+from cachetools import FIFOCache
 
 from functions.api.shutdown import Closing
 from shared import wiring
@@ -171,8 +172,7 @@ class Followers:
     def __init__(self, deps: ApiDeps) -> None:
         self._deps = deps
         self._active: dict[str, Follower] = {}
-        self._ended: OrderedDict[str, Follower] = OrderedDict()
-        self._bytes = 0
+        self._ended: FIFOCache[str, Follower] = FIFOCache(_KEPT_BYTES, lambda follower: follower.size)
         self.polls = asyncio.Semaphore(_POLLS_AT_ONCE)
         self.closing = Closing(self._tell_all)
 
@@ -196,13 +196,9 @@ class Followers:
 
     def rest(self, follower: Follower) -> None:
         """Stop following once nobody reads. Ended streams are kept for later readers; the oldest are dropped first."""
-        if self._active.pop(follower.task.id, None) is None or not follower.over or not follower.task.stream:
-            return
-        self._ended[follower.task.id] = follower
-        self._bytes += follower.size
-        while self._bytes > _KEPT_BYTES:
-            _, dropped = self._ended.popitem(last=False)
-            self._bytes -= dropped.size
+        was_active = self._active.pop(follower.task.id, None) is not None
+        if was_active and follower.over and follower.task.stream and follower.size <= _KEPT_BYTES:
+            self._ended[follower.task.id] = follower
 
     def _tell_all(self) -> None:
         for follower in self._active.values():

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from functions.api.error_answers import task_not_found
 from shared.cloud.firestore import Stored
@@ -17,13 +18,14 @@ from shared.domain.errors import RequestRefused
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task, is_task_id
 from shared.domain.tasks.view import public, without_results
+from shared.results import load_results
 from shared.wiring import ApiDeps
 
 _KEPT_BYTES = 48 << 20
 
 
 @dataclass(frozen=True)
-class Shown:
+class Rendered:
     """A task as the API returns it."""
 
     task: Task
@@ -34,34 +36,28 @@ class Shown:
         return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
 
 
-class Shelf:
+class RenderedTasks:
     """Rendered terminal tasks; the least recently used are dropped first."""
 
     def __init__(self, limit: int = _KEPT_BYTES) -> None:
-        self._limit, self._bytes = limit, 0
-        self._shown: OrderedDict[str, Shown] = OrderedDict()
+        self._largest = limit // 4
+        self._rendered: LRUCache[str, Rendered] = LRUCache(limit, lambda rendered: len(rendered.body))
 
-    def get(self, task_id: str) -> Shown | None:
-        if (found := self._shown.get(task_id)) is not None:
-            self._shown.move_to_end(task_id)
-        return found
+    def get(self, task_id: str) -> Rendered | None:
+        return self._rendered.get(task_id)
 
-    def put(self, shown: Shown) -> None:
-        if not at_rest(shown.task) or shown.task.id in self._shown or len(shown.body) > self._limit // 4:
-            return
-        # The body holds the results: the task beside it need not hold them again.
-        bare = shown.task.model_copy(update={"results": None, "ran": None})
-        self._shown[shown.task.id] = Shown(bare, shown.body)
-        self._bytes += len(shown.body)
-        while self._bytes > self._limit:
-            _, dropped = self._shown.popitem(last=False)
-            self._bytes -= len(dropped.body)
+    def put(self, rendered: Rendered) -> None:
+        task = rendered.task
+        if is_at_rest(task) and task.id not in self._rendered and len(rendered.body) <= self._largest:
+            # The body holds the results: the task beside it need not hold them again.
+            bare = task.model_copy(update={"results": None, "ran": None})
+            self._rendered[task.id] = Rendered(bare, rendered.body)
 
 
-_shelf = Shelf()
+_rendered = RenderedTasks()
 
 
-def at_rest(task: Task) -> bool:
+def is_at_rest(task: Task) -> bool:
     return task.terminal and not task.open and (task.callback is None or task.callback.state != "pending")
 
 
@@ -73,25 +69,25 @@ async def find(deps: ApiDeps, key: Key, task_id: str) -> Stored:
     return stored
 
 
-async def look_up(deps: ApiDeps, key: Key, task_id: str) -> Shown:
-    if (shown := _shelf.get(task_id)) is not None and key.sees(shown.task):
-        return shown
+async def look_up(deps: ApiDeps, key: Key, task_id: str) -> Rendered:
+    if (rendered := _rendered.get(task_id)) is not None and key.sees(rendered.task):
+        return rendered
     return await show(deps, (await find(deps, key, task_id)).task)
 
 
-async def show(deps: ApiDeps, task: Task) -> Shown:
-    if (shown := _shelf.get(task.id)) is not None:
-        return shown
-    shown = Shown(task, encode(public(task, await _results(deps, task))))
-    _shelf.put(shown)
-    return shown
+async def show(deps: ApiDeps, task: Task) -> Rendered:
+    if (rendered := _rendered.get(task.id)) is not None:
+        return rendered
+    rendered = Rendered(task, encode(public(task, await _results(deps, task))))
+    _rendered.put(rendered)
+    return rendered
 
 
-async def show_to(deps: ApiDeps, key: Key, task: Task) -> Shown:
+async def show_to(deps: ApiDeps, key: Key, task: Task) -> Rendered:
     """Render the task as `show` does, without results if the key lacks the scope `read`."""
     if "read" in key.scopes:
         return await show(deps, task)
-    return Shown(task, encode(public(without_results(task))))
+    return Rendered(task, encode(public(without_results(task))))
 
 
 def encode(value: object) -> bytes:
@@ -99,10 +95,8 @@ def encode(value: object) -> bytes:
 
 
 async def _results(deps: ApiDeps, task: Task) -> tuple[Json, ...] | None:
-    if task.results_pointer is None:
-        return task.results
-    raw = await deps.storage.read(deps.settings.results_bucket, task.results_pointer.name)
-    if raw is None:
+    results = await load_results(deps.storage, deps.settings.results_bucket, task)
+    if results is None and task.results_pointer is not None:
         message = f"The results of {task.id} are not in the results bucket any more."
         raise RequestRefused(500, "server_error", "results_missing", message)
-    return tuple(json.loads(raw))
+    return results

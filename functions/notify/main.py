@@ -21,6 +21,7 @@ from shared.domain.tasks import claims
 from shared.domain.tasks.task import Callback, Task
 from shared.domain.tasks.view import public
 from shared.domain.tasks.webhook import signed_headers
+from shared.results import load_results
 from shared.settings import NotifySettings, refuse_misconfiguration
 
 _PATIENCE = timedelta(hours=23)
@@ -95,8 +96,5 @@ async def note(deps: wiring.NotifyDeps, stored: Stored, callback: Callback) -> N
 
 async def body_of(deps: wiring.NotifyDeps, task: Task) -> bytes:
     """Return the task as the API renders it, with its results."""
-    results = task.results
-    if task.results_pointer is not None:
-        raw = await deps.storage.read(deps.settings.results_bucket, task.results_pointer.name)
-        results = tuple(json.loads(raw)) if raw is not None else None
+    results = await load_results(deps.storage, deps.settings.results_bucket, task)
     return json.dumps(public(task, results), ensure_ascii=False).encode()

@@ -16,9 +16,10 @@ from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Stored, Tasks
 from shared.cloud.queue import Dispatches, Queue
+from shared.daily_limits import inbox_day
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Source, Task, derive_id, new_task
-from shared.intake import DailyCap, Intake, Overwrites, ignore_reason, inbox_day, start_of
+from shared.intake import Intake, Overwrites, ignore_reason
 from shared.settings import Inbox, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -150,20 +151,6 @@ async def test_duplicates_take_no_place_under_the_cap(intake: Intake, clock: Mov
     assert [task.waiting for task in others] == [None] * (CAP - 1)
 
 
-async def test_tasks_that_other_instances_made_count_after_half_a_minute(
-    tasks: Tasks, clock: MovableClock, tap: Tap
-) -> None:
-    cap = DailyCap(tasks, clock)
-    today = clock.now().date()
-    assert await cap.reserve("inbox", CAP) == today
-    for number in range(CAP):
-        other = source(clock, f"in/{number}.txt")
-        await tasks.create(new_task(other, owner="o", model="m", now=clock.now(), keep=timedelta(days=1)))
-    assert await cap.reserve("inbox", CAP) == today
-    clock.advance(31)
-    assert await cap.reserve("inbox", CAP) == clock.now().date() + timedelta(days=1)
-
-
 async def test_a_task_whose_dispatch_was_not_put_gets_it_with_the_next_delivery(
     intake: Intake, tasks: Tasks, clock: MovableClock, tap: Tap, dispatches: Dispatches
 ) -> None:
@@ -208,7 +195,7 @@ def test_only_so_many_names_are_remembered_the_longest_unseen_is_forgotten(
     seen = Overwrites(10)
     for name in ("a", "b", "c", "a", "d"):
         seen.settle_until(source(clock, name))
-    assert [name for name in "abcd" if ("inbox", name) in seen._seen] == ["a", "c", "d"]
+    assert [name for name in "abcd" if ("inbox", name) in seen._latest] == ["a", "c", "d"]
     assert seen.settle_until(source(clock, "a", generation=2)) is not None
 
 
@@ -230,8 +217,3 @@ def test_what_is_no_tasks_source_is_kept_out_with_a_reason(
 ) -> None:
     found = source(clock, name, bucket=bucket).model_copy(update={"size": size})
     assert ignore_reason(found, settings) == why
-
-
-def test_a_day_begins_at_midnight_utc() -> None:
-    assert start_of(datetime(2026, 5, 1).date()) == datetime(2026, 5, 1, tzinfo=UTC)
-    assert inbox_day("inbox", datetime(2026, 5, 1).date()) == "inbox/2026-05-01"

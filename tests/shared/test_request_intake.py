@@ -18,8 +18,8 @@ from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
+from shared.daily_limits import inbox_day
 from shared.domain.tasks.task import Source, Task
-from shared.intake import inbox_day
 from shared.request_intake import RequestIntake
 from shared.settings import Inbox, Settings
 

@@ -21,6 +21,7 @@ from shared.domain.recipe import Asked, Recipe
 from shared.domain.tasks.task import Task
 from shared.domain.tasks.view import public
 from shared.off_loop import off_loop
+from shared.results import load_results
 from shared.wiring import GenerateDeps
 
 _LONGEST_STEM = 1024 - 80
@@ -35,7 +36,7 @@ class Published(NamedTuple):
 
 
 async def publish(deps: GenerateDeps, task: Task) -> Published:
-    results = await results_of(deps, task)
+    results = await load_results(deps.storage, deps.settings.results_bucket, task)
     files: dict[str, File] = {}
     warnings: list[str] = []
     for asked, result in zip(_asked(task), results or (), strict=False):
@@ -63,13 +64,6 @@ def _stem(task: Task) -> str:
         return stem
     mark = "~" + hashlib.sha256(name).hexdigest()[:16]
     return name[: _LONGEST_STEM - len(mark)].decode(errors="ignore") + mark
-
-
-async def results_of(deps: GenerateDeps, task: Task) -> tuple[Json, ...] | None:
-    if task.results_pointer is None:
-        return task.results
-    raw = await deps.storage.read(deps.settings.results_bucket, task.results_pointer.name)
-    return None if raw is None else tuple(await off_loop(json.loads, raw))
 
 
 def _as_file(task: Task, results: tuple[Json, ...] | None) -> bytes:
