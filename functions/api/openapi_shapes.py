@@ -6,63 +6,19 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
-from shared.domain.tasks.task import ID_PATTERN, Status
+from shared.domain.tasks.task import ID_PATTERN
+from shared.domain.tasks.view import EXAMPLE_ID, Seconds, TaskId, TaskShown
 
 Document = dict[str, Any]
 
-_ID = "task-llm-1776874565-yq3szvcu"
-TaskId = Annotated[str, Field(pattern=ID_PATTERN, examples=[_ID])]
-TaskPath = Annotated[str, Path(json_schema_extra={"pattern": ID_PATTERN, "examples": [_ID]})]
+TaskPath = Annotated[str, Path(json_schema_extra={"pattern": ID_PATTERN, "examples": [EXAMPLE_ID]})]
 """A task id. Any other text answers 404."""
-Seconds = Annotated[int, Field(description="Seconds since 1970.")]
 
 
 class Shape(BaseModel):
     model_config = ConfigDict(extra="allow")
-
-
-class StreamPlace(Shape):
-    url: str
-
-
-class FailedTask(Shape):
-    code: str
-    message: str
-    type: Literal["task_error"]
-
-
-class WaitingTask(Shape):
-    reason: str
-    until: Seconds
-    detail: str = ""
-
-
-class TaskShown(Shape):
-    """A task. The first ten keys are always there."""
-
-    id: TaskId
-    object: Literal["llm.generation.task"]
-    type: Literal["llm"]
-    model: str
-    status: Status
-    progress: Annotated[int, Field(ge=0, le=100)]
-    created: Seconds
-    stream: StreamPlace | None
-    results: Annotated[list[dict[str, JsonValue]] | None, Field(description="ChatCompletions, once completed.")]
-    error: FailedTask | None
-    usage: dict[str, JsonValue] | None = None
-    started_at: Seconds | None = None
-    completed_at: Seconds | None = None
-    expires_at: Seconds | None = None
-    metadata: dict[str, str] | None = None
-    source: str | None = None
-    warnings: list[str] | None = None
-    outputs: list[str] | None = None
-    waiting: WaitingTask | None = None
-    callback: dict[str, JsonValue] | None = None
-    urls: dict[str, str] | None = None
 
 
 class TaskList(Shape):
@@ -129,7 +85,7 @@ class Problem(Shape):
     request_id: str
 
 
-_SHAPES: tuple[type[BaseModel], ...] = (
+_SHAPES: tuple[type, ...] = (
     TaskShown,
     TaskList,
     ChatCompletionShown,
@@ -161,7 +117,7 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
 }
 
 _PENDING: Document = {
-    "id": _ID,
+    "id": EXAMPLE_ID,
     "object": "llm.generation.task",
     "type": "llm",
     "model": "gemini-3.8-flash",
@@ -173,7 +129,7 @@ _PENDING: Document = {
     "error": None,
 }
 _COMPLETION: Document = {
-    "id": f"chatcmpl-{_ID}",
+    "id": f"chatcmpl-{EXAMPLE_ID}",
     "object": "chat.completion",
     "created": 1776874565,
     "model": "gemini-3.8-flash",
@@ -292,11 +248,11 @@ def request_body(name: str, *, required: bool) -> Document:
     return {"requestBody": {"required": required, "content": {"application/json": content}}}
 
 
-def components(more: Iterable[type[BaseModel]]) -> Document:
+def components(more: Iterable[type]) -> Document:
     """Return the schemas of all shapes and of `more` as OpenAPI components."""
     schemas: Document = {}
     for shape in (*_SHAPES, *more):
-        schema = shape.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
+        schema = TypeAdapter(shape).json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
         schemas.update(schema.pop("$defs", {}))
         schemas[shape.__name__] = schema
     return schemas

@@ -3,19 +3,75 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
+from typing_extensions import TypedDict
 
 from shared.domain.answer.response import Json
 from shared.domain.request.addresses import without_secrets
-from shared.domain.tasks.task import Task
+from shared.domain.tasks.task import ID_PATTERN, Status, Task
+
+EXAMPLE_ID = "task-llm-1776874565-yq3szvcu"
+TaskId = Annotated[str, Field(pattern=ID_PATTERN, examples=[EXAMPLE_ID])]
+Seconds = Annotated[int, Field(description="Seconds since 1970.")]
+
+
+class StreamPlace(TypedDict):
+    url: str
+
+
+class FailedTask(TypedDict):
+    code: str
+    message: str
+    type: Literal["task_error"]
+
+
+class WaitingTask(TypedDict):
+    reason: str
+    until: Seconds
+    detail: NotRequired[str]
+
+
+class _TaskAlways(TypedDict):
+    id: TaskId
+    object: Literal["llm.generation.task"]
+    type: Literal["llm"]
+    model: str
+    status: Status
+    progress: Annotated[int, Field(ge=0, le=100)]
+    created: Seconds
+    stream: StreamPlace | None
+    results: Annotated[list[dict[str, JsonValue]] | None, Field(description="ChatCompletions, once completed.")]
+    error: FailedTask | None
+
+
+class TaskShown(_TaskAlways, total=False):
+    """A task. The first ten keys are always there."""
+
+    usage: dict[str, JsonValue] | None
+    started_at: Seconds | None
+    completed_at: Seconds | None
+    expires_at: Seconds | None
+    metadata: dict[str, str] | None
+    source: str | None
+    warnings: list[str] | None
+    outputs: list[str] | None
+    waiting: WaitingTask | None
+    callback: dict[str, JsonValue] | None
+    recipe: str | None
+    urls: dict[str, str] | None
+
+
+_ALWAYS = TaskShown.__required_keys__ | {"usage"}
 
 
 def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
     """Return the task's JSON. `results` replaces results that the task only points to."""
-    shown = results if results is not None else task.results
-    view: Json = {
+    loaded = results if results is not None else task.results
+    stream = f"/v1/llm/generations/{task.id}/stream"
+    urls = {"get": f"/v1/tasks/{task.id}", "cancel": f"/v1/tasks/{task.id}/cancel"}
+    shown: TaskShown = {
         "id": task.id,
         "object": "llm.generation.task",
         "type": "llm",
@@ -23,53 +79,45 @@ def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
         "status": task.status,
         "progress": task.progress,
         "created": _seconds(task.created_at),
-        "stream": {"url": f"/v1/llm/generations/{task.id}/stream"} if task.stream else None,
-        "results": cast(JsonValue, list(shown)) if shown is not None else None,
-        "error": cast(JsonValue, task.error.model_dump()) if task.error else None,
+        "stream": StreamPlace(url=stream) if task.stream else None,
+        "results": list(loaded) if loaded is not None else None,
+        "error": cast(FailedTask, task.error.model_dump()) if task.error else None,
         "usage": task.usage,
-    }
-    urls: Json = {"get": f"/v1/tasks/{task.id}", "cancel": f"/v1/tasks/{task.id}/cancel"}
-    if task.stream:
-        urls["stream"] = f"/v1/llm/generations/{task.id}/stream"
-    optional: Json = {
-        "started_at": _seconds(task.started_at),
-        "completed_at": _seconds(task.completed_at),
+        "started_at": _seconds(task.started_at) if task.started_at else None,
+        "completed_at": _seconds(task.completed_at) if task.completed_at else None,
         "expires_at": _seconds(task.expires_at),
-        "metadata": cast(JsonValue, task.metadata) or None,
+        "metadata": task.metadata or None,
         "source": task.source.uri if task.source.kind != "request" else None,
-        "warnings": cast(JsonValue, list(task.warnings)) or None,
-        "outputs": cast(JsonValue, list(task.outputs)) or None,
+        "warnings": list(task.warnings) or None,
+        "outputs": list(task.outputs) or None,
         "waiting": _waiting(task),
         "callback": _callback(task),
         "recipe": task.ran.recipe if task.ran else None,
-        "urls": urls,
+        "urls": {**urls, "stream": stream} if task.stream else urls,
     }
-    return {**view, **{name: value for name, value in optional.items() if value is not None}}
+    fields = cast(dict[str, Any], shown).items()
+    return {name: value for name, value in fields if value is not None or name in _ALWAYS}
 
 
 def without_results(task: Task) -> Task:
-    """Return the task's JSON without anything that the model answered, for keys without the scope `read`."""
+    """Return the task without anything that the model answered, for keys without the scope `read`."""
     hidden = {"results": None, "results_pointer": None, "usage": None, "warnings": (), "outputs": ()}
     return task.model_copy(update=hidden)
 
 
-def _callback(task: Task) -> JsonValue:
+def _callback(task: Task) -> Json | None:
     """Return the callback's state. The URL's query and user name are left out: they often hold secrets."""
     if task.callback is None:
         return None
     return {**task.callback.model_dump(), "url": without_secrets(task.callback.url)}
 
 
-def _waiting(task: Task) -> JsonValue:
+def _waiting(task: Task) -> WaitingTask | None:
     if task.waiting is None:
         return None
-    until = _seconds(task.waiting.until)
-    return {
-        "reason": task.waiting.reason,
-        "until": until,
-        **({"detail": task.waiting.detail} if task.waiting.detail else {}),
-    }
+    waiting: WaitingTask = {"reason": task.waiting.reason, "until": _seconds(task.waiting.until)}
+    return {**waiting, "detail": task.waiting.detail} if task.waiting.detail else waiting
 
 
-def _seconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp())
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
