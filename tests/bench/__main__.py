@@ -23,6 +23,7 @@ from local import screen
 from local.endpoints import PROJECT
 from local.system import INBOX, LocalSystem, Options
 from local.workers import ROOT, Worker
+from tests.environment import function_environment
 
 SIMPLE_INBOX = "simple-way-inbox"
 _FUNCTIONS = ("ingest", "generate", "api", "notify", "sweep")
@@ -186,7 +187,7 @@ def write_recording(file: Path, mebibytes: int) -> None:
 def import_seconds(function: str) -> float:
     """Return how many seconds the import of a function's module takes, beyond Python's own start: the best of three."""
     code = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); import functions.{function}.main"
-    environment = {**os.environ, **_ANY_SETTINGS}
+    environment = {**os.environ, **function_environment()}
 
     def best(words: str) -> float:
         times = []
@@ -197,22 +198,6 @@ def import_seconds(function: str) -> float:
         return min(times)
 
     return best(code) - best("pass")
-
-
-_ANY_SETTINGS = {
-    "DROPSIGHT_PROJECT": "p",
-    "DROPSIGHT_INBOXES": '{"inbox": {}}',
-    "DROPSIGHT_REQUESTS_BUCKET": "requests",
-    "DROPSIGHT_RESULTS_BUCKET": "results",
-    "DROPSIGHT_DISPATCH_QUEUE": "projects/p/locations/l/queues/q",
-    "DROPSIGHT_CALLBACK_QUEUE": "projects/p/locations/l/queues/c",
-    "DROPSIGHT_GENERATE_URL": "http://127.0.0.1:1",
-    "DROPSIGHT_NOTIFY_URL": "http://127.0.0.1:1",
-    "DROPSIGHT_INVOKER": "i@p.iam.gserviceaccount.com",
-    "DROPSIGHT_CALLBACK_SECRET": f"whsec_{'A' * 32}",
-    "DROPSIGHT_INSTALLED_AT": "2026-01-01T00:00:00+00:00",
-    "GEMINI_API_KEY": "k",
-}
 
 
 def _print_figures(ours: Figures, simple: Figures, small_files: int, large_mib: int) -> None:

@@ -17,32 +17,19 @@ from pathlib import Path
 import pytest
 
 from local.commands.package import build_archive
+from tests.environment import NOWHERE, function_environment
 
 Serve = Callable[[str], AbstractContextManager[str]]
 """Starts a function of the archive by its name; the context is its URL."""
 
 _LAUNCHER = Path(__file__).with_name("deployed.py")
-_NOWHERE = "127.0.0.1:9"
-ENVIRONMENT = {
-    "DROPSIGHT_PROJECT": "acme-files",
-    "DROPSIGHT_DATABASE": "dropsight-prod",
-    "DROPSIGHT_INBOXES": '{"acme-inbox": {}}',
-    "DROPSIGHT_REQUESTS_BUCKET": "acme-requests",
-    "DROPSIGHT_RESULTS_BUCKET": "acme-results",
-    "DROPSIGHT_DISPATCH_QUEUE": "projects/acme-files/locations/europe-west1/queues/dispatch",
-    "DROPSIGHT_CALLBACK_QUEUE": "projects/acme-files/locations/europe-west1/queues/callbacks",
-    "DROPSIGHT_GENERATE_URL": "https://generate.example",
-    "DROPSIGHT_NOTIFY_URL": "https://notify.example",
-    "DROPSIGHT_INVOKER": "queues@acme-files.iam.gserviceaccount.com",
-    "DROPSIGHT_INSTALLED_AT": "2026-01-01T00:00:00Z",
-    "DROPSIGHT_CALLBACK_SECRET": "whsec_dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3Rz",
-    "GEMINI_API_KEY": "AIza-test",
-    # Nothing is called, and nothing could be: no client looks for credentials or finds a service.
-    "DROPSIGHT_QUEUE_ENDPOINT": _NOWHERE,
-    "STORAGE_EMULATOR_HOST": f"http://{_NOWHERE}",
-    "FIRESTORE_EMULATOR_HOST": _NOWHERE,
-    "GOOGLE_GEMINI_BASE_URL": f"http://{_NOWHERE}",
-}
+# Nothing is called, and nothing could be: no client looks for credentials or finds a service.
+ENVIRONMENT = function_environment(
+    DROPSIGHT_QUEUE_ENDPOINT=NOWHERE,
+    STORAGE_EMULATOR_HOST=f"http://{NOWHERE}",
+    FIRESTORE_EMULATOR_HOST=NOWHERE,
+    GOOGLE_GEMINI_BASE_URL=f"http://{NOWHERE}",
+)
 
 
 @pytest.fixture(scope="session")

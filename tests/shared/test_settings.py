@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 from pydantic_settings import BaseSettings
 
@@ -15,21 +13,11 @@ from shared.settings import (
     SweepSettings,
     refuse_misconfiguration,
 )
+from tests.environment import CALLBACK_SECRET, function_environment
 
-SECRET = "whsec_" + base64.b64encode(b"for tests and nothing else, ever").decode()
-RIGHT = {
-    "DROPSIGHT_PROJECT": "project",
-    "DROPSIGHT_INBOXES": '{"inbox": {}}',
-    "DROPSIGHT_REQUESTS_BUCKET": "requests",
-    "DROPSIGHT_RESULTS_BUCKET": "results",
-    "DROPSIGHT_SOURCE_BUCKET": "source",
-    "DROPSIGHT_DISPATCH_QUEUE": "projects/p/locations/l/queues/q",
-    "DROPSIGHT_GENERATE_URL": "https://generate.example",
-    "DROPSIGHT_INVOKER": "invoker@p.iam.gserviceaccount.com",
-    "GEMINI_API_KEY": "not-a-key-of-anyone",
-    "DROPSIGHT_CALLBACK_SECRET": SECRET,
-    "DROPSIGHT_INSTALLED_AT": "2026-05-01T00:00:00Z",
-}
+RIGHT = function_environment(DROPSIGHT_SOURCE_BUCKET="source")
+OF_ALL = ("DROPSIGHT_PROJECT", "DROPSIGHT_INBOXES", "DROPSIGHT_REQUESTS_BUCKET", "DROPSIGHT_RESULTS_BUCKET")
+OF_DISPATCHES = ("DROPSIGHT_DISPATCH_QUEUE", "DROPSIGHT_GENERATE_URL", "DROPSIGHT_INVOKER")
 EVERY = [IngestSettings, GenerateSettings, ApiSettings, NotifySettings, SweepSettings]
 
 
@@ -55,8 +43,8 @@ def test_a_right_environment_is_taken(kind: type[BaseSettings]) -> None:
 @pytest.mark.parametrize(
     ("kind", "variable"),
     [
-        *[(kind, name) for kind in EVERY for name in list(RIGHT)[:4] if name != "DROPSIGHT_SOURCE_BUCKET"],
-        *[(IngestSettings, name) for name in list(RIGHT)[5:8]],
+        *[(kind, name) for kind in EVERY for name in OF_ALL],
+        *[(IngestSettings, name) for name in OF_DISPATCHES],
         (GenerateSettings, "GEMINI_API_KEY"),
         (SweepSettings, "GEMINI_API_KEY"),
         (SweepSettings, "DROPSIGHT_INSTALLED_AT"),
@@ -152,8 +140,8 @@ def test_no_refusal_and_no_settings_show_a_secret(environment: pytest.MonkeyPatc
     for kind in (GenerateSettings, NotifySettings):
         told = refusal(kind)
         assert RIGHT["GEMINI_API_KEY"] not in told
-        assert SECRET not in told
+        assert CALLBACK_SECRET not in told
     environment.setenv("DROPSIGHT_PROJECT", "p")
     shown = f"{GenerateSettings()!r} {NotifySettings()!r}"
     assert RIGHT["GEMINI_API_KEY"] not in shown
-    assert SECRET not in shown
+    assert CALLBACK_SECRET not in shown

@@ -29,12 +29,12 @@ from shared.clock import MovableClock
 from shared.cloud.keys import Keys, new_secret
 from shared.domain.answer.response import Json
 from shared.domain.tasks.access import Key
+from tests.environment import function_environment
 from tests.functions.wired import FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "samples"
 INBOX, OTHER_INBOX, RESULTS, REQUESTS = "inbox", "other-inbox", "results", "requests"
-CALLBACK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 QUEUES = "projects/test/locations/here/queues"
 FINALIZED: EventType = "finalized"
 
@@ -130,30 +130,19 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Syst
     )
     servers = {name: HttpServer(FunctionApp(name)) for name in ("api", "ingest", "generate", "notify")}
     urls = {name: f"http://127.0.0.1:{await server.start()}" for name, server in servers.items()}
-    environment = {
-        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{await objects.start()}",
-        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{await documents.start()}",
-        "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{await model.start()}",
-        "GOOGLE_CLOUD_PROJECT": "test",
-        "GEMINI_API_KEY": "stand-in",
-        "DROPSIGHT_PROJECT": "test",
-        "DROPSIGHT_ENVIRONMENT": "test",
-        "DROPSIGHT_INBOXES": json.dumps({INBOX: {}, OTHER_INBOX: {}}),
-        "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
-        "DROPSIGHT_RESULTS_BUCKET": RESULTS,
-        "DROPSIGHT_CLOCK": str(folder / "clock"),
-        "DROPSIGHT_DISPATCH_QUEUE": f"{QUEUES}/dispatch",
-        "DROPSIGHT_CALLBACK_QUEUE": f"{QUEUES}/callbacks",
-        "DROPSIGHT_GENERATE_URL": urls["generate"],
-        "DROPSIGHT_NOTIFY_URL": urls["notify"],
-        "DROPSIGHT_INVOKER": "tasks@test.iam.gserviceaccount.com",
-        "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
-        "DROPSIGHT_CALLBACK_SECRET": CALLBACK_SECRET,
-        "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
-        "DROPSIGHT_ALLOW_LOOPBACK": "true",
-        "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"billing": [f"gs://{OTHER_INBOX}/bills/"]}),
-        "DROPSIGHT_CORS_ORIGINS": json.dumps(["https://app.example"]),
-    }
+    environment = function_environment(
+        STORAGE_EMULATOR_HOST=f"http://127.0.0.1:{await objects.start()}",
+        FIRESTORE_EMULATOR_HOST=f"127.0.0.1:{await documents.start()}",
+        GOOGLE_GEMINI_BASE_URL=f"http://127.0.0.1:{await model.start()}",
+        DROPSIGHT_INBOXES=json.dumps({INBOX: {}, OTHER_INBOX: {}}),
+        DROPSIGHT_CLOCK=str(folder / "clock"),
+        DROPSIGHT_GENERATE_URL=urls["generate"],
+        DROPSIGHT_NOTIFY_URL=urls["notify"],
+        DROPSIGHT_QUEUE_ENDPOINT=f"127.0.0.1:{await queue.start()}",
+        DROPSIGHT_ALLOW_LOOPBACK="true",
+        DROPSIGHT_MANIFEST_SOURCES=json.dumps({"billing": [f"gs://{OTHER_INBOX}/bills/"]}),
+        DROPSIGHT_CORS_ORIGINS=json.dumps(["https://app.example"]),
+    )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)

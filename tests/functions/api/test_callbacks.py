@@ -19,7 +19,8 @@ from starlette.types import Receive, Scope, Send
 from local.standins.serve import HttpServer
 from shared.cloud.callbacks import Attempt
 from shared.domain.tasks.task import Callback
-from tests.functions.api.conftest import CALLBACK_SECRET, RESULTS, System
+from tests.environment import CALLBACK_SECRET
+from tests.functions.api.conftest import RESULTS, System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

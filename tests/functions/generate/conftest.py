@@ -31,6 +31,7 @@ from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
 from shared.domain.tasks.task import Task
+from tests.environment import function_environment
 from tests.functions.wired import DEFAULTS, FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
@@ -164,25 +165,19 @@ async def shared_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     queue = QueueStandIn(clock=clock, data=None, tap=tap, sign=Issuer(clock).token, queues=(spec,))
     servers = {name: HttpServer(FunctionApp(name)) for name in ("ingest", "generate")}
     urls = {name: f"http://127.0.0.1:{await server.start()}" for name, server in servers.items()}
-    environment = {
-        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{await objects.start()}",
-        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{await documents.start()}",
-        "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{await model.start()}",
-        "GOOGLE_CLOUD_PROJECT": "test",
-        "GEMINI_API_KEY": "stand-in",
-        "DROPSIGHT_PROJECT": "test",
-        "DROPSIGHT_ENVIRONMENT": "test",
-        "DROPSIGHT_INBOXES": json.dumps({INBOX: {}, RULED: {"recipes": f"gs://{SETTINGS}/recipes.toml"}}),
-        "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
-        "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"tests": [f"gs://{INBOX}/"]}),
-        "DROPSIGHT_RESULTS_BUCKET": RESULTS,
-        "DROPSIGHT_CLOCK": str(folder / "clock"),
-        "DROPSIGHT_DISPATCH_QUEUE": QUEUE,
-        "DROPSIGHT_GENERATE_URL": urls["generate"],
-        "DROPSIGHT_INVOKER": "tasks@test.iam.gserviceaccount.com",
-        "DROPSIGHT_QUEUE_ENDPOINT": f"127.0.0.1:{await queue.start()}",
-        "DROPSIGHT_SETTLE_SECONDS": "0",
-    }
+    environment = function_environment(
+        STORAGE_EMULATOR_HOST=f"http://127.0.0.1:{await objects.start()}",
+        FIRESTORE_EMULATOR_HOST=f"127.0.0.1:{await documents.start()}",
+        GOOGLE_GEMINI_BASE_URL=f"http://127.0.0.1:{await model.start()}",
+        DROPSIGHT_INBOXES=json.dumps({INBOX: {}, RULED: {"recipes": f"gs://{SETTINGS}/recipes.toml"}}),
+        DROPSIGHT_MANIFEST_SOURCES=json.dumps({"tests": [f"gs://{INBOX}/"]}),
+        DROPSIGHT_CLOCK=str(folder / "clock"),
+        DROPSIGHT_DISPATCH_QUEUE=QUEUE,
+        DROPSIGHT_GENERATE_URL=urls["generate"],
+        DROPSIGHT_QUEUE_ENDPOINT=f"127.0.0.1:{await queue.start()}",
+        DROPSIGHT_SETTLE_SECONDS="0",
+    )
+    del environment["DROPSIGHT_CALLBACK_QUEUE"]
     for bucket in (INBOX, RULED, REQUESTS):
         objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
     with pytest.MonkeyPatch.context() as patch:
