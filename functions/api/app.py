@@ -12,24 +12,24 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.error_answers import of_status, refusal, refused_parameters
-from functions.api.middleware import Surround, visit
-from functions.api.openapi import document, page
-from functions.api.openapi_shapes import errors, found
+from functions.api.error_answers import refusal_of_parameters, refusal_of_status, render_refusal
+from functions.api.middleware import RequestMiddleware, request_state
+from functions.api.openapi import docs_page, openapi_document
+from functions.api.openapi_shapes import errors, json_response
 from functions.api.routes import cancel_and_rerun, models, stream, submit, tasks
 from shared import wiring
 from shared.domain.errors import RequestRefused, TaskFailure
 
-_EXPOSED = (
+_EXPOSED_HEADERS = (
     "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id",
 )  # fmt: skip
 
-_ONLY_OWN = "default-src 'none'; style-src 'unsafe-inline'"
+_DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _open = APIRouter()
 
 
-@_open.get("/health", operation_id="health", responses={200: found("Health", {"status": "ok"}), **errors()})
+@_open.get("/health", operation_id="health", responses={200: json_response("Health", {"status": "ok"}), **errors()})
 async def health() -> Response:
     """Say that this instance answers. Calls no other service."""
     return Response(b'{"status":"ok"}', media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -38,7 +38,7 @@ async def health() -> Response:
 @cache
 def app() -> FastAPI:
     """Return the application, built on the first request, when the settings are read."""
-    made = FastAPI(
+    application = FastAPI(
         title="Dropsight",
         version="1.0.0",
         docs_url=None,
@@ -47,54 +47,56 @@ def app() -> FastAPI:
         middleware=_middleware(wiring.api().settings.cors_origins),
     )
     for router in (_open, submit.router, tasks.router, stream.router, cancel_and_rerun.router, models.router):
-        made.include_router(router)
-    made.openapi = partial(document, made)  # type: ignore[method-assign]
+        application.include_router(router)
+    application.openapi = partial(openapi_document, application)  # type: ignore[method-assign]
 
-    async def docs() -> Response:
-        return Response(page(made), media_type="text/html", headers={"Content-Security-Policy": _ONLY_OWN})
+    async def serve_docs() -> Response:
+        return Response(
+            docs_page(application), media_type="text/html", headers={"Content-Security-Policy": _DOCS_POLICY}
+        )
 
-    made.add_api_route("/docs", docs, include_in_schema=False)
-    made.add_exception_handler(RequestRefused, _refused)
-    made.add_exception_handler(TaskFailure, _unavailable)
-    made.add_exception_handler(RequestValidationError, _invalid)
-    made.add_exception_handler(HTTPException, _http)
-    return made
+    application.add_api_route("/docs", serve_docs, include_in_schema=False)
+    application.add_exception_handler(RequestRefused, _answer_refusal)
+    application.add_exception_handler(TaskFailure, _answer_unavailable)
+    application.add_exception_handler(RequestValidationError, _answer_invalid_parameters)
+    application.add_exception_handler(HTTPException, _answer_http_error)
+    return application
 
 
 def _middleware(origins: tuple[str, ...]) -> list[Middleware]:
-    surround = Middleware(Surround)
+    request_middleware = Middleware(RequestMiddleware)
     if not origins:
-        return [surround]
+        return [request_middleware]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
-        expose_headers=list(_EXPOSED),
+        expose_headers=list(_EXPOSED_HEADERS),
         max_age=600,
     )
-    return [cors, surround]
+    return [cors, request_middleware]
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestRefused)
-    return refusal(error, request.headers.get("accept", ""), visit().request_id)
+    return render_refusal(error, request.headers.get("accept", ""), request_state().request_id)
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
+async def _answer_unavailable(request: Request, error: Exception) -> Response:
     """Answer 503 when a service that the API depends on does not answer."""
     message = f"{error} Try again in a moment."
     refused = RequestRefused(
         503, "service_unavailable_error", "service_unavailable", message, headers={"Retry-After": "2"}
     )
-    return await _refused(request, refused)
+    return await _answer_refusal(request, refused)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _answer_invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _refused(request, refused_parameters(error.errors()))
+    return await _answer_refusal(request, refusal_of_parameters(error.errors()))
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return await _refused(request, of_status(error.status_code, str(error.detail), error.headers))
+    return await _answer_refusal(request, refusal_of_status(error.status_code, str(error.detail), error.headers))

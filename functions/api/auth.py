@@ -12,7 +12,7 @@ from fastapi import Security
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from functions.api.middleware import visit
+from functions.api.middleware import request_state
 from shared import wiring
 from shared.clock import Clock
 from shared.cloud.keys import TooManyUnknown
@@ -23,20 +23,20 @@ _KEYS_REMEMBERED = 10_000
 _BEARER = HTTPBearer(auto_error=False, scheme_name="api_key", description="`Authorization: Bearer sk-…`")
 
 
-class Admittance:
+class RequireScope:
     """Return a dependency that yields the caller's key and refuses keys without `scope`."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope: Scope = scope
 
     async def __call__(self, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Key:
-        key = await _known(credentials)
-        _pace(key)
-        require(key, self.scope)
+        key = await _authenticate(credentials)
+        _limit_rate(key)
+        require_scope(key, self.scope)
         return key
 
 
-def require(key: Key, scope: Scope) -> None:
+def require_scope(key: Key, scope: Scope) -> None:
     """Raise 403 if the key lacks the scope."""
     if scope not in key.scopes:
         message = f"This key may not {scope}: it has the scopes {', '.join(key.scopes) or 'none'}."
@@ -56,7 +56,7 @@ class Rates:
         self._clock = clock
         self._buckets: LRUCache[str, _Bucket] = LRUCache(_KEYS_REMEMBERED)
 
-    def take(self, key: Key) -> tuple[float, float]:
+    def take_token(self, key: Key) -> tuple[float, float]:
         """Take a token. Return the tokens left (below 0: none was left) and the seconds until the next one."""
         rate, now = key.requests_per_minute / 60, self._clock.time()
         bucket = self._buckets.setdefault(key.id, _Bucket(key.requests_per_minute, now))
@@ -73,14 +73,14 @@ def rates() -> Rates:
     return Rates(wiring.api().clock)
 
 
-def _pace(key: Key) -> None:
-    left, wait = rates().take(key)
+def _limit_rate(key: Key) -> None:
+    left, wait = rates().take_token(key)
     seconds = math.ceil(wait)
     limit = {
         "RateLimit-Policy": f'"default";q={key.requests_per_minute};w=60',
         "RateLimit": f'"default";r={max(0, int(left))};t={seconds}',
     }
-    visit().headers.update(limit)
+    request_state().headers.update(limit)
     if left < 0:
         message = f"This key may send {key.requests_per_minute} requests a minute. Try again in {seconds} s."
         raise RequestRefused(
@@ -88,9 +88,9 @@ def _pace(key: Key) -> None:
         )
 
 
-async def _known(credentials: HTTPAuthorizationCredentials | None) -> Key:
+async def _authenticate(credentials: HTTPAuthorizationCredentials | None) -> Key:
     if credentials is None or not credentials.credentials:
-        raise _unauthorised("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
+        raise _unauthorised_refusal("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
     deps = wiring.api()
     try:
         key = await deps.keys.find(credentials.credentials)
@@ -98,13 +98,13 @@ async def _known(credentials: HTTPAuthorizationCredentials | None) -> Key:
         message = "Too many unknown keys are being sent, and this one has not been looked up. Try again in a second."
         raise RequestRefused(429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": "1"}) from error
     if key is None or key.revoked:
-        raise _unauthorised("invalid_api_key", "This API key is not known. Ask the operator for a new one.")
+        raise _unauthorised_refusal("invalid_api_key", "This API key is not known. Ask the operator for a new one.")
     if key.expires_at is not None and key.expires_at <= deps.clock.now():
-        raise _unauthorised("expired_api_key", f"This API key expired at {key.expires_at.isoformat()}.")
+        raise _unauthorised_refusal("expired_api_key", f"This API key expired at {key.expires_at.isoformat()}.")
     return key
 
 
-def _unauthorised(code: str, message: str) -> RequestRefused:
+def _unauthorised_refusal(code: str, message: str) -> RequestRefused:
     error = "" if code == "missing_api_key" else ', error="invalid_token"'
     headers = {"WWW-Authenticate": f'Bearer realm="dropsight"{error}'}
     return RequestRefused(401, "authentication_error", code, message, headers=headers)

@@ -1,8 +1,8 @@
 """Read request bodies within a time limit and bounded memory, and process only a few large ones at a time.
 
-headers ──▶ body arrives ─────────────────▶ a place ──▶ checked
-            slow senders are cut off,       held only while a
-            all bodies share a budget       body is worked on
+headers ──▶ body arrives ─────────────────▶ a slot ──▶ checked
+            slow senders are cut off,       occupied only while
+            all bodies share a budget       a body is processed
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.domain.request import LARGEST_BODY, read
 from shared.domain.tasks.access import Key
 
 SMALL_BYTES = 256 << 10
-"""Bytes of each body that are not counted. Larger bodies take several times their size while they are checked."""
+"""Bytes of a body that no budget counts. Larger bodies take several times their size while they are checked."""
 _LARGE_AT_ONCE = 2
 _BUDGET_BYTES = 80 << 20
 """Bytes of all large bodies being read: together with those being checked they fit into 512 MiB."""
@@ -36,7 +36,7 @@ class Bodies:
     """The bodies that this instance is reading. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._slots = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._bytes = 0
         self._of_keys: Counter[str] = Counter()
         self._freed = asyncio.Event()
@@ -45,38 +45,38 @@ class Bodies:
     async def body_of(self, request: Request, key: Key) -> AsyncIterator[bytes]:
         """Yield the whole body. Raises 408 if it arrives too slowly, 422 if it is too large, 503 if there is no room.
 
-        A large body holds one of few places until the block ends.
+        A large body occupies one of few slots until the block ends.
         """
-        _refuse_too_large(_told_length(request))
-        held = _Held(self, key)
+        _refuse_too_large(_declared_length(request))
+        share = _Share(self, key)
         try:
-            body = await self._read(request, held)
+            body = await self._read(request, share)
             if len(body) <= SMALL_BYTES:
                 yield body
                 return
-            async with self._places:
+            async with self._slots:
                 yield body
         finally:
-            held.release()
+            share.release()
 
-    async def _read(self, request: Request, held: _Held) -> bytes:
+    async def _read(self, request: Request, share: _Share) -> bytes:
         pieces: list[bytes] = []
         arrived, waited = 0, 0.0
         loop, stream = asyncio.get_running_loop(), aiter(request.stream())
         while True:
             began = loop.time()
-            most = min(_LONGEST_SECONDS, _GRACE_SECONDS + arrived / _SLOWEST_BYTES_A_SECOND)
+            allowed = min(_LONGEST_SECONDS, _GRACE_SECONDS + arrived / _SLOWEST_BYTES_A_SECOND)
             try:
-                async with asyncio.timeout(most - waited):
+                async with asyncio.timeout(allowed - waited):
                     piece = await anext(stream, None)
             except TimeoutError as error:
-                raise _too_slow(arrived, most) from error
+                raise _too_slow(arrived, allowed) from error
             waited += loop.time() - began
             if piece is None:
                 return b"".join(pieces)
             arrived += len(piece)
             _refuse_too_large(arrived)
-            await held.grow_to(arrived)
+            await share.grow_to(arrived)
             pieces.append(piece)
 
     async def take(self, key: Key, more: int) -> None:
@@ -102,7 +102,7 @@ class Bodies:
         self._freed.set()
 
 
-class _Held:
+class _Share:
     """The share of the budgets that one body holds."""
 
     def __init__(self, bodies: Bodies, key: Key) -> None:
@@ -119,9 +119,9 @@ class _Held:
         self._size = 0
 
 
-def _told_length(request: Request) -> int:
-    told = request.headers.get("content-length", "")
-    return int(told) if told.isascii() and told.isdigit() and len(told) < 16 else 0
+def _declared_length(request: Request) -> int:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def _refuse_too_large(size: int) -> None:

@@ -21,7 +21,7 @@ _TYPES: dict[int, RequestErrorType] = {
 }
 
 
-def refusal(refused: RequestRefused, accept: str, request_id: str) -> Response:
+def render_refusal(refused: RequestRefused, accept: str, request_id: str) -> Response:
     if _wants_problem(accept):
         body: dict[str, object] = {
             "type": f"/docs#{refused.code}",
@@ -43,12 +43,12 @@ def refusal(refused: RequestRefused, accept: str, request_id: str) -> Response:
     return _json(refused.status, {"error": error}, "application/json", refused.headers)
 
 
-def internal_error(accept: str, request_id: str) -> Response:
+def render_internal_error(accept: str, request_id: str) -> Response:
     message = "Something went wrong on our side. Try again; if it stays, tell the operator this request_id."
-    return refusal(RequestRefused(500, "server_error", "internal_error", message), accept, request_id)
+    return render_refusal(RequestRefused(500, "server_error", "internal_error", message), accept, request_id)
 
 
-def of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
+def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
     """Render the framework's own errors: unknown paths and methods."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
     type_ = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
@@ -59,7 +59,7 @@ def invalid(param: str, message: str) -> RequestRefused:
     return RequestRefused(422, "invalid_request_error", "invalid_param", message, param=param)
 
 
-def refused_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
+def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
     """Render the first error that pydantic found in a path, query or header."""
     first = errors[0]
     location = first.get("loc")
@@ -69,8 +69,8 @@ def refused_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused
 
 
 def task_not_found(task_id: str) -> RequestRefused:
-    shown = task_id if len(task_id) <= 64 else f"{task_id[:64]}…"
-    return RequestRefused(404, "not_found", "task_not_found", f"There is no task {shown!r} for this key.", param="id")
+    name = task_id if len(task_id) <= 64 else f"{task_id[:64]}…"
+    return RequestRefused(404, "not_found", "task_not_found", f"There is no task {name!r} for this key.", param="id")
 
 
 def _wants_problem(accept: str) -> bool:

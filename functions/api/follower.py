@@ -2,7 +2,7 @@
 
 readers ──▶ Follower ──▶ one loop: chunks since the last one; the task itself once a second, and at the end
                │
-               └─ blocks, encoded once for all readers; what has ended is kept for the next ones (bounded)
+               └─ blocks, encoded once for all readers; ended streams are remembered for later readers (bounded)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from cachetools import FIFOCache
 
-from functions.api.shutdown import Closing
+from functions.api.shutdown import Shutdown
 from shared import wiring
 from shared.cloud.telemetry import log_bug
 from shared.domain.answer.chunks import Chunk
@@ -31,7 +31,7 @@ _TASK_SECONDS = 1.0
 _POLLS_AT_ONCE = 24
 _POLLS_A_SECOND = 250
 """Polls per second of all loops together; with many streams, each is polled less often."""
-_KEPT_BYTES = 48 << 20
+_REMEMBERED_BYTES = 48 << 20
 
 
 class Ending(NamedTuple):
@@ -47,7 +47,7 @@ _INTERRUPTED = Ending(
 
 
 class Follower:
-    """What this instance knows about one task. `changed` is set and replaced at every change."""
+    """The state of one task as this instance last read it. `changed` is set and replaced at every change."""
 
     def __init__(self, deps: ApiDeps, followers: Followers, task: Task) -> None:
         self._deps, self._followers = deps, followers
@@ -59,12 +59,12 @@ class Follower:
         self._drained = False
         self._readers = self._stream_readers = 0
         self._loop: asyncio.Task[None] | None = None
-        self._looked_at = deps.clock.time()
+        self._task_read_at = deps.clock.time()
 
     def join(self, *, stream: bool) -> None:
         self._readers += 1
         self._stream_readers += stream
-        if (self._loop is None or self._loop.done()) and not self._settled:
+        if (self._loop is None or self._loop.done()) and not self._is_settled:
             self._loop = asyncio.create_task(self._poll())
 
     def leave(self, *, stream: bool) -> None:
@@ -74,17 +74,17 @@ class Follower:
             if self._loop is not None:
                 self._loop.cancel()
                 self._loop = None
-            self._followers.rest(self)
+            self._followers.release(self)
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Return whether the task cannot change any more."""
-        return self.task.terminal and (self._drained or self.whole or not self.task.stream)
+        return self.task.terminal and (self._drained or self.is_whole or not self.task.stream)
 
     @property
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         """Return whether the readers have everything."""
-        return self.over or (self.task.terminal and self._stream_readers == 0)
+        return self.is_over or (self.task.terminal and self._stream_readers == 0)
 
     @property
     def failure(self) -> Ending | None:
@@ -97,11 +97,11 @@ class Follower:
             return None
         if task.error is not None:
             return Ending(task.error.code, task.error.message)
-        return None if self.whole else _INTERRUPTED
+        return None if self.is_whole else _INTERRUPTED
 
     @property
-    def whole(self) -> bool:
-        """Return whether the blocks are the whole committed answer."""
+    def is_whole(self) -> bool:
+        """Return whether the blocks hold the whole committed answer."""
         return self.task.status == "completed" and 0 < self.task.stored_chunks <= len(self.blocks)
 
     def closing_chunk(self) -> Json:
@@ -112,58 +112,58 @@ class Follower:
 
     async def _poll(self) -> None:
         pause = _SHORTEST
-        while not self._settled:
+        while not self._is_settled:
             try:
                 async with self._followers.polls:
-                    news = await self._look()
+                    has_news = await self._poll_once()
             except Exception as error:  # The next look may find the service again; readers have heartbeats meanwhile.
                 log_bug("follow_failed", error, task=self.task.id)
-                news, pause = False, _LONGEST
-            if news:
-                self.tell()
-            if self._settled:
+                has_news, pause = False, _LONGEST
+            if has_news:
+                self.notify_readers()
+            if self._is_settled:
                 break
-            pause = _SHORTEST if news else min(_LONGEST, pause * 1.5)
+            pause = _SHORTEST if has_news else min(_LONGEST, pause * 1.5)
             await asyncio.sleep(max(pause, self._followers.fair_pause))
 
-    async def _look(self) -> bool:
+    async def _poll_once(self) -> bool:
         wants_chunks = self.task.stream and self._stream_readers > 0
         ended_before = self.task.terminal
         chunks = await self._deps.chunks.since(self.task.id, len(self.blocks)) if wants_chunks else []
         for chunk in chunks:
-            self._add(chunk)
-        news = bool(chunks)
+            self._append_chunk(chunk)
+        has_news = bool(chunks)
         if ended_before:
             # Every chunk is older than the end, so this look has found the last one.
             self._drained = wants_chunks
             return True
-        stale = self._deps.clock.time() - self._looked_at >= _TASK_SECONDS
+        stale = self._deps.clock.time() - self._task_read_at >= _TASK_SECONDS
         if not wants_chunks or stale or (self._last is not None and self._last.finish is not None):
-            news = await self._look_at_task() or news
-        return news
+            has_news = await self._refresh_task() or has_news
+        return has_news
 
-    async def _look_at_task(self) -> bool:
+    async def _refresh_task(self) -> bool:
         stored = await self._deps.tasks.get(self.task.id)
-        self._looked_at = self._deps.clock.time()
+        self._task_read_at = self._deps.clock.time()
         if stored is None or stored.task.change == self.task.change:
             return False
         self.task = stored.task
         return True
 
-    def _add(self, chunk: Chunk) -> None:
-        told = openai_chunk(
+    def _append_chunk(self, chunk: Chunk) -> None:
+        payload = openai_chunk(
             chunk.delta,
             task_id=self.task.id,
             created=_created(self.task),
             model=self.task.model,
             finish=chunk.finish,
         )
-        block = block_of("chunk", told, offset=len(self.blocks))
+        block = format_block("chunk", payload, offset=len(self.blocks))
         self.blocks.append(block)
         self.size += len(block)
         self._last = chunk
 
-    def tell(self) -> None:
+    def notify_readers(self) -> None:
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -172,37 +172,37 @@ class Followers:
     def __init__(self, deps: ApiDeps) -> None:
         self._deps = deps
         self._active: dict[str, Follower] = {}
-        self._ended: FIFOCache[str, Follower] = FIFOCache(_KEPT_BYTES, lambda follower: follower.size)
+        self._ended: FIFOCache[str, Follower] = FIFOCache(_REMEMBERED_BYTES, lambda follower: follower.size)
         self.polls = asyncio.Semaphore(_POLLS_AT_ONCE)
-        self.closing = Closing(self._tell_all)
+        self.shutdown = Shutdown(self._notify_all)
 
     @property
     def fair_pause(self) -> float:
         return len(self._active) / _POLLS_A_SECOND
 
-    def known(self, task_id: str) -> Follower | None:
+    def find(self, task_id: str) -> Follower | None:
         """Return the follower of a stream that this instance reads or has kept."""
         return self._active.get(task_id) or self._ended.get(task_id)
 
-    def of(self, task: Task) -> Follower:
-        self.closing.watch()
-        known = self.known(task.id)
-        if known is not None:
-            if task.terminal and not known.task.terminal:
-                known.task = task
-            return known
-        made = self._active[task.id] = Follower(self._deps, self, task)
-        return made
+    def follow(self, task: Task) -> Follower:
+        """Return the follower of a task that this instance has read just now."""
+        self.shutdown.watch()
+        follower = self.find(task.id)
+        if follower is None:
+            follower = self._active[task.id] = Follower(self._deps, self, task)
+        elif task.terminal and not follower.task.terminal:
+            follower.task = task
+        return follower
 
-    def rest(self, follower: Follower) -> None:
+    def release(self, follower: Follower) -> None:
         """Stop following once nobody reads. Ended streams are kept for later readers; the oldest are dropped first."""
         was_active = self._active.pop(follower.task.id, None) is not None
-        if was_active and follower.over and follower.task.stream and follower.size <= _KEPT_BYTES:
+        if was_active and follower.is_over and follower.task.stream and follower.size <= _REMEMBERED_BYTES:
             self._ended[follower.task.id] = follower
 
-    def _tell_all(self) -> None:
+    def _notify_all(self) -> None:
         for follower in self._active.values():
-            follower.tell()
+            follower.notify_readers()
 
 
 @cache
@@ -210,7 +210,7 @@ def followers() -> Followers:
     return Followers(wiring.api())
 
 
-async def until_changed(changed: asyncio.Event, seconds: float) -> bool:
+async def wait_for_change(changed: asyncio.Event, seconds: float) -> bool:
     """Wait for a change; return False if there was none within the time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -219,7 +219,7 @@ async def until_changed(changed: asyncio.Event, seconds: float) -> bool:
     return False
 
 
-def block_of(event: str, data: Json, *, offset: int | None = None) -> bytes:
+def format_block(event: str, data: Json, *, offset: int | None = None) -> bytes:
     """Format one block of an event stream."""
     number = f"id: {offset}\n" if offset is not None else ""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))

@@ -12,12 +12,12 @@ from shared.cloud.firestore import Tasks
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Status, Task, place_of
 
-_ROUNDS = 10
+_MOST_QUERIES = 10
 """At most this many queries per page. A page may then be short, even empty, and still have a next one."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TaskFilter:
     status: Status | None = None
     uri: str | None = None
     prefix: str | None = None
@@ -33,22 +33,22 @@ class Page:
     """The id of the last task read, if there may be more after it."""
 
 
-async def page(tasks: Tasks, key: Key, wanted: Wanted, *, limit: int, after: str | None) -> Page:
-    visible_prefixes = key.visible_prefixes(wanted.prefix)
-    found: list[Task] = []
+async def list_page(tasks: Tasks, key: Key, task_filter: TaskFilter, *, limit: int, after: str | None) -> Page:
+    visible_prefixes = key.visible_prefixes(task_filter.prefix)
+    matching: list[Task] = []
     if not visible_prefixes:
-        return Page(found, None)
-    for _ in range(_ROUNDS):
+        return Page(matching, None)
+    for _ in range(_MOST_QUERIES):
         position = place_of(after) if after is not None else None
         batch = await tasks.page(
-            visible_prefixes, limit=limit + 1, after=position, status=wanted.status, uri=wanted.uri
+            visible_prefixes, limit=limit + 1, after=position, status=task_filter.status, uri=task_filter.uri
         )
         for task in batch:
-            if len(found) == limit:
-                return Page(found, after)
+            if len(matching) == limit:
+                return Page(matching, after)
             after = task.id
-            if key.sees(task) and wanted.matches(task):
-                found.append(task)
+            if key.sees(task) and task_filter.matches(task):
+                matching.append(task)
         if len(batch) <= limit:
-            return Page(found, None)
-    return Page(found, after)
+            return Page(matching, None)
+    return Page(matching, after)

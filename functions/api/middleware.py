@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api.error_answers import internal_error
+from functions.api.error_answers import render_internal_error
 from shared.cloud.telemetry import log, log_bug
 
-_TAKEN_OVER = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass
-class Visit:
+class RequestState:
     """State of one request."""
 
     request_id: str
@@ -29,14 +29,14 @@ class Visit:
     """Headers to add to the response."""
 
 
-_visit: ContextVar[Visit] = ContextVar("visit")
+_request_state: ContextVar[RequestState] = ContextVar("visit")
 
 
-def visit() -> Visit:
-    return _visit.get()
+def request_state() -> RequestState:
+    return _request_state.get()
 
 
-class Surround:
+class RequestMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
@@ -44,37 +44,37 @@ class Surround:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        here = Visit(_request_id(scope), head=scope["method"] == "HEAD")
-        _visit.set(here)
-        answer = _Answer(here, send)
+        state = RequestState(_request_id(scope), head=scope["method"] == "HEAD")
+        _request_state.set(state)
+        sender = _ResponseSender(state, send)
         # HEAD is answered wherever GET is, by the same code, without the body.
-        inner = {**scope, "method": "GET"} if here.head else scope
+        inner = {**scope, "method": "GET"} if state.head else scope
         try:
-            await self._app(inner, receive, answer.send)
+            await self._app(inner, receive, sender.send)
         except ClientDisconnect:
-            log("INFO", "client_gone", "the caller went away", request=here.request_id, path=scope["path"])
+            log("INFO", "client_gone", "the caller went away", request=state.request_id, path=scope["path"])
         except Exception as error:
-            if answer.started:
+            if sender.started:
                 raise
-            log_bug("request_failed", error, request=here.request_id, method=scope["method"], path=scope["path"])
-            response = internal_error(_accept(scope), here.request_id)
-            await response(inner, receive, answer.send)
+            log_bug("request_failed", error, request=state.request_id, method=scope["method"], path=scope["path"])
+            response = render_internal_error(_accept(scope), state.request_id)
+            await response(inner, receive, sender.send)
 
 
-class _Answer:
-    def __init__(self, here: Visit, send: Send) -> None:
-        self._here, self._send = here, send
+class _ResponseSender:
+    def __init__(self, state: RequestState, send: Send) -> None:
+        self._state, self._send = state, send
         self.started = self._ended = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
-            own = {"X-Request-Id": self._here.request_id, "X-Content-Type-Options": "nosniff", **self._here.headers}
+            own = {"X-Request-Id": self._state.request_id, "X-Content-Type-Options": "nosniff", **self._state.headers}
             added = [(name.lower().encode(), value.encode()) for name, value in own.items()]
-            given = {name for name, _ in message["headers"]}
-            merged = [*message["headers"], *(pair for pair in added if pair[0] not in given)]
+            present = {name for name, _ in message["headers"]}
+            merged = [*message["headers"], *(pair for pair in added if pair[0] not in present)]
             message = {**message, "headers": merged}
-        elif self._here.head:
+        elif self._state.head:
             if self._ended:
                 return
             self._ended = True
@@ -83,8 +83,8 @@ class _Answer:
 
 
 def _request_id(scope: Scope) -> str:
-    given = _header(scope, b"x-request-id")
-    return given.decode() if given and _TAKEN_OVER.fullmatch(given) else f"req-{secrets.token_hex(12)}"
+    present = _header(scope, b"x-request-id")
+    return present.decode() if present and _REQUEST_ID.fullmatch(present) else f"req-{secrets.token_hex(12)}"
 
 
 def _accept(scope: Scope) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from functions.api.openapi_shapes import components, reference
+from functions.api.openapi_shapes import components
 from shared.domain.request import Submission
 
 _DESCRIPTION = """Submit recordings, pictures, films, documents and text to Gemini as tasks, or look up what became of \
@@ -20,37 +20,37 @@ pre{padding:.7rem;overflow:auto}table{border-collapse:collapse;width:100%}td,th{
 text-align:left;padding:.3rem .6rem;vertical-align:top}b{font-weight:600}"""
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def openapi_document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema:
         return app.openapi_schema
-    made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
-    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(components([Submission]))
     changes = json.loads(json.dumps(schemas["Submission"]))
     changes.pop("required", None)
     changes["description"] = "Fields to replace in the earlier request; null removes one."
     schemas["Changes"] = changes
-    # One of both; pydantic checks it, JSON Schema has to be told.
+    # pydantic checks this itself, but its JSON Schema does not say it.
     schemas["Submission"]["oneOf"] = [{"required": ["audio_url"]}, {"required": ["messages"]}]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for operation in (each for path in made["paths"].values() for each in path.values()):
+    for operation in (method for path in document["paths"].values() for method in path.values()):
         if "HTTPValidationError" in json.dumps(operation["responses"].get("422", {})):
             del operation["responses"]["422"]
-    app.openapi_schema = made
-    return made
+    app.openapi_schema = document
+    return document
 
 
-def page(app: FastAPI) -> str:
+def docs_page(app: FastAPI) -> str:
     """Render the document as one plain page."""
-    described = document(app)
+    document = openapi_document(app)
     parts = [
         f"<h1>{escape(app.title)}</h1><p>{escape(_DESCRIPTION)}</p><p><a href='/openapi.json'>openapi.json</a></p>"
     ]
-    for path, methods in described["paths"].items():
+    for path, methods in document["paths"].items():
         parts += [_operation(path, method, operation) for method, operation in methods.items()]
     parts.append("<h2 id='schemas'>Schemas</h2>")
-    for name, schema in sorted(described["components"]["schemas"].items()):
+    for name, schema in sorted(document["components"]["schemas"].items()):
         text = json.dumps(schema, indent=2, ensure_ascii=False)
         parts.append(f"<h3 id='{escape(name)}'>{escape(name)}</h3><pre>{escape(text)}</pre>")
     head = f"<meta charset='utf-8'><title>{escape(app.title)}</title><style>{_STYLE}</style>"
@@ -59,9 +59,9 @@ def page(app: FastAPI) -> str:
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(each['name'])}</code></td><td>{escape(each['in'])}</td>"
-        f"<td>{escape(each.get('description', ''))}</td></tr>"
-        for each in operation.get("parameters", [])
+        f"<tr><td><code>{escape(parameter['name'])}</code></td><td>{escape(parameter['in'])}</td>"
+        f"<td>{escape(parameter.get('description', ''))}</td></tr>"
+        for parameter in operation.get("parameters", [])
     )
     answers = "".join(
         f"<tr id='{escape(method)}-{escape(status)}'><td><b>{escape(status)}</b></td>"
@@ -69,10 +69,9 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         for status, answer in operation["responses"].items()
     )
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    shown = body.get("example") or next((each["value"] for each in body.get("examples", {}).values()), None)
-    example = f"<pre>{escape(json.dumps(shown, indent=2, ensure_ascii=False))}</pre>" if shown else ""
-    named = reference("Submission") if "requestBody" in operation else None
-    link = "<p>Body: <a href='#Submission'>Submission</a></p>" if named else ""
+    first = body.get("example") or next((example["value"] for example in body.get("examples", {}).values()), None)
+    example = f"<pre>{escape(json.dumps(first, indent=2, ensure_ascii=False))}</pre>" if first else ""
+    link = "<p>Body: <a href='#Submission'>Submission</a></p>" if "requestBody" in operation else ""
     return (
         f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('description', ''))}</p>"
         f"{link}{example}<table>{rows}</table><h3>Answers</h3><table>{answers}</table>"

@@ -198,7 +198,8 @@ def errors(*statuses: int) -> dict[int | str, Document]:
     return {status: _error(status) for status in (*statuses, 500, 503)}
 
 
-def found(name: str, example: Document | None = None, *, headers: Document | None = None) -> Document:
+def json_response(name: str, example: Document | None = None, *, headers: Document | None = None) -> Document:
+    """Return the response of status 200 whose body has the named schema."""
     content: Document = {"schema": reference(name)}
     if example is not None:
         content["example"] = example
@@ -221,8 +222,8 @@ SUBMITTED: Document = {
     },
     "links": _LINKS,
 }
-TASK = found("TaskShown", _COMPLETED, headers={"ETag": {"schema": {"type": "string"}}})
-TASKS = found(
+TASK = json_response("TaskShown", _COMPLETED, headers={"ETag": {"schema": {"type": "string"}}})
+TASKS = json_response(
     "TaskList",
     {"object": "list", "data": [_COMPLETED], "has_more": False, "next": None},
     headers={"Link": {"schema": {"type": "string"}, "description": '`<…>; rel="next"` (RFC 8288).'}},
@@ -248,10 +249,10 @@ def request_body(name: str, *, required: bool) -> Document:
     return {"requestBody": {"required": required, "content": {"application/json": content}}}
 
 
-def components(more: Iterable[type]) -> Document:
-    """Return the schemas of all shapes and of `more` as OpenAPI components."""
+def components(others: Iterable[type]) -> Document:
+    """Return the schemas of all shapes and of `others` as OpenAPI components."""
     schemas: Document = {}
-    for shape in (*_SHAPES, *more):
+    for shape in (*_SHAPES, *others):
         schema = TypeAdapter(shape).json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
         schemas.update(schema.pop("$defs", {}))
         schemas[shape.__name__] = schema
@@ -259,10 +260,9 @@ def components(more: Iterable[type]) -> Document:
 
 
 def _error(status: int) -> Document:
-    said, type_, code = _ERRORS[status]
-    detail = {"message": said, "type": type_, "code": code, "param": None, "request_id": "req-4f0c8b1e"}
-    problem = {"type": f"/docs#{code}", "title": said, "status": status, "detail": said, **detail}
-    problem["type"] = f"/docs#{code}"
+    sentence, type_, code = _ERRORS[status]
+    detail = {"message": sentence, "type": type_, "code": code, "param": None, "request_id": "req-4f0c8b1e"}
+    problem = {"title": sentence, "status": status, "detail": sentence, **detail, "type": f"/docs#{code}"}
     del problem["message"]
     headers: Document = dict(_IDENTITY)
     if status == 401:
@@ -270,7 +270,7 @@ def _error(status: int) -> Document:
     if status in (402, 429, 503):
         headers["Retry-After"] = {"schema": {"type": "string"}, "description": "Seconds."}
     return {
-        "description": said,
+        "description": sentence,
         "headers": headers,
         "content": {
             "application/json": {"schema": reference("ErrorShown"), "example": {"error": detail}},

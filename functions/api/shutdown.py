@@ -12,10 +12,10 @@ from collections.abc import Callable
 from types import FrameType
 
 
-class Closing:
-    def __init__(self, tell: Callable[[], None]) -> None:
+class Shutdown:
+    def __init__(self, notify_readers: Callable[[], None]) -> None:
         """`tell` is called in the event loop after SIGTERM."""
-        self._tell = tell
+        self._notify = notify_readers
         self._watching = False
         self.begun = False
 
@@ -35,4 +35,4 @@ class Closing:
 
     def begin(self) -> None:
         self.begun = True
-        self._tell()
+        self._notify()

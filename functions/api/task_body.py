@@ -61,7 +61,7 @@ def is_at_rest(task: Task) -> bool:
     return task.terminal and not task.open and (task.callback is None or task.callback.state != "pending")
 
 
-async def find(deps: ApiDeps, key: Key, task_id: str) -> Stored:
+async def find_task(deps: ApiDeps, key: Key, task_id: str) -> Stored:
     """Return the task. Raises the same 404 if it does not exist or the key may not see it."""
     stored = await deps.tasks.get(task_id) if is_task_id(task_id) else None
     if stored is None or stored.task.id != task_id or not key.sees(stored.task):
@@ -69,13 +69,13 @@ async def find(deps: ApiDeps, key: Key, task_id: str) -> Stored:
     return stored
 
 
-async def look_up(deps: ApiDeps, key: Key, task_id: str) -> Rendered:
+async def load_rendered(deps: ApiDeps, key: Key, task_id: str) -> Rendered:
     if (rendered := _rendered.get(task_id)) is not None and key.sees(rendered.task):
         return rendered
-    return await show(deps, (await find(deps, key, task_id)).task)
+    return await render_task(deps, (await find_task(deps, key, task_id)).task)
 
 
-async def show(deps: ApiDeps, task: Task) -> Rendered:
+async def render_task(deps: ApiDeps, task: Task) -> Rendered:
     if (rendered := _rendered.get(task.id)) is not None:
         return rendered
     rendered = Rendered(task, encode(public(task, await _results(deps, task))))
@@ -83,10 +83,10 @@ async def show(deps: ApiDeps, task: Task) -> Rendered:
     return rendered
 
 
-async def show_to(deps: ApiDeps, key: Key, task: Task) -> Rendered:
+async def render_for(deps: ApiDeps, key: Key, task: Task) -> Rendered:
     """Render the task as `show` does, without results if the key lacks the scope `read`."""
     if "read" in key.scopes:
-        return await show(deps, task)
+        return await render_task(deps, task)
     return Rendered(task, encode(public(without_results(task))))
 
 

@@ -8,14 +8,14 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.follower import followers, until_changed
-from functions.api.task_body import encode, show
+from functions.api.follower import followers, wait_for_change
+from functions.api.task_body import encode, render_task
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, RequestErrorType, RequestRefused
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
 
-_LOOK_SECONDS = 1.0
+_CHECK_SECONDS = 1.0
 """Seconds between two checks whether a waiting caller has disconnected."""
 
 _STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
@@ -27,18 +27,18 @@ _STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
 """HTTP status by failure code for `sync: true`; all other failures are the request's: 422."""
 
 
-async def at_its_end(deps: ApiDeps, request: Request, task: Task, seconds: float) -> Task:
+async def wait_for_end(deps: ApiDeps, request: Request, task: Task, seconds: float) -> Task:
     """Return the task once it has ended, the time is over, or the caller has disconnected."""
     if task.terminal or seconds <= 0:
         return task
-    follower, deadline = followers().of(task), deps.clock.time() + seconds
+    follower, deadline = followers().follow(task), deps.clock.time() + seconds
     follower.join(stream=False)
     try:
-        while not follower.task.terminal and not followers().closing.begun:
+        while not follower.task.terminal and not followers().shutdown.begun:
             left = deadline - deps.clock.time()
             changed = follower.changed
             if left <= 0 or (
-                not await until_changed(changed, min(left, _LOOK_SECONDS)) and await request.is_disconnected()
+                not await wait_for_change(changed, min(left, _CHECK_SECONDS)) and await request.is_disconnected()
             ):
                 break
     finally:
@@ -48,7 +48,7 @@ async def at_its_end(deps: ApiDeps, request: Request, task: Task, seconds: float
 
 async def completion_of(deps: ApiDeps, request: Request, task: Task, headers: dict[str, str]) -> Response:
     """Return the bare ChatCompletion. Raises if the task failed or takes longer than a caller can wait."""
-    ended = await at_its_end(deps, request, task, deps.settings.sync_seconds)
+    ended = await wait_for_end(deps, request, task, deps.settings.sync_seconds)
     if not ended.terminal:
         message = f"The task is still {ended.status}. It goes on: GET /v1/tasks/{ended.id} has its answer later."
         raise RequestRefused(
@@ -61,6 +61,6 @@ async def completion_of(deps: ApiDeps, request: Request, task: Task, headers: di
     if ended.error is not None:
         status, type_ = _STATUS.get(ended.error.code, (422, "invalid_request_error"))
         raise RequestRefused(status, type_, ended.error.code, ended.error.message, headers=headers)
-    shown = cast(Json, json.loads((await show(deps, ended)).body))
-    results = cast(list[Json], shown["results"])
+    body = cast(Json, json.loads((await render_task(deps, ended)).body))
+    results = cast(list[Json], body["results"])
     return Response(encode(results[0]), headers=headers, media_type="application/json")

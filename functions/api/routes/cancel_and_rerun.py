@@ -11,7 +11,7 @@ from starlette.responses import Response
 from functions.api.bodies import bodies
 from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, request_body
 from functions.api.routes.submit import IdempotencyKey, Submitter, check, check_again, submit_checked
-from functions.api.task_body import find, show_to
+from functions.api.task_body import find_task, render_for
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import RequestRefused
@@ -31,7 +31,7 @@ router = APIRouter()
 async def cancel(task_id: TaskPath, key: Submitter) -> Response:
     """End a task. One that has ended is returned as it is; its results only to a key with the scope `read`."""
     deps = wiring.api()
-    stored = await find(deps, key, task_id)
+    stored = await find_task(deps, key, task_id)
     ended = await deps.tasks.change(stored, lambda task: claims.cancel(task, now=deps.clock.now()))
     task = ended.task if ended is not None else stored.task
     if not stored.task.terminal and task.error is not None and task.error.code == "request_cancelled":
@@ -41,8 +41,8 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
             await deps.dispatches.put(task, suffix="cancelled")
         except Exception as error:  # sweep finds what is left to do.
             log_bug("dispatch_left_to_sweep", error, task=task.id)
-    shown = await show_to(deps, key, task)
-    return Response(shown.body, headers={"ETag": shown.etag}, media_type="application/json")
+    rendered = await render_for(deps, key, task)
+    return Response(rendered.body, headers={"ETag": rendered.etag}, media_type="application/json")
 
 
 @router.post(
@@ -59,7 +59,7 @@ async def rerun(
 ) -> Response:
     """Ask again about the same source, with some fields replaced. The old task stays."""
     deps = wiring.api()
-    task = (await find(deps, key, task_id)).task
+    task = (await find_task(deps, key, task_id)).task
     async with bodies().body_of(request, key) as changes:
         if task.source.kind == "object":
             asked = await check_again(deps, key, task, changes)

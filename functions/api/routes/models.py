@@ -1,4 +1,4 @@
-"""Which models there are: in the form of this API, and in OpenAI's."""
+"""GET /v1/models and /v1/configs/llm_generations_models: list the models in OpenAI's form and in this API's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends
 from pydantic import JsonValue
 from starlette.responses import Response
 
-from functions.api.auth import Admittance
-from functions.api.openapi_shapes import errors, found
+from functions.api.auth import RequireScope
+from functions.api.openapi_shapes import errors, json_response
 from functions.api.task_body import encode
 from shared import wiring
 from shared.domain.answer.response import Json
@@ -20,53 +20,53 @@ from shared.domain.tasks.access import Key
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(Admittance("read"))]
+Reader = Annotated[Key, Depends(RequireScope("read"))]
 _HEADERS = {"Cache-Control": "private, max-age=300"}
 
 
 @router.get(
     "/v1/configs/llm_generations_models",
     operation_id="configurations",
-    responses={200: found("ModelList"), **errors(401, 403, 429)},
+    responses={200: json_response("ModelList"), **errors(401, 403, 429)},
 )
 async def configurations(key: Reader) -> Response:
     """The models with what they take, can do, and their limits."""
-    known = catalogue()
-    listed = [described(model) for model in _current()]
-    return _answer({"object": "list", "default": known.default, "data": cast(JsonValue, listed)})
+    served = catalogue()
+    listed = [describe_model(model) for model in _current_models()]
+    return _json({"object": "list", "default": served.default, "data": cast(JsonValue, listed)})
 
 
-@router.get("/v1/models", operation_id="models", responses={200: found("ModelList"), **errors(401, 403, 429)})
+@router.get("/v1/models", operation_id="models", responses={200: json_response("ModelList"), **errors(401, 403, 429)})
 async def models(key: Reader) -> Response:
     """The models, in OpenAI's form."""
-    return _answer({"object": "list", "data": [as_openai(model) for model in _current()]})
+    return _json({"object": "list", "data": [as_openai(model) for model in _current_models()]})
 
 
 @router.get(
     "/v1/models/{model_id}",
     operation_id="model",
-    responses={200: found("ModelShown"), **errors(401, 403, 404, 429)},
+    responses={200: json_response("ModelShown"), **errors(401, 403, 404, 429)},
 )
 async def model(model_id: str, key: Reader) -> Response:
     """One model, also by an alias or a dated version of its name."""
-    known = resolve(model_id, wiring.api().clock.now().date())
-    if not isinstance(known, Model):
+    served = resolve(model_id, wiring.api().clock.now().date())
+    if not isinstance(served, Model):
         message = f"There is no model {model_id[:128]!r}. GET /v1/models lists them."
         raise RequestRefused(404, "not_found", "no_available_model", message, param="model")
-    return _answer({**described(known), **as_openai(known)})
+    return _json({**describe_model(served), **as_openai(served)})
 
 
-def _current() -> list[Model]:
+def _current_models() -> list[Model]:
     """Return the models that answer today by themselves."""
     today = wiring.api().clock.now().date()
     return [model for model in catalogue().models if model.shutdown is None or today < model.shutdown.on]
 
 
 def as_openai(model: Model) -> Json:
-    return {"id": model.id, "object": "model", "created": _created(model), "owned_by": "google"}
+    return {"id": model.id, "object": "model", "created": _updated_at(model), "owned_by": "google"}
 
 
-def described(model: Model) -> Json:
+def describe_model(model: Model) -> Json:
     return {
         "id": model.id,
         "label": model.label,
@@ -84,7 +84,7 @@ def described(model: Model) -> Json:
     }
 
 
-def _created(model: Model) -> int:
+def _updated_at(model: Model) -> int:
     """The month of the last update, which is all that is known."""
     if model.updated is None:
         return 0
@@ -92,5 +92,5 @@ def _created(model: Model) -> int:
     return int(datetime(int(year), int(month), 1, tzinfo=UTC).timestamp())
 
 
-def _answer(value: Json) -> Response:
+def _json(value: Json) -> Response:
     return Response(encode(value), headers=_HEADERS, media_type="application/json")

@@ -13,12 +13,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response, StreamingResponse
 
-from functions.api.auth import Admittance
+from functions.api.auth import RequireScope
 from functions.api.error_answers import invalid, task_not_found
-from functions.api.follower import Follower, block_of, followers, until_changed
-from functions.api.middleware import visit
+from functions.api.follower import Follower, followers, format_block, wait_for_change
+from functions.api.middleware import request_state
 from functions.api.openapi_shapes import NOTHING, STREAM, TaskPath, errors
-from functions.api.task_body import find
+from functions.api.task_body import find_task
 from shared import wiring
 from shared.domain.answer.chunks import KEPT_AFTER_END
 from shared.domain.answer.response import Json
@@ -29,7 +29,7 @@ from shared.wiring import ApiDeps
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(Admittance("read"))]
+Reader = Annotated[Key, Depends(RequireScope("read"))]
 
 HEARTBEAT_SECONDS = 15.0
 LARGEST_STREAM = 9_500_000
@@ -54,30 +54,33 @@ async def stream(
 ) -> Response:
     """An answer as it is written. `offset`, or the `Last-Event-ID` of a reconnecting EventSource, resumes it."""
     deps = wiring.api()
-    known = followers().known(task_id)
-    if known is not None and not key.sees(known.task):
+    follower = followers().find(task_id)
+    if follower is not None and not key.sees(follower.task):
         raise task_not_found(task_id)
-    task = known.task if known is not None else (await find(deps, key, task_id)).task
+    task = follower.task if follower is not None else (await find_task(deps, key, task_id)).task
     if not task.stream:
         raise invalid("id", f"{task_id} was not submitted with stream: true. GET /v1/tasks/{task_id} has its answer.")
-    return await event_stream(deps, followers().of(task), offset=_start(offset, last_event_id), headers={})
+    return await event_stream(deps, followers().follow(task), offset=_start_offset(offset, last_event_id), headers={})
 
 
 async def event_stream(deps: ApiDeps, follower: Follower, *, offset: int, headers: dict[str, str]) -> Response:
-    """204 past the end, which tells an EventSource to stop; 410 once the chunks are gone."""
-    if _gone(follower.task, deps.clock.now()):
+    """Return the stream from `offset` on; 204 past its end, which tells an EventSource to stop.
+
+    Raises 410 once the chunks are deleted.
+    """
+    if _is_gone(follower.task, deps.clock.now()):
         message = "The stream's chunks are kept for 15 minutes after its end. GET the task for the whole answer."
         link = {"Link": f'</v1/tasks/{follower.task.id}>; rel="alternate"'}
         raise RequestRefused(410, "gone", "stream_expired", message, headers=link)
-    if visit().head:
+    if request_state().head:
         return Response(headers={**_HEADERS, **headers}, media_type=_MEDIA_TYPE)
-    if offset > 0 and await _past_the_end(follower, offset):
+    if offset > 0 and await _is_past_the_end(follower, offset):
         return Response(status_code=204, headers=headers)
     return StreamingResponse(events(follower, offset), headers={**_HEADERS, **headers}, media_type=_MEDIA_TYPE)
 
 
 async def events(follower: Follower, offset: int) -> AsyncIterator[bytes]:
-    """The blocks from `offset` on, until the answer's end, its failure, or the platform's limit."""
+    """Yield the blocks from `offset` on, until the answer's end, its failure, or the platform's limit."""
     sent, first = 0, True
     follower.join(stream=True)
     try:
@@ -88,7 +91,7 @@ async def events(follower: Follower, offset: int) -> AsyncIterator[bytes]:
             yield block
             if sent > LARGEST_STREAM and block.startswith(b"id: "):
                 reached = int(block[4 : block.index(b"\n")])
-                yield _error("stream_interrupted", f"An answer may have 10 MB. Go on with ?offset={reached + 1}.")
+                yield _error_block("stream_interrupted", f"An answer may have 10 MB. Go on with ?offset={reached + 1}.")
                 return
     finally:
         follower.leave(stream=True)
@@ -100,34 +103,34 @@ async def _blocks(follower: Follower, offset: int) -> AsyncIterator[bytes]:
         while offset < len(follower.blocks):
             yield follower.blocks[offset]
             offset += 1
-        if follower.task.terminal and follower.whole:
-            yield block_of("done", follower.closing_chunk())
+        if follower.task.terminal and follower.is_whole:
+            yield format_block("done", follower.closing_chunk())
             yield _DONE
             return
         if (failure := follower.failure) is not None:
-            yield _error(failure.code, failure.message)
+            yield _error_block(failure.code, failure.message)
             return
-        if followers().closing.begun:
-            yield _error("stream_interrupted", f"This server is stopping. Go on with ?offset={offset}.")
+        if followers().shutdown.begun:
+            yield _error_block("stream_interrupted", f"This server is stopping. Go on with ?offset={offset}.")
             return
-        if not await until_changed(changed, HEARTBEAT_SECONDS):
+        if not await wait_for_change(changed, HEARTBEAT_SECONDS):
             yield _HEARTBEAT
 
 
-async def _past_the_end(follower: Follower, offset: int) -> bool:
-    """Whether the stream has ended before `offset`. Of one that is still written, everything may still come."""
+async def _is_past_the_end(follower: Follower, offset: int) -> bool:
+    """Return whether the stream has ended before `offset`; False while the answer is still being written."""
     if not follower.task.terminal:
         return False
     follower.join(stream=True)
     try:
-        while not follower.over:
-            await until_changed(follower.changed, 1.0)
+        while not follower.is_over:
+            await wait_for_change(follower.changed, 1.0)
     finally:
         follower.leave(stream=True)
     return offset >= len(follower.blocks)
 
 
-def _start(offset: int | None, last_event_id: str | None) -> int:
+def _start_offset(offset: int | None, last_event_id: str | None) -> int:
     if offset is not None:
         return offset
     if last_event_id is None or last_event_id == "":
@@ -137,10 +140,10 @@ def _start(offset: int | None, last_event_id: str | None) -> int:
     return int(last_event_id) + 1
 
 
-def _gone(task: Task, now: datetime) -> bool:
+def _is_gone(task: Task, now: datetime) -> bool:
     return task.completed_at is not None and task.terminal and now >= task.completed_at + KEPT_AFTER_END
 
 
-def _error(code: str, message: str) -> bytes:
-    told: Json = {"message": message, "error": {"code": code, "message": message, "type": "task_error"}}
-    return block_of("error", told)
+def _error_block(code: str, message: str) -> bytes:
+    payload: Json = {"message": message, "error": {"code": code, "message": message, "type": "task_error"}}
+    return format_block("error", payload)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.auth import Admittance, require
+from functions.api.auth import RequireScope, require_scope
 from functions.api.bodies import bodies
 from functions.api.budget import budgets
 from functions.api.error_answers import invalid
@@ -44,7 +44,7 @@ from shared.wiring import ApiDeps
 
 router = APIRouter()
 
-Submitter = Annotated[Key, Depends(Admittance("submit"))]
+Submitter = Annotated[Key, Depends(RequireScope("submit"))]
 
 IdempotencyKey = Annotated[
     str | None,
@@ -96,7 +96,7 @@ async def submit_checked(
     """
     if checked.submission.sync:
         # Its answer is the result.
-        require(key, "read")
+        require_scope(key, "read")
     await budgets().spend(key)
     if before is not None and before.source.kind == "object":
         submitted = await deps.requests.submit_again(
@@ -116,7 +116,7 @@ async def submit_checked(
         budgets().give_back(key)
         headers["Idempotent-Replayed"] = "true"
     if checked.submission.sync and checked.submission.stream:
-        return await event_stream(deps, followers().of(task), offset=0, headers=headers)
+        return await event_stream(deps, followers().follow(task), offset=0, headers=headers)
     if checked.submission.sync:
         return await completion_of(deps, request, task, headers)
     return Response(as_submitted(task), headers={**headers, "Retry-After": "2"}, media_type="application/json")

@@ -1,4 +1,4 @@
-"""GET /v1/tasks/{id} and GET /v1/tasks: how a task stands, and which tasks there are."""
+"""GET /v1/tasks/{id} and GET /v1/tasks: look up one task, and list the tasks that a key may see."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.auth import Admittance
-from functions.api.listing import Wanted, page
+from functions.api.auth import RequireScope
+from functions.api.listing import TaskFilter, list_page
 from functions.api.openapi_shapes import TASK, TASKS, UNCHANGED, TaskPath, errors
-from functions.api.task_body import look_up, show
-from functions.api.waiting import at_its_end
+from functions.api.task_body import load_rendered, render_task
+from functions.api.waiting import wait_for_end
 from shared import wiring
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import ID_PATTERN, Status
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(Admittance("read"))]
+Reader = Annotated[Key, Depends(RequireScope("read"))]
 
-_PLACE = r"^gs://[^/]+/"
+_GS_URI = r"^gs://[^/]+/"
 """A slash after the bucket: gs://inbox would mean gs://inbox-2 too."""
 _PAGE_BYTES = 20 << 20
 """A page ends early before it is larger than an answer may be (32 MB)."""
-_TAG = re.compile(r'(?:W/)?("[^"]*")')
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 _PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
@@ -46,15 +46,15 @@ async def get_task(
 ) -> Response:
     """How a task stands; with `wait` once it has ended, or the time is over."""
     deps = wiring.api()
-    shown = await look_up(deps, key, task_id)
-    if wait and not shown.task.terminal:
-        shown = await show(deps, await at_its_end(deps, request, shown.task, wait))
-    headers = {**_PRIVATE, "ETag": shown.etag}
-    if _matches(if_none_match, shown.etag):
+    rendered = await load_rendered(deps, key, task_id)
+    if wait and not rendered.task.terminal:
+        rendered = await render_task(deps, await wait_for_end(deps, request, rendered.task, wait))
+    headers = {**_PRIVATE, "ETag": rendered.etag}
+    if _matches(if_none_match, rendered.etag):
         return Response(status_code=304, headers=headers)
-    if not shown.task.terminal:
+    if not rendered.task.terminal:
         headers["Retry-After"] = "2"
-    return Response(shown.body, headers=headers, media_type="application/json")
+    return Response(rendered.body, headers=headers, media_type="application/json")
 
 
 @router.get("/v1/tasks", operation_id="list_tasks", responses={200: TASKS, **errors(401, 403, 422, 429)})
@@ -63,32 +63,34 @@ async def list_tasks(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(pattern=ID_PATTERN, description="`next` of the page before.")] = None,
     status: Annotated[Status | None, Query()] = None,
-    object: Annotated[str | None, Query(pattern=_PLACE, max_length=2048, description="gs://bucket/name")] = None,  # noqa: A002
-    prefix: Annotated[str | None, Query(pattern=_PLACE, max_length=2048, description="gs://bucket/…")] = None,
+    object: Annotated[str | None, Query(pattern=_GS_URI, max_length=2048, description="gs://bucket/name")] = None,  # noqa: A002
+    prefix: Annotated[str | None, Query(pattern=_GS_URI, max_length=2048, description="gs://bucket/…")] = None,
 ) -> Response:
     """The caller's tasks, newest first, and those of objects under its sources."""
     deps = wiring.api()
-    found = await page(deps.tasks, key, Wanted(status=status, uri=object, prefix=prefix), limit=limit, after=after)
+    listed = await list_page(
+        deps.tasks, key, TaskFilter(status=status, uri=object, prefix=prefix), limit=limit, after=after
+    )
     bodies: list[bytes] = []
-    following, size = found.next, 0
-    for task in found.tasks:
-        body = (await show(deps, task)).body
+    next_id, size = listed.next, 0
+    for task in listed.tasks:
+        body = (await render_task(deps, task)).body
         size += len(body)
         if bodies and size > _PAGE_BYTES:
-            following = found.tasks[len(bodies) - 1].id
+            next_id = listed.tasks[len(bodies) - 1].id
             break
         bodies.append(body)
-    tail = json.dumps({"has_more": following is not None, "next": following})
+    tail = json.dumps({"has_more": next_id is not None, "next": next_id})
     headers = dict(_PRIVATE)
-    if following is not None:
-        asked = {"limit": str(limit), "status": status, "object": object, "prefix": prefix, "after": following}
-        query = urlencode({name: value for name, value in asked.items() if value is not None})
+    if next_id is not None:
+        parameters = {"limit": str(limit), "status": status, "object": object, "prefix": prefix, "after": next_id}
+        query = urlencode({name: value for name, value in parameters.items() if value is not None})
         headers["Link"] = f'</v1/tasks?{query}>; rel="next"'
     content = b'{"object":"list","data":[' + b",".join(bodies) + b"]," + tail[1:].encode()
     return Response(content, headers=headers, media_type="application/json")
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether a list of entity tags, strong or weak, names this one (RFC 9110, section 13.1.2)."""
-    given = (if_none_match or "").strip()
-    return given == "*" or etag in _TAG.findall(given)
+    """Return whether a list of entity tags, strong or weak, names this one (RFC 9110, section 13.1.2)."""
+    header = (if_none_match or "").strip()
+    return header == "*" or etag in _ENTITY_TAG.findall(header)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.api import auth as admittance
+from functions.api import auth
 from local.commands import keys as keys_command
 from shared.cloud.keys import Keys
 from tests.functions.api.conftest import INBOX, System
@@ -141,7 +141,7 @@ async def test_an_unforeseen_error_is_logged_once_and_answered_in_the_contracts_
         raise ZeroDivisionError("a bug")
 
     secret = await system.key("unlucky")
-    monkeypatch.setattr(admittance, "_pace", broken)
+    monkeypatch.setattr(auth, "_limit_rate", broken)
     async with system.client(secret) as client:
         answer = await client.get("/v1/tasks")
     told = capsys.readouterr()

@@ -11,7 +11,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from functions.api import follower as following
+from functions.api import follower
 from functions.api.routes import stream as streaming
 from functions.generate.lease import Lease
 from functions.generate.model.stream_chunks import store_remaining_chunks
@@ -198,13 +198,13 @@ async def test_open_streams_end_with_an_error_when_the_server_is_told_to_stop(sy
     system.gemini.set_model({"text": TEXT, "chunks": 4, "latency": "3s"})
     secret = await system.key("stopper")
     task = await submitted(system, secret)
-    closing = following.followers().closing
+    shutdown = follower.followers().shutdown
     async with system.client(secret) as http, http.stream("GET", task["stream"]["url"]) as answer:
         lines = answer.aiter_lines()
         await anext(lines)
-        closing.begin()
+        shutdown.begin()
         rest = [line async for line in lines]
-    closing.begun = False
+    shutdown.begun = False
     assert "event: error" in rest
     assert json.loads(rest[-2].removeprefix("data: "))["error"]["code"] == "stream_interrupted"
 
