@@ -1,7 +1,7 @@
 """ingest: create the task of a new object, and enqueue its dispatch.
 
-Every delivery of an event does the same again without harm: the task's id and the dispatch's name are derived from the
-object. Anything but a malformed or unwanted event that goes wrong answers 500, so that Eventarc delivers it again.
+Repeated deliveries are harmless: the task's id and the dispatch's name are derived from the object. Malformed and
+unwanted events are dropped; any other failure answers 500, so that Eventarc delivers the event again.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ refuse_misconfiguration(IngestSettings)
 @functions_framework.aio.cloud_event
 async def ingest(event: CloudEvent) -> None:
     try:
-        source = source_of(event)
+        source = source_of_event(event)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         log("ERROR", "event_malformed", f"not an object's finalized event: {error}", event=str(event.get("id")))
         return
     try:
-        await take(wiring.ingest(), source)
+        await take_object(wiring.ingest(), source)
     except Exception as error:
         log_bug("ingest_failed", error, object=source.uri)
         raise HTTPException(500, "failed: to be delivered again") from error
 
 
-async def take(deps: wiring.IngestDeps, source: Source) -> None:
+async def take_object(deps: wiring.IngestDeps, source: Source) -> None:
     if source.bucket == deps.settings.requests_bucket:
         await deps.requests.take(source)
-    elif why := ignore_reason(source, deps.settings):
-        log("INFO", "object_ignored", why, object=source.uri)
+    elif reason := ignore_reason(source, deps.settings):
+        log("INFO", "object_ignored", reason, object=source.uri)
     else:
         await deps.intake.take(source)
 
 
-def source_of(event: CloudEvent) -> Source:
+def source_of_event(event: CloudEvent) -> Source:
     """Return the object of a `google.cloud.storage.object.v1.finalized` event."""
     data = event.data
-    data["name"].encode()  # What is no UTF-8 names no object, and could not be stored.
+    data["name"].encode()  # Raises if it is not UTF-8: no object has such a name, and Firestore could not store it.
     return Source(
         kind="object",
         bucket=data["bucket"],

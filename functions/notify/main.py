@@ -1,6 +1,7 @@
-"""notify: deliver one callback and record the result. The queue retries if that may help.
+"""notify: deliver one callback and record the result.
 
-Tried again with the queue's backoff for a day; answers 500 then, never 429 or 503, which would slow the whole queue.
+Answers 500 if another attempt may help: the queue then retries with its backoff, for a day. Never 429 or 503, which
+would slow the whole queue.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from shared import wiring
 from shared.cloud.callbacks import Attempt
-from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import Severity, log, log_bug
 from shared.domain.tasks import claims
-from shared.domain.tasks.task import Callback, Task
+from shared.domain.tasks.task import Callback
 from shared.domain.tasks.view import public
 from shared.domain.tasks.webhook import signed_headers
 from shared.results import load_results
@@ -42,14 +42,14 @@ async def notify(request: Request) -> Response:
         log("ERROR", "notice_malformed", f"not a notice: {error.error_count()} errors")
         return PlainTextResponse("malformed notice: dropped")
     try:
-        settled = await tell(wiring.notify(), notice.task)
+        settled = await deliver_callback(wiring.notify(), notice.task)
     except Exception as error:
         log_bug("notify_failed", error, task=notice.task)
         settled = False
     return PlainTextResponse("settled" if settled else "to be tried again", status_code=200 if settled else 500)
 
 
-async def tell(deps: wiring.NotifyDeps, task_id: str) -> bool:
+async def deliver_callback(deps: wiring.NotifyDeps, task_id: str) -> bool:
     """Deliver the callback. Return True if no other attempt is needed."""
     stored = await deps.tasks.get(task_id)
     if stored is None or stored.task.callback is None or not stored.task.terminal:
@@ -57,7 +57,8 @@ async def tell(deps: wiring.NotifyDeps, task_id: str) -> bool:
     task, callback = stored.task, stored.task.callback
     if callback.state != "pending":
         return True
-    body = await body_of(deps, task)
+    results = await load_results(deps.storage, deps.settings.results_bucket, task)
+    body = json.dumps(public(task, results), ensure_ascii=False).encode()
     now = deps.clock.now()
     headers = signed_headers(
         deps.settings.callback_secret.get_secret_value(),
@@ -67,34 +68,24 @@ async def tell(deps: wiring.NotifyDeps, task_id: str) -> bool:
     )
     attempt = await deps.callbacks.deliver(callback.url, headers, body)
     out_of_patience = task.completed_at is not None and now - task.completed_at >= _PATIENCE
-    after = judged(callback, attempt, last=out_of_patience)
+    after = callback_after(callback, attempt, last=out_of_patience)
     if after != callback:
-        await note(deps, stored, after)
+        await deps.tasks.change(stored, lambda current: claims.called_back(current, after))
     severity: Severity = "INFO" if after.state == "delivered" else "WARNING"
     log(severity, "callback_attempted", f"the callback is {after.state}: {attempt.error or 'accepted'}", task=task.id)
     return after.state != "pending"
 
 
-def judged(callback: Callback, attempt: Attempt, *, last: bool) -> Callback:
-    """Return the callback's state after an attempt. A dead receiver and a refusing one are told apart."""
+def callback_after(callback: Callback, attempt: Attempt, *, last: bool) -> Callback:
+    """Return the callback's state after an attempt; `last` if no other will follow."""
     if attempt.kind == "put_off":
         given_up = {"state": "unreachable", "last_error": attempt.error}
         return callback.model_copy(update=given_up) if last else callback
-    told = {"attempts": callback.attempts + 1, "last_status": attempt.status, "last_error": attempt.error}
+    attempted = {"attempts": callback.attempts + 1, "last_status": attempt.status, "last_error": attempt.error}
     match attempt.kind:
         case "delivered" | "refused" | "disabled":
-            return callback.model_copy(update={**told, "state": attempt.kind})
+            return callback.model_copy(update={**attempted, "state": attempt.kind})
         case "later":
-            return callback.model_copy(update={**told, "state": "refused" if last else "pending"})
+            return callback.model_copy(update={**attempted, "state": "refused" if last else "pending"})
         case "unreachable":
-            return callback.model_copy(update={**told, "state": "unreachable" if last else "pending"})
-
-
-async def note(deps: wiring.NotifyDeps, stored: Stored, callback: Callback) -> None:
-    await deps.tasks.change(stored, lambda task: claims.called_back(task, callback))
-
-
-async def body_of(deps: wiring.NotifyDeps, task: Task) -> bytes:
-    """Return the task as the API renders it, with its results."""
-    results = await load_results(deps.storage, deps.settings.results_bucket, task)
-    return json.dumps(public(task, results), ensure_ascii=False).encode()
+            return callback.model_copy(update={**attempted, "state": "unreachable" if last else "pending"})

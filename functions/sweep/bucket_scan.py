@@ -1,9 +1,9 @@
 """Scan the objects of a bucket, each once, in as many runs as that takes.
 
-    ──seen_until──[since ········ until]──now      a pass lists the objects by name, and looks at what came in that span
+    ──seen_until──[since ········ until]──now      a scan lists all by name and checks those of that span
 
-A note tells up to when all objects were seen to, and where a pass that ran out of time, or failed, is to go on. An
-object that could not be taken does not stop those behind it: the next pass looks at it again, until the event horizon.
+A note records until when all objects are handled, and where a scan that failed or ran out of time continues. An object
+that cannot be taken does not stop the objects after it: the next scan tries it again, until the event horizon.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REST_OF_READING = timedelta(hours=1) / 100_000
 """Rest before the next scheduled scan, for each object listed and each document read: both are billed."""
 
 
-class Pass(BaseModel):
+class ScanState(BaseModel):
     """How far the objects of a place have been scanned."""
 
     seen_until: datetime
@@ -50,31 +50,31 @@ class Place:
     note: str
     bucket: str
     prefixes: tuple[str, ...]
-    lost: Callable[[list[StoredObject]], Awaitable[list[Source]]]
+    find_lost: Callable[[list[StoredObject]], Awaitable[list[Source]]]
     """Return the objects without a task."""
     take: Callable[[Source], Awaitable[Task | None]]
-    first: Callable[[datetime], str] = lambda since: ""
+    first_name: Callable[[datetime], str] = lambda since: ""
     """Return the name after which all objects created `since` then are listed."""
 
 
-async def look_over(deps: SweepDeps, place: Place, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+async def scan_place(deps: SweepDeps, place: Place, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Create the missing tasks of recent objects. `stop_at` is in seconds of the clock."""
     settings = deps.settings
-    last = Pass.model_validate(await deps.notes.read(place.note) or {"seen_until": settings.installed_at})
-    rest = rest_after(settings, listed=last.listed, read=last.checked)
-    if scheduled and last.until is None and deps.clock.now() < (last.done_at or last.seen_until) + rest:
+    previous = ScanState.model_validate(await deps.notes.read(place.note) or {"seen_until": settings.installed_at})
+    rest = rest_after(settings, listed=previous.listed, read=previous.checked)
+    if scheduled and previous.until is None and deps.clock.now() < (previous.done_at or previous.seen_until) + rest:
         return
-    current = last if last.until is not None else _fresh(deps, place, last)
+    scan = previous if previous.until is not None else _begin_scan(deps, place, previous)
     try:
-        if await _read_on(deps, place, current, found, stop_at):
-            seen = min(moment for moment in (current.until, current.failed_from) if moment is not None)
-            current = Pass(
-                seen_until=seen, done_at=deps.clock.now(), listed=current.listed, checked=current.checked
+        if await _continue_scan(deps, place, scan, tally, stop_at):
+            seen_until = min(moment for moment in (scan.until, scan.failed_from) if moment is not None)
+            scan = ScanState(
+                seen_until=seen_until, done_at=deps.clock.now(), listed=scan.listed, checked=scan.checked
             )  # fmt: skip
         else:
-            log("WARNING", "sweep_goes_on_later", f"{current.listed:,} objects listed so far", place=place.note)
+            log("WARNING", "sweep_goes_on_later", f"{scan.listed:,} objects listed so far", place=place.note)
     finally:
-        await deps.notes.write(place.note, current.model_dump())
+        await deps.notes.write(place.note, scan.model_dump())
 
 
 def rest_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> timedelta:
@@ -83,43 +83,43 @@ def rest_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> ti
     return min(_REST_OF_LISTING * listed + _REST_OF_READING * read, most)
 
 
-def _fresh(deps: SweepDeps, place: Place, last: Pass) -> Pass:
+def _begin_scan(deps: SweepDeps, place: Place, previous: ScanState) -> ScanState:
     """Return the scan after `last`. What arrived while sweep was off for longer than the horizon is left."""
     settings, now = deps.settings, deps.clock.now()
-    since = max(settings.installed_at, last.seen_until)
-    if last.done_at is None or last.done_at < _horizon(deps):
+    since = max(settings.installed_at, previous.seen_until)
+    if previous.done_at is None or previous.done_at < _horizon(deps):
         since = max(since, _horizon(deps))
     until = now - timedelta(seconds=settings.grace_seconds)
-    return Pass(seen_until=last.seen_until, since=since, until=until, after=place.first(since))
+    return ScanState(seen_until=previous.seen_until, since=since, until=until, after=place.first_name(since))
 
 
-async def _read_on(deps: SweepDeps, place: Place, current: Pass, found: Counter[str], stop_at: float) -> bool:
+async def _continue_scan(deps: SweepDeps, place: Place, scan: ScanState, tally: Counter[str], stop_at: float) -> bool:
     """Return whether the scan reached its end. Prefixes are scanned in order, so `after` lies in one or behind it."""
-    assert current.since is not None
-    assert current.until is not None
+    assert scan.since is not None
+    assert scan.until is not None
     for prefix in sorted(place.prefixes):
-        async for batch in batches(deps.storage.listing(place.bucket, prefix, after=current.after)):
-            since = max(current.since, _kept_since(deps))
-            young = [each for each in batch if since <= each.created_at <= current.until]
-            found["objects_checked"] += len(young)
-            taken, failed = await take_each(deps, await place.lost(young), place.take, found, stop_at=stop_at)
+        async for batch in in_batches(deps.storage.listing(place.bucket, prefix, after=scan.after)):
+            since = max(scan.since, _kept_since(deps))
+            young = [stored for stored in batch if since <= stored.created_at <= scan.until]
+            tally["objects_checked"] += len(young)
+            taken, failed = await take_all(deps, await place.find_lost(young), place.take, tally, stop_at=stop_at)
             for source in taken:
-                found["objects_without_task"] += 1
+                tally["objects_without_task"] += 1
                 log("WARNING", "sweep_ingested", "its event was lost", object=source.uri)
-            again = [source.created_at for source in failed if source.created_at > _horizon(deps)]
-            current.failed_from = min([*again, *filter(None, [current.failed_from])], default=None)
-            current.listed, current.checked = current.listed + len(batch), current.checked + len(young)
-            current.after = batch[-1].name
+            retried = [source.created_at for source in failed if source.created_at > _horizon(deps)]
+            scan.failed_from = min([*retried, *filter(None, [scan.failed_from])], default=None)
+            scan.listed, scan.checked = scan.listed + len(batch), scan.checked + len(young)
+            scan.after = batch[-1].name
             if deps.clock.time() > stop_at:
                 return False
     return True
 
 
-async def take_each(
+async def take_all(
     deps: SweepDeps,
     sources: list[Source],
     take: Callable[[Source], Awaitable[Task | None]],
-    found: Counter[str],
+    tally: Counter[str],
     *,
     stop_at: float,
 ) -> tuple[list[Source], list[Source]]:
@@ -131,7 +131,7 @@ async def take_each(
             if await take(source) is not None:
                 taken.append(source)
         except Exception as error:
-            found["errors"] += 1
+            tally["errors"] += 1
             log_bug("sweep_object_failed", error, object=source.uri)
             failed.append(source)
             if deps.clock.time() > stop_at:
@@ -139,27 +139,27 @@ async def take_each(
     return taken, failed
 
 
-def is_of(task: Task | UnreadableTask | None, source: Source) -> bool:
+def is_task_of(task: Task | UnreadableTask | None, source: Source) -> bool:
     """Return whether the document under the source's id is its task. Unreadable documents count as its task."""
     return isinstance(task, UnreadableTask) or (task is not None and task.source.same_as(source))
 
 
-def source_of(found: StoredObject) -> Source:
+def source_of(stored: StoredObject) -> Source:
     return Source(
         kind="object",
-        bucket=found.bucket,
-        name=found.name,
-        generation=found.generation,
-        size=found.size,
-        content_type=found.content_type,
-        created_at=found.created_at,
+        bucket=stored.bucket,
+        name=stored.name,
+        generation=stored.generation,
+        size=stored.size,
+        content_type=stored.content_type,
+        created_at=stored.created_at,
     )
 
 
-async def batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list[StoredObject]]:
+async def in_batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list[StoredObject]]:
     batch: list[StoredObject] = []
-    async for each in objects:
-        batch.append(each)
+    async for stored in objects:
+        batch.append(stored)
         if len(batch) == _BATCH:
             yield batch
             batch = []

@@ -9,7 +9,7 @@ from collections import Counter
 from datetime import datetime
 from functools import partial
 
-from functions.sweep.bucket_scan import Place, is_of, look_over, source_of
+from functions.sweep.bucket_scan import Place, is_task_of, scan_place, source_of
 from shared.cloud.storage import StoredObject
 from shared.domain.request.tasks import API_FOLDER, MANIFEST_FOLDER, id_of_object
 from shared.domain.tasks.task import Source, derive_id
@@ -19,27 +19,27 @@ _LONGEST_WRITE = 60
 """Seconds that may lie between the time in a request's name and its object's creation."""
 
 
-async def take_lost_requests(deps: SweepDeps, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+async def take_lost_requests(deps: SweepDeps, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Create the missing tasks of recent requests and manifests. `stop_at` is in seconds of the clock."""
     place = Place(
         note="requests",
         bucket=deps.settings.requests_bucket,
         prefixes=(API_FOLDER, MANIFEST_FOLDER),
-        lost=partial(_lost, deps),
+        find_lost=partial(_without_task, deps),
         take=deps.requests.take,
-        first=_first_name,
+        first_name=_first_name,
     )
-    await look_over(deps, place, found, stop_at=stop_at, scheduled=scheduled)
+    await scan_place(deps, place, tally, stop_at=stop_at, scheduled=scheduled)
 
 
 def _first_name(since: datetime) -> str:
     return f"{API_FOLDER}task-llm-{int(since.timestamp()) - _LONGEST_WRITE:010d}"
 
 
-async def _lost(deps: SweepDeps, objects: list[StoredObject]) -> list[Source]:
-    ids = {_task_id(each): each for each in map(source_of, objects)}
+async def _without_task(deps: SweepDeps, objects: list[StoredObject]) -> list[Source]:
+    ids = {_task_id(source): source for source in map(source_of, objects)}
     tasks = await deps.tasks.many(list(ids))
-    return [source for task_id, source in ids.items() if not is_of(tasks.get(task_id), source)]
+    return [source for task_id, source in ids.items() if not is_task_of(tasks.get(task_id), source)]
 
 
 def _task_id(source: Source) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.sweep.lost_objects import backfill, take_lost
+from functions.sweep.lost_objects import backfill, take_lost_objects
 from functions.sweep.lost_requests import take_lost_requests
 from functions.sweep.open_tasks import redrive_all
 from shared import wiring
@@ -27,7 +27,7 @@ _BY_SCHEDULE = "X-CloudScheduler"
 """The header that marks Cloud Scheduler's calls. A sweep by hand never rests."""
 
 
-class Wanted(BaseModel):
+class SweepRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     backfill: str | None = Field(default=None, pattern=r"^gs://[^/]+/.*$")
@@ -41,14 +41,14 @@ refuse_misconfiguration(SweepSettings)
 @functions_framework.aio.http
 async def sweep(request: Request) -> Response:
     try:
-        wanted = Wanted.model_validate_json(await request.body() or b"{}")
+        sweep_request = SweepRequest.model_validate_json(await request.body() or b"{}")
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         return JSONResponse({"error": {"message": f"{where}: {first['msg']}"}}, status_code=422)
     deps = wiring.sweep()
-    if wanted.backfill is not None:
-        return await run_backfill(deps, wanted, wanted.backfill)
+    if sweep_request.backfill is not None:
+        return await run_backfill(deps, sweep_request, sweep_request.backfill)
     counts = await run(deps, scheduled=_BY_SCHEDULE in request.headers)
     log("INFO", "sweep_finished", "the sweep is done", **counts)
     return JSONResponse(counts)
@@ -56,59 +56,55 @@ async def sweep(request: Request) -> Response:
 
 async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, int]:
     """Sweep open tasks, recent objects and orphaned files. Each part gets a share of the remaining time."""
-    found: Counter[str] = Counter(
+    tally: Counter[str] = Counter(
         open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
         objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
     )  # fmt: skip
-    parts: dict[str, Callable[[float], Awaitable[None]]] = {
-        "open tasks": lambda until: redrive_all(deps, found, stop_at=until, scheduled=scheduled),
-        "files": lambda until: delete_leftovers(deps, found, stop_at=until),
-        "requests": lambda until: take_lost_requests(deps, found, stop_at=until, scheduled=scheduled),
+    parts: dict[str, Callable[..., Awaitable[None]]] = {
+        "open tasks": partial(redrive_all, deps, tally, scheduled=scheduled),
+        "files": partial(delete_orphan_files, deps, tally),
+        "requests": partial(take_lost_requests, deps, tally, scheduled=scheduled),
     }
     for bucket in deps.settings.inboxes:
-        parts[f"objects of {bucket}"] = partial(_objects_of, deps, bucket, found, scheduled)
+        parts[f"objects of {bucket}"] = partial(take_lost_objects, deps, bucket, tally, scheduled=scheduled)
     stop_at = deps.clock.time() + deps.settings.time_limit_seconds
-    for place, (what, part) in enumerate(parts.items()):
-        share = (stop_at - deps.clock.time()) / (len(parts) - place)
-        await _sparing_the_rest(what, found, part(deps.clock.time() + share))
-    return dict(found)
+    for done, (name, part) in enumerate(parts.items()):
+        share = (stop_at - deps.clock.time()) / (len(parts) - done)
+        await _run_part(name, tally, part(stop_at=deps.clock.time() + share))
+    return dict(tally)
 
 
-async def _objects_of(
-    deps: wiring.SweepDeps, bucket: str, found: Counter[str], scheduled: bool, stop_at: float
-) -> None:
-    await take_lost(deps, bucket, found, stop_at=stop_at, scheduled=scheduled)
-
-
-async def delete_leftovers(deps: wiring.SweepDeps, found: Counter[str], *, stop_at: float) -> None:
+async def delete_orphan_files(deps: wiring.SweepDeps, tally: Counter[str], *, stop_at: float) -> None:
     files = await deps.leftovers.delete(until=stop_at)
-    found["files_seen"], found["files_deleted"] = files.seen, files.deleted
-    found["errors"] += files.refused
+    tally["files_seen"], tally["files_deleted"] = files.seen, files.deleted
+    tally["errors"] += files.refused
 
 
-async def run_backfill(deps: wiring.SweepDeps, wanted: Wanted, uri: str) -> Response:
+async def run_backfill(deps: wiring.SweepDeps, sweep_request: SweepRequest, uri: str) -> Response:
     bucket, _, prefix = uri.removeprefix("gs://").partition("/")
     if bucket not in deps.settings.inboxes:
         inboxes = ", ".join(deps.settings.inboxes)
         return JSONResponse({"error": {"message": f"{bucket} is not an inbox; these are: {inboxes}"}}, status_code=422)
-    found: Counter[str] = Counter(objects=0, bytes=0, without_task=0, errors=0)
+    tally: Counter[str] = Counter(objects=0, bytes=0, without_task=0, errors=0)
     stop_at = deps.clock.time() + deps.settings.time_limit_seconds
-    dry_run = wanted.dry_run
-    after = await backfill(deps, bucket, prefix, after=wanted.after, dry_run=dry_run, found=found, stop_at=stop_at)
-    counts: dict[str, int | str | bool | None] = {**found, "dry_run": dry_run, "after": after}
+    dry_run = sweep_request.dry_run
+    after = await backfill(
+        deps, bucket, prefix, after=sweep_request.after, dry_run=dry_run, tally=tally, stop_at=stop_at
+    )
+    counts: dict[str, int | str | bool | None] = {**tally, "dry_run": dry_run, "after": after}
     log(
-        "INFO", "backfill_ran", f"{uri}: {found['without_task']} of {found['objects']} objects without a task", **counts
+        "INFO", "backfill_ran", f"{uri}: {tally['without_task']} of {tally['objects']} objects without a task", **counts
     )
     return JSONResponse(counts)
 
 
-async def _sparing_the_rest(what: str, found: Counter[str], part: Awaitable[None]) -> None:
+async def _run_part(name: str, tally: Counter[str], part: Awaitable[None]) -> None:
     """Run one part. Its failure is counted and logged, so that the other parts still run."""
     try:
         await part
     except TaskFailure as failure:
-        found["errors"] += 1
-        log("ERROR", "sweep_part_failed", failure.message, part=what)
+        tally["errors"] += 1
+        log("ERROR", "sweep_part_failed", failure.message, part=name)
     except Exception as error:
-        found["errors"] += 1
-        log_bug("sweep_part_failed", error, part=what)
+        tally["errors"] += 1
+        log_bug("sweep_part_failed", error, part=name)

@@ -17,7 +17,7 @@ from shared.wiring import SweepDeps
 _NOTE = "open_tasks"
 
 
-class Reading(BaseModel):
+class ReadState(BaseModel):
     """How far the open tasks have been read."""
 
     after: str = ""
@@ -26,61 +26,61 @@ class Reading(BaseModel):
     done_at: datetime | None = None
 
 
-async def redrive_all(deps: SweepDeps, found: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+async def redrive_all(deps: SweepDeps, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Read open tasks from where the last run stopped. Scheduled runs rest after many, since each read is billed."""
-    current = Reading.model_validate(await deps.notes.read(_NOTE) or {})
-    rest = rest_after(deps.settings, read=current.read)
-    if scheduled and current.done_at is not None and deps.clock.now() < current.done_at + rest:
+    progress = ReadState.model_validate(await deps.notes.read(_NOTE) or {})
+    rest = rest_after(deps.settings, read=progress.read)
+    if scheduled and progress.done_at is not None and deps.clock.now() < progress.done_at + rest:
         return
-    if not current.after:
-        current = Reading()
+    if not progress.after:
+        progress = ReadState()
     try:
-        if await _read_on(deps, current, found, stop_at):
-            current = Reading(read=current.read, done_at=deps.clock.now())
+        if await _continue_reading(deps, progress, tally, stop_at):
+            progress = ReadState(read=progress.read, done_at=deps.clock.now())
     finally:
-        await deps.notes.write(_NOTE, current.model_dump())
+        await deps.notes.write(_NOTE, progress.model_dump())
 
 
-async def _read_on(deps: SweepDeps, current: Reading, found: Counter[str], stop_at: float) -> bool:
+async def _continue_reading(deps: SweepDeps, progress: ReadState, tally: Counter[str], stop_at: float) -> bool:
     """Read open tasks page by page; return whether the end was reached."""
-    async for stored in deps.tasks.open_tasks(after=current.after):
+    async for stored in deps.tasks.open_tasks(after=progress.after):
         if isinstance(stored, UnreadableTask):
-            found["errors"] += 1
+            tally["errors"] += 1
             log("ERROR", "task_unreadable", str(stored), key=stored.key)
-            current.after = stored.key
+            progress.after = stored.key
         else:
-            await _repair_one(deps, stored, found)
-            current.after = stored.task.key
-        current.read += 1
+            await _repair_one(deps, stored, tally)
+            progress.after = stored.task.key
+        progress.read += 1
         if deps.clock.time() > stop_at:
             return False
     return True
 
 
-async def _repair_one(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
+async def _repair_one(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     """Repair one task. Its failure is logged, so that the tasks after it are still repaired."""
     try:
-        await redrive(deps, stored, found)
+        await redrive(deps, stored, tally)
     except Exception as error:
-        found["errors"] += 1
+        tally["errors"] += 1
         log_bug("sweep_task_failed", error, task=stored.task.id)
 
 
-async def redrive(deps: SweepDeps, stored: Stored, found: Counter[str]) -> None:
+async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     """Enqueue the task's next dispatch, unless the task is leased, not due, or has one on the queue.
 
     A lease that ended long ago is redriven in any case: its dispatch may be one that a sleeping holder never answers.
     """
-    found["open_tasks"] += 1
+    tally["open_tasks"] += 1
     task = stored.task
-    if not overdue(deps, task):
+    if not is_overdue(deps, task):
         return
     if task.terminal and not task.after:
         kind = await _redrive_callback(deps, stored)
     else:
         kind = await _redrive_task(deps, stored)
     if kind is not None:
-        found[kind] += 1
+        tally[kind] += 1
         log("WARNING", "sweep_redrove", f"{kind}: dispatched again", task=task.id, kind=kind)
 
 
@@ -93,7 +93,7 @@ async def _redrive_task(deps: SweepDeps, stored: Stored) -> str | None:
     while current is not None:
         current = await _next_epoch(deps, current)
         if current is not None and await deps.dispatches.put(current.task):
-            return _kind(task)
+            return _repair_kind(task)
     return None
 
 
@@ -114,34 +114,34 @@ async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
     if current is None:
         return None
     await deps.callbacks.put(f"{task.key}-callback-{current.task.epoch}", {"task": task.id})
-    return _kind(task)
+    return _repair_kind(task)
 
 
-async def _next_epoch(deps: SweepDeps, known: Stored) -> Stored | None:
+async def _next_epoch(deps: SweepDeps, listed: Stored) -> Stored | None:
     """Return the task, or None if it changed since it was listed."""
     taken_up = False
 
     def next_epoch(current: Task) -> Task:
         nonlocal taken_up
-        taken_up = _standing(current) != _standing(known.task)
+        taken_up = _dispatch_state(current) != _dispatch_state(listed.task)
         return current if taken_up else claims.redispatch(current, at=deps.clock.now())
 
-    changed = await deps.tasks.change(known, next_epoch)
+    changed = await deps.tasks.change(listed, next_epoch)
     return None if taken_up else changed
 
 
-def _standing(task: Task) -> tuple[object, ...]:
+def _dispatch_state(task: Task) -> tuple[object, ...]:
     return task.open, task.epoch, task.dispatch_at, task.lease_until
 
 
-def overdue(deps: SweepDeps, task: Task) -> bool:
+def is_overdue(deps: SweepDeps, task: Task) -> bool:
     """Return whether something that should have happened is overdue by more than the grace period."""
     late = deps.clock.now() - timedelta(seconds=deps.settings.grace_seconds)
     moments = [moment for moment in (task.accepted_at, task.dispatch_at, task.lease_until) if moment is not None]
     return max(moments) <= late
 
 
-def _kind(task: Task) -> str:
+def _repair_kind(task: Task) -> str:
     if task.terminal:
         return "after_work_unfinished"
     return "leases_expired" if task.lease_until is not None else "dispatches_lost"

@@ -161,12 +161,12 @@ async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_els
 
 
 async def test_a_callback_that_was_put_off_is_no_attempt_and_is_given_up_after_a_day(system: System) -> None:
-    from functions.notify.main import judged  # Needs the settings, which the fixture made.
+    from functions.notify.main import callback_after  # Needs the settings, which the fixture made.
 
     callback = Callback(url="https://example.org/", attempts=2, last_status=503, last_error="it answered 503")
     busy = Attempt("put_off", error="example.org is busy with earlier requests")
-    assert judged(callback, busy, last=False) == callback
-    given_up = judged(callback, busy, last=True)
+    assert callback_after(callback, busy, last=False) == callback
+    given_up = callback_after(callback, busy, last=True)
     assert (given_up.state, given_up.attempts, given_up.last_error) == ("unreachable", 2, busy.error)
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from functions.sweep.bucket_scan import Pass
-from functions.sweep.lost_objects import backfill, take_lost
+from functions.sweep.bucket_scan import ScanState
+from functions.sweep.lost_objects import backfill, take_lost_objects
 from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
@@ -30,12 +30,12 @@ async def swept(
     system: SweepDeps, bucket: str = "inbox", *, stop_at: float = math.inf, scheduled: bool = False
 ) -> dict[str, int]:
     found: Counter[str] = Counter()
-    await take_lost(system, bucket, found, stop_at=stop_at, scheduled=scheduled)
+    await take_lost_objects(system, bucket, found, stop_at=stop_at, scheduled=scheduled)
     return {name: count for name, count in found.items() if count}
 
 
-async def seen(system: SweepDeps) -> Pass:
-    return Pass.model_validate(await system.notes.read("inbox"))
+async def scan_state(system: SweepDeps) -> ScanState:
+    return ScanState.model_validate(await system.notes.read("inbox"))
 
 
 async def test_a_run_that_has_no_time_left_goes_on_where_it_stopped(system: SweepDeps, clock: MovableClock) -> None:
@@ -43,10 +43,10 @@ async def test_a_run_that_has_no_time_left_goes_on_where_it_stopped(system: Swee
     clock.advance(600)
     runs = [await swept(system, stop_at=_NO_TIME) for _ in range(3)]
     assert [run["objects_without_task"] for run in runs[:2]] == [100, 100]
-    assert (await seen(system)).after == "0249.txt", "whether that was the last one is not known yet"
+    assert (await scan_state(system)).after == "0249.txt", "whether that was the last one is not known yet"
     assert runs[2]["objects_without_task"] == 50
     assert await swept(system) == {}
-    assert (await seen(system)).after == ""
+    assert (await scan_state(system)).after == ""
     assert len([stored async for stored in system.tasks.open_tasks()]) == _OBJECTS
 
 
@@ -66,17 +66,17 @@ async def test_the_schedule_rests_after_a_large_listing_and_a_command_does_not(
 ) -> None:
     await fill(system, 3)
     clock.advance(600)
-    listed = Pass(seen_until=clock.now(), listed=1_000_000)
+    listed = ScanState(seen_until=clock.now(), listed=1_000_000)
     await system.notes.write("inbox", listed.model_dump())
     await system.storage.write("inbox", "lost.txt", b"x", "text/plain")
     clock.advance(600)
     assert await swept(system, scheduled=True) == {}
     assert (await swept(system))["objects_without_task"] >= 1
-    assert (await seen(system)).listed == 4
+    assert (await scan_state(system)).listed == 4
 
 
 async def test_no_rest_is_as_long_as_the_horizon(system: SweepDeps, clock: MovableClock) -> None:
-    await system.notes.write("inbox", Pass(seen_until=clock.now(), done_at=clock.now(), listed=10**9).model_dump())
+    await system.notes.write("inbox", ScanState(seen_until=clock.now(), done_at=clock.now(), listed=10**9).model_dump())
     clock.advance(13 * 3600)
     await fill(system, 1)
     clock.advance(600)
@@ -87,7 +87,7 @@ async def test_a_pass_that_took_longer_than_the_horizon_leaves_no_hole(system: S
     began = clock.now()
     await fill(system, 1)
     clock.advance(60 * 3600)
-    await system.notes.write("inbox", Pass(seen_until=began, done_at=clock.now(), listed=1).model_dump())
+    await system.notes.write("inbox", ScanState(seen_until=began, done_at=clock.now(), listed=1).model_dump())
     clock.advance(60)
     assert await swept(system) == {"objects_checked": 1, "objects_without_task": 1}
 
@@ -96,7 +96,7 @@ async def test_what_came_in_while_sweep_was_off_for_long_is_left_to_backfill(
     system: SweepDeps, clock: MovableClock
 ) -> None:
     began = clock.now()
-    await system.notes.write("inbox", Pass(seen_until=began, done_at=began, listed=1).model_dump())
+    await system.notes.write("inbox", ScanState(seen_until=began, done_at=began, listed=1).model_dump())
     await fill(system, 1)
     clock.advance(60 * 3600)
     assert await swept(system) == {}
@@ -108,7 +108,7 @@ async def test_a_long_pass_never_takes_what_may_have_had_a_task_that_expired(
     began = clock.now()
     await fill(system, 1)
     clock.advance(3600)
-    under_way = Pass(seen_until=began, since=began, until=clock.now())
+    under_way = ScanState(seen_until=began, since=began, until=clock.now())
     await system.notes.write("inbox", under_way.model_dump())
     clock.advance(30 * 86_400)
     assert await swept(system) == {}
@@ -146,7 +146,7 @@ async def test_an_error_in_between_keeps_the_place(system: SweepDeps, clock: Mov
     tap.faults.add([Fault(service="firestore", match="BatchGetDocuments", skip=3, times=1, status=403)])
     with pytest.raises(Exception, match="planted"):
         await swept(system)
-    assert (await seen(system)).after == "0099.txt"
+    assert (await scan_state(system)).after == "0099.txt"
     assert await swept(system) == {"objects_checked": 50, "objects_without_task": 50}
 
 
@@ -166,7 +166,7 @@ async def test_a_task_that_cannot_be_read_is_a_task(system: SweepDeps, clock: Mo
     await swept(system)
     async for snapshot in system.tasks.client.collection("tasks").stream():
         await snapshot.reference.update({"progress": "much"})
-    await system.notes.write("inbox", Pass(seen_until=system.settings.installed_at).model_dump())
+    await system.notes.write("inbox", ScanState(seen_until=system.settings.installed_at).model_dump())
     clock.advance(600)
     assert await swept(system) == {"objects_checked": 1}
 
@@ -205,6 +205,6 @@ async def test_backfill_goes_on_past_what_cannot_be_taken_and_counts_it(
     await fill(system, 3)
     tap.faults.add([Fault(service="firestore", match="Commit", times=1, status=403)])
     found: Counter[str] = Counter()
-    assert await backfill(system, "inbox", "", after="", dry_run=False, found=found, stop_at=math.inf) is None
+    assert await backfill(system, "inbox", "", after="", dry_run=False, tally=found, stop_at=math.inf) is None
     assert (found["without_task"], found["errors"]) == (3, 1)
     assert len([stored async for stored in system.tasks.open_tasks()]) == 2

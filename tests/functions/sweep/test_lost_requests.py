@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from functions.sweep.bucket_scan import Pass
+from functions.sweep.bucket_scan import ScanState
 from functions.sweep.lost_requests import take_lost_requests
 from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
@@ -32,9 +32,9 @@ async def submit(system: SweepDeps) -> None:
 
 
 async def swept(system: SweepDeps, *, stop_at: float = math.inf, scheduled: bool = False) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    await take_lost_requests(system, found, stop_at=stop_at, scheduled=scheduled)
-    return {name: count for name, count in found.items() if count}
+    tally: Counter[str] = Counter()
+    await take_lost_requests(system, tally, stop_at=stop_at, scheduled=scheduled)
+    return {name: count for name, count in tally.items() if count}
 
 
 async def test_lost_requests_and_manifests_are_taken_once(system: SweepDeps, clock: MovableClock) -> None:
@@ -82,7 +82,7 @@ async def test_a_run_that_has_no_time_left_goes_on_where_it_stopped(
 
 
 async def test_the_schedule_rests_after_a_large_listing(system: SweepDeps, clock: MovableClock) -> None:
-    listed = Pass(seen_until=clock.now(), done_at=clock.now(), listed=1_000_000)
+    listed = ScanState(seen_until=clock.now(), done_at=clock.now(), listed=1_000_000)
     await system.notes.write("requests", listed.model_dump())
     await hand_over(system, "a")
     clock.advance(600)

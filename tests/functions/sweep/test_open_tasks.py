@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.sweep.open_tasks import Reading, overdue, redrive, redrive_all
+from functions.sweep.open_tasks import ReadState, is_overdue, redrive, redrive_all
 from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
@@ -25,78 +25,78 @@ DONE = Outcome(results=({"id": "chatcmpl-1"},))
 OLD = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def made(clock: MovableClock, age: timedelta = timedelta(0), name: str = "a.txt") -> Task:
+def new(clock: MovableClock, age: timedelta = timedelta(0), name: str = "a.txt") -> Task:
     source = Source(kind="object", bucket="inbox", name=name, generation=1, size=3, created_at=OLD)
     return new_task(source, owner="inbox:inbox", model="m", now=clock.now() - age, keep=timedelta(days=30))
 
 
-async def stored(system: SweepDeps, task: Task) -> Stored:
+async def store(system: SweepDeps, task: Task) -> Stored:
     await system.tasks.create(task)
-    found = await system.tasks.get(task.id)
-    assert found is not None
-    return found
+    stored = await system.tasks.get(task.id)
+    assert stored is not None
+    return stored
 
 
 async def swept(system: SweepDeps, known: Stored) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    await redrive(system, known, found)
-    assert found.pop("open_tasks") == 1
-    return dict(found)
+    tally: Counter[str] = Counter()
+    await redrive(system, known, tally)
+    assert tally.pop("open_tasks") == 1
+    return dict(tally)
 
 
 async def test_what_is_late_by_less_than_the_grace_is_on_its_way(system: SweepDeps, clock: MovableClock) -> None:
-    assert not overdue(system, made(clock, GRACE - timedelta(seconds=5)))
-    assert overdue(system, made(clock, GRACE))
+    assert not is_overdue(system, new(clock, GRACE - timedelta(seconds=5)))
+    assert is_overdue(system, new(clock, GRACE))
 
 
 async def test_the_latest_of_all_moments_counts(system: SweepDeps, clock: MovableClock) -> None:
-    old, now = made(clock, timedelta(days=3)), clock.now()
+    old, now = new(clock, timedelta(days=3)), clock.now()
     due = {"dispatch_at": now + timedelta(hours=1)}
     leased = {"dispatch_at": None, "lease_until": now + LEASE}
     ended = {"dispatch_at": None, "lease_until": now - GRACE}
-    assert overdue(system, old)
-    assert not overdue(system, old.model_copy(update=due)), "it waits for its time"
-    assert not overdue(system, old.model_copy(update=leased)), "somebody works on it"
-    assert overdue(system, old.model_copy(update=ended)), "whoever worked on it is gone"
-    assert not overdue(system, old.model_copy(update={"accepted_at": now})), "an old object, taken just now"
+    assert is_overdue(system, old)
+    assert not is_overdue(system, old.model_copy(update=due)), "it waits for its time"
+    assert not is_overdue(system, old.model_copy(update=leased)), "somebody works on it"
+    assert is_overdue(system, old.model_copy(update=ended)), "whoever worked on it is gone"
+    assert not is_overdue(system, old.model_copy(update={"accepted_at": now})), "an old object, taken just now"
 
 
 async def test_a_task_whose_dispatch_is_on_the_queue_is_left_alone(system: SweepDeps, clock: MovableClock) -> None:
-    known = await stored(system, made(clock, timedelta(hours=1)))
+    known = await store(system, new(clock, timedelta(hours=1)))
     await system.dispatches.put(known.task, at=clock.now() + timedelta(hours=1))
     assert await swept(system, known) == {}
     assert await system.tasks.get(known.task.id) == known
 
 
 async def test_a_lost_dispatch_is_put_again_under_the_next_epoch(system: SweepDeps, clock: MovableClock) -> None:
-    known = await stored(system, made(clock, timedelta(hours=1)))
+    known = await store(system, new(clock, timedelta(hours=1)))
     assert await swept(system, known) == {"dispatches_lost": 1}
-    found = await system.tasks.get(known.task.id)
-    assert found is not None
-    assert found.task.epoch == 1
-    assert await system.dispatches.waits(found.task)
-    assert await swept(system, found) == {}, "a second run finds nothing to do"
+    stored = await system.tasks.get(known.task.id)
+    assert stored is not None
+    assert stored.task.epoch == 1
+    assert await system.dispatches.waits(stored.task)
+    assert await swept(system, stored) == {}, "a second run finds nothing to do"
 
 
 async def test_a_lease_that_ended_long_ago_is_redriven_whatever_is_on_the_queue(
     system: SweepDeps, clock: MovableClock
 ) -> None:
     """Its dispatch may be one that a sleeping holder never answers."""
-    held = claims.claim(made(clock, timedelta(hours=1)), now=clock.now() - timedelta(hours=1), lease=LEASE)
-    known = await stored(system, held)
+    held = claims.claim(new(clock, timedelta(hours=1)), now=clock.now() - timedelta(hours=1), lease=LEASE)
+    known = await store(system, held)
     await system.dispatches.put(known.task)
     assert await swept(system, known) == {"leases_expired": 1}
 
 
 async def test_after_work_that_nobody_finished_is_redriven(system: SweepDeps, clock: MovableClock) -> None:
     then = clock.now() - timedelta(hours=1)
-    held = claims.claim(made(clock, timedelta(hours=1)), now=then, lease=LEASE)
-    known = await stored(system, claims.finish(held, 1, DONE, now=then))
+    held = claims.claim(new(clock, timedelta(hours=1)), now=then, lease=LEASE)
+    known = await store(system, claims.finish(held, 1, DONE, now=then))
     assert await swept(system, known) == {"after_work_unfinished": 1}
 
 
 async def test_two_sweeps_at_once_redrive_a_task_once(system: SweepDeps, clock: MovableClock) -> None:
-    known = await stored(system, made(clock, timedelta(hours=1)))
+    known = await store(system, new(clock, timedelta(hours=1)))
     first, second = await swept(system, known), await swept(system, known)
     assert (first, second) == ({"dispatches_lost": 1}, {})
 
@@ -106,10 +106,10 @@ async def test_a_task_that_moved_on_since_it_was_listed_is_left_alone(
     change: str, system: SweepDeps, clock: MovableClock
 ) -> None:
     """Sweep lists hundreds at once; until it comes to one, somebody may have taken it up."""
-    now, task = clock.now(), made(clock, timedelta(hours=1))
+    now, task = clock.now(), new(clock, timedelta(hours=1))
     held = claims.claim(task, now=now - timedelta(hours=1), lease=LEASE)
     ended = claims.finish(held, 1, DONE, now=now - timedelta(hours=1))
-    known = await stored(system, {"claimed": task, "closed": ended}.get(change, held))
+    known = await store(system, {"claimed": task, "closed": ended}.get(change, held))
 
     def moved_on(current: Task) -> Task:
         match change:
@@ -128,14 +128,14 @@ async def test_a_task_that_moved_on_since_it_was_listed_is_left_alone(
 
 
 async def run(system: SweepDeps, *, stop_at: float = math.inf, scheduled: bool = False) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    await redrive_all(system, found, stop_at=stop_at, scheduled=scheduled)
-    return dict(found)
+    tally: Counter[str] = Counter()
+    await redrive_all(system, tally, stop_at=stop_at, scheduled=scheduled)
+    return dict(tally)
 
 
 async def several(system: SweepDeps, clock: MovableClock, count: int) -> list[Task]:
     """Tasks whose dispatch was lost, in the order of their keys."""
-    tasks = [made(clock, timedelta(hours=1), f"{number}.txt") for number in range(count)]
+    tasks = [new(clock, timedelta(hours=1), f"{number}.txt") for number in range(count)]
     for task in tasks:
         await system.tasks.create(task)
     return sorted(tasks, key=lambda task: task.key)
@@ -185,32 +185,32 @@ async def test_the_schedule_rests_after_many_open_tasks_and_a_command_does_not(
 ) -> None:
     """Each of them is read, and billed, every time."""
     await several(system, clock, 1)
-    await system.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
+    await system.notes.write("open_tasks", ReadState(read=200_000, done_at=clock.now()).model_dump())
     clock.advance(3600)
     assert await run(system, scheduled=True) == {}
     clock.advance(3700)
     assert (await run(system, scheduled=True))["open_tasks"] == 1
     clock.advance(1)
     assert (await run(system, scheduled=True))["open_tasks"] == 1, "after few it hardly rests"
-    await system.notes.write("open_tasks", Reading(read=200_000, done_at=clock.now()).model_dump())
+    await system.notes.write("open_tasks", ReadState(read=200_000, done_at=clock.now()).model_dump())
     assert (await run(system))["open_tasks"] == 1
 
 
 async def test_a_name_that_a_dead_holder_took_for_later_is_passed_over(system: SweepDeps, clock: MovableClock) -> None:
-    known = await stored(system, made(clock, timedelta(hours=1)))
+    known = await store(system, new(clock, timedelta(hours=1)))
     assert await system.dispatches.put(known.task, epoch=1, at=clock.now() + timedelta(hours=20))
     assert await swept(system, known) == {"dispatches_lost": 1}
-    found = await system.tasks.get(known.task.id)
-    assert found is not None
-    assert found.task.epoch == 2
-    assert await system.dispatches.waits(found.task)
+    stored = await system.tasks.get(known.task.id)
+    assert stored is not None
+    assert stored.task.epoch == 2
+    assert await system.dispatches.waits(stored.task)
 
 
 async def called_back_never(system: SweepDeps, clock: MovableClock) -> Stored:
     then = clock.now() - timedelta(hours=1)
-    task = made(clock, timedelta(hours=1)).model_copy(update={"callback": Callback(url="https://example.org/hook")})
+    task = new(clock, timedelta(hours=1)).model_copy(update={"callback": Callback(url="https://example.org/hook")})
     ended = claims.finish(claims.claim(task, now=then, lease=LEASE), 1, DONE, now=then)
-    return await stored(system, claims.tidy(ended, ended.after))
+    return await store(system, claims.tidy(ended, ended.after))
 
 
 async def test_a_callback_whose_notice_was_lost_gets_another(system: SweepDeps, clock: MovableClock) -> None:
@@ -241,7 +241,7 @@ async def test_a_callback_that_is_settled_closes_its_task(state: str, system: Sw
 async def test_where_nobody_can_be_called_back_the_task_says_so(system: SweepDeps, clock: MovableClock) -> None:
     known = await called_back_never(system, clock)
     await run(replace(system, callbacks=None))
-    found = await system.tasks.get(known.task.id)
-    assert found is not None
-    assert found.task.callback is not None
-    assert (found.task.callback.state, found.task.open) == ("unreachable", False)
+    stored = await system.tasks.get(known.task.id)
+    assert stored is not None
+    assert stored.task.callback is not None
+    assert (stored.task.callback.state, stored.task.open) == ("unreachable", False)

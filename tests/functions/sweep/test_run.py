@@ -47,7 +47,7 @@ async def test_no_part_uses_up_the_time_of_the_others(
     sweeping: ModuleType, system: SweepDeps, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = Slow(clock)
-    for name in ("redrive_all", "take_lost_requests", "take_lost"):
+    for name in ("redrive_all", "take_lost_requests", "take_lost_objects"):
         monkeypatch.setattr(sweeping, name, slow.part)
     system = sweeping.wiring.SweepDeps(
         **{
@@ -74,8 +74,8 @@ async def test_a_part_that_fails_is_counted_and_the_others_run(
     async def take(system: SweepDeps, bucket: str, found: Counter[str], **options: Any) -> None:
         ran.append(bucket)
 
-    for name in ("redrive_all", "take_lost_requests", "delete_leftovers"):
+    for name in ("redrive_all", "take_lost_requests", "delete_orphan_files"):
         monkeypatch.setattr(sweeping, name, fail)
-    monkeypatch.setattr(sweeping, "take_lost", take)
+    monkeypatch.setattr(sweeping, "take_lost_objects", take)
     assert (await sweeping.run(system))["errors"] == 3
     assert ran == ["inbox"]
