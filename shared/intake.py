@@ -68,7 +68,7 @@ class Overwrites:
 
 async def first_dispatch(dispatches: Dispatches, task: Task) -> None:
     """Enqueue the task's dispatch. Repeating it is harmless: the dispatch's name is the same."""
-    await dispatches.put(task, epoch=0, at=task.dispatch_at if task.waiting else None)
+    await dispatches.enqueue(task, epoch=0, at=task.dispatch_at if task.waiting else None)
 
 
 class Intake:

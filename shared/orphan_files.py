@@ -85,7 +85,7 @@ class OrphanFiles:
 
     async def _unneeded(self, files: list[types.File]) -> list[str]:
         claims = {file.name or "": self._claim(file.name or "") for file in files if not self._young(file)}
-        tasks = await self._tasks.many(list({task_id for task_id, _ in claims.values()}))
+        tasks = await self._tasks.get_many(list({task_id for task_id, _ in claims.values()}))
         return [name for name, (task_id, token) in claims.items() if not needed(tasks.get(task_id), name, token)]
 
     def _claim(self, name: str) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from shared.clock import Clock
 from shared.cloud.firestore import Tasks
-from shared.cloud.idempotency import KEPT, Found, Submissions
+from shared.cloud.idempotency import RECORD_LIFETIME, StoredRecord, Submissions
 from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
 from shared.cloud.telemetry import log, log_bug
@@ -116,7 +116,7 @@ class RequestIntake:
             submitted = await self._committed(make, marks)
         if not submitted.replayed:
             try:
-                await self._dispatches.put(submitted.task, epoch=0)
+                await self._dispatches.enqueue(submitted.task, epoch=0)
             except Exception as error:  # The request object's event puts it too, or sweep: nothing is lost but time.
                 log_bug("dispatch_left_to_others", error, task=submitted.task.id)
         return submitted
@@ -178,7 +178,7 @@ class RequestIntake:
             asked_lately=asked_lately,
         )
 
-    async def _commit(self, task: Task, marks: Marks, found: Found | None) -> bool:
+    async def _commit(self, task: Task, marks: Marks, found: StoredRecord | None) -> bool:
         """Create the task; return whether it exists now, no matter who created it."""
         if await self._submissions.commit(task, record=marks.idempotency, payload=marks.payload, expired=found):
             log("INFO", "task_created", f"{task.owner} submitted {task.id}", task=task.id)
@@ -186,7 +186,7 @@ class RequestIntake:
         made = await self._tasks.get(task.id)
         return made is not None and made.task.source.same_as(task.source)
 
-    async def _replay(self, found: Found | None, payload: str) -> Task | None:
+    async def _replay(self, found: StoredRecord | None, payload: str) -> Task | None:
         if found is None or found.record.expires_at <= self._clock.now():
             return None
         if found.record.payload != payload:
@@ -213,7 +213,7 @@ class RequestIntake:
                 object=source.uri,
             )
             return None
-        if marks.idempotency and self._clock.now() - source.created_at >= KEPT:
+        if marks.idempotency and self._clock.now() - source.created_at >= RECORD_LIFETIME:
             # Whether it lost against another submit cannot be told any more, so it has lost.
             return None
         record = await self._submissions.find(marks.idempotency) if marks.idempotency else None
@@ -238,12 +238,12 @@ class RequestIntake:
             with contextlib.suppress(PermanentFailure):
                 text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
                 submission = await asyncio.to_thread(_readable, text)
-        kept = source.model_copy(update={"kind": "manifest"})
+        document = source.model_copy(update={"kind": "manifest"})
         now, keep = self._clock.now(), timedelta(days=self._settings.task_days)
         day = await self._limits.reserve(owner, self._settings.manifests_daily_cap)
         for salt in range(100):
             admitted = max(now, start_of(day))
-            pending = manifest_task(kept, submission, text, owner=owner, now=admitted, keep=keep, salt=salt)
+            pending = manifest_task(document, submission, text, owner=owner, now=admitted, keep=keep, salt=salt)
             task = made_to_wait(pending, capped(day, now, "the folder of manifests"), now)
             if await self._tasks.create(task):
                 log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)

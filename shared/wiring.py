@@ -61,7 +61,7 @@ class GenerateDeps:
     web: Web
     throttle: Throttle
     chunks: ChunkStore
-    leftovers: OrphanFiles
+    orphan_files: OrphanFiles
     callbacks: Queue | None
     """The queue of notify; None if callbacks are not configured."""
     recipes: RecipeBooks
@@ -102,7 +102,7 @@ class SweepDeps:
     intake: Intake
     requests: RequestIntake
     storage: Storage
-    leftovers: OrphanFiles
+    orphan_files: OrphanFiles
     callbacks: Queue | None = None
     """The queue of notify; None if callbacks are not configured."""
 
@@ -153,7 +153,7 @@ def generate() -> GenerateDeps:
         dispatches=_dispatches(settings),
         storage=storage,
         gemini=gemini,
-        leftovers=OrphanFiles(gemini, tasks, clock, settings.environment),
+        orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
         web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
         throttle=Throttle(Notes(tasks.client, "throttle"), clock),
         chunks=ChunkStore(tasks.client),
@@ -229,7 +229,7 @@ def sweep() -> SweepDeps:
         intake=Intake(settings, clock, tasks, dispatches),
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
-        leftovers=OrphanFiles(gemini, tasks, clock, settings.environment),
+        orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
         callbacks=_callback_queue(settings),
     )
 

@@ -86,7 +86,7 @@ async def handle_dispatch(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool
     if (
         waits_for_model(task)
         and not is_past_age_limit(deps, task)
-        and (note := await deps.throttle.standing(task.model))
+        and (note := await deps.throttle.current_note(task.model))
     ):
         await keep_waiting(deps, stored, note)
         return True
@@ -194,7 +194,7 @@ async def dispatch_at_lease_end(deps: wiring.GenerateDeps, stored: Stored) -> bo
     """Enqueue a dispatch for when the current holder's lease ends, in case the holder dies."""
     task = stored.task
     assert task.lease_until is not None
-    await deps.dispatches.put(task, suffix=lease_end(task), at=task.lease_until + timedelta(seconds=1))
+    await deps.dispatches.enqueue(task, suffix=lease_end(task), at=task.lease_until + timedelta(seconds=1))
     return True
 
 

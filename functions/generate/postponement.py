@@ -11,7 +11,7 @@ from functions.generate.lease import Lease
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
-from shared.cloud.throttle import Note
+from shared.cloud.throttle import RefusalNote
 from shared.domain.errors import (
     DailyQuotaSpent,
     FileStoreFull,
@@ -96,7 +96,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
     """Delete files that this environment left behind at the Files API."""
     try:
         until = deps.clock.time() + min(_MOST_ROOM_SECONDS, lease.seconds_left)
-        made = await deps.leftovers.make_room(until=until)
+        made = await deps.orphan_files.make_room(until=until)
     except Exception as error:  # The task is put off whatever comes of this.
         log_bug("room_not_made", error, task=lease.task.id)
     else:
@@ -137,7 +137,7 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
     )
 
 
-async def keep_waiting(deps: GenerateDeps, stored: Stored, note: Note) -> None:
+async def keep_waiting(deps: GenerateDeps, stored: Stored, note: RefusalNote) -> None:
     """Enqueue the next dispatch of a task whose model is still throttled, without claiming the task."""
     task, now = stored.task, deps.clock.now()
     until = next_try_at(deps, task, note.reason, (note.until - now).total_seconds())
@@ -175,7 +175,7 @@ async def _next_dispatch(deps: GenerateDeps, task: Task, at: datetime) -> int:
     already, so another is put under the next epoch.
     """
     epoch = task.epoch + 1
-    while not await deps.dispatches.put(task, epoch=epoch, at=at):
+    while not await deps.dispatches.enqueue(task, epoch=epoch, at=at):
         epoch += 1
     return epoch
 
@@ -211,4 +211,4 @@ async def leave_throttle_note(deps: GenerateDeps, model: str, refusal: Postponem
     if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
         now = deps.clock.now()
         delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=seconds_until_retry(refusal, now))
-        await deps.throttle.warn(model, Note(now + delay, refusal.reason, refusal.message))
+        await deps.throttle.leave_note(model, RefusalNote(now + delay, refusal.reason, refusal.message))

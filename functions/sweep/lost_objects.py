@@ -69,5 +69,5 @@ async def _without_task(deps: SweepDeps, objects: list[StoredObject]) -> list[So
     ids = {
         derive_id(source.bucket, source.name, source.generation, source.created_at): source for source in sources
     }  # fmt: skip
-    tasks = await deps.tasks.many(list(ids))
+    tasks = await deps.tasks.get_many(list(ids))
     return [source for task_id, source in ids.items() if not is_task_of(tasks.get(task_id), source)]

@@ -38,7 +38,7 @@ def _first_name(since: datetime) -> str:
 
 async def _without_task(deps: SweepDeps, objects: list[StoredObject]) -> list[Source]:
     ids = {_task_id(source): source for source in map(source_of, objects)}
-    tasks = await deps.tasks.many(list(ids))
+    tasks = await deps.tasks.get_many(list(ids))
     return [source for task_id, source in ids.items() if not is_task_of(tasks.get(task_id), source)]
 
 

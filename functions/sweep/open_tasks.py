@@ -87,12 +87,12 @@ async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
 async def _redrive_task(deps: SweepDeps, stored: Stored) -> str | None:
     """Enqueue a dispatch and return what to count it as. A dead holder may have used the epoch's name already."""
     task = stored.task
-    if task.lease_until is None and await deps.dispatches.waits(task):
+    if task.lease_until is None and await deps.dispatches.is_enqueued(task):
         return None
     current: Stored | None = stored
     while current is not None:
         current = await _next_epoch(deps, current)
-        if current is not None and await deps.dispatches.put(current.task):
+        if current is not None and await deps.dispatches.enqueue(current.task):
             return _repair_kind(task)
     return None
 
@@ -108,12 +108,12 @@ async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
         await deps.tasks.change(stored, lambda current: claims.called_back(current, given_up))
         return None
     first, latest = f"{task.key}-callback", f"{task.key}-callback-{task.epoch}"
-    if await deps.callbacks.holds(latest) or await deps.callbacks.holds(first):
+    if await deps.callbacks.has_dispatch(latest) or await deps.callbacks.has_dispatch(first):
         return None
     current = await _next_epoch(deps, stored)
     if current is None:
         return None
-    await deps.callbacks.put(f"{task.key}-callback-{current.task.epoch}", {"task": task.id})
+    await deps.callbacks.enqueue(f"{task.key}-callback-{current.task.epoch}", {"task": task.id})
     return _repair_kind(task)
 
 

@@ -17,7 +17,7 @@ Kind = Literal["delivered", "refused", "disabled", "later", "unreachable", "put_
 
 @dataclass(frozen=True)
 class Attempt:
-    """How one attempt ended. `later` and `unreachable` are worth another: the one was answered, the other was not.
+    """How one attempt ended. After `later` (answered) and `unreachable` (not answered), another attempt may succeed.
 
     `put_off`: nothing was sent, since earlier requests to the same host are still waiting for their answers.
     """
@@ -27,7 +27,7 @@ class Attempt:
     error: str | None = None
 
 
-def meaning(status: int) -> Kind:
+def kind_of_status(status: int) -> Kind:
     """Return what the receiver's status means for further attempts."""
     if 200 <= status < 300:
         return "delivered"
@@ -62,5 +62,5 @@ class Callbacks:
             return Attempt("unreachable", error=str(error))
         status = exchange.status
         exchange.close()
-        kind = meaning(status)
+        kind = kind_of_status(status)
         return Attempt(kind, status, None if kind == "delivered" else f"it answered {status}")

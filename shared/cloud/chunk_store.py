@@ -27,25 +27,25 @@ class ChunkStore:
             await reference.create(document)
         except api_errors.Conflict:
             # The client repeats a commit whose answer was lost, and then meets its own document.
-            found = await reference.get()
-            return found.exists and _chunk(found) == chunk
+            snapshot = await reference.get()
+            return snapshot.exists and _chunk(snapshot) == chunk
         return True
 
     async def since(self, task_id: str, offset: int) -> list[Chunk]:
         """Return the chunks from `offset` on, in order, up to the first gap."""
-        found: list[Chunk] = []
+        stored: list[Chunk] = []
         while True:
-            start = offset + len(found)
+            start = offset + len(stored)
             query = self._chunks(task_id).order_by("__name__").limit(_PAGE)
             if start > 0:
                 query = query.start_at({"__name__": self._chunks(task_id).document(_name(start))})
             page = [snapshot async for snapshot in query.stream()]
-            for place, snapshot in enumerate(page):
-                if snapshot.id != _name(start + place):
-                    return found
-                found.append(_chunk(snapshot))
+            for index, snapshot in enumerate(page):
+                if snapshot.id != _name(start + index):
+                    return stored
+                stored.append(_chunk(snapshot))
             if len(page) < _PAGE:
-                return found
+                return stored
 
     def _chunks(self, task_id: str) -> firestore.AsyncCollectionReference:
         task = self._client.collection("tasks").document(key_of(task_id))

@@ -60,9 +60,9 @@ class Tasks:
         try:
             await self._ref(task.id).create(to_document(marked))
         except api_errors.Conflict:
-            found = await self.get(task.id)
+            stored = await self.get(task.id)
             # The client repeats a commit whose answer was lost, and then meets its own document.
-            return found is not None and found.task.change == marked.change
+            return stored is not None and stored.task.change == marked.change
         return True
 
     async def get(self, task_id: str) -> Stored | None:
@@ -70,23 +70,23 @@ class Tasks:
         snapshot = await self._ref(task_id).get()
         return _stored(snapshot) if snapshot.exists else None
 
-    async def many(self, task_ids: list[str]) -> dict[str, Task | UnreadableTask]:
+    async def get_many(self, task_ids: list[str]) -> dict[str, Task | UnreadableTask]:
         """Return the tasks that exist."""
         if not task_ids:
             return {}
         ids = {key_of(task_id): task_id for task_id in task_ids}
         snapshots = self.client.get_all([self._ref(task_id) for task_id in ids.values()])
-        found = {ids[snapshot.id]: _read(snapshot) async for snapshot in snapshots if snapshot.exists}
-        return {task_id: each.task if isinstance(each, Stored) else each for task_id, each in found.items()}
+        entries = {ids[snapshot.id]: _read(snapshot) async for snapshot in snapshots if snapshot.exists}
+        return {task_id: entry.task if isinstance(entry, Stored) else entry for task_id, entry in entries.items()}
 
-    async def change(self, known: Stored, decide: Decide) -> Stored | None:
-        """Commit the task that `decide` returns; it is called again whenever the document has changed meanwhile.
+    async def change(self, before: Stored, decide: Decide) -> Stored | None:
+        """Commit the task that `decide` returns; `decide` is called again if the document has changed meanwhile.
 
-        None: the document is gone. Raises what `decide` raises (`LeaseLost`), and what Firestore answers to the last of
-        many tries on a document that others never stop changing.
+        Return None if the document does not exist any more. Raises what `decide` raises (`LeaseLost`), and the error of
+        the last try if every one of `_MOST_TRIES` met a change by another writer.
         """
         nonce = secrets.token_hex(8)
-        current = known
+        current = before
         for tries in itertools.count(1):
             changed = decide(current.task)
             if changed is current.task:
@@ -96,25 +96,25 @@ class Tasks:
             try:
                 written = await self._ref(marked.id).update(to_document(marked), option=condition)
             except (api_errors.FailedPrecondition, api_errors.Aborted, api_errors.NotFound):
-                found = await self.get(marked.id)
-                if found is None:
+                stored = await self.get(marked.id)
+                if stored is None:
                     return None
-                if found.task.change == nonce:
-                    return found
+                if stored.task.change == nonce:
+                    return stored
                 if tries == _MOST_TRIES:
                     raise
                 await asyncio.sleep(random.uniform(0, min(1, 0.01 * 2**tries)))  # noqa: S311
-                current = found
+                current = stored
             else:
                 return Stored(marked, written.update_time)
         raise AssertionError("unreachable: the last try returns or raises")
 
-    async def keep_answer(self, task: Task, name: str, record: str) -> None:
+    async def store_answer(self, task: Task, name: str, record: str) -> None:
         """Store an answer beside its task while Cloud Storage is unavailable; it expires with the task."""
         answer = {"record": record, "expires_at": task.expires_at}
         await self._ref(task.id).collection("answers").document(name).set(answer)
 
-    async def answers(self, task_id: str) -> AsyncIterator[tuple[str, str]]:
+    async def load_answers(self, task_id: str) -> AsyncIterator[tuple[str, str]]:
         """Return names and records of the answers stored beside a task."""
         async for snapshot in self._ref(task_id).collection("answers").stream():
             yield snapshot.id, (snapshot.to_dict() or {})["record"]
@@ -128,9 +128,9 @@ class Tasks:
         status: Status | None = None,
         uri: str | None = None,
     ) -> list[Task]:
-        """Return the tasks visible to `visible_to`, newest first. `after` is created_at and key of the last one seen.
+        """Return the tasks visible to `visible_to`, newest first. `after` is created_at and key of the last one read.
 
-        Fewer than `limit` are the last. What cannot be read is passed over.
+        Fewer than `limit` means that no more follow. Unreadable documents are logged and skipped.
         """
         query = self.client.collection(_TASKS).where(
             filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30])
@@ -144,18 +144,18 @@ class Tasks:
             query = query.start_after(
                 {"created_at": after[0], "__name__": self.client.collection(_TASKS).document(after[1])}
             )
-        found: list[Task] = []
-        while wanted := limit - len(found):
-            snapshots = [snapshot async for snapshot in query.limit(wanted).stream()]
-            for each in map(_read, snapshots):
-                if isinstance(each, Stored):
-                    found.append(each.task)
+        tasks: list[Task] = []
+        while missing := limit - len(tasks):
+            snapshots = [snapshot async for snapshot in query.limit(missing).stream()]
+            for entry in map(_read, snapshots):
+                if isinstance(entry, Stored):
+                    tasks.append(entry.task)
                 else:
-                    log("ERROR", "task_unreadable", str(each), key=each.key)
-            if len(snapshots) < wanted:
+                    log("ERROR", "task_unreadable", str(entry), key=entry.key)
+            if len(snapshots) < missing:
                 break
             query = query.start_after(snapshots[-1])
-        return found
+        return tasks
 
     async def count_of_day(self, inbox_day: str) -> int:
         query = self.client.collection(_TASKS).where(filter=FieldFilter("inbox_day", "==", inbox_day))

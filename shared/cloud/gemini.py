@@ -11,15 +11,15 @@ import asyncio
 import io
 import itertools
 import json
-import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import aiohttp
 import httpx2
+from cachetools import TTLCache
 from google import genai
 from google.genai import errors, types
 from pydantic import JsonValue, ValidationError
@@ -33,9 +33,10 @@ from shared.domain.tasks.task import GeminiFile
 
 _UPLOAD_PIECE_TIMEOUT_MS = 180_000
 _CALL_TIMEOUT_MS = 60_000
-_SHOWN = 300
+_MOST_CHARACTERS = 300
+_MODELS_REMEMBERED = 1_000
 _FRESH_SECONDS = 300.0
-"""Seconds an instance remembers what the service said about a model."""
+"""Seconds an instance remembers the service's data on a model."""
 _POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
 _MOST_FAILED_POLLS = 4
 _NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
@@ -43,21 +44,21 @@ _ONE_REQUEST = {
     "automatic_continuation": False,
     "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
 }
-"""What keeps the SDK from sending a second billed request by itself. Both are on by default. The first goes on from a
-continuation token, also where a stream broke, whatever the number of attempts; the time limit holds per request."""
+"""Keeps the SDK from sending a second billed request by itself. Both are on by default. The first continues from a
+continuation token even after a broken stream, whatever the number of attempts; the time limit applies per request."""
 
 
 class Gemini:
     def __init__(self, api_key: str, clock: Clock, threads: int) -> None:
-        # v1beta: the aliases (gemini-…-latest) and most capabilities are only there.
-        # One attempt, said outright: left unsaid, the SDK sends a call whose connection broke once more, and a model
-        # that was thinking is paid twice.
+        # Only v1beta has the aliases (gemini-…-latest) and most capabilities.
+        # One attempt, set explicitly: by default the SDK repeats a call whose connection broke, and a model that was
+        # thinking is billed twice.
         once = types.HttpRetryOptions(attempts=1)
         options = types.HttpOptions(api_version="v1beta", timeout=_CALL_TIMEOUT_MS, retry_options=once)
         self._client = genai.Client(api_key=api_key, http_options=options)
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
-        self._models: dict[str, tuple[float, ServedModel | None]] = {}
+        self._models: TTLCache[str, ServedModel | None] = TTLCache(_MODELS_REMEMBERED, _FRESH_SECONDS, clock.time)
 
     async def methods(self, model: str) -> frozenset[str] | None:
         """Return the methods a model supports; None if the service has no such model."""
@@ -66,25 +67,24 @@ class Gemini:
 
     async def served(self, model: str) -> ServedModel | None:
         """Return the service's data on a model; None if it has no such model."""
-        asked_at, served = self._models.get(model, (-math.inf, None))
-        if self._clock.time() - asked_at < _FRESH_SECONDS:
-            return served
+        with suppress(KeyError):
+            return self._models[model]
         try:
-            with _classified():
-                found = await self._client.aio.models.get(model=model)
+            with _translated_errors():
+                info = await self._client.aio.models.get(model=model)
             served = ServedModel(
                 name=model,
-                display_name=found.display_name,
-                input_token_limit=found.input_token_limit or 0,
-                output_token_limit=found.output_token_limit or 0,
-                supported_generation_methods=tuple(found.supported_actions or ()),
-                thinking=bool(found.thinking),
+                display_name=info.display_name,
+                input_token_limit=info.input_token_limit or 0,
+                output_token_limit=info.output_token_limit or 0,
+                supported_generation_methods=tuple(info.supported_actions or ()),
+                thinking=bool(info.thinking),
             )
         except PermanentFailure as failure:
             if failure.code != "model_not_found":
                 raise
             served = None
-        self._models[model] = (self._clock.time(), served)
+        self._models[model] = served
         return served
 
     async def upload(
@@ -108,7 +108,7 @@ class Gemini:
         def send() -> types.File:
             return self._client.files.upload(file=stream, config=config)
 
-        with _classified(uploading=True):
+        with _translated_errors(uploading=True):
             file = await asyncio.get_running_loop().run_in_executor(self._threads, send)
         return GeminiFile(
             name=cast(str, file.name),
@@ -120,12 +120,12 @@ class Gemini:
             active=False,
         )
 
-    async def activated(self, uploaded: GeminiFile) -> GeminiFile:
+    async def wait_until_active(self, uploaded: GeminiFile) -> GeminiFile:
         """Wait until a file is ACTIVE. Raises `file_processing_failed` if Gemini cannot decode it."""
         failures = 0
         for tries in itertools.count():
             try:
-                with _classified():
+                with _translated_errors():
                     file = await self._client.aio.files.get(name=uploaded.name)
             except Unavailable:
                 failures += 1
@@ -143,7 +143,7 @@ class Gemini:
     async def delete(self, name: str) -> None:
         """Delete a file; one that does not exist is no error."""
         try:
-            with _classified():
+            with _translated_errors():
                 await self._client.aio.files.delete(name=name)
         except HandleGone:
             return
@@ -152,60 +152,62 @@ class Gemini:
             if failure.code != "model_not_found":
                 raise
 
-    async def create_cache(self, model: str, body: Json, *, kept: timedelta, display_name: str) -> tuple[str, int]:
+    async def create_cache(self, model: str, body: Json, *, lifetime: timedelta, display_name: str) -> tuple[str, int]:
         """Create a context cache of the body's contents, system instruction and tools; return its name and tokens."""
-        contents, config = _typed(body)
-        wanted = types.CreateCachedContentConfig(
+        contents, config = _split_body(body)
+        cache_config = types.CreateCachedContentConfig(
             contents=cast(types.ContentListUnion, contents),
             system_instruction=config.system_instruction,
             tools=config.tools,
             tool_config=config.tool_config,
-            ttl=_duration(kept),
+            ttl=_duration(lifetime),
             display_name=display_name,
         )
-        with _classified():
-            cache = await self._client.aio.caches.create(model=model, config=wanted)
-        counted = cache.usage_metadata
-        return cast(str, cache.name), (counted.total_token_count or 0) if counted else 0
+        with _translated_errors():
+            cache = await self._client.aio.caches.create(model=model, config=cache_config)
+        usage = cache.usage_metadata
+        return cast(str, cache.name), (usage.total_token_count or 0) if usage else 0
 
     async def find_cache(self, display_name: str) -> tuple[str, datetime] | None:
         """Return name and expiry of the context cache with this `display_name`, or None."""
-        with _classified():
+        with _translated_errors():
             async for cache in await self._client.aio.caches.list(config=types.ListCachedContentsConfig(page_size=100)):
                 if cache.display_name == display_name and cache.name and cache.expire_time:
                     return cache.name, cache.expire_time
         return None
 
-    async def prolong_cache(self, name: str, *, kept: timedelta) -> None:
+    async def prolong_cache(self, name: str, *, lifetime: timedelta) -> None:
         """Extend the cache's lifetime to `kept` from now."""
-        with _classified():
-            await self._client.aio.caches.update(name=name, config=types.UpdateCachedContentConfig(ttl=_duration(kept)))
+        with _translated_errors():
+            await self._client.aio.caches.update(
+                name=name, config=types.UpdateCachedContentConfig(ttl=_duration(lifetime))
+            )
 
     async def delete_cache(self, name: str) -> None:
-        with _classified():
+        with _translated_errors():
             await self._client.aio.caches.delete(name=name)
 
     async def files(self) -> AsyncIterator[types.File]:
-        with _classified():
+        with _translated_errors():
             pager = await self._client.aio.files.list(config=types.ListFilesConfig(page_size=100))
         while True:
             for file in pager.page:
                 yield file
             try:
-                with _classified():
+                with _translated_errors():
                     await pager.next_page()
             except IndexError:
                 return
 
     async def stream(self, model: str, body: Json, *, timeout: float) -> AsyncIterator[Json]:
         """Yield the answer in pieces, each a GenerateContentResponse as JSON. `timeout` is in seconds."""
-        contents, config = _typed(body)
-        limited = config.model_copy(
+        contents, config = _split_body(body)
+        limited_config = config.model_copy(
             update={**_ONE_REQUEST, "http_options": types.HttpOptions(timeout=int(timeout * 1000))}
         )
-        with _classified():
+        with _translated_errors():
             pieces = await self._client.aio.models.generate_content_stream(
-                model=model, contents=cast(types.ContentListUnion, contents), config=limited
+                model=model, contents=cast(types.ContentListUnion, contents), config=limited_config
             )
             try:
                 async for piece in pieces:
@@ -215,15 +217,15 @@ class Gemini:
                 await cast(AsyncGenerator[types.GenerateContentResponse, None], pieces).aclose()
 
     async def count_tokens(self, model: str, body: Json) -> int:
-        contents, _ = _typed(body)
-        with _classified():
-            counted = await self._client.aio.models.count_tokens(
+        contents, _ = _split_body(body)
+        with _translated_errors():
+            usage = await self._client.aio.models.count_tokens(
                 model=model, contents=cast(types.ContentListUnion, contents)
             )
-        return counted.total_tokens or 0
+        return usage.total_tokens or 0
 
 
-def _typed(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig]:
+def _split_body(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig]:
     """Split generateContent's body as the SDK takes it: the contents, and everything else as one flat config."""
     around = {name: value for name, value in body.items() if name not in ("contents", "generationConfig")}
     settings = cast(Json, body.get("generationConfig") or {})
@@ -252,11 +254,11 @@ _BROKEN = (
     ConnectionError,
 )
 _UNREADABLE = (errors.UnknownApiResponseError, json.JSONDecodeError, UnicodeDecodeError, ValidationError)
-"""What the SDK raises for an answer that is no JSON, or JSON of another shape; a plain ValueError is of the request."""
+"""The SDK's errors for an answer that is not JSON, or has another shape; a plain ValueError concerns the request."""
 
 
 @contextmanager
-def _classified(*, uploading: bool = False) -> Iterator[None]:
+def _translated_errors(*, uploading: bool = False) -> Iterator[None]:
     """Convert exceptions of the SDK and its transports to those of `shared.domain.errors`."""
     try:
         yield
@@ -269,7 +271,7 @@ def _classified(*, uploading: bool = False) -> Iterator[None]:
         raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:
         if uploading:
-            # The SDK's words for an upload that was not finalized; any other may be of the stream that is read.
+            # The SDK's message for an upload that was not finalized; any other may come from the stream that is read.
             if "upload" not in str(error).lower():
                 raise
             raise TransientFailure(f"the upload to Gemini was not finished: {error}") from error
@@ -288,7 +290,7 @@ def _not_a_request(error: ValueError) -> PermanentFailure:
     """Return the permanent failure of a request that the SDK refuses to send."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     else:
-        told = (str(error).splitlines() or [""])[0]
-    return PermanentFailure("invalid_param", f"This cannot be asked of Gemini: {told[:_SHOWN]}")
+        problem = (str(error).splitlines() or [""])[0]
+    return PermanentFailure("invalid_param", f"This cannot be asked of Gemini: {problem[:_MOST_CHARACTERS]}")

@@ -20,7 +20,7 @@ from google.cloud import firestore
 from shared.cloud.firestore import to_document
 from shared.domain.tasks.task import Frozen, Task, key_of
 
-KEPT = timedelta(hours=24)
+RECORD_LIFETIME = timedelta(hours=24)
 
 
 class Record(Frozen):
@@ -33,7 +33,7 @@ class Record(Frozen):
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredRecord:
     record: Record
     version: Any
 
@@ -42,31 +42,31 @@ class Submissions:
     def __init__(self, client: firestore.AsyncClient) -> None:
         self._client = client
 
-    async def find(self, record: str) -> Found | None:
+    async def find(self, record: str) -> StoredRecord | None:
         """Return the record, even if it has expired: the time to live deletes it within about a day."""
         snapshot = await self._client.collection("idempotency").document(record).get()
         if not snapshot.exists:
             return None
-        kept = cast(dict[str, Any], snapshot.to_dict())
-        return Found(Record.model_validate(kept, extra="ignore"), snapshot.update_time)
+        fields = cast(dict[str, Any], snapshot.to_dict())
+        return StoredRecord(Record.model_validate(fields, extra="ignore"), snapshot.update_time)
 
     async def commit(
-        self, task: Task, *, record: str | None = None, payload: str = "", expired: Found | None = None
+        self, task: Task, *, record: str | None = None, payload: str = "", expired: StoredRecord | None = None
     ) -> bool:
         """Commit both; return False if either exists already. `expired` is a record that may be replaced.
 
-        The client repeats a commit whose answer was lost: False can be the answer to one that was made.
+        The client repeats a commit whose answer was lost, so False may also mean that this commit succeeded.
         """
         batch = self._client.batch()
         marked = task.model_copy(update={"change": secrets.token_hex(8)})
         batch.create(self._client.collection("tasks").document(key_of(task.id)), to_document(marked))
         if record is not None:
             reference = self._client.collection("idempotency").document(record)
-            kept = Record(task=task.id, payload=payload, expires_at=task.accepted_at + KEPT).model_dump()
+            fields = Record(task=task.id, payload=payload, expires_at=task.accepted_at + RECORD_LIFETIME).model_dump()
             if expired is None:
-                batch.create(reference, kept)
+                batch.create(reference, fields)
             else:
-                batch.update(reference, kept, option=self._client.write_option(last_update_time=expired.version))
+                batch.update(reference, fields, option=self._client.write_option(last_update_time=expired.version))
         try:
             await batch.commit()
         except (api_errors.Conflict, api_errors.FailedPrecondition, api_errors.NotFound):

@@ -48,39 +48,39 @@ class Keys:
     def __init__(self, client: firestore.AsyncClient, clock: Clock) -> None:
         self._collection = client.collection(_COLLECTION)
         self._clock = clock
-        self._known: LRUCache[str, tuple[float, Key]] = LRUCache(_REMEMBERED)
-        self._unknown: TTLCache[str, bool] = TTLCache(_REMEMBERED, _UNKNOWN_FRESH_SECONDS, clock.time)
+        self._cached: LRUCache[str, tuple[float, Key]] = LRUCache(_REMEMBERED)
+        self._unknown_digests: TTLCache[str, bool] = TTLCache(_REMEMBERED, _UNKNOWN_FRESH_SECONDS, clock.time)
         self._guesses = _Guesses(clock)
 
     async def find(self, secret: str) -> Key | None:
         """Return the key of a secret, or None if there is none.
 
-        No read for what has not the form of a secret or was unknown a moment ago. Raises `TooManyUnknown` where so
-        many unknown secrets were sent that a secret which was never seen here is not looked up.
+        A malformed secret, or one that was unknown a moment ago, costs no read. Raises `TooManyUnknown` if so many
+        unknown secrets were sent that a secret new to this instance is not looked up.
         """
         if _FORM.fullmatch(secret) is None:
             return None
-        wanted, now = digest(secret), self._clock.time()
-        if wanted in self._unknown:
+        secret_digest, now = digest(secret), self._clock.time()
+        if secret_digest in self._unknown_digests:
             return None
-        seen = self._known.get(wanted)
-        if seen is not None and now - seen[0] < _FRESH_SECONDS:
-            return seen[1]
-        if seen is None:
+        cached = self._cached.get(secret_digest)
+        if cached is not None and now - cached[0] < _FRESH_SECONDS:
+            return cached[1]
+        if cached is None:
             self._guesses.count()
-        key = await self._read(wanted)
+        key = await self._read(secret_digest)
         if key is None:
-            self._known.pop(wanted, None)
-            self._unknown[wanted] = True
+            self._cached.pop(secret_digest, None)
+            self._unknown_digests[secret_digest] = True
             return None
-        if seen is None:
+        if cached is None:
             self._guesses.uncount()
-        self._known[wanted] = (now, key)
+        self._cached[secret_digest] = (now, key)
         return key
 
-    async def _read(self, wanted: str) -> Key | None:
-        snapshot = await self._collection.document(wanted).get()
-        matches = snapshot.exists and hmac.compare_digest(snapshot.id, wanted)
+    async def _read(self, secret_digest: str) -> Key | None:
+        snapshot = await self._collection.document(secret_digest).get()
+        matches = snapshot.exists and hmac.compare_digest(snapshot.id, secret_digest)
         return Key.model_validate(snapshot.to_dict()) if matches else None
 
     async def store(self, secret: str, key: Key) -> None:
@@ -88,8 +88,8 @@ class Keys:
 
     async def listing(self) -> list[Key]:
         """Return the keys of all secrets, oldest first."""
-        found = [Key.model_validate(snapshot.to_dict()) async for snapshot in self._collection.stream()]
-        return sorted(found, key=lambda key: key.created_at)
+        keys = [Key.model_validate(snapshot.to_dict()) async for snapshot in self._collection.stream()]
+        return sorted(keys, key=lambda key: key.created_at)
 
     async def expire(self, key_id: str, at: datetime, *, made_before: datetime) -> int:
         """Let the older secrets of a key expire at `at`; return how many do."""

@@ -58,13 +58,13 @@ class ObjectStream(io.RawIOBase):
     def read(self, size: int | None = -1) -> bytes:
         if self._stop.is_set():
             raise StreamStopped("the transfer was stopped")
-        wanted = PIECE_BYTES if size is None or size < 0 else size
-        start, end = self._position, min(self._position + wanted, self._size)
+        most = PIECE_BYTES if size is None or size < 0 else size
+        start, end = self._position, min(self._position + most, self._size)
         if start >= end:
             return b""
         piece = self._take(start, end)
         self._position = end
-        self._look_ahead(end, min(end + wanted, self._size))
+        self._look_ahead(end, min(end + most, self._size))
         self._check(start, piece)
         return piece
 
@@ -100,9 +100,9 @@ class ObjectStream(io.RawIOBase):
         self._checked += len(piece)
         if self._checked == self._size and self._crc32c:
             digest: bytes = self._checksum.digest()  # type: ignore[no-untyped-call]
-            found = base64.b64encode(digest).decode()
-            if found != self._crc32c:
-                raise TransientFailure(f"the object arrived damaged: CRC-32C {found} instead of {self._crc32c}")
+            checksum = base64.b64encode(digest).decode()
+            if checksum != self._crc32c:
+                raise TransientFailure(f"the object arrived damaged: CRC-32C {checksum} instead of {self._crc32c}")
 
 
 class ObjectRanges:

@@ -36,8 +36,8 @@ class Target(NamedTuple):
 
     @property
     def host_header(self) -> str:
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        return shown if self.port == (443 if self.secure else 80) else f"{shown}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -73,8 +73,8 @@ def refusal_of(url: str, *, schemes: tuple[str, ...] = ("https", "http"), allow_
         return str(refused)
     if not is_numeric(target.host):
         return _inside_by_name(target.host, allow_loopback)
-    what = refusal(target.host, allow_loopback=allow_loopback)
-    return f"the address {target.host} is {what}" if what else None
+    kind = refusal(target.host, allow_loopback=allow_loopback)
+    return f"the address {target.host} is {kind}" if kind else None
 
 
 def is_numeric(host: str) -> bool:

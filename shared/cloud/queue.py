@@ -30,7 +30,7 @@ class Queue:
             transport = CloudTasksGrpcAsyncIOTransport(channel=grpc.aio.insecure_channel(endpoint))
             self._client = tasks_v2.CloudTasksAsyncClient(transport=transport)
 
-    async def put(self, name: str, body: dict[str, object], *, at: datetime | None = None) -> bool:
+    async def enqueue(self, name: str, body: dict[str, object], *, at: datetime | None = None) -> bool:
         """Enqueue a dispatch, due `at`; return False if one of that name is, or was recently, on the queue."""
         task = tasks_v2.Task(
             name=f"{self._path}/tasks/{name}",
@@ -53,7 +53,7 @@ class Queue:
             return False
         return True
 
-    async def holds(self, name: str) -> bool:
+    async def has_dispatch(self, name: str) -> bool:
         """Return whether a dispatch of that name is on the queue, or was recently."""
         try:
             await self._client.get_task(name=f"{self._path}/tasks/{name}")
@@ -68,14 +68,16 @@ class Dispatches:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    async def put(self, task: Task, *, epoch: int | None = None, suffix: str = "", at: datetime | None = None) -> bool:
+    async def enqueue(
+        self, task: Task, *, epoch: int | None = None, suffix: str = "", at: datetime | None = None
+    ) -> bool:
         number = task.epoch if epoch is None else epoch
         name = f"{task.key}-{number}" + (f"-{suffix}" if suffix else "")
-        return await self._queue.put(name, {"task": task.id, "epoch": number}, at=at)
+        return await self._queue.enqueue(name, {"task": task.id, "epoch": number}, at=at)
 
-    async def waits(self, task: Task) -> bool:
+    async def is_enqueued(self, task: Task) -> bool:
         """Return whether the dispatch of the task's epoch is on the queue."""
-        return await self._queue.holds(f"{task.key}-{task.epoch}")
+        return await self._queue.has_dispatch(f"{task.key}-{task.epoch}")
 
 
 def schedulable(at: datetime, now: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """Load the operator's recipes from Cloud Storage, again whenever the object's generation changes.
 
-A file that is missing or cannot be used blocks the tasks of its inbox, rather than asking something else of them: they
-wait with the reason, and go on once the file is mended.
+If a file is missing or invalid, the tasks of its inbox wait with the reason, and continue once the file is mended;
+they never run with other recipes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PROBLEMS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class _Read:
+class _LoadedBook:
     at: float
     generation: int
     book: RecipeBook | str
@@ -30,7 +30,7 @@ class _Read:
 class RecipeBooks:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage, self._clock = storage, clock
-        self._read: dict[str, _Read] = {}
+        self._read: dict[str, _LoadedBook] = {}
 
     async def book(self, uri: str | None) -> RecipeBook:
         """Return the recipes of the object `gs://bucket/name`; for None, the built-in ones. Raises `Blocked`."""
@@ -38,34 +38,36 @@ class RecipeBooks:
             return built_in()
         read = self._read.get(uri)
         if read is None or self._clock.time() - read.at >= _FRESH_SECONDS:
-            read = await self._refreshed(uri, read)
+            read = await self._refresh(uri, read)
             self._read[uri] = read
         if isinstance(read.book, str):
             raise Blocked(read.book)
         return read.book
 
-    async def _refreshed(self, uri: str, before: _Read | None) -> _Read:
+    async def _refresh(self, uri: str, previous: _LoadedBook | None) -> _LoadedBook:
         bucket, _, name = uri.removeprefix("gs://").partition("/")
-        found = await self._storage.stat(bucket, name)
+        stored = await self._storage.stat(bucket, name)
         now = self._clock.time()
-        if found is None:
-            return _Read(now, 0, f"The recipe file {uri} is not there. Put it back, or unset it for the inbox.")
-        if before is not None and before.generation == found.generation:
-            return _Read(now, found.generation, before.book)
-        raw = await self._storage.read(bucket, name, generation=found.generation, length=MAX_BYTES + 1)
-        if raw is None:
-            return _Read(now, 0, f"The recipe file {uri} was replaced while it was read.")
+        if stored is None:
+            return _LoadedBook(now, 0, f"The recipe file {uri} is not there. Put it back, or unset it for the inbox.")
+        if previous is not None and previous.generation == stored.generation:
+            return _LoadedBook(now, stored.generation, previous.book)
+        data = await self._storage.read(bucket, name, generation=stored.generation, length=MAX_BYTES + 1)
+        if data is None:
+            return _LoadedBook(now, 0, f"The recipe file {uri} was replaced while it was read.")
         # In a thread: a file may have a MiB of recipes.
-        book = await asyncio.to_thread(_understood, raw, f"{uri}#{found.generation}")
-        return _Read(now, found.generation, book)
+        book = await asyncio.to_thread(_load_book, data, f"{uri}#{stored.generation}")
+        return _LoadedBook(now, stored.generation, book)
 
 
-def _understood(raw: bytes, origin: str) -> RecipeBook | str:
+def _load_book(data: bytes, origin: str) -> RecipeBook | str:
     try:
-        return load(raw.decode("utf-8-sig"), origin)
+        return load(data.decode("utf-8-sig"), origin)
     except UnicodeDecodeError:
         return f"The recipe file {origin} is not UTF-8 text."
     except RecipesInvalid as invalid:
-        shown = "; ".join(str(problem) for problem in invalid.problems[:_PROBLEMS_SHOWN])
+        problems_shown = "; ".join(str(problem) for problem in invalid.problems[:_PROBLEMS_SHOWN])
         more = len(invalid.problems) - _PROBLEMS_SHOWN
-        return f"The recipe file {origin} cannot be used: {shown}" + (f"; and {more} more." if more > 0 else ".")
+        return f"The recipe file {origin} cannot be used: {problems_shown}" + (
+            f"; and {more} more." if more > 0 else "."
+        )

@@ -85,7 +85,7 @@ class Storage:
 
     async def stat(self, bucket: str, name: str) -> StoredObject | None:
         """Return the live generation of an object; None also for names that no object can have."""
-        if not _may_be_a_name(name):
+        if not _is_possible_name(name):
             return None
         blob = await self._read(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
         return None if blob is None else _stored(blob)
@@ -116,26 +116,26 @@ class Storage:
         except api_errors.RequestRangeNotSatisfiable:
             return b""
 
-    async def readable(self, found: StoredObject, stop: threading.Event | None = None) -> StoredObject:
+    async def readable(self, stored: StoredObject, stop: threading.Event | None = None) -> StoredObject:
         """Return the object with its unpacked content and size, if it is stored with Content-Encoding: gzip.
 
         Raises `PermanentFailure` where it cannot be read at all, or unpacks to more than is taken.
         """
-        if found.own_key:
-            raise PermanentFailure("source_not_readable", _with_own_key(f"gs://{found.bucket}/{found.name}"))
-        if found.content_encoding not in _PACKED or found.unpacked is not None:
-            return found
-        stored = self._fetcher(found)
+        if stored.own_key:
+            raise PermanentFailure("source_not_readable", _own_key_message(f"gs://{stored.bucket}/{stored.name}"))
+        if stored.content_encoding not in _PACKED or stored.unpacked is not None:
+            return stored
+        fetch = self._fetcher(stored)
 
         def measured() -> StoredObject:
-            if stored(0, min(len(MAGIC), found.size)) != MAGIC:
-                return replace(found, content_encoding="")
-            unpacked = Unpacked(stored, found.size, found.name)
+            if fetch(0, min(len(MAGIC), stored.size)) != MAGIC:
+                return replace(stored, content_encoding="")
+            unpacked = Unpacked(fetch, stored.size, stored.name)
             unpacked.measure(stop)
             # Packed data carry a checksum of their own.
-            return replace(found, size=unpacked.size, crc32c="", unpacked=unpacked)
+            return replace(stored, size=unpacked.size, crc32c="", unpacked=unpacked)
 
-        return await self._run(measured) if found.size else found
+        return await self._run(measured) if stored.size else stored
 
     def open(self, source: StoredObject, stop: threading.Event) -> ObjectStream:
         """Return a stream of one generation for a thread; it raises `StreamStopped` once `stop` is set."""
@@ -244,11 +244,11 @@ def failure(error: Exception) -> TaskFailure:
 
 def _unreadable(error: api_errors.BadRequest) -> PermanentFailure:
     if _OWN_KEY in str(error.errors):
-        return PermanentFailure("source_not_readable", _with_own_key("The object"))
+        return PermanentFailure("source_not_readable", _own_key_message("The object"))
     return PermanentFailure("source_not_readable", f"Cloud Storage does not let it be read: {error.message}")
 
 
-def _may_be_a_name(name: str) -> bool:
+def _is_possible_name(name: str) -> bool:
     """Return whether an object can have this name (Cloud Storage, "Object name requirements")."""
     try:
         size = len(name.encode())
@@ -257,10 +257,10 @@ def _may_be_a_name(name: str) -> bool:
     return 0 < size <= 1024 and "\r" not in name and "\n" not in name and name not in (".", "..")
 
 
-def _with_own_key(what: str) -> str:
+def _own_key_message(subject: str) -> str:
     return (
-        f"{what} is encrypted with a customer-supplied key, which only its uploader has: it cannot be read. Upload it "
-        "without such a key, or with a key of Cloud KMS."
+        f"{subject} is encrypted with a customer-supplied key, which only its uploader has: it cannot be read. Upload "
+        "it without such a key, or with a key of Cloud KMS."
     )
 
 

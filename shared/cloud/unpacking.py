@@ -1,8 +1,8 @@
 """Read objects that are stored with `Content-Encoding: gzip` as their unpacked content.
 
-Cloud Storage unpacks such an object for whom it likes, without a length and without ranges; so it is read as it is
-stored and unpacked here. A first pass tells how much there is, under a bound; then any range can be read, in constant
-memory, from one of the places at which the state of the unpacking was kept.
+Cloud Storage itself unpacks such objects only without a length and without ranges, so they are read as stored and
+unpacked here. A first pass measures the unpacked size, under a bound, and saves the decompressor's state every 16 MiB;
+then any range can be read in constant memory, from the nearest saved state.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from shared.domain.media import GEMINI
 MAGIC = b"\x1f\x8b"
 """The first bytes of gzip data (RFC 1952, section 2.3.1)."""
 _PIECE = 1 << 20
-_KEPT_EVERY = 16 << 20
+_POINT_EVERY = 16 << 20
 """Unpacked bytes between two resume points: 128 points of about 45 KiB in the largest file."""
 MOST_RATIO, _RATIO_FROM = 200, 64 << 20
 """Largest ratio of unpacked to stored size above 64 MiB; text has 3 to 20."""
 
 
-class _Place(NamedTuple):
+class _ResumePoint(NamedTuple):
     """A resume point: the offsets in the unpacked and stored bytes, and the decompressor's state there."""
 
     at: int
@@ -40,7 +40,7 @@ class Unpacked:
         """`fetch` reads the object as it is stored; `name` is for messages."""
         self._stored, self._stored_size, self._name = fetch, stored_size, name
         self._lock = threading.Lock()
-        self._kept: list[_Place] = []
+        self._points: list[_ResumePoint] = []
         self._reader = self._fresh()
         self.size = 0
 
@@ -48,8 +48,8 @@ class Unpacked:
         """Read all of it to learn `size`. Raises `PermanentFailure` if it is damaged or far too large."""
         reader = self._reader
         while True:
-            if not self._kept or reader.at - self._kept[-1].at >= _KEPT_EVERY:
-                self._kept.append(reader.place())
+            if not self._points or reader.at - self._points[-1].at >= _POINT_EVERY:
+                self._points.append(reader.point())
             if not reader.more(_PIECE):
                 self.size = reader.at
                 return
@@ -66,7 +66,7 @@ class Unpacked:
     def fetch(self, start: int, end: int) -> bytes:
         """Return unpacked bytes from `start` up to, not including, `end`; fewer at the end."""
         with self._lock:
-            nearest = self._kept[max(0, bisect_right(self._kept, start, key=lambda place: place.at) - 1)]
+            nearest = self._points[max(0, bisect_right(self._points, start, key=lambda point: point.at) - 1)]
             if not nearest.at <= self._reader.at <= start:
                 self._reader = _Reader(self._stored, self._stored_size, self._name, nearest)
             reader, pieces = self._reader, bytearray()
@@ -77,23 +77,23 @@ class Unpacked:
             return bytes(pieces)
 
     def _fresh(self) -> _Reader:
-        return _Reader(self._stored, self._stored_size, self._name, _Place(0, 0, _new_member()))
+        return _Reader(self._stored, self._stored_size, self._name, _ResumePoint(0, 0, _new_member()))
 
 
 class _Reader:
     """Unpacks from a resume point on, through all members of the file."""
 
-    def __init__(self, fetch: Fetch, size: int, name: str, place: _Place) -> None:
+    def __init__(self, fetch: Fetch, size: int, name: str, point: _ResumePoint) -> None:
         self._fetch, self._size, self._name = fetch, size, name
-        self.at, self._fetched, self._state = place.at, place.stored_at, place.state.copy()
+        self.at, self._fetched, self._state = point.at, point.stored_at, point.state.copy()
         self._packed = b""
 
     @property
     def stored_at(self) -> int:
         return self._fetched - len(self._packed)
 
-    def place(self) -> _Place:
-        return _Place(self.at, self.stored_at, self._state.copy())
+    def point(self) -> _ResumePoint:
+        return _ResumePoint(self.at, self.stored_at, self._state.copy())
 
     def more(self, most: int) -> bytes:
         """Return the next bytes, at most `most`; empty at the end."""
@@ -115,7 +115,7 @@ class _Reader:
                 self._fetched = min(self._fetched + _PIECE, self._size)
             if self._state.eof:
                 if not self._packed.startswith(MAGIC):
-                    # Nothing, or what pads the last block of a tape.
+                    # The end, or padding after it.
                     return b""
                 self._state = _new_member()
             packed, self._packed = self._packed, b""
@@ -128,10 +128,10 @@ class _Reader:
 
 
 def unpacked_up_to(data: bytes, most: int) -> bytes:
-    """What a small packed object holds, cut behind `most` bytes; data that gzip did not pack as they are."""
+    """Return the first `most` unpacked bytes of a small object; data that is not gzip is returned as it is."""
     if not data.startswith(MAGIC):
         return data
-    reader = _Reader(lambda start, end: data[start:end], len(data), "the object", _Place(0, 0, _new_member()))
+    reader = _Reader(lambda start, end: data[start:end], len(data), "the object", _ResumePoint(0, 0, _new_member()))
     pieces = bytearray()
     try:
         while len(pieces) < most and (piece := reader.more(min(_PIECE, most - len(pieces)))):

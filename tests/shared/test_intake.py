@@ -159,9 +159,9 @@ async def test_a_task_whose_dispatch_was_not_put_gets_it_with_the_next_delivery(
     with pytest.raises(Exception, match="planted"):
         await intake.take(dropped)
     (task,) = await every(tasks)
-    assert not await dispatches.waits(task)
+    assert not await dispatches.is_enqueued(task)
     await intake.take(dropped)
-    assert await dispatches.waits(task)
+    assert await dispatches.is_enqueued(task)
 
 
 async def test_an_object_that_is_overwritten_within_a_minute_is_left_to_settle(

@@ -90,7 +90,7 @@ class Store:
             raise PermanentFailure("upstream_error", "no")
         self.names.remove(name)
 
-    async def many(self, task_ids: list[str]) -> dict[str, Task]:
+    async def get_many(self, task_ids: list[str]) -> dict[str, Task]:
         return {}
 
 

@@ -38,7 +38,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
         log("INFO", "task_cancelled", f"{key.owner} cancelled {task.id}", task=task.id)
         try:
             # For the after-work: whoever held the task stops without it.
-            await deps.dispatches.put(task, suffix="cancelled")
+            await deps.dispatches.enqueue(task, suffix="cancelled")
         except Exception as error:  # sweep finds what is left to do.
             log_bug("dispatch_left_to_sweep", error, task=task.id)
     rendered = await render_for(deps, key, task)

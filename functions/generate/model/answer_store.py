@@ -34,7 +34,7 @@ async def store_answer(deps: GenerateDeps, lease: Lease, number: int, record: Js
 async def load_answers(deps: GenerateDeps, task: Task) -> list[Json]:
     """Return the records that earlier claims stored, in the order of claims and rounds."""
     bucket = deps.settings.results_bucket
-    found = {record_name: text async for record_name, text in deps.tasks.answers(task.id)}
+    found = {record_name: text async for record_name, text in deps.tasks.load_answers(task.id)}
     async for each in deps.storage.listing(bucket, f"tasks/{task.id}/answer-"):
         raw = await deps.storage.read(bucket, each.name)
         if raw is not None:
@@ -64,7 +64,7 @@ async def _in_firestore(deps: GenerateDeps, task: Task, name: str, encoded: byte
     if len(encoded) > _MOST_IN_FIRESTORE:
         return False
     try:
-        await deps.tasks.keep_answer(task, name, encoded.decode())
+        await deps.tasks.store_answer(task, name, encoded.decode())
     except Exception as error:  # Likewise.
         log("WARNING", "answer_not_in_firestore", f"{type(error).__name__}: {error}", task=task.id)
         return False

@@ -37,7 +37,7 @@ _TIME_TO_ASK = 0.5
 
 async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
     """Raise the postponement that other dispatches recorded for `model`, if there is one."""
-    note = await deps.throttle.standing(model)
+    note = await deps.throttle.current_note(model)
     if note is not None:
         delay = (note.until - deps.clock.now()).total_seconds()
         refusal = {"daily_quota": DailyQuotaSpent, "blocked": Blocked}.get(note.reason, Throttled)

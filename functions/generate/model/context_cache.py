@@ -87,7 +87,7 @@ async def _found_or_made(deps: GenerateDeps, question: Question, holds: str) -> 
 
 async def _made(deps: GenerateDeps, question: Question, holds: str, display_name: str, kept: timedelta) -> GeminiCache:
     name, tokens = await deps.gemini.create_cache(
-        question.model, _shared(question.body), kept=kept, display_name=display_name
+        question.model, _shared(question.body), lifetime=kept, display_name=display_name
     )
     log("INFO", "cache_made", f"{name}: {tokens:,} tokens of {', '.join(question.sources)}")
     return GeminiCache(name=name, holds=holds, expires_at=deps.clock.now() + kept)
@@ -102,7 +102,7 @@ async def prolong(deps: GenerateDeps, lease: Lease) -> None:
     if cache.expires_at - deps.clock.now() > kept * _PROLONGED_WITHIN:
         return
     try:
-        await deps.gemini.prolong_cache(cache.name, kept=kept)
+        await deps.gemini.prolong_cache(cache.name, lifetime=kept)
     except TaskFailure as failure:
         log("INFO", "cache_not_prolonged", failure.message, task=lease.task.id)
         lease.cache = None

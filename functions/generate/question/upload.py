@@ -119,7 +119,7 @@ async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) 
     """Wait until the service has processed the file, and return it."""
     if file.active:
         return file
-    active = await deps.gemini.activated(file)
+    active = await deps.gemini.wait_until_active(file)
     _note(lease, active)
     return active
 

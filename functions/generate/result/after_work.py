@@ -97,4 +97,4 @@ async def _ask_for_callback(deps: GenerateDeps, task: Task) -> None:
     if deps.callbacks is None:
         log("WARNING", "callback_dropped", "this deployment has no callback queue", task=task.id)
         return
-    await deps.callbacks.put(f"{task.key}-callback", {"task": task.id})
+    await deps.callbacks.enqueue(f"{task.key}-callback", {"task": task.id})

@@ -85,7 +85,7 @@ async def system(
         intake=Intake(settings, clock, tasks, dispatches),
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
-        leftovers=cast(OrphanFiles, NOT_USED),
+        orphan_files=cast(OrphanFiles, NOT_USED),
         callbacks=callbacks,
     )
     transport: Any = tasks.client._firestore_api.transport

@@ -63,7 +63,7 @@ async def test_the_latest_of_all_moments_counts(system: SweepDeps, clock: Movabl
 
 async def test_a_task_whose_dispatch_is_on_the_queue_is_left_alone(system: SweepDeps, clock: MovableClock) -> None:
     known = await store(system, new(clock, timedelta(hours=1)))
-    await system.dispatches.put(known.task, at=clock.now() + timedelta(hours=1))
+    await system.dispatches.enqueue(known.task, at=clock.now() + timedelta(hours=1))
     assert await swept(system, known) == {}
     assert await system.tasks.get(known.task.id) == known
 
@@ -74,7 +74,7 @@ async def test_a_lost_dispatch_is_put_again_under_the_next_epoch(system: SweepDe
     stored = await system.tasks.get(known.task.id)
     assert stored is not None
     assert stored.task.epoch == 1
-    assert await system.dispatches.waits(stored.task)
+    assert await system.dispatches.is_enqueued(stored.task)
     assert await swept(system, stored) == {}, "a second run finds nothing to do"
 
 
@@ -84,7 +84,7 @@ async def test_a_lease_that_ended_long_ago_is_redriven_whatever_is_on_the_queue(
     """Its dispatch may be one that a sleeping holder never answers."""
     held = claims.claim(new(clock, timedelta(hours=1)), now=clock.now() - timedelta(hours=1), lease=LEASE)
     known = await store(system, held)
-    await system.dispatches.put(known.task)
+    await system.dispatches.enqueue(known.task)
     assert await swept(system, known) == {"leases_expired": 1}
 
 
@@ -198,12 +198,12 @@ async def test_the_schedule_rests_after_many_open_tasks_and_a_command_does_not(
 
 async def test_a_name_that_a_dead_holder_took_for_later_is_passed_over(system: SweepDeps, clock: MovableClock) -> None:
     known = await store(system, new(clock, timedelta(hours=1)))
-    assert await system.dispatches.put(known.task, epoch=1, at=clock.now() + timedelta(hours=20))
+    assert await system.dispatches.enqueue(known.task, epoch=1, at=clock.now() + timedelta(hours=20))
     assert await swept(system, known) == {"dispatches_lost": 1}
     stored = await system.tasks.get(known.task.id)
     assert stored is not None
     assert stored.task.epoch == 2
-    assert await system.dispatches.waits(stored.task)
+    assert await system.dispatches.is_enqueued(stored.task)
 
 
 async def called_back_never(system: SweepDeps, clock: MovableClock) -> Stored:
@@ -217,7 +217,7 @@ async def test_a_callback_whose_notice_was_lost_gets_another(system: SweepDeps, 
     known = await called_back_never(system, clock)
     assert await run(system) == {"open_tasks": 1, "after_work_unfinished": 1}
     assert system.callbacks is not None
-    assert await system.callbacks.holds(f"{known.task.key}-callback-1")
+    assert await system.callbacks.has_dispatch(f"{known.task.key}-callback-1")
     clock.advance(600)
     assert await run(system) == {"open_tasks": 1}, "it is on the queue"
 
@@ -225,7 +225,7 @@ async def test_a_callback_whose_notice_was_lost_gets_another(system: SweepDeps, 
 async def test_a_callback_whose_notice_is_on_the_queue_is_left_alone(system: SweepDeps, clock: MovableClock) -> None:
     known = await called_back_never(system, clock)
     assert system.callbacks is not None
-    await system.callbacks.put(f"{known.task.key}-callback", {"task": known.task.id})
+    await system.callbacks.enqueue(f"{known.task.key}-callback", {"task": known.task.id})
     assert await run(system) == {"open_tasks": 1}
     assert await system.tasks.get(known.task.id) == known
 

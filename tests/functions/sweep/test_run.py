@@ -55,7 +55,7 @@ async def test_no_part_uses_up_the_time_of_the_others(
             "settings": system.settings.model_copy(
                 update={"inboxes": {"inbox": Inbox(), "other": Inbox()}, "time_limit_seconds": 1500}
             ),
-            "leftovers": slow,
+            "orphan_files": slow,
         }
     )
     report = await sweeping.run(system)

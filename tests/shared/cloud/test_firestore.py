@@ -191,7 +191,7 @@ async def test_a_document_that_is_gone_is_not_brought_back(tasks: Tasks) -> None
     await tasks.client.collection("tasks").document(known.task.key).delete()
     assert await tasks.change(known, claimed) is None
     assert await tasks.get(known.task.id) is None
-    assert await tasks.many([known.task.id]) == {}
+    assert await tasks.get_many([known.task.id]) == {}
 
 
 async def test_a_refusal_of_the_store_is_raised_and_changes_nothing(tasks: Tasks, tap: Tap) -> None:
@@ -309,7 +309,7 @@ async def test_a_document_that_cannot_be_read_keeps_nobody_from_the_others(tasks
     with pytest.raises(UnreadableTask, match=f"{made[1].key}.*attempts"):
         await tasks.get(made[1].id)
     assert await open_keys(tasks) == [task.key for task in made]
-    found = await tasks.many([task.id for task in made])
+    found = await tasks.get_many([task.id for task in made])
     assert [isinstance(found[task.id], UnreadableTask) for task in made] == [False, True, False, True, False]
 
 
@@ -343,8 +343,8 @@ async def test_only_a_task_with_nothing_left_to_do_expires(tasks: Tasks) -> None
 async def test_many_tasks_are_found_by_id_where_they_are(tasks: Tasks) -> None:
     here, missing = make("here.txt"), make("missing.txt")
     await tasks.create(here)
-    assert set(await tasks.many([here.id, missing.id])) == {here.id}
-    assert await tasks.many([]) == {}
+    assert set(await tasks.get_many([here.id, missing.id])) == {here.id}
+    assert await tasks.get_many([]) == {}
 
 
 async def test_a_note_is_replaced_whole(tasks: Tasks) -> None:

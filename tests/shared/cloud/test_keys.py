@@ -109,7 +109,7 @@ async def test_what_is_remembered_of_unknown_secrets_is_bounded(keys: Counted, m
     monkeypatch.setattr(keys, "_read", nothing)
     for number in range(module._REMEMBERED + 2000):
         await keys.find(f"sk-{number:043}")
-    assert len(keys._unknown) <= module._REMEMBERED
+    assert len(keys._unknown_digests) <= module._REMEMBERED
 
 
 async def test_a_revoked_key_ends_within_seconds(keys: Counted, clock: MovableClock) -> None:

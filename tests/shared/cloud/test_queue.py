@@ -50,7 +50,7 @@ async def on_the_queue(queue: Queue) -> dict[str, Any]:
 
 
 async def test_a_dispatch_says_which_task_and_epoch_it_is_for_and_who_calls(queue: Queue, task: Task) -> None:
-    assert await Dispatches(queue).put(task)
+    assert await Dispatches(queue).enqueue(task)
     ((name, found),) = (await on_the_queue(queue)).items()
     assert name == f"{task.key}-0"
     assert json.loads(found.http_request.body) == {"task": task.id, "epoch": 0}
@@ -61,33 +61,33 @@ async def test_a_dispatch_says_which_task_and_epoch_it_is_for_and_who_calls(queu
 
 async def test_the_same_name_is_put_once(queue: Queue, task: Task) -> None:
     dispatches = Dispatches(queue)
-    assert [await dispatches.put(task), await dispatches.put(task)] == [True, False]
-    assert await dispatches.put(task, epoch=1)
-    assert await dispatches.put(task, suffix="cancelled")
+    assert [await dispatches.enqueue(task), await dispatches.enqueue(task)] == [True, False]
+    assert await dispatches.enqueue(task, epoch=1)
+    assert await dispatches.enqueue(task, suffix="cancelled")
     assert set(await on_the_queue(queue)) == {f"{task.key}-0", f"{task.key}-1", f"{task.key}-0-cancelled"}
 
 
 async def test_a_dispatch_waits_for_its_time(queue: Queue, task: Task, clock: MovableClock) -> None:
     at = clock.now() + timedelta(hours=6)
-    await Dispatches(queue).put(task, at=at)
+    await Dispatches(queue).enqueue(task, at=at)
     (found,) = (await on_the_queue(queue)).values()
     assert found.schedule_time == at
 
 
 async def test_whether_a_dispatch_waits_is_told_by_the_tasks_epoch(queue: Queue, task: Task) -> None:
     dispatches = Dispatches(queue)
-    assert not await dispatches.waits(task)
-    await dispatches.put(task)
-    assert await dispatches.waits(task)
-    assert not await dispatches.waits(claims.redispatch(task, at=NOW))
+    assert not await dispatches.is_enqueued(task)
+    await dispatches.enqueue(task)
+    assert await dispatches.is_enqueued(task)
+    assert not await dispatches.is_enqueued(claims.redispatch(task, at=NOW))
 
 
 async def test_a_dispatch_whose_answer_was_lost_is_there_once(queue: Queue, task: Task, tap: Tap) -> None:
     dispatches = Dispatches(queue)
     tap.faults.add([Fault(service="queue", match="CreateTask", times=1, drop="after")])
     with pytest.raises(api_errors.ServiceUnavailable):
-        await dispatches.put(task)
-    assert not await dispatches.put(task)
+        await dispatches.enqueue(task)
+    assert not await dispatches.enqueue(task)
     assert list(await on_the_queue(queue)) == [f"{task.key}-0"]
 
 

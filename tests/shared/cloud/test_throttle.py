@@ -9,7 +9,7 @@ import pytest
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Notes, Tasks
-from shared.cloud.throttle import Note, Throttle
+from shared.cloud.throttle import RefusalNote, Throttle
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def another(tasks: Tasks, clock: MovableClock) -> Throttle:
     return Throttle(Notes(tasks.client, "throttle"), clock)
 
 
-def note(clock: MovableClock, seconds: float, detail: str = "slow down") -> Note:
-    return Note(clock.now() + timedelta(seconds=seconds), "rate_limited", detail)
+def note(clock: MovableClock, seconds: float, detail: str = "slow down") -> RefusalNote:
+    return RefusalNote(clock.now() + timedelta(seconds=seconds), "rate_limited", detail)
 
 
 def reads(tap: Tap) -> int:
@@ -34,21 +34,21 @@ def reads(tap: Tap) -> int:
 async def test_a_note_is_known_here_at_once_and_there_within_a_second(
     throttle: Throttle, another: Throttle, clock: MovableClock
 ) -> None:
-    assert await another.standing("m") is None
+    assert await another.current_note("m") is None
     warned = note(clock, 60)
-    await throttle.warn("m", warned)
-    assert await throttle.standing("m") == warned
+    await throttle.leave_note("m", warned)
+    assert await throttle.current_note("m") == warned
     clock.advance(1)
-    assert await another.standing("m") == warned
-    assert await another.standing("other") is None
+    assert await another.current_note("m") == warned
+    assert await another.current_note("other") is None
 
 
 async def test_a_note_holds_until_its_time_and_no_longer(throttle: Throttle, clock: MovableClock) -> None:
-    await throttle.warn("m", note(clock, 60))
+    await throttle.leave_note("m", note(clock, 60))
     clock.advance(59)
-    assert await throttle.standing("m") is not None
+    assert await throttle.current_note("m") is not None
     clock.advance(2)
-    assert await throttle.standing("m") is None
+    assert await throttle.current_note("m") is None
 
 
 async def test_it_is_asked_for_at_most_once_a_second_and_not_at_all_while_it_holds(
@@ -56,13 +56,13 @@ async def test_it_is_asked_for_at_most_once_a_second_and_not_at_all_while_it_hol
 ) -> None:
     before = reads(tap)
     for _ in range(20):
-        await throttle.standing("m")
+        await throttle.current_note("m")
     assert reads(tap) == before + 1
-    await another.warn("m", note(clock, 60))
+    await another.leave_note("m", note(clock, 60))
     clock.advance(1)
     before = reads(tap)
     for _ in range(5):
-        assert await throttle.standing("m") is not None
+        assert await throttle.current_note("m") is not None
         clock.advance(5)
     assert reads(tap) == before + 1
 
@@ -71,20 +71,20 @@ async def test_a_shorter_refusal_does_not_shorten_a_longer_one(
     throttle: Throttle, another: Throttle, clock: MovableClock
 ) -> None:
     longer = note(clock, 3600, "the day's quota")
-    await throttle.warn("m", longer)
-    await throttle.warn("m", note(clock, 0.5))
+    await throttle.leave_note("m", longer)
+    await throttle.leave_note("m", note(clock, 0.5))
     clock.advance(0.75)
-    assert await throttle.standing("m") == longer
+    assert await throttle.current_note("m") == longer
     clock.advance(1)
-    assert await another.standing("m") == longer
+    assert await another.current_note("m") == longer
 
 
 async def test_a_longer_refusal_takes_a_shorter_ones_place(
     throttle: Throttle, another: Throttle, clock: MovableClock
 ) -> None:
-    await throttle.warn("m", note(clock, 5))
+    await throttle.leave_note("m", note(clock, 5))
     longer = note(clock, 3600)
-    await throttle.warn("m", longer)
-    assert await throttle.standing("m") == longer
+    await throttle.leave_note("m", longer)
+    assert await throttle.current_note("m") == longer
     clock.advance(1)
-    assert await another.standing("m") == longer
+    assert await another.current_note("m") == longer

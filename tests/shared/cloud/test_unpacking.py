@@ -28,7 +28,7 @@ def unpacked(packed: bytes) -> Unpacked:
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "_PIECE", 1000)
-    monkeypatch.setattr(unpacking, "_KEPT_EVERY", 9000)
+    monkeypatch.setattr(unpacking, "_POINT_EVERY", 9000)
 
 
 @pytest.mark.usefixtures("small_pieces")
