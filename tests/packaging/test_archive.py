@@ -47,8 +47,10 @@ def test_the_archive_holds_the_functions_and_what_they_share_and_nothing_else() 
 
 def test_functions_and_shared_hold_no_line_that_is_not_deployed() -> None:
     tree = {path.relative_to(ROOT).as_posix() for top in ("functions", "shared") for path in (ROOT / top).rglob("*.*")}
-    assert {name for name in tree if "__pycache__" not in name} <= set(members())
-    assert not [name for name in members() if "import argparse" in (ROOT / name).read_text()], "a command is deployed"
+    assert {name for name in tree if "__pycache__" not in name} <= set(list_members())
+    assert not [name for name in list_members() if "import argparse" in (ROOT / name).read_text()], (
+        "a command is deployed"
+    )
 
 
 def test_the_lock_pins_every_package_and_satisfies_the_requirements() -> None:
