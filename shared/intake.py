@@ -35,14 +35,14 @@ def ignore_reason(source: Source, settings: Settings) -> str | None:
     return ignored(source.name, inbox.ignore)
 
 
-def capped(day: date, now: datetime, whose: str = "the inbox") -> Waiting | None:
+def waiting_for_day(day: date, now: datetime, whose: str = "the inbox") -> Waiting | None:
     """Return the `waiting` of a task assigned to `day`; None if that day has begun."""
     if start_of(day) <= now:
         return None
     return Waiting(reason="inbox_cap", until=start_of(day), detail=f"{whose}'s daily cap is reached")
 
 
-def made_to_wait(task: Task, waiting: Waiting | None, now: datetime) -> Task:
+def with_waiting(task: Task, waiting: Waiting | None, now: datetime) -> Task:
     """Return the task with its first dispatch due at the end of its waiting."""
     if waiting is None:
         return task
@@ -66,7 +66,7 @@ class Overwrites:
         return source.created_at + self._settle
 
 
-async def first_dispatch(dispatches: Dispatches, task: Task) -> None:
+async def enqueue_first_dispatch(dispatches: Dispatches, task: Task) -> None:
     """Enqueue the task's dispatch. Repeating it is harmless: the dispatch's name is the same."""
     await dispatches.enqueue(task, epoch=0, at=task.dispatch_at if task.waiting else None)
 
@@ -84,7 +84,7 @@ class Intake:
         """Create the object's task if it does not exist, and dispatch it unless it has ended."""
         task = await self._create(source)
         if not task.terminal:
-            await first_dispatch(self._dispatches, task)
+            await enqueue_first_dispatch(self._dispatches, task)
         return task
 
     async def _create(self, source: Source) -> Task:
@@ -96,10 +96,10 @@ class Intake:
             if await self._tasks.create(task):
                 log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
                 return task
-            found = await self._tasks.get(task.id)
-            if found is not None and found.task.source.same_as(source):
+            stored = await self._tasks.get(task.id)
+            if stored is not None and stored.task.source.same_as(source):
                 self._limits.give_back(source.bucket, day)
-                return found.task
+                return stored.task
         raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
 
     def _pending(self, source: Source, day: date, settle: datetime | None, salt: int) -> Task:
@@ -108,8 +108,8 @@ class Intake:
         admitted = max(now, start_of(day))
         owner = f"inbox:{source.bucket}"
         task = new_task(source, owner=owner, model=DEFAULT_MODEL, now=admitted, keep=keep, salt=salt)
-        waiting = capped(day, now)
+        waiting = waiting_for_day(day, now)
         if waiting is None and settle is not None and settle > now:
             waiting = Waiting(reason="overwritten", until=settle, detail="left to settle after an overwrite")
         counted = task.model_copy(update={"inbox_day": inbox_day(source.bucket, day)})
-        return made_to_wait(counted, waiting, now)
+        return with_waiting(counted, waiting, now)

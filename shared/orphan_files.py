@@ -49,9 +49,9 @@ class OrphanFiles:
         Nothing is deleted before all is listed, or half of the time is over: a deletion would shift the pages.
         """
         began = self._clock.time()
-        seen, leftovers = await self._listed(until=began + (until - began) / 2)
+        seen, orphans = await self._list_orphans(until=began + (until - began) / 2)
         deleted = refused = 0
-        for name in leftovers:
+        for name in orphans:
             if self._clock.time() > until:
                 break
             try:
@@ -62,19 +62,19 @@ class OrphanFiles:
                 log("ERROR", "file_not_deleted", failure.message, file=name)
         return Deleted(seen, deleted, refused)
 
-    async def _listed(self, *, until: float) -> tuple[int, list[str]]:
+    async def _list_orphans(self, *, until: float) -> tuple[int, list[str]]:
         """Return how many files this environment has, and the names of those that no task needs."""
-        seen, leftovers, batch = 0, list[str](), list[types.File]()
+        seen, orphans, batch = 0, list[str](), list[types.File]()
         async for file in self._gemini.files():
             if self._ours.fullmatch(file.name or ""):
                 seen += 1
                 batch.append(file)
             if len(batch) == _BATCH:
-                leftovers += await self._unneeded(batch)
+                orphans += await self._select_orphans(batch)
                 batch = []
             if self._clock.time() > until:
                 break
-        return seen, leftovers + await self._unneeded(batch)
+        return seen, orphans + await self._select_orphans(batch)
 
     async def make_room(self, *, until: float = math.inf) -> Deleted:
         """Delete orphans as `delete` does, at most once a minute."""
@@ -83,16 +83,16 @@ class OrphanFiles:
         self._made_room_at = self._clock.time()
         return await self.delete(until=until)
 
-    async def _unneeded(self, files: list[types.File]) -> list[str]:
-        claims = {file.name or "": self._claim(file.name or "") for file in files if not self._young(file)}
+    async def _select_orphans(self, files: list[types.File]) -> list[str]:
+        claims = {file.name or "": self._claim_of(file.name or "") for file in files if not self._young(file)}
         tasks = await self._tasks.get_many(list({task_id for task_id, _ in claims.values()}))
         return [name for name, (task_id, token) in claims.items() if not needed(tasks.get(task_id), name, token)]
 
-    def _claim(self, name: str) -> tuple[str, int]:
+    def _claim_of(self, name: str) -> tuple[str, int]:
         """Return the task key and claim token in a file's name."""
-        told = self._ours.fullmatch(name)
-        assert told is not None
-        return f"task-llm-{told[2]}-{told[1]}", int(told[3])
+        match = self._ours.fullmatch(name)
+        assert match is not None
+        return f"task-llm-{match[2]}-{match[1]}", int(match[3])
 
     def _young(self, file: types.File) -> bool:
         return file.create_time is not None and self._clock.now() - file.create_time < _MINIMUM_AGE
@@ -104,4 +104,4 @@ def needed(task: Task | UnreadableTask | None, name: str, token: int) -> bool:
         return True
     if task is None or task.terminal:
         return False
-    return token >= task.token or any(known.name == name for known in task.files)
+    return token >= task.token or any(recorded.name == name for recorded in task.files)

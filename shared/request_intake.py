@@ -34,7 +34,7 @@ from shared.domain.request.tasks import (
     rerun_task,
 )
 from shared.domain.tasks.task import Ran, Source, Task, make_id
-from shared.intake import capped, first_dispatch, made_to_wait
+from shared.intake import enqueue_first_dispatch, waiting_for_day, with_waiting
 from shared.settings import Settings
 
 _JSON = "application/json"
@@ -46,7 +46,7 @@ class Submitted:
     replayed: bool = False
 
 
-def _readable(text: bytes) -> Submission | None:
+def _read_or_none(text: bytes) -> Submission | None:
     """Return the request, or None if it cannot be read: its task then fails in generate with the reason."""
     try:
         with as_refusals():
@@ -77,7 +77,7 @@ class RequestIntake:
         marks = Marks.made(key_id, idempotency_key, payload)
         stored = await asyncio.to_thread(as_stored, submission)
 
-        async def make() -> Task | None:
+        async def make_task() -> Task | None:
             now = self._clock.now()
             task_id = make_id(int(now.timestamp()), secrets.token_bytes(16))
             name, bucket = object_name(task_id), self._settings.requests_bucket
@@ -88,7 +88,7 @@ class RequestIntake:
                 return None
             return self._task(submission, stored, task_id, generation, key_id, asked_lately)
 
-        return await self._place(make, marks)
+        return await self._commit_and_dispatch(make_task, marks)
 
     async def submit_again(
         self,
@@ -102,18 +102,18 @@ class RequestIntake:
     ) -> Submitted:
         """Create and dispatch a new task about the object of an earlier one."""
 
-        async def make() -> Task | None:
+        async def make_task() -> Task | None:
             now = self._clock.now()
             task_id = make_id(int(now.timestamp()), secrets.token_bytes(16))
             keep = timedelta(days=self._settings.task_days)
             return rerun_task(before, ran, submission, task_id=task_id, key_id=key_id, now=now, keep=keep)
 
-        return await self._place(make, Marks.made(key_id, idempotency_key, payload))
+        return await self._commit_and_dispatch(make_task, Marks.made(key_id, idempotency_key, payload))
 
-    async def _place(self, make: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
+    async def _commit_and_dispatch(self, make_task: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
         """Commit the task that `make` builds, unless its Idempotency-Key has one already, and dispatch it."""
         async with self._one_at_a_time(marks.idempotency):
-            submitted = await self._committed(make, marks)
+            submitted = await self._committed(make_task, marks)
         if not submitted.replayed:
             try:
                 await self._dispatches.enqueue(submitted.task, epoch=0)
@@ -132,16 +132,16 @@ class RequestIntake:
             log("INFO", "object_ignored", "neither a request nor a manifest", object=source.uri)
             return None
         if task is not None and not task.terminal:
-            await first_dispatch(self._dispatches, task)
+            await enqueue_first_dispatch(self._dispatches, task)
         return task
 
-    async def _committed(self, make: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
+    async def _committed(self, make_task: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
         record = marks.idempotency
         for _ in range(5):
             found = await self._submissions.find(record) if record is not None else None
             if (earlier := await self._replay(found, marks.payload)) is not None:
                 return Submitted(earlier, replayed=True)
-            task = await make()
+            task = await make_task()
             if task is None:
                 continue
             if await self._commit(task, marks, found):
@@ -221,7 +221,7 @@ class RequestIntake:
         if record is not None and not expired and record.record.task != task_id:
             log("INFO", "object_ignored", "another submit won this Idempotency-Key", object=source.uri)
             return None
-        submission = await asyncio.to_thread(_readable, text)
+        submission = await asyncio.to_thread(_read_or_none, text)
         if submission is None:
             log("WARNING", "object_ignored", "a request object that cannot be read", object=source.uri)
             return None
@@ -237,14 +237,14 @@ class RequestIntake:
             # What cannot be read becomes a task all the same, which says why.
             with contextlib.suppress(PermanentFailure):
                 text = await self._storage.read(source.bucket, source.name, generation=source.generation) or b""
-                submission = await asyncio.to_thread(_readable, text)
+                submission = await asyncio.to_thread(_read_or_none, text)
         document = source.model_copy(update={"kind": "manifest"})
         now, keep = self._clock.now(), timedelta(days=self._settings.task_days)
         day = await self._limits.reserve(owner, self._settings.manifests_daily_cap)
         for salt in range(100):
             admitted = max(now, start_of(day))
             pending = manifest_task(document, submission, text, owner=owner, now=admitted, keep=keep, salt=salt)
-            task = made_to_wait(pending, capped(day, now, "the folder of manifests"), now)
+            task = with_waiting(pending, waiting_for_day(day, now, "the folder of manifests"), now)
             if await self._tasks.create(task):
                 log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
                 return task

@@ -95,26 +95,26 @@ def refuse_misconfiguration(kind: type[BaseSettings]) -> None:
     try:
         kind()
     except ValidationError as error:
-        told = [
-            ": ".join([*_variable(kind, each["loc"]), each["msg"].removeprefix("Value error, ")])
-            for each in error.errors()
+        problems = [
+            ": ".join([*_variable(kind, problem["loc"]), problem["msg"].removeprefix("Value error, ")])
+            for problem in error.errors()
         ]
     except SettingsError as error:
         # What is to be JSON and is not; only the message says which field it was.
-        found = _FIELD.search(str(error))
-        told = [f"DROPSIGHT_{found[1].upper()}: it is not JSON" if found else str(error)]
+        field = _FIELD.search(str(error))
+        problems = [f"DROPSIGHT_{field[1].upper()}: it is not JSON" if field else str(error)]
     else:
         return
-    raise SystemExit(f"misconfigured: {'; '.join(told)}") from None
+    raise SystemExit(f"misconfigured: {'; '.join(problems)}") from None
 
 
-def _variable(kind: type[BaseSettings], place: tuple[int | str, ...]) -> list[str]:
+def _variable(kind: type[BaseSettings], location: tuple[int | str, ...]) -> list[str]:
     """Return the environment variable of a settings field, and the place in its JSON; empty if there is none."""
-    if not place:
+    if not location:
         return []
-    first = str(place[0])
-    named = f"DROPSIGHT_{first.upper()}" if first in kind.model_fields else first
-    return [".".join([named, *map(str, place[1:])])]
+    first = str(location[0])
+    variable = f"DROPSIGHT_{first.upper()}" if first in kind.model_fields else first
+    return [".".join([variable, *map(str, location[1:])])]
 
 
 class DispatchSettings(Settings):

@@ -1,7 +1,7 @@
 """Send requests to addresses named by callers, over aiohttp: one time limit, checked addresses, a share per host.
 
-No proxy, no cookie, no redirect followed, nothing decompressed. The name is looked up once, every address that it
-leads to is checked, and the connection is made to one of those. This module loads aiohttp: only functions that fetch
+No proxy, no cookie, no redirect followed, nothing decompressed. The name is looked up once, every address it resolves
+to is checked, and the connection is made to one of those. This module loads aiohttp: only functions that fetch
 or call back import it.
 
     look-up ──▶ connect ──▶ TLS ──▶ headers ──▶ body        all before the exchange's deadline
@@ -37,7 +37,7 @@ _BUFFER_BYTES = 256 << 10
 _HEADERS = {"User-Agent": "Dropsight", "Accept-Encoding": "identity"}
 
 
-def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+def is_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether the caller runs in the loop's thread."""
     try:
         return asyncio.get_running_loop() is loop
@@ -67,9 +67,9 @@ class Shares:
             raise
         return partial(self._give_back, key, [semaphore])
 
-    def _give_back(self, key: str, held: list[asyncio.Semaphore]) -> None:
-        if held:
-            held.pop().release()
+    def _give_back(self, key: str, taken: list[asyncio.Semaphore]) -> None:
+        if taken:
+            taken.pop().release()
             self._leave(key)
 
     def _leave(self, key: str) -> None:
@@ -99,12 +99,12 @@ class Outbound:
     ) -> Exchange:
         """Send a request; return once the answer's headers are there. The whole exchange ends after `seconds`.
 
-        Raises `HostBusy` where no place for this host is had within `patience` seconds, `AddressRefused` or `NoAnswer`.
-        `patience` None: the request belongs to an exchange that holds a place already.
+        Raises `HostBusy` if no place for this host is free within `patience` seconds, `AddressRefused` or `NoAnswer`.
+        `patience` is None if the request belongs to an exchange that holds a place already.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        give_back = _nothing if patience is None else await self._place(target, min(patience, seconds))
+        give_back = _release_nothing if patience is None else await self._reserve_place(target, min(patience, seconds))
         exchange = Exchange(target, self, deadline - loop.time(), give_back)
         try:
             await exchange.send(method, headers, body)
@@ -113,7 +113,7 @@ class Outbound:
             raise
         return exchange
 
-    async def _place(self, target: Target, patience: float) -> Callable[[], None]:
+    async def _reserve_place(self, target: Target, patience: float) -> Callable[[], None]:
         try:
             async with asyncio.timeout(patience):
                 return await self._hosts.take(f"{target.host}:{target.port}")
@@ -126,16 +126,16 @@ class Outbound:
         give_back = await self._lookups.take(".".join(host.split(".")[-2:]))
         running = self._threads.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
 
-        def over(_: object) -> None:
+        def release_lookup(_: object) -> None:
             # The thread may outlive the exchange, and even the loop.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(give_back)
 
-        running.add_done_callback(over)
-        found = await asyncio.wrap_future(running)
-        for *_, place in found:
+        running.add_done_callback(release_lookup)
+        resolved = await asyncio.wrap_future(running)
+        for *_, place in resolved:
             self.check(host, str(place[0]))
-        return list(found)
+        return list(resolved)
 
     def check(self, host: str, address: str) -> None:
         """Raise `AddressRefused` if an address is not public."""
@@ -156,7 +156,7 @@ class Exchange:
 
     @property
     def status(self) -> int:
-        return self._answered.status
+        return self._received.status
 
     @property
     def seconds_left(self) -> float:
@@ -165,21 +165,23 @@ class Exchange:
     @property
     def length(self) -> int | None:
         """Return the declared length of the body in bytes, or None."""
-        length = self._answered.headers.get("Content-Length", "")
-        told = length.isascii() and length.isdigit() and "Transfer-Encoding" not in self._answered.headers
-        return int(length) if told else None
+        length = self._received.headers.get("Content-Length", "")
+        is_declared = length.isascii() and length.isdigit() and "Transfer-Encoding" not in self._received.headers
+        return int(length) if is_declared else None
 
     def header(self, name: str) -> str | None:
-        return self._answered.headers.get(name)
+        return self._received.headers.get(name)
 
     async def send(self, method: str, headers: dict[str, str], body: bytes | None) -> None:
         self._session = self._opened_session()
-        given = {"Host": self._target.host_header, **_HEADERS, **headers}
+        all_headers = {"Host": self._target.host_header, **_HEADERS, **headers}
         data = None if body is None else io.BytesIO(body)
         url = yarl.URL(self._target.url, encoded=True)
         try:
             async with asyncio.timeout_at(self._deadline):
-                self._answer = await self._session.request(method, url, headers=given, data=data, allow_redirects=False)
+                self._answer = await self._session.request(
+                    method, url, headers=all_headers, data=data, allow_redirects=False
+                )
         except aiohttp.InvalidURL as error:
             raise AddressRefused("the URL cannot be read") from error
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
@@ -189,13 +191,13 @@ class Exchange:
         """Read up to `most` bytes of the body; empty at its end. Raises `NoAnswer`."""
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await self._answered.content.read(most)
+                return await self._received.content.read(most)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise self._broken(error) from error
 
     def close(self) -> None:
         """Close the connection. May be called repeatedly and from any thread."""
-        if runs_here(self.loop):
+        if is_loop_thread(self.loop):
             self._close()
         else:
             with contextlib.suppress(RuntimeError):  # The loop may be closed, and the connection with it.
@@ -203,10 +205,10 @@ class Exchange:
 
     def _close(self) -> None:
         self._give_back()
-        for each in self._sockets:
-            # Closed in order, a connection would wait for a receiver that does not read to take what is left.
+        for opened in self._sockets:
+            # An orderly close would wait until a receiver that does not read has taken what is left.
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                opened.shutdown(socket.SHUT_RDWR)
         self._sockets.clear()
         if self._answer is not None:
             self._answer.close()
@@ -214,7 +216,7 @@ class Exchange:
             self._session.detach()
 
     @property
-    def _answered(self) -> aiohttp.ClientResponse:
+    def _received(self) -> aiohttp.ClientResponse:
         assert self._answer is not None
         return self._answer
 
@@ -237,9 +239,9 @@ class Exchange:
         """Create a socket for one address, which is checked whether it was resolved or a literal."""
         family, kind, protocol, _, place = info
         self._outbound.check(self._target.host, str(place[0]))
-        made = socket.socket(family, kind, protocol)
-        self._sockets.append(made)
-        return made
+        opened = socket.socket(family, kind, protocol)
+        self._sockets.append(opened)
+        return opened
 
     def _broken(self, error: Exception) -> NoAnswer:
         if self.seconds_left <= 0 or isinstance(error, TimeoutError):
@@ -259,7 +261,7 @@ class Exchange:
         return NoAnswer(f"{self._target.host} cannot be reached: {why}")
 
 
-def _nothing() -> None:
+def _release_nothing() -> None:
     return None
 
 
@@ -270,17 +272,17 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._outbound.addresses(host, port)
+        resolved = await self._outbound.addresses(host, port)
         return [
             ResolveResult(
                 hostname=host,
                 host=cast(str, place[0]),
                 port=port,
-                family=each,
+                family=address_family,
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for each, _, protocol, _, place in found[:_MOST_ADDRESSES]
+            for address_family, _, protocol, _, place in resolved[:_MOST_ADDRESSES]
         ]
 
     async def close(self) -> None:

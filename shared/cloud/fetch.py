@@ -1,7 +1,7 @@
 """Fetch files on the web that requests name, with all checks, and stream them without holding them whole.
 
-A file whose length its server tells is passed on as it comes, and looked into beforehand by requests for ranges. One
-of unknown length is taken into memory, up to a bound, because the Files API wants to know the size first.
+A file with a Content-Length is passed on as it arrives, and examined beforehand by requests for ranges. A file of
+unknown length is read into memory, up to a bound, because the Files API needs the size first.
 
 uploader's thread ── read ──▶ RemoteFile ── run_coroutine_threadsafe ──▶ event loop: Exchange, at most a piece ahead
 """
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from typing_extensions import Buffer
 
-from shared.cloud.exchange import Exchange, HostBusy, Outbound, runs_here
+from shared.cloud.exchange import Exchange, HostBusy, Outbound, is_loop_thread
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
@@ -34,8 +34,8 @@ UNKNOWN_LENGTH_BYTES = 32 << 20
 HEAD_BYTES = 256 << 10
 _REDIRECTS = 5
 _PIECE = 1 << 20
-_AGAIN = {408, 425, 429}
-_REDIRECTED = {301, 302, 303, 307, 308}
+_RETRYABLE = {408, 425, 429}
+_REDIRECT_STATUSES = {301, 302, 303, 307, 308}
 _PATIENCE_SECONDS = 10.0
 """Seconds a fetch waits for a place of its host; then its task is put off, so that it holds up no other."""
 _MARGIN_SECONDS = 5.0
@@ -75,14 +75,14 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        wanted = self.size if size is None or size < 0 else size
-        end = min(self._position + wanted, self.size)
+        count = self.size if size is None or size < 0 else size
+        end = min(self._position + count, self.size)
         if end <= len(self.head):
             piece = self.head[self._position : end]
         else:
             if self._position > self._fetched or (self._position < self._fetched and self._position > len(self.head)):
                 raise io.UnsupportedOperation("a file that is being fetched is read from start to end")
-            piece = self.head[self._position :] + self._more(end - max(self._position, len(self.head)))
+            piece = self.head[self._position :] + self._fetch_more(end - max(self._position, len(self.head)))
         self._position += len(piece)
         return piece
 
@@ -96,22 +96,22 @@ class RemoteFile(io.RawIOBase):
         self._exchange.close()
         super().close()
 
-    def _more(self, wanted: int) -> bytes:
+    def _fetch_more(self, count: int) -> bytes:
         pieces: list[bytes] = []
-        while wanted > 0:
-            piece = _from_thread(self._exchange, _read(self._exchange, min(wanted, _PIECE), self._stop))
+        while count > 0:
+            piece = _from_thread(self._exchange, _read(self._exchange, min(count, _PIECE), self._stop))
             if not piece:
                 raise TransientFailure(f"{self.name} broke off after {self._fetched:,} of {self.size:,} bytes")
             pieces.append(piece)
             self._fetched += len(piece)
-            wanted -= len(piece)
+            count -= len(piece)
         return b"".join(pieces)
 
 
 class RemoteRanges:
     """Ranges of a file that is being fetched, each read by a request of its own; the head is in memory.
 
-    Raises `OutOfReadsError` where one cannot be had: by far not every server gives ranges, and some give a file once.
+    Raises `OutOfReadsError` if one cannot be read: many servers serve no ranges, and some serve a file only once.
     """
 
     def __init__(self, outbound: Outbound, file: RemoteFile, *, seconds: float) -> None:
@@ -130,12 +130,12 @@ class RemoteRanges:
         if self._file.version is None or left <= 0:
             raise OutOfReadsError
         try:
-            found = await self._fetched(offset, end, self._file.version, left)
+            received = await self._fetched(offset, end, self._file.version, left)
         except (AddressRefused, NoAnswer) as error:
             raise OutOfReadsError from error
-        if len(found) < end - offset:
+        if len(received) < end - offset:
             raise OutOfReadsError
-        return found
+        return received
 
     async def _fetched(self, offset: int, end: int, version: str, seconds: float) -> bytes:
         headers = {"Accept": "*/*", "Range": f"bytes={offset}-{end - 1}", "If-Range": version}
@@ -177,14 +177,14 @@ class Web:
         Raises `PermanentFailure` with `url_not_fetchable` or `payload_too_large`, or `TransientFailure`;
         `Unavailable` while the instance fetches as much from this host as it may.
         """
-        until, place = time.monotonic() + seconds, url
+        until, address = time.monotonic() + seconds, url
         for _ in range(_REDIRECTS + 1):
-            exchange = await self._asked(url, place, max(0.0, until - time.monotonic()))
+            exchange = await self._request(url, address, max(0.0, until - time.monotonic()))
             try:
-                if exchange.status not in _REDIRECTED:
-                    _must_be_a_file(place, exchange)
-                    return await _opened(exchange, place, stop)
-                place = _onward(place, exchange)
+                if exchange.status not in _REDIRECT_STATUSES:
+                    _require_file(address, exchange)
+                    return await _open_body(exchange, address, stop)
+                address = _redirect_target(address, exchange)
             except BaseException:
                 exchange.close()
                 raise
@@ -210,9 +210,9 @@ class Web:
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def _asked(self, url: str, place: str, seconds: float) -> Exchange:
+    async def _request(self, url: str, address: str, seconds: float) -> Exchange:
         try:
-            target = target_of(place)
+            target = target_of(address)
             return await self.outbound.begin(
                 "GET", target, {"Accept": "*/*"}, seconds=seconds, patience=_PATIENCE_SECONDS
             )
@@ -224,35 +224,35 @@ class Web:
             raise TransientFailure(f"{_shown(url)}: {error}") from error
 
 
-def _onward(place: str, exchange: Exchange) -> str:
+def _redirect_target(address: str, exchange: Exchange) -> str:
     location = exchange.header("Location")
     if not location:
-        raise _not_fetchable(place, "a redirect that leads nowhere")
+        raise _not_fetchable(address, "a redirect that leads nowhere")
     try:
-        onward = urljoin(place, location)
-        leaves = target_of(place).secure and not target_of(onward).secure
+        onward = urljoin(address, location)
+        leaves = target_of(address).secure and not target_of(onward).secure
     except (AddressRefused, ValueError) as refused:
-        raise _not_fetchable(place, f"a redirect that cannot be followed: {refused}") from refused
+        raise _not_fetchable(address, f"a redirect that cannot be followed: {refused}") from refused
     if leaves:
-        raise _not_fetchable(place, "a redirect that leaves https")
+        raise _not_fetchable(address, "a redirect that leaves https")
     return onward
 
 
-def _must_be_a_file(place: str, exchange: Exchange) -> None:
-    if exchange.status in _AGAIN or exchange.status >= 500:
-        raise TransientFailure(f"{_shown(place)} answers {exchange.status}")
+def _require_file(address: str, exchange: Exchange) -> None:
+    if exchange.status in _RETRYABLE or exchange.status >= 500:
+        raise TransientFailure(f"{_shown(address)} answers {exchange.status}")
     if exchange.status != 200:
-        raise _not_fetchable(place, f"it answers {exchange.status}")
+        raise _not_fetchable(address, f"it answers {exchange.status}")
     if (exchange.header("Content-Encoding") or "identity").lower() != "identity":
-        raise _not_fetchable(place, "it answers compressed, though asked not to")
+        raise _not_fetchable(address, "it answers compressed, though asked not to")
 
 
-async def _opened(exchange: Exchange, place: str, stop: threading.Event) -> RemoteFile:
+async def _open_body(exchange: Exchange, address: str, stop: threading.Event) -> RemoteFile:
     size = exchange.length
     if size is not None and size > GEMINI.file_bytes:
         raise PermanentFailure(
             "payload_too_large",
-            f"{_shown(place)} has {size:,} bytes; at most {GEMINI.file_bytes:,} are taken. Split it.",
+            f"{_shown(address)} has {size:,} bytes; at most {GEMINI.file_bytes:,} are taken. Split it.",
         )
     bound = min(size, HEAD_BYTES) if size is not None else UNKNOWN_LENGTH_BYTES + 1
     try:
@@ -262,21 +262,21 @@ async def _opened(exchange: Exchange, place: str, stop: threading.Event) -> Remo
     if size is None and len(head) > UNKNOWN_LENGTH_BYTES:
         raise PermanentFailure(
             "payload_too_large",
-            f"{_shown(place)} does not tell its length (no Content-Length) and is larger than "
+            f"{_shown(address)} does not tell its length (no Content-Length) and is larger than "
             f"{UNKNOWN_LENGTH_BYTES >> 20} MiB. Put it into a bucket and name it as gs://bucket/object.",
         )
     if size is not None and len(head) < bound:
-        raise TransientFailure(f"{_shown(place)} broke off after {len(head):,} of {size:,} bytes")
-    return RemoteFile(exchange, place, len(head) if size is None else size, head, stop)
+        raise TransientFailure(f"{_shown(address)} broke off after {len(head):,} of {size:,} bytes")
+    return RemoteFile(exchange, address, len(head) if size is None else size, head, stop)
 
 
-async def _read(exchange: Exchange, wanted: int, stop: threading.Event | None = None) -> bytes:
+async def _read(exchange: Exchange, count: int, stop: threading.Event | None = None) -> bytes:
     """Read `wanted` bytes, fewer only at the end. Raises `NoAnswer`, or `StreamStopped` once `stop` is set."""
     pieces = bytearray()
-    while len(pieces) < wanted:
+    while len(pieces) < count:
         if stop is not None and stop.is_set():
             raise StreamStopped("the transfer was stopped")
-        piece = await exchange.read(wanted - len(pieces))
+        piece = await exchange.read(count - len(pieces))
         if not piece:
             break
         pieces += piece
@@ -284,7 +284,7 @@ async def _read(exchange: Exchange, wanted: int, stop: threading.Event | None = 
 
 
 def _from_thread(exchange: Exchange, reading: Coroutine[Any, Any, bytes]) -> bytes:
-    if runs_here(exchange.loop):
+    if is_loop_thread(exchange.loop):
         reading.close()
         raise RuntimeError("a file that is being fetched is read by a thread of its own")
     future = asyncio.run_coroutine_threadsafe(reading, exchange.loop)

@@ -273,9 +273,9 @@ async def test_no_redirect_leaves_https_however_it_is_written(place: str, locati
             return location if name == "Location" else None
 
     with pytest.raises(PermanentFailure) as raised:
-        fetch._onward(place, Redirect())  # type: ignore[arg-type]
+        fetch._redirect_target(place, Redirect())  # type: ignore[arg-type]
     assert raised.value.code == "url_not_fetchable"
-    assert fetch._onward("HTTP://example.com/a", Redirect()) if location.startswith("HTTP:") else True  # type: ignore[arg-type]
+    assert fetch._redirect_target("HTTP://example.com/a", Redirect()) if location.startswith("HTTP:") else True  # type: ignore[arg-type]
 
 
 async def test_a_large_file_passes_in_constant_memory(start: Start) -> None:
