@@ -235,25 +235,18 @@ def sweep() -> SweepDeps:
 
 
 def _callback_queue(settings: GenerateSettings | SweepSettings) -> Queue | None:
-    from shared.cloud.queue import Queue
-
     if settings.callback_queue is None or settings.notify_url is None:
         return None
-    return Queue(
-        path=settings.callback_queue,
-        url=settings.notify_url,
-        invoker=settings.invoker,
-        endpoint=settings.queue_endpoint,
-    )
+    return _queue(settings, settings.callback_queue, settings.notify_url)
 
 
 def _dispatches(settings: DispatchSettings) -> Dispatches:
-    from shared.cloud.queue import Dispatches, Queue
+    from shared.cloud.queue import Dispatches
 
-    queue = Queue(
-        path=settings.dispatch_queue,
-        url=settings.generate_url,
-        invoker=settings.invoker,
-        endpoint=settings.queue_endpoint,
-    )
-    return Dispatches(queue)
+    return Dispatches(_queue(settings, settings.dispatch_queue, settings.generate_url))
+
+
+def _queue(settings: DispatchSettings, path: str, url: str) -> Queue:
+    from shared.cloud.queue import Queue
+
+    return Queue(path=path, url=url, invoker=settings.invoker, endpoint=settings.queue_endpoint)
