@@ -7,7 +7,7 @@ must check the documents it names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sortedcontainers import SortedList  # type: ignore[import-untyped]
@@ -54,11 +54,21 @@ class FieldIndex:
         return entries
 
 
-def field_entries(document: Document) -> dict[str, set[bytes]]:
-    """Return the document's encoded values by index name (`contains` for an array's elements)."""
+def field_entries(document: Document, names: Iterable[str] | None = None) -> dict[str, set[bytes]]:
+    """Return the document's encoded values by index name (`contains` for an array's elements).
+
+    `names` restricts them to these fields, which the document may lack.
+    """
+    fields = document.fields
     encodings: dict[str, set[bytes]] = {}
-    _collect(document.fields, "", encodings)
+    _collect(fields if names is None else {name: fields[name] for name in names if name in fields}, "", encodings)
     return encodings
+
+
+def changed_fields(before: Document, after: Document) -> list[str]:
+    """Return the names of the fields, not nested ones, that differ."""
+    old, new = before.fields, after.fields
+    return [name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name]]
 
 
 def contains(field: str) -> str:

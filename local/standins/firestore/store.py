@@ -135,8 +135,12 @@ class Collection:
     def _reindex(
         indexes: dict[str, FieldIndex], record: Record, before: Document | None, after: Document | None
     ) -> None:
-        old = _entries(before) if before is not None else {}
-        new = _entries(after) if after is not None else {}
+        if before is not None and after is not None:
+            names = entries.changed_fields(before, after)
+            old, new = entries.field_entries(before, names), entries.field_entries(after, names)
+        else:
+            old = _entries(before) if before is not None else {}
+            new = _entries(after) if after is not None else {}
         for field, encodings in old.items():
             for encoding in encodings - new.get(field, set()):
                 indexes[field].remove((encoding, record.key))

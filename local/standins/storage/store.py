@@ -6,6 +6,7 @@ Every call is short; all run on the event loop's thread, so that a check and the
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,9 @@ class Store(Database):
         self.change("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?)", (upload_id, state, json.dumps(record)))
 
 
+@lru_cache(maxsize=256)
 def _bucket(row: tuple[Any, ...]) -> Bucket:
+    """Return the bucket of a row, shared by its readers: every call on an object reads its bucket several times."""
     name, generation, metageneration, *texts = row
     state, iam, notifications = (json.loads(text) for text in texts)
     return Bucket(name, generation, metageneration, state, iam, notifications)
