@@ -32,7 +32,6 @@ from shared.domain.request import (
     asked_again,
     digest_of,
     inputs_of,
-    misfits,
     read_and_check,
 )
 from shared.domain.request.schema import as_refusals, payload_digest
@@ -171,18 +170,15 @@ async def check_again(deps: ApiDeps, key: Key, before: Task, changes: bytes) -> 
 
 
 def _read(text: bytes, today: date) -> tuple[Submission, list[Input], str]:
-    submission, _, inputs = read_and_check(text, today)
-    return submission, inputs, digest_of(submission)
+    request = read_and_check(text, today)
+    return request.submission, request.inputs, digest_of(request.submission)
 
 
 def _read_again(before: Task, changes: bytes, today: date) -> tuple[Ran | None, Submission, list[Input], str]:
     with as_refusals():
         ran, submission = asked_again(before.ran, before.source.uri, changes, today)
-        inputs = inputs_of(submission)
-        if (refused := misfits(submission, inputs, today)) is not None:
-            raise refused
         whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
-        return ran, submission, inputs, payload_digest(json.dumps(whole).encode())
+        return ran, submission, inputs_of(submission), payload_digest(json.dumps(whole).encode())
 
 
 def _may_name(deps: ApiDeps, key: Key, each: Input) -> None:

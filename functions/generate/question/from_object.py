@@ -28,8 +28,8 @@ from shared.domain.media import Facts
 from shared.domain.models.catalogue import Model, ignored_parameters
 from shared.domain.recipe import (
     Dropped,
-    Input,
     Missing,
+    PreparedFile,
     Recipe,
     WishRefused,
     choose,
@@ -161,9 +161,7 @@ def _questions(
     *,
     streamed: bool,
 ) -> list[Question]:
-    handed = [
-        Input(file.uri, file.mime_type, part.facts.media_type.family) for file, part in zip(files, parts, strict=True)
-    ]
+    prepared = [PreparedFile(file.mime_type, file.uri) for file in files]
     shown = [seen(recipe, part.facts) for part in parts]
     about = About(
         transcript=recipe.transcript,
@@ -174,7 +172,7 @@ def _questions(
     return [
         Question(
             model=recipe.model,
-            body=request(recipe, asked, prompt, handed, today),
+            body=request(recipe, asked, prompt, prepared, today),
             ran=ran,
             reasoning=recipe.thinking is not None and recipe.thinking.include,
             name=asked.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 
 from functions.generate.lease import Lease
@@ -25,7 +25,8 @@ from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import Facts, InMemory, Refusal
 from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
-from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
+from shared.domain.recipe import PreparedFile, Recipe, seen
+from shared.domain.request import Inline, Input, Remote, StoredInput, refuse_file
 from shared.domain.tasks.task import GeminiFile
 from shared.wiring import GenerateDeps
 
@@ -42,59 +43,48 @@ _WHOLE_BYTES = 4 << 20
 class RequestInputs:
     """Prepares the inputs of one request for the model."""
 
-    def __init__(
-        self,
-        deps: GenerateDeps,
-        lease: Lease,
-        submission: Submission,
-        inline_bytes: int,
-        shown: Callable[[Input, Facts], Facts],
-    ) -> None:
-        """`shown` returns the part of an input that the model sees; it raises if the input may not be sent."""
-        self._deps, self._held = deps, lease
-        self._uploads_inline = inline_bytes > _INLINE_BYTES
+    def __init__(self, deps: GenerateDeps, lease: Lease, recipe: Recipe, inputs: Sequence[Input]) -> None:
+        self._deps, self._lease, self._recipe = deps, lease, recipe
+        self._alone = len(inputs) == 1
+        self._uploads_inline = sum(file.size for file in inputs if isinstance(file, Inline)) > _INLINE_BYTES
         self.model: Model | None = None
         """Set by the first input."""
-        self._submission, self._resolution = submission, submission.media_resolution
-        self._shown = shown
-        self.facts: list[Facts] = []
+        self.files: list[Facts] = []
+        self.shown: list[Facts] = []
+        """Of each file, the part that the model is shown: of a video, the range only."""
         self.sources: list[str] | None = []
         """The inputs as `gs://bucket/name#generation`; None if one of them is not an object."""
         self.remarks: list[str] = []
 
-    async def prepare(self, each: Input, index: int) -> Handed:
+    async def prepare(self, file: Input, index: int) -> PreparedFile:
         if self.model is None:
-            self.model = await self._asked()
-        match each:
+            await self._find_model()
+        match file:
             case Inline():
                 self.sources = None
-                return await self._inline(each, index)
+                return await self._inline(file, index)
             case StoredInput():
-                return _as_handed(await self._stored(each, index))
+                return _prepared(await self._stored(file, index))
             case Remote():
                 self.sources = None
-                return _as_handed(await self._remote(each, index))
+                return _prepared(await self._remote(file, index))
 
-    async def _asked(self) -> Model | None:
+    async def _find_model(self) -> None:
         """Look up the model, and warn of parameters that it ignores."""
-        asked = self._submission
-        model = await known_model(self._deps, asked.model)
-        if model is None:
-            return None
-        if ignored := catalogue.ignored_parameters(model, asked):
+        self.model = await known_model(self._deps, self._recipe.model)
+        if self.model and (ignored := catalogue.ignored_parameters(self.model, self._recipe.parameters)):
             self.remarks.append(ignored)
-        return model
 
-    async def _inline(self, each: Inline, index: int) -> Handed:
+    async def _inline(self, each: Inline, index: int) -> PreparedFile:
         facts, data = await self._examined(each.data(), "", each.mime)
         mime = self._checked(each, facts)
         if not self._uploads_inline:
-            return Handed(mime, data=base64.b64encode(data).decode())
+            return PreparedFile(mime, data=base64.b64encode(data).decode())
 
         async def opened() -> io.IOBase:
             return io.BytesIO(data)
 
-        return _as_handed(await upload_stream(self._deps, self._held, opened, mime, name=each.param, index=index))
+        return _prepared(await upload_stream(self._deps, self._lease, opened, mime, name=each.param, index=index))
 
     async def _stored(self, each: StoredInput, index: int) -> GeminiFile:
         try:
@@ -103,20 +93,20 @@ class RequestInputs:
                 raise PermanentFailure("source_gone", f"{each.param}: {each.uri} is not there.")
             if each.generation not in (None, found.generation):
                 raise PermanentFailure("source_superseded", f"{each.param}: {each.uri} was overwritten.")
-            found = await self._deps.storage.readable(found, self._held.stop)
+            found = await self._deps.storage.readable(found, self._lease.stop)
             facts = await examine_object(self._deps, found)
             self._checked(each, facts)
             if self.sources is not None:
                 self.sources.append(found.identity)
-            return await upload_object(self._deps, self._held, found, facts, index=index)
+            return await upload_object(self._deps, self._lease, found, facts, index=index)
         except SourceVanished as error:
             raise TransientFailure(f"{each.uri} changed while it was read") from error
 
     async def _remote(self, each: Remote, index: int) -> GeminiFile:
-        if (kept := find_uploaded_file(self._deps, self._held, index)) is not None:
+        if (kept := find_uploaded_file(self._deps, self._lease, index)) is not None:
             # What was uploaded is still there, whether or not the address still is.
             self._checked(each, Facts(media_type=media.media_type(kept.mime_type), size=0))
-            return await wait_until_active(self._deps, self._held, kept)
+            return await wait_until_active(self._deps, self._lease, kept)
         opened = await self._fetched(each)
         first: list[RemoteFile] = [opened]
         try:
@@ -131,18 +121,18 @@ class RequestInputs:
                     return io.BytesIO(data)
                 return first.pop() if first else await self._fetched(each)
 
-            return await upload_stream(self._deps, self._held, again, mime, name=opened.name, index=index)
+            return await upload_stream(self._deps, self._lease, again, mime, name=opened.name, index=index)
         finally:
             opened.close()
 
     async def _fetched(self, each: Remote) -> RemoteFile:
         try:
-            return await self._deps.web.open(each.url, stop=self._held.stop, seconds=self._seconds)
+            return await self._deps.web.open(each.url, stop=self._lease.stop, seconds=self._seconds)
         except Unavailable:
             # It lies in what this instance fetches already, not in the address.
             raise
         except TransientFailure as failure:
-            if self._held.task.attempts + 1 < _FETCH_ATTEMPTS:
+            if self._lease.task.attempts + 1 < _FETCH_ATTEMPTS:
                 raise
             message = f"{each.param}: given up after {_FETCH_ATTEMPTS} attempts: {failure.message}"
             raise PermanentFailure("url_not_fetchable", message) from failure
@@ -177,7 +167,7 @@ class RequestInputs:
     @property
     def _seconds(self) -> float:
         """Seconds that a fetch may take."""
-        return min(self._deps.settings.fetch_seconds, max(1.0, self._held.seconds_left))
+        return min(self._deps.settings.fetch_seconds, max(1.0, self._lease.seconds_left))
 
     async def _examined(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
         """Examine bytes in memory; return the facts and the bytes to send."""
@@ -190,19 +180,21 @@ class RequestInputs:
             raise PermanentFailure(refusal.code, refusal.message)
         return facts, await in_thread(partial(as_sent, data, facts))
 
-    def _checked(self, each: Input, facts: Facts) -> str:
+    def _checked(self, file: Input, facts: Facts) -> str:
         """Return the true MIME type. Raises if it is not what the part promises or what the model takes."""
         family = facts.media_type.family
-        if each.family not in (None, family):
-            found = f"{each.param} should be {each.family}, but this is {facts.media_type.label}."
+        if file.family not in (None, family):
+            found = f"{file.param} should be {file.family}, but this is {facts.media_type.label}."
             raise PermanentFailure("unsupported_content_type", found)
         if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
-            raise PermanentFailure("model_not_support_capability", f"{each.param}: {refusal.message}")
-        self.facts.append(self._shown(each, facts))
-        self.remarks += [f"{each.param}: {remark}" for remark in file_warnings(facts)]
-        refuse_if_too_long(self.facts, self.model, self._resolution)
+            raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
+        refuse_file(self._recipe, file.param, facts, alone=self._alone)
+        self.files.append(facts)
+        self.shown.append(seen(self._recipe, facts))
+        self.remarks += [f"{file.param}: {remark}" for remark in file_warnings(facts)]
+        refuse_if_too_long(self.shown, self.model, self._recipe.media_resolution)
         return facts.media_type.mime
 
 
-def _as_handed(file: GeminiFile) -> Handed:
-    return Handed(file.mime_type, uri=file.uri)
+def _prepared(file: GeminiFile) -> PreparedFile:
+    return PreparedFile(file.mime_type, uri=file.uri)

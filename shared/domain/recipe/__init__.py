@@ -21,9 +21,10 @@ from shared.domain.recipe.definition import (
 )
 from shared.domain.recipe.fitness import Misfit, misfits, model_for, seen
 from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, explain
+from shared.domain.recipe.overlay import first_flaw, with_fields
 from shared.domain.recipe.placeholders import Missing, fill, literal
 from shared.domain.recipe.validation import output_flaws
-from shared.domain.recipe.wire import Input, offsets, request, settings, unstructured, within
+from shared.domain.recipe.wire import PreparedFile, media_part, request, unstructured
 from shared.domain.recipe.wishes import Granted, WishRefused, grant, lacking
 
 BUILT_IN: tuple[Recipe, ...] = built_in().recipes
@@ -41,10 +42,10 @@ __all__ = [
     "Ending",
     "Explained",
     "Granted",
-    "Input",
     "Misfit",
     "Missing",
     "Parameters",
+    "PreparedFile",
     "Problem",
     "Range",
     "Recipe",
@@ -59,17 +60,17 @@ __all__ = [
     "explain",
     "file_schema",
     "fill",
+    "first_flaw",
     "grant",
     "lacking",
     "literal",
     "load",
+    "media_part",
     "misfits",
     "model_for",
-    "offsets",
     "output_flaws",
     "request",
     "seen",
-    "settings",
     "unstructured",
-    "within",
+    "with_fields",
 ]

@@ -15,6 +15,7 @@ from pydantic import JsonValue, ValidationError
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, Wish
 from shared.domain.recipe.matching import PREFIX, Dropped
+from shared.domain.recipe.overlay import first_flaw, overlay, with_fields
 from shared.domain.recipe.placeholders import literal, metadata_keys
 from shared.domain.recipe.validation import output_flaws
 
@@ -52,7 +53,9 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
             continue
         if wish in recipe.allow or (wish in recipe.needs and not _has(recipe, wish)):
             field, convert = _MEANING[wish]
-            changes[field] = convert(wishes[wish])
+            name, _, inner = field.partition(".")
+            value = convert(wishes[wish])
+            changes = overlay(changes, {name: {inner: value} if inner else value})
         else:
             warnings.append(_unheard(wish, recipe))
     if "companions" in changes:
@@ -83,27 +86,12 @@ def _by_name(recipes: Sequence[Recipe], name: str, family: Family) -> Recipe:
 
 
 def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
-    if not changes:
-        return recipe
-    whole = recipe.model_dump(mode="json")
-    for field, value in changes.items():
-        table, _, inner = field.partition(".")
-        if inner:
-            whole[table] = {**whole[table], inner: value}
-        else:
-            whole[table] = value
-    if "prompt" in changes:
-        whole["asks"] = []
-        # Another question's answer is not to be measured by the recording.
-        whole["transcript"] = False
     try:
-        return Recipe.model_validate(whole)
+        return with_fields(recipe, changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
+        place, flaw = first_flaw(error)
         wish = next((wish for wish, (field, _) in _MEANING.items() if place.startswith(field)), place)
-        said = first["msg"].removeprefix("Value error, ")
-        raise WishRefused(f"{PREFIX}{wish.replace('_', '-')}: {said}") from error
+        raise WishRefused(f"{PREFIX}{wish.replace('_', '-')}: {flaw}") from error
 
 
 def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequence[str]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Literal, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 from urllib.parse import urlsplit
 
 from shared.domain.errors import RequestRefused
-from shared.domain.media import KINDS, Family, kind_of_mime
+from shared.domain.media import KINDS, Family, kind_of_mime, kind_of_name
 from shared.domain.request.messages import (
     AudioPart,
     FilePart,
@@ -30,8 +30,6 @@ _LONGEST_NAME = 1024
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\\]{1,8192}", re.IGNORECASE)
 _AUDIO_TYPES = {"mp3": "audio/mp3", "m4a": "audio/mp4"}
 
-Detail = Literal["auto", "low", "high"]
-
 
 class Inline(NamedTuple):
     """Inline data, still in base64."""
@@ -41,12 +39,17 @@ class Inline(NamedTuple):
     """The family that the part's type requires; None for any file."""
     mime: str
     encoded: str
-    detail: Detail | None = None
 
     @property
     def size(self) -> int:
         """Decoded size in bytes."""
         return len(self.encoded) * 3 // 4 - self.encoded[-2:].count("=")
+
+    @property
+    def declared_family(self) -> Family | None:
+        """The family as far as the request says it; the true one is known once the file is read."""
+        kind = kind_of_mime(self.mime)
+        return self.family or (kind.family if kind else None)
 
     def data(self) -> bytes:
         return base64.b64decode(self.encoded)
@@ -60,11 +63,15 @@ class StoredInput(NamedTuple):
     bucket: str
     name: str
     generation: int | None = None
-    detail: Detail | None = None
 
     @property
     def uri(self) -> str:
         return f"gs://{self.bucket}/{self.name}"
+
+    @property
+    def declared_family(self) -> Family | None:
+        kind = kind_of_name(self.name)
+        return self.family or (kind.family if kind else None)
 
 
 class Remote(NamedTuple):
@@ -73,7 +80,10 @@ class Remote(NamedTuple):
     param: str
     family: Family | None
     url: str
-    detail: Detail | None = None
+
+    @property
+    def declared_family(self) -> Family | None:
+        return self.family
 
 
 Input = Inline | StoredInput | Remote
@@ -104,7 +114,7 @@ def input_of(part: MediaPart, param: str) -> Input:
         case InputAudioPart():
             form = part.input_audio.format
             mime = _AUDIO_TYPES.get(form, f"audio/{form}")
-            return _inline(f"{param}.input_audio.data", "audio", mime, part.input_audio.data, None)
+            return _inline(f"{param}.input_audio.data", "audio", mime, part.input_audio.data)
         case FilePart():
             return _located(f"{param}.file.file_data", None, Where(url=part.file.file_data))
         case _:
@@ -113,18 +123,18 @@ def input_of(part: MediaPart, param: str) -> Input:
 
 def _located(param: str, family: Family | None, where: Where) -> Input:
     if (data := _DATA.match(where.url)) is not None:
-        return _inline(param, family, data["type"].lower(), where.url[data.end() :], where.detail)
+        return _inline(param, family, data["type"].lower(), where.url[data.end() :])
     if (found := _OBJECT.fullmatch(where.url)) is not None:
         if len(found["name"].encode()) > _LONGEST_NAME or found["name"] in (".", ".."):
             raise _refused("invalid_param", f"{param}: Cloud Storage has no object of such a name.", param)
         generation = int(where.generation) if where.generation else None
-        return StoredInput(param, family, found["bucket"], found["name"], generation, where.detail)
+        return StoredInput(param, family, found["bucket"], found["name"], generation)
     if _WEB.fullmatch(where.url) is not None:
         try:
             urlsplit(where.url)
         except ValueError as error:
             raise _refused("invalid_param", f"{param}: the URL cannot be read: {error}.", param) from None
-        return Remote(param, family, where.url, where.detail)
+        return Remote(param, family, where.url)
     if where.url[:5].lower() == "data:":
         raise _refused(
             "invalid_param",
@@ -141,7 +151,7 @@ def _located(param: str, family: Family | None, where: Where) -> Input:
     )
 
 
-def _inline(param: str, family: Family | None, mime: str, encoded: str, detail: Detail | None) -> Inline:
+def _inline(param: str, family: Family | None, mime: str, encoded: str) -> Inline:
     kind = kind_of_mime(mime)
     if kind is None:
         raise _refused("unsupported_content_type", f"{param}: Gemini does not take files of the type {mime}.", param)
@@ -155,7 +165,7 @@ def _inline(param: str, family: Family | None, mime: str, encoded: str, detail: 
         raise _refused("invalid_param", f"{param}: the inline data is no base64: {error}", param) from None
     if not encoded:
         raise _refused("invalid_param", f"{param}: the inline data is empty.", param)
-    return Inline(param, family, KINDS[kind.mime].mime, encoded, detail)
+    return Inline(param, family, KINDS[kind.mime].mime, encoded)
 
 
 def _refused(code: str, message: str, param: str) -> RequestRefused:

@@ -8,9 +8,17 @@ from datetime import date
 from pydantic import ValidationError
 
 from shared.domain.media import kind_of_name
-from shared.domain.recipe import DEFAULT_MODEL, Recipe
-from shared.domain.request.overrides import named, refuse_incomplete, refuse_unmakeable, with_overrides, wrong
+from shared.domain.recipe import DEFAULT_MODEL, Recipe, first_flaw, literal
+from shared.domain.request.overrides import (
+    built_in_recipe,
+    refuse_incomplete,
+    refuse_unmakeable,
+    settings_of,
+    with_overrides,
+    wrong,
+)
 from shared.domain.request.schema import Submission, changes_of, overridden, read
+from shared.domain.request.validation import refuse_misfits
 from shared.domain.tasks.task import Ran
 
 _NOT_OF_A_FILE = {
@@ -42,13 +50,22 @@ def asked_again(ran: Ran | None, uri: str, changes: bytes, today: date | None = 
     submission = read(overridden(about, json.dumps(given).encode()))
     before = recipe
     if submission.recipe is not None:
-        recipe = named(submission.recipe)
+        recipe = built_in_recipe(submission.recipe)
     # The model of a recipe that is named holds where none is said.
-    changed = with_overrides(recipe, submission, {*given, *(() if "recipe" in given else ("model",))}, today)
+    fields = settings_of(recipe, submission, {*given, *(() if "recipe" in given else ("model",))}, today)
+    if submission.prompt is not None:
+        fields["prompt"] = literal(submission.prompt)
+    if "system_prompt" in given:
+        fields["system"] = None if submission.system_prompt is None else literal(submission.system_prompt)
+    changed = with_overrides(recipe, submission, fields)
     refuse_incomplete(changed)
     refuse_unmakeable(changed, ())
-    if ran is not None:
-        _refuse_another_kind(before, changed, uri)
+    kind = kind_of_name(uri)
+    takes_it = kind is None or kind.family in changed.takes
+    # A name may lie: generate checks the content.
+    if ran is not None and kind is not None and not takes_it and not set(before.takes) & set(changed.takes):
+        raise wrong("recipe", f"{changed.name} takes {' or '.join(changed.takes)}, this is {kind.family}")
+    refuse_misfits(changed, submission, [kind.family] if kind is not None and takes_it else (), today)
     if submission.stream and len(changed.asked) > 1:
         raise wrong("stream", f"the recipe {changed.name} asks several questions; only one can be streamed")
     if ran is None and not given.keys() - _AROUND:
@@ -61,12 +78,5 @@ def _as_it_ran(ran: Ran) -> Recipe:
         return Recipe.model_validate(ran.snapshot)
     except ValidationError as error:
         # Of a task that was made by an earlier version, which took more.
-        said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise wrong("recipe", f"{ran.recipe}, as it ran, is not taken any more: {said}; drop the file again") from error
-
-
-def _refuse_another_kind(before: Recipe, named: Recipe, uri: str) -> None:
-    """Raise if the recipe does not take such a file by its name; generate checks the content."""
-    kind = kind_of_name(uri)
-    if kind is not None and kind.family not in named.takes and not set(before.takes) & set(named.takes):
-        raise wrong("recipe", f"{named.name} takes {' or '.join(named.takes)}, this is {kind.family}")
+        _, flaw = first_flaw(error)
+        raise wrong("recipe", f"{ran.recipe}, as it ran, is not taken any more: {flaw}; drop the file again") from error

@@ -1,30 +1,97 @@
-"""Read and check a body in one step: parse it, apply its recipe, list its inputs, check the model."""
+"""Check a request against its model and the limits, before anything is stored or paid for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
 
-from shared.domain.request.fitness import misfits
-from shared.domain.request.inputs import Input, inputs_of
+from shared.domain.errors import PermanentFailure, RequestRefused
+from shared.domain.media import Facts, Family
+from shared.domain.models.catalogue import Model, check_input
+from shared.domain.recipe import Recipe, misfits, model_for, output_flaws
+from shared.domain.request.inputs import Inline
+from shared.domain.request.overrides import refusal_of_misfit, request_field
 from shared.domain.request.schema import Submission, as_refusals, read
 from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 
-
-class CheckedRequest(NamedTuple):
-    submission: Submission
-    """The request as it was sent."""
-    resolved: ResolvedRequest
-    """The request completed by its recipe."""
-    inputs: list[Input]
+LARGEST_REQUEST = 20 << 20
+"""Bytes of prompt, system prompt and inline data together (the contract's 20 MB, read as MiB)."""
 
 
-def read_and_check(text: bytes, today: date) -> CheckedRequest:
-    """Raises `RequestRefused` for whatever the request cannot be run with."""
+def read_and_check(text: bytes, today: date) -> ResolvedRequest:
+    """Return a body, resolved. Raises `RequestRefused` for everything that keeps the request from being run."""
     with as_refusals():
-        submission = read(text)
-        whole = resolve_recipe(submission, today)
-        inputs = inputs_of(whole.submission)
-        if (refused := misfits(whole.submission, inputs, today)) is not None:
-            raise refused
-    return CheckedRequest(submission, whole, inputs)
+        resolved = resolve_recipe(read(text), today)
+        _refuse_too_large(resolved)
+        refuse_misfits(resolved.recipe, resolved.submission, _families(resolved, today), today)
+        return resolved
+
+
+def refuse_misfits(recipe: Recipe, submission: Submission, families: Sequence[Family], today: date | None) -> None:
+    """Raise `RequestRefused`, naming the request's field, if the model cannot do what is asked for.
+
+    `families` is empty if it is not known what all files are.
+    """
+    if submission.google.cached_content is not None:
+        param = "extra_body.google.cached_content"
+        raise _refused(
+            "invalid_param",
+            f"{param}: caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight "
+            "makes caches itself where they pay, and keeps them to the tasks of one file.",
+            param,
+        )
+    for misfit in misfits(recipe, families, today):
+        raise refusal_of_misfit(misfit, submission)
+
+
+def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> None:
+    """Raise `PermanentFailure` if an examined file does not fit its request. `alone`: it is the only file."""
+    family, label = facts.media_type.family, facts.media_type.label
+    if family not in recipe.takes:
+        raise _unfit(f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {label}.")
+    for question in recipe.asked:
+        for flaw in output_flaws(recipe, question, [family]):
+            raise _unfit(f"{request_field('outputs')}: {flaw}; {param} is {label}.")
+    if recipe.range is None:
+        return
+    field = request_field("range")
+    if alone and family not in ("audio", "video"):
+        raise _unfit(f"{field}: a range is a part of audio or video; {param} is {label}.")
+    if missed := recipe.range.missed(facts.duration):
+        raise _unfit(f"{field}: {missed} ({param}).")
+
+
+def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:
+    """Return the families of all inputs, or those that they may have. Raises if the model does not take an input."""
+    model = model_for(resolved.recipe, today)
+    families: list[Family] = []
+    for file in resolved.inputs:
+        if (family := file.declared_family) is None:
+            continue
+        if isinstance(model, Model) and "text" in model.outputs and (refusal := check_input(model, family)):
+            raise _refused("model_not_support_capability", refusal.message, file.param)
+        families.append(family)
+    if len(families) == len(resolved.inputs):
+        return families
+    return resolved.recipe.takes if resolved.submission.recipe is not None else ()
+
+
+def _refuse_too_large(resolved: ResolvedRequest) -> None:
+    texts = [resolved.system, *(message.text for message in resolved.messages)]
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    size += sum(file.size for file in resolved.inputs if isinstance(file, Inline))
+    if size > LARGEST_REQUEST:
+        raise _refused(
+            "payload_too_large",
+            f"Prompt, system prompt and inline data together have {size:,} bytes; at most {LARGEST_REQUEST:,} are "
+            "taken. Put the file into a bucket and name it as gs://bucket/object.",
+            next((file.param for file in resolved.inputs if isinstance(file, Inline)), "prompt"),
+        )
+
+
+def _refused(code: str, message: str, param: str) -> RequestRefused:
+    return RequestRefused(422, "invalid_request_error", code, message, param=param)
+
+
+def _unfit(message: str) -> PermanentFailure:
+    return PermanentFailure("invalid_param", message)

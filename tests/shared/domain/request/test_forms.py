@@ -15,10 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN
+from shared.domain.recipe import BUILT_IN, PreparedFile
 from shared.domain.request import (
-    CheckedRequest,
-    Handed,
+    ResolvedRequest,
     asked_again,
     body,
     digest_of,
@@ -44,7 +43,7 @@ TOOL = {
     },
 }
 FULL: dict[str, Any] = {
-    "model": "gemini-2.5-flash",
+    "model": "gemini-3.8-flash",
     "messages": [
         {"role": "system", "content": "Be brief.", "name": "boss"},
         {"role": "user", "content": [{"type": "text", "text": "What is it?"}, PICTURE]},
@@ -77,7 +76,7 @@ FULL: dict[str, Any] = {
     "media_resolution": "low",
     "tools": [TOOL],
     "tool_choice": {"type": "function", "function": {"name": "weather"}},
-    "extra_body": {"google": {"thinking_config": {"thinking_budget": 100, "include_thoughts": True}}},
+    "extra_body": {"google": {"thinking_config": {"thinking_level": "low", "include_thoughts": True}}},
     "callback_url": "https://example.com/called",
     "metadata": {"a": "b"},
 }
@@ -87,7 +86,7 @@ def written(**fields: Any) -> bytes:
     return json.dumps({"model": "gemini-2.5-flash", "audio_url": DATA, **fields}).encode()
 
 
-def outcome(text: bytes) -> CheckedRequest | RequestRefused:
+def outcome(text: bytes) -> ResolvedRequest | RequestRefused:
     try:
         return read_and_check(text, TODAY)
     except RequestRefused as refused:
@@ -323,7 +322,7 @@ def test_a_calls_arguments_that_cannot_be_sent_as_json_are_sent_as_text(argument
     calls = [{"id": "c", "function": {"name": "f", "arguments": arguments}}]
     turns = [{"role": "assistant", "tool_calls": calls}, {"role": "tool", "tool_call_id": "c", "content": arguments}]
     text = json.dumps({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}, *turns]}).encode()
-    contents = body(read_and_check(text, TODAY).submission, [])["contents"]
+    contents = body(read_and_check(text, TODAY))["contents"]
     assert json.dumps(contents, allow_nan=False, ensure_ascii=False).encode()
     assert arguments[:40] in json.dumps(contents).replace('\\"', '"').replace("\\\\", "\\")
 
@@ -385,11 +384,7 @@ def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[An
     again = read_and_check(stored, TODAY)
     assert again.submission == checked.submission
     assert digest_of(again.submission) == digest_of(checked.submission)
-    sent = body(
-        checked.resolved.submission,
-        [Handed("image/png", uri="u")] * len(checked.inputs),
-        checked.resolved.recipe,
-    )
+    sent = body(checked, [PreparedFile("image/png", uri="u")] * len(checked.inputs))
     json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
     with contextlib.suppress(RequestRefused):
         asked_again(None, "gs://box/a.png", text)
