@@ -31,7 +31,6 @@ from shared.domain.recipe import (
     Missing,
     PreparedFile,
     Recipe,
-    WishRefused,
     choose,
     fill,
     grant,
@@ -89,10 +88,7 @@ async def _recipe(deps: GenerateDeps, task: Task, about: Dropped) -> tuple[Recip
     """Choose the object's recipe and apply the wishes of its metadata; return it with its snapshot and warnings."""
     book = await deps.recipes.book(deps.settings.inboxes[task.source.bucket].recipes)
     try:
-        chosen = choose(book.recipes, about)
-        granted = grant(book.recipes, chosen, about)
-    except (LookupError, WishRefused) as error:
-        raise PermanentFailure("invalid_param", str(error)) from error
+        granted = grant(book.recipes, choose(book.recipes, about), about)
     except (ValueError, RecursionError, OverflowError) as error:
         told = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
         raise PermanentFailure("invalid_param", told) from error

@@ -14,7 +14,7 @@ from functions.generate.question.model_checks import count_tokens_if_nearly_full
 from functions.generate.question.request_inputs import RequestInputs
 from shared.cloud.outbound import refusal_of
 from shared.domain.answer.response import Json
-from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
+from shared.domain.errors import FailureCode, FieldRefused, PermanentFailure, RequestRefused
 from shared.domain.recipe import PreparedFile, Recipe
 from shared.domain.recipe.question import About, Question
 from shared.domain.request import LARGEST_BODY, Input, ResolvedRequest, StoredInput, Submission, body, read_and_check
@@ -102,7 +102,7 @@ def _refuse_callback_url(deps: GenerateDeps, task: Task, submission: Submission)
     why = refusal_of(submission.callback_url, schemes=("https",), allow_loopback=deps.settings.allow_loopback)
     if why is not None:
         message = f"callback_url: {why}."
-        raise RequestRefused(422, "invalid_request_error", "invalid_param", message, param="callback_url")
+        raise FieldRefused("callback_url", message)
 
 
 def _snapshot(task: Task, recipe: Recipe) -> Ran:

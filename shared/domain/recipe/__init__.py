@@ -25,7 +25,7 @@ from shared.domain.recipe.overlay import first_flaw, with_fields
 from shared.domain.recipe.placeholders import Missing, fill, literal
 from shared.domain.recipe.validation import output_flaws
 from shared.domain.recipe.wire import PreparedFile, media_part, request, unstructured
-from shared.domain.recipe.wishes import Granted, WishRefused, grant, lacking
+from shared.domain.recipe.wishes import Granted, grant, lacking
 
 BUILT_IN: tuple[Recipe, ...] = built_in().recipes
 """The built-in recipes; the first of each family is its default."""
@@ -53,7 +53,6 @@ __all__ = [
     "RecipesInvalid",
     "Rule",
     "Thinking",
-    "WishRefused",
     "built_in",
     "check",
     "choose",

@@ -12,6 +12,7 @@ from typing import NamedTuple, cast, get_args
 
 from pydantic import JsonValue, ValidationError
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, Wish
 from shared.domain.recipe.matching import PREFIX, Dropped
@@ -24,17 +25,13 @@ _NOT_WISHES = {"generation", "task"}
 """Keys with the same prefix that mark published files."""
 
 
-class WishRefused(ValueError):
-    """A wish is invalid, or one that the recipe needs is missing."""
-
-
 class Granted(NamedTuple):
     recipe: Recipe
     warnings: tuple[str, ...]
 
 
 def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
-    """Return `first`, or the recipe that the object names, with the object's wishes applied. Raises `WishRefused`."""
+    """Return `first`, or the recipe that the object names, with the object's wishes. Raises `PermanentFailure`."""
     wishes = {key.lower().removeprefix(PREFIX): value for key, value in about.metadata.items() if _ours(key)}
     wishes = {name.replace("-", "_"): value.strip() for name, value in wishes.items() if name not in _NOT_WISHES}
     warnings: list[str] = []
@@ -63,7 +60,9 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
     granted = _changed(recipe, changes)
     if lacking := [need for need in recipe.needs if need not in wishes and not _has(granted, need)]:
         keys = ", ".join(f"{PREFIX}{need.replace('_', '-')}" for need in lacking)
-        raise WishRefused(f"The recipe {recipe.name} needs to be told more: set the object's metadata {keys}.")
+        raise PermanentFailure(
+            "invalid_param", f"The recipe {recipe.name} needs to be told more: set the object's metadata {keys}."
+        )
     if changes:
         _refuse_what_cannot_be_made(granted, about, tuple(wishes))
     return Granted(granted, tuple(warnings))
@@ -79,9 +78,11 @@ def _by_name(recipes: Sequence[Recipe], name: str, family: Family) -> Recipe:
         fitting = [recipe.name for recipe in recipes if family in recipe.takes]
         close = get_close_matches(name, fitting, n=1)
         hint = f"Do you mean {close[0]}?" if close else f"For this kind of file there are {', '.join(fitting)}."
-        raise WishRefused(f"{PREFIX}recipe: no recipe is named {name!r}. {hint}")
+        raise PermanentFailure("invalid_param", f"{PREFIX}recipe: no recipe is named {name!r}. {hint}")
     if family not in found.takes:
-        raise WishRefused(f"{PREFIX}recipe: {name} takes {' or '.join(found.takes)}, this is {family}.")
+        raise PermanentFailure(
+            "invalid_param", f"{PREFIX}recipe: {name} takes {' or '.join(found.takes)}, this is {family}."
+        )
     return found
 
 
@@ -91,7 +92,7 @@ def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
     except ValidationError as error:
         place, flaw = first_flaw(error)
         wish = next((wish for wish, (field, _) in _MEANING.items() if place.startswith(field)), place)
-        raise WishRefused(f"{PREFIX}{wish.replace('_', '-')}: {flaw}") from error
+        raise PermanentFailure("invalid_param", f"{PREFIX}{wish.replace('_', '-')}: {flaw}") from error
 
 
 def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequence[str]) -> None:
@@ -99,7 +100,7 @@ def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequenc
     for question in granted.asked:
         for flaw in output_flaws(granted, question, [about.family]):
             blamed = "outputs" if "outputs" in wishes else "schema"
-            raise WishRefused(f"{PREFIX}{blamed}: {flaw}.")
+            raise PermanentFailure("invalid_param", f"{PREFIX}{blamed}: {flaw}.")
 
 
 def lacking(recipe: Recipe) -> list[Wish]:
@@ -122,8 +123,9 @@ def _beside(name: str, companions: list[str]) -> JsonValue:
     folder = name[: name.rfind("/") + 1]
     for each in companions:
         if each.startswith("/") or ".." in each.split("/"):
-            raise WishRefused(
-                f"{PREFIX}with: {each!r} does not lie in the file's own folder. Name files relative to it."
+            raise PermanentFailure(
+                "invalid_param",
+                f"{PREFIX}with: {each!r} does not lie in the file's own folder. Name files relative to it.",
             )
     return [f"{folder}{each}" for each in companions]
 

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple, assert_never
 from urllib.parse import urlsplit
 
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import FieldRefused
 from shared.domain.media import KINDS, Family, kind_of_mime, kind_of_name
 from shared.domain.request.messages import (
     AudioPart,
@@ -126,47 +126,42 @@ def _located(param: str, family: Family | None, where: Where) -> Input:
         return _inline(param, family, data["type"].lower(), where.url[data.end() :])
     if (found := _OBJECT.fullmatch(where.url)) is not None:
         if len(found["name"].encode()) > _LONGEST_NAME or found["name"] in (".", ".."):
-            raise _refused("invalid_param", f"{param}: Cloud Storage has no object of such a name.", param)
+            raise FieldRefused(param, f"{param}: Cloud Storage has no object of such a name.")
         generation = int(where.generation) if where.generation else None
         return StoredInput(param, family, found["bucket"], found["name"], generation)
     if _WEB.fullmatch(where.url) is not None:
         try:
             urlsplit(where.url)
         except ValueError as error:
-            raise _refused("invalid_param", f"{param}: the URL cannot be read: {error}.", param) from None
+            raise FieldRefused(param, f"{param}: the URL cannot be read: {error}.") from None
         return Remote(param, family, where.url)
     if where.url[:5].lower() == "data:":
-        raise _refused(
-            "invalid_param",
+        raise FieldRefused(
+            param,
             f"{param}: inline data is written data:<type>;base64,<payload>, with its media type, for example "
             "data:audio/wav;base64,UklGR…",
-            param,
         )
-    shown = where.url[:60]
-    raise _refused(
-        "invalid_param",
-        f"{param}: {shown!r} is no address that is taken: write https://…, http://…, gs://bucket/object or "
-        "data:<type>;base64,<payload>.",
+    raise FieldRefused(
         param,
+        f"{param}: {where.url[:60]!r} is no address that is taken: write https://…, http://…, gs://bucket/object or "
+        "data:<type>;base64,<payload>.",
     )
 
 
 def _inline(param: str, family: Family | None, mime: str, encoded: str) -> Inline:
     kind = kind_of_mime(mime)
     if kind is None:
-        raise _refused("unsupported_content_type", f"{param}: Gemini does not take files of the type {mime}.", param)
+        raise FieldRefused(
+            param, f"{param}: Gemini does not take files of the type {mime}.", "unsupported_content_type"
+        )
     if family is not None and kind.family != family:
-        raise _refused("unsupported_content_type", f"{param}: {mime} is no {family}.", param)
+        raise FieldRefused(param, f"{param}: {mime} is no {family}.", "unsupported_content_type")
     try:
         if len(encoded) % 4:
             raise ValueError("its length is no multiple of 4, so its end or its padding (=) is missing")
         base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _refused("invalid_param", f"{param}: the inline data is no base64: {error}", param) from None
+        raise FieldRefused(param, f"{param}: the inline data is no base64: {error}") from None
     if not encoded:
-        raise _refused("invalid_param", f"{param}: the inline data is empty.", param)
+        raise FieldRefused(param, f"{param}: the inline data is empty.")
     return Inline(param, family, KINDS[kind.mime].mime, encoded)
-
-
-def _refused(code: str, message: str, param: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", code, message, param=param)

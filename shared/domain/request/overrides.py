@@ -9,7 +9,7 @@ from typing import assert_never, cast
 from pydantic import JsonValue, ValidationError
 
 from shared.domain.answer.response import Json
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import FieldRefused
 from shared.domain.media import Family
 from shared.domain.models.catalogue import Model, ThinkingByBudget, ThinkingSetting, resolve
 from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, lacking, output_flaws, with_fields
@@ -78,11 +78,11 @@ def refuse_unmakeable(recipe: Recipe, families: Sequence[Family]) -> None:
             raise wrong(_REQUEST_FIELDS["outputs"], f"with the recipe {recipe.name}, {flaw}")
 
 
-def refusal_of_misfit(misfit: Misfit, submission: Submission) -> RequestRefused:
+def refusal_of_misfit(misfit: Misfit, submission: Submission) -> FieldRefused:
     param = request_field(misfit.field, submission)
     message = misfit.message if misfit.code != "invalid_param" else f"{param}: {misfit.message}"
     code = "no_available_model" if misfit.code == "model_not_found" else misfit.code
-    return RequestRefused(422, "invalid_request_error", code, message, param=param)
+    return FieldRefused(param, message, code)
 
 
 def request_field(field: str, submission: Submission | None = None) -> str:
@@ -102,8 +102,8 @@ def wishes_of(submission: Submission) -> dict[str, str]:
     return {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
 
 
-def wrong(param: str, why: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", "invalid_param", f"{param}: {why}.", param=param)
+def wrong(param: str, why: str) -> FieldRefused:
+    return FieldRefused(param, f"{param}: {why}.")
 
 
 def _settings(

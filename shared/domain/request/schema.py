@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.models.catalogue import Effort
 from shared.domain.models.names import ModelName
 from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url, flawed, turns_flaw
@@ -199,7 +199,7 @@ def changes_of(text: bytes) -> Json:
     except ValueError as error:
         raise _unreadable(str(error)) from None
     if not isinstance(changes, dict):
-        raise _wrong("body", "The body must be a JSON object of fields to replace.")
+        raise FieldRefused("body", "The body must be a JSON object of fields to replace.")
     return changes
 
 
@@ -222,7 +222,7 @@ def as_refusals() -> Iterator[None]:
     except (ValueError, OverflowError, RecursionError) as error:
         # Not its message: it may repeat inline data.
         message = f"The request cannot be used: a value in it is out of the ordinary ({type(error).__name__})."
-        raise _wrong("body", message) from error
+        raise FieldRefused("body", message) from error
 
 
 def _plain_text(text: bytes) -> bytes:
@@ -241,7 +241,7 @@ def _refusal(error: ValidationError) -> RequestRefused:
         return _unreadable(first["msg"])
     param = ".".join(filter(None, (_param(first["loc"]), first.get("ctx", {}).get("path"))))[:_LONGEST_PARAM]
     said = _DOUBLED.sub("", first["msg"])
-    return _wrong(param or "body", f"{param}: {said}" if param else said[:1].upper() + said[1:])
+    return FieldRefused(param or "body", f"{param}: {said}" if param else said[:1].upper() + said[1:])
 
 
 def _weight(error: Any) -> int:
@@ -283,10 +283,6 @@ def _refuse_what_is_no_number(text: bytes) -> None:
 
 def _unreadable(why: str) -> RequestRefused:
     return RequestRefused(400, "invalid_request_error", "invalid_param", f"The body is not JSON: {why}", param="body")
-
-
-def _wrong(param: str, message: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", "invalid_param", message, param=param)
 
 
 def as_stored(submission: Submission) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from shared.domain.errors import PermanentFailure, RequestRefused
+from shared.domain.errors import FieldRefused, PermanentFailure
 from shared.domain.media import Facts, Family
 from shared.domain.models.catalogue import Model, check_input
 from shared.domain.recipe import Recipe, misfits, model_for, output_flaws
 from shared.domain.request.inputs import Inline
-from shared.domain.request.overrides import refusal_of_misfit, request_field
+from shared.domain.request.overrides import refusal_of_misfit, request_field, wrong
 from shared.domain.request.schema import Submission, as_refusals, read
 from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 
@@ -33,12 +33,10 @@ def refuse_misfits(recipe: Recipe, submission: Submission, families: Sequence[Fa
     `families` is empty if it is not known what all files are.
     """
     if submission.google.cached_content is not None:
-        param = "extra_body.google.cached_content"
-        raise _refused(
-            "invalid_param",
-            f"{param}: caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight "
-            "makes caches itself where they pay, and keeps them to the tasks of one file.",
-            param,
+        raise wrong(
+            "extra_body.google.cached_content",
+            "caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight makes "
+            "caches itself where they pay, and keeps them to the tasks of one file",
         )
     for misfit in misfits(recipe, families, today):
         raise refusal_of_misfit(misfit, submission)
@@ -69,7 +67,7 @@ def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:
         if (family := file.declared_family) is None:
             continue
         if isinstance(model, Model) and "text" in model.outputs and (refusal := check_input(model, family)):
-            raise _refused("model_not_support_capability", refusal.message, file.param)
+            raise FieldRefused(file.param, refusal.message, "model_not_support_capability")
         families.append(family)
     if len(families) == len(resolved.inputs):
         return families
@@ -81,16 +79,12 @@ def _refuse_too_large(resolved: ResolvedRequest) -> None:
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     size += sum(file.size for file in resolved.inputs if isinstance(file, Inline))
     if size > LARGEST_REQUEST:
-        raise _refused(
-            "payload_too_large",
+        raise FieldRefused(
+            next((file.param for file in resolved.inputs if isinstance(file, Inline)), "prompt"),
             f"Prompt, system prompt and inline data together have {size:,} bytes; at most {LARGEST_REQUEST:,} are "
             "taken. Put the file into a bucket and name it as gs://bucket/object.",
-            next((file.param for file in resolved.inputs if isinstance(file, Inline)), "prompt"),
+            "payload_too_large",
         )
-
-
-def _refused(code: str, message: str, param: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", code, message, param=param)
 
 
 def _unfit(message: str) -> PermanentFailure:
