@@ -22,7 +22,7 @@ from shared.cloud.storage import Storage
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
-from shared.domain.request.schema import as_refusals, as_stored
+from shared.domain.request.schema import as_stored, refuse_on_error
 from shared.domain.request.tasks import (
     Marks,
     id_of_object,
@@ -48,7 +48,7 @@ class Submitted:
 def _readable(text: bytes) -> Submission | None:
     """Return the request, or None if it cannot be read: its task then fails in generate with the reason."""
     try:
-        with as_refusals():
+        with refuse_on_error():
             return read(text)
     except RequestRefused:
         return None

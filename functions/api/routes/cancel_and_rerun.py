@@ -15,7 +15,7 @@ from functions.api.task_body import find, show_to
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import RequestRefused
-from shared.domain.request import overridden
+from shared.domain.request import replace_fields
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
@@ -65,7 +65,7 @@ async def rerun(
             checked = await check_rerun(deps, key, task, changes)
         else:
             before = await _request_behind(deps, task)
-            checked = await check(deps, key, await asyncio.to_thread(overridden, before, changes))
+            checked = await check(deps, key, await asyncio.to_thread(replace_fields, before, changes))
     return await submit_checked(deps, request, key, checked, idempotency_key, before=task)
 
 

@@ -28,12 +28,12 @@ from shared.domain.request import (
     Remote,
     StoredInput,
     Submission,
-    asked_again,
     digest_of,
     inputs_of,
     read_and_check,
+    resolve_rerun,
 )
-from shared.domain.request.schema import as_refusals, payload_digest
+from shared.domain.request.schema import payload_digest, refuse_on_error
 from shared.domain.request.tasks import asked_lately
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
@@ -167,8 +167,8 @@ def _read(text: bytes, today: date) -> Checked:
 
 
 def _read_rerun(before: Task, changes: bytes, today: date) -> Checked:
-    with as_refusals():
-        ran, submission = asked_again(before.ran, before.source.uri, changes, today)
+    with refuse_on_error():
+        ran, submission = resolve_rerun(before.ran, before.source.uri, changes, today)
         whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
         return Checked(submission, inputs_of(submission), payload_digest(json.dumps(whole).encode()), ran)
 

@@ -73,8 +73,8 @@ def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = Non
     if model is None:
         return
     ended = model.notice(today) if model.answered_by and today else None
-    for file_misfit in _beyond(recipe, families, model):
-        yield file_misfit._replace(message=f"{file_misfit.message} {ended}") if ended else file_misfit
+    for misfit in _beyond(recipe, families, model):
+        yield misfit._replace(message=f"{misfit.message} {ended}") if ended else misfit
 
 
 def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Misfit]:
@@ -104,7 +104,7 @@ def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterato
         yield Misfit("parameters.max_tokens", "invalid_param", message)
 
 
-def seen(recipe: Recipe, facts: Facts) -> Facts:
+def shown_part(recipe: Recipe, facts: Facts) -> Facts:
     """What the model is shown of a file: of a video the range only."""
     if recipe.range is None or facts.media_type.family != "video" or facts.duration is None:
         return facts

@@ -38,8 +38,8 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
         yield ("system",), message
     if recipe.rule:
         yield from _of_the_rule(recipe.rule, recipe)
-    for file_misfit in misfits(recipe, recipe.takes):
-        yield tuple(file_misfit.field.split(".")), file_misfit.message
+    for misfit in misfits(recipe, recipe.takes):
+        yield tuple(misfit.field.split(".")), misfit.message
 
 
 def output_flaws(recipe: Recipe, question: Asked, families: Sequence[Family]) -> Iterator[str]:

@@ -6,8 +6,8 @@
 """
 
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
-from shared.domain.request.rerun import asked_again
-from shared.domain.request.schema import LARGEST_BODY, Submission, digest_of, overridden, read
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import LARGEST_BODY, Submission, digest_of, read, replace_fields
 from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 from shared.domain.request.validation import read_and_check, refuse_file, refuse_misfits
 from shared.domain.request.wire import body
@@ -20,14 +20,14 @@ __all__ = [
     "ResolvedRequest",
     "StoredInput",
     "Submission",
-    "asked_again",
     "body",
     "digest_of",
     "inputs_of",
-    "overridden",
     "read",
     "read_and_check",
     "refuse_file",
     "refuse_misfits",
+    "replace_fields",
     "resolve_recipe",
+    "resolve_rerun",
 ]

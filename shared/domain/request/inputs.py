@@ -90,7 +90,7 @@ Input = Inline | StoredInput | Remote
 
 
 def inputs_of(submission: Submission) -> list[Input]:
-    """Raises `RequestRefused` where one is no address that is taken."""
+    """Return the files that the request names. Raises `RequestRefused` for an address that cannot be used."""
     if submission.audio_url is not None:
         return [_located("audio_url", "audio", Where(url=submission.audio_url))]
     return [
@@ -124,11 +124,11 @@ def input_of(part: MediaPart, param: str) -> Input:
 def _located(param: str, family: Family | None, where: Where) -> Input:
     if (data := _DATA.match(where.url)) is not None:
         return _inline(param, family, data["type"].lower(), where.url[data.end() :])
-    if (found := _OBJECT.fullmatch(where.url)) is not None:
-        if len(found["name"].encode()) > _LONGEST_NAME or found["name"] in (".", ".."):
+    if (address := _OBJECT.fullmatch(where.url)) is not None:
+        if len(address["name"].encode()) > _LONGEST_NAME or address["name"] in (".", ".."):
             raise FieldRefused(param, f"{param}: Cloud Storage has no object of such a name.")
         generation = int(where.generation) if where.generation else None
-        return StoredInput(param, family, found["bucket"], found["name"], generation)
+        return StoredInput(param, family, address["bucket"], address["name"], generation)
     if _WEB.fullmatch(where.url) is not None:
         try:
             urlsplit(where.url)

@@ -38,11 +38,13 @@ _NEEDED = {
 }
 
 
-def built_in_recipe(name: str) -> Recipe:
+def find_recipe(name: str) -> Recipe:
     """Return a built-in recipe. The operator's recipes belong to inboxes; requests cannot name them."""
     recipe = next((recipe for recipe in BUILT_IN if recipe.name == name), None)
     if recipe is None:
-        raise wrong("recipe", f"there is no recipe {name!r}. There are: {', '.join(each.name for each in BUILT_IN)}")
+        raise invalid_field(
+            "recipe", f"there is no recipe {name!r}. There are: {', '.join(each.name for each in BUILT_IN)}"
+        )
     return recipe
 
 
@@ -54,10 +56,10 @@ def with_overrides(recipe: Recipe, submission: Submission, changes: Mapping[str,
         return with_fields(recipe, changes)
     except ValidationError as error:
         field, flaw = first_flaw(error)
-        raise wrong(request_field(field.partition(".")[0] or "recipe", submission), flaw) from error
+        raise invalid_field(request_field(field.partition(".")[0] or "recipe", submission), flaw) from error
 
 
-def settings_of(
+def overrides_of(
     recipe: Recipe, submission: Submission, given: Set[str], today: date | None = None
 ) -> dict[str, JsonValue]:
     """Return the recipe's fields that the request's `given` fields set: all but its words."""
@@ -68,14 +70,14 @@ def refuse_incomplete(recipe: Recipe) -> None:
     """Raise `RequestRefused` if the recipe needs something that the request does not say."""
     for need in lacking(recipe):
         param, why = _NEEDED[need]
-        raise wrong(param, f"the recipe {recipe.name} needs {why}")
+        raise invalid_field(param, f"the recipe {recipe.name} needs {why}")
 
 
 def refuse_unmakeable(recipe: Recipe, families: Sequence[Family]) -> None:
     """Raise `RequestRefused` for outputs that cannot be made for files of `families` (empty: unknown)."""
     for question in recipe.asked:
         for flaw in output_flaws(recipe, question, families):
-            raise wrong(_REQUEST_FIELDS["outputs"], f"with the recipe {recipe.name}, {flaw}")
+            raise invalid_field(_REQUEST_FIELDS["outputs"], f"with the recipe {recipe.name}, {flaw}")
 
 
 def refusal_of_misfit(misfit: Misfit, submission: Submission) -> FieldRefused:
@@ -102,7 +104,7 @@ def wishes_of(submission: Submission) -> dict[str, str]:
     return {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
 
 
-def wrong(param: str, why: str) -> FieldRefused:
+def invalid_field(param: str, why: str) -> FieldRefused:
     return FieldRefused(param, f"{param}: {why}.")
 
 

@@ -22,14 +22,14 @@ from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inp
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
 from shared.domain.request.options import JsonObjectAnswer
 from shared.domain.request.overrides import (
-    built_in_recipe,
+    find_recipe,
+    invalid_field,
+    overrides_of,
     refuse_incomplete,
     refuse_unmakeable,
     request_field,
-    settings_of,
     wishes_of,
     with_overrides,
-    wrong,
 )
 from shared.domain.request.schema import Submission
 
@@ -50,39 +50,42 @@ class ResolvedRequest(NamedTuple):
 
     @property
     def takes_any_json(self) -> bool:
-        """Whether the answer is JSON that is not checked: a `json_object` of a request that names no recipe."""
+        """Whether any JSON will do, without a check: `json_object` in a request that names no recipe."""
         return self.submission.recipe is None and isinstance(self.submission.response_format, JsonObjectAnswer)
 
 
 def resolve_recipe(submission: Submission, today: date | None = None) -> ResolvedRequest:
-    """Raises `RequestRefused` for a recipe that is not there, lacks what it needs, or is for other files."""
+    """Return the request with its recipe applied. Raises `RequestRefused`.
+
+    It is refused if there is no such recipe, if the recipe lacks something it needs, or if it is for other files.
+    """
     inputs = inputs_of(submission)
     has_question = _has_question(submission)
     given = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
     wishes = set(wishes_of(submission))
     if submission.recipe is None:
         base, ignored, by = _ANONYMOUS, wishes & _WISHES, "a request that names no recipe"
-        changes = settings_of(base, submission, given - {"metadata"}, today)
+        changes = overrides_of(base, submission, given - {"metadata"}, today)
         changes |= _defaults(submission, structured=changes.get("response_schema") is not None)
     else:
-        base, ignored, by = built_in_recipe(submission.recipe), wishes - _WISHES - {"find"}, "a request"
-        changes = settings_of(base, submission, given, today)
+        base, ignored, by = find_recipe(submission.recipe), wishes - _WISHES - {"find"}, "a request"
+        changes = overrides_of(base, submission, given, today)
         changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
     recipe = with_overrides(base, submission, changes)
     met = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
     recipe = recipe.model_copy(update={"needs": tuple(need for need in recipe.needs if need not in met)})
     refuse_incomplete(recipe)
     _refuse_files(recipe, inputs)
-    about = _about(submission, inputs, recipe)
+    dropped = _as_dropped(submission, inputs, recipe)
     prompt, system = (
-        given if given is not None else _filled(text, about, recipe)
-        for given, text in ((submission.prompt, recipe.prompt), (submission.system_prompt, recipe.system or ""))
+        own if own is not None else _fill(text, dropped, recipe)
+        for own, text in ((submission.prompt, recipe.prompt), (submission.system_prompt, recipe.system or ""))
     )
     return ResolvedRequest(
         submission,
         inputs,
         recipe.model_copy(update={"prompt": "", "system": None}),
-        _messages(submission, prompt),
+        _conversation(submission, prompt),
         system,
         tuple(f"The metadata {PREFIX}{wish} was ignored: it is not heard of {by}." for wish in sorted(ignored)),
     )
@@ -103,24 +106,24 @@ def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:
     for file in inputs:
         if file.declared_family is not None and file.declared_family not in recipe.takes:
             takes = " or ".join(recipe.takes)
-            raise wrong(file.param, f"the recipe {recipe.name} takes {takes}, this is {file.declared_family}")
+            raise invalid_field(file.param, f"the recipe {recipe.name} takes {takes}, this is {file.declared_family}")
     if not inputs and "text" not in recipe.takes:
-        raise wrong("recipe", f"{recipe.name} takes {' or '.join(recipe.takes)}; the request has no file")
+        raise invalid_field("recipe", f"{recipe.name} takes {' or '.join(recipe.takes)}; the request has no file")
     if not inputs and recipe.range is not None:
-        raise wrong(request_field("range"), "a range is a part of audio or video; the request has no file")
+        raise invalid_field(request_field("range"), "a range is a part of audio or video; the request has no file")
     if "png" in recipe.outputs and len(inputs) > 1:
-        raise wrong("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
+        raise invalid_field("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
     refuse_unmakeable(recipe, [file.declared_family for file in inputs if file.declared_family is not None])
 
 
 def _has_question(submission: Submission) -> bool:
-    """Whether the request asks a question of its own."""
+    """Return whether the request asks a question of its own."""
     if submission.messages is None:
         return bool(submission.prompt and submission.prompt.strip())
     return any(message.role == "user" and message.text.strip() for message in submission.messages)
 
 
-def _messages(submission: Submission, prompt: str) -> Sequence[Message]:
+def _conversation(submission: Submission, prompt: str) -> Sequence[Message]:
     """Return the conversation, with the prompt appended to what the user said last."""
     if submission.audio_url is not None:
         file = AudioPart(type="audio_url", audio_url=Where(url=submission.audio_url))
@@ -136,7 +139,7 @@ def _messages(submission: Submission, prompt: str) -> Sequence[Message]:
     return [*messages, Message(role="user", content=[question])]
 
 
-def _about(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> Dropped:
+def _as_dropped(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> Dropped:
     """Return the request as a dropped object: its first input, with the request's metadata."""
     first = inputs[0] if inputs else None
     bucket = first.bucket if isinstance(first, StoredInput) else ""
@@ -153,8 +156,8 @@ def _about(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> D
     return Dropped(bucket=bucket, name=name, family=family, mime=mime, metadata=submission.metadata or {})
 
 
-def _filled(text: str, about: Dropped, recipe: Recipe) -> str:
+def _fill(text: str, dropped: Dropped, recipe: Recipe) -> str:
     try:
-        return fill(text, about, recipe.range)
+        return fill(text, dropped, recipe.range)
     except Missing as error:
-        raise wrong("metadata", str(error)) from error
+        raise invalid_field("metadata", str(error)) from error

@@ -10,8 +10,8 @@ from shared.domain.media import Facts, Family
 from shared.domain.models.catalogue import Model, check_input
 from shared.domain.recipe import Recipe, misfits, model_for, output_flaws
 from shared.domain.request.inputs import Inline
-from shared.domain.request.overrides import refusal_of_misfit, request_field, wrong
-from shared.domain.request.schema import Submission, as_refusals, read
+from shared.domain.request.overrides import invalid_field, refusal_of_misfit, request_field
+from shared.domain.request.schema import Submission, read, refuse_on_error
 from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 
 LARGEST_REQUEST = 20 << 20
@@ -20,7 +20,7 @@ LARGEST_REQUEST = 20 << 20
 
 def read_and_check(text: bytes, today: date) -> ResolvedRequest:
     """Return a body, resolved. Raises `RequestRefused` for everything that keeps the request from being run."""
-    with as_refusals():
+    with refuse_on_error():
         resolved = resolve_recipe(read(text), today)
         _refuse_too_large(resolved)
         refuse_misfits(resolved.recipe, resolved.submission, _families(resolved, today), today)
@@ -33,7 +33,7 @@ def refuse_misfits(recipe: Recipe, submission: Submission, families: Sequence[Fa
     `families` is empty if it is not known what all files are.
     """
     if submission.google.cached_content is not None:
-        raise wrong(
+        raise invalid_field(
             "extra_body.google.cached_content",
             "caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight makes "
             "caches itself where they pay, and keeps them to the tasks of one file",

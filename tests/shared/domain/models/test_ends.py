@@ -12,7 +12,7 @@ from shared.domain.errors import RequestRefused
 from shared.domain.models.catalogue import Catalogue, Model, Shutdown, catalogue, resolve
 from shared.domain.models.releases import release
 from shared.domain.recipe import PreparedFile, Recipe, misfits
-from shared.domain.request import Submission, asked_again, body, read, refuse_misfits, resolve_recipe
+from shared.domain.request import Submission, body, read, refuse_misfits, resolve_recipe, resolve_rerun
 
 END = date(2026, 12, 1)
 BEFORE, AFTER = END - timedelta(days=1), END + timedelta(days=90)
@@ -112,7 +112,7 @@ def test_a_named_recipe_and_a_rerun_follow_the_day_too() -> None:
         assert recipe.thinking is not None
         assert (recipe.thinking.level, recipe.thinking.budget) == expected
         ran = Recipe(name="x", takes=("audio",), prompt="p", model="gemini-2.5-pro").ran()
-        again, _ = asked_again(ran, "gs://box/a.mp3", b'{"reasoning_effort": "low"}', day)
+        again, _ = resolve_rerun(ran, "gs://box/a.mp3", b'{"reasoning_effort": "low"}', day)
         assert again is not None
         thinking: Any = Recipe.model_validate(again.snapshot).thinking
         assert (thinking.level, thinking.budget) == expected
@@ -127,9 +127,9 @@ def test_a_recipe_that_its_models_successor_cannot_run_is_told_why() -> None:
         thinking={"budget": 512},
     )
     assert list(misfits(recipe, ["audio"], BEFORE)) == []
-    [file_misfit] = misfits(recipe, ["audio"], AFTER)
-    assert "thinks by level" in file_misfit.message
-    assert "ended on 2026-12-01. gemini-3.5-flash-lite answers in its place" in file_misfit.message
+    [misfit] = misfits(recipe, ["audio"], AFTER)
+    assert "thinks by level" in misfit.message
+    assert "ended on 2026-12-01. gemini-3.5-flash-lite answers in its place" in misfit.message
 
 
 @pytest.mark.parametrize("name", NEWER)

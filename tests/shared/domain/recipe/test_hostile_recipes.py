@@ -14,7 +14,7 @@ from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.recipe import BUILT_IN, Dropped, Recipe, choose, grant
 from shared.domain.recipe.book import check
 from shared.domain.recipe.wishes import WISHES
-from shared.domain.request import asked_again
+from shared.domain.request import resolve_rerun
 from shared.domain.tasks.task import Ran
 from tests.shared.domain.request.hostile_schemas import HOSTILE, doubling
 
@@ -120,5 +120,5 @@ def test_a_rerun_of_what_is_not_taken_any_more_says_so() -> None:
     """Of a task of an earlier version."""
     snapshot: dict[str, Any] = {**BUILT_IN[0].ran().snapshot, "response_schema": {"type": "string", "pattern": "a"}}
     with pytest.raises(RequestRefused, match="not taken any more: pattern") as refused:
-        asked_again(Ran(recipe="own", sha256="0" * 64, snapshot=snapshot), "gs://box/a.mp3", b"{}")
+        resolve_rerun(Ran(recipe="own", sha256="0" * 64, snapshot=snapshot), "gs://box/a.mp3", b"{}")
     assert (refused.value.status, refused.value.param) == (422, "recipe")

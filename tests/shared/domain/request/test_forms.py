@@ -18,15 +18,15 @@ from shared.domain.errors import RequestRefused
 from shared.domain.recipe import BUILT_IN, PreparedFile
 from shared.domain.request import (
     ResolvedRequest,
-    asked_again,
     body,
     digest_of,
     inputs_of,
-    overridden,
     read,
     read_and_check,
+    replace_fields,
+    resolve_rerun,
 )
-from shared.domain.request.messages import Given
+from shared.domain.request.messages import StrictModel
 from shared.domain.request.schema import Submission, as_stored
 
 TODAY = date(2026, 11, 26)
@@ -114,7 +114,7 @@ def test_a_models_name_is_stored_hashed_and_sent_as_it_was_looked_up(spelled: st
     assert other.model == "gemini-2.5-flash"
     assert as_stored(other) == as_stored(plain)
     assert digest_of(other) == digest_of(plain)
-    assert json.loads(overridden(as_stored(plain), json.dumps({"model": None}).encode()))["model"] == plain.model
+    assert json.loads(replace_fields(as_stored(plain), json.dumps({"model": None}).encode()))["model"] == plain.model
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def optional_places(value: Any, model: Any, path: tuple[str | int, ...] = ()) ->
             yield (*path, key)
         held = getattr(value, name)
         for index, each in enumerate(held) if isinstance(held, list) else [(None, held)]:
-            if isinstance(each, Given):
+            if isinstance(each, StrictModel):
                 step = (key,) if index is None else (key, index)
                 yield from optional_places(each, type(each), (*path, *step))
 
@@ -174,7 +174,7 @@ def test_a_reruns_null_removes_a_field_and_one_that_must_be_there_stays() -> Non
     ran = next(recipe for recipe in BUILT_IN if recipe.name == "transcribe").ran()
     nulls = dict.fromkeys(("model", "recipe", "messages", "audio_url", "stream", "sync", "metadata", "tool_choice"))
     for changes in (nulls, {}):
-        again, submission = asked_again(ran, "gs://box/a.mp3", json.dumps(changes).encode())
+        again, submission = resolve_rerun(ran, "gs://box/a.mp3", json.dumps(changes).encode())
         assert again is not None
         assert (again.recipe, submission.model, submission.stream) == ("transcribe", ran.snapshot["model"], False)
 
@@ -253,7 +253,7 @@ def test_a_body_of_an_odd_form_is_taken_or_refused_but_never_stumbled_over(text:
         assert status == 200
     if status == 400:
         with pytest.raises(RequestRefused):
-            overridden(written(), text)
+            replace_fields(written(), text)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[An
     sent = body(checked, [PreparedFile("image/png", uri="u")] * len(checked.inputs))
     json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
     with contextlib.suppress(RequestRefused):
-        asked_again(None, "gs://box/a.png", text)
+        resolve_rerun(None, "gs://box/a.png", text)
 
 
 def calling(*ids: str) -> dict[str, Any]:

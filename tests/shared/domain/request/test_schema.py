@@ -10,7 +10,7 @@ import pytest
 
 from shared.domain.errors import RequestRefused
 from shared.domain.recipe import BUILT_IN, TRANSCRIBE_PROMPT, PreparedFile, Recipe
-from shared.domain.request import asked_again, body, overridden, read, read_and_check, resolve_recipe
+from shared.domain.request import body, read, read_and_check, replace_fields, resolve_recipe, resolve_rerun
 from shared.domain.request.schema import as_stored, payload_digest
 from shared.domain.request.tasks import id_of_object, manifest_owner, object_name
 
@@ -123,9 +123,9 @@ def test_the_digest_is_of_what_is_said_not_of_how_it_is_spelled() -> None:
 
 def test_a_rerun_replaces_fields_and_null_removes_one() -> None:
     kept = json.dumps({"model": "m", "audio_url": DATA, "prompt": "p", "seed": 1}).encode()
-    changed = json.loads(overridden(kept, b'{"model": "n", "seed": null}'))
+    changed = json.loads(replace_fields(kept, b'{"model": "n", "seed": null}'))
     assert changed == {"model": "n", "audio_url": DATA, "prompt": "p"}
-    messages = json.loads(overridden(kept, b'{"messages": [{"role": "user", "content": "hi"}]}'))
+    messages = json.loads(replace_fields(kept, b'{"messages": [{"role": "user", "content": "hi"}]}'))
     assert "audio_url" not in messages
     assert "prompt" not in messages
 
@@ -262,19 +262,19 @@ def test_a_rerun_with_a_recipe_that_is_not_for_the_file_is_refused(
     before: str, uri: str, changes: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(RequestRefused, match=says):
-        asked_again(recipe_named(before).ran(), uri, json.dumps(changes).encode())
+        resolve_rerun(recipe_named(before).ran(), uri, json.dumps(changes).encode())
 
 
 def test_a_rerun_gives_a_recipe_what_it_needs() -> None:
     changes = {"recipe": "segment", "metadata": {"dropsight-range": "00:10-00:20"}}
-    ran, _ = asked_again(recipe_named("transcribe").ran(), "gs://box/a.mp3", json.dumps(changes).encode())
+    ran, _ = resolve_rerun(recipe_named("transcribe").ran(), "gs://box/a.mp3", json.dumps(changes).encode())
     assert ran is not None
     assert ran.recipe == "segment"
     assert Recipe.model_validate(ran.snapshot).range is not None
 
 
 def test_a_rerun_with_a_name_that_lies_is_left_to_the_files_content() -> None:
-    ran, _ = asked_again(recipe_named("describe-image").ran(), "gs://box/photo.txt", b'{"recipe": "detect"}')
+    ran, _ = resolve_rerun(recipe_named("describe-image").ran(), "gs://box/photo.txt", b'{"recipe": "detect"}')
     assert ran is not None
     assert ran.recipe == "detect"
 
