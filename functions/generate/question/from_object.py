@@ -25,7 +25,7 @@ from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
-from shared.domain.models.catalogue import Model, ignored_parameters
+from shared.domain.models.catalogue import find_model, ignored_parameters
 from shared.domain.recipe import (
     Dropped,
     Missing,
@@ -35,7 +35,6 @@ from shared.domain.recipe import (
     fill,
     grant,
     misfits,
-    model_for,
     request,
     shown_part,
 )
@@ -140,13 +139,7 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], toda
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
-    refuse_if_too_long(shown, _known(recipe, today), recipe.media_resolution)
-
-
-def _known(recipe: Recipe, today: date) -> Model | None:
-    """Return the recipe's model; None if it is newer than the catalogue."""
-    model = model_for(recipe, today)
-    return model if isinstance(model, Model) else None
+    refuse_if_too_long(shown, find_model(recipe.model, today), recipe.media_resolution)
 
 
 def _questions(
@@ -179,7 +172,7 @@ def _questions(
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
-            cacheable=cacheable(_known(recipe, today), shown, recipe.media_resolution),
+            cacheable=cacheable(find_model(recipe.model, today), shown, recipe.media_resolution),
             sources=tuple(part.stored.identity for part in parts),
             about=about,
         )

@@ -41,7 +41,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
         body=asked,
         ran=lease.ran,
         reasoning=recipe.thinking is not None and recipe.thinking.include,
-        response_schema=None if request.takes_any_json else recipe.asked[0].response_schema,
+        response_schema=request.question.response_schema,
         # What readers were told cannot be taken back, nor said again.
         continuations=0 if streamed else recipe.most_continuations,
         repairs=0 if streamed else 1,

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from shared.domain.answer.response import Json
 from shared.domain.answer.schemas import as_sent
 from shared.domain.answer.timestamps import written
-from shared.domain.models.catalogue import Model, ThinkingByBudget, resolve
+from shared.domain.models.catalogue import ThinkingByBudget, find_model
 from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Asked, Range, Recipe, ServerTool
 
 _TOOLS: dict[ServerTool, str] = {
@@ -141,14 +141,13 @@ def _thinking(recipe: Recipe, today: date | None) -> Json | None:
     wanted = recipe.thinking
     if wanted is None:
         return None
-    model = resolve(recipe.model, today)
-    known = model if isinstance(model, Model) else None
-    if known is not None and known.thinking is None:
+    model = find_model(recipe.model, today)
+    if model is not None and model.thinking is None:
         return None
     config: Json = {}
     level, budget = wanted.level, wanted.budget
-    if level is not None and known is not None and isinstance(known.thinking, ThinkingByBudget):
-        setting = known.thinking_for(level)
+    if level is not None and model is not None and isinstance(model.thinking, ThinkingByBudget):
+        setting = model.thinking_for(level)
         level, budget = None, setting.budget if setting else None
     if level is not None:
         config["thinkingLevel"] = level.upper()

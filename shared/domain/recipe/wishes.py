@@ -97,10 +97,9 @@ def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
 
 def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequence[str]) -> None:
     """Check the recipe again after wishes were applied."""
-    for question in granted.asked:
-        for flaw in output_flaws(granted, question, [about.family]):
-            blamed = "outputs" if "outputs" in wishes else "schema"
-            raise PermanentFailure("invalid_param", f"{PREFIX}{blamed}: {flaw}.")
+    for flaw in output_flaws(granted, [about.family]):
+        blamed = "outputs" if "outputs" in wishes else "schema"
+        raise PermanentFailure("invalid_param", f"{PREFIX}{blamed}: {flaw}.")
 
 
 def lacking(recipe: Recipe) -> list[Wish]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import date
 from typing import assert_never, cast
 
@@ -11,9 +11,8 @@ from pydantic import JsonValue, ValidationError
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
 from shared.domain.media import Family
-from shared.domain.models.catalogue import Model, ThinkingByBudget, ThinkingSetting, resolve
+from shared.domain.models.catalogue import ThinkingByBudget, ThinkingSetting, find_model
 from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, lacking, output_flaws, with_fields
-from shared.domain.request.messages import FunctionTool
 from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
 from shared.domain.request.schema import Submission
 
@@ -63,7 +62,34 @@ def overrides_of(
     recipe: Recipe, submission: Submission, given: Set[str], today: date | None = None
 ) -> dict[str, JsonValue]:
     """Return the recipe's fields that the request's `given` fields set: all but its words."""
-    return dict(_settings(recipe, submission, given, today))
+    changes: dict[str, JsonValue] = {}
+    parameters: Json = {name: getattr(submission, name) for name in _PARAMETERS if name in given}
+    if "stop" in given:
+        parameters["stop"] = cast(JsonValue, submission.stop_sequences)
+    if parameters:
+        changes["parameters"] = parameters
+    for name in given & {"model", "media_resolution"}:
+        changes[name] = getattr(submission, name)
+    if "response_format" in given:
+        changes["response_schema"] = schema = _schema(submission)
+        if schema is not None and "json" not in recipe.outputs:
+            changes["outputs"] = [*recipe.outputs, "json"]
+    if submission.safety_settings is not None:
+        changes["safety"] = {
+            setting.category.removeprefix("HARM_CATEGORY_").lower(): setting.threshold.lower()
+            for setting in submission.safety_settings
+        }
+    if "tools" in given:
+        functions = [tool.function for tool in submission.tools or []]
+        changes["functions"] = [each.model_dump(exclude_none=True, exclude={"strict"}) for each in functions]
+    if given & {"reasoning", "reasoning_effort", "extra_body"}:
+        changes["thinking"] = _thinking(recipe, submission, today)
+    wishes = wishes_of(submission) if "metadata" in given else {}
+    if wished_range := wishes.get("range"):
+        changes["range"] = wished_range
+    if endings := wishes.get("outputs"):
+        changes["outputs"] = [ending.strip() for ending in endings.split(",") if ending.strip()]
+    return changes
 
 
 def refuse_incomplete(recipe: Recipe) -> None:
@@ -75,9 +101,8 @@ def refuse_incomplete(recipe: Recipe) -> None:
 
 def refuse_unmakeable(recipe: Recipe, families: Sequence[Family]) -> None:
     """Raise `RequestRefused` for outputs that cannot be made for files of `families` (empty: unknown)."""
-    for question in recipe.asked:
-        for flaw in output_flaws(recipe, question, families):
-            raise invalid_field(_REQUEST_FIELDS["outputs"], f"with the recipe {recipe.name}, {flaw}")
+    for flaw in output_flaws(recipe, families):
+        raise invalid_field(_REQUEST_FIELDS["outputs"], f"with the recipe {recipe.name}, {flaw}")
 
 
 def refusal_of_misfit(misfit: Misfit, submission: Submission) -> FieldRefused:
@@ -108,42 +133,6 @@ def invalid_field(param: str, why: str) -> FieldRefused:
     return FieldRefused(param, f"{param}: {why}.")
 
 
-def _settings(
-    recipe: Recipe, submission: Submission, given: Set[str], today: date | None
-) -> Iterator[tuple[str, JsonValue]]:
-    if "model" in given:
-        yield "model", submission.model
-    parameters: Json = {name: getattr(submission, name) for name in _PARAMETERS if name in given}
-    if "stop" in given:
-        parameters["stop"] = cast(JsonValue, submission.stop_sequences)
-    if parameters:
-        yield "parameters", parameters
-    if "response_format" in given:
-        schema = _schema(submission)
-        yield "response_schema", schema
-        if schema is not None and "json" not in recipe.outputs:
-            yield "outputs", [*recipe.outputs, "json"]
-    if "media_resolution" in given:
-        yield "media_resolution", submission.media_resolution
-    if submission.safety_settings is not None:
-        yield (
-            "safety",
-            {
-                setting.category.removeprefix("HARM_CATEGORY_").lower(): setting.threshold.lower()
-                for setting in submission.safety_settings
-            },
-        )
-    if "tools" in given:
-        yield "functions", [_declaration(tool) for tool in submission.tools or []]
-    if given & {"reasoning", "reasoning_effort", "extra_body"}:
-        yield "thinking", _thinking(recipe, submission, today)
-    wishes = wishes_of(submission) if "metadata" in given else {}
-    if wished_range := wishes.get("range"):
-        yield "range", wished_range
-    if endings := wishes.get("outputs"):
-        yield "outputs", [ending.strip() for ending in endings.split(",") if ending.strip()]
-
-
 def _schema(submission: Submission) -> JsonValue:
     match submission.response_format:
         case JsonSchemaAnswer() as form:
@@ -156,16 +145,10 @@ def _schema(submission: Submission) -> JsonValue:
             assert_never(submission.response_format)
 
 
-def _declaration(tool: FunctionTool) -> JsonValue:
-    """Convert OpenAI's function to a recipe's."""
-    return tool.function.model_dump(exclude_none=True, exclude={"strict"})
-
-
 def _thinking(recipe: Recipe, submission: Submission, today: date | None) -> JsonValue:
     """Convert OpenAI's effort, or Gemini's own setting; `reasoning` includes the thoughts."""
     level, budget = (recipe.thinking.level, recipe.thinking.budget) if recipe.thinking else (None, None)
-    resolved = resolve(submission.model, today)
-    model = resolved if isinstance(resolved, Model) else None
+    model = find_model(submission.model, today)
     config, effort = submission.google.thinking_config, submission.reasoning_effort
     if config is not None:
         level, budget = config.thinking_level, config.thinking_budget

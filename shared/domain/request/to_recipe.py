@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue
 
 from shared.domain.media import Family, kind_of_name
-from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, fill
+from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Asked, Dropped, Missing, Recipe, fill
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
 from shared.domain.request.options import JsonObjectAnswer
@@ -47,6 +47,11 @@ class ResolvedRequest(NamedTuple):
     messages: Sequence[Message]
     system: str
     warnings: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> Asked:
+        asked = self.recipe.asked[0]
+        return asked.model_copy(update={"response_schema": None}) if self.takes_any_json else asked
 
     @property
     def takes_any_json(self) -> bool:

@@ -7,8 +7,8 @@ from datetime import date
 
 from shared.domain.errors import FieldRefused, PermanentFailure
 from shared.domain.media import Facts, Family
-from shared.domain.models.catalogue import Model, check_input
-from shared.domain.recipe import Recipe, misfits, model_for, output_flaws
+from shared.domain.models.catalogue import check_input, find_model
+from shared.domain.recipe import Recipe, misfits, output_flaws
 from shared.domain.request.inputs import Inline
 from shared.domain.request.overrides import invalid_field, refusal_of_misfit, request_field
 from shared.domain.request.schema import Submission, read, refuse_on_error
@@ -47,9 +47,8 @@ def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> Non
     family, label = facts.media_type.family, facts.media_type.label
     if family not in recipe.takes:
         raise _unfit(f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {label}.")
-    for question in recipe.asked:
-        for flaw in output_flaws(recipe, question, [family]):
-            raise _unfit(f"{request_field('outputs')}: {flaw}; {param} is {label}.")
+    for flaw in output_flaws(recipe, [family]):
+        raise _unfit(f"{request_field('outputs')}: {flaw}; {param} is {label}.")
     if recipe.range is None:
         return
     field = request_field("range")
@@ -61,12 +60,12 @@ def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> Non
 
 def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:
     """Return the families of all inputs, or those that they may have. Raises if the model does not take an input."""
-    model = model_for(resolved.recipe, today)
+    model = find_model(resolved.recipe.model, today)
     families: list[Family] = []
     for file in resolved.inputs:
         if (family := file.declared_family) is None:
             continue
-        if isinstance(model, Model) and "text" in model.outputs and (refusal := check_input(model, family)):
+        if model is not None and "text" in model.outputs and (refusal := check_input(model, family)):
             raise FieldRefused(file.param, refusal.message, "model_not_support_capability")
         families.append(family)
     if len(families) == len(resolved.inputs):

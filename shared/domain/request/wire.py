@@ -20,9 +20,9 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
     """Return the body of generateContent. `files` is in the order of `resolved.inputs`."""
     recipe, choice = resolved.recipe, resolved.submission.tool_choice
     media = (media_part(recipe, file) for file in files)
-    request = recipe_wire.body(recipe, recipe.asked[0], _contents(resolved.messages, media), today)
+    request = recipe_wire.body(recipe, resolved.question, _contents(resolved.messages, media), today)
     if resolved.takes_any_json:
-        del cast(Json, request["generationConfig"])["responseJsonSchema"]
+        cast(Json, request.setdefault("generationConfig", {}))["responseMimeType"] = "application/json"
     instructions = [message.text for message in resolved.messages if message.role in ("system", "developer")]
     if system := "\n\n".join(text for text in (resolved.system, *instructions) if text):
         request["systemInstruction"] = {"parts": [{"text": system}]}
