@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.domain.recipe.snapshot import questions_of
+from shared.domain.request import read_and_check
 from shared.domain.tasks.task import Ran
 
 SNAPSHOTS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "tasks" / "ran_of_requests_1_0.json").read_text())
@@ -39,3 +41,12 @@ def test_what_a_request_of_the_first_version_publishes_is_read_from_its_task(
 
 def test_a_task_that_asked_nothing_publishes_nothing() -> None:
     assert questions_of(None) == ()
+
+
+def test_the_snapshot_of_a_request_holds_its_settings_and_nothing_of_its_conversation() -> None:
+    messages = [{"role": "user", "content": "a secret"}]
+    fields = {"model": "gemini-3.8-flash", "messages": messages, "system_prompt": "a secret", "temperature": 0.5}
+    ran = read_and_check(json.dumps(fields).encode(), date(2026, 11, 26)).recipe.ran()
+    assert (ran.recipe, ran.snapshot["parameters"]) == ("request", {"temperature": 0.5})
+    assert "secret" not in json.dumps(ran.snapshot)
+    assert [question.outputs for question in questions_of(ran)] == [("md",)]
