@@ -17,7 +17,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, FieldRefused, PermanentFailure, RequestRefused
 from shared.domain.recipe import PreparedFile, Recipe
 from shared.domain.recipe.question import About, Question
-from shared.domain.request import LARGEST_BODY, Input, ResolvedRequest, StoredInput, Submission, body, read_and_check
+from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
 from shared.domain.tasks.task import Ran, Task
 from shared.wiring import GenerateDeps
 
@@ -73,8 +73,7 @@ async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:
     try:
         # In a thread: a body may have 29 MB.
         request = await asyncio.to_thread(read_and_check, text, deps.clock.now().date())
-        _refuse_foreign_sources(deps, task, request.inputs)
-        _refuse_callback_url(deps, task, request.submission)
+        _refuse_forbidden(deps, task, request)
     except RequestRefused as refused:
         where = f"{refused.param}: " if refused.param and not refused.message.startswith(refused.param) else ""
         code: FailureCode = "invalid_manifest" if source.kind == "manifest" else "invalid_param"
@@ -82,27 +81,22 @@ async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:
     return request
 
 
-def _refuse_foreign_sources(deps: GenerateDeps, task: Task, inputs: list[Input]) -> None:
-    """Raise if a manifest names what its folder may not. The api has checked what a key may name."""
-    own = (deps.settings.requests_bucket, deps.settings.results_bucket, deps.settings.source_bucket)
-    allowed = deps.settings.manifest_sources.get(task.owner.partition(":")[2], ())
-    for file in inputs:
-        if not isinstance(file, StoredInput):
-            continue
-        foreign = task.source.kind == "manifest" and not file.uri.startswith(allowed or ("\0",))
-        if file.bucket in own or foreign:
+def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) -> None:
+    """Raise for a file that a manifest's folder may not name, and for a callback URL that may not be called.
+
+    The api has checked the same of its own requests.
+    """
+    settings, is_manifest = deps.settings, task.source.kind == "manifest"
+    own = (settings.requests_bucket, settings.results_bucket, settings.source_bucket)
+    allowed = settings.manifest_sources.get(task.owner.partition(":")[2], ()) or ("\0",)
+    for file in request.inputs:
+        if isinstance(file, StoredInput) and (file.bucket in own or (is_manifest and not file.uri.startswith(allowed))):
             message = f"{file.param}: manifests of {task.owner} may not name {file.uri}."
             raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=file.param)
-
-
-def _refuse_callback_url(deps: GenerateDeps, task: Task, submission: Submission) -> None:
-    """Raise if a manifest's callback URL may not be called. The api has checked those of its own requests."""
-    if task.source.kind != "manifest" or submission.callback_url is None:
-        return
-    why = refusal_of(submission.callback_url, schemes=("https",), allow_loopback=deps.settings.allow_loopback)
-    if why is not None:
-        message = f"callback_url: {why}."
-        raise FieldRefused("callback_url", message)
+    url = request.submission.callback_url
+    if is_manifest and url is not None:
+        if why := refusal_of(url, schemes=("https",), allow_loopback=settings.allow_loopback):
+            raise FieldRefused("callback_url", f"callback_url: {why}.")
 
 
 def _snapshot(task: Task, recipe: Recipe) -> Ran:

@@ -19,7 +19,7 @@ from shared.domain.recipe.definition import (
     Rule,
     Thinking,
 )
-from shared.domain.recipe.fitness import Misfit, misfits, model_for, shown_part
+from shared.domain.recipe.fitness import Misfit, misfits, shown_part
 from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, explain
 from shared.domain.recipe.overlay import first_flaw, with_fields
 from shared.domain.recipe.placeholders import Missing, fill, literal
@@ -66,7 +66,6 @@ __all__ = [
     "load",
     "media_part",
     "misfits",
-    "model_for",
     "output_flaws",
     "request",
     "shown_part",

@@ -46,7 +46,7 @@ class Misfit(NamedTuple):
     message: str
 
 
-def model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | None:
+def _model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | None:
     """Return the model's data; None for a well-formed name that may be newer than the catalogue."""
     known = resolve(recipe.model, today)
     match known:
@@ -66,7 +66,7 @@ def model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | Non
 def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Misfit]:
     """Yield what makes no sense for files of `families` (empty: unknown), and what the recipe's model cannot do."""
     yield from _senseless(recipe, families)
-    model = model_for(recipe, today)
+    model = _model_for(recipe, today)
     if isinstance(model, Misfit):
         yield model
         return
