@@ -23,7 +23,7 @@ from shared.cloud.telemetry import log, log_bug
 from shared.daily_limits import DailyLimits, start_of
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
-from shared.domain.request.schema import as_refusals, as_stored
+from shared.domain.request.schema import as_stored, refuse_on_error
 from shared.domain.request.tasks import (
     Marks,
     id_of_object,
@@ -49,7 +49,7 @@ class Submitted:
 def _read_or_none(text: bytes) -> Submission | None:
     """Return the request, or None if it cannot be read: its task then fails in generate with the reason."""
     try:
-        with as_refusals():
+        with refuse_on_error():
             return read(text)
     except RequestRefused:
         return None

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from shared.domain.errors import RequestErrorType, RequestRefused
+from shared.domain.errors import FieldRefused, RequestErrorType, RequestRefused
 
 _TYPES: dict[int, RequestErrorType] = {
     401: "authentication_error",
@@ -55,17 +55,13 @@ def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | Non
     return RequestRefused(status, type_, code, detail, headers=dict(headers or {}))
 
 
-def invalid(param: str, message: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", "invalid_param", message, param=param)
-
-
 def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
     """Render the first error that pydantic found in a path, query or header."""
     first = errors[0]
     location = first.get("loc")
     names = [str(part) for part in location[1:]] if isinstance(location, tuple) else []
     name = ".".join(names) or "request"
-    return invalid(name, f"{name}: {first.get('msg', 'invalid')}")
+    return FieldRefused(name, f"{name}: {first.get('msg', 'invalid')}")
 
 
 def task_not_found(task_id: str) -> RequestRefused:

@@ -22,6 +22,7 @@ from rich.markup import escape
 from local import endpoints, screen
 from local.commands.drop import parse_metadata
 from shared.domain import media
+from shared.domain.errors import PermanentFailure
 from shared.domain.media import Family, MediaType, kind_of_mime
 from shared.domain.recipe import (
     MAX_BYTES,
@@ -32,7 +33,6 @@ from shared.domain.recipe import (
     Recipe,
     RecipeBook,
     RecipesInvalid,
-    WishRefused,
     built_in,
     check,
     choose,
@@ -166,7 +166,7 @@ def _grant_wishes(book: RecipeBook, dropped: Dropped) -> tuple[str | None, Recip
     """Return what would fail the task, the recipe with the object's wishes in it, and the task's warnings."""
     try:
         granted = grant(book.recipes, choose(book.recipes, dropped), dropped)
-    except (LookupError, WishRefused) as error:
+    except PermanentFailure as error:
         return str(error), None, ()
     problem = next(
         (misfit.message for misfit in misfits(granted.recipe, [dropped.family], datetime.now(UTC).date())), None

@@ -2,6 +2,7 @@
 
 DropsightError
 ├── RequestRefused            an API caller's mistake: HTTP status, public type, code, param
+│   └── FieldRefused          a field of the request cannot be used: 422
 ├── LeaseLost                 another claim holds the task: stop, write nothing more
 ├── TimeIsUp                  generate's own time limit is near: hand over to the next dispatch
 └── TaskFailure               what ends or delays a task; its `retry` class says which
@@ -104,6 +105,13 @@ class RequestRefused(DropsightError):
         self.status, self.type, self.code, self.param = status, type_, code, param
         self.message = message
         self.headers = headers or {}
+
+
+class FieldRefused(RequestRefused):
+    """An answer of 422 that names the field of the request, `param`."""
+
+    def __init__(self, param: str, message: str, code: str = "invalid_param") -> None:
+        super().__init__(422, "invalid_request_error", code, message, param=param)
 
 
 class TaskFailure(DropsightError):

@@ -32,7 +32,7 @@ from shared.domain import service_errors as upstream
 from shared.domain.answer import citations, code_runs, timestamps, transcript
 from shared.domain.answer.transcript import Segment
 from shared.domain.checks import continuation, loops, recording, structure, words
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.media import InMemory, MediaType, identify, in_utf_8, sniff
 from shared.domain.media.ignored import ignored
 from shared.domain.media.text import encoding_of, kind_inside
@@ -42,7 +42,7 @@ from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
 from shared.domain.recipe import book, choose, grant, placeholders
 from shared.domain.recipe.lines import lines
 from shared.domain.recipe.matching import Dropped
-from shared.domain.recipe.wishes import WISHES, WishRefused
+from shared.domain.recipe.wishes import WISHES
 from shared.domain.request import inputs_of, tasks
 from shared.domain.request.addresses import refusal
 from shared.domain.request.schema import read
@@ -104,7 +104,7 @@ def _granted(text: str) -> None:
         key = f"dropsight-{wish.replace('_', '-')}"
         told = Dropped.model_validate({**about, "metadata": {key: text[: 8 << 10]}})
         for recipe in (choose(recipes, told), *recipes[:3]):
-            with contextlib.suppress(WishRefused):
+            with contextlib.suppress(PermanentFailure):
                 grant(recipes, recipe.model_copy(update={"allow": WISHES}), told)
     told = Dropped.model_validate({**about, "metadata": {f"dropsight-{text[: 8 << 10]}": "x"}})
     grant(recipes, choose(recipes, told), told)

@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from functions.api.bodies import bodies
 from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, request_body
-from functions.api.routes.submit import IdempotencyKey, Submitter, check, check_again, submit_checked
+from functions.api.routes.submit import IdempotencyKey, Submitter, check, check_rerun, submit_checked
 from functions.api.task_body import find_task, render_for
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import RequestRefused
-from shared.domain.request import overridden
+from shared.domain.request import replace_fields
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
@@ -62,11 +62,11 @@ async def rerun(
     task = (await find_task(deps, key, task_id)).task
     async with bodies().body_of(request, key) as changes:
         if task.source.kind == "object":
-            asked = await check_again(deps, key, task, changes)
+            checked = await check_rerun(deps, key, task, changes)
         else:
             before = await _request_behind(deps, task)
-            asked = await check(deps, key, await asyncio.to_thread(overridden, before, changes))
-    return await submit_checked(deps, request, key, asked, idempotency_key, before=task)
+            checked = await check(deps, key, await asyncio.to_thread(replace_fields, before, changes))
+    return await submit_checked(deps, request, key, checked, idempotency_key, before=task)
 
 
 async def _request_behind(deps: ApiDeps, task: Task) -> bytes:

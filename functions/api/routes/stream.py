@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from functions.api.auth import RequireScope
-from functions.api.error_answers import invalid, task_not_found
+from functions.api.error_answers import task_not_found
 from functions.api.follower import Follower, followers, format_block, wait_for_change
 from functions.api.middleware import request_state
 from functions.api.openapi_shapes import NOTHING, STREAM, TaskPath, errors
@@ -22,7 +22,7 @@ from functions.api.task_body import find_task
 from shared import wiring
 from shared.domain.answer.chunks import KEPT_AFTER_END
 from shared.domain.answer.response import Json
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
@@ -59,7 +59,9 @@ async def stream(
         raise task_not_found(task_id)
     task = follower.task if follower is not None else (await find_task(deps, key, task_id)).task
     if not task.stream:
-        raise invalid("id", f"{task_id} was not submitted with stream: true. GET /v1/tasks/{task_id} has its answer.")
+        raise FieldRefused(
+            "id", f"{task_id} was not submitted with stream: true. GET /v1/tasks/{task_id} has its answer."
+        )
     return await event_stream(deps, followers().follow(task), offset=_start_offset(offset, last_event_id), headers={})
 
 
@@ -136,7 +138,7 @@ def _start_offset(offset: int | None, last_event_id: str | None) -> int:
     if last_event_id is None or last_event_id == "":
         return 0
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= 8):
-        raise invalid("Last-Event-ID", "Last-Event-ID must be the id of a chunk: a number.")
+        raise FieldRefused("Last-Event-ID", "Last-Event-ID must be the id of a chunk: a number.")
     return int(last_event_id) + 1
 
 

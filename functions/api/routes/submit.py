@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Header
 from starlette.requests import Request
@@ -15,7 +15,6 @@ from starlette.responses import Response
 from functions.api.auth import RequireScope, require_scope
 from functions.api.bodies import bodies
 from functions.api.budget import budgets
-from functions.api.error_answers import invalid
 from functions.api.follower import followers
 from functions.api.openapi_shapes import SUBMITTED, errors, request_body
 from functions.api.routes.stream import event_stream
@@ -23,19 +22,18 @@ from functions.api.task_body import encode
 from functions.api.waiting import completion_of
 from shared import wiring
 from shared.cloud.outbound import refusal_of
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.request import (
     Input,
     Remote,
     StoredInput,
     Submission,
-    asked_again,
     digest_of,
     inputs_of,
-    misfits,
     read_and_check,
+    resolve_rerun,
 )
-from shared.domain.request.schema import as_refusals, payload_digest
+from shared.domain.request.schema import payload_digest, refuse_on_error
 from shared.domain.request.tasks import asked_lately
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
@@ -55,12 +53,13 @@ _IN_THREAD_BYTES = 16 << 10
 """Larger bodies are read in a thread: base64, schemas and JSON of megabytes would hold up every other caller."""
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     submission: Submission
+    inputs: Sequence[Input]
     payload: str
+    """The digest that an Idempotency-Key stands for."""
     ran: Ran | None = None
-    """Of a rerun of a dropped object: what is to run."""
+    """The recipe to run, if this is a rerun of a dropped object."""
 
 
 @router.post(
@@ -147,63 +146,50 @@ def as_submitted(task: Task) -> bytes:
 
 
 async def check(deps: ApiDeps, key: Key, text: bytes) -> Checked:
+    """Read and check a request. Raises `RequestRefused`."""
     today = deps.clock.now().date()
-    if len(text) <= _IN_THREAD_BYTES:
-        submission, inputs, payload = _read(text, today)
-    else:
-        submission, inputs, payload = await asyncio.to_thread(_read, text, today)
-    for each in inputs:
-        _may_name(deps, key, each)
-    if submission.callback_url is not None:
-        _may_call(deps, submission.callback_url)
-    return Checked(submission, payload)
+    small = len(text) <= _IN_THREAD_BYTES
+    checked = _read(text, today) if small else await asyncio.to_thread(_read, text, today)
+    _refuse_forbidden(deps, key, checked)
+    return checked
 
 
-async def check_again(deps: ApiDeps, key: Key, before: Task, changes: bytes) -> Checked:
-    """A rerun of a dropped object's task."""
-    today = deps.clock.now().date()
-    ran, submission, inputs, payload = await asyncio.to_thread(_read_again, before, changes, today)
-    for each in inputs:
-        _may_name(deps, key, each)
-    if submission.callback_url is not None:
-        _may_call(deps, submission.callback_url)
-    return Checked(submission, payload, ran)
+async def check_rerun(deps: ApiDeps, key: Key, before: Task, changes: bytes) -> Checked:
+    """Read and check a rerun of a dropped object's task. Raises `RequestRefused`."""
+    checked = await asyncio.to_thread(_read_rerun, before, changes, deps.clock.now().date())
+    _refuse_forbidden(deps, key, checked)
+    return checked
 
 
-def _read(text: bytes, today: date) -> tuple[Submission, list[Input], str]:
-    submission, _, inputs = read_and_check(text, today)
-    return submission, inputs, digest_of(submission)
+def _read(text: bytes, today: date) -> Checked:
+    request = read_and_check(text, today)
+    return Checked(request.submission, request.inputs, digest_of(request.submission))
 
 
-def _read_again(before: Task, changes: bytes, today: date) -> tuple[Ran | None, Submission, list[Input], str]:
-    with as_refusals():
-        ran, submission = asked_again(before.ran, before.source.uri, changes, today)
-        inputs = inputs_of(submission)
-        if (refused := misfits(submission, inputs, today)) is not None:
-            raise refused
+def _read_rerun(before: Task, changes: bytes, today: date) -> Checked:
+    with refuse_on_error():
+        ran, submission = resolve_rerun(before.ran, before.source.uri, changes, today)
         whole = {"rerun": before.id, "changes": json.loads(changes or b"{}")}
-        return ran, submission, inputs, payload_digest(json.dumps(whole).encode())
+        return Checked(submission, inputs_of(submission), payload_digest(json.dumps(whole).encode()), ran)
 
 
-def _may_name(deps: ApiDeps, key: Key, each: Input) -> None:
-    if isinstance(each, Remote):
-        why = refusal_of(each.url, allow_loopback=deps.settings.allow_loopback)
-        if why is not None:
-            raise RequestRefused(
-                422, "invalid_request_error", "url_not_fetchable", f"{each.param}: {why}.", param=each.param
-            )
-    if isinstance(each, StoredInput):
-        own = (deps.settings.requests_bucket, deps.settings.results_bucket, deps.settings.source_bucket)
-        if each.bucket in own or not key.covers(each.uri):
-            message = (
-                f"{each.param}: this key may not name {each.uri}. Its sources: {', '.join(key.sources) or 'none'}."
-            )
-            raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=each.param)
-
-
-def _may_call(deps: ApiDeps, url: str) -> None:
-    if deps.settings.callback_queue is None:
-        raise invalid("callback_url", "callback_url: this deployment sends no callbacks.")
-    why = refusal_of(url, schemes=("https",), allow_loopback=deps.settings.allow_loopback)
-    if why is not None:
-        raise invalid("callback_url", f"callback_url: {why}.")
+def _refuse_forbidden(deps: ApiDeps, key: Key, checked: Checked) -> None:
+    """Raise for a file that the key may not name, or that lies inside, and for a callback that cannot be sent."""
+    settings = deps.settings
+    for file in checked.inputs:
+        if isinstance(file, Remote):
+            if why := refusal_of(file.url, allow_loopback=settings.allow_loopback):
+                raise FieldRefused(file.param, f"{file.param}: {why}.", "url_not_fetchable")
+        elif isinstance(file, StoredInput):
+            own = (settings.requests_bucket, settings.results_bucket, settings.source_bucket)
+            if file.bucket in own or not key.covers(file.uri):
+                sources = ", ".join(key.sources) or "none"
+                message = f"{file.param}: this key may not name {file.uri}. Its sources: {sources}."
+                raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=file.param)
+    url = checked.submission.callback_url
+    if url is None:
+        return
+    if settings.callback_queue is None:
+        raise FieldRefused("callback_url", "callback_url: this deployment sends no callbacks.")
+    if why := refusal_of(url, schemes=("https",), allow_loopback=settings.allow_loopback):
+        raise FieldRefused("callback_url", f"callback_url: {why}.")

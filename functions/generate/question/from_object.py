@@ -25,20 +25,18 @@ from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
-from shared.domain.models.catalogue import Model, ignored_parameters
+from shared.domain.models.catalogue import find_model, ignored_parameters
 from shared.domain.recipe import (
     Dropped,
-    Input,
     Missing,
+    PreparedFile,
     Recipe,
-    WishRefused,
     choose,
     fill,
     grant,
     misfits,
-    model_for,
     request,
-    seen,
+    shown_part,
 )
 from shared.domain.recipe.question import About, Question
 from shared.domain.tasks.task import GeminiFile, Ran, Task
@@ -46,7 +44,7 @@ from shared.wiring import GenerateDeps
 
 
 class _Part(NamedTuple):
-    found: StoredObject
+    stored: StoredObject
     facts: Facts
 
 
@@ -54,15 +52,18 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
     """Return the recipe's questions. `ran` is the recipe snapshot of an earlier claim or of a rerun, if any."""
     source = lease.task.source
     try:
-        found = await readable_object(deps, source, lease.stop)
-        first = _Part(found, await examine_object(deps, found))
-        about = _dropped(first)
-        recipe, ran, warnings = await _recipe(deps, lease.task, about) if ran is None else (_of(ran), ran, ())
+        stored = await readable_object(deps, source, lease.stop)
+        first = _Part(stored, await examine_object(deps, stored))
+        dropped = _as_dropped(first)
+        if ran is None:
+            recipe, ran, warnings = await _choose_recipe(deps, lease.task, dropped)
+        else:
+            recipe, warnings = _recipe_that_ran(ran), ()
         lease.ran = ran
-        prompts = [_filled(asked.prompt, about, recipe) for asked in recipe.asked]
-        spoken = recipe.model_copy(update={"system": recipe.system and _filled(recipe.system, about, recipe)})
-        parts = [first, *[await _companion(deps, lease.task, name) for name in recipe.companions]]
-        shown = [seen(recipe, part.facts) for part in parts]
+        prompts = [_fill(question.prompt, dropped, recipe) for question in recipe.asked]
+        filled = recipe.model_copy(update={"system": recipe.system and _fill(recipe.system, dropped, recipe)})
+        parts = [first, *[await _find_companion(deps, lease.task, name) for name in recipe.companions]]
+        shown = [shown_part(recipe, part.facts) for part in parts]
         today = deps.clock.now().date()
         _refuse_misfits(recipe, [part.facts for part in parts], shown, today)
         lease.model = recipe.model
@@ -71,7 +72,7 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
         model = await known_model(deps, recipe.model)
         refuse_if_too_long(shown, model, recipe.media_resolution)
         files = [
-            await upload_object(deps, lease, part.found, part.facts, index=index) for index, part in enumerate(parts)
+            await upload_object(deps, lease, part.stored, part.facts, index=index) for index, part in enumerate(parts)
         ]
         lease.progress = 50
         await require_live_object(deps, source)
@@ -80,51 +81,48 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
         raise TransientFailure("the object could not be read") from error
     ignored = ignored_parameters(model, recipe.parameters) if model else None
     noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
-    questions = tuple(_questions(spoken, ran, prompts, parts, files, noticed, today, streamed=lease.task.stream))
+    questions = tuple(_questions(filled, ran, prompts, parts, files, noticed, today, streamed=lease.task.stream))
     await count_tokens_if_nearly_full(deps, model, questions[0].body, shown, recipe.media_resolution)
     return questions
 
 
-async def _recipe(deps: GenerateDeps, task: Task, about: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
+async def _choose_recipe(deps: GenerateDeps, task: Task, dropped: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
     """Choose the object's recipe and apply the wishes of its metadata; return it with its snapshot and warnings."""
     book = await deps.recipes.book(deps.settings.inboxes[task.source.bucket].recipes)
     try:
-        chosen = choose(book.recipes, about)
-        granted = grant(book.recipes, chosen, about)
-    except (LookupError, WishRefused) as error:
-        raise PermanentFailure("invalid_param", str(error)) from error
+        granted = grant(book.recipes, choose(book.recipes, dropped), dropped)
     except (ValueError, RecursionError, OverflowError) as error:
-        told = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
-        raise PermanentFailure("invalid_param", told) from error
+        message = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
+        raise PermanentFailure("invalid_param", message) from error
     return granted.recipe, granted.recipe.ran(book.origin(granted.recipe)), granted.warnings
 
 
-def _of(ran: Ran) -> Recipe:
+def _recipe_that_ran(ran: Ran) -> Recipe:
     try:
         return Recipe.model_validate(ran.snapshot)
     except ValidationError as error:
-        # Of a task that was made by an earlier version, which took more.
+        # An earlier version made the task, and accepted more.
         first = error.errors()[0]
         message = f"The recipe {ran.recipe}, as it was when the task was made, is not taken any more: {first['msg']}."
         raise PermanentFailure("invalid_param", message) from error
 
 
-def _filled(prompt: str, about: Dropped, recipe: Recipe) -> str:
+def _fill(prompt: str, dropped: Dropped, recipe: Recipe) -> str:
     try:
-        return fill(prompt, about, recipe.range)
+        return fill(prompt, dropped, recipe.range)
     except Missing as error:
         raise PermanentFailure("invalid_param", f"Recipe {recipe.name}: {error}.") from error
 
 
-async def _companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
+async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
     """Find and examine another object of the same inbox. Raises `PermanentFailure` if it is missing."""
     bucket = task.source.bucket
-    found = await deps.storage.stat(bucket, name)
-    if found is None or not name.startswith(deps.settings.inboxes[bucket].prefixes):
+    stored = await deps.storage.stat(bucket, name)
+    if stored is None or not name.startswith(deps.settings.inboxes[bucket].prefixes):
         raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
     try:
-        found = await deps.storage.readable(found)
-        return _Part(found, await examine_object(deps, found))
+        stored = await deps.storage.readable(stored)
+        return _Part(stored, await examine_object(deps, stored))
     except PermanentFailure as failure:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
@@ -136,18 +134,12 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], toda
         # A rerun's recipe was chosen without a look into the file.
         message = f"Recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {first.label}."
         raise PermanentFailure("invalid_param", message)
-    for file_misfit in misfits(recipe, [facts.media_type.family for facts in files], today):
-        raise PermanentFailure(file_misfit.code, file_misfit.message)
+    for misfit in misfits(recipe, [facts.media_type.family for facts in files], today):
+        raise PermanentFailure(misfit.code, misfit.message)
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
-    refuse_if_too_long(shown, _known(recipe, today), recipe.media_resolution)
-
-
-def _known(recipe: Recipe, today: date) -> Model | None:
-    """Return the recipe's model; None if it is newer than the catalogue."""
-    model = model_for(recipe, today)
-    return model if isinstance(model, Model) else None
+    refuse_if_too_long(shown, find_model(recipe.model, today), recipe.media_resolution)
 
 
 def _questions(
@@ -161,20 +153,18 @@ def _questions(
     *,
     streamed: bool,
 ) -> list[Question]:
-    handed = [
-        Input(file.uri, file.mime_type, part.facts.media_type.family) for file, part in zip(files, parts, strict=True)
-    ]
-    shown = [seen(recipe, part.facts) for part in parts]
+    prepared = [PreparedFile(file.mime_type, file.uri) for file in files]
+    shown = [shown_part(recipe, part.facts) for part in parts]
     about = About(
         transcript=recipe.transcript,
         duration=parts[0].facts.duration,
         range=recipe.range,
-        warnings=(*noticed, *(each for part in parts for each in _remarks(part, of_source=part is parts[0]))),
+        warnings=(*noticed, *(remark for part in parts for remark in _remarks(part, of_source=part is parts[0]))),
     )
     return [
         Question(
             model=recipe.model,
-            body=request(recipe, asked, prompt, handed, today),
+            body=request(recipe, asked, prompt, prepared, today),
             ran=ran,
             reasoning=recipe.thinking is not None and recipe.thinking.include,
             name=asked.name,
@@ -182,26 +172,26 @@ def _questions(
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
-            cacheable=cacheable(_known(recipe, today), shown, recipe.media_resolution),
-            sources=tuple(part.found.identity for part in parts),
+            cacheable=cacheable(find_model(recipe.model, today), shown, recipe.media_resolution),
+            sources=tuple(part.stored.identity for part in parts),
             about=about,
         )
         for asked, prompt in zip(recipe.asked, prompts, strict=True)
     ]
 
 
-def _dropped(part: _Part) -> Dropped:
-    found, kind = part.found, part.facts.media_type
+def _as_dropped(part: _Part) -> Dropped:
+    stored, kind = part.stored, part.facts.media_type
     return Dropped(
-        bucket=found.bucket,
-        name=found.name,
-        size=found.size,
+        bucket=stored.bucket,
+        name=stored.name,
+        size=stored.size,
         family=kind.family,
         mime=kind.mime,
-        created_at=found.created_at,
-        metadata=found.metadata,
+        created_at=stored.created_at,
+        metadata=stored.metadata,
     )
 
 
 def _remarks(part: _Part, *, of_source: bool) -> list[str]:
-    return [each if of_source else f"{part.found.name}: {each}" for each in file_warnings(part.facts)]
+    return [remark if of_source else f"{part.stored.name}: {remark}" for remark in file_warnings(part.facts)]

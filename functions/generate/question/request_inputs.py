@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 
 from functions.generate.lease import Lease
@@ -25,7 +25,8 @@ from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import Facts, InMemory, Refusal
 from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
-from shared.domain.request import Handed, Inline, Input, Remote, StoredInput, Submission
+from shared.domain.recipe import PreparedFile, Recipe, shown_part
+from shared.domain.request import Inline, Input, Remote, StoredInput, refuse_file
 from shared.domain.tasks.task import GeminiFile
 from shared.wiring import GenerateDeps
 
@@ -42,144 +43,135 @@ _WHOLE_BYTES = 4 << 20
 class RequestInputs:
     """Prepares the inputs of one request for the model."""
 
-    def __init__(
-        self,
-        deps: GenerateDeps,
-        lease: Lease,
-        submission: Submission,
-        inline_bytes: int,
-        shown: Callable[[Input, Facts], Facts],
-    ) -> None:
-        """`shown` returns the part of an input that the model sees; it raises if the input may not be sent."""
-        self._deps, self._held = deps, lease
-        self._uploads_inline = inline_bytes > _INLINE_BYTES
+    def __init__(self, deps: GenerateDeps, lease: Lease, recipe: Recipe, inputs: Sequence[Input]) -> None:
+        self._deps, self._lease, self._recipe = deps, lease, recipe
+        self._alone = len(inputs) == 1
+        self._uploads_inline = sum(file.size for file in inputs if isinstance(file, Inline)) > _INLINE_BYTES
         self.model: Model | None = None
         """Set by the first input."""
-        self._submission, self._resolution = submission, submission.media_resolution
-        self._shown = shown
-        self.facts: list[Facts] = []
+        self.files: list[Facts] = []
+        self.shown: list[Facts] = []
+        """Of each file, the part that the model is shown: of a video, the range only."""
         self.sources: list[str] | None = []
         """The inputs as `gs://bucket/name#generation`; None if one of them is not an object."""
         self.remarks: list[str] = []
 
-    async def prepare(self, each: Input, index: int) -> Handed:
+    async def prepare(self, file: Input, index: int) -> PreparedFile:
         if self.model is None:
-            self.model = await self._asked()
-        match each:
+            await self._find_model()
+        match file:
             case Inline():
                 self.sources = None
-                return await self._inline(each, index)
+                return await self._prepare_inline(file, index)
             case StoredInput():
-                return _as_handed(await self._stored(each, index))
+                return _prepared_file(await self._upload_stored(file, index))
             case Remote():
                 self.sources = None
-                return _as_handed(await self._remote(each, index))
+                return _prepared_file(await self._upload_remote(file, index))
 
-    async def _asked(self) -> Model | None:
+    async def _find_model(self) -> None:
         """Look up the model, and warn of parameters that it ignores."""
-        asked = self._submission
-        model = await known_model(self._deps, asked.model)
-        if model is None:
-            return None
-        if ignored := catalogue.ignored_parameters(model, asked):
+        self.model = await known_model(self._deps, self._recipe.model)
+        if self.model and (ignored := catalogue.ignored_parameters(self.model, self._recipe.parameters)):
             self.remarks.append(ignored)
-        return model
 
-    async def _inline(self, each: Inline, index: int) -> Handed:
-        facts, data = await self._examined(each.data(), "", each.mime)
-        mime = self._checked(each, facts)
+    async def _prepare_inline(self, file: Inline, index: int) -> PreparedFile:
+        facts, data = await self._examine_bytes(file.data(), "", file.mime)
+        mime = self._check_file(file, facts)
         if not self._uploads_inline:
-            return Handed(mime, data=base64.b64encode(data).decode())
+            return PreparedFile(mime, data=base64.b64encode(data).decode())
 
-        async def opened() -> io.IOBase:
+        async def open_data() -> io.IOBase:
             return io.BytesIO(data)
 
-        return _as_handed(await upload_stream(self._deps, self._held, opened, mime, name=each.param, index=index))
+        return _prepared_file(
+            await upload_stream(self._deps, self._lease, open_data, mime, name=file.param, index=index)
+        )
 
-    async def _stored(self, each: StoredInput, index: int) -> GeminiFile:
+    async def _upload_stored(self, file: StoredInput, index: int) -> GeminiFile:
         try:
-            found = await self._deps.storage.stat(each.bucket, each.name)
-            if found is None:
-                raise PermanentFailure("source_gone", f"{each.param}: {each.uri} is not there.")
-            if each.generation not in (None, found.generation):
-                raise PermanentFailure("source_superseded", f"{each.param}: {each.uri} was overwritten.")
-            found = await self._deps.storage.readable(found, self._held.stop)
-            facts = await examine_object(self._deps, found)
-            self._checked(each, facts)
+            stored = await self._deps.storage.stat(file.bucket, file.name)
+            if stored is None:
+                raise PermanentFailure("source_gone", f"{file.param}: {file.uri} is not there.")
+            if file.generation not in (None, stored.generation):
+                raise PermanentFailure("source_superseded", f"{file.param}: {file.uri} was overwritten.")
+            stored = await self._deps.storage.readable(stored, self._lease.stop)
+            facts = await examine_object(self._deps, stored)
+            self._check_file(file, facts)
             if self.sources is not None:
-                self.sources.append(found.identity)
-            return await upload_object(self._deps, self._held, found, facts, index=index)
+                self.sources.append(stored.identity)
+            return await upload_object(self._deps, self._lease, stored, facts, index=index)
         except SourceVanished as error:
-            raise TransientFailure(f"{each.uri} changed while it was read") from error
+            raise TransientFailure(f"{file.uri} changed while it was read") from error
 
-    async def _remote(self, each: Remote, index: int) -> GeminiFile:
-        if (kept := find_uploaded_file(self._deps, self._held, index)) is not None:
+    async def _upload_remote(self, file: Remote, index: int) -> GeminiFile:
+        if (uploaded := find_uploaded_file(self._deps, self._lease, index)) is not None:
             # What was uploaded is still there, whether or not the address still is.
-            self._checked(each, Facts(media_type=media.media_type(kept.mime_type), size=0))
-            return await wait_until_active(self._deps, self._held, kept)
-        opened = await self._fetched(each)
-        first: list[RemoteFile] = [opened]
+            self._check_file(file, Facts(media_type=media.media_type(uploaded.mime_type), size=0))
+            return await wait_until_active(self._deps, self._lease, uploaded)
+        remote = await self._fetch(file)
+        unread: list[RemoteFile] = [remote]
         try:
-            if (whole := opened.whole or await self._whole_text(opened)) is not None:
-                facts, data = await self._examined(whole, opened.name, opened.content_type)
+            if (content := remote.whole or await self._read_small_text(remote)) is not None:
+                facts, data = await self._examine_bytes(content, remote.name, remote.content_type)
             else:
-                facts, data = await self._seen(opened, each), None
-            mime = self._checked(each, facts)
+                facts, data = await self._examine_remote(remote, file), None
+            mime = self._check_file(file, facts)
 
-            async def again() -> io.IOBase:
+            async def reopen() -> io.IOBase:
                 if data is not None:
                     return io.BytesIO(data)
-                return first.pop() if first else await self._fetched(each)
+                return unread.pop() if unread else await self._fetch(file)
 
-            return await upload_stream(self._deps, self._held, again, mime, name=opened.name, index=index)
+            return await upload_stream(self._deps, self._lease, reopen, mime, name=remote.name, index=index)
         finally:
-            opened.close()
+            remote.close()
 
-    async def _fetched(self, each: Remote) -> RemoteFile:
+    async def _fetch(self, file: Remote) -> RemoteFile:
         try:
-            return await self._deps.web.open(each.url, stop=self._held.stop, seconds=self._seconds)
+            return await self._deps.web.open(file.url, stop=self._lease.stop, seconds=self._seconds)
         except Unavailable:
-            # It lies in what this instance fetches already, not in the address.
+            # The instance has too much to fetch already; nothing is wrong with the address.
             raise
         except TransientFailure as failure:
-            if self._held.task.attempts + 1 < _FETCH_ATTEMPTS:
+            if self._lease.task.attempts + 1 < _FETCH_ATTEMPTS:
                 raise
-            message = f"{each.param}: given up after {_FETCH_ATTEMPTS} attempts: {failure.message}"
+            message = f"{file.param}: given up after {_FETCH_ATTEMPTS} attempts: {failure.message}"
             raise PermanentFailure("url_not_fetchable", message) from failure
 
-    async def _whole_text(self, opened: RemoteFile) -> bytes | None:
+    async def _read_small_text(self, remote: RemoteFile) -> bytes | None:
         """Read a text that is small enough to be converted; return None for anything else."""
-        if opened.size > media.WHOLE:
+        if remote.size > media.WHOLE:
             return None
-        kind = await self._deps.storage.in_thread(partial(media.sniff, opened.head, opened.name, opened.content_type))
+        kind = await self._deps.storage.in_thread(partial(media.sniff, remote.head, remote.name, remote.content_type))
         if isinstance(kind, Refusal) or kind.family != "text":
             return None
-        return await self._deps.storage.in_thread(opened.read)
+        return await self._deps.storage.in_thread(remote.read)
 
-    async def _seen(self, opened: RemoteFile, each: Remote) -> Facts:
+    async def _examine_remote(self, remote: RemoteFile, file: Remote) -> Facts:
         """Examine a file on the web, as far as its server allows range requests."""
-        kind = await self._deps.web.identify(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        kind = await self._deps.web.identify(remote, seconds=min(_LOOK_SECONDS, self._seconds))
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
-        if refusal := media.check_size(opened.size, pdf=kind.family == "pdf"):
+        if refusal := media.check_size(remote.size, pdf=kind.family == "pdf"):
             raise PermanentFailure(refusal.code, refusal.message)
         web = self._deps.web
-        ranges = web.ranges(opened, seconds=min(_LOOK_SECONDS, self._seconds))
+        ranges = web.ranges(remote, seconds=min(_LOOK_SECONDS, self._seconds))
         facts = await self._deps.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
         if refusal := media.check(facts):
             raise PermanentFailure(refusal.code, refusal.message)
-        unseen = not facts.has_audio and not facts.has_video
-        if each.family == "audio" and kind.format == "mp4" and unseen:
-            # Its index is out of sight, and both films and recordings look like this.
+        has_no_tracks = not facts.has_audio and not facts.has_video
+        if file.family == "audio" and kind.format == "mp4" and has_no_tracks:
+            # Its index is out of reach, and without it films and recordings look the same.
             facts = facts.model_copy(update={"media_type": media.media_type("audio/mp4")})
         return facts
 
     @property
     def _seconds(self) -> float:
         """Seconds that a fetch may take."""
-        return min(self._deps.settings.fetch_seconds, max(1.0, self._held.seconds_left))
+        return min(self._deps.settings.fetch_seconds, max(1.0, self._lease.seconds_left))
 
-    async def _examined(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
+    async def _examine_bytes(self, data: bytes, name: str, declared: str | None) -> tuple[Facts, bytes]:
         """Examine bytes in memory; return the facts and the bytes to send."""
         in_thread = self._deps.storage.in_thread
         kind = await in_thread(partial(media.identify, InMemory(data), name, declared))
@@ -190,19 +182,21 @@ class RequestInputs:
             raise PermanentFailure(refusal.code, refusal.message)
         return facts, await in_thread(partial(as_sent, data, facts))
 
-    def _checked(self, each: Input, facts: Facts) -> str:
+    def _check_file(self, file: Input, facts: Facts) -> str:
         """Return the true MIME type. Raises if it is not what the part promises or what the model takes."""
         family = facts.media_type.family
-        if each.family not in (None, family):
-            found = f"{each.param} should be {each.family}, but this is {facts.media_type.label}."
-            raise PermanentFailure("unsupported_content_type", found)
+        if file.family not in (None, family):
+            message = f"{file.param} should be {file.family}, but this is {facts.media_type.label}."
+            raise PermanentFailure("unsupported_content_type", message)
         if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
-            raise PermanentFailure("model_not_support_capability", f"{each.param}: {refusal.message}")
-        self.facts.append(self._shown(each, facts))
-        self.remarks += [f"{each.param}: {remark}" for remark in file_warnings(facts)]
-        refuse_if_too_long(self.facts, self.model, self._resolution)
+            raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
+        refuse_file(self._recipe, file.param, facts, alone=self._alone)
+        self.files.append(facts)
+        self.shown.append(shown_part(self._recipe, facts))
+        self.remarks += [f"{file.param}: {remark}" for remark in file_warnings(facts)]
+        refuse_if_too_long(self.shown, self.model, self._recipe.media_resolution)
         return facts.media_type.mime
 
 
-def _as_handed(file: GeminiFile) -> Handed:
-    return Handed(file.mime_type, uri=file.uri)
+def _prepared_file(file: GeminiFile) -> PreparedFile:
+    return PreparedFile(file.mime_type, uri=file.uri)

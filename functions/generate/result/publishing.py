@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import NamedTuple, cast
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from functions.generate.result.source_picture import load_source_picture
 from shared.domain import outputs
@@ -17,7 +17,8 @@ from shared.domain.answer.citations import pages_of
 from shared.domain.answer.code_runs import as_markdown
 from shared.domain.answer.response import Json
 from shared.domain.outputs import File, Rendered, Source
-from shared.domain.recipe import Asked, Recipe
+from shared.domain.recipe import Asked
+from shared.domain.recipe.snapshot import questions_of
 from shared.domain.tasks.task import Task
 from shared.domain.tasks.view import public
 from shared.off_loop import off_loop
@@ -39,7 +40,7 @@ async def publish(deps: GenerateDeps, task: Task) -> Published:
     results = await load_results(deps.storage, deps.settings.results_bucket, task)
     files: dict[str, File] = {}
     warnings: list[str] = []
-    for asked, result in zip(_asked(task), results or (), strict=False):
+    for asked, result in zip(questions_of(task.ran), results or (), strict=False):
         message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
         if message.get("tool_calls") and not message.get("content"):
             continue
@@ -68,28 +69,6 @@ def _stem(task: Task) -> str:
 
 def _as_file(task: Task, results: tuple[Json, ...] | None) -> bytes:
     return json.dumps(public(task, results), ensure_ascii=False, indent=2).encode()
-
-
-def _asked(task: Task) -> tuple[Asked, ...]:
-    """Return the recipe's questions; a request without a recipe has one, with outputs that fit its format."""
-    if task.ran is None:
-        return ()
-    try:
-        return Recipe.model_validate(task.ran.snapshot).asked
-    except ValidationError:
-        form = task.ran.snapshot.get("response_format")
-        schema = _schema(form) if isinstance(form, dict) else None
-        return (Asked(name="", prompt="", response_schema=schema, outputs=("md",) if schema is None else ("json",)),)
-
-
-def _schema(form: Json) -> Json | None:
-    match form:
-        case {"type": "json_schema", "json_schema": {"schema": dict() as schema}}:
-            return schema
-        case {"type": "json_object"}:
-            return {"type": "object"}
-        case _:
-            return None
 
 
 async def _rendered(deps: GenerateDeps, task: Task, asked: Asked, message: Json) -> Rendered:

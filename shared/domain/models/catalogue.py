@@ -290,6 +290,12 @@ def resolve(name: str, today: date | None = None) -> Model | Retired | UnknownNa
     return catalogue().resolve(name, today)
 
 
+def find_model(name: str, today: date | None = None) -> Model | None:
+    """Return the model that `name` means, or None if it is retired or not in the catalogue."""
+    model = resolve(name, today)
+    return model if isinstance(model, Model) else None
+
+
 def default_model(families: Sequence[Family] = ()) -> Model:
     """`Catalogue.default_model` of the catalogue that ships with the code."""
     return catalogue().default_model(families)

@@ -19,12 +19,13 @@ from shared.domain.recipe.definition import (
     Rule,
     Thinking,
 )
-from shared.domain.recipe.fitness import Misfit, misfits, model_for, seen
+from shared.domain.recipe.fitness import Misfit, misfits, shown_part
 from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, explain
+from shared.domain.recipe.overlay import first_flaw, with_fields
 from shared.domain.recipe.placeholders import Missing, fill, literal
 from shared.domain.recipe.validation import output_flaws
-from shared.domain.recipe.wire import Input, offsets, request, settings, unstructured, within
-from shared.domain.recipe.wishes import Granted, WishRefused, grant, lacking
+from shared.domain.recipe.wire import PreparedFile, media_part, request, unstructured
+from shared.domain.recipe.wishes import Granted, grant, lacking
 
 BUILT_IN: tuple[Recipe, ...] = built_in().recipes
 """The built-in recipes; the first of each family is its default."""
@@ -41,10 +42,10 @@ __all__ = [
     "Ending",
     "Explained",
     "Granted",
-    "Input",
     "Misfit",
     "Missing",
     "Parameters",
+    "PreparedFile",
     "Problem",
     "Range",
     "Recipe",
@@ -52,24 +53,22 @@ __all__ = [
     "RecipesInvalid",
     "Rule",
     "Thinking",
-    "WishRefused",
     "built_in",
     "check",
     "choose",
     "explain",
     "file_schema",
     "fill",
+    "first_flaw",
     "grant",
     "lacking",
     "literal",
     "load",
+    "media_part",
     "misfits",
-    "model_for",
-    "offsets",
     "output_flaws",
     "request",
-    "seen",
-    "settings",
+    "shown_part",
     "unstructured",
-    "within",
+    "with_fields",
 ]

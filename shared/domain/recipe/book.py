@@ -23,6 +23,7 @@ from pydantic import ConfigDict, ValidationError
 
 from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.lines import Place, line_of, lines
+from shared.domain.recipe.overlay import overlay
 from shared.domain.recipe.validation import flaws
 from shared.domain.tasks.task import Frozen
 
@@ -175,7 +176,7 @@ class _Reader:
         return tuple(read)
 
     def _with_what_it_uses(self, place: Place, entry: dict[str, Any], raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """Merge the entry into the recipe that it uses; tables are merged by key, except schemas and ranges."""
+        """Lay the entry over the recipe that it uses."""
         used = entry.get("use")
         own = {key: value for key, value in entry.items() if key != "use"}
         if used is None:
@@ -186,17 +187,7 @@ class _Reader:
             self._say((*place, "use"), f"no recipe is named {used!r} here or among the built-in ones before it")
             return own
         below = {key: value for key, value in raw[used].items() if key not in ("name", "for")}
-        if "prompt" in own or "asks" in own:
-            # Another question's answer is not to be measured by the recording.
-            below.pop("transcript", None)
-        if "prompt" in own:
-            below.pop("asks", None)
-        if "asks" in own:
-            below.pop("prompt", None)
-        for key in ("parameters", "safety"):
-            if isinstance(own.get(key), dict) and isinstance(below.get(key), dict):
-                own[key] = {**below[key], **own[key]}
-        return {**below, **own}
+        return overlay(below, own)
 
     def _validated(self, place: Place, whole: dict[str, Any]) -> tuple[Recipe | None, frozenset[str]]:
         """Return the recipe without its faulty fields, and their names."""

@@ -43,7 +43,7 @@ Ending = Literal["txt", "md", "html", "json", "csv", "srt", "vtt", "png"]
 """The endings of published files."""
 Resolution = Literal["low", "medium", "high", "ultra_high"]
 ServerTool = Literal["code_execution", "google_search", "url_context"]
-Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_content", "civic_integrity"]
+Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_content", "civic_integrity", "jailbreak"]
 Threshold = Literal["off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above"]
 Wish = Literal[
     "recipe", "prompt", "model", "system", "range", "schema", "outputs", "with", "temperature", "max_tokens",

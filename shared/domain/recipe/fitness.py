@@ -46,7 +46,7 @@ class Misfit(NamedTuple):
     message: str
 
 
-def model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | None:
+def _model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | None:
     """Return the model's data; None for a well-formed name that may be newer than the catalogue."""
     known = resolve(recipe.model, today)
     match known:
@@ -64,17 +64,17 @@ def model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | Non
 
 
 def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Misfit]:
-    """Yield what makes no sense for files of `families`, and what the recipe's model cannot do."""
+    """Yield what makes no sense for files of `families` (empty: unknown), and what the recipe's model cannot do."""
     yield from _senseless(recipe, families)
-    model = model_for(recipe, today)
+    model = _model_for(recipe, today)
     if isinstance(model, Misfit):
         yield model
         return
     if model is None:
         return
     ended = model.notice(today) if model.answered_by and today else None
-    for file_misfit in _beyond(recipe, families, model):
-        yield file_misfit._replace(message=f"{file_misfit.message} {ended}") if ended else file_misfit
+    for misfit in _beyond(recipe, families, model):
+        yield misfit._replace(message=f"{misfit.message} {ended}") if ended else misfit
 
 
 def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Misfit]:
@@ -90,8 +90,7 @@ def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterato
             what = _WORDS.get(capability, capability)
             yield Misfit(field, "model_not_support_capability", f"Model {model.id} cannot {what}.")
     yield from _thinking(recipe.thinking, model)
-    schemas = [question.response_schema for question in recipe.asked]
-    if any(schemas) and (recipe.tools or recipe.functions) and model.id.startswith(("gemini-2", "gemini-1")):
+    if _is_structured(recipe) and (recipe.tools or recipe.functions) and model.id.startswith(("gemini-2", "gemini-1")):
         message = f"Model {model.id} cannot use tools and answer by a schema in one call."
         yield Misfit("tools", "model_not_support_capability", message)
     if recipe.media_resolution == "ultra_high" and not model.can("media_resolution_per_part"):
@@ -105,7 +104,7 @@ def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterato
         yield Misfit("parameters.max_tokens", "invalid_param", message)
 
 
-def seen(recipe: Recipe, facts: Facts) -> Facts:
+def shown_part(recipe: Recipe, facts: Facts) -> Facts:
     """What the model is shown of a file: of a video the range only."""
     if recipe.range is None or facts.media_type.family != "video" or facts.duration is None:
         return facts
@@ -115,11 +114,15 @@ def seen(recipe: Recipe, facts: Facts) -> Facts:
 
 def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Misfit]:
     found = " and ".join(dict.fromkeys(families))
-    if recipe.range is not None and not {"audio", "video"}.intersection(families):
+    if recipe.range is not None and families and not {"audio", "video"}.intersection(families):
         yield Misfit("range", "invalid_param", f"A range is a part of audio or video; this is {found}.")
     if recipe.media_resolution == "ultra_high" and not {"image"}.issuperset(families):
         message = f"The media resolution ultra_high is for images only; this is {found}. Use low, medium or high."
         yield Misfit("media_resolution", "invalid_param", message)
+
+
+def _is_structured(recipe: Recipe) -> bool:
+    return any(question.response_schema is not None for question in recipe.asked)
 
 
 def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
@@ -129,7 +132,7 @@ def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
         yield "tools", _TOOL_CAPABILITY[tool]
     if recipe.functions:
         yield "functions", "function_calling"
-    if any(question.response_schema for question in recipe.asked):
+    if _is_structured(recipe):
         yield "response_schema", "structured_output"
 
 
@@ -152,6 +155,7 @@ def _thinking(wanted: Thinking | None, model: Model) -> Iterator[Misfit]:
         and wanted.budget > 0
         and not how.least <= wanted.budget <= how.most
     ):
-        problem = f"Model {model.id} thinks with {how.least:,} to {how.most:,} tokens, not {wanted.budget:,}."
+        message = f"Model {model.id} thinks with {how.least:,} to {how.most:,} tokens, not {wanted.budget:,}."
+        yield Misfit("thinking", "invalid_param", message)
     if problem:
         yield Misfit("thinking", "model_not_support_capability", problem)

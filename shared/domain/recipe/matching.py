@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.globs import glob_pattern
@@ -40,11 +41,11 @@ class Explained(NamedTuple):
 
 
 def choose(recipes: Sequence[Recipe], about: Dropped) -> Recipe:
-    """Return the first recipe whose rule matches. Raises LookupError if none does."""
+    """Return the first recipe whose rule matches. Raises `PermanentFailure` if none does."""
     for recipe in recipes:
         if mismatch(recipe, about) is None:
             return recipe
-    raise LookupError(f"no recipe is for {about.name} ({about.family})")
+    raise PermanentFailure("invalid_param", f"no recipe is for {about.name} ({about.family})")
 
 
 def explain(recipes: Sequence[Recipe], about: Dropped) -> list[Explained]:

@@ -32,22 +32,26 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     for field, question in zip(prompts, recipe.asked, strict=True):
         for message in placeholders.flaws(question.prompt):
             yield field, message
-        for message in output_flaws(recipe, question, recipe.takes):
-            yield ("outputs",), message
+    for message in output_flaws(recipe, recipe.takes):
+        yield ("outputs",), message
     for message in placeholders.flaws(recipe.system or ""):
         yield ("system",), message
     if recipe.rule:
         yield from _of_the_rule(recipe.rule, recipe)
-    for file_misfit in misfits(recipe, recipe.takes):
-        yield tuple(file_misfit.field.split(".")), file_misfit.message
+    for misfit in misfits(recipe, recipe.takes):
+        yield tuple(misfit.field.split(".")), misfit.message
 
 
-def output_flaws(recipe: Recipe, question: Asked, families: Sequence[Family]) -> Iterator[str]:
-    """Yield outputs that cannot be made for files of `families` (empty: unknown)."""
+def output_flaws(recipe: Recipe, families: Sequence[Family]) -> Iterator[str]:
+    """Yield why the recipe's outputs cannot be made for files of `families` (empty: unknown)."""
+    for question in recipe.asked:
+        yield from _flaws_of_outputs(question, families, structured="schema" in recipe.needs)
+
+
+def _flaws_of_outputs(question: Asked, families: Sequence[Family], *, structured: bool) -> Iterator[str]:
     schema = question.response_schema
-    structured = schema is not None or "schema" in recipe.needs
     for output in question.outputs:
-        if output in ("csv", "json", "srt", "vtt", "png") and not structured:
+        if output in ("csv", "json", "srt", "vtt", "png") and schema is None and not structured:
             yield f"{output} is made from a structured answer: give a response_schema"
         if output == "png" and not {"image"}.issuperset(families):
             yield 'png draws on the source: only for takes = ["image"]'

@@ -11,8 +11,7 @@ from pydantic import JsonValue
 from shared.domain.answer.response import Json
 from shared.domain.answer.schemas import as_sent
 from shared.domain.answer.timestamps import written
-from shared.domain.media.kinds import Family
-from shared.domain.models.catalogue import Model, ThinkingByBudget, resolve
+from shared.domain.models.catalogue import ThinkingByBudget, find_model
 from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Asked, Range, Recipe, ServerTool
 
 _TOOLS: dict[ServerTool, str] = {
@@ -22,22 +21,34 @@ _TOOLS: dict[ServerTool, str] = {
 }
 
 
-class Input(NamedTuple):
-    """A file of the Files API."""
+class PreparedFile(NamedTuple):
+    """A file as the model gets it: of the Files API, or small inline data."""
 
-    uri: str
     mime_type: str
-    family: Family
+    uri: str | None = None
+    data: str | None = None
+    """Base64."""
 
 
-def request(recipe: Recipe, question: Asked, prompt: str, inputs: Sequence[Input], today: date | None = None) -> Json:
+def request(
+    recipe: Recipe, question: Asked, prompt: str, files: Sequence[PreparedFile], today: date | None = None
+) -> Json:
     """Return the body of generateContent. `prompt` is filled in; it goes after the media, as the guides advise."""
-    media = [_media(recipe, each) for each in inputs]
-    text = prompt if _shown_by_offsets(inputs) else within(prompt, recipe.range)
-    return {
-        "contents": [{"role": "user", "parts": cast(JsonValue, [*media, {"text": text}])}],
-        **settings(recipe, question, today),
-    }
+    parts = [*(media_part(recipe, file) for file in files), {"text": prompt}]
+    return body(recipe, question, [{"role": "user", "parts": cast(JsonValue, parts)}], today)
+
+
+def body(recipe: Recipe, question: Asked, contents: list[Json], today: date | None = None) -> Json:
+    """Return the body of generateContent. If an offset cannot select the range, the last text of `contents` names it.
+
+    Offsets are documented for video only (guide "Audio understanding").
+    """
+    parts = [part for turn in contents for part in cast(list[Json], turn["parts"])]
+    texts = [part for part in cast(list[Json], contents[-1]["parts"]) if "text" in part]
+    media = [part for part in parts if "fileData" in part or "inlineData" in part]
+    if recipe.range and texts and not all("videoMetadata" in part for part in media):
+        texts[-1]["text"] = _naming(recipe.range, cast(str, texts[-1]["text"]))
+    return {"contents": cast(JsonValue, contents), **settings(recipe, question, today)}
 
 
 def settings(recipe: Recipe, question: Asked, today: date | None = None) -> Json:
@@ -79,7 +90,7 @@ def generation_config(recipe: Recipe, question: Asked, today: date | None = None
         "stopSequences": list(chosen.stop) or None,
         "presencePenalty": chosen.presence_penalty,
         "frequencyPenalty": chosen.frequency_penalty,
-        "responseMimeType": "application/json" if question.response_schema else None,
+        "responseMimeType": "application/json" if question.response_schema is not None else None,
         "responseJsonSchema": as_sent(question.response_schema),
         "mediaResolution": _resolution(recipe) if recipe.media_resolution != "ultra_high" else None,
         "thinkingConfig": _thinking(recipe, today),
@@ -94,30 +105,27 @@ def unstructured(body: Json) -> Json:
     return {**body, "generationConfig": free}
 
 
-def _media(recipe: Recipe, each: Input) -> Json:
-    part: Json = {"fileData": {"mimeType": each.mime_type, "fileUri": each.uri}}
-    if recipe.range is not None and each.family == "video":
-        part["videoMetadata"] = offsets(recipe.range)
-    if recipe.media_resolution == "ultra_high" and each.family == "image":
+def media_part(recipe: Recipe, file: PreparedFile) -> Json:
+    part: Json
+    if file.data is not None:
+        part = {"inlineData": {"mimeType": file.mime_type, "data": file.data}}
+    else:
+        part = {"fileData": {"mimeType": file.mime_type, "fileUri": file.uri}}
+    if recipe.range is not None and file.mime_type.startswith("video/"):
+        part["videoMetadata"] = _offsets(recipe.range)
+    if recipe.media_resolution == "ultra_high" and file.mime_type.startswith("image/"):
         part["mediaResolution"] = {"level": _resolution(recipe)}
     return part
 
 
-def offsets(range_: Range) -> Json:
+def _offsets(range_: Range) -> Json:
     """Return the range as a part's `videoMetadata`."""
     sampled: Json = {"startOffset": _duration(range_.start)}
     return sampled if range_.end is None else {**sampled, "endOffset": _duration(range_.end)}
 
 
-def _shown_by_offsets(inputs: Sequence[Input]) -> bool:
-    """Return whether offsets select the range: they are documented for video only; for audio the prompt names it."""
-    return all(each.family == "video" for each in inputs)
-
-
-def within(prompt: str, range_: Range | None) -> str:
+def _naming(range_: Range, prompt: str) -> str:
     """Return the prompt with the range appended, unless it names it already."""
-    if range_ is None:
-        return prompt
     start, end = written(range_.start), written(range_.end) if range_.end is not None else "the end"
     if start in prompt and end in prompt:
         return prompt
@@ -133,14 +141,13 @@ def _thinking(recipe: Recipe, today: date | None) -> Json | None:
     wanted = recipe.thinking
     if wanted is None:
         return None
-    model = resolve(recipe.model, today)
-    known = model if isinstance(model, Model) else None
-    if known is not None and known.thinking is None:
+    model = find_model(recipe.model, today)
+    if model is not None and model.thinking is None:
         return None
     config: Json = {}
     level, budget = wanted.level, wanted.budget
-    if level is not None and known is not None and isinstance(known.thinking, ThinkingByBudget):
-        setting = known.thinking_for(level)
+    if level is not None and model is not None and isinstance(model.thinking, ThinkingByBudget):
+        setting = model.thinking_for(level)
         level, budget = None, setting.budget if setting else None
     if level is not None:
         config["thinkingLevel"] = level.upper()

@@ -12,9 +12,11 @@ from typing import NamedTuple, cast, get_args
 
 from pydantic import JsonValue, ValidationError
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, Wish
 from shared.domain.recipe.matching import PREFIX, Dropped
+from shared.domain.recipe.overlay import first_flaw, overlay, with_fields
 from shared.domain.recipe.placeholders import literal, metadata_keys
 from shared.domain.recipe.validation import output_flaws
 
@@ -23,17 +25,13 @@ _NOT_WISHES = {"generation", "task"}
 """Keys with the same prefix that mark published files."""
 
 
-class WishRefused(ValueError):
-    """A wish is invalid, or one that the recipe needs is missing."""
-
-
 class Granted(NamedTuple):
     recipe: Recipe
     warnings: tuple[str, ...]
 
 
 def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
-    """Return `first`, or the recipe that the object names, with the object's wishes applied. Raises `WishRefused`."""
+    """Return `first`, or the recipe that the object names, with the object's wishes. Raises `PermanentFailure`."""
     wishes = {key.lower().removeprefix(PREFIX): value for key, value in about.metadata.items() if _ours(key)}
     wishes = {name.replace("-", "_"): value.strip() for name, value in wishes.items() if name not in _NOT_WISHES}
     warnings: list[str] = []
@@ -52,7 +50,9 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
             continue
         if wish in recipe.allow or (wish in recipe.needs and not _has(recipe, wish)):
             field, convert = _MEANING[wish]
-            changes[field] = convert(wishes[wish])
+            name, _, inner = field.partition(".")
+            value = convert(wishes[wish])
+            changes = overlay(changes, {name: {inner: value} if inner else value})
         else:
             warnings.append(_unheard(wish, recipe))
     if "companions" in changes:
@@ -60,7 +60,9 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
     granted = _changed(recipe, changes)
     if lacking := [need for need in recipe.needs if need not in wishes and not _has(granted, need)]:
         keys = ", ".join(f"{PREFIX}{need.replace('_', '-')}" for need in lacking)
-        raise WishRefused(f"The recipe {recipe.name} needs to be told more: set the object's metadata {keys}.")
+        raise PermanentFailure(
+            "invalid_param", f"The recipe {recipe.name} needs to be told more: set the object's metadata {keys}."
+        )
     if changes:
         _refuse_what_cannot_be_made(granted, about, tuple(wishes))
     return Granted(granted, tuple(warnings))
@@ -76,42 +78,28 @@ def _by_name(recipes: Sequence[Recipe], name: str, family: Family) -> Recipe:
         fitting = [recipe.name for recipe in recipes if family in recipe.takes]
         close = get_close_matches(name, fitting, n=1)
         hint = f"Do you mean {close[0]}?" if close else f"For this kind of file there are {', '.join(fitting)}."
-        raise WishRefused(f"{PREFIX}recipe: no recipe is named {name!r}. {hint}")
+        raise PermanentFailure("invalid_param", f"{PREFIX}recipe: no recipe is named {name!r}. {hint}")
     if family not in found.takes:
-        raise WishRefused(f"{PREFIX}recipe: {name} takes {' or '.join(found.takes)}, this is {family}.")
+        raise PermanentFailure(
+            "invalid_param", f"{PREFIX}recipe: {name} takes {' or '.join(found.takes)}, this is {family}."
+        )
     return found
 
 
 def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
-    if not changes:
-        return recipe
-    whole = recipe.model_dump(mode="json")
-    for field, value in changes.items():
-        table, _, inner = field.partition(".")
-        if inner:
-            whole[table] = {**whole[table], inner: value}
-        else:
-            whole[table] = value
-    if "prompt" in changes:
-        whole["asks"] = []
-        # Another question's answer is not to be measured by the recording.
-        whole["transcript"] = False
     try:
-        return Recipe.model_validate(whole)
+        return with_fields(recipe, changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
+        place, flaw = first_flaw(error)
         wish = next((wish for wish, (field, _) in _MEANING.items() if place.startswith(field)), place)
-        said = first["msg"].removeprefix("Value error, ")
-        raise WishRefused(f"{PREFIX}{wish.replace('_', '-')}: {said}") from error
+        raise PermanentFailure("invalid_param", f"{PREFIX}{wish.replace('_', '-')}: {flaw}") from error
 
 
 def _refuse_what_cannot_be_made(granted: Recipe, about: Dropped, wishes: Sequence[str]) -> None:
     """Check the recipe again after wishes were applied."""
-    for question in granted.asked:
-        for flaw in output_flaws(granted, question, [about.family]):
-            blamed = "outputs" if "outputs" in wishes else "schema"
-            raise WishRefused(f"{PREFIX}{blamed}: {flaw}.")
+    for flaw in output_flaws(granted, [about.family]):
+        blamed = "outputs" if "outputs" in wishes else "schema"
+        raise PermanentFailure("invalid_param", f"{PREFIX}{blamed}: {flaw}.")
 
 
 def lacking(recipe: Recipe) -> list[Wish]:
@@ -134,8 +122,9 @@ def _beside(name: str, companions: list[str]) -> JsonValue:
     folder = name[: name.rfind("/") + 1]
     for each in companions:
         if each.startswith("/") or ".." in each.split("/"):
-            raise WishRefused(
-                f"{PREFIX}with: {each!r} does not lie in the file's own folder. Name files relative to it."
+            raise PermanentFailure(
+                "invalid_param",
+                f"{PREFIX}with: {each!r} does not lie in the file's own folder. Name files relative to it.",
             )
     return [f"{folder}{each}" for each in companions]
 

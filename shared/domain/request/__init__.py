@@ -1,37 +1,33 @@
 """A submitted request: the body of `POST /v1/llm/generations`, and of a manifest.
 
-JSON text ─▶ `read` ─▶ `Submission` ─▶ `misfits` (does the model, and do the limits, allow it?)   `read_and_check`: all
-                                    ─▶ `inputs_of` (which media, from where) ─▶ `wire.body` (what Gemini is asked)
+`read_and_check`   JSON text ─▶ `read` ─▶ `Submission` ─▶ `resolve_recipe` ─▶ `ResolvedRequest`: recipe,
+                   conversation, inputs ─▶ `refuse_misfits`: does the model, and do the limits, allow it?
+`body`             `ResolvedRequest` and the prepared files of its inputs ─▶ what Gemini is asked
 """
 
-from shared.domain.request.fitness import misfits
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
-from shared.domain.request.rerun import asked_again
-from shared.domain.request.schema import LARGEST_BODY, Submission, digest_of, overridden, read
-from shared.domain.request.to_recipe import ResolvedRequest, completed, file_misfit, renders_a_recording, resolve_recipe
-from shared.domain.request.validation import CheckedRequest, read_and_check
-from shared.domain.request.wire import Handed, body
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import LARGEST_BODY, Submission, digest_of, read, replace_fields
+from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
+from shared.domain.request.validation import read_and_check, refuse_file, refuse_misfits
+from shared.domain.request.wire import body
 
 __all__ = [
     "LARGEST_BODY",
-    "CheckedRequest",
-    "Handed",
     "Inline",
     "Input",
     "Remote",
     "ResolvedRequest",
     "StoredInput",
     "Submission",
-    "asked_again",
     "body",
-    "completed",
     "digest_of",
-    "file_misfit",
     "inputs_of",
-    "misfits",
-    "overridden",
     "read",
     "read_and_check",
-    "renders_a_recording",
+    "refuse_file",
+    "refuse_misfits",
+    "replace_fields",
     "resolve_recipe",
+    "resolve_rerun",
 ]

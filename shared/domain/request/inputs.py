@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Literal, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 from urllib.parse import urlsplit
 
-from shared.domain.errors import RequestRefused
-from shared.domain.media import KINDS, Family, kind_of_mime
+from shared.domain.errors import FieldRefused
+from shared.domain.media import KINDS, Family, kind_of_mime, kind_of_name
 from shared.domain.request.messages import (
     AudioPart,
     FilePart,
@@ -30,8 +30,6 @@ _LONGEST_NAME = 1024
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\\]{1,8192}", re.IGNORECASE)
 _AUDIO_TYPES = {"mp3": "audio/mp3", "m4a": "audio/mp4"}
 
-Detail = Literal["auto", "low", "high"]
-
 
 class Inline(NamedTuple):
     """Inline data, still in base64."""
@@ -41,12 +39,17 @@ class Inline(NamedTuple):
     """The family that the part's type requires; None for any file."""
     mime: str
     encoded: str
-    detail: Detail | None = None
 
     @property
     def size(self) -> int:
         """Decoded size in bytes."""
         return len(self.encoded) * 3 // 4 - self.encoded[-2:].count("=")
+
+    @property
+    def declared_family(self) -> Family | None:
+        """The family as far as the request says it; the true one is known once the file is read."""
+        kind = kind_of_mime(self.mime)
+        return self.family or (kind.family if kind else None)
 
     def data(self) -> bytes:
         return base64.b64decode(self.encoded)
@@ -60,11 +63,15 @@ class StoredInput(NamedTuple):
     bucket: str
     name: str
     generation: int | None = None
-    detail: Detail | None = None
 
     @property
     def uri(self) -> str:
         return f"gs://{self.bucket}/{self.name}"
+
+    @property
+    def declared_family(self) -> Family | None:
+        kind = kind_of_name(self.name)
+        return self.family or (kind.family if kind else None)
 
 
 class Remote(NamedTuple):
@@ -73,14 +80,17 @@ class Remote(NamedTuple):
     param: str
     family: Family | None
     url: str
-    detail: Detail | None = None
+
+    @property
+    def declared_family(self) -> Family | None:
+        return self.family
 
 
 Input = Inline | StoredInput | Remote
 
 
 def inputs_of(submission: Submission) -> list[Input]:
-    """Raises `RequestRefused` where one is no address that is taken."""
+    """Return the files that the request names. Raises `RequestRefused` for an address that cannot be used."""
     if submission.audio_url is not None:
         return [_located("audio_url", "audio", Where(url=submission.audio_url))]
     return [
@@ -104,7 +114,7 @@ def input_of(part: MediaPart, param: str) -> Input:
         case InputAudioPart():
             form = part.input_audio.format
             mime = _AUDIO_TYPES.get(form, f"audio/{form}")
-            return _inline(f"{param}.input_audio.data", "audio", mime, part.input_audio.data, None)
+            return _inline(f"{param}.input_audio.data", "audio", mime, part.input_audio.data)
         case FilePart():
             return _located(f"{param}.file.file_data", None, Where(url=part.file.file_data))
         case _:
@@ -113,50 +123,45 @@ def input_of(part: MediaPart, param: str) -> Input:
 
 def _located(param: str, family: Family | None, where: Where) -> Input:
     if (data := _DATA.match(where.url)) is not None:
-        return _inline(param, family, data["type"].lower(), where.url[data.end() :], where.detail)
-    if (found := _OBJECT.fullmatch(where.url)) is not None:
-        if len(found["name"].encode()) > _LONGEST_NAME or found["name"] in (".", ".."):
-            raise _refused("invalid_param", f"{param}: Cloud Storage has no object of such a name.", param)
+        return _inline(param, family, data["type"].lower(), where.url[data.end() :])
+    if (address := _OBJECT.fullmatch(where.url)) is not None:
+        if len(address["name"].encode()) > _LONGEST_NAME or address["name"] in (".", ".."):
+            raise FieldRefused(param, f"{param}: Cloud Storage has no object of such a name.")
         generation = int(where.generation) if where.generation else None
-        return StoredInput(param, family, found["bucket"], found["name"], generation, where.detail)
+        return StoredInput(param, family, address["bucket"], address["name"], generation)
     if _WEB.fullmatch(where.url) is not None:
         try:
             urlsplit(where.url)
         except ValueError as error:
-            raise _refused("invalid_param", f"{param}: the URL cannot be read: {error}.", param) from None
-        return Remote(param, family, where.url, where.detail)
+            raise FieldRefused(param, f"{param}: the URL cannot be read: {error}.") from None
+        return Remote(param, family, where.url)
     if where.url[:5].lower() == "data:":
-        raise _refused(
-            "invalid_param",
+        raise FieldRefused(
+            param,
             f"{param}: inline data is written data:<type>;base64,<payload>, with its media type, for example "
             "data:audio/wav;base64,UklGR…",
-            param,
         )
-    shown = where.url[:60]
-    raise _refused(
-        "invalid_param",
-        f"{param}: {shown!r} is no address that is taken: write https://…, http://…, gs://bucket/object or "
-        "data:<type>;base64,<payload>.",
+    raise FieldRefused(
         param,
+        f"{param}: {where.url[:60]!r} is no address that is taken: write https://…, http://…, gs://bucket/object or "
+        "data:<type>;base64,<payload>.",
     )
 
 
-def _inline(param: str, family: Family | None, mime: str, encoded: str, detail: Detail | None) -> Inline:
+def _inline(param: str, family: Family | None, mime: str, encoded: str) -> Inline:
     kind = kind_of_mime(mime)
     if kind is None:
-        raise _refused("unsupported_content_type", f"{param}: Gemini does not take files of the type {mime}.", param)
+        raise FieldRefused(
+            param, f"{param}: Gemini does not take files of the type {mime}.", "unsupported_content_type"
+        )
     if family is not None and kind.family != family:
-        raise _refused("unsupported_content_type", f"{param}: {mime} is no {family}.", param)
+        raise FieldRefused(param, f"{param}: {mime} is no {family}.", "unsupported_content_type")
     try:
         if len(encoded) % 4:
             raise ValueError("its length is no multiple of 4, so its end or its padding (=) is missing")
         base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _refused("invalid_param", f"{param}: the inline data is no base64: {error}", param) from None
+        raise FieldRefused(param, f"{param}: the inline data is no base64: {error}") from None
     if not encoded:
-        raise _refused("invalid_param", f"{param}: the inline data is empty.", param)
-    return Inline(param, family, KINDS[kind.mime].mime, encoded, detail)
-
-
-def _refused(code: str, message: str, param: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", code, message, param=param)
+        raise FieldRefused(param, f"{param}: the inline data is empty.")
+    return Inline(param, family, KINDS[kind.mime].mime, encoded)

@@ -26,7 +26,7 @@ MAX_TEXT = 1_000_000
 """Characters of one text."""
 
 
-class Given(BaseModel):
+class StrictModel(BaseModel):
     """Base of what callers send: unknown fields are refused, and null counts as left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -51,9 +51,9 @@ class Given(BaseModel):
         return schema
 
 
-def flawed(kind: LiteralString, said: str, path: str) -> PydanticCustomError:
-    """An error in a part of a field: `path` continues the field's location."""
-    return PydanticCustomError(kind, "{said}", {"said": said, "path": path})
+def error_at(kind: LiteralString, message: str, path: str) -> PydanticCustomError:
+    """Return an error in a part of a field: `path` continues the field's location."""
+    return PydanticCustomError(kind, "{message}", {"message": message, "path": path})
 
 
 def _generation(text: str) -> str:
@@ -62,55 +62,55 @@ def _generation(text: str) -> str:
     return text
 
 
-class Where(Given):
+class Where(StrictModel):
     url: Url
     detail: Literal["auto", "low", "high"] | None = None
     generation: Annotated[str, Field(pattern=r"^[0-9]{1,19}$"), AfterValidator(_generation)] | None = None
     """The generation of a `gs://` object; if it was overwritten, the task fails with `source_superseded`."""
 
 
-class TextPart(Given):
+class TextPart(StrictModel):
     type: Literal["text"]
     text: str = Field(max_length=MAX_TEXT)
 
 
-class ImagePart(Given):
+class ImagePart(StrictModel):
     type: Literal["image_url"]
     image_url: Where
 
 
-class VideoPart(Given):
+class VideoPart(StrictModel):
     type: Literal["video_url"]
     video_url: Where
 
 
-class AudioPart(Given):
+class AudioPart(StrictModel):
     type: Literal["audio_url"]
     audio_url: Where
 
 
-class FileUrlPart(Given):
+class FileUrlPart(StrictModel):
     type: Literal["file_url"]
     file_url: Where
 
 
-class AudioData(Given):
+class AudioData(StrictModel):
     data: Annotated[str, Field(min_length=4, max_length=30 << 20)]
     """Base64."""
     format: Literal["wav", "mp3", "aiff", "aac", "ogg", "flac", "m4a"]
 
 
-class InputAudioPart(Given):
+class InputAudioPart(StrictModel):
     type: Literal["input_audio"]
     input_audio: AudioData
 
 
-class FileData(Given):
+class FileData(StrictModel):
     file_data: Url
     filename: str | None = Field(default=None, max_length=1024)
 
 
-class FilePart(Given):
+class FilePart(StrictModel):
     type: Literal["file"]
     file: FileData
 
@@ -122,19 +122,19 @@ Content = (
 )
 
 
-class CalledFunction(Given):
+class CalledFunction(StrictModel):
     name: str = Field(min_length=1, max_length=128)
     arguments: str = Field(max_length=MAX_TEXT)
     """JSON text."""
 
 
-class ToolCall(Given):
+class ToolCall(StrictModel):
     id: str = Field(max_length=256)
     type: Literal["function"] = "function"
     function: CalledFunction
 
 
-class Message(Given):
+class Message(StrictModel):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Content | None = None
     name: str | None = Field(default=None, max_length=128)
@@ -168,11 +168,11 @@ class Message(Given):
 
 def _parameters(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if schema and (flaw := schema_flaw(schema)):
-        raise flawed("json_schema", flaw.message, flaw.path)
+        raise error_at("json_schema", flaw.message, flaw.path)
     return schema
 
 
-def turns_flaw(messages: Sequence[Message]) -> tuple[str, str] | None:
+def find_unanswered_call(messages: Sequence[Message]) -> tuple[str, str] | None:
     """Return where and why the tools' answers do not match the calls before them: Gemini wants each once."""
     open_: list[str] = []
     for turn, message in enumerate(messages):
@@ -186,7 +186,7 @@ def turns_flaw(messages: Sequence[Message]) -> tuple[str, str] | None:
     return ("messages", f"the call {open_[0]} has no answer of a tool") if open_ else None
 
 
-class FunctionDefinition(Given):
+class FunctionDefinition(StrictModel):
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$")
     description: str | None = Field(default=None, max_length=10_000)
     parameters: Annotated[dict[str, JsonValue], AfterValidator(_parameters)] | None = None
@@ -194,15 +194,15 @@ class FunctionDefinition(Given):
     strict: bool | None = None
 
 
-class FunctionTool(Given):
+class FunctionTool(StrictModel):
     type: Literal["function"]
     function: FunctionDefinition
 
 
-class NamedFunction(Given):
+class NamedFunction(StrictModel):
     name: str = Field(min_length=1, max_length=128)
 
 
-class ChosenFunction(Given):
+class ChosenFunction(StrictModel):
     type: Literal["function"]
     function: NamedFunction

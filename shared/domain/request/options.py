@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from shared.domain.answer.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
 from shared.domain.answer.schemas import schema_flaw
 from shared.domain.models.catalogue import Level
-from shared.domain.request.messages import Given, flawed
+from shared.domain.request.messages import StrictModel, error_at
 
 _SCHEMAS = (
     f"A JSON Schema of the keywords that Gemini takes: {', '.join(KEYWORDS)}. At most {MOST_BYTES:,} bytes, "
@@ -17,7 +17,7 @@ _SCHEMAS = (
 )
 
 
-class JsonSchemaFormat(Given):
+class JsonSchemaFormat(StrictModel):
     name: str = Field(default="answer", max_length=64)
     description: str | None = Field(default=None, max_length=10_000)
     schema_: dict[str, JsonValue] = Field(alias="schema", description=_SCHEMAS)
@@ -26,24 +26,24 @@ class JsonSchemaFormat(Given):
     @model_validator(mode="after")
     def _taken(self) -> Self:
         if flaw := schema_flaw(self.schema_):
-            raise flawed("json_schema", flaw.message, f"schema.{flaw.path}" if flaw.path else "")
+            raise error_at("json_schema", flaw.message, f"schema.{flaw.path}" if flaw.path else "")
         return self
 
 
-class TextAnswer(Given):
+class TextAnswer(StrictModel):
     type: Literal["text"]
 
 
-class JsonObjectAnswer(Given):
+class JsonObjectAnswer(StrictModel):
     type: Literal["json_object"]
 
 
-class JsonSchemaAnswer(Given):
+class JsonSchemaAnswer(StrictModel):
     type: Literal["json_schema"]
     json_schema: JsonSchemaFormat
 
 
-class SafetySetting(Given):
+class SafetySetting(StrictModel):
     category: Annotated[
         str,
         Field(
@@ -54,7 +54,7 @@ class SafetySetting(Given):
     threshold: Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"]
 
 
-class ThinkingConfig(Given):
+class ThinkingConfig(StrictModel):
     thinking_budget: int | None = Field(default=None, ge=-1, le=1 << 20)
     thinking_level: Level | None = None
     include_thoughts: bool | None = None
@@ -66,7 +66,7 @@ class ThinkingConfig(Given):
         return self
 
 
-class GoogleExtras(Given):
+class GoogleExtras(StrictModel):
     cached_content: Annotated[str, Field(pattern=r"^cachedContents/[A-Za-z0-9_-]{1,128}$")] | None = Field(
         default=None,
         description=(
@@ -77,5 +77,5 @@ class GoogleExtras(Given):
     thinking_config: ThinkingConfig | None = None
 
 
-class ExtraBody(Given):
+class ExtraBody(StrictModel):
     google: GoogleExtras | None = None

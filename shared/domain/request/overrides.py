@@ -1,87 +1,34 @@
-"""Override a recipe's fields with those of a request that names it, or of a rerun."""
+"""Override a recipe's fields with those of a request, or of a rerun."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import date
 from typing import assert_never, cast
 
 from pydantic import JsonValue, ValidationError
 
-from shared.domain.errors import RequestRefused
+from shared.domain.answer.response import Json
+from shared.domain.errors import FieldRefused
 from shared.domain.media import Family
-from shared.domain.models.catalogue import Model, resolve
-from shared.domain.recipe import BUILT_IN, PREFIX, Recipe, lacking, literal, output_flaws
+from shared.domain.models.catalogue import ThinkingByBudget, ThinkingSetting, find_model
+from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, lacking, output_flaws, with_fields
 from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
 from shared.domain.request.schema import Submission
-from shared.domain.request.wire import declaration
 
 _PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
-_CALLED = {
+_REQUEST_FIELDS = {
     "system": "system_prompt",
     "response_schema": "response_format",
     "safety": "safety_settings",
     "functions": "tools",
-    "thinking": "reasoning_effort",
     "range": f"metadata.{PREFIX}range",
     "outputs": f"metadata.{PREFIX}outputs",
     "requires": "model",
+    "thinking": "reasoning_effort",
+    "parameters": "frequency_penalty",
 }
-"""The request's field for each of the recipe's."""
-
-
-def named(name: str) -> Recipe:
-    """Return a built-in recipe. The operator's recipes belong to inboxes; requests cannot name them."""
-    found = next((each for each in BUILT_IN if each.name == name), None)
-    if found is None:
-        raise wrong("recipe", f"there is no recipe {name!r}. There are: {', '.join(each.name for each in BUILT_IN)}")
-    return found
-
-
-def with_overrides(recipe: Recipe, asked: Submission, given: Set[str], today: date | None = None) -> Recipe:
-    """Return `recipe` with the request's `given` fields. Raises `RequestRefused`, naming the field."""
-    whole = recipe.model_dump(mode="json")
-    for field, value in _changes(recipe, asked, given, today):
-        table, _, inner = field.partition(".")
-        whole[table] = {**(whole[table] or {}), inner: value} if inner else value
-    try:
-        return Recipe.model_validate(whole)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else "recipe"
-        raise wrong(said_by(field), first["msg"].removeprefix("Value error, ")) from error
-
-
-def refuse_incomplete(recipe: Recipe) -> None:
-    """Raise `RequestRefused` if the recipe needs something that the request does not say."""
-    for need in lacking(recipe):
-        param, why = _NEEDED[need]
-        raise wrong(param, f"the recipe {recipe.name} needs {why}")
-
-
-def refuse_unmakeable(recipe: Recipe, families: Sequence[Family]) -> None:
-    """Raise `RequestRefused` for outputs that cannot be made for files of `families` (empty: unknown)."""
-    for question in recipe.asked:
-        for flaw in output_flaws(recipe, question, families):
-            raise wrong(said_by("outputs"), f"with the recipe {recipe.name}, {flaw}")
-
-
-def said_by(field: str) -> str:
-    """Return the request's name of a recipe's field."""
-    first, _, inner = field.partition(".")
-    return inner or _CALLED.get(first, first)
-
-
-def wishes_of(asked: Submission) -> dict[str, str]:
-    """Return the wishes in the request's metadata. For all but two, a request has fields of its own."""
-    spoken = {key.lower(): value.strip() for key, value in (asked.metadata or {}).items()}
-    return {key.removeprefix(PREFIX): value for key, value in spoken.items() if key.startswith(PREFIX)}
-
-
-def wrong(param: str, why: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", "invalid_param", f"{param}: {why}.", param=param)
-
-
+"""The request's field for each of the recipe's; the others have the same name."""
 _NEEDED = {
     "prompt": ("prompt", "a prompt"),
     "schema": ("response_format", "a response_format of the type json_schema"),
@@ -90,58 +37,104 @@ _NEEDED = {
 }
 
 
-def _changes(recipe: Recipe, asked: Submission, given: Set[str], today: date | None) -> Iterator[tuple[str, JsonValue]]:
-    """Return the recipe's fields (`table.field` for nested ones) and their new values."""
-    if "model" in given:
-        yield "model", asked.model
-    for name in given & set(_PARAMETERS):
-        yield f"parameters.{name}", cast(JsonValue, getattr(asked, name))
-    if "stop" in given:
-        yield "parameters.stop", cast(JsonValue, asked.stop_sequences)
-    if asked.prompt is not None:
-        # Another question's answer is not to be measured by the recording.
-        yield "prompt", literal(asked.prompt)
-        yield "asks", []
-        yield "transcript", False
-    if "system_prompt" in given:
-        yield "system", None if asked.system_prompt is None else literal(asked.system_prompt)
-    if "response_format" in given:
-        yield from _form(recipe, asked)
-    if "media_resolution" in given:
-        yield "media_resolution", asked.media_resolution
-    if asked.safety_settings is not None:
-        yield (
-            "safety",
-            {
-                setting.category.removeprefix("HARM_CATEGORY_").lower(): setting.threshold.lower()
-                for setting in asked.safety_settings
-            },
+def find_recipe(name: str) -> Recipe:
+    """Return a built-in recipe. The operator's recipes belong to inboxes; requests cannot name them."""
+    recipe = next((recipe for recipe in BUILT_IN if recipe.name == name), None)
+    if recipe is None:
+        raise invalid_field(
+            "recipe", f"there is no recipe {name!r}. There are: {', '.join(each.name for each in BUILT_IN)}"
         )
+    return recipe
+
+
+def with_overrides(recipe: Recipe, submission: Submission, changes: Mapping[str, JsonValue]) -> Recipe:
+    """Return `recipe` with `changes`. Raises `RequestRefused`, naming the request's field."""
+    if "safety" in changes:
+        recipe = recipe.model_copy(update={"safety": {}})
+    try:
+        return with_fields(recipe, changes)
+    except ValidationError as error:
+        field, flaw = first_flaw(error)
+        raise invalid_field(request_field(field.partition(".")[0] or "recipe", submission), flaw) from error
+
+
+def overrides_of(
+    recipe: Recipe, submission: Submission, given: Set[str], today: date | None = None
+) -> dict[str, JsonValue]:
+    """Return the recipe's fields that the request's `given` fields set: all but its words."""
+    changes: dict[str, JsonValue] = {}
+    parameters: Json = {name: getattr(submission, name) for name in _PARAMETERS if name in given}
+    if "stop" in given:
+        parameters["stop"] = cast(JsonValue, submission.stop_sequences)
+    if parameters:
+        changes["parameters"] = parameters
+    for name in given & {"model", "media_resolution"}:
+        changes[name] = getattr(submission, name)
+    if "response_format" in given:
+        changes["response_schema"] = schema = _schema(submission)
+        if schema is not None and "json" not in recipe.outputs:
+            changes["outputs"] = [*recipe.outputs, "json"]
+    if submission.safety_settings is not None:
+        changes["safety"] = {
+            setting.category.removeprefix("HARM_CATEGORY_").lower(): setting.threshold.lower()
+            for setting in submission.safety_settings
+        }
     if "tools" in given:
-        declared = [declaration(tool.function.model_dump(exclude_none=True)) for tool in asked.tools or []]
-        yield "functions", cast(JsonValue, declared)
+        functions = [tool.function for tool in submission.tools or []]
+        changes["functions"] = [each.model_dump(exclude_none=True, exclude={"strict"}) for each in functions]
     if given & {"reasoning", "reasoning_effort", "extra_body"}:
-        yield "thinking", _thinking(recipe, asked, today)
-    yield from _wished(asked)
+        changes["thinking"] = _thinking(recipe, submission, today)
+    wishes = wishes_of(submission) if "metadata" in given else {}
+    if wished_range := wishes.get("range"):
+        changes["range"] = wished_range
+    if endings := wishes.get("outputs"):
+        changes["outputs"] = [ending.strip() for ending in endings.split(",") if ending.strip()]
+    return changes
 
 
-def _form(recipe: Recipe, asked: Submission) -> Iterator[tuple[str, JsonValue]]:
-    schema = _schema(asked)
-    yield "response_schema", schema
-    if schema is not None and "json" not in recipe.outputs:
-        yield "outputs", [*recipe.outputs, "json"]
+def refuse_incomplete(recipe: Recipe) -> None:
+    """Raise `RequestRefused` if the recipe needs something that the request does not say."""
+    for need in lacking(recipe):
+        param, why = _NEEDED[need]
+        raise invalid_field(param, f"the recipe {recipe.name} needs {why}")
 
 
-def _wished(asked: Submission) -> Iterator[tuple[str, JsonValue]]:
-    wishes = wishes_of(asked)
-    if part := wishes.get("range"):
-        yield "range", part
-    if listed := wishes.get("outputs"):
-        yield "outputs", [each.strip() for each in listed.split(",") if each.strip()]
+def refuse_unmakeable(recipe: Recipe, families: Sequence[Family]) -> None:
+    """Raise `RequestRefused` for outputs that cannot be made for files of `families` (empty: unknown)."""
+    for flaw in output_flaws(recipe, families):
+        raise invalid_field(_REQUEST_FIELDS["outputs"], f"with the recipe {recipe.name}, {flaw}")
 
 
-def _schema(asked: Submission) -> JsonValue:
-    match asked.response_format:
+def refusal_of_misfit(misfit: Misfit, submission: Submission) -> FieldRefused:
+    param = request_field(misfit.field, submission)
+    message = misfit.message if misfit.code != "invalid_param" else f"{param}: {misfit.message}"
+    code = "no_available_model" if misfit.code == "model_not_found" else misfit.code
+    return FieldRefused(param, message, code)
+
+
+def request_field(field: str, submission: Submission | None = None) -> str:
+    """Return the request's name of a recipe's field (`table.field` for a field of a table)."""
+    config = submission.google.thinking_config if submission else None
+    if field == "thinking" and config is not None:
+        names = [name for name in ("thinking_budget", "thinking_level") if getattr(config, name) is not None]
+        return ".".join(("extra_body.google.thinking_config", *names))
+    if field == "parameters" and submission is not None and submission.presence_penalty:
+        return "presence_penalty"
+    return _REQUEST_FIELDS.get(field, field.rpartition(".")[2])
+
+
+def wishes_of(submission: Submission) -> dict[str, str]:
+    """Return the wishes in the request's metadata. For all but two, a request has fields of its own."""
+    metadata = {key.lower(): value.strip() for key, value in (submission.metadata or {}).items()}
+    return {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
+
+
+def invalid_field(param: str, why: str) -> FieldRefused:
+    return FieldRefused(param, f"{param}: {why}.")
+
+
+def _schema(submission: Submission) -> JsonValue:
+    match submission.response_format:
         case JsonSchemaAnswer() as form:
             return form.json_schema.schema_
         case JsonObjectAnswer():
@@ -149,22 +142,31 @@ def _schema(asked: Submission) -> JsonValue:
         case TextAnswer() | None:
             return None
         case _:
-            assert_never(asked.response_format)
+            assert_never(submission.response_format)
 
 
-def _thinking(recipe: Recipe, asked: Submission, today: date | None) -> JsonValue:
-    before = recipe.thinking
-    level, budget = (before.level, before.budget) if before else (None, None)
-    found = resolve(asked.model, today)
-    model = found if isinstance(found, Model) else None
-    config = asked.google.thinking_config
-    if asked.reasoning_effort is not None and model is not None:
-        setting = model.thinking_for(asked.reasoning_effort)
-        level, budget = (setting.level, setting.budget) if setting else (None, None)
+def _thinking(recipe: Recipe, submission: Submission, today: date | None) -> JsonValue:
+    """Convert OpenAI's effort, or Gemini's own setting; `reasoning` includes the thoughts."""
+    level, budget = (recipe.thinking.level, recipe.thinking.budget) if recipe.thinking else (None, None)
+    model = find_model(submission.model, today)
+    config, effort = submission.google.thinking_config, submission.reasoning_effort
     if config is not None:
         level, budget = config.thinking_level, config.thinking_budget
-    shown = asked.reasoning or bool(config and config.include_thoughts)
-    if level is None and budget is None and model is not None and model.thinking is None:
-        # There are no thoughts to be shown.
+        if level is not None and model is not None and isinstance(model.thinking, ThinkingByBudget):
+            message = f"Model {model.id} cannot be set by a thinking level, only by a budget."
+            raise refusal_of_misfit(Misfit("thinking", "model_not_support_capability", message), submission)
+    elif effort is not None and model is not None:
+        setting = model.thinking_for(effort)
+        if setting is None:
+            setting = ThinkingSetting(budget=0) if effort == "none" else ThinkingSetting(level=effort)
+        level, budget = setting.level, setting.budget
+    elif level is None and budget is None and not submission.reasoning:
         return None
-    return {"level": level, "budget": budget, "include": shown}
+    if config is None and model is not None and model.thinking is None and level is None and not budget:
+        # There are no thoughts to include.
+        return None
+    return {
+        "level": level,
+        "budget": budget,
+        "include": submission.reasoning or bool(config and config.include_thoughts),
+    }

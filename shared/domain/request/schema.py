@@ -14,10 +14,18 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.models.catalogue import Effort
 from shared.domain.models.names import ModelName
-from shared.domain.request.messages import ChosenFunction, FunctionTool, Given, Message, Url, flawed, turns_flaw
+from shared.domain.request.messages import (
+    ChosenFunction,
+    FunctionTool,
+    Message,
+    StrictModel,
+    Url,
+    error_at,
+    find_unanswered_call,
+)
 from shared.domain.request.options import (
     ExtraBody,
     GoogleExtras,
@@ -45,10 +53,10 @@ _NOT_JSON = {
 """Beginnings of bodies that are not UTF-8, and the message for each."""
 
 _LONGEST_PARAM = 500
-_DOUBLED = re.compile(r"^(?:Value error, |Assertion failed, )")
+_PYDANTIC_PREFIX = re.compile(r"^(?:Value error, |Assertion failed, )")
 
 
-class Submission(Given):
+class Submission(StrictModel):
     """The body of a request. Exactly one of `audio_url` and `messages` must be given."""
 
     model: ModelName = Field(
@@ -137,14 +145,13 @@ class Submission(Given):
             raise ValueError("prompt goes with audio_url; with messages, write it as a message")
         if self.messages is not None and self.messages[-1].role not in ("user", "tool"):
             raise ValueError("the last of the messages must be the user's (or a tool's answer)")
-        if flaw := turns_flaw(self.messages or []):
-            raise flawed("unanswered_call", flaw[1], flaw[0])
+        if flaw := find_unanswered_call(self.messages or []):
+            raise error_at("unanswered_call", flaw[1], flaw[0])
         if self.tool_choice is not None and not self.tools:
             raise ValueError("tool_choice needs tools")
         chosen = self.tool_choice.function.name if isinstance(self.tool_choice, ChosenFunction) else None
         if chosen is not None and chosen not in [tool.function.name for tool in self.tools or []]:
-            said = f"no function of tools is named {chosen}"
-            raise flawed("unknown_function", said, "tool_choice.function.name")
+            raise error_at("unknown_function", f"no function of tools is named {chosen}", "tool_choice.function.name")
         thinking = self.google.thinking_config
         if self.reasoning_effort is not None and thinking is not None:
             raise ValueError("reasoning_effort and extra_body.google.thinking_config set the same: give one of them")
@@ -171,35 +178,35 @@ def read(text: bytes) -> Submission:
         )
     text = _plain_text(text)
     if b"NaN" in text or b"Infinity" in text:
-        _refuse_what_is_no_number(text)
+        _refuse_nan(text)
     try:
         return Submission.model_validate_json(text)
     except ValidationError as error:
         raise _refusal(error) from None
 
 
-def overridden(kept: bytes, changes: bytes) -> bytes:
-    """Return an earlier request's JSON with some fields replaced. Raises as `read` does.
+def replace_fields(request: bytes, changes: bytes) -> bytes:
+    """Return a stored request's JSON with some fields replaced. Raises as `read` does.
 
-    A field that is null is removed; so is none that a request must have.
+    A field that is null is removed, except the model.
     """
-    before, after = cast(Json, json.loads(kept)), changes_of(changes)
+    before, after = cast(Json, json.loads(request)), read_changes(changes)
     if after.get("model", "") is None:
         del after["model"]
-    dropped = {"audio_url": ("messages",), "messages": ("audio_url", "prompt")}
-    gone = {name for field, names in dropped.items() if after.get(field) is not None for name in names}
-    merged = {**{name: value for name, value in before.items() if name not in gone}, **after}
+    replaced = {"audio_url": ("messages",), "messages": ("audio_url", "prompt")}
+    removed = {name for field, names in replaced.items() if after.get(field) is not None for name in names}
+    merged = {**{name: value for name, value in before.items() if name not in removed}, **after}
     return json.dumps({name: value for name, value in merged.items() if value is not None}).encode()
 
 
-def changes_of(text: bytes) -> Json:
+def read_changes(text: bytes) -> Json:
     """Return a rerun's body, which may be empty. Raises as `read` does."""
     try:
         changes = parse(_plain_text(text or b"{}"))
     except ValueError as error:
         raise _unreadable(str(error)) from None
     if not isinstance(changes, dict):
-        raise _wrong("body", "The body must be a JSON object of fields to replace.")
+        raise FieldRefused("body", "The body must be a JSON object of fields to replace.")
     return changes
 
 
@@ -215,19 +222,19 @@ def digest_of(submission: Submission) -> str:
 
 
 @contextmanager
-def as_refusals() -> Iterator[None]:
+def refuse_on_error() -> Iterator[None]:
     """Turn errors that the input causes in the body of `with` into a 422: a retry would not help."""
     try:
         yield
     except (ValueError, OverflowError, RecursionError) as error:
         # Not its message: it may repeat inline data.
         message = f"The request cannot be used: a value in it is out of the ordinary ({type(error).__name__})."
-        raise _wrong("body", message) from error
+        raise FieldRefused("body", message) from error
 
 
 def _plain_text(text: bytes) -> bytes:
     """Return the body without a byte order mark. Raises `RequestRefused` for other encodings."""
-    if why := next((said for start, said in _NOT_JSON.items() if text.startswith(start)), None):
+    if why := next((why for start, why in _NOT_JSON.items() if text.startswith(start)), None):
         raise _unreadable(why)
     if b"\0" in text[:4]:
         raise _unreadable("it holds NUL bytes; write UTF-8")
@@ -236,57 +243,44 @@ def _plain_text(text: bytes) -> bytes:
 
 def _refusal(error: ValidationError) -> RequestRefused:
     # Never the input itself: it may hold inline data, and the answer is logged by others.
-    first = min(error.errors(include_url=False, include_input=False), key=_weight)
+    first = min(error.errors(include_url=False, include_input=False), key=_by_depth)
     if first["type"] == "json_invalid":
         return _unreadable(first["msg"])
     param = ".".join(filter(None, (_param(first["loc"]), first.get("ctx", {}).get("path"))))[:_LONGEST_PARAM]
-    said = _DOUBLED.sub("", first["msg"])
-    return _wrong(param or "body", f"{param}: {said}" if param else said[:1].upper() + said[1:])
+    message = _PYDANTIC_PREFIX.sub("", first["msg"])
+    return FieldRefused(param or "body", f"{param}: {message}" if param else message[:1].upper() + message[1:])
 
 
-def _weight(error: Any) -> int:
+def _by_depth(error: Any) -> int:
     """Sort errors: of a union's alternatives, the one that was validated furthest is the most helpful."""
     return -len(error["loc"])
 
 
 def _param(location: Sequence[str | int]) -> str:
-    steps = [
-        step for step in location if isinstance(step, int) or re.fullmatch(r"[a-z0-9_]+", step) or step == "schema"
-    ]
-    kinds = {"str", "text", "image_url", "video_url", "audio_url", "file_url", "input_audio", "file"}
+    steps = [step for step in location if isinstance(step, int) or re.fullmatch(r"[a-z0-9_]+", step)]
+    members = {"str", "text", "image_url", "video_url", "audio_url", "file_url", "input_audio", "file"}
     # pydantic names the member of a union as a step of its own, right behind an index or the field.
-    kept = [
-        step
-        for place, step in enumerate(steps)
-        if not (
-            isinstance(step, str)
-            and place > 0
-            and (
-                (isinstance(steps[place - 1], int) and step in kinds)
-                or steps[place - 1] == "response_format"
-                or step == "str"
-            )
-        )
-    ]
-    return ".".join(str(step) for step in kept)
+    return ".".join(
+        str(step)
+        for before, step in zip([None, *steps], steps, strict=False)
+        if isinstance(step, int)
+        or before is None
+        or not (step == "str" or before == "response_format" or (isinstance(before, int) and step in members))
+    )
 
 
-def _refuse_what_is_no_number(text: bytes) -> None:
+def _refuse_nan(text: bytes) -> None:
     """Raise for NaN and Infinity, which Python's parser accepts but JSON does not have."""
 
     def refuse(name: str) -> None:
         raise _unreadable(f"{name} is no JSON number")
 
-    with contextlib.suppress(ValueError, RecursionError):  # What reads it for good says what is wrong with it.
+    with contextlib.suppress(ValueError, RecursionError):  # The parser that follows says what is wrong.
         json.loads(text, parse_constant=refuse)
 
 
 def _unreadable(why: str) -> RequestRefused:
     return RequestRefused(400, "invalid_request_error", "invalid_param", f"The body is not JSON: {why}", param="body")
-
-
-def _wrong(param: str, message: str) -> RequestRefused:
-    return RequestRefused(422, "invalid_request_error", "invalid_param", message, param=param)
 
 
 def as_stored(submission: Submission) -> bytes:

@@ -89,35 +89,26 @@ def request_task(
         bucket=bucket,
         name=object_name(task_id),
         generation=generation,
-        # The id tells when; lists are in this order.
-        created_at=datetime.fromtimestamp(int(task_id.split("-")[2]), UTC),
+        created_at=_time_of(task_id),
         size=len(text),
         content_type="application/json",
     )
     task = new_task(source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
-    day = f"key:{key_id}/{now.astimezone(UTC).date().isoformat()}"
-    described = _described(task, submission, text)
-    return described.model_copy(update={"inbox_day": day, "asked_lately": asked_lately})
+    return _described(task, submission, now, text).model_copy(update={"asked_lately": asked_lately})
 
 
 def rerun_task(
     before: Task, ran: Ran | None, submission: Submission, *, task_id: str, key_id: str, now: datetime, keep: timedelta
 ) -> Task:
-    """Return a new task about the object of `before` that runs `ran` (None: the inbox's recipe)."""
-    made = new_task(before.source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
-    return _described(made, submission).model_copy(
-        update={
-            # The id tells when; lists are in this order.
-            "created_at": datetime.fromtimestamp(int(task_id.split("-")[2]), UTC),
-            "inbox_day": f"key:{key_id}/{now.astimezone(UTC).date().isoformat()}",
-            "ran": ran,
-            "asked_lately": asked_lately(before, now),
-        }
+    """Return a new task about the object of `before`, which is to run `ran` (None: the inbox's recipe)."""
+    task = new_task(before.source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
+    return _described(task, submission, now).model_copy(
+        update={"created_at": _time_of(task_id), "ran": ran, "asked_lately": asked_lately(before, now)}
     )
 
 
 def asked_lately(before: Task, now: datetime) -> bool:
-    """Whether a rerun of `before` comes within the hour."""
+    """Return whether a rerun of `before` comes within the hour."""
     return before.completed_at is not None and now - before.completed_at < _LATELY
 
 
@@ -131,23 +122,25 @@ def manifest_task(
     keep: timedelta,
     salt: int = 0,
 ) -> Task:
-    """Return a manifest's task. `submission` is None if it cannot be read: generate then fails the task."""
+    """Return a manifest's task. `submission` is None if the manifest cannot be read; generate reports it then."""
     model = submission.model if submission is not None else DEFAULT_MODEL
-    task = new_task(source, owner=owner, model=model, now=now, keep=keep, salt=salt)
-    task = task.model_copy(update={"inbox_day": f"{owner}/{now.astimezone(UTC).date().isoformat()}"})
-    return _described(task, submission, text) if submission is not None else task
+    return _described(new_task(source, owner=owner, model=model, now=now, keep=keep, salt=salt), submission, now, text)
 
 
-def _described(task: Task, submission: Submission, text: bytes | None = None) -> Task:
-    """Return the task with fields of the request: never a prompt or inline data."""
+def _time_of(task_id: str) -> datetime:
+    """Return the time in a task's id, by which lists are ordered."""
+    return datetime.fromtimestamp(int(task_id.split("-")[2]), UTC)
+
+
+def _described(task: Task, submission: Submission | None, now: datetime, text: bytes | None = None) -> Task:
+    """Return the task with those parts of the request that its document repeats: no prompts, no inline data."""
+    day: dict[str, object] = {"inbox_day": f"{task.owner}/{now.astimezone(UTC).date().isoformat()}"}
+    if submission is None:
+        return task.model_copy(update=day)
     pointer = None
     if text is not None:
         pointer = Pointer(name=task.source.name, size=len(text), sha256=hashlib.sha256(text).hexdigest())
-    return task.model_copy(
-        update={
-            "stream": submission.stream,
-            "metadata": dict(submission.metadata or {}),
-            "callback": Callback(url=submission.callback_url) if submission.callback_url else None,
-            "request": pointer,
-        }
-    )
+    callback = Callback(url=submission.callback_url) if submission.callback_url else None
+    metadata = dict(submission.metadata or {})
+    changes = {"stream": submission.stream, "metadata": metadata, "callback": callback, "request": pointer}
+    return task.model_copy(update=day | changes)

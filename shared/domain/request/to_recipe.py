@@ -1,155 +1,150 @@
-"""Combine a request with the recipe that it names: the recipe fills in what the request leaves out.
+"""Resolve a request into a recipe, which says how to ask, and the conversation that the model is shown.
 
-    Submission ─▶ `resolve_recipe` ─▶ the request with the recipe's words in it, and the recipe with the request's
+    Submission ─▶ `resolve_recipe` ─▶ ResolvedRequest ─▶ `wire.body`
 
-Of the two, the one says what is shown to the model, the other how it is asked and what becomes of its answer. An
-object's custom metadata has its place in the request's `metadata`: what a prompt asks for (`find`), and
-`dropsight-range` and `dropsight-outputs`, for which a request has no field.
+The recipe fills in what the request leaves out; a request that names none gets an anonymous one. An object's custom
+metadata has its place in the request's `metadata`: what a prompt asks for (`find`), and `dropsight-range` and
+`dropsight-outputs`, for which a request has no field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 from urllib.parse import unquote, urlsplit
 
-from shared.domain.errors import RequestRefused
-from shared.domain.media import Facts, Family, kind_of_name
-from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, fill, misfits, output_flaws
-from shared.domain.request.fitness import family_of
+from pydantic import JsonValue
+
+from shared.domain.media import Family, kind_of_name
+from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Asked, Dropped, Missing, Recipe, fill
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
-from shared.domain.request.messages import Message, TextPart
-from shared.domain.request.options import JsonSchemaAnswer
+from shared.domain.request.messages import AudioPart, Message, TextPart, Where
+from shared.domain.request.options import JsonObjectAnswer
 from shared.domain.request.overrides import (
-    named,
+    find_recipe,
+    invalid_field,
+    overrides_of,
     refuse_incomplete,
     refuse_unmakeable,
-    said_by,
+    request_field,
     wishes_of,
     with_overrides,
-    wrong,
 )
 from shared.domain.request.schema import Submission
 
-_HEARD = ("range", "outputs")
-"""Wishes that a request's metadata may contain."""
+_ANONYMOUS = Recipe(name="request", takes=get_args(Family))
+_WISHES = {"range", "outputs"}
+"""What a request's metadata may wish for, if it names a recipe."""
 
 
 class ResolvedRequest(NamedTuple):
     submission: Submission
-    recipe: Recipe | None
-    """None if the request names none."""
+    """The request as it was sent."""
+    inputs: list[Input]
+    recipe: Recipe
+    """With the request's settings. Its own prompt and system instruction have moved into the conversation."""
+    messages: Sequence[Message]
+    system: str
     warnings: tuple[str, ...] = ()
 
+    @property
+    def question(self) -> Asked:
+        asked = self.recipe.asked[0]
+        return asked.model_copy(update={"response_schema": None}) if self.takes_any_json else asked
 
-def completed(submission: Submission, today: date | None = None) -> Submission:
-    """Return the request completed by its recipe. Raises `RequestRefused` for what the recipe cannot do."""
-    return resolve_recipe(submission, today).submission
+    @property
+    def takes_any_json(self) -> bool:
+        """Whether any JSON will do, without a check: `json_object` in a request that names no recipe."""
+        return self.submission.recipe is None and isinstance(self.submission.response_format, JsonObjectAnswer)
 
 
 def resolve_recipe(submission: Submission, today: date | None = None) -> ResolvedRequest:
-    """Raises `RequestRefused` for a recipe that is not there, lacks what it needs, or is for other files or models."""
-    if submission.recipe is None:
-        unheard = sorted(set(wishes_of(submission)).intersection(_HEARD))
-        return ResolvedRequest(
-            submission, None, tuple(_unheard(wish, "a request that names no recipe") for wish in unheard)
-        )
+    """Return the request with its recipe applied. Raises `RequestRefused`.
+
+    It is refused if there is no such recipe, if the recipe lacks something it needs, or if it is for other files.
+    """
     inputs = inputs_of(submission)
-    said = _own_words(submission)
+    has_question = _has_question(submission)
     given = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
-    recipe = with_overrides(named(submission.recipe), submission, given, today)
-    if said:
-        # Another question's answer is not to be measured by the recording.
-        recipe = recipe.model_copy(update={"transcript": False})
-    met = {*(["prompt"] if said else []), *(["with"] if len(inputs) > 1 else [])}
+    wishes = set(wishes_of(submission))
+    if submission.recipe is None:
+        base, ignored, by = _ANONYMOUS, wishes & _WISHES, "a request that names no recipe"
+        changes = overrides_of(base, submission, given - {"metadata"}, today)
+        changes |= _defaults(submission, structured=changes.get("response_schema") is not None)
+    else:
+        base, ignored, by = find_recipe(submission.recipe), wishes - _WISHES - {"find"}, "a request"
+        changes = overrides_of(base, submission, given, today)
+        changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
+    recipe = with_overrides(base, submission, changes)
+    met = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
     recipe = recipe.model_copy(update={"needs": tuple(need for need in recipe.needs if need not in met)})
     refuse_incomplete(recipe)
-    _refuse_files(recipe, inputs, today)
-    about = _about(submission, inputs, recipe)
-    recipe = recipe.model_copy(update={"system": _filled(recipe.system, about, recipe)})
-    question = recipe.asked[0]
-    changes: dict[str, object] = {"system_prompt": recipe.system, "max_tokens": recipe.parameters.max_tokens}
-    if recipe.media_resolution != "ultra_high":
-        changes["media_resolution"] = recipe.media_resolution
-    if question.response_schema is not None and submission.response_format is None:
-        form = {"type": "json_schema", "json_schema": {"schema": question.response_schema}}
-        changes["response_format"] = JsonSchemaAnswer.model_validate(form)
-    if submission.messages is None:
-        changes["prompt"] = _filled(question.prompt, about, recipe)
-    elif not said:
-        changes["messages"] = _asking(submission.messages, _filled(question.prompt, about, recipe) or "")
-    ignored = sorted(set(wishes_of(submission)) - {*_HEARD, "find"})
+    _refuse_files(recipe, inputs)
+    dropped = _as_dropped(submission, inputs, recipe)
+    prompt, system = (
+        own if own is not None else _fill(text, dropped, recipe)
+        for own, text in ((submission.prompt, recipe.prompt), (submission.system_prompt, recipe.system or ""))
+    )
     return ResolvedRequest(
-        submission.model_copy(update=changes), recipe, tuple(_unheard(wish, "a request") for wish in ignored)
+        submission,
+        inputs,
+        recipe.model_copy(update={"prompt": "", "system": None}),
+        _conversation(submission, prompt),
+        system,
+        tuple(f"The metadata {PREFIX}{wish} was ignored: it is not heard of {by}." for wish in sorted(ignored)),
     )
 
 
-def renders_a_recording(submission: Submission) -> bool:
-    """Whether a request that names no recipe asks for a transcript, as it does where it says nothing."""
-    by_default = submission.recipe is None and submission.response_format is None
-    return by_default and submission.audio_url is not None and submission.prompt in (None, TRANSCRIBE_PROMPT)
+def _defaults(submission: Submission, *, structured: bool) -> dict[str, JsonValue]:
+    """Return what a request that names no recipe asks for where it says nothing: a transcript of its recording."""
+    transcribes = submission.audio_url is not None and submission.prompt in (None, TRANSCRIBE_PROMPT)
+    return {
+        "prompt": "" if submission.audio_url is None else TRANSCRIBE_PROMPT,
+        "transcript": transcribes and submission.response_format is None,
+        "outputs": ["json" if structured else "md"],
+    }
 
 
-def file_misfit(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> str | None:
-    """Return why an examined file does not fit the request's recipe, or None. `alone`: it is the only file."""
-    family = facts.media_type.family
-    if family not in recipe.takes:
-        return f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {facts.media_type.label}."
-    for question in recipe.asked:
-        for flaw in output_flaws(recipe, question, [family]):
-            return f"{said_by('outputs')}: {flaw}; {param} is {facts.media_type.label}."
-    if recipe.range is None:
-        return None
-    if alone and family not in ("audio", "video"):
-        return f"{said_by('range')}: a range is a part of audio or video; {param} is {facts.media_type.label}."
-    missed = recipe.range.missed(facts.duration)
-    return f"{said_by('range')}: {missed} ({param})." if missed else None
-
-
-def _refuse_files(recipe: Recipe, inputs: Sequence[Input], today: date | None) -> None:
+def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:
     """Check the files by their names and declared types; their content is checked in generate."""
-    known: list[Family] = []
-    for each in inputs:
-        family = family_of(each)
-        if family is not None and family not in recipe.takes:
-            raise wrong(each.param, f"the recipe {recipe.name} takes {' or '.join(recipe.takes)}, this is {family}")
-        known += [family] if family else []
+    for file in inputs:
+        if file.declared_family is not None and file.declared_family not in recipe.takes:
+            takes = " or ".join(recipe.takes)
+            raise invalid_field(file.param, f"the recipe {recipe.name} takes {takes}, this is {file.declared_family}")
     if not inputs and "text" not in recipe.takes:
-        raise wrong("recipe", f"{recipe.name} takes {' or '.join(recipe.takes)}; the request has no file")
+        raise invalid_field("recipe", f"{recipe.name} takes {' or '.join(recipe.takes)}; the request has no file")
+    if not inputs and recipe.range is not None:
+        raise invalid_field(request_field("range"), "a range is a part of audio or video; the request has no file")
     if "png" in recipe.outputs and len(inputs) > 1:
-        raise wrong("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
-    refuse_unmakeable(recipe, known)
-    for flaw in misfits(recipe, known if len(known) == len(inputs) else recipe.takes, today):
-        code = {"model_not_found": "no_available_model"}.get(flaw.code, flaw.code)
-        message = flaw.message if flaw.code != "invalid_param" else f"{said_by(flaw.field)}: {flaw.message}"
-        raise RequestRefused(422, "invalid_request_error", code, message, param=said_by(flaw.field))
+        raise invalid_field("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
+    refuse_unmakeable(recipe, [file.declared_family for file in inputs if file.declared_family is not None])
 
 
-def _own_words(submission: Submission) -> bool:
-    """Whether the request asks a question of its own."""
+def _has_question(submission: Submission) -> bool:
+    """Return whether the request asks a question of its own."""
     if submission.messages is None:
         return bool(submission.prompt and submission.prompt.strip())
-    return any(
-        isinstance(part, TextPart) and part.text.strip()
-        for message in submission.messages
-        if message.role == "user"
-        for part in message.parts
-    )
+    return any(message.role == "user" and message.text.strip() for message in submission.messages)
 
 
-def _asking(messages: Sequence[Message], prompt: str) -> list[Message]:
-    """Return the messages with the prompt appended to the last one of the user."""
-    asked = TextPart(type="text", text=prompt)
-    for index in range(len(messages) - 1, -1, -1):
-        last = messages[index]
-        if last.role == "user":
-            extended = last.model_copy(update={"content": [*last.parts, asked]})
-            return [*messages[:index], extended, *messages[index + 1 :]]
-    return [*messages, Message(role="user", content=[asked])]
+def _conversation(submission: Submission, prompt: str) -> Sequence[Message]:
+    """Return the conversation, with the prompt appended to what the user said last."""
+    if submission.audio_url is not None:
+        file = AudioPart(type="audio_url", audio_url=Where(url=submission.audio_url))
+        return [Message(role="user", content=[file, TextPart(type="text", text=prompt)])]
+    messages = list(submission.messages or [])
+    if not prompt:
+        return messages
+    question = TextPart(type="text", text=prompt)
+    for index, message in reversed(list(enumerate(messages))):
+        if message.role == "user":
+            messages[index] = message.model_copy(update={"content": [*message.parts, question]})
+            return messages
+    return [*messages, Message(role="user", content=[question])]
 
 
-def _about(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> Dropped:
+def _as_dropped(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> Dropped:
     """Return the request as a dropped object: its first input, with the request's metadata."""
     first = inputs[0] if inputs else None
     bucket = first.bucket if isinstance(first, StoredInput) else ""
@@ -162,18 +157,12 @@ def _about(submission: Submission, inputs: Sequence[Input], recipe: Recipe) -> D
             name = ""
     kind = kind_of_name(name)
     mime = first.mime if isinstance(first, Inline) else kind.mime if kind else ""
-    family = (family_of(first) if first else None) or recipe.takes[0]
+    family = (first.declared_family if first else None) or recipe.takes[0]
     return Dropped(bucket=bucket, name=name, family=family, mime=mime, metadata=submission.metadata or {})
 
 
-def _filled(text: str | None, about: Dropped, recipe: Recipe) -> str | None:
-    if text is None:
-        return None
+def _fill(text: str, dropped: Dropped, recipe: Recipe) -> str:
     try:
-        return fill(text, about, recipe.range)
+        return fill(text, dropped, recipe.range)
     except Missing as error:
-        raise wrong("metadata", str(error)) from error
-
-
-def _unheard(wish: str, by: str) -> str:
-    return f"The metadata {PREFIX}{wish} was ignored: it is not heard of {by}."
+        raise invalid_field("metadata", str(error)) from error

@@ -1,30 +1,90 @@
-"""Read and check a body in one step: parse it, apply its recipe, list its inputs, check the model."""
+"""Check a request against its model and the limits, before anything is stored or paid for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
 
-from shared.domain.request.fitness import misfits
-from shared.domain.request.inputs import Input, inputs_of
-from shared.domain.request.schema import Submission, as_refusals, read
+from shared.domain.errors import FieldRefused, PermanentFailure
+from shared.domain.media import Facts, Family
+from shared.domain.models.catalogue import check_input, find_model
+from shared.domain.recipe import Recipe, misfits, output_flaws
+from shared.domain.request.inputs import Inline
+from shared.domain.request.overrides import invalid_field, refusal_of_misfit, request_field
+from shared.domain.request.schema import Submission, read, refuse_on_error
 from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 
-
-class CheckedRequest(NamedTuple):
-    submission: Submission
-    """The request as it was sent."""
-    resolved: ResolvedRequest
-    """The request completed by its recipe."""
-    inputs: list[Input]
+LARGEST_REQUEST = 20 << 20
+"""Bytes of prompt, system prompt and inline data together (the contract's 20 MB, read as MiB)."""
 
 
-def read_and_check(text: bytes, today: date) -> CheckedRequest:
-    """Raises `RequestRefused` for whatever the request cannot be run with."""
-    with as_refusals():
-        submission = read(text)
-        whole = resolve_recipe(submission, today)
-        inputs = inputs_of(whole.submission)
-        if (refused := misfits(whole.submission, inputs, today)) is not None:
-            raise refused
-    return CheckedRequest(submission, whole, inputs)
+def read_and_check(text: bytes, today: date) -> ResolvedRequest:
+    """Return a body, resolved. Raises `RequestRefused` for everything that keeps the request from being run."""
+    with refuse_on_error():
+        resolved = resolve_recipe(read(text), today)
+        _refuse_too_large(resolved)
+        refuse_misfits(resolved.recipe, resolved.submission, _families(resolved, today), today)
+        return resolved
+
+
+def refuse_misfits(recipe: Recipe, submission: Submission, families: Sequence[Family], today: date | None) -> None:
+    """Raise `RequestRefused`, naming the request's field, if the model cannot do what is asked for.
+
+    `families` is empty if it is not known what all files are.
+    """
+    if submission.google.cached_content is not None:
+        raise invalid_field(
+            "extra_body.google.cached_content",
+            "caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight makes "
+            "caches itself where they pay, and keeps them to the tasks of one file",
+        )
+    for misfit in misfits(recipe, families, today):
+        raise refusal_of_misfit(misfit, submission)
+
+
+def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> None:
+    """Raise `PermanentFailure` if an examined file does not fit its request. `alone`: it is the only file."""
+    family, label = facts.media_type.family, facts.media_type.label
+    if family not in recipe.takes:
+        raise _unfit(f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {label}.")
+    for flaw in output_flaws(recipe, [family]):
+        raise _unfit(f"{request_field('outputs')}: {flaw}; {param} is {label}.")
+    if recipe.range is None:
+        return
+    field = request_field("range")
+    if alone and family not in ("audio", "video"):
+        raise _unfit(f"{field}: a range is a part of audio or video; {param} is {label}.")
+    if missed := recipe.range.missed(facts.duration):
+        raise _unfit(f"{field}: {missed} ({param}).")
+
+
+def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:
+    """Return the families of all inputs, or those that they may have. Raises if the model does not take an input."""
+    model = find_model(resolved.recipe.model, today)
+    families: list[Family] = []
+    for file in resolved.inputs:
+        if (family := file.declared_family) is None:
+            continue
+        if model is not None and "text" in model.outputs and (refusal := check_input(model, family)):
+            raise FieldRefused(file.param, refusal.message, "model_not_support_capability")
+        families.append(family)
+    if len(families) == len(resolved.inputs):
+        return families
+    return resolved.recipe.takes if resolved.submission.recipe is not None else ()
+
+
+def _refuse_too_large(resolved: ResolvedRequest) -> None:
+    texts = [resolved.system, *(message.text for message in resolved.messages)]
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    size += sum(file.size for file in resolved.inputs if isinstance(file, Inline))
+    if size > LARGEST_REQUEST:
+        raise FieldRefused(
+            next((file.param for file in resolved.inputs if isinstance(file, Inline)), "prompt"),
+            f"Prompt, system prompt and inline data together have {size:,} bytes; at most {LARGEST_REQUEST:,} are "
+            "taken. Put the file into a bucket and name it as gs://bucket/object.",
+            "payload_too_large",
+        )
+
+
+def _unfit(message: str) -> PermanentFailure:
+    return PermanentFailure("invalid_param", message)

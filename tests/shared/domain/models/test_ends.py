@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
+from shared.domain.errors import RequestRefused
 from shared.domain.models.catalogue import Catalogue, Model, Shutdown, catalogue, resolve
 from shared.domain.models.releases import release
-from shared.domain.recipe import Recipe, misfits
-from shared.domain.request import asked_again, body, read, resolve_recipe
-from shared.domain.request import misfits as refusal
-from shared.domain.request.wire import Handed
+from shared.domain.recipe import PreparedFile, Recipe, misfits
+from shared.domain.request import Submission, body, read, refuse_misfits, resolve_recipe, resolve_rerun
 
 END = date(2026, 12, 1)
 BEFORE, AFTER = END - timedelta(days=1), END + timedelta(days=90)
@@ -28,6 +27,14 @@ def model(name: str, today: date | None = None) -> Model:
 
 def asked(**fields: object) -> Any:
     return read(json.dumps({"model": "gemini-2.5-pro", "audio_url": "gs://box/a.mp3", **fields}).encode())
+
+
+def refusal(submission: Submission, day: date | None = None) -> RequestRefused | None:
+    try:
+        refuse_misfits(resolve_recipe(submission, day).recipe, submission, (), day)
+    except RequestRefused as refused:
+        return refused
+    return None
 
 
 @pytest.mark.parametrize(
@@ -84,29 +91,28 @@ def test_an_end_is_followed_over_several_models_and_never_in_a_circle() -> None:
 
 def test_a_request_for_a_model_past_its_end_is_checked_and_asked_as_its_successor_wants_it() -> None:
     effort = asked(reasoning_effort="low")
-    handed = [Handed("audio/mpeg", uri="https://files/a")]
+    files = [PreparedFile("audio/mpeg", uri="https://files/a")]
     for day, thinking in ((BEFORE, {"thinkingBudget": 1024}), (AFTER, {"thinkingLevel": "LOW"})):
-        assert refusal(effort, (), day) is None
-        config: Any = body(effort, handed, None, day)["generationConfig"]
+        assert refusal(effort, day) is None
+        config: Any = body(resolve_recipe(effort, day), files, day)["generationConfig"]
         assert config["thinkingConfig"] == thinking
     budget = asked(extra_body={"google": {"thinking_config": {"thinking_budget": 2048}}})
-    assert refusal(budget, (), BEFORE) is None
-    refused = refusal(budget, (), AFTER)
+    assert refusal(budget, BEFORE) is None
+    refused = refusal(budget, AFTER)
     assert refused is not None
     assert (refused.status, refused.code) == (422, "model_not_support_capability")
-    assert refusal(asked(presence_penalty=0.5), (), BEFORE) is None
-    assert refusal(asked(presence_penalty=0.5), (), AFTER) is not None
+    assert refusal(asked(presence_penalty=0.5), BEFORE) is None
+    assert refusal(asked(presence_penalty=0.5), AFTER) is not None
 
 
 def test_a_named_recipe_and_a_rerun_follow_the_day_too() -> None:
     fields = {"recipe": "transcribe", "reasoning_effort": "low", "audio_url": "gs://box/a.mp3"}
     for day, expected in ((BEFORE, (None, 1024)), (AFTER, ("low", None))):
         recipe = resolve_recipe(asked(**fields), day).recipe
-        assert recipe is not None
         assert recipe.thinking is not None
         assert (recipe.thinking.level, recipe.thinking.budget) == expected
         ran = Recipe(name="x", takes=("audio",), prompt="p", model="gemini-2.5-pro").ran()
-        again, _ = asked_again(ran, "gs://box/a.mp3", b'{"reasoning_effort": "low"}', day)
+        again, _ = resolve_rerun(ran, "gs://box/a.mp3", b'{"reasoning_effort": "low"}', day)
         assert again is not None
         thinking: Any = Recipe.model_validate(again.snapshot).thinking
         assert (thinking.level, thinking.budget) == expected
@@ -121,9 +127,9 @@ def test_a_recipe_that_its_models_successor_cannot_run_is_told_why() -> None:
         thinking={"budget": 512},
     )
     assert list(misfits(recipe, ["audio"], BEFORE)) == []
-    [file_misfit] = misfits(recipe, ["audio"], AFTER)
-    assert "thinks by level" in file_misfit.message
-    assert "ended on 2026-12-01. gemini-3.5-flash-lite answers in its place" in file_misfit.message
+    [misfit] = misfits(recipe, ["audio"], AFTER)
+    assert "thinks by level" in misfit.message
+    assert "ended on 2026-12-01. gemini-3.5-flash-lite answers in its place" in misfit.message
 
 
 @pytest.mark.parametrize("name", NEWER)
@@ -142,8 +148,8 @@ def test_gemini_4_thinks_by_level_takes_no_penalty_makes_no_cache_and_shares_its
     assert model("gemini-3.8-flash").room_for_input(65_536) == 1_048_576
     budget = {"google": {"thinking_config": {"thinking_budget": 1024}}}
     for fields in ({"presence_penalty": 1}, {"frequency_penalty": -1}, {"extra_body": budget}):
-        assert refusal(asked(model=name, **fields), ()) is not None, fields
-    assert refusal(asked(model=name, temperature=0.5, reasoning_effort="minimal"), ()) is None
+        assert refusal(asked(model=name, **fields)) is not None, fields
+    assert refusal(asked(model=name, temperature=0.5, reasoning_effort="minimal")) is None
 
 
 def test_every_model_names_its_source_and_what_is_closed_is_marked() -> None:

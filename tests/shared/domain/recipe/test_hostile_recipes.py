@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN, Dropped, Recipe, WishRefused, choose, grant
+from shared.domain.errors import PermanentFailure, RequestRefused
+from shared.domain.recipe import BUILT_IN, Dropped, Recipe, choose, grant
 from shared.domain.recipe.book import check
 from shared.domain.recipe.wishes import WISHES
-from shared.domain.request import asked_again
+from shared.domain.request import resolve_rerun
 from shared.domain.tasks.task import Ran
 from tests.shared.domain.request.hostile_schemas import HOSTILE, doubling
 
@@ -69,7 +69,7 @@ def test_metadata_with_a_schema_made_to_stop_the_service_is_refused_at_once(host
     metadata = {"dropsight-recipe": "extract", "dropsight-schema": json.dumps(HOSTILE[hostile])}
     about = Dropped(name="a.pdf", family="pdf", metadata=metadata)
     began = time.process_time()
-    with pytest.raises(WishRefused, match="dropsight-schema"):
+    with pytest.raises(PermanentFailure, match="dropsight-schema"):
         grant(BUILT_IN, choose(BUILT_IN, about), about)
     assert time.process_time() - began < 2
 
@@ -109,7 +109,7 @@ def test_odd_wishes_are_granted_or_refused(metadata: dict[str, str], everything:
     about = Dropped(name="folder/a.mp3", family="audio", metadata=metadata)
     try:
         granted = grant(recipes, choose(recipes, about), about)
-    except (WishRefused, LookupError):
+    except PermanentFailure:
         return
     assert Recipe.model_validate(granted.recipe.ran().snapshot).model_copy(update={"rule": None}) == (
         granted.recipe.model_copy(update={"rule": None})
@@ -120,5 +120,5 @@ def test_a_rerun_of_what_is_not_taken_any_more_says_so() -> None:
     """Of a task of an earlier version."""
     snapshot: dict[str, Any] = {**BUILT_IN[0].ran().snapshot, "response_schema": {"type": "string", "pattern": "a"}}
     with pytest.raises(RequestRefused, match="not taken any more: pattern") as refused:
-        asked_again(Ran(recipe="own", sha256="0" * 64, snapshot=snapshot), "gs://box/a.mp3", b"{}")
+        resolve_rerun(Ran(recipe="own", sha256="0" * 64, snapshot=snapshot), "gs://box/a.mp3", b"{}")
     assert (refused.value.status, refused.value.param) == (422, "recipe")

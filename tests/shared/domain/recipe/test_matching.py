@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media import Family
 from shared.domain.recipe import (
     BUILT_IN,
@@ -14,7 +15,6 @@ from shared.domain.recipe import (
     Range,
     Recipe,
     Rule,
-    WishRefused,
     choose,
     explain,
     fill,
@@ -88,7 +88,7 @@ def test_the_first_match_wins_and_the_choice_is_explained() -> None:
 
 
 def test_where_nothing_matches_the_file_is_named() -> None:
-    with pytest.raises(LookupError, match="calls/monday"):
+    with pytest.raises(PermanentFailure, match="calls/monday"):
         choose((recipe(prefix="x"),), dropped())
 
 
@@ -173,7 +173,7 @@ def test_an_unknown_wish_is_said_with_the_likely_one() -> None:
 )
 def test_a_wish_that_cannot_be_granted_is_refused_by_its_name(metadata: dict[str, str], says: str) -> None:
     about = dropped().model_copy(update={"metadata": {key.replace("_", "-"): value for key, value in metadata.items()}})
-    with pytest.raises(WishRefused, match=says):
+    with pytest.raises(PermanentFailure, match=says):
         grant(BUILT_IN, choose(BUILT_IN, about), about)
 
 
@@ -193,7 +193,7 @@ def test_companions_lie_in_the_files_own_folder_or_below(elsewhere: str) -> None
     about = dropped("team-a/b.pdf", "pdf", dropsight_recipe="compare", dropsight_with="old/c.pdf")
     assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("team-a/old/c.pdf",)
     about = dropped("team-a/b.pdf", "pdf", dropsight_recipe="compare", dropsight_with=elsewhere)
-    with pytest.raises(WishRefused, match="own folder"):
+    with pytest.raises(PermanentFailure, match="own folder"):
         grant(BUILT_IN, choose(BUILT_IN, about), about)
 
 
@@ -294,7 +294,7 @@ def test_outputs_that_can_never_be_made_are_refused_as_a_file_of_recipes_would_b
     family: Family, outputs: str, schema: str, says: str
 ) -> None:
     about = dropped("a", family, dropsight_recipe="extract", dropsight_outputs=outputs, dropsight_schema=schema)
-    with pytest.raises(WishRefused, match=f"dropsight-outputs: .*{says}"):
+    with pytest.raises(PermanentFailure, match=f"dropsight-outputs: .*{says}"):
         grant(BUILT_IN, choose(BUILT_IN, about), about)
 
 

@@ -9,14 +9,14 @@ from google.genai import types
 
 from shared.domain.answer.response import Json
 from shared.domain.media import Family
-from shared.domain.recipe import BUILT_IN, Input, Recipe, request, unstructured
+from shared.domain.recipe import BUILT_IN, PreparedFile, Recipe, request, unstructured
 
 
 def body(recipe: Recipe, *families: Family) -> dict[str, Any]:
     kinds = {"audio": "audio/mp3", "image": "image/png", "video": "video/mp4", "pdf": "application/pdf"}
-    inputs = [Input(f"https://files/{index}", kinds[family], family) for index, family in enumerate(families)]
+    files = [PreparedFile(kinds[family], f"https://files/{index}") for index, family in enumerate(families)]
     question = recipe.asked[0]
-    return cast(dict[str, Any], request(recipe, question, question.prompt, inputs))
+    return cast(dict[str, Any], request(recipe, question, question.prompt, files))
 
 
 def recipe(**fields: object) -> Recipe:

@@ -15,19 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN
+from shared.domain.recipe import BUILT_IN, PreparedFile
 from shared.domain.request import (
-    CheckedRequest,
-    Handed,
-    asked_again,
+    ResolvedRequest,
     body,
     digest_of,
     inputs_of,
-    overridden,
     read,
     read_and_check,
+    replace_fields,
+    resolve_rerun,
 )
-from shared.domain.request.messages import Given
+from shared.domain.request.messages import StrictModel
 from shared.domain.request.schema import Submission, as_stored
 
 TODAY = date(2026, 11, 26)
@@ -44,7 +43,7 @@ TOOL = {
     },
 }
 FULL: dict[str, Any] = {
-    "model": "gemini-2.5-flash",
+    "model": "gemini-3.8-flash",
     "messages": [
         {"role": "system", "content": "Be brief.", "name": "boss"},
         {"role": "user", "content": [{"type": "text", "text": "What is it?"}, PICTURE]},
@@ -77,7 +76,7 @@ FULL: dict[str, Any] = {
     "media_resolution": "low",
     "tools": [TOOL],
     "tool_choice": {"type": "function", "function": {"name": "weather"}},
-    "extra_body": {"google": {"thinking_config": {"thinking_budget": 100, "include_thoughts": True}}},
+    "extra_body": {"google": {"thinking_config": {"thinking_level": "low", "include_thoughts": True}}},
     "callback_url": "https://example.com/called",
     "metadata": {"a": "b"},
 }
@@ -87,7 +86,7 @@ def written(**fields: Any) -> bytes:
     return json.dumps({"model": "gemini-2.5-flash", "audio_url": DATA, **fields}).encode()
 
 
-def outcome(text: bytes) -> CheckedRequest | RequestRefused:
+def outcome(text: bytes) -> ResolvedRequest | RequestRefused:
     try:
         return read_and_check(text, TODAY)
     except RequestRefused as refused:
@@ -115,7 +114,7 @@ def test_a_models_name_is_stored_hashed_and_sent_as_it_was_looked_up(spelled: st
     assert other.model == "gemini-2.5-flash"
     assert as_stored(other) == as_stored(plain)
     assert digest_of(other) == digest_of(plain)
-    assert json.loads(overridden(as_stored(plain), json.dumps({"model": None}).encode()))["model"] == plain.model
+    assert json.loads(replace_fields(as_stored(plain), json.dumps({"model": None}).encode()))["model"] == plain.model
 
 
 @pytest.mark.parametrize(
@@ -134,7 +133,7 @@ def optional_places(value: Any, model: Any, path: tuple[str | int, ...] = ()) ->
             yield (*path, key)
         held = getattr(value, name)
         for index, each in enumerate(held) if isinstance(held, list) else [(None, held)]:
-            if isinstance(each, Given):
+            if isinstance(each, StrictModel):
                 step = (key,) if index is None else (key, index)
                 yield from optional_places(each, type(each), (*path, *step))
 
@@ -175,7 +174,7 @@ def test_a_reruns_null_removes_a_field_and_one_that_must_be_there_stays() -> Non
     ran = next(recipe for recipe in BUILT_IN if recipe.name == "transcribe").ran()
     nulls = dict.fromkeys(("model", "recipe", "messages", "audio_url", "stream", "sync", "metadata", "tool_choice"))
     for changes in (nulls, {}):
-        again, submission = asked_again(ran, "gs://box/a.mp3", json.dumps(changes).encode())
+        again, submission = resolve_rerun(ran, "gs://box/a.mp3", json.dumps(changes).encode())
         assert again is not None
         assert (again.recipe, submission.model, submission.stream) == ("transcribe", ran.snapshot["model"], False)
 
@@ -254,7 +253,7 @@ def test_a_body_of_an_odd_form_is_taken_or_refused_but_never_stumbled_over(text:
         assert status == 200
     if status == 400:
         with pytest.raises(RequestRefused):
-            overridden(written(), text)
+            replace_fields(written(), text)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +322,7 @@ def test_a_calls_arguments_that_cannot_be_sent_as_json_are_sent_as_text(argument
     calls = [{"id": "c", "function": {"name": "f", "arguments": arguments}}]
     turns = [{"role": "assistant", "tool_calls": calls}, {"role": "tool", "tool_call_id": "c", "content": arguments}]
     text = json.dumps({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}, *turns]}).encode()
-    contents = body(read_and_check(text, TODAY).submission, [])["contents"]
+    contents = body(read_and_check(text, TODAY))["contents"]
     assert json.dumps(contents, allow_nan=False, ensure_ascii=False).encode()
     assert arguments[:40] in json.dumps(contents).replace('\\"', '"').replace("\\\\", "\\")
 
@@ -385,14 +384,10 @@ def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[An
     again = read_and_check(stored, TODAY)
     assert again.submission == checked.submission
     assert digest_of(again.submission) == digest_of(checked.submission)
-    sent = body(
-        checked.resolved.submission,
-        [Handed("image/png", uri="u")] * len(checked.inputs),
-        checked.resolved.recipe,
-    )
+    sent = body(checked, [PreparedFile("image/png", uri="u")] * len(checked.inputs))
     json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
     with contextlib.suppress(RequestRefused):
-        asked_again(None, "gs://box/a.png", text)
+        resolve_rerun(None, "gs://box/a.png", text)
 
 
 def calling(*ids: str) -> dict[str, Any]:

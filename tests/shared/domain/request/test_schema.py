@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN, Recipe
-from shared.domain.request import (
-    Handed,
-    asked_again,
-    body,
-    completed,
-    inputs_of,
-    misfits,
-    overridden,
-    read,
-    resolve_recipe,
-)
+from shared.domain.recipe import BUILT_IN, TRANSCRIBE_PROMPT, PreparedFile, Recipe
+from shared.domain.request import body, read, read_and_check, replace_fields, resolve_recipe, resolve_rerun
 from shared.domain.request.schema import as_stored, payload_digest
 from shared.domain.request.tasks import id_of_object, manifest_owner, object_name
 
+TODAY = date(2026, 11, 26)
 DATA = "data:audio/wav;base64,AAAA"
-FILE = Handed("audio/wav", uri="https://files/a")
+FILE = PreparedFile("audio/wav", uri="https://files/a")
 
 
 def asked(**fields: Any) -> dict[str, Any]:
     """What Gemini is asked for a recording and these fields."""
     submission = read(json.dumps({"model": "gemini-2.5-flash", "audio_url": DATA, **fields}).encode())
-    return dict(body(submission, [FILE]))
+    return dict(body(resolve_recipe(submission), [FILE]))
 
 
 def test_a_recording_comes_before_the_prompt_which_has_a_default() -> None:
@@ -96,10 +88,13 @@ def test_a_conversation_with_tools_keeps_its_turns() -> None:
             {"model": "gemini-2.5-flash", "messages": messages, "tools": tools, "tool_choice": "required"}
         ).encode()
     )
-    request = body(submission, [FILE])
+    request = body(resolve_recipe(submission), [FILE])
     assert request["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
     assert request["contents"] == [
-        {"role": "user", "parts": [{"text": "Weather?"}, FILE.part]},
+        {
+            "role": "user",
+            "parts": [{"text": "Weather?"}, {"fileData": {"mimeType": "audio/wav", "fileUri": "https://files/a"}}],
+        },
         {"role": "model", "parts": [{"functionCall": {"name": "weather", "args": {"city": "Ulm"}}}]},
         {"role": "user", "parts": [{"functionResponse": {"name": "weather", "response": {"result": "sunny"}}}]},
     ]
@@ -128,31 +123,50 @@ def test_the_digest_is_of_what_is_said_not_of_how_it_is_spelled() -> None:
 
 def test_a_rerun_replaces_fields_and_null_removes_one() -> None:
     kept = json.dumps({"model": "m", "audio_url": DATA, "prompt": "p", "seed": 1}).encode()
-    changed = json.loads(overridden(kept, b'{"model": "n", "seed": null}'))
+    changed = json.loads(replace_fields(kept, b'{"model": "n", "seed": null}'))
     assert changed == {"model": "n", "audio_url": DATA, "prompt": "p"}
-    messages = json.loads(overridden(kept, b'{"messages": [{"role": "user", "content": "hi"}]}'))
+    messages = json.loads(replace_fields(kept, b'{"messages": [{"role": "user", "content": "hi"}]}'))
     assert "audio_url" not in messages
     assert "prompt" not in messages
 
 
 def test_a_well_formed_name_that_is_newer_than_the_catalogue_is_left_to_the_service() -> None:
-    submission = read(json.dumps({"model": "gemini-9.5-flash", "audio_url": DATA}).encode())
-    assert misfits(submission, inputs_of(submission)) is None
+    text = json.dumps({"model": "gemini-9.5-flash", "audio_url": DATA}).encode()
+    assert read_and_check(text, TODAY).recipe.model == "gemini-9.5-flash"
 
 
 def test_a_recipe_speaks_where_the_request_is_silent() -> None:
-    submission = completed(
-        read(json.dumps({"model": "gemini-2.5-flash", "audio_url": DATA, "recipe": "transcribe"}).encode())
-    )
-    assert submission.prompt
-    own = completed(
-        read(
-            json.dumps(
-                {"model": "gemini-2.5-flash", "audio_url": DATA, "recipe": "transcribe", "prompt": "Mine"}
-            ).encode()
-        )
-    )
-    assert own.prompt == "Mine"
+    fields = {"model": "gemini-2.5-flash", "audio_url": DATA, "recipe": "transcribe-timed"}
+    silent = resolve_recipe(read(json.dumps(fields).encode()))
+    assert silent.messages[-1].text.startswith("Transcribe this recording")
+    assert silent.recipe.transcript
+    own = resolve_recipe(read(json.dumps({**fields, "prompt": "Mine"}).encode()))
+    assert own.messages[-1].text == "Mine"
+    assert not own.recipe.transcript, "another question's answer is not compared with the recording"
+
+
+@pytest.mark.parametrize(
+    ("fields", "transcript", "outputs"),
+    [
+        ({"audio_url": DATA}, True, ("md",)),
+        ({"audio_url": DATA, "prompt": TRANSCRIBE_PROMPT}, True, ("md",)),
+        ({"audio_url": DATA, "prompt": "Who speaks?"}, False, ("md",)),
+        ({"audio_url": DATA, "response_format": {"type": "text"}}, False, ("md",)),
+        ({"audio_url": DATA, "response_format": {"type": "json_object"}}, False, ("json",)),
+        ({"messages": [{"role": "user", "content": "Hi"}]}, False, ("md",)),
+    ],
+)
+def test_a_request_that_names_no_recipe_has_an_anonymous_one(
+    fields: dict[str, Any], transcript: bool, outputs: tuple[str, ...]
+) -> None:
+    recipe = resolve_recipe(read(json.dumps({"model": "gemini-2.5-flash", **fields}).encode())).recipe
+    assert (recipe.name, recipe.model, recipe.prompt) == ("request", "gemini-2.5-flash", "")
+    assert (recipe.transcript, recipe.outputs) == (transcript, outputs)
+
+
+def test_any_json_is_asked_for_without_a_schema() -> None:
+    config = asked(response_format={"type": "json_object"})["generationConfig"]
+    assert config == {"responseMimeType": "application/json"}
 
 
 def named(recipe: str, *uris: str, **fields: Any) -> bytes:
@@ -163,9 +177,8 @@ def named(recipe: str, *uris: str, **fields: Any) -> bytes:
 
 
 def test_a_recipes_prompt_is_filled_with_the_requests_metadata() -> None:
-    submission = completed(read(named("detect", "gs://box/a.png", metadata={"find": "cups"})))
-    assert submission.messages is not None
-    assert submission.messages[-1].text.startswith("Detect cups in the image.")
+    request = resolve_recipe(read(named("detect", "gs://box/a.png", metadata={"find": "cups"})))
+    assert request.messages[-1].text.startswith("Detect cups in the image.")
 
 
 def test_a_recipes_prompt_stands_behind_what_the_user_said_last() -> None:
@@ -175,24 +188,23 @@ def test_a_recipes_prompt_stands_behind_what_the_user_said_last() -> None:
         {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
         {"role": "tool", "tool_call_id": "c", "content": "done"},
     ]
-    submission = completed(read(named("caption", messages=turns)))
-    assert [message.text for message in submission.messages or []] == ["Caption this image.", "", "done"]
+    request = resolve_recipe(read(named("caption", messages=turns)))
+    assert [message.text for message in request.messages] == ["Caption this image.", "", "done"]
 
 
 @pytest.mark.parametrize("fields", [{"reasoning": True}, {"reasoning_effort": "none"}])
 def test_a_model_that_does_not_think_is_not_refused_for_thoughts_that_it_does_not_have(fields: dict[str, Any]) -> None:
     asked = named("transcribe", "gs://box/a.mp3", **{**fields, "model": "gemini-3.5-transcribe"})
-    submission, recipe, _ = resolve_recipe(read(asked))
-    sent = body(submission, [Handed("audio/mpeg", uri="https://files/a")], recipe)
+    sent = body(read_and_check(asked, TODAY), [PreparedFile("audio/mpeg", uri="https://files/a")])
     assert "thinkingConfig" not in dict(sent.get("generationConfig") or {})  # type: ignore[arg-type]
 
 
 def test_a_recipes_server_tools_reach_the_model_beside_the_requests_functions() -> None:
     tools = [{"type": "function", "function": {"name": "note", "parameters": {"type": "object"}}}]
-    submission, recipe, _ = resolve_recipe(read(named("caption", "gs://box/a.png", tools=tools)))
-    assert recipe is not None
-    armed = recipe.model_copy(update={"tools": ("code_execution", "google_search", "url_context")})
-    assert body(submission, [Handed("image/png", uri="https://files/a")], armed)["tools"] == [
+    request = resolve_recipe(read(named("caption", "gs://box/a.png", tools=tools)))
+    armed = request.recipe.model_copy(update={"tools": ("code_execution", "google_search", "url_context")})
+    files = [PreparedFile("image/png", uri="https://files/a")]
+    assert body(request._replace(recipe=armed), files)["tools"] == [
         {"codeExecution": {}},
         {"googleSearch": {}},
         {"urlContext": {}},
@@ -230,7 +242,7 @@ def test_what_a_recipe_cannot_do_for_a_request_is_refused_by_the_field_that_want
     request_: bytes, param: str, says: str
 ) -> None:
     with pytest.raises(RequestRefused, match=says) as refused:
-        completed(read(request_))
+        read_and_check(request_, TODAY)
     assert (refused.value.status, refused.value.param) == (422, param)
 
 
@@ -250,19 +262,19 @@ def test_a_rerun_with_a_recipe_that_is_not_for_the_file_is_refused(
     before: str, uri: str, changes: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(RequestRefused, match=says):
-        asked_again(recipe_named(before).ran(), uri, json.dumps(changes).encode())
+        resolve_rerun(recipe_named(before).ran(), uri, json.dumps(changes).encode())
 
 
 def test_a_rerun_gives_a_recipe_what_it_needs() -> None:
     changes = {"recipe": "segment", "metadata": {"dropsight-range": "00:10-00:20"}}
-    ran, _ = asked_again(recipe_named("transcribe").ran(), "gs://box/a.mp3", json.dumps(changes).encode())
+    ran, _ = resolve_rerun(recipe_named("transcribe").ran(), "gs://box/a.mp3", json.dumps(changes).encode())
     assert ran is not None
     assert ran.recipe == "segment"
     assert Recipe.model_validate(ran.snapshot).range is not None
 
 
 def test_a_rerun_with_a_name_that_lies_is_left_to_the_files_content() -> None:
-    ran, _ = asked_again(recipe_named("describe-image").ran(), "gs://box/photo.txt", b'{"recipe": "detect"}')
+    ran, _ = resolve_rerun(recipe_named("describe-image").ran(), "gs://box/photo.txt", b'{"recipe": "detect"}')
     assert ran is not None
     assert ran.recipe == "detect"
 
