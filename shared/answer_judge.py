@@ -45,7 +45,7 @@ class AnswerJudge:
         """Return what `shared.domain.checks.next_step` does, without holding up the event loop."""
         judged: dict[str, Structured] = {}
 
-        def known(text: str, _schema: dict[str, JsonValue]) -> Structured:
+        def remembered(text: str, _schema: dict[str, JsonValue]) -> Structured:
             if text not in judged:
                 raise _UnjudgedError(text)
             return judged[text]
@@ -53,7 +53,7 @@ class AnswerJudge:
         while True:
             try:
                 return await off_loop(
-                    next_step, responses, schema, continuations=continuations, repairs=repairs, judge=known
+                    next_step, responses, schema, continuations=continuations, repairs=repairs, judge=remembered
                 )
             except _UnjudgedError as missing:
                 judged[missing.text] = await self.read(missing.text, cast(dict[str, JsonValue], schema))
@@ -61,11 +61,11 @@ class AnswerJudge:
     async def read(self, text: str, schema: dict[str, JsonValue]) -> Structured:
         """Return the answer as JSON with what is wrong with it, as `shared.domain.checks.read` does."""
         key = hashlib.sha256(json.dumps([text, schema]).encode()).digest()
-        found = self._remembered.get(key)
-        if found is None:
-            found = await off_loop(read_quickly, text, schema) or await self._judge_apart(text, schema)
-            self._remembered[key] = found
-        return found
+        structured = self._remembered.get(key)
+        if structured is None:
+            structured = await off_loop(read_quickly, text, schema) or await self._judge_apart(text, schema)
+            self._remembered[key] = structured
+        return structured
 
     async def _judge_apart(self, text: str, schema: dict[str, JsonValue]) -> Structured:
         # Halves of surrogate pairs cannot be sent to the child; what is read replaces them likewise.

@@ -28,7 +28,7 @@ _PAUSE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Deleted:
-    seen: int = 0
+    count: int = 0
     """Files of this environment."""
     deleted: int = 0
     refused: int = 0
@@ -49,7 +49,7 @@ class OrphanFiles:
         Nothing is deleted before all is listed, or half of the time is over: a deletion would shift the pages.
         """
         began = self._clock.time()
-        seen, orphans = await self._list_orphans(until=began + (until - began) / 2)
+        count, orphans = await self._list_orphans(until=began + (until - began) / 2)
         deleted = refused = 0
         for name in orphans:
             if self._clock.time() > until:
@@ -60,21 +60,21 @@ class OrphanFiles:
             except PermanentFailure as failure:
                 refused += 1
                 log("ERROR", "file_not_deleted", failure.message, file=name)
-        return Deleted(seen, deleted, refused)
+        return Deleted(count, deleted, refused)
 
     async def _list_orphans(self, *, until: float) -> tuple[int, list[str]]:
         """Return how many files this environment has, and the names of those that no task needs."""
-        seen, orphans, batch = 0, list[str](), list[types.File]()
+        count, orphans, batch = 0, list[str](), list[types.File]()
         async for file in self._gemini.files():
             if self._ours.fullmatch(file.name or ""):
-                seen += 1
+                count += 1
                 batch.append(file)
             if len(batch) == _BATCH:
                 orphans += await self._select_orphans(batch)
                 batch = []
             if self._clock.time() > until:
                 break
-        return seen, orphans + await self._select_orphans(batch)
+        return count, orphans + await self._select_orphans(batch)
 
     async def make_room(self, *, until: float = math.inf) -> Deleted:
         """Delete orphans as `delete` does, at most once a minute."""

@@ -138,13 +138,13 @@ class RequestIntake:
     async def _committed(self, make_task: Callable[[], Awaitable[Task | None]], marks: Marks) -> Submitted:
         record = marks.idempotency
         for _ in range(5):
-            found = await self._submissions.find(record) if record is not None else None
-            if (earlier := await self._replay(found, marks.payload)) is not None:
+            record_ = await self._submissions.find(record) if record is not None else None
+            if (earlier := await self._replay(record_, marks.payload)) is not None:
                 return Submitted(earlier, replayed=True)
             task = await make_task()
             if task is None:
                 continue
-            if await self._commit(task, marks, found):
+            if await self._commit(task, marks, record_):
                 return Submitted(task)
             if task.source.kind == "request":
                 with contextlib.suppress(Exception):
@@ -178,18 +178,18 @@ class RequestIntake:
             asked_lately=asked_lately,
         )
 
-    async def _commit(self, task: Task, marks: Marks, found: StoredRecord | None) -> bool:
+    async def _commit(self, task: Task, marks: Marks, earlier: StoredRecord | None) -> bool:
         """Create the task; return whether it exists now, no matter who created it."""
-        if await self._submissions.commit(task, record=marks.idempotency, payload=marks.payload, expired=found):
+        if await self._submissions.commit(task, record=marks.idempotency, payload=marks.payload, expired=earlier):
             log("INFO", "task_created", f"{task.owner} submitted {task.id}", task=task.id)
             return True
         made = await self._tasks.get(task.id)
         return made is not None and made.task.source.same_as(task.source)
 
-    async def _replay(self, found: StoredRecord | None, payload: str) -> Task | None:
-        if found is None or found.record.expires_at <= self._clock.now():
+    async def _replay(self, earlier: StoredRecord | None, payload: str) -> Task | None:
+        if earlier is None or earlier.record.expires_at <= self._clock.now():
             return None
-        if found.record.payload != payload:
+        if earlier.record.payload != payload:
             raise RequestRefused(
                 422,
                 "invalid_request_error",
@@ -197,13 +197,13 @@ class RequestIntake:
                 "This Idempotency-Key was used for another request within 24 hours. Use a new one.",
                 param="Idempotency-Key",
             )
-        stored = await self._tasks.get(found.record.task)
+        stored = await self._tasks.get(earlier.record.task)
         return stored.task if stored is not None else None
 
     async def _take_orphan(self, source: Source, task_id: str) -> Task | None:
         """Take a request object whose task does not exist: the api died, or another submit won its Idempotency-Key."""
-        found = await self._storage.stat(source.bucket, source.name)
-        marks = Marks.of(found.metadata) if found is not None and found.generation == source.generation else None
+        stored = await self._storage.stat(source.bucket, source.name)
+        marks = Marks.of(stored.metadata) if stored is not None and stored.generation == source.generation else None
         text = await self._storage.read(source.bucket, source.name, generation=source.generation) if marks else None
         if marks is None or text is None:
             log(
@@ -248,10 +248,10 @@ class RequestIntake:
             if await self._tasks.create(task):
                 log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
                 return task
-            found = await self._tasks.get(task.id)
-            if found is not None and found.task.source.same_as(source):
+            stored = await self._tasks.get(task.id)
+            if stored is not None and stored.task.source.same_as(source):
                 self._limits.give_back(owner, day)
-                return found.task
+                return stored.task
         raise RuntimeError(f"no free task id for {source.uri} in 100 tries")
 
     @asynccontextmanager

@@ -142,8 +142,8 @@ class Lease:
             self._end(lost)
 
     async def _look(self) -> None:
-        found = await self._tasks.get(self.task.id)
-        if found is None or found.task.token != self.token:
+        stored = await self._tasks.get(self.task.id)
+        if stored is None or stored.task.token != self.token:
             raise LeaseLost(f"claim {self.token} of {self.task.id} was ended from elsewhere")
 
     def _end(self, why: DropsightError) -> None:

@@ -178,8 +178,8 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
     whole = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
 
     def finished(task: Task) -> Task:
-        told = task.model_copy(update={"stored_chunks": lease.stored_chunks})
-        return claims.finish(told, lease.token, whole, now=deps.clock.now(), files=lease.files, cache=lease.cache)
+        updated = task.model_copy(update={"stored_chunks": lease.stored_chunks})
+        return claims.finish(updated, lease.token, whole, now=deps.clock.now(), files=lease.files, cache=lease.cache)
 
     ended = await lease.change(finished)
     task = ended.task

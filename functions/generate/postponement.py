@@ -101,7 +101,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
         log_bug("room_not_made", error, task=lease.task.id)
     else:
         if made.deleted:
-            log("WARNING", "room_made", f"{made.deleted} of {made.seen} files at Gemini were left over: deleted")
+            log("WARNING", "room_made", f"{made.deleted} of {made.count} files at Gemini were left over: deleted")
 
 
 async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
@@ -164,8 +164,8 @@ async def schedule_next(deps: GenerateDeps, stored: Stored) -> None:
     )
 
 
-def _still_waits(current: Task, known: Task, now: datetime) -> bool:
-    return current.epoch == known.epoch and not current.terminal and not claims.leased(current, now)
+def _still_waits(current: Task, before: Task, now: datetime) -> bool:
+    return current.epoch == before.epoch and not current.terminal and not claims.leased(current, now)
 
 
 async def _next_dispatch(deps: GenerateDeps, task: Task, at: datetime) -> int:

@@ -76,7 +76,7 @@ async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, i
 
 async def delete_orphan_files(deps: wiring.SweepDeps, tally: Counter[str], *, stop_at: float) -> None:
     files = await deps.orphan_files.delete(until=stop_at)
-    tally["files_seen"], tally["files_deleted"] = files.seen, files.deleted
+    tally["files_seen"], tally["files_deleted"] = files.count, files.deleted
     tally["errors"] += files.refused
 
 

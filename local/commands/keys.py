@@ -102,10 +102,10 @@ async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say:
             daily_tasks=arguments.daily_tasks,
         )
     except ValidationError as error:
-        for each in error.errors(include_url=False):
-            say(f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}")
+        for flaw in error.errors(include_url=False):
+            say(f"{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}")
         return 1
-    if any(known.id == key.id for known in await keys.listing()):
+    if any(existing.id == key.id for existing in await keys.listing()):
         say(f"There is a key {key.id} already. Give another --id, or rotate it.")
         return 1
     secret = new_secret()
@@ -134,14 +134,14 @@ async def _revoke(key_id: str, keys: Keys, say: Say) -> int:
 
 
 async def _rotate(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
-    known = [key for key in await keys.listing() if key.id == arguments.id and _state(key, now) == "active"]
-    if not known:
+    active = [key for key in await keys.listing() if key.id == arguments.id and _state(key, now) == "active"]
+    if not active:
         say(f"There is no active key {arguments.id}.")
         return 1
     ends = now + timedelta(seconds=arguments.overlap)
     secret = new_secret()
     # The new one first: there is no moment without a secret that works.
-    await keys.store(secret, known[-1].model_copy(update={"created_at": now}))
+    await keys.store(secret, active[-1].model_copy(update={"created_at": now}))
     await keys.expire(arguments.id, ends, made_before=now)
     say(f"A new secret for {arguments.id}, shown only now; the old one works until {ends:%Y-%m-%d %H:%M} UTC:")
     say(secret)
@@ -160,7 +160,7 @@ def _id_of(name: str) -> str:
 
 
 def _duration(text: str) -> float:
-    found = re.fullmatch(r"(\d+)([smhd])", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: write for example 12h or 90d")
-    return float(int(found[1]) * _UNITS[found[2]])
+    return float(int(match[1]) * _UNITS[match[2]])

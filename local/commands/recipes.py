@@ -151,9 +151,9 @@ def _explain_choice(book: RecipeBook, dropped: Dropped, *, as_json: bool) -> int
     if recipe is not None:
         screen.print_line("")
         screen.print_plain(f"{dropped.name} is asked about by {recipe.name} ({book.origin(recipe)}): {recipe.model}")
-        for asked in recipe.asked:
+        for question in recipe.questions:
             screen.print_plain(
-                f"  {asked.name + ': ' if asked.name else ''}{_preview_prompt(asked.prompt, dropped, recipe)}"
+                f"  {question.name + ': ' if question.name else ''}{_preview_prompt(question.prompt, dropped, recipe)}"
             )
     for warning in warnings:
         screen.print_line(f"[yellow]{escape(warning)}[/yellow]")
@@ -172,8 +172,8 @@ def _grant_wishes(book: RecipeBook, dropped: Dropped) -> tuple[str | None, Recip
         (misfit.message for misfit in misfits(granted.recipe, [dropped.family], datetime.now(UTC).date())), None
     )
     try:
-        for asked in granted.recipe.asked:
-            fill(asked.prompt, dropped, granted.recipe.range)
+        for question in granted.recipe.questions:
+            fill(question.prompt, dropped, granted.recipe.range)
         fill(granted.recipe.system or "", dropped, granted.recipe.range)
     except Missing as error:
         problem = problem or str(error)

@@ -69,8 +69,8 @@ def _check_whole(file: Path) -> None:
         return
     try:
         with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as reader:
-            found = reader.execute("PRAGMA quick_check(1)").fetchone()[0]
+            outcome = reader.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise Damaged(file, str(error)) from error
-    if found != "ok":
-        raise Damaged(file, str(found))
+    if outcome != "ok":
+        raise Damaged(file, str(outcome))

@@ -52,8 +52,8 @@ class HostBusy(NoAnswer):
 class Shares:
     """A semaphore per key: `each` places for every key."""
 
-    def __init__(self, each: int) -> None:
-        self._each = each
+    def __init__(self, per_host: int) -> None:
+        self._each = per_host
         self._places: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
     async def take(self, key: str) -> Callable[[], None]:

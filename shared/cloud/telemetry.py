@@ -13,8 +13,8 @@ Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 def log(severity: Severity, action: str, message: str, **fields: str | int | float | bool | None) -> None:
     """Log `action`, a name for programs, and `message`, a sentence for people. Never pass secrets or inline data."""
     record = {"severity": severity, "action": action, "message": message}
-    shown = {name: value for name, value in fields.items() if value is not None}
-    sys.stdout.write(json.dumps({**record, **shown}, ensure_ascii=False) + "\n")
+    present = {name: value for name, value in fields.items() if value is not None}
+    sys.stdout.write(json.dumps({**record, **present}, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 

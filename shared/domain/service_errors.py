@@ -44,45 +44,49 @@ class NameTaken(TransientFailure):
 
 def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
     """Return the exception for an error's code, status, message and details."""
-    said = _KEY.sub("…", message)[:_SHOWN]
+    shown_message = _KEY.sub("…", message)[:_SHOWN]
     match code:
         case 429:
-            return _too_many(said, details)
+            return _too_many(shown_message, details)
         case 402:
-            return Blocked(f"Gemini's credits are used up: {said}")
+            return Blocked(f"Gemini's credits are used up: {shown_message}")
         case 401:
-            return Blocked(f"Gemini does not accept the API key: {said}")
+            return Blocked(f"Gemini does not accept the API key: {shown_message}")
         case 403:
-            return HandleGone(said) if re.search(r"\bFile\b", said) else Blocked(f"Gemini refuses permission: {said}")
+            return (
+                HandleGone(shown_message)
+                if re.search(r"\bFile\b", shown_message)
+                else Blocked(f"Gemini refuses permission: {shown_message}")
+            )
         case 404:
-            return PermanentFailure("model_not_found", f"Gemini does not know the model: {said}")
+            return PermanentFailure("model_not_found", f"Gemini does not know the model: {shown_message}")
         case 409:
-            return NameTaken(said)
+            return NameTaken(shown_message)
         case 413:
-            return PermanentFailure("payload_too_large", f"Gemini refused the request as too large: {said}")
+            return PermanentFailure("payload_too_large", f"Gemini refused the request as too large: {shown_message}")
         case 400:
-            return _bad_request(status, said, details)
+            return _bad_request(status, shown_message, details)
         case 408 | 499:
-            return Unavailable(f"Gemini did not answer in time: {said}")
+            return Unavailable(f"Gemini did not answer in time: {shown_message}")
         case 502 | 503 | 504:
-            return Unavailable(f"Gemini is unavailable ({code}): {said}")
+            return Unavailable(f"Gemini is unavailable ({code}): {shown_message}")
         case _ if code >= 500 and code != 501:
-            return TransientFailure(f"Gemini failed ({code}): {said}")
+            return TransientFailure(f"Gemini failed ({code}): {shown_message}")
         case _:
-            return PermanentFailure("upstream_error", f"Gemini refused the request ({code}): {said}")
+            return PermanentFailure("upstream_error", f"Gemini refused the request ({code}): {shown_message}")
 
 
 def retry_delay(details: list[JsonValue]) -> float | None:
     """Return the seconds of google.rpc.RetryInfo; None if there is none or it means never."""
     for detail in _of_type(details, "RetryInfo"):
         delay = detail.get("retryDelay")
-        if isinstance(delay, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay, re.ASCII)):
-            seconds = float(found[1])
+        if isinstance(delay, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay, re.ASCII)):
+            seconds = float(match[1])
             return seconds if seconds <= _LONGEST_WAIT else None
     return None
 
 
-def _too_many(said: str, details: list[JsonValue]) -> TaskFailure:
+def _too_many(message: str, details: list[JsonValue]) -> TaskFailure:
     delay = retry_delay(details)
     violations = [
         violation
@@ -91,34 +95,34 @@ def _too_many(said: str, details: list[JsonValue]) -> TaskFailure:
         for violation in listed
         if isinstance(violation, dict)
     ]
-    if re.search(r"\blimit: 0\b", said) or any(str(violation.get("quotaValue")) == "0" for violation in violations):
-        return PermanentFailure("quota_unavailable", f"This project has no quota for the model: {said}")
-    if _MONEY.search(said):
-        return Blocked(f"Gemini's credits are used up: {said}")
+    if re.search(r"\blimit: 0\b", message) or any(str(violation.get("quotaValue")) == "0" for violation in violations):
+        return PermanentFailure("quota_unavailable", f"This project has no quota for the model: {message}")
+    if _MONEY.search(message):
+        return Blocked(f"Gemini's credits are used up: {message}")
     metrics = " ".join(str(violation.get("quotaMetric")) for violation in violations)
-    if _FILE_STORE.search(f"{said} {metrics}"):
-        return FileStoreFull(f"The Files API's store is full: {said}", delay=delay)
+    if _FILE_STORE.search(f"{message} {metrics}"):
+        return FileStoreFull(f"The Files API's store is full: {message}", delay=delay)
     per_day = any("PerDay" in str(violation.get("quotaId")) for violation in violations)
     long = (delay or 0) >= _A_LONG_WAIT
     if per_day or long:
         # A delay of seconds that comes with a day's quota is no help: the quota is there again at its reset.
-        return DailyQuotaSpent(f"The day's quota is spent: {said}", delay=delay if long else None)
-    return Throttled(f"Gemini's rate limit: {said}", delay=_DEFAULT_WAIT if delay is None else delay)
+        return DailyQuotaSpent(f"The day's quota is spent: {message}", delay=delay if long else None)
+    return Throttled(f"Gemini's rate limit: {message}", delay=_DEFAULT_WAIT if delay is None else delay)
 
 
-def _bad_request(status: str, said: str, details: list[JsonValue]) -> TaskFailure:
+def _bad_request(status: str, message: str, details: list[JsonValue]) -> TaskFailure:
     reasons = {str(detail.get("reason")) for detail in _of_type(details, "ErrorInfo")}
-    if "API_KEY_INVALID" in reasons or "API key not valid" in said or "API key expired" in said:
-        return Blocked(f"Gemini does not accept the API key: {said}")
-    if "exceeds the maximum number of tokens" in said:
+    if "API_KEY_INVALID" in reasons or "API key not valid" in message or "API key expired" in message:
+        return Blocked(f"Gemini does not accept the API key: {message}")
+    if "exceeds the maximum number of tokens" in message:
         return PermanentFailure(
-            "context_length_exceeded", f"{said} Split the input or choose a model with a larger window."
+            "context_length_exceeded", f"{message} Split the input or choose a model with a larger window."
         )
     if status == "FAILED_PRECONDITION":
-        return TransientFailure(said) if "ACTIVE" in said else Blocked(f"Gemini refuses this project: {said}")
-    if re.search(r"mime ?type", said, re.IGNORECASE):
-        return PermanentFailure("unsupported_content_type", f"Gemini does not take this type: {said}")
-    return PermanentFailure("upstream_error", f"Gemini refused the request: {said}")
+        return TransientFailure(message) if "ACTIVE" in message else Blocked(f"Gemini refuses this project: {message}")
+    if re.search(r"mime ?type", message, re.IGNORECASE):
+        return PermanentFailure("unsupported_content_type", f"Gemini does not take this type: {message}")
+    return PermanentFailure("upstream_error", f"Gemini refused the request: {message}")
 
 
 def _of_type(details: list[JsonValue], name: str) -> list[Json]:

@@ -32,21 +32,21 @@ def examine(arguments: dict[str, Any], payload: bytes, source: SourceFile | None
 
 def _examined(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Facts:
     try:
-        found = _looked_into(file, facts, whole_bytes)
+        examined = _looked_into(file, facts, whole_bytes)
     except DamagedError as damage:
-        found = facts.model_copy(update={"problem": str(damage)})
+        examined = facts.model_copy(update={"problem": str(damage)})
     except (struct.error, ValueError, ArithmeticError, LookupError, OSError) as error:
         if isinstance(error, OSError) and not file.unavailable:
             raise
         label = facts.media_type.label
         problem = f"The file should be {label}, but its structure cannot be read: it is damaged."
-        found = facts.model_copy(update={"problem": problem})
+        examined = facts.model_copy(update={"problem": problem})
     if not file.unavailable:
-        return found
+        return examined
     # What could not be seen is not held against the file.
-    found = found if found.problem is None else facts
-    told = facts.media_type.family == "image" or found.duration is not None
-    return found.model_copy(update={"warnings": (*found.warnings, *(() if told else (_UNSEEN,)))})
+    examined = examined if examined.problem is None else facts
+    measured = facts.media_type.family == "image" or examined.duration is not None
+    return examined.model_copy(update={"warnings": (*examined.warnings, *(() if measured else (_UNSEEN,)))})
 
 
 def _looked_into(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Facts:

@@ -40,7 +40,7 @@ def open_as(file: io.RawIOBase | io.BytesIO, layout: Format) -> Opened:
     """Raises `av.FFmpegError` where the bytes are not laid out so."""
     container = av.open(file, mode="r", format=_DEMUXERS[layout], options=_OPTIONS, metadata_errors="replace")
     sound = next(iter(container.streams.audio), None)
-    pictures = next((each for each in container.streams.video if not _is_a_cover(each)), None)
+    pictures = next((stream for stream in container.streams.video if not _is_a_cover(stream)), None)
     claimed = (container.duration or 0) / av.time_base
     return Opened(container, sound, pictures, claimed if claimed > 0 else 0.0)
 
@@ -66,9 +66,9 @@ def count_seconds(opened: Opened, layout: Format, *, to_the_end: bool = False) -
 
 
 def _streams(opened: Opened) -> list[AudioStream | VideoStream]:
-    return [each for each in (opened.sound, opened.pictures) if each is not None]
+    return [stream for stream in (opened.sound, opened.pictures) if stream is not None]
 
 
 def _timelines(opened: Opened, layout: Format) -> dict[int, Timeline]:
     gap = _GAPS.get(layout, MOST_GAP)
-    return {each.index: Timeline(each, gap=gap) for each in _streams(opened)}
+    return {stream.index: Timeline(stream, gap=gap) for stream in _streams(opened)}

@@ -74,10 +74,10 @@ def _behind_a_tag(file: ExaminedFile, start: int, facts: Facts) -> Facts:
         return facts
     if start >= file.size:
         raise DamagedError("The file holds no sound: it ends behind, or within, its tag. Upload it again.")
-    found = sniff(file.range(start, 64 << 10), "")
-    if not isinstance(found, MediaType) or found.family not in ("audio", "video"):
+    sniffed = sniff(file.range(start, 64 << 10), "")
+    if not isinstance(sniffed, MediaType) or sniffed.family not in ("audio", "video"):
         return facts
-    return facts.model_copy(update={"media_type": found.model_copy(update={"mismatch": facts.media_type.mismatch})})
+    return facts.model_copy(update={"media_type": sniffed.model_copy(update={"mismatch": facts.media_type.mismatch})})
 
 
 def _open(file: ExaminedFile, start: int, layout: Format, label: str, whole: bool) -> Opened:

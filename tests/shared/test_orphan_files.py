@@ -106,14 +106,14 @@ def leftovers(store: Store) -> OrphanFiles:
 async def test_a_file_that_the_service_will_not_delete_keeps_none_from_being_deleted(store: Store) -> None:
     stubborn = store.names[3]
     store.refused.add(stubborn)
-    assert await leftovers(store).delete() == Deleted(seen=10, deleted=9, refused=1)
+    assert await leftovers(store).delete() == Deleted(count=10, deleted=9, refused=1)
     assert store.names == [stubborn]
 
 
 async def test_a_long_listing_leaves_half_of_the_time_for_deleting(store: Store) -> None:
     found = await leftovers(store).delete(until=store.clock.time() + 10)
-    assert found.deleted == found.seen
-    assert 5 <= found.seen <= 7
+    assert found.deleted == found.count
+    assert 5 <= found.count <= 7
 
 
 async def test_room_is_made_once_a_minute_and_within_its_time(store: Store) -> None:

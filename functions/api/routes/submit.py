@@ -123,7 +123,7 @@ async def submit_checked(
 
 def as_submitted(task: Task) -> bytes:
     """The task as it was made: a replay is answered as the first time was."""
-    kept = task.expires_at - (task.completed_at or task.accepted_at)
+    lifetime = task.expires_at - (task.completed_at or task.accepted_at)
     fresh = {
         "status": "pending",
         "progress": 0,
@@ -137,7 +137,7 @@ def as_submitted(task: Task) -> bytes:
         "started_at": None,
         "completed_at": None,
         # An end puts it off.
-        "expires_at": task.accepted_at + kept,
+        "expires_at": task.accepted_at + lifetime,
         "ran": None,
     }
     view = public(task.model_copy(update=fresh))

@@ -34,12 +34,12 @@ async def store_answer(deps: GenerateDeps, lease: Lease, number: int, record: Js
 async def load_answers(deps: GenerateDeps, task: Task) -> list[Json]:
     """Return the records that earlier claims stored, in the order of claims and rounds."""
     bucket = deps.settings.results_bucket
-    found = {record_name: text async for record_name, text in deps.tasks.load_answers(task.id)}
-    async for each in deps.storage.listing(bucket, f"tasks/{task.id}/answer-"):
-        raw = await deps.storage.read(bucket, each.name)
+    records = {record_name: text async for record_name, text in deps.tasks.load_answers(task.id)}
+    async for stored_file in deps.storage.listing(bucket, f"tasks/{task.id}/answer-"):
+        raw = await deps.storage.read(bucket, stored_file.name)
         if raw is not None:
-            found[each.name.rsplit("answer-", 1)[1].removesuffix(".json")] = raw.decode()
-    return [cast(Json, await off_loop(json.loads, found[name])) for name in sorted(found)]
+            records[stored_file.name.rsplit("answer-", 1)[1].removesuffix(".json")] = raw.decode()
+    return [cast(Json, await off_loop(json.loads, records[name])) for name in sorted(records)]
 
 
 def _encoded(record: Json) -> bytes:

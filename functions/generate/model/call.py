@@ -46,33 +46,33 @@ async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
 
 async def require_model(deps: GenerateDeps, model: str) -> None:
     """Ask the service about a model that the catalogue lacks. Raises `PermanentFailure` if it cannot be used."""
-    known = resolve(model)
-    if not isinstance(known, UnknownName):
+    resolved = resolve(model)
+    if not isinstance(resolved, UnknownName):
         return
-    methods = await deps.gemini.methods(known.name)
-    better = " or ".join(known.suggestions)
+    methods = await deps.gemini.methods(resolved.name)
+    better = " or ".join(resolved.suggestions)
     if methods is None:
-        raise PermanentFailure("model_not_found", f"Gemini has no model {known.name!r}. Do you mean {better}?")
+        raise PermanentFailure("model_not_found", f"Gemini has no model {resolved.name!r}. Do you mean {better}?")
     if "generateContent" not in methods:
         raise PermanentFailure(
-            "model_not_support_capability", f"Model {known.name} cannot be asked about files. Use {better}."
+            "model_not_support_capability", f"Model {resolved.name} cannot be asked about files. Use {better}."
         )
 
 
 def model_notices(deps: GenerateDeps, model: str) -> tuple[str, ...]:
     """Return warnings for users of this model, such as its shutdown date."""
     today = deps.clock.now().date()
-    known = resolve(model, today)
-    notice = known.notice(today) if isinstance(known, Model) else None
+    resolved = resolve(model, today)
+    notice = resolved.notice(today) if isinstance(resolved, Model) else None
     return () if notice is None else (notice,)
 
 
 async def call_model(
-    deps: GenerateDeps, lease: Lease, question: Question, *, number: int = 0, asked: tuple[str, ...] = ("",)
+    deps: GenerateDeps, lease: Lease, question: Question, *, number: int = 0, question_names: tuple[str, ...] = ("",)
 ) -> Json:
     """Make one billed call, the task's round `number`. Return the stored record: the question and the whole response.
 
-    `asked` names all questions of the task.
+    `question_names` has the names of all questions of the task.
     """
     if lease.gained and lease.seconds_left < deps.settings.time_limit_seconds * _TIME_TO_ASK:
         raise TimeIsUp(f"too little time is left to ask {question.model}")
@@ -97,7 +97,7 @@ async def call_model(
             "task": lease.task.id,
             "claim": lease.token,
             "round": number,
-            "asked": list(asked),
+            "asked": list(question_names),
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
             "response": await off_loop(answer.join, pieces),
         }

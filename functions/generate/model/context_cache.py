@@ -77,20 +77,22 @@ async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Q
 async def _found_or_made(deps: GenerateDeps, question: Question, holds: str) -> GeminiCache:
     """Return the cache that an earlier rerun left, or create one that the next rerun can find."""
     name = f"{deps.settings.environment}-{holds[:40]}"
-    found = await deps.gemini.find_cache(name)
-    if found is not None and found[1] > deps.clock.now() + _MARGIN:
-        log("INFO", "cache_found", f"{found[0]} holds {', '.join(question.sources)}")
-        return GeminiCache(name=found[0], holds=holds, expires_at=found[1], left=True)
+    cache = await deps.gemini.find_cache(name)
+    if cache is not None and cache[1] > deps.clock.now() + _MARGIN:
+        log("INFO", "cache_found", f"{cache[0]} holds {', '.join(question.sources)}")
+        return GeminiCache(name=cache[0], holds=holds, expires_at=cache[1], left=True)
     made = await _made(deps, question, holds, name, _LEFT)
     return made.model_copy(update={"left": True})
 
 
-async def _made(deps: GenerateDeps, question: Question, holds: str, display_name: str, kept: timedelta) -> GeminiCache:
+async def _made(
+    deps: GenerateDeps, question: Question, holds: str, display_name: str, seconds_kept: timedelta
+) -> GeminiCache:
     name, tokens = await deps.gemini.create_cache(
-        question.model, _shared(question.body), lifetime=kept, display_name=display_name
+        question.model, _shared(question.body), lifetime=seconds_kept, display_name=display_name
     )
     log("INFO", "cache_made", f"{name}: {tokens:,} tokens of {', '.join(question.sources)}")
-    return GeminiCache(name=name, holds=holds, expires_at=deps.clock.now() + kept)
+    return GeminiCache(name=name, holds=holds, expires_at=deps.clock.now() + seconds_kept)
 
 
 async def prolong(deps: GenerateDeps, lease: Lease) -> None:
@@ -98,24 +100,24 @@ async def prolong(deps: GenerateDeps, lease: Lease) -> None:
     cache = lease.cache
     if cache is None:
         return
-    kept = _LEFT if cache.left else _KEPT
-    if cache.expires_at - deps.clock.now() > kept * _PROLONGED_WITHIN:
+    extension = _LEFT if cache.left else _KEPT
+    if cache.expires_at - deps.clock.now() > extension * _PROLONGED_WITHIN:
         return
     try:
-        await deps.gemini.prolong_cache(cache.name, lifetime=kept)
+        await deps.gemini.prolong_cache(cache.name, lifetime=extension)
     except TaskFailure as failure:
         log("INFO", "cache_not_prolonged", failure.message, task=lease.task.id)
         lease.cache = None
     else:
-        lease.cache = cache.model_copy(update={"expires_at": deps.clock.now() + kept})
+        lease.cache = cache.model_copy(update={"expires_at": deps.clock.now() + extension})
 
 
 def naming(cache: GeminiCache, body: Json) -> Json:
     """Return the body without what the cache holds, naming the cache."""
     first, *later = cast(list[Json], body["contents"])
-    _, said = _apart(first)
+    _, spoken = _apart(first)
     rest = {name: value for name, value in body.items() if name not in _HELD}
-    return {**rest, "contents": [{**first, "parts": said}, *later], "cachedContent": cache.name}
+    return {**rest, "contents": [{**first, "parts": spoken}, *later], "cachedContent": cache.name}
 
 
 def _shared(body: Json) -> Json:

@@ -28,7 +28,7 @@ class Round(NamedTuple):
     number: int
     question: Question
     """The question without its body."""
-    asked: tuple[str, ...]
+    question_names: tuple[str, ...]
     """The names of all questions of the task."""
     response: Json
 
@@ -44,7 +44,7 @@ async def is_settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
     """Return whether every question has its final answer, or one has failed for good."""
     if not rounds:
         return False
-    steps = [await step_of(deps, rounds, name) for name in rounds[0].asked]
+    steps = [await step_of(deps, rounds, name) for name in rounds[0].question_names]
     return any(isinstance(step, Failed) for step in steps) or not any(
         step is None or isinstance(step, Again) for step in steps
     )
@@ -52,15 +52,15 @@ async def is_settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
 
 async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Step | None:
     """Return what follows from the rounds of one question; None if it was not asked yet."""
-    mine = [each for each in rounds if each.question.name == name]
+    mine = [round_ for round_ in rounds if round_.question.name == name]
     if not mine:
         return None
-    asked = mine[0].question
+    first_question = mine[0].question
     return await deps.judge.next_step(
-        [each.response for each in mine],
-        asked.response_schema,
-        continuations=asked.continuations,
-        repairs=asked.repairs,
+        [round_.response for round_ in mine],
+        first_question.response_schema,
+        continuations=first_question.continuations,
+        repairs=first_question.repairs,
     )
 
 
@@ -80,7 +80,7 @@ async def ask_questions(
         while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
             await refuse_if_throttled(deps, question.model)
             number = len(rounds)
-            record = await call_model(deps, lease, _next(question, step), number=number, asked=names)
+            record = await call_model(deps, lease, _next(question, step), number=number, question_names=names)
             rounds.append(_round(record))
             lease.gained = True
         if isinstance(step, Failed):
@@ -103,12 +103,12 @@ def _next(question: Question, step: Again | None) -> Question:
 
 
 def _round(record: Json) -> Round:
-    asked = cast(Json, record["question"])
+    stored_question = cast(Json, record["question"])
     return Round(
         claim=cast(int, record["claim"]),
         number=cast(int, record["round"]),
-        question=Question.model_validate({**asked, "body": {}}),
-        asked=tuple(cast(list[str], record["asked"])),
+        question=Question.model_validate({**stored_question, "body": {}}),
+        question_names=tuple(cast(list[str], record["asked"])),
         response=cast(Json, record["response"]),
     )
 
@@ -117,8 +117,8 @@ def _in_line(rounds: list[Round]) -> list[Round]:
     """Return one round per number, as the newest claim saw them. A claim that was taken over may have stored others."""
     line: list[Round] = []
     newest: dict[int, Round] = {}
-    for each in sorted(rounds, key=lambda each: (each.claim, each.number)):
-        newest[each.number] = each
+    for round_ in sorted(rounds, key=lambda round_: (round_.claim, round_.number)):
+        newest[round_.number] = round_
     for number in range(len(newest)):
         following = newest.get(number)
         if following is None or (line and following.claim < line[-1].claim):

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log, log_bug
-from shared.domain.answer.chunks import KEPT_AFTER_END, Chunk, Gathered, told
+from shared.domain.answer.chunks import KEPT_AFTER_END, Chunk, Gathered, join_chunks
 from shared.domain.answer.response import Json
 from shared.wiring import GenerateDeps
 
@@ -50,7 +50,7 @@ class Telling:
     async def finish(self) -> None:
         """Store the rest. The stream is complete if its last chunk has a finish reason.
 
-        Of an answer without words its end is not told: the question is asked again, or the task fails.
+        The end of an answer without words is not sent: the question is asked again, or the task fails.
         """
         if not self._gathered.answered:
             self._gathered.finish = None
@@ -106,7 +106,7 @@ async def store_remaining_chunks(
         return
     whole = Gathered(reasoning)
     whole.add(response)
-    content, thoughts = told(chunks)
+    content, thoughts = join_chunks(chunks)
     if not (whole.content.startswith(content) and whole.thoughts.startswith(thoughts)):
         return
     whole.content, whole.thoughts = whole.content[len(content) :], whole.thoughts[len(thoughts) :]

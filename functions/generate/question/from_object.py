@@ -60,17 +60,17 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
         else:
             recipe, warnings = _recipe_that_ran(ran), ()
         lease.ran = ran
-        prompts = [_fill(question.prompt, dropped, recipe) for question in recipe.asked]
+        prompts = [_fill(question.prompt, dropped, recipe) for question in recipe.questions]
         filled = recipe.model_copy(update={"system": recipe.system and _fill(recipe.system, dropped, recipe)})
         parts = [first, *[await _find_companion(deps, lease.task, name) for name in recipe.companions]]
-        shown = [shown_part(recipe, part.facts) for part in parts]
+        visible_parts = [shown_part(recipe, part.facts) for part in parts]
         today = deps.clock.now().date()
-        _refuse_misfits(recipe, [part.facts for part in parts], shown, today)
+        _refuse_misfits(recipe, [part.facts for part in parts], visible_parts, today)
         lease.model = recipe.model
         await refuse_if_throttled(deps, recipe.model)
         await require_model(deps, recipe.model)
         model = await known_model(deps, recipe.model)
-        refuse_if_too_long(shown, model, recipe.media_resolution)
+        refuse_if_too_long(visible_parts, model, recipe.media_resolution)
         files = [
             await upload_object(deps, lease, part.stored, part.facts, index=index) for index, part in enumerate(parts)
         ]
@@ -82,7 +82,7 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
     ignored = ignored_parameters(model, recipe.parameters) if model else None
     noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
     questions = tuple(_questions(filled, ran, prompts, parts, files, noticed, today, streamed=lease.task.stream))
-    await count_tokens_if_nearly_full(deps, model, questions[0].body, shown, recipe.media_resolution)
+    await count_tokens_if_nearly_full(deps, model, questions[0].body, visible_parts, recipe.media_resolution)
     return questions
 
 
@@ -127,7 +127,7 @@ async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
 
-def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], today: date) -> None:
+def _refuse_misfits(recipe: Recipe, files: list[Facts], visible_parts: list[Facts], today: date) -> None:
     """Raise `PermanentFailure` if the recipe, the model or the model's window does not fit the files."""
     first = files[0].media_type
     if first.family not in recipe.takes:
@@ -139,7 +139,7 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts], shown: list[Facts], toda
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
-    refuse_if_too_long(shown, find_model(recipe.model, today), recipe.media_resolution)
+    refuse_if_too_long(visible_parts, find_model(recipe.model, today), recipe.media_resolution)
 
 
 def _questions(
@@ -154,7 +154,7 @@ def _questions(
     streamed: bool,
 ) -> list[Question]:
     prepared = [PreparedFile(file.mime_type, file.uri) for file in files]
-    shown = [shown_part(recipe, part.facts) for part in parts]
+    visible_parts = [shown_part(recipe, part.facts) for part in parts]
     about = About(
         transcript=recipe.transcript,
         duration=parts[0].facts.duration,
@@ -164,19 +164,19 @@ def _questions(
     return [
         Question(
             model=recipe.model,
-            body=request(recipe, asked, prompt, prepared, today),
+            body=request(recipe, question, prompt, prepared, today),
             ran=ran,
             reasoning=recipe.thinking is not None and recipe.thinking.include,
-            name=asked.name,
-            response_schema=asked.response_schema,
+            name=question.name,
+            response_schema=question.response_schema,
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
-            cacheable=cacheable(find_model(recipe.model, today), shown, recipe.media_resolution),
+            cacheable=cacheable(find_model(recipe.model, today), visible_parts, recipe.media_resolution),
             sources=tuple(part.stored.identity for part in parts),
             about=about,
         )
-        for asked, prompt in zip(recipe.asked, prompts, strict=True)
+        for question, prompt in zip(recipe.questions, prompts, strict=True)
     ]
 
 

@@ -34,18 +34,18 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
     for index, file in enumerate(request.inputs):
         files.append(await preparation.prepare(file, index))
         lease.progress = max(lease.progress, 50 * (index + 1) // len(request.inputs))
-    asked = body(request, files, today)
-    await count_tokens_if_nearly_full(deps, preparation.model, asked, preparation.shown, recipe.media_resolution)
+    request_body = body(request, files, today)
+    await count_tokens_if_nearly_full(deps, preparation.model, request_body, preparation.shown, recipe.media_resolution)
     return Question(
         model=recipe.model,
-        body=asked,
+        body=request_body,
         ran=lease.ran,
         reasoning=recipe.thinking is not None and recipe.thinking.include,
         response_schema=request.question.response_schema,
         # What readers were told cannot be taken back, nor said again.
         continuations=0 if streamed else recipe.most_continuations,
         repairs=0 if streamed else 1,
-        cacheable=_is_cacheable(asked, recipe, preparation),
+        cacheable=_is_cacheable(request_body, recipe, preparation),
         sources=tuple(preparation.sources or ()),
         about=About(
             transcript=len(preparation.files) == 1 and recipe.transcript,
@@ -106,10 +106,10 @@ def _snapshot(task: Task, recipe: Recipe) -> Ran:
     return Ran(recipe=recipe.name, sha256=digest, snapshot=snapshot, origin=task.source.uri)
 
 
-def _is_cacheable(asked: Json, recipe: Recipe, preparation: RequestInputs) -> bool:
+def _is_cacheable(request_body: Json, recipe: Recipe, preparation: RequestInputs) -> bool:
     """Return whether all files are objects in the first turn, as in a context cache."""
     if not preparation.sources:
         return False
-    parts = cast(list[Json], cast(list[Json], asked["contents"])[0]["parts"])
+    parts = cast(list[Json], cast(list[Json], request_body["contents"])[0]["parts"])
     in_first_turn = sum("fileData" in part for part in parts) == len(preparation.sources)
     return in_first_turn and cacheable(preparation.model, preparation.shown, recipe.media_resolution)

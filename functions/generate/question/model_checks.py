@@ -27,10 +27,10 @@ def refuse_if_too_long(files: Sequence[Facts], model: Model | None, resolution: 
 
 async def known_model(deps: GenerateDeps, name: str) -> Model | None:
     """Return the model from the catalogue or the service; None if neither knows it or it is retired."""
-    known = resolve(name, deps.clock.now().date())
-    if isinstance(known, Model):
-        return known
-    served = await deps.gemini.served(known.name) if isinstance(known, UnknownName) else None
+    resolved = resolve(name, deps.clock.now().date())
+    if isinstance(resolved, Model):
+        return resolved
+    served = await deps.gemini.served(resolved.name) if isinstance(resolved, UnknownName) else None
     return model_of(served) if served is not None and served.input_token_limit else None
 
 
@@ -44,8 +44,8 @@ async def count_tokens_if_nearly_full(
     if model is None:
         return
     config = body.get("generationConfig")
-    asked = config.get("maxOutputTokens") if isinstance(config, dict) else None
-    most = model.room_for_input(asked if isinstance(asked, int) else None)
+    limit = config.get("maxOutputTokens") if isinstance(config, dict) else None
+    most = model.room_for_input(limit if isinstance(limit, int) else None)
     estimate = sum(tokens.estimate(facts, model, resolution) for facts in files)
     if estimate < _NEARLY_FULL * most and all(map(tokens.can_be_estimated, files)):
         return

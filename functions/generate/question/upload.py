@@ -26,13 +26,13 @@ _HANDLE_MARGIN = timedelta(minutes=15)
 
 async def require_live_object(deps: GenerateDeps, source: Source) -> StoredObject:
     """Return the source object. Raises `PermanentFailure` if it was deleted or overwritten."""
-    found = await deps.storage.stat(source.bucket, source.name)
-    if found is None:
+    stored = await deps.storage.stat(source.bucket, source.name)
+    if stored is None:
         raise PermanentFailure("source_gone", f"{source.uri} was deleted before it could be read. Drop it again.")
-    if found.generation != source.generation:
-        newer = f"{source.uri} was overwritten by generation {found.generation}, which has a task of its own."
+    if stored.generation != source.generation:
+        newer = f"{source.uri} was overwritten by generation {stored.generation}, which has a task of its own."
         raise PermanentFailure("source_superseded", newer)
-    return found
+    return stored
 
 
 async def readable_object(deps: GenerateDeps, source: Source, stop: threading.Event) -> StoredObject:
@@ -40,23 +40,23 @@ async def readable_object(deps: GenerateDeps, source: Source, stop: threading.Ev
     return await deps.storage.readable(await require_live_object(deps, source), stop)
 
 
-async def examine_object(deps: GenerateDeps, found: StoredObject) -> Facts:
+async def examine_object(deps: GenerateDeps, stored: StoredObject) -> Facts:
     """Examine an object that `Storage.readable` returned. Raises `PermanentFailure` if it cannot be sent."""
-    kind, head = await deps.storage.in_thread(partial(_identified, deps.storage.ranges(found, b""), found))
-    source = Threaded(deps.storage.ranges(found, head), deps.storage.in_thread)
+    kind, head = await deps.storage.in_thread(partial(_identified, deps.storage.ranges(stored, b""), stored))
+    source = Threaded(deps.storage.ranges(stored, head), deps.storage.in_thread)
     facts = await deps.examiner.examine(source, kind)
     if refusal := media.check(facts):
         raise PermanentFailure(refusal.code, refusal.message)
     return facts
 
 
-def _identified(source: RandomAccess, found: StoredObject) -> tuple[MediaType, bytes]:
+def _identified(source: RandomAccess, stored: StoredObject) -> tuple[MediaType, bytes]:
     """Return the object's type and its first bytes."""
     head = source.read(0, media.HEAD)
-    kind = media.identify(source, found.name, found.content_type, head)
+    kind = media.identify(source, stored.name, stored.content_type, head)
     if isinstance(kind, Refusal):
         raise PermanentFailure(kind.code, kind.message)
-    if refusal := media.check_size(found.size, pdf=kind.family == "pdf"):
+    if refusal := media.check_size(stored.size, pdf=kind.family == "pdf"):
         raise PermanentFailure(refusal.code, refusal.message)
     return kind, head
 
@@ -67,19 +67,19 @@ def file_warnings(facts: Facts) -> list[str]:
 
 
 async def upload_object(
-    deps: GenerateDeps, lease: Lease, found: StoredObject, facts: Facts, *, index: int = 0
+    deps: GenerateDeps, lease: Lease, stored: StoredObject, facts: Facts, *, index: int = 0
 ) -> GeminiFile:
     """Return an ACTIVE file for the object: the one that an earlier claim uploaded, or a new upload."""
 
     async def opened() -> io.IOBase:
-        stream = deps.storage.open(found, lease.stop)
-        if facts.media_type.family != "text" or found.size > media.WHOLE:
+        stream = deps.storage.open(stored, lease.stop)
+        if facts.media_type.family != "text" or stored.size > media.WHOLE:
             return stream
         with stream:
             return io.BytesIO(await deps.storage.in_thread(partial(_text_of, stream, facts)))
 
     mime = facts.media_type.mime
-    return await upload_stream(deps, lease, opened, mime, name=found.name, index=index, source=found.identity)
+    return await upload_stream(deps, lease, opened, mime, name=stored.name, index=index, source=stored.identity)
 
 
 def _text_of(stream: io.IOBase, facts: Facts) -> bytes:
@@ -133,7 +133,7 @@ def find_uploaded_file(deps: GenerateDeps, lease: Lease, index: int, source: str
 
 
 def _note(lease: Lease, file: GeminiFile) -> None:
-    lease.files = (*(known for known in lease.files if known.input != file.input), file)
+    lease.files = (*(earlier for earlier in lease.files if earlier.input != file.input), file)
     lease.gained = True
 
 

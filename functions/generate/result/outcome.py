@@ -26,19 +26,19 @@ _RESULTS_IN_DOCUMENT = 256 << 10
 async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) -> Outcome:
     """Return one result per question, or the first failure. `rounds` must not be empty."""
     first = rounds[0].question
-    usage = usage_by_modality({"usageMetadata": total_usage([each.response for each in rounds])})
+    usage = usage_by_modality({"usageMetadata": total_usage([entry.response for entry in rounds])})
     warnings = list(first.about.warnings)
     results: list[Json] = []
-    for name in rounds[0].asked:
+    for name in rounds[0].question_names:
         step = await step_of(deps, rounds, name)
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
                 return Outcome(error=error, usage=usage, warnings=tuple(warnings), ran=first.ran, model=first.model)
             case Whole():
-                asked = next(each.question for each in rounds if each.question.name == name)
-                results.append(await off_loop(_completion, task, asked, step))
-                warnings += [f"{name}: {each}" if name else each for each in await _shortcomings(asked, step)]
+                question = next(entry.question for entry in rounds if entry.question.name == name)
+                results.append(await off_loop(_completion, task, question, step))
+                warnings += [f"{name}: {entry}" if name else entry for entry in await _shortcomings(question, step)]
             case None | Again():
                 raise AssertionError(f"question {name!r} of {task.id} was left open")
             case _:
@@ -54,22 +54,22 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
     )
 
 
-def _completion(task: Task, asked: Question, whole: Whole) -> Json:
+def _completion(task: Task, question: Question, whole: Whole) -> Json:
     return completion(
         whole.response,
         task_id=task.id,
         created=int(task.created_at.timestamp()),
-        model=asked.model,
-        reasoning=asked.reasoning,
+        model=question.model,
+        reasoning=question.reasoning,
     )
 
 
-async def _shortcomings(asked: Question, whole: Whole) -> tuple[str, ...]:
-    about = asked.about
+async def _shortcomings(question: Question, whole: Whole) -> tuple[str, ...]:
+    about = question.about
     if not about.transcript or whole.warnings:
         return (*whole.warnings, *whole.remarks)
-    found = await off_loop(transcript_warnings, whole.text, whole.value, about.duration, about.range)
-    return (*found, *whole.remarks)
+    shortcomings = await off_loop(transcript_warnings, whole.text, whole.value, about.duration, about.range)
+    return (*shortcomings, *whole.remarks)
 
 
 async def _kept_apart(deps: GenerateDeps, task: Task, results: list[Json]) -> Pointer | None:

@@ -17,7 +17,7 @@ from shared.domain.answer.citations import pages_of
 from shared.domain.answer.code_runs import as_markdown
 from shared.domain.answer.response import Json
 from shared.domain.outputs import File, Rendered, Source
-from shared.domain.recipe import Asked
+from shared.domain.recipe import RecipeQuestion
 from shared.domain.recipe.snapshot import questions_of
 from shared.domain.tasks.task import Task
 from shared.domain.tasks.view import public
@@ -40,18 +40,20 @@ async def publish(deps: GenerateDeps, task: Task) -> Published:
     results = await load_results(deps.storage, deps.settings.results_bucket, task)
     files: dict[str, File] = {}
     warnings: list[str] = []
-    for asked, result in zip(questions_of(task.ran), results or (), strict=False):
+    for question, result in zip(questions_of(task.ran), results or (), strict=False):
         message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
         if message.get("tool_calls") and not message.get("content"):
             continue
-        rendered = await _rendered(deps, task, asked, message)
+        rendered = await _rendered(deps, task, question, message)
         files |= rendered.files
         warnings += rendered.warnings
     stem = _stem(task)
     names = [f"{stem}.{ending}" for ending in (*files, "task.json")]
     uris = tuple(f"gs://{deps.settings.results_bucket}/{name}" for name in names)
-    told = task.model_copy(update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))})
-    whole = await off_loop(_as_file, told, results)
+    shown_task = task.model_copy(
+        update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))}
+    )
+    whole = await off_loop(_as_file, shown_task, results)
     for name, file in zip(names, [*files.values(), File(whole, "application/json")], strict=True):
         await _write_unless_newer(deps, task, name, file)
     return Published(uris, tuple(warnings))
@@ -71,25 +73,25 @@ def _as_file(task: Task, results: tuple[Json, ...] | None) -> bytes:
     return json.dumps(public(task, results), ensure_ascii=False, indent=2).encode()
 
 
-async def _rendered(deps: GenerateDeps, task: Task, asked: Asked, message: Json) -> Rendered:
+async def _rendered(deps: GenerateDeps, task: Task, question: RecipeQuestion, message: Json) -> Rendered:
     text = str(message.get("content") or "")
     structured = None
-    if asked.response_schema is not None:
-        structured = await deps.judge.read(text, asked.response_schema)
+    if question.response_schema is not None:
+        structured = await deps.judge.read(text, question.response_schema)
     value = structured.value if structured else None
     if structured and value is None and structured.problems:
         # JSON was asked for and not held to (`json_object`): better as it is than not at all.
-        asked = asked.model_copy(update={"outputs": ("txt",)})
+        question = question.model_copy(update={"outputs": ("txt",)})
     source = Source(name=task.source.name)
-    if await off_loop(outputs.needs_picture, asked, value):
-        source = await load_source_picture(deps, task, asked, value)
+    if await off_loop(outputs.needs_picture, question, value):
+        source = await load_source_picture(deps, task, question, value)
     source = source._replace(pages=tuple(await off_loop(pages_of, message)))
-    return await off_loop(_files, asked, text, value, source, message)
+    return await off_loop(_files, question, text, value, source, message)
 
 
-def _files(asked: Asked, text: str, value: JsonValue, source: Source, message: Json) -> Rendered:
-    rendered = outputs.render(asked, text, value, source)
-    return _without_empty_ones(rendered._replace(files=_with_code(rendered.files, asked, message)))
+def _files(question: RecipeQuestion, text: str, value: JsonValue, source: Source, message: Json) -> Rendered:
+    rendered = outputs.render(question, text, value, source)
+    return _without_empty_ones(rendered._replace(files=_with_code(rendered.files, question, message)))
 
 
 def _without_empty_ones(rendered: Rendered) -> Rendered:
@@ -97,16 +99,16 @@ def _without_empty_ones(rendered: Rendered) -> Rendered:
     empty = [ending for ending, file in rendered.files.items() if not file.data.strip()]
     files = {ending: file for ending, file in rendered.files.items() if ending not in empty}
     return Rendered(
-        files, (*rendered.warnings, *(f"No .{each} was made: there is nothing to write." for each in empty))
+        files, (*rendered.warnings, *(f"No .{extension} was made: there is nothing to write." for extension in empty))
     )
 
 
-def _with_code(files: dict[str, File], asked: Asked, message: Json) -> dict[str, File]:
+def _with_code(files: dict[str, File], question: RecipeQuestion, message: Json) -> dict[str, File]:
     """Append the code that the model ran to Markdown files."""
-    told, ending = as_markdown(message).encode(), asked.ending("md")
-    if not told or ending not in files:
+    code, ending = as_markdown(message).encode(), question.ending("md")
+    if not code or ending not in files:
         return files
-    return {**files, ending: files[ending]._replace(data=files[ending].data.rstrip() + told)}
+    return {**files, ending: files[ending]._replace(data=files[ending].data.rstrip() + code)}
 
 
 async def _write_unless_newer(deps: GenerateDeps, task: Task, name: str, file: File) -> None:
@@ -118,7 +120,7 @@ async def _write_unless_newer(deps: GenerateDeps, task: Task, name: str, file: F
         )
         if written is not None:
             return
-        found = await deps.storage.stat(bucket, name)
-        if found is not None and int(found.metadata.get("dropsight-generation", 0)) > task.source.generation:
+        existing = await deps.storage.stat(bucket, name)
+        if existing is not None and int(existing.metadata.get("dropsight-generation", 0)) > task.source.generation:
             return
-        expected = 0 if found is None else found.generation
+        expected = 0 if existing is None else existing.generation

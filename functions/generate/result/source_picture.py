@@ -17,7 +17,7 @@ from shared.domain import media
 from shared.domain.errors import RequestRefused, TaskFailure
 from shared.domain.outputs import Source
 from shared.domain.outputs.sandboxed_drawing import FUNCTION, arguments_of, read_reply
-from shared.domain.recipe import Asked
+from shared.domain.recipe import RecipeQuestion
 from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
 from shared.domain.tasks.task import Task
 from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
@@ -29,14 +29,14 @@ _DRAW_SECONDS = 60.0
 """A picture of 40 megapixels takes a tenth of that where a whole CPU is free."""
 
 
-async def load_source_picture(deps: GenerateDeps, task: Task, asked: Asked, value: JsonValue) -> Source:
+async def load_source_picture(deps: GenerateDeps, task: Task, question: RecipeQuestion, value: JsonValue) -> Source:
     """Return the image's upright size and the image with the boxes drawn, as far as both are available."""
     source = await _found(deps, task)
     if source.picture is None:
         return source
     bare = source._replace(picture=None)
     size = (source.width, source.height) if source.width and source.height else None
-    arguments = arguments_of(value, asked.response_schema, size=size, draw="png" in asked.outputs)
+    arguments = arguments_of(value, question.response_schema, size=size, draw="png" in question.outputs)
     try:
         reply = await deps.drawing.run(FUNCTION, arguments, payload=source.picture, seconds=_DRAW_SECONDS)
     except SandboxError as error:
@@ -73,18 +73,18 @@ async def _found(deps: GenerateDeps, task: Task) -> Source:
     if len(inputs) != 1:
         return Source(name=source.name)
     match inputs[0]:
-        case StoredInput() as each:
-            return await _stored(deps, each.bucket, each.name, each.generation or _handed_over(task, each.uri))
-        case Inline() as each:
-            return await _source(deps, source.name, each.data(), each.mime)
-        case Remote() as each:
-            return await _fetched(deps, each)
+        case StoredInput() as image:
+            return await _stored(deps, image.bucket, image.name, image.generation or _handed_over(task, image.uri))
+        case Inline() as image:
+            return await _source(deps, source.name, image.data(), image.mime)
+        case Remote() as image:
+            return await _fetched(deps, image)
 
 
 def _handed_over(task: Task, uri: str) -> int | None:
     """Return the generation that Gemini saw; None if unknown: then the newest is used."""
-    shown = (file.source.rpartition("#") for file in task.files)
-    return next((int(generation) for place, _, generation in shown if place == uri), None)
+    sources = (file.source.rpartition("#") for file in task.files)
+    return next((int(generation) for place, _, generation in sources if place == uri), None)
 
 
 async def _stored(deps: GenerateDeps, bucket: str, name: str, generation: int | None) -> Source:
@@ -92,14 +92,14 @@ async def _stored(deps: GenerateDeps, bucket: str, name: str, generation: int | 
     return Source(name=name) if picture is None else await _source(deps, name, picture, None)
 
 
-async def _fetched(deps: GenerateDeps, each: Remote) -> Source:
+async def _fetched(deps: GenerateDeps, remote: Remote) -> Source:
     """Fetch the image again: no copy was kept."""
     try:
-        file = await deps.web.open(each.url, stop=threading.Event(), seconds=deps.settings.fetch_seconds)
+        file = await deps.web.open(remote.url, stop=threading.Event(), seconds=deps.settings.fetch_seconds)
         with file:
             return await _source(deps, file.name, await asyncio.to_thread(_read, file), file.content_type)
     except TaskFailure:
-        return Source(name=each.url)
+        return Source(name=remote.url)
 
 
 def _read(file: RemoteFile) -> bytes:

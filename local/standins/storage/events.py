@@ -147,7 +147,11 @@ class Events:
 
     def _address(self, event: int, kind: EventType, bucket: str, copies: int) -> None:
         now = self._clock.time()
-        meant = [each for each in self._subscriptions.values() if each.bucket in (None, bucket) and kind in each.types]
+        meant = [
+            candidate
+            for candidate in self._subscriptions.values()
+            if candidate.bucket in (None, bucket) and kind in candidate.types
+        ]
         for subscription in meant:
             for _ in range(copies):
                 values = (event, subscription.name, now + self._delay, now + self._retention, int(self._hold))

@@ -45,14 +45,14 @@ class Gathered:
     calls: list[Json] = field(default_factory=list)
     finish: FinishReason | None = None
     begun: bool = False
-    """Whether a chunk was told: the first one names the role."""
+    """Whether a chunk was made: the first one names the role."""
     answered: bool = False
-    """Whether there was a word or a call: without one the question is asked again, and nothing must have been told."""
+    """Whether there was a word or a call: without one the question is asked again, so nothing may have been sent."""
     _blanks: list[str] = field(default_factory=list)
     _called: int = 0
 
     def add(self, piece: Json) -> None:
-        """A GenerateContentResponse, or a part of one. Only the first candidate is told."""
+        """A GenerateContentResponse, or a part of one. Only the first candidate is used."""
         for candidate in answer.candidates(piece)[:1]:
             self._add_text(answer.text(candidate))
             if self.reasoning:
@@ -63,10 +63,10 @@ class Gathered:
                     self._called += 1
                     self.answered = True
             reason = answer.finish_reason(candidate)
-            # What cannot be used fails: such an answer has no end that could be told.
+            # An answer that cannot be used fails: it has no last chunk.
             if reason is not None and ending_of(reason) != "malformed":
-                found = finish_reason(candidate)
-                self.finish = "tool_calls" if found == "stop" and self._called else found
+                ending = finish_reason(candidate)
+                self.finish = "tool_calls" if ending == "stop" and self._called else ending
 
     def _add_text(self, text: str) -> None:
         """Blanks wait for the first word."""
@@ -105,8 +105,8 @@ def _pieces(text: str) -> list[str]:
     return [text[start : start + _LARGEST_TEXT] for start in range(0, len(text), _LARGEST_TEXT)]
 
 
-def told(chunks: list[Chunk]) -> tuple[str, str]:
-    """The content and the thoughts that chunks have told so far."""
+def join_chunks(chunks: list[Chunk]) -> tuple[str, str]:
+    """Return the content and the thoughts of the chunks, each joined."""
     content = "".join(str(chunk.delta.get("content") or "") for chunk in chunks)
     return content, "".join(str(chunk.delta.get("reasoning_content") or "") for chunk in chunks)
 

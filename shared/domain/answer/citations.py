@@ -23,7 +23,7 @@ def citations(candidate: Json, text: str) -> list[Json]:
     metadata = candidate.get("groundingMetadata")
     if not isinstance(metadata, dict):
         return []
-    found: list[Json] = []
+    result: list[Json] = []
     pages = [_page(chunk) for chunk in _objects(metadata.get("groundingChunks"))]
     for support in _objects(metadata.get("groundingSupports")):
         segment = support.get("segment")
@@ -36,14 +36,18 @@ def citations(candidate: Json, text: str) -> list[Json]:
             page = pages[index] if isinstance(index, int) and 0 <= index < len(pages) else None
             if page is not None:
                 place: Json = {"start_index": start, "end_index": start + len(cast(str, words))}
-                found.append({"type": "url_citation", "url_citation": {**place, "url": page.url, "title": page.title}})
-    return found
+                result.append({"type": "url_citation", "url_citation": {**place, "url": page.url, "title": page.title}})
+    return result
 
 
 def pages_of(message: Json) -> list[Page]:
     """Return the pages that a message's annotations name, each once."""
-    cited = [each.get("url_citation") for each in _objects(message.get("annotations"))]
-    return list(dict.fromkeys(Page(str(each["url"]), str(each["title"])) for each in cited if isinstance(each, dict)))
+    cited = [citation.get("url_citation") for citation in _objects(message.get("annotations"))]
+    return list(
+        dict.fromkeys(
+            Page(str(citation["url"]), str(citation["title"])) for citation in cited if isinstance(citation, dict)
+        )
+    )
 
 
 def _page(chunk: Json) -> Page | None:

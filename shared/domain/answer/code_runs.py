@@ -30,8 +30,8 @@ def code_runs(candidate: Json) -> list[Json]:
 def as_markdown(message: Json) -> str:
     """Render the runs of a ChatCompletion's message as Markdown; empty if there are none."""
     runs = message.get("code_execution")
-    shown = [block for run in (runs if isinstance(runs, list) else []) for block in _blocks(run)]
-    return "\n\n".join(["", "Code that was run:", *shown]) + "\n" if shown else ""
+    paragraphs = [block for run in (runs if isinstance(runs, list) else []) for block in _blocks(run)]
+    return "\n\n".join(["", "Code that was run:", *paragraphs]) + "\n" if paragraphs else ""
 
 
 def _blocks(run: JsonValue) -> Iterator[str]:

@@ -82,17 +82,17 @@ def usage_by_modality(response: Json) -> Json:
 
 def _choice(candidate: Json, reasoning: bool) -> Json:
     reason = finish_reason(candidate)
-    said = answer.text(candidate)
-    message: Json = {"role": "assistant", "content": said, "refusal": None}
+    spoken = answer.text(candidate)
+    message: Json = {"role": "assistant", "content": spoken, "refusal": None}
     if answer.calls(candidate):
         message["tool_calls"] = cast(JsonValue, _tool_calls(candidate))
-        message["content"] = said or None
-    elif reason == "content_filter" and not said:
+        message["content"] = spoken or None
+    elif reason == "content_filter" and not spoken:
         message["refusal"] = f"The model stopped with {answer.finish_reason(candidate)}."
     thoughts = answer.text(candidate, thoughts=True)
     if reasoning and thoughts:
         message["reasoning_content"] = thoughts
-    if cited := citations(candidate, said):
+    if cited := citations(candidate, spoken):
         message["annotations"] = cast(JsonValue, cited)
     if runs := code_runs(candidate):
         message["code_execution"] = cast(JsonValue, runs)

@@ -47,10 +47,10 @@ def levels_and_size(value: JsonValue) -> tuple[int, int]:
     levels, size, layer = 0, 1, [value]
     while layer:
         inner = [
-            each
+            item
             for held in layer
             if isinstance(held, dict | list)
-            for each in (held.values() if isinstance(held, dict) else held)
+            for item in (held.values() if isinstance(held, dict) else held)
         ]
         size += len(inner)
         levels += any(isinstance(held, dict | list) for held in layer)

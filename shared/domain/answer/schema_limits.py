@@ -100,14 +100,14 @@ def evaluations(schema: Mapping[str, Any], levels: int, *, most_steps: int | Non
     order = list(_in_place_first(graph))
     widths: dict[Pointer, int] = {}
     for pointer in order:
-        widths[pointer] = 1 + sum(widths[each] for each in graph[pointer].in_place)
+        widths[pointer] = 1 + sum(widths[target] for target in graph[pointer].in_place)
     most, reached = widths[()], widths
     for _ in range(levels):
         deeper: dict[Pointer, int] = {}
         for pointer in order:
             node = graph[pointer]
-            own = max((reached[each] for each in node.within), default=0)
-            deeper[pointer] = own + sum(deeper[each] for each in node.in_place)
+            own = max((reached[target] for target in node.within), default=0)
+            deeper[pointer] = own + sum(deeper[target] for target in node.in_place)
         most, reached = max(most, deeper[()]), deeper
     return most
 
@@ -131,23 +131,23 @@ def _graph(schema: Mapping[str, Any]) -> dict[Pointer, _Node]:
     anchors: dict[str, Pointer] = {}
     waiting: list[tuple[Pointer, Any, int]] = [((), schema, 0)]
     while waiting:
-        pointer, each, level = waiting.pop()
-        if isinstance(each, bool):
-            each = {}
-        if not isinstance(each, Mapping):
+        pointer, part, level = waiting.pop()
+        if isinstance(part, bool):
+            part = {}
+        if not isinstance(part, Mapping):
             # What says so more clearly is the check that it is a JSON Schema.
             continue
         if level > MOST_LEVELS:
             raise _TooMuchError(pointer, f"the schema is nested more than {MOST_LEVELS} levels deep")
         if len(graph) == MOST_SUBSCHEMAS:
             raise _TooMuchError((), f"the schema has more than {MOST_SUBSCHEMAS:,} parts")
-        _refuse_keywords(pointer, each)
-        if (anchor := each.get("$anchor")) is not None:
+        _refuse_keywords(pointer, part)
+        if (anchor := part.get("$anchor")) is not None:
             if anchor in anchors:
                 raise _TooMuchError((*pointer, "$anchor"), "two parts of the schema have the same anchor")
             anchors[anchor] = pointer
-        node = graph[pointer] = _Node(each)
-        for keyword, step, inner in _inner(each):
+        node = graph[pointer] = _Node(part)
+        for keyword, step, inner in _inner(part):
             place = (*pointer, *step)
             if keyword in _IN_PLACE:
                 node.in_place.append(place)
@@ -161,8 +161,8 @@ def _graph(schema: Mapping[str, Any]) -> dict[Pointer, _Node]:
 def _follow_references(graph: dict[Pointer, _Node], anchors: Mapping[str, Pointer]) -> None:
     for pointer, node in graph.items():
         # What is no schema, though it stands where one should, has no place in the graph.
-        node.in_place = [each for each in node.in_place if each in graph]
-        node.within = [each for each in node.within if each in graph]
+        node.in_place = [target for target in node.in_place if target in graph]
+        node.within = [target for target in node.within if target in graph]
         if "$ref" in node.schema:
             node.in_place.append(_target(pointer, node.schema["$ref"], graph, anchors))
 
@@ -182,12 +182,12 @@ def _inner(schema: Mapping[str, Any]) -> Iterator[tuple[str, Pointer, Any]]:
 def _refuse_keywords(pointer: Pointer, schema: Mapping[str, Any]) -> None:
     for keyword in schema:
         if keyword not in KEYWORDS:
-            shown = str(keyword)[:_SHOWN]
-            said = f"Gemini does not take the keyword {shown!r} in a schema. It takes {', '.join(KEYWORDS)}"
-            raise _TooMuchError((*pointer, shown), said)
-    if "$ref" in schema and (beside := [each for each in schema if not each.startswith("$")]):
-        said = "Gemini takes nothing beside a $ref; write anyOf with the $ref as its only member to say more"
-        raise _TooMuchError((*pointer, beside[0]), said)
+            quoted = str(keyword)[:_SHOWN]
+            message = f"Gemini does not take the keyword {quoted!r} in a schema. It takes {', '.join(KEYWORDS)}"
+            raise _TooMuchError((*pointer, quoted), message)
+    if "$ref" in schema and (beside := [word for word in schema if not word.startswith("$")]):
+        message = "Gemini takes nothing beside a $ref; write anyOf with the $ref as its only member to say more"
+        raise _TooMuchError((*pointer, beside[0]), message)
     for keyword in ("$id", "$anchor", "$schema"):
         if not isinstance(schema.get(keyword, ""), str):
             raise _TooMuchError((*pointer, keyword), "it must be text")
@@ -195,9 +195,9 @@ def _refuse_keywords(pointer: Pointer, schema: Mapping[str, Any]) -> None:
         _refuse_number((*pointer, keyword), schema.get(keyword, 0), most=_MOST_ITEMS if "Items" in keyword else None)
     values = schema.get("enum", [])
     if isinstance(values, list) and len(values) > MOST_ENUM_VALUES:
-        said = f"{len(values):,} values; at most {MOST_ENUM_VALUES:,} are taken"
-        raise _TooMuchError((*pointer, "enum"), said)
-    listed = [(("enum", str(index)), each) for index, each in enumerate(values)] if isinstance(values, list) else []
+        message = f"{len(values):,} values; at most {MOST_ENUM_VALUES:,} are taken"
+        raise _TooMuchError((*pointer, "enum"), message)
+    listed = [(("enum", str(index)), word) for index, word in enumerate(values)] if isinstance(values, list) else []
     for step, value in [*listed, *([(("const",), schema["const"])] if "const" in schema else [])]:
         if isinstance(value, bool | dict | list):
             raise _TooMuchError((*pointer, *step), "Gemini takes only strings and numbers as fixed values")
@@ -221,18 +221,18 @@ def _target(
     place = (*pointer, "$ref")
     if not isinstance(reference, str):
         raise _TooMuchError(place, "a reference is text")
-    shown = reference[:_SHOWN]
+    quoted = reference[:_SHOWN]
     if not reference.startswith("#"):
-        raise _TooMuchError(place, f"the reference {shown} leads out of the schema: write one that begins with #")
+        raise _TooMuchError(place, f"the reference {quoted} leads out of the schema: write one that begins with #")
     written = unquote(reference[1:])
     if written.startswith("/") or not written:
         steps = tuple(step.replace("~1", "/").replace("~0", "~") for step in written.split("/")[1:])
-        found = steps if steps in graph else None
+        target = steps if steps in graph else None
     else:
-        found = anchors.get(written)
-    if found is None:
-        raise _TooMuchError(place, f"the reference {shown} leads to no part of the schema")
-    return found
+        target = anchors.get(written)
+    if target is None:
+        raise _TooMuchError(place, f"the reference {quoted} leads to no part of the schema")
+    return target
 
 
 def _refuse_endless(graph: Mapping[Pointer, _Node]) -> None:
@@ -259,8 +259,8 @@ def _in_place_first(graph: Mapping[Pointer, _Node]) -> Iterator[Pointer]:
 def _users(graph: Mapping[Pointer, _Node]) -> dict[Pointer, list[Pointer]]:
     users: dict[Pointer, list[Pointer]] = {}
     for pointer, node in graph.items():
-        for each in node.in_place:
-            users.setdefault(each, []).append(pointer)
+        for target in node.in_place:
+            users.setdefault(target, []).append(pointer)
     return users
 
 
@@ -274,18 +274,18 @@ def _refuse_large(graph: Mapping[Pointer, _Node]) -> None:
         inner = graph[pointer].all
         if pointer not in entered:
             entered.add(pointer)
-            waiting += [each for each in inner if each not in entered]
+            waiting += [part for part in inner if part not in entered]
             continue
         waiting.pop()
         if pointer in counted:
             continue
-        found = [counted.get(each, (1, 1)) for each in inner]
-        size = 1 + sum(size for size, _ in found)
-        levels = 1 + max((levels for _, levels in found), default=0)
+        sizes = [counted.get(part, (1, 1)) for part in inner]
+        size = 1 + sum(size for size, _ in sizes)
+        levels = 1 + max((levels for _, levels in sizes), default=0)
         if size > MOST_EXPANDED:
-            said = f"with its references followed, the schema has more than {MOST_EXPANDED:,} parts"
-            raise _TooMuchError(pointer, said)
+            message = f"with its references followed, the schema has more than {MOST_EXPANDED:,} parts"
+            raise _TooMuchError(pointer, message)
         if levels > MOST_FOLLOWED_LEVELS:
-            said = f"with its references followed, the schema is more than {MOST_FOLLOWED_LEVELS} levels deep"
-            raise _TooMuchError(pointer, said)
+            message = f"with its references followed, the schema is more than {MOST_FOLLOWED_LEVELS} levels deep"
+            raise _TooMuchError(pointer, message)
         counted[pointer] = (size, levels)

@@ -65,25 +65,25 @@ def violations(value: JsonValue, schema: dict[str, JsonValue]) -> list[str]:
         return []
     if not _explicable(value, schema):
         return ["the answer: it does not fit the schema"]
-    found: list[str] = []
+    messages: list[str] = []
     for error in validator.iter_errors(value):
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
-        found.append(f"{place.lstrip('.') or 'the answer'}: {_first_line(error)}")
-        if len(found) == _MOST_MISFITS:
+        messages.append(f"{place.lstrip('.') or 'the answer'}: {_first_line(error)}")
+        if len(messages) == _MOST_MISFITS:
             break
-    return found
+    return messages
 
 
 def as_sent(schema: JsonValue) -> JsonValue:
     """Return the schema in the words that the Gemini API knows: a `const`, which it does not, is an `enum` of one."""
     if isinstance(schema, list):
-        return [as_sent(each) for each in schema]
+        return [as_sent(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     sent: dict[str, JsonValue] = {}
     for word, value in schema.items():
         if word in _NAMED and isinstance(value, dict):
-            sent[word] = {name: as_sent(each) for name, each in value.items()}
+            sent[word] = {name: as_sent(part) for name, part in value.items()}
         elif word not in _VALUES:
             sent[word] = as_sent(value)
         elif word == "const" and "enum" not in schema:
@@ -107,18 +107,18 @@ def _as_one_resource(schema: Any) -> Any:
     """Return the schema without `$id` and `$schema`, which would give its references and words another meaning here
     than they have for Gemini, and for `schema_limits`."""
     if isinstance(schema, list):
-        return [_as_one_resource(each) for each in schema]
+        return [_as_one_resource(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    kept: dict[str, Any] = {}
+    resource: dict[str, Any] = {}
     for word, value in schema.items():
         if word in _NAMED and isinstance(value, Mapping):
-            kept[word] = {name: _as_one_resource(each) for name, each in value.items()}
+            resource[word] = {name: _as_one_resource(part) for name, part in value.items()}
         elif word in _VALUES:
-            kept[word] = value
+            resource[word] = value
         elif word not in ("$id", "$schema"):
-            kept[word] = _as_one_resource(value)
-    return kept
+            resource[word] = _as_one_resource(value)
+    return resource
 
 
 def _first_line(error: Exception) -> str:

@@ -21,10 +21,10 @@ _LONGEST = 40
 
 def seconds_of(written: str) -> float:
     """Return the seconds from the beginning. Raises ValueError if the text is not a moment."""
-    found = _MOMENT.fullmatch(written.strip().strip("[]()"))
-    if found is None:
+    match = _MOMENT.fullmatch(written.strip().strip("[]()"))
+    if match is None:
         raise ValueError(f"{written!r} is no time: write MM:SS or HH:MM:SS")
-    hours, minutes, seconds = found["hours"], int(found["minutes"]), float(found["seconds"].replace(",", "."))
+    hours, minutes, seconds = match["hours"], int(match["minutes"]), float(match["seconds"].replace(",", "."))
     if seconds >= 60 or (hours is not None and minutes >= 60):
         raise ValueError(f"{written!r} is no time: minutes and seconds end at 59")
     return int(hours or 0) * 3600 + minutes * 60 + seconds
@@ -40,14 +40,14 @@ def meant(written: str) -> float:
     """
     text = unicodedata.normalize("NFKC", written[: _LONGEST + 1]).strip().strip("[](){}<>\"'~≈ ").lower()
     if len(text) <= _LONGEST:
-        if found := _FIELDS.fullmatch(text):
-            return _of_fields(found["fields"].split(":"), found["fraction"], written)
-        if found := _NUMBER.fullmatch(text):
-            return float(found["number"].replace(",", ".")) / (1000 if found["milli"] else 1)
-        found = _UNITS.fullmatch(text.removeprefix("pt"))
-        if found and any(found.groups()):
-            seconds = float((found["seconds"] or "0").replace(",", "."))
-            return int(found["hours"] or 0) * 3600 + int(found["minutes"] or 0) * 60 + seconds
+        if match := _FIELDS.fullmatch(text):
+            return _of_fields(match["fields"].split(":"), match["fraction"], written)
+        if match := _NUMBER.fullmatch(text):
+            return float(match["number"].replace(",", ".")) / (1000 if match["milli"] else 1)
+        match = _UNITS.fullmatch(text.removeprefix("pt"))
+        if match and any(match.groups()):
+            seconds = float((match["seconds"] or "0").replace(",", "."))
+            return int(match["hours"] or 0) * 3600 + int(match["minutes"] or 0) * 60 + seconds
     raise ValueError(f"{_short(written)} is no time: write MM:SS or HH:MM:SS")
 
 
@@ -81,7 +81,7 @@ def _of_fields(fields: list[str], fraction: str | None, written: str) -> float:
     elif len(fields) == 4:
         # HH:MM:SS and frames, of which nobody says how many make a second.
         fields, part = fields[:-1], 0.0
-    *hours, minutes, seconds = (int(each or 0) for each in fields)
+    *hours, minutes, seconds = (int(field or 0) for field in fields)
     return float((hours[0] if hours else 0) * 3600 + minutes * 60 + seconds) + part
 
 

@@ -66,10 +66,10 @@ def segments_in_text(text: str) -> list[Segment]:
     """Return the segments of a plain transcript, from its lines that begin with a time."""
     read: list[Segment] = []
     for line in text.splitlines():
-        if found := _LINE.match(line):
+        if match := _LINE.match(line):
             try:
-                end = meant(found["end"]) if found["end"] else None
-                read.append(Segment(meant(found["start"]), end, found["text"].strip()))
+                end = meant(match["end"]) if match["end"] else None
+                read.append(Segment(meant(match["start"]), end, match["text"].strip()))
             except ValueError:
                 continue
     return read

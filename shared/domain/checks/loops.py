@@ -53,7 +53,7 @@ def _period(backwards: str, least_bare: int | None) -> int | None:
     must repeat where no letter is among them; None: those never do.
     """
     size = len(backwards)
-    first_letter = next((at for at, each in enumerate(backwards) if each.isalpha()), size)
+    first_letter = next((at for at, letter in enumerate(backwards) if letter.isalpha()), size)
     agrees = [0] * size
     left = right = 0
     for at in range(1, size):
@@ -88,24 +88,24 @@ def repeated_phrase(text: str) -> str | None:
     begin, end = text[:_CHARACTERS], text[_CHARACTERS:][-_CHARACTERS:]
     first = pieces(begin)
     last = (end, pieces(end)[-_LOOKED_AT:]) if end else (begin, first[_LOOKED_AT:][-_LOOKED_AT:])
-    for part, said in ((begin, first[:_LOOKED_AT]), last):
-        if phrase := _repeated(said):
+    for part, passage in ((begin, first[:_LOOKED_AT]), last):
+        if phrase := _repeated(passage):
             return " ".join(part[phrase[0].start : phrase[-1].start + len(phrase[-1].text)].split())
     return None
 
 
-def _repeated(said: Sequence[Piece]) -> Sequence[Piece] | None:
-    words = [each.text for each in said]
+def _repeated(pieces: Sequence[Piece]) -> Sequence[Piece] | None:
+    words = [piece.text for piece in pieces]
     for length in range(1, _LONGEST_PHRASE + 1):
         run, least = 0, length * (_REPEATS - 1)
         for index in range(length, len(words)):
             run = run + 1 if words[index] == words[index - length] else 0
             if run >= least:
-                phrase = said[index - length + 1 : index + 1]
+                phrase = pieces[index - length + 1 : index + 1]
                 if run >= length * (_repeats(phrase) - 1):
                     return phrase
     return None
 
 
 def _repeats(phrase: Sequence[Piece]) -> int:
-    return max(_REPEATS, ceil(_WORDS / max(_LEAST_WORDS, sum(each.words for each in phrase))))
+    return max(_REPEATS, ceil(_WORDS / max(_LEAST_WORDS, sum(piece.words for piece in phrase))))

@@ -42,40 +42,40 @@ def transcript_warnings(
     if end is not None and end - start >= _LONG_ENOUGH:
         minutes = (end - start) / 60
         if count(words) < _WORDS_A_MINUTE * minutes:
-            told = f"The transcript has {count(words)} words for {minutes:.0f} minutes"
-            warnings.append(f"{told}: part of the recording may be missing.")
+            message = f"The transcript has {count(words)} words for {minutes:.0f} minutes"
+            warnings.append(f"{message}: part of the recording may be missing.")
     warnings += _loops(timed, words)
     return tuple(warnings)
 
 
 def _timed(text: str) -> list[Segment]:
-    """The segments of a plain transcript, if it is one of lines with times.
+    """Return the segments of a plain transcript whose lines have times; an empty list for other texts.
 
-    In one without, a line may begin with a time of day that is spoken of: most of what is said must stand behind a
-    time or below a line with nothing but a time, and a time that stands alone in the text be in brackets.
+    A line of any text may begin with a time of day. So most lines must stand behind a time or below a line that holds
+    only a time, and the only time of a text must be in brackets.
     """
-    timed, told, below = segments_in_text(text), 0, False
+    timed, spoken_lines, below = segments_in_text(text), 0, False
     for line in text.splitlines():
-        if found := segments_in_text(line):
-            told, below = told + 1, not found[0].text
+        if segments := segments_in_text(line):
+            spoken_lines, below = spoken_lines + 1, not segments[0].text
         elif not line.strip():
             below = False
         elif not below and not line.strip().isdecimal():
-            told += 1
+            spoken_lines += 1
     alone = len(timed) == 1 and not text.lstrip().startswith(("[", "("))
-    return [] if alone or 2 * len(timed) <= told else timed
+    return [] if alone or 2 * len(timed) <= spoken_lines else timed
 
 
 def _words(text: str, value: JsonValue, timed: Sequence[Segment]) -> str:
     """Return the words without times."""
     if is_transcript(value):
-        return " ".join(each.text for each in timed)
+        return " ".join(segment.text for segment in timed)
     if value is not None and not value:
         return ""
     if not timed:
         return text
     lines = ((segments_in_text(line), line) for line in text.splitlines())
-    return "\n".join(found[0].text if found else line for found, line in lines)
+    return "\n".join(segments_[0].text if segments_ else line for segments_, line in lines)
 
 
 def _order(timed: Sequence[Segment]) -> Iterator[str]:
@@ -90,10 +90,10 @@ def _coverage(timed: Sequence[Segment], start: float, end: float | None) -> Iter
         return
     steps = sorted(after.start - before.start for before, after in pairwise(timed) if after.start > before.start)
     usual = steps[len(steps) // 2] if steps else 0.0
-    in_order = sorted(timed, key=lambda each: each.start)
+    in_order = sorted(timed, key=lambda segment: segment.start)
     # Where only beginnings are written, a segment lasts as its words do, and the last one as long as the others.
-    until = list(accumulate((_end(each) for each in in_order), max))
-    last = max(each.start if each.end is None else each.end for each in timed)
+    until = list(accumulate((_end(segment) for segment in in_order), max))
+    last = max(segment.start if segment.end is None else segment.end for segment in timed)
     untold = end - max(until[-1], last + (usual if in_order[-1].end is None else 0), start)
     if untold > max(_UNTOLD_SECONDS, _UNTOLD_SHARE * (end - start)):
         yield f"The transcript ends at {written(last)} of {written(end)}: the rest may be missing."
@@ -110,7 +110,7 @@ def _end(segment: Segment) -> float:
 
 
 def _past_end(timed: Sequence[Segment], duration: float | None) -> list[str]:
-    last = max((each.start if each.end is None else each.end for each in timed), default=0.0)
+    last = max((segment.start if segment.end is None else segment.end for segment in timed), default=0.0)
     if duration is None or last <= duration + _SLACK:
         return []
     return [f"The transcript names {written(last)}, past the recording's end at {written(duration)}."]
@@ -118,10 +118,10 @@ def _past_end(timed: Sequence[Segment], duration: float | None) -> list[str]:
 
 def _outside(timed: Sequence[Segment], start: float, end: float | None) -> list[str]:
     """Warn of times outside the requested part; times count from the start of the whole recording."""
-    for each in timed:
-        if each.start < start - _SLACK or (end is not None and max(each.start, each.end or 0) > end + _SLACK):
-            asked = f"from {written(start)}" + (f" to {written(end)}" if end is not None else " on")
-            return [f"The transcript tells of {written(each.start)}, outside of the part {asked} that was asked for."]
+    for segment in timed:
+        if segment.start < start - _SLACK or (end is not None and max(segment.start, segment.end or 0) > end + _SLACK):
+            span = f"from {written(start)}" + (f" to {written(end)}" if end is not None else " on")
+            return [f"The transcript tells of {written(segment.start)}, outside of the part {span} that was asked for."]
     return []
 
 

@@ -56,9 +56,9 @@ def times_and_boxes(value: JsonValue) -> tuple[JsonValue, tuple[str, ...]]:
     remarks = Remarks()
     mended = _boxes(value, remarks)
     segments = listed(mended)
-    if segments is not None and any(isinstance(each, dict) and _odd_times(each) for each in segments):
-        told = [_timed(each, remarks) if isinstance(each, dict) else each for each in segments]
-        mended = {**mended, "segments": told} if isinstance(mended, dict) else told
+    if segments is not None and any(isinstance(segment, dict) and _odd_times(segment) for segment in segments):
+        timed_segments = [_timed(segment, remarks) if isinstance(segment, dict) else segment for segment in segments]
+        mended = {**mended, "segments": timed_segments} if isinstance(mended, dict) else timed_segments
     return mended, remarks.sentences()
 
 
@@ -83,7 +83,7 @@ def _odd_times(segment: dict[str, JsonValue]) -> bool:
 
 
 def _timed(segment: dict[str, JsonValue], remarks: Remarks) -> dict[str, JsonValue]:
-    told = dict(segment)
+    timed = dict(segment)
     for name in _TIMES:
         time = segment.get(name)
         if not isinstance(time, str) or as_asked(time):
@@ -92,51 +92,51 @@ def _timed(segment: dict[str, JsonValue], remarks: Remarks) -> dict[str, JsonVal
             right = written_exactly(meant(time))
         except (ValueError, OverflowError):
             continue
-        told[name] = right
+        timed[name] = right
         remarks.add("time", time, right)
-    return told
+    return timed
 
 
 def _boxes(value: JsonValue, remarks: Remarks) -> JsonValue:
     if isinstance(value, list):
-        return [_boxes(each, remarks) for each in value] if any(isinstance(e, dict | list) for e in value) else value
+        return [_boxes(item, remarks) for item in value] if any(isinstance(e, dict | list) for e in value) else value
     if not isinstance(value, dict):
         return value
-    told: dict[str, JsonValue] = {}
+    repaired: dict[str, JsonValue] = {}
     for name, inner in value.items():
-        told[name] = _boxes(inner, remarks)
+        repaired[name] = _boxes(inner, remarks)
         if name == "box_2d" and (box := _box(inner)) is not None and box != inner:
-            told[name] = list[JsonValue](box)
-            remarks.add("box", _json(inner), _json(told[name]))
-    return told
+            repaired[name] = list[JsonValue](box)
+            remarks.add("box", _json(inner), _json(repaired[name]))
+    return repaired
 
 
-def _box(given: JsonValue) -> list[int] | None:
+def _box(box: JsonValue) -> list[int] | None:
     """Return top, left, bottom, right within the scale; None if the meaning is unclear."""
-    numbers = list(_numbers(given))
+    numbers = list(_numbers(box))
     if len(numbers) != 4:
         return None
-    if all(0 <= each <= 1 for each in numbers) and any(each % 1 for each in numbers):
+    if all(0 <= number <= 1 for number in numbers) and any(number % 1 for number in numbers):
         # The share of the picture, as other models give it.
-        numbers = [each * _SCALE for each in numbers]
-    if any(not -_NEAR <= each <= _SCALE + _NEAR for each in numbers):
+        numbers = [number * _SCALE for number in numbers]
+    if any(not -_NEAR <= number <= _SCALE + _NEAR for number in numbers):
         return None
-    edges = [round(min(max(each, 0), _SCALE)) for each in numbers]
+    edges = [round(min(max(number, 0), _SCALE)) for number in numbers]
     (top, bottom), (left, right) = sorted((edges[0], edges[2])), sorted((edges[1], edges[3]))
     return [top, left, bottom, right]
 
 
-def _numbers(given: JsonValue) -> Iterator[float]:
+def _numbers(box: JsonValue) -> Iterator[float]:
     """Return the numbers of a box, even if it is a string."""
-    if isinstance(given, str):
-        given = list[JsonValue](re.split(r"[\s,;]+", given.strip("[]() \t\n"))) if len(given) < 80 else None
-    if not isinstance(given, list) or len(given) != 4:
+    if isinstance(box, str):
+        box = list[JsonValue](re.split(r"[\s,;]+", box.strip("[]() \t\n"))) if len(box) < 80 else None
+    if not isinstance(box, list) or len(box) != 4:
         return
-    for each in given:
-        if isinstance(each, str) and _NUMBER.fullmatch(each.strip()):
-            yield float(each)
-        elif isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each):
-            yield float(min(max(each, -9999), 9999))
+    for number in box:
+        if isinstance(number, str) and _NUMBER.fullmatch(number.strip()):
+            yield float(number)
+        elif isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number):
+            yield float(min(max(number, -9999), 9999))
 
 
 def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
@@ -144,16 +144,16 @@ def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
     segments = listed(value)
     if segments is None:
         return value
-    told: list[JsonValue] = []
-    for index, (each, after) in enumerate(zip_longest(segments, segments[1:])):
-        assert isinstance(each, dict)
-        filled: dict[str, JsonValue] = {name: "" for name in _UNSAID if each.get(name, "") is None}
-        if each.get("end", "") is None:
-            filled["end"] = after["start"] if isinstance(after, dict) else each["start"]
+    filled_segments: list[JsonValue] = []
+    for index, (segment, after) in enumerate(zip_longest(segments, segments[1:])):
+        assert isinstance(segment, dict)
+        filled: dict[str, JsonValue] = {name: "" for name in _UNSAID if segment.get(name, "") is None}
+        if segment.get("end", "") is None:
+            filled["end"] = after["start"] if isinstance(after, dict) else segment["start"]
         for name, inner in filled.items():
             remarks.add("value", "null", _json(inner), f"segments[{index}].{name}")
-        told.append({**each, **filled} if filled else each)
-    return {**value, "segments": told} if isinstance(value, dict) else told
+        filled_segments.append({**segment, **filled} if filled else segment)
+    return {**value, "segments": filled_segments} if isinstance(value, dict) else filled_segments
 
 
 class _Fitting:
@@ -167,7 +167,7 @@ class _Fitting:
         if schema is None:
             return value
         types = _types(schema)
-        if types and not any(_is(value, each) for each in types):
+        if types and not any(_is(value, item) for item in types):
             changed = self._converted(value, types, schema, where)
             if changed is None:
                 return value
@@ -177,29 +177,29 @@ class _Fitting:
             return self._members(value, schema, where)
         if isinstance(value, list):
             items = schema.get("items")
-            return [self.fit(each, items, f"{where}[{index}]") for index, each in enumerate(value)]
+            return [self.fit(item, items, f"{where}[{index}]") for index, item in enumerate(value)]
         return self._listed(value, schema, where)
 
     def _members(self, value: dict[str, JsonValue], schema: dict[str, JsonValue], where: str) -> JsonValue:
         properties, required = schema.get("properties"), schema.get("required")
         if not isinstance(properties, dict):
             return value
-        told: dict[str, JsonValue] = {}
+        members: dict[str, JsonValue] = {}
         for name, inner in value.items():
             place = f"{where}.{name}".lstrip(".")
-            known = self._resolved(properties.get(name))
+            member_schema = self._resolved(properties.get(name))
             needed = isinstance(required, list) and name in required
-            if inner is None and not needed and known is not None and not _takes_null(known):
+            if inner is None and not needed and member_schema is not None and not _takes_null(member_schema):
                 self._remarks.add("value", "null", "left out", place)
                 continue
-            told[name] = self.fit(inner, known, place)
-        return told
+            members[name] = self.fit(inner, member_schema, place)
+        return members
 
     def _converted(
         self, value: JsonValue, types: tuple[str, ...], schema: dict[str, JsonValue], where: str
     ) -> JsonValue:
         """Return the value converted to one of the types; None if that is unclear."""
-        kind = next((each for each in types if each != "null"), "")
+        kind = next((type_ for type_ in types if type_ != "null"), "")
         match value:
             case str() if kind in ("integer", "number"):
                 return _as_number(value, kind, where.rpartition(".")[2])
@@ -227,7 +227,7 @@ class _Fitting:
         words = schema.get("enum")
         if not isinstance(value, str) or not isinstance(words, list) or value in words:
             return value
-        near = [each for each in words if isinstance(each, str) and each.casefold() == value.strip().casefold()]
+        near = [word for word in words if isinstance(word, str) and word.casefold() == value.strip().casefold()]
         if len(near) != 1:
             return value
         self._remarks.add("value", _json(value), _json(near[0]), where)
@@ -239,9 +239,9 @@ class _Fitting:
             several = schema.get(word) if schema is not None else None
             if not isinstance(several, list):
                 continue
-            known = [found for each in several if (found := self._resolved(each)) is not None]
-            fitting = [each for each in known if any(_is(value, kind) for kind in _types(each))]
-            others = fitting or [each for each in known if _types(each) != ("null",)]
+            schemas = [resolved for option in several if (resolved := self._resolved(option)) is not None]
+            fitting = [option for option in schemas if any(_is(value, kind) for kind in _types(option))]
+            others = fitting or [option for option in schemas if _types(option) != ("null",)]
             return others[0] if len(others) == 1 else None
         return schema
 
@@ -259,7 +259,7 @@ class _Fitting:
 
 def _types(schema: dict[str, JsonValue]) -> tuple[str, ...]:
     named = schema.get("type")
-    types = tuple(str(each).lower() for each in (named if isinstance(named, list) else [named]) if each)
+    types = tuple(str(type_).lower() for type_ in (named if isinstance(named, list) else [named]) if type_)
     return (*types, "null") if schema.get("nullable") is True and types else types
 
 
@@ -290,17 +290,17 @@ def _is(value: JsonValue, kind: str) -> bool:
 
 
 def _as_number(text: str, kind: str, name: str) -> JsonValue:
-    found: float | None = None
+    number: float | None = None
     if _NUMBER.fullmatch(text.strip()):
-        found = float(text)
+        number = float(text)
     elif name in _TIMES:
         try:
-            found = meant(text)
+            number = meant(text)
         except (ValueError, OverflowError):
             return None
-    if found is None or (kind == "integer" and found % 1):
+    if number is None or (kind == "integer" and number % 1):
         return None
-    return int(found) if found % 1 == 0 else found
+    return int(number) if number % 1 == 0 else number
 
 
 def _wrapped(value: list[JsonValue], schema: dict[str, JsonValue]) -> JsonValue:
@@ -310,6 +310,6 @@ def _wrapped(value: list[JsonValue], schema: dict[str, JsonValue]) -> JsonValue:
         return None
     if len(value) == 1 and isinstance(value[0], dict) and value[0].keys() & properties.keys():
         return value[0]
-    needed = [str(each) for each in required] if isinstance(required, list) else []
-    lists = [name for name, each in properties.items() if isinstance(each, dict) and "array" in _types(each)]
+    needed = [str(inner) for inner in required] if isinstance(required, list) else []
+    lists = [name for name, inner in properties.items() if isinstance(inner, dict) and "array" in _types(inner)]
     return {lists[0]: value} if len(lists) == 1 and set(needed) <= set(lists) else None

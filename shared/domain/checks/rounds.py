@@ -114,8 +114,10 @@ def next_step(
             again += 1
             step = Again("repair", _turns(text, repair_prompt(judged.problems)))
         else:
-            told = "; ".join(judged.problems[:3])
-            step = Failed("schema_not_satisfied", f"The answer does not fit its schema, nor did a second one: {told}.")
+            problems = "; ".join(judged.problems[:3])
+            step = Failed(
+                "schema_not_satisfied", f"The answer does not fit its schema, nor did a second one: {problems}."
+            )
     return step
 
 
@@ -123,8 +125,8 @@ def _says_nothing(candidate: Json) -> bool:
     """Return whether the answer is empty, or an empty fence."""
     if answer.says_nothing(candidate):
         return True
-    said = answer.text(candidate)
-    return 0 < len(said) <= _SHORT and len(answer.parts(candidate)) == 1 and not answer.has_words(unfenced(said))
+    text = answer.text(candidate)
+    return 0 < len(text) <= _SHORT and len(answer.parts(candidate)) == 1 and not answer.has_words(unfenced(text))
 
 
 def _once_more(reason: str | None) -> str:
@@ -180,9 +182,9 @@ def _left(
 
 def _whole(responses: Sequence[Json], text: str, judged: Structured, warnings: tuple[str, ...]) -> Whole:
     """Return the final answer. If its value was repaired, its text is the repaired JSON."""
-    said = json.dumps(judged.value, ensure_ascii=False) if judged.remarks else text
-    merged = _merged(responses, said, rewritten=bool(judged.remarks))
-    return Whole(merged, said, judged.value, warnings, judged.remarks)
+    spoken = json.dumps(judged.value, ensure_ascii=False) if judged.remarks else text
+    merged = _merged(responses, spoken, rewritten=bool(judged.remarks))
+    return Whole(merged, spoken, judged.value, warnings, judged.remarks)
 
 
 def _cut_off(reason: str | None, problem: str, looped: str | None) -> str:
@@ -219,13 +221,13 @@ def _shortcomings(candidate: Json, reason: str | None, looped: str | None) -> tu
         case _ if reason is None:
             return ("The answer came without a finish reason: it may not be complete.",)
         case _:
-            told = f"The model stopped for an unusual reason ({explained(reason)})"
-            return (f"{told}: the answer may not be complete.",)
+            message = f"The model stopped for an unusual reason ({explained(reason)})"
+            return (f"{message}: the answer may not be complete.",)
 
 
-def _turns(text: str, said: str) -> tuple[Json, ...]:
+def _turns(text: str, answer_text: str) -> tuple[Json, ...]:
     """Return the model's turn and the user's reply. Empty turns are left out: the service refuses them."""
-    user: Json = {"role": "user", "parts": [{"text": said}]}
+    user: Json = {"role": "user", "parts": [{"text": answer_text}]}
     return ({"role": "model", "parts": [{"text": text}]}, user) if text.strip() else (user,)
 
 

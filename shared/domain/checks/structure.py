@@ -120,7 +120,7 @@ def _false_times(value: JsonValue) -> list[str]:
     if not is_transcript(value):
         return []
     try:
-        far = next((each for each in segments(value) if max(each.start, each.end or 0) > _LONGEST), None)
+        far = next((segment for segment in segments(value) if max(segment.start, segment.end or 0) > _LONGEST), None)
     except (ValueError, OverflowError) as error:
         return [str(error)]
     return [] if far is None else [f"{max(far.start, far.end or 0):g} seconds are past the end of any recording"]

@@ -30,11 +30,11 @@ def count(text: str) -> int:
 
 
 def pieces(text: str) -> list[Piece]:
-    found: list[Piece] = []
-    for each in _PIECE.finditer(text):
-        piece, start = each[0], each.start()
+    result: list[Piece] = []
+    for match in _PIECE.finditer(text):
+        piece, start = match[0], match.start()
         if len(piece) > _LONGEST or _CHARACTER.match(piece):
-            found += [Piece(mark, start + at, 0.5 if mark.isalnum() else 0.0) for at, mark in enumerate(piece)]
+            result += [Piece(mark, start + at, 0.5 if mark.isalnum() else 0.0) for at, mark in enumerate(piece)]
         else:
-            found.append(Piece(piece, start, 1.0 if any(map(str.isalnum, piece)) else 0.0))
-    return found
+            result.append(Piece(piece, start, 1.0 if any(map(str.isalnum, piece)) else 0.0))
+    return result

@@ -41,13 +41,13 @@ def probe_heif(window: Window, facts: Facts) -> Facts:
         for properties in _find(window, meta.start + 4, meta.end, b"iprp", b"ipco")
         for box in _boxes(window, properties.start, properties.end)
     ]
-    own = [boxes[each - 1] for each in _properties_of_primary(window, meta) if 0 < each <= len(boxes)]
+    own = [boxes[number - 1] for number in _properties_of_primary(window, meta) if 0 < number <= len(boxes)]
     sizes = [
         (window.number(">I", box.start + 4), window.number(">I", box.start + 8))
         for box in ([box for box in own if box.kind == b"ispe"] or boxes)
         if box.kind == b"ispe"
     ]
-    width, height = max(sizes, key=lambda each: each[0] * each[1], default=(0, 0))
+    width, height = max(sizes, key=lambda number: number[0] * number[1], default=(0, 0))
     if not width or not height:
         raise DamagedError("The HEIC image is damaged: it does not say how large it is.")
     quarters = sum(window.number(">B", box.start) & 3 for box in own if box.kind == b"irot")
@@ -74,9 +74,9 @@ def _properties_of_primary(window: Window, meta: _Box) -> list[int]:
                 # The first bit says whether the property is essential.
                 if wide:
                     return [
-                        int.from_bytes(listed[each : each + 2], "big") & 0x7FFF for each in range(0, len(listed), 2)
+                        int.from_bytes(listed[place : place + 2], "big") & 0x7FFF for place in range(0, len(listed), 2)
                     ]
-                return [each & 0x7F for each in listed]
+                return [place & 0x7F for place in listed]
             at += name + 1 + len(listed)
     return []
 
@@ -86,23 +86,23 @@ def _whole(window: Window) -> list[_Box]:
 
     `DamagedError` when one of them reaches past the end of the file.
     """
-    found: list[_Box] = []
+    boxes: list[_Box] = []
     for box in _boxes(window, 0, window.size):
-        found.append(box)
+        boxes.append(box)
         _must_be_there(window, box)
-        if len(found) > _MANY and sum(each.kind == b"moof" for each in found) > _MANY:
-            return [*(each for each in found if each.kind != b"moof"), *_behind(window, box)]
-    return found
+        if len(boxes) > _MANY and sum(child.kind == b"moof" for child in boxes) > _MANY:
+            return [*(child for child in boxes if child.kind != b"moof"), *_behind(window, box)]
+    return boxes
 
 
 def _behind(window: Window, box: _Box) -> list[_Box]:
     """The boxes from the last fragment on, as far as it begins in the last megabyte; else none."""
     start = max(box.end, window.size - MAX_READ)
     at = window.at(start, MAX_READ).rfind(b"moof")
-    found = list(_boxes(window, start + at - 4, window.size)) if at >= 4 else []
-    for each in found:
-        _must_be_there(window, each)
-    return found
+    boxes = list(_boxes(window, start + at - 4, window.size)) if at >= 4 else []
+    for child in boxes:
+        _must_be_there(window, child)
+    return boxes
 
 
 def _must_be_there(window: Window, box: _Box) -> None:

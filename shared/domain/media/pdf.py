@@ -46,9 +46,9 @@ def _last_mark(window: Window) -> tuple[int | None, bytes]:
     while end > 0:
         start = max(0, end - MAX_READ)
         data = window.at(start, end - start)
-        found = data.rfind(_END)
-        if found >= 0:
-            return start + found, window.at(start + found, MAX_READ)
+        place = data.rfind(_END)
+        if place >= 0:
+            return start + place, window.at(start + place, MAX_READ)
         end = start + _OVERLAP if start else 0
     return None, b""
 

@@ -60,11 +60,11 @@ def probe_jpeg(window: Window, facts: Facts) -> Facts:
     tail_start = max(at, window.size - _TAIL)
     if b"\xff\xd9" not in window.at(tail_start, _TAIL):
         raise DamagedError("The JPEG image is truncated: its end is missing. Upload it again.")
-    found = _sized(facts, size[0], size[1], animated=False)
+    sized = _sized(facts, size[0], size[1], animated=False)
     if size[2] == 4:
         note = "The picture is in CMYK colours, as for print; its colours may be seen wrongly."
-        return found.model_copy(update={"warnings": (*found.warnings, note)})
-    return found
+        return sized.model_copy(update={"warnings": (*sized.warnings, note)})
+    return sized
 
 
 def probe_webp(window: Window, facts: Facts) -> Facts:

@@ -103,11 +103,11 @@ def foreign(head: bytes, *, reads_as_text: bool) -> Foreign | None:
         return POSTSCRIPT
     if head[257:262] == b"ustar" and head[262:265] in (b"\x0000", b"  \0"):
         return TAR
-    for prefix, found in _PREFIXES:
+    for prefix, foreign_type in _PREFIXES:
         if head.startswith(prefix) and not (reads_as_text and prefix.isascii() and not _CONTROLS.search(prefix)):
-            return found
+            return foreign_type
     if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
-        return next((found for mark, found in _INSIDE_ZIP if mark in head), ZIP)
+        return next((foreign_type for mark, foreign_type in _INSIDE_ZIP if mark in head), ZIP)
     if reads_as_text:
         return None
     if head.startswith(b"MZ") and len(head) > 64 and b"\0" in head[:64]:

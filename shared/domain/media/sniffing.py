@@ -64,15 +64,15 @@ def identify(source: RandomAccess, name: str, declared: str | None = None, head:
         behind = source.read(at, min(HEAD, source.size - at))
         more = _end_of_tag(behind)
         at = None if more is None else at + more
-    found = sniff(head, name, declared, behind)
-    if isinstance(found, Refusal) or found.family != "text" or found.encoding is None or source.size <= len(head):
-        return found
-    judged = WholeText(found.encoding)
+    sniffed = sniff(head, name, declared, behind)
+    if isinstance(sniffed, Refusal) or sniffed.family != "text" or sniffed.encoding is None or source.size <= len(head):
+        return sniffed
+    judged = WholeText(sniffed.encoding)
     judged.feed(head)
     for start in range(len(head), min(source.size, WHOLE), MAX_READ):
         judged.feed(source.read(start, min(MAX_READ, source.size - start)))
     encoding = judged.encoding
-    return refuse(signatures.BINARY, name) if encoding is None else found.model_copy(update={"encoding": encoding})
+    return refuse(signatures.BINARY, name) if encoding is None else sniffed.model_copy(update={"encoding": encoding})
 
 
 def sniff(head: bytes, name: str, declared: str | None = None, behind_tag: bytes = b"") -> MediaType | Refusal:
@@ -88,26 +88,26 @@ def sniff(head: bytes, name: str, declared: str | None = None, behind_tag: bytes
             message=f"“{_short(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
         )
     encoding = text.encoding_of(head)
-    seen = _Head(head, name, encoding is not None, behind_tag)
-    found = _by_content(seen) or _as_text(head, encoding, name, declared)
-    if isinstance(found, Foreign):
-        return refuse(found, name)
-    return found.model_copy(update={"mismatch": _mismatch(found, name, declared)})
+    start = _Head(head, name, encoding is not None, behind_tag)
+    sniffed = _by_content(start) or _as_text(head, encoding, name, declared)
+    if isinstance(sniffed, Foreign):
+        return refuse(sniffed, name)
+    return sniffed.model_copy(update={"mismatch": _mismatch(sniffed, name, declared)})
 
 
-def refuse(found: Foreign, name: str) -> Refusal:
+def refuse(foreign: Foreign, name: str) -> Refusal:
     """Return the refusal of a file that is not sent."""
     return Refusal(
         code="unsupported_content_type",
-        message=f"“{_short(name)}” is {found.label}, which cannot be processed. {found.way_out}",
+        message=f"“{_short(name)}” is {foreign.label}, which cannot be processed. {foreign.way_out}",
     )
 
 
 def _by_content(head: _Head) -> MediaType | Foreign | None:
     for rule in _RULES:
-        found = rule(head)
-        if found is not None:
-            return media_type(found) if isinstance(found, str) else found
+        sniffed = rule(head)
+        if sniffed is not None:
+            return media_type(sniffed) if isinstance(sniffed, str) else sniffed
     return None
 
 
@@ -144,9 +144,9 @@ def _riff(head: _Head) -> str | Foreign | None:
     return kinds.get(data[8:12], signatures.RIFF_OTHER)
 
 
-def _iso(seen: _Head) -> str | Foreign | None:
-    head, name = seen.data, seen.name
-    if seen.is_text and head[:1] != b"\0":
+def _iso(start: _Head) -> str | Foreign | None:
+    head, name = start.data, start.name
+    if start.is_text and head[:1] != b"\0":
         # The first box is a header: one of 16 MiB and more is none, nor a text.
         return None
     if head[4:8] in _TOP_BOXES and int.from_bytes(head[:4], "big") >= 8:
@@ -155,9 +155,9 @@ def _iso(seen: _Head) -> str | Foreign | None:
         return None
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
-    for known, found in ((_HEIC, "image/heic"), (_AVIF, signatures.AVIF), (_HEIF, "image/heif")):
-        if brands[0] in known or (brands[0] in _HEIF and known.intersection(brands)):
-            return found
+    for accepted, kind in ((_HEIC, "image/heic"), (_AVIF, signatures.AVIF), (_HEIF, "image/heif")):
+        if brands[0] in accepted or (brands[0] in _HEIF and accepted.intersection(brands)):
+            return kind
     if brands[0] in (b"M4A ", b"M4B ", b"M4P ") or name.lower().endswith(_AUDIO_ENDINGS):
         return "audio/mp4"
     if brands[0] in (b"jp2 ", b"jpx ", b"jxl ", b"crx "):
@@ -167,8 +167,8 @@ def _iso(seen: _Head) -> str | Foreign | None:
     return "video/3gpp" if brands[0].startswith((b"3gp", b"3gr", b"3gs")) else "video/mp4"
 
 
-def _matroska(seen: _Head) -> str | Foreign | None:
-    head = seen.data
+def _matroska(start: _Head) -> str | Foreign | None:
+    head = start.data
     if not head.startswith(b"\x1a\x45\xdf\xa3"):
         return None
     if b"webm" not in head[:64]:
@@ -178,46 +178,46 @@ def _matroska(seen: _Head) -> str | Foreign | None:
     return "audio/webm" if b"\x83\x81\x02" in tracks and b"\x83\x81\x01" not in tracks else "video/webm"
 
 
-def _ogg(seen: _Head) -> str | Foreign | None:
-    head = seen.data
+def _ogg(start: _Head) -> str | Foreign | None:
+    head = start.data
     # A page's version is 0, its flags are three bits (RFC 3533, section 6).
-    if not head.startswith(b"OggS") or (seen.is_text and (head[4:5] != b"\0" or head[5:6] > b"\x07")):
+    if not head.startswith(b"OggS") or (start.is_text and (head[4:5] != b"\0" or head[5:6] > b"\x07")):
         return None
     beginnings = head[:4096]
     video = b"\x80theora" in beginnings or b"BBCD\0" in beginnings or b"OVP80" in beginnings
     return signatures.OGG_VIDEO if video else "audio/ogg"
 
 
-def _asf(seen: _Head) -> str | Foreign | None:
-    head = seen.data
+def _asf(start: _Head) -> str | Foreign | None:
+    head = start.data
     if not head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
         return None
     video_stream = b"\xc0\xef\x19\xbc\x4d\x5b\xcf\x11\xa8\xfd\x00\x80\x5f\x5c\x44\x2b"
     return "video/wmv" if video_stream in head else signatures.WINDOWS_AUDIO
 
 
-def _pdf(seen: _Head) -> str | None:
+def _pdf(start: _Head) -> str | None:
     # Readers forgive up to 1,024 bytes before the header; a text that merely speaks of PDFs is no PDF.
-    head = seen.data
+    head = start.data
     header = _PDF_HEADER.search(head, 0, 1032)
     if header is None:
-        return "application/pdf" if head.startswith(b"%PDF-") and not seen.is_text else None
-    if not seen.is_text:
+        return "application/pdf" if head.startswith(b"%PDF-") and not start.is_text else None
+    if not start.is_text:
         return "application/pdf"
-    named = (kind := kind_of_name(seen.name)) is not None and kind.family == "pdf"
+    named = (kind := kind_of_name(start.name)) is not None and kind.family == "pdf"
     spaces_only = not head[: header.start()].strip(b"\xef\xbb\xbf\0 \t\r\n")
     proven = _PDF_OBJECT.search(head, header.end()) or (named and _PDF_FIRST_LINE.match(head, header.start()))
     return "application/pdf" if proven and (spaces_only or named) else None
 
 
-def _mpeg_audio(seen: _Head) -> str | Foreign | None:
-    head = seen.data
+def _mpeg_audio(start: _Head) -> str | Foreign | None:
+    head = start.data
     if head.startswith(b"ID3"):
         at = _end_of_tag(head)
         if at is not None:
-            return _behind_id3(seen, at)
-        return None if seen.is_text else "audio/mp3"
-    if head.startswith(b"\xff\xfe") and seen.is_text:
+            return _behind_id3(start, at)
+        return None if start.is_text else "audio/mp3"
+    if head.startswith(b"\xff\xfe") and start.is_text:
         return None
     padding = len(head) - len(head.lstrip(b"\0"))
     return _frames_at(head, 0) or _frames_at(head, padding) or _frames_within(head)
@@ -235,16 +235,16 @@ def _end_of_tag(head: bytes) -> int | None:
     return _TAG_HEADER + size + footer
 
 
-def _behind_id3(seen: _Head, at: int) -> str | Foreign:
+def _behind_id3(head: _Head, at: int) -> str | Foreign:
     """Look behind an ID3v2 tag: players put them before all kinds of audio."""
-    rest = seen.behind_tag or seen.data[at:]
+    rest = head.behind_tag or head.data[at:]
     if (further := _end_of_tag(rest)) is not None and further < len(rest):
         rest = rest[further:]
-    behind = _Head(rest, seen.name, is_text=False)
+    behind = _Head(rest, head.name, is_text=False)
     for rule in (_fixed, _riff, _ogg):
-        found = rule(behind)
-        if found is not None:
-            return found
+        sniffed = rule(behind)
+        if sniffed is not None:
+            return sniffed
     return signatures.foreign(rest, reads_as_text=False) or _frames_at(rest, 0) or "audio/mp3"
 
 
@@ -252,17 +252,17 @@ def _frames_within(head: bytes) -> str | None:
     """Recognise recordings cut out of a stream: they begin within a frame, so many frames must follow."""
     at = head.find(b"\xff", 1, _LONGEST_FRAME)
     while at >= 0:
-        mime = _frames_at(head, at, wanted=_SURELY)
+        mime = _frames_at(head, at, least=_SURELY)
         if mime in ("audio/mp3", "audio/aac"):
             return mime
         at = head.find(b"\xff", at + 1, _LONGEST_FRAME)
     return None
 
 
-def _frames_at(head: bytes, start: int, wanted: int = 2) -> str | None:
+def _frames_at(head: bytes, start: int, least: int = 2) -> str | None:
     """Return the type of `wanted` consecutive MPEG or ADTS frames, or of all up to the end of the file."""
     kinds, at = set[tuple[int, int]](), start
-    for _ in range(wanted):
+    for _ in range(least):
         frame = layer_frame(head[at : at + 4]) or adts_frame(head[at : at + 7])
         if frame is None:
             if at != len(head):
@@ -273,8 +273,8 @@ def _frames_at(head: bytes, start: int, wanted: int = 2) -> str | None:
     return _MPEG_MIMES[kinds.pop()[0]] if len(kinds) == 1 else None
 
 
-def _known_foreign(seen: _Head) -> Foreign | None:
-    return signatures.foreign(seen.data, reads_as_text=seen.is_text)
+def _known_foreign(head: _Head) -> Foreign | None:
+    return signatures.foreign(head.data, reads_as_text=head.is_text)
 
 
 _RULES: tuple[Callable[[_Head], str | Foreign | None], ...] = (
@@ -298,13 +298,13 @@ def _as_text(head: bytes, encoding: str | None, name: str, declared: str | None)
     return media_type("text/plain", encoding)
 
 
-def _mismatch(found: MediaType, name: str, declared: str | None) -> str | None:
+def _mismatch(media_type: MediaType, name: str, declared: str | None) -> str | None:
     """Return a note if the name or the declared type promises another family or format."""
     for kind, source in ((kind_of_name(name), "is named like"), (kind_of_mime(declared), "was uploaded as")):
-        if kind is not None and (kind.family, kind.format) != (found.family, found.format):
-            if kind.format == found.format and found.format in ("mp4", "matroska"):
+        if kind is not None and (kind.family, kind.format) != (media_type.family, media_type.format):
+            if kind.format == media_type.format and media_type.format in ("mp4", "matroska"):
                 continue
-            return f"The file {source} {kind.label}, but is {found.label}; it was taken for what it is."
+            return f"The file {source} {kind.label}, but is {media_type.label}; it was taken for what it is."
     return None
 
 

@@ -141,22 +141,22 @@ def _past_prolog(plain: bytes) -> tuple[int, bool]:
             # What ends a document type behind its own declarations.
             at = _past_blanks(plain, at + 1)
             continue
-        if closed is None or (found := plain.find(closed, at)) < 0:
+        if closed is None or (closing := plain.find(closed, at)) < 0:
             break
-        at = _past_blanks(plain, found + len(closed))
+        at = _past_blanks(plain, closing + len(closed))
     return at, svg_type
 
 
 def _past_blanks(plain: bytes, at: int) -> int:
-    found = _BLANKS.match(plain, at)
-    return found.end() if found else at
+    match = _BLANKS.match(plain, at)
+    return match.end() if match else at
 
 
 def _declared(head: bytes) -> str | None:
-    found = _DECLARED.search(head[:2048])
-    if found is None:
+    match = _DECLARED.search(head[:2048])
+    if match is None:
         return None
-    name = found[1].decode("ascii")
+    name = match[1].decode("ascii")
     try:
         b"a".decode(name)
     except (LookupError, UnicodeError):

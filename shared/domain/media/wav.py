@@ -84,7 +84,7 @@ def check_avi_is_whole(window: Window) -> None:
 
 def _chunks(window: Window) -> dict[bytes, Chunk]:
     order: Literal["big", "little"] = "big" if window.at(0, 4) == b"RIFX" else "little"
-    found: dict[bytes, Chunk] = {}
+    chunks: dict[bytes, Chunk] = {}
     at, long_size = 12, 0
     for _ in range(_MOST_CHUNKS):
         header = window.at(at, 8)
@@ -95,9 +95,9 @@ def _chunks(window: Window) -> dict[bytes, Chunk]:
             long_size = window.number("<Q", at + 16)
         if name == b"data":
             size = _sound_size(window, at + 8, size, long_size)
-        found.setdefault(name, Chunk(at + 8, size))
+        chunks.setdefault(name, Chunk(at + 8, size))
         at = _behind(window, at, size)
-    return found
+    return chunks
 
 
 def _sound_size(window: Window, start: int, size: int, long_size: int) -> int:

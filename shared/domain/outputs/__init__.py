@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from shared.domain.answer.citations import Page
 from shared.domain.answer.transcript import is_transcript, segments
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
-from shared.domain.recipe.definition import Asked, Ending
+from shared.domain.recipe.definition import Ending, RecipeQuestion
 
 __all__ = ["TYPES", "File", "Rendered", "Source", "needs_picture", "render"]
 
@@ -58,46 +58,48 @@ class _CannotMake(ValueError):
     pass
 
 
-def needs_picture(asked: Asked, value: JsonValue) -> bool:
+def needs_picture(question: RecipeQuestion, value: JsonValue) -> bool:
     """Return whether the image is needed: to draw on it, or to convert boxes to pixels."""
-    return ("png" in asked.outputs or "json" in asked.outputs) and _boxed(asked, value)
+    return ("png" in question.outputs or "json" in question.outputs) and _boxed(question, value)
 
 
-def render(asked: Asked, text: str, value: JsonValue, source: Source) -> Rendered:
+def render(question: RecipeQuestion, text: str, value: JsonValue, source: Source) -> Rendered:
     """Render the files of one question. `value` is the structured answer; None for plain text."""
     files: dict[str, File] = {}
     warnings: list[str] = []
-    for output in asked.outputs:
+    for output in question.outputs:
         try:
-            data = _made(output, asked, text, value, source, warnings)
+            data = _made(output, question, text, value, source, warnings)
         except ValueError as error:
-            warnings.append(f"No .{asked.ending(output)} was made: {error}.")
+            warnings.append(f"No .{question.ending(output)} was made: {error}.")
         else:
-            files[asked.ending(output)] = File(data, TYPES[output])
+            files[question.ending(output)] = File(data, TYPES[output])
     return Rendered(files, tuple(warnings))
 
 
-def _made(output: Ending, asked: Asked, text: str, value: JsonValue, source: Source, warnings: list[str]) -> bytes:
+def _made(
+    output: Ending, question: RecipeQuestion, text: str, value: JsonValue, source: Source, warnings: list[str]
+) -> bytes:
     match output:
         case "txt" | "md":
             return _encoded(_readable(output, text, value, source))
         case "html":
             return _encoded(markup.page(text, source.name.rpartition("/")[2]))
         case "json":
-            if asked.response_schema is None and value is None:
+            if question.response_schema is None and value is None:
                 raise _CannotMake("the answer is plain text")
-            return _encoded(json.dumps(_published(asked, value, source), ensure_ascii=False, indent=2))
+            return _encoded(json.dumps(_published(question, value, source), ensure_ascii=False, indent=2))
         case "csv":
-            return _encoded(tables.table(value, asked.response_schema))
+            return _encoded(tables.table(value, question.response_schema))
         case "srt" | "vtt":
             if not is_transcript(value):
                 raise _CannotMake("the answer has no segments with a start and a text")
             return _encoded((subtitles.srt if output == "srt" else subtitles.vtt)(segments(value)))
         case "png":
-            drawn = _drawn(asked, value, source)
+            drawn = _drawn(question, value, source)
             if drawn.left_out:
-                told = f"Masks that could not be drawn, and are not in the .{asked.ending(output)}"
-                warnings.append(f"{told}: {drawn.left_out}.")
+                message = f"Masks that could not be drawn, and are not in the .{question.ending(output)}"
+                warnings.append(f"{message}: {drawn.left_out}.")
             return drawn.png
         case _:
             assert_never(output)
@@ -114,19 +116,19 @@ def _readable(output: Ending, text: str, value: JsonValue, source: Source) -> st
     return markup.with_sources(markup.unfenced(text), source.pages) if output == "md" else text
 
 
-def _published(asked: Asked, value: JsonValue, source: Source) -> JsonValue:
+def _published(question: RecipeQuestion, value: JsonValue, source: Source) -> JsonValue:
     """Return the structured answer as JSON, with boxes also in pixels."""
-    if not _boxed(asked, value):
+    if not _boxed(question, value):
         return value
     try:
         width, height = _size(source)
     except (_CannotMake, drawing.NotDrawable):
         return value
-    return boxes.published(value, asked.response_schema, width, height)
+    return boxes.published(value, question.response_schema, width, height)
 
 
-def _drawn(asked: Asked, value: JsonValue, source: Source) -> drawing.Drawn:
-    if not _boxed(asked, value):
+def _drawn(question: RecipeQuestion, value: JsonValue, source: Source) -> drawing.Drawn:
+    if not _boxed(question, value):
         raise _CannotMake("the answer has no boxes")
     if source.drawn is not None:
         return source.drawn
@@ -134,11 +136,11 @@ def _drawn(asked: Asked, value: JsonValue, source: Source) -> drawing.Drawn:
         raise _CannotMake(source.undrawable)
     if source.picture is None:
         raise _CannotMake("the image is not there any more")
-    return drawing.drawn(source.picture, boxes.boxes(value, asked.response_schema, *_size(source)))
+    return drawing.drawn(source.picture, boxes.boxes(value, question.response_schema, *_size(source)))
 
 
-def _boxed(asked: Asked, value: JsonValue) -> bool:
-    return boxes.has_boxes(value) or boxes.asked_for(asked.response_schema)
+def _boxed(question: RecipeQuestion, value: JsonValue) -> bool:
+    return boxes.has_boxes(value) or boxes.asked_for(question.response_schema)
 
 
 def _size(source: Source) -> tuple[int, int]:

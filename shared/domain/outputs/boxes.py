@@ -45,9 +45,11 @@ def asked_for(schema: JsonValue) -> bool:
 def boxes(value: JsonValue, schema: JsonValue, width: int, height: int) -> list[Box]:
     """Return all boxes of an answer in pixels of an image of this size; boxes without area are left out."""
     objects = _objects(value, schema)
-    held = [[each] for each in _boxed(value)] if objects is None else [list(_boxed(item)) for item in objects]
-    found = (_box(item, number, width, height) for number, items in enumerate(held, 1) for item in items)
-    return [box for box in found if box is not None]
+    held = (
+        [[boxed_item] for boxed_item in _boxed(value)] if objects is None else [list(_boxed(item)) for item in objects]
+    )
+    placed = (_box(item, number, width, height) for number, items in enumerate(held, 1) for item in items)
+    return [box for box in placed if box is not None]
 
 
 def published(value: JsonValue, schema: JsonValue, width: int, height: int) -> JsonValue:
@@ -88,13 +90,13 @@ def _in_pixels(value: JsonValue, width: int, height: int) -> JsonValue:
     if not isinstance(value, dict):
         return value
     box = _box(value, 0, width, height)
-    told: dict[str, JsonValue] = {}
+    in_pixels: dict[str, JsonValue] = {}
     for name, inner in value.items():
-        told[name] = _in_pixels(inner, width, height)
+        in_pixels[name] = _in_pixels(inner, width, height)
         # The answer may have a `box` of its own: that is what was asked for.
         if name == "box_2d" and box is not None and "box" not in value:
-            told["box"] = {"left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom}
-    return told
+            in_pixels["box"] = {"left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom}
+    return in_pixels
 
 
 def _box(item: dict[str, JsonValue], number: int, width: int, height: int) -> Box | None:
@@ -119,9 +121,9 @@ def _box(item: dict[str, JsonValue], number: int, width: int, height: int) -> Bo
 
 def _edges(item: dict[str, JsonValue]) -> tuple[int, int, int, int] | None:
     """Return top, left, bottom, right on the model's scale; None if the area is empty."""
-    given = item.get("box_2d")
-    numbers = [each for each in given if isinstance(each, int | float)] if isinstance(given, list) else []
-    if len(numbers) != 4 or given != numbers:
+    box = item.get("box_2d")
+    numbers = [edge for edge in box if isinstance(edge, int | float)] if isinstance(box, list) else []
+    if len(numbers) != 4 or box != numbers:
         return None
     clipped = [round(min(max(number, 0), _SCALE)) for number in numbers]
     (top, bottom), (left, right) = sorted((clipped[0], clipped[2])), sorted((clipped[1], clipped[3]))

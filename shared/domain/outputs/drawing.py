@@ -77,12 +77,12 @@ def upright_size(picture: bytes) -> tuple[int, int]:
         return (image.height, image.width) if turned else (image.width, image.height)
 
 
-def drawn(picture: bytes, found: list[Box]) -> Drawn:
+def drawn(picture: bytes, boxes: list[Box]) -> Drawn:
     """Return a PNG of the picture with boxes, masks and labels, at most 4096 pixels a side. Raises `NotDrawable`."""
     from PIL import ImageDraw
 
     canvas = _canvas(picture)
-    scaled = [_fitted(box, canvas.width, canvas.height) for box in found]
+    scaled = [_fitted(box, canvas.width, canvas.height) for box in boxes]
     left_out, to_veil = 0, _MOST_VEILS * canvas.width * canvas.height
     for index, box in enumerate(scaled):
         if box.mask is not None:
@@ -176,8 +176,10 @@ def _mask(data: str) -> Picture | None:
 
 def legible(label: str, number: int) -> str:
     """Return the label if Pillow's font can write it, else the object's number in the published list."""
-    bare = "".join(each for each in unicodedata.normalize("NFKD", label) if not unicodedata.combining(each)).strip()
-    return bare[:60] if all(" " <= each <= "~" for each in bare) else f"#{number}"
+    bare = "".join(
+        letter for letter in unicodedata.normalize("NFKD", label) if not unicodedata.combining(letter)
+    ).strip()
+    return bare[:60] if all(" " <= letter <= "~" for letter in bare) else f"#{number}"
 
 
 def _write(pen: ImageDraw, text: str, box: Box, colour: str, size: tuple[int, int]) -> None:

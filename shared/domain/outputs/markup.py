@@ -73,7 +73,7 @@ def in_fence(text: str, kind: str) -> str | None:
     """Return the content of the only fence of this kind, if there are only words around it; else None."""
     lines = text.split("\n")
     fences = [_FENCE.fullmatch(line.rstrip()) for line in lines]
-    starts = [index for index, found in enumerate(fences) if found and found["kind"].lower() == kind]
+    starts = [index for index, fence in enumerate(fences) if fence and fence["kind"].lower() == kind]
     if len(starts) != 1:
         return None
     end = _end_of_fence(lines, starts[0])
@@ -87,11 +87,11 @@ def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
     """Return the line that closes the fence of line `start`, skipping fences within it, which name their language."""
     ticks, depth = 0, 0
     for index in range(start, len(lines)):
-        found = _FENCE.fullmatch(lines[index].rstrip())
-        if found is None or len(found["ticks"]) < ticks:
+        match = _FENCE.fullmatch(lines[index].rstrip())
+        if match is None or len(match["ticks"]) < ticks:
             continue
-        ticks = ticks or len(found["ticks"])
-        depth += 1 if found["kind"] or index == start else -1
+        ticks = ticks or len(match["ticks"])
+        depth += 1 if match["kind"] or index == start else -1
         if depth == 0:
             return index
     return None
@@ -112,7 +112,7 @@ def _plain(title: str) -> str:
 
 def _address(url: str) -> str:
     """Remove characters that would end a link within <…>."""
-    return re.sub(r"[\s<>\\]", lambda found: quote(found[0]), url)
+    return re.sub(r"[\s<>\\]", lambda match: quote(match[0]), url)
 
 
 def page(answer: str, title: str) -> str:
@@ -144,18 +144,22 @@ def page(answer: str, title: str) -> str:
 
 def _is_html(text: str) -> bool:
     """Return whether the text has an HTML tag; <a@b.c> is none, nor is the <name> of a form letter."""
-    return any(found[0].lower().strip("</") in _OF_A_PAGE for found in _TAG.finditer(text))
+    return any(tag[0].lower().strip("</") in _OF_A_PAGE for tag in _TAG.finditer(text))
 
 
 def _without_false_tags(text: str) -> str:
     """Escape each `<` that opens no tag, so that <a@b.c> and <https://example.org> stay readable."""
-    tags = {found.start() for found in _TAG.finditer(text)}
-    return re.sub("<", lambda found: "<" if found.start() in tags else "&lt;", text)
+    tags = {tag.start() for tag in _TAG.finditer(text)}
+    return re.sub("<", lambda tag: "<" if tag.start() in tags else "&lt;", text)
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:
     """Return a style without anything that loads or computes: `url()`, `expression()`, backslash escapes."""
     if name != "style":
         return value
-    kept = [each for each in value.split(";") if "\\" not in each and "(" not in _COLOUR.sub("", each)]
-    return ";".join(kept) or None
+    declarations = [
+        declaration
+        for declaration in value.split(";")
+        if "\\" not in declaration and "(" not in _COLOUR.sub("", declaration)
+    ]
+    return ";".join(declarations) or None

@@ -54,7 +54,7 @@ def too_deep(html: str) -> bool:
         elif name in _FORMATTING or name == "form":
             del open_elements[place]
         else:
-            dangling += sum(each in _FORMATTING for each in open_elements[place + 1 :])
+            dangling += sum(tag in _FORMATTING for tag in open_elements[place + 1 :])
             del open_elements[place:]
         if len(open_elements) + dangling > DEEPEST:
             return True
@@ -96,7 +96,7 @@ def _tags(html: str) -> Iterator[tuple[bool, str]]:
 
 
 def _starts(html: str, start: int, end: int) -> Iterator[tuple[bool, str]]:
-    return ((False, found[1].lower()) for found in _START.finditer(html, start, end))
+    return ((False, tag[1].lower()) for tag in _START.finditer(html, start, end))
 
 
 def _behind(html: str, text: str, start: int) -> int:

@@ -27,18 +27,18 @@ def arguments_of(value: JsonValue, schema: JsonValue, *, size: tuple[int, int] |
 
 def run(arguments: dict[str, Any], picture: bytes, _source: object) -> tuple[dict[str, Any], bytes]:
     """Measure the picture, and draw on it if asked to. Runs in the child process."""
-    told: dict[str, Any] = {"size": arguments["size"], "left_out": 0, "undrawable": None}
+    facts: dict[str, Any] = {"size": arguments["size"], "left_out": 0, "undrawable": None}
     try:
-        told["size"] = drawing.upright_size(picture)
+        facts["size"] = drawing.upright_size(picture)
     except drawing.NotDrawable as error:
-        told["undrawable"] = str(error)
-    if not arguments["draw"] or told["undrawable"] is not None:
-        return told, b""
+        facts["undrawable"] = str(error)
+    if not arguments["draw"] or facts["undrawable"] is not None:
+        return facts, b""
     try:
-        drawn = drawing.drawn(picture, boxes.boxes(arguments["value"], arguments["schema"], *told["size"]))
+        drawn = drawing.drawn(picture, boxes.boxes(arguments["value"], arguments["schema"], *facts["size"]))
     except drawing.NotDrawable as error:
-        return {**told, "undrawable": str(error)}, b""
-    return {**told, "left_out": drawn.left_out}, drawn.png
+        return {**facts, "undrawable": str(error)}, b""
+    return {**facts, "left_out": drawn.left_out}, drawn.png
 
 
 def read_reply(value: Any, png: bytes) -> OnPicture:

@@ -22,8 +22,8 @@ def srt(segments: Sequence[Segment]) -> str:
     before = ""
     for number, (start, end, segment) in enumerate(cues(segments), 1):
         speaker, text = _speaker(segment), _one_block(segment.text)
-        said = text if speaker == before else f"{_named(segment)}{text}"
-        blocks.append(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{said.replace('-->', '→')}\n")
+        line = text if speaker == before else f"{_named(segment)}{text}"
+        blocks.append(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{line.replace('-->', '→')}\n")
         before = speaker
     return "\n".join(blocks)
 
@@ -39,7 +39,9 @@ def vtt(segments: Sequence[Segment]) -> str:
 
 def plain(segments: Sequence[Segment]) -> str:
     """Render one line per segment: `[MM:SS] Speaker: words`."""
-    return "".join(f"[{written(each.start)}] {_named(each)}{' '.join(each.text.split())}\n" for each in segments)
+    return "".join(
+        f"[{written(segment.start)}] {_named(segment)}{' '.join(segment.text.split())}\n" for segment in segments
+    )
 
 
 def cues(segments: Sequence[Segment]) -> list[Cue]:
@@ -48,14 +50,14 @@ def cues(segments: Sequence[Segment]) -> list[Cue]:
     Times written as MM:SS are whole seconds, so neighbours may overlap by one or end where they start: an end that is
     missing or not after its start becomes the next start, and no cue is shorter than half a second.
     """
-    spoken = sorted((each for each in segments if each.text), key=lambda each: each.start)
+    spoken = sorted((segment for segment in segments if segment.text), key=lambda segment: segment.start)
     timed: list[Cue] = []
-    for each, after in zip_longest(spoken, spoken[1:]):
-        start = round(each.start * 1000)
-        end = round(each.end * 1000) if each.end is not None else 0
+    for segment, after in zip_longest(spoken, spoken[1:]):
+        start = round(segment.start * 1000)
+        end = round(segment.end * 1000) if segment.end is not None else 0
         if end <= start:
             end = round(after.start * 1000) if after is not None else start + _LAST_MS
-        timed.append((start, max(end, start + _SHORTEST_MS), each))
+        timed.append((start, max(end, start + _SHORTEST_MS), segment))
     return timed
 
 

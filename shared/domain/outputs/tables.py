@@ -46,9 +46,9 @@ def neutralised(text: str) -> str:
 
 def _first_seen(text: str) -> str:
     """Return the first character that is not a space or a zero-width mark, in its plain form (＝ is =)."""
-    for each in text:
-        if unicodedata.category(each)[0] not in "CZ":
-            return unicodedata.normalize("NFKC", each)
+    for letter in text:
+        if unicodedata.category(letter)[0] not in "CZ":
+            return unicodedata.normalize("NFKC", letter)
     return ""
 
 
@@ -94,10 +94,10 @@ def _referred(at: JsonValue, schema: JsonValue) -> JsonValue:
     place = at.get("$ref") if isinstance(at, dict) else None
     if not isinstance(place, str) or not place.startswith("#/"):
         return at
-    found = schema
+    target = schema
     for step in place.removeprefix("#/").split("/"):
-        found = found.get(step) if isinstance(found, dict) else None
-    return found
+        target = target.get(step) if isinstance(target, dict) else None
+    return target
 
 
 def _cell(value: JsonValue) -> str:

@@ -156,7 +156,7 @@ class _Reader:
         raw = {
             recipe.name: recipe.model_dump(mode="json", by_alias=True, exclude_unset=True) for recipe in self._shipped
         }
-        seen: set[str] = set()
+        names: set[str] = set()
         read: list[Recipe] = []
         for index, entry in enumerate(entries):
             place: Place = ("recipe", index)
@@ -168,9 +168,9 @@ class _Reader:
             if faulty:
                 self._faulty.add(recipe.name)
                 continue
-            if recipe.name in seen:
+            if recipe.name in names:
                 self._say((*place, "name"), f"a second recipe named {recipe.name}: names are unique in a file")
-            seen.add(recipe.name)
+            names.add(recipe.name)
             raw[recipe.name] = whole
             read.append(recipe)
         return tuple(read)
@@ -194,9 +194,9 @@ class _Reader:
         try:
             return Recipe.model_validate(whole), frozenset()
         except ValidationError as error:
-            for each in error.errors():
-                self._say((*place, *each["loc"]), _said(cast(dict[str, Any], each)))
-            faulty = frozenset(str(each["loc"][0]) for each in error.errors() if each["loc"])
+            for flaw in error.errors():
+                self._say((*place, *flaw["loc"]), _said(cast(dict[str, Any], flaw)))
+            faulty = frozenset(str(flaw["loc"][0]) for flaw in error.errors() if flaw["loc"])
         rest = {**_PLACEHOLDER, **{key: value for key, value in whole.items() if key not in faulty}}
         try:
             return Recipe.model_validate(rest), faulty
@@ -226,16 +226,16 @@ _DEPENDS = {
 
 
 def _syntax(error: tomllib.TOMLDecodeError, text: str) -> Problem:
-    said = str(error)
-    found = _TOML_LINE.search(said)
-    line = int(found[1]) if found and found[1] else text.count("\n") + 1
-    return Problem(line, "", f"not TOML: {_TOML_LINE.sub('', said)}")
+    message = str(error)
+    match = _TOML_LINE.search(message)
+    line = int(match[1]) if match and match[1] else text.count("\n") + 1
+    return Problem(line, "", f"not TOML: {_TOML_LINE.sub('', message)}")
 
 
 def _said(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
-        known = sorted({"use", *(field.alias or name for name, field in Recipe.model_fields.items())})
-        return f"unknown field; a recipe has {', '.join(known)}" if len(error["loc"]) == 1 else "unknown field"
+        fields = sorted({"use", *(field.alias or name for name, field in Recipe.model_fields.items())})
+        return f"unknown field; a recipe has {', '.join(fields)}" if len(error["loc"]) == 1 else "unknown field"
     if error["type"] == "missing":
         return "missing"
     return str(error["msg"]).removeprefix("Value error, ")

@@ -68,10 +68,10 @@ _MOST_STORED = 512 << 10
 def _bytes(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    found = _SIZE.fullmatch(value.strip())
-    if found is None:
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
         raise ValueError(f"{value!r} is no size: write bytes, or for example 500KB, 20MB, 1.5GiB")
-    size = float(found["number"]) * _UNITS[(found["unit"] or "").lower()]
+    size = float(match["number"]) * _UNITS[(match["unit"] or "").lower()]
     if size > _LARGEST_SIZE:
         raise ValueError(f"{value[:40]!r} is more than any object has")
     return int(size)
@@ -243,7 +243,7 @@ class Ask(Frozen):
     """None: the recipe's."""
 
 
-class Asked(Frozen):
+class RecipeQuestion(Frozen):
     """The question of one call, with all inherited values filled in. `name` is empty for a recipe's only question."""
 
     name: str
@@ -314,12 +314,14 @@ class Recipe(Frozen):
         return self
 
     @property
-    def asked(self) -> tuple[Asked, ...]:
+    def questions(self) -> tuple[RecipeQuestion, ...]:
         """Return the questions in order, one call each."""
         if not self.asks:
-            return (Asked(name="", prompt=self.prompt, response_schema=self.response_schema, outputs=self.outputs),)
+            return (
+                RecipeQuestion(name="", prompt=self.prompt, response_schema=self.response_schema, outputs=self.outputs),
+            )
         return tuple(
-            Asked(
+            RecipeQuestion(
                 name=ask.name,
                 prompt=ask.prompt,
                 response_schema=self.response_schema if ask.response_schema is None else ask.response_schema,

@@ -48,19 +48,21 @@ class Misfit(NamedTuple):
 
 def _model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | None:
     """Return the model's data; None for a well-formed name that may be newer than the catalogue."""
-    known = resolve(recipe.model, today)
-    match known:
+    resolved = resolve(recipe.model, today)
+    match resolved:
         case Model():
-            return known
+            return resolved
         case Retired():
-            message = f"Model {known.id} does not answer any more. Use {known.successor}."
+            message = f"Model {resolved.id} does not answer any more. Use {resolved.successor}."
             return Misfit("model", "model_not_found", message)
         case UnknownName():
-            if known.well_formed:
+            if resolved.well_formed:
                 return None
-            return Misfit("model", "model_not_found", f"No model is named {known.name!r}. Use {known.suggestion}.")
+            return Misfit(
+                "model", "model_not_found", f"No model is named {resolved.name!r}. Use {resolved.suggestion}."
+            )
         case _:
-            assert_never(known)
+            assert_never(resolved)
 
 
 def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Misfit]:
@@ -113,16 +115,16 @@ def shown_part(recipe: Recipe, facts: Facts) -> Facts:
 
 
 def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Misfit]:
-    found = " and ".join(dict.fromkeys(families))
+    listed = " and ".join(dict.fromkeys(families))
     if recipe.range is not None and families and not {"audio", "video"}.intersection(families):
-        yield Misfit("range", "invalid_param", f"A range is a part of audio or video; this is {found}.")
+        yield Misfit("range", "invalid_param", f"A range is a part of audio or video; this is {listed}.")
     if recipe.media_resolution == "ultra_high" and not {"image"}.issuperset(families):
-        message = f"The media resolution ultra_high is for images only; this is {found}. Use low, medium or high."
+        message = f"The media resolution ultra_high is for images only; this is {listed}. Use low, medium or high."
         yield Misfit("media_resolution", "invalid_param", message)
 
 
 def _is_structured(recipe: Recipe) -> bool:
-    return any(question.response_schema is not None for question in recipe.asked)
+    return any(question.response_schema is not None for question in recipe.questions)
 
 
 def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
@@ -136,26 +138,26 @@ def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
         yield "response_schema", "structured_output"
 
 
-def _thinking(wanted: Thinking | None, model: Model) -> Iterator[Misfit]:
-    if wanted is None:
+def _thinking(thinking: Thinking | None, model: Model) -> Iterator[Misfit]:
+    if thinking is None:
         return
     how = model.thinking
     problem: str | None = None
     if how is None:
-        problem = None if wanted.budget == 0 and not wanted.include else f"Model {model.id} does not think."
-    elif wanted.budget == 0 and not how.can_be_off:
+        problem = None if thinking.budget == 0 and not thinking.include else f"Model {model.id} does not think."
+    elif thinking.budget == 0 and not how.can_be_off:
         problem = f"Model {model.id} cannot stop thinking."
-    elif isinstance(how, ThinkingByLevel) and wanted.budget is not None:
+    elif isinstance(how, ThinkingByLevel) and thinking.budget is not None:
         problem = f"Model {model.id} thinks by level ({', '.join(how.levels)}), not by a number of tokens."
-    elif isinstance(how, ThinkingByLevel) and wanted.level is not None and wanted.level not in how.levels:
-        problem = f"Model {model.id} thinks by the levels {', '.join(how.levels)}, not {wanted.level}."
+    elif isinstance(how, ThinkingByLevel) and thinking.level is not None and thinking.level not in how.levels:
+        problem = f"Model {model.id} thinks by the levels {', '.join(how.levels)}, not {thinking.level}."
     elif (
         isinstance(how, ThinkingByBudget)
-        and wanted.budget is not None
-        and wanted.budget > 0
-        and not how.least <= wanted.budget <= how.most
+        and thinking.budget is not None
+        and thinking.budget > 0
+        and not how.least <= thinking.budget <= how.most
     ):
-        message = f"Model {model.id} thinks with {how.least:,} to {how.most:,} tokens, not {wanted.budget:,}."
+        message = f"Model {model.id} thinks with {how.least:,} to {how.most:,} tokens, not {thinking.budget:,}."
         yield Misfit("thinking", "invalid_param", message)
     if problem:
         yield Misfit("thinking", "model_not_support_capability", problem)

@@ -101,10 +101,10 @@ def _set(members: str) -> _Taken:
     negated = "^/" if members[0] in "!^" else ""
     quoted = re.sub(r"([\\\[\]^&~|])", r"\\\1", members[1:] if negated else members)
     try:
-        found = re.compile(f"[{negated}{quoted}]", re.DOTALL)
+        compiled = re.compile(f"[{negated}{quoted}]", re.DOTALL)
     except re.error as error:
         raise ValueError(f"[{members}]: {error}") from error
-    return lambda character: found.match(character) is not None
+    return lambda character: compiled.match(character) is not None
 
 
 def _nothing(_character: str) -> bool:

@@ -25,19 +25,19 @@ _VALUE_TOKEN = re.compile(
 def lines(text: str) -> dict[Place, int]:
     """Return the line (from 1) of each table header and of each key of a table, except in inline tables."""
     text = text.replace("\r\n", "\n")
-    found: dict[Place, int] = {}
+    numbers: dict[Place, int] = {}
     line, counted = 1, 0
     for place, offset in _keys(text):
         line, counted = line + text.count("\n", counted, offset), offset
-        found.setdefault(place, line)
-    return found
+        numbers.setdefault(place, line)
+    return numbers
 
 
-def line_of(found: dict[Place, int], place: Place) -> int:
+def line_of(numbers: dict[Place, int], place: Place) -> int:
     """Return the line of the key, else of the table around it, else the first line."""
     while place:
-        if place in found:
-            return found[place]
+        if place in numbers:
+            return numbers[place]
         place = place[:-1]
     return 1
 

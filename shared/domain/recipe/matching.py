@@ -50,18 +50,18 @@ def choose(recipes: Sequence[Recipe], about: Dropped) -> Recipe:
 
 def explain(recipes: Sequence[Recipe], about: Dropped) -> list[Explained]:
     """Return why each recipe matched or not, in order."""
-    told: list[Explained] = []
+    explained: list[Explained] = []
     taken = False
     for recipe in recipes:
         why_not = mismatch(recipe, about)
         if why_not is not None:
-            told.append(Explained(recipe.name, matches=False, chosen=False, why=why_not))
+            explained.append(Explained(recipe.name, matches=False, chosen=False, why=why_not))
         elif taken:
-            told.append(Explained(recipe.name, matches=True, chosen=False, why="it would match, but comes later"))
+            explained.append(Explained(recipe.name, matches=True, chosen=False, why="it would match, but comes later"))
         else:
-            told.append(Explained(recipe.name, matches=True, chosen=True, why=_reason(recipe)))
+            explained.append(Explained(recipe.name, matches=True, chosen=True, why=_reason(recipe)))
             taken = True
-    return told
+    return explained
 
 
 def mismatch(recipe: Recipe, about: Dropped) -> str | None:
@@ -75,7 +75,7 @@ def mismatch(recipe: Recipe, about: Dropped) -> str | None:
         return f"it is for {_or(rule.family)}, this is {about.family}"
     if rule.prefix and not about.name.startswith(rule.prefix):
         return f"the name does not begin with {_or(rule.prefix)}"
-    if rule.glob and not any(glob_pattern(each).fullmatch(about.name) for each in rule.glob):
+    if rule.glob and not any(glob_pattern(glob).fullmatch(about.name) for glob in rule.glob):
         return f"the name does not match {_or(rule.glob)}"
     if about.size < rule.min_size:
         return f"{about.size} bytes are less than {rule.min_size}"

@@ -26,10 +26,10 @@ class Missing(ValueError):
 
 def flaws(prompt: str) -> Iterator[str]:
     """Yield what is wrong with the placeholders of a prompt, as sentences."""
-    for found in _TOKEN.finditer(prompt):
-        inside = found["inside"]
-        if found[0] in ("{", "}"):
-            yield f"a single {found[0]} in the prompt: write {found[0] * 2} for a brace"
+    for token in _TOKEN.finditer(prompt):
+        inside = token["inside"]
+        if token[0] in ("{", "}"):
+            yield f"a single {token[0]} in the prompt: write {token[0] * 2} for a brace"
         elif inside is not None and not _known(inside.partition("|")[0]):
             yield f"unknown placeholder {{{inside}}}: there are {', '.join(NAMES)} and metadata.KEY"
 
@@ -41,18 +41,18 @@ def literal(text: str) -> str:
 
 def metadata_keys(prompt: str) -> Iterator[str]:
     """Yield the metadata keys that a prompt uses. Each may also have the prefix `dropsight-`."""
-    for found in _TOKEN.finditer(prompt):
-        if asked := _METADATA.fullmatch((found["inside"] or "").partition("|")[0]):
-            yield asked["key"]
+    for token in _TOKEN.finditer(prompt):
+        if metadata := _METADATA.fullmatch((token["inside"] or "").partition("|")[0]):
+            yield metadata["key"]
 
 
 def fill(prompt: str, about: Dropped, range_: Range | None = None) -> str:
     """Return the prompt for one object. Raises `Missing` if a placeholder has neither value nor `|fallback`."""
 
-    def value(found: re.Match[str]) -> str:
-        inside = found["inside"]
+    def value(token: re.Match[str]) -> str:
+        inside = token["inside"]
         if inside is None:
-            return found[0][0]
+            return token[0][0]
         name, bar, fallback = inside.partition("|")
         value = _value(name, about, range_)
         if value:
@@ -70,10 +70,10 @@ def _known(name: str) -> bool:
 
 def _value(name: str, about: Dropped, range_: Range | None) -> str:
     folder, _, file = about.name.rpartition("/")
-    if found := _METADATA.fullmatch(name):
-        key = found["key"]
+    if match := _METADATA.fullmatch(name):
+        key = match["key"]
         spelled = (key, key.lower(), f"{PREFIX}{key}", f"{PREFIX}{key}".lower())
-        return next((about.metadata[each] for each in spelled if each in about.metadata), "")
+        return next((about.metadata[spelling] for spelling in spelled if spelling in about.metadata), "")
     created = about.created_at
     return {
         "name": about.name,

@@ -5,20 +5,24 @@ from __future__ import annotations
 from pydantic import JsonValue, ValidationError
 
 from shared.domain.answer.response import Json
-from shared.domain.recipe.definition import Asked, Recipe
+from shared.domain.recipe.definition import Recipe, RecipeQuestion
 from shared.domain.tasks.task import Ran
 
 
-def questions_of(ran: Ran | None) -> tuple[Asked, ...]:
+def questions_of(ran: Ran | None) -> tuple[RecipeQuestion, ...]:
     """Return the questions that were asked; their prompts are empty for a request."""
     if ran is None:
         return ()
     try:
-        return Recipe.model_validate(ran.snapshot).asked
+        return Recipe.model_validate(ran.snapshot).questions
     except ValidationError:
         # Of a request without a recipe, as version 1.0 stored it: the request's own fields.
         schema = _schema(ran.snapshot.get("response_format"))
-        return (Asked(name="", prompt="", response_schema=schema, outputs=("md",) if schema is None else ("json",)),)
+        return (
+            RecipeQuestion(
+                name="", prompt="", response_schema=schema, outputs=("md",) if schema is None else ("json",)
+            ),
+        )
 
 
 def _schema(form: JsonValue) -> Json | None:

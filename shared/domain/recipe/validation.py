@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from shared.domain.media.kinds import Family
 from shared.domain.recipe import placeholders
-from shared.domain.recipe.definition import Asked, Recipe, Rule
+from shared.domain.recipe.definition import Recipe, RecipeQuestion, Rule
 from shared.domain.recipe.fitness import misfits
 from shared.domain.recipe.globs import glob_pattern
 from shared.domain.recipe.lines import Place
@@ -29,7 +29,7 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
         if ask.name in TAKEN_NAMES:
             yield ("asks", index, "name"), f"{ask.name} is taken: {ask.name}.json is the task itself"
     prompts: list[Place] = [("asks", index, "prompt") for index in range(len(recipe.asks))] or [("prompt",)]
-    for field, question in zip(prompts, recipe.asked, strict=True):
+    for field, question in zip(prompts, recipe.questions, strict=True):
         for message in placeholders.flaws(question.prompt):
             yield field, message
     for message in output_flaws(recipe, recipe.takes):
@@ -44,11 +44,11 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
 
 def output_flaws(recipe: Recipe, families: Sequence[Family]) -> Iterator[str]:
     """Yield why the recipe's outputs cannot be made for files of `families` (empty: unknown)."""
-    for question in recipe.asked:
+    for question in recipe.questions:
         yield from _flaws_of_outputs(question, families, structured="schema" in recipe.needs)
 
 
-def _flaws_of_outputs(question: Asked, families: Sequence[Family], *, structured: bool) -> Iterator[str]:
+def _flaws_of_outputs(question: RecipeQuestion, families: Sequence[Family], *, structured: bool) -> Iterator[str]:
     schema = question.response_schema
     for output in question.outputs:
         if output in ("csv", "json", "srt", "vtt", "png") and schema is None and not structured:
@@ -87,11 +87,11 @@ def _leaves_out(schema: dict[str, JsonValue] | None, names: tuple[str, ...]) -> 
 
 def _properties(schema: JsonValue) -> Iterator[str]:
     if isinstance(schema, list):
-        for each in schema:
-            yield from _properties(each)
+        for part in schema:
+            yield from _properties(part)
     if isinstance(schema, dict):
         properties = schema.get("properties")
         if isinstance(properties, dict):
             yield from properties
-        for each in schema.values():
-            yield from _properties(each)
+        for part in schema.values():
+            yield from _properties(part)

@@ -12,7 +12,7 @@ from shared.domain.answer.response import Json
 from shared.domain.answer.schemas import as_sent
 from shared.domain.answer.timestamps import written
 from shared.domain.models.catalogue import ThinkingByBudget, find_model
-from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Asked, Range, Recipe, ServerTool
+from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Range, Recipe, RecipeQuestion, ServerTool
 
 _TOOLS: dict[ServerTool, str] = {
     "code_execution": "codeExecution",
@@ -31,14 +31,14 @@ class PreparedFile(NamedTuple):
 
 
 def request(
-    recipe: Recipe, question: Asked, prompt: str, files: Sequence[PreparedFile], today: date | None = None
+    recipe: Recipe, question: RecipeQuestion, prompt: str, files: Sequence[PreparedFile], today: date | None = None
 ) -> Json:
     """Return the body of generateContent. `prompt` is filled in; it goes after the media, as the guides advise."""
     parts = [*(media_part(recipe, file) for file in files), {"text": prompt}]
     return body(recipe, question, [{"role": "user", "parts": cast(JsonValue, parts)}], today)
 
 
-def body(recipe: Recipe, question: Asked, contents: list[Json], today: date | None = None) -> Json:
+def body(recipe: Recipe, question: RecipeQuestion, contents: list[Json], today: date | None = None) -> Json:
     """Return the body of generateContent. If an offset cannot select the range, the last text of `contents` names it.
 
     Offsets are documented for video only (guide "Audio understanding").
@@ -51,7 +51,7 @@ def body(recipe: Recipe, question: Asked, contents: list[Json], today: date | No
     return {"contents": cast(JsonValue, contents), **settings(recipe, question, today)}
 
 
-def settings(recipe: Recipe, question: Asked, today: date | None = None) -> Json:
+def settings(recipe: Recipe, question: RecipeQuestion, today: date | None = None) -> Json:
     """Return the body without its contents."""
     body: Json = {}
     if recipe.system:
@@ -60,7 +60,7 @@ def settings(recipe: Recipe, question: Asked, today: date | None = None) -> Json
         body["generationConfig"] = config
     tools: list[JsonValue] = [{_TOOLS[tool]: {}} for tool in recipe.tools]
     if recipe.functions:
-        tools.append({"functionDeclarations": [_declaration(each) for each in recipe.functions]})
+        tools.append({"functionDeclarations": [_declaration(function) for function in recipe.functions]})
     if tools:
         body["tools"] = tools
     if recipe.safety:
@@ -79,7 +79,7 @@ def _declaration(function: Json) -> Json:
     }
 
 
-def generation_config(recipe: Recipe, question: Asked, today: date | None = None) -> Json:
+def generation_config(recipe: Recipe, question: RecipeQuestion, today: date | None = None) -> Json:
     chosen = recipe.parameters
     config: dict[str, JsonValue | None] = {
         "temperature": chosen.temperature,
@@ -138,14 +138,14 @@ def _resolution(recipe: Recipe) -> str | None:
 
 def _thinking(recipe: Recipe, today: date | None) -> Json | None:
     """Return the thinking configuration; a level becomes a budget for models that think by budget."""
-    wanted = recipe.thinking
-    if wanted is None:
+    thinking = recipe.thinking
+    if thinking is None:
         return None
     model = find_model(recipe.model, today)
     if model is not None and model.thinking is None:
         return None
     config: Json = {}
-    level, budget = wanted.level, wanted.budget
+    level, budget = thinking.level, thinking.budget
     if level is not None and model is not None and isinstance(model.thinking, ThinkingByBudget):
         setting = model.thinking_for(level)
         level, budget = None, setting.budget if setting else None
@@ -153,7 +153,7 @@ def _thinking(recipe: Recipe, today: date | None) -> Json | None:
         config["thinkingLevel"] = level.upper()
     if budget is not None:
         config["thinkingBudget"] = budget
-    if wanted.include:
+    if thinking.include:
         config["includeThoughts"] = True
     return config or None
 

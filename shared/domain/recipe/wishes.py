@@ -41,7 +41,7 @@ def grant(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> Granted:
             recipe = _by_name(recipes, named, about.family)
         else:
             warnings.append(_unheard("recipe", first))
-    texts = [*(question.prompt for question in recipe.asked), recipe.system or ""]
+    texts = [*(question.prompt for question in recipe.questions), recipe.system or ""]
     for_prompts = {key.lower().replace("-", "_") for text in texts for key in metadata_keys(text)}
     warnings += [_unknown(name) for name in wishes if name not in WISHES and name not in for_prompts]
     changes: dict[str, JsonValue] = {}
@@ -73,17 +73,17 @@ def _ours(key: str) -> bool:
 
 
 def _by_name(recipes: Sequence[Recipe], name: str, family: Family) -> Recipe:
-    found = next((recipe for recipe in recipes if recipe.name == name), None)
-    if found is None:
+    match = next((recipe for recipe in recipes if recipe.name == name), None)
+    if match is None:
         fitting = [recipe.name for recipe in recipes if family in recipe.takes]
         close = get_close_matches(name, fitting, n=1)
         hint = f"Do you mean {close[0]}?" if close else f"For this kind of file there are {', '.join(fitting)}."
         raise PermanentFailure("invalid_param", f"{PREFIX}recipe: no recipe is named {name!r}. {hint}")
-    if family not in found.takes:
+    if family not in match.takes:
         raise PermanentFailure(
-            "invalid_param", f"{PREFIX}recipe: {name} takes {' or '.join(found.takes)}, this is {family}."
+            "invalid_param", f"{PREFIX}recipe: {name} takes {' or '.join(match.takes)}, this is {family}."
         )
-    return found
+    return match
 
 
 def _changed(recipe: Recipe, changes: dict[str, JsonValue]) -> Recipe:
@@ -120,13 +120,13 @@ def _has(recipe: Recipe, need: Wish) -> bool:
 def _beside(name: str, companions: list[str]) -> JsonValue:
     """Return full names of files in the object's folder or below: who may write there may not read elsewhere."""
     folder = name[: name.rfind("/") + 1]
-    for each in companions:
-        if each.startswith("/") or ".." in each.split("/"):
+    for companion in companions:
+        if companion.startswith("/") or ".." in companion.split("/"):
             raise PermanentFailure(
                 "invalid_param",
-                f"{PREFIX}with: {each!r} does not lie in the file's own folder. Name files relative to it.",
+                f"{PREFIX}with: {companion!r} does not lie in the file's own folder. Name files relative to it.",
             )
-    return [f"{folder}{each}" for each in companions]
+    return [f"{folder}{companion}" for companion in companions]
 
 
 def _listed(value: str) -> JsonValue:

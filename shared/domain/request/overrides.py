@@ -42,7 +42,7 @@ def find_recipe(name: str) -> Recipe:
     recipe = next((recipe for recipe in BUILT_IN if recipe.name == name), None)
     if recipe is None:
         raise invalid_field(
-            "recipe", f"there is no recipe {name!r}. There are: {', '.join(each.name for each in BUILT_IN)}"
+            "recipe", f"there is no recipe {name!r}. There are: {', '.join(built_in.name for built_in in BUILT_IN)}"
         )
     return recipe
 
@@ -59,18 +59,18 @@ def with_overrides(recipe: Recipe, submission: Submission, changes: Mapping[str,
 
 
 def overrides_of(
-    recipe: Recipe, submission: Submission, given: Set[str], today: date | None = None
+    recipe: Recipe, submission: Submission, fields: Set[str], today: date | None = None
 ) -> dict[str, JsonValue]:
     """Return the recipe's fields that the request's `given` fields set: all but its words."""
     changes: dict[str, JsonValue] = {}
-    parameters: Json = {name: getattr(submission, name) for name in _PARAMETERS if name in given}
-    if "stop" in given:
+    parameters: Json = {name: getattr(submission, name) for name in _PARAMETERS if name in fields}
+    if "stop" in fields:
         parameters["stop"] = cast(JsonValue, submission.stop_sequences)
     if parameters:
         changes["parameters"] = parameters
-    for name in given & {"model", "media_resolution"}:
+    for name in fields & {"model", "media_resolution"}:
         changes[name] = getattr(submission, name)
-    if "response_format" in given:
+    if "response_format" in fields:
         changes["response_schema"] = schema = _schema(submission)
         if schema is not None and "json" not in recipe.outputs:
             changes["outputs"] = [*recipe.outputs, "json"]
@@ -79,12 +79,12 @@ def overrides_of(
             setting.category.removeprefix("HARM_CATEGORY_").lower(): setting.threshold.lower()
             for setting in submission.safety_settings
         }
-    if "tools" in given:
+    if "tools" in fields:
         functions = [tool.function for tool in submission.tools or []]
-        changes["functions"] = [each.model_dump(exclude_none=True, exclude={"strict"}) for each in functions]
-    if given & {"reasoning", "reasoning_effort", "extra_body"}:
+        changes["functions"] = [function.model_dump(exclude_none=True, exclude={"strict"}) for function in functions]
+    if fields & {"reasoning", "reasoning_effort", "extra_body"}:
         changes["thinking"] = _thinking(recipe, submission, today)
-    wishes = wishes_of(submission) if "metadata" in given else {}
+    wishes = wishes_of(submission) if "metadata" in fields else {}
     if wished_range := wishes.get("range"):
         changes["range"] = wished_range
     if endings := wishes.get("outputs"):

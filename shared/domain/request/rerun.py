@@ -44,19 +44,21 @@ def resolve_rerun(
     """
     before = recipe = _DEFAULT_RECIPE if ran is None else _recipe_that_ran(ran)
     about = json.dumps({"model": recipe.model, "audio_url": uri}).encode()
-    given = read_changes(changes)
-    given = {name: value for name, value in given.items() if value is not None or name not in _IGNORED_NULLS}
+    replacements = read_changes(changes)
+    replacements = {
+        name: value for name, value in replacements.items() if value is not None or name not in _IGNORED_NULLS
+    }
     for name, why in _REFUSED_FIELDS.items():
-        if name in given:
+        if name in replacements:
             raise invalid_field(name, why)
-    submission = read(replace_fields(about, json.dumps(given).encode()))
+    submission = read(replace_fields(about, json.dumps(replacements).encode()))
     if submission.recipe is not None:
         recipe = find_recipe(submission.recipe)
     # A recipe that is named brings its own model.
-    fields = overrides_of(recipe, submission, {*given, *(() if "recipe" in given else ("model",))}, today)
+    fields = overrides_of(recipe, submission, {*replacements, *(() if "recipe" in replacements else ("model",))}, today)
     if submission.prompt is not None:
         fields["prompt"] = literal(submission.prompt)
-    if "system_prompt" in given:
+    if "system_prompt" in replacements:
         fields["system"] = None if submission.system_prompt is None else literal(submission.system_prompt)
     changed = with_overrides(recipe, submission, fields)
     refuse_incomplete(changed)
@@ -67,9 +69,9 @@ def resolve_rerun(
         # The name may be wrong, unless what ran took no such files either: generate checks the content.
         raise invalid_field("recipe", f"{changed.name} takes {' or '.join(changed.takes)}, this is {kind.family}")
     refuse_misfits(changed, submission, families, today)
-    if submission.stream and len(changed.asked) > 1:
+    if submission.stream and len(changed.questions) > 1:
         raise invalid_field("stream", f"the recipe {changed.name} asks several questions; only one can be streamed")
-    if ran is None and not given.keys() - _DELIVERY_FIELDS:
+    if ran is None and not replacements.keys() - _DELIVERY_FIELDS:
         return None, submission
     return changed.ran(ran.origin if ran else "built in"), submission
 

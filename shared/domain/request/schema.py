@@ -285,5 +285,5 @@ def _unreadable(why: str) -> RequestRefused:
 
 def as_stored(submission: Submission) -> bytes:
     """Return the request as it is stored: the given fields, without how it is answered."""
-    given = submission.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return json.dumps(cast(Json, given), ensure_ascii=False, separators=(",", ":")).encode()
+    fields = submission.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return json.dumps(cast(Json, fields), ensure_ascii=False, separators=(",", ":")).encode()

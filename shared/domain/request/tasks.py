@@ -62,14 +62,14 @@ def object_name(task_id: str) -> str:
 
 def id_of_object(name: str) -> str | None:
     """Return the task id in the name of a request object, or None."""
-    found = _API_NAME.match(name)
-    return found["id"] if found else None
+    match = _API_NAME.match(name)
+    return match["id"] if match else None
 
 
 def manifest_owner(name: str) -> str | None:
     """Return the owner of a manifest's task, its first folder; None if the name is not a manifest's."""
-    found = _MANIFEST_NAME.match(name)
-    return f"manifests:{found['folder'] or ''}" if found else None
+    match = _MANIFEST_NAME.match(name)
+    return f"manifests:{match['folder'] or ''}" if match else None
 
 
 def request_task(

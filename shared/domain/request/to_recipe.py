@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue
 
 from shared.domain.media import Family, kind_of_name
-from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Asked, Dropped, Missing, Recipe, fill
+from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, RecipeQuestion, fill
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
 from shared.domain.request.options import JsonObjectAnswer
@@ -49,9 +49,9 @@ class ResolvedRequest(NamedTuple):
     warnings: tuple[str, ...] = ()
 
     @property
-    def question(self) -> Asked:
-        asked = self.recipe.asked[0]
-        return asked.model_copy(update={"response_schema": None}) if self.takes_any_json else asked
+    def question(self) -> RecipeQuestion:
+        recipe_question = self.recipe.questions[0]
+        return recipe_question.model_copy(update={"response_schema": None}) if self.takes_any_json else recipe_question
 
     @property
     def takes_any_json(self) -> bool:
@@ -66,15 +66,15 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
     """
     inputs = inputs_of(submission)
     has_question = _has_question(submission)
-    given = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
+    fields = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
     wishes = set(wishes_of(submission))
     if submission.recipe is None:
         base, ignored, by = _ANONYMOUS, wishes & _WISHES, "a request that names no recipe"
-        changes = overrides_of(base, submission, given - {"metadata"}, today)
+        changes = overrides_of(base, submission, fields - {"metadata"}, today)
         changes |= _defaults(submission, structured=changes.get("response_schema") is not None)
     else:
         base, ignored, by = find_recipe(submission.recipe), wishes - _WISHES - {"find"}, "a request"
-        changes = overrides_of(base, submission, given, today)
+        changes = overrides_of(base, submission, fields, today)
         changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
     recipe = with_overrides(base, submission, changes)
     met = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}

@@ -185,9 +185,9 @@ def tidy(
     left = tuple(step for step in task.after if step not in done)
     files, cache = ((), None) if "delete_file" in done else (task.files, task.cache)
     merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
-    told = tuple(dict.fromkeys((*task.warnings, *warnings)))
+    all_warnings = tuple(dict.fromkeys((*task.warnings, *warnings)))
     tidied = task.model_copy(
-        update={"after": left, "files": files, "cache": cache, "outputs": merged, "warnings": told}
+        update={"after": left, "files": files, "cache": cache, "outputs": merged, "warnings": all_warnings}
     )
     return tidied.model_copy(update={"open": _anything_left(tidied)})
 

@@ -71,7 +71,7 @@ def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
     loaded = results if results is not None else task.results
     stream = f"/v1/llm/generations/{task.id}/stream"
     urls = {"get": f"/v1/tasks/{task.id}", "cancel": f"/v1/tasks/{task.id}/cancel"}
-    shown: TaskShown = {
+    view: TaskShown = {
         "id": task.id,
         "object": "llm.generation.task",
         "type": "llm",
@@ -95,7 +95,7 @@ def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
         "recipe": task.ran.recipe if task.ran else None,
         "urls": {**urls, "stream": stream} if task.stream else urls,
     }
-    fields = cast(dict[str, Any], shown).items()
+    fields = cast(dict[str, Any], view).items()
     return {name: value for name, value in fields if value is not None or name in _ALWAYS}
 
 

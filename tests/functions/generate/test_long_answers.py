@@ -82,7 +82,7 @@ async def transcribed(system: System) -> Task:
 async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(system: System) -> None:
     task = await transcribed(system)
     assert task.ran is not None
-    asked = Recipe.model_validate(task.ran.snapshot).asked[0]
+    asked = Recipe.model_validate(task.ran.snapshot).questions[0]
     question = Question(
         model=task.model,
         body={},

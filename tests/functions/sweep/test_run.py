@@ -40,7 +40,7 @@ class Slow:
 
     async def delete(self, *, until: float) -> Deleted:
         await self.part(stop_at=until)
-        return Deleted(seen=2, deleted=1, refused=1)
+        return Deleted(count=2, deleted=1, refused=1)
 
 
 async def test_no_part_uses_up_the_time_of_the_others(

@@ -17,7 +17,7 @@ from functions.generate.lease import Lease
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from shared import wiring
 from shared.cloud.firestore import Stored
-from shared.domain.answer.chunks import Chunk, told
+from shared.domain.answer.chunks import Chunk, join_chunks
 from shared.domain.answer.response import Json
 from tests.functions.api.conftest import System
 from tests.functions.api.routes.test_submit import request
@@ -252,5 +252,5 @@ async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_c
         await store_remaining_chunks(wiring.generate(), held, answer, claim=1, reasoning=False)
         found = await store.since(other.id, 0)
         assert held.stored_chunks == chunks
-        assert told(found)[0] == text
+        assert join_chunks(found)[0] == text
         assert (found[-1].finish == "stop") == (chunks > 0)

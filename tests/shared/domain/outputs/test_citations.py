@@ -8,7 +8,7 @@ from shared.domain.answer.citations import Page, citations, pages_of
 from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
 from shared.domain.outputs import Source, render
-from shared.domain.recipe import Asked
+from shared.domain.recipe import RecipeQuestion
 
 TEXT = "Über Tee: green tea is old. Nothing else."
 GROUNDED: Json = {
@@ -51,7 +51,7 @@ def test_openais_client_reads_the_annotations() -> None:
 def test_markdown_ends_with_the_list_of_its_sources() -> None:
     message: Json = {"annotations": [*citations(GROUNDED, TEXT), *citations(GROUNDED, TEXT)]}
     assert pages_of(message) == [Page("https://tea.example/a", "Tea [old]")]
-    asked = Asked(name="", prompt="p", response_schema=None, outputs=("md", "txt"))
+    asked = RecipeQuestion(name="", prompt="p", response_schema=None, outputs=("md", "txt"))
     files = render(asked, TEXT, None, Source("a.txt", pages=tuple(pages_of(message)))).files
     assert files["md"].data.decode() == f"{TEXT}\n\nSources:\n\n1. [Tea \\[old\\]](<https://tea.example/a>)\n"
     assert files["txt"].data.decode() == TEXT
@@ -63,7 +63,7 @@ def test_an_answer_that_rests_on_nothing_is_left_as_it_is() -> None:
 
 
 def test_a_source_stays_one_link_whatever_its_address_holds() -> None:
-    asked = Asked(name="", prompt="p", response_schema=None, outputs=("md",))
+    asked = RecipeQuestion(name="", prompt="p", response_schema=None, outputs=("md",))
     pages = (Page("https://tea.example/a>b c\n<d", "Tea"),)
     files = render(asked, "x", None, Source("a.txt", pages=pages)).files
     assert files["md"].data.decode().endswith("1. [Tea](<https://tea.example/a%3Eb%20c%0A%3Cd>)\n")

@@ -25,7 +25,7 @@ from shared.domain.outputs.drawing import legible
 from shared.domain.outputs.markup import unfenced
 from shared.domain.outputs.subtitles import cues, srt, vtt
 from shared.domain.outputs.tables import NoTable, table
-from shared.domain.recipe import BUILT_IN, Asked
+from shared.domain.recipe import BUILT_IN, RecipeQuestion
 
 TIMED: JsonValue = {
     "language": "en",
@@ -37,8 +37,8 @@ TIMED: JsonValue = {
 }
 
 
-def question(*outputs: str, schema: Any = None) -> Asked:
-    return Asked(name="", prompt="p", response_schema=schema, outputs=outputs)
+def question(*outputs: str, schema: Any = None) -> RecipeQuestion:
+    return RecipeQuestion(name="", prompt="p", response_schema=schema, outputs=outputs)
 
 
 def made(output: str, text: str = "", value: JsonValue = None, **source: Any) -> str:
@@ -191,7 +191,7 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from([None, {"items": {"properties": {"box_2d": {}}}}]))
 def test_any_answer_is_published_without_a_loss(value: Any, schema: Any) -> None:
-    asked = Asked(name="", prompt="p", response_schema=schema, outputs=("json", "png", "csv", "txt"))
+    asked = RecipeQuestion(name="", prompt="p", response_schema=schema, outputs=("json", "png", "csv", "txt"))
     try:
         rendered = render(asked, json.dumps(value), value, Source("a.png", picture=picture((7, 3))))
     except OverflowError:
@@ -317,7 +317,7 @@ def test_a_picture_that_cannot_be_drawn_on_leaves_a_warning_and_the_other_files(
 
 
 def test_an_image_in_which_nothing_was_found_is_an_empty_list_of_objects() -> None:
-    detect = next(recipe for recipe in BUILT_IN if recipe.name == "detect").asked[0]
+    detect = next(recipe for recipe in BUILT_IN if recipe.name == "detect").questions[0]
     assert needs_picture(detect, [])
     rendered = render(detect, "[]", [], Source("a.png", picture=picture()))
     assert json.loads(rendered.files["json"].data) == {"width": 200, "height": 100, "objects": []}
@@ -396,7 +396,7 @@ def test_the_fence_around_a_whole_document_is_taken_off_and_inner_ones_stay() ->
 
 
 def test_several_questions_publish_under_their_own_names() -> None:
-    asked = Asked(name="points", prompt="p", response_schema=None, outputs=("md", "txt"))
+    asked = RecipeQuestion(name="points", prompt="p", response_schema=None, outputs=("md", "txt"))
     assert list(render(asked, "x", None, Source("a.mp3")).files) == ["points.md", "points.txt"]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from shared.domain.outputs import Source, render
 from shared.domain.outputs.drawing import MAX_PIXELS
 from shared.domain.outputs.sandboxed_drawing import FUNCTION, OnPicture, arguments_of, read_reply
-from shared.domain.recipe import Asked
+from shared.domain.recipe import RecipeQuestion
 from shared.sandbox import Sandbox
 
 BOXES: Any = [{"label": "cup", "box_2d": [0, 0, 500, 500]}]
@@ -84,7 +84,7 @@ async def test_a_picture_that_cannot_be_drawn_on_still_has_its_boxes_published(p
     finally:
         await sandbox.close()
     width, height = made.size or (None, None)
-    asked = Asked(name="", prompt="p", response_schema={"type": "array"}, outputs=("json", "png"))
+    asked = RecipeQuestion(name="", prompt="p", response_schema={"type": "array"}, outputs=("json", "png"))
     source = Source("a.png", width, height, drawn=made.drawn, undrawable=made.undrawable)
     rendered = render(asked, "", BOXES, source)
     assert list(rendered.files) == ["json"]
@@ -108,6 +108,6 @@ async def test_a_drawing_stands_as_its_boxes_do(orientation: int) -> None:
     out = io.BytesIO()
     Image.new("RGB", (60, 30), "white").save(out, "JPEG", exif=exif)
     source = Source("a.jpg", picture=out.getvalue())
-    asked = Asked(name="", prompt="p", response_schema={"type": "array"}, outputs=("png",))
+    asked = RecipeQuestion(name="", prompt="p", response_schema={"type": "array"}, outputs=("png",))
     with Image.open(io.BytesIO(render(asked, "", BOXES, source).files["png"].data)) as shown:
         assert shown.size == ((30, 60) if orientation >= 5 else (60, 30))

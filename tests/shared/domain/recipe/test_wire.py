@@ -15,7 +15,7 @@ from shared.domain.recipe import BUILT_IN, PreparedFile, Recipe, request, unstru
 def body(recipe: Recipe, *families: Family) -> dict[str, Any]:
     kinds = {"audio": "audio/mp3", "image": "image/png", "video": "video/mp4", "pdf": "application/pdf"}
     files = [PreparedFile(kinds[family], f"https://files/{index}") for index, family in enumerate(families)]
-    question = recipe.asked[0]
+    question = recipe.questions[0]
     return cast(dict[str, Any], request(recipe, question, question.prompt, files))
 
 
