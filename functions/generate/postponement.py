@@ -1,51 +1,25 @@
-"""Put tasks off: decide until when and why, and enqueue the next dispatch before the commit, so that none is lost."""
+"""Put tasks off, and enqueue the next dispatch before the commit, so that none is lost."""
 
 from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from functions.generate.lease import Lease
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import RefusalNote
-from shared.domain.errors import (
-    DailyQuotaSpent,
-    FileStoreFull,
-    LeaseLost,
-    Postponement,
-    TaskFailure,
-    TimeIsUp,
-    Unavailable,
-    WaitingReason,
-)
+from shared.domain.errors import FileStoreFull, LeaseLost, Postponement, TaskFailure, TimeIsUp
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks import claims
+from shared.domain.tasks.postponement import Patience, Rest, decide_rest, next_try_at, seconds_until_retry, still_waits
 from shared.domain.tasks.task import Task
 from shared.wiring import GenerateDeps
 
-_GEMINI_DAY = ZoneInfo("America/Los_Angeles")
-"""Gemini resets daily quotas at midnight Pacific time."""
-_NO_TIME_NAMED = 300.0
-_LONGEST_PATIENCE = 3600.0
-"""Seconds. The longest pause between two tries of a task that has waited long for one reason."""
-_LONGEST_BACKOFF = 1800.0
 _BLOCKED_NOTE = timedelta(seconds=60)
-_PATIENT_TIMES = 6
-"""Outages of a service allow this many times more attempts than failures of the task itself: about half a day."""
 _MOST_ROOM_SECONDS = 30.0
-
-
-class Rest(NamedTuple):
-    """Until when a task waits, and why."""
-
-    until: datetime
-    reason: WaitingReason
-    detail: str
-    counted: claims.Counted | None = None
+_RANDOM = random.Random()  # noqa: S311
 
 
 async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
@@ -55,41 +29,13 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
         lease.files, lease.cache = (), None
     if isinstance(failure, FileStoreFull):
         await _make_room(deps, lease)
-    rest = _decide(deps, lease, failure)
+    rest = decide_rest(
+        lease.task, failure, _patience(deps), now=deps.clock.now(), answering=lease.answering, random=_RANDOM
+    )
     if rest is None:
         return False
     await _put_off(deps, lease, rest)
     return True
-
-
-def _decide(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> Rest | None:
-    """Decide how long the task waits; None if it has no attempts left.
-
-    A broken or cut-off answer was paid for, so it counts as an attempt.
-    """
-    task, now, most = lease.task, deps.clock.now(), deps.settings.max_attempts
-    attempts, outages = task.attempts + 1, task.outages + 1
-    match failure:
-        case Postponement():
-            until = next_try_at(deps, task, failure.reason, seconds_until_retry(failure, now))
-            return Rest(until, failure.reason, failure.message)
-        case TimeIsUp() if not lease.answering:
-            return Rest(now, "time_limit", "one dispatch's time was over")
-        case Unavailable() if not lease.answering:
-            if outages >= most * _PATIENT_TIMES:
-                return None
-            return Rest(_backed_off(now, outages), "retrying", failure.message, "outage")
-        case _ if attempts >= most:
-            return None
-        case TimeIsUp():
-            return Rest(now, "time_limit", "the model was still answering", "attempt")
-        case _:
-            return Rest(_backed_off(now, attempts), "retrying", failure.message, "attempt")
-
-
-def _backed_off(now: datetime, times: int) -> datetime:
-    """Return a moment whose delay doubles with each attempt, with jitter."""
-    return now + timedelta(seconds=min(_LONGEST_BACKOFF, 2.0**times) * random.uniform(0.5, 1))  # noqa: S311
 
 
 async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
@@ -140,13 +86,14 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
 async def keep_waiting(deps: GenerateDeps, stored: Stored, note: RefusalNote) -> None:
     """Enqueue the next dispatch of a task whose model is still throttled, without claiming the task."""
     task, now = stored.task, deps.clock.now()
-    until = next_try_at(deps, task, note.reason, (note.until - now).total_seconds())
+    delay, max_age = (note.until - now).total_seconds(), _patience(deps).max_age
+    until = next_try_at(task, note.reason, delay, max_age, now=now, random=_RANDOM)
     epoch = await _next_dispatch(deps, task, until)
     await deps.tasks.change(
         stored,
         lambda current: (
             claims.keep_waiting(current, now=now, until=until, reason=note.reason, detail=note.detail, epoch=epoch)
-            if _still_waits(current, task, now)
+            if still_waits(current, task, now)
             else current
         ),
     )
@@ -160,12 +107,8 @@ async def schedule_next(deps: GenerateDeps, stored: Stored) -> None:
     epoch = await _next_dispatch(deps, task, at)
     await deps.tasks.change(
         stored,
-        lambda current: claims.redispatch(current, at=at, epoch=epoch) if _still_waits(current, task, now) else current,
+        lambda current: claims.redispatch(current, at=at, epoch=epoch) if still_waits(current, task, now) else current,
     )
-
-
-def _still_waits(current: Task, before: Task, now: datetime) -> bool:
-    return current.epoch == before.epoch and not current.terminal and not claims.leased(current, now)
 
 
 async def _next_dispatch(deps: GenerateDeps, task: Task, at: datetime) -> int:
@@ -180,35 +123,13 @@ async def _next_dispatch(deps: GenerateDeps, task: Task, at: datetime) -> int:
     return epoch
 
 
-def next_try_at(deps: GenerateDeps, task: Task, reason: WaitingReason, delay: float) -> datetime:
-    """Return when to try again: not before `delay` seconds, and later the longer the task has waited already.
-
-    Those that wait for one moment must not all come at it, and those that have waited for hours need not look every
-    minute: they look again after about as long as they have waited, an hour at the most. None waits past its age limit.
-    """
-    now = deps.clock.now()
-    since = task.waiting_since if task.waiting_since is not None and claims.last_reason(task) == reason else now
-    patience = min(_LONGEST_PATIENCE, (now - since).total_seconds() * random.uniform(0.75, 1.5))  # noqa: S311
-    spread = random.uniform(0.5, 3)  # noqa: S311
-    until = now + timedelta(seconds=max(delay, patience) + spread)
-    limit = task.accepted_at + timedelta(hours=deps.settings.task_max_age_hours, seconds=1)
-    return min(until, max(limit, now + timedelta(seconds=spread)))
-
-
-def seconds_until_retry(failure: Postponement, now: datetime) -> float:
-    """Return the seconds until another try makes sense: as the service says, or until the daily quota's reset."""
-    if failure.delay is not None:
-        return failure.delay
-    if not isinstance(failure, DailyQuotaSpent):
-        return _NO_TIME_NAMED
-    local = now.astimezone(_GEMINI_DAY)
-    reset = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (reset - local).total_seconds()
-
-
 async def leave_throttle_note(deps: GenerateDeps, model: str, refusal: Postponement) -> None:
     """Record that the model refuses calls, so that other dispatches wait too."""
     if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
         now = deps.clock.now()
         delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=seconds_until_retry(refusal, now))
         await deps.throttle.leave_note(model, RefusalNote(now + delay, refusal.reason, refusal.message))
+
+
+def _patience(deps: GenerateDeps) -> Patience:
+    return Patience(deps.settings.max_attempts, timedelta(hours=deps.settings.task_max_age_hours))

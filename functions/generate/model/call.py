@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer
-from functions.generate.model.context_cache import naming, prolong
+from functions.generate.model.context_cache import prolong
 from functions.generate.model.stream_chunks import telling
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
@@ -26,6 +26,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
+from shared.domain.recipe.cached_content import body_naming_cache
 from shared.domain.recipe.question import Question
 from shared.domain.service_errors import HandleGone
 from shared.off_loop import off_loop
@@ -113,7 +114,7 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
     if cache is not None:
         begun = False
         try:
-            async for piece in _streamed(deps, lease, question.model, naming(cache, question.body)):
+            async for piece in _streamed(deps, lease, question.model, body_naming_cache(cache.name, question.body)):
                 begun = True
                 yield piece
         except (PermanentFailure, Blocked, HandleGone) as refusal:

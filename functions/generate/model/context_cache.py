@@ -9,22 +9,17 @@ taken, the questions are asked with the file, and one that is left behind expire
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import cast
-
-from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log
-from shared.domain.answer.response import Json
 from shared.domain.errors import TaskFailure
 from shared.domain.media import Facts
 from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model
 from shared.domain.models.tokens import Resolution
+from shared.domain.recipe.cached_content import digest_of_shared_content, shared_content
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.task import GeminiCache
 from shared.wiring import GenerateDeps
@@ -36,8 +31,6 @@ _MARGIN = timedelta(seconds=30)
 """Remaining lifetime that a cache of an earlier rerun must have to be used."""
 _PROLONGED_WITHIN = 0.4
 """A question prolongs the cache first if less than this share of its lifetime is left."""
-_HELD = ("systemInstruction", "tools", "toolConfig")
-"""Fields that a request that names a cache may not carry itself."""
 
 
 def cacheable(model: Model | None, files: Sequence[Facts], resolution: Resolution | None) -> bool:
@@ -56,7 +49,7 @@ async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Q
         lease.cache = None
         return
     question, now = questions[0], deps.clock.now()
-    holds = _digest(question)
+    holds = digest_of_shared_content(question)
     recorded = lease.cache
     if recorded is not None and recorded.holds == holds and recorded.expires_at > now:
         return
@@ -89,7 +82,7 @@ async def _made(
     deps: GenerateDeps, question: Question, holds: str, display_name: str, seconds_kept: timedelta
 ) -> GeminiCache:
     name, tokens = await deps.gemini.create_cache(
-        question.model, _shared(question.body), lifetime=seconds_kept, display_name=display_name
+        question.model, shared_content(question.body), lifetime=seconds_kept, display_name=display_name
     )
     log("INFO", "cache_made", f"{name}: {tokens:,} tokens of {', '.join(question.sources)}")
     return GeminiCache(name=name, holds=holds, expires_at=deps.clock.now() + seconds_kept)
@@ -110,33 +103,3 @@ async def prolong(deps: GenerateDeps, lease: Lease) -> None:
         lease.cache = None
     else:
         lease.cache = cache.model_copy(update={"expires_at": deps.clock.now() + extension})
-
-
-def naming(cache: GeminiCache, body: Json) -> Json:
-    """Return the body without what the cache holds, naming the cache."""
-    first, *later = cast(list[Json], body["contents"])
-    _, spoken = _apart(first)
-    rest = {name: value for name, value in body.items() if name not in _HELD}
-    return {**rest, "contents": [{**first, "parts": spoken}, *later], "cachedContent": cache.name}
-
-
-def _shared(body: Json) -> Json:
-    """Return what all questions about the same files share: the files, the system instruction and the tools."""
-    media, _ = _apart(cast(list[Json], body["contents"])[0])
-    lease = {name: body[name] for name in _HELD if name in body}
-    return {"contents": [{"role": "user", "parts": media}], **lease}
-
-
-def _apart(content: Json) -> tuple[list[JsonValue], list[JsonValue]]:
-    """Split a turn into its media parts and its other parts."""
-    parts = cast(list[Json], content["parts"])
-    return [part for part in parts if "fileData" in part], [part for part in parts if "fileData" not in part]
-
-
-def _digest(question: Question) -> str:
-    """Return a digest of the cache's content that does not depend on the names of the uploaded files."""
-    shared = _shared(question.body)
-    media = cast(list[Json], cast(list[Json], shared["contents"])[0]["parts"])
-    named = [{**part, "fileData": source} for part, source in zip(media, question.sources, strict=True)]
-    whole = json.dumps([question.model, {**shared, "contents": cast(JsonValue, named)}], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""How long a task waits after a failure, and why: pure decisions on the task, the failure and the time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from shared.domain.errors import DailyQuotaSpent, Postponement, TaskFailure, TimeIsUp, Unavailable, WaitingReason
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Task
+
+_GEMINI_DAY = ZoneInfo("America/Los_Angeles")
+"""Gemini resets daily quotas at midnight Pacific time."""
+_NO_TIME_NAMED = 300.0
+_LONGEST_PATIENCE = 3600.0
+"""Seconds. The longest pause between two tries of a task that has waited long for one reason."""
+_LONGEST_BACKOFF = 1800.0
+_OUTAGES_PER_ATTEMPT = 6
+"""Outages of a service allow this many times more tries than failures of the task itself: about half a day."""
+
+
+class Rest(NamedTuple):
+    """Until when a task waits, and why."""
+
+    until: datetime
+    reason: WaitingReason
+    detail: str
+    counted: claims.Counted | None = None
+
+
+class Patience(NamedTuple):
+    """The operator's limits."""
+
+    max_attempts: int
+    max_age: timedelta
+    """Counted from when the task was accepted."""
+
+
+def decide_rest(
+    task: Task, failure: TaskFailure | TimeIsUp, patience: Patience, *, now: datetime, answering: bool, random: Random
+) -> Rest | None:
+    """Return how long the task waits; None if it has no tries left.
+
+    `answering`: a billed call was running. A broken or cut-off answer was paid for, so it counts as an attempt.
+    """
+    attempts, outages = task.attempts + 1, task.outages + 1
+    match failure:
+        case Postponement():
+            delay = seconds_until_retry(failure, now)
+            until = next_try_at(task, failure.reason, delay, patience.max_age, now=now, random=random)
+            return Rest(until, failure.reason, failure.message)
+        case TimeIsUp() if not answering:
+            return Rest(now, "time_limit", "one dispatch's time was over")
+        case Unavailable() if not answering:
+            if outages >= patience.max_attempts * _OUTAGES_PER_ATTEMPT:
+                return None
+            return Rest(_back_off(now, outages, random), "retrying", failure.message, "outage")
+        case _ if attempts >= patience.max_attempts:
+            return None
+        case TimeIsUp():
+            return Rest(now, "time_limit", "the model was still answering", "attempt")
+        case _:
+            return Rest(_back_off(now, attempts, random), "retrying", failure.message, "attempt")
+
+
+def _back_off(now: datetime, times: int, random: Random) -> datetime:
+    """Return a moment whose delay doubles with each try, with jitter."""
+    return now + timedelta(seconds=min(_LONGEST_BACKOFF, 2.0**times) * random.uniform(0.5, 1))
+
+
+def next_try_at(
+    task: Task, reason: WaitingReason, delay: float, max_age: timedelta, *, now: datetime, random: Random
+) -> datetime:
+    """Return when to try again: not before `delay` seconds, and later the longer the task has waited already.
+
+    Tasks that wait for the same moment are spread over a few seconds. A task that has waited for hours tries again
+    after about as long as it has waited, an hour at most. None waits past its age limit.
+    """
+    since = task.waiting_since if task.waiting_since is not None and claims.last_reason(task) == reason else now
+    waited = min(_LONGEST_PATIENCE, (now - since).total_seconds() * random.uniform(0.75, 1.5))
+    spread = random.uniform(0.5, 3)
+    until = now + timedelta(seconds=max(delay, waited) + spread)
+    limit = task.accepted_at + max_age + timedelta(seconds=1)
+    return min(until, max(limit, now + timedelta(seconds=spread)))
+
+
+def seconds_until_retry(failure: Postponement, now: datetime) -> float:
+    """Return the seconds until another try makes sense: as the service says, or until the daily quota's reset."""
+    if failure.delay is not None:
+        return failure.delay
+    if not isinstance(failure, DailyQuotaSpent):
+        return _NO_TIME_NAMED
+    local = now.astimezone(_GEMINI_DAY)
+    reset = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    # As moments, not as clock readings: the night of a clock change has an hour more or less.
+    return reset.timestamp() - now.timestamp()
+
+
+def still_waits(current: Task, before: Task, now: datetime) -> bool:
+    """Return whether nobody has claimed, ended or rescheduled the task since it was read as `before`."""
+    return current.epoch == before.epoch and not current.terminal and not claims.leased(current, now)
