@@ -124,9 +124,10 @@ class _HttpCall:
         assert self._fault is not None
         if self._dropped:
             return
-        last = message["type"] == "http.response.body" and not message.get("more_body")
-        if self._fault.kill == "after" and last:
-            await self._end("killed after")
+        if self._fault.kill == "after":
+            # The caller gets no part of the answer: with one it could go on until the signal reaches it.
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                await self._end("killed after")
         elif self._fault.drop == "after":
             await self._end("dropped after")
         elif self._is_chunk(message) and self._cut():
@@ -210,6 +211,8 @@ class _GrpcTap(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 async for answer in inner(request, context):
                     if fault is not None and fault.cut_after is not None and sent >= fault.cut_after:
                         await _hang_up("cut", record, context)
+                    if fault is not None and "after" in (fault.kill, fault.drop):
+                        continue  # The caller gets no part of the answer.
                     yield answer
                     sent += 1
                     record.bytes += answer.ByteSize()

@@ -51,6 +51,11 @@ def _expected_model_calls(service: str, label: str, skip: int, moment: str) -> i
     return 2 if answered or storing else 1
 
 
+def _describe_calls(system: Running) -> str:
+    calls = system.control("GET", "/requests")
+    return "\n".join(f"{call['at']:.3f} {call['method']} {call['path'][:120]}: {call['status']}" for call in calls)
+
+
 def _finish_one(system: Running, name: str) -> None:
     before = sum(system.states().values())
     system.drop(name, b"a few words", "text/plain")
@@ -79,7 +84,8 @@ def test_a_kill_before_or_after_any_call_only_delays(shared_system: Running, mom
         assert system.control("GET", "/faults") == [], f"{service} {label} {skip} was never reached"
         document = next(document for document in system.documents() if document["source"]["uri"] == uri)
         assert document["status"] == "completed", (service, label, skip, document["error"])
-        assert len(system.model_calls()) == _expected_model_calls(service, label, skip, moment), (service, label, skip)
+        expected = _expected_model_calls(service, label, skip, moment)
+        assert len(system.model_calls()) == expected, f"{service} {label} {skip}:\n{_describe_calls(system)}"
     system.control("DELETE", "/faults")
     assert_nothing_is_left_at_gemini(system)
     names = [document["source"]["uri"] for document in system.documents()]
