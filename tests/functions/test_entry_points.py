@@ -1,0 +1,43 @@
+"""Each function's main.py: it starts with its settings, and without them names every one that is missing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.environment import function_environment
+
+FUNCTIONS = ("api", "generate", "ingest", "notify", "sweep")
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """The modules are imported anew, and afterwards as they were."""
+    names = [f"functions.{name}.main" for name in FUNCTIONS]
+    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    yield
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(before)
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_starts_with_its_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in function_environment().items():
+        monkeypatch.setenv(variable, value)
+    assert callable(getattr(importlib.import_module(f"functions.{name}.main"), name))
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_without_settings_ends_at_its_start_and_names_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in function_environment():
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(SystemExit, match="DROPSIGHT_PROJECT"):
+        importlib.import_module(f"functions.{name}.main")
