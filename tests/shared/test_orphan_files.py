@@ -41,12 +41,12 @@ def test_nobody_needs_the_file_of_a_task_that_is_gone() -> None:
     assert not needed(None, FILE, 1)
 
 
-def test_what_the_latest_claim_uploads_isneeded() -> None:
+def test_what_the_latest_claim_uploads_is_needed() -> None:
     assert needed(held(), FILE, 1)
     assert needed(made(), FILE, 1), "the claim's commit may be read late"
 
 
-def test_what_a_claim_that_was_overtaken_uploaded_is_notneeded() -> None:
+def test_what_a_claim_that_was_overtaken_uploaded_is_not_needed() -> None:
     assert not needed(held(2), FILE, 1)
 
 
