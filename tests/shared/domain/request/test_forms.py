@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 from collections.abc import Iterator
-from copy import deepcopy
-from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN, PreparedFile
+from shared.domain.recipe import BUILT_IN
 from shared.domain.request import (
-    ResolvedRequest,
     body,
     digest_of,
     inputs_of,
@@ -28,75 +22,7 @@ from shared.domain.request import (
 )
 from shared.domain.request.messages import StrictModel
 from shared.domain.request.schema import Submission, as_stored
-
-TODAY = date(2026, 11, 26)
-
-DATA = "data:audio/wav;base64,AAAA"
-PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "d",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-        "strict": True,
-    },
-}
-FULL: dict[str, Any] = {
-    "model": "gemini-3.8-flash",
-    "messages": [
-        {"role": "system", "content": "Be brief.", "name": "boss"},
-        {"role": "user", "content": [{"type": "text", "text": "What is it?"}, PICTURE]},
-        {
-            "role": "assistant",
-            "content": "Let me see.",
-            "tool_calls": [
-                {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Ulm"}'}}
-            ],
-        },
-        {"role": "tool", "tool_call_id": "c", "content": "sunny", "name": "weather"},
-    ],
-    "system_prompt": "s",
-    "sync": False,
-    "stream": False,
-    "max_tokens": 100,
-    "temperature": 1,
-    "reasoning": False,
-    "top_p": 0.5,
-    "top_k": 3,
-    "seed": 1,
-    "stop": ["x"],
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "response_format": {
-        "type": "json_schema",
-        "json_schema": {"name": "n", "description": "d", "schema": {"type": "object"}, "strict": True},
-    },
-    "safety_settings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}],
-    "media_resolution": "low",
-    "tools": [TOOL],
-    "tool_choice": {"type": "function", "function": {"name": "weather"}},
-    "extra_body": {"google": {"thinking_config": {"thinking_level": "low", "include_thoughts": True}}},
-    "callback_url": "https://example.com/called",
-    "metadata": {"a": "b"},
-}
-
-
-def written(**fields: Any) -> bytes:
-    return json.dumps({"model": "gemini-2.5-flash", "audio_url": DATA, **fields}).encode()
-
-
-def outcome(text: bytes) -> ResolvedRequest | RequestRefused:
-    try:
-        return read_and_check(text, TODAY)
-    except RequestRefused as refused:
-        return refused
-
-
-def refusal(text: bytes) -> RequestRefused:
-    refused = outcome(text)
-    assert isinstance(refused, RequestRefused)
-    return refused
+from tests.shared.domain.request.full_request import FULL, TODAY, TOOL, outcome, refusal, written
 
 
 @pytest.mark.parametrize(
@@ -325,100 +251,3 @@ def test_a_calls_arguments_that_cannot_be_sent_as_json_are_sent_as_text(argument
     contents = body(read_and_check(text, TODAY))["contents"]
     assert json.dumps(contents, allow_nan=False, ensure_ascii=False).encode()
     assert arguments[:40] in json.dumps(contents).replace('\\"', '"').replace("\\\\", "\\")
-
-
-odd_names = st.sampled_from([*FULL, "url", "type", "dropsight-range"])
-odd_words = ["", " ", "\0", "\ud800", "__x__", "\x1b[1m", "x" * 20_000, "models/", "9" * 5_000, "detect", "transcribe"]
-ODD: st.SearchStrategy[Any] = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=5),
-    st.sampled_from([10**30, -1, 1e308, *odd_words]),
-    st.recursive(
-        st.none(),
-        lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(odd_names, inner, max_size=2)),
-        max_leaves=5,
-    ),
-    st.sampled_from([*FULL.values(), DATA, "gs://a/b", {"dropsight-range": "1:00-"}, {"dropsight-outputs": ","}]),
-)
-
-
-def places_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, inner in steps:
-        yield (*path, step)
-        yield from places_of(inner, (*path, step))
-
-
-ALL_PLACES = [*places_of(FULL), ("audio_url",), ("prompt",), ("recipe",), ("reasoning_effort",), ("colour",)]
-
-
-@given(st.lists(st.tuples(st.sampled_from(ALL_PLACES), ODD), min_size=1, max_size=3), st.booleans())
-@settings(max_examples=400, deadline=None, derandomize=True)
-def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[Any, Any]], about_a_file: bool) -> None:
-    whole = json.loads(json.dumps(FULL))
-    if about_a_file:
-        whole = {**{name: value for name, value in whole.items() if name != "messages"}, "audio_url": DATA}
-    for place, value in changes:
-        holder = whole
-        for step in place[:-1]:
-            try:
-                holder = holder[step]
-            except (KeyError, IndexError, TypeError):
-                break
-        else:
-            if isinstance(holder, dict) or (
-                isinstance(holder, list) and isinstance(place[-1], int) and place[-1] < len(holder)
-            ):
-                holder[place[-1]] = deepcopy(value)
-    text = json.dumps(whole).encode()
-    checked = outcome(text)
-    if isinstance(checked, RequestRefused):
-        assert checked.status in (400, 422)
-        assert checked.param
-        assert "out of the ordinary" not in checked.message
-        return
-    stored = as_stored(checked.submission)
-    again = read_and_check(stored, TODAY)
-    assert again.submission == checked.submission
-    assert digest_of(again.submission) == digest_of(checked.submission)
-    sent = body(checked, [PreparedFile("image/png", uri="u")] * len(checked.inputs))
-    json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
-    with contextlib.suppress(RequestRefused):
-        resolve_rerun(None, "gs://box/a.png", text)
-
-
-def calling(*ids: str) -> dict[str, Any]:
-    return {
-        "role": "assistant",
-        "tool_calls": [{"id": each, "function": {"name": "f", "arguments": ""}} for each in ids],
-    }
-
-
-def answering(call: str) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": call, "content": "x"}
-
-
-HI = {"role": "user", "content": "hi"}
-
-
-@pytest.mark.parametrize(
-    ("messages", "param"),
-    [
-        ([HI, calling("a", "b"), answering("b"), answering("a")], None),
-        ([HI, calling("a"), {"role": "system", "content": "s"}, answering("a"), HI], None),
-        ([HI, calling("a"), calling("b"), answering("a"), answering("b")], None),
-        ([HI, calling("a"), answering("a"), calling("a"), answering("a")], None),
-        ([answering("a")], "messages.0.tool_call_id"),
-        ([HI, calling("a"), answering("b")], "messages.2.tool_call_id"),
-        ([HI, calling("a"), answering("a"), answering("a")], "messages.3.tool_call_id"),
-        ([HI, calling("a", "b"), answering("a")], "messages"),
-        ([HI, calling("a"), HI], "messages.2"),
-    ],
-)
-def test_every_call_has_its_answer(messages: list[dict[str, Any]], param: str | None) -> None:
-    """Gemini refuses a conversation in which one is missing, and it would be known only after the task began."""
-    found = outcome(json.dumps({"model": "gemini-2.5-flash", "messages": messages}).encode())
-    assert (found.param if isinstance(found, RequestRefused) else None) == param
