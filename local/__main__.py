@@ -20,6 +20,7 @@ _GROUPS = {
         "drop": "put files into an inbox",
         "tasks": "list tasks",
         "show": "show one task with its whole answer",
+        "judge": "compare answers about a folder of files with those that were expected",
     },
     "operate a system": {
         "keys": "make, list, rotate and revoke API keys",
@@ -40,7 +41,7 @@ _COMMANDS = tuple(name for group in _GROUPS.values() for name in group if name n
 _EPILOG = """\
 `dropsight COMMAND --help` explains a command. Each command that looks something up takes --json.
 
-drop, tasks and show talk to the local system, or to a deployed one with --api URL or DROPSIGHT_API;
+drop, tasks, show and judge talk to the local system, or to a deployed one with --api URL or DROPSIGHT_API;
 its key is in DROPSIGHT_API_KEY.
 
 exit status: 0 success; 1 a task failed or the command could not do its work; 2 wrong usage

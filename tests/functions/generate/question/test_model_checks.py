@@ -20,7 +20,7 @@ def test_recordings_that_fit_the_window_pass() -> None:
 
 
 def test_recordings_longer_than_one_prompt_takes_are_refused_with_the_limit() -> None:
-    with pytest.raises(PermanentFailure, match="9.5 h"):
+    with pytest.raises(PermanentFailure, match=r"9\.5 h"):
         refuse_if_too_long([a_recording(5), a_recording(5)], None)
 
 
