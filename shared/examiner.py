@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from shared.domain.checks.quotes import Found
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType
 from shared.domain.media.reading import InMemory, OutOfReadsError, RandomAccess
 from shared.domain.media.text_whole import encoding_note
+from shared.domain.recipe.evidence import LONGEST_QUOTE, MOST_ENTRIES, Quote
 from shared.sandbox import (
     RangeSource,
     RangeUnavailable,
@@ -31,6 +33,10 @@ _SECONDS = 10.0
 _MOST_READS = 96
 _MOST_BYTES_OF_LARGE = 48 << 20
 """Bytes that may be read of a file larger than `WHOLE_BYTES`."""
+_FIND_QUOTES = "shared.examiner_child.quotes:find_quotes"
+_QUOTE_SECONDS = 30.0
+_MOST_BYTES_SEARCHED = 128 << 20
+"""Bytes that may be read of a PDF in which quotes are looked up; the largest that Gemini takes has 50 MB."""
 
 
 class Examiner:
@@ -69,15 +75,39 @@ class Examiner:
         """Examine bytes in memory, as `examine` does."""
         return await self.examine(Threaded(InMemory(data), _here), media_type)
 
-    async def _call(self, arguments: Mapping[str, Any], source: _Bounded, seconds: float) -> Any:
+    async def find_quotes(
+        self, source: RangeSource, media_type: MediaType, quotes: Sequence[Quote], *, seconds: float = _QUOTE_SECONDS
+    ) -> list[Found]:
+        """Look quotes up in a PDF or a text; `unchecked` for other files, and where it takes too long."""
+        unchecked = [Found("unchecked")] * len(quotes)
+        if media_type.format not in ("pdf", "text") or not quotes:
+            return unchecked
+        arguments = {
+            "format": media_type.format,
+            "encoding": media_type.encoding or "utf-8",
+            "quotes": [(quote.text[:LONGEST_QUOTE], quote.page) for quote in quotes[:MOST_ENTRIES]],
+        }
+        bounded = _Bounded(source, most_bytes=_MOST_BYTES_SEARCHED)
+        try:
+            reply = await self._call(arguments, bounded, seconds, function=_FIND_QUOTES)
+        except SandboxError as error:
+            _log.warning("quotes were not looked up in a file (%s): %r", media_type.mime, error)
+            return unchecked
+        found = [Found(match, page, tuple(map(tuple, boxes))) for match, page, boxes in reply]
+        return [*found, *unchecked[len(found) :]]
+
+    async def _call(
+        self, arguments: Mapping[str, Any], source: _Bounded, seconds: float, *, function: str | None = None
+    ) -> Any:
+        function = function or self._function
         if source.size <= _AT_ONCE_BYTES:
             try:
                 payload = await source.read(0, source.size)
             except RangeUnavailable:
                 pass
             else:
-                return (await self._sandbox.run(self._function, arguments, payload=payload, seconds=seconds)).value
-        return (await self._sandbox.run(self._function, arguments, source=source, seconds=seconds)).value
+                return (await self._sandbox.run(function, arguments, payload=payload, seconds=seconds)).value
+        return (await self._sandbox.run(function, arguments, source=source, seconds=seconds)).value
 
 
 class _Bounded:

@@ -168,13 +168,13 @@ def _questions(
             ran=ran,
             reasoning=recipe.thinking is not None and recipe.thinking.include,
             name=question.name,
-            response_schema=question.response_schema,
+            response_schema=question.asked_schema,
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
             cacheable=cacheable(find_model(recipe.model, today), visible_parts, recipe.media_resolution),
             sources=tuple(part.stored.identity for part in parts),
-            about=about,
+            about=about.model_copy(update={"evidence": question.evidence}),
         )
         for question, prompt in zip(recipe.questions, prompts, strict=True)
     ]

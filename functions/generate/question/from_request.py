@@ -41,7 +41,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
         body=request_body,
         ran=lease.ran,
         reasoning=recipe.thinking is not None and recipe.thinking.include,
-        response_schema=request.question.response_schema,
+        response_schema=request.question.asked_schema,
         # What readers were told cannot be taken back, nor said again.
         continuations=0 if streamed else recipe.most_continuations,
         repairs=0 if streamed else 1,
@@ -51,6 +51,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
             transcript=len(preparation.files) == 1 and recipe.transcript,
             duration=preparation.files[0].duration if preparation.files else None,
             range=recipe.range,
+            evidence=request.question.evidence,
             warnings=(*request.warnings, *preparation.remarks, *model_notices(deps, recipe.model)),
         ),
     )

@@ -10,6 +10,7 @@ from typing import assert_never, cast
 from pydantic import JsonValue
 
 from functions.generate.model.rounds import Round, step_of
+from functions.generate.result.evidence import move_evidence
 from shared.domain.answer.completion import completion, usage_by_modality
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Whole, total_usage, transcript_warnings
@@ -37,7 +38,10 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
                 return Outcome(error=error, usage=usage, warnings=tuple(warnings), ran=first.ran, model=first.model)
             case Whole():
                 question = next(entry.question for entry in rounds if entry.question.name == name)
-                results.append(await off_loop(_completion, task, question, step))
+                result = await off_loop(_completion, task, question, step)
+                if question.about.evidence:
+                    warnings += await move_evidence(deps, task, step.value, result)
+                results.append(result)
                 warnings += [f"{name}: {entry}" if name else entry for entry in await _shortcomings(question, step)]
             case None | Again():
                 raise AssertionError(f"question {name!r} of {task.id} was left open")

@@ -30,6 +30,7 @@ from shared.domain.answer.timestamps import seconds_of, written
 from shared.domain.media.kinds import Family
 from shared.domain.models.catalogue import Capability, Level, catalogue
 from shared.domain.models.names import ModelName
+from shared.domain.recipe.evidence import with_evidence
 from shared.domain.tasks.task import Frozen, Ran
 
 DEFAULT_MODEL = catalogue().default
@@ -250,6 +251,14 @@ class RecipeQuestion(Frozen):
     prompt: str
     response_schema: dict[str, JsonValue] | None
     outputs: tuple[Ending, ...]
+    evidence: bool = False
+
+    @property
+    def asked_schema(self) -> dict[str, JsonValue] | None:
+        """Return the schema of what the model is to write: the answer's, with its evidence if that is asked for."""
+        if self.response_schema is None or not self.evidence:
+            return self.response_schema
+        return with_evidence(self.response_schema)
 
     def ending(self, output: Ending) -> str:
         """Return what is appended to the source's name."""
@@ -280,6 +289,8 @@ class Recipe(Frozen):
     """Function declarations: name, description, parameters and response (JSON Schemas). Calls are in the answer."""
     response_schema: Schema | None = None
     """The answer is JSON that fits this schema. It is checked, and asked for once more if it does not fit."""
+    evidence: bool = False
+    """Each value of a structured answer comes with a quote of the source, which is looked up in the source's text."""
     range: Range | None = None
     companions: Words = Field(default=(), alias="with", max_length=20)
     """Names of other objects of the same bucket that are sent too."""
@@ -317,18 +328,22 @@ class Recipe(Frozen):
     def questions(self) -> tuple[RecipeQuestion, ...]:
         """Return the questions in order, one call each."""
         if not self.asks:
-            return (
-                RecipeQuestion(name="", prompt=self.prompt, response_schema=self.response_schema, outputs=self.outputs),
-            )
+            return (self._question("", self.prompt, self.response_schema, self.outputs),)
         return tuple(
-            RecipeQuestion(
-                name=ask.name,
-                prompt=ask.prompt,
-                response_schema=self.response_schema if ask.response_schema is None else ask.response_schema,
-                outputs=self.outputs if ask.outputs is None else ask.outputs,
+            self._question(
+                ask.name,
+                ask.prompt,
+                self.response_schema if ask.response_schema is None else ask.response_schema,
+                self.outputs if ask.outputs is None else ask.outputs,
             )
             for ask in self.asks
         )
+
+    def _question(
+        self, name: str, prompt: str, schema: dict[str, JsonValue] | None, outputs: tuple[Ending, ...]
+    ) -> RecipeQuestion:
+        evidence = self.evidence and schema is not None
+        return RecipeQuestion(name=name, prompt=prompt, response_schema=schema, outputs=outputs, evidence=evidence)
 
     @property
     def most_continuations(self) -> int:

@@ -18,6 +18,8 @@ class About(Frozen):
     range: Range | None = None
     warnings: tuple[str, ...] = ()
     """Warnings from before the question was asked."""
+    evidence: bool = False
+    """Whether the answer comes with quotes of its source."""
 
 
 class Question(Frozen):

@@ -34,12 +34,19 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
             yield field, message
     for message in output_flaws(recipe, recipe.takes):
         yield ("outputs",), message
+    yield from _flaws_of_evidence(recipe)
     for message in placeholders.flaws(recipe.system or ""):
         yield ("system",), message
     if recipe.rule:
         yield from _of_the_rule(recipe.rule, recipe)
     for misfit in misfits(recipe, recipe.takes):
         yield tuple(misfit.field.split(".")), misfit.message
+
+
+def _flaws_of_evidence(recipe: Recipe) -> Iterator[tuple[Place, str]]:
+    structured = "schema" in recipe.needs or any(question.response_schema for question in recipe.questions)
+    if recipe.evidence and not structured:
+        yield ("evidence",), "evidence is given for structured answers: give a response_schema"
 
 
 def output_flaws(recipe: Recipe, families: Sequence[Family]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from shared.domain.answer.schemas import as_sent
 from shared.domain.answer.timestamps import written
 from shared.domain.models.catalogue import ThinkingByBudget, find_model
 from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Range, Recipe, RecipeQuestion, ServerTool
+from shared.domain.recipe.evidence import EVIDENCE_PROMPT
 
 _TOOLS: dict[ServerTool, str] = {
     "code_execution": "codeExecution",
@@ -48,6 +49,8 @@ def body(recipe: Recipe, question: RecipeQuestion, contents: list[Json], today: 
     media = [part for part in parts if "fileData" in part or "inlineData" in part]
     if recipe.range and texts and not all("videoMetadata" in part for part in media):
         texts[-1]["text"] = _naming(recipe.range, cast(str, texts[-1]["text"]))
+    if question.evidence:
+        cast(list[JsonValue], contents[-1]["parts"]).append({"text": EVIDENCE_PROMPT})
     return {"contents": cast(JsonValue, contents), **settings(recipe, question, today)}
 
 
@@ -91,7 +94,7 @@ def generation_config(recipe: Recipe, question: RecipeQuestion, today: date | No
         "presencePenalty": chosen.presence_penalty,
         "frequencyPenalty": chosen.frequency_penalty,
         "responseMimeType": "application/json" if question.response_schema is not None else None,
-        "responseJsonSchema": as_sent(question.response_schema),
+        "responseJsonSchema": as_sent(question.asked_schema),
         "mediaResolution": _resolution(recipe) if recipe.media_resolution != "ultra_high" else None,
         "thinkingConfig": _thinking(recipe, today),
     }

@@ -87,6 +87,8 @@ class Submission(StrictModel):
     response_format: Annotated[TextAnswer | JsonObjectAnswer | JsonSchemaAnswer, Field(discriminator="type")] | None = (
         None
     )
+    evidence: bool = False
+    """Each value of an answer by a json_schema comes with a quote of the source, which is looked up in it."""
     reasoning_effort: Effort | None = None
     safety_settings: list[SafetySetting] | None = Field(default=None, max_length=16)
     media_resolution: Literal["low", "medium", "high"] | None = None

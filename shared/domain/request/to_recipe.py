@@ -80,6 +80,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
     met = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
     recipe = recipe.model_copy(update={"needs": tuple(need for need in recipe.needs if need not in met)})
     refuse_incomplete(recipe)
+    _refuse_evidence(recipe, submission)
     _refuse_files(recipe, inputs)
     dropped = _as_dropped(submission, inputs, recipe)
     prompt, system = (
@@ -104,6 +105,18 @@ def _defaults(submission: Submission, *, structured: bool) -> dict[str, JsonValu
         "transcript": transcribes and submission.response_format is None,
         "outputs": ["json" if structured else "md"],
     }
+
+
+def _refuse_evidence(recipe: Recipe, submission: Submission) -> None:
+    """Raise if evidence is asked for where none can be given."""
+    if not recipe.evidence:
+        return
+    any_json = submission.recipe is None and isinstance(submission.response_format, JsonObjectAnswer)
+    if recipe.response_schema is None or any_json:
+        needed = "give a response_format of the type json_schema"
+        raise invalid_field("evidence", f"evidence is given for answers by a schema: {needed}")
+    if submission.stream:
+        raise invalid_field("evidence", "the quotes are looked up in the whole answer: leave out stream")
 
 
 def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:

@@ -1,0 +1,91 @@
+"""Take the evidence out of an answer, and look its quotes up in the task's source."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+from pydantic import JsonValue
+
+from shared.cloud.object_stream import SourceVanished
+from shared.domain import media
+from shared.domain.answer.response import Json
+from shared.domain.checks.quotes import Found, paths_of_values, warnings_of_evidence
+from shared.domain.errors import PermanentFailure, RequestRefused
+from shared.domain.media import InMemory, MediaType
+from shared.domain.recipe.evidence import Quote, split_evidence
+from shared.domain.request import Inline, StoredInput, inputs_of, read
+from shared.domain.tasks.task import Task
+from shared.examiner import Threaded
+from shared.off_loop import off_loop
+from shared.wiring import GenerateDeps
+
+
+async def move_evidence(deps: GenerateDeps, task: Task, value: JsonValue, result: Json) -> list[str]:
+    """Leave only the answer in the result's content, and put the checked quotes beside it. Return warnings.
+
+    `value` is the whole structured answer; `result` is changed.
+    """
+    evidenced = split_evidence(value)
+    if evidenced is None:
+        return ["The answer came without evidence."]
+    found = await _look_up(deps, task, evidenced.quotes)
+    entries = [_entry(quote, place) for quote, place in zip(evidenced.quotes, found, strict=True)]
+    message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
+    message["content"] = json.dumps(evidenced.answer, ensure_ascii=False)
+    message["evidence"] = cast(JsonValue, entries)
+    paths = await off_loop(paths_of_values, evidenced.answer)
+    return await off_loop(warnings_of_evidence, paths, entries)
+
+
+def _entry(quote: Quote, found: Found) -> Json:
+    """Return a quote as the task shows it. The page is where it was found, else the one that the model named."""
+    # Firestore refuses a list within a list.
+    boxes: list[JsonValue] = [{"box_2d": list(box)} for box in found.boxes]
+    page = quote.page if found.match in ("missing", "unchecked") else found.page
+    return {"path": quote.path, "quote": quote.text, "page": page, "match": found.match, "boxes": boxes}
+
+
+async def _look_up(deps: GenerateDeps, task: Task, quotes: Sequence[Quote]) -> list[Found]:
+    """Look the quotes up in the task's file; `unchecked` if there is not just one, or it is gone."""
+    unchecked = [Found("unchecked")] * len(quotes)
+    source = task.source
+    try:
+        if source.kind == "object":
+            return await _in_object(deps, source.bucket, source.name, source.generation, quotes)
+        text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
+        inputs = inputs_of(read(text)) if text is not None else []
+        match inputs:
+            case [StoredInput() as file]:
+                return await _in_object(deps, file.bucket, file.name, file.generation, quotes)
+            case [Inline() as file]:
+                data = file.data()
+                kind = await deps.storage.in_thread(partial(media.identify, InMemory(data), "", file.mime))
+                return await _in_file(deps, Threaded(InMemory(data), deps.storage.in_thread), kind, quotes)
+            case _:
+                return unchecked
+    except (PermanentFailure, RequestRefused, SourceVanished):
+        return unchecked
+
+
+async def _in_object(
+    deps: GenerateDeps, bucket: str, name: str, generation: int | None, quotes: Sequence[Quote]
+) -> list[Found]:
+    stored = await deps.storage.stat(bucket, name)
+    if stored is None or generation not in (None, stored.generation):
+        return [Found("unchecked")] * len(quotes)
+    stored = await deps.storage.readable(stored, threading.Event())
+    ranges = deps.storage.ranges(stored, b"")
+    kind = await deps.storage.in_thread(partial(media.identify, ranges, stored.name, stored.content_type))
+    return await _in_file(deps, Threaded(ranges, deps.storage.in_thread), kind, quotes)
+
+
+async def _in_file(
+    deps: GenerateDeps, source: Threaded, kind: MediaType | media.Refusal, quotes: Sequence[Quote]
+) -> list[Found]:
+    if isinstance(kind, media.Refusal):
+        return [Found("unchecked")] * len(quotes)
+    return await deps.examiner.find_quotes(source, kind, quotes)
