@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,8 @@ from shared.clock import Clock
 from shared.cloud.firestore import Decide, Stored, Tasks
 from shared.cloud.telemetry import log_bug
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
+from shared.domain.money.calls import Call
+from shared.domain.money.ledger import Step
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiCache, GeminiFile, Ran, Task
 
@@ -39,6 +42,9 @@ class Lease:
         """The recipe snapshot, once it is known."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
         self.cache: GeminiCache | None = stored.task.cache
+        self.ledger = stored.task.ledger
+        self.calls: list[Call] | None = None
+        """Every billed call of the task, once those of earlier claims have been read."""
         self.gained = False
         """Whether this claim made progress that lasts, such as an uploaded file."""
         self.answering = False
@@ -55,6 +61,15 @@ class Lease:
     @property
     def seconds_left(self) -> float:
         return self._until - self._clock.time()
+
+    @contextlib.contextmanager
+    def timed(self, step: Step) -> Iterator[None]:
+        """Add the time that the body takes to the task's ledger."""
+        began = self._clock.time()
+        try:
+            yield
+        finally:
+            self.ledger = self.ledger.with_seconds(step, self._clock.time() - began)
 
     async def change(self, decide: Decide) -> Stored:
         """Commit a transition of the task. Renewals wait until it is done."""

@@ -21,7 +21,7 @@ from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import question_of_request
 from functions.generate.result.after_work import run_after_work
-from functions.generate.result.outcome import outcome_of
+from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
@@ -142,7 +142,7 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
     task = lease.task
     # Before anything is read: what crashes the worker may be a stored answer.
     refuse_deadly_task(task)
-    rounds = await load_rounds(deps, task)
+    rounds = await load_rounds(deps, lease)
     if not await is_settled(deps, rounds):
         refuse_expired_task(deps, task)
         if task.source.kind == "object":
@@ -175,7 +175,8 @@ def refuse_expired_task(deps: wiring.GenerateDeps, task: Task) -> None:
 async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
     """Commit the outcome, if the claim still holds."""
 
-    whole = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
+    named = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
+    whole = with_ledger(lease, named, deps.clock.now())
 
     def finished(task: Task) -> Task:
         told = task.model_copy(update={"stored_chunks": lease.stored_chunks})

@@ -122,6 +122,7 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
                 files=lease.files,
                 cache=lease.cache,
                 model=lease.model,
+                ledger=lease.ledger,
             )
         )
     except LeaseLost as lost:

@@ -26,6 +26,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
+from shared.domain.money.calls import call_of
 from shared.domain.recipe.question import Question
 from shared.domain.service_errors import HandleGone
 from shared.off_loop import off_loop
@@ -80,10 +81,12 @@ async def call_model(
     async with telling(deps, lease, reasoning=question.reasoning) as readers:
         pieces: list[Json] = []
         lease.answering = True
+        began = deps.clock.now()
         try:
-            async for piece in _answer(deps, lease, question):
-                pieces.append(piece)
-                readers.heard(piece)
+            with lease.timed("model"):
+                async for piece in _answer(deps, lease, question):
+                    pieces.append(piece)
+                    readers.heard(piece)
         except PermanentFailure as failure:
             raise _with_successor(deps, question.model, failure) from failure
         except Unavailable as away:
@@ -100,9 +103,14 @@ async def call_model(
             "asked": list(asked),
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
             "response": await off_loop(answer.join, pieces),
+            "at": began.isoformat(),
+            "seconds": round((deps.clock.now() - began).total_seconds(), 3),
+            "tier": question.body.get("serviceTier"),
         }
         lease.answering = False
-        await store_answer(deps, lease, number, record)
+        with lease.timed("store"):
+            await store_answer(deps, lease, number, record)
+        lease.calls = [*(lease.calls or ()), call_of(record)]
     return record
 
 

@@ -17,9 +17,10 @@ from functions.generate.model.call import call_model, refuse_if_throttled
 from functions.generate.model.context_cache import share_in_cache
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Step
+from shared.domain.money.calls import call_of
 from shared.domain.recipe import unstructured
 from shared.domain.recipe.question import Question
-from shared.domain.tasks.task import Ran, Task
+from shared.domain.tasks.task import Ran
 from shared.wiring import GenerateDeps
 
 
@@ -33,11 +34,14 @@ class Round(NamedTuple):
     response: Json
 
 
-async def load_rounds(deps: GenerateDeps, task: Task) -> list[Round]:
-    """Return the rounds that earlier claims stored, in order."""
-    if task.token == 1:
+async def load_rounds(deps: GenerateDeps, lease: Lease) -> list[Round]:
+    """Return the rounds that earlier claims stored, in order. What all of them cost goes into the ledger."""
+    lease.calls = []
+    if lease.token == 1:
         return []
-    return _in_line([_round(record) for record in await load_answers(deps, task)])
+    records = await load_answers(deps, lease.task)
+    lease.calls = [call_of(record) for record in records]
+    return _in_line([_round(record) for record in records])
 
 
 async def is_settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:

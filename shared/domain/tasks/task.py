@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from shared.domain.errors import FailureCode, WaitingReason
+from shared.domain.money.ledger import Ledger
 
 Status = Literal["pending", "processing", "completed", "failed"]
 AfterStep = Literal["publish", "callback", "delete_file"]
@@ -144,6 +145,7 @@ class Task(Frozen):
     results: tuple[dict[str, JsonValue], ...] | None = None
     results_pointer: Pointer | None = None
     usage: dict[str, JsonValue] | None = None
+    ledger: Ledger = Ledger()
     error: TaskError | None = None
     warnings: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
