@@ -57,6 +57,12 @@ class ModelList(Shape):
     data: list[ModelShown]
 
 
+class UsageShown(Shape):
+    object: Literal["usage"]
+    data: list[dict[str, Any]]
+    total: dict[str, Any]
+
+
 class Health(Shape):
     status: Literal["ok"]
 
@@ -91,6 +97,7 @@ _SHAPES: tuple[type, ...] = (
     ChatCompletionShown,
     StreamEvent,
     ModelShown,
+    UsageShown,
     ModelList,
     Health,
     ErrorShown,

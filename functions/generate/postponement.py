@@ -8,11 +8,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from functions.generate.lease import Lease
+from functions.generate.model.spending import give_back
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import RefusalNote
 from shared.domain.errors import (
+    BudgetSpent,
     DailyQuotaSpent,
     FileStoreFull,
     LeaseLost,
@@ -33,6 +35,7 @@ _NO_TIME_NAMED = 300.0
 _LONGEST_PATIENCE = 3600.0
 """Seconds. The longest pause between two tries of a task that has waited long for one reason."""
 _LONGEST_BACKOFF = 1800.0
+_BUSY_SECONDS = (3.0, 15.0)
 _BLOCKED_NOTE = timedelta(seconds=60)
 _PATIENT_TIMES = 6
 """Outages of a service allow this many times more attempts than failures of the task itself: about half a day."""
@@ -58,6 +61,7 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
     rest = _decide(deps, lease, failure)
     if rest is None:
         return False
+    await give_back(deps, lease)
     await _put_off(deps, lease, rest)
     return True
 
@@ -70,6 +74,9 @@ def _decide(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -
     task, now, most = lease.task, deps.clock.now(), deps.settings.max_attempts
     attempts, outages = task.attempts + 1, task.outages + 1
     match failure:
+        case BudgetSpent() if not failure.is_spent:
+            # It is up to other calls, which take seconds or minutes.
+            return Rest(now + timedelta(seconds=random.uniform(*_BUSY_SECONDS)), failure.reason, failure.message)  # noqa: S311
         case Postponement():
             until = next_try_at(deps, task, failure.reason, seconds_until_retry(failure, now))
             return Rest(until, failure.reason, failure.message)

@@ -14,6 +14,7 @@ DropsightError
         ├── Throttled         a rate limit, for as long as the service says
         ├── DailyQuotaSpent   until the quota's reset
         ├── FileStoreFull     the Files API's 20 GB are taken
+        ├── BudgetSpent       what may be spent today is spent, or may be by calls under way
         └── Blocked           only the operator can mend it: key, billing, permission
 """
 
@@ -23,6 +24,7 @@ from enum import StrEnum
 from typing import Literal
 
 FailureCode = Literal[
+    "budget_exceeded",
     "request_cancelled",
     "source_superseded",
     "empty_answer",
@@ -49,7 +51,17 @@ FailureCode = Literal[
 """Codes of a failed task's `error`."""
 
 WaitingReason = Literal[
-    "rate_limited", "daily_quota", "file_store_full", "blocked", "retrying", "time_limit", "inbox_cap", "overwritten"
+    "rate_limited",
+    "daily_quota",
+    "file_store_full",
+    "blocked",
+    "retrying",
+    "time_limit",
+    "inbox_cap",
+    "overwritten",
+    "budget",
+    "paused",
+    "flex",
 ]
 """Why a task waits; public as `waiting.reason`."""
 
@@ -171,6 +183,17 @@ class DailyQuotaSpent(Postponement):
 class FileStoreFull(Postponement):
     retry = RetryClass.THROTTLED
     reason = "file_store_full"
+
+
+class BudgetSpent(Postponement):
+    """A budget is against the call. `is_spent` is False if only reservations are in its way."""
+
+    retry = RetryClass.THROTTLED
+    reason = "budget"
+
+    def __init__(self, message: str, *, delay: float | None = None, is_spent: bool = True) -> None:
+        super().__init__(message, delay=delay)
+        self.is_spent = is_spent
 
 
 class Blocked(Postponement):

@@ -15,6 +15,7 @@ from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
 from functions.generate.model.call import call_model, refuse_if_throttled
 from functions.generate.model.context_cache import share_in_cache
+from functions.generate.model.spending import reserve_cost
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Step
 from shared.domain.money.calls import call_of
@@ -83,8 +84,9 @@ async def ask_questions(
     for question in questions:
         while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
             await refuse_if_throttled(deps, question.model)
-            number = len(rounds)
-            record = await call_model(deps, lease, _next(question, step), number=number, asked=names)
+            number, following = len(rounds), _next(question, step)
+            await reserve_cost(deps, lease, following)
+            record = await call_model(deps, lease, following, number=number, asked=names)
             rounds.append(_round(record))
             lease.gained = True
         if isinstance(step, Failed):
