@@ -87,6 +87,7 @@ class ApiDeps:
     requests: RequestIntake
     chunks: ChunkStore
     keys: Keys
+    throttle: Throttle
     totals: Totals
     budgets: Budgets
 
@@ -111,6 +112,7 @@ class SweepDeps:
     requests: RequestIntake
     storage: Storage
     orphan_files: OrphanFiles
+    throttle: Throttle
     budgets: Budgets
     callbacks: Queue | None = None
     """The queue of notify; None if callbacks are not configured."""
@@ -187,10 +189,11 @@ def generate() -> GenerateDeps:
 def api() -> ApiDeps:
     from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
-    from shared.cloud.firestore import Tasks
+    from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.keys import Keys
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
+    from shared.cloud.throttle import Throttle
     from shared.cloud.totals import Totals
     from shared.request_intake import RequestIntake
 
@@ -208,6 +211,7 @@ def api() -> ApiDeps:
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         chunks=ChunkStore(tasks.client),
         keys=keys,
+        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
         totals=totals,
         budgets=Budgets(settings, clock, totals, Reservations(tasks.client), keys.daily_budget),
     )
@@ -237,6 +241,7 @@ def sweep() -> SweepDeps:
     from shared.cloud.keys import Keys
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
+    from shared.cloud.throttle import Throttle
     from shared.cloud.totals import Totals
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
@@ -257,6 +262,7 @@ def sweep() -> SweepDeps:
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
+        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
         budgets=Budgets(
             settings, clock, Totals(tasks.client), Reservations(tasks.client), Keys(tasks.client, clock).daily_budget
         ),

@@ -57,7 +57,7 @@ async def sweep(request: Request) -> Response:
 async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, int]:
     """Sweep open tasks, recent objects and orphaned files. Each part gets a share of the remaining time."""
     tally: Counter[str] = Counter(
-        open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
+        open_tasks=0, woken=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
         objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
     )  # fmt: skip
     parts: dict[str, Callable[..., Awaitable[None]]] = {

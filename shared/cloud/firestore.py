@@ -172,6 +172,12 @@ class Tasks:
         rows = await query.count().get()  # type: ignore[call-arg]
         return int(rows[0][0].value)
 
+    async def count_open(self) -> int:
+        """Return how many tasks have something left to do."""
+        query = self.client.collection(_TASKS).where(filter=FieldFilter("open", "==", True))
+        rows = await query.count().get()  # type: ignore[call-arg]
+        return int(rows[0][0].value)
+
     async def open_tasks(self, after: str = "") -> AsyncIterator[Stored | UnreadableTask]:
         """Yield every task with something left to do, ordered by key, page by page; `after` resumes past a key."""
         tasks = self.client.collection(_TASKS)
