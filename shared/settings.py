@@ -180,6 +180,8 @@ class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, Outboun
     """Seconds one dispatch may work: the function's timeout minus 90 s to hand over."""
     max_attempts: int = Field(default=8, ge=1)
     """Transient failures after which a task fails."""
+    flex_patience_hours: float = Field(default=6, ge=0)
+    """How long a task of the flex tier is refused before it is promoted to the standard tier."""
     fetch_seconds: float = Field(default=900, gt=0)
     """Seconds that fetching a file from the web may take."""
     manifest_sources: dict[str, tuple[str, ...]] = Field(default_factory=dict)
