@@ -112,10 +112,11 @@ class SweepDeps:
     requests: RequestIntake
     storage: Storage
     orphan_files: OrphanFiles
-    throttle: Throttle
-    budgets: Budgets
     callbacks: Queue | None = None
     """The queue of notify; None if callbacks are not configured."""
+    throttle: Throttle | None = None
+    budgets: Budgets | None = None
+    """With `throttle`: to wake tasks that wait for a pause or a budget; None leaves that to the tasks themselves."""
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from functions.generate.lease import Lease
+from functions.generate.model.service_tier import end_of_patience
 from functions.generate.model.spending import give_back
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
@@ -17,6 +18,7 @@ from shared.domain.errors import (
     BudgetSpent,
     DailyQuotaSpent,
     FileStoreFull,
+    FlexRefused,
     LeaseLost,
     Postponement,
     TaskFailure,
@@ -77,6 +79,10 @@ def _decide(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -
         case BudgetSpent() if not failure.is_spent:
             # It is up to other calls, which take seconds or minutes.
             return Rest(now + timedelta(seconds=random.uniform(*_BUSY_SECONDS)), failure.reason, failure.message)  # noqa: S311
+        case FlexRefused():
+            until = next_try_at(deps, task, failure.reason, seconds_until_retry(failure, now))
+            ends = end_of_patience(deps, task) or now + timedelta(hours=deps.settings.flex_patience_hours)
+            return Rest(max(now, min(until, ends)), failure.reason, failure.message)
         case Postponement():
             until = next_try_at(deps, task, failure.reason, seconds_until_retry(failure, now))
             return Rest(until, failure.reason, failure.message)

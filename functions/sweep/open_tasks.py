@@ -74,7 +74,7 @@ async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     """
     tally["open_tasks"] += 1
     task = stored.task
-    if await is_gate_open(task, deps.throttle, deps.budgets):
+    if deps.throttle and deps.budgets and await is_gate_open(task, deps.throttle, deps.budgets):
         tally["woken"] += await wake(deps.dispatches, task, deps.clock.now())
         return
     if not is_overdue(deps, task):

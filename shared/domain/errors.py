@@ -14,6 +14,7 @@ DropsightError
         ├── Throttled         a rate limit, for as long as the service says
         ├── DailyQuotaSpent   until the quota's reset
         ├── FileStoreFull     the Files API's 20 GB are taken
+        ├── FlexRefused       no capacity for the flex tier; later at the standard price
         ├── BudgetSpent       what may be spent today is spent, or may be by calls under way
         └── Blocked           only the operator can mend it: key, billing, permission
 """
@@ -183,6 +184,13 @@ class DailyQuotaSpent(Postponement):
 class FileStoreFull(Postponement):
     retry = RetryClass.THROTTLED
     reason = "file_store_full"
+
+
+class FlexRefused(Postponement):
+    """There is no capacity for the flex tier now."""
+
+    retry = RetryClass.THROTTLED
+    reason = "flex"
 
 
 class BudgetSpent(Postponement):

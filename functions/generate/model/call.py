@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer
 from functions.generate.model.context_cache import naming, prolong
+from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import telling
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
@@ -19,6 +20,7 @@ from shared.domain.errors import (
     Blocked,
     ConnectionBroken,
     DailyQuotaSpent,
+    FlexRefused,
     PermanentFailure,
     Postponement,
     Throttled,
@@ -84,7 +86,7 @@ async def call_model(
         began = deps.clock.now()
         try:
             with lease.timed("model"):
-                async for piece in _answer(deps, lease, question):
+                async for piece in flex_refusals_named(_answer(deps, lease, question), question):
                     pieces.append(piece)
                     readers.heard(piece)
         except PermanentFailure as failure:
@@ -92,6 +94,9 @@ async def call_model(
         except Unavailable as away:
             # A refusal costs nothing; what broke off may have been an answer.
             lease.answering = bool(pieces) or isinstance(away, ConnectionBroken)
+            raise
+        except FlexRefused:
+            lease.answering = False
             raise
         except Postponement as refusal:
             await leave_throttle_note(deps, question.model, refusal)

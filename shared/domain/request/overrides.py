@@ -68,7 +68,7 @@ def overrides_of(
         parameters["stop"] = cast(JsonValue, submission.stop_sequences)
     if parameters:
         changes["parameters"] = parameters
-    for name in given & {"model", "media_resolution"}:
+    for name in given & {"model", "media_resolution", "service_tier"}:
         changes[name] = getattr(submission, name)
     if "response_format" in given:
         changes["response_schema"] = schema = _schema(submission)
