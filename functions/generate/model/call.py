@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import cast
 
 from pydantic import JsonValue
@@ -16,6 +17,8 @@ from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
+from shared.domain.checks.loop_watch import LoopWatch
+from shared.domain.checks.rounds import cut_in_loop
 from shared.domain.errors import (
     Blocked,
     ConnectionBroken,
@@ -28,6 +31,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.question import Question
 from shared.domain.service_errors import HandleGone
@@ -86,7 +90,7 @@ async def call_model(
         began = deps.clock.now()
         try:
             with lease.timed("model"):
-                async for piece in flex_refusals_named(_answer(deps, lease, question), question):
+                async for piece in cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question)):
                     pieces.append(piece)
                     readers.heard(piece)
         except PermanentFailure as failure:
@@ -138,6 +142,20 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
             return
     async for piece in _streamed(deps, lease, question.model, question.body):
         yield piece
+
+
+async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncIterator[Json]:
+    """Yield an answer's pieces; close the stream once it is caught in a loop, with a last piece that says so."""
+    watch, characters = LoopWatch(), 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield piece
+            text = "".join(answer.text(candidate) for candidate in answer.candidates(piece)[:1])
+            characters += len(text)
+            if (phrase := watch.add(text)) is not None:
+                log("WARNING", "loop_cut", "the answer repeats itself over and over: its stream was closed")
+                yield cut_in_loop(phrase, characters // CHARACTERS_PER_TOKEN)
+                return
 
 
 def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:

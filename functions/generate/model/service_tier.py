@@ -5,7 +5,7 @@ flex ──▶ refused (503, 429): put off, reason `flex` ──▶ … ──�
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime, timedelta
 from typing import cast, get_args
 
@@ -36,7 +36,7 @@ def with_service_tier(deps: GenerateDeps, lease: Lease, question: Question) -> Q
     return question.model_copy(update={"body": {**question.body, "serviceTier": tier}})
 
 
-async def flex_refusals_named(pieces: AsyncIterator[Json], question: Question) -> AsyncIterator[Json]:
+async def flex_refusals_named(pieces: AsyncIterator[Json], question: Question) -> AsyncGenerator[Json]:
     """Yield the pieces of an answer. Raises `FlexRefused` if the flex tier is refused before the first one."""
     begun = False
     try:

@@ -120,7 +120,7 @@ def tokens_of(response: Json) -> Tokens:
         prompt=_modalities(counted, "promptTokensDetails", "promptTokenCount"),
         cached=_modalities(counted, "cacheTokensDetails", "cachedContentTokenCount"),
         tools=_modalities(counted, "toolUsePromptTokensDetails", "toolUsePromptTokenCount"),
-        answer=_modalities(counted, "candidatesTokensDetails", "candidatesTokenCount"),
+        answer=_answered(response, counted),
         thinking=_number(counted.get("thoughtsTokenCount")),
     )
 
@@ -179,6 +179,13 @@ def _modalities(counted: Json, details: str, total: str) -> dict[str, int]:
     if (rest := _number(counted.get(total)) - sum(counts.values())) > 0:
         counts["text"] += rest
     return {name: count for name, count in counts.items() if count}
+
+
+def _answered(response: Json, counted: Json) -> dict[str, int]:
+    """Return the answer's tokens. Of a stream that was closed early, the service may not have counted the last ones."""
+    counts = _modalities(counted, "candidatesTokensDetails", "candidatesTokenCount")
+    came = _number(response.get("cutTokens"))
+    return {**counts, "text": came} if came > sum(counts.values()) else counts
 
 
 def _number(value: JsonValue) -> int:
