@@ -22,6 +22,7 @@ from shared.settings import (
 
 if TYPE_CHECKING:
     from shared.answer_judge import AnswerJudge
+    from shared.breaker import Breaker
     from shared.budgets import Budgets
     from shared.cloud.callbacks import Callbacks
     from shared.cloud.chunk_store import ChunkStore
@@ -75,6 +76,7 @@ class GenerateDeps:
     totals: Totals
     reservations: Reservations
     budgets: Budgets
+    breaker: Breaker
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def ingest() -> IngestDeps:
 @cache
 def generate() -> GenerateDeps:
     from shared.answer_judge import AnswerJudge
+    from shared.breaker import Breaker
     from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.fetch import Web
@@ -162,6 +165,7 @@ def generate() -> GenerateDeps:
     tasks = Tasks(settings.project, settings.database)
     storage = Storage(settings.project, threads=settings.concurrency)
     totals, reservations = Totals(tasks.client), Reservations(tasks.client)
+    throttle = Throttle(Notes(tasks.client, "throttle"), clock)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency)
     return GenerateDeps(
         settings=settings,
@@ -172,7 +176,7 @@ def generate() -> GenerateDeps:
         gemini=gemini,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
         web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
-        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        throttle=throttle,
         chunks=ChunkStore(tasks.client),
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
@@ -183,6 +187,7 @@ def generate() -> GenerateDeps:
         totals=totals,
         reservations=reservations,
         budgets=Budgets(settings, clock, totals, reservations, Keys(tasks.client, clock).daily_budget),
+        breaker=Breaker(throttle, clock),
     )
 
 

@@ -91,6 +91,10 @@ class Throttle:
         await self._read(_FRESH_SECONDS)
         return self._breakers.get(model)
 
+    def knows_breaker(self, model: str) -> bool:
+        """Return whether the model's breaker was open when the state was last read."""
+        return model in self._breakers
+
     async def set_breaker(self, model: str, breaker: OpenBreaker | None) -> None:
         """Open or close the breaker of a model."""
         if breaker is None:

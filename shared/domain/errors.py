@@ -14,6 +14,7 @@ DropsightError
         ├── Throttled         a rate limit, for as long as the service says
         ├── DailyQuotaSpent   until the quota's reset
         ├── FileStoreFull     the Files API's 20 GB are taken
+        ├── ModelFailing      the model failed again and again, and is not asked for now
         ├── FlexRefused       no capacity for the flex tier; later at the standard price
         ├── BudgetSpent       what may be spent today is spent, or may be by calls under way
         └── Blocked           only the operator can mend it: key, billing, permission
@@ -184,6 +185,13 @@ class DailyQuotaSpent(Postponement):
 class FileStoreFull(Postponement):
     retry = RetryClass.THROTTLED
     reason = "file_store_full"
+
+
+class ModelFailing(Postponement):
+    """The breaker of the model is open: it failed again and again, and is not asked for now."""
+
+    retry = RetryClass.THROTTLED
+    reason = "retrying"
 
 
 class FlexRefused(Postponement):

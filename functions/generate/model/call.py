@@ -28,6 +28,7 @@ from shared.domain.errors import (
     Postponement,
     Throttled,
     TimeIsUp,
+    TransientFailure,
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
@@ -49,6 +50,7 @@ async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
         delay = (note.until - deps.clock.now()).total_seconds()
         refusal = {"daily_quota": DailyQuotaSpent, "blocked": Blocked}.get(note.reason, Throttled)
         raise refusal(note.detail, delay=delay)
+    await deps.breaker.refuse_if_open(model)
 
 
 async def require_model(deps: GenerateDeps, model: str) -> None:
@@ -84,6 +86,7 @@ async def call_model(
     if lease.gained and lease.seconds_left < deps.settings.time_limit_seconds * _TIME_TO_ASK:
         raise TimeIsUp(f"too little time is left to ask {question.model}")
     await lease.confirm()
+    await deps.breaker.enter(question.model)
     async with telling(deps, lease, reasoning=question.reasoning) as readers:
         pieces: list[Json] = []
         lease.answering = True
@@ -95,9 +98,11 @@ async def call_model(
                     readers.heard(piece)
         except PermanentFailure as failure:
             raise _with_successor(deps, question.model, failure) from failure
-        except Unavailable as away:
-            # A refusal costs nothing; what broke off may have been an answer.
-            lease.answering = bool(pieces) or isinstance(away, ConnectionBroken)
+        except TransientFailure as failure:
+            if isinstance(failure, Unavailable):
+                # A refusal costs nothing; what broke off may have been an answer.
+                lease.answering = bool(pieces) or isinstance(failure, ConnectionBroken)
+            await deps.breaker.note_failure(question.model, failure)
             raise
         except FlexRefused:
             lease.answering = False
@@ -120,6 +125,7 @@ async def call_model(
         with lease.timed("store"):
             await store_answer(deps, lease, number, record)
         lease.calls = [*(lease.calls or ()), call_of(record)]
+    await deps.breaker.note_success(question.model)
     return record
 
 
