@@ -159,3 +159,23 @@ async def test_an_unknown_inbox_is_not_paused(system: System) -> None:
     async with system.client(operator) as client:
         answer = await client.post("/v1/pause", json={"inbox": "nowhere"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, "inbox")
+
+
+async def test_a_cancelled_task_tells_what_its_calls_had_cost_and_is_counted(system: System) -> None:
+    operator = await system.key("money-cancel", scopes=("read", "submit", "operate"))
+    before = (await usage(system, operator))["total"]
+    system.gemini.set_model({"latency": "600s", "chunks": 3})
+    async with system.client(operator) as client:
+        made = (await client.post("/v1/llm/generations", json={**REQUEST, "sync": False})).json()
+        path = f"/v1/tasks/{made['id']}"
+        async with asyncio.timeout(30):
+            while (await client.get(path)).json()["status"] == "pending":
+                await asyncio.sleep(0.05)
+        await client.post(f"{path}/cancel")
+        system.gemini.set_model({"latency": None, "chunks": None})
+        async with asyncio.timeout(30):
+            while (task := (await client.get(path)).json())["usage"] is None:
+                await asyncio.sleep(0.05)
+    assert (task["status"], task["usage"]["calls"], task["usage"]["cost"]) == ("failed", 0, "0")
+    after = (await usage(system, operator))["total"]
+    assert (after["tasks"] - before["tasks"], after["failed"] - before["failed"]) == (1, 1)
