@@ -6,7 +6,7 @@ import mimetypes
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from urllib.parse import quote
 
 import httpx2
@@ -85,9 +85,23 @@ class Client:
         )
         raise SystemExit(f"no task for {uri} after {patience:g} s: see {where}")
 
+    def get_usage(self, **parameters: str | None) -> Json:
+        """Return what tasks used and cost; `parameters` are the API's query parameters."""
+        return self._get("/v1/usage", {name: value for name, value in parameters.items() if value is not None})
+
+    def get_status(self) -> Json:
+        return self._get("/v1/status")
+
+    def hold_up(self, action: Literal["pause", "resume"], inbox: str | None) -> Json:
+        """Pause or resume the whole system or an inbox; return the status."""
+        return self._send("POST", f"/v1/{action}", json={"inbox": inbox} if inbox else {})
+
     def _get(self, path: str, parameters: dict[str, Any] | None = None) -> Json:
+        return self._send("GET", path, params=parameters)
+
+    def _send(self, method: str, path: str, **request: Any) -> Json:
         try:
-            answer = self._http.get(path, params=parameters)
+            answer = self._http.request(method, path, **request)
         except httpx2.TransportError as error:
             raise SystemExit(f"the api does not answer at {self._target.api}: {type(error).__name__}") from error
         try:

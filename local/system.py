@@ -267,7 +267,7 @@ class LocalSystem:
         from google.cloud import firestore
 
         from shared.cloud.keys import Keys, new_secret
-        from shared.domain.tasks.access import Key
+        from shared.domain.tasks.access import SCOPES, Key
 
         secret = state_folder.read_or_create(data / "api_key", new_secret())
         self.endpoints = self.endpoints.model_copy(update={"api_key": secret})
@@ -280,6 +280,7 @@ class LocalSystem:
                 Key(
                     id="local",
                     name="the person at this machine",
+                    scopes=SCOPES,
                     sources=(f"gs://{INBOX}/", "manifests:", "manifests:local"),
                     created_at=self.clock.now(),
                     requests_per_minute=100_000,

@@ -15,6 +15,7 @@ from shared.cloud.queue import Dispatches, schedulable
 from shared.cloud.telemetry import log
 from shared.daily_limits import DailyLimits, inbox_day, start_of
 from shared.domain.media.ignored import ignored
+from shared.domain.models.prices import Tier
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.tasks.task import Source, Task, Waiting, new_task
 from shared.settings import Settings
@@ -80,19 +81,22 @@ class Intake:
         self._settings, self._clock, self._tasks, self._dispatches = settings, clock, tasks, dispatches
         self._limits, self._overwrites = DailyLimits(tasks, clock), Overwrites(settle_seconds)
 
-    async def take(self, source: Source) -> Task:
-        """Create the object's task if it does not exist, and dispatch it unless it has ended."""
-        task = await self._create(source)
+    async def take(self, source: Source, *, tier: Tier | None = None) -> Task:
+        """Create the object's task if it does not exist, and dispatch it unless it has ended.
+
+        `tier`: the service tier to ask in if its recipe names none.
+        """
+        task = await self._create(source, tier)
         if not task.terminal:
             await enqueue_first_dispatch(self._dispatches, task)
         return task
 
-    async def _create(self, source: Source) -> Task:
+    async def _create(self, source: Source, tier: Tier | None) -> Task:
         """Create the task under the next salted id if another source has the first one."""
         day = await self._limits.reserve(source.bucket, self._settings.inboxes[source.bucket].daily_cap)
         settle = self._overwrites.settle_until(source)
         for salt in range(100):
-            task = self._pending(source, day, settle, salt)
+            task = self._pending(source, day, settle, salt).model_copy(update={"service_tier": tier})
             if await self._tasks.create(task):
                 log("INFO", "task_created", f"{source.uri} is {task.id}", task=task.id, object=source.uri)
                 return task

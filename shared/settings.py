@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -42,6 +43,8 @@ class Inbox(BaseModel):
     """Only objects under one of these become tasks."""
     daily_cap: int = Field(default=10_000, ge=1)
     """Tasks a day (UTC); more wait for the next day. Guards against storms and loops."""
+    daily_budget: Decimal | None = Field(default=None, ge=0)
+    """US dollars a day (UTC) for its tasks; None: `inbox_daily_budget`."""
     recipes: str | None = None
     """`gs://bucket/object` of the operator's recipes."""
     ignore: tuple[str, ...] = ()
@@ -128,6 +131,21 @@ class DispatchSettings(Settings):
     """host:port of a Cloud Tasks stand-in; unset in the cloud."""
 
 
+class BudgetSettings(Settings):
+    """Budgets in US dollars by the catalogue's list prices. A day is one of UTC."""
+
+    daily_budget: Decimal = Field(default=Decimal(200), ge=0)
+    """Of the whole deployment."""
+    inbox_daily_budget: Decimal = Field(default=Decimal(200), ge=0)
+    """Of each inbox that has no `daily_budget` of its own."""
+    key_daily_budget: Decimal = Field(default=Decimal(200), ge=0)
+    """Of each API key that has no daily budget of its own."""
+    task_budget: Decimal = Field(default=Decimal(10), ge=0)
+    """The most that one task may cost; one that may cost more fails before it is asked."""
+    budget_action: Literal["wait", "fail"] = "wait"
+    """What becomes of tasks whose budget is spent: they wait until the day turns, or fail with `budget_exceeded`."""
+
+
 class IngestSettings(DispatchSettings):
     settle_seconds: float = Field(default=10, ge=0)
     """Seconds that an object overwritten moments ago settles before its newest generation is processed."""
@@ -156,12 +174,14 @@ class OutboundSettings(BaseSettings):
         return self
 
 
-class GenerateSettings(DispatchSettings, GeminiSettings, OutboundSettings):
+class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, OutboundSettings):
     lease_seconds: float = Field(default=60, ge=1)
     time_limit_seconds: float = Field(default=1700, ge=5)
     """Seconds one dispatch may work: the function's timeout minus 90 s to hand over."""
     max_attempts: int = Field(default=8, ge=1)
     """Transient failures after which a task fails."""
+    flex_patience_hours: float = Field(default=6, ge=0)
+    """How long a task of the flex tier is refused before it is promoted to the standard tier."""
     fetch_seconds: float = Field(default=900, gt=0)
     """Seconds that fetching a file from the web may take."""
     manifest_sources: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -173,7 +193,7 @@ class GenerateSettings(DispatchSettings, GeminiSettings, OutboundSettings):
     notify_url: str | None = None
 
 
-class ApiSettings(DispatchSettings, OutboundSettings):
+class ApiSettings(DispatchSettings, BudgetSettings, OutboundSettings):
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may call the API."""
     callback_queue: QueuePath | None = None
@@ -194,7 +214,7 @@ class NotifySettings(Settings, OutboundSettings):
         return value
 
 
-class SweepSettings(DispatchSettings, GeminiSettings):
+class SweepSettings(DispatchSettings, BudgetSettings, GeminiSettings):
     installed_at: AwareDatetime
     """Objects older than the installation get tasks by backfill only."""
     event_horizon_hours: float = Field(default=48, gt=0)

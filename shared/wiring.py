@@ -22,6 +22,8 @@ from shared.settings import (
 
 if TYPE_CHECKING:
     from shared.answer_judge import AnswerJudge
+    from shared.breaker import Breaker
+    from shared.budgets import Budgets
     from shared.cloud.callbacks import Callbacks
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.fetch import Web
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from shared.cloud.keys import Keys
     from shared.cloud.queue import Dispatches, Queue
     from shared.cloud.recipes import RecipeBooks
+    from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
+    from shared.cloud.totals import Totals
     from shared.examiner import Examiner
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
@@ -69,6 +73,10 @@ class GenerateDeps:
     drawing: Sandbox
     """The child process that draws on pictures, one at a time."""
     examiner: Examiner
+    totals: Totals
+    reservations: Reservations
+    budgets: Budgets
+    breaker: Breaker
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,9 @@ class ApiDeps:
     requests: RequestIntake
     chunks: ChunkStore
     keys: Keys
+    throttle: Throttle
+    totals: Totals
+    budgets: Budgets
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,9 @@ class SweepDeps:
     orphan_files: OrphanFiles
     callbacks: Queue | None = None
     """The queue of notify; None if callbacks are not configured."""
+    throttle: Throttle | None = None
+    budgets: Budgets | None = None
+    """With `throttle`: to wake tasks that wait for a pause or a budget; None leaves that to the tasks themselves."""
 
 
 @cache
@@ -130,13 +144,18 @@ def ingest() -> IngestDeps:
 @cache
 def generate() -> GenerateDeps:
     from shared.answer_judge import AnswerJudge
+    from shared.breaker import Breaker
+    from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
+    from shared.cloud.keys import Keys
     from shared.cloud.recipes import RecipeBooks
+    from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
+    from shared.cloud.totals import Totals
     from shared.examiner import Examiner
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
@@ -145,6 +164,8 @@ def generate() -> GenerateDeps:
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     storage = Storage(settings.project, threads=settings.concurrency)
+    totals, reservations = Totals(tasks.client), Reservations(tasks.client)
+    throttle = Throttle(Notes(tasks.client, "throttle"), clock)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency)
     return GenerateDeps(
         settings=settings,
@@ -155,7 +176,7 @@ def generate() -> GenerateDeps:
         gemini=gemini,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
         web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
-        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        throttle=throttle,
         chunks=ChunkStore(tasks.client),
         callbacks=_callback_queue(settings),
         recipes=RecipeBooks(storage, clock),
@@ -163,21 +184,30 @@ def generate() -> GenerateDeps:
         drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
         # Two, so that a file whose server is slow does not hold up the others.
         examiner=Examiner(Sandbox(processes=2)),
+        totals=totals,
+        reservations=reservations,
+        budgets=Budgets(settings, clock, totals, reservations, Keys(tasks.client, clock).daily_budget),
+        breaker=Breaker(throttle, clock),
     )
 
 
 @cache
 def api() -> ApiDeps:
+    from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
-    from shared.cloud.firestore import Tasks
+    from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.keys import Keys
+    from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
+    from shared.cloud.throttle import Throttle
+    from shared.cloud.totals import Totals
     from shared.request_intake import RequestIntake
 
     settings = ApiSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     dispatches, storage = _dispatches(settings), Storage(settings.project, threads=16)
+    keys, totals = Keys(tasks.client, clock), Totals(tasks.client)
     return ApiDeps(
         settings=settings,
         clock=clock,
@@ -186,7 +216,10 @@ def api() -> ApiDeps:
         dispatches=dispatches,
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         chunks=ChunkStore(tasks.client),
-        keys=Keys(tasks.client, clock),
+        keys=keys,
+        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        totals=totals,
+        budgets=Budgets(settings, clock, totals, Reservations(tasks.client), keys.daily_budget),
     )
 
 
@@ -208,9 +241,14 @@ def notify() -> NotifyDeps:
 
 @cache
 def sweep() -> SweepDeps:
+    from shared.budgets import Budgets
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
+    from shared.cloud.keys import Keys
+    from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
+    from shared.cloud.throttle import Throttle
+    from shared.cloud.totals import Totals
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
@@ -230,6 +268,10 @@ def sweep() -> SweepDeps:
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
+        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        budgets=Budgets(
+            settings, clock, Totals(tasks.client), Reservations(tasks.client), Keys(tasks.client, clock).daily_budget
+        ),
         callbacks=_callback_queue(settings),
     )
 

@@ -37,6 +37,13 @@ locals {
     DROPSIGHT_GENERATE_URL   = local.function_urls.generate
     DROPSIGHT_INVOKER        = local.emails.queues
   }
+  spending_environment = {
+    DROPSIGHT_DAILY_BUDGET       = tostring(var.spending.daily)
+    DROPSIGHT_INBOX_DAILY_BUDGET = tostring(var.spending.inbox_daily)
+    DROPSIGHT_KEY_DAILY_BUDGET   = tostring(var.spending.key_daily)
+    DROPSIGHT_TASK_BUDGET        = tostring(var.spending.task)
+    DROPSIGHT_BUDGET_ACTION      = var.spending.action
+  }
   calling_back_environment = {
     DROPSIGHT_CALLBACK_QUEUE = local.queue_paths.callbacks
     DROPSIGHT_NOTIFY_URL     = local.function_urls.notify
@@ -45,22 +52,23 @@ locals {
     ingest = merge(local.everyones_environment, local.dispatching_environment, {
       DROPSIGHT_SETTLE_SECONDS = tostring(var.tasks.settle_seconds)
     })
-    generate = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+    generate = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, {
       DROPSIGHT_LEASE_SECONDS = tostring(var.tasks.lease_seconds)
       # The rest of the timeout is for handing over to the next dispatch.
-      DROPSIGHT_TIME_LIMIT_SECONDS = tostring(local.functions.generate.timeout_seconds - 100)
-      DROPSIGHT_MAX_ATTEMPTS       = tostring(var.tasks.max_attempts)
-      DROPSIGHT_TASK_MAX_AGE_HOURS = tostring(var.tasks.max_age_hours)
-      DROPSIGHT_FETCH_SECONDS      = tostring(var.tasks.fetch_seconds)
-      DROPSIGHT_MANIFEST_SOURCES   = jsonencode({ for folder, each in var.manifests : folder => each.sources })
-      DROPSIGHT_CONCURRENCY        = tostring(local.functions.generate.concurrency)
+      DROPSIGHT_TIME_LIMIT_SECONDS  = tostring(local.functions.generate.timeout_seconds - 100)
+      DROPSIGHT_MAX_ATTEMPTS        = tostring(var.tasks.max_attempts)
+      DROPSIGHT_TASK_MAX_AGE_HOURS  = tostring(var.tasks.max_age_hours)
+      DROPSIGHT_FLEX_PATIENCE_HOURS = tostring(var.tasks.flex_patience_hours)
+      DROPSIGHT_FETCH_SECONDS       = tostring(var.tasks.fetch_seconds)
+      DROPSIGHT_MANIFEST_SOURCES    = jsonencode({ for folder, each in var.manifests : folder => each.sources })
+      DROPSIGHT_CONCURRENCY         = tostring(local.functions.generate.concurrency)
     })
-    api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+    api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, {
       DROPSIGHT_CORS_ORIGINS = jsonencode(var.api.cors_origins)
       DROPSIGHT_SYNC_SECONDS = tostring(var.api.sync_seconds)
     })
     notify = merge(local.everyones_environment, {})
-    sweep = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+    sweep = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, {
       DROPSIGHT_INSTALLED_AT        = terraform_data.installed_at.output
       DROPSIGHT_EVENT_HORIZON_HOURS = tostring(var.tasks.event_horizon_hours)
       DROPSIGHT_GRACE_SECONDS       = tostring(var.tasks.grace_seconds)

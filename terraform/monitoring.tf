@@ -11,6 +11,8 @@ locals {
     tasks_completed   = { from = ["generate"], filter = "jsonPayload.action=\"task_completed\"" }
     tasks_failed      = { from = ["generate", "api"], filter = "jsonPayload.action=\"task_failed\"" }
     tasks_blocked     = { from = ["generate"], filter = "jsonPayload.action=\"task_put_off\" AND jsonPayload.reason=\"blocked\"" }
+    tasks_over_budget = { from = ["generate"], filter = "jsonPayload.action=\"task_put_off\" AND jsonPayload.reason=\"budget\"" }
+    breakers_opened   = { from = ["generate"], filter = "jsonPayload.action=\"breaker_opened\"" }
     sweeps_finished   = { from = ["sweep"], filter = "jsonPayload.action=\"sweep_finished\"" }
     sweep_findings    = { from = ["sweep"], filter = "jsonPayload.action=(\"sweep_redrove\" OR \"sweep_ingested\" OR \"sweep_part_failed\")" }
     callbacks_refused = { from = ["notify"], filter = "jsonPayload.action=\"callback_attempted\" AND severity>=WARNING" }
@@ -63,6 +65,20 @@ locals {
       hold     = "900s"
       query    = "histogram_quantile(0.95, sum by (le) (rate(${local.delays}[15m]))) > ${var.alerts.queue_delay_seconds * 1000}"
       what     = "One dispatch in twenty starts ${var.alerts.queue_delay_seconds} s after it was due, or later: the oldest work is at least so old."
+    }
+    budget_spent = {
+      title    = "a budget is spent"
+      severity = "WARNING"
+      hold     = "60s"
+      query    = "sum(increase(${local.logged.tasks_over_budget}[15m])) > 0"
+      what     = "Tasks wait because a budget of the day is spent: of the deployment, an inbox or a key. `jsonPayload.message` says which. They go on when the day turns (UTC), or within minutes once it is raised; `spending` has the amounts."
+    }
+    breaker_opened = {
+      title    = "a model fails again and again"
+      severity = "ERROR"
+      hold     = "60s"
+      query    = "sum(increase(${local.logged.breakers_opened}[15m])) > 0"
+      what     = "Calls of a model failed one after the other, and it is not asked for now. One call a minute tries whether it works again, and closes the breaker by itself; `GET /v1/status` shows it."
     }
     sweep_findings = {
       title    = "sweep keeps finding lost work"

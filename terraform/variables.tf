@@ -36,11 +36,12 @@ variable "labels" {
 }
 
 variable "inboxes" {
-  description = "The buckets whose objects become tasks, by a short name. `bucket`: adopt this existing bucket of the project instead of making one. `prefixes`: take only objects under one of them. `daily_cap`: tasks a day; more wait for the next. `recipes`: a local file with this inbox's recipes. `ignore`: globs of names that are left alone, besides what sync tools leave behind; one without a slash is for the last part of a name. `writers`: members who may drop files. `delete_after_days`: how long files stay (not for an adopted bucket)."
+  description = "The buckets whose objects become tasks, by a short name. `bucket`: adopt this existing bucket of the project instead of making one. `prefixes`: take only objects under one of them. `daily_cap`: tasks a day; more wait for the next. `daily_budget`: US dollars a day, instead of `spending.inbox_daily`. `recipes`: a local file with this inbox's recipes. `ignore`: globs of names that are left alone, besides what sync tools leave behind; one without a slash is for the last part of a name. `writers`: members who may drop files. `delete_after_days`: how long files stay (not for an adopted bucket)."
   type = map(object({
     bucket            = optional(string)
     prefixes          = optional(list(string), [""])
     daily_cap         = optional(number, 10000)
+    daily_budget      = optional(number)
     recipes           = optional(string)
     ignore            = optional(list(string), [])
     writers           = optional(list(string), [])
@@ -148,11 +149,12 @@ variable "dispatch" {
 }
 
 variable "tasks" {
-  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept; two more than an unfinished task may last, or longer. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `fetch_seconds`: how long a file on the web may take to be fetched. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `manifests_daily_cap`: tasks a day from one folder of manifests; more wait for the next. `sweep_schedule`: when sweep runs (cron, UTC)."
+  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept; two more than an unfinished task may last, or longer. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `flex_patience_hours`: how long a task of the flex tier is refused before it is asked at the standard price. `fetch_seconds`: how long a file on the web may take to be fetched. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `manifests_daily_cap`: tasks a day from one folder of manifests; more wait for the next. `sweep_schedule`: when sweep runs (cron, UTC)."
   type = object({
     days                = optional(number, 30)
     max_attempts        = optional(number, 8)
     max_age_hours       = optional(number, 168)
+    flex_patience_hours = optional(number, 6)
     fetch_seconds       = optional(number, 900)
     lease_seconds       = optional(number, 60)
     settle_seconds      = optional(number, 10)
@@ -264,6 +266,27 @@ variable "budget" {
     currency        = optional(string, "USD")
   })
   default = null
+}
+
+variable "spending" {
+  description = "Budgets in US dollars, by Gemini's list prices in the catalogue, that stop calls before they are made. `daily`: of the whole deployment a day (UTC). `inbox_daily`: of each inbox without a `daily_budget` of its own. `key_daily`: of each API key without one. `task`: the most that one task may cost. `action`: whether tasks over a budget `wait` for the next day or `fail`."
+  type = object({
+    daily       = optional(number, 200)
+    inbox_daily = optional(number, 200)
+    key_daily   = optional(number, 200)
+    task        = optional(number, 10)
+    action      = optional(string, "wait")
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for amount in [var.spending.daily, var.spending.inbox_daily, var.spending.key_daily, var.spending.task] : amount >= 0])
+    error_message = "A budget is 0 US dollars or more."
+  }
+  validation {
+    condition     = contains(["wait", "fail"], var.spending.action)
+    error_message = "Over a budget, tasks \"wait\" or \"fail\"."
+  }
 }
 
 variable "deletion_protection" {

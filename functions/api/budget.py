@@ -1,4 +1,4 @@
-"""Hold each key to its budget of tasks a day (UTC)."""
+"""Hold each key to its budgets of a day (UTC): of tasks, and of money."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from datetime import UTC, timedelta
 from functools import cache
 
 from shared import wiring
+from shared.budgets import Budgets as MoneyBudgets
+from shared.budgets import seconds_to_tomorrow
 from shared.clock import Clock
 from shared.daily_limits import DailyLimits, start_of
 from shared.domain.errors import RequestRefused
@@ -16,11 +18,16 @@ _NEAR = 20
 
 
 class Budgets:
-    def __init__(self, limits: DailyLimits, clock: Clock) -> None:
-        self._limits, self._clock = limits, clock
+    def __init__(self, limits: DailyLimits, money: MoneyBudgets, clock: Clock) -> None:
+        self._limits, self._money, self._clock = limits, money, clock
 
     async def spend(self, key: Key) -> None:
-        """Count one more task. Raises 402 if the budget is used up."""
+        """Count one more task. Raises 402 if a budget is used up, of tasks or of money."""
+        if (spent := await self._money.spent_budget(key.owner)) is not None:
+            wait = str(seconds_to_tomorrow(self._clock.now()))
+            raise RequestRefused(
+                402, "insufficient_quota", "budget_exceeded", spent.message, headers={"Retry-After": wait}
+            )
         if key.daily_tasks is None or await self._limits.admit(key.owner, key.daily_tasks, near=_NEAR):
             return
         now = self._clock.now().astimezone(UTC)
@@ -37,4 +44,4 @@ class Budgets:
 @cache
 def budgets() -> Budgets:
     deps = wiring.api()
-    return Budgets(DailyLimits(deps.tasks, deps.clock), deps.clock)
+    return Budgets(DailyLimits(deps.tasks, deps.clock), deps.budgets, deps.clock)

@@ -21,6 +21,7 @@ from shared.cloud.telemetry import log_bug
 from shared.domain.answer.chunks import Chunk
 from shared.domain.answer.completion import chunk as openai_chunk
 from shared.domain.answer.response import Json
+from shared.domain.money.ledger import OPENAI_USAGE
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
 
@@ -107,7 +108,7 @@ class Follower:
     def closing_chunk(self) -> Json:
         """Return the usage chunk, with the number of chunks."""
         base = openai_chunk({}, task_id=self.task.id, created=_created(self.task), model=self.task.model)
-        usage = {k: v for k, v in (self.task.usage or {}).items() if k != "prompt_tokens_by_modality"}
+        usage = {name: value for name, value in (self.task.usage or {}).items() if name in OPENAI_USAGE}
         return {**base, "choices": [], "usage": usage, "total_chunks": len(self.blocks)}
 
     async def _poll(self) -> None:

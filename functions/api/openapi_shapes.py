@@ -57,6 +57,21 @@ class ModelList(Shape):
     data: list[ModelShown]
 
 
+class UsageShown(Shape):
+    object: Literal["usage"]
+    data: list[dict[str, Any]]
+    total: dict[str, Any]
+
+
+class StatusShown(Shape):
+    object: Literal["status"]
+    paused: list[dict[str, Any]]
+    breakers: list[dict[str, Any]]
+    throttled: list[dict[str, Any]]
+    open_tasks: int
+    budget: dict[str, Any]
+
+
 class Health(Shape):
     status: Literal["ok"]
 
@@ -91,6 +106,8 @@ _SHAPES: tuple[type, ...] = (
     ChatCompletionShown,
     StreamEvent,
     ModelShown,
+    UsageShown,
+    StatusShown,
     ModelList,
     Health,
     ErrorShown,
@@ -100,7 +117,7 @@ _SHAPES: tuple[type, ...] = (
 _ERRORS: dict[int, tuple[str, str, str]] = {
     400: ("The body is not JSON.", "invalid_request_error", "invalid_param"),
     401: ("No key, or one that is not known, or expired.", "authentication_error", "invalid_api_key"),
-    402: ("The key's budget of tasks for the day is spent.", "insufficient_quota", "budget_exceeded"),
+    402: ("A budget of the day is spent: of tasks, or of money.", "insufficient_quota", "budget_exceeded"),
     403: ("The key may not do this, or may not name this object.", "permission_error", "scope_missing"),
     404: ("There is no such thing for this key.", "not_found", "task_not_found"),
     405: ("The path does not know this method.", "invalid_request_error", "method_not_allowed"),

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
 from shared.clock import Clock
-from shared.cloud.firestore import Decide, Stored, Tasks
+from shared.cloud.firestore import Also, Decide, Stored, Tasks
 from shared.cloud.telemetry import log_bug
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
+from shared.domain.money.calls import Call
+from shared.domain.money.ledger import Step
+from shared.domain.money.totals import assumed_cost
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiCache, GeminiFile, Ran, Task
 
@@ -39,6 +44,11 @@ class Lease:
         """The recipe snapshot, once it is known."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
         self.cache: GeminiCache | None = stored.task.cache
+        self.ledger = stored.task.ledger
+        self.calls: list[Call] | None = None
+        """Every billed call of the task, once those of earlier claims have been read."""
+        self.reserved: date | None = None
+        """The day in whose budgets this claim has reserved what its calls may cost."""
         self.gained = False
         """Whether this claim made progress that lasts, such as an uploaded file."""
         self.answering = False
@@ -53,13 +63,30 @@ class Lease:
         return self._stored.task
 
     @property
+    def spent(self) -> Decimal:
+        """Return what the task's calls have cost so far; those without a price at what budgets take them for."""
+        costs = ((call.cost, call) for call in self.calls or ())
+        return sum((assumed_cost(call.tokens) if cost is None else cost for cost, call in costs), Decimal(0))
+
+    @property
     def seconds_left(self) -> float:
         return self._until - self._clock.time()
 
-    async def change(self, decide: Decide) -> Stored:
+    @contextlib.contextmanager
+    def timed(self, step: Step) -> Iterator[None]:
+        """Add the time that the body takes to the task's ledger."""
+        began = self._clock.time()
+        try:
+            yield
+        finally:
+            self.ledger = self.ledger.with_seconds(step, self._clock.time() - began)
+
+    async def change(self, decide: Decide, also: Also | None = None) -> Stored:
         """Commit a transition of the task. Renewals wait until it is done."""
         async with self._lock:
-            changed = await self._tasks.change(self._stored, decide)
+            changed = await (
+                self._tasks.change(self._stored, decide, also) if also else self._tasks.change(self._stored, decide)
+            )
             if changed is None:
                 raise LeaseLost(f"the document of {self.task.id} is gone")
             self._stored = changed

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from functions.generate.gates import closed_gate
 from functions.generate.lease import Lease
 from functions.generate.model.rounds import ask_questions, is_settled, load_rounds, recipe_of_rounds
 from functions.generate.model.stream_chunks import store_remaining_chunks
@@ -21,7 +23,7 @@ from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import question_of_request
 from functions.generate.result.after_work import run_after_work
-from functions.generate.result.outcome import outcome_of
+from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
@@ -33,10 +35,14 @@ from shared.domain.errors import (
     TimeIsUp,
     TransientFailure,
 )
+from shared.domain.money.totals import rows_of
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Task, TaskError
 from shared.settings import GenerateSettings, refuse_misconfiguration
+
+if TYPE_CHECKING:
+    from google.cloud import firestore
 
 _MOST_TAKEOVERS = 3
 """A file or an answer on which every instance dies must not go on taking other tasks down with it."""
@@ -90,6 +96,9 @@ async def handle_dispatch(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool
     ):
         await keep_waiting(deps, stored, note)
         return True
+    if not is_past_age_limit(deps, task) and (closed := await closed_gate(deps, task)) is not None:
+        await keep_waiting(deps, stored, closed)
+        return True
     try:
         claimed = await deps.tasks.change(
             stored, lambda current: claims.claim(current, now=deps.clock.now(), lease=_lease(deps))
@@ -120,6 +129,8 @@ async def work_on_task(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
     except Exception as error:
         log_bug("generate_failed", error, task=lease.task.id, object=lease.task.source.uri)
         return await put_off_or_fail(deps, lease, TransientFailure(f"an internal error: {type(error).__name__}"))
+    finally:
+        deps.budgets.settle(lease.task, lease.spent)
     return await run_after_work(deps, ended)
 
 
@@ -142,7 +153,7 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
     task = lease.task
     # Before anything is read: what crashes the worker may be a stored answer.
     refuse_deadly_task(task)
-    rounds = await load_rounds(deps, task)
+    rounds = await load_rounds(deps, lease)
     if not await is_settled(deps, rounds):
         refuse_expired_task(deps, task)
         if task.source.kind == "object":
@@ -175,13 +186,20 @@ def refuse_expired_task(deps: wiring.GenerateDeps, task: Task) -> None:
 async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
     """Commit the outcome, if the claim still holds."""
 
-    whole = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
+    named = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
+    whole = with_ledger(lease, named, deps.clock.now())
 
     def finished(task: Task) -> Task:
         updated = task.model_copy(update={"stored_chunks": lease.stored_chunks})
         return claims.finish(updated, lease.token, whole, now=deps.clock.now(), files=lease.files, cache=lease.cache)
 
-    ended = await lease.change(finished)
+    def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
+        model = task.model
+        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), model))
+        if lease.reserved is not None:
+            deps.reservations.settle(batch, lease.reserved, task.key)
+
+    ended = await lease.change(finished, counted)
     task = ended.task
     if task.error is not None:
         log("WARNING", "task_failed", task.error.message, task=task.id, object=task.source.uri, code=task.error.code)

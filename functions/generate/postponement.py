@@ -6,6 +6,7 @@ import random
 from datetime import datetime, timedelta
 
 from functions.generate.lease import Lease
+from functions.generate.model.spending import give_back
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
@@ -34,6 +35,7 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
     )
     if rest is None:
         return False
+    await give_back(deps, lease)
     await _put_off(deps, lease, rest)
     return True
 
@@ -68,6 +70,7 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
                 files=lease.files,
                 cache=lease.cache,
                 model=lease.model,
+                ledger=lease.ledger,
             )
         )
     except LeaseLost as lost:
@@ -132,4 +135,9 @@ async def leave_throttle_note(deps: GenerateDeps, model: str, refusal: Postponem
 
 
 def _patience(deps: GenerateDeps) -> Patience:
-    return Patience(deps.settings.max_attempts, timedelta(hours=deps.settings.task_max_age_hours))
+    settings = deps.settings
+    return Patience(
+        settings.max_attempts,
+        max_age=timedelta(hours=settings.task_max_age_hours),
+        flex=timedelta(hours=settings.flex_patience_hours),
+    )

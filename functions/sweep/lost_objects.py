@@ -13,6 +13,7 @@ from functools import partial
 from functions.sweep.bucket_scan import Place, ScanState, in_batches, is_task_of, scan_place, source_of, take_all
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
+from shared.domain.models.prices import Tier
 from shared.domain.tasks.task import Source, derive_id
 from shared.intake import ignore_reason
 from shared.wiring import SweepDeps
@@ -48,16 +49,27 @@ async def _register_inbox(deps: SweepDeps, bucket: str) -> bool:
 
 
 async def backfill(
-    deps: SweepDeps, bucket: str, prefix: str, *, after: str, dry_run: bool, tally: Counter[str], stop_at: float
+    deps: SweepDeps,
+    bucket: str,
+    prefix: str,
+    *,
+    after: str,
+    dry_run: bool,
+    tally: Counter[str],
+    stop_at: float,
+    tier: Tier = "flex",
 ) -> str | None:
-    """Create tasks for all objects under `prefix`. Return the name to resume after, or None at the end."""
+    """Create tasks for all objects under `prefix`. Return the name to resume after, or None at the end.
+
+    `tier`: the service tier to ask in.
+    """
     async for batch in in_batches(deps.storage.listing(bucket, prefix, after=after)):
         tally["objects"] += len(batch)
         tally["bytes"] += sum(stored.size for stored in batch)
         lost = await _without_task(deps, batch)
         tally["without_task"] += len(lost)
         if not dry_run:
-            await take_all(deps, lost, deps.intake.take, tally, stop_at=stop_at)
+            await take_all(deps, lost, partial(deps.intake.take, tier=tier), tally, stop_at=stop_at)
         if deps.clock.time() > stop_at:
             return batch[-1].name
     return None

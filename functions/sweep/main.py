@@ -21,6 +21,7 @@ from functions.sweep.open_tasks import redrive_all
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import TaskFailure
+from shared.domain.models.prices import Tier
 from shared.settings import SweepSettings, refuse_misconfiguration
 
 _BY_SCHEDULE = "X-CloudScheduler"
@@ -33,6 +34,8 @@ class SweepRequest(BaseModel):
     backfill: str | None = Field(default=None, pattern=r"^gs://[^/]+/.*$")
     dry_run: bool = False
     after: str = ""
+    service_tier: Tier = "flex"
+    """Of the tasks that a backfill makes: nobody waits for them."""
 
 
 refuse_misconfiguration(SweepSettings)
@@ -89,7 +92,14 @@ async def run_backfill(deps: wiring.SweepDeps, sweep_request: SweepRequest, uri:
     stop_at = deps.clock.time() + deps.settings.time_limit_seconds
     dry_run = sweep_request.dry_run
     after = await backfill(
-        deps, bucket, prefix, after=sweep_request.after, dry_run=dry_run, tally=tally, stop_at=stop_at
+        deps,
+        bucket,
+        prefix,
+        after=sweep_request.after,
+        dry_run=dry_run,
+        tally=tally,
+        stop_at=stop_at,
+        tier=sweep_request.service_tier,
     )
     counts: dict[str, int | str | bool | None] = {**tally, "dry_run": dry_run, "after": after}
     log(

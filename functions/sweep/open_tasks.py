@@ -12,6 +12,7 @@ from shared.cloud.firestore import Stored, UnreadableTask
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
+from shared.waking import is_gate_open, wake
 from shared.wiring import SweepDeps
 
 _NOTE = "open_tasks"
@@ -73,6 +74,9 @@ async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     """
     tally["open_tasks"] += 1
     task = stored.task
+    if deps.throttle and deps.budgets and await is_gate_open(task, deps.throttle, deps.budgets):
+        tally["woken"] += await wake(deps.dispatches, task, deps.clock.now())
+        return
     if not is_overdue(deps, task):
         return
     if task.terminal and not task.after:

@@ -13,13 +13,14 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from pydantic import ValidationError
 
 from local import endpoints, target
 from shared.clock import Clock
 from shared.cloud.keys import Keys, new_secret
-from shared.domain.tasks.access import SCOPES, Key
+from shared.domain.tasks.access import DEFAULT_SCOPES, SCOPES, Key
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 Say = Callable[[str], object]
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="make a key and show its secret, once")
     create.add_argument("--name", required=True, help="whose it is, for people")
     create.add_argument("--id", help="names the key in logs and owners (default: made from the name)")
-    create.add_argument("--scope", action="append", choices=SCOPES, help="may be repeated (default: all)")
+    create.add_argument("--scope", action="append", choices=SCOPES, help="may be repeated (default: submit and read)")
     create.add_argument(
         "--source",
         action="append",
@@ -65,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--expires-in", type=_duration, metavar="DURATION", help="for example 90d (default: never)")
     create.add_argument("--rate", type=int, default=600, metavar="N", help="requests a minute (default: 600)")
     create.add_argument("--daily-tasks", type=int, metavar="N", help="tasks a day (default: no limit)")
+    create.add_argument(
+        "--daily-budget", type=Decimal, metavar="DOLLARS", help="US dollars a day (default: what the deployment sets)"
+    )
     listing = actions.add_parser("list", help="show all keys, never their secrets")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     revoke = actions.add_parser("revoke", help="end a key, within half a minute everywhere")
@@ -94,12 +98,13 @@ async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say:
         key = Key(
             id=arguments.id or _id_of(arguments.name),
             name=arguments.name,
-            scopes=tuple(arguments.scope or SCOPES),
+            scopes=tuple(arguments.scope or DEFAULT_SCOPES),
             sources=tuple(arguments.source),
             created_at=now,
             expires_at=now + timedelta(seconds=arguments.expires_in) if arguments.expires_in else None,
             requests_per_minute=arguments.rate,
             daily_tasks=arguments.daily_tasks,
+            daily_budget=arguments.daily_budget,
         )
     except ValidationError as error:
         for flaw in error.errors(include_url=False):
@@ -122,6 +127,7 @@ async def _list(arguments: argparse.Namespace, keys: Keys, now: datetime, say: S
         else:
             until = f" until {key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else ""
             limits = f"{key.requests_per_minute}/min" + (f", {key.daily_tasks}/day" if key.daily_tasks else "")
+            limits += f", {key.daily_budget:f} US dollars a day" if key.daily_budget is not None else ""
             sees = ", ".join(key.sources) or "its own tasks"
             say(f"{key.id:<24} {_state(key, now):<8}{until} {'+'.join(key.scopes)} {limits} {sees}  {key.name}")
     return 0

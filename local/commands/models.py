@@ -66,7 +66,8 @@ def render_catalogue(catalogue: Catalogue) -> str:
     )
     latest = ",\n".join(f"    {json.dumps(alias)}: {json.dumps(basis)}" for alias, basis in catalogue.latest.items())
     return (
-        f'{{\n  "source": {_render(catalogue.source)},\n  "default": {_render(catalogue.default)},\n'
+        f'{{\n  "source": {_render(catalogue.source)},\n  "prices_read": "{catalogue.prices_read}",\n'
+        f'  "default": {_render(catalogue.default)},\n'
         f'  "latest": {{\n{latest}\n  }},\n  "models": [\n{models}\n  ],\n  "retired": [\n{retired}\n  ]\n}}\n'
     )
 
@@ -163,7 +164,8 @@ def _print_catalogue(catalogue: Catalogue) -> None:
 
 
 def _to_json(model: Model) -> dict[str, JsonValue]:
-    fields: dict[str, JsonValue] = model.model_dump(mode="json")
+    fields: dict[str, JsonValue] = model.model_dump(mode="json", exclude={"prices"})
+    fields["prices"] = [price.model_dump(mode="json", by_alias=True, exclude_none=True) for price in model.prices]
     for field in ("inputs", "outputs", "capabilities", "ignores", "refuses"):
         fields[field] = cast(JsonValue, sorted(cast(list[str], fields[field])))
     return fields
@@ -175,8 +177,15 @@ def _select_fields(model: Model) -> dict[str, JsonValue]:
 
 
 def _render_model(fields: dict[str, JsonValue]) -> str:
-    lines = ",\n".join(f"      {json.dumps(name)}: {_render(value)}" for name, value in fields.items())
+    lines = ",\n".join(f"      {json.dumps(name)}: {_render_field(name, value)}" for name, value in fields.items())
     return f"    {{\n{lines}\n    }}"
+
+
+def _render_field(name: str, value: JsonValue) -> str:
+    """Return the field's value; prices get a line each."""
+    if name != "prices" or not isinstance(value, list):
+        return _render(value)
+    return "[\n" + ",\n".join(f"        {_render(price)}" for price in value) + "\n      ]"
 
 
 def _render(value: JsonValue) -> str:

@@ -15,6 +15,7 @@ from local import endpoints, screen, target
 
 _MEANINGS = {
     "open_tasks": "tasks with something left to do",
+    "woken": "whose pause or budget is not in their way any more: dispatched again",
     "leases_expired": "whose holder died: dispatched again",
     "dispatches_lost": "whose dispatch was lost: dispatched again",
     "after_work_unfinished": "with unfinished after-work: dispatched again",
@@ -37,6 +38,12 @@ def main(argv: list[str]) -> int:
         "--backfill", metavar="gs://INBOX/PREFIX", help="make a task of every object there, whatever its age"
     )
     parser.add_argument("--dry-run", action="store_true", help="with --backfill: only count, and make no tasks")
+    parser.add_argument(
+        "--service-tier",
+        choices=("flex", "standard", "priority"),
+        default="flex",
+        help="with --backfill: in which tier the tasks are asked (default flex, at half the price)",
+    )
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
     parser.add_argument("--port-base", type=int, help="port base of the local system (default 8080)")
     args = parser.parse_args(argv)
@@ -66,7 +73,8 @@ def _backfill(system: endpoints.Endpoints, args: argparse.Namespace) -> dict[str
     ) as progress:
         line = progress.add_task("listing …")
         while True:
-            counts = _sweep(system, {"backfill": args.backfill, "dry_run": args.dry_run, "after": after})
+            wanted = {"backfill": args.backfill, "dry_run": args.dry_run, "after": after}
+            counts = _sweep(system, {**wanted, "service_tier": args.service_tier})
             for name in ("objects", "bytes", "without_task", "errors"):
                 total[name] += counts[name]
             progress.update(line, description=f"{total['objects']:,} objects seen")

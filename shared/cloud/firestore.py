@@ -47,6 +47,10 @@ Decide = Callable[[Task], Task]
 """A transition of `shared.domain.tasks.claims`; it returns the same task if nothing is to change."""
 
 
+Also = Callable[[firestore.AsyncWriteBatch, Task], None]
+"""Adds further writes to the commit of a changed task."""
+
+
 class Tasks:
     def __init__(self, project: str, database: str) -> None:
         self.client = firestore.AsyncClient(project=project, database=database)
@@ -79,8 +83,10 @@ class Tasks:
         entries = {ids[snapshot.id]: _read(snapshot) async for snapshot in snapshots if snapshot.exists}
         return {task_id: entry.task if isinstance(entry, Stored) else entry for task_id, entry in entries.items()}
 
-    async def change(self, before: Stored, decide: Decide) -> Stored | None:
+    async def change(self, before: Stored, decide: Decide, also: Also | None = None) -> Stored | None:
         """Commit the task that `decide` returns; `decide` is called again if the document has changed meanwhile.
+
+        `also` adds writes of other documents to the same commit.
 
         Return None if the document does not exist any more. Raises what `decide` raises (`LeaseLost`), and the error of
         the last try if every one of `_MOST_TRIES` met a change by another writer.
@@ -94,7 +100,11 @@ class Tasks:
             marked = changed.model_copy(update={"change": nonce})
             condition = self.client.write_option(last_update_time=current.version)
             try:
-                written = await self._ref(marked.id).update(to_document(marked), option=condition)
+                batch = self.client.batch()
+                batch.update(self._ref(marked.id), to_document(marked), option=condition)
+                if also is not None:
+                    also(batch, marked)
+                written = (await batch.commit())[0]
             except (api_errors.FailedPrecondition, api_errors.Aborted, api_errors.NotFound):
                 stored = await self.get(marked.id)
                 if stored is None:
@@ -162,6 +172,12 @@ class Tasks:
         rows = await query.count().get()  # type: ignore[call-arg]
         return int(rows[0][0].value)
 
+    async def count_open(self) -> int:
+        """Return how many tasks have something left to do."""
+        query = self.client.collection(_TASKS).where(filter=FieldFilter("open", "==", True))
+        rows = await query.count().get()  # type: ignore[call-arg]
+        return int(rows[0][0].value)
+
     async def open_tasks(self, after: str = "") -> AsyncIterator[Stored | UnreadableTask]:
         """Yield every task with something left to do, ordered by key, page by page; `after` resumes past a key."""
         tasks = self.client.collection(_TASKS)
@@ -189,6 +205,10 @@ class Notes:
 
     async def write(self, name: str, note: dict[str, Any]) -> None:
         await self._collection.document(name).set(note)
+
+    async def merge(self, name: str, fields: dict[str, Any]) -> None:
+        """Change these fields of the note, nested ones too, and leave its others as they are."""
+        await self._collection.document(name).set(fields, merge=True)
 
 
 def to_document(task: Task) -> dict[str, Any]:

@@ -39,6 +39,7 @@ _FRESH_SECONDS = 300.0
 """Seconds an instance remembers the service's data on a model."""
 _POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
 _MOST_FAILED_POLLS = 4
+_TIER_HEADER = "x-gemini-service-tier"
 _NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
 _ONE_REQUEST = {
     "automatic_continuation": False,
@@ -242,8 +243,11 @@ def _duration(span: timedelta) -> str:
 
 
 def as_json(response: types.GenerateContentResponse) -> Json:
-    dumped = response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_NOT_SENT)
-    return cast(Json, dumped)
+    """Return the response as it came, and under `serviceTier` the tier that its header says was served."""
+    dumped = cast(Json, response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_NOT_SENT))
+    http = response.sdk_http_response
+    tier = {name.lower(): value for name, value in (http.headers or {}).items()}.get(_TIER_HEADER) if http else None
+    return {**dumped, "serviceTier": tier} if tier else dumped
 
 
 _BROKEN = (

@@ -5,12 +5,14 @@ Several documents may carry one key id: a rotated key's old secret goes on until
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator
 from datetime import datetime
+from decimal import Decimal
 
 from cachetools import LRUCache, TTLCache
 from google.cloud import firestore
@@ -25,6 +27,7 @@ _FRESH_SECONDS = 20.0
 """Seconds an instance caches a key, and so the longest that a revoked key still works."""
 _UNKNOWN_FRESH_SECONDS = 5.0
 """Seconds an unknown secret is not looked up again, and so the longest that a new key may have to wait."""
+_BUDGET_FRESH_SECONDS = 60.0
 _REMEMBERED = 10_000
 _FORM = re.compile(r"sk-[A-Za-z0-9_-]{32,128}")
 _UNKNOWN_BURST, _UNKNOWN_A_SECOND = 100, 20
@@ -51,6 +54,7 @@ class Keys:
         self._cached: LRUCache[str, tuple[float, Key]] = LRUCache(_REMEMBERED)
         self._unknown_digests: TTLCache[str, bool] = TTLCache(_REMEMBERED, _UNKNOWN_FRESH_SECONDS, clock.time)
         self._guesses = _Guesses(clock)
+        self._budgets: TTLCache[str, Decimal | None] = TTLCache(_REMEMBERED, _BUDGET_FRESH_SECONDS, clock.time)
 
     async def find(self, secret: str) -> Key | None:
         """Return the key of a secret, or None if there is none.
@@ -78,13 +82,25 @@ class Keys:
         self._cached[secret_digest] = (now, key)
         return key
 
+    async def daily_budget(self, key_id: str) -> Decimal | None:
+        """Return the budget that a key has of its own, in US dollars a day; read again after a minute."""
+        with contextlib.suppress(KeyError):
+            return self._budgets[key_id]
+        newest: Key | None = None
+        async for _, key in self._of(key_id):
+            newest = key if newest is None or key.created_at > newest.created_at else newest
+        self._budgets[key_id] = newest.daily_budget if newest is not None else None
+        return self._budgets[key_id]
+
     async def _read(self, secret_digest: str) -> Key | None:
         snapshot = await self._collection.document(secret_digest).get()
         matches = snapshot.exists and hmac.compare_digest(snapshot.id, secret_digest)
         return Key.model_validate(snapshot.to_dict()) if matches else None
 
     async def store(self, secret: str, key: Key) -> None:
-        await self._collection.document(digest(secret)).create(key.model_dump())
+        await self._collection.document(digest(secret)).create(
+            key.model_dump(mode="python", exclude={"daily_budget"}) | _budget_field(key)
+        )
 
     async def listing(self) -> list[Key]:
         """Return the keys of all secrets, oldest first."""
@@ -112,6 +128,11 @@ class Keys:
         query = self._collection.where(filter=FieldFilter("id", "==", key_id))
         async for snapshot in query.stream():
             yield snapshot.reference, Key.model_validate(snapshot.to_dict())
+
+
+def _budget_field(key: Key) -> dict[str, str | None]:
+    """Return the key's budget as Firestore takes it: text, which stays exact."""
+    return {"daily_budget": None if key.daily_budget is None else str(key.daily_budget)}
 
 
 class _Guesses:

@@ -14,6 +14,9 @@ DropsightError
         ├── Throttled         a rate limit, for as long as the service says
         ├── DailyQuotaSpent   until the quota's reset
         ├── FileStoreFull     the Files API's 20 GB are taken
+        ├── ModelFailing      the model failed again and again, and is not asked for now
+        ├── FlexRefused       no capacity for the flex tier; later at the standard price
+        ├── BudgetSpent       what may be spent today is spent, or may be by calls under way
         └── Blocked           only the operator can mend it: key, billing, permission
 """
 
@@ -23,6 +26,7 @@ from enum import StrEnum
 from typing import Literal
 
 FailureCode = Literal[
+    "budget_exceeded",
     "request_cancelled",
     "source_superseded",
     "empty_answer",
@@ -49,7 +53,17 @@ FailureCode = Literal[
 """Codes of a failed task's `error`."""
 
 WaitingReason = Literal[
-    "rate_limited", "daily_quota", "file_store_full", "blocked", "retrying", "time_limit", "inbox_cap", "overwritten"
+    "rate_limited",
+    "daily_quota",
+    "file_store_full",
+    "blocked",
+    "retrying",
+    "time_limit",
+    "inbox_cap",
+    "overwritten",
+    "budget",
+    "paused",
+    "flex",
 ]
 """Why a task waits; public as `waiting.reason`."""
 
@@ -171,6 +185,31 @@ class DailyQuotaSpent(Postponement):
 class FileStoreFull(Postponement):
     retry = RetryClass.THROTTLED
     reason = "file_store_full"
+
+
+class ModelFailing(Postponement):
+    """The breaker of the model is open: it failed again and again, and is not asked for now."""
+
+    retry = RetryClass.THROTTLED
+    reason = "retrying"
+
+
+class FlexRefused(Postponement):
+    """There is no capacity for the flex tier now."""
+
+    retry = RetryClass.THROTTLED
+    reason = "flex"
+
+
+class BudgetSpent(Postponement):
+    """A budget is against the call. `is_spent` is False if only reservations are in its way."""
+
+    retry = RetryClass.THROTTLED
+    reason = "budget"
+
+    def __init__(self, message: str, *, delay: float | None = None, is_spent: bool = True) -> None:
+        super().__init__(message, delay=delay)
+        self.is_spent = is_spent
 
 
 class Blocked(Postponement):

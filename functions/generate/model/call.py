@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import cast
 
 from pydantic import JsonValue
@@ -10,22 +11,29 @@ from pydantic import JsonValue
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer
 from functions.generate.model.context_cache import prolong
+from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import telling
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
+from shared.domain.checks.loop_watch import LoopWatch
+from shared.domain.checks.rounds import cut_in_loop
 from shared.domain.errors import (
     Blocked,
     ConnectionBroken,
     DailyQuotaSpent,
+    FlexRefused,
     PermanentFailure,
     Postponement,
     Throttled,
     TimeIsUp,
+    TransientFailure,
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.money.calls import call_of
 from shared.domain.recipe.cached_content import body_naming_cache
 from shared.domain.recipe.question import Question
 from shared.domain.service_errors import HandleGone
@@ -43,6 +51,7 @@ async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
         delay = (note.until - deps.clock.now()).total_seconds()
         refusal = {"daily_quota": DailyQuotaSpent, "blocked": Blocked}.get(note.reason, Throttled)
         raise refusal(note.detail, delay=delay)
+    await deps.breaker.refuse_if_open(model)
 
 
 async def require_model(deps: GenerateDeps, model: str) -> None:
@@ -78,18 +87,26 @@ async def call_model(
     if lease.gained and lease.seconds_left < deps.settings.time_limit_seconds * _TIME_TO_ASK:
         raise TimeIsUp(f"too little time is left to ask {question.model}")
     await lease.confirm()
+    await deps.breaker.enter(question.model)
     async with telling(deps, lease, reasoning=question.reasoning) as readers:
         pieces: list[Json] = []
         lease.answering = True
+        began = deps.clock.now()
         try:
-            async for piece in _answer(deps, lease, question):
-                pieces.append(piece)
-                readers.heard(piece)
+            with lease.timed("model"):
+                async for piece in cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question)):
+                    pieces.append(piece)
+                    readers.heard(piece)
         except PermanentFailure as failure:
             raise _with_successor(deps, question.model, failure) from failure
-        except Unavailable as away:
-            # A refusal costs nothing; what broke off may have been an answer.
-            lease.answering = bool(pieces) or isinstance(away, ConnectionBroken)
+        except TransientFailure as failure:
+            if isinstance(failure, Unavailable):
+                # A refusal costs nothing; what broke off may have been an answer.
+                lease.answering = bool(pieces) or isinstance(failure, ConnectionBroken)
+            await deps.breaker.note_failure(question.model, failure)
+            raise
+        except FlexRefused:
+            lease.answering = False
             raise
         except Postponement as refusal:
             await leave_throttle_note(deps, question.model, refusal)
@@ -101,9 +118,15 @@ async def call_model(
             "asked": list(question_names),
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
             "response": await off_loop(answer.join, pieces),
+            "at": began.isoformat(),
+            "seconds": round((deps.clock.now() - began).total_seconds(), 3),
+            "tier": question.body.get("serviceTier"),
         }
         lease.answering = False
-        await store_answer(deps, lease, number, record)
+        with lease.timed("store"):
+            await store_answer(deps, lease, number, record)
+        lease.calls = [*(lease.calls or ()), call_of(record)]
+    await deps.breaker.note_success(question.model)
     return record
 
 
@@ -126,6 +149,20 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
             return
     async for piece in _streamed(deps, lease, question.model, question.body):
         yield piece
+
+
+async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncIterator[Json]:
+    """Yield an answer's pieces; close the stream once it is caught in a loop, with a last piece that says so."""
+    watch, characters = LoopWatch(), 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield piece
+            text = "".join(answer.text(candidate) for candidate in answer.candidates(piece)[:1])
+            characters += len(text)
+            if (phrase := watch.add(text)) is not None:
+                log("WARNING", "loop_cut", "the answer repeats itself over and over: its stream was closed")
+                yield cut_in_loop(phrase, characters // CHARACTERS_PER_TOKEN)
+                return
 
 
 def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:

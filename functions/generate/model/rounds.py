@@ -15,11 +15,14 @@ from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
 from functions.generate.model.call import call_model, refuse_if_throttled
 from functions.generate.model.context_cache import share_in_cache
+from functions.generate.model.service_tier import with_service_tier
+from functions.generate.model.spending import reserve_cost
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Step
+from shared.domain.money.calls import call_of
 from shared.domain.recipe import unstructured
 from shared.domain.recipe.question import Question
-from shared.domain.tasks.task import Ran, Task
+from shared.domain.tasks.task import Ran
 from shared.wiring import GenerateDeps
 
 
@@ -33,11 +36,14 @@ class Round(NamedTuple):
     response: Json
 
 
-async def load_rounds(deps: GenerateDeps, task: Task) -> list[Round]:
-    """Return the rounds that earlier claims stored, in order."""
-    if task.token == 1:
+async def load_rounds(deps: GenerateDeps, lease: Lease) -> list[Round]:
+    """Return the rounds that earlier claims stored, in order. What all of them cost goes into the ledger."""
+    lease.calls = []
+    if lease.token == 1:
         return []
-    return _in_line([_round(record) for record in await load_answers(deps, task)])
+    records = await load_answers(deps, lease.task)
+    lease.calls = [call_of(record) for record in records]
+    return _in_line([_round(record) for record in records])
 
 
 async def is_settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
@@ -79,8 +85,9 @@ async def ask_questions(
     for question in questions:
         while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
             await refuse_if_throttled(deps, question.model)
-            number = len(rounds)
-            record = await call_model(deps, lease, _next(question, step), number=number, question_names=names)
+            number, following = len(rounds), with_service_tier(deps, lease, _next(question, step))
+            await reserve_cost(deps, lease, following)
+            record = await call_model(deps, lease, following, number=number, question_names=names)
             rounds.append(_round(record))
             lease.gained = True
         if isinstance(step, Failed):

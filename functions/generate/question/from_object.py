@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from functions.generate.lease import Lease
 from functions.generate.model.call import model_notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
+from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
 from functions.generate.question.upload import (
     examine_object,
@@ -175,6 +176,7 @@ def _questions(
             cacheable=cacheable(find_model(recipe.model, today), visible_parts, recipe.media_resolution),
             sources=tuple(part.stored.identity for part in parts),
             about=about.model_copy(update={"evidence": question.evidence}),
+            media=media_tokens(visible_parts, find_model(recipe.model, today), recipe.media_resolution),
         )
         for question, prompt in zip(recipe.questions, prompts, strict=True)
     ]

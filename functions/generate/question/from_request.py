@@ -10,6 +10,7 @@ from typing import cast
 from functions.generate.lease import Lease
 from functions.generate.model.call import model_notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
+from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full
 from functions.generate.question.request_inputs import RequestInputs
 from shared.cloud.outbound import refusal_of
@@ -47,6 +48,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
         repairs=0 if streamed else 1,
         cacheable=_is_cacheable(request_body, recipe, preparation),
         sources=tuple(preparation.sources or ()),
+        media=media_tokens(preparation.shown, preparation.model, recipe.media_resolution),
         about=About(
             transcript=len(preparation.files) == 1 and recipe.transcript,
             duration=preparation.files[0].duration if preparation.files else None,

@@ -119,7 +119,8 @@ async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) 
     """Wait until the service has processed the file, and return it."""
     if file.active:
         return file
-    active = await deps.gemini.wait_until_active(file)
+    with lease.timed("file_processing"):
+        active = await deps.gemini.wait_until_active(file)
     _note(lease, active)
     return active
 
@@ -143,14 +144,17 @@ async def _upload(
     for letter in "abc"[:_UPLOAD_TRIES]:
         stream = await opener()
         try:
-            return await deps.gemini.upload(
-                stream,
-                file_id=file_id(deps.settings.environment, lease.task, index, lease.token) + letter,
-                mime_type=mime,
-                display_name=name,
-                input=index,
-                source=source,
-            )
+            with lease.timed("upload"):
+                uploaded = await deps.gemini.upload(
+                    stream,
+                    file_id=file_id(deps.settings.environment, lease.task, index, lease.token) + letter,
+                    mime_type=mime,
+                    display_name=name,
+                    input=index,
+                    source=source,
+                )
+            lease.ledger = lease.ledger.with_upload(stream.tell())
+            return uploaded
         except StreamStopped as error:
             raise LeaseLost("the upload was stopped") from error
         except TransientFailure:

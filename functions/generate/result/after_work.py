@@ -7,15 +7,24 @@ nothing else from being done, and is tried again for as long as a task may last;
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from functions.generate.model.answer_store import load_answers
 from functions.generate.question.upload import own_names
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import TaskFailure
+from shared.domain.models.catalogue import catalogue
+from shared.domain.money.calls import call_of
+from shared.domain.money.ledger import money_warnings, usage_of
+from shared.domain.money.totals import rows_of
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import AfterStep, Task
 from shared.wiring import GenerateDeps
+
+if TYPE_CHECKING:
+    from google.cloud import firestore
 
 _UNDONE: dict[AfterStep, str] = {
     "publish": "The files could not be published",
@@ -26,11 +35,40 @@ _UNDONE: dict[AfterStep, str] = {
 
 async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
     """Do the after-work of a terminal task. Return False if some is left for the next delivery of the dispatch."""
+    counted = await _count_cancelled(deps, stored)
+    if counted is None:
+        return True
+    stored = counted
     done = await _do(deps, stored, [step for step in stored.task.after if step != "callback"])
     if done is not None and "callback" in stored.task.after:
         # It tells of the files too: it goes out once they stand on the task.
         done = await _do(deps, done, ["callback"])
     return done is None or not done.task.after
+
+
+async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
+    """Enter what the calls of a cancelled task cost: who cancelled it could not know. None if the document is gone."""
+    task = stored.task
+    if task.usage is not None or task.token == 0 or task.error is None or task.error.code != "request_cancelled":
+        return stored
+    try:
+        calls = [call_of(record) for record in await load_answers(deps, task)]
+    except Exception as error:  # What is not counted keeps nothing else from being done.
+        log_bug("calls_not_counted", error, task=task.id)
+        return stored
+    sizes = {"source": task.source.size, "uploaded": task.ledger.uploaded}
+    usage = usage_of(calls, ledger=task.ledger, sizes=sizes, prices_read=catalogue().prices_read)
+    warnings = tuple(dict.fromkeys((*task.warnings, *money_warnings(calls))))
+
+    def entered(current: Task) -> Task:
+        return (
+            current if current.usage is not None else current.model_copy(update={"usage": usage, "warnings": warnings})
+        )
+
+    def counted(batch: firestore.AsyncWriteBatch, ended: Task) -> None:
+        deps.totals.add(batch, deps.clock.now(), rows_of(ended, calls, ended.model))
+
+    return await deps.tasks.change(stored, entered, counted)
 
 
 async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Stored | None:

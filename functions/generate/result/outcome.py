@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import assert_never, cast
 
 from pydantic import JsonValue
 
+from functions.generate.lease import Lease
 from functions.generate.model.rounds import Round, step_of
 from functions.generate.result.evidence import move_evidence
-from shared.domain.answer.completion import completion, usage_by_modality
+from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Whole, total_usage, transcript_warnings
+from shared.domain.checks import Again, Failed, Whole, transcript_warnings
+from shared.domain.models.catalogue import catalogue
+from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Pointer, Task, TaskError
@@ -27,7 +32,6 @@ _RESULTS_IN_DOCUMENT = 256 << 10
 async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) -> Outcome:
     """Return one result per question, or the first failure. `rounds` must not be empty."""
     first = rounds[0].question
-    usage = usage_by_modality({"usageMetadata": total_usage([entry.response for entry in rounds])})
     warnings = list(first.about.warnings)
     results: list[Json] = []
     for name in rounds[0].question_names:
@@ -35,7 +39,7 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
-                return Outcome(error=error, usage=usage, warnings=tuple(warnings), ran=first.ran, model=first.model)
+                return Outcome(error=error, warnings=tuple(warnings), ran=first.ran, model=first.model)
             case Whole():
                 question = next(entry.question for entry in rounds if entry.question.name == name)
                 result = await off_loop(_completion, task, question, step)
@@ -51,11 +55,23 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
     return Outcome(
         results=None if pointer else tuple(results),
         results_pointer=pointer,
-        usage=usage,
         warnings=tuple(dict.fromkeys(warnings)),
         ran=first.ran,
         model=first.model,
     )
+
+
+def with_ledger(lease: Lease, outcome: Outcome, now: datetime) -> Outcome:
+    """Return the outcome with what the task used and cost, as far as its calls have been read."""
+    if lease.calls is None:
+        return replace(outcome, ledger=lease.ledger)
+    task = lease.task
+    ledger = lease.ledger.with_seconds("event", (task.accepted_at - task.source.created_at).total_seconds())
+    ledger = ledger.with_seconds("queue", ((task.started_at or now) - task.accepted_at).total_seconds())
+    sizes = {"source": task.source.size, "uploaded": ledger.uploaded}
+    usage = usage_of(lease.calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
+    warnings = tuple(dict.fromkeys((*outcome.warnings, *money_warnings(lease.calls))))
+    return replace(outcome, usage=usage, ledger=ledger, warnings=warnings)
 
 
 def _completion(task: Task, question: Question, whole: Whole) -> Json:

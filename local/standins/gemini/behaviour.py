@@ -86,6 +86,12 @@ class Behaviour(BaseModel):
     """Thinking tokens of each answer; None: derived from the request, the model and its thinking configuration."""
     store_mib: float = Field(default=20 * 1024, gt=0)
     """The storage quota of all files of the project together: 20 GB."""
+    model_version: str | None = Field(default=None, min_length=1)
+    """The `modelVersion` that answers name, as when another model answers than was asked for; None: the true one."""
+    flex_status: Literal[429, 503] | None = None
+    """The status with which requests of the flex tier are refused, as when capacity is short; None: they are served."""
+    flex_latency: Duration = 0.0
+    """How much longer than others a request of the flex tier takes."""
     fail_processing: bool = False
     """Files uploaded from now on end up FAILED."""
 

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from local.standins.gemini import models
 from local.standins.gemini.behaviour import Behaviour
+from local.standins.gemini.billing import TIER_HEADER, Bill, service_tier
 from local.standins.gemini.body import json_body
 from local.standins.gemini.caches import CacheStore, cached_prompt, model_of
 from local.standins.gemini.checks import check, check_contents
@@ -51,14 +52,19 @@ class GenerateRoutes:
             return await self._count_tokens(body, model)
         read = read_message("GenerateContentRequest", body)
         this_hop = hop(read.get("continuationToken"), model, behaviour, streamed=method == "streamGenerateContent")
+        tier = service_tier(read, behaviour)
         generation = await self._generation(read, model, behaviour, this_hop)
+        bill, headers = Bill(self._ledger, current_call.get(), generation, tier), {TIER_HEADER: tier}
+        if tier == "flex":
+            await self._clock.sleep(behaviour.flex_latency)
         if method == "generateContent":
             await self._clock.sleep(behaviour.latency)
-            return JSONResponse(generation.response())
-        paced_chunks = paced(chunks(generation, behaviour), behaviour, self._clock)
+            bill.settle()
+            return JSONResponse(generation.response(), headers=headers)
+        sent = bill.settled_after(paced(chunks(generation, behaviour), behaviour, self._clock))
         if request.query_params.get("alt", request.query_params.get("$alt")) == "sse":
-            return StreamingResponse(as_events(paced_chunks), media_type="text/event-stream")
-        return StreamingResponse(as_array(paced_chunks), media_type="application/json; charset=UTF-8")
+            return StreamingResponse(as_events(sent), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(as_array(sent), media_type="application/json; charset=UTF-8", headers=headers)
 
     async def _generation(
         self, request: dict[str, Any], model: Model, behaviour: Behaviour, this_hop: Hop

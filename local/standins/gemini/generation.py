@@ -63,6 +63,8 @@ class Generation:
     model: Model
     candidates: tuple[Candidate, ...] = ()
     block_reason: str | None = None
+    named: str | None = None
+    """The `modelVersion` that the answer names instead of the model's own."""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
     def usage(self) -> dict[str, Any]:
@@ -85,7 +87,10 @@ class Generation:
 
     def envelope(self) -> dict[str, Any]:
         """Return the fields that every response and every chunk of a streamed one carries."""
-        answer: dict[str, Any] = {"modelVersion": self.model.alias_of or self.model.id, "responseId": self.id}
+        answer: dict[str, Any] = {
+            "modelVersion": self.named or self.model.alias_of or self.model.id,
+            "responseId": self.id,
+        }
         if self.block_reason is not None:
             answer["promptFeedback"] = {"blockReason": self.block_reason, "safetyRatings": _ratings(blocked=True)}
         return answer
@@ -134,7 +139,7 @@ def generate(
         _Answer(prompt, config, model, behaviour, random_of(digest, index), hop, start).candidate(index, digest)
         for index in range(0 if behaviour.no_candidates else config.get("candidateCount") or 1)
     )
-    return Generation(prompt, model, candidates)
+    return Generation(prompt, model, candidates, named=behaviour.model_version)
 
 
 def random_of(digest: str, index: int) -> Random:

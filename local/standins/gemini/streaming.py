@@ -12,10 +12,11 @@ from local.standins.gemini.behaviour import Behaviour
 from local.standins.gemini.continuation import token_at
 from local.standins.gemini.errors import planted
 from local.standins.gemini.generation import Candidate, Generation, Part, finish_fields
+from local.standins.gemini.tokens import CHARACTERS_PER_TOKEN
 from shared.clock import Clock
 
 _CHUNK_CHARACTERS = 200
-_MOST_CHUNKS = 40
+_MOST_CHUNKS = 400
 Chunk = dict[str, Any]
 
 
@@ -29,10 +30,28 @@ def chunks(generation: Generation, behaviour: Behaviour) -> list[Chunk]:
     so_far["totalTokenCount"] = usage["promptTokenCount"]
     envelope = generation.envelope()
     pieces = [piece for candidate in generation.candidates for piece in _pieces(candidate, behaviour)]
-    chunk_list: list[Chunk] = [{"candidates": [piece], "usageMetadata": so_far, **envelope} for piece in pieces]
+    answered = itertools.accumulate(map(_characters, pieces))
+    chunk_list: list[Chunk] = [
+        {"candidates": [piece], "usageMetadata": _running(so_far, characters), **envelope}
+        for piece, characters in zip(pieces, answered, strict=True)
+    ]
     chunk_list = chunk_list or [envelope]
     chunk_list[-1] = {**chunk_list[-1], "usageMetadata": usage}
     return chunk_list
+
+
+def _characters(piece: dict[str, Any]) -> int:
+    parts = piece["content"].get("parts", [])
+    return sum(len(part.get("text", "")) for part in parts if not part.get("thought"))
+
+
+def _running(so_far: dict[str, Any], characters: int) -> dict[str, Any]:
+    """Return the usage midway: the prompt, and the answer's tokens so far."""
+    tokens = math.ceil(characters / CHARACTERS_PER_TOKEN)
+    if not tokens:
+        return so_far
+    total = so_far["promptTokenCount"] + tokens
+    return {**so_far, "candidatesTokenCount": tokens, "totalTokenCount": total}
 
 
 def _pieces(candidate: Candidate, behaviour: Behaviour) -> list[dict[str, Any]]:

@@ -69,17 +69,6 @@ def usage(response: Json) -> Json:
     }
 
 
-def usage_by_modality(response: Json) -> Json:
-    """Return a task's public `usage`: OpenAI's counts, and the prompt's tokens by modality."""
-    counted = response.get("usageMetadata")
-    details = counted.get("promptTokensDetails") if isinstance(counted, dict) else None
-    modalities: Json = {}
-    for detail in details if isinstance(details, list) else []:
-        if isinstance(detail, dict) and isinstance(detail.get("modality"), str):
-            modalities[cast(str, detail["modality"]).lower()] = detail.get("tokenCount") or 0
-    return {**usage(response), "prompt_tokens_by_modality": modalities}
-
-
 def _choice(candidate: Json, reasoning: bool) -> Json:
     reason = finish_reason(candidate)
     spoken = answer.text(candidate)

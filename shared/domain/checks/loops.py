@@ -40,10 +40,15 @@ def loop_at_end(text: str) -> str | None:
     end = text[-_TAIL:]
     if length := _period(end[::-1], _LEAST_BARE_TAIL):
         return _from_its_beginning(end[-length:])
-    counted = _COUNTERS.sub(r"\g<1>\g<2>0", end)
+    counted = without_counters(end)
     # Columns of nothing but times or numbers are a table.
     length = _period(counted[::-1], None)
     return _from_its_beginning(counted[-length:]) if length else None
+
+
+def without_counters(text: str) -> str:
+    """Return the text with 0 for every time and number that changes while a model repeats itself."""
+    return _COUNTERS.sub(r"\g<1>\g<2>0", text)
 
 
 def _period(backwards: str, least_bare: int | None) -> int | None:

@@ -94,7 +94,7 @@ def next_step(
             again += 1
             text = ""
             continue
-        looped = loop_at_end(text) if ending == "cut" else None
+        looped = _loop_cut(candidate) or (loop_at_end(text) if ending == "cut" else None)
         going_on = (
             ending == "cut" and looped is None and not calls and answer.has_words(piece) and continued < continuations
         )
@@ -109,7 +109,7 @@ def next_step(
         elif blocked:
             step = Failed("content_policy_violation", f"Gemini stopped early ({reason}): {judged.problems[0]}.")
         elif ending == "cut":
-            step = Failed("schema_not_satisfied", _cut_off(reason, judged.problems[0], looped))
+            step = Failed("schema_not_satisfied", _cut_off(candidate, reason, judged.problems[0], looped))
         elif again < repairs:
             again += 1
             step = Again("repair", _turns(text, repair_prompt(judged.problems)))
@@ -187,7 +187,23 @@ def _whole(responses: Sequence[Json], text: str, judged: Structured, warnings: t
     return Whole(merged, spoken, judged.value, warnings, judged.remarks)
 
 
-def _cut_off(reason: str | None, problem: str, looped: str | None) -> str:
+def cut_in_loop(phrase: str, tokens: int) -> Json:
+    """Return the last piece of an answer whose stream was closed, since it repeated `phrase` over and over.
+
+    `tokens`: how many it had, if the service has not counted as many.
+    """
+    candidate: Json = {"index": 0, "finishReason": "MAX_TOKENS", "loop": phrase}
+    return {"candidates": [candidate], "cutBy": "loop", "cutTokens": tokens}
+
+
+def _loop_cut(candidate: Json) -> str | None:
+    phrase = candidate.get("loop")
+    return phrase if isinstance(phrase, str) else None
+
+
+def _cut_off(candidate: Json, reason: str | None, problem: str, looped: str | None) -> str:
+    if looped is not None and _loop_cut(candidate):
+        return f"The answer was caught in a loop and was cut off: {_loop(looped)}"
     if looped is not None:
         return f"The answer was caught in a loop and ended at the token limit: {_loop(looped)}"
     if reason == "MAX_TOKENS":
@@ -204,6 +220,8 @@ def _loop(phrase: str) -> str:
 
 
 def _shortcomings(candidate: Json, reason: str | None, looped: str | None) -> tuple[str, ...]:
+    if looped is not None and _loop_cut(candidate):
+        return (f"The answer was caught in a loop; it was cut off and not continued: {_loop(looped)}",)
     if looped is not None:
         limit = "The answer ended at the token limit, caught in a loop, and was not continued"
         return (f"{limit}: {_loop(looped)}",)

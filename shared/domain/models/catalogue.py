@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.media.kinds import Family
 from shared.domain.media.refusal import Refusal
+from shared.domain.models.prices import Price, Tier, price_on
 from shared.domain.models.releases import GOOGLE_NAME, Stage, readings
 
 Capability = Literal[
@@ -87,15 +88,6 @@ class ThinkingSetting(_Frozen):
     level: Level | None = None
 
 
-class Price(_Frozen):
-    """List price in US dollars for a million tokens."""
-
-    input: float
-    output: float
-    cached_input: float | None = None
-    audio_input: float | None = None
-
-
 class Shutdown(_Frozen):
     """The first day on which a model no longer answers itself, and the model that answers instead."""
 
@@ -121,7 +113,8 @@ class Model(_Frozen):
     knowledge_cutoff: str | None = None
     previous: bool = False
     """Whether it is of an older generation, which the guide lists separately."""
-    price: Price | None = None
+    prices: tuple[Price, ...] = ()
+    """Empty if they are not known."""
     shutdown: Shutdown | None = None
     api_version: Literal["v1", "v1beta"] = "v1"
     """The oldest stable API version that knows the name: names that end in -latest are on v1beta only."""
@@ -147,6 +140,10 @@ class Model(_Frozen):
 
     def can(self, capability: Capability) -> bool:
         return capability in self.capabilities
+
+    def price(self, tier: Tier, day: date) -> Price | None:
+        """Return what the model costs in a tier on a day; None if that is not known."""
+        return price_on(self.prices, tier, day)
 
     def notice(self, today: date) -> str | None:
         """Return a warning for users of a model whose end is near or past, or None."""
@@ -206,6 +203,8 @@ class Catalogue(_Frozen):
     """All models."""
 
     source: str
+    prices_read: date
+    """The day on which the list of prices was read."""
     default: str
     latest: dict[str, str]
     """Aliases that Google moves to each new release, and the model whose data is used for them."""

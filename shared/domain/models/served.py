@@ -108,7 +108,7 @@ def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
             "capabilities": basis.capabilities if thinks else basis.capabilities - {"thinking"},
             "updated": own.updated if own else None,
             "knowledge_cutoff": own.knowledge_cutoff if own else None,
-            "price": own.price if own else None,
+            "prices": own.prices if own else (),
             "previous": own.previous if own else False,
             "shutdown": found.shutdown if isinstance(found, Model) else None,
             "basis": None if own else basis.basis or basis.id,

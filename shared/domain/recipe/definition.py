@@ -30,6 +30,7 @@ from shared.domain.answer.timestamps import seconds_of, written
 from shared.domain.media.kinds import Family
 from shared.domain.models.catalogue import Capability, Level, catalogue
 from shared.domain.models.names import ModelName
+from shared.domain.models.prices import Tier
 from shared.domain.recipe.evidence import with_evidence
 from shared.domain.tasks.task import Frozen, Ran
 
@@ -48,7 +49,7 @@ Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_cont
 Threshold = Literal["off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above"]
 Wish = Literal[
     "recipe", "prompt", "model", "system", "range", "schema", "outputs", "with", "temperature", "max_tokens",
-    "thinking", "media_resolution",
+    "thinking", "media_resolution", "service_tier",
 ]  # fmt: skip
 """What an object's metadata may set, each as `dropsight-{wish}`."""
 
@@ -93,6 +94,10 @@ def _schema(value: Any) -> Any:
     return value
 
 
+def _tier(value: Any) -> Any:
+    return "standard" if value in ("default", "auto") else value
+
+
 def _function_flaw(declaration: dict[str, JsonValue]) -> str | None:
     name = declaration.get("name")
     if not isinstance(name, str):
@@ -128,6 +133,8 @@ Families = Annotated[
     BeforeValidator(_several),
     WithJsonSchema({"anyOf": [_FAMILY, {"type": "array", "items": _FAMILY}]}),
 ]
+ServiceTier = Annotated[Tier, BeforeValidator(_tier), WithJsonSchema({"enum": ["default", *get_args(Tier)]})]
+"""OpenAI's name for the standard tier is `default`; `auto` means it too."""
 Schema = Annotated[
     dict[str, JsonValue],
     BeforeValidator(_schema),
@@ -283,6 +290,8 @@ class Recipe(Frozen):
     parameters: Parameters = Parameters()
     thinking: Thinking | None = None
     media_resolution: Resolution | None = None
+    service_tier: ServiceTier | None = None
+    """`flex`: half the price, when there is capacity; `priority`: before others, at nearly double the price."""
     safety: dict[Harm, Threshold] = Field(default_factory=dict)
     tools: tuple[ServerTool, ...] = ()
     functions: tuple[dict[str, JsonValue], ...] = Field(default=(), max_length=128)

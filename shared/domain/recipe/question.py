@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
+from shared.domain.models.prices import InputKind
 from shared.domain.recipe import Range
 from shared.domain.tasks.task import Frozen, Ran
 
@@ -44,3 +45,5 @@ class Question(Frozen):
     sources: tuple[str, ...] = ()
     """Its files as `gs://bucket/name#generation`, which stay the same when the files are uploaded again."""
     about: About = About()
+    media: dict[InputKind, int] = Field(default_factory=dict)
+    """The tokens of its files, as estimated before the call."""

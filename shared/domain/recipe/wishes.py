@@ -153,6 +153,7 @@ _MEANING: dict[Wish, tuple[str, Callable[[str], JsonValue]]] = {
     "max_tokens": ("parameters.max_tokens", _as_is),
     "thinking": ("thinking", _as_is),
     "media_resolution": ("media_resolution", _as_is),
+    "service_tier": ("service_tier", _as_is),
 }
 
 

@@ -68,7 +68,7 @@ def overrides_of(
         parameters["stop"] = cast(JsonValue, submission.stop_sequences)
     if parameters:
         changes["parameters"] = parameters
-    for name in fields & {"model", "media_resolution", "evidence"}:
+    for name in fields & {"model", "media_resolution", "service_tier", "evidence"}:
         changes[name] = getattr(submission, name)
     if "response_format" in fields:
         changes["response_schema"] = schema = _schema(submission)

@@ -92,6 +92,11 @@ class Submission(StrictModel):
     reasoning_effort: Effort | None = None
     safety_settings: list[SafetySetting] | None = Field(default=None, max_length=16)
     media_resolution: Literal["low", "medium", "high"] | None = None
+    service_tier: Literal["flex", "default", "standard", "auto", "priority"] | None = Field(
+        default=None,
+        description="`flex`: half the price, when there is capacity; after some hours at the standard price. "
+        "`priority`: before others, at nearly double the price. `usage.service_tier` says what was served.",
+    )
     tools: list[FunctionTool] | None = Field(default=None, max_length=128)
     tool_choice: Literal["none", "auto", "required"] | ChosenFunction | None = None
     recipe: str | None = Field(

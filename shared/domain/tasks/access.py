@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.domain.tasks.task import Task, folder_of
 
-Scope = Literal["submit", "read"]
-SCOPES: tuple[Scope, ...] = ("submit", "read")
+Scope = Literal["submit", "read", "operate"]
+SCOPES: tuple[Scope, ...] = ("submit", "read", "operate")
+DEFAULT_SCOPES: tuple[Scope, ...] = ("submit", "read")
 
 _MOST_SOURCES = 29
 """A Firestore query takes 30 values; one of them is the key itself."""
@@ -38,7 +40,7 @@ class Key(BaseModel):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")
     name: str
-    scopes: tuple[Scope, ...] = SCOPES
+    scopes: tuple[Scope, ...] = DEFAULT_SCOPES
     sources: tuple[Annotated[str, AfterValidator(_source)], ...] = Field(default=(), max_length=_MOST_SOURCES)
     """Prefixes of objects that it may name as inputs and whose tasks it sees; `manifests:{folder}` shows tasks only."""
     created_at: datetime
@@ -46,6 +48,8 @@ class Key(BaseModel):
     requests_per_minute: int = Field(default=600, ge=1)
     daily_tasks: int | None = Field(default=None, ge=0)
     """Tasks that it may submit per day (UTC)."""
+    daily_budget: Decimal | None = Field(default=None, ge=0)
+    """US dollars that its tasks may cost per day (UTC); None: the deployment's `key_daily_budget`."""
     revoked: bool = False
 
     @property

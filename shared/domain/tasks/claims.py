@@ -28,6 +28,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from shared.domain.errors import LeaseLost, WaitingReason
+from shared.domain.money.ledger import Ledger
 from shared.domain.tasks.task import (
     AfterStep,
     Callback,
@@ -51,6 +52,7 @@ class Outcome:
     results_pointer: Pointer | None = None
     error: TaskError | None = None
     usage: dict[str, JsonValue] | None = None
+    ledger: Ledger | None = None
     warnings: tuple[str, ...] = ()
     ran: Ran | None = None
     model: str | None = None
@@ -72,6 +74,7 @@ def claim(task: Task, *, now: datetime, lease: timedelta) -> Task:
             "status": "processing",
             "token": task.token + 1,
             "takeovers": task.takeovers + (task.lease_until is not None),
+            "ledger": task.ledger.with_attempt(task.token, now, "worker_lost") if task.lease_until else task.ledger,
             "lease_until": now + lease,
             "started_at": task.started_at or now,
             "waiting": None,
@@ -115,6 +118,7 @@ def put_off(
     files: tuple[GeminiFile, ...] | None = None,
     cache: GeminiCache | None = None,
     model: str | None = None,
+    ledger: Ledger | None = None,
 ) -> Task:
     """Release the task until `until`; `counted` says whether this counts as an attempt or as an outage.
 
@@ -125,6 +129,7 @@ def put_off(
     return waiting.model_copy(
         update={
             "token": task.token + 1,
+            "ledger": (ledger or task.ledger).with_attempt(token, now, reason, detail),
             "lease_until": None,
             "attempts": task.attempts + (counted == "attempt"),
             "outages": task.outages + (counted == "outage"),
@@ -239,6 +244,7 @@ def _end(task: Task, outcome: Outcome, *, now: datetime) -> Task:
             "results_pointer": outcome.results_pointer,
             "error": outcome.error,
             "usage": outcome.usage,
+            "ledger": outcome.ledger or task.ledger,
             "warnings": outcome.warnings,
             "outputs": outcome.outputs,
             "ran": outcome.ran or task.ran,

@@ -7,7 +7,16 @@ from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.domain.errors import DailyQuotaSpent, Postponement, TaskFailure, TimeIsUp, Unavailable, WaitingReason
+from shared.domain.errors import (
+    BudgetSpent,
+    DailyQuotaSpent,
+    FlexRefused,
+    Postponement,
+    TaskFailure,
+    TimeIsUp,
+    Unavailable,
+    WaitingReason,
+)
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 
@@ -17,6 +26,7 @@ _NO_TIME_NAMED = 300.0
 _LONGEST_PATIENCE = 3600.0
 """Seconds. The longest pause between two tries of a task that has waited long for one reason."""
 _LONGEST_BACKOFF = 1800.0
+_BUSY_SECONDS = (3.0, 15.0)
 _OUTAGES_PER_ATTEMPT = 6
 """Outages of a service allow this many times more tries than failures of the task itself: about half a day."""
 
@@ -36,6 +46,8 @@ class Patience(NamedTuple):
     max_attempts: int
     max_age: timedelta
     """Counted from when the task was accepted."""
+    flex: timedelta
+    """How long a task waits for the flex tier, from its first refusal, before it is asked at the standard price."""
 
 
 def decide_rest(
@@ -47,6 +59,14 @@ def decide_rest(
     """
     attempts, outages = task.attempts + 1, task.outages + 1
     match failure:
+        case BudgetSpent() if not failure.is_spent:
+            # It is up to other calls, which take seconds or minutes.
+            return Rest(now + timedelta(seconds=random.uniform(*_BUSY_SECONDS)), failure.reason, failure.message)
+        case FlexRefused():
+            delay = seconds_until_retry(failure, now)
+            until = next_try_at(task, failure.reason, delay, patience.max_age, now=now, random=random)
+            ends = end_of_flex(task, patience.flex) or now + patience.flex
+            return Rest(max(now, min(until, ends)), failure.reason, failure.message)
         case Postponement():
             delay = seconds_until_retry(failure, now)
             until = next_try_at(task, failure.reason, delay, patience.max_age, now=now, random=random)
@@ -63,6 +83,12 @@ def decide_rest(
             return Rest(now, "time_limit", "the model was still answering", "attempt")
         case _:
             return Rest(_back_off(now, attempts, random), "retrying", failure.message, "attempt")
+
+
+def end_of_flex(task: Task, patience: timedelta) -> datetime | None:
+    """Return when the task is promoted to the standard tier; None if flex never refused it."""
+    first = next((attempt.at for attempt in task.ledger.attempts if attempt.reason == "flex"), None)
+    return None if first is None else first + patience
 
 
 def _back_off(now: datetime, times: int, random: Random) -> datetime:

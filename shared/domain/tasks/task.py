@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from shared.domain.errors import FailureCode, WaitingReason
+from shared.domain.models.prices import Tier
+from shared.domain.money.ledger import Ledger
 
 Status = Literal["pending", "processing", "completed", "failed"]
 AfterStep = Literal["publish", "callback", "delete_file"]
@@ -132,6 +134,8 @@ class Task(Frozen):
     expires_at: datetime
     """When Firestore may delete the document (TTL). Set again when the task ends."""
 
+    service_tier: Tier | None = None
+    """The tier to ask in if its recipe names none, as for files of a backfill."""
     stream: bool = False
     asked_lately: bool = False
     """Whether this is a rerun of a task that ended within the last hour."""
@@ -144,6 +148,7 @@ class Task(Frozen):
     results: tuple[dict[str, JsonValue], ...] | None = None
     results_pointer: Pointer | None = None
     usage: dict[str, JsonValue] | None = None
+    ledger: Ledger = Ledger()
     error: TaskError | None = None
     warnings: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()

@@ -216,8 +216,9 @@ def words(body: Body) -> str:
 
 
 def warned(task: Task) -> tuple[str, ...]:
-    """A task's warnings but for the model's end, which comes by the calendar."""
-    return tuple(warning for warning in task.warnings if " shut down on " not in warning)
+    """A task's warnings but for the model's end, which comes by the calendar, and those about money."""
+    left_out = (" shut down on ", "model_rerouted: ", "What this cost is not known")
+    return tuple(warning for warning in task.warnings if not any(part in warning for part in left_out))
 
 
 def answers(task: Task) -> list[str]:

@@ -58,7 +58,7 @@ async def test_a_model_that_is_newer_than_the_catalogue_is_asked(system: System,
     task = await system.answered("models/newer.txt", NOTES, dropsight_model=newer)
     assert answers(task)
     assert system.model.asked[0][0] == task.model == newer
-    assert task.warnings == ()
+    assert warned(task) == ()
 
 
 @pytest.mark.parametrize("name", ["gemini-robotics-er-1.5-preview", "gemma-3-27b-it", "gemini-exp-1206"])
@@ -153,6 +153,7 @@ async def test_a_model_past_its_end_is_a_warning_of_the_task(system: System) -> 
     assert answers(task)
     assert task.warnings == (
         "Model gemini-3.7-flash ended on 2026-10-08. gemini-3.8-flash answers in its place; use gemini-3.8-flash.",
+        "model_rerouted: gemini-3.7-flash was asked for, and gemini-3.8-flash answered.",
     )
     assert json.loads((await system.published(task))["task.json"])["warnings"] == list(task.warnings)
 

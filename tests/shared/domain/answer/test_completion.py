@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from shared.domain.answer.completion import chunk, completion, finish_reason, tool_call, usage, usage_by_modality
+from shared.domain.answer.completion import chunk, completion, finish_reason, tool_call, usage
 from shared.domain.answer.response import Json
 
 TASK, MODEL, CREATED = "task-llm-1776874565-yq3szvcu", "gemini-2.5-flash", 1_776_874_565
@@ -128,13 +128,11 @@ def test_usage_counts_the_thinking_as_completion() -> None:
     assert (found.prompt_tokens_details.cached_tokens, found.prompt_tokens_details.audio_tokens) == (50, 64)
     assert found.completion_tokens_details is not None
     assert found.completion_tokens_details.reasoning_tokens == 7
-    assert usage_by_modality({"usageMetadata": counted})["prompt_tokens_by_modality"] == {"audio": 64, "text": 36}
 
 
 def test_usage_that_was_not_told_is_zero_and_the_total_is_added_up() -> None:
     assert usage({})["total_tokens"] == 0
     assert usage({"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}})["total_tokens"] == 7
-    assert usage_by_modality({"usageMetadata": None})["prompt_tokens_by_modality"] == {}
 
 
 @pytest.mark.parametrize("finish", [None, "stop", "length", "content_filter", "tool_calls"])

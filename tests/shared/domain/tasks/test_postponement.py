@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import (
     Blocked,
+    BudgetSpent,
     DailyQuotaSpent,
+    FlexRefused,
     Postponement,
     TaskFailure,
     Throttled,
@@ -19,11 +21,13 @@ from shared.domain.errors import (
     TransientFailure,
     Unavailable,
 )
+from shared.domain.money.ledger import Attempt
 from shared.domain.tasks import claims
 from shared.domain.tasks.postponement import (
     Patience,
     Rest,
     decide_rest,
+    end_of_flex,
     next_try_at,
     seconds_until_retry,
     still_waits,
@@ -32,7 +36,7 @@ from shared.domain.tasks.task import Source, Task, new_task
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SOURCE = Source(kind="object", bucket="inbox", name="a.txt", generation=1, size=3, created_at=NOW)
-PATIENCE = Patience(max_attempts=8, max_age=timedelta(hours=168))
+PATIENCE = Patience(max_attempts=8, max_age=timedelta(hours=168), flex=timedelta(hours=6))
 
 
 def a_task(**fields: object) -> Task:
@@ -131,6 +135,19 @@ def test_a_task_waits_at_least_the_named_time_but_never_past_its_age_limit(
     assert until > NOW
     assert until <= max(limit + timedelta(seconds=1), NOW + timedelta(seconds=3))
     assert until >= min(NOW + timedelta(seconds=delay), limit)
+
+
+def test_a_budget_that_other_calls_have_reserved_is_tried_again_within_seconds() -> None:
+    assert 3 <= seconds(rest_of(BudgetSpent("reserved", delay=3600, is_spent=False))) <= 15
+    assert seconds(rest_of(BudgetSpent("spent", delay=3600))) >= 3600
+
+
+def test_a_task_waits_for_the_flex_tier_until_its_patience_is_over_and_no_longer() -> None:
+    assert 60 <= seconds(rest_of(FlexRefused("busy", delay=60))) <= 64
+    first = Attempt(claim=1, at=NOW - timedelta(hours=5, minutes=59), reason="flex")
+    refused = a_task().ledger.model_copy(update={"attempts": (first,)})
+    assert seconds(rest_of(FlexRefused("busy", delay=600), ledger=refused)) == 60
+    assert end_of_flex(a_task(), timedelta(hours=6)) is None
 
 
 def test_tasks_that_wait_for_one_moment_do_not_all_come_at_it() -> None:

@@ -1,0 +1,75 @@
+"""GET /v1/usage: what tasks used and cost, by day, key, inbox, folder, recipe or model."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, timedelta
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import JsonValue
+from starlette.responses import Response
+
+from functions.api.auth import RequireScope
+from functions.api.openapi_shapes import errors, json_response
+from functions.api.task_body import encode
+from shared import wiring
+from shared.domain.errors import FieldRefused
+from shared.domain.models.catalogue import catalogue
+from shared.domain.money.totals import GROUPS, Counters, DayRow, Group, as_public, grouped
+from shared.domain.tasks.access import Key
+
+router = APIRouter()
+
+Reader = Annotated[Key, Depends(RequireScope("read"))]
+
+_LONGEST = timedelta(days=400)
+_DAYS_SHOWN = timedelta(days=29)
+"""Before the last day, if no first one is given."""
+
+
+@router.get(
+    "/v1/usage",
+    operation_id="usage",
+    responses={200: json_response("UsageShown"), **errors(401, 403, 422, 429)},
+)
+async def usage(
+    key: Reader,
+    first: Annotated[date | None, Query(alias="from", description="The first day (UTC).")] = None,
+    last: Annotated[date | None, Query(alias="to", description="The last day, included; today by default.")] = None,
+    group_by: Annotated[
+        str, Query(max_length=64, description=f"One or more of {', '.join(GROUPS)}, with commas.")
+    ] = "day",
+) -> Response:
+    """Tokens and US dollars of tasks that have ended: all of them with the scope `operate`, else those the key sees."""
+    deps = wiring.api()
+    until = last or deps.clock.now().astimezone(UTC).date()
+    since = first or until - _DAYS_SHOWN
+    if not timedelta() <= until - since <= _LONGEST:
+        raise FieldRefused("from", f"from: at most {_LONGEST.days} days before `to`, and not after it.")
+    groups = _groups(group_by)
+    rows = [row for row in await deps.totals.rows(since, until) if _is_visible(key, row)]
+    total = sum((row.counters for row in rows), Counters())
+    body = {
+        "object": "usage",
+        "from": since.isoformat(),
+        "to": until.isoformat(),
+        "group_by": list(groups),
+        "currency": "USD",
+        "price_date": catalogue().prices_read.isoformat(),
+        "data": cast(JsonValue, grouped(rows, groups)),
+        "total": as_public(total),
+    }
+    return Response(encode(body), headers={"Cache-Control": "private, no-cache"}, media_type="application/json")
+
+
+def _groups(text: str) -> tuple[Group, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if unknown := next((name for name in names if name not in GROUPS), None):
+        raise FieldRefused("group_by", f"group_by: {unknown!r} is none of {', '.join(GROUPS)}.")
+    return cast(tuple[Group, ...], names or ("day",))
+
+
+def _is_visible(key: Key, row: DayRow) -> bool:
+    if "operate" in key.scopes or row.labels.owner == key.owner or row.labels.owner in key.sources:
+        return True
+    return bool(row.labels.prefix) and key.covers(row.labels.prefix)

@@ -1,0 +1,61 @@
+"""Keep a call within the budgets: estimate what it costs at most, reserve that, and give back what it did not cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast, get_args
+
+from functions.generate.lease import Lease
+from shared.cloud.telemetry import log_bug
+from shared.domain.media import Facts
+from shared.domain.media.kinds import Family
+from shared.domain.models import tokens
+from shared.domain.models.catalogue import Model
+from shared.domain.models.prices import InputKind, Tier
+from shared.domain.models.tokens import Resolution
+from shared.domain.money.budgets import estimated_cost, output_ceiling
+from shared.domain.recipe.question import Question
+from shared.wiring import GenerateDeps
+
+_MARGIN_SECONDS = 120.0
+"""How much longer than its dispatch a reservation holds, for a takeover to renew it."""
+_KINDS: dict[Family, InputKind] = {"audio": "audio", "image": "image", "pdf": "image", "text": "text", "video": "video"}
+
+
+def media_tokens(
+    files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None
+) -> dict[InputKind, int]:
+    """Return how many tokens the files have, by the documented rules. A file of unknown length counts as empty."""
+    counts: dict[InputKind, int] = {}
+    for facts in files if model is not None else ():
+        kind = _KINDS[facts.media_type.family]
+        counts[kind] = counts.get(kind, 0) + tokens.estimate(facts, cast(Model, model), resolution)
+    return counts
+
+
+async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> None:
+    """Reserve what the call may cost. Raises `BudgetSpent` or `PermanentFailure` if a budget is against it."""
+    today = deps.clock.now().date()
+    seconds = question.about.duration if question.about.transcript else None
+    ceiling = output_ceiling(question.body, question.model, today, transcript_seconds=seconds)
+    estimate = estimated_cost(
+        question.body, question.media, question.model, requested_tier(question), today, ceiling=ceiling
+    )
+    holds = lease.seconds_left + _MARGIN_SECONDS
+    reserved = await deps.budgets.reserve(lease.task, estimate, lease.spent, seconds=holds)
+    lease.reserved = reserved or lease.reserved
+
+
+def requested_tier(question: Question) -> Tier:
+    named = question.body.get("serviceTier")
+    return cast(Tier, named) if named in get_args(Tier) else "standard"
+
+
+async def give_back(deps: GenerateDeps, lease: Lease) -> None:
+    """Reduce the reservation of a task that is put off to what its calls have cost so far."""
+    if lease.reserved is None:
+        return
+    try:
+        await deps.budgets.keep_spent(lease.task, lease.spent)
+    except Exception as error:  # It ends by itself.
+        log_bug("reservation_not_given_back", error, task=lease.task.id)

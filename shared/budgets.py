@@ -1,0 +1,209 @@
+"""Keep the deployment, each inbox and each API key within their budgets of a day (UTC), in US dollars.
+
+Far from every budget, a call needs neither a read nor a write: this instance remembers what had been spent, and reads
+it anew once it has itself added a twentieth of what was left. Near one, each call is reserved first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from shared.clock import Clock
+from shared.cloud.reservations import Reservation, Reservations, TooManyAtOnce
+from shared.cloud.totals import Totals
+from shared.daily_limits import start_of
+from shared.domain.errors import BudgetSpent, PermanentFailure
+from shared.domain.money.budgets import Scope, decide, is_far
+from shared.domain.money.calls import as_dollars
+from shared.domain.money.totals import PICO, in_pico, spent_by_scope
+from shared.domain.tasks.task import Task
+from shared.settings import BudgetSettings
+
+_INSTANCES = 20
+"""An instance that knows nothing of the others adds at most this part of what is left."""
+_UNREAD_SHARE = 1000
+"""Before it first reads what was spent on a day, an instance adds at most this part of a budget."""
+_FRESH_SECONDS = 600.0
+_NEARLY_FRESH_SECONDS = 5.0
+"""Seconds that a look without a reservation may be old, once half of a budget is spent."""
+_BUSY_SECONDS = 5.0
+_MOST_WAIT = timedelta(minutes=5)
+
+KeyBudget = Callable[[str], Awaitable[Decimal | None]]
+"""Returns the budget that an API key has of its own, by the key's id."""
+
+
+@dataclass
+class _Spent:
+    day: date
+    read_at: float
+    by_scope: dict[str, int]
+    since: int = 0
+    """What this instance's calls have cost since."""
+
+
+class Budgets:
+    def __init__(
+        self, settings: BudgetSettings, clock: Clock, totals: Totals, reservations: Reservations, key_budget: KeyBudget
+    ) -> None:
+        self._settings, self._clock, self._totals = settings, clock, totals
+        self._reservations, self._key_budget = reservations, key_budget
+        self._known: _Spent | None = None
+        self._under_way: dict[str, int] = {}
+        """What calls of this instance that needed no reservation may cost, by their tasks' keys."""
+
+    async def reserve(self, task: Task, estimate: Decimal, spent_already: Decimal, *, seconds: float) -> date | None:
+        """Make sure that a call which costs `estimate` at most is within the budgets.
+
+        Return the day of the reservation that was made, or None if none was needed. `spent_already`: what earlier
+        calls of the task cost, which the counters do not have yet. `seconds`: how long the reservation holds if nobody
+        settles it. Raises `BudgetSpent`, or `PermanentFailure` where tasks over the budget are to fail.
+        """
+        self._refuse_dear_task(estimate + spent_already)
+        limits = await self._limits(task.owner)
+        pico = in_pico(estimate + spent_already)
+        if await self._is_far(task.key, limits, pico):
+            self._under_way[task.key] = pico
+            return None
+        self._under_way.pop(task.key, None)
+        await self._reserve_near(task, limits, pico, seconds)
+        return self._today()
+
+    def settle(self, task: Task, cost: Decimal) -> None:
+        """Note that no call of the task is under way any more, and what its calls cost."""
+        if self._under_way.pop(task.key, None) is not None and self._known is not None:
+            self._known.since += in_pico(cost)
+
+    async def _is_far(self, task_key: str, limits: dict[str, int], pico: int) -> bool:
+        """Return whether this instance may make the call without telling the others."""
+        own = pico + sum(amount for key, amount in self._under_way.items() if key != task_key)
+        if not self._knows_today() and own <= min(limits.values()) // _UNREAD_SHARE:
+            return True
+        known = await self._spent(_FRESH_SECONDS)
+        if is_far(_scopes(limits, known.by_scope), known.since + own, instances=_INSTANCES):
+            return True
+        if not known.since:
+            return False
+        known = await self._spent(0)
+        return is_far(_scopes(limits, known.by_scope), own, instances=_INSTANCES)
+
+    async def _reserve_near(self, task: Task, limits: dict[str, int], pico: int, seconds: float) -> None:
+        now = self._clock.now()
+        refused: BudgetSpent | None = None
+
+        async def grant(others: dict[str, Reservation]) -> Reservation | None:
+            nonlocal refused
+            # Read after the reservations: one that is settled in between counts twice rather than not at all.
+            known = await self._spent(0)
+            scopes = [
+                replace(scope, reserved=_reserved(others, scope.name)) for scope in _scopes(limits, known.by_scope)
+            ]
+            verdict, against = decide(scopes, pico)
+            if verdict == "granted" or against is None:
+                return Reservation(task.owner, pico, now + timedelta(seconds=seconds))
+            refused = self._refusal(against, is_busy=verdict == "busy")
+            return None
+
+        try:
+            if await self._reservations.change(self._today(), task.key, now, grant):
+                return
+        except TooManyAtOnce as error:
+            raise BudgetSpent("Many tasks are close to the budget at once.", delay=_BUSY_SECONDS) from error
+        assert refused is not None
+        if self._settings.budget_action == "fail" and refused.is_spent:
+            raise PermanentFailure("budget_exceeded", refused.message)
+        raise refused
+
+    async def keep_spent(self, task: Task, spent_already: Decimal) -> None:
+        """Reduce the reservation of a task that is put off to what its calls have cost so far, until the day turns."""
+        tomorrow = start_of(self._today() + timedelta(days=1))
+        kept = Reservation(task.owner, in_pico(spent_already), tomorrow if spent_already else self._clock.now())
+
+        async def grant(_others: dict[str, Reservation]) -> Reservation:
+            return kept
+
+        await self._reservations.change(self._today(), task.key, self._clock.now(), grant)
+
+    async def spent_budget(self, owner: str) -> BudgetSpent | None:
+        """Return which budget is spent for tasks of `owner`, or None."""
+        limits = await self._limits(owner)
+        known = await self._spent(_FRESH_SECONDS)
+        if any(scope.spent * 2 >= scope.limit for scope in _scopes(limits, known.by_scope)):
+            known = await self._spent(_NEARLY_FRESH_SECONDS)
+        spent = next((scope for scope in _scopes(limits, known.by_scope) if scope.left <= 0), None)
+        return None if spent is None else self._refusal(spent, is_busy=False)
+
+    async def state(self) -> tuple[Decimal, Decimal]:
+        """Return what the deployment has spent today, and its budget."""
+        known = await self._spent(_NEARLY_FRESH_SECONDS)
+        return Decimal(known.by_scope[""]) / PICO, self._settings.daily_budget
+
+    def _refuse_dear_task(self, total: Decimal) -> None:
+        most = self._settings.task_budget
+        if total > most:
+            message = (
+                f"This task may cost {as_dollars(total.quantize(Decimal('0.0001')))} US dollars; a task may cost "
+                f"{as_dollars(most)} at most. Set max_tokens, send a shorter file, or raise task_budget."
+            )
+            raise PermanentFailure("budget_exceeded", message)
+
+    def _refusal(self, scope: Scope, *, is_busy: bool) -> BudgetSpent:
+        whose = f"of {scope.name}" if scope.name else "of this deployment"
+        limit = as_dollars(Decimal(scope.limit) / PICO)
+        if is_busy:
+            message = f"Calls under way may use up the budget {whose}, {limit} US dollars a day."
+            return BudgetSpent(message, delay=_BUSY_SECONDS, is_spent=False)
+        tomorrow = start_of(self._today() + timedelta(days=1))
+        message = (
+            f"The budget {whose}, {limit} US dollars a day, is spent. The next day begins at {tomorrow.isoformat()}."
+        )
+        return BudgetSpent(message, delay=min(_MOST_WAIT, tomorrow - self._clock.now()).total_seconds())
+
+    async def _limits(self, owner: str) -> dict[str, int]:
+        """Return the budgets that hold for tasks of `owner`, in picodollars; the deployment's under the empty name."""
+        kind, _, name = owner.partition(":")
+        settings = self._settings
+        own: Decimal | None = None
+        if kind == "inbox":
+            inbox = settings.inboxes.get(name)
+            own = (
+                inbox.daily_budget
+                if inbox is not None and inbox.daily_budget is not None
+                else settings.inbox_daily_budget
+            )
+        elif kind == "key":
+            own = await self._key_budget(name)
+            own = settings.key_daily_budget if own is None else own
+        limits = {"": in_pico(settings.daily_budget)}
+        return limits if own is None else {**limits, owner: in_pico(own)}
+
+    async def _spent(self, fresh: float) -> _Spent:
+        known, today = self._known, self._today()
+        if known is None or not self._knows_today() or self._clock.time() - known.read_at >= fresh:
+            read_at = self._clock.time()
+            known = _Spent(today, read_at, spent_by_scope(await self._totals.rows(today, today)))
+            self._known = known
+        return known
+
+    def _knows_today(self) -> bool:
+        return self._known is not None and self._known.day == self._today()
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone(UTC).date()
+
+
+def seconds_to_tomorrow(now: datetime) -> int:
+    """Return the whole seconds until the day turns (UTC)."""
+    tomorrow = start_of(now.astimezone(UTC).date() + timedelta(days=1))
+    return int((tomorrow - now).total_seconds()) + 1
+
+
+def _scopes(limits: dict[str, int], spent: dict[str, int]) -> list[Scope]:
+    return [Scope(name, limit, spent.get(name, 0)) for name, limit in limits.items()]
+
+
+def _reserved(others: dict[str, Reservation], scope: str) -> int:
+    return sum(each.picodollars for each in others.values() if scope in ("", each.owner))

@@ -1,0 +1,73 @@
+"""What calls under way may still cost: `reservations/{day}`, one entry for each task that is near a budget.
+
+A reservation is settled in the commit of its task's outcome. One whose holder died ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from google.api_core import exceptions as api_errors
+from google.cloud import firestore
+
+_COLLECTION = "reservations"
+_MOST_TRIES = 12
+_KEPT = timedelta(days=3)
+
+
+@dataclass(frozen=True)
+class Reservation:
+    owner: str
+    picodollars: int
+    until: datetime
+
+
+class TooManyAtOnce(Exception):
+    """Others changed the reservations at every try."""
+
+
+Grant = Callable[[dict[str, Reservation]], Awaitable[Reservation | None]]
+"""Given the other reservations that still hold, returns the one to make, or None."""
+
+
+class Reservations:
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._client = client
+        self._collection = client.collection(_COLLECTION)
+
+    async def change(self, day: date, task_key: str, now: datetime, grant: Grant) -> bool:
+        """Set the task's reservation to what `grant` returns; return False if that is None.
+
+        `grant` is called again if another writer came first. Raises `TooManyAtOnce`.
+        """
+        reference = self._collection.document(day.isoformat())
+        for tries in range(1, _MOST_TRIES + 1):
+            snapshot = await reference.get()
+            stored: dict[str, Any] = (snapshot.to_dict() or {}) if snapshot.exists else {}
+            held = {key: Reservation(**entry) for key, entry in stored.get("held", {}).items()}
+            others = {key: each for key, each in held.items() if each.until > now and key != task_key}
+            wanted = await grant(others)
+            if wanted is None:
+                return False
+            entries = {key: vars(each) for key, each in {**others, task_key: wanted}.items()}
+            document = {"held": entries, "expires_at": now + _KEPT}
+            try:
+                if snapshot.exists:
+                    option = self._client.write_option(last_update_time=snapshot.update_time)
+                    await reference.update(document, option=option)
+                else:
+                    await reference.create(document)
+            except (api_errors.Conflict, api_errors.FailedPrecondition, api_errors.Aborted, api_errors.NotFound):
+                await asyncio.sleep(random.uniform(0, min(1, 0.02 * 2**tries)))  # noqa: S311
+            else:
+                return True
+        raise TooManyAtOnce
+
+    def settle(self, batch: firestore.AsyncWriteBatch, day: date, task_key: str) -> None:
+        """Add to a batch that the task's reservation ends."""
+        batch.set(self._collection.document(day.isoformat()), {"held": {task_key: firestore.DELETE_FIELD}}, merge=True)

@@ -1,0 +1,103 @@
+"""Notice while an answer still comes that it repeats itself, so that its stream can be closed.
+
+What ends in a loop would go on to the limit of tokens, and all of it is paid for. A stream is closed for what no answer
+means to say: the same lines over and over for a thousand tokens. It takes more where the lines differ in their times
+and numbers, as those of a pause in a transcript do, or have no letters, as empty rows of a table do.
+"""
+
+from __future__ import annotations
+
+from shared.domain.checks.loops import without_counters
+
+_TOKENS, _TOKENS_OF_LIKE_LINES = 1_000, 1_600
+"""Tokens that must repeat: exactly, or but for times and numbers (or without any letter)."""
+_CHARACTERS_A_TOKEN = 4
+_STEP = 500
+"""Characters between two looks."""
+_TAIL = 40_000
+"""Characters that are looked at: three times the longest phrase."""
+_SUFFIX = 48
+_CANDIDATES = 24
+_REPEATS = ((200, 6), (2_000, 4), (_TAIL, 3))
+"""How often a phrase must come, by its length: up to so many characters, so many times."""
+
+
+class LoopWatch:
+    """Collects an answer's text as it comes."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._new = 0
+        self._tail = ""
+
+    def add(self, text: str) -> str | None:
+        """Add what came. Return the phrase that it repeats, once it is surely caught in a loop."""
+        self._pieces.append(text)
+        self._new += len(text)
+        if self._new < _STEP:
+            return None
+        self._tail = (self._tail + "".join(self._pieces))[-_TAIL:]
+        self._pieces, self._new = [], 0
+        return phrase_in_loop(self._tail)
+
+
+def phrase_in_loop(tail: str) -> str | None:
+    """Return the phrase that the end of a text repeats for too long, or None."""
+    if period := _period(tail, _TOKENS):
+        phrase = tail[-period:]
+        if _has_letter(phrase) or _period(tail, _TOKENS_OF_LIKE_LINES):
+            return _in_short(phrase)
+        return None
+    alike = without_counters(tail)
+    # Shorter than what came, and so the text that must repeat.
+    period = _period(alike, _TOKENS_OF_LIKE_LINES * len(alike) // max(1, len(tail)))
+    if period and _has_letter(alike[-period:]):
+        return _in_short(alike[-period:])
+    return None
+
+
+def _period(text: str, tokens: int) -> int | None:
+    """Return the length of the phrase that the end of `text` repeats for so many tokens, or None.
+
+    If a text repeats itself, its last characters stand one period before its end: only such lengths are tried.
+    """
+    suffix, end = text[-_SUFFIX:], len(text) - 1
+    for _ in range(_CANDIDATES):
+        at = text.rfind(suffix, 0, end)
+        if at < 0:
+            return None
+        period = len(text) - len(suffix) - at
+        if _repeats(text, period, tokens):
+            return period
+        end = at + len(suffix) - 1
+    return None
+
+
+def _repeats(text: str, period: int, tokens: int) -> bool:
+    phrase = text[-period:]
+    least = next(times for longest, times in _REPEATS if period <= longest) * period
+    needed = max(least, _length_of(tokens, phrase))
+    if needed > len(text):
+        return False
+    return text[-needed:] == (phrase * (needed // period + 1))[-needed:]
+
+
+def _length_of(tokens: int, phrase: str) -> int:
+    """Return how many characters of the phrase make so many tokens; outside ASCII, each is about a token."""
+    wide = sum(not each.isascii() for each in phrase)
+    in_phrase = wide + (len(phrase) - wide) / _CHARACTERS_A_TOKEN
+    return int(tokens / in_phrase * len(phrase))
+
+
+def _has_letter(phrase: str) -> bool:
+    return any(map(str.isalpha, phrase))
+
+
+def _in_short(phrase: str) -> str:
+    """Return the phrase from the beginning of a line or a word, on one line."""
+    for mark in ("\n", " "):
+        head, found, rest = phrase.partition(mark)
+        if found and rest.strip():
+            phrase = f"{rest}{mark}{head}"
+            break
+    return " ".join(phrase.split()) or repr(phrase[:1])

@@ -1,0 +1,105 @@
+"""Decide whether a call may be made within the budgets of a day, and what it may cost at most.
+
+spent         what ended tasks cost, from the counters
+reserved      what calls under way, and unfinished tasks, may still add
+far           so much is left that neither has to be looked at for this call
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal, cast
+
+from pydantic import JsonValue
+
+from shared.domain.answer.response import Json
+from shared.domain.models.catalogue import Model, resolve
+from shared.domain.models.prices import InputKind, Tier
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.money.calls import Tokens, cost_of
+from shared.domain.money.totals import assumed_cost
+
+_MOST_OUTPUT = 65_536
+"""Tokens that one streamed call answers with at most, whatever the model's limit for several."""
+_TRANSCRIPT_LEAST, _TRANSCRIPT_A_SECOND = 8_192, 60
+"""Tokens of a transcript: with a time for each word, speech takes about 45 a second; a short one may think, too."""
+
+Verdict = Literal["far", "granted", "busy", "spent"]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One budget of a day: of the deployment, an inbox or a key. Amounts are picodollars."""
+
+    name: str
+    limit: int
+    spent: int
+    reserved: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.limit - self.spent
+
+
+def is_far(scopes: Sequence[Scope], own: int, *, instances: int) -> bool:
+    """Return whether calls need no reservation: if each of `instances` added `own`, all would be within the budgets.
+
+    `own`: what an instance has added since `spent` was read, and what its calls under way may add.
+    """
+    return all(own * instances <= scope.left for scope in scopes)
+
+
+def decide(scopes: Sequence[Scope], estimate: int) -> tuple[Verdict, Scope | None]:
+    """Return whether the call is granted, and the budget that is against it otherwise.
+
+    `busy`: reservations are in its way, which may be settled for less. While anything is left, one call at a time is
+    granted even if its estimate is more: so a budget is overdrawn by one call at most, and never left unused.
+    """
+    verdict: tuple[Verdict, Scope | None] = ("granted", None)
+    for scope in scopes:
+        if scope.left <= 0:
+            return "spent", scope
+        if scope.reserved + estimate > scope.left and scope.reserved > 0:
+            verdict = ("busy", scope)
+    return verdict
+
+
+def output_ceiling(body: Json, model: str, today: date, *, transcript_seconds: float | None = None) -> int:
+    """Return the most tokens that one call may answer with: as the request says, or by the recording's length."""
+    config = body.get("generationConfig")
+    asked = config.get("maxOutputTokens") if isinstance(config, dict) else None
+    if isinstance(asked, int):
+        return asked
+    known = resolve(model, today)
+    most = min(_MOST_OUTPUT, known.output_tokens) if isinstance(known, Model) else _MOST_OUTPUT
+    if transcript_seconds is None:
+        return most
+    return min(most, _TRANSCRIPT_LEAST + int(transcript_seconds * _TRANSCRIPT_A_SECOND))
+
+
+def estimated_cost(
+    body: Json, media: Mapping[InputKind, int], model: str, tier: Tier, today: date, *, ceiling: int
+) -> Decimal:
+    """Return what a call costs at most: its media by the documented rules, its text, and the ceiling of its answer.
+
+    A model without a known price is taken to be dear.
+    """
+    text = _characters(body.get("contents")) + _characters(body.get("systemInstruction"))
+    counts: dict[str, int] = {str(kind): count for kind, count in media.items()}
+    counts["text"] = counts.get("text", 0) + text // CHARACTERS_PER_TOKEN + 1
+    tokens = Tokens(prompt=counts, answer={"text": ceiling})
+    cost = cost_of(tokens, model, tier, today)
+    return assumed_cost(tokens) if cost is None else cost
+
+
+def _characters(value: JsonValue) -> int:
+    """Return how many characters the texts in contents have."""
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    if not isinstance(value, dict):
+        return 0
+    own = len(cast(str, value["text"])) if isinstance(value.get("text"), str) else 0
+    return own + _characters(value.get("parts"))

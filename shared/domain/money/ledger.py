@@ -1,0 +1,140 @@
+"""What a task used and cost: what its claims add up in its document, and its public form, `usage`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal, cast
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from shared.domain.answer.response import Json
+from shared.domain.money.calls import Call, Tokens, as_dollars
+
+Step = Literal["event", "queue", "upload", "file_processing", "model", "store"]
+OPENAI_USAGE = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "prompt_tokens_details",
+    "completion_tokens_details",
+)
+"""The fields of `usage` that OpenAI's API has."""
+_MOST_ATTEMPTS = 50
+_MOST_CHARACTERS = 300
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Attempt(_Frozen):
+    """A claim that did not end the task, and why."""
+
+    claim: int
+    at: datetime
+    reason: str
+    detail: str = ""
+
+
+class Ledger(_Frozen):
+    """What earlier claims of a task did; the calls themselves are stored as rounds."""
+
+    timings: dict[str, float] = {}
+    """Seconds of each step, all claims together."""
+    attempts: tuple[Attempt, ...] = ()
+    uploaded: int = 0
+    """Bytes sent to the Files API."""
+
+    def with_seconds(self, step: Step, seconds: float) -> Ledger:
+        spent = self.timings.get(step, 0.0) + max(0.0, seconds)
+        return self.model_copy(update={"timings": {**self.timings, step: round(spent, 3)}})
+
+    def with_upload(self, size: int) -> Ledger:
+        return self.model_copy(update={"uploaded": self.uploaded + size})
+
+    def with_attempt(self, claim: int, at: datetime, reason: str, detail: str = "") -> Ledger:
+        """Return the ledger with one more attempt; the oldest are dropped past `_MOST_ATTEMPTS`."""
+        attempt = Attempt(claim=claim, at=at, reason=reason, detail=detail[:_MOST_CHARACTERS])
+        return self.model_copy(update={"attempts": (*self.attempts, attempt)[-_MOST_ATTEMPTS:]})
+
+
+def usage_of(
+    calls: Sequence[Call], *, ledger: Ledger, sizes: Mapping[str, int], prices_read: date
+) -> dict[str, JsonValue]:
+    """Return a task's public `usage`: all its calls together, and each by itself under `rounds`.
+
+    `sizes`: bytes of the source and of what was uploaded. `cost` is None if the price of any call is not known.
+    """
+    tokens = sum((call.tokens for call in calls), Tokens())
+    cost = total_cost(calls)
+    last = calls[-1] if calls else None
+    return {
+        **_as_openai(tokens),
+        "prompt_tokens_by_modality": dict(tokens.prompt),
+        "cached_tokens_by_modality": dict(tokens.cached),
+        "tool_tokens_by_modality": dict(tokens.tools),
+        "answer_tokens_by_modality": dict(tokens.answer),
+        "thinking_tokens": tokens.thinking,
+        "model": last.answered if last else None,
+        "service_tier": last.tier if last else None,
+        "price_date": prices_read.isoformat(),
+        "cost": as_dollars(cost) if cost is not None else None,
+        "calls": len(calls),
+        "rounds": [_round(call) for call in calls],
+        "bytes": dict(sizes),
+        "timings": dict(ledger.timings),
+        "attempts": [
+            {**attempt.model_dump(mode="json", exclude={"at"}), "at": int(attempt.at.timestamp())}
+            for attempt in ledger.attempts
+        ],
+    }
+
+
+def total_cost(calls: Sequence[Call]) -> Decimal | None:
+    """Return what the calls cost together, or None if the price of one is not known."""
+    total = Decimal(0)
+    for call in calls:
+        if call.cost is None:
+            return None
+        total += call.cost
+    return total
+
+
+def money_warnings(calls: Sequence[Call]) -> list[str]:
+    """Return what the task's owner should know of the models that answered and of their prices, as sentences."""
+    rerouted = {(call.asked, call.answered) for call in calls if call.is_rerouted}
+    unpriced = {f"{call.answered} ({call.tier})" for call in calls if call.day is not None and call.cost is None}
+    return [
+        *(f"model_rerouted: {asked} was asked for, and {answered} answered." for asked, answered in sorted(rerouted)),
+        *(f"What this cost is not known: there is no price for {name}." for name in sorted(unpriced)),
+    ]
+
+
+def _round(call: Call) -> Json:
+    return {
+        "question": call.question,
+        "model": call.answered,
+        "service_tier": call.tier,
+        "prompt_tokens": call.tokens.input,
+        "cached_tokens": sum(call.tokens.cached.values()),
+        "answer_tokens": sum(call.tokens.answer.values()),
+        "thinking_tokens": call.tokens.thinking,
+        "cost": as_dollars(call.cost) if call.cost is not None else None,
+        "seconds": call.seconds,
+    }
+
+
+def _as_openai(tokens: Tokens) -> Json:
+    """Return the counts as OpenAI has them: completion tokens include thinking."""
+    return {
+        "prompt_tokens": tokens.input,
+        "completion_tokens": tokens.output,
+        "total_tokens": tokens.input + tokens.output,
+        "prompt_tokens_details": {
+            "cached_tokens": sum(tokens.cached.values()),
+            "audio_tokens": cast(JsonValue, tokens.prompt.get("audio", 0)),
+        },
+        "completion_tokens_details": {"reasoning_tokens": tokens.thinking},
+    }

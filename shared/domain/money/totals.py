@@ -1,0 +1,156 @@
+"""What tasks used and cost together: rows of counters, by day, owner, folder, recipe and model.
+
+Amounts are kept in picodollars (10^-12 US dollars): whole numbers, so that counters add up exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
+from typing import Literal, NamedTuple, get_args
+
+from shared.domain.answer.response import Json
+from shared.domain.money.calls import Call, Tokens, as_dollars
+from shared.domain.tasks.task import Task
+
+Group = Literal["day", "key", "inbox", "prefix", "recipe", "model"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+PICO = 10**12
+
+
+@dataclass(frozen=True)
+class Counters:
+    tasks: int = 0
+    failed: int = 0
+    calls: int = 0
+    unpriced_calls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    answer_tokens: int = 0
+    thinking_tokens: int = 0
+    picodollars: int = 0
+    assumed_picodollars: int = 0
+    """For budgets only: what calls without a known price are taken to have cost."""
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+
+class Labels(NamedTuple):
+    """What a row is about."""
+
+    owner: str
+    prefix: str
+    """`gs://bucket/folder/`, the first folder of a dropped object; empty for a request."""
+    recipe: str
+    model: str
+
+    @property
+    def row(self) -> str:
+        """Return the row's name in a document of counters."""
+        return "r" + hashlib.sha256("\0".join(self).encode()).hexdigest()[:20]
+
+
+class DayRow(NamedTuple):
+    day: str
+    labels: Labels
+    counters: Counters
+
+
+def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Counters]:
+    """Return what a task that has ended adds to the counters. It is counted in the row of the model that ended it."""
+    rows: dict[Labels, Counters] = {}
+
+    def add(name: str, counters: Counters) -> None:
+        labels = Labels(task.owner, _prefix(task), task.ran.recipe if task.ran else "", name)
+        rows[labels] = rows.get(labels, Counters()) + counters
+
+    add(calls[-1].answered if calls else model, Counters(tasks=1, failed=int(task.error is not None)))
+    for call in calls:
+        add(call.answered, _counters(call))
+    return rows
+
+
+def _counters(call: Call) -> Counters:
+    cost, tokens = call.cost, call.tokens
+    return Counters(
+        calls=1,
+        unpriced_calls=int(cost is None),
+        prompt_tokens=tokens.input,
+        cached_tokens=sum(tokens.cached.values()),
+        answer_tokens=sum(tokens.answer.values()),
+        thinking_tokens=tokens.thinking,
+        picodollars=in_pico(cost) if cost is not None else 0,
+        assumed_picodollars=in_pico(assumed_cost(tokens)) if cost is None else 0,
+    )
+
+
+_ASSUMED_INPUT, _ASSUMED_OUTPUT = Decimal(4), Decimal(20)
+"""US dollars for a million tokens: the dearest text model of the catalogue."""
+
+
+def assumed_cost(tokens: Tokens) -> Decimal:
+    """Return what tokens without a known price are taken to cost when budgets are checked: rather too much."""
+    return (tokens.input * _ASSUMED_INPUT + tokens.output * _ASSUMED_OUTPUT) / 1_000_000
+
+
+def in_pico(dollars: Decimal) -> int:
+    return int(dollars * PICO)
+
+
+def spent_by_scope(rows: Iterable[DayRow]) -> dict[str, int]:
+    """Return the picodollars spent by each owner, and by all under the empty name."""
+    spent: dict[str, int] = {"": 0}
+    for row in rows:
+        amount = row.counters.picodollars + row.counters.assumed_picodollars
+        spent[""] += amount
+        spent[row.labels.owner] = spent.get(row.labels.owner, 0) + amount
+    return spent
+
+
+def grouped(rows: Iterable[DayRow], groups: Sequence[Group]) -> list[Json]:
+    """Return the sums of the rows by `groups`, in their order."""
+    sums: dict[tuple[str, ...], Counters] = {}
+    for row in rows:
+        key = tuple(_label(row, group) for group in groups)
+        sums[key] = sums.get(key, Counters()) + row.counters
+    return [{**dict(zip(groups, key, strict=True)), **as_public(sums[key])} for key in sorted(sums)]
+
+
+def as_public(counters: Counters) -> Json:
+    """Return the counters with their cost in US dollars; it is None if no call had a known price."""
+    shown: dict[str, int] = asdict(counters)
+    shown.pop("assumed_picodollars")
+    pico = shown.pop("picodollars")
+    unknown = counters.calls > 0 and counters.calls == counters.unpriced_calls
+    return {**shown, "cost": None if unknown else as_dollars(Decimal(pico) / PICO)}
+
+
+def counters_from(stored: Mapping[str, object]) -> Counters:
+    """Return the counters of a stored row; what it lacks is 0."""
+    values = {each.name: stored.get(each.name, 0) for each in fields(Counters)}
+    return Counters(**{name: value for name, value in values.items() if isinstance(value, int)})
+
+
+def _label(row: DayRow, group: Group) -> str:
+    kind, _, name = row.labels.owner.partition(":")
+    match group:
+        case "day":
+            return row.day
+        case "key" | "inbox":
+            return name if kind == group else ""
+        case "prefix":
+            return row.labels.prefix
+        case "recipe":
+            return row.labels.recipe
+        case "model":
+            return row.labels.model
+
+
+def _prefix(task: Task) -> str:
+    if task.source.kind != "object":
+        return ""
+    folder, slash, _ = task.source.name.partition("/")
+    return f"gs://{task.source.bucket}/" + (f"{folder}/" if slash and folder else "")
