@@ -148,13 +148,12 @@ def generate() -> GenerateDeps:
     from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.fetch import Web
-    from shared.cloud.firestore import Notes, Tasks
+    from shared.cloud.firestore import Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.keys import Keys
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
-    from shared.cloud.throttle import Throttle
     from shared.cloud.totals import Totals
     from shared.examiner import Examiner
     from shared.orphan_files import OrphanFiles
@@ -164,8 +163,7 @@ def generate() -> GenerateDeps:
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     storage = Storage(settings.project, threads=settings.concurrency)
-    totals, reservations = Totals(tasks.client), Reservations(tasks.client)
-    throttle = Throttle(Notes(tasks.client, "throttle"), clock)
+    totals, reservations, throttle = Totals(tasks.client), Reservations(tasks.client), _throttle(tasks, clock)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency)
     return GenerateDeps(
         settings=settings,
@@ -195,11 +193,10 @@ def generate() -> GenerateDeps:
 def api() -> ApiDeps:
     from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
-    from shared.cloud.firestore import Notes, Tasks
+    from shared.cloud.firestore import Tasks
     from shared.cloud.keys import Keys
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
-    from shared.cloud.throttle import Throttle
     from shared.cloud.totals import Totals
     from shared.request_intake import RequestIntake
 
@@ -217,7 +214,7 @@ def api() -> ApiDeps:
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         chunks=ChunkStore(tasks.client),
         keys=keys,
-        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        throttle=_throttle(tasks, clock),
         totals=totals,
         budgets=Budgets(settings, clock, totals, Reservations(tasks.client), keys.daily_budget),
     )
@@ -247,7 +244,6 @@ def sweep() -> SweepDeps:
     from shared.cloud.keys import Keys
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
-    from shared.cloud.throttle import Throttle
     from shared.cloud.totals import Totals
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
@@ -268,12 +264,19 @@ def sweep() -> SweepDeps:
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         storage=storage,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
-        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        throttle=_throttle(tasks, clock),
         budgets=Budgets(
             settings, clock, Totals(tasks.client), Reservations(tasks.client), Keys(tasks.client, clock).daily_budget
         ),
         callbacks=_callback_queue(settings),
     )
+
+
+def _throttle(tasks: Tasks, clock: Clock) -> Throttle:
+    from shared.cloud.firestore import Notes
+    from shared.cloud.throttle import Throttle
+
+    return Throttle(Notes(tasks.client, "throttle"), clock)
 
 
 def _callback_queue(settings: GenerateSettings | SweepSettings) -> Queue | None:

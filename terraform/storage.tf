@@ -11,13 +11,15 @@ locals {
 
   # By the name that events carry; what settings.inboxes reads.
   inbox_settings = {
-    for name, bucket in local.inbox_buckets : bucket => {
-      prefixes     = var.inboxes[name].prefixes
-      daily_cap    = var.inboxes[name].daily_cap
-      daily_budget = var.inboxes[name].daily_budget
-      ignore       = var.inboxes[name].ignore
-      recipes      = try("gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes[name].name}", null)
-    }
+    for name, bucket in local.inbox_buckets : bucket => merge(
+      {
+        prefixes  = var.inboxes[name].prefixes
+        daily_cap = var.inboxes[name].daily_cap
+        ignore    = var.inboxes[name].ignore
+        recipes   = try("gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes[name].name}", null)
+      },
+      { for setting, amount in { daily_budget = var.inboxes[name].daily_budget } : setting => amount if amount != null },
+    )
   }
 
   # Where the archive is not built yet, a plan goes on with a name that says so.

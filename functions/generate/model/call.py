@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import datetime
 from typing import cast
 
 from pydantic import JsonValue
@@ -111,22 +112,37 @@ async def call_model(
         except Postponement as refusal:
             await leave_throttle_note(deps, question.model, refusal)
             raise
-        record: Json = {
-            "task": lease.task.id,
-            "claim": lease.token,
-            "round": number,
-            "asked": list(question_names),
-            "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
-            "response": await off_loop(answer.join, pieces),
-            "at": began.isoformat(),
-            "seconds": round((deps.clock.now() - began).total_seconds(), 3),
-            "tier": question.body.get("serviceTier"),
-        }
-        lease.answering = False
-        with lease.timed("store"):
-            await store_answer(deps, lease, number, record)
-        lease.calls = [*(lease.calls or ()), call_of(record)]
+        record = await _store(deps, lease, question, pieces, began=began, number=number, names=question_names)
     await deps.breaker.note_success(question.model)
+    return record
+
+
+async def _store(
+    deps: GenerateDeps,
+    lease: Lease,
+    question: Question,
+    pieces: list[Json],
+    *,
+    began: datetime,
+    number: int,
+    names: tuple[str, ...],
+) -> Json:
+    """Store the record of a call, and enter the call in the task's ledger; return the record."""
+    record: Json = {
+        "task": lease.task.id,
+        "claim": lease.token,
+        "round": number,
+        "asked": list(names),
+        "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
+        "response": await off_loop(answer.join, pieces),
+        "at": began.isoformat(),
+        "seconds": round((deps.clock.now() - began).total_seconds(), 3),
+        "tier": question.body.get("serviceTier"),
+    }
+    lease.answering = False
+    with lease.timed("store"):
+        await store_answer(deps, lease, number, record)
+    lease.calls = [*(lease.calls or ()), call_of(record)]
     return record
 
 

@@ -24,7 +24,7 @@ def record(model: str, usage: dict[str, Any], **response: Any) -> Any:
     }
 
 
-def details(**counts: int) -> list[dict[str, Any]]:
+def details(**counts: int) -> Any:
     return [{"modality": name.upper(), "tokenCount": count} for name, count in counts.items()]
 
 
