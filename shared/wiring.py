@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
+    from shared.converter import Converter
     from shared.examiner import Examiner
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
@@ -69,6 +70,7 @@ class GenerateDeps:
     drawing: Sandbox
     """The child process that draws on pictures, one at a time."""
     examiner: Examiner
+    converter: Converter
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def generate() -> GenerateDeps:
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
+    from shared.converter import Converter
     from shared.examiner import Examiner
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
@@ -163,6 +166,7 @@ def generate() -> GenerateDeps:
         drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
         # Two, so that a file whose server is slow does not hold up the others.
         examiner=Examiner(Sandbox(processes=2)),
+        converter=Converter(Sandbox(processes=2)),
     )
 
 

@@ -32,7 +32,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
     files: list[PreparedFile] = []
     for index, file in enumerate(request.inputs):
-        files.append(await preparation.prepare(file, index))
+        files.append(await preparation.prepare(file))
         lease.progress = max(lease.progress, 50 * (index + 1) // len(request.inputs))
     asked = body(request, files, today)
     await count_tokens_if_nearly_full(deps, preparation.model, asked, preparation.shown, recipe.media_resolution)
@@ -111,5 +111,5 @@ def _is_cacheable(asked: Json, recipe: Recipe, preparation: RequestInputs) -> bo
     if not preparation.sources:
         return False
     parts = cast(list[Json], cast(list[Json], asked["contents"])[0]["parts"])
-    in_first_turn = sum("fileData" in part for part in parts) == len(preparation.sources)
+    in_first_turn = sum("fileData" in part for part in parts) == len(preparation.shown)
     return in_first_turn and cacheable(preparation.model, preparation.shown, recipe.media_resolution)
