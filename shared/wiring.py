@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from shared.cloud.throttle import Throttle
     from shared.converter import Converter
     from shared.examiner import Examiner
+    from shared.extractor import Extractor
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
@@ -71,6 +72,8 @@ class GenerateDeps:
     """The child process that draws on pictures, one at a time."""
     examiner: Examiner
     converter: Converter
+    """Two conversions at once, since one may wait for a slow upload."""
+    extractor: Extractor
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ def generate() -> GenerateDeps:
     from shared.cloud.throttle import Throttle
     from shared.converter import Converter
     from shared.examiner import Examiner
+    from shared.extractor import Extractor
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
 
@@ -167,6 +171,7 @@ def generate() -> GenerateDeps:
         # Two, so that a file whose server is slow does not hold up the others.
         examiner=Examiner(Sandbox(processes=2)),
         converter=Converter(Sandbox(processes=2)),
+        extractor=Extractor(Sandbox()),
     )
 
 

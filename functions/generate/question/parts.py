@@ -14,6 +14,7 @@ from shared.domain import media
 from shared.domain.media import Facts, InMemory
 from shared.domain.media.conversions import conversion_note, transcoded
 from shared.examiner import Threaded
+from shared.extractor import Extraction
 from shared.sandbox import RangeSource
 from shared.wiring import GenerateDeps
 
@@ -60,7 +61,28 @@ async def prepared_parts(
     deps: GenerateDeps, lease: Lease, source: RangeSource, facts: Facts, name: str
 ) -> list[UploadPart]:
     """Return the files that an input becomes which cannot be sent as it is. Raises `PermanentFailure`."""
-    return [_transcoded_part(deps, lease, source, facts, name)]
+    if facts.media_type.preparation == "transcode":
+        return [_transcoded_part(deps, lease, source, facts, name)]
+    extraction = await deps.extractor.extract(source, facts.media_type)
+    parts = [UploadPart(part.facts, _opener(part.data), f"{name} {part.title}".strip()) for part in extraction.parts]
+    return [parts[0]._replace(notes=(_note(facts, extraction), *extraction.notes)), *parts[1:]]
+
+
+def _note(facts: Facts, extraction: Extraction) -> str:
+    """Return the task's warning that tells what is sent instead of the file."""
+    if facts.media_type.preparation == "render":
+        count = len(extraction.parts)
+        return conversion_note(facts.media_type, "a PNG or JPEG image" if count == 1 else f"{count} images")
+    files = len(extraction.parts) - 1
+    beside = "" if not files else " and 1 picture or file" if files == 1 else f" and {files} pictures or files"
+    return conversion_note(facts.media_type, f"Markdown{beside}")
+
+
+def _opener(data: bytes) -> Opener:
+    async def open_data() -> io.IOBase:
+        return io.BytesIO(data)
+
+    return open_data
 
 
 def _transcoded_part(deps: GenerateDeps, lease: Lease, source: RangeSource, facts: Facts, name: str) -> UploadPart:

@@ -67,7 +67,6 @@ SVG = Foreign("an SVG drawing", _TO_PNG)
 RIFF_OTHER = Foreign("a RIFF file of an unknown kind", _NO_WAY)
 QUICKTIME_IMAGE = Foreign("a media file of a brand that is not known", _TO_VIDEO)
 BINARY = Foreign("binary data of an unknown kind", _NO_WAY)
-UNKNOWN_ENCODING = Foreign("text in an encoding that cannot be told", "Save it as UTF-8 and drop that.")
 
 
 _POSTSCRIPT = re.compile(rb"%!PS(?:-Adobe-\d\.\d(?: EPSF-\d\.\d| [A-Z][A-Za-z]{0,20})?)?[ \t]{0,8}(?:\r|\n|\Z)")
