@@ -51,7 +51,8 @@ def render(document: Document, data: bytes) -> None:
             if image.format in _MOVING and count > 1:
                 document.notes.append(f"The picture moves; {len(wanted)} of its {count} frames were sent.")
             for number in wanted:
-                image.seek(number)
+                if count > 1:
+                    image.seek(number)
                 before = len(document.files)
                 mark = document.add_file(_drawn(image, f"page {number + 1}" if count > 1 else ""))
                 if mark.endswith("(left out)]"):

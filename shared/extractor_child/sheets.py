@@ -20,6 +20,7 @@ from shared.extractor_child.pictures import add_picture
 _MOST_STRINGS = 48 << 20
 """Of the table of all texts, which is held in memory: more than any model takes."""
 _DAMAGED = "The workbook cannot be read: it is damaged, or not quite as Excel writes it. Save it anew as XLSX or CSV."
+_NO_SHEETS = "The workbook has no sheets that can be read; it may be in strict Open XML. Save it as ordinary XLSX or CSV."
 _BLIP = re.compile(rb'r:embed="([^"]{1,64})"')
 
 
@@ -35,6 +36,8 @@ def extract_sheets(file: BinaryIO, document: Document) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            if not book.worksheets:
+                raise DamagedError(_NO_SHEETS)
             for sheet in book.worksheets:
                 hidden = "" if sheet.sheet_state == "visible" else " (hidden)"
                 document.add(f"## Sheet: {sheet.title}{hidden}")

@@ -25,14 +25,21 @@ class Foreign(NamedTuple):
     way_out: str
 
 
-_AS_DOCX = "Save it as DOCX or PDF and drop that."
+_DOC = Foreign("an old Word document (.doc)", "Save it as DOCX or PDF and drop that.")
+_XLS = Foreign("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")
+_PPT = Foreign("an old PowerPoint presentation (.ppt)", "Save it as PPTX or PDF and drop that.")
 _OLD = (
-    ("WordDocument", Foreign("an old Word document (.doc)", _AS_DOCX)),
-    ("Workbook", Foreign("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")),
-    ("Book", Foreign("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")),
-    ("PowerPoint Document", Foreign("an old PowerPoint presentation (.ppt)", "Save it as PPTX or PDF and drop that.")),
+    ("WordDocument", _DOC),
+    ("Workbook", _XLS),
+    ("Book", _XLS),
+    ("PowerPoint Document", _PPT),
     ("VisioDocument", Foreign("an old Visio drawing", "Save it as PDF and drop that.")),
 )
+_CLASSES = {
+    bytes.fromhex("06090200"): _DOC, bytes.fromhex("00090200"): _DOC, bytes.fromhex("20080200"): _XLS,
+    bytes.fromhex("10080200"): _XLS, bytes.fromhex("108d8164"): _PPT,
+}  # fmt: skip
+"""The beginnings of the classes that programs write into the root of their files."""
 _LOCKED = Foreign("an Office document with a password", "Save it without the password and drop that.")
 _OTHER = Foreign(
     "an old Microsoft Office document or another compound file", "Save it in today's format, or as PDF, and drop that."
@@ -45,6 +52,8 @@ _IN_ARCHIVE: tuple[tuple[bytes, str], ...] = (
     (b"ppt/", f"{_OOXML}.presentationml.presentation"),
     (b"xl/", f"{_OOXML}.spreadsheetml.sheet"),
 )
+_OF_WORK = {b"Index/Document.iwa", b"buildVersionHistory.plist", b"index.apxl"}
+_TELLING = (b"[Content_Types].xml", b"word/", b"ppt/", b"xl/", b"META-INF/container.xml", b"Index/Document.iwa")
 _MIMETYPES: tuple[tuple[bytes, str], ...] = (
     (b"application/epub+zip", "application/epub+zip"),
     (b"application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.text"),
@@ -63,38 +72,58 @@ def bytes_behind(source: RandomAccess, head: bytes) -> bytes:
 
 def in_archive(head: bytes, behind: bytes) -> Foreign | str | None:
     """Return the document that a ZIP archive is; None if it is just an archive."""
-    if head[26:28] == b"\x08\0" and head[30:38] == b"mimetype":
+    at = head.find(b"mimetypeapplication/", 0, 1024)
+    if at >= 0:
         # The first entry of OpenDocument and EPUB, stored as it is, says what they are.
-        content = head[38 + int.from_bytes(head[28:30], "little") :]
+        content = head[at + len(b"mimetype") :]
         for mark, mime in _MIMETYPES:
             if content.startswith(mark):
                 return mime
-    listed = head + behind
-    if b"[Content_Types].xml" in listed:
-        if b"xl/workbook.bin" in listed:
+    names = _names(behind)
+    if not names:
+        # The directory is cut off, or too long: what stands in the first bytes has to do.
+        names = {name for name in _TELLING if name in head}
+    if b"[Content_Types].xml" in names:
+        if b"xl/workbook.bin" in names:
             return _BINARY_SHEETS
-        for mark, mime in _IN_ARCHIVE:
-            if mark in listed:
+        for folder, mime in _IN_ARCHIVE:
+            if any(name.startswith(folder) for name in names):
                 return mime
-    if b"META-INF/container.xml" in listed and b".opf" in listed:
+    if b"META-INF/container.xml" in names:
         return "application/epub+zip"
-    if b"Index/Document.iwa" in listed:
+    if b"content.xml" in names and b"META-INF/manifest.xml" in names:
+        return "application/vnd.oasis.opendocument.text"
+    if not names.isdisjoint(_OF_WORK):
         return _WORK
-    return _PROGRAM if b"AndroidManifest.xml" in listed else None
+    return _PROGRAM if b"AndroidManifest.xml" in names else None
+
+
+def _names(directory: bytes) -> set[bytes]:
+    """Return the names in an archive's directory; none if it is not there from its beginning."""
+    end = directory.rfind(b"PK\5\6")
+    at = end - int.from_bytes(directory[end + 12 : end + 16], "little") if end >= 0 else -1
+    names: set[bytes] = set()
+    while 0 <= at < end and directory[at : at + 4] == b"PK\1\2":
+        name, extra, note = (int.from_bytes(directory[at + start : at + start + 2], "little") for start in (28, 30, 32))
+        names.add(directory[at + 46 : at + 46 + name])
+        at += 46 + name + extra + note
+    return names
 
 
 def in_compound_file(head: bytes, directory: bytes) -> Foreign | str:
-    """Return the document that a compound file is, by the names in its directory."""
-    entries = directory or head
+    """Return the document that a compound file is, by the class of its root, or by the names in its directory."""
+    entries = (directory or head).upper()
     if _utf_16("__properties_version1.0") in entries or _utf_16("__substg1.0_") in entries:
         return "application/vnd.ms-outlook"
     if _utf_16("EncryptedPackage") in entries:
         return _LOCKED
-    return next((found for name, found in _OLD if _utf_16(name) in entries), _OTHER)
+    by_class = _CLASSES.get(directory[80:84])
+    return by_class or next((found for name, found in _OLD if _utf_16(name) in entries), _OTHER)
 
 
 def _utf_16(name: str) -> bytes:
-    return name.encode("utf-16-le")
+    """Return a name as it stands in a directory, in capitals."""
+    return name.upper().encode("utf-16-le")
 
 
 def _directory(source: RandomAccess, head: bytes) -> bytes:
