@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from shared.examiner_child.demuxing import MOST_GAP
 
-_LEAST_GAP = 0.1
+LEAST_GAP = 0.1
 """Seconds between two frames that are filled with silence; less is the unrest of clocks."""
 
 
@@ -68,7 +68,7 @@ class SoundInTime:
             yield from map(self._stamped, self._resampler.resample(None))
 
     def _silence(self, seconds: float) -> Iterator[AudioFrame]:
-        left = round(seconds * self._rate) if seconds > _LEAST_GAP else 0
+        left = round(seconds * self._rate) if seconds > LEAST_GAP else 0
         while left > 0:
             frame = AudioFrame(format=self._form, layout=self._layout, samples=min(left, self._rate))
             frame.sample_rate = self._rate

@@ -20,7 +20,9 @@ from shared.extractor_child.pictures import add_picture
 _MOST_STRINGS = 48 << 20
 """Of the table of all texts, which is held in memory: more than any model takes."""
 _DAMAGED = "The workbook cannot be read: it is damaged, or not quite as Excel writes it. Save it anew as XLSX or CSV."
-_NO_SHEETS = "The workbook has no sheets that can be read; it may be in strict Open XML. Save it as ordinary XLSX or CSV."
+_NO_SHEETS = (
+    "The workbook has no sheets that can be read; it may be in strict Open XML. Save it as ordinary XLSX or CSV."
+)
 _BLIP = re.compile(rb'r:embed="([^"]{1,64})"')
 
 

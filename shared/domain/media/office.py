@@ -13,7 +13,7 @@ _DIRECTORY_BYTES = 256 << 10
 """From the end of an archive, where its directory is."""
 _MOST_SECTORS = 64
 """Sectors of a compound file's directory that are looked at; each has four or 32 entries."""
-_ENTRY = 128
+_SECTOR_BYTES = (512, 4096)
 _HEADER_SECTORS = 109
 """Sectors of the allocation table that the header lists ([MS-CFB], section 2.2)."""
 
@@ -129,6 +129,8 @@ def _utf_16(name: str) -> bytes:
 def _directory(source: RandomAccess, head: bytes) -> bytes:
     """Return the first sectors of a compound file's directory, which may lie anywhere in it."""
     width = 1 << min(int.from_bytes(head[30:32], "little"), 16)
+    if width not in _SECTOR_BYTES:
+        return b""
     sector = int.from_bytes(head[48:52], "little")
     entries, table = bytearray(), dict[int, bytes]()
     for _ in range(_MOST_SECTORS):
