@@ -30,7 +30,8 @@ def extract_book(file: BinaryIO, document: Document) -> None:
         raise DamagedError("The book does not say what its chapters are: it is damaged.")
     for name in ("title", "creator", "date", "publisher"):
         for element in package.iter(f"{_DC}{name}"):
-            document.add(f"{'# ' if name == 'title' else ''}{element.text or ''}")
+            if text := (element.text or "").strip():
+                document.add(f"# {text}" if name == "title" else text)
     folder = posixpath.dirname(path)
     items = {item.get("id"): item for item in package.iter(f"{_OPF}item")}
     for reference in package.iter(f"{_OPF}itemref"):
