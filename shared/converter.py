@@ -33,8 +33,8 @@ from shared.sandbox import RangeSource, Reply, Sandbox, SandboxError, SandboxFai
 _log = logging.getLogger(__name__)
 
 _KEPT_BYTES = 32 << 20
-_MOST_SECONDS = 900.0
-_LEAST_SECONDS = 30.0
+MOST_SECONDS = 780.0
+"""For one pass, so that two fit into one dispatch."""
 _AHEAD = 2
 """Pieces of 1 MiB that the child may be ahead of the upload."""
 _LOOK_SECONDS = 0.5
@@ -60,7 +60,7 @@ class Converter:
         self._sandbox, self._kept_bytes, self._function = sandbox, kept_bytes, function
 
     async def convert(self, source: RangeSource, facts: Facts, *, seconds: float) -> Converted:
-        """Convert a file that was examined. `seconds` are left for all of it, 15 minutes at most are used.
+        """Convert a file that was examined, in `seconds` of the child's work.
 
         Raises `PermanentFailure` where that is not possible; errors of `source` pass through.
         """
@@ -75,7 +75,7 @@ class Converter:
             else:
                 pieces.append(piece)
 
-        reply = await self._run(source, facts, keep, _limit(seconds), ())
+        reply = await self._run(source, facts, keep, seconds, ())
         value: dict[str, Any] = reply.value
         patches = tuple((at, base64.b64decode(data)) for at, data in value["patches"])
         kept = counted <= self._kept_bytes
@@ -87,7 +87,7 @@ class Converter:
         """Return the converted file for a thread that uploads it. Call it on the event loop."""
         if converted.whole is not None:
             return _Kept(converted.whole, converted.size)
-        return ConvertedStream(self, source, facts, converted, seconds=_limit(seconds), stop=stop)
+        return ConvertedStream(self, source, facts, converted, seconds=seconds, stop=stop)
 
     async def _run(
         self, source: RangeSource, facts: Facts, sink: Any, seconds: float, patches: tuple[tuple[int, bytes], ...]
@@ -217,10 +217,6 @@ class _Kept(io.RawIOBase):
 def _patched(pieces: list[bytes], patches: tuple[tuple[int, bytes], ...]) -> tuple[bytes, ...]:
     starts = itertools.accumulate((len(piece) for piece in pieces), initial=0)
     return tuple(patched(piece, start, patches) for start, piece in zip(starts, pieces, strict=False))
-
-
-def _limit(seconds: float) -> float:
-    return max(_LEAST_SECONDS, min(_MOST_SECONDS, seconds))
 
 
 def _problem(error: SandboxError, facts: Facts, seconds: float) -> str:

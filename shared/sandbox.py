@@ -119,13 +119,20 @@ class Sandbox:
         try:
             reply = await child.run(call)
         except SandboxFailure:
-            self._idle.append(child)
+            if call.sink is None:
+                self._idle.append(child)
+            else:
+                await child.kill()
             raise
         except BaseException:
             # Also when the caller was cancelled: what the child is at cannot be taken back.
             await child.kill()
             raise
-        self._idle.append(child)
+        if call.sink is None:
+            self._idle.append(child)
+        else:
+            # It is not used again, and may have grown large.
+            await child.kill()
         return reply
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import openpyxl
@@ -114,7 +116,7 @@ def shape(text: str, placeholder: str = "body") -> str:
     return f"<p:sp>{kind}<p:txBody>{lines}</p:txBody></p:sp>"
 
 
-def xlsx(**sheets: list[list[object]]) -> bytes:
+def xlsx(**sheets: Sequence[Sequence[object]]) -> bytes:
     """A workbook of these sheets."""
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
@@ -173,3 +175,36 @@ def epub(*chapters: str, title: str = "", parts: dict[str, bytes | str] | None =
 
 def _range(chapters: tuple[str, ...]) -> range:
     return range(len(chapters))
+
+
+_FREE, _END, _TABLE = b"\xff\xff\xff\xff", b"\xfe\xff\xff\xff", b"\xfd\xff\xff\xff"
+_BIG = 4096
+"""Streams of at least so many bytes have sectors of their own."""
+
+
+def compound_file(entry: str, data: bytes = b"") -> bytes:
+    """A compound file (OLE2) of one stream, which is padded with blanks."""
+    padded = data.ljust(_BIG, b" ")
+    header = bytearray(512)
+    header[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+    header[24:34] = b"\x3e\0\x03\0\xfe\xff\x09\0\x06\0"
+    header[44:52] = struct.pack("<II", 1, 1)
+    header[56:80] = struct.pack("<I", _BIG) + _END + bytes(4) + _END + bytes(4) + bytes(4)
+    header[80:] = _FREE * 108
+    sectors = len(padded) // 512
+    chain = [_TABLE, _END, *(struct.pack("<I", at) for at in range(3, 2 + sectors)), _END]
+    table = b"".join(chain).ljust(512, b"\xff")
+    root = _directory_entry("Root Entry", 5, child=1)
+    stream = _directory_entry(entry, 2, start=2, size=len(padded))
+    return bytes(header) + table + (root + stream).ljust(512, b"\0") + padded
+
+
+def _directory_entry(name: str, kind: int, *, child: int = -1, start: int = -2, size: int = 0) -> bytes:
+    wide = name.encode("utf-16-le") + b"\0\0"
+    links = struct.pack("<HBBiii", len(wide), kind, 1, -1, -1, child)
+    return wide.ljust(64, b"\0") + links + bytes(36) + struct.pack("<iQ", start, size)
+
+
+def outlook(text: str) -> bytes:
+    """An Outlook message of nothing but this text."""
+    return compound_file("__substg1.0_1000001F", text.encode("utf-16-le"))

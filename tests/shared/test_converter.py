@@ -172,7 +172,7 @@ def test_a_reader_that_stops_ends_the_child(workshop: Workshop) -> None:
 def test_a_conversion_that_would_take_too_long_is_refused_with_the_command_that_does_it(workshop: Workshop) -> None:
     data = (UGLY / "clip.ogv").read_bytes()
     converter = Converter(Sandbox(), function="tests.shared.sandbox_functions:convert_slowly")
-    with pytest.raises(PermanentFailure, match=r"takes more than 30 s.*ffmpeg -i FILE .*FILE\.mp4") as refused:
+    with pytest.raises(PermanentFailure, match=r"takes more than 5 s.*ffmpeg -i FILE .*FILE\.mp4") as refused:
         workshop.runner.run(converter.convert(Counted(data), workshop.examined(data), seconds=5))
     assert refused.value.code == "file_processing_failed"
 

@@ -23,6 +23,7 @@ from shared.sandbox import Sandbox
 from tests.shared.examiner_bench import Counted
 from tests.shared.made_documents import (
     PICTURE,
+    compound_file,
     docx,
     epub,
     opendocument,
@@ -174,7 +175,7 @@ def test_a_workbook_gives_every_sheet_row_comment_and_picture(desk: Desk) -> Non
 
 
 def test_no_row_of_a_long_sheet_is_lost(desk: Desk) -> None:
-    taken = desk.take(xlsx(Long=[["number"], *([number] for number in range(3000))]), "a.xlsx")
+    taken = desk.take(xlsx(Long=[["number"], *[[number] for number in range(3000)]]), "a.xlsx")
     assert taken.text.splitlines()[4:] == [f"| {number} |" for number in range(3000)]
 
 
@@ -384,17 +385,6 @@ def test_old_and_locked_office_files_are_refused_with_the_way_out(entry: str, sa
     assert refusal.code == "unsupported_content_type"
     assert says in refusal.message
     assert "Save it" in refusal.message
-
-
-def compound_file(entry: str) -> bytes:
-    """The header, allocation table and directory of a compound file with one entry."""
-    header = bytearray(512)
-    header[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-    header[30:32], header[48:52], header[76:80] = b"\x09\0", (1).to_bytes(4, "little"), bytes(4)
-    table = b"\xfd\xff\xff\xff\xfe\xff\xff\xff" + b"\xff" * 504
-    names = ("Root Entry", entry)
-    directory = b"".join(name.encode("utf-16-le").ljust(128, b"\0") for name in names)
-    return bytes(header) + table + directory.ljust(512, b"\0") + bytes(512)
 
 
 def test_a_plain_archive_is_no_document() -> None:

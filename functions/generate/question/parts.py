@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from shared.cloud.storage import StoredObject
-from shared.converter import Converted
+from shared.converter import MOST_SECONDS, Converted
 from shared.domain import media
+from shared.domain.errors import TimeIsUp
 from shared.domain.media import Facts, InMemory
 from shared.domain.media.conversions import conversion_note, transcoded
 from shared.examiner import Threaded
@@ -20,6 +21,7 @@ from shared.wiring import GenerateDeps
 
 _SPARE_SECONDS = 120.0
 """Of a dispatch, what a conversion leaves for the upload and the model's answer."""
+_LEAST_SECONDS = 30.0
 
 Opener = Callable[[], Awaitable[io.IOBase]]
 """Opens a file to upload; called again for each try."""
@@ -92,13 +94,21 @@ def _transcoded_part(deps: GenerateDeps, lease: Lease, source: RangeSource, fact
     became = "MP4" if sent.family == "video" else "Opus in Ogg"
 
     async def open_converted() -> io.IOBase:
-        seconds = lease.seconds_left - _SPARE_SECONDS
+        seconds = _conversion_seconds(deps, lease)
         if not kept:
             kept.append(await deps.converter.convert(source, facts, seconds=seconds))
         return deps.converter.stream(source, facts, kept[0], seconds=seconds, stop=lease.stop)
 
     shown = facts.model_copy(update={"media_type": sent, "warnings": ()})
     return UploadPart(shown, open_converted, name, (conversion_note(facts.media_type, became),))
+
+
+def _conversion_seconds(deps: GenerateDeps, lease: Lease) -> float:
+    """Return the seconds for one pass of a conversion. Raises `TimeIsUp` if the next dispatch has more to give."""
+    most = min(MOST_SECONDS, max(_LEAST_SECONDS, (deps.settings.time_limit_seconds - _SPARE_SECONDS) / 2))
+    if lease.seconds_left < min(most, deps.settings.time_limit_seconds / 2):
+        raise TimeIsUp("too little time is left in this dispatch to convert the file")
+    return most
 
 
 async def _here(call: Callable[[], bytes]) -> bytes:

@@ -12,7 +12,6 @@ _SOUND_TAKEN: dict[Format, tuple[str, ...]] = {
     "aiff": ("pcm_",),
     "mp4": ("aac", "mp3"),
     "ogg": ("vorbis", "opus", "flac"),
-    "matroska": (),
 }
 """How the names of the codecs begin whose sound is sent as it is. In layouts that are not listed, every sound is."""
 _PICTURES_TAKEN: dict[Format, tuple[str, ...]] = {

@@ -2,7 +2,7 @@
 
 Audio types: Gemini API guide "Audio understanding", supported formats; M4A from the task API that Dropsight honours.
 Text types and PDF: guides "Document understanding" and "File prompting". Image and video types: the guides of the same
-names. WebM and MPEG audio are in Google's list for the same models on Vertex AI.
+names. WebM video and MPEG audio are in Google's list for the same models on Vertex AI.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ _KINDS = (
     Kind("audio/ogg", "audio", "ogg", "an Ogg recording"),
     Kind("audio/flac", "audio", "flac", "a FLAC recording"),
     Kind("audio/mp4", "audio", "mp4", "an M4A recording"),
-    Kind("audio/webm", "audio", "matroska", "a WebM recording"),
     Kind("image/png", "image", "png", "a PNG image"),
     Kind("image/jpeg", "image", "jpeg", "a JPEG image"),
     Kind("image/webp", "image", "webp", "a WebP image"),
@@ -103,6 +102,7 @@ _CONVERTIBLE = (
     Kind("audio/x-caf", "audio", "caf", "a Core Audio recording", "transcode"),
     Kind("audio/basic", "audio", "au", "a Sun AU recording", "transcode"),
     Kind("audio/x-ms-wma", "audio", "asf", "a Windows Media recording", "transcode"),
+    Kind("audio/webm", "audio", "matroska", "a WebM recording", "transcode"),
     Kind("audio/x-matroska", "audio", "matroska", "a Matroska recording", "transcode"),
     Kind("audio/3gpp", "audio", "mp4", "a 3GPP recording", "transcode"),
     Kind("audio/x-w64", "audio", "w64", "a Wave64 recording", "transcode"),

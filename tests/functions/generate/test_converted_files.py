@@ -26,7 +26,7 @@ LETTER = docx(
 def sent(system: System) -> list[str]:
     """The MIME types of what the model was asked about last, in order."""
     parts = [camelled(part) for part in system.model.asked[-1][1]["contents"][0]["parts"]]
-    return [(part.get("fileData") or part.get("inlineData"))["mimeType"] for part in parts if "text" not in part]
+    return [part["fileData"]["mimeType"] for part in parts if "text" not in part]
 
 
 def says(task: Task, words: str) -> bool:

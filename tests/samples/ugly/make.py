@@ -29,15 +29,17 @@ FAILED, TYPE, EMPTY, LONG = "file_processing_failed", "unsupported_content_type"
 expected: dict[str, dict[str, object]] = {}
 
 
-def completes(name: str, data: bytes | None, mime: str, *, sent: str = "", **facts: object) -> None:
-    """`name` should be found to be `mime`, and be sent as `sent`, as it is by default.
-
-    `facts` are what the examiner should find. Data of None: made by make.sh.
-    """
-    converted = {"sent": sent} if sent else {}
-    expected[name] = {"outcome": "completed", "mime": mime, **converted, **({"facts": facts} if facts else {})}
+def completes(name: str, data: bytes | None, mime: str, **facts: object) -> None:
+    """`name` should be sent as `mime`; `facts` are what the examiner should find. Data of None: made by make.sh."""
+    expected[name] = {"outcome": "completed", "mime": mime, **({"facts": facts} if facts else {})}
     if data is not None:
         (HERE / name).write_bytes(data)
+
+
+def converts(name: str, data: bytes | None, mime: str, sent: str, **facts: object) -> None:
+    """`name` should be found to be `mime`, and be sent as `sent`."""
+    completes(name, data, mime, **facts)
+    expected[name]["sent"] = sent
 
 
 def fails(name: str, data: bytes | None, code: str, says: str) -> None:
@@ -175,7 +177,7 @@ def joined_and_live() -> None:
     completes("chained.opus", opus + ogg_pages(opus, serial=7) * 2, "audio/ogg", duration=3.01)
     hours = ogg_pages(opus, later=12 * 3600 * 48_000)
     completes("radio-capture-12h.opus", hours, "audio/ogg", duration=1.0)
-    completes("live-one-cluster-1500-blocks.webm", None, "audio/webm", sent="audio/ogg", duration=30.0)
+    converts("live-one-cluster-1500-blocks.webm", None, "audio/webm", "audio/ogg", duration=30.0)
     completes("id3v1-tail.m4a", m4a + b"TAGspeech".ljust(128, b"\0"), "audio/mp4", duration=7.99)
     completes("zeros-behind.m4a", m4a + bytes(300), "audio/mp4", duration=7.99)
     completes("id3v2-cover.flac", id3(bytes(70_000)) + flac_silence(60), "audio/flac", duration=60)
@@ -211,11 +213,11 @@ def recordings() -> None:
     completes("speech.aiff", None, "audio/aiff", duration=1.0)
     fails("truncated.aiff", encoded("speech.aiff")[:9000], FAILED, "truncated")
     completes("speech.opus", None, "audio/ogg", duration=1.0)
-    completes("speech.webm", None, "audio/webm", sent="audio/ogg", has_video=False, duration=1.008)
+    converts("speech.webm", None, "audio/webm", "audio/ogg", has_video=False, duration=1.008)
     fails("truncated.webm", encoded("clip.webm")[:4000], FAILED, "truncated")
-    completes("speech.wma", None, "audio/x-ms-wma", sent="audio/ogg", duration=1.02)
+    converts("speech.wma", None, "audio/x-ms-wma", "audio/ogg", duration=1.02)
     fails("ringtone.mid", b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\x04\0\xff\x2f\0", TYPE, "MIDI")
-    completes("voice.amr", b"#!AMR\n" + b"\x3c" + bytes(31), "audio/amr", sent="audio/ogg", duration=0.02)
+    converts("voice.amr", b"#!AMR\n" + b"\x3c" + bytes(31), "audio/amr", "audio/ogg", duration=0.02)
 
 
 # Pictures
@@ -289,11 +291,11 @@ def pictures() -> None:
     completes("phone-turned.heif", heic(b"mif1", 640, 480, 3, wide=True), "image/heif", width=480, height=640)
     completes("still.heif", heic(b"mif1", 640, 480), "image/heif", width=640, height=480)
     fails("truncated.heic", heic(b"heic", 4032, 3024)[:-40], FAILED, "truncated")
-    completes("picture.gif", saved(image.convert("P"), "GIF"), "image/gif", sent="image/png")
-    completes("picture.bmp", saved(image, "BMP"), "image/bmp", sent="image/png")
-    completes("picture.tiff", saved(image, "TIFF"), "image/tiff", sent="image/png")
-    completes("picture.ico", saved(image, "ICO", sizes=[(16, 16)]), "image/x-icon", sent="image/png")
-    completes("picture.avif", saved(image, "AVIF"), "image/avif", sent="image/png")
+    converts("picture.gif", saved(image.convert("P"), "GIF"), "image/gif", "image/png")
+    converts("picture.bmp", saved(image, "BMP"), "image/bmp", "image/png")
+    converts("picture.tiff", saved(image, "TIFF"), "image/tiff", "image/png")
+    converts("picture.ico", saved(image, "ICO", sizes=[(16, 16)]), "image/x-icon", "image/png")
+    converts("picture.avif", saved(image, "AVIF"), "image/avif", "image/png")
     svg = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>\n'
     fails("drawing.svg", svg, TYPE, "SVG")
     doctype = b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN"\n "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">\n'
@@ -314,9 +316,9 @@ def films() -> None:
     completes("clip.mpg", None, "video/mpeg", width=160, height=120)
     completes("clip.wmv", None, "video/wmv", has_video=True)
     completes("clip.3gp", None, "video/3gpp", width=176)
-    completes("clip.mkv", None, "video/x-matroska", sent="video/mp4", duration=1.04)
-    completes("clip.ts", None, "video/mp2t", sent="video/mp4", duration=1.2)
-    completes("clip.ogv", None, "video/ogg", sent="video/mp4", duration=1.0)
+    converts("clip.mkv", None, "video/x-matroska", "video/mp4", duration=1.04)
+    converts("clip.ts", None, "video/mp2t", "video/mp4", duration=1.2)
+    converts("clip.ogv", None, "video/ogg", "video/mp4", duration=1.0)
     fails("truncated.mp4", clip[: len(clip) // 2], FAILED, "truncated")
     fails("truncated-before-moov.mp4", late[: len(late) // 2], FAILED, "truncated")
     fails("truncated.avi", encoded("clip.avi")[:12_000], FAILED, "truncated")
@@ -462,7 +464,7 @@ def texts() -> None:
     completes("page.html", b"<!DOCTYPE html>\n<html><body><p>Hello</p></body></html>\n", "text/html")
     completes("feed.xml", b'<?xml version="1.0"?>\n<feed><entry>One</entry></feed>\n', "text/xml")
     completes("readme.md", b"# Title\n\nSome *text*.\n", "text/markdown")
-    completes("letter.rtf", b"{\\rtf1\\ansi Dear Ms Tanaka,\\par the parcel left.}", "text/rtf", sent="text/markdown")
+    converts("letter.rtf", b"{\\rtf1\\ansi Dear Ms Tanaka,\\par the parcel left.}", "text/rtf", "text/markdown")
     completes("script.py", b"#!/usr/bin/env python3\nprint('hello')\n", "text/x-python")
     completes("no-ending", b"Just some words without a name.\n", "text/plain")
     noise = b"".join(zlib.crc32(struct.pack("<I", number)).to_bytes(4, "big") for number in range(256))
@@ -497,11 +499,11 @@ def strangers() -> None:
     archive = zipped(notes_dot_txt=b"hello")
     office, markdown = "application/vnd.openxmlformats-officedocument", "text/markdown"
     letter = docx(paragraph("Dear Ms Tanaka, the parcel left."))
-    completes("letter.docx", letter, f"{office}.wordprocessingml.document", sent=markdown)
+    converts("letter.docx", letter, f"{office}.wordprocessingml.document", markdown)
     sheet = xlsx(Parcels=[["To", "Left"], ["Tanaka", "Tuesday"]])
-    completes("sheet.xlsx", sheet, f"{office}.spreadsheetml.sheet", sent=markdown)
+    converts("sheet.xlsx", sheet, f"{office}.spreadsheetml.sheet", markdown)
     slides = pptx(shape("Parcels", "title") + shape("They left."))
-    completes("slides.pptx", slides, f"{office}.presentationml.presentation", sent=markdown)
+    converts("slides.pptx", slides, f"{office}.presentationml.presentation", markdown)
     fails("old-letter.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), TYPE, "Microsoft Office")
     fails("archive.zip", archive, TYPE, "ZIP archive")
     fails("archive.tar", tarred(), TYPE, "tar archive")
@@ -510,7 +512,7 @@ def strangers() -> None:
     fails("database.sqlite", b"SQLite format 3\0\x10\0\x01\x01" + bytes(84), TYPE, "SQLite")
     fails("exe-called.wav", exe, TYPE, "Windows program")
     fails("zip-called.pdf", archive, TYPE, "ZIP archive")
-    completes("gif-called.png", encoded("picture.gif"), "image/gif", sent="image/png")
+    converts("gif-called.png", encoded("picture.gif"), "image/gif", "image/png")
     completes("png-called.mp3", encoded("1x1.png"), "image/png")
     completes("pdf-called.png", good("report.pdf"), "application/pdf", pages=2)
     completes("mp3-called.mp4", encoded("no-tag.mp3"), "audio/mp3")
