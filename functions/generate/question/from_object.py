@@ -14,7 +14,7 @@ from functions.generate.lease import Lease
 from functions.generate.model.call import model_notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
-from functions.generate.question.parts import UploadPart, parts_of_object
+from functions.generate.question.parts import UploadPart, identities, parts_of_object
 from functions.generate.question.upload import (
     examine_object,
     file_warnings,
@@ -198,7 +198,11 @@ def _questions(
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
             cacheable=cacheable(find_model(recipe.model, today), prepared.shown, recipe.media_resolution),
-            sources=tuple(part.stored.identity for part in parts),
+            sources=tuple(
+                name
+                for part, sent in zip(parts, prepared.sent, strict=True)
+                for name in identities(part.stored.identity, sent)
+            ),
             about=about,
         )
         for asked, prompt in zip(recipe.asked, prompts, strict=True)

@@ -111,5 +111,5 @@ def _is_cacheable(asked: Json, recipe: Recipe, preparation: RequestInputs) -> bo
     if not preparation.sources:
         return False
     parts = cast(list[Json], cast(list[Json], asked["contents"])[0]["parts"])
-    in_first_turn = sum("fileData" in part for part in parts) == len(preparation.shown)
+    in_first_turn = sum("fileData" in part for part in parts) == len(preparation.sources)
     return in_first_turn and cacheable(preparation.model, preparation.shown, recipe.media_resolution)

@@ -38,6 +38,11 @@ class UploadPart(NamedTuple):
     """Warnings for the task: what was converted, and what is left out."""
 
 
+def identities(source: str, parts: list[UploadPart]) -> list[str]:
+    """Return a name for each file of an object, by which a context cache knows it again."""
+    return [source, *(f"{source}#{number}" for number in range(1, len(parts)))]
+
+
 async def parts_of_object(deps: GenerateDeps, lease: Lease, stored: StoredObject, facts: Facts) -> list[UploadPart]:
     """Return the files to upload for an object that was examined, in the order in which the model gets them."""
     if facts.media_type.preparation is None:

@@ -9,7 +9,14 @@ from functools import partial
 
 from functions.generate.lease import Lease
 from functions.generate.question.model_checks import known_model, refuse_if_too_long
-from functions.generate.question.parts import Opener, UploadPart, as_sent, parts_of_bytes, parts_of_object
+from functions.generate.question.parts import (
+    Opener,
+    UploadPart,
+    as_sent,
+    identities,
+    parts_of_bytes,
+    parts_of_object,
+)
 from functions.generate.question.upload import (
     examine_object,
     file_warnings,
@@ -106,9 +113,9 @@ class RequestInputs:
             stored = await self._deps.storage.readable(stored, self._lease.stop)
             facts = await examine_object(self._deps, stored)
             self._check_file(file, facts)
-            if self.sources is not None:
-                self.sources.append(stored.identity)
             parts = await parts_of_object(self._deps, self._lease, stored, facts)
+            if self.sources is not None:
+                self.sources += identities(stored.identity, parts)
             return await self._upload_parts(file, parts, source=stored.identity)
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error

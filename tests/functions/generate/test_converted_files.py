@@ -64,6 +64,19 @@ async def test_a_document_is_sent_as_markdown_and_its_pictures(system: System) -
     assert sent(system) == ["text/markdown", "image/png"]
 
 
+async def test_a_long_document_with_pictures_is_known_again_by_a_context_cache(system: System) -> None:
+    body = "".join(paragraph(f"Parcel {number} left on Tuesday at nine.") for number in range(3000))
+    parts: dict[str, bytes | str] = {"word/media/a.png": PICTURE}
+    letter = docx(body + picture_in_word("image", "a map"), image="media/a.png", parts=parts)
+    task = await system.answered("converted/long.docx", letter)
+    assert says(task, "a Word document")
+    assert sent(system) == ["text/markdown", "image/png"]
+    uri = f"gs://{INBOX}/converted/long.docx"
+    content = [{"type": "file_url", "file_url": {"url": uri}}, {"type": "text", "text": "How many?"}]
+    again = await system.requested("long", messages=[{"role": "user", "content": content}])
+    assert says(again, "a Word document")
+
+
 async def test_a_scan_of_several_pages_is_sent_as_pictures(system: System) -> None:
     gif = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
     task = await system.answered("converted/dot.gif", gif)
