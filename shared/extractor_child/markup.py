@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,6 @@ from bs4.element import Tag
 from markdownify import MarkdownConverter
 
 _NOT_READ = ["script", "style", "head", "template", "noscript", "svg", "math"]
-_TAG = re.compile(r"<[^<>]{0,2000}>")
 _MOST_DEPTH = 300
 
 Show = Callable[[str, str], str]

@@ -110,9 +110,9 @@ class _Reader:
         self._document.add(f"## Slide {self._slides}: {page.get(f'{_DRAW}name', '')}".rstrip(": "))
         for part in page:
             if part.tag == f"{_PRESENTATION}notes":
-                said = [self._inline(text) for text in part.iter(f"{_TEXT}p")]
-                if any(text.strip() for text in said):
-                    self._document.add("**Notes:**\n\n" + "\n\n".join(said))
+                notes = [self._inline(text) for text in part.iter(f"{_TEXT}p")]
+                if any(text.strip() for text in notes):
+                    self._document.add("**Notes:**\n\n" + "\n\n".join(notes))
             else:
                 self._block(part)
 
@@ -140,8 +140,8 @@ class _Reader:
                 continue
             lines = (self._inline(part) for part in cell if part.tag in (f"{_TEXT}p", f"{_TEXT}h", f"{_TEXT}list"))
             text = " ".join(line.strip() for line in lines if line.strip()) or cell.get(f"{_OFFICE}value", "")
-            said = ["".join(comment.itertext()) for comment in cell.iter(f"{_OFFICE}annotation")]
-            text += "".join(f" (comment: {' '.join(comment.split())})" for comment in said)
+            comments = ["".join(comment.itertext()) for comment in cell.iter(f"{_OFFICE}annotation")]
+            text += "".join(f" (comment: {' '.join(comment.split())})" for comment in comments)
             cells += [text for _ in _repeats(cell)]
         return cells
 

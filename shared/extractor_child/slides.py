@@ -50,9 +50,9 @@ def _add_slide(archive: Archive, path: str, number: int, document: Document) -> 
         _add_shape(archive, shape, targets, document)
     for kind, part in targets.values():
         if kind == "notesSlide" and (notes := xml_of(archive, part)) is not None:
-            said = [_text(shape) for shape in notes.iter(f"{P}sp") if _placeholder(shape) not in _NO_TEXT]
-            if any(text.strip() for text in said):
-                document.add("**Notes:**\n\n" + "\n\n".join(said))
+            spoken = [_text(shape) for shape in notes.iter(f"{P}sp") if _placeholder(shape) not in _NO_TEXT]
+            if any(text.strip() for text in spoken):
+                document.add("**Notes:**\n\n" + "\n\n".join(spoken))
         elif kind == "comments" and (comments := xml_of(archive, part)) is not None:
             texts = [text for element in comments.iter() if (text := element.text) and element.tag.endswith("}text")]
             document.add("\n".join(f"**Comment:** {text}" for text in [*texts, *_paragraphs(comments)]))
