@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from shared.domain.checks.quotes import Found
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType
 from shared.domain.media.reading import InMemory, OutOfReadsError, RandomAccess
+from shared.domain.media.sniffing import UNKNOWN
 from shared.domain.media.text_whole import encoding_note
 from shared.domain.recipe.evidence import LONGEST_QUOTE, MOST_ENTRIES, Quote
 from shared.sandbox import (
@@ -30,6 +32,9 @@ WHOLE_BYTES = 32 << 20
 _AT_ONCE_BYTES = 2 << 20
 """Files up to this many bytes are read before a child is reserved, since other files may be waiting for it."""
 _SECONDS = 10.0
+_TEXT_SAMPLE = 256 << 10
+_ENCODING = "shared.extractor_child.child:encoding"
+_UNREADABLE_TEXT = "The file is text in an encoding that cannot be told. Save it as UTF-8, and upload that."
 _MOST_READS = 96
 _MOST_BYTES_OF_LARGE = 48 << 20
 """Bytes that may be read of a file larger than `WHOLE_BYTES`."""
@@ -62,7 +67,10 @@ class Examiner:
         if source.size == 0:
             return facts.model_copy(update={"problem": "The file is empty (0 bytes)."})
         if media_type.format == "text":
-            return _of_text(facts)
+            return _of_text(await self._with_encoding(facts, source, seconds))
+        if media_type.preparation in ("extract", "render"):
+            # The extractor finds out what is inside, and what is wrong with it.
+            return facts
         arguments = {"facts": facts.model_dump(mode="json"), "whole_bytes": whole_bytes}
         bounded = _Bounded(source, most_bytes=max(_MOST_BYTES_OF_LARGE, 2 * whole_bytes))
         try:
@@ -74,6 +82,18 @@ class Examiner:
     async def examine_bytes(self, data: bytes, media_type: MediaType) -> Facts:
         """Examine bytes in memory, as `examine` does."""
         return await self.examine(Threaded(InMemory(data), _here), media_type)
+
+    async def _with_encoding(self, facts: Facts, source: RangeSource, seconds: float) -> Facts:
+        """Find out the encoding of a text that cannot be told by simple means."""
+        if facts.media_type.encoding != UNKNOWN:
+            return facts
+        codec = None
+        with contextlib.suppress(SandboxError):
+            sample = await source.read(0, min(source.size, _TEXT_SAMPLE))
+            codec = (await self._sandbox.run(_ENCODING, {}, payload=sample, seconds=seconds)).value
+        if codec is None:
+            return facts.model_copy(update={"problem": _UNREADABLE_TEXT})
+        return facts.model_copy(update={"media_type": facts.media_type.model_copy(update={"encoding": codec})})
 
     async def find_quotes(
         self, source: RangeSource, media_type: MediaType, quotes: Sequence[Quote], *, seconds: float = _QUOTE_SECONDS

@@ -14,7 +14,7 @@ import math
 import os
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -37,6 +37,10 @@ class RangeSource(Protocol):
     def size(self) -> int: ...
 
     async def read(self, offset: int, length: int) -> bytes: ...
+
+
+Sink = Callable[[bytes], Awaitable[None]]
+"""Takes the next bytes that a function in the child puts out; the child waits until it has."""
 
 
 class RangeUnavailable(Exception):
@@ -89,17 +93,19 @@ class Sandbox:
         *,
         payload: bytes = b"",
         source: RangeSource | None = None,
+        sink: Sink | None = None,
         seconds: float = DEFAULT_SECONDS,
     ) -> Reply:
         """Call `function` ("package.module:name") in a child as `name(arguments, payload, source)`; return its reply.
 
         `seconds` limits the child's own work: the time that `source` takes to answer is not counted. A child that
         served earlier calls and then dies may have died of what they left behind, so the call is repeated once in a
-        fresh one. Raises `SandboxError`; errors of `source.read` pass through.
+        fresh one; but not a call with a `sink`, which gets what `source.emit` puts out. Raises `SandboxError`; errors
+        of `source.read` and `sink` pass through.
         """
-        call = _Call(function, arguments, payload, source, seconds)
+        call = _Call(function, arguments, payload, source, sink, seconds)
         async with self._turns:
-            if self._idle:
+            if self._idle and sink is None:
                 with contextlib.suppress(SandboxCrashed, SandboxOutOfMemory):
                     return await self._run_in(self._idle.pop(), call)
             return await self._run_in(await _Child.start(self._memory_bytes), call)
@@ -113,13 +119,20 @@ class Sandbox:
         try:
             reply = await child.run(call)
         except SandboxFailure:
-            self._idle.append(child)
+            if call.sink is None:
+                self._idle.append(child)
+            else:
+                await child.kill()
             raise
         except BaseException:
             # Also when the caller was cancelled: what the child is at cannot be taken back.
             await child.kill()
             raise
-        self._idle.append(child)
+        if call.sink is None:
+            self._idle.append(child)
+        else:
+            # It is not used again, and may have grown large.
+            await child.kill()
         return reply
 
 
@@ -128,6 +141,7 @@ class _Call(NamedTuple):
     arguments: Mapping[str, Any]
     payload: bytes
     source: RangeSource | None
+    sink: Sink | None
     seconds: float
 
 
@@ -165,6 +179,8 @@ class _Child:
             match answer:
                 case {"read": [int(offset), int(length)]} if call.source is not None:
                     await self._send(*await _range(call.source, offset, length))
+                case {"out": True} if call.sink is not None:
+                    await call.sink(payload)
                 case {"value": value}:
                     return Reply(value, payload)
                 case {"failure": [str(kind), str(text)]}:

@@ -67,6 +67,10 @@ class SourceFile(io.RawIOBase):
             raise RangeUnavailableError("this range cannot be read")
         return data
 
+    def emit(self, data: bytes) -> None:
+        """Hand the next bytes of the output to the parent; wait while it is busy with earlier ones."""
+        self._pipe.send({"out": True}, data)
+
 
 class Pipe:
     """Messages to and from the parent: JSON, and bytes behind it."""

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
     from shared.cloud.totals import Totals
+    from shared.converter import Converter
     from shared.examiner import Examiner
+    from shared.extractor import Extractor
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
@@ -77,6 +79,9 @@ class GenerateDeps:
     reservations: Reservations
     budgets: Budgets
     breaker: Breaker
+    converter: Converter
+    """Two conversions at once, since one may wait for a slow upload."""
+    extractor: Extractor
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,9 @@ def generate() -> GenerateDeps:
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
     from shared.cloud.totals import Totals
+    from shared.converter import Converter
     from shared.examiner import Examiner
+    from shared.extractor import Extractor
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
 
@@ -186,6 +193,8 @@ def generate() -> GenerateDeps:
         reservations=reservations,
         budgets=Budgets(settings, clock, totals, reservations, Keys(tasks.client, clock).daily_budget),
         breaker=Breaker(throttle, clock),
+        converter=Converter(Sandbox(processes=2)),
+        extractor=Extractor(Sandbox()),
     )
 
 

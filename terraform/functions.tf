@@ -1,7 +1,8 @@
 # The five functions, all from one archive. Their environment is what shared/settings.py reads, under the same names.
 
 locals {
-  # generate: its worker, and two children that look into files with up to 768 MiB of address space each (shared/sandbox.py).
+  # generate: its worker, two children that look into files, two that convert them and one that takes documents apart, with
+  # up to 768 MiB of address space each (shared/sandbox.py), of which a third is used.
   function_sizes = {
     ingest   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 10, timeout_seconds = 120 }
     generate = { memory = "2Gi", cpu = "1", concurrency = 8, min_instances = 0, max_instances = 10, timeout_seconds = 1800 }

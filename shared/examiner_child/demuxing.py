@@ -19,7 +19,9 @@ _COUNTING_SECONDS = 4.0
 """Seconds for counting packets. A recording of low bit rate has a million of them in 32 MiB."""
 _DEMUXERS: dict[Format, str] = {
     "wav": "wav", "aiff": "aiff", "flac": "flac", "mpeg-audio": "mp3", "adts": "aac", "ogg": "ogg", "mp4": "mov",
-    "matroska": "matroska", "avi": "avi", "flv": "flv", "mpeg": "mpeg", "asf": "asf",
+    "matroska": "matroska", "avi": "avi", "flv": "flv", "mpeg": "mpeg", "asf": "asf", "amr": "amr", "caf": "caf",
+    "au": "au", "w64": "w64", "ape": "ape", "wavpack": "wv", "tta": "tta", "dsf": "dsf", "loas": "loas",
+    "mpegts": "mpegts", "realmedia": "rm", "heif-sequence": "mov",
 }  # fmt: skip
 """Formats that FFmpeg may use: by itself it would also open playlists, which name other files."""
 _OPTIONS = {"probesize": str(2 << 20), "analyzeduration": str(5_000_000)}

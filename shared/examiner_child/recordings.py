@@ -11,6 +11,7 @@ import io
 import av
 from av.stream import Stream
 
+from shared.domain.media.conversions import by_codecs
 from shared.domain.media.endings import check_ending
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import Format, MediaType, media_type
@@ -26,7 +27,17 @@ _LONGEST = 31 * 24 * 3600
 _TOLD_BY_HEADERS = ("wav", "aiff", "flac", "mp4", "matroska", "avi", "asf")
 """Formats whose headers give the length if the rest of the file is not available."""
 _SPEECH_OF_PHONES = ("amrnb", "amrwb", "amr_nb", "amr_wb")
-_IN_OGG = ("vorbis", "opus", "flac", "speex")
+_IN_OGG = ("vorbis", "opus", "flac", "speex", "theora", "dirac", "vp8")
+_SOUND_ONLY: dict[Format, str] = {
+    "matroska": "audio/x-matroska", "mpegts": "audio/mp2t", "realmedia": "audio/x-pn-realaudio",
+    "asf": "audio/x-ms-wma", "ogg": "audio/ogg",
+}  # fmt: skip
+"""Types of films in these layouts that turn out to have no pictures."""
+_FILMS: dict[Format, str] = {
+    "matroska": "video/x-matroska", "mpegts": "video/mp2t", "realmedia": "video/vnd.rn-realvideo", "ogg": "video/ogg",
+    "asf": "video/wmv",
+}  # fmt: skip
+"""And the other way round."""
 _CUT = "The {} file is truncated: its header claims {:.1f} s of sound, only {:.1f} s are there. Upload it again."
 _UNTOLD = "The file does not say how long it is."
 
@@ -104,12 +115,13 @@ def _described(facts: Facts, opened: Opened) -> Facts:
     if sound is None and pictures is None:
         raise DamagedError("The file holds neither sound nor pictures: it has no tracks.")
     codec = _codec(sound)
-    if kind.format == "ogg" and codec not in _IN_OGG:
+    if kind.format == "ogg" and (_codec(pictures) or codec) not in _IN_OGG:
         raise DamagedError("The Ogg file holds no sound in Vorbis, Opus, FLAC or Speex.")
+    refined = by_codecs(_refined(kind, pictures is not None, codec), codec, _codec(pictures))
     context = None if pictures is None else pictures.codec_context
     return facts.model_copy(
         update={
-            "media_type": _refined(kind, pictures is not None, codec).model_copy(update={"mismatch": kind.mismatch}),
+            "media_type": refined.model_copy(update={"mismatch": kind.mismatch}),
             "duration": opened.claimed or None,
             "width": (context.width if context else None) or None,
             "height": (context.height if context else None) or None,
@@ -124,14 +136,15 @@ def _codec(stream: Stream | None) -> str:
 
 
 def _refined(kind: MediaType, film: bool, codec: str) -> MediaType:
-    if kind.format == "matroska":
+    if kind.mime.endswith("/webm"):
         return media_type("video/webm" if film else "audio/webm")
-    if kind.format == "mp4" and film and kind.family == "audio":
-        return media_type("video/mp4")
-    # AMR, the sound of old telephones' 3GPP recordings, is known as part of 3GPP only.
-    if kind.format == "mp4" and not film and codec not in _SPEECH_OF_PHONES:
-        return media_type("audio/mp4")
-    return kind
+    if kind.format == "mp4":
+        if film:
+            return media_type("video/mp4") if kind.family == "audio" else kind
+        # AMR, the sound of old telephones' 3GPP recordings, is known as part of 3GPP only.
+        return media_type("audio/3gpp" if codec in _SPEECH_OF_PHONES else "audio/mp4")
+    known = _FILMS if film else _SOUND_ONLY
+    return kind if film == (kind.family == "video") or kind.format not in known else media_type(known[kind.format])
 
 
 def _measured(file: ExaminedFile, start: int, facts: Facts, opened: Opened, whole: bool) -> Facts:

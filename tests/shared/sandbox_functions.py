@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from shared.converter_child.pace import TooSlowError
 from shared.examiner_child.child import examine
 from shared.sandbox_child import SourceFile
 
@@ -52,6 +53,10 @@ def loop(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None
 def segfault(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
     ctypes.string_at(0)
     raise AssertionError("unreachable")
+
+
+def convert_slowly(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    raise TooSlowError("1 of 100 s took 20 s")
 
 
 def allocate(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:

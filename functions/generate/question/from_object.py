@@ -15,12 +15,13 @@ from functions.generate.model.call import model_notices, refuse_if_throttled, re
 from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
+from functions.generate.question.parts import UploadPart, identities, parts_of_object
 from functions.generate.question.upload import (
     examine_object,
     file_warnings,
     readable_object,
     require_live_object,
-    upload_object,
+    upload_part,
 )
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
@@ -49,6 +50,15 @@ class _Part(NamedTuple):
     facts: Facts
 
 
+class _Prepared(NamedTuple):
+    parts: list[_Part]
+    sent: list[list[UploadPart]]
+    """What is sent of each part."""
+    files: list[GeminiFile]
+    """All that is sent, uploaded."""
+    shown: list[Facts]
+
+
 async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None = None) -> tuple[Question, ...]:
     """Return the recipe's questions. `ran` is the recipe snapshot of an earlier claim or of a rerun, if any."""
     source = lease.task.source
@@ -71,10 +81,10 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
         await refuse_if_throttled(deps, recipe.model)
         await require_model(deps, recipe.model)
         model = await known_model(deps, recipe.model)
+        sent = [await parts_of_object(deps, lease, part.stored, part.facts) for part in parts]
+        visible_parts = [shown_part(recipe, file.facts) for files_of_part in sent for file in files_of_part]
         refuse_if_too_long(visible_parts, model, recipe.media_resolution)
-        files = [
-            await upload_object(deps, lease, part.stored, part.facts, index=index) for index, part in enumerate(parts)
-        ]
+        files = await _upload(deps, lease, parts, sent)
         lease.progress = 50
         await require_live_object(deps, source)
     except SourceVanished as error:
@@ -82,9 +92,21 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
         raise TransientFailure("the object could not be read") from error
     ignored = ignored_parameters(model, recipe.parameters) if model else None
     noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
-    questions = tuple(_questions(filled, ran, prompts, parts, files, noticed, today, streamed=lease.task.stream))
+    prepared = _Prepared(parts, sent, files, visible_parts)
+    questions = tuple(_questions(filled, ran, prompts, prepared, noticed, today, streamed=lease.task.stream))
     await count_tokens_if_nearly_full(deps, model, questions[0].body, visible_parts, recipe.media_resolution)
     return questions
+
+
+async def _upload(
+    deps: GenerateDeps, lease: Lease, parts: list[_Part], sent: list[list[UploadPart]]
+) -> list[GeminiFile]:
+    files: list[GeminiFile] = []
+    for part, files_of_part in zip(parts, sent, strict=True):
+        for file in files_of_part:
+            identity = part.stored.identity
+            files.append(await upload_part(deps, lease, file, index=len(files), source=identity))
+    return files
 
 
 async def _choose_recipe(deps: GenerateDeps, task: Task, dropped: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
@@ -147,25 +169,28 @@ def _questions(
     recipe: Recipe,
     ran: Ran,
     prompts: list[str],
-    parts: list[_Part],
-    files: list[GeminiFile],
+    prepared: _Prepared,
     noticed: tuple[str, ...],
     today: date,
     *,
     streamed: bool,
 ) -> list[Question]:
-    prepared = [PreparedFile(file.mime_type, file.uri) for file in files]
-    visible_parts = [shown_part(recipe, part.facts) for part in parts]
+    parts, files = prepared.parts, [PreparedFile(file.mime_type, file.uri) for file in prepared.files]
+    remarks = (
+        remark
+        for part, sent in zip(parts, prepared.sent, strict=True)
+        for remark in _remarks(part, sent, of_source=part is parts[0])
+    )
     about = About(
         transcript=recipe.transcript,
         duration=parts[0].facts.duration,
         range=recipe.range,
-        warnings=(*noticed, *(remark for part in parts for remark in _remarks(part, of_source=part is parts[0]))),
+        warnings=(*noticed, *remarks),
     )
     return [
         Question(
             model=recipe.model,
-            body=request(recipe, question, prompt, prepared, today),
+            body=request(recipe, question, prompt, files, today),
             ran=ran,
             reasoning=recipe.thinking is not None and recipe.thinking.include,
             name=question.name,
@@ -173,10 +198,14 @@ def _questions(
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
             repairs=0 if streamed else 1,
-            cacheable=cacheable(find_model(recipe.model, today), visible_parts, recipe.media_resolution),
-            sources=tuple(part.stored.identity for part in parts),
+            cacheable=cacheable(find_model(recipe.model, today), prepared.shown, recipe.media_resolution),
+            sources=tuple(
+                name
+                for part, sent in zip(parts, prepared.sent, strict=True)
+                for name in identities(part.stored.identity, sent)
+            ),
             about=about.model_copy(update={"evidence": question.evidence}),
-            media=media_tokens(visible_parts, find_model(recipe.model, today), recipe.media_resolution),
+            media=media_tokens(prepared.shown, find_model(recipe.model, today), recipe.media_resolution),
         )
         for question, prompt in zip(recipe.questions, prompts, strict=True)
     ]
@@ -195,5 +224,6 @@ def _as_dropped(part: _Part) -> Dropped:
     )
 
 
-def _remarks(part: _Part, *, of_source: bool) -> list[str]:
-    return [remark if of_source else f"{part.stored.name}: {remark}" for remark in file_warnings(part.facts)]
+def _remarks(part: _Part, sent: list[UploadPart], *, of_source: bool) -> list[str]:
+    remarks = [*file_warnings(part.facts), *(note for file in sent for note in file.notes)]
+    return [remark if of_source else f"{part.stored.name}: {remark}" for remark in remarks]

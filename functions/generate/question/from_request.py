@@ -33,7 +33,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
     files: list[PreparedFile] = []
     for index, file in enumerate(request.inputs):
-        files.append(await preparation.prepare(file, index))
+        files.append(await preparation.prepare(file))
         lease.progress = max(lease.progress, 50 * (index + 1) // len(request.inputs))
     request_body = body(request, files, today)
     await count_tokens_if_nearly_full(deps, preparation.model, request_body, preparation.shown, recipe.media_resolution)

@@ -9,12 +9,19 @@ from functools import partial
 
 from functions.generate.lease import Lease
 from functions.generate.question.model_checks import known_model, refuse_if_too_long
-from functions.generate.question.upload import (
+from functions.generate.question.parts import (
+    Opener,
+    UploadPart,
     as_sent,
+    identities,
+    parts_of_bytes,
+    parts_of_object,
+)
+from functions.generate.question.upload import (
     examine_object,
     file_warnings,
     find_uploaded_file,
-    upload_object,
+    upload_part,
     upload_stream,
     wait_until_active,
 )
@@ -34,6 +41,8 @@ _INLINE_BYTES = 700 << 10
 """Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first: a call is
 sent from the event loop, and again at every further round."""
 _FETCH_ATTEMPTS = 3
+_CONVERTED_BYTES = 32 << 20
+"""Files on the web up to this many bytes are converted: they are read once, and held in memory meanwhile."""
 _LOOK_SECONDS = 15.0
 """Seconds for examining a file on the web while its own transfer waits."""
 _WHOLE_BYTES = 4 << 20
@@ -55,19 +64,22 @@ class RequestInputs:
         self.sources: list[str] | None = []
         """The inputs as `gs://bucket/name#generation`; None if one of them is not an object."""
         self.remarks: list[str] = []
+        self._uploads = 0
+        """Files that were uploaded or found; of one input there may be several."""
 
-    async def prepare(self, file: Input, index: int) -> PreparedFile:
+    async def prepare(self, file: Input) -> PreparedFile:
+        """Return the input as the model gets it. Inputs come in their order."""
         if self.model is None:
             await self._find_model()
         match file:
             case Inline():
                 self.sources = None
-                return await self._prepare_inline(file, index)
+                return await self._prepare_inline(file)
             case StoredInput():
-                return _prepared_file(await self._upload_stored(file, index))
+                return await self._upload_stored(file)
             case Remote():
                 self.sources = None
-                return _prepared_file(await self._upload_remote(file, index))
+                return await self._upload_remote(file)
 
     async def _find_model(self) -> None:
         """Look up the model, and warn of parameters that it ignores."""
@@ -75,20 +87,23 @@ class RequestInputs:
         if self.model and (ignored := catalogue.ignored_parameters(self.model, self._recipe.parameters)):
             self.remarks.append(ignored)
 
-    async def _prepare_inline(self, file: Inline, index: int) -> PreparedFile:
+    async def _prepare_inline(self, file: Inline) -> PreparedFile:
         facts, data = await self._examine_bytes(file.data(), "", file.mime)
         mime = self._check_file(file, facts)
+        if facts.media_type.preparation is not None:
+            return await self._upload_parts(
+                file, await parts_of_bytes(self._deps, self._lease, data, facts, file.param)
+            )
+        self._show(file, [facts])
         if not self._uploads_inline:
             return PreparedFile(mime, data=base64.b64encode(data).decode())
 
         async def open_data() -> io.IOBase:
             return io.BytesIO(data)
 
-        return _prepared_file(
-            await upload_stream(self._deps, self._lease, open_data, mime, name=file.param, index=index)
-        )
+        return _prepared_file(await self._upload_stream(open_data, mime, name=file.param))
 
-    async def _upload_stored(self, file: StoredInput, index: int) -> GeminiFile:
+    async def _upload_stored(self, file: StoredInput) -> PreparedFile:
         try:
             stored = await self._deps.storage.stat(file.bucket, file.name)
             if stored is None:
@@ -98,17 +113,35 @@ class RequestInputs:
             stored = await self._deps.storage.readable(stored, self._lease.stop)
             facts = await examine_object(self._deps, stored)
             self._check_file(file, facts)
+            parts = await parts_of_object(self._deps, self._lease, stored, facts)
             if self.sources is not None:
-                self.sources.append(stored.identity)
-            return await upload_object(self._deps, self._lease, stored, facts, index=index)
+                self.sources += identities(stored.identity, parts)
+            return await self._upload_parts(file, parts, source=stored.identity)
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
 
-    async def _upload_remote(self, file: Remote, index: int) -> GeminiFile:
-        if (uploaded := find_uploaded_file(self._deps, self._lease, index)) is not None:
+    async def _upload_parts(self, file: Input, parts: list[UploadPart], *, source: str = "") -> PreparedFile:
+        """Upload what an input is sent as; return its first file, with the others as `more`."""
+        self._show(file, [part.facts for part in parts])
+        self.remarks += [f"{file.param}: {note}" for part in parts for note in part.notes]
+        files: list[PreparedFile] = []
+        for part in parts:
+            index, self._uploads = self._uploads, self._uploads + 1
+            files.append(_prepared_file(await upload_part(self._deps, self._lease, part, index=index, source=source)))
+        return files[0]._replace(more=tuple(files[1:]))
+
+    async def _upload_stream(self, opener: Opener, mime: str, *, name: str) -> GeminiFile:
+        index, self._uploads = self._uploads, self._uploads + 1
+        return await upload_stream(self._deps, self._lease, opener, mime, name=name, index=index)
+
+    async def _upload_remote(self, file: Remote) -> PreparedFile:
+        if (uploaded := find_uploaded_file(self._deps, self._lease, self._uploads)) is not None:
             # What was uploaded is still there, whether or not the address still is.
-            self._check_file(file, Facts(media_type=media.media_type(uploaded.mime_type), size=0))
-            return await wait_until_active(self._deps, self._lease, uploaded)
+            self._uploads += 1
+            facts = Facts(media_type=media.media_type(uploaded.mime_type), size=0)
+            self._check_file(file, facts)
+            self._show(file, [facts])
+            return _prepared_file(await wait_until_active(self._deps, self._lease, uploaded))
         remote = await self._fetch(file)
         unread: list[RemoteFile] = [remote]
         try:
@@ -117,15 +150,32 @@ class RequestInputs:
             else:
                 facts, data = await self._examine_remote(remote, file), None
             mime = self._check_file(file, facts)
+            if facts.media_type.preparation is not None:
+                return await self._prepare_remote(file, remote, facts, data)
+            self._show(file, [facts])
 
             async def reopen() -> io.IOBase:
                 if data is not None:
                     return io.BytesIO(data)
                 return unread.pop() if unread else await self._fetch(file)
 
-            return await upload_stream(self._deps, self._lease, reopen, mime, name=remote.name, index=index)
+            return _prepared_file(await self._upload_stream(reopen, mime, name=remote.name))
         finally:
             remote.close()
+
+    async def _prepare_remote(self, file: Remote, remote: RemoteFile, facts: Facts, data: bytes | None) -> PreparedFile:
+        """Convert a file on the web that is small enough to be held in memory."""
+        if data is None:
+            if remote.size > _CONVERTED_BYTES:
+                message = (
+                    f"{file.param}: this is {facts.media_type.label}, which has to be converted. Of files on the web "
+                    f"up to {_CONVERTED_BYTES >> 20} MiB are; store this one in a bucket, and name it as gs://…"
+                )
+                raise PermanentFailure("payload_too_large", message)
+            data = await self._deps.storage.in_thread(partial(_read_whole, remote))
+        parts = await parts_of_bytes(self._deps, self._lease, data, facts, remote.name)
+        # Not to be taken for the whole of a file that was uploaded as it is.
+        return await self._upload_parts(file, parts, source=file.param)
 
     async def _fetch(self, file: Remote) -> RemoteFile:
         try:
@@ -144,7 +194,7 @@ class RequestInputs:
         if remote.size > media.WHOLE:
             return None
         kind = await self._deps.storage.in_thread(partial(media.sniff, remote.head, remote.name, remote.content_type))
-        if isinstance(kind, Refusal) or kind.family != "text":
+        if isinstance(kind, Refusal) or kind.format != "text":
             return None
         return await self._deps.storage.in_thread(remote.read)
 
@@ -192,10 +242,23 @@ class RequestInputs:
             raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
         refuse_file(self._recipe, file.param, facts, alone=self._alone)
         self.files.append(facts)
-        self.shown.append(shown_part(self._recipe, facts))
         self.remarks += [f"{file.param}: {remark}" for remark in file_warnings(facts)]
-        refuse_if_too_long(self.shown, self.model, self._recipe.media_resolution)
         return facts.media_type.mime
+
+    def _show(self, file: Input, sent: list[Facts]) -> None:
+        """Note what the model is shown of an input. Raises if it is too much, with what came before."""
+        for facts in sent:
+            if self.model is not None and (refusal := catalogue.check_input(self.model, facts.media_type.family)):
+                raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
+        self.shown += [shown_part(self._recipe, facts) for facts in sent]
+        refuse_if_too_long(self.shown, self.model, self._recipe.media_resolution)
+
+
+def _read_whole(remote: RemoteFile) -> bytes:
+    pieces = bytearray()
+    while piece := remote.read(1 << 20):
+        pieces += piece
+    return bytes(pieces)
 
 
 def _prepared_file(file: GeminiFile) -> PreparedFile:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import threading
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from functions.generate.lease import Lease
 from functions.generate.postponement import leave_throttle_note
+from functions.generate.question.parts import Opener, UploadPart
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.storage import StoredObject
 from shared.domain import media
@@ -66,38 +65,12 @@ def file_warnings(facts: Facts) -> list[str]:
     return [*([facts.media_type.mismatch] if facts.media_type.mismatch else []), *facts.warnings]
 
 
-async def upload_object(
-    deps: GenerateDeps, lease: Lease, stored: StoredObject, facts: Facts, *, index: int = 0
+async def upload_part(
+    deps: GenerateDeps, lease: Lease, part: UploadPart, *, index: int, source: str = ""
 ) -> GeminiFile:
-    """Return an ACTIVE file for the object: the one that an earlier claim uploaded, or a new upload."""
-
-    async def opened() -> io.IOBase:
-        stream = deps.storage.open(stored, lease.stop)
-        if facts.media_type.family != "text" or stored.size > media.WHOLE:
-            return stream
-        with stream:
-            return io.BytesIO(await deps.storage.in_thread(partial(_text_of, stream, facts)))
-
-    mime = facts.media_type.mime
-    return await upload_stream(deps, lease, opened, mime, name=stored.name, index=index, source=stored.identity)
-
-
-def _text_of(stream: io.IOBase, facts: Facts) -> bytes:
-    pieces = bytearray()
-    while piece := stream.read(media.WHOLE):
-        pieces += piece
-    return as_sent(bytes(pieces), facts)
-
-
-def as_sent(data: bytes, facts: Facts) -> bytes:
-    """Return the bytes to send: text is converted to UTF-8. Takes up to 0.1 s, so call it in a thread."""
-    if facts.media_type.family != "text":
-        return data
-    return media.in_utf_8(data, facts.media_type.encoding or "utf-8")
-
-
-Opener = Callable[[], Awaitable[io.IOBase]]
-"""Opens an input; called again for each try."""
+    """Return an ACTIVE file for a part of an input: the one that an earlier claim uploaded, or a new upload."""
+    mime = part.facts.media_type.mime
+    return await upload_stream(deps, lease, part.open, mime, name=part.name, index=index, source=source)
 
 
 async def upload_stream(

@@ -1,8 +1,8 @@
-"""The kinds of media that Gemini takes, and the words for them.
+"""The kinds of media that Gemini takes, those that are converted to one of them, and the words for them.
 
 Audio types: Gemini API guide "Audio understanding", supported formats; M4A from the task API that Dropsight honours.
 Text types and PDF: guides "Document understanding" and "File prompting". Image and video types: the guides of the same
-names. WebM and MPEG audio are in Google's list for the same models on Vertex AI.
+names. WebM video and MPEG audio are in Google's list for the same models on Vertex AI.
 """
 
 from __future__ import annotations
@@ -17,17 +17,26 @@ Family = Literal["audio", "image", "pdf", "text", "video"]
 Format = Literal[
     "wav", "aiff", "flac", "mpeg-audio", "adts", "ogg", "mp4", "matroska", "avi", "flv", "mpeg", "asf",
     "png", "jpeg", "webp", "heif", "pdf", "text",
+    "amr", "caf", "au", "w64", "ape", "wavpack", "tta", "dsf", "loas", "mpegts", "realmedia",
+    "picture", "heif-sequence", "word", "slides", "sheets", "opendocument", "book", "rich-text", "mail", "outlook",
 ]  # fmt: skip
 """How the bytes are laid out: one parser each. Several types share one (audio/mp4, video/mp4, video/mov)."""
 
+Preparation = Literal["transcode", "render", "extract"]
+"""What makes a file of a type that Gemini does not take into one that it takes: encode sound or film anew, draw
+pictures anew, take text and pictures out of a document."""
+
 
 class Kind(NamedTuple):
-    """One row of the table: a MIME type in the spelling that is sent to Gemini."""
+    """One row of the table: a MIME type in the spelling that is sent to Gemini, or one that is converted."""
 
     mime: str
     family: Family
+    """Of a document that is converted: what it is sent as."""
     format: Format
     label: str
+    preparation: Preparation | None = None
+    """What has to be done before it is sent; None if it is sent as it is."""
 
 
 class MediaType(BaseModel):
@@ -44,6 +53,8 @@ class MediaType(BaseModel):
     """The codec of a text, by its Python name. Anything but "utf-8" is converted before it is sent."""
     mismatch: str | None = None
     """A warning if the name or the declared type says another kind of file."""
+    preparation: Preparation | None = None
+    """What has to be done before it is sent; None if it is sent as it is."""
 
 
 _KINDS = (
@@ -55,7 +66,6 @@ _KINDS = (
     Kind("audio/ogg", "audio", "ogg", "an Ogg recording"),
     Kind("audio/flac", "audio", "flac", "a FLAC recording"),
     Kind("audio/mp4", "audio", "mp4", "an M4A recording"),
-    Kind("audio/webm", "audio", "matroska", "a WebM recording"),
     Kind("image/png", "image", "png", "a PNG image"),
     Kind("image/jpeg", "image", "jpeg", "a JPEG image"),
     Kind("image/webp", "image", "webp", "a WebP image"),
@@ -80,11 +90,55 @@ _KINDS = (
     Kind("text/x-python", "text", "text", "a Python file"),
     Kind("application/json", "text", "text", "a JSON file"),
     Kind("text/xml", "text", "text", "an XML file"),
-    Kind("text/rtf", "text", "text", "a rich text (RTF) file"),
 )
 
 KINDS: dict[str, Kind] = {kind.mime: kind for kind in _KINDS}
 """Every type that may be sent, by its MIME type."""
+
+_OOXML = "application/vnd.openxmlformats-officedocument"
+_ODF = "application/vnd.oasis.opendocument"
+_CONVERTIBLE = (
+    Kind("audio/amr", "audio", "amr", "an AMR recording", "transcode"),
+    Kind("audio/x-caf", "audio", "caf", "a Core Audio recording", "transcode"),
+    Kind("audio/basic", "audio", "au", "a Sun AU recording", "transcode"),
+    Kind("audio/x-ms-wma", "audio", "asf", "a Windows Media recording", "transcode"),
+    Kind("audio/webm", "audio", "matroska", "a WebM recording", "transcode"),
+    Kind("audio/x-matroska", "audio", "matroska", "a Matroska recording", "transcode"),
+    Kind("audio/3gpp", "audio", "mp4", "a 3GPP recording", "transcode"),
+    Kind("audio/x-w64", "audio", "w64", "a Wave64 recording", "transcode"),
+    Kind("audio/x-ape", "audio", "ape", "a Monkey's Audio recording", "transcode"),
+    Kind("audio/x-wavpack", "audio", "wavpack", "a WavPack recording", "transcode"),
+    Kind("audio/x-tta", "audio", "tta", "a True Audio recording", "transcode"),
+    Kind("audio/x-dsf", "audio", "dsf", "a DSD recording", "transcode"),
+    Kind("audio/x-loas", "audio", "loas", "an AAC recording in LOAS frames", "transcode"),
+    Kind("audio/mp2t", "audio", "mpegts", "a recording in an MPEG transport stream", "transcode"),
+    Kind("audio/x-pn-realaudio", "audio", "realmedia", "a RealAudio recording", "transcode"),
+    Kind("video/x-matroska", "video", "matroska", "a Matroska video", "transcode"),
+    Kind("video/mp2t", "video", "mpegts", "an MPEG transport stream", "transcode"),
+    Kind("video/ogg", "video", "ogg", "an Ogg video", "transcode"),
+    Kind("video/vnd.rn-realvideo", "video", "realmedia", "a RealMedia video", "transcode"),
+    Kind("image/tiff", "image", "picture", "a TIFF image", "render"),
+    Kind("image/bmp", "image", "picture", "a BMP image", "render"),
+    Kind("image/gif", "image", "picture", "a GIF image", "render"),
+    Kind("image/avif", "image", "picture", "an AVIF image", "render"),
+    Kind("image/jp2", "image", "picture", "a JPEG 2000 image", "render"),
+    Kind("image/x-icon", "image", "picture", "an icon (ICO)", "render"),
+    Kind("image/vnd.adobe.photoshop", "image", "picture", "a Photoshop image", "render"),
+    Kind("image/heic-sequence", "image", "heif-sequence", "a sequence of HEIC images", "render"),
+    Kind(f"{_OOXML}.wordprocessingml.document", "text", "word", "a Word document", "extract"),
+    Kind(f"{_OOXML}.presentationml.presentation", "text", "slides", "a PowerPoint presentation", "extract"),
+    Kind(f"{_OOXML}.spreadsheetml.sheet", "text", "sheets", "an Excel workbook", "extract"),
+    Kind(f"{_ODF}.text", "text", "opendocument", "an OpenDocument text", "extract"),
+    Kind(f"{_ODF}.spreadsheet", "text", "opendocument", "an OpenDocument spreadsheet", "extract"),
+    Kind(f"{_ODF}.presentation", "text", "opendocument", "an OpenDocument presentation", "extract"),
+    Kind("application/epub+zip", "text", "book", "an EPUB book", "extract"),
+    Kind("text/rtf", "text", "rich-text", "a rich text (RTF) file", "extract"),
+    Kind("message/rfc822", "text", "mail", "an e-mail", "extract"),
+    Kind("application/vnd.ms-outlook", "text", "outlook", "an Outlook message", "extract"),
+)
+CONVERTIBLE: dict[str, Kind] = {kind.mime: kind for kind in _CONVERTIBLE}
+"""Every type that is converted before it is sent, by its MIME type."""
+_ALL = {**KINDS, **CONVERTIBLE}
 
 _ALIASES = {
     "audio/x-wav": "audio/wav", "audio/wave": "audio/wav", "audio/vnd.wave": "audio/wav", "audio/mpeg3": "audio/mp3",
@@ -99,7 +153,16 @@ _ALIASES = {
     "application/typescript": "text/x-typescript", "application/x-python-code": "text/x-python",
     "application/x-python": "text/x-python", "text/md": "text/markdown", "text/x-markdown": "text/markdown",
     "application/csv": "text/csv", "application/xml": "text/xml", "application/rtf": "text/rtf",
-    "application/xhtml+xml": "text/html", "text/json": "application/json",
+    "application/xhtml+xml": "text/html", "text/json": "application/json", "audio/amr-wb": "audio/amr",
+    "audio/x-amr": "audio/amr", "audio/wma": "audio/x-ms-wma", "audio/au": "audio/basic", "audio/3gp": "audio/3gpp",
+    "video/matroska": "video/x-matroska", "audio/matroska": "audio/x-matroska", "image/x-ms-bmp": "image/bmp",
+    "image/x-bmp": "image/bmp", "image/tif": "image/tiff", "image/x-tiff": "image/tiff", "image/ico": "image/x-icon",
+    "image/vnd.microsoft.icon": "image/x-icon", "image/x-photoshop": "image/vnd.adobe.photoshop",
+    "image/heif-sequence": "image/heic-sequence", "image/jpeg2000": "image/jp2",
+    "video/vnd.dlna.mpeg-tts": "video/mp2t",
+    "application/vnd.ms-word.document.macroenabled.12": f"{_OOXML}.wordprocessingml.document",
+    "application/vnd.ms-excel.sheet.macroenabled.12": f"{_OOXML}.spreadsheetml.sheet",
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": f"{_OOXML}.presentationml.presentation",
 }  # fmt: skip
 
 _BY_SUFFIX = {
@@ -114,7 +177,19 @@ _BY_SUFFIX = {
     "html": "text/html", "htm": "text/html", "xhtml": "text/html", "css": "text/css", "js": "text/javascript",
     "mjs": "text/javascript", "ts": "text/x-typescript", "tsx": "text/x-typescript", "csv": "text/csv",
     "md": "text/markdown", "markdown": "text/markdown", "py": "text/x-python", "json": "application/json",
-    "xml": "text/xml", "rtf": "text/rtf",
+    "xml": "text/xml", "rtf": "text/rtf", "amr": "audio/amr", "awb": "audio/amr", "caf": "audio/x-caf",
+    "au": "audio/basic", "snd": "audio/basic", "wma": "audio/x-ms-wma", "mka": "audio/x-matroska",
+    "mkv": "video/x-matroska", "w64": "audio/x-w64", "ape": "audio/x-ape", "wv": "audio/x-wavpack",
+    "tta": "audio/x-tta", "dsf": "audio/x-dsf", "m2ts": "video/mp2t", "mts": "video/mp2t", "ogv": "video/ogg",
+    "rm": "video/vnd.rn-realvideo", "rmvb": "video/vnd.rn-realvideo", "ra": "audio/x-pn-realaudio",
+    "tif": "image/tiff", "tiff": "image/tiff", "bmp": "image/bmp", "gif": "image/gif", "avif": "image/avif",
+    "jp2": "image/jp2", "ico": "image/x-icon", "psd": "image/vnd.adobe.photoshop", "heics": "image/heic-sequence",
+    "docx": f"{_OOXML}.wordprocessingml.document", "docm": f"{_OOXML}.wordprocessingml.document",
+    "pptx": f"{_OOXML}.presentationml.presentation", "pptm": f"{_OOXML}.presentationml.presentation",
+    "ppsx": f"{_OOXML}.presentationml.presentation", "xlsx": f"{_OOXML}.spreadsheetml.sheet",
+    "xlsm": f"{_OOXML}.spreadsheetml.sheet", "odt": f"{_ODF}.text", "ods": f"{_ODF}.spreadsheet",
+    "odp": f"{_ODF}.presentation", "epub": "application/epub+zip", "eml": "message/rfc822",
+    "msg": "application/vnd.ms-outlook",
 }  # fmt: skip
 
 
@@ -123,16 +198,15 @@ def kind_of_mime(declared: str | None) -> Kind | None:
     if not declared:
         return None
     plain = declared.partition(";")[0].strip().lower()
-    return KINDS.get(_ALIASES.get(plain, plain))
+    return _ALL.get(_ALIASES.get(plain, plain))
 
 
 def kind_of_name(name: str) -> Kind | None:
     """Return the row of a file name's ending."""
     stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
-    return KINDS.get(_BY_SUFFIX.get(suffix.lower(), "")) if dot and stem else None
+    return _ALL.get(_BY_SUFFIX.get(suffix.lower(), "")) if dot and stem else None
 
 
 def media_type(mime: str, encoding: str | None = None) -> MediaType:
-    """Return the type with this MIME type, which must be one of `KINDS`."""
-    kind = KINDS[mime]
-    return MediaType(mime=mime, family=kind.family, format=kind.format, label=kind.label, encoding=encoding)
+    """Return the type with this MIME type, which must be one of `KINDS` or `CONVERTIBLE`."""
+    return MediaType(**_ALL[mime]._asdict(), encoding=encoding)

@@ -10,18 +10,21 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shared.domain.media import signatures, text
+from shared.domain.media import office, signatures, text
 from shared.domain.media.kinds import MediaType, kind_of_mime, kind_of_name, media_type
 from shared.domain.media.mpeg_frames import adts_frame, layer_frame
+from shared.domain.media.office import Foreign
 from shared.domain.media.reading import MAX_READ, RandomAccess
 from shared.domain.media.refusal import Refusal
-from shared.domain.media.signatures import Foreign
 from shared.domain.media.text_whole import WHOLE, WholeText
 
+UNKNOWN = "unknown"
+"""The encoding of a text that is not known yet: the examiner finds it out."""
 HEAD = 64 * 1024
 """Bytes from the start that `sniff` wants; fewer only when the file is shorter."""
 
-_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_HEIC = {b"heic", b"heix", b"heim", b"heis"}
+_HEIC_SEQUENCE = {b"hevc", b"hevx", b"hevm", b"hevs"}
 _HEIF = {b"mif1", b"msf1", b"mif2", b"miaf"}
 _AVIF = {b"avif", b"avis"}
 _MPEG_MIMES = {0: "audio/aac", 1: "audio/mpeg", 2: "audio/mpeg", 3: "audio/mp3"}
@@ -47,8 +50,8 @@ class _Head(NamedTuple):
     name: str
     is_text: bool
     """Whether it reads as text in some encoding. Then letters alone do not prove another format."""
-    behind_tag: bytes = b""
-    """The bytes after an ID3v2 tag that does not end within `data`."""
+    behind: bytes = b""
+    """The bytes after an ID3v2 tag that does not end within `data`; of archives and compound files, the directory."""
 
 
 def identify(source: RandomAccess, name: str, declared: str | None = None, head: bytes = b"") -> MediaType | Refusal:
@@ -64,8 +67,10 @@ def identify(source: RandomAccess, name: str, declared: str | None = None, head:
         behind = source.read(at, min(HEAD, source.size - at))
         more = _end_of_tag(behind)
         at = None if more is None else at + more
-    sniffed = sniff(head, name, declared, behind)
-    if isinstance(sniffed, Refusal) or sniffed.family != "text" or sniffed.encoding is None or source.size <= len(head):
+    sniffed = sniff(head, name, declared, behind or office.bytes_behind(source, head))
+    if isinstance(sniffed, Refusal) or sniffed.format != "text" or source.size <= len(head):
+        return sniffed
+    if sniffed.encoding in (None, UNKNOWN):
         return sniffed
     judged = WholeText(sniffed.encoding)
     judged.feed(head)
@@ -75,7 +80,7 @@ def identify(source: RandomAccess, name: str, declared: str | None = None, head:
     return refuse(signatures.BINARY, name) if encoding is None else sniffed.model_copy(update={"encoding": encoding})
 
 
-def sniff(head: bytes, name: str, declared: str | None = None, behind_tag: bytes = b"") -> MediaType | Refusal:
+def sniff(head: bytes, name: str, declared: str | None = None, behind: bytes = b"") -> MediaType | Refusal:
     """Return the type of a file that begins with `head` (`HEAD` bytes, or the whole file), or why it is refused."""
     if not head:
         return Refusal(
@@ -88,7 +93,7 @@ def sniff(head: bytes, name: str, declared: str | None = None, behind_tag: bytes
             message=f"“{_short(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
         )
     encoding = text.encoding_of(head)
-    start = _Head(head, name, encoding is not None, behind_tag)
+    start = _Head(head, name, encoding is not None, behind)
     sniffed = _by_content(start) or _as_text(head, encoding, name, declared)
     if isinstance(sniffed, Foreign):
         return refuse(sniffed, name)
@@ -155,45 +160,48 @@ def _iso(start: _Head) -> str | Foreign | None:
         return None
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
-    for accepted, kind in ((_HEIC, "image/heic"), (_AVIF, signatures.AVIF), (_HEIF, "image/heif")):
+    if brands[0] in _HEIC_SEQUENCE or (brands[0] == b"msf1" and _HEIC_SEQUENCE.intersection(brands)):
+        return "image/heic-sequence"
+    for accepted, kind in ((_HEIC, "image/heic"), (_AVIF, "image/avif"), (_HEIF, "image/heif")):
         if brands[0] in accepted or (brands[0] in _HEIF and accepted.intersection(brands)):
             return kind
     if brands[0] in (b"M4A ", b"M4B ", b"M4P ") or name.lower().endswith(_AUDIO_ENDINGS):
         return "audio/mp4"
-    if brands[0] in (b"jp2 ", b"jpx ", b"jxl ", b"crx "):
-        return Foreign("a JPEG 2000, JPEG XL or raw camera image", "Convert it to PNG or JPEG and drop that.")
+    if brands[0] in (b"jp2 ", b"jpx "):
+        return "image/jp2"
+    if brands[0] in (b"jxl ", b"crx "):
+        return Foreign("a JPEG XL or raw camera image", "Convert it to PNG or JPEG and drop that.")
     if brands[0] == b"qt  ":
         return "video/mov"
     return "video/3gpp" if brands[0].startswith((b"3gp", b"3gr", b"3gs")) else "video/mp4"
 
 
-def _matroska(start: _Head) -> str | Foreign | None:
+def _matroska(start: _Head) -> str | None:
     head = start.data
     if not head.startswith(b"\x1a\x45\xdf\xa3"):
         return None
-    if b"webm" not in head[:64]:
-        return signatures.MATROSKA
     # Tracks come before the first cluster. Each holds TrackType (0x83), one byte long: 1 is video, 2 is audio.
     tracks = head[: head.find(b"\x1f\x43\xb6\x75")] if b"\x1f\x43\xb6\x75" in head else head
-    return "audio/webm" if b"\x83\x81\x02" in tracks and b"\x83\x81\x01" not in tracks else "video/webm"
+    family = "audio" if b"\x83\x81\x02" in tracks and b"\x83\x81\x01" not in tracks else "video"
+    return f"{family}/webm" if b"webm" in head[:64] else f"{family}/x-matroska"
 
 
-def _ogg(start: _Head) -> str | Foreign | None:
+def _ogg(start: _Head) -> str | None:
     head = start.data
     # A page's version is 0, its flags are three bits (RFC 3533, section 6).
     if not head.startswith(b"OggS") or (start.is_text and (head[4:5] != b"\0" or head[5:6] > b"\x07")):
         return None
     beginnings = head[:4096]
     video = b"\x80theora" in beginnings or b"BBCD\0" in beginnings or b"OVP80" in beginnings
-    return signatures.OGG_VIDEO if video else "audio/ogg"
+    return "video/ogg" if video else "audio/ogg"
 
 
-def _asf(start: _Head) -> str | Foreign | None:
+def _asf(start: _Head) -> str | None:
     head = start.data
     if not head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
         return None
     video_stream = b"\xc0\xef\x19\xbc\x4d\x5b\xcf\x11\xa8\xfd\x00\x80\x5f\x5c\x44\x2b"
-    return "video/wmv" if video_stream in head else signatures.WINDOWS_AUDIO
+    return "video/wmv" if video_stream in head else "audio/x-ms-wma"
 
 
 def _pdf(start: _Head) -> str | None:
@@ -237,7 +245,7 @@ def _end_of_tag(head: bytes) -> int | None:
 
 def _behind_id3(head: _Head, at: int) -> str | Foreign:
     """Look behind an ID3v2 tag: players put them before all kinds of audio."""
-    rest = head.behind_tag or head.data[at:]
+    rest = head.behind or head.data[at:]
     if (further := _end_of_tag(rest)) is not None and further < len(rest):
         rest = rest[further:]
     behind = _Head(rest, head.name, is_text=False)
@@ -273,8 +281,8 @@ def _frames_at(head: bytes, start: int, least: int = 2) -> str | None:
     return _MPEG_MIMES[kinds.pop()[0]] if len(kinds) == 1 else None
 
 
-def _known_foreign(head: _Head) -> Foreign | None:
-    return signatures.foreign(head.data, reads_as_text=head.is_text)
+def _known_foreign(head: _Head) -> Foreign | str | None:
+    return signatures.foreign(head.data, reads_as_text=head.is_text, behind=head.behind)
 
 
 _RULES: tuple[Callable[[_Head], str | Foreign | None], ...] = (
@@ -285,15 +293,13 @@ _RULES: tuple[Callable[[_Head], str | Foreign | None], ...] = (
 def _as_text(head: bytes, encoding: str | None, name: str, declared: str | None) -> MediaType | Foreign:
     if encoding is None:
         return signatures.BINARY
-    if encoding == "unknown":
-        return signatures.UNKNOWN_ENCODING
-    inside = text.kind_inside(head, encoding, name)
+    inside = text.kind_inside(head, encoding, name) if encoding != UNKNOWN else None
     if inside == "image/svg+xml":
         return signatures.SVG
     if inside is not None:
         return media_type(inside, encoding)
     for kind in (kind_of_name(name), kind_of_mime(declared)):
-        if kind is not None and kind.family == "text" and kind.mime not in ("text/rtf",):
+        if kind is not None and (kind.format == "text" or (kind.format == "mail" and text.is_mail(head))):
             return media_type(kind.mime, encoding)
     return media_type("text/plain", encoding)
 

@@ -36,6 +36,7 @@ _BLANKS = re.compile(rb"\s*")
 _PROLOG_PARTS = (b"<!--", b"-->"), (b"<?", b"?>")
 _XML_DECLARATION = re.compile(rb"<\?xml\s")
 _RTF = re.compile(rb"\{\\rtf\d{0,2}\s{0,8}[\\{]")
+_MAIL = re.compile(rb"(?:From [^\r\n]{1,200}\r?\n)?[A-Za-z][A-Za-z0-9-]{0,60}:[ \t]?[^\r\n]{0,1000}\r?\n")
 _HTML = re.compile(rb"<(?:!doctype\s{1,8}html|html[\s>])", re.IGNORECASE)
 _SVG_TYPE = re.compile(rb"<!doctype\s{1,8}svg", re.IGNORECASE)
 _SVG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
@@ -113,6 +114,11 @@ def kind_inside(head: bytes, encoding: str, name: str = "") -> str | None:
     if _HTML.match(plain, start):
         return "text/html"
     return "text/xml" if _XML_DECLARATION.match(plain, _past_blanks(plain, 0)) else None
+
+
+def is_mail(head: bytes) -> bool:
+    """Whether a text that is named like an e-mail begins with its header (RFC 5322)."""
+    return _MAIL.match(head) is not None
 
 
 def reads(data: bytes, codec: str) -> bool:

@@ -29,6 +29,8 @@ class PreparedFile(NamedTuple):
     uri: str | None = None
     data: str | None = None
     """Base64."""
+    more: tuple[PreparedFile, ...] = ()
+    """Further files of the same input, such as the pictures of a document."""
 
 
 def request(

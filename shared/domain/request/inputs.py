@@ -9,7 +9,7 @@ from typing import NamedTuple, assert_never
 from urllib.parse import urlsplit
 
 from shared.domain.errors import FieldRefused
-from shared.domain.media import KINDS, Family, kind_of_mime, kind_of_name
+from shared.domain.media import Family, kind_of_mime, kind_of_name
 from shared.domain.request.messages import (
     AudioPart,
     FilePart,
@@ -164,4 +164,4 @@ def _inline(param: str, family: Family | None, mime: str, encoded: str) -> Inlin
         raise FieldRefused(param, f"{param}: the inline data is no base64: {error}") from None
     if not encoded:
         raise FieldRefused(param, f"{param}: the inline data is empty.")
-    return Inline(param, family, KINDS[kind.mime].mime, encoded)
+    return Inline(param, family, kind.mime, encoded)

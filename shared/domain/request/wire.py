@@ -19,7 +19,7 @@ from shared.domain.request.to_recipe import ResolvedRequest
 def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: date | None = None) -> Json:
     """Return the body of generateContent. `files` is in the order of `resolved.inputs`."""
     recipe, choice = resolved.recipe, resolved.submission.tool_choice
-    media = (media_part(recipe, file) for file in files)
+    media = ([media_part(recipe, part) for part in (file, *file.more)] for file in files)
     request = recipe_wire.body(recipe, resolved.question, _contents(resolved.messages, media), today)
     if resolved.takes_any_json:
         cast(Json, request.setdefault("generationConfig", {}))["responseMimeType"] = "application/json"
@@ -31,7 +31,7 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
     return request
 
 
-def _contents(messages: Sequence[Message], media: Iterator[Json]) -> list[Json]:
+def _contents(messages: Sequence[Message], media: Iterator[list[Json]]) -> list[Json]:
     names = {call.id: call.function.name for message in messages for call in message.tool_calls or []}
     turns: list[Json] = []
     for message in messages:
@@ -46,13 +46,16 @@ def _contents(messages: Sequence[Message], media: Iterator[Json]) -> list[Json]:
     return turns
 
 
-def _parts(message: Message, names: dict[str, str], media: Iterator[Json]) -> Iterator[Json]:
+def _parts(message: Message, names: dict[str, str], media: Iterator[list[Json]]) -> Iterator[Json]:
     if message.role == "tool":
         name = names.get(message.tool_call_id or "", message.name or message.tool_call_id or "")
         yield {"functionResponse": {"name": name, "response": _object(message.text, "result")}}
         return
     for part in message.parts:
-        yield {"text": part.text} if isinstance(part, TextPart) else next(media)
+        if isinstance(part, TextPart):
+            yield {"text": part.text}
+        else:
+            yield from next(media)
     for call in message.tool_calls or []:
         yield {"functionCall": {"name": call.function.name, "args": _object(call.function.arguments, "arguments")}}
 

@@ -9,9 +9,10 @@ from typing import cast
 import pytest
 
 from functions.api.budget import Budgets
+from shared.budgets import Budgets as MoneyBudgets
 from shared.clock import MovableClock
 from shared.daily_limits import DailyLimits
-from shared.domain.errors import RequestRefused
+from shared.domain.errors import BudgetSpent, RequestRefused
 from shared.domain.tasks.access import Key
 
 
@@ -30,6 +31,13 @@ class OneCounter:
         self.count -= 1
 
 
+class NothingSpent:
+    """Budgets of money that nobody has used up."""
+
+    async def spent_budget(self, owner: str) -> BudgetSpent | None:
+        return None
+
+
 @pytest.fixture
 def counter() -> OneCounter:
     return OneCounter()
@@ -37,7 +45,7 @@ def counter() -> OneCounter:
 
 @pytest.fixture
 def budgets(counter: OneCounter, tmp_path: Path) -> Budgets:
-    return Budgets(cast(DailyLimits, counter), MovableClock(tmp_path / "clock"))
+    return Budgets(cast(DailyLimits, counter), cast(MoneyBudgets, NothingSpent()), MovableClock(tmp_path / "clock"))
 
 
 def a_key(daily_tasks: int | None) -> Key:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.generate.question.upload import as_sent, file_id, file_warnings, own_names
+from functions.generate.question.parts import as_sent
+from functions.generate.question.upload import file_id, file_warnings, own_names
 from shared.domain.media import Facts
 from shared.domain.media.kinds import media_type
 from shared.domain.tasks.task import Source, Task, new_task

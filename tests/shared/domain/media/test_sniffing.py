@@ -72,7 +72,7 @@ def test_what_is_not_taken_is_refused_by_its_true_name_with_a_way_out() -> None:
 
 
 def test_a_long_name_does_not_flood_the_message() -> None:
-    assert len(refused(b"GIF89a" + bytes(20), "x" * 1000 + ".gif").message) < 250
+    assert len(refused(b"BZh91AY&SY" + bytes(20), "x" * 1000 + ".gif").message) < 250
 
 
 @pytest.mark.parametrize("name", ["speech.wav", "speech.flac", "speech.ogg", "speech.m4a", "picture.png", "photo.jpg"])
@@ -97,7 +97,7 @@ def test_every_type_of_the_table_is_its_own_canonical_spelling(mime: str) -> Non
 def test_other_spellings_of_a_type_mean_the_same() -> None:
     assert kind_of_mime("audio/x-m4a") == KINDS["audio/mp4"]
     assert kind_of_mime("Video/QuickTime") == KINDS["video/mov"]
-    assert kind_of_mime("image/gif") is None
+    assert kind_of_mime("image/x-tif") is None
     assert kind_of_mime(None) is None
     assert kind_of_name("talks/monday.MP3") == KINDS["audio/mp3"]
     assert kind_of_name("talks.mp3/monday") is None

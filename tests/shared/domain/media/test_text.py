@@ -90,16 +90,26 @@ def test_a_text_that_is_too_long_to_be_converted_is_looked_at_up_to_a_bound_and_
 
 
 BINARY = {
-    "GIF": (b"GIF89a\x10\0\x10\0\xf7\0\0" + bytes(range(256)) * 3, "GIF"),
     "bzip2": (b"BZh91AY&SY" + NOISE(300), "bzip2"),
-    "Core Audio": (b"caff\0\1\0\0desc" + bytes(20) + NOISE(200), "Core Audio"),
-    "Monkey's Audio": (b"MAC \x96\x0f\0\0\x34\0\0\0" + NOISE(300), "Monkey"),
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n", "PostScript"),
     "plain PostScript": (b"%!PS\n/Times findfont 12 scalefont setfont showpage\n", "PostScript"),
     "SVG": (b'<svg xmlns="http://www.w3.org/2000/svg"><path/></svg>', "SVG"),
     "SVG behind a prolog": (b'<?xml version="1.0"?>\n' + b"<!-- note -->\n" * 40 + b"<svg><g/></svg>", "SVG"),
     "tar": (b"letter.txt".ljust(257, b"\0") + b"ustar\x0000" + bytes(248) + b"Dear Sir,\n" * 6000, "tar"),
 }
+
+
+CONVERTED = {
+    "GIF": (b"GIF89a\x10\0\x10\0\xf7\0\0" + bytes(range(256)) * 3, "image/gif"),
+    "Core Audio": (b"caff\0\1\0\0desc" + bytes(20) + NOISE(200), "audio/x-caf"),
+    "Monkey's Audio": (b"MAC \x96\x0f\0\0\x34\0\0\0" + NOISE(300), "audio/x-ape"),
+}
+
+
+@pytest.mark.parametrize("what", CONVERTED)
+def test_what_is_converted_is_known_by_its_formats_second_proof(what: str) -> None:
+    data, mime = CONVERTED[what]
+    assert found(data, "a.txt").mime == mime
 
 
 @pytest.mark.parametrize("what", BINARY)

@@ -1,0 +1,230 @@
+"""Convert recordings and films that Gemini does not take, in a child process, while they are uploaded.
+
+An upload needs to know its size beforehand, and formats write their lengths into their beginnings at the end. So a file
+is converted once to learn both. Up to 32 MiB of the result are kept, which is two hours of speech, and uploaded from
+memory; what is larger is converted a second time while it is uploaded. Nothing is written to disk.
+
+    source ──ranges──▶ child ──pieces──▶ kept or counted ──▶ the same again, as a stream ──▶ upload
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import io
+import itertools
+import logging
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import Buffer
+
+from shared.cloud.object_stream import StreamStopped
+from shared.converter_child.output import patched
+from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.media.conversions import by_hand
+from shared.domain.media.facts import Facts
+from shared.sandbox import RangeSource, Reply, Sandbox, SandboxError, SandboxFailure, SandboxTimeout
+
+_log = logging.getLogger(__name__)
+
+_KEPT_BYTES = 32 << 20
+MOST_SECONDS = 780.0
+"""For one pass, so that two fit into one dispatch."""
+_AHEAD = 2
+"""Pieces of 1 MiB that the child may be ahead of the upload."""
+_LOOK_SECONDS = 0.5
+"""How often a waiting upload looks whether it was stopped."""
+_FUNCTION = "shared.converter_child.child:convert"
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted file: `whole`, or to be made again by `Converter.stream`."""
+
+    became: str
+    size: int
+    patches: tuple[tuple[int, bytes], ...]
+    """What the second pass changes in the beginning."""
+    whole: tuple[bytes, ...] | None
+
+
+class Converter:
+    """Converts files in a sandbox."""
+
+    def __init__(self, sandbox: Sandbox, *, kept_bytes: int = _KEPT_BYTES, function: str = _FUNCTION) -> None:
+        self._sandbox, self._kept_bytes, self._function = sandbox, kept_bytes, function
+
+    async def convert(self, source: RangeSource, facts: Facts, *, seconds: float) -> Converted:
+        """Convert a file that was examined, in `seconds` of the child's work.
+
+        Raises `PermanentFailure` where that is not possible; errors of `source` pass through.
+        """
+        pieces: list[bytes] = []
+        counted = 0
+
+        async def keep(piece: bytes) -> None:
+            nonlocal counted
+            counted += len(piece)
+            if counted > self._kept_bytes:
+                pieces.clear()
+            else:
+                pieces.append(piece)
+
+        reply = await self._run(source, facts, keep, seconds, ())
+        value: dict[str, Any] = reply.value
+        patches = tuple((at, base64.b64decode(data)) for at, data in value["patches"])
+        kept = counted <= self._kept_bytes
+        return Converted(value["became"], counted, patches, _patched(pieces, patches) if kept else None)
+
+    def stream(
+        self, source: RangeSource, facts: Facts, converted: Converted, *, seconds: float, stop: threading.Event
+    ) -> io.IOBase:
+        """Return the converted file for a thread that uploads it. Call it on the event loop."""
+        if converted.whole is not None:
+            return _Kept(converted.whole, converted.size)
+        return ConvertedStream(self, source, facts, converted, seconds=seconds, stop=stop)
+
+    async def _run(
+        self, source: RangeSource, facts: Facts, sink: Any, seconds: float, patches: tuple[tuple[int, bytes], ...]
+    ) -> Reply:
+        known = [[at, base64.b64encode(data).decode()] for at, data in patches]
+        arguments = {"facts": facts.model_dump(mode="json"), "patches": known, "seconds": seconds}
+        try:
+            return await self._sandbox.run(self._function, arguments, source=source, sink=sink, seconds=seconds)
+        except SandboxError as error:
+            _log.warning("a file (%s) could not be converted: %r", facts.media_type.mime, error)
+            raise PermanentFailure("file_processing_failed", _problem(error, facts, seconds)) from error
+
+
+class ConvertedStream(io.RawIOBase):
+    """The second pass, read by a thread while the child makes it. Seekable only as far as an upload needs its size."""
+
+    def __init__(
+        self,
+        converter: Converter,
+        source: RangeSource,
+        facts: Facts,
+        converted: Converted,
+        *,
+        seconds: float,
+        stop: threading.Event,
+    ) -> None:
+        self._loop, self._stop, self._size = asyncio.get_running_loop(), stop, converted.size
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=_AHEAD)
+        self._at, self._sent, self._piece = 0, 0, b""
+        self._child = self._loop.create_task(converter._run(source, facts, self._queue.put, seconds, converted.patches))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._at != self._sent:
+            raise io.UnsupportedOperation("a converted file is read once, from start to end")
+        wanted = self._size if size is None or size < 0 else size
+        wanted = min(wanted, self._size - self._sent)
+        pieces: list[bytes] = []
+        while wanted > 0:
+            if not self._piece:
+                self._piece = self._next()
+            part, self._piece = self._piece[:wanted], self._piece[wanted:]
+            pieces.append(part)
+            wanted -= len(part)
+            self._sent += len(part)
+        self._at = self._sent
+        return b"".join(pieces)
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        piece = self.read(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        if not self.closed:
+            with contextlib.suppress(RuntimeError):  # The loop may be closed, and the child with it.
+                self._loop.call_soon_threadsafe(self._child.cancel)
+        super().close()
+
+    def _next(self) -> bytes:
+        taken: Future[bytes] = asyncio.run_coroutine_threadsafe(self._take(), self._loop)
+        while True:
+            try:
+                return taken.result(_LOOK_SECONDS)
+            except NotYet:
+                if self._stop.is_set():
+                    taken.cancel()
+                    raise StreamStopped("the upload was stopped") from None
+
+    async def _take(self) -> bytes:
+        """Return the next piece. Raises what ended the child, or `TransientFailure` if it put out less than before."""
+        getting = asyncio.ensure_future(self._queue.get())
+        try:
+            await asyncio.wait({getting, self._child}, return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+        finally:
+            getting.cancel()
+        self._child.result()
+        raise TransientFailure("converting the file a second time gave another result than before")
+
+
+class _Kept(io.RawIOBase):
+    """A converted file in memory."""
+
+    def __init__(self, pieces: tuple[bytes, ...], size: int) -> None:
+        self._pieces, self._size, self._at = pieces, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view, start, filled = memoryview(buffer), 0, 0
+        for piece in self._pieces:
+            if start <= self._at + filled < start + len(piece) and filled < len(view):
+                part = piece[self._at + filled - start :][: len(view) - filled]
+                view[filled : filled + len(part)] = part
+                filled += len(part)
+            start += len(piece)
+        self._at += filled
+        return filled
+
+
+def _patched(pieces: list[bytes], patches: tuple[tuple[int, bytes], ...]) -> tuple[bytes, ...]:
+    starts = itertools.accumulate((len(piece) for piece in pieces), initial=0)
+    return tuple(patched(piece, start, patches) for start, piece in zip(starts, pieces, strict=False))
+
+
+def _problem(error: SandboxError, facts: Facts, seconds: float) -> str:
+    kind = facts.media_type
+    match error:
+        case SandboxTimeout() | SandboxFailure(kind="TooSlowError"):
+            return f"The file is {kind.label}, and converting it takes more than {seconds:.0f} s. {by_hand(kind)}"
+        case SandboxFailure(kind="DamagedError"):
+            return f"The file is {kind.label}, which is to be converted. {error}"
+        case _:
+            return f"The file is {kind.label}, and cannot be converted: it is damaged or protected. {by_hand(kind)}"

@@ -1,0 +1,78 @@
+"""The converted file as FFmpeg writes it: sent to the parent in pieces, in constant memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from typing import Any
+
+_PIECE = 1 << 20
+_MOST_PATCHES = 64
+
+Patch = tuple[int, bytes]
+"""Bytes that replace those from an offset on."""
+
+
+class Output(io.RawIOBase):
+    """A file that is written from start to end.
+
+    Formats write their lengths into their beginnings at the end, when those are gone already. Such bytes are kept as
+    `patches`: the file is written a second time, with `known` being those of the first.
+    """
+
+    def __init__(self, emit: Callable[[bytes], None], known: Iterable[Patch] = ()) -> None:
+        self._emit, self._known = emit, list(known)
+        self._pending, self._sent, self._at = bytearray(), 0, 0
+        self.patches: list[Patch] = []
+
+    @property
+    def size(self) -> int:
+        return self._sent + len(self._pending)
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        return self._at
+
+    def write(self, data: Any) -> int:
+        written = bytes(data)
+        if self._at < self.size:
+            if self._at + len(written) > self.size or len(self.patches) >= _MOST_PATCHES:
+                raise ValueError("the format writes more than its lengths into its beginning")
+            self.patches.append((self._at, written))
+        elif self._at > self.size:
+            raise ValueError("the format leaves holes")
+        else:
+            self._pending += written
+            self._send(_PIECE)
+        self._at += len(written)
+        return len(written)
+
+    def finish(self) -> None:
+        self._send(1)
+
+    def _send(self, least: int) -> None:
+        while len(self._pending) >= least:
+            piece = self._pending[:_PIECE]
+            del self._pending[:_PIECE]
+            self._emit(patched(bytes(piece), self._sent, self._known))
+            self._sent += len(piece)
+
+
+def patched(piece: bytes, start: int, patches: Iterable[Patch]) -> bytes:
+    """Return the piece of the file that begins at `start`, with the patches that lie in it, or partly in it."""
+    changed: bytearray | None = None
+    for at, data in patches:
+        begin, end = max(at, start), min(at + len(data), start + len(piece))
+        if begin < end:
+            changed = bytearray(piece) if changed is None else changed
+            changed[begin - start : end - start] = data[begin - at : end - at]
+    return piece if changed is None else bytes(changed)

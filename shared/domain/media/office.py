@@ -1,0 +1,147 @@
+"""Tell documents apart that are archives (ZIP) or compound files (OLE2) inside."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from shared.domain.media.reading import RandomAccess
+
+_OOXML = "application/vnd.openxmlformats-officedocument"
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ARCHIVE = b"PK"
+_DIRECTORY_BYTES = 256 << 10
+"""From the end of an archive, where its directory is."""
+_MOST_SECTORS = 64
+"""Sectors of a compound file's directory that are looked at; each has four or 32 entries."""
+_SECTOR_BYTES = (512, 4096)
+_HEADER_SECTORS = 109
+"""Sectors of the allocation table that the header lists ([MS-CFB], section 2.2)."""
+
+
+class Foreign(NamedTuple):
+    """A kind of file that is not sent: its name, and what the user can do."""
+
+    label: str
+    way_out: str
+
+
+_DOC = Foreign("an old Word document (.doc)", "Save it as DOCX or PDF and drop that.")
+_XLS = Foreign("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")
+_PPT = Foreign("an old PowerPoint presentation (.ppt)", "Save it as PPTX or PDF and drop that.")
+_OLD = (
+    ("WordDocument", _DOC),
+    ("Workbook", _XLS),
+    ("Book", _XLS),
+    ("PowerPoint Document", _PPT),
+    ("VisioDocument", Foreign("an old Visio drawing", "Save it as PDF and drop that.")),
+)
+_CLASSES = {
+    bytes.fromhex("06090200"): _DOC, bytes.fromhex("00090200"): _DOC, bytes.fromhex("20080200"): _XLS,
+    bytes.fromhex("10080200"): _XLS, bytes.fromhex("108d8164"): _PPT,
+}  # fmt: skip
+"""The beginnings of the classes that programs write into the root of their files."""
+_LOCKED = Foreign("an Office document with a password", "Save it without the password and drop that.")
+_OTHER = Foreign(
+    "an old Microsoft Office document or another compound file", "Save it in today's format, or as PDF, and drop that."
+)
+_WORK = Foreign("a Pages, Numbers or Keynote document", "Export it as PDF or in an Office format and drop that.")
+_BINARY_SHEETS = Foreign("a binary Excel workbook (.xlsb)", "Save it as XLSX and drop that.")
+_PROGRAM = Foreign("an Android program", "Only audio, images, video, PDF, text and documents can be understood.")
+_IN_ARCHIVE: tuple[tuple[bytes, str], ...] = (
+    (b"word/", f"{_OOXML}.wordprocessingml.document"),
+    (b"ppt/", f"{_OOXML}.presentationml.presentation"),
+    (b"xl/", f"{_OOXML}.spreadsheetml.sheet"),
+)
+_OF_WORK = {b"Index/Document.iwa", b"buildVersionHistory.plist", b"index.apxl"}
+_TELLING = (b"[Content_Types].xml", b"word/", b"ppt/", b"xl/", b"META-INF/container.xml", b"Index/Document.iwa")
+_MIMETYPES: tuple[tuple[bytes, str], ...] = (
+    (b"application/epub+zip", "application/epub+zip"),
+    (b"application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.text"),
+    (b"application/vnd.oasis.opendocument.spreadsheet", "application/vnd.oasis.opendocument.spreadsheet"),
+    (b"application/vnd.oasis.opendocument.", "application/vnd.oasis.opendocument.presentation"),
+)
+
+
+def bytes_behind(source: RandomAccess, head: bytes) -> bytes:
+    """Return the directory of an archive or compound file, as far as it is needed to tell what it holds."""
+    if head.startswith(_ARCHIVE):
+        start = max(0, source.size - _DIRECTORY_BYTES)
+        return source.read(start, source.size - start)
+    return _directory(source, head) if head.startswith(COMPOUND) and len(head) >= 512 else b""
+
+
+def in_archive(head: bytes, behind: bytes) -> Foreign | str | None:
+    """Return the document that a ZIP archive is; None if it is just an archive."""
+    at = head.find(b"mimetypeapplication/", 0, 1024)
+    if at >= 0:
+        # The first entry of OpenDocument and EPUB, stored as it is, says what they are.
+        content = head[at + len(b"mimetype") :]
+        for mark, mime in _MIMETYPES:
+            if content.startswith(mark):
+                return mime
+    names = _names(behind)
+    if not names:
+        # The directory is cut off, or too long: what stands in the first bytes has to do.
+        names = {name for name in _TELLING if name in head}
+    if b"[Content_Types].xml" in names:
+        if b"xl/workbook.bin" in names:
+            return _BINARY_SHEETS
+        for folder, mime in _IN_ARCHIVE:
+            if any(name.startswith(folder) for name in names):
+                return mime
+    if b"META-INF/container.xml" in names:
+        return "application/epub+zip"
+    if b"content.xml" in names and b"META-INF/manifest.xml" in names:
+        return "application/vnd.oasis.opendocument.text"
+    if not names.isdisjoint(_OF_WORK):
+        return _WORK
+    return _PROGRAM if b"AndroidManifest.xml" in names else None
+
+
+def _names(directory: bytes) -> set[bytes]:
+    """Return the names in an archive's directory; none if it is not there from its beginning."""
+    end = directory.rfind(b"PK\5\6")
+    at = end - int.from_bytes(directory[end + 12 : end + 16], "little") if end >= 0 else -1
+    names: set[bytes] = set()
+    while 0 <= at < end and directory[at : at + 4] == b"PK\1\2":
+        name, extra, note = (int.from_bytes(directory[at + start : at + start + 2], "little") for start in (28, 30, 32))
+        names.add(directory[at + 46 : at + 46 + name])
+        at += 46 + name + extra + note
+    return names
+
+
+def in_compound_file(head: bytes, directory: bytes) -> Foreign | str:
+    """Return the document that a compound file is, by the class of its root, or by the names in its directory."""
+    entries = (directory or head).upper()
+    if _utf_16("__properties_version1.0") in entries or _utf_16("__substg1.0_") in entries:
+        return "application/vnd.ms-outlook"
+    if _utf_16("EncryptedPackage") in entries:
+        return _LOCKED
+    by_class = _CLASSES.get(directory[80:84])
+    return by_class or next((found for name, found in _OLD if _utf_16(name) in entries), _OTHER)
+
+
+def _utf_16(name: str) -> bytes:
+    """Return a name as it stands in a directory, in capitals."""
+    return name.upper().encode("utf-16-le")
+
+
+def _directory(source: RandomAccess, head: bytes) -> bytes:
+    """Return the first sectors of a compound file's directory, which may lie anywhere in it."""
+    width = 1 << min(int.from_bytes(head[30:32], "little"), 16)
+    if width not in _SECTOR_BYTES:
+        return b""
+    sector = int.from_bytes(head[48:52], "little")
+    entries, table = bytearray(), dict[int, bytes]()
+    for _ in range(_MOST_SECTORS):
+        if (sector + 1) * width >= source.size:
+            break
+        entries += source.read((sector + 1) * width, width)
+        part, at = divmod(sector, width // 4)
+        if part >= _HEADER_SECTORS:
+            break
+        if part not in table:
+            where = int.from_bytes(head[76 + 4 * part : 80 + 4 * part], "little")
+            table[part] = source.read((where + 1) * width, width)
+        sector = int.from_bytes(table[part][4 * at : 4 * at + 4], "little")
+    return bytes(entries)

@@ -1,0 +1,146 @@
+"""The functions that the extractor calls in its child process."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from typing import Any, BinaryIO, cast
+
+from shared.domain.media import InMemory, MediaType, identify
+from shared.domain.media.kinds import Format
+from shared.domain.media.reading import DamagedError
+from shared.domain.media.text_whole import in_utf_8
+from shared.examiner_child.files import ExaminedFile
+from shared.extractor_child.document import Document, ExtractedFile, TooLongError
+from shared.sandbox_child import SourceFile
+
+_WHOLE_BYTES = 128 << 20
+"""Files of formats that are read whole may have so many bytes."""
+_MOST_DEPTH = 2
+"""Documents within mails within mails that are taken apart."""
+
+
+def extract(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
+    """Return the text of a document and what comes with it: as JSON what the files are, and then their bytes."""
+    assert source is not None
+    kind = MediaType.model_validate(arguments["media_type"])
+    file = ExaminedFile(source.range, source.size, cached_bytes=16 << 20)
+    document = Document()
+    try:
+        _extract(kind, file, document, depth=0)
+    except TooLongError:
+        return {"too_long": True}, b""
+    except DamagedError as damage:
+        return {"problem": str(damage)}, b""
+    files = document.files
+    if not files and not document.text:
+        return {"problem": f"The file is {kind.label} that holds no text and no pictures."}, b""
+    if document.text:
+        files = [ExtractedFile("text/markdown", document.text.encode("utf-8", "replace"), ""), *files]
+    listed = [{**file._asdict(), "data": len(file.data)} for file in files]
+    return {"files": listed, "notes": document.all_notes()}, b"".join(file.data for file in files)
+
+
+def _extract(kind: MediaType, file: ExaminedFile, document: Document, *, depth: int) -> None:
+    # Each library is loaded by the first document that needs it.
+    buffered = cast(BinaryIO, io.BufferedReader(file, 64 << 10))
+    attach = partial(_attach, depth=depth + 1)
+    match kind.format:
+        case "word":
+            from shared.extractor_child.word import extract_word
+
+            extract_word(buffered, document)
+        case "slides":
+            from shared.extractor_child.slides import extract_slides
+
+            extract_slides(buffered, document)
+        case "sheets":
+            from shared.extractor_child.sheets import extract_sheets
+
+            extract_sheets(buffered, document)
+        case "opendocument":
+            from shared.extractor_child.opendocument import extract_opendocument
+
+            extract_opendocument(buffered, document)
+        case "book":
+            from shared.extractor_child.book import extract_book
+
+            extract_book(buffered, document)
+        case "outlook":
+            from shared.extractor_child.outlook import extract_outlook
+
+            extract_outlook(buffered, document, attach)
+        case _:
+            _extract_whole(kind.format, _whole(file), document, depth=depth)
+
+
+def _extract_whole(layout: Format, data: bytes, document: Document, *, depth: int) -> None:
+    match layout:
+        case "mail":
+            from shared.extractor_child.mail import extract_mail
+
+            extract_mail(data, document, partial(_attach, depth=depth + 1))
+        case "rich-text":
+            from shared.extractor_child.rich_text import extract_rich_text
+
+            extract_rich_text(data, document)
+        case "heif-sequence":
+            from shared.extractor_child.sequences import render_sequence
+
+            render_sequence(data, document)
+        case _:
+            from shared.extractor_child.pictures import render
+
+            render(document, data)
+
+
+def _whole(file: ExaminedFile) -> bytes:
+    if file.size > _WHOLE_BYTES:
+        raise DamagedError(
+            f"The file has more than {_WHOLE_BYTES >> 20} MiB, and cannot be converted. Make it smaller."
+        )
+    return file.range(0, file.size)
+
+
+def _attach(data: bytes, name: str, declared: str, document: Document, *, depth: int) -> None:
+    """Add an attachment: a picture as such, a text or document as text, a PDF as a file of its own."""
+    kind = identify(InMemory(data), name, declared) if data else None
+    label = name or "without a name"
+    document.add(f"### Attachment: {label}")
+    if not isinstance(kind, MediaType):
+        document.notes.append(f"The attachment {label} was left out: it cannot be read.")
+    elif kind.format == "text":
+        document.add(in_utf_8(data, kind.encoding if kind.encoding not in (None, "unknown") else "utf-8").decode())
+    elif kind.format == "pdf":
+        _attach_pdf(data, label, document)
+    elif kind.family == "image" and kind.format != "heif-sequence":
+        from shared.extractor_child.pictures import add_picture
+
+        document.add(add_picture(document, data, name))
+    elif kind.preparation == "extract" and depth <= _MOST_DEPTH:
+        try:
+            _extract(kind, ExaminedFile(InMemory(data).read, len(data)), document, depth=depth)
+        except DamagedError as damage:
+            document.notes.append(f"The attachment {label} was left out: {damage}")
+    else:
+        document.notes.append(f"The attachment {label} ({kind.label}) was left out. Upload it by itself.")
+
+
+def _attach_pdf(data: bytes, label: str, document: Document) -> None:
+    import pypdfium2
+
+    try:
+        with pypdfium2.PdfDocument(data) as opened:
+            pages = len(opened)
+    except pypdfium2.PdfiumError:
+        document.notes.append(f"The attachment {label} was left out: the PDF is locked or damaged.")
+        return
+    document.add(document.add_file(ExtractedFile("application/pdf", data, label, pages=pages)))
+
+
+def encoding(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
+    """Return the Python name of the encoding that a text is most likely in; None if nothing fits."""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(payload).best()
+    return (None if best is None else best.encoding), b""

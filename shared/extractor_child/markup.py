@@ -1,0 +1,54 @@
+"""Turn HTML of documents and mails into Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bs4 import BeautifulSoup
+from bs4.element import Tag
+from markdownify import MarkdownConverter
+
+_NOT_READ = ["script", "style", "head", "template", "noscript", "svg", "math"]
+_MOST_DEPTH = 300
+
+Show = Callable[[str, str], str]
+"""Returns the mark for a picture, by its address and its title."""
+
+
+class _Converter(MarkdownConverter):  # type: ignore[misc,unused-ignore]
+    def __init__(self, show: Show, **options: Any) -> None:
+        super().__init__(**options)
+        self._show = show
+
+    def convert_img(self, element: Tag, text: str, parent_tags: object) -> str:
+        source, title = element.get("src"), element.get("alt") or element.get("title")
+        return self._show(str(source or ""), str(title or ""))
+
+    def convert_td(self, element: Tag, text: str, parent_tags: object) -> str:
+        return str(super().convert_td(element, text.replace("|", "\\|"), parent_tags))  # type: ignore[misc]
+
+    def convert_th(self, element: Tag, text: str, parent_tags: object) -> str:
+        return str(super().convert_th(element, text.replace("|", "\\|"), parent_tags))  # type: ignore[misc]
+
+
+def to_markdown(html: str, show: Show = lambda _, title: f"[Picture: {title}]" if title else "") -> str:
+    """Return the text of a page as Markdown, without what is not read."""
+    soup = BeautifulSoup(html, "html.parser")
+    for element in soup.find_all(_NOT_READ):
+        element.decompose()
+    if _depth(soup) > _MOST_DEPTH:
+        return soup.get_text("\n")
+    converter = _Converter(
+        show, heading_style="ATX", escape_misc=False, escape_underscores=False, table_infer_header=True
+    )
+    return str(converter.convert_soup(soup))
+
+
+def _depth(soup: Tag) -> int:
+    """Return how deeply the elements are nested, without going deep itself."""
+    deepest, level = 0, [soup]
+    while level and deepest <= _MOST_DEPTH:
+        level = [child for element in level for child in element.children if isinstance(child, Tag)]
+        deepest += 1
+    return deepest

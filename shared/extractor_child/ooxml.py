@@ -1,0 +1,41 @@
+"""The names of Office Open XML, whose strict form has others for the same things."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+from shared.extractor_child.archive import Archive
+
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
+R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+_STRICT = {
+    "http://purl.oclc.org/ooxml/wordprocessingml/main": W,
+    "http://purl.oclc.org/ooxml/drawingml/main": A,
+    "http://purl.oclc.org/ooxml/presentationml/main": P,
+    "http://purl.oclc.org/ooxml/officeDocument/relationships": R,
+    "http://purl.oclc.org/ooxml/drawingml/chart": C,
+    "http://purl.oclc.org/ooxml/officeDocument/math": "{http://schemas.openxmlformats.org/officeDocument/2006/math}",
+}
+
+
+def usual(root: Element) -> Element:
+    """Replace the names of the strict form within an element by the usual ones; return the element."""
+    for element in root.iter():
+        element.tag = _usual(element.tag)
+        for name in [name for name in element.attrib if name.startswith("{http://purl.oclc.org/")]:
+            element.set(_usual(name), element.attrib.pop(name))
+    return root
+
+
+def _usual(name: str) -> str:
+    space, _, local = name[1:].partition("}")
+    return _STRICT[space] + local if space in _STRICT else name
+
+
+def xml_of(archive: Archive, name: str) -> Element | None:
+    """Return the root of a part with the usual names; None if there is none."""
+    root = archive.xml(name) if name else None
+    return None if root is None else usual(root)

@@ -1,0 +1,237 @@
+"""Every row of docs/file-types.md holds: what is sent as it is, converted, taken apart and refused."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from shared.converter import Converter
+from shared.domain.errors import PermanentFailure
+from shared.domain.media import KINDS, Facts, InMemory, Refusal, check, identify
+from shared.domain.media.conversions import transcoded
+from shared.domain.media.kinds import CONVERTIBLE
+from shared.examiner import Examiner
+from shared.extractor import Extractor
+from shared.sandbox import Sandbox
+from tests.shared.examiner_bench import Counted
+from tests.shared.made_documents import (
+    compound_file,
+    docx,
+    epub,
+    opendocument,
+    outlook,
+    paragraph,
+    pptx,
+    shape,
+    xlsx,
+    zipped,
+)
+from tests.shared.made_media import film, recording, sequence
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+PAGE = (Path(__file__).parents[2] / "docs" / "file-types.md").read_text()
+
+Made = tuple[str, Callable[[], bytes]]
+"""A name, and what makes the file."""
+
+
+def sample(name: str) -> Made:
+    path = SAMPLES / name if (SAMPLES / name).exists() else SAMPLES / "ugly" / name
+    return name, path.read_bytes
+
+
+def sound(container: str, codec: str, rate: int = 16_000) -> Made:
+    return "file", lambda: recording(container, codec, rate=rate, seconds=1)
+
+
+def pictures(container: str, codec: str, pixels: str = "yuv420p") -> Made:
+    return "file", lambda: film(container, codec, pixels=pixels, seconds=1)
+
+
+def drawn(form: str) -> Made:
+    def made() -> bytes:
+        out = io.BytesIO()
+        Image.new("RGB", (32, 24), "red").save(out, form)
+        return out.getvalue()
+
+    return "file", made
+
+
+def given(name: str, data: bytes) -> Made:
+    return name, lambda: data
+
+
+def photoshop() -> bytes:
+    """32 x 24 red pixels without layers."""
+    header = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 24, 32, 8, 3)
+    planes = b"\xff" * (32 * 24) + bytes(2 * 32 * 24)
+    return header + bytes(12) + b"\0\0" + planes
+
+
+def direct_stream() -> bytes:
+    """A tenth of a second of DSD silence in one channel."""
+    block = b"\x69" * 4096
+    layout = b"fmt " + struct.pack("<QIIIIIIQII", 52, 1, 0, 1, 1, 2_822_400, 1, 8 * 4096 * 9, 4096, 0)
+    data = b"data" + struct.pack("<Q", 12 + 9 * 4096) + block * 9
+    return b"DSD " + struct.pack("<QQQ", 28, 28 + len(layout) + len(data), 0) + layout + data
+
+
+AS_IT_IS: dict[str, Made] = {
+    "audio/wav": sample("speech.wav"), "audio/mp3": sample("speech.mp3"), "audio/mpeg": sample("speech.mp2"),
+    "audio/aiff": sample("speech.aiff"), "audio/aac": sample("speech.aac"), "audio/ogg": sample("speech.ogg"),
+    "audio/flac": sample("speech.flac"), "audio/mp4": sample("speech.m4a"), "image/png": sample("picture.png"),
+    "image/jpeg": sample("photo.jpg"), "image/webp": sample("lossy.webp"), "image/heic": sample("phone.heic"),
+    "video/mp4": sample("clip.mp4"), "video/mpeg": sample("clip.mpg"), "video/mov": sample("clip.mov"),
+    "video/avi": sample("clip.avi"), "video/x-flv": sample("clip.flv"), "video/webm": sample("clip.webm"),
+    "video/wmv": sample("clip.wmv"), "video/3gpp": sample("clip.3gp"), "application/pdf": sample("report.pdf"),
+    "text/plain": sample("notes.txt"), "text/html": given("a.html", b"<!doctype html><p>Hello</p>"),
+    "text/css": given("a.css", b"p { color: red }"), "text/javascript": given("a.js", b"let a = 1;\n"),
+    "text/x-typescript": given("a.ts", b"let a: number = 1;\n"), "text/csv": given("a.csv", b"a;b\n1;2\n"),
+    "text/markdown": given("a.md", b"# Hello\n"), "text/x-python": given("a.py", b"print(1)\n"),
+    "application/json": given("a.json", b"{}\n"), "text/xml": given("a.xml", b'<?xml version="1.0"?><a/>'),
+}  # fmt: skip
+"""By the type that is sent. What is missing is known by its first bytes only: see `BY_SIGHT`."""
+CONVERTED: dict[str, Made] = {
+    "AMR": sound("amr", "libopencore_amrnb", 8_000), "Core Audio": sound("caf", "alac"),
+    "Sun AU": sound("au", "pcm_s16be"),
+    "Windows Media audio": sample("speech.wma"), "WebM without": sample("speech.webm"),
+    "Matroska without": sound("matroska", "libopus"), "3GPP recording": sound("3gp", "libopencore_amrnb", 8_000),
+    "Wave64": sound("w64", "pcm_s16le"), "WavPack": sound("wv", "wavpack"), "True Audio": sound("tta", "tta"),
+    "DSD": given("a.dsf", direct_stream()), "AAC in LOAS": sound("latm", "aac"),
+    "MPEG transport stream without": sound("mpegts", "aac", 48_000), "M4A with ALAC": sound("ipod", "alac"),
+    "WAV with ADPCM": sound("wav", "adpcm_ms"), "AIFF with another": sound("aiff", "adpcm_ima_qt"),
+    "Matroska video": pictures("matroska", "libx264"),
+    "MPEG transport stream": pictures("mpegts", "mpeg2video"), "Ogg video": sample("clip.ogv"),
+    "AVI with another": pictures("avi", "huffyuv", "yuv422p"), "TIFF": drawn("TIFF"), "BMP": drawn("BMP"),
+    "GIF": drawn("GIF"), "AVIF": drawn("AVIF"), "JPEG 2000": drawn("JPEG2000"), "icon": drawn("ICO"),
+    "Photoshop": given("a.psd", photoshop()), "HEIC sequence": ("a.heics", sequence),
+}  # fmt: skip
+"""By how the row begins. RealMedia, Monkey's Audio and Speex have no encoder here."""
+TAKEN_APART: dict[str, Made] = {
+    "Word": given("a", docx(paragraph("Hello"))), "PowerPoint": given("a", pptx(shape("Hello"))),
+    "Excel": given("a", xlsx(A=[["Hello"]])),
+    "OpenDocument text": given("a", opendocument("text", "<text:p>Hello</text:p>")),
+    "OpenDocument spreadsheet": given("a", opendocument("spreadsheet", '<table:table table:name="Hello"/>')),
+    "OpenDocument presentation": given("a", opendocument("presentation", '<draw:page draw:name="Hello"/>')),
+    "EPUB": given("a", epub("<p>Hello</p>")), "rich text": given("a", b"{\\rtf1\\ansi Hello}"),
+    "e-mail": given("a.eml", b"Subject: Hello\n\nDear Ms Tanaka\n"), "Outlook message": given("a", outlook("Hello")),
+}  # fmt: skip
+REFUSED: dict[str, Made] = {
+    "old Word document": given("a", compound_file("WordDocument")), "old Excel": given("a", compound_file("Workbook")),
+    "old PowerPoint": given("a", compound_file("PowerPoint Document")),
+    "binary Excel": given("a", zipped({"[Content_Types].xml": "<a/>", "xl/workbook.bin": "a"})),
+    "Office document": given("a", compound_file("EncryptedPackage")),
+    "Pages": given("a", zipped({"Index/Document.iwa": "a"})), "PDF with": sample("user-r6.pdf"),
+    "SVG": sample("drawing.svg"), "JPEG XL": given("a.jxl", b"\xff\x0a" + bytes(range(200, 240)) + bytes(9)),
+    "MIDI": sample("ringtone.mid"), "PostScript": given("a", b"%!PS-Adobe-3.0\nshowpage\n"),
+    "ZIP": sample("archive.zip"), "SQLite": sample("database.sqlite"), "Parquet": given("a", b"PAR1" + bytes(40)),
+    "program": sample("program"), "font": given("a", b"wOF2\0\1\0\0" + bytes(40)), "unknown": sample("binary.txt"),
+    "file of zero": sample("empty.mp3"), "file that was cut": sample("truncated.wmv"),
+}  # fmt: skip
+BY_SIGHT = {
+    "image/heif": b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf",
+    "audio/x-ape": b"MAC \x96\x0f\0\0" + bytes(60),
+    "video/vnd.rn-realvideo": b".RMF\0\0\0\x12" + bytes(60),
+    "audio/x-pn-realaudio": b".ra\xfd\0\4\0\0" + bytes(60),
+    "video/ogg": b"OggS\0\2" + bytes(22) + b"\x01*\x80theora",
+}
+
+
+def rows(section: str) -> dict[str, list[str]]:
+    """The rows of a section's table, by their first cells."""
+    part = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line[:2] == "| "]
+    return {first: [cell.strip("`") for cell in rest] for first, *rest in cells if first != "type"}
+
+
+class Office:
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._run, self._sandbox = runner.run, Sandbox()
+
+    def judged(self, made: Made) -> tuple[bytes, Facts | Refusal]:
+        name, make = made
+        data = make()
+        kind = identify(InMemory(data), name) if data else Refusal(code="empty_file", message="")
+        if isinstance(kind, Refusal):
+            return data, kind
+        facts = self._run(Examiner(self._sandbox).examine(Counted(data), kind))
+        return data, check(facts) or facts
+
+    def sent(self, made: Made) -> list[str]:
+        """The types that a file is sent as. Raises `PermanentFailure` where it is found to be unfit."""
+        data, facts = self.judged(made)
+        if isinstance(facts, Refusal):
+            raise PermanentFailure(facts.code, facts.message)
+        kind = facts.media_type
+        if kind.preparation is None:
+            return [kind.mime]
+        if kind.preparation == "transcode":
+            self._run(Converter(Sandbox()).convert(Counted(data), facts, seconds=60))
+            return [transcoded(kind).mime]
+        return [
+            part.facts.media_type.mime for part in self._run(Extractor(Sandbox()).extract(Counted(data), kind)).parts
+        ]
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[Office]:
+    with asyncio.Runner() as runner:
+        yield Office(runner)
+
+
+def test_the_page_lists_every_type_that_is_sent_as_it_is() -> None:
+    assert {mime for (mime,) in rows("Sent as they are").values()} == KINDS.keys()
+    assert KINDS.keys() - AS_IT_IS.keys() <= BY_SIGHT.keys()
+
+
+@pytest.mark.parametrize("mime", AS_IT_IS)
+def test_what_is_sent_as_it_is(office: Office, mime: str) -> None:
+    assert office.sent(AS_IT_IS[mime]) == [mime]
+
+
+@pytest.mark.parametrize("mime", BY_SIGHT)
+def test_what_cannot_be_made_here_is_known_by_its_first_bytes(mime: str) -> None:
+    found = identify(InMemory(BY_SIGHT[mime]), "file")
+    assert not isinstance(found, Refusal)
+    assert found.mime == mime
+
+
+@pytest.mark.parametrize("row", rows("Converted"))
+def test_what_is_converted(office: Office, row: str) -> None:
+    made = next((made for begins, made in CONVERTED.items() if row.startswith(begins)), None)
+    if made is None:
+        assert row.startswith(("Monkey's Audio", "RealAudio", "RealMedia", "Ogg with Speex"))
+        return
+    assert set(office.sent(made)) == {rows("Converted")[row][0]}
+
+
+@pytest.mark.parametrize("row", rows("Taken apart"))
+def test_what_is_taken_apart(office: Office, row: str) -> None:
+    assert office.sent(TAKEN_APART[row]) == ["text/markdown"]
+
+
+@pytest.mark.parametrize("row", rows("Refused"))
+def test_what_is_refused(office: Office, row: str) -> None:
+    code, advice = rows("Refused")[row]
+    made = next(made for begins, made in REFUSED.items() if row.startswith(begins))
+    with pytest.raises(PermanentFailure) as refused:
+        office.sent(made)
+    assert refused.value.code == code
+    if not advice.startswith("nothing") and code != "empty_file":
+        words = set(re.findall(r"[A-Z]{3,}|password|again|[Uu]npack", advice))
+        assert all(word.lower() in refused.value.message.lower() for word in words), refused.value.message
+
+
+def test_every_type_that_is_converted_has_a_row() -> None:
+    labels = {kind.mime: kind.preparation for kind in CONVERTIBLE.values()}
+    assert len([1 for preparation in labels.values() if preparation == "extract"]) == len(rows("Taken apart"))
+    by_codec = ("M4A with", "WAV with", "AIFF with", "Ogg with", "AVI with")
+    whole = [row for row in rows("Converted") if not row.startswith(by_codec)]
+    assert len(whole) == len([1 for preparation in labels.values() if preparation != "extract"])
