@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.keys import Keys
+    from shared.cloud.object_writer import ObjectWriter
     from shared.cloud.queue import Dispatches, Queue
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.storage import Storage
@@ -81,6 +82,7 @@ class ApiDeps:
     requests: RequestIntake
     chunks: ChunkStore
     keys: Keys
+    uploads: ObjectWriter
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def api() -> ApiDeps:
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.firestore import Tasks
     from shared.cloud.keys import Keys
+    from shared.cloud.object_writer import ObjectWriter
     from shared.cloud.storage import Storage
     from shared.request_intake import RequestIntake
 
@@ -187,6 +190,7 @@ def api() -> ApiDeps:
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
         chunks=ChunkStore(tasks.client),
         keys=Keys(tasks.client, clock),
+        uploads=ObjectWriter(storage, settings.requests_bucket),
     )
 
 
