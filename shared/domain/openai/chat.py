@@ -136,7 +136,7 @@ def _message(message: Json, param: str, files: Mapping[str, Located]) -> JsonVal
     plain: Json = {name: value for name, value in message.items() if name in kept and value not in (None, [])}
     if isinstance(calls := plain.get("tool_calls"), list):
         plain["tool_calls"] = [
-            {name: value for name, value in call.items() if name in ("id", "type", "function")}
+            {name: value for name, value in call.items() if name in ("id", "type", "function", "extra_content")}
             if isinstance(call, dict)
             else call
             for call in calls
