@@ -115,6 +115,9 @@ def _tools(tools: JsonValue, dropped: set[str]) -> JsonValue:
 
 
 def _response_format(form: Json, dropped: set[str]) -> Json:
+    if isinstance(schema := form.get("schema"), dict):
+        # A form of other servers than OpenAI's, which clients still send.
+        form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     inner = form.get("json_schema")
     if isinstance(inner, dict) and isinstance(schema := inner.get("schema"), dict):
         return {**form, "json_schema": {**inner, "schema": without_unknown_keywords(schema, dropped)}}
