@@ -17,7 +17,18 @@ from functions.api.middleware import RequestMiddleware, request_state
 from functions.api.openai_errors import OPENAI_PATHS, as_openai
 from functions.api.openapi import docs_page, openapi_document
 from functions.api.openapi_shapes import errors, json_response
-from functions.api.routes import cancel_and_rerun, chat, files, mcp, models, stream, submit, tasks, transcriptions
+from functions.api.routes import (
+    cancel_and_rerun,
+    chat,
+    files,
+    mcp,
+    models,
+    process,
+    stream,
+    submit,
+    tasks,
+    transcriptions,
+)
 from functions.api.unserved import find_advice
 from shared import wiring
 from shared.domain.errors import RequestRefused, TaskFailure
@@ -50,7 +61,7 @@ def app() -> FastAPI:
         middleware=_middleware(wiring.api().settings.cors_origins),
     )
     own = (_open, submit.router, tasks.router, stream.router, cancel_and_rerun.router, models.router)
-    for router in (*own, chat.router, transcriptions.router, files.router, mcp.router):
+    for router in (*own, chat.router, transcriptions.router, files.router, mcp.router, process.router):
         application.include_router(router)
     application.openapi = partial(openapi_document, application)  # type: ignore[method-assign]
 

@@ -65,7 +65,13 @@ async def process(request: Request, key: Submitter, idempotency_key: Idempotency
 
 
 async def _text_of(
-    deps: ApiDeps, request: Request, key: Key, stored: WrittenObject, recipe: str, name: str, idempotency_key: str | None
+    deps: ApiDeps,
+    request: Request,
+    key: Key,
+    stored: WrittenObject,
+    recipe: str,
+    name: str,
+    idempotency_key: str | None,
 ) -> Response:
     part: Json = {"type": "file_url", "file_url": {"url": stored.uri, "generation": str(stored.generation)}}
     body: Json = {"model": DEFAULT_MODEL, "recipe": recipe, "messages": [{"role": "user", "content": [part]}]}
