@@ -12,13 +12,13 @@ from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
 from shared.domain.answer.transcript import Segment, is_transcript, segments, segments_in_text
 from shared.domain.openai.transcription import NO_SPEECH, TranscriptionForm
-from shared.domain.outputs.cues import Word, make_cues, srt_of, vtt_of, words_of
+from shared.domain.outputs.cues import make_cues, srt_of, vtt_of, words_of
 
 _AUDIO_TOKENS_A_SECOND = 32
 
 
 class Transcript(NamedTuple):
-    """A transcription's answer. `words` is empty unless a model has timed them."""
+    """A transcription's answer."""
 
     text: str
     segments: list[Segment]
@@ -26,7 +26,6 @@ class Transcript(NamedTuple):
     seconds: float
     """The recording's length, as far as it is known."""
     usage: Json
-    words: list[Word]
 
 
 def read_transcript(content: str, usage: Json, *, timed: bool) -> Transcript:
@@ -34,7 +33,7 @@ def read_transcript(content: str, usage: Json, *, timed: bool) -> Transcript:
     if not timed:
         text = content.strip()
         plain = "" if NO_SPEECH in text and len(text) < 2 * len(NO_SPEECH) else text
-        return Transcript(plain, [], "", _seconds(usage, []), usage, [])
+        return Transcript(plain, [], "", _seconds(usage, []), usage)
     language, found = "", segments_in_text(content)
     try:
         value = parse(content)
@@ -45,7 +44,7 @@ def read_transcript(content: str, usage: Json, *, timed: bool) -> Transcript:
         language = _language(value, found)
     spoken = [segment for segment in found if segment.text and segment.text != NO_SPEECH]
     text = " ".join(" ".join(segment.text.split()) for segment in spoken)
-    return Transcript(text, spoken, language, _seconds(usage, spoken), usage, [])
+    return Transcript(text, spoken, language, _seconds(usage, spoken), usage)
 
 
 def render(form: TranscriptionForm, transcript: Transcript) -> tuple[str, str]:
@@ -54,9 +53,9 @@ def render(form: TranscriptionForm, transcript: Transcript) -> tuple[str, str]:
         case "text":
             return f"{transcript.text}\n", "text/plain; charset=utf-8"
         case "srt":
-            return srt_of(make_cues(_words(transcript))), "text/plain; charset=utf-8"
+            return srt_of(make_cues(words_of(transcript.segments))), "text/plain; charset=utf-8"
         case "vtt":
-            return vtt_of(make_cues(_words(transcript))), "text/vtt; charset=utf-8"
+            return vtt_of(make_cues(words_of(transcript.segments))), "text/vtt; charset=utf-8"
         case "json":
             return _json({"text": transcript.text, "usage": token_usage(transcript.usage)})
         case "verbose_json":
@@ -96,7 +95,7 @@ def diarized_segments(transcript: Transcript) -> list[Json]:
 
 
 def _verbose(form: TranscriptionForm, transcript: Transcript) -> Json:
-    body: Json = {
+    return {
         "task": form.job,
         "language": "english" if form.job == "translate" else transcript.language or form.language or "unknown",
         "duration": transcript.seconds,
@@ -104,10 +103,6 @@ def _verbose(form: TranscriptionForm, transcript: Transcript) -> Json:
         "segments": cast(JsonValue, [_segment(transcript, number) for number in range(len(transcript.segments))]),
         "usage": {"type": "duration", "seconds": transcript.seconds},
     }
-    if transcript.words:
-        words = [{"word": word.text, "start": word.start, "end": word.end} for word in transcript.words]
-        body["words"] = cast(JsonValue, words)
-    return body
 
 
 def _segment(transcript: Transcript, number: int) -> Json:
@@ -144,10 +139,6 @@ def _end(transcript: Transcript, number: int) -> float:
         return segment.end
     after = transcript.segments[number + 1 : number + 2]
     return max(segment.start, after[0].start if after else transcript.seconds)
-
-
-def _words(transcript: Transcript) -> list[Word]:
-    return transcript.words or words_of(transcript.segments)
 
 
 def _seconds(usage: Json, spoken: Sequence[Segment]) -> float:

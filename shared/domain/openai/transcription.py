@@ -15,8 +15,6 @@ Job = Literal["transcribe", "translate"]
 
 NO_SPEECH = "[no speech]"
 """What the model answers for a recording in which nobody speaks: an empty answer would count as a failure."""
-WORD_MODEL = "gemini-3.5-transcribe"
-"""The model that times words."""
 
 _OPENAI_MODEL = re.compile(r"(?:.*/)?(?:(?:distil-|faster-)?whisper\b|gpt-|chatgpt-|o\d)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z -]{1,39}(?:[-_][A-Za-z0-9]{2,8})*")
@@ -52,7 +50,6 @@ class TranscriptionForm(NamedTuple):
     language: str | None
     prompt: str | None
     temperature: float | None
-    wants_words: bool
     stream: bool
     speakers: tuple[str, ...]
     file_url: str | None
@@ -110,15 +107,16 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job) -> TranscriptionFor
     prompt = values.get("prompt", [""])[-1].strip()
     if len(prompt) > _LONGEST_PROMPT:
         raise _wrong("prompt", f"it has {len(prompt):,} characters; at most {_LONGEST_PROMPT:,} are taken")
-    wants_words = "word" in granularities
+    if "word" in granularities:
+        # Times of words would have to be made up: the recipe's segments are what a model has timed.
+        ignored.append("timestamp_granularities=word")
     return TranscriptionForm(
         job=job,
-        model=_model(single.get("model", ""), wants_words=wants_words),
+        model=_model(single.get("model", "")),
         response_format=form,
         language=_language(single.get("language", "")),
         prompt=prompt or None,
         temperature=_temperature(single.get("temperature", "")),
-        wants_words=wants_words,
         stream=stream and form in _STREAMED,
         speakers=tuple(name.strip()[:64] for name in values.get("known_speaker_names", [])[:16] if name.strip()),
         file_url=single.get("file_url") or None,
@@ -126,13 +124,11 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job) -> TranscriptionFor
     )
 
 
-def _model(name: str, *, wants_words: bool) -> str:
+def _model(name: str) -> str:
     """Return the model: OpenAI's names stand for the one that Dropsight chooses."""
     if not name:
         raise _wrong("model", 'it is missing. Send "whisper-1", or the name of a Gemini model')
-    if _OPENAI_MODEL.match(name) is None:
-        return name
-    return WORD_MODEL if wants_words else DEFAULT_MODEL
+    return DEFAULT_MODEL if _OPENAI_MODEL.match(name) else name
 
 
 def _response_format(text: str, job: Job) -> ResponseFormat:

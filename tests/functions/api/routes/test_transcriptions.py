@@ -250,7 +250,14 @@ async def test_fields_without_effect_are_named_in_a_header(system: System) -> No
         answer = await client.audio.transcriptions.with_raw_response.create(
             model="gpt-4o-transcribe", file=SPEECH, chunking_strategy="auto", include=["logprobs"]
         )
+        timed = await client.audio.transcriptions.with_raw_response.create(
+            model="whisper-1",
+            file=SPEECH,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+        )
     assert answer.headers["x-dropsight-ignored"] == "chunking_strategy, include"
+    assert timed.headers["x-dropsight-ignored"] == "timestamp_granularities=word"
 
 
 async def test_a_key_that_may_not_read_gets_no_transcript(system: System) -> None:
