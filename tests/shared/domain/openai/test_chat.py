@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import FieldRefused
-from shared.domain.openai.chat import Located, named_files, read_chat
+from shared.domain.openai.chat import ChatRequest, Located, named_files, read_chat
 from shared.domain.openai.schemas import without_unknown_keywords
 
 TASK, FILE = "task-llm-1776874565-yq3szvcu", "file-" + "0a" * 16
@@ -19,6 +19,11 @@ def chat(**fields: Any) -> dict[str, Any]:
 
 def parts(*content: dict[str, Any]) -> dict[str, Any]:
     return chat(messages=[{"role": "user", "content": list(content)}])
+
+
+def content_of(request: ChatRequest) -> Any:
+    messages: Any = request.body["messages"]
+    return messages[0]["content"]
 
 
 def test_fields_with_a_meaning_are_passed_on_and_the_others_named() -> None:
@@ -42,7 +47,7 @@ def test_files_and_tasks_are_named_anywhere_in_a_part() -> None:
     )
     assert named_files(body) == [FILE, TASK]
     files = {FILE: Located("gs://b/f", 7), TASK: Located("gs://b/t", 8)}
-    content = read_chat(body, files).body["messages"][0]["content"]  # type: ignore[call-overload,index]
+    content = content_of(read_chat(body, files))
     assert content[0] == {"type": "file_url", "file_url": {"url": "gs://b/f", "generation": "7"}}
     assert content[1] == {"type": "audio_url", "audio_url": {"url": "gs://b/t", "generation": "8"}}
     assert content[2] == {"type": "image_url", "image_url": {"url": "gs://b/f", "generation": "7"}}
@@ -50,7 +55,7 @@ def test_files_and_tasks_are_named_anywhere_in_a_part() -> None:
 
 def test_data_without_its_prefix_gets_the_type_of_its_name() -> None:
     body = parts({"type": "file", "file": {"file_data": "QUJD", "filename": "a.png"}})
-    [part] = read_chat(body, {}).body["messages"][0]["content"]  # type: ignore[call-overload,index]
+    [part] = content_of(read_chat(body, {}))
     assert part["file_url"]["url"] == "data:image/png;base64,QUJD"
 
 
