@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
+import psutil
 import pytest
 from openai import OpenAI
 
@@ -48,3 +52,46 @@ def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system:
     assert answer.text
     assert len(system.documents()) == before + 1
     assert len(system.model_calls()) == 1
+
+
+def test_an_upload_of_300_mb_is_passed_on_in_constant_memory(system: Running) -> None:
+    workers = [process for process in psutil.Process(system.pid).children(recursive=True) if _serves_api(process)]
+    # Past the front door, which has the platform's limit of 32 MB.
+    port = next(each.laddr.port for worker in workers for each in worker.net_connections() if each.status == "LISTEN")
+    peak, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            peak.append(max(worker.memory_info().rss for worker in workers))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        answer = httpx2.post(
+            f"http://127.0.0.1:{port}/v1/files",
+            content=_form(megabytes=300),
+            headers={
+                "Authorization": f"Bearer {system.endpoints.api_key}",
+                "Content-Type": "multipart/form-data; boundary=xx",
+            },
+            timeout=100,
+        )
+    finally:
+        done.set()
+        watcher.join()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["bytes"] == len(SPEECH.read_bytes()) + (300 << 20)
+    assert max(peak) < 200 << 20
+
+
+def _serves_api(process: psutil.Process) -> bool:
+    return process.environ().get("FUNCTION_TARGET") == "api"
+
+
+def _form(megabytes: int) -> Iterator[bytes]:
+    yield b'--xx\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+    yield b'--xx\r\nContent-Disposition: form-data; name="file"; filename="long.wav"\r\n\r\n'
+    yield SPEECH.read_bytes()
+    for _ in range(megabytes):
+        yield bytes(1 << 20)
+    yield b"\r\n--xx--\r\n"
