@@ -9,7 +9,7 @@ RUNS ?= 10
 SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
 
-.PHONY: help setup demo up test check fix lock chaos stress bench package deploy check-terraform clean
+.PHONY: help setup demo up test test-clients check fix lock chaos stress bench package deploy check-terraform clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -36,6 +36,15 @@ up: setup ## serve the whole system on this machine until Ctrl-C
 # Each worker runs whole files, so that what a file's tests share (a wired function, a local system) is made once.
 test: setup ## run the tests (four to five minutes on two cores)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos tests
+
+test-clients: setup .venv-clients/ready ## let clients of other makers do their jobs (installs them; with Node, openai-node too)
+	@if command -v npm >/dev/null; then cd tests/clients/node && npm install --silent --no-fund --no-audit; else echo "Node is missing: openai-node is skipped"; fi
+	@$(BIN)/python -m pytest tests/clients
+
+.venv-clients/ready: tests/clients/requirements.txt
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	@touch $@
 
 chaos: setup ## test the promises under kills, faults, duplicates and losses (ten minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos

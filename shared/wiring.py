@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.keys import Keys
+    from shared.cloud.object_writer import ObjectWriter
     from shared.cloud.queue import Dispatches, Queue
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.reservations import Reservations
@@ -97,6 +98,7 @@ class ApiDeps:
     throttle: Throttle
     totals: Totals
     budgets: Budgets
+    uploads: ObjectWriter
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,7 @@ def api() -> ApiDeps:
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.firestore import Tasks
     from shared.cloud.keys import Keys
+    from shared.cloud.object_writer import ObjectWriter
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
     from shared.cloud.totals import Totals
@@ -226,6 +229,7 @@ def api() -> ApiDeps:
         throttle=_throttle(tasks, clock),
         totals=totals,
         budgets=Budgets(settings, clock, totals, Reservations(tasks.client), keys.daily_budget),
+        uploads=ObjectWriter(storage, settings.requests_bucket),
     )
 
 

@@ -58,8 +58,10 @@ locals {
       "generate writes results" = { bucket = google_storage_bucket.results.name, account = "generate", role = "roles/storage.objectUser", under = null }
       "generate reads recipes"  = { bucket = google_storage_bucket.source.name, account = "generate", role = "roles/storage.objectViewer", under = "recipes/" }
       "ingest reads requests"   = { bucket = google_storage_bucket.requests.name, account = "ingest", role = "roles/storage.objectViewer", under = null }
-      "api reads manifests"     = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectViewer", under = "manifests/" }
+      # The whole of it: to list uploads, which no condition on names can grant.
+      "api reads requests"      = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectViewer", under = null }
       "api writes requests"     = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectUser", under = "api/" }
+      "api writes uploads"      = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectUser", under = "uploads/" }
       "api reads results"       = { bucket = google_storage_bucket.results.name, account = "api", role = "roles/storage.objectViewer", under = null }
       "notify reads results"    = { bucket = google_storage_bucket.results.name, account = "notify", role = "roles/storage.objectViewer", under = null }
       "sweep reads requests"    = { bucket = google_storage_bucket.requests.name, account = "sweep", role = "roles/storage.objectViewer", under = null }

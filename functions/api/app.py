@@ -14,14 +14,30 @@ from starlette.responses import Response
 
 from functions.api.error_answers import refusal_of_parameters, refusal_of_status, render_refusal
 from functions.api.middleware import RequestMiddleware, request_state
+from functions.api.openai_errors import OPENAI_PATHS, as_openai
 from functions.api.openapi import docs_page, openapi_document
 from functions.api.openapi_shapes import errors, json_response
-from functions.api.routes import cancel_and_rerun, models, operate, stream, submit, tasks, usage
+from functions.api.routes import (
+    cancel_and_rerun,
+    chat,
+    files,
+    mcp,
+    models,
+    operate,
+    process,
+    stream,
+    submit,
+    tasks,
+    transcriptions,
+    usage,
+)
+from functions.api.unserved import find_advice
 from shared import wiring
 from shared.domain.errors import RequestRefused, TaskFailure
 
 _EXPOSED_HEADERS = (
     "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id",
+    "x-dropsight-ignored", "x-dropsight-task",
 )  # fmt: skip
 
 _DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -46,16 +62,9 @@ def app() -> FastAPI:
         redirect_slashes=False,
         middleware=_middleware(wiring.api().settings.cors_origins),
     )
-    for router in (
-        _open,
-        submit.router,
-        tasks.router,
-        stream.router,
-        cancel_and_rerun.router,
-        models.router,
-        usage.router,
-        operate.router,
-    ):
+    own = (submit, tasks, stream, cancel_and_rerun, models, usage, operate)
+    openai = (chat, transcriptions, files)
+    for router in (_open, *(module.router for module in (*own, *openai, mcp, process))):
         application.include_router(router)
     application.openapi = partial(openapi_document, application)  # type: ignore[method-assign]
 
@@ -89,7 +98,8 @@ def _middleware(origins: tuple[str, ...]) -> list[Middleware]:
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestRefused)
-    return render_refusal(error, request.headers.get("accept", ""), request_state().request_id)
+    refused = as_openai(error) if request.url.path.startswith(OPENAI_PATHS) else error
+    return render_refusal(refused, request.headers.get("accept", ""), request_state().request_id)
 
 
 async def _answer_unavailable(request: Request, error: Exception) -> Response:
@@ -108,4 +118,6 @@ async def _answer_invalid_parameters(request: Request, error: Exception) -> Resp
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and (advice := find_advice(request.url.path)) is not None:
+        return await _answer_refusal(request, RequestRefused(404, "not_found", "not_served", advice))
     return await _answer_refusal(request, refusal_of_status(error.status_code, str(error.detail), error.headers))

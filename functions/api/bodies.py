@@ -61,23 +61,13 @@ class Bodies:
 
     async def _read(self, request: Request, share: _Share) -> bytes:
         pieces: list[bytes] = []
-        arrived, waited = 0, 0.0
-        loop, stream = asyncio.get_running_loop(), aiter(request.stream())
-        while True:
-            began = loop.time()
-            allowed = min(_LONGEST_SECONDS, _GRACE_SECONDS + arrived / _SLOWEST_BYTES_A_SECOND)
-            try:
-                async with asyncio.timeout(allowed - waited):
-                    piece = await anext(stream, None)
-            except TimeoutError as error:
-                raise _too_slow(arrived, allowed) from error
-            waited += loop.time() - began
-            if piece is None:
-                return b"".join(pieces)
+        arrived = 0
+        async for piece in arriving(request):
             arrived += len(piece)
             _refuse_too_large(arrived)
             await share.grow_to(arrived)
             pieces.append(piece)
+        return b"".join(pieces)
 
     async def take(self, key: Key, more: int) -> None:
         """Reserve bytes of both budgets, waiting until they have room."""
@@ -117,6 +107,25 @@ class _Share:
     def release(self) -> None:
         self._bodies.give_back(self._key, self._size)
         self._size = 0
+
+
+async def arriving(request: Request, longest: float = _LONGEST_SECONDS) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body. Raises 408 if they arrive too slowly; time spent by the reader does not count."""
+    arrived, waited = 0, 0.0
+    loop, stream = asyncio.get_running_loop(), aiter(request.stream())
+    while True:
+        began = loop.time()
+        allowed = min(longest, _GRACE_SECONDS + arrived / _SLOWEST_BYTES_A_SECOND)
+        try:
+            async with asyncio.timeout(allowed - waited):
+                piece = await anext(stream, None)
+        except TimeoutError as error:
+            raise _too_slow(arrived, allowed) from error
+        waited += loop.time() - began
+        if piece is None:
+            return
+        arrived += len(piece)
+        yield piece
 
 
 def _declared_length(request: Request) -> int:

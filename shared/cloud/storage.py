@@ -76,6 +76,29 @@ class StoredObject:
         return f"gs://{self.bucket}/{self.name}#{self.generation}"
 
 
+class ObjectUpload:
+    """A resumable upload of one object, for a thread. Nothing is visible before `finish`."""
+
+    def __init__(self, blob: storage.Blob, content_type: str, piece_bytes: int) -> None:
+        self._blob = blob
+        self._writer = blob.open(
+            "wb", chunk_size=piece_bytes, content_type=content_type, checksum="crc32c", retry=_RETRY
+        )
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def finish(self, rest: bytes) -> int:
+        """Write the rest and end the upload. Return the object's generation."""
+        self._writer.write(rest)
+        self._writer.close()
+        self._blob.reload(retry=_RETRY)
+        return int(self._blob.generation)
+
+    def abort(self) -> None:
+        self._writer.terminate()
+
+
 class Storage:
     """Methods return None for an object, or a generation of it, that does not exist."""
 
@@ -178,6 +201,21 @@ class Storage:
         except api_errors.PreconditionFailed:
             return None
         return int(blob.generation)
+
+    def open_upload(
+        self, bucket: str, name: str, *, content_type: str, piece_bytes: int, metadata: dict[str, str] | None = None
+    ) -> ObjectUpload:
+        """Begin an object of unknown size; its methods are called by `in_thread`."""
+        blob = self._client.bucket(bucket).blob(name)
+        blob.metadata = metadata
+        return ObjectUpload(blob, content_type, piece_bytes)
+
+    async def mark(self, bucket: str, name: str, metadata: dict[str, str]) -> StoredObject:
+        """Set the metadata of an object that exists. Return it."""
+        blob = self._client.bucket(bucket).blob(name)
+        blob.metadata = metadata
+        await self._run(partial(blob.patch, retry=_RETRY))
+        return _stored(blob)
 
     async def delete(self, bucket: str, name: str) -> None:
         """Delete an object; one that does not exist is no error."""

@@ -35,6 +35,7 @@ from shared.domain.request import (
 )
 from shared.domain.request.schema import payload_digest, refuse_on_error
 from shared.domain.request.tasks import asked_lately
+from shared.domain.request.uploads import is_own_upload
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
 from shared.domain.tasks.view import public
@@ -182,6 +183,8 @@ def _refuse_forbidden(deps: ApiDeps, key: Key, checked: Checked) -> None:
                 raise FieldRefused(file.param, f"{file.param}: {why}.", "url_not_fetchable")
         elif isinstance(file, StoredInput):
             own = (settings.requests_bucket, settings.results_bucket, settings.source_bucket)
+            if is_own_upload(file.bucket, file.name, requests_bucket=settings.requests_bucket, owner=key.owner):
+                continue
             if file.bucket in own or not key.covers(file.uri):
                 sources = ", ".join(key.sources) or "none"
                 message = f"{file.param}: this key may not name {file.uri}. Its sources: {sources}."

@@ -19,6 +19,7 @@ from shared.domain.errors import FailureCode, FieldRefused, PermanentFailure, Re
 from shared.domain.recipe import PreparedFile, Recipe
 from shared.domain.recipe.question import About, Question
 from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
+from shared.domain.request.uploads import is_own_upload
 from shared.domain.tasks.task import Ran, Task
 from shared.wiring import GenerateDeps
 
@@ -93,6 +94,10 @@ def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) 
     own = (settings.requests_bucket, settings.results_bucket, settings.source_bucket)
     allowed = settings.manifest_sources.get(task.owner.partition(":")[2], ()) or ("\0",)
     for file in request.inputs:
+        if isinstance(file, StoredInput) and is_own_upload(
+            file.bucket, file.name, requests_bucket=settings.requests_bucket, owner=task.owner
+        ):
+            continue
         if isinstance(file, StoredInput) and (file.bucket in own or (is_manifest and not file.uri.startswith(allowed))):
             message = f"{file.param}: manifests of {task.owner} may not name {file.uri}."
             raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=file.param)

@@ -59,7 +59,9 @@ class Gathered:
                 self.thoughts += answer.text(candidate, thoughts=True)
             for part in answer.parts(candidate):
                 if isinstance(call := part.get("functionCall"), dict):
-                    self.calls.append({"index": self._called, **tool_call(call, self._called)})
+                    self.calls.append(
+                        {"index": self._called, **tool_call(call, self._called, part.get("thoughtSignature"))}
+                    )
                     self._called += 1
                     self.answered = True
             reason = answer.finish_reason(candidate)

@@ -88,18 +88,25 @@ def _choice(candidate: Json, reasoning: bool) -> Json:
     return {"index": candidate.get("index") or 0, "message": message, "finish_reason": reason, "logprobs": None}
 
 
-def tool_call(call: Json, index: int) -> Json:
-    """Convert a functionCall part to OpenAI's form."""
+def tool_call(call: Json, index: int, signature: JsonValue = None) -> Json:
+    """Convert a functionCall part to OpenAI's form.
+
+    `signature`: the part's thought signature, which Gemini 3 wants back; placed as by Google's own OpenAI layer.
+    """
     arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
-    return {
+    converted: Json = {
         "id": call.get("id") or f"call_{index}",
         "type": "function",
         "function": {"name": call.get("name") or "", "arguments": arguments},
     }
+    if signature is not None:
+        converted["extra_content"] = {"google": {"thought_signature": signature}}
+    return converted
 
 
 def _tool_calls(candidate: Json) -> list[Json]:
-    return [tool_call(call, index) for index, call in enumerate(answer.calls(candidate))]
+    calls = zip(answer.calls(candidate), answer.call_signatures(candidate), strict=True)
+    return [tool_call(call, index, signature) for index, (call, signature) in enumerate(calls)]
 
 
 def _number(counted: Json, name: str) -> int:

@@ -59,6 +59,12 @@ def calls(candidate: Json) -> list[Json]:
     return [call for part in parts(candidate) if isinstance(call := part.get("functionCall"), dict)]
 
 
+def call_signatures(candidate: Json) -> list[JsonValue]:
+    """Return the thought signature of each of `calls`, or None."""
+    whole = [part.get("thoughtSignature") for part in parts(candidate) if isinstance(part.get("functionCall"), dict)]
+    return whole[: len(calls(candidate))]
+
+
 def has_words(text: str) -> bool:
     """Return whether the text has any visible character."""
     return _VISIBLE.search(text) is not None

@@ -128,10 +128,25 @@ class CalledFunction(StrictModel):
     """JSON text."""
 
 
+class CallOfGemini(StrictModel):
+    thought_signature: str = Field(max_length=MAX_TEXT)
+
+
+class CallExtras(StrictModel):
+    google: CallOfGemini | None = None
+
+
 class ToolCall(StrictModel):
     id: str = Field(max_length=256)
     type: Literal["function"] = "function"
     function: CalledFunction
+    extra_content: CallExtras | None = None
+    """As it came with the call: Gemini 3 thinks on from its signature."""
+
+    @property
+    def thought_signature(self) -> str | None:
+        google = self.extra_content.google if self.extra_content else None
+        return google.thought_signature if google else None
 
 
 class Message(StrictModel):

@@ -10,17 +10,24 @@ from pydantic import JsonValue
 
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
+from shared.domain.models.catalogue import ThinkingByLevel, find_model
 from shared.domain.recipe import PreparedFile, media_part
 from shared.domain.recipe import wire as recipe_wire
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
 from shared.domain.request.to_recipe import ResolvedRequest
+
+_UNSIGNED = "skip_thought_signature_validator"
+"""Stands for the signature of a call whose client did not keep it (guide "Thought signatures"); without any, Gemini 3
+refuses the request."""
 
 
 def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: date | None = None) -> Json:
     """Return the body of generateContent. `files` is in the order of `resolved.inputs`."""
     recipe, choice = resolved.recipe, resolved.submission.tool_choice
     media = ([media_part(recipe, part) for part in (file, *file.more)] for file in files)
-    request = recipe_wire.body(recipe, resolved.question, _contents(resolved.messages, media), today)
+    request = recipe_wire.body(
+        recipe, resolved.question, _contents(resolved.messages, media, _unsigned(recipe.model, today)), today
+    )
     if resolved.takes_any_json:
         cast(Json, request.setdefault("generationConfig", {}))["responseMimeType"] = "application/json"
     instructions = [message.text for message in resolved.messages if message.role in ("system", "developer")]
@@ -31,14 +38,19 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
     return request
 
 
-def _contents(messages: Sequence[Message], media: Iterator[list[Json]]) -> list[Json]:
+def _unsigned(name: str, today: date | None) -> str | None:
+    model = find_model(name, today)
+    return _UNSIGNED if model is not None and isinstance(model.thinking, ThinkingByLevel) else None
+
+
+def _contents(messages: Sequence[Message], media: Iterator[list[Json]], unsigned: str | None) -> list[Json]:
     names = {call.id: call.function.name for message in messages for call in message.tool_calls or []}
     turns: list[Json] = []
     for message in messages:
         if message.role in ("system", "developer"):
             continue
         role = "model" if message.role == "assistant" else "user"
-        parts = list(_parts(message, names, media))
+        parts = list(_parts(message, names, media, unsigned))
         if turns and turns[-1]["role"] == role:
             cast(list[JsonValue], turns[-1]["parts"]).extend(parts)
         else:
@@ -46,7 +58,9 @@ def _contents(messages: Sequence[Message], media: Iterator[list[Json]]) -> list[
     return turns
 
 
-def _parts(message: Message, names: dict[str, str], media: Iterator[list[Json]]) -> Iterator[Json]:
+def _parts(
+    message: Message, names: dict[str, str], media: Iterator[list[Json]], unsigned: str | None
+) -> Iterator[Json]:
     if message.role == "tool":
         name = names.get(message.tool_call_id or "", message.name or message.tool_call_id or "")
         yield {"functionResponse": {"name": name, "response": _object(message.text, "result")}}
@@ -56,8 +70,12 @@ def _parts(message: Message, names: dict[str, str], media: Iterator[list[Json]])
             yield {"text": part.text}
         else:
             yield from next(media)
-    for call in message.tool_calls or []:
-        yield {"functionCall": {"name": call.function.name, "args": _object(call.function.arguments, "arguments")}}
+    for number, call in enumerate(message.tool_calls or []):
+        called: Json = {
+            "functionCall": {"name": call.function.name, "args": _object(call.function.arguments, "arguments")}
+        }
+        signature = call.thought_signature or (unsigned if number == 0 else None)
+        yield {**called, "thoughtSignature": signature} if signature else called
 
 
 def _object(text: str, otherwise: str) -> Json:

@@ -1,0 +1,43 @@
+"""Make one task of what a client sends again: the same content and options within 24 hours are the same task."""
+
+from __future__ import annotations
+
+from functions.api.budget import budgets
+from shared.domain.request import Submission
+from shared.domain.tasks.access import Key
+from shared.domain.tasks.task import Task
+from shared.request_intake import Submitted
+from shared.wiring import ApiDeps
+
+_MOST_FAILURES = 50
+_FAILS_AGAIN = frozenset({
+    "content_policy_violation", "context_length_exceeded", "empty_file", "invalid_param", "media_too_long",
+    "model_not_found", "model_not_support_capability", "payload_too_large", "schema_not_satisfied",
+    "source_not_allowed", "unsupported_content_type",
+})  # fmt: skip
+"""Failures of the content itself: its task is not made a second time."""
+
+
+async def submit_once(
+    deps: ApiDeps, key: Key, submission: Submission, digest: str, idempotency_key: str | None = None
+) -> Submitted:
+    """Create and dispatch the task, or return the one that this content has already.
+
+    `digest` stands for content and options. A task that failed for another reason than its content is followed by a
+    new one, which then stands for the content.
+    """
+    await budgets().spend(key)
+    # No header can hold NUL: no Idempotency-Key of a caller is the same.
+    record = idempotency_key or f"\0content:{digest}"
+    for _ in range(_MOST_FAILURES):
+        submitted = await deps.requests.submit(submission, digest, key_id=key.id, idempotency_key=record)
+        if not submitted.replayed or idempotency_key is not None or not _is_worth_another(submitted.task):
+            break
+        record = f"\0content:{digest}:{submitted.task.id}"
+    if submitted.replayed:
+        budgets().give_back(key)
+    return submitted
+
+
+def _is_worth_another(task: Task) -> bool:
+    return task.status == "failed" and (task.error is None or task.error.code not in _FAILS_AGAIN)

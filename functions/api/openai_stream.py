@@ -1,0 +1,63 @@
+"""Follow a streamed task for the end points that OpenAI's clients read: data blocks without names or offsets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Literal, NamedTuple
+
+from functions.api.follower import Follower, followers, wait_for_change
+from functions.api.routes.stream import HEARTBEAT_SECONDS, LARGEST_STREAM
+from shared.domain.answer.response import Json
+
+HEARTBEAT = b": ping\n\n"
+DONE = b"data: [DONE]\n\n"
+STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+EVENT_STREAM = "text/event-stream"
+
+_DATA = b"data: "
+
+
+class StreamItem(NamedTuple):
+    """A `chunk` (JSON of a chat.completion.chunk), a `pause` to tell the reader that there is more, the `end`, or an
+    `error` with its code and message."""
+
+    kind: Literal["chunk", "pause", "end", "error"]
+    data: bytes = b""
+    code: str = ""
+    message: str = ""
+
+
+async def stream_items(follower: Follower) -> AsyncIterator[StreamItem]:
+    """Yield what the stream of a task holds, from its beginning to its end."""
+    sent, offset = 0, 0
+    follower.join(stream=True)
+    try:
+        while True:
+            changed = follower.changed
+            while offset < len(follower.blocks):
+                block = follower.blocks[offset]
+                offset, sent = offset + 1, sent + len(block)
+                yield StreamItem("chunk", block[block.index(_DATA) + len(_DATA) :].rstrip(b"\n"))
+            if follower.task.terminal and follower.is_whole:
+                yield StreamItem("end")
+                return
+            if (failure := follower.failure) is not None:
+                yield StreamItem("error", code=failure.code, message=failure.message)
+                return
+            if followers().shutdown.begun or sent > LARGEST_STREAM:
+                message = f"The stream ends here. GET /v1/tasks/{follower.task.id} has the whole answer."
+                yield StreamItem("error", code="stream_interrupted", message=message)
+                return
+            if not await wait_for_change(changed, HEARTBEAT_SECONDS):
+                yield StreamItem("pause")
+    finally:
+        follower.leave(stream=True)
+
+
+def data_block(value: Json) -> bytes:
+    return _DATA + json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n\n"
+
+
+def error_block(item: StreamItem) -> bytes:
+    return data_block({"error": {"message": item.message, "type": "task_error", "code": item.code, "param": None}})

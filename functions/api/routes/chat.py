@@ -1,0 +1,128 @@
+"""POST /v1/chat/completions: OpenAI's, over tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from functions.api.auth import require_scope
+from functions.api.bodies import bodies
+from functions.api.budget import budgets
+from functions.api.follower import Follower, followers
+from functions.api.listing import TaskFilter, list_page
+from functions.api.openai_stream import (
+    DONE,
+    EVENT_STREAM,
+    HEARTBEAT,
+    STREAM_HEADERS,
+    data_block,
+    error_block,
+    stream_items,
+)
+from functions.api.routes.submit import Checked, IdempotencyKey, Submitter, check
+from functions.api.waiting import completion_of
+from shared import wiring
+from shared.domain.answer.response import Json
+from shared.domain.errors import RequestRefused
+from shared.domain.request.schema import as_stored, read_changes
+from shared.domain.tasks.access import Key
+from shared.domain.tasks.task import Task
+from shared.wiring import ApiDeps
+
+router = APIRouter(include_in_schema=False)
+
+_RETRY_WINDOW = timedelta(hours=1)
+_LOOKED_AT = 50
+"""Newest tasks among which the one that a client's retry belongs to is looked for."""
+
+
+@router.post("/v1/chat/completions")
+async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    require_scope(key, "read")
+    deps = wiring.api()
+    from functions.api.named_files import locate_files
+    from shared.domain.openai.chat import named_files, read_chat
+
+    async with bodies().body_of(request, key) as text:
+        body = await asyncio.to_thread(read_changes, text)
+        wanted = read_chat(body, await locate_files(deps, key, named_files(body)))
+        _refuse_foreign_model(wanted.body)
+        checked = await check(deps, key, await asyncio.to_thread(_encoded, wanted.body))
+    task = await _task_of(deps, request, key, checked, idempotency_key)
+    headers = {"x-dropsight-task": task.id}
+    if wanted.ignored:
+        headers["x-dropsight-ignored"] = ", ".join(wanted.ignored)[:1000].encode("ascii", "replace").decode()
+    if wanted.stream:
+        events = _events(followers().follow(task), include_usage=wanted.include_usage)
+        return StreamingResponse(events, headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)
+    return await completion_of(deps, request, task, headers)
+
+
+async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, idempotency_key: str | None) -> Task:
+    """Return a new task, or the one that the client's own retry belongs to."""
+    if idempotency_key is None and (earlier := await _retried_task(deps, request, key, checked)) is not None:
+        return earlier
+    await budgets().spend(key)
+    submitted = await deps.requests.submit(
+        checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
+    )
+    if submitted.replayed:
+        budgets().give_back(key)
+    return submitted.task
+
+
+async def _retried_task(deps: ApiDeps, request: Request, key: Key, checked: Checked) -> Task | None:
+    """Return the task of the same request that this client has lost; None for what it sends for the first time.
+
+    OpenAI's clients count their retries in a header. Asked twice on purpose, a question is two tasks.
+    """
+    if request.headers.get("x-stainless-retry-count", "0") in ("", "0"):
+        return None
+    sha256 = hashlib.sha256(await asyncio.to_thread(as_stored, checked.submission)).hexdigest()
+    page = await list_page(deps.tasks, key, TaskFilter(), limit=_LOOKED_AT, after=None)
+    oldest = deps.clock.now() - _RETRY_WINDOW
+    for task in page.tasks:
+        is_same = task.owner == key.owner and task.request is not None and task.request.sha256 == sha256
+        if is_same and task.accepted_at >= oldest and task.status != "failed":
+            return task
+    return None
+
+
+async def _events(follower: Follower, *, include_usage: bool) -> AsyncIterator[bytes]:
+    async for item in stream_items(follower):
+        match item.kind:
+            case "chunk":
+                yield b"data: " + item.data + b"\n\n"
+            case "pause":
+                yield HEARTBEAT
+            case "error":
+                yield error_block(item)
+                return
+            case "end":
+                if include_usage:
+                    closing = follower.closing_chunk()
+                    closing.pop("total_chunks", None)
+                    yield data_block(closing)
+                yield DONE
+
+
+def _encoded(body: Json) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _refuse_foreign_model(body: Json) -> None:
+    """Raise 404 at once for a model that no Gemini model can be named: it would fail in its task."""
+    from shared.domain.models.catalogue import Model, resolve
+
+    name = str(body.get("model") or "").strip().removeprefix("models/")
+    is_gemini = name.startswith(("gemini", "gemma", "learnlm"))
+    if name and not is_gemini and not isinstance(resolve(name, wiring.api().clock.now().date()), Model):
+        message = f"There is no model {name[:128]!r}. GET /v1/models lists them; gemini-3.8-flash is one."
+        raise RequestRefused(404, "not_found", "model_not_found", message, param="model")

@@ -1,0 +1,135 @@
+"""/v1/files: OpenAI's, for the files that chat and transcription name by an id. They lie in the requests bucket."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import cast
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from functions.api.routes.submit import Submitter
+from functions.api.routes.tasks import Reader
+from functions.api.task_body import encode
+from shared import wiring
+from shared.cloud.storage import StoredObject
+from shared.domain.answer.response import Json
+from shared.domain.errors import FieldRefused, RequestRefused
+from shared.domain.request.uploads import uploads_folder
+from shared.domain.tasks.access import Key
+from shared.wiring import ApiDeps
+
+router = APIRouter(prefix="/v1/files", include_in_schema=False)
+
+_ID = "file-"
+_NAME_MARK, _PURPOSE_MARK = "dropsight-filename", "dropsight-purpose"
+_LARGEST_PAGE = 1000
+_PIECE_BYTES = 4 << 20
+
+
+@router.post("")
+async def create(request: Request, key: Submitter) -> Response:
+    """Keep a file until it is deleted or as old as requests are kept."""
+    from functions.api.multipart import discard, read_form
+
+    deps = wiring.api()
+    form = await read_form(request, deps.uploads, uploads_folder(key.id), name=f"{_ID}{secrets.token_hex(16)}")
+    try:
+        if form.file is None:
+            raise FieldRefused("file", "file: it is missing. Send it as a part of a form.")
+        if not form.file.stored.size:
+            raise FieldRefused("file", "file: it is empty (0 bytes).")
+        purpose = dict(form.fields).get("purpose", "user_data")
+        marks = {_NAME_MARK: quote(form.file.filename[:255]), _PURPOSE_MARK: quote(purpose[:64])}
+        stored = await deps.storage.mark(form.file.stored.bucket, form.file.stored.name, marks)
+    except RequestRefused:
+        await discard(deps.uploads, form)
+        raise
+    return _answer(_shown(stored))
+
+
+@router.get("")
+async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "") -> Response:
+    deps, folder = wiring.api(), uploads_folder(key.id)
+    most = min(max(1, limit), _LARGEST_PAGE)
+    files: list[Json] = []
+    listing = deps.storage.listing(
+        deps.settings.requests_bucket, f"{folder}{_ID}", after=f"{folder}{after}" if after else ""
+    )
+    async for stored in listing:
+        files.append(_shown(stored))
+        if len(files) > most:
+            break
+    shown = files[:most]
+    return _answer(
+        {
+            "object": "list",
+            "data": cast(list, shown),  # type: ignore[type-arg]
+            "has_more": len(files) > most,
+            "first_id": shown[0]["id"] if shown else None,
+            "last_id": shown[-1]["id"] if shown else None,
+        }
+    )
+
+
+@router.get("/{file_id}")
+async def show(file_id: str, key: Reader) -> Response:
+    return _answer(_shown(await _find(wiring.api(), key, file_id)))
+
+
+@router.get("/{file_id}/content")
+async def content(file_id: str, key: Reader) -> Response:
+    deps = wiring.api()
+    stored = await _find(deps, key, file_id)
+    headers = {"Content-Length": str(stored.size), "Content-Disposition": "attachment"}
+    return StreamingResponse(_pieces(deps, stored), headers=headers, media_type="application/octet-stream")
+
+
+@router.delete("/{file_id}")
+async def delete(file_id: str, key: Submitter) -> Response:
+    deps = wiring.api()
+    stored = await _find(deps, key, file_id)
+    await deps.storage.delete(stored.bucket, stored.name)
+    return _answer({"id": file_id, "object": "file", "deleted": True})
+
+
+async def _find(deps: ApiDeps, key: Key, file_id: str) -> StoredObject:
+    from functions.api.named_files import file_not_found
+    from shared.domain.openai.chat import is_file_id
+
+    name = f"{uploads_folder(key.id)}{file_id}"
+    stored = await deps.storage.stat(deps.settings.requests_bucket, name) if is_file_id(file_id) else None
+    if stored is None:
+        raise file_not_found(file_id)
+    return stored
+
+
+async def _pieces(deps: ApiDeps, stored: StoredObject) -> AsyncIterator[bytes]:
+    at = 0
+    while at < stored.size:
+        piece = await deps.storage.read(
+            stored.bucket, stored.name, generation=stored.generation, start=at, length=_PIECE_BYTES
+        )
+        if not piece:
+            return
+        at += len(piece)
+        yield piece
+
+
+def _shown(stored: StoredObject) -> Json:
+    return {
+        "id": stored.name.rpartition("/")[2],
+        "object": "file",
+        "bytes": stored.size,
+        "created_at": int(stored.created_at.timestamp()),
+        "filename": unquote(stored.metadata.get(_NAME_MARK, "file")),
+        "purpose": unquote(stored.metadata.get(_PURPOSE_MARK, "user_data")),
+        "status": "processed",
+    }
+
+
+def _answer(body: Json) -> Response:
+    return Response(encode(body), media_type="application/json", headers={"Cache-Control": "private, no-cache"})

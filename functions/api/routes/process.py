@@ -1,0 +1,114 @@
+"""PUT /process: Open WebUI's external document loader. The file is the body; its text comes back.
+
+Recordings and films are transcribed, PDFs and pictures are transcribed to Markdown, and text is returned as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import unquote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api.auth import require_scope
+from functions.api.bodies import arriving
+from functions.api.once import submit_once
+from functions.api.openai_errors import as_openai
+from functions.api.routes.submit import IdempotencyKey, Submitter, check
+from functions.api.task_body import encode
+from functions.api.waiting import completion_of
+from shared import wiring
+from shared.cloud.object_writer import WrittenObject
+from shared.domain.answer.response import Json
+from shared.domain.errors import RequestRefused
+from shared.domain.media import GEMINI, Family, kind_of_mime, kind_of_name
+from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.request.uploads import uploads_folder
+from shared.domain.tasks.access import Key
+from shared.wiring import ApiDeps
+
+router = APIRouter(include_in_schema=False)
+
+_LONGEST_SECONDS = 3000.0
+_LARGEST_TEXT = 16 << 20
+_RECIPES: dict[Family, str] = {
+    "audio": "transcribe",
+    "video": "transcribe",
+    "pdf": "transcribe-document",
+    "image": "transcribe-document",
+}
+
+
+@router.put("/process")
+async def process(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    # Its answer is the result.
+    require_scope(key, "read")
+    deps = wiring.api()
+    name = unquote(request.headers.get("x-filename", "")).rpartition("/")[2][:255] or "file"
+    mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = kind_of_mime(mime) or kind_of_name(name)
+    if kind is None:
+        message = f"{name}: files of the type {mime[:100] or 'unknown'} are not taken. Name the type in Content-Type."
+        raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
+    stored = await deps.uploads.write(uploads_folder(key.id), _bounded(request), content_type=kind.mime)
+    if kind.family == "text":
+        return await _plain_text(deps, stored, name)
+    try:
+        return await _text_of(deps, request, key, stored, _RECIPES[kind.family], name, idempotency_key)
+    except RequestRefused as refused:
+        raise as_openai(refused) from refused
+
+
+async def _text_of(
+    deps: ApiDeps,
+    request: Request,
+    key: Key,
+    stored: WrittenObject,
+    recipe: str,
+    name: str,
+    idempotency_key: str | None,
+) -> Response:
+    part: Json = {"type": "file_url", "file_url": {"url": stored.uri, "generation": str(stored.generation)}}
+    body: Json = {"model": DEFAULT_MODEL, "recipe": recipe, "messages": [{"role": "user", "content": [part]}]}
+    try:
+        checked = await check(deps, key, json.dumps(body).encode())
+        digest = hashlib.sha256(f"process\0{recipe}\0{DEFAULT_MODEL}\0{stored.sha256}".encode()).hexdigest()
+        submitted = await submit_once(deps, key, checked.submission, digest, idempotency_key)
+    except RequestRefused:
+        await deps.uploads.delete(stored)
+        raise
+    if submitted.replayed:
+        await deps.uploads.delete(stored)
+    task = submitted.task
+    headers = {"x-dropsight-task": task.id}
+    completion = json.loads(bytes((await completion_of(deps, request, task, headers)).body))
+    content = str(completion["choices"][0]["message"].get("content") or "")
+    return _document(content, {"source": name, "task": task.id}, headers)
+
+
+async def _plain_text(deps: ApiDeps, stored: WrittenObject, name: str) -> Response:
+    try:
+        data = await deps.storage.read(stored.bucket, stored.name, length=_LARGEST_TEXT) or b""
+    finally:
+        await deps.uploads.delete(stored)
+    return _document(await asyncio.to_thread(data.decode, "utf-8", "replace"), {"source": name}, {})
+
+
+async def _bounded(request: Request) -> AsyncIterator[bytes]:
+    size = 0
+    async for piece in arriving(request, _LONGEST_SECONDS):
+        size += len(piece)
+        if size > GEMINI.file_bytes:
+            message = f"The file has more than {GEMINI.file_bytes:,} bytes, which is more than Gemini takes."
+            raise RequestRefused(413, "invalid_request_error", "payload_too_large", message)
+        yield piece
+
+
+def _document(text: str, metadata: Json, headers: dict[str, str]) -> Response:
+    body = encode({"page_content": text, "metadata": metadata})
+    return Response(body, headers=headers, media_type="application/json")

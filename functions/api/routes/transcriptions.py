@@ -1,0 +1,180 @@
+"""POST /v1/audio/transcriptions and /translations: OpenAI's, over tasks.
+
+form ──▶ file into the requests bucket ──▶ its digest ──▶ the task of this content, new or there already ──▶ wait
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from typing import cast
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from functions.api.auth import require_scope
+from functions.api.follower import Follower, followers
+from functions.api.once import submit_once
+from functions.api.openai_stream import (
+    DONE,
+    EVENT_STREAM,
+    HEARTBEAT,
+    STREAM_HEADERS,
+    StreamItem,
+    data_block,
+    error_block,
+    stream_items,
+)
+from functions.api.routes.stream import HEARTBEAT_SECONDS
+from functions.api.routes.submit import IdempotencyKey, Submitter, check
+from functions.api.task_body import render_task
+from functions.api.waiting import completion_of, wait_for_end
+from shared import wiring
+from shared.domain.answer.response import Json
+from shared.domain.errors import FieldRefused, RequestRefused
+from shared.domain.openai.transcription import NO_SPEECH, Job, TranscriptionForm, read_fields
+from shared.domain.request.uploads import uploads_folder
+from shared.domain.tasks.access import Key
+from shared.domain.tasks.task import Task
+from shared.wiring import ApiDeps
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/v1/audio/transcriptions")
+async def transcribe(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    return await _answer(request, key, "transcribe", idempotency_key)
+
+
+@router.post("/v1/audio/translations")
+async def translate(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    return await _answer(request, key, "translate", idempotency_key)
+
+
+async def _answer(request: Request, key: Key, job: Job, idempotency_key: str | None) -> Response:
+    # Its answer is the result.
+    require_scope(key, "read")
+    deps = wiring.api()
+    form, task = await _task_of_form(deps, request, key, job, idempotency_key)
+    headers = {"x-dropsight-task": task.id}
+    if form.ignored:
+        headers["x-dropsight-ignored"] = ", ".join(form.ignored)
+    if form.stream:
+        events = _events(deps, request, form, task)
+        return StreamingResponse(events, headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)
+    completion = json.loads(bytes((await completion_of(deps, request, task, headers)).body))
+    return _rendered(form, completion, headers)
+
+
+async def _task_of_form(
+    deps: ApiDeps, request: Request, key: Key, job: Job, idempotency_key: str | None
+) -> tuple[TranscriptionForm, Task]:
+    from functions.api.multipart import discard, read_form
+
+    uploaded = await read_form(request, deps.uploads, uploads_folder(key.id))
+    try:
+        form = read_fields(uploaded.fields, job)
+        if (uploaded.file is None) == (form.file_url is None):
+            raise FieldRefused("file", "file: send the recording as the form's file, or its file_url; one of them.")
+        url = uploaded.file.stored.uri if uploaded.file else cast(str, form.file_url)
+        body = form.submission(url)
+        checked = await check(deps, key, json.dumps(body).encode())
+        # The same bytes are the same recording, wherever this upload of them lies.
+        content = uploaded.file.stored.sha256 if uploaded.file else url
+        options = json.dumps({**body, "audio_url": content}, sort_keys=True)
+        digest = hashlib.sha256(options.encode()).hexdigest()
+        submitted = await submit_once(deps, key, checked.submission, digest, idempotency_key)
+    except RequestRefused:
+        await discard(deps.uploads, uploaded)
+        raise
+    if submitted.replayed:
+        await discard(deps.uploads, uploaded)
+    return form, submitted.task
+
+
+def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]) -> Response:
+    from shared.domain.openai.transcript_forms import read_transcript, render
+
+    content, usage = _content(completion)
+    body, content_type = render(form, read_transcript(content, usage, timed=form.is_timed))
+    return Response(body.encode("utf-8", "backslashreplace"), headers={**headers, "content-type": content_type})
+
+
+async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task: Task) -> AsyncIterator[bytes]:
+    """Yield OpenAI's events: deltas while the model writes, or the segments once it has ended, and the whole text."""
+    from shared.domain.openai.transcript_forms import diarized_segments, read_transcript, token_usage
+
+    follower = followers().follow(task)
+    before = _until_ended(deps, request, follower.task) if form.is_timed else _deltas(follower)
+    ended: Task | None = None
+    async for step in before:
+        if isinstance(step, Task):
+            ended = step
+        else:
+            yield step
+    if ended is None:
+        return
+    content, usage = _content(json.loads((await render_task(deps, ended)).body)["results"][0])
+    transcript = read_transcript(content, usage, timed=form.is_timed)
+    if form.is_timed:
+        for segment in diarized_segments(transcript):
+            yield data_block(segment)
+    elif not follower.is_whole:
+        yield _delta(transcript.text)
+    yield data_block({"type": "transcript.text.done", "text": transcript.text, "usage": token_usage(usage)})
+    yield DONE
+
+
+async def _deltas(follower: Follower) -> AsyncIterator[bytes | Task]:
+    """Yield the text as it is written, and finally the task, unless it failed or the stream broke off."""
+    text, is_told = "", False
+    async for item in stream_items(follower):
+        match item.kind:
+            case "chunk":
+                piece = json.loads(item.data)["choices"][0]["delta"].get("content") or ""
+                text += piece
+                if is_told:
+                    yield _delta(piece)
+                elif not NO_SPEECH.startswith(text.strip()[: len(NO_SPEECH)]):
+                    is_told = True
+                    yield _delta(text)
+            case "pause":
+                yield HEARTBEAT
+            case "end":
+                yield follower.task
+            case "error" if follower.task.status == "completed" and not is_told:
+                # Its chunks are not kept any more, the answer is.
+                yield follower.task
+            case "error":
+                yield error_block(item)
+
+
+async def _until_ended(deps: ApiDeps, request: Request, task: Task) -> AsyncIterator[bytes | Task]:
+    """Yield heartbeats, and finally the task, unless it failed or takes longer than a caller can wait."""
+    deadline = deps.clock.time() + deps.settings.sync_seconds
+    while not task.terminal and deps.clock.time() < deadline and not followers().shutdown.begun:
+        task = await wait_for_end(deps, request, task, HEARTBEAT_SECONDS)
+        if not task.terminal:
+            if await request.is_disconnected():
+                return
+            yield HEARTBEAT
+    if task.error is not None:
+        yield error_block(StreamItem("error", code=task.error.code, message=task.error.message))
+    elif not task.terminal:
+        message = f"The task is still {task.status}. It goes on: GET /v1/tasks/{task.id} has its answer later."
+        yield error_block(StreamItem("error", code="still_processing", message=message))
+    else:
+        yield task
+
+
+def _delta(text: str) -> bytes:
+    return data_block({"type": "transcript.text.delta", "delta": text})
+
+
+def _content(completion: Json) -> tuple[str, Json]:
+    """Return the text of a ChatCompletion, and its usage."""
+    choice = cast(list[Json], completion["choices"])[0]
+    usage = completion.get("usage")
+    return str(cast(Json, choice["message"]).get("content") or ""), usage if isinstance(usage, dict) else {}

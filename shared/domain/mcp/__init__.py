@@ -1,0 +1,1 @@
+"""The Model Context Protocol: what agents are offered, and in which words."""

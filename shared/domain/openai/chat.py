@@ -1,0 +1,222 @@
+"""Turn the body of `POST /v1/chat/completions`, as OpenAI's clients send it, into a request of ours.
+
+Known fields are passed on, harmless ones are accepted without effect and named, and the model decides on the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from shared.domain.answer.response import Json
+from shared.domain.errors import FieldRefused
+from shared.domain.media import kind_of_name
+from shared.domain.openai.schemas import without_unknown_keywords
+from shared.domain.request import Submission
+from shared.domain.tasks.task import is_task_id
+
+_SAME = frozenset({
+    "model", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty",
+    "tool_choice", "stream", "safety_settings", "media_resolution", "recipe", "callback_url", "reasoning", "evidence",
+    "service_tier",
+}) & frozenset(Submission.model_fields)  # fmt: skip
+_EFFORTS = {"xhigh": "high", "max": "high"}
+"""Efforts of OpenAI's models that no model of Gemini has, and the nearest ones."""
+_FILE_ID = re.compile(r"file-[0-9a-f]{32}")
+_DATA_OR_ADDRESS = re.compile(r"(?:data:|https?://|gs://)", re.IGNORECASE)
+_AUDIO_TYPES = {"mp3": "audio/mp3", "m4a": "audio/mp4", "mp4": "audio/mp4", "mpeg": "audio/mp3"}
+
+
+class Located(NamedTuple):
+    """Where the file behind a file's id, or a task's, lies."""
+
+    uri: str
+    generation: int | None = None
+
+
+class ChatRequest(NamedTuple):
+    body: Json
+    """The body of `POST /v1/llm/generations`."""
+    ignored: tuple[str, ...]
+    """Fields that were accepted and have no effect."""
+    stream: bool
+    include_usage: bool
+    """Whether a stream ends with the usage."""
+
+
+def named_files(body: Json) -> list[str]:
+    """Return the ids of files and tasks that the messages name, which must be looked up for `read_chat`."""
+    names: list[str] = []
+    for message in _objects(body.get("messages")):
+        for part in _objects(message.get("content")):
+            names += [text for text in _addresses(part) if is_named(text)]
+    return list(dict.fromkeys(names))
+
+
+def is_named(text: str) -> bool:
+    return is_task_id(text) or is_file_id(text)
+
+
+def is_file_id(text: str) -> bool:
+    return _FILE_ID.fullmatch(text) is not None
+
+
+def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
+    """Return the request. `files` has the places of `named_files`. Raises `FieldRefused`."""
+    given = {name: value for name, value in body.items() if value is not None and value != []}
+    if (count := given.pop("n", 1)) != 1:
+        raise FieldRefused("n", f"n: one answer a request is given, not {str(count)[:20]}. Send the request again.")
+    if "functions" in given or "function_call" in given:
+        raise FieldRefused("functions", "functions: this form is not taken any more. Use tools and tool_choice.")
+    options = given.pop("stream_options", None)
+    include_usage = isinstance(options, dict) and options.get("include_usage") is True
+    request: Json = {name: given.pop(name) for name in list(given) if name in _SAME}
+    if request.get("service_tier") == "auto":
+        del request["service_tier"]
+    if (limit := given.pop("max_completion_tokens", None)) is not None:
+        request["max_tokens"] = limit
+    if isinstance(effort := given.pop("reasoning_effort", None), str):
+        request["reasoning_effort"] = _EFFORTS.get(effort, effort)
+    dropped: set[str] = set()
+    if "tools" in given:
+        request["tools"] = _tools(given.pop("tools"), dropped)
+    elif "tool_choice" in request:
+        del request["tool_choice"]
+    if isinstance(form := given.pop("response_format", None), dict) and form.get("type") != "text":
+        request["response_format"] = _response_format(form, dropped)
+    if isinstance(noted := given.pop("metadata", None), dict):
+        request["metadata"] = noted
+    google = _google(given.pop("extra_body", None), given.pop("google", None))
+    if google is not None:
+        request["extra_body"] = {"google": google}
+    request["messages"] = _messages(given.pop("messages", None), files)
+    ignored = (*sorted(given), *(f"schema.{keyword}" for keyword in sorted(dropped)))
+    return ChatRequest(request, ignored, request.get("stream") is True, include_usage)
+
+
+def _google(extra_body: JsonValue, google: JsonValue) -> JsonValue:
+    """Return Gemini's own settings: `extra_body` of openai-python puts them beside the other fields, or within."""
+    return extra_body.get("google") if isinstance(extra_body, dict) else google
+
+
+def _tools(tools: JsonValue, dropped: set[str]) -> JsonValue:
+    plain: list[JsonValue] = []
+    for number, tool in enumerate(tools if isinstance(tools, list) else [tools]):
+        if not isinstance(tool, dict) or tool.get("type") != "function":
+            raise FieldRefused(f"tools.{number}.type", f"tools.{number}.type: only function is taken.")
+        function = tool.get("function")
+        if isinstance(function, dict) and isinstance(parameters := function.get("parameters"), dict):
+            function = {**function, "parameters": without_unknown_keywords(parameters, dropped)}
+        plain.append({"type": "function", "function": function})
+    return plain
+
+
+def _response_format(form: Json, dropped: set[str]) -> Json:
+    if isinstance(schema := form.get("schema"), dict):
+        # A form of other servers than OpenAI's, which clients still send.
+        form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    inner = form.get("json_schema")
+    if isinstance(inner, dict) and isinstance(schema := inner.get("schema"), dict):
+        return {**form, "json_schema": {**inner, "schema": without_unknown_keywords(schema, dropped)}}
+    return form
+
+
+def _messages(messages: JsonValue, files: Mapping[str, Located]) -> JsonValue:
+    if not isinstance(messages, list):
+        raise FieldRefused("messages", "messages: a list of messages is needed.")
+    return [
+        _message(message, f"messages.{turn}", files) if isinstance(message, dict) else message
+        for turn, message in enumerate(messages)
+    ]
+
+
+def _message(message: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
+    """Return one message without what only comes along because clients send back what they got."""
+    kept = {"role", "content", "name", "tool_calls", "tool_call_id"}
+    plain: Json = {name: value for name, value in message.items() if name in kept and value not in (None, [])}
+    if isinstance(calls := plain.get("tool_calls"), list):
+        plain["tool_calls"] = [
+            {name: value for name, value in call.items() if name in ("id", "type", "function", "extra_content")}
+            if isinstance(call, dict)
+            else call
+            for call in calls
+        ]
+    if isinstance(content := plain.get("content"), list):
+        parts = enumerate(content)
+        plain["content"] = [
+            _part(part, f"{param}.content.{place}", files) if isinstance(part, dict) else part for place, part in parts
+        ]
+    return plain
+
+
+def _part(part: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
+    match part.get("type"):
+        case "text":
+            return {"type": "text", "text": part.get("text")}
+        case "refusal":
+            return {"type": "text", "text": part.get("refusal")}
+        case "image_url" | "video_url" | "audio_url" | "file_url" as kind:
+            where = part.get(kind)
+            place: Json = {"url": where} if isinstance(where, str) else dict(where) if isinstance(where, dict) else {}
+            return {"type": kind, kind: _located(str(place.get("url") or ""), param, files) or place}
+        case "input_audio":
+            return _audio(part, param, files)
+        case "file":
+            return _file(part, param, files)
+        case _:
+            return part
+
+
+def _audio(part: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
+    audio = part.get("input_audio")
+    data = str(audio.get("data") or "") if isinstance(audio, dict) else ""
+    if (located := _located(data, param, files)) is not None:
+        return {"type": "audio_url", "audio_url": located}
+    if _DATA_OR_ADDRESS.match(data):
+        return {"type": "audio_url", "audio_url": {"url": data}}
+    form = str(audio.get("format") or "") if isinstance(audio, dict) else ""
+    mime = _AUDIO_TYPES.get(form, f"audio/{form}")
+    return {"type": "audio_url", "audio_url": {"url": f"data:{mime};base64,{data}"}}
+
+
+def _file(part: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
+    file = part.get("file")
+    if not isinstance(file, dict):
+        return part
+    text = str(file.get("file_id") or file.get("file_data") or file.get("file_url") or "")
+    if (located := _located(text, param, files)) is not None:
+        return {"type": "file_url", "file_url": located}
+    if _DATA_OR_ADDRESS.match(text):
+        return {"type": "file_url", "file_url": {"url": text}}
+    if file.get("file_data"):
+        # Some clients leave the "data:" out; then the name tells the type.
+        kind = kind_of_name(str(file.get("filename") or ""))
+        mime = kind.mime if kind else "application/pdf"
+        return {"type": "file_url", "file_url": {"url": f"data:{mime};base64,{text}"}}
+    message = f"{param}.file: send file_data (data:…;base64,…), or as file_id a file's id, a task's id or gs://…."
+    raise FieldRefused(f"{param}.file", message)
+
+
+def _located(text: str, param: str, files: Mapping[str, Located]) -> Json | None:
+    """Return the place of a file that is named by an id; None if the text is no id."""
+    if not is_named(text):
+        return None
+    if (file := files.get(text)) is None:
+        raise FieldRefused(param, f"{param}: there is no file {text!r} for this key.")
+    return {"url": file.uri, **({"generation": str(file.generation)} if file.generation is not None else {})}
+
+
+def _addresses(part: Json) -> list[str]:
+    """Return every text of a part that may name a file."""
+    texts: list[str] = []
+    for value in part.values():
+        members = list(value.values()) if isinstance(value, dict) else [value]
+        texts += [text for text in members if isinstance(text, str) and len(text) < 64]
+    return texts
+
+
+def _objects(value: JsonValue) -> list[Json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

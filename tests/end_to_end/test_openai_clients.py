@@ -1,0 +1,97 @@
+"""A transcription over HTTP while things go wrong: killed workers, lost connections. One task, one billed call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import psutil
+import pytest
+from openai import OpenAI
+
+from tests.running import SAMPLES, Running, until
+
+SPEECH = SAMPLES / "speech.wav"
+
+
+def openai_client(system: Running, **options: float) -> OpenAI:
+    return OpenAI(base_url=f"{system.endpoints.api}/v1", api_key=system.endpoints.api_key, **options)  # type: ignore[arg-type]
+
+
+def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for_one_billed_call(
+    system: Running,
+) -> None:
+    system.model(latency="2s")
+    with ThreadPoolExecutor(1) as thread, openai_client(system, timeout=90, max_retries=0) as client:
+        first = thread.submit(
+            lambda: client.audio.transcriptions.with_raw_response.create(
+                model="whisper-1", file=("killed.wav", SPEECH.read_bytes())
+            )
+        )
+        until(lambda: system.states()["processing"], 20, lambda: "no task is processed")
+        system.control("POST", "/kill", {"function": "generate"})
+        second = client.audio.transcriptions.with_raw_response.create(
+            model="whisper-1", file=("killed.wav", SPEECH.read_bytes())
+        )
+        answers = [first.result(), second]
+    assert len({answer.headers["x-dropsight-task"] for answer in answers}) == 1
+    assert len({answer.parse().text for answer in answers}) == 1
+    assert len(system.model_calls()) == 1
+
+
+def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system: Running) -> None:
+    system.model(latency="2s")
+    before = len(system.documents())
+    with openai_client(system, timeout=0.7, max_retries=0) as client, pytest.raises(Exception, match="timed out"):
+        client.audio.transcriptions.create(model="whisper-1", file=SPEECH, language="en")
+    until(lambda: len(system.documents()) == before + 1, 20, lambda: "no task was made")
+    with openai_client(system, timeout=90, max_retries=0) as client:
+        answer = client.audio.transcriptions.create(model="whisper-1", file=SPEECH, language="en")
+    assert answer.text
+    assert len(system.documents()) == before + 1
+    assert len(system.model_calls()) == 1
+
+
+def test_an_upload_of_300_mb_is_passed_on_in_constant_memory(system: Running) -> None:
+    workers = [process for process in psutil.Process(system.pid).children(recursive=True) if _serves_api(process)]
+    # Past the front door, which has the platform's limit of 32 MB.
+    port = next(each.laddr.port for worker in workers for each in worker.net_connections() if each.status == "LISTEN")
+    peak, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            peak.append(max(worker.memory_info().rss for worker in workers))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        answer = httpx2.post(
+            f"http://127.0.0.1:{port}/v1/files",
+            content=_form(megabytes=300),
+            headers={
+                "Authorization": f"Bearer {system.endpoints.api_key}",
+                "Content-Type": "multipart/form-data; boundary=xx",
+            },
+            timeout=100,
+        )
+    finally:
+        done.set()
+        watcher.join()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["bytes"] == len(SPEECH.read_bytes()) + (300 << 20)
+    assert max(peak) < 200 << 20
+
+
+def _serves_api(process: psutil.Process) -> bool:
+    return process.environ().get("FUNCTION_TARGET") == "api"
+
+
+def _form(megabytes: int) -> Iterator[bytes]:
+    yield b'--xx\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+    yield b'--xx\r\nContent-Disposition: form-data; name="file"; filename="long.wav"\r\n\r\n'
+    yield SPEECH.read_bytes()
+    for _ in range(megabytes):
+        yield bytes(1 << 20)
+    yield b"\r\n--xx--\r\n"

@@ -1,0 +1,43 @@
+"""Open WebUI's external document loader: a file in, its text out."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.functions.api.conftest import SAMPLES, System
+from tests.functions.api.routes.test_transcriptions import tasks_of, uploads_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.parametrize(
+    ("sample", "content_type"),
+    [("report.pdf", "application/pdf"), ("photo.jpg", "image/jpeg"), ("speech.mp3", "audio/mpeg"),
+     ("clip.mp4", "application/octet-stream")],
+)  # fmt: skip
+async def test_a_file_becomes_text_and_the_same_file_again_is_the_same_task(
+    system: System, sample: str, content_type: str
+) -> None:
+    system.gemini.set_model({"text": "The text of the file."})
+    key_id = f"loader-{sample.replace('.', '-')}"
+    headers = {"Content-Type": content_type, "X-Filename": f"my%20{sample}"}
+    async with system.client(await system.key(key_id)) as client:
+        answers = [
+            await client.put("/process", content=(SAMPLES / sample).read_bytes(), headers=headers) for _ in range(2)
+        ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["page_content"].strip() == "The text of the file."
+        assert answer.json()["metadata"]["source"] == f"my {sample}"
+    assert len(await tasks_of(system, key_id)) == 1
+    assert len(await uploads_of(system, key_id)) == 1
+
+
+async def test_text_comes_back_as_it_is_and_costs_nothing(system: System) -> None:
+    async with system.client(await system.key("loader-text")) as client:
+        answer = await client.put("/process", content="Grüße".encode(), headers={"Content-Type": "text/plain"})
+        odd = await client.put("/process", content=b"x", headers={"Content-Type": "application/x-odd"})
+    assert answer.json() == {"page_content": "Grüße", "metadata": {"source": "file"}}
+    assert (odd.status_code, odd.json()["error"]["code"]) == (422, "unsupported_content_type")
+    assert not await tasks_of(system, "loader-text")
+    assert not await uploads_of(system, "loader-text")

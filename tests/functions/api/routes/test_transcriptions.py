@@ -1,0 +1,266 @@
+"""OpenAI's transcription, called by OpenAI's own client: the forms of its answer, and one task for one content."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+from openai.types.audio import TranscriptionDiarized, TranscriptionVerbose, TranslationVerbose
+
+from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, System
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FORM = "multipart/form-data; boundary=x"
+SPEECH = SAMPLES / "speech.wav"
+SEGMENTS = {
+    "language": "en",
+    "segments": [
+        {
+            "start": "00:00",
+            "end": "00:04",
+            "speaker": "Ada",
+            "text": "Good morning, and welcome to the meeting of today.",
+        },
+        {"start": "00:04", "end": "00:05", "speaker": "Bob", "text": "Thank you."},
+    ],
+}
+
+
+@asynccontextmanager
+async def openai_client(system: System, key_id: str, **key: Any) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(
+        base_url=f"{system.url}/v1", api_key=await system.key(key_id, **key), max_retries=0, timeout=90
+    ) as client:
+        yield client
+
+
+async def tasks_of(system: System, key_id: str) -> list[dict[str, Any]]:
+    async with system.client(await system.key(key_id)) as client:
+        listed: list[dict[str, Any]] = (await client.get("/v1/tasks")).json()["data"]
+        return listed
+
+
+async def uploads_of(system: System, key_id: str) -> list[str]:
+    def listed() -> list[str]:
+        return [blob.name for blob in system.objects.list_blobs(REQUESTS, prefix=f"uploads/{key_id}/")]
+
+    return await asyncio.to_thread(listed)
+
+
+async def test_a_recording_is_transcribed_to_json_and_to_plain_text(system: System) -> None:
+    system.gemini.set_model({"text": "Good morning to you."})
+    async with openai_client(system, "whisper") as client:
+        answer = await client.audio.transcriptions.with_raw_response.create(model="whisper-1", file=SPEECH)
+        text = await client.audio.transcriptions.create(model="whisper-1", file=SPEECH, response_format="text")
+    parsed = answer.parse()
+    assert parsed.text == "Good morning to you."
+    assert parsed.usage is not None
+    assert text.strip() == "Good morning to you."
+    tasks = await tasks_of(system, "whisper")
+    assert [task["id"] for task in tasks] == [answer.headers["x-dropsight-task"]]
+
+
+async def test_timed_forms_come_of_one_task_whatever_form_is_wanted(system: System) -> None:
+    system.gemini.set_model({"text": json.dumps(SEGMENTS)})
+    async with openai_client(system, "timed") as client:
+        create = client.audio.transcriptions.create
+        verbose = await create(
+            model="whisper-1", file=SPEECH, response_format="verbose_json", timestamp_granularities=["segment"]
+        )
+        srt = await create(model="whisper-1", file=SPEECH, response_format="srt")
+        vtt = await create(model="whisper-1", file=SPEECH, response_format="vtt")
+        diarized = await create(model="gpt-4o-transcribe-diarize", file=SPEECH, response_format="diarized_json")
+    assert isinstance(verbose, TranscriptionVerbose)
+    assert isinstance(diarized, TranscriptionDiarized)
+    assert [segment.text for segment in verbose.segments or []] == [each["text"] for each in SEGMENTS["segments"]]  # type: ignore[index]
+    assert verbose.language == "en"
+    assert verbose.duration > 0
+    assert [segment.speaker for segment in diarized.segments] == ["Ada", "Bob"]
+    assert str(srt).startswith("1\n00:00:00,000 --> ")
+    assert str(vtt).startswith("WEBVTT\n\n00:00:00.000 --> ")
+    assert len(await tasks_of(system, "timed")) == 1
+
+
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
+async def test_a_translation_is_asked_for_in_english(system: System) -> None:
+    system.gemini.set_model({"text": json.dumps(SEGMENTS)})
+    async with openai_client(system, "translator") as client:
+        verbose = await client.audio.translations.create(model="whisper-1", file=SPEECH, response_format="verbose_json")
+    assert isinstance(verbose, TranslationVerbose)
+    assert verbose.language == "english"
+
+
+async def test_the_text_is_streamed_as_it_is_written_and_again_from_its_task(system: System) -> None:
+    system.gemini.set_model({"text": "One two three four five six seven eight nine ten. " * 20})
+    async with openai_client(system, "streamer") as client:
+        told = []
+        for _ in range(2):
+            events = [
+                event
+                async for event in await client.audio.transcriptions.create(
+                    model="gpt-4o-mini-transcribe", file=SPEECH, stream=True
+                )
+            ]
+            deltas = "".join(event.delta for event in events if event.type == "transcript.text.delta")
+            done = events[-1]
+            assert done.type == "transcript.text.done"
+            assert deltas.strip() == done.text
+            told.append(done.text)
+    assert told[0] == told[1]
+    assert len(await tasks_of(system, "streamer")) == 1
+
+
+async def test_streamed_speakers_come_as_segments(system: System) -> None:
+    system.gemini.set_model({"text": json.dumps(SEGMENTS)})
+    async with openai_client(system, "diarizer") as client:
+        stream = await client.audio.transcriptions.create(
+            model="gpt-4o-transcribe-diarize", file=SPEECH, response_format="diarized_json", stream=True
+        )
+        events = [event async for event in stream]
+    assert [event.type for event in events] == ["transcript.text.segment"] * 2 + ["transcript.text.done"]
+
+
+async def test_silence_is_an_empty_text_and_no_failure(system: System) -> None:
+    system.gemini.set_model({"text": "[no speech]"})
+    async with openai_client(system, "silent") as client:
+        answer = await client.audio.transcriptions.create(model="whisper-1", file=SPEECH)
+        stream = await client.audio.transcriptions.create(model="whisper-1", file=SPEECH, stream=True)
+        events = [event async for event in stream]
+    assert answer.text == ""
+    assert [event.type for event in events] == ["transcript.text.done"]
+
+
+async def test_another_recording_model_or_option_is_another_task(system: System) -> None:
+    async with openai_client(system, "options") as client:
+        create = client.audio.transcriptions.create
+        await create(model="whisper-1", file=SPEECH)
+        await create(model="whisper-1", file=("other name.wav", SPEECH.read_bytes(), "audio/x-wav"))
+        await create(model="whisper-1", file=SAMPLES / "speech.mp3")
+        await create(model="whisper-1", file=SPEECH, language="de")
+        await create(model="gemini-3.8-flash", file=SPEECH)
+    assert len(await tasks_of(system, "options")) == 4
+    assert len(await uploads_of(system, "options")) == 4
+
+
+async def test_a_request_sent_again_while_the_first_one_runs_finds_its_task(system: System) -> None:
+    async with openai_client(system, "twins") as client:
+        create = client.audio.transcriptions.with_raw_response.create
+        answers = await asyncio.gather(*(create(model="whisper-1", file=SPEECH) for _ in range(5)))
+    assert len({answer.headers["x-dropsight-task"] for answer in answers}) == 1
+    assert len(await tasks_of(system, "twins")) == 1
+
+
+async def test_a_failure_that_another_try_may_mend_is_followed_by_a_new_task(system: System) -> None:
+    system.gemini.set_model({"text": ""})
+    async with openai_client(system, "again") as client:
+        with pytest.raises(openai.InternalServerError) as failed:
+            await client.audio.transcriptions.create(model="whisper-1", file=SPEECH)
+        assert failed.value.response.headers["x-should-retry"] == "false"
+        system.gemini.set_model({"text": "Now it speaks."})
+        answer = await client.audio.transcriptions.create(model="whisper-1", file=SPEECH)
+    assert answer.text == "Now it speaks."
+    assert sorted(task["status"] for task in await tasks_of(system, "again")) == ["completed", "failed"]
+
+
+async def test_an_object_of_a_bucket_is_transcribed_where_the_key_may_name_it(system: System) -> None:
+    await system.drop("calls/speech.wav", SPEECH.read_bytes(), bucket=OTHER_INBOX)
+    uri = f"gs://{OTHER_INBOX}/calls/speech.wav"
+    form = {"model": (None, "whisper-1"), "file_url": (None, uri)}
+    async with system.client(await system.key("namer", sources=(f"gs://{OTHER_INBOX}/calls/",))) as client:
+        answer = await client.post("/v1/audio/transcriptions", files=form)
+    async with system.client(await system.key("stranger")) as client:
+        refused = await client.post("/v1/audio/transcriptions", files=form)
+    assert answer.status_code == 200, answer.text
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "source_not_allowed")
+
+
+async def test_an_upload_of_another_key_cannot_be_named(system: System) -> None:
+    async with openai_client(system, "owner-of-it") as client:
+        await client.audio.transcriptions.create(model="whisper-1", file=SPEECH)
+    [upload] = await uploads_of(system, "owner-of-it")
+    body = {"model": "gemini-3.8-flash", "audio_url": f"gs://{REQUESTS}/{upload}", "sync": True}
+    async with system.client(await system.key("thief")) as client:
+        refused = await client.post("/v1/llm/generations", json=body)
+    async with system.client(await system.key("owner-of-it")) as client:
+        answer = await client.post("/v1/llm/generations", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "source_not_allowed")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": "docx"}, "response_format"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"language": "<script>"}, "language"),
+        ({"timestamp_granularities[]": "word"}, "timestamp_granularities"),
+        ({"stream": "perhaps"}, "stream"),
+        ({"model": ""}, "model"),
+    ],
+)
+async def test_a_wrong_field_is_refused_by_its_name_and_leaves_no_upload(
+    system: System, fields: dict[str, str], param: str
+) -> None:
+    key_id = f"wrong-{param.replace('_', '-')}"
+    async with system.client(await system.key(key_id)) as client:
+        answer = await client.post(
+            "/v1/audio/transcriptions",
+            data={"model": "whisper-1", **fields},
+            files={"file": ("a.wav", SPEECH.read_bytes(), "audio/wav")},
+        )
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert not await uploads_of(system, key_id)
+
+
+async def test_what_is_no_recording_is_a_bad_request_that_says_so(system: System) -> None:
+    async with openai_client(system, "odd") as client:
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"not a recording at all"))
+    assert refused.value.code == "unsupported_content_type"
+    assert refused.value.response.headers["x-dropsight-task"].startswith("task-llm-")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"{}", "application/json"),
+        (b"", FORM),
+        (b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nRIFF", FORM),
+        (b"garbage", FORM),
+        (b"--x--\r\n", FORM),
+    ],
+)  # fmt: skip
+async def test_a_body_that_is_no_whole_form_is_a_bad_request(system: System, body: bytes, content_type: str) -> None:
+    async with system.client(await system.key("half")) as client:
+        answer = await client.post("/v1/audio/transcriptions", content=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert not await uploads_of(system, "half")
+
+
+async def test_fields_without_effect_are_named_in_a_header(system: System) -> None:
+    async with openai_client(system, "extras") as client:
+        answer = await client.audio.transcriptions.with_raw_response.create(
+            model="gpt-4o-transcribe", file=SPEECH, chunking_strategy="auto", include=["logprobs"]
+        )
+        timed = await client.audio.transcriptions.with_raw_response.create(
+            model="whisper-1",
+            file=SPEECH,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+        )
+    assert answer.headers["x-dropsight-ignored"] == "chunking_strategy, include"
+    assert timed.headers["x-dropsight-ignored"] == "timestamp_granularities=word"
+
+
+async def test_a_key_that_may_not_read_gets_no_transcript(system: System) -> None:
+    async with openai_client(system, "writer", scopes=("submit",)) as client:
+        with pytest.raises(openai.PermissionDeniedError):
+            await client.audio.transcriptions.create(model="whisper-1", file=SPEECH)
