@@ -139,7 +139,9 @@ const KEPT = new Set("a abbr b blockquote br caption cite code col colgroup dd d
 const DROPPED = new Set("script style template iframe object embed noscript svg math head title textarea select button form input video audio canvas link meta base".split(" "));
 
 export function sanitised(text) {
-  const inert = new DOMParser().parseFromString(text, "text/html");
+  // Handlers and styles never run in the parsed document, but the browser reports each of them: they go before that.
+  const quiet = text.replace(/<style[\s>][\s\S]*?(<\/style\s*>|$)/gi, "").replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/\s(on\w+|style|srcdoc)\s*=/gi, " data-left-out="));
+  const inert = new DOMParser().parseFromString(quiet, "text/html");
   return h("div", { class: "markdown", dir: "auto" }, [...inert.body.childNodes].map((node) => clean(node, 0)));
 }
 
