@@ -53,6 +53,13 @@ ROWS = [
     {"supplier": "Farben Lang", "what": "Paint, 40 l", "due": "2026-12-18", "amount": 268.9},
     {"supplier": "Stadtwerke", "what": "Power, November", "due": "2026-12-20", "amount": 734.12},
 ]
+BILLS = b"""Open bills of the autumn
+
+Hafenwerk GmbH: pump, 2.2 kW. 1,890.00 euros, due on 4 December.
+Nord Pipes: pipes and fittings. 412.50 euros, due on 10 December.
+Farben Lang: paint, 40 l. 268.90 euros, due on 18 December.
+Stadtwerke: power for November. 734.12 euros, due on 20 December.
+"""
 _FIELDS = {"supplier": "string", "what": "string", "due": "string", "amount": "number"}
 SCHEMA = {
     "type": "array",

@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.page.content import BOXES, PHOTO, ROWS, SCHEMA, SUMMARY, TRANSCRIPT
+from tests.page.content import BILLS, BOXES, PHOTO, ROWS, SCHEMA, SUMMARY, TRANSCRIPT
 from tests.running import ROOT, SAMPLES, Running
 
 IMAGES = ROOT / "docs" / "images"
@@ -29,6 +29,8 @@ def main() -> None:
                 with page_of(browser, system, scheme) as page:
                     page.goto(f"/#{target}")
                     page.wait_for_timeout(1800)
+                    page.evaluate("document.querySelectorAll('audio').forEach((one) => (one.currentTime = 3.5))")
+                    page.wait_for_timeout(400)
                     page.screenshot(path=str(IMAGES / f"{name}-{scheme}.png"))
         with page_of(browser, system, "light", viewport={"width": 390, "height": 800}, device_scale_factor=2) as page:
             page.goto(f"/#{tasks['transcript']}")
@@ -51,14 +53,14 @@ def fill(system: Running) -> dict[str, str]:
     """Drop files of an ordinary week; return the pages to show by their pictures' names."""
     places = {"list": "/", "switches": "/switches"}
 
-    def answered(name: str, sample: Path, text: str, picture: str | None = None, **metadata: str) -> None:
+    def answered(name: str, sample: Path | bytes, text: str, picture: str | None = None, **metadata: str) -> None:
         system.model(text=text)
-        task = system.end_of(system.drop(name, sample, **metadata))
+        task = system.end_of(system.drop(name, sample, "text/plain" if isinstance(sample, bytes) else None, **metadata))
         if picture is not None:
             places[picture] = f"/tasks/{task['id']}"
 
     timed = {"dropsight_recipe": "transcribe-timed"}
-    answered("bills/autumn.txt", SAMPLES / "notes.txt", json.dumps(ROWS), "extraction",
+    answered("bills/autumn.txt", BILLS, json.dumps(ROWS), "extraction",
              dropsight_recipe="extract", dropsight_schema=json.dumps(SCHEMA))  # fmt: skip
     answered("site/Baustelle Süd 🏗.jpg", PHOTO, json.dumps(BOXES), "boxes", dropsight_recipe="detect")
     answered("reports/quarterly report.pdf", SAMPLES / "report.pdf", SUMMARY, "document")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -35,7 +36,9 @@ def stranger(system: Running, monkeypatch: pytest.MonkeyPatch) -> str:
         await Keys(client, clock).store(secret, key)
         await client._firestore_api.transport.close()
 
-    asyncio.run(store())
+    # Playwright's own loop runs in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(store())).result()
     return secret
 
 

@@ -265,7 +265,7 @@ function factsOf(task) {
   return [
     statusText(task), task.recipe && ` · ${task.recipe}`, ` · ${usage?.model ?? task.model}`,
     usage?.total_tokens && ` · ${usage.total_tokens.toLocaleString("en")} tokens`, cost > 0 && ` · ${dollars(cost)}`,
-    took !== null && ` · took ${took < 90 ? `${took} s` : clock(took)}`, ` · ${new Date(task.created * 1000).toLocaleString()}`,
+    took !== null && ` · took ${took < 1 ? "under 1 s" : took < 90 ? `${took} s` : clock(took)}`, ` · ${new Date(task.created * 1000).toLocaleString()}`,
   ];
 }
 
