@@ -66,6 +66,8 @@ class PageDoor:
             code = json.loads(await request.body())["code"]
         except (ValueError, KeyError, TypeError):
             return _refusal(422, 'The body must be {"code": …}.')
+        if not isinstance(code, str):
+            return _refusal(422, 'The body must be {"code": …}.')
         if code not in self._codes:
             return _refusal(401, "This link has been used already. `dropsight env` prints the key.")
         self._codes.discard(code)

@@ -16,11 +16,19 @@ export async function inputTokens(file, family) {
   return { tokens: Math.ceil(file.size / 4) };
 }
 
-export async function price(model, tokens, family) {
-  const known = (await modelList()).find((each) => each.id === model)?.price;
-  if (!known) return null;
-  const rate = family === "audio" ? known.audio_input ?? known.input : known.input;
-  return { input: (tokens * rate) / 1e6, output: known.output };
+export async function price(id, tokens, family) {
+  const rates = ratesOf((await modelList()).find((model) => model.id === id), family);
+  return rates && { input: (tokens * rates.input) / 1e6, output: rates.output };
+}
+
+// What a million tokens of this kind of file, and of an answer, cost in dollars today; null if nobody knows.
+export function ratesOf(model, family = "text") {
+  const today = new Date().toISOString().slice(0, 10);
+  const holds = (one) => one.tier === "standard" && (one.from ?? "") <= today && today <= (one.until ?? "9");
+  const price = model?.prices?.find(holds) ?? model?.price;
+  if (!price) return null;
+  if (typeof price.input === "number") return { input: (family === "audio" && price.audio_input) || price.input, output: price.output };
+  return { input: price.input[family === "pdf" ? "image" : family] ?? price.input.text, output: price.output };
 }
 
 function duration(file, family) {

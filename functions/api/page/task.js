@@ -5,6 +5,7 @@ import { recognise, render, textOf } from "./answers.js";
 import { append, clock, copy, dollars, h, replace, until } from "./dom.js";
 import { difference } from "./difference.js";
 import { markdown } from "./markdown.js";
+import { ratesOf } from "./estimate.js";
 import { labelOf } from "./recipes.js";
 import { snippets } from "./snippets.js";
 import { showSource } from "./source.js";
@@ -230,8 +231,8 @@ class AskAgain {
   estimate() {
     const recipe = session.recipes.find((one) => one.name === this.recipe.value);
     const id = this.model.value || recipe?.model || this.view.task.model;
-    const price = this.models?.find((model) => model.id === id)?.price;
     const usage = this.view.task.usage;
+    const price = ratesOf(this.models?.find((model) => model.id === id), usage?.prompt_tokens_by_modality?.audio ? "audio" : "text");
     if (!usage?.prompt_tokens) return void (this.cost.textContent = "");
     const tokens = `About ${usage.prompt_tokens.toLocaleString("en")} tokens to read`;
     const cost = price && (usage.prompt_tokens * price.input + (usage.completion_tokens ?? 0) * price.output) / 1e6;
