@@ -16,17 +16,8 @@ from functions.api.error_answers import refusal_of_parameters, refusal_of_status
 from functions.api.middleware import RequestMiddleware, request_state
 from functions.api.openapi import docs_page, openapi_document
 from functions.api.openapi_shapes import errors, json_response
-from functions.api.routes import (
-    cancel_and_rerun,
-    models,
-    page,
-    session,
-    stream,
-    submit,
-    task_files,
-    tasks,
-    uploads,
-)
+from functions.api.routes import cancel_and_rerun, models, stream, submit, tasks
+from functions.api.routes.for_people import ROUTERS as ROUTERS_FOR_PEOPLE
 from shared import wiring
 from shared.domain.errors import RequestRefused, TaskFailure
 
@@ -56,8 +47,9 @@ def app() -> FastAPI:
         redirect_slashes=False,
         middleware=_middleware(wiring.api().settings.cors_origins),
     )
-    routes = (submit, tasks, stream, cancel_and_rerun, models, session, task_files, uploads, page)
-    for router in (_open, *(module.router for module in routes)):
+    for router in (_open, submit.router, tasks.router, stream.router, cancel_and_rerun.router, models.router):
+        application.include_router(router)
+    for router in ROUTERS_FOR_PEOPLE:
         application.include_router(router)
     application.openapi = partial(openapi_document, application)  # type: ignore[method-assign]
 

@@ -57,31 +57,6 @@ class ModelList(Shape):
     data: list[ModelShown]
 
 
-class KeyShown(Shape):
-    id: str
-    name: str
-    scopes: list[str]
-    sources: list[str]
-
-
-class SessionShown(Shape):
-    """What a key may do."""
-
-    object: Literal["session"]
-    key: KeyShown
-    inboxes: Annotated[list[dict[str, JsonValue]], Field(description="Where it may upload: inbox and prefix.")]
-    model: Annotated[str, Field(description="The default model.")]
-    recipes: list[dict[str, JsonValue]]
-
-
-class UploadOpened(Shape):
-    object: Literal["upload"]
-    url: Annotated[str, Field(description="PUT the bytes here, by Cloud Storage's protocol of resumable uploads.")]
-    uri: Annotated[str, Field(description="gs://inbox/name: GET /v1/tasks?object=… finds its task.")]
-    size: int
-    expires_at: Seconds
-
-
 class Health(Shape):
     status: Literal["ok"]
 
@@ -110,6 +85,31 @@ class Problem(Shape):
     request_id: str
 
 
+class KeyShown(Shape):
+    id: str
+    name: str
+    scopes: list[str]
+    sources: list[str]
+
+
+class SessionShown(Shape):
+    """What a key may do."""
+
+    object: Literal["session"]
+    key: KeyShown
+    inboxes: Annotated[list[dict[str, JsonValue]], Field(description="Where it may upload: inbox and prefix.")]
+    model: Annotated[str, Field(description="The default model.")]
+    recipes: list[dict[str, JsonValue]]
+
+
+class UploadOpened(Shape):
+    object: Literal["upload"]
+    url: Annotated[str, Field(description="PUT the bytes here, by Cloud Storage's protocol of resumable uploads.")]
+    uri: Annotated[str, Field(description="gs://inbox/name: GET /v1/tasks?object=… finds its task.")]
+    size: int
+    expires_at: Seconds
+
+
 _SHAPES: tuple[type, ...] = (
     TaskShown,
     TaskList,
@@ -117,11 +117,11 @@ _SHAPES: tuple[type, ...] = (
     StreamEvent,
     ModelShown,
     ModelList,
-    SessionShown,
-    UploadOpened,
     Health,
     ErrorShown,
     Problem,
+    SessionShown,
+    UploadOpened,
 )
 
 _ERRORS: dict[int, tuple[str, str, str]] = {
