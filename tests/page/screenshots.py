@@ -52,6 +52,8 @@ def page_of(browser: Browser, system: Running, scheme: str, **options: Any) -> I
 def fill(system: Running) -> dict[str, str]:
     """Drop files of an ordinary week; return the pages to show by their pictures' names."""
     places = {"list": "/", "switches": "/switches"}
+    if "operate" in system.http.get("/v1/session").json()["key"]["scopes"]:
+        places["operate"] = "/operate"
 
     def answered(name: str, sample: Path | bytes, text: str, picture: str | None = None, **metadata: str) -> None:
         system.model(text=text)

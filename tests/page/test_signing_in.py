@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore  # type: ignore[attr-defined,unused-ignore]
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from local.endpoints import PROJECT
 from shared.clock import Clock
@@ -169,3 +169,36 @@ def test_everything_is_reached_by_keyboard(system: Running, tab: Tab) -> None:
     expect(tab.page.get_by_role("heading", level=1, name="first.txt")).to_be_visible()
     tab.page.keyboard.press("Escape")
     expect(tab.page.get_by_role("heading", level=1, name="Drop a file")).to_be_visible()
+
+
+def test_an_operator_sees_the_money_and_pauses_the_work(open_tab: Opener) -> None:
+    tab = open_tab("/docs")
+    paused: list[dict[str, object]] = []
+
+    def status(route: Route) -> None:
+        budget = {"spent_today": "1.50", "daily_budget": "20", "currency": "USD"}
+        if route.request.method == "POST":
+            everything = {"what": "everything", "since": 1776874565, "by": "key:local"}
+            paused[:] = [everything] if "pause" in route.request.url else []
+        body = {"object": "status", "paused": paused, "breakers": [], "open_tasks": 3, "budget": budget}
+        route.fulfill(json=body)
+
+    def session(route: Route) -> None:
+        body = route.fetch().json()
+        body["key"]["scopes"] = ["submit", "read", "operate"]
+        route.fulfill(json=body)
+
+    tab.page.route("**/v1/session", session)
+    tab.page.route(re.compile("/v1/(status|pause|resume)$"), status)
+    usage = {"object": "usage", "data": [{"day": "2026-11-26", "tasks": 7, "failed": 0, "cost": "0.25"}], "total": {}}
+    tab.page.route("**/v1/usage?*", lambda route: route.fulfill(json=usage))
+    tab.page.goto("/")
+    tab.page.get_by_role("link", name="Operate").click()
+    expect(tab.page.locator(".cards")).to_contain_text("$1.50")
+    expect(tab.page.locator(".cards")).to_contain_text("3 tasks are open.")
+    expect(tab.page.locator(".usage th")).to_have_text(["day", "tasks", "cost"])
+    tab.page.get_by_role("button", name="Pause all work").click()
+    expect(tab.page.locator(".cards")).to_contain_text("by key:local")
+    tab.page.get_by_role("button", name="Resume work").click()
+    expect(tab.page.locator(".cards")).to_contain_text("running")
+    assert Axe().run(tab.page).violations_count == 0

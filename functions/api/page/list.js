@@ -176,8 +176,8 @@ class Row {
     replace(this.link,
       h("span", { class: `state ${task.waiting ? "waiting" : task.status}`, "aria-hidden": "true" }),
       h("span", { class: "name" }, h("bdi", {}, name)),
+      h("span", { class: "cost" }, cost > 0 && dollars(cost)),
       h("span", { class: "facts" }, statusText(task), " · ", task.recipe ? `${task.recipe} · ` : "", this.age),
-      cost > 0 && h("span", { class: "cost" }, dollars(cost)),
       task.status === "processing" && !task.waiting && h("progress", { max: 100, value: task.progress, "aria-label": `Progress of ${name}` }));
   }
 

@@ -44,7 +44,7 @@ export class OperatePanel {
       ]);
       this.failures = countCodes(failed.data);
       this.showStatus(status);
-      replace(this.usage, table(usage.data.map(withMoney)));
+      replace(this.usage, table(withoutZeros(usage.data.map(withMoney))));
       this.note.textContent = "";
     } catch (error) {
       this.note.textContent = error.message;
@@ -55,14 +55,18 @@ export class OperatePanel {
     const others = Object.entries(status).filter(([name]) => !OWN_CARDS.includes(name));
     replace(this.cards, budgetCard(status.budget), this.workCard(status),
       card("Failures by code", table(this.failures ?? [])),
-      others.map(([name, value]) => card(name.replaceAll("_", " "), facts(value))));
+      others.map(([name, value]) => {
+        const made = card(name.replaceAll("_", " "), facts(value));
+        if (Array.isArray(value) && value.length) made.classList.add("broad");
+        return made;
+      }));
   }
 
   workCard({ open_tasks: open, paused = [] }) {
     const everything = paused.some((pause) => pause.what === "everything");
     return card("Work",
       h("p", { class: "figure" }, everything ? "paused" : "running"),
-      open !== undefined && h("p", {}, `${open} tasks are open.`),
+      open !== undefined && h("p", {}, open === 1 ? "1 task is open." : `${open} tasks are open.`),
       paused.map((pause) => h("p", { class: "muted" }, `${pause.what}: paused since ${moment(pause.since)} by ${pause.by}`)),
       h("button", { onclick: () => this.act(everything ? "resume" : "pause") }, everything ? "Resume work" : "Pause all work"));
   }
@@ -87,6 +91,12 @@ function countCodes(tasks) {
 }
 
 const withMoney = ({ cost, ...row }) => ({ ...row, cost: cost === null || cost === undefined ? "unknown" : dollars(Number(cost)) });
+
+// Leaves out the columns that are zero in every row.
+function withoutZeros(rows) {
+  const used = new Set(rows.flatMap((row) => Object.keys(row).filter((name) => row[name] !== 0)));
+  return rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => used.has(name))));
+}
 
 function withMoments(row) {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, MOMENTS.includes(name) && typeof value === "number" ? moment(value) : value]));
