@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore  # type: ignore[attr-defined,unused-ignore]
 from playwright.sync_api import Route, expect
