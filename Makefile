@@ -9,7 +9,7 @@ RUNS ?= 10
 SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
 
-.PHONY: help setup demo up test test-clients check fix lock chaos stress bench package deploy check-terraform clean
+.PHONY: help setup demo up test test-clients test-page screenshots check fix lock chaos stress bench package deploy check-terraform clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -35,7 +35,13 @@ up: setup ## serve the whole system on this machine until Ctrl-C
 
 # Each worker runs whole files, so that what a file's tests share (a wired function, a local system) is made once.
 test: setup ## run the tests (four to five minutes on two cores)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos tests
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos --ignore tests/page tests
+
+test-page: setup ## drive the page with a real Chromium (Debian's package chromium, or `playwright install chromium`)
+	@$(BIN)/python -m pytest -n 0 --durations 5 tests/page
+
+screenshots: setup ## make the pictures of the page in docs/images, light and dark
+	@$(BIN)/python -m tests.page.screenshots
 
 test-clients: setup .venv-clients/ready ## let clients of other makers do their jobs (installs them; with Node, openai-node too)
 	@if command -v npm >/dev/null; then cd tests/clients/node && npm install --silent --no-fund --no-audit; else echo "Node is missing: openai-node is skipped"; fi

@@ -23,6 +23,7 @@ from local.clock_steps import ClockSteps
 from local.control import Control
 from local.endpoints import PROJECT, Endpoints
 from local.front_door import FrontDoor, Route
+from local.page_door import PageDoor
 from local.standins.cloud_tasks import QueueSpec, QueueStandIn
 from local.standins.firestore import FirestoreStandIn
 from local.standins.gemini import GeminiStandIn
@@ -156,6 +157,8 @@ class LocalSystem:
         ports = iter(range(base, base + 20)) if base else iter([0] * 20)
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
         control = Control(self, ClockSteps(self.clock, self._is_busy, self._activity, self.queue.next_due))
+        self.page = PageDoor(self.front_door.app(self._route("api")), control.app, lambda: self.endpoints.api_key)
+        doors["api"] = HttpServer(self.page)
         port_of: dict[str, int] = {}
         services: dict[str, _Service] = {
             "api": doors["api"],

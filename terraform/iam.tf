@@ -52,6 +52,9 @@ locals {
   # `under`: only objects whose names begin so.
   bucket_grants = merge(
     { for name, bucket in local.inbox_buckets : "generate reads ${name}" => { bucket = bucket, account = "generate", role = "roles/storage.objectViewer", under = null } },
+    # The page shows sources, and opens uploads of new objects; nothing may be replaced or deleted.
+    { for name, bucket in local.inbox_buckets : "api reads ${name}" => { bucket = bucket, account = "api", role = "roles/storage.objectViewer", under = null } },
+    { for name, bucket in local.inbox_buckets : "api uploads to ${name}" => { bucket = bucket, account = "api", role = "roles/storage.objectCreator", under = null } },
     { for name, bucket in local.inbox_buckets : "sweep reads ${name}" => { bucket = bucket, account = "sweep", role = "roles/storage.objectViewer", under = null } },
     {
       "generate reads requests" = { bucket = google_storage_bucket.requests.name, account = "generate", role = "roles/storage.objectViewer", under = null }

@@ -1,5 +1,6 @@
-# Inboxes are read, never written. Requests and results are buckets of their own: a result written into an inbox would
-# become a task again. The source bucket holds what is deployed, and the operator's recipes.
+# Inboxes are read; uploads of people add objects, and no result is ever written there. Requests and results are buckets
+# of their own: a result written into an inbox would become a task again. The source bucket holds what is deployed, and
+# the operator's recipes.
 
 locals {
   bucket_names = merge(

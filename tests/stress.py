@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 from tests.running import ROOT
 
 SUITES = {
-    "tests": ["--ignore=tests/chaos", "--numprocesses=4", "tests"],
+    "tests": ["--ignore=tests/chaos", "--ignore=tests/page", "--numprocesses=4", "tests"],
     "chaos": ["--numprocesses=2", "tests/chaos"],
 }
 REPORTS = ROOT / "build" / "stress"

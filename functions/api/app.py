@@ -31,6 +31,7 @@ from functions.api.routes import (
     transcriptions,
     usage,
 )
+from functions.api.routes.for_people import ROUTERS as ROUTERS_FOR_PEOPLE
 from functions.api.unserved import find_advice
 from shared import wiring
 from shared.domain.errors import RequestRefused, TaskFailure
@@ -64,7 +65,7 @@ def app() -> FastAPI:
     )
     own = (submit, tasks, stream, cancel_and_rerun, models, usage, operate)
     openai = (chat, transcriptions, files)
-    for router in (_open, *(module.router for module in (*own, *openai, mcp, process))):
+    for router in (_open, *(module.router for module in (*own, *openai, mcp, process)), *ROUTERS_FOR_PEOPLE):
         application.include_router(router)
     application.openapi = partial(openapi_document, application)  # type: ignore[method-assign]
 

@@ -11,6 +11,7 @@ from cachetools import LRUCache
 from fastapi import Security
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.requests import Request
 
 from functions.api.middleware import request_state
 from shared import wiring
@@ -19,6 +20,8 @@ from shared.cloud.keys import TooManyUnknown
 from shared.domain.errors import RequestRefused
 from shared.domain.tasks.access import Key, Scope
 
+COOKIE = "dropsight_files"
+"""Holds the key for a browser's own requests: see `functions.api.routes.session`."""
 _KEYS_REMEMBERED = 10_000
 _BEARER = HTTPBearer(auto_error=False, scheme_name="api_key", description="`Authorization: Bearer sk-…`")
 
@@ -33,6 +36,25 @@ class RequireScope:
         key = await _authenticate(credentials)
         _limit_rate(key)
         require_scope(key, self.scope)
+        return key
+
+
+class ReadFiles:
+    """The dependency of routes that serve files: the key from the header or, for a browser, from the page's cookie.
+
+    The cookie is refused from pages of other origins, although SameSite=Strict keeps it away from them already.
+    """
+
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+    ) -> Key:
+        if credentials is None and (secret := request.cookies.get(COOKIE)):
+            if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+                raise _unauthorised_refusal("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
+            credentials = HTTPAuthorizationCredentials(scheme="Bearer", credentials=secret)
+        key = await _authenticate(credentials)
+        _limit_rate(key)
+        require_scope(key, "read")
         return key
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from functions.api.openapi_shapes import components
+from functions.api.routes.uploads import Upload
 from shared.domain.request import Submission
 
 _DESCRIPTION = """Submit recordings, pictures, films, documents and text to Gemini as tasks, or look up what became of \
@@ -25,7 +26,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(components([Submission]))
+    schemas.update(components([Submission, Upload]))
     changes = json.loads(json.dumps(schemas["Submission"]))
     changes.pop("required", None)
     changes["description"] = "Fields to replace in the earlier request; null removes one."
@@ -71,7 +72,8 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     first = body.get("example") or next((example["value"] for example in body.get("examples", {}).values()), None)
     example = f"<pre>{escape(json.dumps(first, indent=2, ensure_ascii=False))}</pre>" if first else ""
-    link = "<p>Body: <a href='#Submission'>Submission</a></p>" if "requestBody" in operation else ""
+    name = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    link = f"<p>Body: <a href='#{escape(name)}'>{escape(name)}</a></p>" if name else ""
     return (
         f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('description', ''))}</p>"
         f"{link}{example}<table>{rows}</table><h3>Answers</h3><table>{answers}</table>"

@@ -100,6 +100,31 @@ class Problem(Shape):
     request_id: str
 
 
+class KeyShown(Shape):
+    id: str
+    name: str
+    scopes: list[str]
+    sources: list[str]
+
+
+class SessionShown(Shape):
+    """What a key may do."""
+
+    object: Literal["session"]
+    key: KeyShown
+    inboxes: Annotated[list[dict[str, JsonValue]], Field(description="Where it may upload: inbox and prefix.")]
+    model: Annotated[str, Field(description="The default model.")]
+    recipes: list[dict[str, JsonValue]]
+
+
+class UploadOpened(Shape):
+    object: Literal["upload"]
+    url: Annotated[str, Field(description="PUT the bytes here, by Cloud Storage's protocol of resumable uploads.")]
+    uri: Annotated[str, Field(description="gs://inbox/name: GET /v1/tasks?object=… finds its task.")]
+    size: int
+    expires_at: Seconds
+
+
 _SHAPES: tuple[type, ...] = (
     TaskShown,
     TaskList,
@@ -112,6 +137,8 @@ _SHAPES: tuple[type, ...] = (
     Health,
     ErrorShown,
     Problem,
+    SessionShown,
+    UploadOpened,
 )
 
 _ERRORS: dict[int, tuple[str, str, str]] = {
@@ -123,6 +150,7 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
     405: ("The path does not know this method.", "invalid_request_error", "method_not_allowed"),
     408: ("The body came too slowly.", "invalid_request_error", "request_timeout"),
     410: ("What was asked for is not kept any more.", "gone", "stream_expired"),
+    416: ("No byte of the file lies in this range.", "invalid_request_error", "invalid_param"),
     422: ("A field is wrong; `param` names it.", "invalid_request_error", "invalid_param"),
     429: ("Too many requests.", "rate_limit_error", "rate_limited"),
     500: ("Something went wrong on this side.", "server_error", "internal_error"),
@@ -254,6 +282,18 @@ NOTHING: Document = {
     "description": "Past the end of a stream that has ended: an EventSource stops.",
     "headers": _IDENTITY,
 }
+_BYTES: Document = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_FILE_HEADERS: Document = {
+    **_IDENTITY,
+    "ETag": {"schema": {"type": "string"}},
+    "Content-Disposition": {"schema": {"type": "string"}},
+}
+FILE: Document = {"description": "The file.", "headers": _FILE_HEADERS, "content": _BYTES}
+FILE_PART: Document = {
+    "description": "A part of the file.",
+    "headers": {**_FILE_HEADERS, "Content-Range": {"schema": {"type": "string"}}},
+    "content": _BYTES,
+}
 UNCHANGED: Document = {"description": "The task is still as its ETag says.", "headers": _IDENTITY}
 
 
@@ -264,6 +304,12 @@ def request_body(name: str, *, required: bool) -> Document:
     else:
         content["example"] = {"model": "gemini-3.8-flash"}
     return {"requestBody": {"required": required, "content": {"application/json": content}}}
+
+
+def json_request_body(name: str, example: Document) -> Document:
+    """Return a required JSON body with the named schema."""
+    content: Document = {"schema": reference(name), "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def components(others: Iterable[type]) -> Document:

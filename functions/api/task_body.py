@@ -90,6 +90,11 @@ async def render_for(deps: ApiDeps, key: Key, task: Task) -> Rendered:
     return Rendered(task, encode(public(without_results(task))))
 
 
+def render_brief(task: Task) -> bytes:
+    """Render the task without its results, which can be as large as an answer."""
+    return encode(public(task.model_copy(update={"results": None, "results_pointer": None})))
+
+
 def encode(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 

@@ -93,7 +93,8 @@ async def _serve(args: argparse.Namespace) -> int:
             files = [endpoints.default_file(args.port_base), *([args.ready_file] if args.ready_file else [])]
             for file in files:
                 system.write_endpoints(file)
-            _print_endpoints(system.endpoints, time.monotonic() - began, as_json=args.json, port_base=args.port_base)
+            seconds, link = time.monotonic() - began, f"{system.endpoints.api}/#sign-in={system.page.new_code()}"
+            _print_endpoints(system.endpoints, seconds, link, as_json=args.json, port_base=args.port_base)
             await stopped.wait()
             for file in files:
                 with contextlib.suppress(FileNotFoundError):
@@ -107,10 +108,11 @@ async def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_endpoints(system: endpoints.Endpoints, seconds: float, *, as_json: bool, port_base: int) -> None:
+def _print_endpoints(system: endpoints.Endpoints, seconds: float, link: str, *, as_json: bool, port_base: int) -> None:
     if as_json:
         print(json.dumps({"ready": system.model_dump(exclude={"api_key"}), "seconds": round(seconds, 2)}), flush=True)  # noqa: T201
         return
+    screen.print_line(f"\n[bold]open[/bold] {escape(link)}   (signs in once)\n")
     screen.print_line(f"[bold green]Dropsight is up[/bold green] after {seconds:.1f} s. Ctrl-C ends it.\n")
     for name, value in system.model_dump().items():
         screen.print_line(f"  [bold]{name:<10}[/bold]{escape(str(value))}")

@@ -217,6 +217,28 @@ class Storage:
         await self._run(partial(blob.patch, retry=_RETRY))
         return _stored(blob)
 
+    async def open_upload_session(
+        self, bucket: str, name: str, size: int, content_type: str, *, metadata: dict[str, str], origin: str | None
+    ) -> str | None:
+        """Return the URL of a resumable session for one new object; None if there is an object of this name.
+
+        Cloud Storage answers pages of `origin` only, and takes neither another type nor another number of bytes.
+        """
+        blob = self._client.bucket(bucket).blob(name)
+        blob.metadata = metadata or None
+        start = partial(
+            blob.create_resumable_upload_session,
+            content_type=content_type,
+            size=size,
+            origin=origin,
+            if_generation_match=0,
+            retry=_RETRY,
+        )
+        try:
+            return cast(str, await self._run(start))
+        except api_errors.PreconditionFailed:
+            return None
+
     async def delete(self, bucket: str, name: str) -> None:
         """Delete an object; one that does not exist is no error."""
         try:

@@ -36,6 +36,8 @@ GRANTS = {
     "api": {
         "roles/datastore.user on this database",
         "roles/storage.objectUser on requests under api/",
+        "roles/storage.objectCreator on inbox",
+        "roles/storage.objectViewer on inbox",
         "roles/storage.objectViewer on requests under manifests/",
         "roles/storage.objectViewer on results",
         "roles/cloudtasks.enqueuer on dispatch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Annotated
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from functions.api.auth import RequireScope
 from functions.api.listing import TaskFilter, list_page
 from functions.api.openapi_shapes import TASK, TASKS, UNCHANGED, TaskPath, errors
-from functions.api.task_body import load_rendered, render_task
+from functions.api.task_body import load_rendered, render_brief, render_task
 from functions.api.waiting import wait_for_end
 from shared import wiring
 from shared.domain.tasks.access import Key
@@ -57,7 +58,9 @@ async def get_task(
     return Response(rendered.body, headers=headers, media_type="application/json")
 
 
-@router.get("/v1/tasks", operation_id="list_tasks", responses={200: TASKS, **errors(401, 403, 422, 429)})
+@router.get(
+    "/v1/tasks", operation_id="list_tasks", responses={200: TASKS, 304: UNCHANGED, **errors(401, 403, 422, 429)}
+)
 async def list_tasks(
     key: Reader,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -65,8 +68,10 @@ async def list_tasks(
     status: Annotated[Status | None, Query()] = None,
     object: Annotated[str | None, Query(pattern=_GS_URI, max_length=2048, description="gs://bucket/name")] = None,  # noqa: A002
     prefix: Annotated[str | None, Query(pattern=_GS_URI, max_length=2048, description="gs://bucket/…")] = None,
+    brief: Annotated[bool, Query(description="Leave the results out.")] = False,
+    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The caller's tasks, newest first, and those of objects under its sources."""
+    """The caller's tasks, newest first, and those of objects under its sources. With `brief`, without their results."""
     deps = wiring.api()
     listed = await list_page(
         deps.tasks, key, TaskFilter(status=status, uri=object, prefix=prefix), limit=limit, after=after
@@ -74,19 +79,22 @@ async def list_tasks(
     bodies: list[bytes] = []
     next_id, size = listed.next, 0
     for task in listed.tasks:
-        body = (await render_task(deps, task)).body
+        body = render_brief(task) if brief else (await render_task(deps, task)).body
         size += len(body)
         if bodies and size > _PAGE_BYTES:
             next_id = listed.tasks[len(bodies) - 1].id
             break
         bodies.append(body)
     tail = json.dumps({"has_more": next_id is not None, "next": next_id})
-    headers = dict(_PRIVATE)
+    content = b'{"object":"list","data":[' + b",".join(bodies) + b"]," + tail[1:].encode()
+    headers = {**_PRIVATE, "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
+    if _matches(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     if next_id is not None:
         parameters = {"limit": str(limit), "status": status, "object": object, "prefix": prefix, "after": next_id}
+        parameters |= {"brief": "true"} if brief else {}
         query = urlencode({name: value for name, value in parameters.items() if value is not None})
         headers["Link"] = f'</v1/tasks?{query}>; rel="next"'
-    content = b'{"object":"list","data":[' + b",".join(bodies) + b"]," + tail[1:].encode()
     return Response(content, headers=headers, media_type="application/json")
 
 

@@ -82,6 +82,8 @@ class Resumables:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._sessions: dict[str, _Session] = {}
+        self._origins: dict[str, str | None] = {}
+        """The origin of the page for which a session was opened, also once the session has ended."""
 
     async def start(self, request: ApiRequest) -> Response:
         metadata = await request.json()
@@ -101,16 +103,52 @@ class Resumables:
             "preconditions": conditions,
             "total": int(length) if length is not None else None,
             "expires": self._catalog.clock.time() + _LIFETIME,
+            "origin": headers.get("origin"),
         }
         writer = self._catalog.contents.new()
         session = _Session(writer.content, record, writer)
         self._sessions[session.id] = session
+        self._origins[session.id] = record["origin"]
         self._catalog.store.put_upload(session.id, "open", record)
         url = request.http.url.query
         location = f"{request.base}/upload/storage/v1/b/{bucket}/o?{url}&upload_id={session.id}"
         return Response(None, 200, {"location": location, "x-guploader-uploadid": session.id})
 
+    async def preflight(self, request: ApiRequest) -> Response:
+        """Answer a browser's question whether a page may use the session: yes, if the session was opened for it."""
+        response = Response(None, 200, {"content-length": "0"})
+        response.headers.update(self._cross_origin_headers(request))
+        return response
+
     async def put(self, request: ApiRequest) -> Response:
+        """Take bytes, or tell what is stored; a page of the session's origin may read the answer, errors too."""
+        shared = self._cross_origin_headers(request)
+        try:
+            response = await self._put(request)
+        except ApiError as refusal:
+            refusal.headers.update(shared)
+            raise
+        response.headers.update(shared)
+        return response
+
+    def _cross_origin_headers(self, request: ApiRequest) -> dict[str, str]:
+        """Return the headers that let pages of the origin that opened the session use it; none for other pages."""
+        session_id, origin = request.query.get("upload_id", ""), request.http.headers.get("origin")
+        if session_id not in self._origins:
+            _, record = self._catalog.store.upload(session_id) or ("unknown", {})
+            self._origins[session_id] = record.get("origin")
+        if origin is None or self._origins[session_id] != origin:
+            return {}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-allow-methods": "PUT, DELETE",
+            "access-control-allow-headers": "content-type, content-range",
+            "access-control-expose-headers": "Content-Length, Content-Type, Date, Range, X-GUploader-UploadID",
+            "access-control-max-age": "3600",
+            "vary": "Origin",
+        }
+
+    async def _put(self, request: ApiRequest) -> Response:
         upload = self._find(request)
         if isinstance(upload, ObjectVersion):
             return request.json_response(upload.resource(request.base, request.full))

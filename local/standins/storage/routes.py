@@ -38,6 +38,7 @@ def add_routes(
     router.otherwise = xml.call
     router.add("POST", _UPLOAD, uploads.insert, "class_a")
     router.add("PUT", _UPLOAD, resumables.put)
+    router.add("OPTIONS", _UPLOAD, resumables.preflight)
     router.add("DELETE", _UPLOAD, resumables.cancel)
     _add_lists(router, f"{_BUCKET}/acl", Lists(catalog, buckets, "acl", "bucket", "bucketAccessControls"))
     defaults = Lists(catalog, buckets, "defaultObjectAcl", "object", "objectAccessControls")

@@ -23,6 +23,12 @@ NEEDS: dict[tuple[str, str], tuple[Scope | None, dict[str, Any]]] = {
     ("GET", "/v1/models/gemini-2.5-flash-lite"): ("read", {}),
     ("GET", "/v1/tasks"): ("read", {}),
     ("GET", TASK): ("read", {}),
+    ("GET", TASK + "/source"): ("read", {}),
+    ("GET", TASK + "/outputs/md"): ("read", {}),
+    ("GET", "/v1/session"): ("read", {}),
+    ("POST", "/v1/session"): ("read", {}),
+    ("DELETE", "/v1/session"): ("read", {}),
+    ("POST", "/v1/uploads"): ("submit", {"json": {"name": "scopes.txt", "size": 5}}),
     ("HEAD", TASK): ("read", {}),
     ("GET", TASK + "?wait=1"): ("read", {}),
     ("GET", STREAMED): ("read", {}),
@@ -49,7 +55,12 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
     async with system.client(None) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    examples = {"{task}": "{task_id}", "{streamed}": "{task_id}", "gemini-2.5-flash-lite": "{model_id}"}
+    examples = {
+        "{task}": "{task_id}",
+        "{streamed}": "{task_id}",
+        "gemini-2.5-flash-lite": "{model_id}",
+        "outputs/md": "outputs/{name}",
+    }
     named = set()
     for method, path in NEEDS:
         for example, name in examples.items():
@@ -62,7 +73,12 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
 async def test_every_endpoint_holds_every_scope(system: System, scopes: tuple[Scope, ...]) -> None:
     task, owner = await a_task(system)
     streamed, other = await a_task(system, stream=True)
-    secrets = {task: await system.key(owner, scopes=scopes), streamed: await system.key(other, scopes=scopes)}
+    # What is under the source is new for each run: an upload never replaces an object.
+    sources = (f"gs://{INBOX}/",)
+    secrets = {
+        task: await system.key(owner, scopes=scopes, sources=sources),
+        streamed: await system.key(other, scopes=scopes, sources=sources),
+    }
     for (method, path), (scope, options) in NEEDS.items():
         secret = secrets[streamed if "{streamed}" in path else task]
         async with system.client(secret) as client:

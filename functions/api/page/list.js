@@ -1,0 +1,194 @@
+// The list of tasks, which moves by itself. It is polled with an ETag rather than streamed: an unchanged list costs an
+// empty 304, nothing has to be kept open on a function that is billed while it is, and a lost connection, a sleeping
+// laptop and a second device need no special case. A hidden tab asks seldom.
+
+import { json, request } from "./api.js";
+import { ago, dollars, h, markCurrent, replace, until } from "./dom.js";
+
+const PAGE = 50;
+const ENDED = ["completed", "failed"];
+export const REASONS = {
+  rate_limited: "for quota", daily_quota: "for tomorrow's quota", file_store_full: "for room at Gemini", blocked: "for the operator",
+  retrying: "to try again", time_limit: "to go on", inbox_cap: "for the inbox's daily cap", overwritten: "for the newest version",
+  budget: "for the budget", paused: "while everything is paused", flex: "for a cheap moment",
+};
+
+export class TaskList {
+  constructor(onEnd) {
+    this.tasks = new Map();
+    this.rows = new Map();
+    this.onEnd = onEnd;
+    this.listeners = new Set();
+    this.selected = null;
+    this.next = null;
+    this.search = h("input", { type: "search", placeholder: "Search  ( / )", "aria-label": "Search the tasks by name, status, recipe or metadata", oninput: () => this.filter() });
+    this.status = h("select", { "aria-label": "Show", onchange: () => this.filter() },
+      ["all", "open", "completed", "failed"].map((name) => h("option", { value: name }, name)));
+    this.items = h("ul", { class: "tasks" });
+    this.more = h("button", { class: "plain wide", hidden: true, onclick: () => this.loadMore() }, "Show older tasks");
+    this.note = h("p", { class: "muted", hidden: true });
+    this.element = h("div", { class: "list" },
+      h("h2", { class: "quiet" }, "Tasks"), h("div", { class: "row filters" }, this.search, this.status), this.note, this.items, this.more);
+    new IntersectionObserver((seen) => seen[0].isIntersecting && this.loadMore()).observe(this.more);
+  }
+
+  start() {
+    this.running = true;
+    this.wake = () => document.hidden || this.refresh();
+    document.addEventListener("visibilitychange", this.wake);
+    window.addEventListener("online", this.wake);
+    this.refresh();
+    this.aging = setInterval(() => this.rows.forEach((row) => row.tick()), 10_000);
+  }
+
+  stop() {
+    this.running = false;
+    clearTimeout(this.timer);
+    clearInterval(this.aging);
+    document.removeEventListener("visibilitychange", this.wake);
+    window.removeEventListener("online", this.wake);
+  }
+
+  async refresh() {
+    clearTimeout(this.timer);
+    if (this.busy) return void (this.again = true);
+    this.busy = true;
+    try {
+      const headers = this.etag ? { "If-None-Match": this.etag } : {};
+      const answer = await request(`/v1/tasks?brief=true&limit=${PAGE}`, { headers });
+      if (answer.status !== 304) {
+        this.etag = answer.headers.get("etag");
+        const page = await answer.json();
+        if (!this.loaded) this.next = page.next;
+        this.take(page.data, Boolean(this.loaded));
+        this.loaded = true;
+      }
+      this.say("");
+    } catch (error) {
+      this.say(error.status ? error.message : "No connection. Trying again …");
+    }
+    this.busy = false;
+    if (!this.running) return;
+    if (this.again) {
+      this.again = false;
+      return this.refresh();
+    }
+    const open = [...this.tasks.values()].some((task) => !ENDED.includes(task.status));
+    this.timer = setTimeout(() => this.refresh(), document.hidden ? 15_000 : open ? 1000 : 3000);
+  }
+
+  async loadMore() {
+    if (!this.next || this.loading) return;
+    this.loading = true;
+    try {
+      const page = await json(`/v1/tasks?brief=true&limit=100&after=${this.next}`);
+      this.next = page.next;
+      this.take(page.data, false);
+    } catch (error) {
+      this.say(error.message);
+    }
+    this.loading = false;
+  }
+
+  take(tasks, notice) {
+    for (const task of tasks) {
+      const before = this.tasks.get(task.id);
+      this.tasks.set(task.id, task);
+      const row = this.rows.get(task.id);
+      if (row) row.update(task);
+      else this.insert(task);
+      const ended = ENDED.includes(task.status);
+      if (notice && ended && (!before || !ENDED.includes(before.status))) this.onEnd(task);
+    }
+    this.more.hidden = !this.next;
+    this.filter();
+    this.showTitle();
+    this.listeners.forEach((listener) => listener());
+  }
+
+  insert(task) {
+    const row = new Row(task, (given) => this.nameOf(given));
+    this.rows.set(task.id, row);
+    markCurrent(row.element.firstChild, task.id === this.selected);
+    const after = [...this.items.children].find((item) => item.dataset.order < row.element.dataset.order);
+    this.items.insertBefore(row.element, after ?? null);
+  }
+
+  filter() {
+    const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const status = this.status.value;
+    let visible = 0;
+    for (const [id, row] of this.rows) {
+      const task = this.tasks.get(id);
+      const fits = status === "all" || (status === "open" ? !ENDED.includes(task.status) : task.status === status);
+      row.element.hidden = !(fits && words.every((word) => row.text.includes(word)));
+      visible += row.element.hidden ? 0 : 1;
+    }
+    const none = this.rows.size ? "No task fits." : "No tasks yet. Drop a file to begin.";
+    if (this.loaded && !this.problem) {
+      this.note.textContent = none;
+      this.note.hidden = visible > 0;
+    }
+  }
+
+  select(id) {
+    this.selected = id;
+    for (const [task, row] of this.rows) markCurrent(row.element.firstChild, task === id);
+  }
+
+  nameOf(task) {
+    const name = task.metadata?.file ?? task.source?.split("/").pop();
+    return name || task.id;
+  }
+
+  say(problem) {
+    this.problem = problem;
+    this.note.textContent = problem;
+    this.note.hidden = !problem;
+    if (!problem) this.filter();
+  }
+
+  showTitle() {
+    const open = [...this.tasks.values()].filter((task) => !ENDED.includes(task.status)).length;
+    this.hadOpen ||= open > 0;
+    document.title = open ? `(${open}) working · Dropsight` : this.hadOpen ? "✓ done · Dropsight" : "Dropsight";
+    document.getElementById("icon").href = `/page/icon${open ? "-busy" : this.hadOpen ? "-done" : ""}.svg`;
+  }
+}
+
+class Row {
+  constructor(task, nameOf) {
+    this.nameOf = nameOf;
+    this.link = h("a", { href: `#/tasks/${task.id}` });
+    this.element = h("li", { "data-order": `${task.created}${task.id}` }, this.link);
+    this.update(task);
+  }
+
+  update(task) {
+    const kept = JSON.stringify(task);
+    if (kept === this.kept) return;
+    this.kept = kept;
+    this.task = task;
+    const name = this.nameOf(task);
+    this.text = [name, task.status, task.recipe, task.model, ...Object.entries(task.metadata ?? {}).flat()].join(" ").toLowerCase();
+    this.age = h("span", {}, ago(task.created));
+    const cost = Number(task.usage?.cost);
+    replace(this.link,
+      h("span", { class: `state ${task.waiting ? "waiting" : task.status}`, "aria-hidden": "true" }),
+      h("span", { class: "name" }, h("bdi", {}, name)),
+      h("span", { class: "cost" }, cost > 0 && dollars(cost)),
+      h("span", { class: "facts" }, statusText(task), " · ", task.recipe ? `${task.recipe} · ` : "", this.age),
+      task.status === "processing" && !task.waiting && h("progress", { max: 100, value: task.progress, "aria-label": `Progress of ${name}` }));
+  }
+
+  tick() {
+    this.age.textContent = ago(this.task.created);
+  }
+}
+
+export function statusText(task) {
+  if (task.waiting) return `waits ${REASONS[task.waiting.reason] ?? `(${task.waiting.reason})`} until ${until(task.waiting.until)}`;
+  if (task.status === "failed") return `failed: ${task.error?.code.replaceAll("_", " ")}`;
+  if (task.status === "completed") return task.warnings?.length ? "answered, with a warning" : "answered";
+  return task.status === "pending" ? "in the queue" : `${task.progress} %`;
+}

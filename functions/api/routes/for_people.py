@@ -1,0 +1,7 @@
+"""What the page needs: its files, sessions, uploads, and the files of tasks."""
+
+from __future__ import annotations
+
+from functions.api.routes import page, session, task_files, uploads
+
+ROUTERS = (session.router, task_files.router, uploads.router, page.router)

@@ -1,0 +1,78 @@
+"""Make the pictures in docs/images: a local system with answers worth reading, in light and dark."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.page.content import BILLS, BOXES, PHOTO, ROWS, SCHEMA, SUMMARY, TRANSCRIPT
+from tests.running import ROOT, SAMPLES, Running
+
+IMAGES = ROOT / "docs" / "images"
+_SIZE = {"width": 1280, "height": 820}
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with Running() as system, sync_playwright() as playwright:
+        tasks = fill(system)
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            for name, target in tasks.items():
+                with page_of(browser, system, scheme) as page:
+                    page.goto(f"/#{target}")
+                    page.wait_for_timeout(1800)
+                    page.evaluate("document.querySelectorAll('audio').forEach((one) => (one.currentTime = 3.5))")
+                    page.wait_for_timeout(400)
+                    page.screenshot(path=str(IMAGES / f"{name}-{scheme}.png"))
+        with page_of(browser, system, "light", viewport={"width": 390, "height": 800}, device_scale_factor=2) as page:
+            page.goto(f"/#{tasks['transcript']}")
+            page.wait_for_timeout(1500)
+            page.screenshot(path=str(IMAGES / "phone-light.png"))
+        browser.close()
+
+
+@contextmanager
+def page_of(browser: Browser, system: Running, scheme: str, **options: Any) -> Iterator[Page]:
+    context = browser.new_context(
+        base_url=system.endpoints.api, **{"viewport": _SIZE, "color_scheme": scheme, "locale": "en-GB", **options}
+    )
+    context.add_init_script(f"if (window === top) sessionStorage['dropsight.key'] = '{system.endpoints.api_key}'")
+    yield context.new_page()
+    context.close()
+
+
+def fill(system: Running) -> dict[str, str]:
+    """Drop files of an ordinary week; return the pages to show by their pictures' names."""
+    places = {"list": "/", "switches": "/switches"}
+    if "operate" in system.http.get("/v1/session").json()["key"]["scopes"]:
+        places["operate"] = "/operate"
+
+    def answered(name: str, sample: Path | bytes, text: str, picture: str | None = None, **metadata: str) -> None:
+        system.model(text=text)
+        task = system.end_of(system.drop(name, sample, "text/plain" if isinstance(sample, bytes) else None, **metadata))
+        if picture is not None:
+            places[picture] = f"/tasks/{task['id']}"
+
+    timed = {"dropsight_recipe": "transcribe-timed"}
+    answered("bills/autumn.txt", BILLS, json.dumps(ROWS), "extraction",
+             dropsight_recipe="extract", dropsight_schema=json.dumps(SCHEMA))  # fmt: skip
+    answered("site/Baustelle Süd 🏗.jpg", PHOTO, json.dumps(BOXES), "boxes", dropsight_recipe="detect")
+    answered("reports/quarterly report.pdf", SAMPLES / "report.pdf", SUMMARY, "document")
+    answered("talks/ראיון.ogg", SAMPLES / "speech.ogg", "A short interview about the harbour.")
+    system.end_of(system.drop("in/archive.zip", b"PK\x03\x04" + bytes(300), "application/zip"))
+    answered("talks/planning call.mp3", SAMPLES / "speech.mp3", json.dumps(TRANSCRIPT), "transcript", **timed)
+    system.fault("gemini", "enerateContent", status=429, retry_delay="20m")
+    system.drop("talks/board meeting.m4a", SAMPLES / "speech.m4a")
+    return places
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Reading in place: players, pictures, pages, tables, Markdown; scripts in answers never run; asking again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.conftest import Tab, answering
+from tests.running import SAMPLES, Running
+
+SEGMENTS = [
+    {"start": "00:00", "end": "00:03", "speaker": "Ada", "text": "Good morning."},
+    {"start": "00:03", "end": "00:05", "speaker": "Charles", "text": "Is the engine ready?"},
+    {"start": "00:05", "end": "00:07", "speaker": "Ada", "text": "Nearly."},
+]
+EVIL = """<h1>Report</h1><p onclick="hacked=1">Fine <b>text</b><script>window.hacked = 1</script>
+<img src=x onerror="window.hacked=1"><svg onload="window.hacked=1"><circle r="9"/></svg>
+<a href="javascript:window.hacked=1">link</a><iframe src="javascript:parent.hacked=1"></iframe>
+<form action="https://evil.example"><input></form><style>body{display:none}</style>
+<table><tr><td colspan="2">cell</td></tr></table>"""
+
+
+def answered(system: Running, name: str, sample: Path, text: str | None = None, **metadata: str) -> dict[str, Any]:
+    if text is None:
+        return system.end_of(system.drop(name, sample, **metadata))
+    with answering(system, text):
+        return system.end_of(system.drop(name, sample, **metadata))
+
+
+def test_a_transcript_jumps_to_its_moment_and_follows_the_sound(system: Running, tab: Tab) -> None:
+    answered(system, "read/talk.mp3", SAMPLES / "speech.mp3", json.dumps({"language": "en", "segments": SEGMENTS}),
+             dropsight_recipe="transcribe-timed")  # fmt: skip
+    tab.open_task("talk.mp3")
+    lines = tab.page.locator(".transcript li")
+    expect(lines).to_have_count(3)
+    expect(lines.nth(1)).to_contain_text("Charles")
+    tab.wait_until("document.querySelector('audio').readyState > 0")
+    lines.nth(1).get_by_role("button").click()
+    tab.wait_until("document.querySelector('audio').currentTime >= 3")
+    expect(lines.nth(1)).to_have_class("now")
+
+
+def test_a_video_has_its_subtitles_as_captions(system: Running, tab: Tab) -> None:
+    answered(system, "read/clip.mp4", SAMPLES / "clip.mp4", json.dumps({"language": "en", "segments": SEGMENTS[:1]}),
+             dropsight_recipe="transcribe-timed")  # fmt: skip
+    tab.open_task("clip.mp4")
+    tab.wait_until("document.querySelector('video track')?.track.cues?.length === 1")
+
+
+def test_boxes_lie_over_the_picture(system: Running, tab: Tab) -> None:
+    boxes = [{"label": "sun", "box_2d": [100, 700, 300, 850]}, {"label": "hill", "box_2d": [400, 0, 1000, 600]}]
+    answered(system, "read/photo.jpg", SAMPLES / "photo.jpg", json.dumps(boxes), dropsight_recipe="detect")
+    tab.open_task("photo.jpg")
+    expect(tab.page.locator(".overlay rect")).to_have_count(2)
+    tab.wait_until("document.querySelector('.picture img').naturalWidth > 0")
+    place = tab.page.evaluate("""() => {
+      const place = (what) => document.querySelector(what).getBoundingClientRect();
+      const [box, picture] = [place(".overlay rect"), place(".picture img")];
+      const { width, height } = picture;
+      return [(box.left - picture.left) / width, (box.top - picture.top) / height, box.width / width];
+    }""")
+    assert place == pytest.approx([0.7, 0.1, 0.15], abs=0.02)
+    tab.page.locator(".found li").nth(1).hover()
+    expect(tab.page.locator(".overlay [data-box='1']")).to_have_class("tone-1 lit")
+
+
+def test_pages_of_a_pdf_lie_beside_the_answer(system: Running, tab: Tab) -> None:
+    answered(
+        system,
+        "read/report.pdf",
+        SAMPLES / "report.pdf",
+        "# Summary\n\nRevenue **grew** by 12 %.\n\n| a | b |\n|---|---|\n| 1 | 2 |",
+    )
+    tab.open_task("report.pdf")
+    expect(tab.page.locator(".source iframe")).to_have_attribute(
+        "src", "/v1/tasks/" + system.tasks()[0]["id"] + "/source#view=FitH"
+    )
+    expect(tab.page.locator(".answer strong")).to_have_text("grew")
+    expect(tab.page.locator(".answer td")).to_have_text(["1", "2"])
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("link", name="report.pdf.md").click()
+    assert "Revenue" in download.value.path().read_text()
+
+
+def test_extracted_rows_are_a_table(system: Running, tab: Tab) -> None:
+    schema = {
+        "type": "array",
+        "items": {"type": "object", "properties": {"name": {"type": "string"}, "due": {"type": "number"}}},
+    }
+    answered(system, "read/bill.txt", SAMPLES / "notes.txt", json.dumps([{"name": "=1+1 Ltd", "due": 3.5}]),
+             dropsight_recipe="extract", dropsight_schema=json.dumps(schema))  # fmt: skip
+    tab.open_task("bill.txt")
+    expect(tab.page.locator(".answer th")).to_have_text(["name", "due"])
+    expect(tab.page.locator(".answer td")).to_have_text(["=1+1 Ltd", "3.5"])
+    tab.page.get_by_role("button", name="Raw").click()
+    expect(tab.page.locator(".raw")).to_contain_text('"due": 3.5')
+
+
+@pytest.mark.parametrize(("name", "recipe"), [("page.pdf", "transcribe-document-html"), ("evil.pdf", "summarise")])
+def test_nothing_in_an_answer_runs_or_loads(system: Running, tab: Tab, name: str, recipe: str) -> None:
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    answered(system, f"read/{name}", SAMPLES / "report.pdf", EVIL, dropsight_recipe=recipe)
+    tab.open_task(name)
+    expect(tab.page.locator(".answer")).to_contain_text("Fine")
+    tab.page.wait_for_timeout(300)
+    assert tab.page.evaluate("window.hacked") is None
+    assert tab.page.locator(".answer :is(script, img, svg, iframe, form, style, [onclick])").count() == 0
+    assert not [url for url in asked if "evil.example" in url or url.endswith("/x")]
+
+
+def test_markdown_with_hostile_links_and_html_stays_text(system: Running, tab: Tab) -> None:
+    text = "Hello [click](javascript:hacked=1) <img src=x onerror=hacked=1> ![p](https://evil.example/p.png) *fine*"
+    answered(system, "read/hostile.txt", SAMPLES / "notes.txt", text)
+    tab.open_task("hostile.txt")
+    expect(tab.page.locator(".answer em")).to_have_text("fine")
+    assert tab.page.evaluate("window.hacked") is None
+    assert tab.page.locator(".answer img").count() == 0
+    assert tab.page.locator(".answer a[href^=javascript]").count() == 0
+
+
+def test_svg_and_html_sources_do_not_run(system: Running, tab: Tab) -> None:
+    system.end_of(system.drop("read/evil.html", EVIL.encode(), "text/html"))
+    tab.open_task("evil.html")
+    expect(tab.page.locator(".source pre")).to_contain_text("<script>")
+    assert tab.page.evaluate("window.hacked") is None
+
+
+def test_a_failed_task_says_what_is_wrong_and_the_way_out(system: Running, tab: Tab) -> None:
+    system.end_of(system.drop("read/broken.zip", b"PK\x03\x04" + bytes(200), "application/zip"))
+    tab.open_task("broken.zip")
+    expect(tab.page.locator(".band.bad")).to_be_visible()
+    expect(tab.row("broken.zip")).to_contain_text("failed")
+
+
+def test_a_short_transcript_carries_an_honest_band(system: Running, tab: Tab) -> None:
+    short = {"language": "en", "segments": [{"start": "00:00", "end": "00:01", "speaker": "Ada", "text": "Hm."}]}
+    task = answered(
+        system, "read/short.wav", SAMPLES / "speech.wav", json.dumps(short), dropsight_recipe="transcribe-timed"
+    )
+    tab.open_task("short.wav")
+    expect(tab.page.locator(".band.warn")).to_have_count(len(task.get("warnings") or []))
+
+
+def test_asking_again_shows_both_answers_and_the_difference(system: Running, tab: Tab) -> None:
+    answered(system, "read/again.txt", SAMPLES / "notes.txt", "The meeting is on Monday at nine.")
+    tab.open_task("again.txt")
+    tab.page.get_by_text("Ask again", exact=True).click()
+    expect(tab.page.locator(".again .estimate")).to_contain_text("tokens to read")
+    tab.page.get_by_label("Question").fill("When is it really?")
+    with answering(system, "The meeting is on Tuesday at nine."):
+        tab.page.get_by_role("button", name="Ask", exact=True).click()
+        expect(tab.page.locator(".two")).to_contain_text("Tuesday")
+    expect(tab.page.locator(".two")).to_contain_text("Monday")
+    tab.page.get_by_role("button", name="Show the difference").click()
+    expect(tab.page.locator(".difference ins")).to_have_text("Tuesday")
+    expect(tab.page.locator(".difference del")).to_have_text("Monday")
+
+
+def test_this_call_has_the_tasks_real_values(system: Running, tab: Tab) -> None:
+    task = answered(system, "read/it's code.txt", SAMPLES / "notes.txt", "Fine.")
+    tab.open_task("it's code.txt")
+    tab.page.get_by_text("This call, as code").click()
+    blocks = tab.page.locator(".snippet pre")
+    expect(blocks).to_have_count(4)
+    assert task["id"] in blocks.nth(0).inner_text()
+    assert task["id"] in blocks.nth(1).inner_text()
+    assert "gcloud storage cp 'it'\\''s code.txt' gs://dropsight-inbox/" in blocks.nth(2).inner_text()
+    assert system.endpoints.api_key not in tab.page.locator(".foot").inner_text()

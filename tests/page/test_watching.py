@@ -1,0 +1,127 @@
+"""The list moves by itself; an answer is seen while it is written; titles, links and other devices."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from playwright.sync_api import Route, expect
+
+from tests.page.conftest import Opener, Tab, answering
+from tests.running import SAMPLES, Running, until
+
+NOTES = SAMPLES / "notes.txt"
+_TOO_WIDE = """[...document.querySelectorAll("body *")].filter(
+  (one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".quiet, pre, .scroll, .skip")
+).map((one) => one.outerHTML.slice(0, 200))"""
+
+
+def test_a_file_dropped_elsewhere_appears_and_moves_to_its_end(system: Running, tab: Tab) -> None:
+    expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
+    with answering(system, "Done.", latency="3s"):
+        system.drop("elsewhere/minutes.txt", NOTES, "text/plain")
+        expect(tab.row("minutes.txt")).to_contain_text("%")
+        expect(tab.page).to_have_title(re.compile("working"))
+        expect(tab.row("minutes.txt")).to_contain_text("answered")
+    expect(tab.page).to_have_title("✓ done · Dropsight")
+    assert "icon-done" in (tab.page.locator("#icon").get_attribute("href") or "")
+
+
+def test_search_finds_by_name_status_recipe_and_metadata(system: Running, tab: Tab) -> None:
+    system.end_of(system.drop("search/apples.txt", NOTES, "text/plain"))
+    system.end_of(system.drop("search/pears.txt", NOTES, "text/plain", dropsight_recipe="nonsense"))
+    expect(tab.row("pears.txt")).to_be_visible()
+    for words, found, hidden in (
+        ("apples", "apples.txt", "pears.txt"),
+        ("summarise apples", "apples.txt", "pears.txt"),
+    ):
+        tab.page.keyboard.press("Escape")
+        tab.page.get_by_role("searchbox").fill(words)
+        expect(tab.row(found)).to_be_visible()
+        expect(tab.page.locator(".tasks li", has_text=hidden)).to_be_hidden()
+
+
+def test_a_reload_and_another_device_show_the_same(system: Running, open_tab: Opener) -> None:
+    task = system.end_of(system.drop("same/shared.txt", NOTES, "text/plain"))
+    first = open_tab(f"/#/tasks/{task['id']}")
+    expect(first.page.get_by_role("heading", level=1, name="shared.txt")).to_be_visible()
+    answer = first.page.locator(".answer").inner_text()
+    first.page.reload()
+    expect(first.page.locator(".answer")).to_have_text(answer, use_inner_text=True)
+    phone = open_tab(f"/#/tasks/{task['id']}", viewport={"width": 390, "height": 800})
+    expect(phone.page.locator(".answer")).to_have_text(answer, use_inner_text=True)
+    assert phone.page.evaluate(_TOO_WIDE) == []
+
+
+def test_an_answer_is_read_while_it_is_written_and_goes_on_after_the_server_died(system: Running, tab: Tab) -> None:
+    tab.allow_lost_connections()
+    tab.allowed.append("status of 50")
+    text = " ".join(f"word{number}" for number in range(300))
+    with answering(system, text, latency="8s", chunks=30):
+        tab.page.set_input_files("#files", NOTES)
+        tab.page.get_by_role("button", name="Send", exact=True).click()
+        tab.open_task("notes.txt")
+        answer = tab.page.locator(".answer")
+        expect(answer).to_contain_text("Being written")
+        expect(answer).to_contain_text("word9 ")
+        system.control("POST", "/kill", {"function": "api"})
+        expect(answer).to_contain_text("word299")
+        until(lambda: len(tab.page.locator(".tabs").all()), 20, lambda: answer.inner_text())
+    words = answer.locator(".markdown").inner_text().split()
+    assert words == text.split()
+
+
+def test_a_task_that_waits_for_quota_says_why_and_until_when(system: Running, tab: Tab) -> None:
+    system.fault("gemini", "enerateContent", status=429, retry_delay="20s", times=1)
+    system.drop("waits/quota.txt", NOTES, "text/plain")
+    expect(tab.row("quota.txt")).to_contain_text(re.compile(r"waits for quota until \d"))
+    tab.open_task("quota.txt")
+    expect(tab.page.locator(".band.wait")).to_contain_text("Nothing is lost")
+    system.advance("1m")
+    expect(tab.row("quota.txt")).to_contain_text("answered")
+    expect(tab.page.locator(".band.wait")).to_have_count(0)
+
+
+def test_a_thousand_tasks_scroll_smoothly(open_tab: Opener) -> None:
+    tab = open_tab("/docs")
+    made = [_made_up(number) for number in range(1000)]
+
+    def answer(route: Route) -> None:
+        query = route.request.url
+        begin = int(match[1]) if (match := re.search(r"after=task-(\d+)", query)) else 0
+        limit = int(re.search(r"limit=(\d+)", query)[1])  # type: ignore[index]
+        page = made[begin : begin + limit]
+        following = f"task-{begin + limit}" if begin + limit < len(made) else None
+        body = {"object": "list", "data": page, "has_more": following is not None, "next": following}
+        route.fulfill(status=200, content_type="application/json", body=json.dumps(body))
+
+    tab.page.route("**/v1/tasks?*", answer)
+    tab.page.goto("/")
+    expect(tab.page.locator(".tasks li")).not_to_have_count(0)
+    for _ in range(40):
+        tab.page.locator(".side").evaluate("side => side.scrollTo(0, side.scrollHeight)")
+        if tab.page.locator(".tasks li").count() == 1000:
+            break
+        tab.page.wait_for_timeout(50)
+    expect(tab.page.locator(".tasks li")).to_have_count(1000)
+    slowest = tab.page.locator(".side").evaluate("""async side => {
+      const times = [];
+      for (let at = 0; at < side.scrollHeight; at += 1500) {
+        side.scrollTo(0, at);
+        const began = performance.now();
+        side.getBoundingClientRect();
+        document.querySelector(".tasks").offsetHeight;
+        times.push(performance.now() - began);
+        await new Promise(requestAnimationFrame);
+      }
+      return times.sort((a, b) => b - a)[Math.floor(times.length / 20)];
+    }""")
+    assert slowest < 16
+
+
+def _made_up(number: int) -> dict[str, object]:
+    return {
+        "id": f"task-llm-1776874565-{number:08d}", "object": "llm.generation.task", "type": "llm", "model": "m",
+        "status": "completed", "progress": 100, "created": 1776874565 - number, "stream": None, "results": None,
+        "error": None, "source": f"gs://inbox/file {number}.txt", "recipe": "summarise",
+    }  # fmt: skip
