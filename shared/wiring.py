@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
     from shared.sandbox import Sandbox
+    from shared.splitter import Splitter
 
 _DRAWING_BYTES = 640 << 20
 """Address space of the drawing process: about 300 MiB for Python and its libraries, plus 40 megapixels twice."""
@@ -69,6 +70,7 @@ class GenerateDeps:
     drawing: Sandbox
     """The child process that draws on pictures, one at a time."""
     examiner: Examiner
+    splitter: Splitter
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def generate() -> GenerateDeps:
     from shared.examiner import Examiner
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
+    from shared.splitter import Splitter
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
@@ -163,6 +166,8 @@ def generate() -> GenerateDeps:
         drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
         # Two, so that a file whose server is slow does not hold up the others.
         examiner=Examiner(Sandbox(processes=2)),
+        # One at a time: a part is held in memory until it is uploaded.
+        splitter=Splitter(Sandbox(processes=1)),
     )
 
 

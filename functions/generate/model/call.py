@@ -77,7 +77,8 @@ async def call_model(
     if lease.gained and lease.seconds_left < deps.settings.time_limit_seconds * _TIME_TO_ASK:
         raise TimeIsUp(f"too little time is left to ask {question.model}")
     await lease.confirm()
-    async with telling(deps, lease, reasoning=question.reasoning) as readers:
+    silent = question.part is not None
+    async with telling(deps, lease, reasoning=question.reasoning, silent=silent) as readers:
         pieces: list[Json] = []
         lease.answering = True
         try:

@@ -13,6 +13,7 @@ from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
 from shared.domain.errors import TaskFailure
+from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import AfterStep, Task
 from shared.wiring import GenerateDeps
@@ -88,9 +89,10 @@ async def _delete_cache(deps: GenerateDeps, task: Task, name: str) -> None:
 
 
 def _inputs(task: Task) -> int:
-    """Return how many inputs may have been uploaded: one for an object, one more than recorded for a request."""
+    """Return how many inputs may have been uploaded: one for an object; one more than recorded for what has several."""
     most = max((file.input for file in task.files), default=0) + 1
-    return most if task.source.kind == "object" else most + 1
+    several = task.source.kind != "object" or any(is_part_source(file.source) for file in task.files)
+    return most + 1 if several else most
 
 
 async def _ask_for_callback(deps: GenerateDeps, task: Task) -> None:

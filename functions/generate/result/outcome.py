@@ -9,7 +9,7 @@ from typing import assert_never, cast
 
 from pydantic import JsonValue
 
-from functions.generate.model.rounds import Round, step_of
+from functions.generate.model.rounds import Round, question_of_result, result_names, step_of_result
 from shared.domain.answer.completion import completion, usage_by_modality
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Whole, total_usage, transcript_warnings
@@ -29,14 +29,14 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
     usage = usage_by_modality({"usageMetadata": total_usage([each.response for each in rounds])})
     warnings = list(first.about.warnings)
     results: list[Json] = []
-    for name in rounds[0].asked:
-        step = await step_of(deps, rounds, name)
+    for name in result_names(rounds):
+        step = await step_of_result(deps, rounds, name)
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
                 return Outcome(error=error, usage=usage, warnings=tuple(warnings), ran=first.ran, model=first.model)
             case Whole():
-                asked = next(each.question for each in rounds if each.question.name == name)
+                asked = question_of_result(rounds, name)
                 results.append(await off_loop(_completion, task, asked, step))
                 warnings += [f"{name}: {each}" if name else each for each in await _shortcomings(asked, step)]
             case None | Again():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from shared.domain.recipe import Range
+from shared.domain.splitting.plan import Part
 from shared.domain.tasks.task import Frozen, Ran
 
 
@@ -41,4 +42,6 @@ class Question(Frozen):
     """Whether its files are large enough for a context cache, where several questions share them."""
     sources: tuple[str, ...] = ()
     """Its files as `gs://bucket/name#generation`, which stay the same when the files are uploaded again."""
+    part: Part | None = None
+    """What it is about, if its file was split."""
     about: About = About()
