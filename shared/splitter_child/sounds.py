@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import io
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import av
@@ -59,8 +60,9 @@ def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -
         stream = container.add_stream("libopus", rate=_RATE, layout="mono")
         assert isinstance(stream, AudioStream)
         stream.bit_rate = _BITS
-        whole = _heard(file, arguments["facts"], arguments["start"], arguments["end"], _RATE, _FRAME_SAMPLES)
-        for samples in whole:
+        heard = _heard(file, arguments["facts"], arguments["start"], arguments["end"], _RATE, _FRAME_SAMPLES)
+        # The encoder keeps the last few milliseconds to itself: they had better be of silence.
+        for samples in chain(heard, [array.array("h", bytes(2 * _FRAME_SAMPLES))]):
             frame = AudioFrame("s16", "mono", len(samples))
             frame.sample_rate, frame.pts = _RATE, written
             frame.planes[0].update(samples.tobytes())
@@ -69,7 +71,7 @@ def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -
         container.mux(stream.encode(None))
     if file.unavailable:
         raise OSError("a range of the file could not be read")
-    if not written:
+    if written <= _FRAME_SAMPLES:
         raise DamagedError("The recording has no sound in one of its parts.")
     return {"seconds": written / _RATE}, made.getvalue()
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import array
 import io
 import math
+import random
+from itertools import pairwise
 
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 RATE = 16_000
 _LOWEST, _STEP = 300, 20
@@ -39,7 +43,7 @@ def numbered_pdf(pages: int, *, page_bytes: int = 0) -> bytes:
         words = b"BT /F1 24 Tf 72 720 Td (Page %d of %d) Tj ET" % (number, pages)
         images = b""
         if page_bytes:
-            data = number.to_bytes(4, "big") + bytes(page_bytes - 4)
+            data = random.Random(number).randbytes(page_bytes)
             images = b"/XObject<</Im %d 0 R>>" % add(stream(picture, data))
         text = add(stream(b"", words))
         resources = b"<</Font<</F1 3 0 R>>%s>>" % images
@@ -111,5 +115,23 @@ def tones_of(data: bytes, *, middle: float = 0.5) -> list[int | None]:
 def _tone(samples: array.array[int]) -> int | None:
     if max(samples) < 1000:
         return None
-    crossings = sum(before < 0 <= after for before, after in zip(samples, samples[1:], strict=False))
+    crossings = sum(before < 0 <= after for before, after in pairwise(samples))
     return round((crossings / (len(samples) / RATE) - _LOWEST) / _STEP)
+
+
+def film(seconds: int) -> bytes:
+    """Return a silent MP4 of one grey picture a second."""
+    made = io.BytesIO()
+    with av.open(made, "w", format="mp4") as output:
+        stream = output.add_stream("libx264", rate=1)
+        assert isinstance(stream, VideoStream)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for second in range(seconds):
+            frame = VideoFrame(64, 64, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([second % 200]) * plane.buffer_size)
+            frame.pts = second
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return made.getvalue()

@@ -19,8 +19,8 @@ from tests.shared.long_files import numbered_pdf, numbered_recording, tones_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 FORMATS = [
-    ("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"), ("ogg", "libvorbis"),
-    ("adts", "aac"), ("mp4", "aac"), ("matroska", "libopus"), ("aiff", "pcm_s16be"),
+    ("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"), ("ogg", "flac"),
+    ("adts", "aac"), ("mp4", "aac"), ("webm", "libopus"), ("aiff", "pcm_s16be"),
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ async def test_a_part_of_a_recording_holds_exactly_its_seconds(splitter: Splitte
 
 
 async def test_joined_recordings_are_cut_where_they_are_heard(splitter: Splitter) -> None:
-    data = numbered_recording(10, "ogg", "libvorbis") + numbered_recording(10, "ogg", "libvorbis")
+    data = numbered_recording(10, "ogg", "libopus") + numbered_recording(10, "ogg", "libopus")
     part = await splitter.cut(source_of(data), facts_of(data), Span(start=6.0, end=14.0, unit="seconds"))
     assert tones_of(part) == [6, 7, 8, 9, 0, 1, 2, 3]
 
@@ -106,7 +106,7 @@ async def test_cuts_are_moved_into_silences(splitter: Splitter, container: str, 
 async def test_a_broken_file_is_refused_with_a_way_out_and_the_next_one_is_cut(splitter: Splitter) -> None:
     broken = (SAMPLES / "ugly" / "zeros.mp3").read_bytes()
     kind = facts_of((SAMPLES / "speech.mp3").read_bytes())
-    with pytest.raises(PermanentFailure, match="Split .* by hand") as refusal:
+    with pytest.raises(PermanentFailure, match="by hand") as refusal:
         await splitter.cut(source_of(broken), kind, Span(start=0, end=5, unit="seconds"))
     assert refusal.value.code == "file_processing_failed"
     data = numbered_pdf(3)

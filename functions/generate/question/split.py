@@ -67,7 +67,9 @@ class SplitObject:
                 f"{self.deps.settings.most_parts} are asked about. Split it by hand, and upload its parts."
             )
             raise PermanentFailure("media_too_long", message)
-        self.warning = planning.split_warning(self.plan, self.facts, self.recipe, self.model)
+        self.warning = planning.split_warning(
+            self.plan, self.facts, self.recipe, self.model, joining=len(self.asked_to_join)
+        )
         log("INFO", "file_split", self.warning, task=self.lease.task.id, object=self.lease.task.source.uri)
         await self.lease.change(lambda task: claims.warn(task, self.lease.token, (self.warning,)))
 

@@ -167,19 +167,18 @@ def quietest(peaks: Sequence[int], block: float, begin: float, nominal: float) -
     return moment
 
 
-def split_warning(plan: Sequence[Span], facts: Facts, recipe: Recipe, model: Model | None) -> str:
-    """Tell what is split, and what it is expected to take."""
-    calls = len(plan) * len(recipe.asked)
+def split_warning(plan: Sequence[Span], facts: Facts, recipe: Recipe, model: Model | None, *, joining: int) -> str:
+    """Tell what is split, and what it is expected to take. `joining` is the number of calls that join answers."""
     length = f"{facts.pages:,} pages" if facts.media_type.family == "pdf" else written(facts.duration or 0.0)
     told = f"The file ({length}) was split into {len(plan)} parts: {', '.join(span.label for span in plan)}."
-    estimated = ""
-    if model is not None:
-        estimated = f", about {estimate_tokens(plan, facts, recipe, model):,} tokens of input"
-    return f"{told} Each part is asked about in {_calls(len(recipe.asked))} of its own: {_calls(calls)}{estimated}."
-
-
-def _calls(count: int) -> str:
-    return "a call" if count == 1 else f"{count} calls"
+    tokens_of_input = (
+        "" if model is None else f", about {estimate_tokens(plan, facts, recipe, model):,} tokens of input"
+    )
+    one, asked = joining == 1, len(recipe.asked)
+    own = "a call of its own" if asked == 1 else f"{asked} calls of its own"
+    more = f", and {'one more joins' if one else f'{joining} more join'} the answers" if joining else ""
+    calls = len(plan) * asked + joining
+    return f"{told} Each part is asked about in {own}{more}: {calls} calls{tokens_of_input}."
 
 
 def estimate_tokens(plan: Sequence[Span], facts: Facts, recipe: Recipe, model: Model) -> int:

@@ -108,10 +108,9 @@ def _end(pieces: Sequence[Piece], index: int) -> float:
     piece = pieces[index]
     if piece.end is not None:
         return max(piece.start, piece.end)
-    spoken = piece.start + len(_split(piece.text)) / _WORDS_A_SECOND
-    if index + 1 < len(pieces) and pieces[index + 1].start > piece.start:
-        return pieces[index + 1].start
-    return spoken
+    slowly = piece.start + 1 + 2 * len(_split(piece.text)) / _WORDS_A_SECOND
+    after = pieces[index + 1].start if index + 1 < len(pieces) else slowly
+    return min(after, slowly) if after > piece.start else slowly
 
 
 def _near(words: Sequence[_Word], cut: float, half: float) -> bool:
@@ -135,25 +134,35 @@ def _runs(tail: Sequence[_Word], head: Sequence[_Word]) -> list[_Run]:
 
 
 def _best_run(tail: Sequence[_Word], head: Sequence[_Word]) -> _Run | None:
-    """Return the longest run that both parts put at about the same time; of those alike, the one that agrees best."""
+    """Return the longest run that both parts put at about the same time.
+
+    Words that are said over and over agree in many ways: then the times decide.
+    """
 
     def off(run: _Run) -> float:
         return abs(tail[run.first + run.length // 2].when - head[run.second + run.length // 2].when)
 
-    fitting = [run for run in _runs(tail, head) if off(run) <= _OFF and _is_enough(run, tail, head, _LEAST_RUN)]
-    return max(fitting, key=lambda run: (run.length, -off(run)), default=None)
+    fitting = [run for run in _runs(tail, head) if off(run) <= _OFF and _is_enough(run, tail, _LEAST_RUN)]
+    longest = max(fitting, key=lambda run: (run.length, -off(run)), default=None)
+    if longest is None or not _is_whole(longest, tail):
+        return longest
+    return min((run for run in fitting if _is_whole(run, tail) and 2 * run.length >= longest.length), key=off)
+
+
+def _is_whole(run: _Run, tail: Sequence[_Word]) -> bool:
+    """Return whether the run is all that ends one part and begins the other."""
+    return run.first + run.length == len(tail) and run.second == 0
 
 
 def _longest_run(tail: Sequence[_Word], head: Sequence[_Word]) -> _Run | None:
     """Without times: the longest run; of those alike, the one nearest to both edges."""
-    fitting = [run for run in _runs(tail, head) if _is_enough(run, tail, head, _LEAST_RUN_UNTIMED)]
+    fitting = [run for run in _runs(tail, head) if _is_enough(run, tail, _LEAST_RUN_UNTIMED)]
     return max(fitting, key=lambda run: (run.length, run.first - run.second), default=None)
 
 
-def _is_enough(run: _Run, tail: Sequence[_Word], head: Sequence[_Word], least: int) -> bool:
+def _is_enough(run: _Run, tail: Sequence[_Word], least: int) -> bool:
     """Return whether the run is no chance: long enough, or the whole of what ends one part and begins the other."""
-    at_both_edges = run.first + run.length == len(tail) and run.second == 0
-    return run.length >= least or at_both_edges
+    return run.length >= least or _is_whole(run, tail)
 
 
 def _at(

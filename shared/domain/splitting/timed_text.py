@@ -101,7 +101,8 @@ def _lines(pieces: Sequence[tuple[Piece, Layout]]) -> Iterator[str]:
         yield f"{layout.before}{times}{layout.after}{first}".rstrip()
         if rest:
             yield rest
-        if layout.gap and number < len(pieces):
+        # Subtitles stand apart; the last one of a part had nothing behind it.
+        if (layout.gap or "-->" in layout.between) and number < len(pieces):
             yield ""
 
 
