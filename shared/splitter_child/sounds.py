@@ -26,8 +26,9 @@ _RATE = 16_000
 """Samples a second: Gemini reads sound at this rate, in one channel."""
 _BITS = 32_000
 """Bits a second of Opus: speech is as clear as Gemini hears it."""
-_FRAME_SAMPLES = 320
-"""Of 20 ms, as Opus likes them."""
+_FRAME_SAMPLES = 960
+"""Of 60 ms, the longest that Opus has."""
+_ENCODER = {"frame_duration": "60", "compression_level": "3", "application": "voip"}
 _HEARD_RATE, _BLOCK_SAMPLES = 8_000, 400
 """Silences are looked for in blocks of 50 ms."""
 _RUN_UP = 1.0
@@ -59,7 +60,7 @@ def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -
     with av.open(made, "w", format="ogg") as container:
         stream = container.add_stream("libopus", rate=_RATE, layout="mono")
         assert isinstance(stream, AudioStream)
-        stream.bit_rate = _BITS
+        stream.bit_rate, stream.options = _BITS, dict(_ENCODER)
         heard = _heard(file, arguments["facts"], arguments["start"], arguments["end"], _RATE, _FRAME_SAMPLES)
         # The encoder keeps the last few milliseconds to itself: they had better be of silence.
         for samples in chain(heard, [array.array("h", bytes(2 * _FRAME_SAMPLES))]):
@@ -94,10 +95,11 @@ def _heard(
                 pending.frombytes(bytes(2 * min(at - place, last - place)))
             pending.extend(samples)
             del pending[max(0, last - position) :]
-            while len(pending) >= block:
-                yield pending[:block]
-                del pending[:block]
-                position += block
+            ready = len(pending) - len(pending) % block
+            for begin in range(0, ready, block):
+                yield pending[begin : begin + block]
+            del pending[:ready]
+            position += ready
             if position >= last:
                 return
         if len(pending):

@@ -64,7 +64,7 @@ def numbered_recording(
     with av.open(made, "w", format=container) as output:
         stream = output.add_stream(codec, rate=48_000 if codec == "libopus" else RATE, layout="mono")
         assert isinstance(stream, AudioStream)
-        form = stream.codec_context.codec.audio_formats[0].name
+        (form, *_) = (each.name for each in stream.codec_context.codec.audio_formats or ())
         rate, size = stream.rate, stream.codec_context.frame_size or 1024
         resampler = av.AudioResampler(format=form, layout="mono", rate=rate, frame_size=size)
         position = 0
@@ -101,7 +101,7 @@ def tones_of(data: bytes, *, middle: float = 0.5) -> list[int | None]:
     """Return the number of the tone of each second of a recording, None for a silent one, as far as it is whole."""
     samples = array.array("h")
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         for frame in container.decode(audio=0):
             for ready in resampler.resample(frame):
                 samples.extend(array.array("h", bytes(ready.planes[0])[: 2 * ready.samples]))

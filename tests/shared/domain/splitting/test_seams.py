@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -100,7 +100,7 @@ def test_structured_transcripts_have_the_times_of_the_source(cuts: list[float], 
     marks = [cut for index, cut in enumerate(marks) if index == 0 or cut - marks[index - 1] > 25]
     words = data.draw(speech())
     plan = spans_between(0, 120, marks)
-    values = [
+    values: list[Any] = [
         {
             "language": "en",
             "segments": [
