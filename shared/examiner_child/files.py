@@ -19,8 +19,8 @@ class ExaminedFile(io.RawIOBase):
     own kind, or into the end of the file.
     """
 
-    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
-        self._fetch, self.size = fetch, size
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int, *, cached_bytes: int = _CACHED_BYTES) -> None:
+        self._fetch, self.size, self._cached_bytes = fetch, size, cached_bytes
         self._at = 0
         self._blocks: dict[int, bytes] = {}
         self._next_block, self._run = 0, 1
@@ -68,7 +68,7 @@ class ExaminedFile(io.RawIOBase):
         self._run = min(self._run * 2, _MOST_BLOCKS_AT_ONCE) if number == self._next_block else 1
         count = max(self._run, min(last - number + 1, _MOST_BLOCKS_AT_ONCE))
         data = self._fetched(number, count)
-        while self._blocks and len(self._blocks) * _BLOCK + len(data) > _CACHED_BYTES:
+        while self._blocks and len(self._blocks) * _BLOCK + len(data) > self._cached_bytes:
             del self._blocks[next(iter(self._blocks))]
         for at in range(0, len(data), _BLOCK):
             self._blocks[number + at // _BLOCK] = data[at : at + _BLOCK]

@@ -11,6 +11,7 @@ from shared.domain.media.reading import DamagedError
 from shared.domain.splitting.plan import plan_pages
 from shared.examiner_child.files import ExaminedFile
 from shared.sandbox_child import SourceFile
+from shared.splitter_child import CACHED_BYTES
 
 
 def plan(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
@@ -56,7 +57,7 @@ def _size(source: SourceFile, first: int, last: int) -> int:
 
 def _write(source: SourceFile, first: int, last: int, made: io.BytesIO | _Counter) -> None:
     # Opened anew for each range: PDFium keeps what it has read of a document until it is closed.
-    file = ExaminedFile(source.range, source.size)
+    file = ExaminedFile(source.range, source.size, cached_bytes=CACHED_BYTES)
     with pypdfium2.PdfDocument(file) as document, pypdfium2.PdfDocument.new() as part:
         part.import_pages(document, list(range(first - 1, last)))
         part.save(made)

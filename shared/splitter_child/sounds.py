@@ -21,6 +21,7 @@ from shared.examiner_child.demuxing import Opened, open_as
 from shared.examiner_child.files import ExaminedFile, Part, Ranges
 from shared.examiner_child.recordings import behind_tags
 from shared.sandbox_child import SourceFile
+from shared.splitter_child import CACHED_BYTES
 
 _RATE = 16_000
 """Samples a second: Gemini reads sound at this rate, in one channel."""
@@ -42,7 +43,7 @@ def silences(arguments: dict[str, Any], _payload: bytes, source: SourceFile | No
     """Return for each nominal cut the middle of the quietest half second within `search` seconds of it."""
     assert source is not None
     search, found = arguments["search"], list[float]()
-    file = ExaminedFile(source.range, source.size)
+    file = ExaminedFile(source.range, source.size, cached_bytes=CACHED_BYTES)
     for cut in arguments["cuts"]:
         begin, peaks = cut - search, array.array("H")
         for samples in _heard(file, arguments["facts"], begin, cut + search, _HEARD_RATE, _BLOCK_SAMPLES):
@@ -54,7 +55,7 @@ def silences(arguments: dict[str, Any], _payload: bytes, source: SourceFile | No
 def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
     """Return the sound from `start` to `end` seconds as Opus in Ogg."""
     assert source is not None
-    file = ExaminedFile(source.range, source.size)
+    file = ExaminedFile(source.range, source.size, cached_bytes=CACHED_BYTES)
     made = io.BytesIO()
     written = 0
     with av.open(made, "w", format="ogg") as container:
