@@ -187,6 +187,8 @@ class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, Outboun
     manifest_sources: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """For each folder under manifests/: prefixes (gs://bucket/…) of the objects that its manifests may name."""
     task_max_age_hours: float = Field(default=168, gt=0)
+    most_parts: int = Field(default=20, ge=1, le=200)
+    """Parts into which a file is split at most; each is a billed call of each question."""
     concurrency: int = Field(default=8, ge=1)
     """Requests one instance works on at once: the size of the thread pools for transfers."""
     callback_queue: QueuePath | None = None

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
     from shared.sandbox import Sandbox
+    from shared.splitter import Splitter
 
 _DRAWING_BYTES = 640 << 20
 """Address space of the drawing process: about 300 MiB for Python and its libraries, plus 40 megapixels twice."""
@@ -83,6 +84,7 @@ class GenerateDeps:
     converter: Converter
     """Two conversions at once, since one may wait for a slow upload."""
     extractor: Extractor
+    splitter: Splitter
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ def generate() -> GenerateDeps:
     from shared.extractor import Extractor
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
+    from shared.splitter import Splitter
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
@@ -197,6 +200,8 @@ def generate() -> GenerateDeps:
         breaker=Breaker(throttle, clock),
         converter=Converter(Sandbox(processes=2)),
         extractor=Extractor(Sandbox()),
+        # One at a time: a part is held in memory until it is uploaded.
+        splitter=Splitter(Sandbox(processes=1)),
     )
 
 

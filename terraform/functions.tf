@@ -61,6 +61,7 @@ locals {
       DROPSIGHT_TASK_MAX_AGE_HOURS  = tostring(var.tasks.max_age_hours)
       DROPSIGHT_FLEX_PATIENCE_HOURS = tostring(var.tasks.flex_patience_hours)
       DROPSIGHT_FETCH_SECONDS       = tostring(var.tasks.fetch_seconds)
+      DROPSIGHT_MOST_PARTS          = tostring(var.tasks.most_parts)
       DROPSIGHT_MANIFEST_SOURCES    = jsonencode({ for folder, each in var.manifests : folder => each.sources })
       DROPSIGHT_CONCURRENCY         = tostring(local.functions.generate.concurrency)
     })

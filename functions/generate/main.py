@@ -17,11 +17,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from functions.generate.gates import closed_gate
 from functions.generate.lease import Lease
-from functions.generate.model.rounds import ask_questions, is_settled, load_rounds, recipe_of_rounds
+from functions.generate.model.parts import ask_parts
+from functions.generate.model.rounds import ask_questions, is_settled, last_response, load_rounds, recipe_of_rounds
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import question_of_request
+from functions.generate.question.split import SplitObject
 from functions.generate.result.after_work import run_after_work
 from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
@@ -160,11 +162,15 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
             questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
         else:
             questions = (await question_of_request(deps, lease),)
-        rounds = await ask_questions(deps, lease, questions, rounds)
+        if isinstance(questions, SplitObject):
+            rounds = await ask_parts(deps, lease, questions, rounds)
+        else:
+            rounds = await ask_questions(deps, lease, questions, rounds)
     outcome = await outcome_of(deps, task, rounds)
     if task.stream and not lease.stored_chunks and outcome.error is None:
         last = rounds[-1]
-        await store_remaining_chunks(deps, lease, last.response, claim=last.claim, reasoning=last.question.reasoning)
+        response = await last_response(deps, rounds)
+        await store_remaining_chunks(deps, lease, response, claim=last.claim, reasoning=last.question.reasoning)
     return outcome
 
 

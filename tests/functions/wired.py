@@ -29,6 +29,7 @@ from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox
+from shared.splitter import Splitter
 
 ROOT = Path(__file__).parents[2]
 _BUILT = (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep)
@@ -94,7 +95,7 @@ async def _close(part: Any) -> None:
         part._client.close()
     elif isinstance(part, Sandbox):
         await part.close()
-    elif isinstance(part, AnswerJudge | Examiner):
+    elif isinstance(part, AnswerJudge | Examiner | Splitter):
         await part._sandbox.close()
     elif isinstance(part, Web | Callbacks):
         await _close(part.outbound if isinstance(part, Web) else part._outbound)

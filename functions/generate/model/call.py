@@ -89,7 +89,8 @@ async def call_model(
         raise TimeIsUp(f"too little time is left to ask {question.model}")
     await lease.confirm()
     await deps.breaker.enter(question.model)
-    async with telling(deps, lease, reasoning=question.reasoning) as readers:
+    silent = question.part is not None
+    async with telling(deps, lease, reasoning=question.reasoning, silent=silent) as readers:
         pieces: list[Json] = []
         lease.answering = True
         began = deps.clock.now()

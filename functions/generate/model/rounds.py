@@ -18,11 +18,15 @@ from functions.generate.model.context_cache import share_in_cache
 from functions.generate.model.service_tier import with_service_tier
 from functions.generate.model.spending import reserve_cost
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Step
+from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.money.calls import call_of
 from shared.domain.recipe import unstructured
 from shared.domain.recipe.question import Question
+from shared.domain.recipe.snapshot import questions_of
+from shared.domain.splitting.joining import append_answers, join_answers
+from shared.domain.splitting.plan import Part, part_name
 from shared.domain.tasks.task import Ran
+from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
 
 
@@ -50,7 +54,7 @@ async def is_settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
     """Return whether every question has its final answer, or one has failed for good."""
     if not rounds:
         return False
-    steps = [await step_of(deps, rounds, name) for name in rounds[0].question_names]
+    steps = [await step_of_result(deps, rounds, name) for name in result_names(rounds)]
     return any(isinstance(step, Failed) for step in steps) or not any(
         step is None or isinstance(step, Again) for step in steps
     )
@@ -70,17 +74,83 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
     )
 
 
+def result_names(rounds: Sequence[Round]) -> tuple[str, ...]:
+    """Return the names of the task's questions, of which each has one result; those about parts are not among them."""
+    first = rounds[0]
+    if first.question.part is None:
+        return first.question_names
+    return tuple(question.name for question in questions_of(first.question.ran))
+
+
+def question_of_result(rounds: Sequence[Round], name: str) -> Question:
+    """Return the question that was asked for a result; of a split file the one about its first part."""
+    return next(entry.question for entry in rounds if name == _result_of(entry.question))
+
+
+def _result_of(question: Question) -> str:
+    return question.name if question.part is None else question.part.question
+
+
+async def step_of_result(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Step | None:
+    """Return what follows for one result; None if a question that it needs was not asked yet."""
+    if rounds[0].question.part is None:
+        return await step_of(deps, rounds, name)
+    part = next((entry.question.part for entry in rounds if _result_of(entry.question) == name), None)
+    if part is None:
+        return None
+    answers: list[Whole] = []
+    for number, span in enumerate(part.plan, 1):
+        step = await step_of(deps, rounds, part_name(name, number, len(part.plan)))
+        if isinstance(step, Failed):
+            return Failed(step.code, f"{span.label}: {step.message}")
+        if not isinstance(step, Whole):
+            return step
+        answers.append(step)
+    return await _joined(deps, rounds, part, answers)
+
+
+async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answers: list[Whole]) -> Step | None:
+    if part.join != "ask":
+        schema = question_of_result(rounds, part.question).response_schema
+        joined = await off_loop(join_answers, part.join, answers, part.plan)
+        judged = await deps.judge.read(joined.text, schema) if schema is not None else None
+        if judged is not None and judged.problems:
+            misfit = f"The answers about the parts fit their schema, but together they do not: {judged.problems[0]}."
+            joined = joined._replace(warnings=(*joined.warnings, misfit))
+        return joined
+    step = await step_of(deps, rounds, part_name(part.question, 0, len(part.plan)))
+    if isinstance(step, Failed):
+        return await off_loop(append_answers, answers, part.plan, step.message)
+    if isinstance(step, Whole):
+        return step._replace(warnings=(*(warning for whole in answers for warning in whole.warnings), *step.warnings))
+    return step
+
+
+async def last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
+    """Return the response that stream readers get: the last one, or that of all parts."""
+    last = rounds[-1]
+    step = None if last.question.part is None else await step_of_result(deps, rounds, _result_of(last.question))
+    return step.response if isinstance(step, Whole) else last.response
+
+
 def recipe_of_rounds(rounds: Sequence[Round]) -> Ran | None:
     """Return the recipe snapshot of earlier rounds. A takeover keeps it, even if the recipe file has changed since."""
     return rounds[0].question.ran if rounds else None
 
 
 async def ask_questions(
-    deps: GenerateDeps, lease: Lease, questions: Sequence[Question], earlier: Sequence[Round]
+    deps: GenerateDeps,
+    lease: Lease,
+    questions: Sequence[Question],
+    earlier: Sequence[Round],
+    names: tuple[str, ...] | None = None,
 ) -> list[Round]:
-    """Ask the open questions in order; stop at the first one that fails. Return all rounds."""
+    """Ask the open questions in order; stop at the first one that fails. Return all rounds.
+
+    `names` are those of all questions of the task, if these are not all.
+    """
     rounds = list(earlier)
-    names = tuple(question.name for question in questions)
+    names = names or tuple(question.name for question in questions)
     await share_in_cache(deps, lease, [question for question in questions if await _open(deps, rounds, question)])
     for question in questions:
         while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):

@@ -77,9 +77,12 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(deps: GenerateDeps, lease: Lease, *, reasoning: bool) -> AsyncIterator[Telling]:
-    """Store chunks while the body runs, and finish the stream if the body ends without an error."""
-    offset = await _beginning(deps, lease)
+async def telling(deps: GenerateDeps, lease: Lease, *, reasoning: bool, silent: bool = False) -> AsyncIterator[Telling]:
+    """Store chunks while the body runs, and finish the stream if the body ends without an error.
+
+    A `silent` answer is about a part of the file: readers get the whole one once it has been joined.
+    """
+    offset = None if silent else await _beginning(deps, lease)
     voice = Telling(deps, lease, reasoning, offset)
     if offset is None:
         yield voice

@@ -6,6 +6,7 @@ Everything that can be told without the model is told before anything is uploade
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
 from functions.generate.question.parts import UploadPart, identities, parts_of_object
+from functions.generate.question.split import SplitObject
 from functions.generate.question.upload import (
     examine_object,
     file_warnings,
@@ -25,6 +27,7 @@ from functions.generate.question.upload import (
 )
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
+from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
 from shared.domain.models.catalogue import find_model, ignored_parameters
@@ -32,6 +35,7 @@ from shared.domain.recipe import (
     Dropped,
     Missing,
     PreparedFile,
+    Range,
     Recipe,
     choose,
     fill,
@@ -41,6 +45,7 @@ from shared.domain.recipe import (
     shown_part,
 )
 from shared.domain.recipe.question import About, Question
+from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.task import GeminiFile, Ran, Task
 from shared.wiring import GenerateDeps
 
@@ -59,12 +64,17 @@ class _Prepared(NamedTuple):
     shown: list[Facts]
 
 
-async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None = None) -> tuple[Question, ...]:
-    """Return the recipe's questions. `ran` is the recipe snapshot of an earlier claim or of a rerun, if any."""
+async def questions_of_object(
+    deps: GenerateDeps, lease: Lease, ran: Ran | None = None
+) -> tuple[Question, ...] | SplitObject:
+    """Return the recipe's questions, or the object to split first because it is too long for one call.
+
+    `ran` is the recipe snapshot of an earlier claim or of a rerun, if any.
+    """
     source = lease.task.source
     try:
         stored = await readable_object(deps, source, lease.stop)
-        first = _Part(stored, await examine_object(deps, stored))
+        first = _Part(stored, await examine_object(deps, stored, divisible=True))
         dropped = _as_dropped(first)
         if ran is None:
             recipe, ran, warnings = await _choose_recipe(deps, lease.task, dropped)
@@ -76,11 +86,20 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
         parts = [first, *[await _find_companion(deps, lease.task, name) for name in recipe.companions]]
         visible_parts = [shown_part(recipe, part.facts) for part in parts]
         today = deps.clock.now().date()
-        _refuse_misfits(recipe, [part.facts for part in parts], visible_parts, today)
+        splitting = is_split(recipe, first.facts, find_model(recipe.model, today))
+        _refuse_misfits(recipe, [part.facts for part in parts], visible_parts, today, splitting=splitting)
         lease.model = recipe.model
         await refuse_if_throttled(deps, recipe.model)
         await require_model(deps, recipe.model)
         model = await known_model(deps, recipe.model)
+        ignored = ignored_parameters(model, recipe.parameters) if model else None
+        noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
+        if splitting:
+            noticed = (*noticed, *_remarks(first, [], of_source=True), *_without_evidence(filled))
+            filled = filled.model_copy(update={"evidence": False})
+            return SplitObject(
+                deps, lease, stored, first.facts, filled, partial(_fill_for, dropped), ran, model, noticed, today
+            )
         sent = [await parts_of_object(deps, lease, part.stored, part.facts) for part in parts]
         visible_parts = [shown_part(recipe, file.facts) for files_of_part in sent for file in files_of_part]
         refuse_if_too_long(visible_parts, model, recipe.media_resolution)
@@ -90,8 +109,6 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
     except SourceVanished as error:
         await require_live_object(deps, source)
         raise TransientFailure("the object could not be read") from error
-    ignored = ignored_parameters(model, recipe.parameters) if model else None
-    noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
     prepared = _Prepared(parts, sent, files, visible_parts)
     questions = tuple(_questions(filled, ran, prompts, prepared, noticed, today, streamed=lease.task.stream))
     await count_tokens_if_nearly_full(deps, model, questions[0].body, visible_parts, recipe.media_resolution)
@@ -137,6 +154,11 @@ def _fill(prompt: str, dropped: Dropped, recipe: Recipe) -> str:
         raise PermanentFailure("invalid_param", f"Recipe {recipe.name}: {error}.") from error
 
 
+def _fill_for(dropped: Dropped, prompt: str, range_: Range | None) -> str:
+    """Fill in a prompt about a part; `_fill` has found nothing missing."""
+    return fill(prompt, dropped, range_)
+
+
 async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
     """Find and examine another object of the same inbox. Raises `PermanentFailure` if it is missing."""
     bucket = task.source.bucket
@@ -150,7 +172,9 @@ async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
 
-def _refuse_misfits(recipe: Recipe, files: list[Facts], visible_parts: list[Facts], today: date) -> None:
+def _refuse_misfits(
+    recipe: Recipe, files: list[Facts], visible_parts: list[Facts], today: date, *, splitting: bool
+) -> None:
     """Raise `PermanentFailure` if the recipe, the model or the model's window does not fit the files."""
     first = files[0].media_type
     if first.family not in recipe.takes:
@@ -162,6 +186,10 @@ def _refuse_misfits(recipe: Recipe, files: list[Facts], visible_parts: list[Fact
     for facts in files:
         if recipe.range is not None and (missed := recipe.range.missed(facts.duration)):
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
+    if splitting:
+        return
+    if refusal := media.check(files[0]):
+        raise PermanentFailure(refusal.code, refusal.message)
     refuse_if_too_long(visible_parts, find_model(recipe.model, today), recipe.media_resolution)
 
 
@@ -227,3 +255,7 @@ def _as_dropped(part: _Part) -> Dropped:
 def _remarks(part: _Part, sent: list[UploadPart], *, of_source: bool) -> list[str]:
     remarks = [*file_warnings(part.facts), *(note for file in sent for note in file.notes)]
     return [remark if of_source else f"{part.stored.name}: {remark}" for remark in remarks]
+
+
+def _without_evidence(recipe: Recipe) -> list[str]:
+    return ["No evidence was asked for: the file is split, and quotes are looked up in whole files."] * recipe.evidence

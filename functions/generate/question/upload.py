@@ -39,23 +39,27 @@ async def readable_object(deps: GenerateDeps, source: Source, stop: threading.Ev
     return await deps.storage.readable(await require_live_object(deps, source), stop)
 
 
-async def examine_object(deps: GenerateDeps, stored: StoredObject) -> Facts:
-    """Examine an object that `Storage.readable` returned. Raises `PermanentFailure` if it cannot be sent."""
-    kind, head = await deps.storage.in_thread(partial(_identified, deps.storage.ranges(stored, b""), stored))
+async def examine_object(deps: GenerateDeps, stored: StoredObject, *, divisible: bool = False) -> Facts:
+    """Examine an object that `Storage.readable` returned. Raises `PermanentFailure` if it cannot be sent.
+
+    A `divisible` one may be too long for one call: it is for the caller to split it or to refuse it.
+    """
+    ranges = deps.storage.ranges(stored, b"")
+    kind, head = await deps.storage.in_thread(partial(_identified, ranges, stored, divisible=divisible))
     source = Threaded(deps.storage.ranges(stored, head), deps.storage.in_thread)
     facts = await deps.examiner.examine(source, kind)
-    if refusal := media.check(facts):
+    if refusal := media.check_soundness(facts) if divisible else media.check(facts):
         raise PermanentFailure(refusal.code, refusal.message)
     return facts
 
 
-def _identified(source: RandomAccess, stored: StoredObject) -> tuple[MediaType, bytes]:
+def _identified(source: RandomAccess, stored: StoredObject, *, divisible: bool) -> tuple[MediaType, bytes]:
     """Return the object's type and its first bytes."""
     head = source.read(0, media.HEAD)
     kind = media.identify(source, stored.name, stored.content_type, head)
     if isinstance(kind, Refusal):
         raise PermanentFailure(kind.code, kind.message)
-    if refusal := media.check_size(stored.size, pdf=kind.family == "pdf"):
+    if refusal := media.check_size(stored.size, pdf=kind.family == "pdf" and not divisible):
         raise PermanentFailure(refusal.code, refusal.message)
     return kind, head
 

@@ -19,6 +19,7 @@ from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import call_of
 from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.money.totals import rows_of
+from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import AfterStep, Task
 from shared.wiring import GenerateDeps
@@ -126,9 +127,10 @@ async def _delete_cache(deps: GenerateDeps, task: Task, name: str) -> None:
 
 
 def _inputs(task: Task) -> int:
-    """Return how many inputs may have been uploaded: one for an object, one more than recorded for a request."""
+    """Return how many inputs may have been uploaded: one for an object; one more than recorded for what has several."""
     most = max((file.input for file in task.files), default=0) + 1
-    return most if task.source.kind == "object" else most + 1
+    several = task.source.kind != "object" or any(is_part_source(file.source) for file in task.files)
+    return most + 1 if several else most
 
 
 async def _ask_for_callback(deps: GenerateDeps, task: Task) -> None:

@@ -12,7 +12,7 @@ from typing import assert_never, cast
 from pydantic import JsonValue
 
 from functions.generate.lease import Lease
-from functions.generate.model.rounds import Round, step_of
+from functions.generate.model.rounds import Round, question_of_result, result_names, step_of_result
 from functions.generate.result.evidence import move_evidence
 from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
@@ -34,14 +34,14 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
     first = rounds[0].question
     warnings = list(first.about.warnings)
     results: list[Json] = []
-    for name in rounds[0].question_names:
-        step = await step_of(deps, rounds, name)
+    for name in result_names(rounds):
+        step = await step_of_result(deps, rounds, name)
         match step:
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
                 return Outcome(error=error, warnings=tuple(warnings), ran=first.ran, model=first.model)
             case Whole():
-                question = next(entry.question for entry in rounds if entry.question.name == name)
+                question = question_of_result(rounds, name)
                 result = await off_loop(_completion, task, question, step)
                 if question.about.evidence:
                     warnings += await move_evidence(deps, task, step.value, result)

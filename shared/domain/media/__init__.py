@@ -18,7 +18,7 @@ from shared.domain.media.kinds import (
     kind_of_name,
     media_type,
 )
-from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size
+from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size, check_soundness
 from shared.domain.media.reading import InMemory, RandomAccess
 from shared.domain.media.refusal import Refusal, RefusalCode
 from shared.domain.media.sniffing import HEAD, identify, sniff
@@ -42,6 +42,7 @@ __all__ = [
     "check",
     "check_prompt",
     "check_size",
+    "check_soundness",
     "identify",
     "in_utf_8",
     "kind_of_mime",

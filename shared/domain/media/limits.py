@@ -38,12 +38,17 @@ GEMINI = Limits()
 
 def check(facts: Facts, limits: Limits = GEMINI) -> Refusal | None:
     """Return why this file may not be sent, or None."""
-    kind = facts.media_type
+    pdf = facts.media_type.family == "pdf"
+    return check_soundness(facts) or check_size(facts.size, pdf, limits) or check_prompt([facts], limits)
+
+
+def check_soundness(facts: Facts) -> Refusal | None:
+    """Return why this file is of no use to anyone, or None."""
     if facts.size == 0:
         return Refusal(code="empty_file", message="The file is empty (0 bytes). Upload it again.")
     if facts.problem is not None:
         return Refusal(code="file_processing_failed", message=facts.problem)
-    return check_size(facts.size, kind.family == "pdf", limits) or check_prompt([facts], limits)
+    return None
 
 
 def check_size(size: int, pdf: bool, limits: Limits = GEMINI) -> Refusal | None:

@@ -45,6 +45,9 @@ Ending = Literal["txt", "md", "html", "json", "csv", "srt", "vtt", "png"]
 """The endings of published files."""
 Resolution = Literal["low", "medium", "high", "ultra_high"]
 ServerTool = Literal["code_execution", "google_search", "url_context"]
+Join = Literal["transcript", "append", "merge", "ask"]
+"""How the answers about the parts of a file that was split become one: by their times, one after the other, field by
+field, or by one more call."""
 Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_content", "civic_integrity", "jailbreak"]
 Threshold = Literal["off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above"]
 Wish = Literal[
@@ -307,6 +310,12 @@ class Recipe(Frozen):
     """Whether the answer is a transcript of the whole recording, to be checked against its length."""
     continuations: int | None = Field(default=None, ge=0, le=20)
     """How often an answer that reached the model's limit is continued. None: 3 times, but never past `max_tokens`."""
+    split_minutes: int | None = Field(default=None, ge=1, le=570)
+    """A longer recording or film is asked about in parts of at most this length. None: only what is too long for one
+    call."""
+    join: Join | None = None
+    """How the answers about parts become one. None: transcripts by their times, JSON field by field, others by one more
+    call."""
     outputs: tuple[Ending, ...] = ("md",)
     allow: tuple[Wish, ...] = ()
     """Which wishes of an object's metadata are accepted."""

@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue
 
 from shared.domain.models.prices import InputKind
 from shared.domain.recipe import Range
+from shared.domain.splitting.plan import Part
 from shared.domain.tasks.task import Frozen, Ran
 
 
@@ -44,6 +45,8 @@ class Question(Frozen):
     """Whether its files are large enough for a context cache, where several questions share them."""
     sources: tuple[str, ...] = ()
     """Its files as `gs://bucket/name#generation`, which stay the same when the files are uploaded again."""
+    part: Part | None = None
+    """What it is about, if its file was split."""
     about: About = About()
     media: dict[InputKind, int] = Field(default_factory=dict)
     """The tokens of its files, as estimated before the call."""

@@ -160,6 +160,12 @@ def last_reason(task: Task) -> WaitingReason | None:
     return last.reason if last else None
 
 
+def warn(task: Task, token: int, warnings: tuple[str, ...]) -> Task:
+    """Put warnings on the task before it ends."""
+    _must_hold(task, token)
+    return task.model_copy(update={"warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))})
+
+
 def finish(
     task: Task,
     token: int,

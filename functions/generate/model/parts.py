@@ -1,0 +1,38 @@
+"""Ask about the parts of a split file, one after the other, and join their answers.
+
+    part 1 ─▶ each question ─▶ stored      part 2 ─▶ …      ─▶ joined by rule, or by one more stored call
+
+A part is cut and uploaded right before it is asked about; one that has all its answers is neither cut nor asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from functions.generate.lease import Lease
+from functions.generate.model.rounds import Round, ask_questions, step_of
+from functions.generate.question.split import SplitObject
+from shared.domain.checks import Failed, Whole
+from shared.domain.splitting.plan import part_name
+from shared.wiring import GenerateDeps
+
+
+async def ask_parts(deps: GenerateDeps, lease: Lease, split: SplitObject, earlier: Sequence[Round]) -> list[Round]:
+    """Ask what is open about each part, then what joins their answers; stop at what fails. Return all rounds."""
+    rounds = list(earlier)
+    await split.prepare(rounds[0].question.part if rounds else None)
+    names, count = split.names, len(split.plan)
+    for number in range(1, count + 1):
+        steps = [await step_of(deps, rounds, name) for name in split.names_of_part(number)]
+        if not all(isinstance(step, Whole) for step in steps):
+            rounds = await ask_questions(deps, lease, await split.questions_of_part(number), rounds, names)
+            steps = [await step_of(deps, rounds, name) for name in split.names_of_part(number)]
+        lease.progress = max(lease.progress, 50 + 45 * number // count)
+        if any(isinstance(step, Failed) for step in steps):
+            return rounds
+    for asked in split.asked_to_join:
+        answers = [await step_of(deps, rounds, part_name(asked.name, number, count)) for number in range(1, count + 1)]
+        question = split.joining_question(asked, cast(list[Whole], answers))
+        rounds = await ask_questions(deps, lease, [question], rounds, names)
+    return rounds

@@ -1,0 +1,207 @@
+"""Split an object that is too long for one call: plan its parts, and build the questions about each.
+
+PDF                  cut by pages
+recording            cut at silences, 10 s of it in two parts each
+film                 uploaded once; each question names the moments that it is about
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from functions.generate.lease import Lease
+from functions.generate.model.spending import media_tokens
+from functions.generate.question.parts import parts_of_object
+from functions.generate.question.upload import require_live_object, upload_part, upload_stream
+from shared.cloud.object_stream import SourceVanished
+from shared.cloud.storage import StoredObject
+from shared.cloud.telemetry import log
+from shared.domain.answer.response import Json
+from shared.domain.checks import Whole
+from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.media import Facts, media_type
+from shared.domain.models.catalogue import Model
+from shared.domain.models.prices import InputKind
+from shared.domain.recipe import PreparedFile, Range, Recipe, request
+from shared.domain.recipe.definition import RecipeQuestion
+from shared.domain.recipe.question import About, Question
+from shared.domain.splitting import plan as planning
+from shared.domain.splitting.joining import joining_prompt, part_note, way_to_join
+from shared.domain.splitting.plan import Part, Span, part_name, part_source
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import GeminiFile, Ran
+from shared.examiner import Threaded
+from shared.wiring import GenerateDeps
+
+
+@dataclass
+class SplitObject:
+    """An object that is asked about in parts. `prepare` comes first."""
+
+    deps: GenerateDeps
+    lease: Lease
+    stored: StoredObject
+    facts: Facts
+    recipe: Recipe
+    """With its system instruction filled in."""
+    fill: Callable[[str, Range | None], str]
+    """Fills in the placeholders of a prompt, with the range that it names."""
+    ran: Ran
+    model: Model | None
+    noticed: tuple[str, ...]
+    """Warnings that do not come from splitting."""
+    today: date
+    plan: tuple[Span, ...] = ()
+    warning: str = ""
+
+    async def prepare(self, earlier: Part | None) -> None:
+        """Plan the parts, or keep to the plan of an earlier claim. Raises `PermanentFailure` for too many."""
+        if earlier is not None:
+            self.plan, self.warning = earlier.plan, earlier.warning
+            return
+        self.plan = tuple(await self._guarded_plan())
+        if len(self.plan) > self.deps.settings.most_parts:
+            message = (
+                f"The file is too long: it would have to be split into {len(self.plan)} parts or more, and at most "
+                f"{self.deps.settings.most_parts} are asked about. Split it by hand, and upload its parts."
+            )
+            raise PermanentFailure("media_too_long", message)
+        self.warning = planning.split_warning(
+            self.plan, self.facts, self.recipe, self.model, joining=len(self.asked_to_join)
+        )
+        log("INFO", "file_split", self.warning, task=self.lease.task.id, object=self.lease.task.source.uri)
+        await self.lease.change(lambda task: claims.warn(task, self.lease.token, (self.warning,)))
+
+    async def _guarded_plan(self) -> list[Span]:
+        try:
+            return await self._plan()
+        except (SourceVanished, OSError) as error:
+            await require_live_object(self.deps, self.lease.task.source)
+            raise TransientFailure("the object could not be read") from error
+
+    async def _plan(self) -> list[Span]:
+        splitter, facts = self.deps.splitter, self.facts
+        if facts.media_type.family == "pdf":
+            most = planning.most_pages(self.recipe, facts, self.model)
+            most_parts = self.deps.settings.most_parts
+            return await splitter.plan_pages(self._source, facts, most_pages=most, most_parts=most_parts)
+        start, end = planning.asked_span(self.recipe, facts.duration or 0.0)
+        cuts, search = planning.plan_cuts(start, end, planning.most_seconds(self.recipe, facts, self.model))
+        if len(cuts) < self.deps.settings.most_parts:
+            cuts = await splitter.find_silences(self._source, facts, cuts, search)
+        return list(planning.spans_between(start, end, cuts))
+
+    @property
+    def _source(self) -> Threaded:
+        storage = self.deps.storage
+        return Threaded(storage.ranges(self.stored, b""), storage.in_thread)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all questions about parts."""
+        return tuple(name for number in range(1, len(self.plan) + 1) for name in self.names_of_part(number))
+
+    def names_of_part(self, number: int) -> tuple[str, ...]:
+        return tuple(part_name(asked.name, number, len(self.plan)) for asked in self.recipe.questions)
+
+    @property
+    def asked_to_join(self) -> tuple[RecipeQuestion, ...]:
+        """Return the questions whose answers one more call makes into one."""
+        return tuple(asked for asked in self.recipe.questions if way_to_join(self.recipe, asked) == "ask")
+
+    async def questions_of_part(self, number: int) -> list[Question]:
+        """Cut and upload a part, and return the questions about it."""
+        span = self.plan[number - 1]
+        await require_live_object(self.deps, self.lease.task.source)
+        try:
+            file = await self._upload(number, span)
+        except (SourceVanished, OSError) as error:
+            await require_live_object(self.deps, self.lease.task.source)
+            raise TransientFailure("the object could not be read") from error
+        recipe = self.recipe.model_copy(update={"range": self._range(span)})
+        sent = [PreparedFile(file.mime_type, file.uri)]
+        questions = []
+        for asked in recipe.questions:
+            prompt = self.fill(asked.prompt, recipe.range if self.recipe.range else None)
+            if not self._is_film:
+                prompt = f"{prompt}\n\n{part_note(self.plan, number)}"
+            questions.append(self._question(asked, number, request(recipe, asked, prompt, sent, self.today)))
+        return questions
+
+    def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
+        """Return the question that makes one answer of those about the parts."""
+        prompt = joining_prompt(self.fill(asked.prompt, self.recipe.range), answers, self.plan)
+        recipe = self.recipe.model_copy(update={"range": None, "tools": ()})
+        return self._question(asked, 0, request(recipe, asked, prompt, [], self.today))
+
+    @property
+    def _is_film(self) -> bool:
+        return self.facts.media_type.family == "video"
+
+    def _range(self, span: Span) -> Range | None:
+        """Return which moments of what is uploaded a question is about."""
+        if self._is_film:
+            return Range(start=span.start, end=span.end)
+        asked = self.recipe.range
+        if asked is None:
+            return None
+        return Range(start=max(0.0, asked.start - span.start), end=min(asked.end or span.end, span.end) - span.start)
+
+    async def _upload(self, number: int, span: Span) -> GeminiFile:
+        if self._is_film:
+            (film,) = await parts_of_object(self.deps, self.lease, self.stored, self.facts)
+            return await upload_part(self.deps, self.lease, film, index=0, source=self.stored.identity)
+
+        async def open_part() -> io.IOBase:
+            return io.BytesIO(await self.deps.splitter.cut(self._source, self.facts, span))
+
+        mime = "application/pdf" if span.unit == "pages" else media_type("audio/ogg").mime
+        source = part_source(self.stored.identity, span)
+        name = f"{self.stored.name} ({span.label})"
+        return await upload_stream(self.deps, self.lease, open_part, mime, name=name, index=number - 1, source=source)
+
+    def _question(self, asked: RecipeQuestion, number: int, body: Json) -> Question:
+        recipe = self.recipe
+        part = Part(
+            question=asked.name,
+            number=number,
+            plan=self.plan,
+            join=way_to_join(recipe, asked),
+            warning=self.warning,
+        )
+        return Question(
+            model=recipe.model,
+            body=body,
+            ran=self.ran,
+            reasoning=recipe.thinking is not None and recipe.thinking.include,
+            name=part_name(asked.name, number, len(self.plan)),
+            response_schema=asked.response_schema,
+            continuations=recipe.most_continuations,
+            repairs=1,
+            sources=(self.stored.identity,),
+            part=part,
+            about=self._about,
+            media=self._media(number),
+        )
+
+    def _media(self, number: int) -> dict[InputKind, int]:
+        """Return the tokens of a part, for the estimate of what the call costs; none for the call that joins."""
+        if number == 0:
+            return {}
+        span = self.plan[number - 1]
+        size = span.end - span.start
+        part = {"pages": int(size) + 1} if span.unit == "pages" else {"duration": size}
+        return media_tokens([self.facts.model_copy(update=part)], self.model, self.recipe.media_resolution)
+
+    @cached_property
+    def _about(self) -> About:
+        return About(
+            transcript=self.recipe.transcript,
+            duration=self.facts.duration,
+            range=self.recipe.range,
+            warnings=(self.warning, *self.noticed),
+        )

@@ -1,0 +1,91 @@
+"""Cut PDFs and recordings into parts, in a child process that may die."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from shared.domain.errors import PermanentFailure
+from shared.domain.media.facts import Facts
+from shared.domain.media.limits import GEMINI
+from shared.domain.splitting.plan import Span
+from shared.sandbox import (
+    RangeSource,
+    Sandbox,
+    SandboxCrashed,
+    SandboxError,
+    SandboxFailure,
+    SandboxOutOfMemory,
+    SandboxTimeout,
+)
+
+_PLAN_PAGES = "shared.splitter_child.pages:plan"
+_CUT_PAGES = "shared.splitter_child.pages:cut"
+_FIND_SILENCES = "shared.splitter_child.sounds:silences"
+_CUT_SOUND = "shared.splitter_child.sounds:cut"
+_SECONDS = 300.0
+"""Of the child's work on one call: three hours of sound take a minute and a half."""
+
+
+class Splitter:
+    """Cuts files in a sandbox. Parts are held in memory: 50 MB of a PDF, 45 MB of a recording of three hours."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def plan_pages(self, source: RangeSource, facts: Facts, *, most_pages: int, most_parts: int) -> list[Span]:
+        """Return ranges of pages of which none is too long or too large; more than `most_parts` if that needs more."""
+        arguments = {
+            "pages": facts.pages,
+            "most_pages": most_pages,
+            "most_bytes": GEMINI.pdf_bytes,
+            "most_parts": most_parts,
+        }
+        ranges = cast(list[list[int]], (await self._call(_PLAN_PAGES, arguments, source, facts))[0])
+        return [Span(start=first, end=last, unit="pages") for first, last in ranges]
+
+    async def find_silences(self, source: RangeSource, facts: Facts, cuts: list[float], search: float) -> list[float]:
+        """Return for each nominal cut a quiet moment within `search` seconds of it."""
+        if not cuts or not facts.has_audio:
+            return cuts
+        arguments = {"cuts": cuts, "search": search, "facts": facts.model_dump(mode="json")}
+        return cast(list[float], (await self._call(_FIND_SILENCES, arguments, source, facts))[0])
+
+    async def cut(self, source: RangeSource, facts: Facts, span: Span) -> bytes:
+        """Return a part of a PDF as PDF, or of a recording as Opus in Ogg."""
+        if span.unit == "pages":
+            pages = {"first": int(span.start), "last": int(span.end)}
+            return (await self._call(_CUT_PAGES, pages, source, facts))[1]
+        seconds = {"start": span.start, "end": span.end, "facts": facts.model_dump(mode="json")}
+        return (await self._call(_CUT_SOUND, seconds, source, facts))[1]
+
+    async def _call(
+        self, function: str, arguments: Mapping[str, Any], source: RangeSource, facts: Facts
+    ) -> tuple[Any, bytes]:
+        try:
+            return await self._sandbox.run(function, arguments, source=source, seconds=_SECONDS)
+        except SandboxFailure as failure:
+            if failure.kind == "OSError":
+                raise
+            if failure.kind == "DamagedError":
+                raise PermanentFailure("file_processing_failed", f"{failure} Split the file by hand.") from failure
+            raise _failure(failure, facts) from failure
+        except SandboxError as error:
+            raise _failure(error, facts) from error
+
+
+def _failure(error: SandboxError, facts: Facts) -> PermanentFailure:
+    match error:
+        case SandboxTimeout():
+            why = "cutting it took too long"
+        case SandboxOutOfMemory():
+            why = "cutting it takes too much memory"
+        case SandboxCrashed():
+            why = "the program that cuts it crashed on it"
+        case _:
+            why = "its structure cannot be read"
+    message = (
+        f"The file is too long for one call, and could not be split: {why}. It should be {facts.media_type.label}. "
+        "Split it by hand, and upload its parts."
+    )
+    return PermanentFailure("file_processing_failed", message)
