@@ -35,8 +35,8 @@ resource "google_service_account" "account" {
 
 # Reading it makes it, if it is not there.
 data "google_storage_project_service_account" "agent" {
-  project    = local.project_id
-  depends_on = [google_project_service.api]
+  project    = var.project_id
+  depends_on = [google_project_service.foundation]
 }
 
 # Google makes the other service agents when a service is first used, which is too late to grant them anything. Asking

@@ -49,7 +49,8 @@ resource "google_project_iam_member" "grant" {
 # ---- buckets
 
 locals {
-  # `under`: only objects whose names begin so.
+  # `under`: only objects whose names begin so. The bucket itself is named too, for it is what a listing is allowed on:
+  # who may not list is answered 403, not 404, for an object that is not there.
   bucket_grants = merge(
     { for name, bucket in local.inbox_buckets : "generate reads ${name}" => { bucket = bucket, account = "generate", role = "roles/storage.objectViewer", under = null } },
     { for name, bucket in local.inbox_buckets : "sweep reads ${name}" => { bucket = bucket, account = "sweep", role = "roles/storage.objectViewer", under = null } },
@@ -78,7 +79,7 @@ resource "google_storage_bucket_iam_member" "function" {
     for_each = each.value.under == null ? [] : [each.value.under]
     content {
       title      = "only ${condition.value}"
-      expression = "resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${condition.value}\")"
+      expression = "resource.name == \"projects/_/buckets/${each.value.bucket}\" || resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${condition.value}\")"
     }
   }
 }
@@ -117,7 +118,7 @@ resource "google_storage_bucket_iam_member" "manifest_source" {
 
   condition {
     title      = "only what manifests name"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${each.value.under}\")"
+    expression = "resource.name == \"projects/_/buckets/${each.value.bucket}\" || resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${each.value.under}\")"
   }
 }
 

@@ -98,6 +98,10 @@ variable "api" {
     condition     = length(setintersection(var.api.invokers, ["allUsers", "allAuthenticatedUsers"])) == 0
     error_message = "Name accounts as invokers; to open the API to everyone, say so with public = true."
   }
+  validation {
+    condition     = var.api.public || length(var.api.cors_origins) == 0
+    error_message = "A browser asks for leave (OPTIONS) without a token, which a private API's front door refuses: cors_origins needs public = true."
+  }
 }
 
 variable "gemini_api_key" {
@@ -273,11 +277,12 @@ variable "deletion_protection" {
 }
 
 variable "bootstrap" {
-  description = "For the first apply. `create_service_agents`: make Google's service agents with gcloud, which the google provider cannot. `grant_service_agents`: grant them what they need; false in all but one of a project's environments, so that destroying one takes nothing from the others. `settle_seconds`: how long to wait for new grants to spread before functions are built; 0 does not wait."
+  description = "For the first apply. `create_service_agents`: make Google's service agents with gcloud, which the google provider cannot. `grant_service_agents`: grant them what they need; false in all but one of a project's environments, so that destroying one takes nothing from the others. `settle_seconds`: how long to wait for new grants to spread before functions are built; 0 does not wait. `api_seconds`: the same after an API is turned on."
   type = object({
     create_service_agents = optional(bool, true)
     grant_service_agents  = optional(bool, true)
     settle_seconds        = optional(number, 90)
+    api_seconds           = optional(number, 60)
   })
   default = {}
 }

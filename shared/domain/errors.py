@@ -15,6 +15,7 @@ DropsightError
         ├── DailyQuotaSpent   until the quota's reset
         ├── FileStoreFull     the Files API's 20 GB are taken
         └── Blocked           only the operator can mend it: key, billing, permission
+            └── ReadForbidden    the function's account may not read an object, or it may not know that it is not there
 """
 
 from __future__ import annotations
@@ -176,3 +177,8 @@ class FileStoreFull(Postponement):
 class Blocked(Postponement):
     retry = RetryClass.BLOCKED
     reason = "blocked"
+
+
+class ReadForbidden(Blocked):
+    """Cloud Storage answers 403: the account lacks a grant. Of an object that a request names, it is the request's
+    mistake."""

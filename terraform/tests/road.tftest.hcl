@@ -12,7 +12,7 @@ variables {
   project_id     = "acme-files"
   region         = "europe-west1"
   source_archive = "firestore.indexes.json"
-  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  bootstrap      = { create_service_agents = false, settle_seconds = 0, api_seconds = 0 }
   alerts         = { emails = ["oncall@example.com"] }
   # Terraform's tests want ephemeral variables to be given.
   gemini_api_key  = "AIza-test"

@@ -21,7 +21,7 @@ from functions.generate.question.upload import (
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import media
-from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
+from shared.domain.errors import PermanentFailure, ReadForbidden, TransientFailure, Unavailable
 from shared.domain.media import Facts, InMemory, Refusal
 from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
@@ -103,6 +103,12 @@ class RequestInputs:
             return await upload_object(self._deps, self._lease, stored, facts, index=index)
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
+        except ReadForbidden as error:
+            raise PermanentFailure(
+                "source_not_readable",
+                f"{file.param}: Dropsight may not read {file.uri}, or it is not there. Check the name; objects outside "
+                "the inboxes have to be granted to it (manifests' sources, api.key_sources).",
+            ) from error
 
     async def _upload_remote(self, file: Remote, index: int) -> GeminiFile:
         if (uploaded := find_uploaded_file(self._deps, self._lease, index)) is not None:

@@ -1,0 +1,35 @@
+"""One entry is one line, whether or not the platform labels entries with their execution."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stdout
+
+import pytest
+from functions_framework.execution_id import ExecutionContext, LoggingHandlerAddExecutionId, execution_context_var
+
+from shared.cloud.telemetry import log
+
+
+def test_an_entry_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    log("INFO", "tested", "it holds", task="t", nothing=None)
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out) == {"severity": "INFO", "action": "tested", "message": "it holds", "task": "t"}
+
+
+@pytest.mark.parametrize("execution", [None, ExecutionContext(execution_id="abc")], ids=["outside", "within"])
+def test_the_platforms_labels_add_no_blank_entry(execution: ExecutionContext | None) -> None:
+    written = io.StringIO()
+    token = execution_context_var.set(execution)
+    try:
+        with redirect_stdout(LoggingHandlerAddExecutionId(written)):  # type: ignore[no-untyped-call]
+            log("INFO", "tested", "first")
+            log("INFO", "tested", "second")
+    finally:
+        execution_context_var.reset(token)
+    lines = written.getvalue().splitlines()
+    assert [json.loads(line)["message"] for line in lines] == ["first", "second"]
+    labels = [json.loads(line).get("logging.googleapis.com/labels") for line in lines]
+    assert labels == [{"execution_id": "abc"} if execution else None] * 2
