@@ -6,6 +6,7 @@ It answers only a loopback Host header and takes only JSON, so that no page in a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -80,6 +81,7 @@ class Control:
             ("/clock", "PUT", self._advance_clock),
             ("/sweep", "POST", self._run_sweep),
             ("/workers", "GET", self._list_workers),
+            ("/grants", "GET", self._show_grants),
         ]
         self.app: ASGIApp = Starlette(
             routes=[Route(path, _guarded(handler), methods=[method]) for path, method, handler in routes]
@@ -163,6 +165,15 @@ class Control:
 
     async def _run_sweep(self, request: Request) -> object:
         return await self._system.sweep(_OBJECT.validate_json(await request.body() or b"{}"))
+
+    async def _show_grants(self, _: Request) -> object:
+        """Return what the functions may do in Cloud Storage, and what they did and were refused."""
+        policy = self._system.storage.policy
+        return {
+            "grants": [{"account": account, **grant.model_dump()} for account, grant in policy.grants],
+            "used": [asdict(access) for access in policy.used],
+            "refused": [asdict(access) for access in policy.refused],
+        }
 
     async def _list_workers(self, _: Request) -> object:
         return {

@@ -82,12 +82,17 @@ class Worker:
         self._url = f"http://127.0.0.1:{port}"
         # The SDK prefers GOOGLE_API_KEY, which the shell may have, over the GEMINI_API_KEY that is set here.
         inherited = {name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"}
+        source = self._source.relative_to(ROOT) if self._source.is_relative_to(ROOT) else self._source
         environment = {
             **inherited,
             "WORKERS": "1",
+            # What Cloud Run functions sets too; not K_SERVICE, by which the functions tell the cloud from this machine.
+            "K_REVISION": f"{self.name}-00001-dev",
+            "K_CONFIGURATION": self.name,
+            "LOG_EXECUTION_ID": "true",
             **self._environment,
             "FUNCTION_TARGET": self.name,
-            "FUNCTION_SOURCE": str(self._source),
+            "FUNCTION_SOURCE": str(source),
             "FUNCTION_SIGNATURE_TYPE": "cloudevent" if self._event else "http",
             "HOST": "127.0.0.1",
             "PORT": str(port),
@@ -103,6 +108,7 @@ class Worker:
                 _SERVE,
                 str(os.getpid()),
                 str(descriptor),
+                cwd=ROOT,
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,

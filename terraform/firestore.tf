@@ -102,3 +102,14 @@ resource "google_firestore_backup_schedule" "weekly" {
     day = "SUNDAY"
   }
 }
+
+# What `dropsight keys create` compares a key's sources with: prefixes that generate may read.
+resource "google_firestore_document" "deployment" {
+  project     = local.project_id
+  database    = google_firestore_database.this.name
+  collection  = "deployment"
+  document_id = "current"
+  fields = jsonencode({
+    sources = { arrayValue = { values = [for source in concat([for bucket in values(local.inbox_buckets) : "gs://${bucket}/"], var.api.key_sources) : { stringValue = source }] } }
+  })
+}

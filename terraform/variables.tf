@@ -85,18 +85,23 @@ variable "manifests" {
 }
 
 variable "api" {
-  description = "Who reaches the HTTP API. `public`: anyone on the internet gets as far as the API's own keys; otherwise `invokers` only, who send an ID token in X-Serverless-Authorization and the key in Authorization. `cors_origins`: web pages that may call it. `sync_seconds`: how long `sync: true` waits."
+  description = "Who reaches the HTTP API. `public`: anyone on the internet gets as far as the API's own keys; otherwise `invokers` only, who send an ID token in X-Serverless-Authorization and the key in Authorization. `cors_origins`: web pages that may call it. `sync_seconds`: how long `sync: true` waits. `key_sources`: prefixes, gs://bucket/…, outside the inboxes that API keys may name as sources, which `generate` is granted to read."
   type = object({
     public       = optional(bool, false)
     invokers     = optional(list(string), [])
     cors_origins = optional(list(string), [])
     sync_seconds = optional(number, 900)
+    key_sources  = optional(list(string), [])
   })
   default = {}
 
   validation {
     condition     = length(setintersection(var.api.invokers, ["allUsers", "allAuthenticatedUsers"])) == 0
     error_message = "Name accounts as invokers; to open the API to everyone, say so with public = true."
+  }
+  validation {
+    condition     = alltrue([for source in var.api.key_sources : can(regex("^gs://[a-z0-9][a-z0-9._-]+/", source))])
+    error_message = "A source is a prefix such as gs://bucket/ or gs://bucket/folder/: without the slash, gs://a would mean gs://a-2 too."
   }
   validation {
     condition     = var.api.public || length(var.api.cors_origins) == 0
@@ -135,13 +140,13 @@ variable "secret_versions" {
 }
 
 variable "dispatch" {
-  description = "The rate governor of uploads and model calls: how many dispatches of tasks start a second, how many run at once, and how a failed one is tried again."
+  description = "The rate governor of uploads and model calls: how many dispatches of tasks start a second, how many run at once, and how a failed one is tried again (what is left out keeps the value in sizes.json)."
   type = object({
     per_second          = optional(number, 5)
     concurrent          = optional(number, 16)
-    max_attempts        = optional(number, 100)
-    min_backoff_seconds = optional(number, 5)
-    max_backoff_seconds = optional(number, 600)
+    max_attempts        = optional(number)
+    min_backoff_seconds = optional(number)
+    max_backoff_seconds = optional(number)
   })
   default = {}
 
@@ -182,7 +187,7 @@ variable "tasks" {
 }
 
 variable "functions" {
-  description = "Changes to a function's size, by its name (ingest, generate, api, notify, sweep): what is left out keeps the value in functions.tf."
+  description = "Changes to a function's size, by its name (ingest, generate, api, notify, sweep): what is left out keeps the value in sizes.json."
   type = map(object({
     memory          = optional(string)
     cpu             = optional(string)

@@ -43,6 +43,7 @@ run "an_api_for_some" {
 
 run "writers_from_outside" {
   variables {
+    api     = { key_sources = ["gs://acme-archive/calls/"] }
     inboxes = { inbox = { writers = ["group:editors@example.com"] } }
     manifests = {
       orders = {
@@ -58,8 +59,16 @@ run "writers_from_outside" {
   }
 
   assert {
-    condition     = [for grant in google_storage_bucket_iam_member.manifest_source : "${grant.bucket} ${grant.role} ${grant.member}"] == ["acme-invoices roles/storage.objectViewer serviceAccount:${output.service_accounts.generate}"] && alltrue([for grant in google_storage_bucket_iam_member.manifest_source : startswith(grant.condition[0].expression, "resource.name == \"projects/_/buckets/acme-invoices\" || ") && endswith(grant.condition[0].expression, "/acme-invoices/objects/2026/\")")])
-    error_message = "generate may read what manifests name, and no more of that bucket."
+    condition = { for source, grant in google_storage_bucket_iam_member.manifest_source : source => "${grant.bucket} ${grant.role} ${grant.member} ${grant.condition[0].expression}" } == {
+      for source, at in { "gs://acme-invoices/2026/" = ["acme-invoices", "2026/"], "gs://acme-archive/calls/" = ["acme-archive", "calls/"] } :
+      source => "${at[0]} roles/storage.objectViewer serviceAccount:${output.service_accounts.generate} resource.name == \"projects/_/buckets/${at[0]}\" || resource.name.startsWith(\"projects/_/buckets/${at[0]}/objects/${at[1]}\")"
+    }
+    error_message = "generate may read what manifests and keys may name, and no more of that bucket."
+  }
+
+  assert {
+    condition     = [for value in jsondecode(google_firestore_document.deployment.fields).sources.arrayValue.values : value.stringValue] == ["gs://acme-files-dropsight-prod-inbox/", "gs://acme-archive/calls/"]
+    error_message = "Whoever makes a key is not told which sources generate may read."
   }
 
   assert {
