@@ -33,6 +33,7 @@ _GROUPS = {
         "firestore": "Firestore",
         "gemini": "the Gemini Developer API",
         "queue": "Cloud Tasks",
+        "pubsub": "Pub/Sub",
     },
 }
 _STAND_INS = tuple(_GROUPS["serve one stand-in alone"])

@@ -29,6 +29,7 @@ from local.standins.firestore import FirestoreStandIn
 from local.standins.gemini import GeminiStandIn
 from local.standins.ledger import Ledger
 from local.standins.oidc import Issuer
+from local.standins.pubsub import PubSubStandIn
 from local.standins.serve import HttpServer
 from local.standins.storage import StorageStandIn
 from local.standins.storage.iam import Grant, Policy
@@ -38,6 +39,8 @@ from shared.clock import MovableClock
 
 INBOX, RESULTS, REQUESTS, SOURCE = "dropsight-inbox", "dropsight-results", "dropsight-requests", "dropsight-source"
 INDEXES = ROOT / "terraform" / "firestore.indexes.json"
+TOPIC = f"projects/{PROJECT}/topics/events"
+"""Where events of ended tasks go, if DROPSIGHT_EVENTS_TOPIC names it."""
 _QUEUES = f"projects/{PROJECT}/locations/local/queues"
 _EVENTARC, _TASKS, _SCHEDULER = (
     f"{name}@{PROJECT}.iam.gserviceaccount.com"
@@ -45,7 +48,7 @@ _EVENTARC, _TASKS, _SCHEDULER = (
 )
 _STARTED_FIRST = ("api", "ingest", "generate")
 """Functions that are started with the system; the others start with their first request."""
-_STAND_INS = ("storage", "firestore", "gemini", "queue")
+_STAND_INS = ("storage", "firestore", "gemini", "queue", "pubsub")
 _PROGRESS_SECONDS = 5.0
 """How often a slow start reports which functions it waits for."""
 
@@ -144,6 +147,7 @@ class LocalSystem:
                 _queue_spec("callbacks"),
             ),
         )
+        self.pubsub = PubSubStandIn(clock=self.clock, tap=self.tap, sign=self.issuer.token, topics=(TOPIC,))
         self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
         await self._listen(stack)
         await self._make_key(data)
@@ -163,6 +167,7 @@ class LocalSystem:
             "queue": self.queue,
             "control": HttpServer(control.app),
             **{name: door for name, door in doors.items() if name != "api"},
+            "pubsub": self.pubsub,
         }
         for name, service in services.items():
             port_of[name] = await service.start(next(ports))
@@ -181,6 +186,7 @@ class LocalSystem:
             results=RESULTS,
             requests=REQUESTS,
             api_key="",
+            pubsub=f"127.0.0.1:{port_of['pubsub']}",
         )
         for name, spec in FUNCTIONS.items():
             door = await self.storage.start_door(name, next(ports))
@@ -246,6 +252,7 @@ class LocalSystem:
         environment = {
             "STORAGE_EMULATOR_HOST": self.endpoints.storage,
             "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
+            "PUBSUB_EMULATOR_HOST": self.endpoints.pubsub,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "DROPSIGHT_ENVIRONMENT": _environment_tag(self.data),
             "DROPSIGHT_PROJECT": PROJECT,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.answer_judge import AnswerJudge
     from shared.cloud.callbacks import Callbacks
     from shared.cloud.chunk_store import ChunkStore
+    from shared.cloud.events import Events
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
@@ -69,6 +70,8 @@ class GenerateDeps:
     drawing: Sandbox
     """The child process that draws on pictures, one at a time."""
     examiner: Examiner
+    events: Events | None
+    """The topic of ended tasks; None if events are not configured."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ def generate() -> GenerateDeps:
         drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
         # Two, so that a file whose server is slow does not hold up the others.
         examiner=Examiner(Sandbox(processes=2)),
+        events=_events(settings),
     )
 
 
@@ -232,6 +236,14 @@ def sweep() -> SweepDeps:
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
         callbacks=_callback_queue(settings),
     )
+
+
+def _events(settings: GenerateSettings) -> Events | None:
+    if settings.events_topic is None:
+        return None
+    from shared.cloud.events import Events
+
+    return Events(settings.events_topic)
 
 
 def _callback_queue(settings: GenerateSettings | SweepSettings) -> Queue | None:

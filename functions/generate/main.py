@@ -179,7 +179,15 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
 
     def finished(task: Task) -> Task:
         told = task.model_copy(update={"stored_chunks": lease.stored_chunks})
-        return claims.finish(told, lease.token, whole, now=deps.clock.now(), files=lease.files, cache=lease.cache)
+        return claims.finish(
+            told,
+            lease.token,
+            whole,
+            now=deps.clock.now(),
+            files=lease.files,
+            cache=lease.cache,
+            event=deps.events is not None,
+        )
 
     ended = await lease.change(finished)
     task = ended.task

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from shared.domain.errors import FailureCode, WaitingReason
 
 Status = Literal["pending", "processing", "completed", "failed"]
-AfterStep = Literal["publish", "callback", "delete_file"]
+AfterStep = Literal["publish", "callback", "event", "delete_file"]
 SourceKind = Literal["object", "request", "manifest"]
 
 ID_PATTERN = r"^task-llm-\d{10}-[a-z0-9]{8}$"
