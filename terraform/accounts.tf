@@ -19,6 +19,7 @@ locals {
   service_agents = {
     eventarc      = "service-${data.google_project.this.number}@gcp-sa-eventarc.iam.gserviceaccount.com"
     firestore     = "service-${data.google_project.this.number}@gcp-sa-firestore.iam.gserviceaccount.com"
+    pubsub        = "service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
     secretmanager = "service-${data.google_project.this.number}@gcp-sa-secretmanager.iam.gserviceaccount.com"
     storage       = data.google_storage_project_service_account.agent.email_address
   }

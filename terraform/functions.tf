@@ -38,11 +38,14 @@ locals {
     DROPSIGHT_CALLBACK_QUEUE = local.queue_paths.callbacks
     DROPSIGHT_NOTIFY_URL     = local.function_urls.notify
   }
+  ending_environment = {
+    DROPSIGHT_EVENTS_TOPIC = local.events_topic
+  }
   function_environments = {
     ingest = merge(local.everyones_environment, local.dispatching_environment, {
       DROPSIGHT_SETTLE_SECONDS = tostring(var.tasks.settle_seconds)
     })
-    generate = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+    generate = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.ending_environment, {
       DROPSIGHT_LEASE_SECONDS = tostring(var.tasks.lease_seconds)
       # The rest of the timeout is for handing over to the next dispatch.
       DROPSIGHT_TIME_LIMIT_SECONDS = tostring(local.functions.generate.timeout_seconds - 100)
@@ -52,7 +55,7 @@ locals {
       DROPSIGHT_MANIFEST_SOURCES   = jsonencode({ for folder, each in var.manifests : folder => each.sources })
       DROPSIGHT_CONCURRENCY        = tostring(local.functions.generate.concurrency)
     })
-    api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
+    api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.ending_environment, {
       DROPSIGHT_CORS_ORIGINS = jsonencode(var.api.cors_origins)
       DROPSIGHT_SYNC_SECONDS = tostring(var.api.sync_seconds)
     })

@@ -217,7 +217,7 @@ resource "google_artifact_registry_repository_iam_member" "build" {
 # ---- the customer's key
 
 resource "google_kms_crypto_key_iam_member" "agent" {
-  for_each = toset(var.kms_key == null ? [] : ["firestore", "secretmanager", "storage"])
+  for_each = toset(var.kms_key == null ? [] : concat(["firestore", "secretmanager", "storage"], length(local.events) == 0 ? [] : ["pubsub"]))
 
   crypto_key_id = var.kms_key
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
@@ -243,6 +243,7 @@ resource "terraform_data" "grants_settled" {
     google_artifact_registry_repository_iam_member.build,
     google_cloud_tasks_queue_iam_member.enqueuer,
     google_project_iam_member.grant,
+    google_pubsub_topic_iam_member.generate,
     google_secret_manager_secret_iam_member.reader,
     google_service_account_iam_member.queues_user,
     google_storage_bucket_iam_member.function,

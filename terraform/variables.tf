@@ -275,6 +275,15 @@ variable "budget" {
   default = null
 }
 
+variable "events" {
+  description = "Tells other services of each ended task. `topic`: a Pub/Sub topic to which a CloudEvent of each goes. `bigquery`: also a table of them, for questions in SQL, which Google's keys encrypt even with `kms_key`."
+  type = object({
+    topic    = optional(bool, false)
+    bigquery = optional(bool, false)
+  })
+  default = {}
+}
+
 variable "deletion_protection" {
   description = "Refuses to destroy the database, the secrets, and buckets that hold objects. Turn it off, apply, then destroy."
   type        = bool

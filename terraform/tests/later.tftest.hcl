@@ -39,7 +39,7 @@ run "a_budget_turned_on_later" {
   }
 
   assert {
-    condition     = alltrue([for function in google_cloudfunctions2_function.function : alltrue([for value in values(function.service_config[0].environment_variables) : value != ""])])
+    condition     = alltrue([for function in google_cloudfunctions2_function.function : alltrue([for value in values(function.service_config[0].environment_variables) : value != "?"])])
     error_message = "The functions would be deployed again."
   }
 }
@@ -52,7 +52,7 @@ run "a_key_of_the_customer_turned_on_later" {
   }
 
   assert {
-    condition     = alltrue([for grant in google_project_iam_member.grant : startswith(grant.member, "serviceAccount:")]) && alltrue([for function in google_cloudfunctions2_function.function : alltrue([for value in values(function.service_config[0].environment_variables) : value != ""])])
+    condition     = alltrue([for grant in google_project_iam_member.grant : startswith(grant.member, "serviceAccount:")]) && alltrue([for function in google_cloudfunctions2_function.function : alltrue([for value in values(function.service_config[0].environment_variables) : value != "?"])])
     error_message = "The grants of Google's agents would be replaced, or the functions deployed again."
   }
 

@@ -207,3 +207,41 @@ run "names_that_an_inbox_ignores" {
     error_message = "ingest is told which names an inbox ignores."
   }
 }
+
+run "with_events_in_bigquery" {
+  variables {
+    events = { topic = true, bigquery = true }
+  }
+
+  assert {
+    condition     = [for grant in google_pubsub_topic_iam_member.generate : "${grant.topic} ${grant.role} ${grant.member}"] == ["dropsight-prod-events roles/pubsub.publisher serviceAccount:${output.service_accounts.generate}"]
+    error_message = "generate publishes events, and nobody else."
+  }
+
+  assert {
+    condition     = alltrue([for name in ["api", "generate"] : google_cloudfunctions2_function.function[name].service_config[0].environment_variables.DROPSIGHT_EVENTS_TOPIC == "projects/acme-files/topics/dropsight-prod-events"])
+    error_message = "What ends tasks is not told that events are sent."
+  }
+
+  assert {
+    condition     = google_bigquery_table.events["events"].time_partitioning[0].type == "DAY" && google_bigquery_table.events["events"].clustering == tolist(["recipe"]) && contains([for column in jsondecode(google_bigquery_table.events["events"].schema) : column.name], "recipe")
+    error_message = "The table is not partitioned by day and clustered by recipe."
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.bigquery["events"].bigquery_config[0].use_table_schema && google_pubsub_subscription.bigquery["events"].bigquery_config[0].drop_unknown_fields && google_pubsub_subscription.bigquery["events"].expiration_policy[0].ttl == ""
+    error_message = "A field that the table does not have would hold all events up, or the subscription expires."
+  }
+
+  assert {
+    condition     = [for grant in google_bigquery_table_iam_member.pubsub : "${grant.role} ${grant.member}"] == ["roles/bigquery.dataEditor serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"] && contains(values(google_project_service.api)[*].service, "bigquery.googleapis.com")
+    error_message = "Pub/Sub may not write the table, or the API is off."
+  }
+}
+
+run "without_events" {
+  assert {
+    condition     = length(google_pubsub_topic.events) + length(google_bigquery_table.events) == 0 && google_cloudfunctions2_function.function["generate"].service_config[0].environment_variables.DROPSIGHT_EVENTS_TOPIC == ""
+    error_message = "Events are sent though nobody asked for them."
+  }
+}

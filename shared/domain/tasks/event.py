@@ -58,14 +58,17 @@ def _source(task: Task, project: str, environment: str) -> tuple[str, str]:
     return f"//storage.googleapis.com/projects/_/buckets/{task.source.bucket}", f"objects/{task.source.name}"
 
 
-def _encoded(shown: Json, task: Task, results_bucket: str) -> bytes:
+def _encoded(task_shown: Json, task: Task, results_bucket: str) -> bytes:
+    # Null is left out: BigQuery takes none for a repeated field.
+    shown = {name: value for name, value in task_shown.items() if value is not None}
     data = json.dumps(shown, ensure_ascii=False).encode()
     if task.results_pointer is None and len(data) <= LARGEST_RESULTS:
         return data
     reference: dict[str, str] = {"task": f"/v1/tasks/{task.id}"}
     if task.results_pointer is not None:
         reference["object"] = f"gs://{results_bucket}/{task.results_pointer.name}"
-    return json.dumps({**shown, "results": None, "results_reference": reference}, ensure_ascii=False).encode()
+    shown.pop("results", None)
+    return json.dumps({**shown, "results_reference": reference}, ensure_ascii=False).encode()
 
 
 def _cut(value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -12,7 +13,9 @@ from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.event import TaskEvent, event_of
 from shared.domain.tasks.task import Pointer, Source, Task, TaskError, new_task
+from shared.domain.tasks.view import TaskShown
 
+ROOT = Path(__file__).parents[4]
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -42,6 +45,17 @@ def test_attributes_are_those_of_a_cloudevent_and_of_filters() -> None:
         "owner": "inbox:inbox",
         "inbox": "inbox",
     }
+
+
+def test_no_field_is_null_as_bigquery_takes_none_for_a_repeated_one() -> None:
+    assert None not in json.loads(event(ended(error=TaskError(code="empty_file", message="x"))).data).values()
+
+
+def test_every_column_of_the_table_is_a_field_of_an_event_or_pubsubs_own() -> None:
+    columns = json.loads((ROOT / "terraform" / "events.columns.json").read_text())
+    of_pubsub = {"subscription_name", "message_id", "publish_time", "attributes"}
+    fields = {*TaskShown.__annotations__, "owner", "inbox"}
+    assert {column["name"] for column in columns} - of_pubsub <= fields
 
 
 def test_a_failed_task_says_so() -> None:
@@ -79,7 +93,7 @@ def test_the_data_is_the_task() -> None:
 def test_long_results_are_named_not_sent(outcome: dict[str, Any]) -> None:
     task = ended(**outcome)
     data = json.loads(event(task).data)
-    assert data["results"] is None
+    assert "results" not in data
     assert data["results_reference"]["task"] == f"/v1/tasks/{task.id}"
     named = "gs://results/tasks/x/results.json" if "results_pointer" in outcome else None
     assert data["results_reference"].get("object") == named
