@@ -23,6 +23,7 @@ _GROUPS = {
     },
     "operate a system": {
         "keys": "make, list, rotate and revoke API keys",
+        "secrets": "give a deployed system a Gemini API key",
         "sweep": "repair what got lost, or take files that were there before (local)",
         "recipes": "check recipe files, and explain which recipe takes an object",
         "models": "list the models, and update the list from Gemini's own",

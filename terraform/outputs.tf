@@ -52,3 +52,8 @@ output "events_table" {
   description = "The BigQuery table of ended tasks; empty without `events.bigquery`."
   value       = length(local.events_table) == 0 ? "" : "${local.project_id}.${google_bigquery_table.events["events"].dataset_id}.${google_bigquery_table.events["events"].table_id}"
 }
+
+output "secret_versions" {
+  description = "The version numbers of the secrets, which `dropsight secrets` raises."
+  value       = var.secret_versions
+}
