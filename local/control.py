@@ -21,6 +21,7 @@ from local.standins.faults import Duration, Fault
 
 if TYPE_CHECKING:
     from local.system import LocalSystem
+    from local.workers import Worker
 
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
@@ -77,6 +78,7 @@ class Control:
             ("/model", "PUT", self._set_model),
             ("/model", "DELETE", self._reset_model),
             ("/kill", "POST", self._kill_worker),
+            ("/freeze", "POST", self._freeze_worker),
             ("/clock", "GET", self._show_time),
             ("/clock", "PUT", self._advance_clock),
             ("/sweep", "POST", self._run_sweep),
@@ -148,13 +150,24 @@ class Control:
         return self._system.gemini.set_model({"reset": True}).model_dump(mode="json")
 
     async def _kill_worker(self, request: Request) -> object:
-        name = Kill.model_validate_json(await request.body()).function
-        worker = self._system.workers.get(name)
-        if worker is None:
-            raise ValueError(f"there is no function {name!r}: {', '.join(self._system.workers)}")
+        worker = self._worker(Kill.model_validate_json(await request.body()).function)
         pids = worker.pids()
         await worker.kill()
         return {"killed": pids}
+
+    async def _freeze_worker(self, request: Request) -> object:
+        """Freeze a function that has no request, as Cloud Run does. Its next request wakes it."""
+        name = Kill.model_validate_json(await request.body()).function
+        worker = self._worker(name)
+        if busy := self._system.front_door.in_flight(name):
+            raise ValueError(f"{name} works on {busy} requests: an instance is frozen only between requests")
+        return {"frozen": worker.freeze()}
+
+    def _worker(self, name: str) -> Worker:
+        worker = self._system.workers.get(name)
+        if worker is None:
+            raise ValueError(f"there is no function {name!r}: {', '.join(self._system.workers)}")
+        return worker
 
     async def _show_time(self, _: Request) -> object:
         return {"time": self._system.clock.time(), "now": self._system.clock.now().isoformat()}

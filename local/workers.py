@@ -67,12 +67,14 @@ class Worker:
         self._starting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._last_output = "it said nothing"
+        self._frozen = False
 
     async def url(self) -> str:
         """Return the base URL, after starting the function if it does not run, as from zero instances."""
         async with self._starting:
             if self._process is None or self._process.returncode is not None:
                 await self._start()
+            self.thaw()
         return self._url
 
     async def _start(self) -> None:
@@ -136,8 +138,28 @@ class Worker:
             return [child.pid for child in psutil.Process(self._process.pid).children()]
         return []
 
+    def freeze(self) -> list[int]:
+        """Stop the processes, as Cloud Run takes the CPU from an idle instance. The next request wakes them."""
+        return self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._frozen:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> list[int]:
+        if self._process is None or self._process.returncode is not None:
+            return []
+        self._frozen = number == signal.SIGSTOP
+        # The master last when they stop, first when they go on: its workers' death would be news to it.
+        pids = [*self._process_tree(), self._process.pid]
+        for pid in pids if self._frozen else reversed(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return pids
+
     async def kill(self) -> None:
         """End the worker with SIGKILL and wait until it is dead; gunicorn starts another at once."""
+        self.thaw()
         for pid in self.pids():
             await asyncio.to_thread(_kill_and_wait, pid)
 
@@ -179,6 +201,7 @@ class Worker:
     async def stop(self) -> None:
         if self._process is None or self._process.returncode is not None:
             return
+        self.thaw()
         children = self.pids()
         self._process.terminate()
         try:

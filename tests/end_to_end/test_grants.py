@@ -12,15 +12,13 @@ from local.system import storage_policy
 from tests.running import Running, until
 
 RECIPES = b'[[recipe]]\nname = "short"\ntakes = ["text"]\nfor = {}\nprompt = "Sum it up."\n'
-SETTINGS = {
-    "DROPSIGHT_INBOXES": '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/inbox.toml"}}',
-}
+INBOXES = '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/inbox.toml"}}'
 ALL = storage_policy().grants
 
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[Running]:
-    with Running(**SETTINGS) as running:
+    with Running(DROPSIGHT_INBOXES=INBOXES) as running:
         running.bucket("dropsight-source").blob("recipes/inbox.toml").upload_from_string(RECIPES)
         yield running
 

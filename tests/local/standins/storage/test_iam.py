@@ -47,14 +47,15 @@ def test_a_reader_reads_and_lists_and_writes_nothing(at: Callable[[str], Any]) -
     bucket = at("reader")
     assert bucket.blob("b/two").download_as_bytes() == b"content"
     assert [blob.name for blob in bucket.list_blobs()] == ["a/one", "b/two"]
-    for forbidden in (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: bucket.blob("new").upload_from_string(b"x"),
         lambda: bucket.blob("a/one").delete(),
         lambda: bucket.blob("a/one").patch(),
         lambda: bucket.reload(),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(Forbidden):
-            forbidden()
+            attempt()
 
 
 def test_only_who_may_list_is_told_that_an_object_is_not_there(at: Callable[[str], Any]) -> None:
