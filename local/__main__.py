@@ -27,6 +27,7 @@ _GROUPS = {
         "sweep": "repair what got lost, or take files that were there before (local)",
         "recipes": "check recipe files, and explain which recipe takes an object",
         "models": "list the models, and update the list from Gemini's own",
+        "extension": "write recipes and Terraform variables for a Firebase extension",
         "package": "build the source archive that Terraform deploys",
     },
     "serve one stand-in alone": {
