@@ -29,9 +29,11 @@ _GROUPS = {
         "top": "watch tasks, money and failures as they come",
         "pause": "stop working on tasks; new ones wait",
         "resume": "let tasks go on",
+        "secrets": "give a deployed system a Gemini API key",
         "sweep": "repair what got lost, or take files that were there before (local)",
         "recipes": "check recipe files, and explain which recipe takes an object",
         "models": "list the models, and update the list from Gemini's own",
+        "extension": "write recipes and Terraform variables for a Firebase extension",
         "package": "build the source archive that Terraform deploys",
     },
     "serve one stand-in alone": {
@@ -39,6 +41,7 @@ _GROUPS = {
         "firestore": "Firestore",
         "gemini": "the Gemini Developer API",
         "queue": "Cloud Tasks",
+        "pubsub": "Pub/Sub",
     },
 }
 _STAND_INS = tuple(_GROUPS["serve one stand-in alone"])

@@ -6,6 +6,7 @@ It answers only a loopback Host header and takes only JSON, so that no page in a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,6 +21,7 @@ from local.standins.faults import Duration, Fault
 
 if TYPE_CHECKING:
     from local.system import LocalSystem
+    from local.workers import Worker
 
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
@@ -76,10 +78,12 @@ class Control:
             ("/model", "PUT", self._set_model),
             ("/model", "DELETE", self._reset_model),
             ("/kill", "POST", self._kill_worker),
+            ("/freeze", "POST", self._freeze_worker),
             ("/clock", "GET", self._show_time),
             ("/clock", "PUT", self._advance_clock),
             ("/sweep", "POST", self._run_sweep),
             ("/workers", "GET", self._list_workers),
+            ("/grants", "GET", self._show_grants),
         ]
         self.app: ASGIApp = Starlette(
             routes=[Route(path, _guarded(handler), methods=[method]) for path, method, handler in routes]
@@ -146,13 +150,24 @@ class Control:
         return self._system.gemini.set_model({"reset": True}).model_dump(mode="json")
 
     async def _kill_worker(self, request: Request) -> object:
-        name = Kill.model_validate_json(await request.body()).function
-        worker = self._system.workers.get(name)
-        if worker is None:
-            raise ValueError(f"there is no function {name!r}: {', '.join(self._system.workers)}")
+        worker = self._worker(Kill.model_validate_json(await request.body()).function)
         pids = worker.pids()
         await worker.kill()
         return {"killed": pids}
+
+    async def _freeze_worker(self, request: Request) -> object:
+        """Freeze a function that has no request, as Cloud Run does. Its next request wakes it."""
+        name = Kill.model_validate_json(await request.body()).function
+        worker = self._worker(name)
+        if busy := self._system.front_door.in_flight(name):
+            raise ValueError(f"{name} works on {busy} requests: an instance is frozen only between requests")
+        return {"frozen": worker.freeze()}
+
+    def _worker(self, name: str) -> Worker:
+        worker = self._system.workers.get(name)
+        if worker is None:
+            raise ValueError(f"there is no function {name!r}: {', '.join(self._system.workers)}")
+        return worker
 
     async def _show_time(self, _: Request) -> object:
         return {"time": self._system.clock.time(), "now": self._system.clock.now().isoformat()}
@@ -163,6 +178,15 @@ class Control:
 
     async def _run_sweep(self, request: Request) -> object:
         return await self._system.sweep(_OBJECT.validate_json(await request.body() or b"{}"))
+
+    async def _show_grants(self, _: Request) -> object:
+        """Return what the functions may do in Cloud Storage, and what they did and were refused."""
+        policy = self._system.storage.policy
+        return {
+            "grants": [{"account": account, **grant.model_dump()} for account, grant in policy.grants],
+            "used": [asdict(access) for access in policy.used],
+            "refused": [asdict(access) for access in policy.refused],
+        }
 
     async def _list_workers(self, _: Request) -> object:
         return {

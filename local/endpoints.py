@@ -25,12 +25,15 @@ class Endpoints(BaseModel):
     results: str
     requests: str
     api_key: str
+    pubsub: str = ""
+    """host:port"""
 
     def environment(self) -> dict[str, str]:
         """Return the variables that point Google's clients and the commands at the local system."""
         variables = {
             "STORAGE_EMULATOR_HOST": self.storage,
             "FIRESTORE_EMULATOR_HOST": self.firestore,
+            "PUBSUB_EMULATOR_HOST": self.pubsub,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "DROPSIGHT_API": self.api,
             "DROPSIGHT_API_KEY": self.api_key,

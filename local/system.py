@@ -21,6 +21,7 @@ from local import endpoints as endpoint_files
 from local import state_folder
 from local.clock_steps import ClockSteps
 from local.control import Control
+from local.deployment import read_function_sizes, read_queue_retries, read_storage_grants
 from local.endpoints import PROJECT, Endpoints
 from local.front_door import FrontDoor, Route
 from local.page_door import PageDoor
@@ -29,14 +30,18 @@ from local.standins.firestore import FirestoreStandIn
 from local.standins.gemini import GeminiStandIn
 from local.standins.ledger import Ledger
 from local.standins.oidc import Issuer
+from local.standins.pubsub import PubSubStandIn
 from local.standins.serve import HttpServer
 from local.standins.storage import StorageStandIn
+from local.standins.storage.iam import Grant, Policy
 from local.standins.wire_tap import Tap
 from local.workers import ROOT, Report, Worker
 from shared.clock import MovableClock
 
-INBOX, RESULTS, REQUESTS = "dropsight-inbox", "dropsight-results", "dropsight-requests"
+INBOX, RESULTS, REQUESTS, SOURCE = "dropsight-inbox", "dropsight-results", "dropsight-requests", "dropsight-source"
 INDEXES = ROOT / "terraform" / "firestore.indexes.json"
+TOPIC = f"projects/{PROJECT}/topics/events"
+"""Where events of ended tasks go, if DROPSIGHT_EVENTS_TOPIC names it."""
 _QUEUES = f"projects/{PROJECT}/locations/local/queues"
 _EVENTARC, _TASKS, _SCHEDULER = (
     f"{name}@{PROJECT}.iam.gserviceaccount.com"
@@ -44,28 +49,27 @@ _EVENTARC, _TASKS, _SCHEDULER = (
 )
 _STARTED_FIRST = ("api", "ingest", "generate")
 """Functions that are started with the system; the others start with their first request."""
-_STAND_INS = ("storage", "firestore", "gemini", "queue")
+_STAND_INS = ("storage", "firestore", "gemini", "queue", "pubsub")
 _PROGRESS_SECONDS = 5.0
 """How often a slow start reports which functions it waits for."""
 
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """What terraform/functions.tf sets for a function: invokers, time limit in seconds, concurrency."""
+    """Who may call a function (None: everybody), and whether it is called with CloudEvents."""
 
     invokers: frozenset[str] | None
-    timeout: float
-    concurrency: int
     event: bool = False
 
 
 FUNCTIONS = {
-    "api": FunctionSpec(None, timeout=3600, concurrency=1000),
-    "ingest": FunctionSpec(frozenset({_EVENTARC}), timeout=60, concurrency=32, event=True),
-    "generate": FunctionSpec(frozenset({_TASKS}), timeout=1800, concurrency=64),
-    "notify": FunctionSpec(frozenset({_TASKS}), timeout=60, concurrency=32),
-    "sweep": FunctionSpec(frozenset({_SCHEDULER}), timeout=1800, concurrency=1),
+    "api": FunctionSpec(None),
+    "ingest": FunctionSpec(frozenset({_EVENTARC}), event=True),
+    "generate": FunctionSpec(frozenset({_TASKS})),
+    "notify": FunctionSpec(frozenset({_TASKS})),
+    "sweep": FunctionSpec(frozenset({_SCHEDULER})),
 }
+SIZES = read_function_sizes()
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,11 @@ class LocalSystem:
             clock=self.clock, data=data / "firestore" if persistent else None, tap=self.tap, indexes=INDEXES
         )
         self.storage = StorageStandIn(
-            clock=self.clock, data=data / "storage", tap=self.tap, buckets=(INBOX, RESULTS, REQUESTS)
+            clock=self.clock,
+            data=data / "storage",
+            tap=self.tap,
+            buckets=(INBOX, RESULTS, REQUESTS, SOURCE),
+            policy=storage_policy(),
         )
         self.gemini = GeminiStandIn(clock=self.clock, data=data / "gemini", tap=self.tap)
         self.queue = QueueStandIn(
@@ -136,17 +144,11 @@ class LocalSystem:
             sign=self.issuer.token,
             held=True,
             queues=(
-                QueueSpec(
-                    f"{_QUEUES}/dispatch",
-                    max_dispatches_per_second=self.options.queue_rate,
-                    max_concurrent_dispatches=self.options.queue_concurrency,
-                    max_attempts=-1,
-                    min_backoff=1.0,
-                    max_backoff=300.0,
-                ),
-                QueueSpec(f"{_QUEUES}/callbacks", max_attempts=-1, max_retry_duration=86_400, min_backoff=5.0),
+                _queue_spec("dispatch", self.options.queue_rate, self.options.queue_concurrency),
+                _queue_spec("callbacks"),
             ),
         )
+        self.pubsub = PubSubStandIn(clock=self.clock, tap=self.tap, sign=self.issuer.token, topics=(TOPIC,))
         self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
         await self._listen(stack)
         await self._make_key(data)
@@ -168,6 +170,7 @@ class LocalSystem:
             "queue": self.queue,
             "control": HttpServer(control.app),
             **{name: door for name, door in doors.items() if name != "api"},
+            "pubsub": self.pubsub,
         }
         for name, service in services.items():
             port_of[name] = await service.start(next(ports))
@@ -186,9 +189,16 @@ class LocalSystem:
             results=RESULTS,
             requests=REQUESTS,
             api_key="",
+            pubsub=f"127.0.0.1:{port_of['pubsub']}",
         )
         for name, spec in FUNCTIONS.items():
-            self.workers[name] = Worker(name, self.worker_environment(), self._report, event=spec.event)
+            door = await self.storage.start_door(name, next(ports))
+            environment = {
+                **self.worker_environment(),
+                "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{door}",
+                "CLOUD_RUN_TIMEOUT_SECONDS": str(SIZES[name].timeout_seconds),
+            }
+            self.workers[name] = Worker(name, environment, self._report, event=spec.event)
         stack.push_async_callback(self._stop_workers)
         for bucket in (INBOX, REQUESTS):
             self.storage.subscribe(
@@ -229,19 +239,30 @@ class LocalSystem:
         async def backend() -> str:
             return await self.workers[name].url()
 
-        return Route(name, backend, spec.invokers, timeout=spec.timeout, max_instances=1, concurrency=spec.concurrency)
+        size = SIZES[name]
+        # One process plays all instances.
+        return Route(
+            name,
+            backend,
+            spec.invokers,
+            timeout=size.timeout_seconds,
+            max_instances=size.max_instances,
+            concurrency=size.concurrency,
+        )
 
     def worker_environment(self) -> dict[str, str]:
         """Return the environment variables of the functions."""
         environment = {
             "STORAGE_EMULATOR_HOST": self.endpoints.storage,
             "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
+            "PUBSUB_EMULATOR_HOST": self.endpoints.pubsub,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "DROPSIGHT_ENVIRONMENT": _environment_tag(self.data),
             "DROPSIGHT_PROJECT": PROJECT,
             "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
             "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
             "DROPSIGHT_RESULTS_BUCKET": RESULTS,
+            "DROPSIGHT_SOURCE_BUCKET": SOURCE,
             "DROPSIGHT_CLOCK": str(self.data / "clock"),
             "DROPSIGHT_DISPATCH_QUEUE": f"{_QUEUES}/dispatch",
             "DROPSIGHT_CALLBACK_QUEUE": f"{_QUEUES}/callbacks",
@@ -324,6 +345,29 @@ class LocalSystem:
         if any(runnable for _, runnable in cpu):
             return object()
         return self.tap.ledger.total_calls, *(int(20 * used) for used, _ in cpu)
+
+
+def _queue_spec(name: str, rate: float = 500.0, concurrency: int = 1000) -> QueueSpec:
+    retry = read_queue_retries()[name]
+    return QueueSpec(
+        f"{_QUEUES}/{name}",
+        max_dispatches_per_second=rate,
+        max_concurrent_dispatches=concurrency,
+        max_attempts=retry.max_attempts,
+        max_retry_duration=retry.max_retry_seconds or 0.0,
+        min_backoff=retry.min_backoff_seconds,
+        max_backoff=retry.max_backoff_seconds,
+        max_doublings=retry.max_doublings,
+    )
+
+
+def storage_policy() -> Policy:
+    """Return the grants that Terraform makes, for the buckets of this machine."""
+    buckets = {"inboxes": INBOX, "requests": REQUESTS, "results": RESULTS, "source": SOURCE}
+    policy: dict[str, list[Grant]] = {name: [] for name in FUNCTIONS}
+    for grant in read_storage_grants():
+        policy[grant.account].append(Grant(bucket=buckets[grant.bucket], role=grant.role, under=grant.under or ""))
+    return Policy(policy)
 
 
 def _environment_tag(data: Path) -> str:

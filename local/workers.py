@@ -67,12 +67,14 @@ class Worker:
         self._starting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._last_output = "it said nothing"
+        self._frozen = False
 
     async def url(self) -> str:
         """Return the base URL, after starting the function if it does not run, as from zero instances."""
         async with self._starting:
             if self._process is None or self._process.returncode is not None:
                 await self._start()
+            self.thaw()
         return self._url
 
     async def _start(self) -> None:
@@ -82,12 +84,17 @@ class Worker:
         self._url = f"http://127.0.0.1:{port}"
         # The SDK prefers GOOGLE_API_KEY, which the shell may have, over the GEMINI_API_KEY that is set here.
         inherited = {name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"}
+        source = self._source.relative_to(ROOT) if self._source.is_relative_to(ROOT) else self._source
         environment = {
             **inherited,
             "WORKERS": "1",
+            # What Cloud Run functions sets too; not K_SERVICE, by which the functions tell the cloud from this machine.
+            "K_REVISION": f"{self.name}-00001-dev",
+            "K_CONFIGURATION": self.name,
+            "LOG_EXECUTION_ID": "true",
             **self._environment,
             "FUNCTION_TARGET": self.name,
-            "FUNCTION_SOURCE": str(self._source),
+            "FUNCTION_SOURCE": str(source),
             "FUNCTION_SIGNATURE_TYPE": "cloudevent" if self._event else "http",
             "HOST": "127.0.0.1",
             "PORT": str(port),
@@ -103,6 +110,7 @@ class Worker:
                 _SERVE,
                 str(os.getpid()),
                 str(descriptor),
+                cwd=ROOT,
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -130,8 +138,28 @@ class Worker:
             return [child.pid for child in psutil.Process(self._process.pid).children()]
         return []
 
+    def freeze(self) -> list[int]:
+        """Stop the processes, as Cloud Run takes the CPU from an idle instance. The next request wakes them."""
+        return self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._frozen:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> list[int]:
+        if self._process is None or self._process.returncode is not None:
+            return []
+        self._frozen = number == signal.SIGSTOP
+        # The master last when they stop, first when they go on: its workers' death would be news to it.
+        pids = [*self._process_tree(), self._process.pid]
+        for pid in pids if self._frozen else reversed(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return pids
+
     async def kill(self) -> None:
         """End the worker with SIGKILL and wait until it is dead; gunicorn starts another at once."""
+        self.thaw()
         for pid in self.pids():
             await asyncio.to_thread(_kill_and_wait, pid)
 
@@ -173,6 +201,7 @@ class Worker:
     async def stop(self) -> None:
         if self._process is None or self._process.returncode is not None:
             return
+        self.thaw()
         children = self.pids()
         self._process.terminate()
         try:

@@ -29,6 +29,7 @@ from shared.domain.tasks.webhook import key_of
 
 Bucket = Annotated[str, Field(min_length=3, max_length=222)]
 QueuePath = Annotated[str, Field(pattern=r"^projects/[^/]+/locations/[^/]+/queues/[^/]+$")]
+TopicPath = Annotated[str, Field(pattern=r"^projects/[^/]+/topics/[^/]+$")]
 
 
 _FIELD = re.compile(r'for field "(\w+)"')
@@ -174,7 +175,21 @@ class OutboundSettings(BaseSettings):
         return self
 
 
-class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, OutboundSettings):
+class EventSettings(BaseSettings):
+    """Settings of functions that end tasks."""
+
+    model_config = SettingsConfigDict(env_prefix="DROPSIGHT_", frozen=True, extra="ignore", populate_by_name=True)
+
+    events_topic: TopicPath | None = None
+    """The Pub/Sub topic to which each ended task's event goes; unset or empty, there are none."""
+
+    @field_validator("events_topic", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        return value or None
+
+
+class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, OutboundSettings, EventSettings):
     lease_seconds: float = Field(default=60, ge=1)
     time_limit_seconds: float = Field(default=1700, ge=5)
     """Seconds one dispatch may work: the function's timeout minus 90 s to hand over."""
@@ -195,7 +210,7 @@ class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, Outboun
     notify_url: str | None = None
 
 
-class ApiSettings(DispatchSettings, BudgetSettings, OutboundSettings):
+class ApiSettings(DispatchSettings, BudgetSettings, OutboundSettings, EventSettings):
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may call the API."""
     callback_queue: QueuePath | None = None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.budgets import Budgets
     from shared.cloud.callbacks import Callbacks
     from shared.cloud.chunk_store import ChunkStore
+    from shared.cloud.events import Events
     from shared.cloud.fetch import Web
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
@@ -85,6 +86,8 @@ class GenerateDeps:
     """Two conversions at once, since one may wait for a slow upload."""
     extractor: Extractor
     splitter: Splitter
+    events: Events | None
+    """The topic of ended tasks; None if events are not configured."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,7 @@ def generate() -> GenerateDeps:
         extractor=Extractor(Sandbox()),
         # One at a time: a part is held in memory until it is uploaded.
         splitter=Splitter(Sandbox(processes=1)),
+        events=_events(settings),
     )
 
 
@@ -295,6 +299,14 @@ def _throttle(tasks: Tasks, clock: Clock) -> Throttle:
     from shared.cloud.throttle import Throttle
 
     return Throttle(Notes(tasks.client, "throttle"), clock)
+
+
+def _events(settings: GenerateSettings) -> Events | None:
+    if settings.events_topic is None:
+        return None
+    from shared.cloud.events import Events
+
+    return Events(settings.events_topic)
 
 
 def _callback_queue(settings: GenerateSettings | SweepSettings) -> Queue | None:

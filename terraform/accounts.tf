@@ -19,6 +19,7 @@ locals {
   service_agents = {
     eventarc      = "service-${data.google_project.this.number}@gcp-sa-eventarc.iam.gserviceaccount.com"
     firestore     = "service-${data.google_project.this.number}@gcp-sa-firestore.iam.gserviceaccount.com"
+    pubsub        = "service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
     secretmanager = "service-${data.google_project.this.number}@gcp-sa-secretmanager.iam.gserviceaccount.com"
     storage       = data.google_storage_project_service_account.agent.email_address
   }
@@ -35,8 +36,8 @@ resource "google_service_account" "account" {
 
 # Reading it makes it, if it is not there.
 data "google_storage_project_service_account" "agent" {
-  project    = local.project_id
-  depends_on = [google_project_service.api]
+  project    = var.project_id
+  depends_on = [google_project_service.foundation]
 }
 
 # Google makes the other service agents when a service is first used, which is too late to grant them anything. Asking

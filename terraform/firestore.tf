@@ -22,7 +22,19 @@ resource "google_firestore_database" "this" {
     }
   }
 
+  # A database keeps its key for life: another one would replace it, with every task in it.
+  lifecycle {
+    ignore_changes = [cmek_config]
+  }
+
   depends_on = [google_kms_crypto_key_iam_member.agent]
+}
+
+check "kms_key" {
+  assert {
+    condition     = try(google_firestore_database.this.cmek_config[0].kms_key_name, null) == var.kms_key && alltrue([for secret in google_secret_manager_secret.secret : try(secret.replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name, null) == var.kms_key])
+    error_message = "The database and the secrets keep the key that they were made with; kms_key holds for new objects of the buckets only. To have all under it, make another environment with it, and move over."
+  }
 }
 
 resource "google_firestore_index" "composite" {
@@ -89,4 +101,15 @@ resource "google_firestore_backup_schedule" "weekly" {
   weekly_recurrence {
     day = "SUNDAY"
   }
+}
+
+# What `dropsight keys create` compares a key's sources with: prefixes that generate may read.
+resource "google_firestore_document" "deployment" {
+  project     = local.project_id
+  database    = google_firestore_database.this.name
+  collection  = "deployment"
+  document_id = "current"
+  fields = jsonencode({
+    sources = { arrayValue = { values = [for source in concat([for bucket in values(local.inbox_buckets) : "gs://${bucket}/"], var.api.key_sources) : { stringValue = source }] } }
+  })
 }

@@ -1,15 +1,12 @@
 # The five functions, all from one archive. Their environment is what shared/settings.py reads, under the same names.
 
 locals {
-  # generate: its worker, two children that look into files, two that convert them and one that takes documents apart, with
-  # up to 768 MiB of address space each (shared/sandbox.py), of which a third is used.
-  function_sizes = {
-    ingest   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 10, timeout_seconds = 120 }
-    generate = { memory = "2Gi", cpu = "1", concurrency = 8, min_instances = 0, max_instances = 10, timeout_seconds = 1800 }
-    api      = { memory = "512Mi", cpu = "1", concurrency = 80, min_instances = 0, max_instances = 10, timeout_seconds = 3600 }
-    notify   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 5, timeout_seconds = 120 }
-    sweep    = { memory = "1Gi", cpu = "1", concurrency = 1, min_instances = 0, max_instances = 1, timeout_seconds = 1800 }
-  }
+  # The local system reads the same file. generate: its worker, two children that look into files, two that convert them
+  # and one that takes documents apart, with up to 768 MiB of address space each (shared/sandbox.py), of which a third is
+  # used. No timeout is below 960 s: it is also how long gunicorn's master lets a
+  # worker be silent, and an idle instance, which Cloud Run freezes for up to 15 minutes, is silent.
+  sizes          = jsondecode(file("${path.module}/sizes.json"))
+  function_sizes = local.sizes.functions
   functions = {
     for name, size in local.function_sizes : name => merge(
       size,
@@ -49,11 +46,14 @@ locals {
     DROPSIGHT_CALLBACK_QUEUE = local.queue_paths.callbacks
     DROPSIGHT_NOTIFY_URL     = local.function_urls.notify
   }
+  ending_environment = {
+    DROPSIGHT_EVENTS_TOPIC = local.events_topic
+  }
   function_environments = {
     ingest = merge(local.everyones_environment, local.dispatching_environment, {
       DROPSIGHT_SETTLE_SECONDS = tostring(var.tasks.settle_seconds)
     })
-    generate = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, {
+    generate = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, local.ending_environment, {
       DROPSIGHT_LEASE_SECONDS = tostring(var.tasks.lease_seconds)
       # The rest of the timeout is for handing over to the next dispatch.
       DROPSIGHT_TIME_LIMIT_SECONDS  = tostring(local.functions.generate.timeout_seconds - 100)
@@ -65,7 +65,7 @@ locals {
       DROPSIGHT_MANIFEST_SOURCES    = jsonencode({ for folder, each in var.manifests : folder => each.sources })
       DROPSIGHT_CONCURRENCY         = tostring(local.functions.generate.concurrency)
     })
-    api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, {
+    api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, local.ending_environment, {
       DROPSIGHT_CORS_ORIGINS = jsonencode(var.api.cors_origins)
       DROPSIGHT_SYNC_SECONDS = tostring(var.api.sync_seconds)
     })
@@ -180,8 +180,8 @@ resource "google_cloudfunctions2_function" "function" {
       error_message = "${each.key}: more than one request at once needs at least 1 CPU."
     }
     precondition {
-      condition     = each.value.timeout_seconds <= (each.key == "ingest" ? 540 : contains(["generate", "notify", "sweep"], each.key) ? 1800 : 3600)
-      error_message = "${each.key}: events are waited for 540 s, Cloud Tasks and Cloud Scheduler wait 1,800 s, HTTP 3,600 s at most."
+      condition     = each.value.timeout_seconds >= 960 && each.value.timeout_seconds <= (contains(["generate", "notify", "sweep"], each.key) ? 1800 : 3600)
+      error_message = "${each.key}: Cloud Tasks and Cloud Scheduler wait 1,800 s, others 3,600 s at most; below 960 s, a worker that was idle is killed when it wakes."
     }
     precondition {
       condition     = each.key != "api" || var.api.sync_seconds < each.value.timeout_seconds

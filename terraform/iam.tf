@@ -49,26 +49,20 @@ resource "google_project_iam_member" "grant" {
 # ---- buckets
 
 locals {
-  # `under`: only objects whose names begin so.
+  # `under`: only objects whose names begin so. The bucket itself is named too, for it is what a listing is allowed on:
+  # who may not list is answered 403, not 404, for an object that is not there.
+  # The local system enforces the same grants. `inboxes` stands for each of them.
+  storage_grants = jsondecode(file("${path.module}/storage_grants.json"))
+  own_buckets = {
+    requests = google_storage_bucket.requests.name
+    results  = google_storage_bucket.results.name
+    source   = google_storage_bucket.source.name
+  }
   bucket_grants = merge(
-    { for name, bucket in local.inbox_buckets : "generate reads ${name}" => { bucket = bucket, account = "generate", role = "roles/storage.objectViewer", under = null } },
-    # The page shows sources, and opens uploads of new objects; nothing may be replaced or deleted.
-    { for name, bucket in local.inbox_buckets : "api reads ${name}" => { bucket = bucket, account = "api", role = "roles/storage.objectViewer", under = null } },
-    { for name, bucket in local.inbox_buckets : "api uploads to ${name}" => { bucket = bucket, account = "api", role = "roles/storage.objectCreator", under = null } },
-    { for name, bucket in local.inbox_buckets : "sweep reads ${name}" => { bucket = bucket, account = "sweep", role = "roles/storage.objectViewer", under = null } },
-    {
-      "generate reads requests" = { bucket = google_storage_bucket.requests.name, account = "generate", role = "roles/storage.objectViewer", under = null }
-      "generate writes results" = { bucket = google_storage_bucket.results.name, account = "generate", role = "roles/storage.objectUser", under = null }
-      "generate reads recipes"  = { bucket = google_storage_bucket.source.name, account = "generate", role = "roles/storage.objectViewer", under = "recipes/" }
-      "ingest reads requests"   = { bucket = google_storage_bucket.requests.name, account = "ingest", role = "roles/storage.objectViewer", under = null }
-      # The whole of it: to list uploads, which no condition on names can grant.
-      "api reads requests"      = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectViewer", under = null }
-      "api writes requests"     = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectUser", under = "api/" }
-      "api writes uploads"      = { bucket = google_storage_bucket.requests.name, account = "api", role = "roles/storage.objectUser", under = "uploads/" }
-      "api reads results"       = { bucket = google_storage_bucket.results.name, account = "api", role = "roles/storage.objectViewer", under = null }
-      "notify reads results"    = { bucket = google_storage_bucket.results.name, account = "notify", role = "roles/storage.objectViewer", under = null }
-      "sweep reads requests"    = { bucket = google_storage_bucket.requests.name, account = "sweep", role = "roles/storage.objectViewer", under = null }
-    },
+    [for grant in local.storage_grants : {
+      for name, bucket in(grant.bucket == "inboxes" ? local.inbox_buckets : { (grant.bucket) = local.own_buckets[grant.bucket] }) :
+      grant.bucket == "inboxes" ? "${grant.name} ${name}" : grant.name => { bucket = bucket, account = grant.account, role = grant.role, under = try(grant.under, null) }
+    }]...
   )
 }
 
@@ -83,7 +77,7 @@ resource "google_storage_bucket_iam_member" "function" {
     for_each = each.value.under == null ? [] : [each.value.under]
     content {
       title      = "only ${condition.value}"
-      expression = "resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${condition.value}\")"
+      expression = "resource.name == \"projects/_/buckets/${each.value.bucket}\" || resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${condition.value}\")"
     }
   }
 }
@@ -112,7 +106,7 @@ resource "google_storage_bucket_iam_member" "manifest_writer" {
 # Inboxes it may read anyhow. Another bucket must have uniform access, or refuses the condition.
 resource "google_storage_bucket_iam_member" "manifest_source" {
   for_each = {
-    for source in distinct(flatten(values(var.manifests)[*].sources)) : source => regex("^gs://(?P<bucket>[^/]+)/(?P<under>.*)$", source)
+    for source in distinct(concat(flatten(values(var.manifests)[*].sources), var.api.key_sources)) : source => regex("^gs://(?P<bucket>[^/]+)/(?P<under>.*)$", source)
     if !contains(values(local.inbox_buckets), split("/", source)[2])
   }
 
@@ -121,8 +115,8 @@ resource "google_storage_bucket_iam_member" "manifest_source" {
   member = "serviceAccount:${local.emails.generate}"
 
   condition {
-    title      = "only what manifests name"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${each.value.under}\")"
+    title      = "only what requests may name"
+    expression = "resource.name == \"projects/_/buckets/${each.value.bucket}\" || resource.name.startsWith(\"projects/_/buckets/${each.value.bucket}/objects/${each.value.under}\")"
   }
 }
 
@@ -223,7 +217,7 @@ resource "google_artifact_registry_repository_iam_member" "build" {
 # ---- the customer's key
 
 resource "google_kms_crypto_key_iam_member" "agent" {
-  for_each = toset(var.kms_key == null ? [] : ["firestore", "secretmanager", "storage"])
+  for_each = toset(var.kms_key == null ? [] : concat(["firestore", "secretmanager", "storage"], length(local.events) == 0 ? [] : ["pubsub"]))
 
   crypto_key_id = var.kms_key
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
@@ -249,6 +243,7 @@ resource "terraform_data" "grants_settled" {
     google_artifact_registry_repository_iam_member.build,
     google_cloud_tasks_queue_iam_member.enqueuer,
     google_project_iam_member.grant,
+    google_pubsub_topic_iam_member.generate,
     google_secret_manager_secret_iam_member.reader,
     google_service_account_iam_member.queues_user,
     google_storage_bucket_iam_member.function,

@@ -204,9 +204,8 @@ resource "google_monitoring_dashboard" "this" {
     mosaicLayout = {
       columns = 12
       tiles = [
-        for place, chart in local.charts : {
-          xPos   = (place % 2) * 6
-          yPos   = floor(place / 2) * 4
+        # The API leaves out positions that are zero, which every plan would add again.
+        for place, chart in local.charts : merge({ for name, position in { xPos = (place % 2) * 6, yPos = floor(place / 2) * 4 } : name => position if position > 0 }, {
           width  = 6
           height = 4
           widget = {
@@ -221,7 +220,7 @@ resource "google_monitoring_dashboard" "this" {
               ]
             }
           }
-        }
+        })
       ]
     }
   })

@@ -42,3 +42,18 @@ output "callback_secret_command" {
   description = "Shows the secret that signs callbacks, for their receivers."
   value       = "gcloud secrets versions access latest --project=${local.project_id} --secret=${google_secret_manager_secret.secret["callback_secret"].secret_id}"
 }
+
+output "events_topic" {
+  description = "The Pub/Sub topic of ended tasks' events; empty without `events`."
+  value       = local.events_topic
+}
+
+output "events_table" {
+  description = "The BigQuery table of ended tasks; empty without `events.bigquery`."
+  value       = length(local.events_table) == 0 ? "" : "${local.project_id}.${google_bigquery_table.events["events"].dataset_id}.${google_bigquery_table.events["events"].table_id}"
+}
+
+output "secret_versions" {
+  description = "The version numbers of the secrets, which `dropsight secrets` raises."
+  value       = var.secret_versions
+}

@@ -19,10 +19,10 @@ resource "google_cloud_tasks_queue" "dispatch" {
   }
 
   retry_config {
-    max_attempts  = var.dispatch.max_attempts
-    min_backoff   = "${var.dispatch.min_backoff_seconds}s"
-    max_backoff   = "${var.dispatch.max_backoff_seconds}s"
-    max_doublings = 7
+    max_attempts  = coalesce(var.dispatch.max_attempts, local.sizes.queues.dispatch.max_attempts)
+    min_backoff   = "${coalesce(var.dispatch.min_backoff_seconds, local.sizes.queues.dispatch.min_backoff_seconds)}s"
+    max_backoff   = "${coalesce(var.dispatch.max_backoff_seconds, local.sizes.queues.dispatch.max_backoff_seconds)}s"
+    max_doublings = local.sizes.queues.dispatch.max_doublings
   }
 
   lifecycle {
@@ -41,15 +41,15 @@ resource "google_cloud_tasks_queue" "callbacks" {
   name     = "${local.prefix}-callbacks"
 
   rate_limits {
-    max_dispatches_per_second = 10
-    max_concurrent_dispatches = 20
+    max_dispatches_per_second = local.sizes.queues.callbacks.per_second
+    max_concurrent_dispatches = local.sizes.queues.callbacks.concurrent
   }
 
   retry_config {
-    max_attempts       = 10
-    max_retry_duration = "86400s"
-    min_backoff        = "10s"
-    max_backoff        = "3600s"
-    max_doublings      = 8
+    max_attempts       = local.sizes.queues.callbacks.max_attempts
+    max_retry_duration = "${local.sizes.queues.callbacks.max_retry_seconds}s"
+    min_backoff        = "${local.sizes.queues.callbacks.min_backoff_seconds}s"
+    max_backoff        = "${local.sizes.queues.callbacks.max_backoff_seconds}s"
+    max_doublings      = local.sizes.queues.callbacks.max_doublings
   }
 }

@@ -32,6 +32,11 @@ resource "google_secret_manager_secret" "secret" {
     }
   }
 
+  # Like the database, a secret keeps its key for life.
+  lifecycle {
+    ignore_changes = [replication]
+  }
+
   depends_on = [google_kms_crypto_key_iam_member.agent]
 }
 

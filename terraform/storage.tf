@@ -92,6 +92,10 @@ resource "google_storage_bucket" "requests" {
   public_access_prevention    = "enforced"
 
   # A request holds the caller's inline data; it lives as long as its task, whose days count from its end.
+  soft_delete_policy {
+    retention_duration_seconds = 0
+  }
+
   lifecycle_rule {
     action {
       type = "Delete"
@@ -140,7 +144,12 @@ resource "google_storage_bucket" "results" {
     }
   }
 
-  # Raw answers serve their task only; what is published stays.
+  # Versions already keep what was overwritten or deleted; soft deletion would keep raw answers for another week.
+  soft_delete_policy {
+    retention_duration_seconds = 0
+  }
+
+  # Raw answers serve their task only, in whatever version; what is published stays.
   lifecycle_rule {
     action {
       type = "Delete"
@@ -148,6 +157,16 @@ resource "google_storage_bucket" "results" {
     condition {
       age            = var.tasks.days + 1
       matches_prefix = ["tasks/"]
+      with_state     = "ANY"
+    }
+  }
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      days_since_noncurrent_time = 1
+      matches_prefix             = ["tasks/"]
     }
   }
 

@@ -86,18 +86,27 @@ variable "manifests" {
 }
 
 variable "api" {
-  description = "Who reaches the HTTP API. `public`: anyone on the internet gets as far as the API's own keys; otherwise `invokers` only, who send an ID token in X-Serverless-Authorization and the key in Authorization. `cors_origins`: web pages that may call it. `sync_seconds`: how long `sync: true` waits."
+  description = "Who reaches the HTTP API. `public`: anyone on the internet gets as far as the API's own keys; otherwise `invokers` only, who send an ID token in X-Serverless-Authorization and the key in Authorization. `cors_origins`: web pages that may call it. `sync_seconds`: how long `sync: true` waits. `key_sources`: prefixes, gs://bucket/…, outside the inboxes that API keys may name as sources, which `generate` is granted to read."
   type = object({
     public       = optional(bool, false)
     invokers     = optional(list(string), [])
     cors_origins = optional(list(string), [])
     sync_seconds = optional(number, 900)
+    key_sources  = optional(list(string), [])
   })
   default = {}
 
   validation {
     condition     = length(setintersection(var.api.invokers, ["allUsers", "allAuthenticatedUsers"])) == 0
     error_message = "Name accounts as invokers; to open the API to everyone, say so with public = true."
+  }
+  validation {
+    condition     = alltrue([for source in var.api.key_sources : can(regex("^gs://[a-z0-9][a-z0-9._-]+/", source))])
+    error_message = "A source is a prefix such as gs://bucket/ or gs://bucket/folder/: without the slash, gs://a would mean gs://a-2 too."
+  }
+  validation {
+    condition     = var.api.public || length(var.api.cors_origins) == 0
+    error_message = "A browser asks for leave (OPTIONS) without a token, which a private API's front door refuses: cors_origins needs public = true."
   }
 }
 
@@ -132,13 +141,13 @@ variable "secret_versions" {
 }
 
 variable "dispatch" {
-  description = "The rate governor of uploads and model calls: how many dispatches of tasks start a second, how many run at once, and how a failed one is tried again."
+  description = "The rate governor of uploads and model calls: how many dispatches of tasks start a second, how many run at once, and how a failed one is tried again (what is left out keeps the value in sizes.json)."
   type = object({
     per_second          = optional(number, 5)
     concurrent          = optional(number, 16)
-    max_attempts        = optional(number, 100)
-    min_backoff_seconds = optional(number, 5)
-    max_backoff_seconds = optional(number, 600)
+    max_attempts        = optional(number)
+    min_backoff_seconds = optional(number)
+    max_backoff_seconds = optional(number)
   })
   default = {}
 
@@ -181,7 +190,7 @@ variable "tasks" {
 }
 
 variable "functions" {
-  description = "Changes to a function's size, by its name (ingest, generate, api, notify, sweep): what is left out keeps the value in functions.tf."
+  description = "Changes to a function's size, by its name (ingest, generate, api, notify, sweep): what is left out keeps the value in sizes.json."
   type = map(object({
     memory          = optional(string)
     cpu             = optional(string)
@@ -290,6 +299,15 @@ variable "spending" {
   }
 }
 
+variable "events" {
+  description = "Tells other services of each ended task. `topic`: a Pub/Sub topic to which a CloudEvent of each goes. `bigquery`: also a table of them, for questions in SQL, which Google's keys encrypt even with `kms_key`."
+  type = object({
+    topic    = optional(bool, false)
+    bigquery = optional(bool, false)
+  })
+  default = {}
+}
+
 variable "deletion_protection" {
   description = "Refuses to destroy the database, the secrets, and buckets that hold objects. Turn it off, apply, then destroy."
   type        = bool
@@ -297,11 +315,12 @@ variable "deletion_protection" {
 }
 
 variable "bootstrap" {
-  description = "For the first apply. `create_service_agents`: make Google's service agents with gcloud, which the google provider cannot. `grant_service_agents`: grant them what they need; false in all but one of a project's environments, so that destroying one takes nothing from the others. `settle_seconds`: how long to wait for new grants to spread before functions are built; 0 does not wait."
+  description = "For the first apply. `create_service_agents`: make Google's service agents with gcloud, which the google provider cannot. `grant_service_agents`: grant them what they need; false in all but one of a project's environments, so that destroying one takes nothing from the others. `settle_seconds`: how long to wait for new grants to spread before functions are built; 0 does not wait. `api_seconds`: the same after an API is turned on."
   type = object({
     create_service_agents = optional(bool, true)
     grant_service_agents  = optional(bool, true)
     settle_seconds        = optional(number, 90)
+    api_seconds           = optional(number, 60)
   })
   default = {}
 }

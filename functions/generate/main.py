@@ -197,7 +197,15 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
 
     def finished(task: Task) -> Task:
         updated = task.model_copy(update={"stored_chunks": lease.stored_chunks})
-        return claims.finish(updated, lease.token, whole, now=deps.clock.now(), files=lease.files, cache=lease.cache)
+        return claims.finish(
+            updated,
+            lease.token,
+            whole,
+            now=deps.clock.now(),
+            files=lease.files,
+            cache=lease.cache,
+            event=deps.events is not None,
+        )
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
         model = task.model

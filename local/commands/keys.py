@@ -11,9 +11,10 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -21,6 +22,9 @@ from local import endpoints, target
 from shared.clock import Clock
 from shared.cloud.keys import Keys, new_secret
 from shared.domain.tasks.access import DEFAULT_SCOPES, SCOPES, Key
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncClient
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 Say = Callable[[str], object]
@@ -39,6 +43,7 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(args: argparse.Namespace, where: argparse.Namespace) -> int:
+    local = None
     if where.project is None:
         local = target.require_local_system(where.port_base, "name its --project and --database")
         os.environ["FIRESTORE_EMULATOR_HOST"] = local.firestore
@@ -46,7 +51,15 @@ async def _run(args: argparse.Namespace, where: argparse.Namespace) -> int:
 
     clock = Clock()
     client = firestore.AsyncClient(project=where.project or endpoints.PROJECT, database=where.database)
-    return await run(args, Keys(client, clock), clock)
+    readable = (f"gs://{local.inbox}/",) if local else await read_readable_sources(client)
+    return await run(args, Keys(client, clock), clock, readable=readable)
+
+
+async def read_readable_sources(client: AsyncClient) -> tuple[str, ...] | None:
+    """Return the prefixes that generate may read, as Terraform wrote them down; None if it did not."""
+    document = await client.collection("deployment").document("current").get()
+    stored = document.to_dict() if document.exists else None
+    return tuple(stored["sources"]) if stored else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,10 +93,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-async def run(arguments: argparse.Namespace, keys: Keys, clock: Clock, say: Say = print) -> int:
-    """The exit status: 1 where what was asked for is not there or not possible."""
+async def run(
+    arguments: argparse.Namespace,
+    keys: Keys,
+    clock: Clock,
+    say: Say = print,
+    *,
+    readable: tuple[str, ...] | None = None,
+) -> int:
+    """The exit status: 1 where what was asked for is not there or not possible.
+
+    `readable`: the prefixes that generate may read, or None if they are not known.
+    """
     match arguments.action:
         case "create":
+            if refusal := unreadable_sources(arguments.source, readable):
+                say(refusal)
+                return 1
             return await _create(arguments, keys, clock.now(), say)
         case "list":
             return await _list(arguments, keys, clock.now(), say)
@@ -91,6 +117,19 @@ async def run(arguments: argparse.Namespace, keys: Keys, clock: Clock, say: Say 
             return await _revoke(arguments.id, keys, say)
         case _:
             return await _rotate(arguments, keys, clock.now(), say)
+
+
+def unreadable_sources(sources: Sequence[str], readable: tuple[str, ...] | None) -> str | None:
+    """Return a sentence about the sources whose objects generate could not read; None if there is none."""
+    if readable is None:
+        return None
+    beyond = [source for source in sources if source.startswith("gs://") and not source.startswith(readable)]
+    if not beyond:
+        return None
+    return (
+        f"generate may not read {', '.join(beyond)}: a request that names an object there would fail. It may read "
+        f"{', '.join(readable)}. In a deployed system, add others to api.key_sources in terraform.tfvars and apply."
+    )
 
 
 async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Service = Literal["gemini", "storage", "firestore", "queue"]
+Service = Literal["gemini", "storage", "firestore", "queue", "pubsub"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

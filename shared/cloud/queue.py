@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import grpc.aio
 from google.api_core import exceptions as api_errors
+from google.api_core.retry_async import AsyncRetry, if_exception_type
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 from google.protobuf import duration_pb2, timestamp_pb2
@@ -17,6 +18,13 @@ _DEADLINE_SECONDS = 1800
 """The longest time that Cloud Tasks waits for an HTTP target."""
 _FURTHEST = timedelta(days=29)
 """Cloud Tasks takes no schedule time past 30 days (https://cloud.google.com/tasks/docs/quotas)."""
+_RETRY = AsyncRetry(
+    if_exception_type(api_errors.ServiceUnavailable, api_errors.DeadlineExceeded, api_errors.InternalServerError),
+    initial=0.1,
+    maximum=1.0,
+    timeout=5.0,
+)
+"""The client retries every call but this one, which a name makes safe to repeat. The timeout is in seconds."""
 
 
 class Queue:
@@ -31,7 +39,10 @@ class Queue:
             self._client = tasks_v2.CloudTasksAsyncClient(transport=transport)
 
     async def enqueue(self, name: str, body: dict[str, object], *, at: datetime | None = None) -> bool:
-        """Enqueue a dispatch, due `at`; return False if one of that name is, or was recently, on the queue."""
+        """Enqueue a dispatch, due `at`; return False if one of that name is, or was recently, on the queue.
+
+        That includes one whose first answer was lost.
+        """
         task = tasks_v2.Task(
             name=f"{self._path}/tasks/{name}",
             http_request=tasks_v2.HttpRequest(
@@ -48,7 +59,7 @@ class Queue:
             moment.FromDatetime(at)
             task.schedule_time = moment
         try:
-            await self._client.create_task(parent=self._path, task=task)
+            await self._client.create_task(parent=self._path, task=task, retry=_RETRY)
         except api_errors.AlreadyExists:
             return False
         return True

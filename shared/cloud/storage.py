@@ -24,7 +24,7 @@ from google.resumable_media import common as media_errors
 
 from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SourceVanished
 from shared.cloud.unpacking import MAGIC, Unpacked, unpacked_up_to
-from shared.domain.errors import Blocked, PermanentFailure, TaskFailure, TransientFailure, Unavailable
+from shared.domain.errors import Blocked, PermanentFailure, ReadForbidden, TaskFailure, TransientFailure, Unavailable
 
 T = TypeVar("T")
 
@@ -296,7 +296,8 @@ class Storage:
 def failure(error: Exception) -> TaskFailure:
     """Return what an error of Cloud Storage means for a task."""
     if isinstance(error, api_errors.Forbidden | api_errors.Unauthorized):
-        return Blocked(f"Cloud Storage refuses the function's service account: {error.message}")
+        kind = ReadForbidden if isinstance(error, api_errors.Forbidden) else Blocked
+        return kind(f"Cloud Storage refuses the function's service account: {error.message}")
     if isinstance(error, api_errors.ClientError) and error.code not in _WORTH_ANOTHER_TRY:
         return TransientFailure(f"Cloud Storage refused a request: {error.message}")
     return Unavailable(f"Cloud Storage did not answer: {type(error).__name__}")

@@ -18,6 +18,7 @@ DropsightError
         ├── FlexRefused       no capacity for the flex tier; later at the standard price
         ├── BudgetSpent       what may be spent today is spent, or may be by calls under way
         └── Blocked           only the operator can mend it: key, billing, permission
+            └── ReadForbidden    the function's account may not read an object, or it may not know that it is not there
 """
 
 from __future__ import annotations
@@ -215,3 +216,8 @@ class BudgetSpent(Postponement):
 class Blocked(Postponement):
     retry = RetryClass.BLOCKED
     reason = "blocked"
+
+
+class ReadForbidden(Blocked):
+    """Cloud Storage answers 403: the account lacks a grant. Of an object that a request names, it is the request's
+    mistake."""

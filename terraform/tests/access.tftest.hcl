@@ -12,7 +12,7 @@ variables {
   project_id     = "acme-files"
   region         = "europe-west1"
   source_archive = "firestore.indexes.json"
-  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  bootstrap      = { create_service_agents = false, settle_seconds = 0, api_seconds = 0 }
   alerts         = { emails = ["oncall@example.com"] }
   # Terraform's tests want ephemeral variables to be given.
   gemini_api_key  = "AIza-test"
@@ -97,6 +97,12 @@ run "an_environment_by_default" {
   assert {
     condition     = alltrue([for grant in google_storage_bucket_iam_member.function : length(grant.condition) == 1 if grant.bucket == google_storage_bucket.source.name])
     error_message = "A function may read or write the deployed source."
+  }
+
+  # Without it, Cloud Storage answers 403 instead of 404 for an object that is not there.
+  assert {
+    condition     = alltrue([for grant in google_storage_bucket_iam_member.function : startswith(grant.condition[0].expression, "resource.name == \"projects/_/buckets/${grant.bucket}\" || ") if length(grant.condition) == 1])
+    error_message = "A function that reads under a prefix may not list the bucket."
   }
 
   assert {

@@ -12,7 +12,7 @@ variables {
   project_id     = "acme-files"
   region         = "europe-west1"
   source_archive = "firestore.indexes.json"
-  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  bootstrap      = { create_service_agents = false, settle_seconds = 0, api_seconds = 0 }
   alerts         = { emails = ["oncall@example.com"] }
   # Terraform's tests want ephemeral variables to be given.
   gemini_api_key  = "AIza-test"
@@ -43,6 +43,7 @@ run "an_api_for_some" {
 
 run "writers_from_outside" {
   variables {
+    api     = { key_sources = ["gs://acme-archive/calls/"] }
     inboxes = { inbox = { writers = ["group:editors@example.com"] } }
     manifests = {
       orders = {
@@ -58,8 +59,16 @@ run "writers_from_outside" {
   }
 
   assert {
-    condition     = [for grant in google_storage_bucket_iam_member.manifest_source : "${grant.bucket} ${grant.role} ${grant.member}"] == ["acme-invoices roles/storage.objectViewer serviceAccount:${output.service_accounts.generate}"] && alltrue([for grant in google_storage_bucket_iam_member.manifest_source : endswith(grant.condition[0].expression, "/acme-invoices/objects/2026/\")")])
-    error_message = "generate may read what manifests name, and no more of that bucket."
+    condition = { for source, grant in google_storage_bucket_iam_member.manifest_source : source => "${grant.bucket} ${grant.role} ${grant.member} ${grant.condition[0].expression}" } == {
+      for source, at in { "gs://acme-invoices/2026/" = ["acme-invoices", "2026/"], "gs://acme-archive/calls/" = ["acme-archive", "calls/"] } :
+      source => "${at[0]} roles/storage.objectViewer serviceAccount:${output.service_accounts.generate} resource.name == \"projects/_/buckets/${at[0]}\" || resource.name.startsWith(\"projects/_/buckets/${at[0]}/objects/${at[1]}\")"
+    }
+    error_message = "generate may read what manifests and keys may name, and no more of that bucket."
+  }
+
+  assert {
+    condition     = [for value in jsondecode(google_firestore_document.deployment.fields).sources.arrayValue.values : value.stringValue] == ["gs://acme-files-dropsight-prod-inbox/", "gs://acme-archive/calls/"]
+    error_message = "Whoever makes a key is not told which sources generate may read."
   }
 
   assert {
@@ -137,22 +146,6 @@ run "with_a_budget" {
   }
 }
 
-run "with_a_key_of_the_customer" {
-  variables {
-    kms_key = "projects/acme-keys/locations/europe-west1/keyRings/files/cryptoKeys/dropsight"
-  }
-
-  assert {
-    condition     = alltrue([for bucket in concat(values(google_storage_bucket.inbox), [google_storage_bucket.requests, google_storage_bucket.results, google_storage_bucket.source]) : bucket.encryption[0].default_kms_key_name == var.kms_key]) && google_firestore_database.this.cmek_config[0].kms_key_name == var.kms_key && alltrue([for secret in google_secret_manager_secret.secret : secret.replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name == var.kms_key])
-    error_message = "Something is kept under another key."
-  }
-
-  assert {
-    condition     = alltrue([for grant in google_kms_crypto_key_iam_member.agent : strcontains(grant.member, "@gs-project-accounts.") || strcontains(grant.member, "@gcp-sa-")]) && length(google_kms_crypto_key_iam_member.agent) == 3
-    error_message = "The key is for the service agents of storage, database and secrets."
-  }
-}
-
 run "with_backups_and_an_egress" {
   variables {
     firestore = { daily_backup_days = 7, weekly_backup_weeks = 8 }
@@ -185,7 +178,7 @@ run "a_secret_rotated" {
 run "beside_another_environment" {
   variables {
     environment = "staging"
-    bootstrap   = { create_service_agents = false, grant_service_agents = false, settle_seconds = 0 }
+    bootstrap   = { create_service_agents = false, grant_service_agents = false, settle_seconds = 0, api_seconds = 0 }
   }
 
   override_data {
@@ -212,5 +205,43 @@ run "names_that_an_inbox_ignores" {
   assert {
     condition     = jsondecode(google_cloudfunctions2_function.function["ingest"].service_config[0].environment_variables.DROPSIGHT_INBOXES)["acme-files-dropsight-prod-inbox"].ignore == ["*.bak", "drafts/**"]
     error_message = "ingest is told which names an inbox ignores."
+  }
+}
+
+run "with_events_in_bigquery" {
+  variables {
+    events = { topic = true, bigquery = true }
+  }
+
+  assert {
+    condition     = [for grant in google_pubsub_topic_iam_member.generate : "${grant.topic} ${grant.role} ${grant.member}"] == ["dropsight-prod-events roles/pubsub.publisher serviceAccount:${output.service_accounts.generate}"]
+    error_message = "generate publishes events, and nobody else."
+  }
+
+  assert {
+    condition     = alltrue([for name in ["api", "generate"] : google_cloudfunctions2_function.function[name].service_config[0].environment_variables.DROPSIGHT_EVENTS_TOPIC == "projects/acme-files/topics/dropsight-prod-events"])
+    error_message = "What ends tasks is not told that events are sent."
+  }
+
+  assert {
+    condition     = google_bigquery_table.events["events"].time_partitioning[0].type == "DAY" && google_bigquery_table.events["events"].clustering == tolist(["recipe"]) && contains([for column in jsondecode(google_bigquery_table.events["events"].schema) : column.name], "recipe")
+    error_message = "The table is not partitioned by day and clustered by recipe."
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.bigquery["events"].bigquery_config[0].use_table_schema && google_pubsub_subscription.bigquery["events"].bigquery_config[0].drop_unknown_fields && google_pubsub_subscription.bigquery["events"].expiration_policy[0].ttl == ""
+    error_message = "A field that the table does not have would hold all events up, or the subscription expires."
+  }
+
+  assert {
+    condition     = [for grant in google_bigquery_table_iam_member.pubsub : "${grant.role} ${grant.member}"] == ["roles/bigquery.dataEditor serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"] && contains(values(google_project_service.api)[*].service, "bigquery.googleapis.com")
+    error_message = "Pub/Sub may not write the table, or the API is off."
+  }
+}
+
+run "without_events" {
+  assert {
+    condition     = length(google_pubsub_topic.events) + length(google_bigquery_table.events) == 0 && google_cloudfunctions2_function.function["generate"].service_config[0].environment_variables.DROPSIGHT_EVENTS_TOPIC == ""
+    error_message = "Events are sent though nobody asked for them."
   }
 }

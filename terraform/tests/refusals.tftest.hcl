@@ -12,7 +12,7 @@ variables {
   project_id     = "acme-files"
   region         = "europe-west1"
   source_archive = "firestore.indexes.json"
-  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  bootstrap      = { create_service_agents = false, settle_seconds = 0, api_seconds = 0 }
   alerts         = { emails = ["oncall@example.com"] }
   # Terraform's tests want ephemeral variables to be given.
   gemini_api_key  = "AIza-test"
@@ -117,4 +117,14 @@ run "a_source_that_means_other_buckets_too" {
   }
 
   expect_failures = [var.manifests]
+}
+
+run "browsers_cannot_call_a_private_api" {
+  command = plan
+
+  variables {
+    api = { cors_origins = ["https://app.example.com"] }
+  }
+
+  expect_failures = [var.api]
 }

@@ -12,7 +12,7 @@ variables {
   project_id     = "acme-files"
   region         = "europe-west1"
   source_archive = "firestore.indexes.json"
-  bootstrap      = { create_service_agents = false, settle_seconds = 0 }
+  bootstrap      = { create_service_agents = false, settle_seconds = 0, api_seconds = 0 }
   alerts         = { emails = ["oncall@example.com"] }
   # Terraform's tests want ephemeral variables to be given.
   gemini_api_key  = "AIza-test"
@@ -22,12 +22,12 @@ variables {
 run "an_environment_by_default" {
   assert {
     condition = length(setsubtract([for name in ["artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "cloudtasks", "eventarc", "firestore", "generativelanguage", "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage"] : "${name}.googleapis.com"],
-    values(google_project_service.api)[*].service)) == 0
+    concat(values(google_project_service.foundation), values(google_project_service.api))[*].service)) == 0
     error_message = "An API that is used is not turned on."
   }
 
   assert {
-    condition     = alltrue([for api in google_project_service.api : api.disable_on_destroy == false])
+    condition     = alltrue([for api in concat(values(google_project_service.foundation), values(google_project_service.api)) : api.disable_on_destroy == false])
     error_message = "Destroying this would turn APIs off under others in the project."
   }
 
@@ -116,6 +116,24 @@ run "an_environment_by_default" {
   assert {
     condition     = alltrue([for metric in google_logging_metric.counted : strcontains(metric.filter, "jsonPayload.") && strcontains(metric.filter, "\"dropsight-prod-")])
     error_message = "A metric counts the entries of others."
+  }
+
+  assert {
+    condition     = !can(regex("\"[xy]Pos\":0[,}]", google_monitoring_dashboard.this.dashboard_json)) && length(regexall("\"xPos\":6", google_monitoring_dashboard.this.dashboard_json)) == 3
+    error_message = "The dashboard has positions of zero, which the API leaves out: every plan would change it."
+  }
+
+  assert {
+    condition     = google_storage_bucket.results.soft_delete_policy[0].retention_duration_seconds == 0 && google_storage_bucket.requests.soft_delete_policy[0].retention_duration_seconds == 0
+    error_message = "Raw answers or requests outlive their days by a week, soft-deleted."
+  }
+
+  assert {
+    condition = (
+      anytrue([for rule in google_storage_bucket.results.lifecycle_rule : one(rule.condition).with_state == "ANY" && one(rule.condition).age == 31 if try(contains(one(rule.condition).matches_prefix, "tasks/"), false)]) &&
+      anytrue([for rule in google_storage_bucket.results.lifecycle_rule : one(rule.condition).days_since_noncurrent_time == 1 if try(contains(one(rule.condition).matches_prefix, "tasks/"), false)])
+    )
+    error_message = "Raw answers outlive their days as noncurrent versions."
   }
 
   assert {

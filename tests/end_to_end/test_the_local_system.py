@@ -162,6 +162,26 @@ def test_a_start_reports_its_progress(system: Running) -> None:
         assert f"\n{name} answers after " in log
 
 
+def test_frozen_functions_wake_with_their_next_request(system: Running) -> None:
+    system.end_of(system.drop("before-the-frost.txt", b"x y z", "text/plain"))
+    until(lambda: not system.under_way(), 20, lambda: f"{system.under_way()}")
+    frozen = {name: system.control("POST", "/freeze", {"function": name})["frozen"] for name in ("ingest", "generate")}
+    for pid in (pid for pids in frozen.values() for pid in pids):
+        assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    assert system.end_of(system.drop("after-the-frost.txt", b"a b c", "text/plain"))["status"] == "completed"
+    workers = system.control("GET", "/workers")
+    assert all(set(workers[name]["pids"]) <= set(frozen[name]) for name in frozen), "the same workers went on"
+
+
+def test_functions_are_served_with_the_platforms_environment(system: Running) -> None:
+    pid = system.control("GET", "/workers")["ingest"]["pids"][0]
+    environment = psutil.Process(pid).environ()
+    assert environment["CLOUD_RUN_TIMEOUT_SECONDS"] == "960"
+    assert environment["LOG_EXECUTION_ID"] == "true"
+    assert environment["FUNCTION_SOURCE"] == "functions/ingest/main.py"
+    assert environment["K_REVISION"]
+
+
 def test_functions_refuse_callers_without_a_token(system: Running) -> None:
     workers = system.control("GET", "/workers")
     assert workers["generate"]["pids"]

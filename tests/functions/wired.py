@@ -22,6 +22,7 @@ from shared import wiring
 from shared.answer_judge import AnswerJudge
 from shared.clock import MovableClock
 from shared.cloud.callbacks import Callbacks
+from shared.cloud.events import Events
 from shared.cloud.fetch import Web
 from shared.cloud.firestore import Tasks
 from shared.cloud.gemini import Gemini
@@ -85,6 +86,8 @@ async def _close(part: Any) -> None:
         await client._firestore_api.transport.close()
     elif isinstance(part, Dispatches):
         await _close(part._queue)
+    elif isinstance(part, Events):
+        await part.close()
     elif isinstance(part, Queue):
         queue: Any = part._client
         await queue.transport.close()

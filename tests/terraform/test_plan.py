@@ -153,6 +153,19 @@ def test_nothing_is_granted_to_everyone(planned: Plan) -> None:
     assert not [member for member in members if member.startswith("all")]
 
 
+def test_an_api_that_was_just_turned_on_is_waited_for(planned: Plan) -> None:
+    services = [
+        resource
+        for resource in planned["configuration"]["root_module"]["resources"]
+        if resource["type"] == "google_project_service"
+    ]
+    assert len(services) == 2
+    for service in services:
+        (provisioner,) = service["provisioners"]
+        assert provisioner["type"] == "local-exec"
+        assert "var.bootstrap.api_seconds" in str(provisioner["expressions"])
+
+
 def test_every_secret_is_given_to_the_functions_that_may_read_it(planned: Plan) -> None:
     given: dict[str, set[str]] = defaultdict(set)
     for _, kind, values in resources(planned):

@@ -32,7 +32,9 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
     """End a task. One that has ended is returned as it is; its results only to a key with the scope `read`."""
     deps = wiring.api()
     stored = await find_task(deps, key, task_id)
-    ended = await deps.tasks.change(stored, lambda task: claims.cancel(task, now=deps.clock.now()))
+    ended = await deps.tasks.change(
+        stored, lambda task: claims.cancel(task, now=deps.clock.now(), event=bool(deps.settings.events_topic))
+    )
     task = ended.task if ended is not None else stored.task
     if not stored.task.terminal and task.error is not None and task.error.code == "request_cancelled":
         log("INFO", "task_cancelled", f"{key.owner} cancelled {task.id}", task=task.id)

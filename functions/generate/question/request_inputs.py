@@ -28,7 +28,7 @@ from functions.generate.question.upload import (
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import media
-from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
+from shared.domain.errors import PermanentFailure, ReadForbidden, TransientFailure, Unavailable
 from shared.domain.media import Facts, InMemory, Refusal
 from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
@@ -119,6 +119,12 @@ class RequestInputs:
             return await self._upload_parts(file, parts, source=stored.identity)
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
+        except ReadForbidden as error:
+            raise PermanentFailure(
+                "source_not_readable",
+                f"{file.param}: Dropsight may not read {file.uri}, or it is not there. Check the name; objects outside "
+                "the inboxes have to be granted to it (manifests' sources, api.key_sources).",
+            ) from error
 
     async def _upload_parts(self, file: Input, parts: list[UploadPart], *, source: str = "") -> PreparedFile:
         """Upload what an input is sent as; return its first file, with the others as `more`."""

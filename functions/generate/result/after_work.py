@@ -1,4 +1,5 @@
-"""Do what is left once an outcome is committed: publish files, enqueue the callback, delete the Gemini files.
+"""Do what is left once an outcome is committed: publish files, enqueue the callback, send the event, delete the Gemini
+files.
 
 Each step may be done again without harm; what is done is struck off the task in one write at the end. What fails keeps
 nothing else from being done, and is tried again for as long as a task may last; then it is given up, with a warning.
@@ -21,6 +22,7 @@ from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.money.totals import rows_of
 from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
+from shared.domain.tasks.event import event_of
 from shared.domain.tasks.task import AfterStep, Task
 from shared.wiring import GenerateDeps
 
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 _UNDONE: dict[AfterStep, str] = {
     "publish": "The files could not be published",
     "callback": "The callback could not be put on its way",
+    "event": "The event could not be sent",
     "delete_file": "The files at Gemini could not be deleted; they expire by themselves",
 }
+
+_NOTICES: tuple[AfterStep, ...] = ("callback", "event")
+"""Steps that tell others of the task."""
 
 
 async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
@@ -40,10 +46,10 @@ async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
     if counted is None:
         return True
     stored = counted
-    done = await _do(deps, stored, [step for step in stored.task.after if step != "callback"])
-    if done is not None and "callback" in stored.task.after:
-        # It tells of the files too: it goes out once they stand on the task.
-        done = await _do(deps, done, ["callback"])
+    done = await _do(deps, stored, [step for step in stored.task.after if step not in _NOTICES])
+    if done is not None and (notices := [step for step in stored.task.after if step in _NOTICES]):
+        # They tell of the files too: they go out once those stand on the task.
+        done = await _do(deps, done, notices)
     return done is None or not done.task.after
 
 
@@ -84,6 +90,8 @@ async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Sto
                     await _delete_files(deps, task)
                 case "callback":
                     await _ask_for_callback(deps, task)
+                case "event":
+                    await _send_event(deps, task)
         except Exception as error:
             why = _told(error, task, step)
             if not _in_vain(deps, task):
@@ -138,3 +146,15 @@ async def _ask_for_callback(deps: GenerateDeps, task: Task) -> None:
         log("WARNING", "callback_dropped", "this deployment has no callback queue", task=task.id)
         return
     await deps.callbacks.enqueue(f"{task.key}-callback", {"task": task.id})
+
+
+async def _send_event(deps: GenerateDeps, task: Task) -> None:
+    if deps.events is None:
+        log("WARNING", "event_dropped", "this deployment has no topic for events any more", task=task.id)
+        return
+    settings = deps.settings
+    event = event_of(
+        task, project=settings.project, environment=settings.environment, results_bucket=settings.results_bucket
+    )
+    await deps.events.publish(event)
+    log("INFO", "event_sent", f"told of the end of {task.id}", task=task.id)

@@ -13,6 +13,7 @@ from typing import Literal
 from local.standins.storage.conditions import Preconditions
 from local.standins.storage.content import Contents
 from local.standins.storage.errors import ApiError, no_such_bucket, no_such_object
+from local.standins.storage.iam import authorize, authorize_absence
 from local.standins.storage.names import check_object_name
 from local.standins.storage.object_config import parse_time
 from local.standins.storage.records import Bucket, Json, ObjectVersion, timestamp
@@ -47,6 +48,7 @@ class Catalog:
 
         Raises ApiError if there is none or a precondition fails.
         """
+        authorize("storage.objects.get", bucket, name)
         version = self._existing(bucket, name, generation)
         preconditions.check_read(version)
         return version
@@ -56,10 +58,13 @@ class Catalog:
 
         Uploads check at their start; `place` checks again.
         """
+        authorize("storage.objects.create", bucket, name)
         holder = self.bucket(bucket)
         check_object_name(name)
         current = self.store.object(bucket, name)
         preconditions.check_write(current)
+        if current is not None:
+            authorize("storage.objects.delete", bucket, name)
         if current is not None and not holder.versioned:
             self._refuse_if_protected(current)
         return holder
@@ -116,6 +121,7 @@ class Catalog:
     ) -> ObjectVersion:
         """Replace a version's state by the result of `change`."""
         with self._change():
+            authorize("storage.objects.update", bucket, name)
             before = self._existing(bucket, name, generation)
             preconditions.check_write(before)
             holder = self.bucket(bucket)
@@ -134,6 +140,7 @@ class Catalog:
             self._remove(bucket, name, generation, preconditions)
 
     def _remove(self, bucket: str, name: str, generation: int | None, preconditions: Preconditions) -> None:
+        authorize("storage.objects.delete", bucket, name)
         version = self._existing(bucket, name, generation)
         preconditions.check_write(version)
         holder = self.bucket(bucket)
@@ -147,6 +154,7 @@ class Catalog:
         self.bucket(bucket)
         version = self.store.object(bucket, name, generation)
         if version is None:
+            authorize_absence(bucket, name)
             raise no_such_object(bucket, name)
         return version
 

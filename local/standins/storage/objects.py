@@ -15,6 +15,7 @@ from local.standins.storage.content import Digests, concatenate
 from local.standins.storage.downloads import Downloads
 from local.standins.storage.encryption import OF_SOURCE, check_key, customer_key, with_visible_checksums
 from local.standins.storage.errors import ApiError, invalid, no_such_object, not_offered
+from local.standins.storage.iam import authorize
 from local.standins.storage.listing import Listing, list_objects
 from local.standins.storage.object_config import (
     acl_state,
@@ -57,6 +58,7 @@ class Objects:
         return self._downloads.media(request, version)
 
     async def list(self, request: ApiRequest) -> Response:
+        authorize("storage.objects.list", request.parts["bucket"])
         bucket = self._catalog.bucket(request.parts["bucket"]).name
         if request.flag("softDeleted"):
             raise not_offered("Soft deletion")
@@ -192,6 +194,7 @@ class Objects:
         name, generation = source.get("name"), source.get("generation")
         if not isinstance(name, str):
             raise invalid("Required parameter: sourceObjects[].name")
+        authorize("storage.objects.get", bucket, name)
         version = self._catalog.store.object(bucket, name, int(generation) if generation is not None else None)
         if version is None:
             raise no_such_object(bucket, name)

@@ -16,6 +16,7 @@ from local.standins.database import CannotWrite
 from local.standins.ledger import Ledger
 from local.standins.storage.checksums import note_object
 from local.standins.storage.errors import ApiError, invalid
+from local.standins.storage.iam import authorize
 from local.standins.storage.request import ApiRequest
 
 Handler = Callable[[ApiRequest], Awaitable[Response]]
@@ -87,6 +88,9 @@ class Router:
             if route.method == method:
                 if "bucket" in parts and "object" in parts:
                     note_object(parts["bucket"], parts["object"])
+                elif route.pattern[-1] not in ("o", "v1"):
+                    # No role of objects allows what concerns buckets and the project.
+                    authorize("storage.buckets.get", parts.get("bucket", ""))
                 response = await route.handler(ApiRequest(request, self._ledger, parts))
                 if route.cost != "free":
                     self._ledger.count("storage", route.cost)

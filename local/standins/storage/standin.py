@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from local.standins.serve import HttpServer
@@ -15,6 +15,7 @@ from local.standins.storage.content import Contents, set_aside
 from local.standins.storage.downloads import Downloads
 from local.standins.storage.errors import ApiError, error_body
 from local.standins.storage.events import Events, Headers, Subscription
+from local.standins.storage.iam import Policy, door
 from local.standins.storage.objects import Objects
 from local.standins.storage.resumable import Resumables
 from local.standins.storage.router import Router
@@ -31,7 +32,8 @@ class StorageStandIn:
 
     `data`: the folder that keeps buckets, objects, upload sessions and undelivered events (None: a temporary one).
     `buckets`: created at the start if they do not exist. `event_retention`: seconds after which an event that nobody
-    took is dropped. `delivery_timeout`: seconds that a destination has to answer.
+    took is dropped. `delivery_timeout`: seconds that a destination has to answer. `policy`: what the accounts may do
+    that call at their own doors; `doors`: accounts and ports to open at the start (see `start_door`).
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class StorageStandIn:
         buckets: Sequence[str] = (),
         event_retention: float = 86_400.0,
         delivery_timeout: float = 600.0,
+        policy: Policy | None = None,
+        doors: Mapping[str, int] | None = None,
     ) -> None:
         self._temporary = Path(tempfile.mkdtemp(prefix="storage-")) if data is None else None
         folder = data if data is not None else self._temporary
@@ -64,16 +68,30 @@ class StorageStandIn:
         downloads = Downloads(catalog)
         objects, uploads = Objects(catalog, downloads), Uploads(catalog, resumables)
         add_routes(router, catalog, handlers, objects, uploads, resumables, XmlApi(catalog, downloads))
+        self.policy = policy or Policy({})
+        self._app, self._tap = router, tap
         self._server = HttpServer(tap.http("storage", router, error_body))
+        self._doors: list[HttpServer] = []
+        self._doors_at_start = dict(doors or {})
 
     async def start(self, port: int = 0) -> int:
         port = await self._server.start(port)
         self._events.base = f"http://127.0.0.1:{port}"
         await self._events.start()
+        for account, door_port in self._doors_at_start.items():
+            await self.start_door(account, door_port)
         return port
+
+    async def start_door(self, account: str, port: int = 0) -> int:
+        """Serve the account's calls, within its grants, on a port of its own. Return the port."""
+        server = HttpServer(self._tap.http("storage", door(self.policy, account, self._app), error_body))
+        self._doors.append(server)
+        return await server.start(port)
 
     async def stop(self) -> None:
         await self._events.stop()
+        for server in self._doors:
+            await server.stop()
         await self._server.stop()
         self._contents.close()
         self._store.close()
@@ -131,11 +149,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BUCKET=URL",
         help="POST the bucket's finalize events to URL as CloudEvents; * for every bucket (repeatable)",
     )
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help='grants, as {"ACCOUNT": [{"bucket", "role", "under", "lists"}]}; each --door is held to its account\'s',
+    )
+    parser.add_argument(
+        "--door",
+        action="append",
+        default=[],
+        metavar="ACCOUNT=PORT",
+        help="a port for the calls of an account of --policy",
+    )
 
 
 def from_arguments(args: argparse.Namespace, *, clock: Clock, data: Path | None, tap: Tap) -> StorageStandIn:
     try:
-        stand_in = StorageStandIn(clock=clock, data=data, tap=tap, buckets=args.bucket)
+        policy = Policy.read(args.policy) if args.policy else None
+        doors = {account: int(port) for account, _, port in (item.partition("=") for item in args.door)}
+        stand_in = StorageStandIn(clock=clock, data=data, tap=tap, buckets=args.bucket, policy=policy, doors=doors)
     except ApiError as error:
         raise SystemExit(f"--bucket: {error.message}") from error
     for item in args.event:

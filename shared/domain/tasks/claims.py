@@ -174,18 +174,19 @@ def finish(
     now: datetime,
     files: tuple[GeminiFile, ...] | None = None,
     cache: GeminiCache | None = None,
+    event: bool = False,
 ) -> Task:
-    """End the task: completed with results, or failed with an error."""
+    """End the task: completed with results, or failed with an error. `event`: whether an event tells of its end."""
     _must_hold(task, token)
-    return _end(task.model_copy(update=_at_gemini(task, files, cache)), outcome, now=now)
+    return _end(task.model_copy(update=_at_gemini(task, files, cache)), outcome, now=now, event=event)
 
 
-def cancel(task: Task, *, now: datetime) -> Task:
+def cancel(task: Task, *, now: datetime, event: bool = False) -> Task:
     """End the task as cancelled, whoever holds it. A terminal task is returned unchanged."""
     if task.terminal:
         return task
     error = TaskError(code="request_cancelled", message="The task was cancelled on request.")
-    ended = _end(task, Outcome(error=error), now=now)
+    ended = _end(task, Outcome(error=error), now=now, event=event)
     return ended.model_copy(update={"token": task.token + 1})
 
 
@@ -229,17 +230,19 @@ def _must_hold(task: Task, token: int) -> None:
         raise LeaseLost(f"claim {token} of {task.id} has ended: its token is {task.token}, it is {task.status}")
 
 
-def _after_work(task: Task, cancelled: bool) -> tuple[AfterStep, ...]:
+def _after_work(task: Task, *, cancelled: bool, event: bool) -> tuple[AfterStep, ...]:
     """Return the after-work of an ended task. A takeover or cancellation may have left unrecorded files."""
     uncertain = task.token > 1 or (cancelled and task.token > 0)
     callback: tuple[AfterStep, ...] = ("callback",) if task.callback else ()
     files: tuple[AfterStep, ...] = ("delete_file",) if task.files or task.cache or uncertain else ()
-    return ("publish", *files, *callback)
+    events: tuple[AfterStep, ...] = ("event",) if event else ()
+    return ("publish", *files, *callback, *events)
 
 
-def _end(task: Task, outcome: Outcome, *, now: datetime) -> Task:
+def _end(task: Task, outcome: Outcome, *, now: datetime, event: bool) -> Task:
     completed = outcome.error is None
-    after = _after_work(task, cancelled=outcome.error is not None and outcome.error.code == "request_cancelled")
+    cancelled = outcome.error is not None and outcome.error.code == "request_cancelled"
+    after = _after_work(task, cancelled=cancelled, event=event)
     if completed and not (outcome.results or outcome.results_pointer):
         raise ValueError(f"{task.id} cannot complete without results")
     return task.model_copy(

@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from local.standins.faults import Fault
 from tests.functions.generate.conftest import INBOX, RULED, SAMPLES, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -88,3 +89,23 @@ async def test_a_packed_manifest_is_read_as_what_it_holds(system: System) -> Non
         "gs://requests/manifests/tests/packed.json", lambda task: task.terminal and not task.after
     )
     assert task.error is None, task.error
+
+
+async def test_a_named_object_that_may_not_be_read_ends_the_request_at_once(system: System) -> None:
+    system.tap.faults.add([Fault(service="storage", match="not-granted.wav", status=403)])
+    task = await system.requested("not-granted", audio_url=f"gs://{INBOX}/not-granted.wav")
+    assert task.error is not None
+    assert task.error.code == "source_not_readable"
+    assert f"gs://{INBOX}/not-granted.wav" in task.error.message
+    assert (task.attempts, task.waited) == (0, None)
+
+
+async def test_a_dropped_object_that_may_not_be_read_waits_for_the_operator(system: System) -> None:
+    system.tap.faults.add([Fault(service="storage", match="GET /storage/v1/b/inbox/o/held.txt", status=403)])
+    uri = await system.drop("held.txt", b"Some text.\n")
+    held = await system.until(uri, lambda task: task.waiting is not None)
+    assert held.waiting is not None
+    assert held.waiting.reason == "blocked"
+    system.tap.faults.clear()
+    system.clock.advance(600)
+    assert (await system.until(uri, lambda task: task.terminal and not task.after)).error is None

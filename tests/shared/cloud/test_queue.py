@@ -85,10 +85,23 @@ async def test_whether_a_dispatch_waits_is_told_by_the_tasks_epoch(queue: Queue,
 async def test_a_dispatch_whose_answer_was_lost_is_there_once(queue: Queue, task: Task, tap: Tap) -> None:
     dispatches = Dispatches(queue)
     tap.faults.add([Fault(service="queue", match="CreateTask", times=1, drop="after")])
-    with pytest.raises(api_errors.ServiceUnavailable):
-        await dispatches.enqueue(task)
     assert not await dispatches.enqueue(task)
     assert list(await on_the_queue(queue)) == [f"{task.key}-0"]
+
+
+async def test_a_dispatch_is_sent_again_while_the_queue_is_unavailable_for_a_moment(
+    queue: Queue, task: Task, tap: Tap
+) -> None:
+    tap.faults.add([Fault(service="queue", match="CreateTask", times=3, status=503)])
+    assert await Dispatches(queue).enqueue(task)
+    assert list(await on_the_queue(queue)) == [f"{task.key}-0"]
+
+
+async def test_a_refused_dispatch_is_not_sent_again(queue: Queue, task: Task, tap: Tap) -> None:
+    tap.faults.add([Fault(service="queue", match="CreateTask", times=1, status=403)])
+    with pytest.raises(api_errors.PermissionDenied):
+        await Dispatches(queue).enqueue(task)
+    assert await on_the_queue(queue) == {}
 
 
 def test_each_lease_has_a_name_of_its_own_for_the_dispatch_that_comes_back(task: Task) -> None:
