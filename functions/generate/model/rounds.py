@@ -16,7 +16,7 @@ from functions.generate.model.answer_store import load_answers
 from functions.generate.model.call import call_model, refuse_if_throttled
 from functions.generate.model.context_cache import share_in_cache
 from functions.generate.model.service_tier import with_service_tier
-from functions.generate.model.spending import reserve_cost
+from functions.generate.model.spending import reserve_cost, with_ceiling
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.money.calls import call_of
@@ -155,7 +155,8 @@ async def ask_questions(
     for question in questions:
         while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
             await refuse_if_throttled(deps, question.model)
-            number, following = len(rounds), with_service_tier(deps, lease, _next(question, step))
+            number = len(rounds)
+            following = with_ceiling(deps, with_service_tier(deps, lease, _next(question, step)))
             await reserve_cost(deps, lease, following)
             record = await call_model(deps, lease, following, number=number, question_names=names)
             rounds.append(_round(record))

@@ -7,13 +7,14 @@ from typing import cast, get_args
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log_bug
+from shared.domain.answer.response import Json
 from shared.domain.media import Facts
 from shared.domain.media.kinds import Family
 from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import Resolution
-from shared.domain.money.budgets import estimated_cost, output_ceiling
+from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, output_ceiling
 from shared.domain.recipe.question import Question
 from shared.wiring import GenerateDeps
 
@@ -33,17 +34,34 @@ def media_tokens(
     return counts
 
 
+def with_ceiling(deps: GenerateDeps, question: Question) -> Question:
+    """Return the question with the most tokens that a transcript of its length may have, unless the request says so."""
+    ceiling = _ceiling(deps, question)
+    config = cast(Json, question.body.get("generationConfig") or {})
+    if not question.about.transcript or question.about.duration is None or "maxOutputTokens" in config:
+        return question
+    if ceiling >= MOST_OUTPUT:
+        return question
+    return question.model_copy(
+        update={"body": {**question.body, "generationConfig": {**config, "maxOutputTokens": ceiling}}}
+    )
+
+
 async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> None:
     """Reserve what the call may cost. Raises `BudgetSpent` or `PermanentFailure` if a budget is against it."""
     today = deps.clock.now().date()
-    seconds = question.about.duration if question.about.transcript else None
-    ceiling = output_ceiling(question.body, question.model, today, transcript_seconds=seconds)
+    ceiling = _ceiling(deps, question)
     estimate = estimated_cost(
         question.body, question.media, question.model, requested_tier(question), today, ceiling=ceiling
     )
     holds = lease.seconds_left + _MARGIN_SECONDS
     reserved = await deps.budgets.reserve(lease.task, estimate, lease.spent, seconds=holds)
     lease.reserved = reserved or lease.reserved
+
+
+def _ceiling(deps: GenerateDeps, question: Question) -> int:
+    seconds = question.about.duration if question.about.transcript else None
+    return output_ceiling(question.body, question.model, deps.clock.now().date(), transcript_seconds=seconds)
 
 
 def requested_tier(question: Question) -> Tier:

@@ -22,7 +22,7 @@ from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.calls import Tokens, cost_of
 from shared.domain.money.totals import assumed_cost
 
-_MOST_OUTPUT = 65_536
+MOST_OUTPUT = 65_536
 """Tokens that one streamed call answers with at most, whatever the model's limit for several."""
 _TRANSCRIPT_LEAST, _TRANSCRIPT_A_SECOND = 8_192, 60
 """Tokens of a transcript: with a time for each word, speech takes about 45 a second; a short one may think, too."""
@@ -74,7 +74,7 @@ def output_ceiling(body: Json, model: str, today: date, *, transcript_seconds: f
     if isinstance(asked, int):
         return asked
     known = resolve(model, today)
-    most = min(_MOST_OUTPUT, known.output_tokens) if isinstance(known, Model) else _MOST_OUTPUT
+    most = min(MOST_OUTPUT, known.output_tokens) if isinstance(known, Model) else MOST_OUTPUT
     if transcript_seconds is None:
         return most
     return min(most, _TRANSCRIPT_LEAST + int(transcript_seconds * _TRANSCRIPT_A_SECOND))
