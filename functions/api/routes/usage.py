@@ -22,6 +22,7 @@ router = APIRouter()
 
 Reader = Annotated[Key, Depends(RequireScope("read"))]
 
+_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _LONGEST = timedelta(days=400)
 _DAYS_SHOWN = timedelta(days=29)
 """Before the last day, if no first one is given."""
@@ -34,16 +35,18 @@ _DAYS_SHOWN = timedelta(days=29)
 )
 async def usage(
     key: Reader,
-    first: Annotated[date | None, Query(alias="from", description="The first day (UTC).")] = None,
-    last: Annotated[date | None, Query(alias="to", description="The last day, included; today by default.")] = None,
+    first: Annotated[str | None, Query(alias="from", pattern=_DAY, description="The first day (UTC).")] = None,
+    last: Annotated[
+        str | None, Query(alias="to", pattern=_DAY, description="The last day, included; today by default.")
+    ] = None,
     group_by: Annotated[
         str, Query(max_length=64, description=f"One or more of {', '.join(GROUPS)}, with commas.")
     ] = "day",
 ) -> Response:
     """Tokens and US dollars of tasks that have ended: all of them with the scope `operate`, else those the key sees."""
     deps = wiring.api()
-    until = last or deps.clock.now().astimezone(UTC).date()
-    since = first or until - _DAYS_SHOWN
+    until = _day("to", last) or deps.clock.now().astimezone(UTC).date()
+    since = _day("from", first) or max(until, date.min + _DAYS_SHOWN) - _DAYS_SHOWN
     if not timedelta() <= until - since <= _LONGEST:
         raise FieldRefused("from", f"from: at most {_LONGEST.days} days before `to`, and not after it.")
     groups = _groups(group_by)
@@ -60,6 +63,13 @@ async def usage(
         "total": as_public(total),
     }
     return Response(encode(body), headers={"Cache-Control": "private, no-cache"}, media_type="application/json")
+
+
+def _day(param: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise FieldRefused(param, f"{param}: {text} is no day.") from error
 
 
 def _groups(text: str) -> tuple[Group, ...]:

@@ -45,6 +45,8 @@ def phrase_in_loop(tail: str) -> str | None:
     """Return the phrase that the end of a text repeats for too long, or None."""
     if period := _period(tail, _TOKENS):
         phrase = tail[-period:]
+        if _is_bare_word(phrase):
+            return None
         if _has_letter(phrase) or _period(tail, _TOKENS_OF_LIKE_LINES):
             return _in_short(phrase)
         return None
@@ -87,6 +89,14 @@ def _length_of(tokens: int, phrase: str) -> int:
     wide = sum(not each.isascii() for each in phrase)
     in_phrase = wide + (len(phrase) - wide) / _CHARACTERS_A_TOKEN
     return int(tokens / in_phrase * len(phrase))
+
+
+def _is_bare_word(phrase: str) -> bool:
+    """Return whether a word or two, without a line's end or a mark, are all that is repeated.
+
+    Such text is asked for at times, to fill a page; where it is a loop, it ends at the limit of tokens.
+    """
+    return len(phrase.split()) <= 2 and all(each.isalnum() or each == " " for each in phrase)
 
 
 def _has_letter(phrase: str) -> bool:

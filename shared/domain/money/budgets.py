@@ -24,8 +24,9 @@ from shared.domain.money.totals import assumed_cost
 
 MOST_OUTPUT = 65_536
 """Tokens that one streamed call answers with at most, whatever the model's limit for several."""
-_TRANSCRIPT_LEAST, _TRANSCRIPT_A_SECOND = 8_192, 60
-"""Tokens of a transcript: with a time for each word, speech takes about 45 a second; a short one may think, too."""
+_TRANSCRIPT_LEAST, _TRANSCRIPT_A_SECOND = 45_056, 60
+"""Tokens of a transcript: with a time for each word, speech takes about 45 a second. What thinking and a structured
+answer may take beside is not known by the length, so the least is wide."""
 
 Verdict = Literal["far", "granted", "busy", "spent"]
 

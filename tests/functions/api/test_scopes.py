@@ -36,6 +36,10 @@ NEEDS: dict[tuple[str, str], tuple[Scope | None, dict[str, Any]]] = {
     ("POST", TASK + "/cancel"): ("submit", {}),
     ("POST", TASK + "/rerun"): ("submit", {"json": {"seed": 1}}),
     ("POST", "/v1/llm/generations"): ("submit", {"json": request()}),
+    ("GET", "/v1/usage"): ("read", {}),
+    ("GET", "/v1/status"): ("operate", {}),
+    ("POST", "/v1/pause"): ("operate", {"json": {"inbox": INBOX}}),
+    ("POST", "/v1/resume"): ("operate", {"json": {"inbox": INBOX}}),
 }
 """What each endpoint needs, and an example of its request."""
 
@@ -69,7 +73,7 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
     assert {each for each in named if each[0] != "HEAD"} == there
 
 
-@pytest.mark.parametrize("scopes", [(), ("read",), ("submit",), ("read", "submit")])
+@pytest.mark.parametrize("scopes", [(), ("read",), ("submit",), ("read", "submit"), ("operate",)])
 async def test_every_endpoint_holds_every_scope(system: System, scopes: tuple[Scope, ...]) -> None:
     task, owner = await a_task(system)
     streamed, other = await a_task(system, stream=True)

@@ -101,7 +101,7 @@ async def test_the_counters_are_the_sum_of_the_tasks(system: System, monkeypatch
 async def test_a_transcript_has_a_ceiling_by_the_length_of_its_recording(system: System) -> None:
     await system.answered("budget/speech.wav", SAMPLES / "speech.wav")
     config = camelled(system.model.asked[-1][1])["generationConfig"]
-    assert 8_192 <= config["maxOutputTokens"] < 65_536
+    assert 45_056 <= config["maxOutputTokens"] < 65_536
     await system.answered("budget/own.wav", SAMPLES / "speech.wav", dropsight_max_tokens="77")
     assert camelled(system.model.asked[-1][1])["generationConfig"]["maxOutputTokens"] == 77
     await system.answered("budget/text.txt", b"some words")

@@ -12,8 +12,14 @@ import pytest
 from functions.sweep.open_tasks import ReadState, is_overdue, redrive, redrive_all
 from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
+from shared.budgets import Budgets
 from shared.clock import MovableClock
-from shared.cloud.firestore import Stored
+from shared.cloud.firestore import Notes, Stored
+from shared.cloud.keys import Keys
+from shared.cloud.reservations import Reservations
+from shared.cloud.throttle import Pause, Throttle
+from shared.cloud.totals import Totals
+from shared.domain.errors import WaitingReason
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Callback, Source, Task, new_task
@@ -245,3 +251,24 @@ async def test_where_nobody_can_be_called_back_the_task_says_so(system: SweepDep
     assert stored is not None
     assert stored.task.callback is not None
     assert (stored.task.callback.state, stored.task.open) == ("unreachable", False)
+
+
+@pytest.mark.parametrize("reason", ["paused", "budget"])
+async def test_a_task_whose_pause_or_budget_is_over_is_woken_and_another_is_left(
+    system: SweepDeps, clock: MovableClock, reason: WaitingReason
+) -> None:
+    client = system.tasks.client
+    throttle = Throttle(Notes(client, "throttle"), clock)
+    totals, reservations = Totals(client), Reservations(client)
+    budgets = Budgets(system.settings, clock, totals, reservations, Keys(client, clock).daily_budget)
+    deps = replace(system, throttle=throttle, budgets=budgets)
+    waiting = claims.keep_waiting(
+        new(clock), now=clock.now(), until=clock.now() + timedelta(hours=1), reason=reason, detail="wait"
+    )
+    known = await store(deps, waiting)
+    if reason == "paused":
+        await throttle.set_pause("inbox:inbox", Pause(clock.now(), "key:operator"))
+        assert await swept(deps, known) == {}
+        await throttle.set_pause("inbox:inbox", None)
+    assert await swept(deps, known) == {"woken": 1}
+    assert await swept(deps, known) == {"woken": 0}, "it has been woken this minute"

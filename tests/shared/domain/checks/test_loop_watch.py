@@ -73,6 +73,8 @@ def test_lines_that_differ_in_their_times_and_numbers_only_are_a_loop_too(templa
         "| | | |\n" * 600 + "end",
         counted("[{at}] [silence]\n", 300),
         "x,y,Berlin\n" * 300,
+        "ÄÖÜßäöü " * 20_000,
+        "x" * 100_000,
         "".join(Random(7).choices("abcdefghij ", k=100_000)),
     ],
 )

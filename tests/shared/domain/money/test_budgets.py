@@ -50,7 +50,7 @@ def test_a_call_is_far_from_a_budget_if_all_instances_could_make_it_at_once() ->
         ({}, "gemini-3.5-flash-lite", None, 65_536),
         ({}, "gemini-4-neon", None, 65_536),
         ({}, "gemini-9-xenon", None, 65_536),
-        ({}, "gemini-3.5-flash-lite", 60.0, 8_192 + 3_600),
+        ({}, "gemini-3.5-flash-lite", 60.0, 45_056 + 3_600),
         ({}, "gemini-3.5-flash-lite", 36_000.0, 65_536),
     ],
 )
