@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from functions.api.error_answers import refusal_of_parameters, refusal_of_status, render_refusal
 from functions.api.middleware import RequestMiddleware, request_state
@@ -121,4 +122,14 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and (advice := find_advice(request.url.path)) is not None:
         return await _answer_refusal(request, RequestRefused(404, "not_found", "not_served", advice))
-    return await _answer_refusal(request, refusal_of_status(error.status_code, str(error.detail), error.headers))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return await _answer_refusal(request, refusal_of_status(error.status_code, str(error.detail), headers))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods that the path has: Starlette names those of its first route only."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    matching = (route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted(set().union(*matching))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from shared.cloud.firestore import Stored, Tasks
+from shared.domain.money.ledger import Ledger
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import (
@@ -78,6 +79,8 @@ def full_task() -> Task:
             "asked_lately": True,
             "files": (GeminiFile(name="files/x", uri="u", mime_type="t", expires_at=NOW, input=1),),
             "stored_chunks": 9,
+            "service_tier": "flex",
+            "ledger": Ledger().with_seconds("model", 1.5).with_upload(3).with_attempt(1, NOW, "flex", "busy"),
             "after": ("publish", "callback"),
             "change": "nonce",
         }

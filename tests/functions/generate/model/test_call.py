@@ -21,8 +21,12 @@ def deps_with(note: RefusalNote | None, now: datetime = NOW) -> GenerateDeps:
     async def current_note(model: str) -> RefusalNote | None:
         return note
 
+    async def refuse_if_open(model: str) -> None:
+        """Let every call through: the breaker is closed."""
+
     throttle, clock = SimpleNamespace(current_note=current_note), SimpleNamespace(now=lambda: now)
-    return cast(GenerateDeps, SimpleNamespace(throttle=throttle, clock=clock))
+    breaker = SimpleNamespace(refuse_if_open=refuse_if_open)
+    return cast(GenerateDeps, SimpleNamespace(throttle=throttle, clock=clock, breaker=breaker))
 
 
 @pytest.mark.parametrize(
