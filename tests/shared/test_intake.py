@@ -155,7 +155,7 @@ async def test_a_task_whose_dispatch_was_not_put_gets_it_with_the_next_delivery(
     intake: Intake, tasks: Tasks, clock: MovableClock, tap: Tap, dispatches: Dispatches
 ) -> None:
     dropped = source(clock)
-    tap.faults.add([Fault(service="queue", match="CreateTask", times=1, status=500)])
+    tap.faults.add([Fault(service="queue", match="CreateTask", times=1, status=403)])
     with pytest.raises(Exception, match="planted"):
         await intake.take(dropped)
     (task,) = await every(tasks)

@@ -111,7 +111,7 @@ def test_every_path_of_the_control_server_has_its_row() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     page = text("docs/limits.md")
     assert f"| a file | {GEMINI.file_bytes >> 30} GB |" in page
-    assert f"| a PDF | {GEMINI.pdf_bytes >> 20} MB |" in page
+    assert f"| a PDF | {GEMINI.pdf_bytes >> 20} MB;" in page
     assert f"{GEMINI.pdf_pages:,} pages" in page
     assert f"{GEMINI.audio_seconds / 3600:g} hours" in page
     assert f"| pictures of one question | {GEMINI.images:,} |" in page

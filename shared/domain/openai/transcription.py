@@ -16,7 +16,7 @@ Job = Literal["transcribe", "translate"]
 NO_SPEECH = "[no speech]"
 """What the model answers for a recording in which nobody speaks: an empty answer would count as a failure."""
 
-_OPENAI_MODEL = re.compile(r"(?:.*/)?(?:(?:distil-|faster-)?whisper\b|gpt-|chatgpt-|o\d)", re.IGNORECASE)
+_OPENAI_MODEL = re.compile(r"(?:distil-|faster-)?whisper\b|gpt-|chatgpt-|o\d", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z -]{1,39}(?:[-_][A-Za-z0-9]{2,8})*")
 _PLAIN: frozenset[ResponseFormat] = frozenset({"json", "text"})
 _STREAMED: frozenset[ResponseFormat] = frozenset({"json", "text", "diarized_json"})
@@ -128,7 +128,8 @@ def _model(name: str) -> str:
     """Return the model: OpenAI's names stand for the one that Dropsight chooses."""
     if not name:
         raise _wrong("model", 'it is missing. Send "whisper-1", or the name of a Gemini model')
-    return DEFAULT_MODEL if _OPENAI_MODEL.match(name) else name
+    # Some clients write openai/whisper-1.
+    return DEFAULT_MODEL if _OPENAI_MODEL.match(name.rpartition("/")[2]) else name
 
 
 def _response_format(text: str, job: Job) -> ResponseFormat:
