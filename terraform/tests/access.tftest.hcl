@@ -78,8 +78,10 @@ run "an_environment_by_default" {
   }
 
   assert {
-    condition     = alltrue([for grant in google_storage_bucket_iam_member.function : grant.role == "roles/storage.objectViewer" if contains(values(output.inboxes), grant.bucket)])
-    error_message = "A function may write into an inbox: what it writes would become a task."
+    condition = alltrue([for grant in google_storage_bucket_iam_member.function :
+      grant.role == "roles/storage.objectViewer" || (grant.role == "roles/storage.objectCreator" && grant.member == "serviceAccount:${output.service_accounts.api}")
+    if contains(values(output.inboxes), grant.bucket)])
+    error_message = "Only api may write into an inbox, and only new objects, for those who upload: what is written becomes a task."
   }
 
   assert {
@@ -89,9 +91,9 @@ run "an_environment_by_default" {
 
   assert {
     condition = alltrue([for grant in google_storage_bucket_iam_member.function :
-      grant.member == "serviceAccount:${output.service_accounts.api}" && endswith(grant.condition[0].expression, "/objects/api/\")")
+      grant.member == "serviceAccount:${output.service_accounts.api}" && can(regex("/objects/(api|uploads)/\"\\)$", grant.condition[0].expression))
     if grant.bucket == output.requests_bucket && grant.role != "roles/storage.objectViewer"])
-    error_message = "Requests are written by api, under api/ only."
+    error_message = "Requests are written by api, under api/ and uploads/ only."
   }
 
   assert {

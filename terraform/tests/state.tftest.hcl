@@ -78,7 +78,7 @@ run "an_environment_by_default" {
   }
 
   assert {
-    condition     = alltrue(flatten([for function in google_cloudfunctions2_function.function : [for name in keys(function.service_config[0].environment_variables) : !can(regex("KEY|SECRET|TOKEN|PASSWORD", name))]]))
+    condition     = alltrue(flatten([for function in google_cloudfunctions2_function.function : [for name in keys(function.service_config[0].environment_variables) : !can(regex("(KEY|SECRET|TOKEN|PASSWORD)$", name))]]))
     error_message = "A secret is given in a plain variable."
   }
 
