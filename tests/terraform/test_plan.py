@@ -38,7 +38,8 @@ GRANTS = {
         "roles/storage.objectUser on requests under api/",
         "roles/storage.objectCreator on inbox",
         "roles/storage.objectViewer on inbox",
-        "roles/storage.objectViewer on requests under manifests/",
+        "roles/storage.objectUser on requests under uploads/",
+        "roles/storage.objectViewer on requests",
         "roles/storage.objectViewer on results",
         "roles/cloudtasks.enqueuer on dispatch",
         "roles/iam.serviceAccountUser on queues",
@@ -244,7 +245,13 @@ def test_a_functions_settings_can_be_read_from_its_environment(
         monkeypatch.setenv(name, known_after_apply[name] if value is None else value)
     read = READS[function]().model_dump()
     assert read["inboxes"] == {
-        "acme-files-dropsight-prod-inbox": {"prefixes": ("",), "daily_cap": 10_000, "recipes": None, "ignore": ()}
+        "acme-files-dropsight-prod-inbox": {
+            "prefixes": ("",),
+            "daily_cap": 10_000,
+            "daily_budget": None,
+            "recipes": None,
+            "ignore": (),
+        }
     }
     told = {"database", "environment", "source_bucket", "callback_queue", "notify_url"}
     for field, info in READS[function].model_fields.items():
