@@ -39,6 +39,8 @@ _FILMS: dict[Format, str] = {
 }  # fmt: skip
 """And the other way round."""
 _CUT = "The {} file is truncated: its header claims {:.1f} s of sound, only {:.1f} s are there. Upload it again."
+_MOST_BEHIND_SOUND = 1 << 20
+"""Bytes behind a WAV file's sound in which FFmpeg looks for further chunks; a long row of zeros takes it minutes."""
 _UNTOLD = "The file does not say how long it is."
 
 
@@ -65,6 +67,15 @@ def examine_recording(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Fac
     if not file.unavailable:
         return measured
     return described if layout in _TOLD_BY_HEADERS else described.model_copy(update={"duration": None})
+
+
+def _end_of_sound(window: Window) -> int:
+    """Return where the sound of a WAV file ends; the end of the file if it does not say so."""
+    try:
+        _, sound = find_sound(window)
+    except DamagedError:
+        return window.size
+    return sound.start + sound.size
 
 
 def behind_tags(file: ExaminedFile) -> int:
@@ -96,7 +107,10 @@ def _open(file: ExaminedFile, start: int, layout: Format, label: str, whole: boo
         # FFmpeg reads the headers of all fragments, which may be thousands, wherever they are.
         if layout == "mp4" and not whole and (ends := ends_of(file, start, layout)):
             return open_as(io.BytesIO(ends), layout)
-        return open_as(Part(file, start), layout)
+        part = Part(file, start)
+        if layout == "wav":
+            part.size = min(part.size, _end_of_sound(Window(Ranges(file), start)) + _MOST_BEHIND_SOUND)
+        return open_as(part, layout)
     except av.FFmpegError as error:
         if file.unavailable:
             raise OSError from error

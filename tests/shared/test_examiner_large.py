@@ -88,6 +88,7 @@ def test_a_recording_of_two_gigabytes_is_measured_by_its_header_alone(examiner: 
         ("audio/aiff", "speech.aiff"),
         ("audio/flac", "nine-hours.flac"),
         ("audio/ogg", "speech.opus"),
+        ("audio/wav", "8-bit.wav"),
         ("audio/webm", "speech.webm"),
         ("video/avi", "clip.avi"),
         ("video/mp4", "fragmented.mp4"),
