@@ -5,18 +5,14 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import av
-
 from shared.converter_child.films import convert_film
 from shared.converter_child.output import Output, Patch
 from shared.converter_child.pace import Pace
 from shared.converter_child.sound import convert_sound
 from shared.domain.media.facts import Facts
-from shared.domain.media.reading import DamagedError, Window
-from shared.domain.media.wav import find_sound, rewritten_header
-from shared.examiner_child.demuxing import Opened, open_as
-from shared.examiner_child.files import ExaminedFile, Part, Ranges
-from shared.examiner_child.recordings import behind_tags
+from shared.domain.media.reading import DamagedError
+from shared.examiner_child.files import ExaminedFile
+from shared.examiner_child.opening import behind_tags, open_recording
 from shared.sandbox_child import SourceFile
 
 
@@ -30,7 +26,7 @@ def convert(arguments: dict[str, Any], payload: bytes, source: SourceFile | None
     known: list[Patch] = [(at, base64.b64decode(data)) for at, data in arguments["patches"]]
     file = ExaminedFile(source.range, source.size, cached_bytes=12 << 20)
     output = Output(source.emit, known)
-    opened = _open(file, facts)
+    opened = open_recording(file, behind_tags(file), facts.media_type.format)
     pace = Pace(facts.duration, arguments["seconds"])
     with opened.container:
         if facts.media_type.family == "video":
@@ -42,16 +38,3 @@ def convert(arguments: dict[str, Any], payload: bytes, source: SourceFile | None
     output.finish()
     patches = [[at, base64.b64encode(data).decode()] for at, data in output.patches]
     return {"became": became, "size": output.size, "patches": patches}, b""
-
-
-def _open(file: ExaminedFile, facts: Facts) -> Opened:
-    start, layout = behind_tags(file), facts.media_type.format
-    try:
-        return open_as(Part(file, start), layout)
-    except av.FFmpegError:
-        if layout != "wav":
-            raise
-        window = Window(Ranges(file), start)
-        places, sound = find_sound(window)
-        header = rewritten_header(window, places, sound)
-        return open_as(Part(file, start + sound.start, prefix=header), layout)

@@ -17,10 +17,10 @@ from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import Format, MediaType, media_type
 from shared.domain.media.reading import DamagedError, Window
 from shared.domain.media.sniffing import sniff
-from shared.domain.media.wav import find_sound, rewritten_header
 from shared.examiner_child.demuxing import Opened, count_seconds, open_as
 from shared.examiner_child.estimates import ENDS_BYTES, ends_of, estimate_seconds
-from shared.examiner_child.files import ExaminedFile, Part, Ranges
+from shared.examiner_child.files import ExaminedFile, Ranges
+from shared.examiner_child.opening import behind_tags, open_recording
 
 _LONGEST = 31 * 24 * 3600
 """Seconds. A file that claims more is damaged, not too long."""
@@ -39,8 +39,6 @@ _FILMS: dict[Format, str] = {
 }  # fmt: skip
 """And the other way round."""
 _CUT = "The {} file is truncated: its header claims {:.1f} s of sound, only {:.1f} s are there. Upload it again."
-_MOST_BEHIND_SOUND = 1 << 20
-"""Bytes behind a WAV file's sound in which FFmpeg looks for further chunks; a long row of zeros takes it minutes."""
 _UNTOLD = "The file does not say how long it is."
 
 
@@ -69,27 +67,6 @@ def examine_recording(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Fac
     return described if layout in _TOLD_BY_HEADERS else described.model_copy(update={"duration": None})
 
 
-def _end_of_sound(window: Window) -> int:
-    """Return where the sound of a WAV file ends; the end of the file if it does not say so."""
-    try:
-        _, sound = find_sound(window)
-    except DamagedError:
-        return window.size
-    return sound.start + sound.size
-
-
-def behind_tags(file: ExaminedFile) -> int:
-    """Return where the content begins after ID3v2 tags: there can be several, before any format."""
-    at = 0
-    for _ in range(4):
-        header = file.range(at, 10)
-        if len(header) < 10 or header[:3] != b"ID3" or max(header[6:10]) > 0x7F:
-            break
-        size = header[6] << 21 | header[7] << 14 | header[8] << 7 | header[9]
-        at += 10 + size + (10 if header[5] & 0x10 else 0)
-    return at
-
-
 def _behind_a_tag(file: ExaminedFile, start: int, facts: Facts) -> Facts:
     """Return the facts with the type of what follows the tags, which may be longer than the sniffed head."""
     if start == 0:
@@ -107,18 +84,10 @@ def _open(file: ExaminedFile, start: int, layout: Format, label: str, whole: boo
         # FFmpeg reads the headers of all fragments, which may be thousands, wherever they are.
         if layout == "mp4" and not whole and (ends := ends_of(file, start, layout)):
             return open_as(io.BytesIO(ends), layout)
-        part = Part(file, start)
-        if layout == "wav":
-            part.size = min(part.size, _end_of_sound(Window(Ranges(file), start)) + _MOST_BEHIND_SOUND)
-        return open_as(part, layout)
+        return open_recording(file, start, layout)
     except av.FFmpegError as error:
         if file.unavailable:
             raise OSError from error
-        if layout == "wav":
-            window = Window(Ranges(file), start)
-            places, sound = find_sound(window)
-            header = rewritten_header(window, places, sound)
-            return open_as(Part(file, start + sound.start, prefix=header), layout)
         raise DamagedError(
             f"The file should be {label}, but its structure cannot be read: it is truncated or damaged."
         ) from error

@@ -14,12 +14,11 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 
 from shared.domain.media.facts import Facts
-from shared.domain.media.reading import DamagedError, Window
-from shared.domain.media.wav import find_sound, rewritten_header
+from shared.domain.media.reading import DamagedError
 from shared.domain.splitting.plan import quietest
-from shared.examiner_child.demuxing import Opened, open_as
-from shared.examiner_child.files import ExaminedFile, Part, Ranges
-from shared.examiner_child.recordings import behind_tags
+from shared.examiner_child.demuxing import Opened
+from shared.examiner_child.files import ExaminedFile
+from shared.examiner_child.opening import behind_tags, open_recording
 from shared.sandbox_child import SourceFile
 from shared.splitter_child import CACHED_BYTES
 
@@ -82,7 +81,8 @@ def _heard(
     file: ExaminedFile, facts: dict[str, Any], start: float, end: float, rate: int, block: int
 ) -> Iterator[array.array[int]]:
     """Yield the samples between two moments, in one channel of 16 bits, in blocks; what is missing is silent."""
-    opened = _open(file, Facts.model_validate(facts))
+    layout = Facts.model_validate(facts).media_type.format
+    opened = open_recording(file, behind_tags(file), layout)
     with opened.container:
         if opened.sound is None:
             raise DamagedError("The recording has no sound.")
@@ -160,16 +160,3 @@ def _decoded(sound: AudioStream, packet: av.Packet[Any]) -> list[AudioFrame]:
         return [frame for frame in sound.decode(packet) if isinstance(frame, AudioFrame)]
     except av.FFmpegError:
         return []
-
-
-def _open(file: ExaminedFile, facts: Facts) -> Opened:
-    start, layout = behind_tags(file), facts.media_type.format
-    try:
-        return open_as(Part(file, start), layout)
-    except av.FFmpegError:
-        if layout != "wav":
-            raise
-        window = Window(Ranges(file), start)
-        places, sound = find_sound(window)
-        header = rewritten_header(window, places, sound)
-        return open_as(Part(file, start + sound.start, prefix=header), layout)
