@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import grpc
 
 from local.standins.cloud_tasks.dispatcher import Dispatcher
-from local.standins.cloud_tasks.rules import Pb, Refusal, no_queue, queue_of
+from local.standins.cloud_tasks.rules import Pb, no_queue, queue_of
 from local.standins.cloud_tasks.spec import QueueSpec, fill_retries
 from local.standins.cloud_tasks.store import Entry, Store
+from local.standins.grpc_refusals import Refusal
 from shared.clock import Clock
 
 

@@ -9,6 +9,8 @@ from urllib.parse import quote, urlsplit
 import grpc
 from google.cloud.tasks_v2 import types
 
+from local.standins.grpc_refusals import Refusal, invalid
+
 Pb: TypeAlias = Any
 """A raw protobuf message of google.cloud.tasks.v2; those classes are made at run time and have no types."""
 
@@ -32,18 +34,6 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _WITH_BODY = {"POST", "PUT", "PATCH"}
-
-
-class Refusal(Exception):
-    """A call that ends with a gRPC status other than OK."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
-def invalid(message: str) -> Refusal:
-    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def no_queue(name: str) -> Refusal:

@@ -17,17 +17,16 @@ from local.standins.cloud_tasks.queues import QueueRegistry
 from local.standins.cloud_tasks.rules import (
     Pb,
     QueuePb,
-    Refusal,
     TaskPb,
     check_location,
     check_queue_name,
-    invalid,
     prepare_task,
     queue_of,
     task_view,
 )
 from local.standins.cloud_tasks.spec import with_defaults
 from local.standins.database import CannotWrite
+from local.standins.grpc_refusals import Refusal, invalid
 from local.standins.ledger import current_call
 
 _Method = Callable[[Pb], Awaitable[Pb]]

@@ -15,11 +15,12 @@ import grpc.aio
 from local.standins.cloud_tasks.delivery import Courier, Sign
 from local.standins.cloud_tasks.dispatcher import Dispatcher
 from local.standins.cloud_tasks.queues import QueueRegistry
-from local.standins.cloud_tasks.rules import Pb, Refusal, check_queue_name
+from local.standins.cloud_tasks.rules import Pb, check_queue_name
 from local.standins.cloud_tasks.service import CloudTasksService
 from local.standins.cloud_tasks.spec import QueueSpec
 from local.standins.cloud_tasks.store import Store
 from local.standins.deadlines import Deadlines
+from local.standins.grpc_refusals import Refusal
 from local.standins.oidc import Issuer
 from local.standins.wire_tap import Tap
 from shared.clock import Clock

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from local.standins.grpc_refusals import Refusal, invalid
+
 if TYPE_CHECKING:
 
     class _Raw:
@@ -84,18 +86,6 @@ __all__ = [
     "micros_of",
     "timestamp_of",
 ]
-
-
-class Refusal(Exception):
-    """An RPC's error answer."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
-def invalid(message: str) -> Refusal:
-    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def failed_precondition(message: str) -> Refusal:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from local.standins.pubsub.rules import Refusal, invalid
+from local.standins.grpc_refusals import Refusal, invalid
 
 Matches = Callable[[Mapping[str, str]], bool]
 

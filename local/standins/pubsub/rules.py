@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import grpc
 from google.pubsub_v1 import types
 
+from local.standins.grpc_refusals import Refusal, invalid
+
 Pb: TypeAlias = Any
 """A raw protobuf message of google.pubsub.v1; those classes are made at run time and have no types."""
 
@@ -19,18 +21,6 @@ _SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
 _NAME = re.compile(r"projects/[^/]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9_.~+%-]{2,254}")
 _NOT_SERVED = ("dead_letter_policy", "bigquery_config", "cloud_storage_config")
 _NOT_SERVED_FLAGS = ("enable_message_ordering", "enable_exactly_once_delivery", "detached")
-
-
-class Refusal(Exception):
-    """A call that ends with a gRPC status other than OK."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
-def invalid(message: str) -> Refusal:
-    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def not_served(what: str) -> Refusal:

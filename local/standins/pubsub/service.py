@@ -13,17 +13,9 @@ import grpc.aio
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
 
+from local.standins.grpc_refusals import Refusal, invalid
 from local.standins.pubsub.push import Sign, push
-from local.standins.pubsub.rules import (
-    Pb,
-    Refusal,
-    check_deadline,
-    check_messages,
-    check_name,
-    invalid,
-    missing,
-    prepare_subscription,
-)
+from local.standins.pubsub.rules import Pb, check_deadline, check_messages, check_name, missing, prepare_subscription
 from local.standins.pubsub.subscription import Subscription
 from shared.clock import Clock
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import grpc.aio
 
+from local.standins.grpc_refusals import Refusal
 from local.standins.oidc import Issuer
 from local.standins.pubsub.push import Sign
-from local.standins.pubsub.rules import Refusal, check_name
+from local.standins.pubsub.rules import check_name
 from local.standins.pubsub.service import PubSubService, TopicPb
 from local.standins.wire_tap import Tap
 from shared.clock import Clock

@@ -18,9 +18,9 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from local.standins.grpc_refusals import Refusal
 from local.standins.pubsub import PubSubStandIn
 from local.standins.pubsub.filters import parse_filter
-from local.standins.pubsub.rules import Refusal
 from local.standins.serve import HttpServer
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
