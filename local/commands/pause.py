@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Literal
 
 from local import target
 from local.client import Client
@@ -10,11 +11,16 @@ from local.commands.status import print_status
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="dropsight pause", description=__doc__)
+    return hold_up("pause", __doc__, argv)
+
+
+def hold_up(command: Literal["pause", "resume"], description: str | None, argv: list[str]) -> int:
+    """Pause or resume, as `command` says, and print the status that follows."""
+    parser = argparse.ArgumentParser(prog=f"dropsight {command}", description=description)
     parser.add_argument("--inbox", metavar="BUCKET", help="only this inbox (default: the whole system)")
     parser.add_argument("--json", action="store_true", help="print the status as the API returns it")
     target.add_arguments(parser)
     args = parser.parse_args(argv)
     with Client(target.choose_target(args)) as client:
-        print_status(client.hold_up("pause", args.inbox), as_json=args.json)
+        print_status(client.hold_up(command, args.inbox), as_json=args.json)
     return 0

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
-from local import target
-from local.client import Client
-from local.commands.status import print_status
+from local.commands.pause import hold_up
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="dropsight resume", description=__doc__)
-    parser.add_argument("--inbox", metavar="BUCKET", help="only this inbox (default: the whole system)")
-    parser.add_argument("--json", action="store_true", help="print the status as the API returns it")
-    target.add_arguments(parser)
-    args = parser.parse_args(argv)
-    with Client(target.choose_target(args)) as client:
-        print_status(client.hold_up("resume", args.inbox), as_json=args.json)
-    return 0
+    return hold_up("resume", __doc__, argv)
