@@ -101,23 +101,11 @@ class Converter:
             raise PermanentFailure("file_processing_failed", _problem(error, facts, seconds)) from error
 
 
-class ConvertedStream(io.RawIOBase):
-    """The second pass, read by a thread while the child makes it. Seekable only as far as an upload needs its size."""
+class _SizedStream(io.RawIOBase):
+    """A stream that knows its size and where it is."""
 
-    def __init__(
-        self,
-        converter: Converter,
-        source: RangeSource,
-        facts: Facts,
-        converted: Converted,
-        *,
-        seconds: float,
-        stop: threading.Event,
-    ) -> None:
-        self._loop, self._stop, self._size = asyncio.get_running_loop(), stop, converted.size
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=_AHEAD)
-        self._at, self._sent, self._piece = 0, 0, b""
-        self._child = self._loop.create_task(converter._run(source, facts, self._queue.put, seconds, converted.patches))
+    def __init__(self, size: int) -> None:
+        self._size, self._at = size, 0
 
     def readable(self) -> bool:
         return True
@@ -131,6 +119,26 @@ class ConvertedStream(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         return self._at
+
+
+class ConvertedStream(_SizedStream):
+    """The second pass, read by a thread while the child makes it. Seekable only as far as an upload needs its size."""
+
+    def __init__(
+        self,
+        converter: Converter,
+        source: RangeSource,
+        facts: Facts,
+        converted: Converted,
+        *,
+        seconds: float,
+        stop: threading.Event,
+    ) -> None:
+        super().__init__(converted.size)
+        self._loop, self._stop = asyncio.get_running_loop(), stop
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=_AHEAD)
+        self._sent, self._piece = 0, b""
+        self._child = self._loop.create_task(converter._run(source, facts, self._queue.put, seconds, converted.patches))
 
     def read(self, size: int | None = -1) -> bytes:
         if self._at != self._sent:
@@ -183,24 +191,12 @@ class ConvertedStream(io.RawIOBase):
         raise TransientFailure("converting the file a second time gave another result than before")
 
 
-class _Kept(io.RawIOBase):
+class _Kept(_SizedStream):
     """A converted file in memory."""
 
     def __init__(self, pieces: tuple[bytes, ...], size: int) -> None:
-        self._pieces, self._size, self._at = pieces, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
+        super().__init__(size)
+        self._pieces = pieces
 
     def readinto(self, buffer: Buffer, /) -> int:
         view, start, filled = memoryview(buffer), 0, 0
