@@ -84,9 +84,7 @@ class Lease:
     async def change(self, decide: Decide, also: Also | None = None) -> Stored:
         """Commit a transition of the task. Renewals wait until it is done."""
         async with self._lock:
-            changed = await (
-                self._tasks.change(self._stored, decide, also) if also else self._tasks.change(self._stored, decide)
-            )
+            changed = await self._tasks.change(self._stored, decide, also)
             if changed is None:
                 raise LeaseLost(f"the document of {self.task.id} is gone")
             self._stored = changed

@@ -208,8 +208,7 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
         )
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        model = task.model
-        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), model))
+        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model))
         if lease.reserved is not None:
             deps.reservations.settle(batch, lease.reserved, task.key)
 

@@ -258,4 +258,7 @@ def _remarks(part: _Part, sent: list[UploadPart], *, of_source: bool) -> list[st
 
 
 def _without_evidence(recipe: Recipe) -> list[str]:
-    return ["No evidence was asked for: the file is split, and quotes are looked up in whole files."] * recipe.evidence
+    """Return the warning of a split file whose recipe asks for evidence."""
+    if not recipe.evidence:
+        return []
+    return ["No evidence was asked for: the file is split, and quotes are looked up in whole files."]

@@ -12,7 +12,7 @@ import pytest
 
 from functions.generate.lease import Lease
 from shared.clock import MovableClock
-from shared.cloud.firestore import Decide, Stored, Tasks
+from shared.cloud.firestore import Also, Decide, Stored, Tasks
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Source, Task, new_task
 
@@ -31,7 +31,7 @@ class SlowDocuments:
         self.calls.append("get")
         return Stored(self.task, None)
 
-    async def change(self, stored: Stored, decide: Decide) -> Stored | None:
+    async def change(self, stored: Stored, decide: Decide, also: Also | None = None) -> Stored | None:
         self.calls.append("change")
         changed = decide(self.task)
         assert changed is not None
