@@ -10,29 +10,33 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from functions.generate.result.source_inputs import generation_seen, load_inputs
 from shared.cloud.object_stream import SourceVanished
 from shared.domain import media
 from shared.domain.answer.response import Json
 from shared.domain.checks.quotes import Found, paths_of_values, warnings_of_evidence
-from shared.domain.errors import PermanentFailure, RequestRefused
+from shared.domain.errors import PermanentFailure
 from shared.domain.media import InMemory, MediaType
 from shared.domain.recipe.evidence import Quote, split_evidence
-from shared.domain.request import Inline, StoredInput, inputs_of, read
+from shared.domain.request import Inline, StoredInput
 from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
 
 
-async def move_evidence(deps: GenerateDeps, task: Task, value: JsonValue, result: Json) -> list[str]:
+async def move_evidence(
+    deps: GenerateDeps, task: Task, sources: Sequence[str], value: JsonValue, result: Json
+) -> list[str]:
     """Leave only the answer in the result's content, and put the checked quotes beside it. Return warnings.
 
-    `value` is the whole structured answer; `result` is changed.
+    `sources` are the files that the model saw, as `gs://bucket/name#generation`; `value` is the whole structured
+    answer; `result` is changed.
     """
     evidenced = split_evidence(value)
     if evidenced is None:
         return ["The answer came without evidence."]
-    found = await _look_up(deps, task, evidenced.quotes)
+    found = await _look_up(deps, task, sources, evidenced.quotes)
     entries = [_entry(quote, place) for quote, place in zip(evidenced.quotes, found, strict=True)]
     message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
     message["content"] = json.dumps(evidenced.answer, ensure_ascii=False)
@@ -49,25 +53,24 @@ def _entry(quote: Quote, found: Found) -> Json:
     return {"path": quote.path, "quote": quote.text, "page": page, "match": found.match, "boxes": boxes}
 
 
-async def _look_up(deps: GenerateDeps, task: Task, quotes: Sequence[Quote]) -> list[Found]:
+async def _look_up(deps: GenerateDeps, task: Task, sources: Sequence[str], quotes: Sequence[Quote]) -> list[Found]:
     """Look the quotes up in the task's file; `unchecked` if there is not just one, or it is gone."""
     unchecked = [Found("unchecked")] * len(quotes)
     source = task.source
     try:
         if source.kind == "object":
             return await _in_object(deps, source.bucket, source.name, source.generation, quotes)
-        text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
-        inputs = inputs_of(read(text)) if text is not None else []
-        match inputs:
+        match await load_inputs(deps, task):
             case [StoredInput() as file]:
-                return await _in_object(deps, file.bucket, file.name, file.generation, quotes)
+                generation = file.generation or generation_seen(sources, file.uri)
+                return await _in_object(deps, file.bucket, file.name, generation, quotes)
             case [Inline() as file]:
                 data = file.data()
                 kind = await deps.storage.in_thread(partial(media.identify, InMemory(data), "", file.mime))
                 return await _in_file(deps, Threaded(InMemory(data), deps.storage.in_thread), kind, quotes)
             case _:
                 return unchecked
-    except (PermanentFailure, RequestRefused, SourceVanished):
+    except (PermanentFailure, SourceVanished):
         return unchecked
 
 

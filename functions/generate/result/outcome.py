@@ -44,7 +44,7 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
                 question = question_of_result(rounds, name)
                 result = await off_loop(_completion, task, question, step)
                 if question.about.evidence:
-                    warnings += await move_evidence(deps, task, step.value, result)
+                    warnings += await move_evidence(deps, task, question.sources, step.value, result)
                 results.append(result)
                 warnings += [f"{name}: {entry}" if name else entry for entry in await _shortcomings(question, step)]
             case None | Again():

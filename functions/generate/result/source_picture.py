@@ -11,14 +11,15 @@ import threading
 
 from pydantic import JsonValue
 
+from functions.generate.result.source_inputs import generation_seen, load_inputs
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.telemetry import log
 from shared.domain import media
-from shared.domain.errors import RequestRefused, TaskFailure
+from shared.domain.errors import TaskFailure
 from shared.domain.outputs import Source
 from shared.domain.outputs.sandboxed_drawing import FUNCTION, arguments_of, read_reply
 from shared.domain.recipe import RecipeQuestion
-from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
+from shared.domain.request import Inline, Remote, StoredInput
 from shared.domain.tasks.task import Task
 from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
 from shared.wiring import GenerateDeps
@@ -65,26 +66,17 @@ async def _found(deps: GenerateDeps, task: Task) -> Source:
     source = task.source
     if source.kind == "object":
         return await _stored(deps, source.bucket, source.name, source.generation)
-    text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
-    try:
-        inputs = inputs_of(read(text)) if text is not None else []
-    except RequestRefused:
-        inputs = []
+    inputs = await load_inputs(deps, task)
+    seen = [file.source for file in task.files]
     if len(inputs) != 1:
         return Source(name=source.name)
     match inputs[0]:
         case StoredInput() as image:
-            return await _stored(deps, image.bucket, image.name, image.generation or _handed_over(task, image.uri))
+            return await _stored(deps, image.bucket, image.name, image.generation or generation_seen(seen, image.uri))
         case Inline() as image:
             return await _source(deps, source.name, image.data(), image.mime)
         case Remote() as image:
             return await _fetched(deps, image)
-
-
-def _handed_over(task: Task, uri: str) -> int | None:
-    """Return the generation that Gemini saw; None if unknown: then the newest is used."""
-    sources = (file.source.rpartition("#") for file in task.files)
-    return next((int(generation) for place, _, generation in sources if place == uri), None)
 
 
 async def _stored(deps: GenerateDeps, bucket: str, name: str, generation: int | None) -> Source:

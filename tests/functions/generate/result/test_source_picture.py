@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.generate.result.source_picture import _handed_over, _why
+from functions.generate.result.source_inputs import generation_seen
+from functions.generate.result.source_picture import _why
 from shared.domain.tasks.task import GeminiFile, Source, Task, new_task
 from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
 
@@ -24,10 +25,10 @@ def a_task(*sources: str) -> Task:
 
 
 def test_the_generation_that_was_uploaded_is_the_one_to_draw_on() -> None:
-    task = a_task("gs://inbox/a.png#7", "gs://inbox/b#1.png#8", "")
-    assert _handed_over(task, "gs://inbox/a.png") == 7
-    assert _handed_over(task, "gs://inbox/b#1.png") == 8
-    assert _handed_over(task, "gs://inbox/c.png") is None
+    seen = [file.source for file in a_task("gs://inbox/a.png#7", "gs://inbox/b#1.png#8", "").files]
+    assert generation_seen(seen, "gs://inbox/a.png") == 7
+    assert generation_seen(seen, "gs://inbox/b#1.png") == 8
+    assert generation_seen(seen, "gs://inbox/c.png") is None
 
 
 @pytest.mark.parametrize(
