@@ -25,6 +25,9 @@ _MORE_TIME = 2
 """How often a call gets more time if the child got no CPU: then the machine is busy, not the file bad."""
 DEFAULT_MEMORY_BYTES = 768 << 20
 """Address space of a child. Python and the examiner's libraries take 150 MiB of it before they read anything."""
+_LARGEST_RANGE = 64 << 20
+_LARGEST_MESSAGE = 256 << 20
+"""Bytes that a child may ask for, or send, at once. Its libraries may be in the hands of the file that they read."""
 
 
 class RangeSource(Protocol):
@@ -171,14 +174,16 @@ class _Child:
         message = {"run": call.function, "arguments": call.arguments, "size": size, "seconds": call.seconds}
         left = call.seconds
         loop = asyncio.get_running_loop()
-        await self._send(message, call.payload)
+        await self._send(message, call.payload, call.seconds)
         while True:
             began = loop.time()
             answer, payload = await self._answer(left, call.seconds)
             left -= loop.time() - began
             match answer:
                 case {"read": [int(offset), int(length)]} if call.source is not None:
-                    await self._send(*await _range(call.source, offset, length))
+                    if offset < 0 or not 0 <= length <= _LARGEST_RANGE:
+                        raise SandboxCrashed("the child asked for a range that no file has")
+                    await self._send(*await _range(call.source, offset, length), call.seconds)
                 case {"out": True} if call.sink is not None:
                     await call.sink(payload)
                 case {"value": value}:
@@ -211,17 +216,23 @@ class _Child:
         self._to.close()
         await self._process.wait()
 
-    async def _send(self, message: Mapping[str, Any], payload: bytes) -> None:
+    async def _send(self, message: Mapping[str, Any], payload: bytes, seconds: float) -> None:
+        """Send a message; raise `SandboxTimeout` if the child does not read it, be the machine as busy as it may."""
         text = json.dumps(message).encode()
         try:
             self._to.writelines([_HEADER.pack(len(text), len(payload)), text, payload])
-            await self._to.drain()
+            async with asyncio.timeout((1 + _MORE_TIME) * seconds):
+                await self._to.drain()
+        except TimeoutError as error:
+            raise SandboxTimeout(f"not finished after {seconds:g} s") from error
         except (BrokenPipeError, ConnectionResetError) as error:
             raise SandboxCrashed("the child died") from error
 
     async def _receive(self) -> tuple[Any, bytes]:
         try:
             text_length, length = _HEADER.unpack(await self._from.readexactly(_HEADER.size))
+            if text_length + length > _LARGEST_MESSAGE:
+                raise SandboxCrashed("the child sent more than any answer has")
             text = await self._from.readexactly(text_length)
             return json.loads(text), await self._from.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionResetError) as error:

@@ -50,6 +50,26 @@ def loop(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None
         pass
 
 
+def ask_and_not_read(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> Result:
+    """Ask for a range, and never take it out of the pipe."""
+    assert source is not None
+    source._pipe.send({"read": [0, arguments["length"]]})
+    while True:
+        pass
+
+
+def send_without_end(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    """Announce a message of four gigabytes, and begin it."""
+    os.write(_pipe_of_parent(), b"\xff" * 65536)
+    while True:
+        pass
+
+
+def _pipe_of_parent() -> int:
+    """Return the number of the pipe to the parent: the only one besides standard input."""
+    return next(int(link.name) for link in Path("/proc/self/fd").iterdir() if int(link.name) > 2 and link.is_fifo())
+
+
 def segfault(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
     ctypes.string_at(0)
     raise AssertionError("unreachable")

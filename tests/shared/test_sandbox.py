@@ -12,6 +12,7 @@ import pytest
 from shared.sandbox import RangeUnavailable, Sandbox, SandboxCrashed, SandboxFailure, SandboxOutOfMemory, SandboxTimeout
 
 FUNCTIONS = "tests.shared.sandbox_functions"
+LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 
 
 class Letters:
@@ -20,7 +21,7 @@ class Letters:
     size = 1 << 40
 
     async def read(self, offset: int, length: int) -> bytes:
-        return bytes(97 + (offset + index) % 26 for index in range(length))
+        return (LETTERS * (length // 26 + 2))[offset % 26 :][:length]
 
 
 class Broken:
@@ -117,6 +118,25 @@ async def test_an_error_while_reading_reaches_the_caller(sandbox: Sandbox) -> No
 async def test_a_range_that_cannot_be_had_is_an_error_for_the_function_alone(sandbox: Sandbox) -> None:
     reply = await sandbox.run(f"{FUNCTIONS}:try_to_read", {}, source=Locked())
     assert reply.value == "RangeUnavailableError"
+
+
+async def test_a_child_that_does_not_take_what_it_asked_for_is_ended(sandbox: Sandbox) -> None:
+    """The parent does not wait for ever until there is room in the pipe."""
+    with pytest.raises(SandboxTimeout):
+        await sandbox.run(f"{FUNCTIONS}:ask_and_not_read", {"length": 4 << 20}, source=Letters(), seconds=0.5)
+    assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
+
+
+@pytest.mark.parametrize("length", [1 << 40, -1])
+async def test_a_child_may_not_make_the_parent_read_more_than_it_can_hold(sandbox: Sandbox, length: int) -> None:
+    with pytest.raises(SandboxCrashed, match="a range that no file has"):
+        await sandbox.run(f"{FUNCTIONS}:ask_and_not_read", {"length": length}, source=Letters())
+
+
+async def test_a_child_that_announces_gigabytes_is_ended_before_they_come(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxCrashed, match="more than any answer has"):
+        await sandbox.run(f"{FUNCTIONS}:send_without_end", {})
+    assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
 
 
 async def test_a_cancelled_call_ends_its_child(sandbox: Sandbox) -> None:
