@@ -16,6 +16,7 @@ import io
 import itertools
 import logging
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from shared.converter_child.output import patched
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media.conversions import by_hand
 from shared.domain.media.facts import Facts
-from shared.sandbox import RangeSource, Reply, Sandbox, SandboxError, SandboxFailure, SandboxTimeout
+from shared.sandbox import RangeSource, Reply, Sandbox, SandboxError, SandboxFailure, SandboxTimeout, Sink
 
 _log = logging.getLogger(__name__)
 
@@ -86,11 +87,15 @@ class Converter:
     ) -> io.IOBase:
         """Return the converted file for a thread that uploads it. Call it on the event loop."""
         if converted.whole is not None:
-            return _Kept(converted.whole, converted.size)
-        return ConvertedStream(self, source, facts, converted, seconds=seconds, stop=stop)
+            return KeptPieces(converted.whole)
+
+        async def second_pass(sink: Sink) -> Reply:
+            return await self._run(source, facts, sink, seconds, converted.patches)
+
+        return ChildStream(second_pass, converted.size, stop)
 
     async def _run(
-        self, source: RangeSource, facts: Facts, sink: Any, seconds: float, patches: tuple[tuple[int, bytes], ...]
+        self, source: RangeSource, facts: Facts, sink: Sink, seconds: float, patches: tuple[tuple[int, bytes], ...]
     ) -> Reply:
         known = [[at, base64.b64encode(data).decode()] for at, data in patches]
         arguments = {"facts": facts.model_dump(mode="json"), "patches": known, "seconds": seconds}
@@ -121,28 +126,20 @@ class _SizedStream(io.RawIOBase):
         return self._at
 
 
-class ConvertedStream(_SizedStream):
-    """The second pass, read by a thread while the child makes it. Seekable only as far as an upload needs its size."""
+class ChildStream(_SizedStream):
+    """What a child puts out, read by a thread meanwhile. Seekable only as far as an upload needs its size."""
 
-    def __init__(
-        self,
-        converter: Converter,
-        source: RangeSource,
-        facts: Facts,
-        converted: Converted,
-        *,
-        seconds: float,
-        stop: threading.Event,
-    ) -> None:
-        super().__init__(converted.size)
+    def __init__(self, run: Callable[[Sink], Coroutine[Any, Any, object]], size: int, stop: threading.Event) -> None:
+        """`run` calls the child, which puts out `size` bytes, as it did before. Call it on the event loop."""
+        super().__init__(size)
         self._loop, self._stop = asyncio.get_running_loop(), stop
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=_AHEAD)
         self._sent, self._piece = 0, b""
-        self._child = self._loop.create_task(converter._run(source, facts, self._queue.put, seconds, converted.patches))
+        self._child = self._loop.create_task(run(self._queue.put))
 
     def read(self, size: int | None = -1) -> bytes:
         if self._at != self._sent:
-            raise io.UnsupportedOperation("a converted file is read once, from start to end")
+            raise io.UnsupportedOperation("it is read once, from start to end")
         wanted = self._size if size is None or size < 0 else size
         wanted = min(wanted, self._size - self._sent)
         pieces: list[bytes] = []
@@ -188,14 +185,14 @@ class ConvertedStream(_SizedStream):
         finally:
             getting.cancel()
         self._child.result()
-        raise TransientFailure("converting the file a second time gave another result than before")
+        raise TransientFailure("the file was converted or cut a second time, and is shorter than before")
 
 
-class _Kept(_SizedStream):
-    """A converted file in memory."""
+class KeptPieces(_SizedStream):
+    """A file in memory, in the pieces in which a child put it out: to join them would take as much again."""
 
-    def __init__(self, pieces: tuple[bytes, ...], size: int) -> None:
-        super().__init__(size)
+    def __init__(self, pieces: tuple[bytes, ...]) -> None:
+        super().__init__(sum(map(len, pieces)))
         self._pieces = pieces
 
     def readinto(self, buffer: Buffer, /) -> int:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import math
+import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
+from shared.converter import ChildStream, KeptPieces
 from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.limits import GEMINI
@@ -17,18 +22,42 @@ from shared.sandbox import (
     SandboxFailure,
     SandboxOutOfMemory,
     SandboxTimeout,
+    Sink,
 )
 
 _PLAN_PAGES = "shared.splitter_child.pages:plan"
 _CUT_PAGES = "shared.splitter_child.pages:cut"
 _FIND_SILENCES = "shared.splitter_child.sounds:silences"
 _CUT_SOUND = "shared.splitter_child.sounds:cut"
+_KEPT_BYTES = 8 << 20
+"""Parts of a PDF up to this size are held in memory."""
 _SECONDS = 300.0
 """Of the child's work on one call: three hours of sound take a minute and a half."""
 
 
+class _Kept:
+    """Takes what a child puts out, and lets go of it again where it is more than `most` bytes."""
+
+    def __init__(self, most: float = math.inf) -> None:
+        self._most, self.size = most, 0
+        self.pieces: list[bytes] = []
+
+    @property
+    def is_whole(self) -> bool:
+        return self.size <= self._most
+
+    async def take(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self.pieces.append(piece)
+        if not self.is_whole:
+            self.pieces.clear()
+
+
 class Splitter:
-    """Cuts files in a sandbox. Parts are held in memory: 50 MB of a PDF, 45 MB of a recording of three hours."""
+    """Cuts files in a sandbox. A part of a recording is held in memory: three hours have 45 MB.
+
+    No child serves a second call: what a library took for a large file stays with the child that read it.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -41,7 +70,7 @@ class Splitter:
             "most_bytes": GEMINI.pdf_bytes,
             "most_parts": most_parts,
         }
-        ranges = cast(list[list[int]], (await self._call(_PLAN_PAGES, arguments, source, facts))[0])
+        ranges = cast(list[list[int]], await self._call(_PLAN_PAGES, arguments, source, facts))
         return [Span(start=first, end=last, unit="pages") for first, last in ranges]
 
     async def find_silences(self, source: RangeSource, facts: Facts, cuts: list[float], search: float) -> list[float]:
@@ -49,21 +78,35 @@ class Splitter:
         if not cuts or not facts.has_audio:
             return cuts
         arguments = {"cuts": cuts, "search": search, "facts": facts.model_dump(mode="json")}
-        return cast(list[float], (await self._call(_FIND_SILENCES, arguments, source, facts))[0])
+        return cast(list[float], await self._call(_FIND_SILENCES, arguments, source, facts))
 
-    async def cut(self, source: RangeSource, facts: Facts, span: Span) -> bytes:
-        """Return a part of a PDF as PDF, or of a recording as Opus in Ogg."""
+    async def cut(self, source: RangeSource, facts: Facts, span: Span, stop: threading.Event) -> io.IOBase:
+        """Return a part of a PDF as PDF, or of a recording as Opus in Ogg, for a thread that uploads it.
+
+        A large part of a PDF is cut twice: to learn its size, and while it is uploaded. To make it takes twice its
+        size in the child, and it is not held here as well.
+        """
         if span.unit == "pages":
             pages = {"first": int(span.start), "last": int(span.end)}
-            return (await self._call(_CUT_PAGES, pages, source, facts))[1]
-        seconds = {"start": span.start, "end": span.end, "facts": facts.model_dump(mode="json")}
-        return (await self._call(_CUT_SOUND, seconds, source, facts))[1]
+            cut = partial(self._call, _CUT_PAGES, pages, source, facts)
+            kept = _Kept(_KEPT_BYTES)
+        else:
+            seconds = {"start": span.start, "end": span.end, "facts": facts.model_dump(mode="json")}
+            cut = partial(self._call, _CUT_SOUND, seconds, source, facts)
+            kept = _Kept()
+        await cut(kept.take)
+        return KeptPieces(tuple(kept.pieces)) if kept.is_whole else ChildStream(cut, kept.size, stop)
 
     async def _call(
-        self, function: str, arguments: Mapping[str, Any], source: RangeSource, facts: Facts
-    ) -> tuple[Any, bytes]:
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        source: RangeSource,
+        facts: Facts,
+        sink: Sink | None = None,
+    ) -> Any:
         try:
-            return await self._sandbox.run(function, arguments, source=source, seconds=_SECONDS)
+            reply = await self._sandbox.run(function, arguments, source=source, sink=sink, seconds=_SECONDS)
         except SandboxFailure as failure:
             if failure.kind == "OSError":
                 raise
@@ -72,6 +115,9 @@ class Splitter:
             raise _failure(failure, facts) from failure
         except SandboxError as error:
             raise _failure(error, facts) from error
+        finally:
+            await self._sandbox.close()
+        return reply.value
 
 
 def _failure(error: SandboxError, facts: Facts) -> PermanentFailure:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pypdfium2
 
+from shared.converter_child.output import Output
 from shared.domain.media.reading import DamagedError
 from shared.domain.splitting.plan import plan_pages
 from shared.examiner_child.files import ExaminedFile
@@ -31,11 +31,12 @@ def plan(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) 
 
 
 def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return the PDF of the pages from `first` to `last`."""
+    """Emit the PDF of the pages from `first` to `last`."""
     assert source is not None
-    made = io.BytesIO()
+    made = Output(source.emit)
     _write(source, arguments["first"], arguments["last"], made)
-    return None, made.getvalue()
+    made.finish()
+    return None, b""
 
 
 class _Counter:
@@ -55,7 +56,7 @@ def _size(source: SourceFile, first: int, last: int) -> int:
     return counter.size
 
 
-def _write(source: SourceFile, first: int, last: int, made: io.BytesIO | _Counter) -> None:
+def _write(source: SourceFile, first: int, last: int, made: Output | _Counter) -> None:
     # Opened anew for each range: PDFium keeps what it has read of a document until it is closed.
     file = ExaminedFile(source.range, source.size, cached_bytes=CACHED_BYTES)
     with pypdfium2.PdfDocument(file) as document, pypdfium2.PdfDocument.new() as part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import io
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -13,6 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 
+from shared.converter_child.output import Output
 from shared.domain.media.facts import Facts
 from shared.domain.media.reading import DamagedError
 from shared.domain.splitting.plan import quietest
@@ -52,10 +52,10 @@ def silences(arguments: dict[str, Any], _payload: bytes, source: SourceFile | No
 
 
 def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return the sound from `start` to `end` seconds as Opus in Ogg."""
+    """Emit the sound from `start` to `end` seconds as Opus in Ogg."""
     assert source is not None
     file = ExaminedFile(source.range, source.size, cached_bytes=CACHED_BYTES)
-    made = io.BytesIO()
+    made = Output(source.emit)
     written = 0
     with av.open(made, "w", format="ogg") as container:
         stream = container.add_stream("libopus", rate=_RATE, layout="mono")
@@ -74,7 +74,8 @@ def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -
         raise OSError("a range of the file could not be read")
     if written <= _FRAME_SAMPLES:
         raise DamagedError("The recording has no sound in one of its parts.")
-    return {"seconds": written / _RATE}, made.getvalue()
+    made.finish()
+    return {"seconds": written / _RATE}, b""
 
 
 def _heard(

@@ -157,7 +157,7 @@ class SplitObject:
             return await upload_part(self.deps, self.lease, film, index=0, source=self.stored.identity)
 
         async def open_part() -> io.IOBase:
-            return io.BytesIO(await self.deps.splitter.cut(self._source, self.facts, span))
+            return await self.deps.splitter.cut(self._source, self.facts, span, self.lease.stop)
 
         mime = "application/pdf" if span.unit == "pages" else media_type("audio/ogg").mime
         source = part_source(self.stored.identity, span)
