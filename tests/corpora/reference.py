@@ -29,14 +29,35 @@ print(max(max(sums[each], ends[each] - max(0, starts[each])) for each in ends))
 
 
 def reference_pages(file: Path) -> int | None:
-    """Pages, by qpdf or pypdf; None where they do not read the file."""
+    """Pages, by qpdf or pypdf; None where they do not read the file.
+
+    qpdf opens a file with a password whose owner has none. Viewers ask for the password, and so it counts as locked.
+    """
     if qpdf := shutil.which("qpdf"):
-        printed = _run(qpdf, "--show-npages", "--no-warn", str(file))
-    else:
-        printed = _run(sys.executable, "-W", "ignore", "-c", _PYPDF, str(file))
+        passwords = _run(qpdf, "--show-encryption", "--no-warn", str(file))
+        if "Supplied password is owner password" in passwords and "is user password" not in passwords:
+            return None
+        return _pages_by_qpdf(qpdf, file)
+    printed = _run(sys.executable, "-W", "ignore", "-c", _PYPDF, str(file))
     with contextlib.suppress(ValueError):
         return int(printed)
     return None
+
+
+def _pages_by_qpdf(qpdf: str, file: Path) -> int | None:
+    """Count the pages themselves: what a damaged document says of their number may be anything."""
+    with contextlib.suppress(ValueError):
+        return len(json.loads(_run(qpdf, "--json", "--json-key=pages", "--no-warn", str(file)))["pages"])
+    return None
+
+
+def is_sound(file: Path) -> bool:
+    """Whether qpdf finds nothing wrong with a PDF, and any page in it; True where it is not there."""
+    qpdf = shutil.which("qpdf")
+    if qpdf is None:
+        return True
+    checked = subprocess.run([qpdf, "--check", str(file)], capture_output=True, timeout=_SECONDS)
+    return checked.returncode == 0 and bool(_pages_by_qpdf(qpdf, file))
 
 
 def reference_seconds(file: Path) -> float | None:
