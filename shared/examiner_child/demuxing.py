@@ -21,9 +21,14 @@ _DEMUXERS: dict[Format, str] = {
     "wav": "wav", "aiff": "aiff", "flac": "flac", "mpeg-audio": "mp3", "adts": "aac", "ogg": "ogg", "mp4": "mov",
     "matroska": "matroska", "avi": "avi", "flv": "flv", "mpeg": "mpeg", "asf": "asf", "amr": "amr", "caf": "caf",
     "au": "au", "w64": "w64", "ape": "ape", "wavpack": "wv", "tta": "tta", "dsf": "dsf", "loas": "loas",
-    "mpegts": "mpegts", "realmedia": "rm", "heif-sequence": "mov",
+    "mpegts": "mpegts", "realmedia": "rm", "heif-sequence": "mov", "ac3": "ac3", "dts": "dts",
+    "musepack": "mpc", "tak": "tak", "dff": "iff", "voc": "voc", "mxf": "mxf", "dv": "dv",
 }  # fmt: skip
 """Formats that FFmpeg may use: by itself it would also open playlists, which name other files."""
+_BY_FIRST_BYTES: dict[Format, tuple[bytes, str]] = {
+    "mpeg": (b"\0\0\1\xb3", "mpegvideo"), "musepack": (b"MPCK", "mpc8"),
+}  # fmt: skip
+"""Formats with a second layout: pictures without a container, and the newer stream of Musepack."""
 _OPTIONS = {"probesize": str(2 << 20), "analyzeduration": str(5_000_000)}
 _GAPS: dict[Format, float] = {"ogg": 1.0}
 """Seconds between two packets after which another recording begins. Ogg has no gaps; others may."""
@@ -40,11 +45,21 @@ class Opened(NamedTuple):
 
 def open_as(file: io.RawIOBase | io.BytesIO, layout: Format) -> Opened:
     """Raises `av.FFmpegError` where the bytes are not laid out so."""
-    container = av.open(file, mode="r", format=_DEMUXERS[layout], options=_OPTIONS, metadata_errors="replace")
+    container = av.open(file, mode="r", format=_demuxer(file, layout), options=_OPTIONS, metadata_errors="replace")
     sound = next(iter(container.streams.audio), None)
     pictures = next((stream for stream in container.streams.video if not _is_a_cover(stream)), None)
     claimed = (container.duration or 0) / av.time_base
     return Opened(container, sound, pictures, claimed if claimed > 0 else 0.0)
+
+
+def _demuxer(file: io.RawIOBase | io.BytesIO, layout: Format) -> str:
+    if layout in _BY_FIRST_BYTES:
+        first_bytes, other = _BY_FIRST_BYTES[layout]
+        head = file.read(len(first_bytes))
+        file.seek(0)
+        if head == first_bytes:
+            return other
+    return _DEMUXERS[layout]
 
 
 def _is_a_cover(stream: Stream) -> bool:

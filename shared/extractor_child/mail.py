@@ -1,4 +1,4 @@
-"""Take the header, text, pictures and attachments out of e-mails (EML)."""
+"""Take the header, text, pictures and attachments out of e-mails (EML) and saved web pages (MHT)."""
 
 from __future__ import annotations
 
@@ -46,15 +46,19 @@ def add_mail(message: EmailMessage, document: Document, attach: Attach) -> None:
 
 
 def _parts(message: EmailMessage) -> tuple[dict[str, bytes], list[EmailMessage]]:
-    """Return the pictures within the text by their content ids, and the attachments."""
+    """Return the pictures within the text by their content ids or addresses, and the attachments."""
     pictures: dict[str, bytes] = {}
     attached: list[EmailMessage] = []
     body = {part for kind in ("plain", "html") if (part := message.get_body((kind,))) is not None}
     for part in _leaves(message):
         if part in body:
             continue
-        if part.get_content_maintype() == "image" and part["Content-ID"] and not part.is_attachment():
-            pictures[str(part["Content-ID"]).strip("<> ")] = _bytes(part)
+        address = str(part["Content-ID"] or part["Content-Location"] or "").strip("<> ")
+        if part.get_content_maintype() == "image" and address and not part.is_attachment():
+            pictures[address] = _bytes(part)
+        elif part["Content-Location"] and not part.is_attachment():
+            # What a saved web page is laid out with: style sheets, scripts, frames.
+            continue
         else:
             attached.append(part)
     return pictures, attached

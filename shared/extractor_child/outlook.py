@@ -120,7 +120,10 @@ class _Properties:
         path = [*self._path, name]
         if not self._opened.exists(path) or self._opened.get_type(path) != olefile.STGTY_STREAM:
             return None
-        return bytes(self._opened.openstream(path).read(_MOST_BYTES))
+        data = bytes(self._opened.openstream(path).read(_MOST_BYTES))
+        if len(data) < min(self._opened.get_size(path), _MOST_BYTES):
+            raise DamagedError("The Outlook message is truncated: a part of it is missing. Save it anew.")
+        return data
 
 
 _LZFU_START = (

@@ -56,20 +56,21 @@ def film(
     size: tuple[int, int] = (160, 120),
     pixels: str = "yuv420p",
     seconds: int = SECONDS,
+    rate: int = 10,
 ) -> bytes:
-    """Moving stripes, ten pictures a second, with a tone if `sound` names a codec."""
+    """Moving stripes, `rate` pictures a second, with a tone if `sound` names a codec."""
     out = io.BytesIO()
     with av.open(out, "w", format=container) as made:
-        pictures = made.add_stream(codec, rate=10)
+        pictures = made.add_stream(codec, rate=rate)
         assert isinstance(pictures, VideoStream)
         pictures.width, pictures.height, pictures.pix_fmt = *size, pixels
         heard = made.add_stream(sound, rate=48_000, layout="mono") if sound else None
-        for number in range(seconds * 10):
+        for number in range(seconds * rate):
             frame = av.VideoFrame(*size, "gray")
             plane = frame.planes[0]
             plane.update(bytes((at + number * 8) % 256 for at in range(plane.line_size)) * size[1])
             ready = frame.reformat(format=pixels)
-            ready.pts, ready.time_base = number, Fraction(1, 10)
+            ready.pts, ready.time_base = number, Fraction(1, rate)
             made.mux(pictures.encode(ready))
         made.mux(pictures.encode(None))
         if isinstance(heard, AudioStream):

@@ -46,14 +46,31 @@ _OTHER = Foreign(
 )
 _WORK = Foreign("a Pages, Numbers or Keynote document", "Export it as PDF or in an Office format and drop that.")
 _BINARY_SHEETS = Foreign("a binary Excel workbook (.xlsb)", "Save it as XLSX and drop that.")
-_PROGRAM = Foreign("an Android program", "Only audio, images, video, PDF, text and documents can be understood.")
+_NO_WAY = "Only audio, images, video, PDF, text and documents can be understood."
+_PROGRAMS = (
+    (b"AndroidManifest.xml", Foreign("an Android program", _NO_WAY)),
+    (b"META-INF/MANIFEST.MF", Foreign("a Java program", _NO_WAY)),
+)
+_DRAWINGS = (
+    (b"visio/", Foreign("a Visio drawing", "Save it as PDF and drop that.")),
+    (b"FixedDocSeq.fdseq", Foreign("an XPS document", "Save it as PDF and drop that.")),
+    (b"FixedDocumentSequence.fdseq", Foreign("an XPS document", "Save it as PDF and drop that.")),
+)
 _IN_ARCHIVE: tuple[tuple[bytes, str], ...] = (
     (b"word/", f"{_OOXML}.wordprocessingml.document"),
     (b"ppt/", f"{_OOXML}.presentationml.presentation"),
     (b"xl/", f"{_OOXML}.spreadsheetml.sheet"),
 )
 _OF_WORK = {b"Index/Document.iwa", b"buildVersionHistory.plist", b"index.apxl"}
-_TELLING = (b"[Content_Types].xml", b"word/", b"ppt/", b"xl/", b"META-INF/container.xml", b"Index/Document.iwa")
+_TELLING = (
+    b"[Content_Types].xml",
+    b"word/",
+    b"ppt/",
+    b"xl/",
+    b"META-INF/container.xml",
+    b"Index/Document.iwa",
+    b"visio/",
+)
 _MIMETYPES: tuple[tuple[bytes, str], ...] = (
     (b"application/epub+zip", "application/epub+zip"),
     (b"application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.text"),
@@ -89,13 +106,21 @@ def in_archive(head: bytes, behind: bytes) -> Foreign | str | None:
         for folder, mime in _IN_ARCHIVE:
             if any(name.startswith(folder) for name in names):
                 return mime
+    return _by_names(names)
+
+
+def _by_names(names: set[bytes]) -> Foreign | str | None:
+    """Return the document of an archive with these names in it that is no document of Office."""
     if b"META-INF/container.xml" in names:
         return "application/epub+zip"
     if b"content.xml" in names and b"META-INF/manifest.xml" in names:
         return "application/vnd.oasis.opendocument.text"
     if not names.isdisjoint(_OF_WORK):
         return _WORK
-    return _PROGRAM if b"AndroidManifest.xml" in names else None
+    for beginning, drawing in _DRAWINGS:
+        if any(name.startswith(beginning) for name in names):
+            return drawing
+    return next((program for name, program in _PROGRAMS if name in names), None)
 
 
 def _names(directory: bytes) -> set[bytes]:

@@ -12,6 +12,9 @@ _TO_PDF = "Save it as PDF and drop that."
 _TO_PNG = "Convert it to PNG or JPEG and drop that."
 _TO_AUDIO = "Convert it to FLAC, MP3 or WAV and drop that."
 _TO_VIDEO = "Convert it to MP4 and drop that."
+_TO_CSV = "Export the table as CSV and drop that."
+_TO_EPUB = "Convert it to EPUB or PDF and drop that."
+_TARGET = "Drop the file that it leads to."
 _NO_WAY = "Only audio, images, video, PDF and text can be understood."
 
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
@@ -41,6 +44,14 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b".ra\xfd", "audio/x-pn-realaudio"),
     (b"TTA1", "audio/x-tta"),
     (b"riff\x2e\x91\xcf\x11", "audio/x-w64"),
+    (b"MPCK", "audio/x-musepack"),
+    (b"MP+", "audio/x-musepack"),
+    (b"tBaK", "audio/x-tak"),
+    (b"FRM8", "audio/x-dff"),
+    (b"Creative Voice File\x1a", "audio/x-voc"),
+    (b"\x7f\xfe\x80\x01", "audio/vnd.dts"),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "video/mxf"),
+    (b"\x1f\x07\0", "video/dv"),
     (b"\x1f\x8b", Foreign("a gzip archive", _UNPACK)),
     (b"BZh", Foreign("a bzip2 archive", _UNPACK)),
     (b"\xfd7zXZ\0", Foreign("an xz archive", _UNPACK)),
@@ -51,13 +62,60 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"\xcf\xfa\xed\xfe", Foreign("a macOS program", _NO_WAY)),
     (b"\xca\xfe\xba\xbe", Foreign("a Java class or macOS program", _NO_WAY)),
     (b"\0asm", Foreign("a WebAssembly program", _NO_WAY)),
-    (b"SQLite format 3\0", Foreign("an SQLite database", "Export the table as CSV and drop that.")),
-    (b"PAR1", Foreign("a Parquet table", "Export the table as CSV and drop that.")),
+    (b"SQLite format 3\0", Foreign("an SQLite database", _TO_CSV)),
+    (b"PAR1", Foreign("a Parquet table", _TO_CSV)),
+    (b"ARROW1\0\0", Foreign("an Arrow table", _TO_CSV)),
+    (b"Obj\x01", Foreign("an Avro table", _TO_CSV)),
+    (b"\x89HDF\r\n\x1a\n", Foreign("an HDF5 file", _TO_CSV)),
+    (b"\x93NUMPY", Foreign("a NumPy array", _TO_CSV)),
+    (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", Foreign("a OneNote section", "Export it as PDF or DOCX and drop that.")),
+    (b"\xa1\x2f\xff\x43\xd9\xef\x76\x4c", Foreign("a OneNote index", "Export the notes as PDF or DOCX and drop that.")),
+    (b"!BDN", Foreign("an Outlook data file (PST)", "Save its messages as EML or MSG and drop those.")),
+    (b"L\0\0\0\1\x14\2\0", Foreign("a Windows shortcut", _TARGET)),
+    (b"book\0\0\0\0mark", Foreign("a macOS alias", _TARGET)),
+    (b"bplist00", Foreign("a link or settings of macOS (a property list)", _TARGET)),
+    (b"AT&TFORM", Foreign("a DjVu document", _TO_PDF)),
+    (b"ITSF", Foreign("a Windows help file (CHM)", _TO_PDF)),
+    (b"\x06\x06\xed\xf5", Foreign("an InDesign document", _TO_PDF)),
+    (b"AC10", Foreign("an AutoCAD drawing (DWG)", _TO_PDF)),
+    (b"icns", Foreign("a macOS icon", _TO_PNG)),
+    (b"gimp xcf", Foreign("a GIMP image", _TO_PNG)),
+    (b"FUJIFILMCCD-RAW", Foreign("a raw camera image", _TO_PNG)),
+    (b"IIRO", Foreign("a raw camera image", _TO_PNG)),
+    (b"IIRS", Foreign("a raw camera image", _TO_PNG)),
+    (b"IIU\0", Foreign("a raw camera image", _TO_PNG)),
+    (b"II\xbc\x01", Foreign("a JPEG XR image", _TO_PNG)),
+    (b"BPG\xfb", Foreign("a BPG image", _TO_PNG)),
+    (b"FWS", Foreign("a Flash animation (SWF)", _TO_VIDEO)),
+    (b"CWS", Foreign("a Flash animation (SWF)", _TO_VIDEO)),
+    (b"MSCF", Foreign("a Windows cabinet archive", _UNPACK)),
+    (b"!<arch>\n", Foreign("a Debian package or another archive", _UNPACK)),
+    (b"\xed\xab\xee\xdb", Foreign("an RPM package", _UNPACK)),
+    (b"xar!", Foreign("a macOS package", _UNPACK)),
+    (b'\x04"M\x18', Foreign("an LZ4 archive", _UNPACK)),
+    (b"LZIP", Foreign("an lzip archive", _UNPACK)),
+    (b"\x1f\x9d", Foreign("a compress (.Z) archive", _UNPACK)),
+    (b"\xfe\xed\xfa\xce", Foreign("a macOS program", _NO_WAY)),
+    (b"\xfe\xed\xfa\xcf", Foreign("a macOS program", _NO_WAY)),
+    (b"\xce\xfa\xed\xfe", Foreign("a macOS program", _NO_WAY)),
+    (b"\xd4\xc3\xb2\xa1", Foreign("a capture of network traffic", "Export it as text and drop that.")),
+    (b"\x0a\x0d\x0d\x0a", Foreign("a capture of network traffic", "Export it as text and drop that.")),
     (b"wOFF", Foreign("a font", _NO_WAY)),
     (b"wOF2", Foreign("a font", _NO_WAY)),
     (b"OTTO", Foreign("a font", _NO_WAY)),
     (b"\0\1\0\0\0", Foreign("a font", _NO_WAY)),
 )
+
+_AT_PLACES: tuple[tuple[int, bytes, Foreign], ...] = (
+    (128, b"DICM", Foreign("a DICOM image", _TO_PNG)),
+    (60, b"BOOKMOBI", Foreign("a Kindle book", _TO_EPUB)),
+    (60, b"TEXtREAd", Foreign("a Palm book", _TO_EPUB)),
+    (2, b"-lh", Foreign("an LZH archive", _UNPACK)),
+    (7, b"**ACE**", Foreign("an ACE archive", _UNPACK)),
+)
+"""Marks that do not stand at the very beginning."""
+_DOLBY_FRAME = 8192
+"""Bytes within which the next frame of Dolby Digital begins; the longest has 4,096."""
 
 POSTSCRIPT = Foreign("a PostScript document", _TO_PDF)
 ZIP = Foreign("a ZIP archive", _UNPACK)
@@ -82,15 +140,22 @@ def foreign(head: bytes, *, reads_as_text: bool, behind: bytes = b"") -> Foreign
         return POSTSCRIPT
     if head[257:262] == b"ustar" and head[262:265] in (b"\x0000", b"  \0"):
         return TAR
-    for prefix, foreign_type in _PREFIXES:
+    for prefix, type_ in _PREFIXES:
         if head.startswith(prefix) and not (reads_as_text and prefix.isascii() and not _CONTROLS.search(prefix)):
-            return foreign_type
+            return type_
     if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
         return office.in_archive(head, behind) or ZIP
     if head.startswith(office.COMPOUND):
         return office.in_compound_file(head, behind)
-    if reads_as_text:
-        return None
+    return None if reads_as_text else _in_binary(head)
+
+
+def _in_binary(head: bytes) -> Foreign | str | None:
+    for at, mark, foreign_type in _AT_PLACES:
+        if head.startswith(mark, at):
+            return foreign_type
+    if head.startswith(b"\x0b\x77") and head.find(b"\x0b\x77", 7, _DOLBY_FRAME) > 0:
+        return "audio/ac3"
     if head.startswith(b"MZ") and len(head) > 64 and b"\0" in head[:64]:
         return PROGRAM
     if head.startswith(b"BM") and len(head) >= 18 and head[6:10] == b"\0\0\0\0" and head[15:18] == b"\0\0\0":

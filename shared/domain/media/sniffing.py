@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from shared.domain.media import office, signatures, text
 from shared.domain.media.kinds import MediaType, kind_of_mime, kind_of_name, media_type
+from shared.domain.media.links import link_in
 from shared.domain.media.mpeg_frames import adts_frame, layer_frame
 from shared.domain.media.office import Foreign
 from shared.domain.media.reading import MAX_READ, RandomAccess
@@ -68,8 +69,10 @@ def identify(source: RandomAccess, name: str, declared: str | None = None, head:
         more = _end_of_tag(behind)
         at = None if more is None else at + more
     sniffed = sniff(head, name, declared, behind or office.bytes_behind(source, head))
-    if isinstance(sniffed, Refusal) or sniffed.format != "text" or source.size <= len(head):
+    if isinstance(sniffed, Refusal) or sniffed.format != "text":
         return sniffed
+    if source.size <= len(head):
+        return sniffed if text.has_words(head, sniffed.encoding) else _wordless(name)
     if sniffed.encoding in (None, UNKNOWN):
         return sniffed
     judged = WholeText(sniffed.encoding)
@@ -98,6 +101,11 @@ def sniff(head: bytes, name: str, declared: str | None = None, behind: bytes = b
     if isinstance(sniffed, Foreign):
         return refuse(sniffed, name)
     return sniffed.model_copy(update={"mismatch": _mismatch(sniffed, name, declared)})
+
+
+def _wordless(name: str) -> Refusal:
+    message = f"“{_short(name)}” holds no words, only blanks. Upload it again, and check that it was saved."
+    return Refusal(code="empty_file", message=message)
 
 
 def refuse(foreign: Foreign, name: str) -> Refusal:
@@ -293,6 +301,8 @@ _RULES: tuple[Callable[[_Head], str | Foreign | None], ...] = (
 def _as_text(head: bytes, encoding: str | None, name: str, declared: str | None) -> MediaType | Foreign:
     if encoding is None:
         return signatures.BINARY
+    if (link := link_in(head, name)) is not None:
+        return link
     inside = text.kind_inside(head, encoding, name) if encoding != UNKNOWN else None
     if inside == "image/svg+xml":
         return signatures.SVG

@@ -116,6 +116,13 @@ def kind_inside(head: bytes, encoding: str, name: str = "") -> str | None:
     return "text/xml" if _XML_DECLARATION.match(plain, _past_blanks(plain, 0)) else None
 
 
+def has_words(whole: bytes, encoding: str | None) -> bool:
+    """Whether a whole text holds more than blanks."""
+    if encoding in (None, "unknown"):
+        return True
+    return bool(whole.decode(encoding, "replace").strip("\ufeff\0\x1a \t\r\n\v\f\xa0"))
+
+
 def is_mail(head: bytes) -> bool:
     """Whether a text that is named like an e-mail begins with its header (RFC 5322)."""
     return _MAIL.match(head) is not None
