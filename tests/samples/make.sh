@@ -42,4 +42,4 @@ ffmpeg -v error -y -i clip.mp4 $cut -s 176x144 -codec:v h263 -qscale:v 20 -codec
 ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v libtheora -q:v 2 -an ugly/clip.ogv
 
 python3 pictures.py
-python3 ugly/make.py
+(cd ../.. && python3 -m tests.samples.ugly.make)
