@@ -161,7 +161,8 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
         if task.source.kind == "object":
             questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
         else:
-            questions = (await question_of_request(deps, lease),)
+            asked = await question_of_request(deps, lease)
+            questions = asked if isinstance(asked, SplitObject) else (asked,)
         if isinstance(questions, SplitObject):
             rounds = await ask_parts(deps, lease, questions, rounds)
         else:

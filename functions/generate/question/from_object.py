@@ -17,7 +17,7 @@ from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
 from functions.generate.question.parts import UploadPart, identities, parts_of_object
-from functions.generate.question.split import SplitObject
+from functions.generate.question.split import RecipeQuestions, SplitObject, without_evidence
 from functions.generate.question.upload import (
     examine_object,
     file_warnings,
@@ -95,11 +95,11 @@ async def questions_of_object(
         ignored = ignored_parameters(model, recipe.parameters) if model else None
         noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
         if splitting:
-            noticed = (*noticed, *_remarks(first, [], of_source=True), *_without_evidence(filled))
+            noticed = (*noticed, *_remarks(first, [], of_source=True), *without_evidence(filled))
             filled = filled.model_copy(update={"evidence": False})
-            return SplitObject(
-                deps, lease, stored, first.facts, filled, partial(_fill_for, dropped), ran, model, noticed, today
-            )
+            written = RecipeQuestions(partial(_fill_for, dropped), today)
+            still_there = partial(require_live_object, deps, source)
+            return SplitObject(deps, lease, stored, first.facts, filled, written, still_there, ran, model, noticed)
         sent = [await parts_of_object(deps, lease, part.stored, part.facts) for part in parts]
         visible_parts = [shown_part(recipe, file.facts) for files_of_part in sent for file in files_of_part]
         refuse_if_too_long(visible_parts, model, recipe.media_resolution)
@@ -255,10 +255,3 @@ def _as_dropped(part: _Part) -> Dropped:
 def _remarks(part: _Part, sent: list[UploadPart], *, of_source: bool) -> list[str]:
     remarks = [*file_warnings(part.facts), *(note for file in sent for note in file.notes)]
     return [remark if of_source else f"{part.stored.name}: {remark}" for remark in remarks]
-
-
-def _without_evidence(recipe: Recipe) -> list[str]:
-    """Return the warning of a split file whose recipe asks for evidence."""
-    if not recipe.evidence:
-        return []
-    return ["No evidence was asked for: the file is split, and quotes are looked up in whole files."]

@@ -13,6 +13,8 @@ from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full
 from functions.generate.question.request_inputs import RequestInputs
+from functions.generate.question.split import SplitObject
+from functions.generate.question.split_request import is_divisible, split_request
 from shared.cloud.outbound import refusal_of
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, FieldRefused, PermanentFailure, RequestRefused
@@ -24,7 +26,8 @@ from shared.domain.tasks.task import Ran, Task
 from shared.wiring import GenerateDeps
 
 
-async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
+async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | SplitObject:
+    """Return the request's question, or its file to split first because it is too long for one call."""
     task, today = lease.task, deps.clock.now().date()
     request = await _read_request(deps, task)
     recipe, streamed = request.recipe, request.submission.stream
@@ -32,6 +35,11 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question:
     await refuse_if_throttled(deps, recipe.model)
     await require_model(deps, recipe.model)
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
+    first = request.inputs[0] if request.inputs else None
+    if isinstance(first, StoredInput) and is_divisible(request):
+        long_file = await preparation.find_long_file(first)
+        if long_file is not None:
+            return split_request(deps, lease, request, long_file, lease.ran, preparation.model, preparation.remarks)
     files: list[PreparedFile] = []
     for index, file in enumerate(request.inputs):
         files.append(await preparation.prepare(file))

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from functions.generate.question.model_checks import known_model, refuse_if_too_long
@@ -27,6 +28,7 @@ from functions.generate.question.upload import (
 )
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
+from shared.cloud.storage import StoredObject
 from shared.domain import media
 from shared.domain.errors import PermanentFailure, ReadForbidden, TransientFailure, Unavailable
 from shared.domain.media import Facts, InMemory, Refusal
@@ -34,6 +36,7 @@ from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
 from shared.domain.recipe import PreparedFile, Recipe, shown_part
 from shared.domain.request import Inline, Input, Remote, StoredInput, refuse_file
+from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.task import GeminiFile
 from shared.wiring import GenerateDeps
 
@@ -45,8 +48,19 @@ _CONVERTED_BYTES = 32 << 20
 """Files on the web up to this many bytes are converted: they are read once, and held in memory meanwhile."""
 _LOOK_SECONDS = 15.0
 """Seconds for examining a file on the web while its own transfer waits."""
+_NOT_SPLIT = (
+    "A request's file is asked about in parts if it is the only one, lies in a bucket, and is asked about in one user "
+    "message, without stream and tools."
+)
 _WHOLE_BYTES = 4 << 20
 """Recordings on the web up to this many bytes are read a second time to measure them."""
+
+
+class LongFile(NamedTuple):
+    """A request's only file, which is too long for one call."""
+
+    stored: StoredObject
+    facts: Facts
 
 
 class RequestInputs:
@@ -66,6 +80,22 @@ class RequestInputs:
         self.remarks: list[str] = []
         self._uploads = 0
         """Files that were uploaded or found; of one input there may be several."""
+        self._examined: LongFile | None = None
+        """The only file, if it was looked at before."""
+
+    async def find_long_file(self, file: StoredInput) -> LongFile | None:
+        """Return the request's only file if it is to be asked about in parts; None for `prepare` to go on with it."""
+        await self._find_model()
+        try:
+            stored = await self._stat(file)
+            facts = await examine_object(self._deps, stored, divisible=True)
+        except SourceVanished as error:
+            raise TransientFailure(f"{file.uri} changed while it was read") from error
+        self._examined = LongFile(stored, facts)
+        if not is_split(self._recipe, facts, self.model):
+            return None
+        self._check_file(file, facts)
+        return self._examined
 
     async def prepare(self, file: Input) -> PreparedFile:
         """Return the input as the model gets it. Inputs come in their order."""
@@ -105,13 +135,9 @@ class RequestInputs:
 
     async def _upload_stored(self, file: StoredInput) -> PreparedFile:
         try:
-            stored = await self._deps.storage.stat(file.bucket, file.name)
-            if stored is None:
-                raise PermanentFailure("source_gone", f"{file.param}: {file.uri} is not there.")
-            if file.generation not in (None, stored.generation):
-                raise PermanentFailure("source_superseded", f"{file.param}: {file.uri} was overwritten.")
-            stored = await self._deps.storage.readable(stored, self._lease.stop)
-            facts = await examine_object(self._deps, stored)
+            stored, facts = self._examined or await self._examine_stored(file)
+            if refusal := media.check(facts):
+                raise PermanentFailure(refusal.code, refusal.message)
             self._check_file(file, facts)
             parts = await parts_of_object(self._deps, self._lease, stored, facts)
             if self.sources is not None:
@@ -119,6 +145,25 @@ class RequestInputs:
             return await self._upload_parts(file, parts, source=stored.identity)
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
+
+    async def _examine_stored(self, file: StoredInput) -> LongFile:
+        stored = await self._stat(file)
+        try:
+            return LongFile(stored, await examine_object(self._deps, stored))
+        except PermanentFailure as failure:
+            if failure.code not in ("media_too_long", "payload_too_large"):
+                raise
+            raise PermanentFailure(failure.code, f"{failure.message} {_NOT_SPLIT}") from failure
+
+    async def _stat(self, file: StoredInput) -> StoredObject:
+        """Return the object that is named, ready to be read unpacked. Raises `PermanentFailure` if it cannot be."""
+        try:
+            stored = await self._deps.storage.stat(file.bucket, file.name)
+            if stored is None:
+                raise PermanentFailure("source_gone", f"{file.param}: {file.uri} is not there.")
+            if file.generation not in (None, stored.generation):
+                raise PermanentFailure("source_superseded", f"{file.param}: {file.uri} was overwritten.")
+            return await self._deps.storage.readable(stored, self._lease.stop)
         except ReadForbidden as error:
             raise PermanentFailure(
                 "source_not_readable",

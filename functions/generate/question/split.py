@@ -8,15 +8,16 @@ film                 uploaded once; each question names the moments that it is a
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import NamedTuple, Protocol
 
 from functions.generate.lease import Lease
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.parts import parts_of_object
-from functions.generate.question.upload import require_live_object, upload_part, upload_stream
+from functions.generate.question.upload import upload_part, upload_stream
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
@@ -38,6 +39,50 @@ from shared.examiner import Threaded
 from shared.wiring import GenerateDeps
 
 
+class PartQuestions(Protocol):
+    """Writes the questions about the parts of a file, as bodies of generateContent."""
+
+    def about_part(
+        self, recipe: Recipe, asked: RecipeQuestion, shown: Range | None, note: str, sent: list[PreparedFile]
+    ) -> Json:
+        """`shown` is the range that the prompt may name; `note` says which part it is."""
+
+    def about_answers(
+        self,
+        recipe: Recipe,
+        asked: RecipeQuestion,
+        shown: Range | None,
+        answers: Sequence[Whole],
+        plan: Sequence[Span],
+    ) -> Json:
+        """Return what makes one answer of those about the parts."""
+
+
+class RecipeQuestions(NamedTuple):
+    """The questions of a recipe."""
+
+    fill: Callable[[str, Range | None], str]
+    """Fills in the placeholders of a prompt, with the range that it names."""
+    today: date
+
+    def about_part(
+        self, recipe: Recipe, asked: RecipeQuestion, shown: Range | None, note: str, sent: list[PreparedFile]
+    ) -> Json:
+        prompt = "\n\n".join(text for text in (self.fill(asked.prompt, shown), note) if text)
+        return request(recipe, asked, prompt, sent, self.today)
+
+    def about_answers(
+        self,
+        recipe: Recipe,
+        asked: RecipeQuestion,
+        shown: Range | None,
+        answers: Sequence[Whole],
+        plan: Sequence[Span],
+    ) -> Json:
+        prompt = joining_prompt(self.fill(asked.prompt, shown), answers, plan)
+        return request(recipe, asked, prompt, [], self.today)
+
+
 @dataclass
 class SplitObject:
     """An object that is asked about in parts. `prepare` comes first."""
@@ -48,13 +93,13 @@ class SplitObject:
     facts: Facts
     recipe: Recipe
     """With its system instruction filled in."""
-    fill: Callable[[str, Range | None], str]
-    """Fills in the placeholders of a prompt, with the range that it names."""
+    questions: PartQuestions
+    require_source: Callable[[], Awaitable[object]]
+    """Raises `PermanentFailure` if the object is not there any more, as it was."""
     ran: Ran
     model: Model | None
     noticed: tuple[str, ...]
     """Warnings that do not come from splitting."""
-    today: date
     plan: tuple[Span, ...] = ()
     warning: str = ""
 
@@ -80,7 +125,7 @@ class SplitObject:
         try:
             return await self._plan()
         except (SourceVanished, OSError) as error:
-            await require_live_object(self.deps, self.lease.task.source)
+            await self.require_source()
             raise TransientFailure("the object could not be read") from error
 
     async def _plan(self) -> list[Span]:
@@ -116,27 +161,26 @@ class SplitObject:
     async def questions_of_part(self, number: int) -> list[Question]:
         """Cut and upload a part, and return the questions about it."""
         span = self.plan[number - 1]
-        await require_live_object(self.deps, self.lease.task.source)
+        await self.require_source()
         try:
             file = await self._upload(number, span)
         except (SourceVanished, OSError) as error:
-            await require_live_object(self.deps, self.lease.task.source)
+            await self.require_source()
             raise TransientFailure("the object could not be read") from error
         recipe = self.recipe.model_copy(update={"range": self._range(span)})
         sent = [PreparedFile(file.mime_type, file.uri)]
         questions = []
         for asked in recipe.questions:
-            prompt = self.fill(asked.prompt, recipe.range if self.recipe.range else None)
-            if not self._is_film:
-                prompt = f"{prompt}\n\n{part_note(self.plan, number)}"
-            questions.append(self._question(asked, number, request(recipe, asked, prompt, sent, self.today)))
+            shown = recipe.range if self.recipe.range else None
+            note = "" if self._is_film else part_note(self.plan, number)
+            questions.append(self._question(asked, number, self.questions.about_part(recipe, asked, shown, note, sent)))
         return questions
 
     def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
         """Return the question that makes one answer of those about the parts."""
-        prompt = joining_prompt(self.fill(asked.prompt, self.recipe.range), answers, self.plan)
         recipe = self.recipe.model_copy(update={"range": None, "tools": ()})
-        return self._question(asked, 0, request(recipe, asked, prompt, [], self.today))
+        body = self.questions.about_answers(recipe, asked, self.recipe.range, answers, self.plan)
+        return self._question(asked, 0, body)
 
     @property
     def _is_film(self) -> bool:
@@ -205,3 +249,10 @@ class SplitObject:
             range=self.recipe.range,
             warnings=(self.warning, *self.noticed),
         )
+
+
+def without_evidence(recipe: Recipe) -> list[str]:
+    """Return the warning of a split file whose recipe asks for evidence."""
+    if not recipe.evidence:
+        return []
+    return ["No evidence was asked for: the file is split, and quotes are looked up in whole files."]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.generate.conftest import RULED, SETTINGS, System, answers, camelled, warned, words
+from tests.functions.generate.conftest import INBOX, RULED, SETTINGS, System, answers, camelled, warned, words
 from tests.shared.long_files import film, numbered_pdf, numbered_recording
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -159,3 +159,64 @@ async def test_parts_whose_answers_cannot_be_joined_are_published_one_after_the_
     task = await system.answered("unjoined.pdf", numbered_pdf(1001))
     assert answers(task) == ["## Pages 1 to 500\n\nFirst.\n\n## Pages 501 to 1001\n\nSecond."]
     assert "could not be made into one" in warned(task)[-1]
+
+
+async def test_the_file_of_a_request_is_split_and_joined_for_its_question(system: System) -> None:
+    await system.answered("requested/long.pdf", numbered_pdf(1001))
+    content = [
+        {"type": "text", "text": "Which page is the last?"},
+        {"type": "file_url", "file_url": {"url": f"gs://{INBOX}/requested/long.pdf"}},
+    ]
+    before = len(system.model.asked)
+    task = await system.requested("long-pdf", messages=[{"role": "user", "content": content}])
+    first, second, joined = (body for _, body in system.model.asked[before:])
+    assert "pages 1 to 500.)" in words(first)
+    assert "Which page is the last?" in words(second)
+    assert "The question was:\nWhich page is the last?" in words(joined)
+    assert not any("fileData" in part for part in joined["contents"][0]["parts"])
+    assert len(answers(task)) == 1
+    assert warned(task)[0].startswith(
+        "The file (1,001 pages) was split into 2 parts: pages 1 to 500, pages 501 to 1001"
+    )
+
+
+async def test_the_lists_that_a_request_extracts_from_parts_are_merged(system: System) -> None:
+    await system.answered("requested/rows.pdf", numbered_pdf(1001))
+    parts = [{"title": "Ledger", "rows": ["a"]}, {"title": "Ledger", "rows": ["b"]}]
+    system.model.script.extend([said(json.dumps(part)) for part in parts])
+    schema = {
+        "type": "object",
+        "required": ["title", "rows"],
+        "properties": {"title": {"type": "string"}, "rows": {"type": "array", "items": {"type": "string"}}},
+    }
+    content = [
+        {"type": "file_url", "file_url": {"url": f"gs://{INBOX}/requested/rows.pdf"}},
+        {"type": "text", "text": "List the rows."},
+    ]
+    before = len(system.model.asked)
+    task = await system.requested(
+        "rows",
+        messages=[{"role": "user", "content": content}],
+        response_format={"type": "json_schema", "json_schema": {"name": "rows", "schema": schema}},
+    )
+    assert json.loads(answers(task)[0]) == {"title": "Ledger", "rows": ["a", "b"]}
+    assert len(system.model.asked) == before + 2
+
+
+async def test_a_request_that_cannot_be_split_says_what_can(system: System) -> None:
+    await system.answered("requested/pair.pdf", numbered_pdf(1001))
+    content = [
+        {"type": "file_url", "file_url": {"url": f"gs://{INBOX}/requested/pair.pdf"}},
+        {"type": "text", "text": "And?"},
+    ]
+    conversation = [
+        {"role": "user", "content": content},
+        {"role": "assistant", "content": "Parcels."},
+        {"role": "user", "content": "When?"},
+    ]
+    before = len(system.model.asked)
+    task = await system.requested("conversation", messages=conversation)
+    assert task.error is not None
+    assert task.error.code == "media_too_long"
+    assert "is asked about in parts if it is the only one" in task.error.message
+    assert len(system.model.asked) == before
