@@ -25,6 +25,7 @@ _MORE_TIME = 2
 """How often a call gets more time if the child got no CPU: then the machine is busy, not the file bad."""
 DEFAULT_MEMORY_BYTES = 768 << 20
 """Address space of a child. Python and the examiner's libraries take 150 MiB of it before they read anything."""
+_DISCARDED_AT_ONCE = 1 << 20
 _LARGEST_RANGE = 64 << 20
 _LARGEST_MESSAGE = 256 << 20
 """Bytes that a child may ask for, or send, at once. Its libraries may be in the hands of the file that they read."""
@@ -208,12 +209,17 @@ class _Child:
                     break
             raise SandboxTimeout(f"not finished after {seconds:g} s")
         finally:
+            # Awaited, because `kill` reads from the same pipe.
             message.cancel()
+            await asyncio.wait({message})
 
     async def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._to.close()
+        # A long message may be under way: asyncio then stops reading the pipe, and never sees that the child ended.
+        while await self._from.read(_DISCARDED_AT_ONCE):
+            pass
         await self._process.wait()
 
     async def _send(self, message: Mapping[str, Any], payload: bytes, seconds: float) -> None:
@@ -237,7 +243,7 @@ class _Child:
             return json.loads(text), await self._from.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionResetError) as error:
             raise SandboxCrashed("the child died") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SandboxCrashed("the child sent an unreadable message") from error
 
 

@@ -65,6 +65,13 @@ def send_without_end(_arguments: dict[str, Any], _payload: bytes, _source: Sourc
         pass
 
 
+def flood(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:
+    """Announce a long message, and write on and on."""
+    os.write(_pipe_of_parent(), (128 << 20).to_bytes(4, "big") + (64 << 20).to_bytes(4, "big"))
+    while True:
+        os.write(_pipe_of_parent(), b"[" * 65536)
+
+
 def _pipe_of_parent() -> int:
     """Return the number of the pipe to the parent: the only one besides standard input."""
     return next(int(link.name) for link in Path("/proc/self/fd").iterdir() if int(link.name) > 2 and link.is_fifo())

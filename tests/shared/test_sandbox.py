@@ -139,6 +139,19 @@ async def test_a_child_that_announces_gigabytes_is_ended_before_they_come(sandbo
     assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
 
 
+async def test_a_child_is_ended_while_a_long_message_comes(sandbox: Sandbox) -> None:
+    """asyncio stops reading a pipe whose bytes nobody takes; the child's end must be seen all the same."""
+    for _ in range(5):
+        with pytest.raises((SandboxTimeout, SandboxCrashed)):
+            await sandbox.run(f"{FUNCTIONS}:flood", {}, seconds=0.2)
+    call = asyncio.create_task(sandbox.run(f"{FUNCTIONS}:flood", {}))
+    await asyncio.sleep(0.5)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
+
+
 async def test_a_cancelled_call_ends_its_child(sandbox: Sandbox) -> None:
     child = (await sandbox.run(f"{FUNCTIONS}:process", {})).value
     call = asyncio.create_task(sandbox.run(f"{FUNCTIONS}:loop", {}))

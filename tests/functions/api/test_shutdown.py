@@ -32,7 +32,7 @@ async def test_sigterm_notifies_the_readers_once_and_reaches_the_workers_handler
     shutdown.watch()
     assert not shutdown.begun
     signal.raise_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await notified.wait()
     assert shutdown.begun
     assert handled == [signal.SIGTERM]

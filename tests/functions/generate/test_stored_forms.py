@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import time
 
 import pytest
 
@@ -61,13 +60,11 @@ async def test_an_archive_that_is_not_marked_as_packed_is_still_refused_as_one(s
 
 
 async def test_an_object_with_a_key_of_its_uploader_fails_at_once_with_a_sentence(system: System) -> None:
-    began = time.monotonic()
     task = await stored(system, "own-key.txt", LETTER.encode(), own_key=os.urandom(32))
     assert task.error is not None
     assert task.error.code == "source_not_readable"
     assert "customer-supplied key" in task.error.message
     assert task.attempts == 0
-    assert time.monotonic() - began < 10
 
 
 async def test_a_request_that_names_an_object_with_a_key_of_its_uploader_fails_at_once(system: System) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -84,9 +83,7 @@ def test_a_medium_that_takes_too_long_fails_alone() -> None:
     prober = Prober(seconds=5)
     stopped(prober)
     prober._seconds = 0.5
-    began = time.monotonic()
     assert "took too long" in prober.of_bytes(samples.wav(1), "audio/wav").error
-    assert time.monotonic() - began < 5
     prober._seconds = 30
     assert prober.of_bytes(samples.wav(2), "audio/wav").duration == 2
     prober.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import queue
+import threading
 import time
 
 import pytest
@@ -66,9 +68,25 @@ def test_as_many_chunks_come_as_are_set(own: Running) -> None:
 
 
 def test_chunks_are_spread_over_the_latency(own: Running) -> None:
-    own.set_model(chunks=4, latency="400ms")
-    moments = [time.monotonic() for _ in own.client.models.generate_content_stream(model=MODEL, contents="Hello")]
-    assert moments[-1] - moments[0] > 0.2
+    own.set_model(chunks=4, latency="400s")
+    arrived = queue.SimpleQueue[bool]()
+
+    def read() -> None:
+        for _ in own.client.models.generate_content_stream(model=MODEL, contents="Hello"):
+            arrived.put(True)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    moved = 0
+    for number in range(1, 5):
+        while arrived.empty():
+            own.clock.advance(10)
+            moved += 10
+            time.sleep(0.01)
+        arrived.get()
+        assert moved > 90 * number
+    reading.join(60)
+    assert not reading.is_alive()
 
 
 def test_a_stream_can_end_in_an_error_event(own: Running) -> None:

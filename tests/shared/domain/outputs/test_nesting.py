@@ -64,9 +64,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("trick", DEEP)
 def test_what_nests_deeper_than_any_document_is_shown_as_its_text_at_once(trick: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     shown = page("<p>x</p>" + DEEP[trick] * MANY, "t")
-    assert time.monotonic() - started < SOON
+    assert time.process_time() - started < SOON
     assert "<pre>&lt;p&gt;x&lt;/p&gt;" in shown
 
 
@@ -79,9 +79,9 @@ def test_long_documents_stay_documents(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_broken_tags_take_no_more_than_their_length(kind: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     page("<p>x</p>" + BROKEN[kind] * MANY + "'>", "t")
-    assert time.monotonic() - started < SOON
+    assert time.process_time() - started < SOON
 
 
 def test_a_page_may_be_as_deep_as_the_bound() -> None:
