@@ -1,6 +1,6 @@
 """The tables of prices in README.md and terraform/README.md, from the catalogue of models.
 
-`python -m local.price_tables` writes them; with `--check` it only tells whether they are up to date.
+`python -m local.price_tables` writes them; `--check` only reports whether they are up to date.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Breaker:
             raise ModelFailing(f"Calls of {model} fail again and again: {breaker.detail}", delay=delay)
 
     async def enter(self, model: str) -> None:
-        """Let a call through: any while the breaker is closed, one probe once its time is over."""
+        """Let a call through: every call while the breaker is closed, one probe after its open time."""
         await self.refuse_if_open(model)
         breaker = await self._throttle.breaker_of(model)
         if breaker is not None:

@@ -51,7 +51,7 @@ def with_waiting(task: Task, waiting: Waiting | None, now: datetime) -> Task:
 
 
 class Overwrites:
-    """Remembers names of recent objects: one that is overwritten within a minute waits until it settles."""
+    """Remembers recent objects by name, so that one overwritten within a minute waits until it settles."""
 
     def __init__(self, settle_seconds: float) -> None:
         self._settle = timedelta(seconds=settle_seconds)

@@ -1,5 +1,5 @@
-"""Work on answers that takes a CPU for more than a moment, in threads of its own: a long answer, or one that was made
-to be slow, must hold up neither the event loop, on which leases are renewed, nor the threads that read and write.
+"""Run CPU-bound work on answers in threads of its own, so that a long or hostile answer blocks neither the event loop,
+which renews leases, nor the threads that read and write.
 """
 
 from __future__ import annotations

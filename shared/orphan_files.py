@@ -46,7 +46,7 @@ class OrphanFiles:
     async def delete(self, *, until: float = math.inf) -> Deleted:
         """Delete files of this environment that no open task needs. `until` is in seconds of the clock.
 
-        Nothing is deleted before all is listed, or half of the time is over: a deletion would shift the pages.
+        Deleting begins once all files are listed or half of the time has passed, because a deletion shifts the pages.
         """
         began = self._clock.time()
         count, orphans = await self._list_orphans(until=began + (until - began) / 2)

@@ -6,7 +6,6 @@ Ends when its parent does. Standard output belongs to the messages; whatever a l
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import resource
@@ -14,6 +13,8 @@ import struct
 import sys
 from importlib import import_module
 from typing import Any, BinaryIO
+
+from shared.sized_stream import ReadableStream
 
 _HEADER = struct.Struct(">II")
 _OPEN_FILES = 64
@@ -28,27 +29,12 @@ class RangeUnavailableError(OSError):
     """The parent cannot or will not bring this range."""
 
 
-class SourceFile(io.RawIOBase):
+class SourceFile(ReadableStream):
     """A seekable, read-only file whose bytes the parent brings."""
 
     def __init__(self, pipe: Pipe, size: int) -> None:
-        self._pipe, self._at, self.size = pipe, 0, size
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise ValueError("negative seek position")
-        self._at = start + offset
-        return self._at
+        super().__init__(size)
+        self._pipe = pipe
 
     def readinto(self, buffer: Any) -> int:
         data = self.range(self._at, len(buffer))

@@ -19,7 +19,7 @@ async def is_gate_open(task: Task, throttle: Throttle, budgets: Budgets) -> bool
 
 
 async def wake(dispatches: Dispatches, task: Task, now: datetime) -> bool:
-    """Enqueue a dispatch for now, beside the one that is due later; return False if this was done this minute."""
+    """Enqueue a dispatch for now, in addition to the later one. Return False if that was already done this minute."""
     return await dispatches.enqueue(task, suffix=f"woken-{int(now.timestamp()) // 60}")
 
 

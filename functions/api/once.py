@@ -1,4 +1,4 @@
-"""Make one task of what a client sends again: the same content and options within 24 hours are the same task."""
+"""Make submissions idempotent: the same content and options within 24 hours give the same task."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FAILS_AGAIN = frozenset({
     "model_not_found", "model_not_support_capability", "payload_too_large", "schema_not_satisfied",
     "source_not_allowed", "unsupported_content_type",
 })  # fmt: skip
-"""Failures of the content itself: its task is not made a second time."""
+"""Failures that the content causes: the same content would fail again, so that no second task is made."""
 
 
 async def submit_once(
     deps: ApiDeps, key: Key, submission: Submission, digest: str, idempotency_key: str | None = None
 ) -> Submitted:
-    """Create and dispatch the task, or return the one that this content has already.
+    """Create and dispatch the task, or return the existing task of this content.
 
-    `digest` stands for content and options. A task that failed for another reason than its content is followed by a
-    new one, which then stands for the content.
+    `digest` identifies content and options. If the existing task has failed for a reason outside its content, a new
+    task replaces it.
     """
     await budgets().spend(key)
     # No header can hold NUL: no Idempotency-Key of a caller is the same.

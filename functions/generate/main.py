@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from functions.generate.gates import closed_gate
 from functions.generate.lease import Lease
 from functions.generate.model.parts import ask_parts
-from functions.generate.model.rounds import ask_questions, is_settled, last_response, load_rounds, recipe_of_rounds
+from functions.generate.model.rounds import ask_questions, is_settled, last_response, load_rounds
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
@@ -38,6 +38,7 @@ from shared.domain.errors import (
     TransientFailure,
 )
 from shared.domain.money.totals import rows_of
+from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Task, TaskError

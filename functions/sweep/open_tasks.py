@@ -70,7 +70,7 @@ async def _repair_one(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> N
 async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     """Enqueue the task's next dispatch, unless the task is leased, not due, or has one on the queue.
 
-    A lease that ended long ago is redriven in any case: its dispatch may be one that a sleeping holder never answers.
+    A task whose lease ended long ago is redriven in any case: its dispatch may be held by a worker that never answers.
     """
     tally["open_tasks"] += 1
     task = stored.task

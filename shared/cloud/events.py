@@ -27,7 +27,7 @@ _RETRY = AsyncRetry(
 
 
 class Events:
-    """One topic. A publish that raised may have happened all the same: events arrive at least once."""
+    """One topic. A publish that raised may still have been delivered: events arrive at least once."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic

@@ -26,6 +26,7 @@ from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import GEMINI, MediaType, Refusal, identify, sniff
 from shared.domain.media.reading import OutOfReadsError
 from shared.domain.request.addresses import without_secrets
+from shared.sized_stream import ReadableStream
 
 T = TypeVar("T")
 
@@ -42,16 +43,17 @@ _MARGIN_SECONDS = 5.0
 """Seconds a thread waits for the event loop beyond the request's own limit."""
 
 
-class RemoteFile(io.RawIOBase):
+class RemoteFile(ReadableStream):
     """A file that is being fetched, read once from start to end; it seeks only to tell its size.
 
     For threads: reading from the event loop's own thread would wait for itself, and raises `RuntimeError`.
     """
 
     def __init__(self, exchange: Exchange, url: str, size: int, head: bytes, stop: threading.Event) -> None:
+        super().__init__(size)
         self._exchange, self._stop = exchange, stop
-        self._position, self._fetched = 0, len(head)
-        self.head, self.size, self.url = head, size, url
+        self._fetched = len(head)
+        self.head, self.url = head, url
         self.version = _version(exchange)
         self.content_type = exchange.header("Content-Type")
         self.name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).netloc
@@ -61,29 +63,16 @@ class RemoteFile(io.RawIOBase):
         """The whole file, if it is small or its length is unknown."""
         return self.head if len(self.head) == self.size else None
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence] + offset
-        return self._position
-
     def read(self, size: int | None = -1) -> bytes:
         count = self.size if size is None or size < 0 else size
-        end = min(self._position + count, self.size)
+        end = min(self._at + count, self.size)
         if end <= len(self.head):
-            piece = self.head[self._position : end]
+            piece = self.head[self._at : end]
         else:
-            if self._position > self._fetched or (self._position < self._fetched and self._position > len(self.head)):
+            if self._at > self._fetched or (self._at < self._fetched and self._at > len(self.head)):
                 raise io.UnsupportedOperation("a file that is being fetched is read from start to end")
-            piece = self.head[self._position :] + self._fetch_more(end - max(self._position, len(self.head)))
-        self._position += len(piece)
+            piece = self.head[self._at :] + self._fetch_more(end - max(self._at, len(self.head)))
+        self._at += len(piece)
         return piece
 
     def readinto(self, buffer: Buffer, /) -> int:

@@ -243,7 +243,7 @@ def _duration(span: timedelta) -> str:
 
 
 def as_json(response: types.GenerateContentResponse) -> Json:
-    """Return the response as it came, and under `serviceTier` the tier that its header says was served."""
+    """Return the unchanged response, with the tier that its header names added as `serviceTier`."""
     dumped = cast(Json, response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_NOT_SENT))
     http = response.sdk_http_response
     tier = {name.lower(): value for name, value in (http.headers or {}).items()}.get(_TIER_HEADER) if http else None

@@ -12,6 +12,7 @@ import google_crc32c
 from typing_extensions import Buffer
 
 from shared.domain.errors import DropsightError, TransientFailure
+from shared.sized_stream import ReadableStream
 
 PIECE_BYTES = 8 << 20
 """Bytes read at once: the size in which google-genai sends a file on."""
@@ -28,43 +29,29 @@ class StreamStopped(DropsightError):
     """Reading was stopped: the lease is lost or the time is up."""
 
 
-class ObjectStream(io.RawIOBase):
+class ObjectStream(ReadableStream):
     """Seekable, binary. While one piece is being sent on, the next is being fetched.
 
     Read from start to end it checks the object's CRC-32C, and raises `TransientFailure` where it differs.
     """
 
     def __init__(self, fetch: Fetch, size: int, crc32c: str, stop: threading.Event) -> None:
-        self._fetch, self._size, self._crc32c, self._stop = fetch, size, crc32c, stop
-        self._position = 0
+        super().__init__(size)
+        self._fetch, self._crc32c, self._stop = fetch, crc32c, stop
         self._checksum, self._checked = google_crc32c.Checksum(), 0  # type: ignore[no-untyped-call]
         self._ahead: tuple[int, int, Future[bytes]] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
 
     def read(self, size: int | None = -1) -> bytes:
         if self._stop.is_set():
             raise StreamStopped("the transfer was stopped")
         most = PIECE_BYTES if size is None or size < 0 else size
-        start, end = self._position, min(self._position + most, self._size)
+        start, end = self._at, min(self._at + most, self.size)
         if start >= end:
             return b""
         piece = self._take(start, end)
-        self._position = end
-        self._look_ahead(end, min(end + most, self._size))
+        self._at = end
+        self._look_ahead(end, min(end + most, self.size))
         self._check(start, piece)
         return piece
 
@@ -98,7 +85,7 @@ class ObjectStream(io.RawIOBase):
             return
         self._checksum.update(piece)  # type: ignore[no-untyped-call]
         self._checked += len(piece)
-        if self._checked == self._size and self._crc32c:
+        if self._checked == self.size and self._crc32c:
             digest: bytes = self._checksum.digest()  # type: ignore[no-untyped-call]
             checksum = base64.b64encode(digest).decode()
             if checksum != self._crc32c:

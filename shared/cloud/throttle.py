@@ -35,7 +35,7 @@ class RefusalNote:
 
 @dataclass(frozen=True)
 class Pause:
-    """Since when tasks of an owner are not worked on, and who said so."""
+    """The pause of an owner: when it began and who set it."""
 
     since: datetime
     by: str

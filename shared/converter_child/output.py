@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from shared.sized_stream import SizedStream
 
 _PIECE = 1 << 20
 _MOST_PATCHES = 64
@@ -13,7 +14,7 @@ Patch = tuple[int, bytes]
 """Bytes that replace those from an offset on."""
 
 
-class Output(io.RawIOBase):
+class Output(SizedStream):
     """A file that is written from start to end.
 
     Formats write their lengths into their beginnings at the end, when those are gone already. Such bytes are kept as
@@ -21,26 +22,13 @@ class Output(io.RawIOBase):
     """
 
     def __init__(self, emit: Callable[[bytes], None], known: Iterable[Patch] = ()) -> None:
+        super().__init__(0)
         self._emit, self._known = emit, list(known)
-        self._pending, self._sent, self._at = bytearray(), 0, 0
+        self._pending, self._sent = bytearray(), 0
         self.patches: list[Patch] = []
-
-    @property
-    def size(self) -> int:
-        return self._sent + len(self._pending)
 
     def writable(self) -> bool:
         return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        return self._at
 
     def write(self, data: Any) -> int:
         written = bytes(data)
@@ -52,6 +40,7 @@ class Output(io.RawIOBase):
             raise ValueError("the format leaves holes")
         else:
             self._pending += written
+            self.size += len(written)
             self._send(_PIECE)
         self._at += len(written)
         return len(written)

@@ -5,7 +5,7 @@ DropsightError
 │   └── FieldRefused          a field of the request cannot be used: 422
 ├── LeaseLost                 another claim holds the task: stop, write nothing more
 ├── TimeIsUp                  generate's own time limit is near: hand over to the next dispatch
-└── TaskFailure               what ends or delays a task; its `retry` class says which
+└── TaskFailure               what ends or delays a task
     ├── PermanentFailure      the task fails with a public code
     ├── TransientFailure      tried again with backoff, a bounded number of times
     │   └── Unavailable       the service is away: more often, for longer
@@ -23,7 +23,6 @@ DropsightError
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal
 
 FailureCode = Literal[
@@ -81,16 +80,6 @@ RequestErrorType = Literal[
 ]
 
 
-class RetryClass(StrEnum):
-    """How a failure of a task is handled."""
-
-    PERMANENT = "permanent"
-    TRANSIENT = "transient"
-    THROTTLED = "throttled"
-    DAILY_QUOTA = "daily_quota"
-    BLOCKED = "blocked"
-
-
 class DropsightError(Exception):
     """The root. Its text is a sentence that a person can act on, and never holds a secret."""
 
@@ -132,8 +121,6 @@ class FieldRefused(RequestRefused):
 class TaskFailure(DropsightError):
     """What ends or delays a task."""
 
-    retry: RetryClass
-
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
@@ -142,8 +129,6 @@ class TaskFailure(DropsightError):
 class PermanentFailure(TaskFailure):
     """The task ends as failed with `code`."""
 
-    retry = RetryClass.PERMANENT
-
     def __init__(self, code: FailureCode, message: str) -> None:
         super().__init__(message)
         self.code: FailureCode = code
@@ -151,8 +136,6 @@ class PermanentFailure(TaskFailure):
 
 class TransientFailure(TaskFailure):
     """Worth another try after a backoff; past the bound the task fails with `upstream_error`."""
-
-    retry = RetryClass.TRANSIENT
 
 
 class Unavailable(TransientFailure):
@@ -174,38 +157,32 @@ class Postponement(TaskFailure):
 
 
 class Throttled(Postponement):
-    retry = RetryClass.THROTTLED
     reason = "rate_limited"
 
 
 class DailyQuotaSpent(Postponement):
-    retry = RetryClass.DAILY_QUOTA
     reason = "daily_quota"
 
 
 class FileStoreFull(Postponement):
-    retry = RetryClass.THROTTLED
     reason = "file_store_full"
 
 
 class ModelFailing(Postponement):
     """The breaker of the model is open: it failed again and again, and is not asked for now."""
 
-    retry = RetryClass.THROTTLED
     reason = "retrying"
 
 
 class FlexRefused(Postponement):
     """There is no capacity for the flex tier now."""
 
-    retry = RetryClass.THROTTLED
     reason = "flex"
 
 
 class BudgetSpent(Postponement):
     """A budget is against the call. `is_spent` is False if only reservations are in its way."""
 
-    retry = RetryClass.THROTTLED
     reason = "budget"
 
     def __init__(self, message: str, *, delay: float | None = None, is_spent: bool = True) -> None:
@@ -214,7 +191,6 @@ class BudgetSpent(Postponement):
 
 
 class Blocked(Postponement):
-    retry = RetryClass.BLOCKED
     reason = "blocked"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
+
+from shared.sized_stream import ReadableStream
 
 _BLOCK = 256 << 10
 _MOST_BLOCKS_AT_ONCE = 16
@@ -12,7 +13,7 @@ _MOST_BLOCKS_AT_ONCE = 16
 _CACHED_BYTES = 48 << 20
 
 
-class ExaminedFile(io.RawIOBase):
+class ExaminedFile(ReadableStream):
     """A read-only file of `size` bytes, read by `fetch(offset, length)` in few and large pieces.
 
     `unavailable` becomes true once a range could not be had: the libraries turn errors of reading into errors of their
@@ -20,27 +21,11 @@ class ExaminedFile(io.RawIOBase):
     """
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int, *, cached_bytes: int = _CACHED_BYTES) -> None:
-        self._fetch, self.size, self._cached_bytes = fetch, size, cached_bytes
-        self._at = 0
+        super().__init__(size)
+        self._fetch, self._cached_bytes = fetch, cached_bytes
         self._blocks: dict[int, bytes] = {}
         self._next_block, self._run = 0, 1
         self.unavailable = False
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise ValueError("negative seek position")
-        self._at = start + offset
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         data = self.range(self._at, len(buffer))
@@ -97,26 +82,12 @@ class Ranges:
         return self._file.range(offset, length)
 
 
-class Part(io.RawIOBase):
+class Part(ReadableStream):
     """A file from `start` on, with `prefix` before it. It appears to end where a range is not available."""
 
     def __init__(self, whole: ExaminedFile, start: int, *, prefix: bytes = b"") -> None:
+        super().__init__(len(prefix) + whole.size - start)
         self._whole, self._start, self._prefix = whole, start, prefix
-        self.size = len(prefix) + whole.size - start
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence] + offset)
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         length = max(0, min(len(buffer), self.size - self._at))

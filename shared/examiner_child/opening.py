@@ -38,7 +38,7 @@ def open_recording(file: ExaminedFile, start: int, layout: Format) -> Opened:
 
 
 def _open_wav(file: ExaminedFile, start: int) -> Opened:
-    """Open a WAV file; one that FFmpeg cannot find its way through gets a new header before its sound."""
+    """Open a WAV file. If FFmpeg cannot read its header, the sound gets a new one."""
     window = Window(Ranges(file), start)
     part = Part(file, start)
     part.size = min(part.size, _end_of_sound(window) + _MOST_BEHIND_SOUND)

@@ -76,7 +76,7 @@ class Document:
         return len(lines)
 
     def add_file(self, file: ExtractedFile) -> str:
-        """Keep a picture or file; return the mark that stands for it in the text. The same one is kept once."""
+        """Keep a picture or file, identical ones once. Return the mark that replaces it in the text."""
         digest = hashlib.sha256(file.data).hexdigest()
         number = self._known.get(digest)
         if number is None:
@@ -90,7 +90,7 @@ class Document:
         return f"[{_named(f'{what} {number}', file.title)}]"
 
     def leave_out(self, title: str) -> str:
-        """Count a picture that cannot be sent; return the mark that stands for it in the text."""
+        """Count a picture that cannot be sent. Return the mark that replaces it in the text."""
         self._left_out += 1
         return f"[{_named('Picture', title)} (left out)]"
 

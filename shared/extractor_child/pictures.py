@@ -40,7 +40,7 @@ def add_picture(document: Document, data: bytes, title: str) -> str:
 
 
 def render(document: Document, data: bytes) -> None:
-    """Add every page of a picture; of one that moves, up to 16 frames."""
+    """Add every page of a picture; of an animated picture, up to 16 frames."""
     try:
         with opened(data) as image:
             count = getattr(image, "n_frames", 1)

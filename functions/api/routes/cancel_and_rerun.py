@@ -29,7 +29,7 @@ router = APIRouter()
     responses={200: TASK, **errors(401, 403, 404, 422, 429)},
 )
 async def cancel(task_id: TaskPath, key: Submitter) -> Response:
-    """End a task. One that has ended is returned as it is; its results only to a key with the scope `read`."""
+    """Cancel a task. A task that has ended is returned unchanged, with its results if the key has the scope `read`."""
     deps = wiring.api()
     stored = await find_task(deps, key, task_id)
     ended = await deps.tasks.change(

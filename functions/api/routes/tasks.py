@@ -45,7 +45,7 @@ async def get_task(
     wait: Annotated[int, Query(ge=0, le=60, description="Seconds.")] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """How a task stands; with `wait` once it has ended, or the time is over."""
+    """Return a task. With `wait`, answer once it has ended, or after that many seconds."""
     deps = wiring.api()
     rendered = await load_rendered(deps, key, task_id)
     if wait and not rendered.task.terminal:

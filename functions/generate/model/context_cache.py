@@ -3,8 +3,8 @@
     questions of one recipe    create ─▶ recorded on the task ─▶ prolonged where it is used long ─▶ deleted at its end
     a rerun within the hour    find, or create ─▶ … ─▶ left for the next rerun, which finds it by name, until it expires
 
-A takeover finds the cache on the task and goes on with it. Nothing depends on it: where it cannot be made, or is not
-taken, the questions are asked with the file, and one that is left behind expires by itself within minutes.
+A takeover finds the cache on the task and uses it. Nothing depends on the cache: if it cannot be created or the service
+refuses it, the questions are asked with the file. A cache that is left behind expires within minutes.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import cast
 
 from functions.generate.lease import Lease
-from functions.generate.model.rounds import Round, ask_questions, step_of
+from functions.generate.model.rounds import ask_questions, step_of
 from functions.generate.question.split import SplitObject
 from shared.domain.checks import Failed, Whole
 from shared.domain.splitting.plan import part_name
+from shared.domain.stored_rounds import Round
 from shared.wiring import GenerateDeps
 
 

@@ -76,7 +76,7 @@ async def prepared_parts(
 
 
 def _note(facts: Facts, extraction: Extraction) -> str:
-    """Return the task's warning that tells what is sent instead of the file."""
+    """Return the task's warning about what is sent instead of the file."""
     if facts.media_type.preparation == "render":
         count = len(extraction.parts)
         return conversion_note(facts.media_type, "a PNG or JPEG image" if count == 1 else f"{count} images")

@@ -12,7 +12,7 @@ from typing import assert_never, cast
 from pydantic import JsonValue
 
 from functions.generate.lease import Lease
-from functions.generate.model.rounds import Round, question_of_result, result_names, step_of_result
+from functions.generate.model.rounds import step_of_result
 from functions.generate.result.evidence import move_evidence
 from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
@@ -20,6 +20,7 @@ from shared.domain.checks import Again, Failed, Whole, transcript_warnings
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.recipe.question import Question
+from shared.domain.stored_rounds import Round, question_of_result, result_names
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Pointer, Task, TaskError
 from shared.off_loop import off_loop

@@ -144,7 +144,7 @@ def _token(text: str) -> bytes:
 
 
 def _page_start(token: str, orders: tuple[Order, ...]) -> Bound | None:
-    """Return the cursor that a page token stands for: the sort key of the last document before the page."""
+    """Return the cursor that a page token encodes: the sort key of the last document before the page."""
     if not token:
         return None
     key = _token(token)

@@ -70,9 +70,6 @@ class Subscription:
             else:
                 delivery.due = self._clock.time() + seconds
 
-    def outstanding(self) -> int:
-        return len(self._outstanding)
-
     def _leased(self, ack_id: str) -> _Delivery | None:
         delivery = self._outstanding.get(ack_id.partition(":")[0])
         if delivery is None or delivery.ack_id != ack_id or delivery.due <= self._clock.time():

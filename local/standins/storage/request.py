@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -111,9 +111,6 @@ class ApiRequest:
         selected = select_fields(resource, fields) if fields else resource
         tag = {"etag": resource["etag"]} if isinstance(resource.get("etag"), str) else {}
         return Response(json.dumps(selected, indent=2), status, {**_TYPE, **tag, **(headers or {})})
-
-
-Render = Callable[[Any], Json]
 
 
 def parse_json(data: bytes) -> Json:

@@ -1,7 +1,7 @@
-"""Which JSON Schemas are taken: only keywords that Gemini takes, and only sizes whose check has a bounded cost.
+"""Limits on JSON Schemas: only keywords that Gemini accepts, and only sizes that can be checked at a bounded cost.
 
-A schema of a few lines can stand for millions: each of twenty definitions names the next one twice. So it is measured
-as it is once all references are followed, in one pass over its graph, before any validator sees it.
+A schema of a few lines can expand to millions: twenty definitions suffice if each refers to the next one twice. So the
+expanded size is measured, in one pass over the graph of references, before a validator reads the schema.
 """
 
 from __future__ import annotations
@@ -265,7 +265,7 @@ def _users(graph: Mapping[Pointer, _Node]) -> dict[Pointer, list[Pointer]]:
 
 
 def _refuse_large(graph: Mapping[Pointer, _Node]) -> None:
-    """Count what there is once references are followed. One that leads back into itself counts once."""
+    """Count the schema's parts with all references followed. A reference to a schema around it counts once."""
     counted: dict[Pointer, tuple[int, int]] = {}
     entered: set[Pointer] = set()
     waiting: list[Pointer] = [()]

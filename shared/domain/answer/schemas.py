@@ -1,4 +1,4 @@
-"""JSON Schemas: is this one that can be asked for, and does a value fit it?
+"""Check that a JSON Schema can be requested, and that a value fits it.
 
 Schemas come from recipe files, objects' metadata and API callers, values from the model. What a check costs is bounded
 when the schema is taken (`schema_limits`); with a large or deeply nested value it may still take long (`is_quick`).

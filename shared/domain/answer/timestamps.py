@@ -33,7 +33,7 @@ def seconds_of(written: str) -> float:
 def meant(written: str) -> float:
     """Return the seconds of any text with exactly one meaning. Raises ValueError otherwise.
 
-    A model is asked for MM:SS and says 00:60, 00:01:500, 1.5s or 1:2:3 all the same.
+    A model that is asked for MM:SS may still write 00:60, 00:01:500, 1.5s or 1:2:3.
 
     >>> meant("00:60"), meant("00:01:500"), meant("1.5s"), meant("1m 5s")
     (60.0, 1.5, 1.5, 65.0)

@@ -1,7 +1,7 @@
 """Continue an answer that ended at the model's limit, and join its pieces.
 
-The model is told to begin with the last words it said, so that the seam can be found. It may all the same begin with a
-fence or a word of its own ("Here is the rest:"), or repeat more or less than it was told to.
+The prompt asks the model to begin with the last words of its answer, so that the seam can be found. The model may still
+begin with a fence or words of its own ("Here is the rest:"), or repeat more or less than requested.
 """
 
 from __future__ import annotations

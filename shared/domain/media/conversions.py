@@ -1,6 +1,6 @@
-"""Which recordings and films are encoded anew, and what becomes of them.
+"""Which recordings and films are re-encoded, and into what.
 
-The types that are converted as such stand in `kinds.py`; of others it depends on the codecs inside.
+Types that are always converted are marked in `kinds.py`; for the others, the codecs inside decide.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PNG, JPEG and WebP: how large, and is the end there?"""
+"""Read the size of PNG, JPEG and WebP pictures, and check that their end is not missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WAV and AVI (RIFF): chunks. Is the sound there that they promise, and where?"""
+"""Read the chunks of WAV and AVI files (RIFF): where the sound lies, and whether it is all there."""
 
 from __future__ import annotations
 

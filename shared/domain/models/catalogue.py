@@ -172,7 +172,7 @@ class Model(_Frozen):
             case ThinkingByLevel():
                 efforts: tuple[Level, ...] = get_args(Level)
                 enough = efforts[efforts.index(effort) :]
-                return ThinkingSetting(level=next((each for each in enough if each in thinking.levels), "high"))
+                return ThinkingSetting(level=next((level for level in enough if level in thinking.levels), "high"))
             case _:
                 assert_never(thinking)
 
@@ -215,45 +215,46 @@ class Catalogue(_Frozen):
         """Return what `name` means: exactly, or by the documented patterns. "models/" in front is accepted.
 
         From the day of its end, a model has its successor's data (limits, thinking, parameters) under its own name,
-        because the service has the successor answer. Without `today`, ends are left out of account.
+        because the service has the successor answer. Without `today`, no model is regarded as ended.
         """
-        wanted = name.strip().removeprefix("models/")
-        if len(wanted) > _LONGEST_NAME:
-            return UnknownName(name=wanted[:_LONGEST_NAME], well_formed=False, suggestions=(self.default,))
+        short_name = name.strip().removeprefix("models/")
+        if len(short_name) > _LONGEST_NAME:
+            return UnknownName(name=short_name[:_LONGEST_NAME], well_formed=False, suggestions=(self.default,))
         by_id = {model.id: model for model in self.models}
-        if wanted in self.latest:
-            return self._on(today, _as_named(by_id[self.latest[wanted]], wanted, "latest"))
-        gone = {retired.id: retired for retired in self.retired}
-        for known, stage in readings(wanted):
-            if known in by_id:
-                return self._on(today, by_id[known] if known == wanted else _as_named(by_id[known], wanted, stage))
-            if known in gone:
-                return gone[known].model_copy(update={"id": wanted})
-        good = [
+        if short_name in self.latest:
+            return self._on(today, _as_named(by_id[self.latest[short_name]], short_name, "latest"))
+        retired_by_id = {model.id: model for model in self.retired}
+        for candidate, stage in readings(short_name):
+            if candidate in by_id:
+                model = by_id[candidate]
+                return self._on(today, model if candidate == short_name else _as_named(model, short_name, stage))
+            if candidate in retired_by_id:
+                return retired_by_id[candidate].model_copy(update={"id": short_name})
+        current_ids = [
             model.id
             for model in self.models
             if "text" in model.outputs and not model.can("live") and not model.previous and model.shutdown is None
         ]
-        close = get_close_matches(wanted, [*good, *self.latest], n=_SUGGESTIONS, cutoff=0.5)
+        close = get_close_matches(short_name, [*current_ids, *self.latest], n=_SUGGESTIONS, cutoff=0.5)
         return UnknownName(
-            name=wanted,
-            well_formed=GOOGLE_NAME.fullmatch(wanted) is not None,
+            name=short_name,
+            well_formed=GOOGLE_NAME.fullmatch(short_name) is not None,
             suggestions=tuple(close) or (self.default,),
         )
 
     def _on(self, today: date | None, model: Model) -> Model:
-        """Return the data that hold for `model` on a day: its own, or from its end on those of what answers for it."""
-        by_id = {each.id: each for each in self.models}
-        answering, passed = model, set[str]()
+        """Return `model` as it is on a day: with its own data, or from its end on with those of its successor."""
+        by_id = {entry.id: entry for entry in self.models}
+        answering, visited = model, set[str]()
         while today is not None and answering.shutdown is not None and today >= answering.shutdown.on:
             successor = answering.shutdown.successor
-            if successor in passed or successor not in by_id:
+            if successor in visited or successor not in by_id:
                 break
-            passed.add(successor)
+            visited.add(successor)
             answering = by_id[successor]
         if answering is model:
             return model
-        kept: dict[str, object] = {
+        own: dict[str, object] = {
             "id": model.id,
             "label": model.label,
             "stage": model.stage,
@@ -263,7 +264,7 @@ class Catalogue(_Frozen):
             "shutdown": model.shutdown,
             "closed_to_new": model.closed_to_new,
         }
-        return answering.model_copy(update=kept)
+        return answering.model_copy(update=own)
 
     def default_model(self, families: Sequence[Family] = ()) -> Model:
         """Return the default model if it takes all `families`, else the first stable text model that does."""
@@ -309,29 +310,29 @@ _FAMILY_WORDS: dict[Family, str] = {
 }
 
 
-def check_input(model: Model, family: Family, known: Catalogue | None = None) -> Refusal | None:
+def check_input(model: Model, family: Family, models: Catalogue | None = None) -> Refusal | None:
     """Return why `model` cannot take a file of `family`, or None."""
     if model.takes(family):
         return None
-    taken = ", ".join(_FAMILY_WORDS[each] for each in sorted(model.inputs))
-    other = (known or catalogue()).default_model([family]).id
+    accepted = ", ".join(_FAMILY_WORDS[accepted_family] for accepted_family in sorted(model.inputs))
+    other = (models or catalogue()).default_model([family]).id
     return Refusal(
         code="unsupported_content_type",
-        message=f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {taken}. Use {other}, for example.",
+        message=f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {accepted}. Use {other}, for example.",
     )
 
 
-def refused_parameters(model: Model, asked: Parameters) -> str | None:
+def refused_parameters(model: Model, parameters: Parameters) -> str | None:
     """Return why `model` would refuse these parameters, or None. A penalty of 0 does not count."""
-    refused = sorted(name for name in model.refuses if getattr(asked, name))
+    refused = sorted(name for name in model.refuses if getattr(parameters, name))
     if not refused:
         return None
     return f"Model {model.id} does not take {' or '.join(refused)}. Leave that out, or choose another model."
 
 
-def ignored_parameters(model: Model, asked: Parameters) -> str | None:
+def ignored_parameters(model: Model, parameters: Parameters) -> str | None:
     """Return a warning about parameters that `model` ignores, or None."""
-    ignored = sorted(name for name in model.ignores if getattr(asked, name) is not None)
+    ignored = sorted(name for name in model.ignores if getattr(parameters, name) is not None)
     return f"Model {model.id} takes no notice of {', '.join(ignored)}." if ignored else None
 
 

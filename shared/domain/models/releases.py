@@ -9,8 +9,8 @@ Stage = Literal["stable", "preview", "latest", "experimental"]
 """Guide "Models", version name patterns."""
 
 GOOGLE_NAME = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9.-]*[a-z0-9]")
-"""Names of models that the Gemini API serves all begin so."""
-# Only of a short name it is tried where its parts divide: callers write what they like.
+"""What the names of the models of the Gemini API look like."""
+# The look-ahead bounds the length, because callers may send any name and the pattern backtracks.
 _NAME = r"gemini-(?!.{122})(?P<generation>\d+(?:\.\d+)?)-(?P<variation>[a-z]+(?:-[a-z0-9]+)*?)"
 _DATED = r"(?P<date>-\d{2}-\d{2,4}|-\d{3,4})"
 _PATTERN = re.compile(
@@ -33,20 +33,20 @@ class Release(NamedTuple):
 
 
 def release(name: str) -> Release:
-    """Return what the name tells; of one that follows no pattern, the generation is 0 and the variation empty."""
-    found = _PATTERN.fullmatch(name)
-    if found is None:
+    """Return the parts of a name. If it follows no pattern, the generation is 0 and the variation empty."""
+    match = _PATTERN.fullmatch(name)
+    if match is None:
         return Release(0.0, "", "stable")
-    stage = next(stage for start, stage in _STAGES if (found["suffix"] or "-").startswith(start))
-    return Release(float(found["generation"]), found["variation"] + (found["kind"] or ""), stage)
+    stage = next(stage for start, stage in _STAGES if (match["suffix"] or "-").startswith(start))
+    return Release(float(match["generation"]), match["variation"] + (match["kind"] or ""), stage)
 
 
 def readings(name: str) -> list[tuple[str, Stage]]:
     """Return the names of known models that `name` may be a version of, the closest first, each with its stage."""
-    found = _PATTERN.fullmatch(name)
-    if found is None or found["suffix"] is None:
+    match = _PATTERN.fullmatch(name)
+    if match is None or match["suffix"] is None:
         return [(name, "stable")]
-    suffix, stage = found["suffix"], release(name).stage
+    suffix, stage = match["suffix"], release(name).stage
     base = name.removesuffix(suffix)
     undated = [f"{base}-preview"] if stage == "preview" else [f"{base}-exp"] if stage == "experimental" else []
-    return [(each, stage) for each in (name, *undated, base)]
+    return [(candidate, stage) for candidate in (name, *undated, base)]

@@ -1,5 +1,5 @@
-"""What does the service itself say of its models? Its list brings the catalogue up to date; of a single model that the
-catalogue does not know, it tells the limits.
+"""The service's own description of its models: its list updates the catalogue, and a single entry gives the limits of a
+model that the catalogue lacks.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ class _Listing(BaseModel):
     models: tuple[ServedModel, ...]
 
 
-def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Catalogue:
-    """Return `known` updated from the JSON of the service's model list (all pages joined under "models").
+def from_models_list(listing: str | bytes, base: Catalogue | None = None) -> Catalogue:
+    """Return `base` (default: the built-in catalogue) updated from the service's model list.
 
-    Limits come from the list; a new model borrows inputs and capabilities from the newest known one of its variation,
-    because the list does not tell them; a model that is gone is retired in favour of the newest of its variation.
+    `listing` is JSON, with all pages joined under "models". Limits come from the list. A new model borrows inputs and
+    capabilities from the newest catalogued one of its variation, because the list does not state them. A model that is
+    gone is retired in favour of the newest of its variation.
     Raises `ValueError` when the JSON is no model list or lists no Gemini model.
     """
-    before = known or catalogue()
-    embedding = {model.id for model in before.models if model.outputs == {"embedding"}}
+    before = base or catalogue()
+    embedding_ids = {model.id for model in before.models if model.outputs == {"embedding"}}
     listed = {
-        each.name.removeprefix("models/"): each
-        for each in _Listing.model_validate_json(listing).models
-        if each.name.removeprefix("models/").startswith("gemini-")
-        and each.input_token_limit
+        entry.name.removeprefix("models/"): entry
+        for entry in _Listing.model_validate_json(listing).models
+        if entry.name.removeprefix("models/").startswith("gemini-")
+        and entry.input_token_limit
         and (
-            {"generateContent", "bidiGenerateContent"}.intersection(each.supported_generation_methods)
-            or each.name.removeprefix("models/") in embedding
+            {"generateContent", "bidiGenerateContent"}.intersection(entry.supported_generation_methods)
+            or entry.name.removeprefix("models/") in embedding_ids
         )
     }
     names = [name for name in listed if name not in before.latest and not name.endswith("-latest")]
@@ -64,16 +65,16 @@ def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Ca
     retired = [
         *(Retired(id=model.id, successor=_successor(current, model)) for model in gone),
         *(
-            Retired(id=each.id, successor=_kept(current, each.successor))
-            for each in before.retired
-            if each.id not in ids
+            Retired(id=model.id, successor=_existing_or_newest(current, model.successor))
+            for model in before.retired
+            if model.id not in ids
         ),
     ]
     return before.model_copy(
         update={
             "default": _default(current, _model(before, before.default)),
             "latest": {
-                alias: _leading(current, alias, basis) if alias in listed else _kept(current, basis)
+                alias: _alias_target(current, alias, basis) if alias in listed else _existing_or_newest(current, basis)
                 for alias, basis in before.latest.items()
             },
             "models": current,
@@ -82,19 +83,19 @@ def from_models_list(listing: str | bytes, known: Catalogue | None = None) -> Ca
     )
 
 
-def model_of(served: ServedModel, known: Catalogue | None = None) -> Model:
+def model_of(served: ServedModel, base: Catalogue | None = None) -> Model:
     """Return a model that the catalogue lacks: with its own limits, otherwise like the newest of its variation.
 
-    What it takes and what it refuses is not known, so that the service will say.
+    What it takes and refuses is unknown: every family is allowed, and the service decides.
     """
-    model = _updated(known or catalogue(), served.name.removeprefix("models/"), served)
+    model = _updated(base or catalogue(), served.name.removeprefix("models/"), served)
     unknown: dict[str, object] = {"ignores": frozenset(), "refuses": frozenset()}
     return model.model_copy(update={"inputs": frozenset(get_args(Family)), "outputs": frozenset({"text"}), **unknown})
 
 
 def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
-    found = before.resolve(name)
-    basis = found if isinstance(found, Model) else _model(before, _newest(before.models, name))
+    resolved = before.resolve(name)
+    basis = resolved if isinstance(resolved, Model) else _model(before, _newest(before.models, name))
     own = next((model for model in before.models if model.id == name), None)
     thinks = basis.thinking if listed.thinking or own else None
     return basis.model_copy(
@@ -110,7 +111,7 @@ def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
             "knowledge_cutoff": own.knowledge_cutoff if own else None,
             "prices": own.prices if own else (),
             "previous": own.previous if own else False,
-            "shutdown": found.shutdown if isinstance(found, Model) else None,
+            "shutdown": resolved.shutdown if isinstance(resolved, Model) else None,
             "basis": None if own else basis.basis or basis.id,
         }
     )
@@ -118,45 +119,45 @@ def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
 
 def _default(models: Sequence[Model], before: Model) -> str:
     """Return the default model: the current one until its shutdown is announced, then its successor, if that exists."""
-    ids = {each.id for each in models}
+    ids = {model.id for model in models}
     if before.id in ids and (before.shutdown is None or before.shutdown.successor not in ids):
         return before.id
     return _successor(models, before)
 
 
-def _leading(models: Sequence[Model], alias: str, before: str) -> str:
+def _alias_target(models: Sequence[Model], alias: str, before: str) -> str:
     """Return the model that Google's `alias` refers to: the newest release of its variation, in any stage.
 
-    A model whose end is announced leads no more.
+    A model whose end is announced is left out.
     """
     variation = alias.removeprefix("gemini-").removesuffix("-latest")
-    known = [(release(each.id), each.id) for each in models if each.shutdown is None]
-    found = [(kind.generation, name == before, name) for kind, name in known if kind.variation == variation]
-    return max(found)[-1] if found else _newest(models, before)
+    releases = [(release(model.id), model.id) for model in models if model.shutdown is None]
+    candidates = [(parts.generation, name == before, name) for parts, name in releases if parts.variation == variation]
+    return max(candidates)[-1] if candidates else _newest(models, before)
 
 
-def _kept(models: Sequence[Model], name: str) -> str:
+def _existing_or_newest(models: Sequence[Model], name: str) -> str:
     """Return `name` if it is among the models, else the newest similar model."""
-    return name if any(each.id == name for each in models) else _newest(models, name)
+    return name if any(model.id == name for model in models) else _newest(models, name)
 
 
 def _successor(models: Sequence[Model], gone: Model) -> str:
     """Return the successor that Google recommends, if it exists, else the newest similar model."""
-    if gone.shutdown is not None and any(each.id == gone.shutdown.successor for each in models):
+    if gone.shutdown is not None and any(model.id == gone.shutdown.successor for model in models):
         return gone.shutdown.successor
     return _newest(models, gone.id)
 
 
-def _model(known: Catalogue, name: str) -> Model:
-    return next(model for model in known.models if model.id == name)
+def _model(base: Catalogue, name: str) -> Model:
+    return next(model for model in base.models if model.id == name)
 
 
 def _newest(models: Sequence[Model], like: str) -> str:
     """Return the newest model of `like`'s variation, stable before preview, else the newest stable flash model."""
 
     def rank(model: Model) -> tuple[bool, bool, bool, float]:
-        kind = release(model.id)
-        return (kind.variation == wanted, kind.variation == "flash", model.stage == "stable", kind.generation)
+        parts = release(model.id)
+        return (parts.variation == variation, parts.variation == "flash", model.stage == "stable", parts.generation)
 
-    wanted = release(like).variation
+    variation = release(like).variation
     return max((model for model in models if model.outputs != {"embedding"}), key=rank).id

@@ -1,6 +1,6 @@
 """Estimate tokens before anything is sent, by the rules of the guides.
 
-The service's own count (`usageMetadata`, `countTokens`) is the truth; this tells what surely does not fit.
+The service's own count (`usageMetadata`, `countTokens`) is authoritative; estimates only find what cannot fit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Clean up answers that are documents: remove the fence around them, and make HTML safe to open.
 
-A model's HTML is whatever the document it read told it to write: nothing that runs, loads or leaves is let through.
+A document can make the model write any HTML, so everything that runs, loads or navigates is removed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     text of a file ─▶ `load` ─▶ `RecipeBook` ─▶ `choose` ─▶ `grant` the object's wishes ─▶ `Recipe`
                                                             ─▶ what is `asked` ─▶ `fill` ─▶ `wire.request`
 
-`check` tells what is wrong with a file, `explain` why a recipe was chosen for an object.
+`check` lists the problems of a file, `explain` says why a recipe was chosen for an object.
 """
 
 from shared.domain.recipe.book import MAX_BYTES, Problem, RecipeBook, RecipesInvalid, built_in, check, file_schema, load

@@ -1,7 +1,7 @@
 """Apply the wishes of an object's custom metadata (`dropsight-prompt`, `dropsight-model`, `dropsight-recipe`, …).
 
-Heard only where the recipe allows it; what is not heard is said in the task's warnings, what cannot be meant is refused
-before anything is uploaded. Wishes are literal: the braces of a wished prompt are braces.
+A wish is applied only if the recipe allows it; otherwise the task gets a warning. An invalid wish is refused before
+anything is uploaded. Wishes are literal: braces in a wished prompt are no placeholders.
 """
 
 from __future__ import annotations

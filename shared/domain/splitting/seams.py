@@ -136,7 +136,7 @@ def _runs(tail: Sequence[_Word], head: Sequence[_Word]) -> list[_Run]:
 def _best_run(tail: Sequence[_Word], head: Sequence[_Word]) -> _Run | None:
     """Return the longest run that both parts put at about the same time.
 
-    Words that are said over and over agree in many ways: then the times decide.
+    Repeated words can match in several ways; then the times decide.
     """
 
     def off(run: _Run) -> float:

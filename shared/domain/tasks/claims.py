@@ -176,7 +176,7 @@ def finish(
     cache: GeminiCache | None = None,
     event: bool = False,
 ) -> Task:
-    """End the task: completed with results, or failed with an error. `event`: whether an event tells of its end."""
+    """End the task: completed with results, or failed with an error. `event`: whether one is published."""
     _must_hold(task, token)
     return _end(task.model_copy(update=_at_gemini(task, files, cache)), outcome, now=now, event=event)
 

@@ -27,7 +27,7 @@ class TaskEvent:
 
 
 def event_of(task: Task, *, project: str, environment: str, results_bucket: str) -> TaskEvent:
-    """Return the event of a terminal task. Its id is the task's, so that copies can be told."""
+    """Return the event of a terminal task. Its id is the task's, so that receivers recognise duplicates."""
     assert task.terminal
     assert task.completed_at is not None
     recipe = task.ran.recipe if task.ran else ""

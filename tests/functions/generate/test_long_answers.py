@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from functions.generate.model import answer_store as keeping
-from functions.generate.model.rounds import Round, is_settled
+from functions.generate.model.rounds import is_settled
 from functions.generate.result.outcome import outcome_of
 from functions.generate.result.publishing import publish
 from shared import wiring
@@ -22,6 +22,7 @@ from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
 from shared.domain.recipe import Recipe
 from shared.domain.recipe.question import About, Question
+from shared.domain.stored_rounds import Round
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import SAMPLES, System
 

@@ -15,41 +15,33 @@ from shared.domain.errors import (
     PermanentFailure,
     Postponement,
     RequestRefused,
-    RetryClass,
     TaskFailure,
     TimeIsUp,
     TransientFailure,
-    Unavailable,
     WaitingReason,
 )
 
-EVERY = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, DropsightError)]
-POSTPONEMENTS = [each for each in EVERY if issubclass(each, Postponement) and each is not Postponement]
+EVERY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DropsightError)]
+POSTPONEMENTS = [kind for kind in EVERY if issubclass(kind, Postponement) and kind is not Postponement]
 
 
 def test_everything_that_can_go_wrong_has_one_root_and_is_in_the_picture() -> None:
     assert errors.__doc__ is not None
-    for each in (*EVERY,):
-        assert each.__name__ in errors.__doc__
-        assert each.__doc__ or issubclass(each, Postponement)
+    for kind in EVERY:
+        assert kind.__name__ in errors.__doc__
+        assert kind.__doc__ or issubclass(kind, Postponement)
 
 
 @pytest.mark.parametrize("kind", POSTPONEMENTS)
 def test_every_postponement_has_a_public_reason_and_may_name_a_delay(kind: type[Postponement]) -> None:
     waits = kind("later", delay=7.0)
     assert waits.reason in get_args(WaitingReason)
-    assert isinstance(waits.retry, RetryClass)
     assert (waits.delay, kind("later").delay, str(waits)) == (7.0, None, "later")
 
 
-def test_each_way_to_retry_is_somebodys() -> None:
-    failures = [each for each in EVERY if issubclass(each, TaskFailure) and hasattr(each, "retry")]
-    assert {each.retry for each in failures} == set(RetryClass)
-
-
 def test_a_lost_lease_and_spent_time_are_no_failures_of_the_task() -> None:
-    for each in (LeaseLost, TimeIsUp, RequestRefused):
-        assert not issubclass(each, TaskFailure)
+    for kind in (LeaseLost, TimeIsUp, RequestRefused):
+        assert not issubclass(kind, TaskFailure)
 
 
 def test_only_a_permanent_failure_has_a_public_code() -> None:
@@ -57,11 +49,6 @@ def test_only_a_permanent_failure_has_a_public_code() -> None:
         assert PermanentFailure(code, "no").code == code
     assert not hasattr(TransientFailure("later"), "code")
     assert not hasattr(Blocked("later"), "code")
-
-
-def test_an_outage_is_transient_and_told_apart() -> None:
-    assert issubclass(Unavailable, TransientFailure)
-    assert Unavailable.retry is RetryClass.TRANSIENT
 
 
 def test_a_refusal_carries_all_that_the_answer_needs() -> None:

@@ -23,13 +23,6 @@ def wav(seconds: float, rate: int = 8000, channels: int = 1) -> bytes:
     return out.getvalue()
 
 
-def wav_header(seconds: float, rate: int = 8000) -> bytes:
-    """The head of a WAV file whose samples follow as `seconds * rate * 2` bytes."""
-    size = int(seconds * rate) * 2
-    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate * 2, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", size + 36, b"WAVE") + fmt + struct.pack("<4sI", b"data", size)
-
-
 def aiff(seconds: float, rate: int = 8000) -> bytes:
     frames = int(seconds * rate)
     exponent = rate.bit_length() - 1

@@ -1,0 +1,77 @@
+"""A stream becomes one object, whatever its size; of one that breaks off, nothing remains."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from local.standins.storage import StorageStandIn
+from local.standins.wire_tap import Tap
+from shared.clock import MovableClock
+from shared.cloud.object_writer import ObjectWriter
+from shared.cloud.storage import Storage
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+async def storage(
+    clock: MovableClock, tap: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Storage]:
+    stand_in = StorageStandIn(clock=clock, data=tmp_path / "storage", tap=tap, buckets=("requests",))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{await stand_in.start()}")
+    yield Storage("test", threads=2)
+    await stand_in.stop()
+
+
+async def stream(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def broken(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    raise ConnectionResetError("the caller is gone")
+
+
+@pytest.mark.parametrize("sizes", [(), (3, 4), (3 * MIB, 3 * MIB, 1), (4 * MIB,), (9 * MIB, 7)])
+async def test_the_object_has_the_bytes_of_the_stream(storage: Storage, sizes: tuple[int, ...]) -> None:
+    pieces = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
+    written = await ObjectWriter(storage, "requests").write(
+        "uploads/k/", stream(*pieces), content_type="audio/wav", name="a.wav", metadata={"purpose": "test"}
+    )
+    data = b"".join(pieces)
+    assert written.uri == "gs://requests/uploads/k/a.wav"
+    assert (written.size, written.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    stored = await storage.stat("requests", "uploads/k/a.wav")
+    assert stored is not None
+    assert (stored.generation, stored.content_type) == (written.generation, "audio/wav")
+    assert stored.metadata["purpose"] == "test"
+    assert await storage.read("requests", "uploads/k/a.wav") == data
+
+
+async def test_objects_without_a_name_never_get_the_same_one(storage: Storage) -> None:
+    writer = ObjectWriter(storage, "requests")
+    names = {(await writer.write("uploads/", stream(b"x"), content_type="text/plain")).name for _ in range(3)}
+    assert len(names) == 3
+    assert all(name.startswith("uploads/") for name in names)
+
+
+@pytest.mark.parametrize("size", [10, 5 * MIB])
+async def test_of_a_stream_that_breaks_off_no_object_remains(storage: Storage, size: int) -> None:
+    writer = ObjectWriter(storage, "requests")
+    with pytest.raises(ConnectionResetError):
+        await writer.write("uploads/", broken(bytes(size)), content_type="text/plain", name="a")
+    assert [entry.name async for entry in storage.listing("requests", "")] == []
+
+
+async def test_an_object_that_is_not_needed_is_deleted_and_deleting_it_again_is_no_error(storage: Storage) -> None:
+    writer = ObjectWriter(storage, "requests")
+    written = await writer.write("uploads/", stream(b"x"), content_type="text/plain")
+    await writer.delete(written)
+    await writer.delete(written)
+    assert await storage.stat("requests", written.name) is None
