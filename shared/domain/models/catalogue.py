@@ -25,9 +25,9 @@ Capability = Literal[
     "thinking", "url_context",
 ]  # fmt: skip
 Output = Literal["audio", "embedding", "image", "text"]
-Effort = Literal["none", "minimal", "low", "medium", "high"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 """`reasoning_effort` of the OpenAI API."""
-Level = Literal["minimal", "low", "medium", "high"]
+Level = Literal["minimal", "low", "medium", "high", "xhigh"]
 Parameter = Literal["temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"]
 """Generation parameters that not every model supports."""
 
@@ -167,7 +167,7 @@ class Model(_Frozen):
             return ThinkingSetting(budget=0) if thinking.can_be_off else None
         match thinking:
             case ThinkingByBudget():
-                tokens = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}[effort]
+                tokens = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": thinking.most}[effort]
                 return ThinkingSetting(budget=min(max(tokens, thinking.least), thinking.most))
             case ThinkingByLevel():
                 efforts: tuple[Level, ...] = get_args(Level)

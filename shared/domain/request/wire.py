@@ -55,6 +55,9 @@ def _contents(messages: Sequence[Message], media: Iterator[list[Json]], unsigned
             cast(list[JsonValue], turns[-1]["parts"]).extend(parts)
         else:
             turns.append({"role": role, "parts": cast(JsonValue, parts)})
+    # Newer models take a turn that has anything after a tool's answer for the model's own, and refuse the request.
+    for turn in turns:
+        turn["parts"] = sorted(cast(list[Json], turn["parts"]), key=lambda part: "functionResponse" in part)
     return turns
 
 
