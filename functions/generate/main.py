@@ -30,6 +30,7 @@ from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import annotate, span
 from shared.domain.errors import (
     LeaseLost,
     PermanentFailure,
@@ -55,6 +56,8 @@ _EARLY = timedelta(hours=1)
 class Dispatch(BaseModel):
     task: str
     epoch: int
+    trace: str = ""
+    """The W3C `traceparent` of what enqueued it."""
 
 
 refuse_misconfiguration(GenerateSettings)
@@ -68,7 +71,9 @@ async def generate(request: Request) -> Response:
         log("ERROR", "dispatch_malformed", f"not a dispatch: {error.error_count()} errors")
         return PlainTextResponse("malformed dispatch: dropped")
     try:
-        done = await handle_dispatch(wiring.generate(), dispatch)
+        deps = wiring.generate()
+        with span("generate", parent=dispatch.trace, kind="consumer", task=dispatch.task):
+            done = await handle_dispatch(deps, dispatch)
     except Exception as error:
         log_bug("dispatch_failed", error, task=dispatch.task)
         return PlainTextResponse("failed: to be tried again", status_code=500)
@@ -214,7 +219,9 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
 
     ended = await lease.change(finished, counted)
     task = ended.task
+    annotate(status=task.status, model=task.model, calls=len(lease.calls or ()), claim=lease.token)
     if task.error is not None:
+        annotate(code=task.error.code)
         log("WARNING", "task_failed", task.error.message, task=task.id, object=task.source.uri, code=task.error.code)
     else:
         log("INFO", "task_completed", f"{task.source.uri} is understood", task=task.id, object=task.source.uri)

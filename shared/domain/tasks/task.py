@@ -155,6 +155,8 @@ class Task(Frozen):
     callback: Callback | None = None
     ran: Ran | None = None
     request: Pointer | None = None
+    trace: str = ""
+    """The W3C `traceparent` of what created it; empty if that was not traced."""
 
     token: int = 0
     """The fencing token; only rises."""
