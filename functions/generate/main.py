@@ -222,7 +222,9 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
     annotate(status=task.status, model=task.model, calls=len(lease.calls or ()), claim=lease.token)
     if task.error is not None:
         annotate(code=task.error.code)
-        log("WARNING", "task_failed", task.error.message, task=task.id, object=task.source.uri, code=task.error.code)
+        # Without the error's message, which may quote the answer or what was asked.
+        message = f"{task.source.uri} failed: {task.error.code}"
+        log("WARNING", "task_failed", message, task=task.id, object=task.source.uri, code=task.error.code)
     else:
         log("INFO", "task_completed", f"{task.source.uri} is understood", task=task.id, object=task.source.uri)
     return ended

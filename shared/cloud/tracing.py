@@ -119,16 +119,12 @@ def current_context() -> str:
 
 
 def fields_for_log() -> dict[str, str]:
-    """Return the fields by which Cloud Logging shows a line beside its span."""
+    """Return the field by which Cloud Logging shows a line beside its trace."""
     if _tracing is None:
         return {}
-    _, trace, span_id, _ = (current_context() or "---").split("-")
-    if not trace:
-        return {}
-    return {
-        "logging.googleapis.com/trace": f"projects/{_tracing.project}/traces/{trace}",
-        "logging.googleapis.com/spanId": span_id,
-    }
+    _, trace, _, _ = (current_context() or "---").split("-")
+    # No span id: functions-framework puts its own there, that of the platform's span of the request.
+    return {"logging.googleapis.com/trace": f"projects/{_tracing.project}/traces/{trace}"} if trace else {}
 
 
 def _context_of(parent: str) -> Context | None:
