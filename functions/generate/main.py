@@ -38,6 +38,7 @@ from shared.domain.errors import (
     TimeIsUp,
     TransientFailure,
 )
+from shared.domain.money.storage import storage_of
 from shared.domain.money.totals import rows_of
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
@@ -198,7 +199,8 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
     """Commit the outcome, if the claim still holds."""
 
     named = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
-    whole = with_ledger(lease, named, deps.clock.now())
+    storage = storage_of(lease.cache, lease.model, deps.clock.now())
+    whole = with_ledger(lease, named, deps.clock.now(), storage)
 
     def finished(task: Task) -> Task:
         updated = task.model_copy(update={"stored_chunks": lease.stored_chunks})
@@ -213,7 +215,8 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
         )
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model))
+        spent_on_storage = storage.cost if storage is not None else None
+        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model, spent_on_storage))
         if lease.reserved is not None:
             deps.reservations.settle(batch, lease.reserved, task.key)
 

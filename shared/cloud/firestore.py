@@ -61,7 +61,7 @@ class Tasks:
 
     async def create(self, task: Task) -> bool:
         """Create the document; return False if it exists already."""
-        marked = task.model_copy(update={"change": secrets.token_hex(8), "trace": current_context()})
+        marked = task.model_copy(update={"change": secrets.token_hex(8), "trace": current_context() or task.trace})
         try:
             await self._ref(task.id).create(to_document(marked))
         except api_errors.Conflict:

@@ -59,7 +59,7 @@ class Submissions:
         The client repeats a commit whose answer was lost, so False may also mean that this commit succeeded.
         """
         batch = self._client.batch()
-        marked = task.model_copy(update={"change": secrets.token_hex(8), "trace": current_context()})
+        marked = task.model_copy(update={"change": secrets.token_hex(8), "trace": current_context() or task.trace})
         batch.create(self._client.collection("tasks").document(key_of(task.id)), to_document(marked))
         if record is not None:
             reference = self._client.collection("idempotency").document(record)

@@ -89,6 +89,9 @@ class GeminiCache(Frozen):
     expires_at: datetime
     holds: str
     """A hash of its model and contents."""
+    tokens: int = 0
+    paid_from: datetime | None = None
+    """Since when this task pays for its storage; None if another task does."""
     left: bool = False
     """Not deleted with the task's end: reruns may find it until it expires."""
 
