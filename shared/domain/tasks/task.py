@@ -25,7 +25,8 @@ _FOLDERS_INDEXED = 16
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Errors of documents reach the log, and documents hold answers.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Source(Frozen):

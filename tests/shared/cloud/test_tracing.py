@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pydantic import ValidationError
 
 from shared.cloud import tracing
 from shared.cloud.span_exporters import LogExporter, cloud_exporter
 from shared.cloud.telemetry import log
+from shared.domain.tasks.task import Task
 from shared.settings import Inbox, Settings
 from tests.environment import function_environment
 
@@ -162,3 +164,9 @@ def test_the_log_takes_spans_of_any_values(capsys: pytest.CaptureFixture[str]) -
         pass
     (only,) = lines(capsys)
     assert (only["number"], only["share"], only["text"]) == (1, 0.5, "t")
+
+
+def test_what_a_document_holds_is_not_quoted_by_the_error_that_says_it_cannot_be_read() -> None:
+    with pytest.raises(ValidationError) as unreadable:
+        Task.model_validate({"id": "task-llm-1", "results": "the patient's name", "metadata": {"a": 1}})
+    assert "patient" not in str(unreadable.value)
