@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     """Days that task documents are kept after their end."""
     manifests_daily_cap: int = Field(default=10_000, ge=1)
     """Tasks a day (UTC) from the manifests of one folder; more wait for the next day."""
+    traces: Literal["off", "console", "cloud"] = "off"
+    """Where spans of OpenTelemetry go: nowhere, into the log, or to the Telemetry API, which Cloud Trace shows."""
+    traces_sampled: float = Field(default=1, ge=0, le=1)
+    """The share of tasks that are traced."""
     clock: Path | None = None
     """The local system's shared clock; refused in the cloud."""
 

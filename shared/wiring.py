@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.clock import Clock
+from shared.cloud.tracing import start_tracing
 from shared.settings import (
     ApiSettings,
     DispatchSettings,
@@ -141,6 +142,7 @@ def ingest() -> IngestDeps:
     from shared.request_intake import RequestIntake
 
     settings = IngestSettings()
+    start_tracing("ingest", settings)
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     dispatches = _dispatches(settings)
@@ -175,6 +177,7 @@ def generate() -> GenerateDeps:
     from shared.splitter import Splitter
 
     settings = GenerateSettings()
+    start_tracing("generate", settings)
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     storage = Storage(settings.project, threads=settings.concurrency)
@@ -222,6 +225,7 @@ def api() -> ApiDeps:
     from shared.request_intake import RequestIntake
 
     settings = ApiSettings()
+    start_tracing("api", settings)
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     dispatches, storage = _dispatches(settings), Storage(settings.project, threads=16)
@@ -249,6 +253,7 @@ def notify() -> NotifyDeps:
     from shared.cloud.storage import Storage
 
     settings = NotifySettings()
+    start_tracing("notify", settings)
     return NotifyDeps(
         settings=settings,
         clock=Clock(settings.clock),
@@ -272,6 +277,7 @@ def sweep() -> SweepDeps:
     from shared.request_intake import RequestIntake
 
     settings = SweepSettings()
+    start_tracing("sweep", settings)
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1)

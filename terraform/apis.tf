@@ -50,7 +50,7 @@ resource "google_project_service" "api" {
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
-  ], var.budget == null ? [] : ["billingbudgets.googleapis.com"], var.kms_key == null ? [] : ["cloudkms.googleapis.com"], var.events.bigquery ? ["bigquery.googleapis.com"] : []))
+  ], var.budget == null ? [] : ["billingbudgets.googleapis.com"], var.kms_key == null ? [] : ["cloudkms.googleapis.com"], var.events.bigquery ? ["bigquery.googleapis.com"] : [], var.traces.enabled ? ["cloudtrace.googleapis.com", "telemetry.googleapis.com"] : []))
 
   project = var.project_id
   service = each.key

@@ -27,6 +27,8 @@ locals {
     DROPSIGHT_SOURCE_BUCKET       = google_storage_bucket.source.name
     DROPSIGHT_TASK_DAYS           = tostring(var.tasks.days)
     DROPSIGHT_MANIFESTS_DAILY_CAP = tostring(var.tasks.manifests_daily_cap)
+    DROPSIGHT_TRACES              = var.traces.enabled ? "cloud" : "off"
+    DROPSIGHT_TRACES_SAMPLED      = tostring(var.traces.sampled)
     # `import shared` needs the archive's root on the path.
     PYTHONPATH = "/workspace"
   }

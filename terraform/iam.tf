@@ -16,6 +16,8 @@ locals {
 
   project_grants = merge(
     { for name in keys(local.functions) : "${name} uses the database" => { email = local.emails[name], role = "roles/datastore.user", condition = local.database_only } },
+    # The Telemetry API stores spans in the project; it knows no narrower resource.
+    { for name in keys(local.functions) : "${name} writes traces" => { email = local.emails[name], role = "roles/telemetry.tracesWriter", condition = null } if var.traces.enabled },
     {
       "trigger receives events" = { email = local.emails.trigger, role = "roles/eventarc.eventReceiver", condition = null }
       "build reads sources"     = { email = local.emails.build, role = "roles/storage.objectViewer", condition = local.source_only }

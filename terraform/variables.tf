@@ -299,6 +299,20 @@ variable "spending" {
   }
 }
 
+variable "traces" {
+  description = "Traces of each task in Cloud Trace, by OpenTelemetry, from the event over the queue to the outcome. `sampled`: the share of tasks that are traced, from 0 to 1. Cloud Trace is billed by spans, of which a task has about ten."
+  type = object({
+    enabled = optional(bool, false)
+    sampled = optional(number, 1)
+  })
+  default = {}
+
+  validation {
+    condition     = var.traces.sampled >= 0 && var.traces.sampled <= 1
+    error_message = "The share of tasks that are traced is between 0 and 1."
+  }
+}
+
 variable "events" {
   description = "Tells other services of each ended task. `topic`: a Pub/Sub topic to which a CloudEvent of each goes. `bigquery`: also a table of them, for questions in SQL, which Google's keys encrypt even with `kms_key`."
   type = object({

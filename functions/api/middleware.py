@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.error_answers import render_internal_error
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import span
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -50,7 +52,8 @@ class RequestMiddleware:
         # HEAD is answered wherever GET is, by the same code, without the body.
         inner = {**scope, "method": "GET"} if state.head else scope
         try:
-            await self._app(inner, receive, sender.send)
+            with _traced(scope):
+                await self._app(inner, receive, sender.send)
         except ClientDisconnect:
             log("INFO", "client_gone", "the caller went away", request=state.request_id, path=scope["path"])
         except Exception as error:
@@ -59,6 +62,13 @@ class RequestMiddleware:
             log_bug("request_failed", error, request=state.request_id, method=scope["method"], path=scope["path"])
             response = render_internal_error(_accept(scope), state.request_id)
             await response(inner, receive, sender.send)
+
+
+def _traced(scope: Scope) -> AbstractContextManager[None]:
+    """Trace requests that may make a task, as part of the caller's own trace if there is one."""
+    if scope["method"] != "POST":
+        return nullcontext()
+    return span("api", parent=(_header(scope, b"traceparent") or b"").decode("latin-1"), kind="server")
 
 
 class _ResponseSender:

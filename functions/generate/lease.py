@@ -14,6 +14,7 @@ from typing import Self
 from shared.clock import Clock
 from shared.cloud.firestore import Also, Decide, Stored, Tasks
 from shared.cloud.telemetry import log_bug
+from shared.cloud.tracing import span
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
 from shared.domain.money.calls import Call
 from shared.domain.money.ledger import Step
@@ -74,10 +75,11 @@ class Lease:
 
     @contextlib.contextmanager
     def timed(self, step: Step) -> Iterator[None]:
-        """Add the time that the body takes to the task's ledger."""
+        """Add the time that the body takes to the task's ledger, and trace it."""
         began = self._clock.time()
         try:
-            yield
+            with span(step):
+                yield
         finally:
             self.ledger = self.ledger.with_seconds(step, self._clock.time() - began)
 

@@ -30,6 +30,7 @@ from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import annotate, span
 from shared.domain.errors import (
     LeaseLost,
     PermanentFailure,
@@ -37,6 +38,7 @@ from shared.domain.errors import (
     TimeIsUp,
     TransientFailure,
 )
+from shared.domain.money.storage import storage_of
 from shared.domain.money.totals import rows_of
 from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
@@ -56,6 +58,8 @@ _EARLY = timedelta(hours=1)
 class Dispatch(BaseModel):
     task: str
     epoch: int
+    trace: str = ""
+    """The W3C `traceparent` of what enqueued it."""
 
 
 refuse_misconfiguration(GenerateSettings)
@@ -69,7 +73,9 @@ async def generate(request: Request) -> Response:
         log("ERROR", "dispatch_malformed", f"not a dispatch: {error.error_count()} errors")
         return PlainTextResponse("malformed dispatch: dropped")
     try:
-        done = await handle_dispatch(wiring.generate(), dispatch)
+        deps = wiring.generate()
+        with span("generate", parent=dispatch.trace, kind="consumer", task=dispatch.task):
+            done = await handle_dispatch(deps, dispatch)
     except Exception as error:
         log_bug("dispatch_failed", error, task=dispatch.task)
         return PlainTextResponse("failed: to be tried again", status_code=500)
@@ -195,7 +201,8 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
     """Commit the outcome, if the claim still holds."""
 
     named = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
-    whole = with_ledger(lease, named, deps.clock.now())
+    storage = storage_of(lease.cache, lease.model, deps.clock.now())
+    whole = with_ledger(lease, named, deps.clock.now(), storage)
 
     def finished(task: Task) -> Task:
         updated = task.model_copy(update={"stored_chunks": lease.stored_chunks})
@@ -210,14 +217,19 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
         )
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model))
+        spent_on_storage = storage.cost if storage is not None else None
+        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model, spent_on_storage))
         if lease.reserved is not None:
             deps.reservations.settle(batch, lease.reserved, task.key)
 
     ended = await lease.change(finished, counted)
     task = ended.task
+    annotate(status=task.status, model=task.model, calls=len(lease.calls or ()), claim=lease.token)
     if task.error is not None:
-        log("WARNING", "task_failed", task.error.message, task=task.id, object=task.source.uri, code=task.error.code)
+        annotate(code=task.error.code)
+        # Without the error's message, which may quote the answer or what was asked.
+        message = f"{task.source.uri} failed: {task.error.code}"
+        log("WARNING", "task_failed", message, task=task.id, object=task.source.uri, code=task.error.code)
     else:
         log("INFO", "task_completed", f"{task.source.uri} is understood", task=task.id, object=task.source.uri)
     return ended

@@ -11,6 +11,7 @@ from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import RefusalNote
+from shared.cloud.tracing import annotate
 from shared.domain.errors import FileStoreFull, LeaseLost, Postponement, TaskFailure, TimeIsUp
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks import claims
@@ -76,6 +77,7 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
         return
+    annotate(waiting=rest.reason)
     log(
         "ERROR" if rest.reason == "blocked" else "WARNING",
         "task_put_off",

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import span
 from shared.domain.tasks.task import Source
 from shared.intake import ignore_reason
 from shared.settings import IngestSettings, refuse_misconfiguration
@@ -30,7 +31,9 @@ async def ingest(event: CloudEvent) -> None:
         log("ERROR", "event_malformed", f"not an object's finalized event: {error}", event=str(event.get("id")))
         return
     try:
-        await take_object(wiring.ingest(), source)
+        deps = wiring.ingest()
+        with span("ingest", parent=str(event.get("traceparent") or ""), kind="consumer"):
+            await take_object(deps, source)
     except Exception as error:
         log_bug("ingest_failed", error, object=source.uri)
         raise HTTPException(500, "failed: to be delivered again") from error

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from shared import wiring
 from shared.cloud.callbacks import Attempt
 from shared.cloud.telemetry import Severity, log, log_bug
+from shared.cloud.tracing import annotate, span
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Callback
 from shared.domain.tasks.view import public
@@ -32,6 +33,8 @@ refuse_misconfiguration(NotifySettings)
 
 class Notice(BaseModel):
     task: str
+    trace: str = ""
+    """The W3C `traceparent` of what enqueued it."""
 
 
 @functions_framework.aio.http
@@ -42,7 +45,9 @@ async def notify(request: Request) -> Response:
         log("ERROR", "notice_malformed", f"not a notice: {error.error_count()} errors")
         return PlainTextResponse("malformed notice: dropped")
     try:
-        settled = await deliver_callback(wiring.notify(), notice.task)
+        deps = wiring.notify()
+        with span("notify", parent=notice.trace, kind="consumer", task=notice.task):
+            settled = await deliver_callback(deps, notice.task)
     except Exception as error:
         log_bug("notify_failed", error, task=notice.task)
         settled = False
@@ -71,6 +76,7 @@ async def deliver_callback(deps: wiring.NotifyDeps, task_id: str) -> bool:
     after = callback_after(callback, attempt, last=out_of_patience)
     if after != callback:
         await deps.tasks.change(stored, lambda current: claims.called_back(current, after))
+    annotate(callback=after.state, status=attempt.status)
     severity: Severity = "INFO" if after.state == "delivered" else "WARNING"
     log(severity, "callback_attempted", f"the callback is {after.state}: {attempt.error or 'accepted'}", task=task.id)
     return after.state != "pending"

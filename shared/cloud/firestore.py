@@ -18,6 +18,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from pydantic import ValidationError
 
 from shared.cloud.telemetry import log
+from shared.cloud.tracing import current_context
 from shared.domain.errors import DropsightError
 from shared.domain.tasks.task import Status, Task, key_of
 
@@ -60,7 +61,7 @@ class Tasks:
 
     async def create(self, task: Task) -> bool:
         """Create the document; return False if it exists already."""
-        marked = task.model_copy(update={"change": secrets.token_hex(8)})
+        marked = task.model_copy(update={"change": secrets.token_hex(8), "trace": current_context() or task.trace})
         try:
             await self._ref(task.id).create(to_document(marked))
         except api_errors.Conflict:

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 import aiohttp
 import httpx2
@@ -47,6 +47,14 @@ _ONE_REQUEST = {
 }
 """Keeps the SDK from sending a second billed request by itself. Both are on by default. The first continues from a
 continuation token even after a broken stream, whatever the number of attempts; the time limit applies per request."""
+
+
+class FoundCache(NamedTuple):
+    """A context cache that is there."""
+
+    name: str
+    expires_at: datetime
+    tokens: int
 
 
 class Gemini:
@@ -169,12 +177,13 @@ class Gemini:
         usage = cache.usage_metadata
         return cast(str, cache.name), (usage.total_token_count or 0) if usage else 0
 
-    async def find_cache(self, display_name: str) -> tuple[str, datetime] | None:
-        """Return name and expiry of the context cache with this `display_name`, or None."""
+    async def find_cache(self, display_name: str) -> FoundCache | None:
+        """Return the context cache with this `display_name`, or None."""
         with _translated_errors():
             async for cache in await self._client.aio.caches.list(config=types.ListCachedContentsConfig(page_size=100)):
                 if cache.display_name == display_name and cache.name and cache.expire_time:
-                    return cache.name, cache.expire_time
+                    usage = cache.usage_metadata
+                    return FoundCache(cache.name, cache.expire_time, (usage.total_token_count or 0) if usage else 0)
         return None
 
     async def prolong_cache(self, name: str, *, lifetime: timedelta) -> None:

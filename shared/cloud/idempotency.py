@@ -18,6 +18,7 @@ from google.api_core import exceptions as api_errors
 from google.cloud import firestore
 
 from shared.cloud.firestore import to_document
+from shared.cloud.tracing import current_context
 from shared.domain.tasks.task import Frozen, Task, key_of
 
 RECORD_LIFETIME = timedelta(hours=24)
@@ -58,7 +59,7 @@ class Submissions:
         The client repeats a commit whose answer was lost, so False may also mean that this commit succeeded.
         """
         batch = self._client.batch()
-        marked = task.model_copy(update={"change": secrets.token_hex(8)})
+        marked = task.model_copy(update={"change": secrets.token_hex(8), "trace": current_context() or task.trace})
         batch.create(self._client.collection("tasks").document(key_of(task.id)), to_document(marked))
         if record is not None:
             reference = self._client.collection("idempotency").document(record)

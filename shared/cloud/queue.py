@@ -12,6 +12,7 @@ from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 from google.protobuf import duration_pb2, timestamp_pb2
 
+from shared.cloud.tracing import current_context
 from shared.domain.tasks.task import Task
 
 _DEADLINE_SECONDS = 1800
@@ -84,7 +85,10 @@ class Dispatches:
     ) -> bool:
         number = task.epoch if epoch is None else epoch
         name = f"{task.key}-{number}" + (f"-{suffix}" if suffix else "")
-        return await self._queue.enqueue(name, {"task": task.id, "epoch": number}, at=at)
+        body: dict[str, object] = {"task": task.id, "epoch": number}
+        if trace := current_context() or task.trace:
+            body["trace"] = trace
+        return await self._queue.enqueue(name, body, at=at)
 
     async def is_enqueued(self, task: Task) -> bool:
         """Return whether the dispatch of the task's epoch is on the queue."""

@@ -8,6 +8,8 @@ import threading
 import traceback
 from typing import Literal
 
+from shared.cloud.tracing import fields_for_log
+
 Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 _writing = threading.Lock()
@@ -17,7 +19,7 @@ def log(severity: Severity, action: str, message: str, **fields: str | int | flo
     """Log `action`, a name for programs, and `message`, a sentence for people. Never pass secrets or inline data."""
     record = {"severity": severity, "action": action, "message": message}
     present = {name: value for name, value in fields.items() if value is not None}
-    line = json.dumps({**record, **present}, ensure_ascii=False)
+    line = json.dumps({**record, **present, **fields_for_log()}, ensure_ascii=False)
     with _writing:
         # In two writes: where the platform sets LOG_EXECUTION_ID, functions-framework ends what is written with a line
         # break of its own and drops this one; one that came with the text would make a blank entry.

@@ -41,6 +41,27 @@ run "an_api_for_some" {
   }
 }
 
+run "traces" {
+  variables {
+    traces = { enabled = true, sampled = 0.25 }
+  }
+
+  assert {
+    condition     = { for name, function in google_cloudfunctions2_function.function : name => "${function.service_config[0].environment_variables.DROPSIGHT_TRACES} ${function.service_config[0].environment_variables.DROPSIGHT_TRACES_SAMPLED}" } == { for name in ["api", "generate", "ingest", "notify", "sweep"] : name => "cloud 0.25" }
+    error_message = "Every function traces, and knows which share."
+  }
+
+  assert {
+    condition     = toset([for grant in google_project_iam_member.grant : grant.member if grant.role == "roles/telemetry.tracesWriter"]) == toset([for name in ["api", "generate", "ingest", "notify", "sweep"] : "serviceAccount:${output.service_accounts[name]}"])
+    error_message = "Every function may write traces."
+  }
+
+  assert {
+    condition     = length(setintersection(["cloudtrace.googleapis.com", "telemetry.googleapis.com"], keys(google_project_service.api))) == 2
+    error_message = "The APIs that take and show traces are on."
+  }
+}
+
 run "writers_from_outside" {
   variables {
     api     = { key_sources = ["gs://acme-archive/calls/"] }

@@ -79,6 +79,8 @@ def describe_model(model: Model) -> Json:
         "retires": model.shutdown.on.isoformat() if model.shutdown else None,
         "replaced_by": model.shutdown.successor if model.shutdown else None,
         "prices": [price.model_dump(mode="json", by_alias=True, exclude_none=True) for price in model.prices],
+        "price_source": model.price_source,
+        "cache_storage": None if model.cache_storage is None else float(model.cache_storage),
         "knowledge_cutoff": model.knowledge_cutoff,
         "shutdown": model.shutdown.model_dump(mode="json") if model.shutdown else None,
         "closed_to_new": model.closed_to_new,

@@ -71,9 +71,17 @@ async def _found_or_made(deps: GenerateDeps, question: Question, holds: str) -> 
     """Return the cache that an earlier rerun left, or create one that the next rerun can find."""
     name = f"{deps.settings.environment}-{holds[:40]}"
     cache = await deps.gemini.find_cache(name)
-    if cache is not None and cache[1] > deps.clock.now() + _MARGIN:
-        log("INFO", "cache_found", f"{cache[0]} holds {', '.join(question.sources)}")
-        return GeminiCache(name=cache[0], holds=holds, expires_at=cache[1], left=True)
+    if cache is not None and cache.expires_at > deps.clock.now() + _MARGIN:
+        log("INFO", "cache_found", f"{cache.name} holds {', '.join(question.sources)}")
+        # Its storage until then is paid by the task that made it.
+        return GeminiCache(
+            name=cache.name,
+            holds=holds,
+            expires_at=cache.expires_at,
+            tokens=cache.tokens,
+            paid_from=cache.expires_at,
+            left=True,
+        )
     made = await _made(deps, question, holds, name, _LEFT)
     return made.model_copy(update={"left": True})
 
@@ -85,7 +93,8 @@ async def _made(
         question.model, shared_content(question.body), lifetime=seconds_kept, display_name=display_name
     )
     log("INFO", "cache_made", f"{name}: {tokens:,} tokens of {', '.join(question.sources)}")
-    return GeminiCache(name=name, holds=holds, expires_at=deps.clock.now() + seconds_kept)
+    now = deps.clock.now()
+    return GeminiCache(name=name, holds=holds, expires_at=now + seconds_kept, tokens=tokens, paid_from=now)
 
 
 async def prolong(deps: GenerateDeps, lease: Lease) -> None:

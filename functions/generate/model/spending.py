@@ -15,6 +15,7 @@ from shared.domain.models.catalogue import Model
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import Resolution
 from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, output_ceiling
+from shared.domain.money.storage import most_storage_cost
 from shared.domain.recipe.question import Question
 from shared.wiring import GenerateDeps
 
@@ -54,6 +55,9 @@ async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> 
     estimate = estimated_cost(
         question.body, question.media, question.model, requested_tier(question), today, ceiling=ceiling
     )
+    if question.cacheable and (cache := lease.cache) is not None and cache.paid_from is not None:
+        kept = (cache.expires_at - cache.paid_from).total_seconds()
+        estimate += most_storage_cost(cache.tokens, max(0.0, kept), question.model, today)
     holds = lease.seconds_left + _MARGIN_SECONDS
     reserved = await deps.budgets.reserve(lease.task, estimate, lease.spent, seconds=holds)
     lease.reserved = reserved or lease.reserved

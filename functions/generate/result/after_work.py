@@ -15,6 +15,7 @@ from functions.generate.question.upload import own_names
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import current_context, span
 from shared.domain.errors import TaskFailure
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import call_of
@@ -46,6 +47,11 @@ async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
     if counted is None:
         return True
     stored = counted
+    with span("after_work"):
+        return await _run(deps, stored)
+
+
+async def _run(deps: GenerateDeps, stored: Stored) -> bool:
     done = await _do(deps, stored, [step for step in stored.task.after if step not in _NOTICES])
     if done is not None and (notices := [step for step in stored.task.after if step in _NOTICES]):
         # They tell of the files too: they go out once those stand on the task.
@@ -145,7 +151,7 @@ async def _ask_for_callback(deps: GenerateDeps, task: Task) -> None:
     if deps.callbacks is None:
         log("WARNING", "callback_dropped", "this deployment has no callback queue", task=task.id)
         return
-    await deps.callbacks.enqueue(f"{task.key}-callback", {"task": task.id})
+    await deps.callbacks.enqueue(f"{task.key}-callback", {"task": task.id, "trace": current_context()})
 
 
 async def _send_event(deps: GenerateDeps, task: Task) -> None:

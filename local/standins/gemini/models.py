@@ -34,6 +34,8 @@ class Model(BaseModel):
     """budget: a thinking budget, 0 turns it off; budget_always: one that cannot be 0; level: a thinking level."""
     thinking_budgets: tuple[int, int] = (0, 24_576)
     thinking_levels: tuple[str, ...] = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+    prefill: bool = True
+    """Whether a request may end with a turn of the model, which the answer then goes on with."""
     penalties: bool = True
     """Whether it takes presence and frequency penalties."""
     ends: date | None = None

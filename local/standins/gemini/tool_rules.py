@@ -92,6 +92,16 @@ def check_function_turns(contents: list[dict[str, Any]], model: Model) -> None:
         raise invalid("Please ensure that function call turn is followed by a function response turn.")
     if model.third_generation:
         _check_signatures(contents)
+    if not model.prefill:
+        _check_last_turn(contents)
+
+
+def _check_last_turn(contents: list[dict[str, Any]]) -> None:
+    """Raise the 400 of newer models for a last turn of the model, or one with anything after a tool's answer."""
+    last: dict[str, Any] = contents[-1] if contents else {}
+    answers = ["functionResponse" in part for part in last.get("parts", [])]
+    if last.get("role") == "model" or (any(answers) and not answers[-1]):
+        raise invalid("Requests ending with a model turn are not supported.")
 
 
 def _check_signatures(contents: list[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.media.kinds import Family
 from shared.domain.media.refusal import Refusal
-from shared.domain.models.prices import Price, Tier, price_on
+from shared.domain.models.prices import Dollars, Price, Tier, price_on
 from shared.domain.models.releases import GOOGLE_NAME, Stage, readings
 
 Capability = Literal[
@@ -25,9 +25,9 @@ Capability = Literal[
     "thinking", "url_context",
 ]  # fmt: skip
 Output = Literal["audio", "embedding", "image", "text"]
-Effort = Literal["none", "minimal", "low", "medium", "high"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 """`reasoning_effort` of the OpenAI API."""
-Level = Literal["minimal", "low", "medium", "high"]
+Level = Literal["minimal", "low", "medium", "high", "xhigh"]
 Parameter = Literal["temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"]
 """Generation parameters that not every model supports."""
 
@@ -115,6 +115,10 @@ class Model(_Frozen):
     """Whether it is of an older generation, which the guide lists separately."""
     prices: tuple[Price, ...] = ()
     """Empty if they are not known."""
+    price_source: Literal["google", "third_party"] | None = None
+    """google: quoted from Google's own page of prices, if by someone else; third_party: no such quotation was found."""
+    cache_storage: Dollars | None = None
+    """US dollars for keeping a million tokens in a context cache for an hour; None if that is not known."""
     shutdown: Shutdown | None = None
     api_version: Literal["v1", "v1beta"] = "v1"
     """The oldest stable API version that knows the name: names that end in -latest are on v1beta only."""
@@ -167,7 +171,7 @@ class Model(_Frozen):
             return ThinkingSetting(budget=0) if thinking.can_be_off else None
         match thinking:
             case ThinkingByBudget():
-                tokens = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}[effort]
+                tokens = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": thinking.most}[effort]
                 return ThinkingSetting(budget=min(max(tokens, thinking.least), thinking.most))
             case ThinkingByLevel():
                 efforts: tuple[Level, ...] = get_args(Level)

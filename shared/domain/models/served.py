@@ -110,6 +110,8 @@ def _updated(before: Catalogue, name: str, listed: ServedModel) -> Model:
             "updated": own.updated if own else None,
             "knowledge_cutoff": own.knowledge_cutoff if own else None,
             "prices": own.prices if own else (),
+            "price_source": own.price_source if own else None,
+            "cache_storage": own.cache_storage if own else None,
             "previous": own.previous if own else False,
             "shutdown": resolved.shutdown if isinstance(resolved, Model) else None,
             "basis": None if own else basis.basis or basis.id,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from shared.domain.answer.response import Json
+from shared.domain.models.catalogue import Model, resolve
 from shared.domain.money.calls import Call, Tokens, as_dollars
 
 Step = Literal["event", "queue", "upload", "file_processing", "model", "store"]
@@ -25,8 +26,17 @@ _MOST_ATTEMPTS = 50
 _MOST_CHARACTERS = 300
 
 
+class StorageUsed(Protocol):
+    """What a task pays for its context cache; see `shared.domain.money.storage`."""
+
+    @property
+    def cost(self) -> Decimal | None: ...
+
+    def as_public(self) -> Json: ...
+
+
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Attempt(_Frozen):
@@ -61,14 +71,20 @@ class Ledger(_Frozen):
 
 
 def usage_of(
-    calls: Sequence[Call], *, ledger: Ledger, sizes: Mapping[str, int], prices_read: date
+    calls: Sequence[Call],
+    *,
+    ledger: Ledger,
+    sizes: Mapping[str, int],
+    prices_read: date,
+    storage: StorageUsed | None = None,
 ) -> dict[str, JsonValue]:
     """Return a task's public `usage`: all its calls together, and each by itself under `rounds`.
 
-    `sizes`: bytes of the source and of what was uploaded. `cost` is None if the price of any call is not known.
+    `sizes`: bytes of the source and of what was uploaded. `cost` is None if the price of any call, or of the storage of
+    the context cache, is not known.
     """
     tokens = sum((call.tokens for call in calls), Tokens())
-    cost = total_cost(calls)
+    cost = total_cost(calls, storage)
     last = calls[-1] if calls else None
     return {
         **_as_openai(tokens),
@@ -81,6 +97,8 @@ def usage_of(
         "service_tier": last.tier if last else None,
         "price_date": prices_read.isoformat(),
         "cost": as_dollars(cost) if cost is not None else None,
+        "price_source": price_source(calls),
+        **({} if storage is None else {"cache_storage": storage.as_public()}),
         "calls": len(calls),
         "rounds": [_round(call) for call in calls],
         "bytes": dict(sizes),
@@ -92,14 +110,21 @@ def usage_of(
     }
 
 
-def total_cost(calls: Sequence[Call]) -> Decimal | None:
-    """Return what the calls cost together, or None if the price of one is not known."""
+def total_cost(calls: Sequence[Call], storage: StorageUsed | None = None) -> Decimal | None:
+    """Return what the calls and the storage cost together, or None if the price of one is not known."""
     total = Decimal(0)
-    for call in calls:
-        if call.cost is None:
+    for cost in (*(call.cost for call in calls), Decimal(0) if storage is None else storage.cost):
+        if cost is None:
             return None
-        total += call.cost
+        total += cost
     return total
+
+
+def price_source(calls: Sequence[Call]) -> str | None:
+    """Return where the prices of the calls come from: Google's page, or a third party if that holds for any."""
+    models = [resolve(call.answered, call.day) for call in calls]
+    sources = {model.price_source for model in models if isinstance(model, Model) and model.prices}
+    return "third_party" if "third_party" in sources else "google" if "google" in sources else None
 
 
 def money_warnings(calls: Sequence[Call]) -> list[str]:

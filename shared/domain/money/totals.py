@@ -59,15 +59,21 @@ class DayRow(NamedTuple):
     counters: Counters
 
 
-def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Counters]:
-    """Return what a task that has ended adds to the counters. It is counted in the row of the model that ended it."""
+def rows_of(task: Task, calls: Sequence[Call], model: str, storage: Decimal | None = None) -> dict[Labels, Counters]:
+    """Return what a task that has ended adds to the counters. It is counted in the row of the model that ended it.
+
+    `storage`: what the storage of its context cache cost.
+    """
     rows: dict[Labels, Counters] = {}
 
     def add(name: str, counters: Counters) -> None:
         labels = Labels(task.owner, _prefix(task), task.ran.recipe if task.ran else "", name)
         rows[labels] = rows.get(labels, Counters()) + counters
 
-    add(calls[-1].answered if calls else model, Counters(tasks=1, failed=int(task.error is not None)))
+    add(
+        calls[-1].answered if calls else model,
+        Counters(tasks=1, failed=int(task.error is not None), picodollars=in_pico(storage or Decimal(0))),
+    )
     for call in calls:
         add(call.answered, _counters(call))
     return rows

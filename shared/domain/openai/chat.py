@@ -23,8 +23,8 @@ _SAME = frozenset({
     "tool_choice", "stream", "safety_settings", "media_resolution", "recipe", "callback_url", "reasoning", "evidence",
     "service_tier",
 }) & frozenset(Submission.model_fields)  # fmt: skip
-_EFFORTS = {"xhigh": "high", "max": "high"}
-"""Efforts of OpenAI's models that no model of Gemini has, and the nearest ones."""
+_EFFORTS = {"max": "xhigh"}
+"""An effort of other models that no model of Gemini has, and the nearest one."""
 _FILE_ID = re.compile(r"file-[0-9a-f]{32}")
 _DATA_OR_ADDRESS = re.compile(r"(?:data:|https?://|gs://)", re.IGNORECASE)
 _AUDIO_TYPES = {"mp3": "audio/mp3", "m4a": "audio/mp4", "mp4": "audio/mp4", "mpeg": "audio/mp3"}

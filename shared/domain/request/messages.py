@@ -29,7 +29,7 @@ MAX_TEXT = 1_000_000
 class StrictModel(BaseModel):
     """Base of what callers send: unknown fields are refused, and null counts as left out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -55,6 +55,9 @@ def _contents(messages: Sequence[Message], media: Iterator[list[Json]], unsigned
             cast(list[JsonValue], turns[-1]["parts"]).extend(parts)
         else:
             turns.append({"role": role, "parts": cast(JsonValue, parts)})
+    # Newer models take a turn that has anything after a tool's answer for the model's own, and refuse the request.
+    for turn in turns:
+        turn["parts"] = sorted(cast(list[JsonValue], turn["parts"]), key=_is_tools_answer)
     return turns
 
 
@@ -76,6 +79,10 @@ def _parts(
         }
         signature = call.thought_signature or (unsigned if number == 0 else None)
         yield {**called, "thoughtSignature": signature} if signature else called
+
+
+def _is_tools_answer(part: JsonValue) -> bool:
+    return isinstance(part, dict) and "functionResponse" in part
 
 
 def _object(text: str, otherwise: str) -> Json:

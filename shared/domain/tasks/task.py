@@ -25,7 +25,8 @@ _FOLDERS_INDEXED = 16
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Errors of documents reach the log, and documents hold answers.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Source(Frozen):
@@ -89,6 +90,9 @@ class GeminiCache(Frozen):
     expires_at: datetime
     holds: str
     """A hash of its model and contents."""
+    tokens: int = 0
+    paid_from: datetime | None = None
+    """Since when this task pays for its storage; None if another task does."""
     left: bool = False
     """Not deleted with the task's end: reruns may find it until it expires."""
 
@@ -155,6 +159,8 @@ class Task(Frozen):
     callback: Callback | None = None
     ran: Ran | None = None
     request: Pointer | None = None
+    trace: str = ""
+    """The W3C `traceparent` of what created it; empty if that was not traced."""
 
     token: int = 0
     """The fencing token; only rises."""

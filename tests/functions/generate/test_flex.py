@@ -71,4 +71,6 @@ async def test_refused_flex_work_waits_and_is_promoted_when_patience_is_over(sys
     assert 5.5 < hours < 8
     assert tiers(system)[-1] is None
     assert usage["calls"] == 1
+    rate = Decimal("0.30") * usage["prompt_tokens"] + Decimal("2.50") * usage["completion_tokens"]
+    assert Decimal(usage["cost"]) == rate / 1_000_000
     await system.until(uri, lambda task: not task.after)

@@ -57,6 +57,7 @@ def full_task() -> Task:
             "started_at": NOW,
             "completed_at": NOW,
             "stream": True,
+            "trace": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             "metadata": {"a.b": "1", "`": "2", "with space/slash": "", "é": "x"},
             "waiting": Waiting(reason="rate_limited", until=NOW, detail="d"),
             "waited": Waiting(reason="blocked", until=NOW),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -188,3 +189,22 @@ async def test_the_answers_records_hold_no_files(system: System) -> None:
         return [json.loads(blob.download_as_bytes()) for blob in found]
 
     assert [record["question"]["name"] for record in await asyncio.to_thread(records)] == ["one", "two", "three"]
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_what_the_cache_kept_is_in_the_ledger(system: System) -> None:
+    task = await system.answered("cached/paid.txt", LARGE, bucket=RULED)
+    usage: Any = task.usage
+    storage = usage["cache_storage"]
+    assert storage["tokens"] >= len(LARGE) // 4
+    assert storage["seconds"] > 0
+    calls = sum(Decimal(call["cost"]) for call in usage["rounds"])
+    assert Decimal(usage["cost"]) == calls + Decimal(storage["cost"])
+    assert usage["price_source"] == "google"
+
+
+async def test_a_task_without_a_cache_pays_for_no_storage(system: System) -> None:
+    task = await system.answered("single/plain.txt", b"some words", dropsight_model="gemini-4-neon")
+    usage: Any = task.usage
+    assert "cache_storage" not in usage
+    assert usage["price_source"] == "third_party"

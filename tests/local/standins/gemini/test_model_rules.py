@@ -11,6 +11,7 @@ import pytest
 from local.standins.gemini.errors import ApiError
 from local.standins.gemini.models import catalogue
 from local.standins.gemini.thinking import check_thinking
+from shared.domain.models.catalogue import ThinkingByLevel
 from shared.domain.models.catalogue import catalogue as known
 from tests.local.standins.gemini.conftest import Running
 from tests.local.standins.gemini.test_validation import ask, config, part
@@ -22,6 +23,39 @@ def test_newer_models_take_no_penalty_and_pay_no_heed_to_sampling(shared: Runnin
         assert f"Penalty is not enabled for models/{name}" in ask(shared.wire, config(**{field: 0.5}), name)["message"]
         assert ask(shared.wire, config(**{field: 0}), name) == {}
     assert ask(shared.wire, config(temperature=0.3, topK=40), name) == {}
+
+
+_REFUSED = "ending with a model turn"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gemini-3.5-flash-lite", _REFUSED),
+        ("gemini-4-argon", _REFUSED),
+        ("gemini-3.1-flash-lite", ""),
+        ("gemini-2.5-flash-lite", ""),
+    ],
+)
+def test_newer_models_do_not_go_on_with_a_turn_of_the_model(shared: Running, name: str, words: str) -> None:
+    turns = [
+        {"role": "user", "parts": [{"text": "A poem, please."}]},
+        {"role": "model", "parts": [{"text": "Roses are"}]},
+    ]
+    assert words in ask(shared.wire, {"contents": turns}, name).get("message", "")
+
+
+def test_newer_models_take_words_after_a_tools_answer_for_a_turn_of_the_model(shared: Running) -> None:
+    call = {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": "c2ln"}
+    answer, text = {"functionResponse": {"name": "weather", "response": {"result": "sunny"}}}, {"text": "And now?"}
+    turns: list[dict[str, object]] = [
+        {"role": "user", "parts": [{"text": "How is it?"}]},
+        {"role": "model", "parts": [call]},
+    ]
+    tools = [{"functionDeclarations": [{"name": "weather"}]}]
+    for parts, words in (([answer, text], _REFUSED), ([text, answer], "")):
+        body = {"contents": [*turns, {"role": "user", "parts": parts}], "tools": tools}
+        assert words in ask(shared.wire, body, "gemini-3.5-flash-lite").get("message", "")
 
 
 def test_gemini_4_answers_once_makes_no_cache_and_shares_its_window_with_the_answer(shared: Running) -> None:
@@ -60,6 +94,8 @@ def test_the_stand_in_serves_the_models_of_the_products_catalogue() -> None:
         assert served.input_token_limit == model.input_tokens, model.id
         assert served.output_token_limit == max(1, model.output_tokens), model.id
         assert served.penalties == (not model.refuses), model.id
+        if isinstance(model.thinking, ThinkingByLevel):
+            assert {level.lower() for level in served.thinking_levels} == set(model.thinking.levels), model.id
         assert ("createCachedContent" in served.methods) >= (model.cache_minimum is not None), model.id
         if model.shutdown is not None and served.ends is not None:
             assert (served.ends, served.successor) == (model.shutdown.on, model.shutdown.successor), model.id

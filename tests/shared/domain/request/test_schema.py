@@ -104,6 +104,19 @@ def test_a_conversation_with_tools_keeps_its_turns() -> None:
     assert request["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
 
 
+def test_words_of_the_user_stand_before_the_answers_of_tools_in_the_same_turn() -> None:
+    called = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        {"role": "user", "content": "In one word."},
+    ]
+    submission = read(json.dumps({"model": "gemini-3.5-flash-lite", "messages": messages}).encode())
+    contents: Any = body(resolve_recipe(submission))["contents"]
+    assert [next(iter(part)) for part in contents[-1]["parts"]] == ["text", "functionResponse"]
+
+
 def test_a_request_is_stored_so_that_it_reads_the_same_again() -> None:
     text = json.dumps(
         {

@@ -40,6 +40,12 @@ def body(**fields: Any) -> bytes:
         ("gemini-3.5-transcribe", thinking(include_thoughts=True), "model_not_support_capability", CONFIG),
         ("gemini-2.5-pro", {"reasoning_effort": "none"}, "model_not_support_capability", "reasoning_effort"),
         ("gemini-2.5-pro", thinking(thinking_level="low"), "model_not_support_capability", f"{CONFIG}.thinking_level"),
+        (
+            "gemini-4-argon",
+            thinking(thinking_level="xhigh"),
+            "model_not_support_capability",
+            f"{CONFIG}.thinking_level",
+        ),
         ("gemini-2.5-pro", thinking(thinking_budget=10**6), "invalid_param", f"{CONFIG}.thinking_budget"),
         ("gemini-3.8-flash", thinking(thinking_budget=8), "model_not_support_capability", f"{CONFIG}.thinking_budget"),
         ("gemini-2.5-flash", {"tools": [TOOL], "response_format": FORM}, "model_not_support_capability", "tools"),
@@ -54,6 +60,15 @@ def test_what_a_model_cannot_do_is_refused_by_the_field_that_asks_for_it(
     with pytest.raises(RequestRefused) as refused:
         read_and_check(body(model=model, **fields, **recipe), TODAY)
     assert (refused.value.status, refused.value.code, refused.value.param) == (422, code, param)
+
+
+@pytest.mark.parametrize("model", ["gemini-3.5-flash-lite", "gemini-3.8-flash", "gemini-4-argon", "gemini-2.5-flash"])
+@pytest.mark.parametrize("role", ["assistant", "system"])
+def test_messages_that_do_not_end_with_the_user_are_refused(model: str, role: str) -> None:
+    messages = [{"role": "user", "content": "A poem, please."}, {"role": role, "content": "Roses are"}]
+    with pytest.raises(RequestRefused, match="last of the messages must be the user's") as refused:
+        read_and_check(json.dumps({"model": model, "messages": messages}).encode(), TODAY)
+    assert (refused.value.status, refused.value.code) == (422, "invalid_param")
 
 
 @pytest.mark.parametrize("recipe", [{}, {"recipe": "ask"}], ids=["anonymous", "named"])

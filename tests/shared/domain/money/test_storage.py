@@ -1,0 +1,66 @@
+"""What keeping a context cache costs, and which task pays for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from shared.domain.models.catalogue import catalogue
+from shared.domain.money.storage import DEAR_STORAGE, Storage, most_storage_cost, storage_of
+from shared.domain.tasks.task import GeminiCache
+
+NOW, DAY = datetime(2026, 11, 26, 12, tzinfo=UTC), date(2026, 11, 26)
+LITE = "gemini-3.5-flash-lite"
+
+
+def cache(*, left: bool = False, paid: float | None = 0, ends: float = 600) -> GeminiCache:
+    """`paid`, `ends`: seconds after NOW since when it is paid for, and when it expires."""
+    paid_from = None if paid is None else NOW + timedelta(seconds=paid)
+    return GeminiCache(
+        name="cachedContents/x",
+        holds="h",
+        expires_at=NOW + timedelta(seconds=ends),
+        tokens=100_000,
+        paid_from=paid_from,
+        left=left,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kept", "ends_after", "seconds"),
+    [
+        (cache(), 36, 36),
+        (cache(ends=20), 36, 20),
+        (cache(left=True, ends=300), 36, 300),
+        (cache(left=True, paid=300, ends=300), 36, None),
+        (cache(left=True, paid=300, ends=480), 36, 180),
+        (cache(paid=None), 36, None),
+        (None, 36, None),
+    ],
+    ids=["deleted at the end", "expired before", "left for reruns", "found", "found and prolonged", "unknown", "none"],
+)
+def test_a_task_pays_for_what_it_keeps(kept: GeminiCache | None, ends_after: float, seconds: float | None) -> None:
+    storage = storage_of(kept, LITE, NOW + timedelta(seconds=ends_after))
+    assert (storage.seconds if storage else None) == seconds
+
+
+def test_storage_is_charged_by_tokens_and_hours() -> None:
+    hour = Storage(1_000_000, 3600, LITE, DAY)
+    assert hour.cost == 1
+    assert Storage(100_000, 36, LITE, DAY).cost == Decimal("0.001")
+    assert Storage(4097, 1.337, LITE, DAY).as_public()["cost"] == "0.00000152158"
+
+
+def test_storage_without_a_price_has_no_cost_and_counts_as_dear() -> None:
+    assert Storage(1_000_000, 3600, "gemini-9-unknown", DAY).cost is None
+    assert Storage(1_000_000, 3600, "gemini-9-unknown", DAY).as_public()["cost"] is None
+    assert most_storage_cost(1_000_000, 3600, "gemini-9-unknown", DAY) == DEAR_STORAGE
+
+
+def test_each_model_that_caches_has_a_price_of_storage_and_each_price_a_source() -> None:
+    for model in catalogue().models:
+        assert (model.cache_storage is not None) == (bool(model.prices) and model.can("caching")), model.id
+        assert (model.price_source is not None) == bool(model.prices), model.id
+        assert model.cache_storage is None or model.cache_storage <= DEAR_STORAGE
