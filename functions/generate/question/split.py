@@ -181,6 +181,7 @@ class SplitObject:
             name=part_name(asked.name, number, len(self.plan)),
             response_schema=asked.response_schema,
             continuations=recipe.most_continuations,
+            max_tokens=recipe.parameters.max_tokens,
             repairs=1,
             sources=(self.stored.identity,),
             part=part,
