@@ -63,6 +63,8 @@ class Bill:
         async for chunk in chunks:
             if last:
                 yield last
+                if self._call.status == "cut":
+                    return
                 if _has_token(last):
                     resumable = True
                     self.settle(last["usageMetadata"])
