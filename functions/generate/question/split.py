@@ -88,7 +88,8 @@ class SplitObject:
         if facts.media_type.family == "pdf":
             most = planning.most_pages(self.recipe, facts, self.model)
             most_parts = self.deps.settings.most_parts
-            return await splitter.plan_pages(self._source, facts, most_pages=most, most_parts=most_parts)
+            plan = await splitter.plan_pages(self._source, facts, most_pages=most, most_parts=most_parts)
+            return planning.with_shared_pages(plan, planning.shared_pages(self.recipe))
         start, end = planning.asked_span(self.recipe, facts.duration or 0.0)
         cuts, search = planning.plan_cuts(start, end, planning.most_seconds(self.recipe, facts, self.model))
         if len(cuts) < self.deps.settings.most_parts:
