@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -20,6 +20,8 @@ _LEAST_FOUND = 0.5
 """Share of the rows that must be found in the text; with fewer, the text does not tell how many there are."""
 _LEAST_ALIKE = 3
 """Lines with rows that make their form one of the table's."""
+_MOST_TRIED = 100
+"""Lines that a row is compared with for each of its two rarest words and numbers."""
 _QUOTED = 3
 _PIECE = re.compile(r"[^\W_]+(?:[.,'’:/-][^\W_]+)*")
 _NUMBER = re.compile(r"\d[\d.,'’]*")
@@ -100,9 +102,8 @@ def _lines_of_rows(rows: list[list[str]], lines: list[list[str]]) -> set[int]:
     for row in rows:
         wanted = Counter(row)
         rare = sorted((places[piece] for piece in wanted if piece in places), key=len)[:2]
-        best = max(
-            ((_shared(wanted, lines[at]), -at) for found in rare for at in found if at not in taken), default=None
-        )
+        free = (islice((at for at in found if at not in taken), _MOST_TRIED) for found in rare)
+        best = max(((_shared(wanted, lines[at]), -at) for found in free for at in found), default=None)
         if best is not None and best[0] >= _LEAST_SHARE * len(row):
             taken.add(-best[1])
     return taken

@@ -41,8 +41,7 @@ def _merged(first: JsonValue, second: JsonValue, path: str, overlap: Overlap, co
     if _says_nothing(first):
         return second
     if isinstance(first, list) and isinstance(second, list):
-        repeated = 0 if overlap == "none" else _repeated(first, second, rows=overlap == "rows")
-        return [*first, *second[repeated:]]
+        return [*first, *(second if overlap == "none" else _without_repeated(first, second, rows=overlap == "rows"))]
     if isinstance(first, dict) and isinstance(second, dict):
         names = dict.fromkeys([*first, *second])
         return {
@@ -54,24 +53,27 @@ def _merged(first: JsonValue, second: JsonValue, path: str, overlap: Overlap, co
     return first
 
 
-def _repeated(first: list[JsonValue], second: list[JsonValue], *, rows: bool) -> int:
-    """Return how many items at the beginning of `second` repeat the end of `first`, but for case and white space.
+def _without_repeated(first: list[JsonValue], second: list[JsonValue], *, rows: bool) -> list[JsonValue]:
+    """Return `second` without the items at its beginning that repeat the end of `first`, but for case and white space.
 
-    If two lists of `rows` do not agree on where what they share begins, all that leads `second` and stands near the
-    end of `first` is repeated.
+    If two lists of `rows` do not agree on what they share, the items that lead `second` and stand near the end of
+    `first` are left out, as long as they are most of those that lead it.
     """
     before, after = [*map(_key, first[-_MOST_REPEATED:])], [*map(_key, second[:_MOST_REPEATED])]
     for count in range(min(len(before), len(after)), 0, -1):
         if before[-count] == after[0] and before[-count:] == after[:count]:
-            return count
+            return second[count:]
     if not rows:
-        return 0
-    left = Counter(before)
+        return second
+    left, repeated, shared = Counter(before), [], 0
     for number, key in enumerate(after):
-        if left[key] <= 0:
-            return number
-        left[key] -= 1
-    return len(after)
+        if left[key] > 0:
+            left[key] -= 1
+            repeated.append(number)
+            if 2 * len(repeated) > number + 1:
+                shared = number + 1
+    left_out = {number for number in repeated if number < shared}
+    return [item for number, item in enumerate(second) if number not in left_out]
 
 
 def _key(item: JsonValue) -> str:
