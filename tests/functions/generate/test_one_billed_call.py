@@ -144,7 +144,7 @@ async def test_what_a_broken_answer_cost_is_what_the_service_counted(system: Sys
     system.model.script.extend([*[{**answering, "end_after": 5}] * 3, {**answering, "end_after": None}])
     task = await system.answered("counted.txt", NOTES)
     calls = [call for call in system.tap.ledger.calls("gemini") if "enerateContent" in str(call["path"])]
-    counted = {name: sum(int(call[name]) for call in calls) for name in ("prompt_tokens", "answer_tokens")}
+    counted = {name: sum(int(str(call[name])) for call in calls) for name in ("prompt_tokens", "answer_tokens")}
     assert answers(task) == [text]
     assert len(calls) == 4
     assert task.usage is not None

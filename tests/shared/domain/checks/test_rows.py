@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from shared.domain.checks.rows import MissingRow, RowCount, count_rows, rows_of, warnings_of_rows
 
@@ -53,7 +54,7 @@ def test_a_scan_or_another_text_does_not_tell_how_many_rows_there_are(text: str)
 
 
 def test_rows_are_the_items_of_the_longest_list() -> None:
-    value = {
+    value: JsonValue = {
         "title": "Stock",
         "shops": ["A"],
         "rows": [{"id": "1", "size": {"w": 2, "h": None}}, {"id": "2", "ok": True}],
