@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from local.standins.gemini.answers import box_of, make_boxes
-from local.standins.gemini.facts import Segment, first_recording, timestamp, transcript
+from local.standins.gemini.facts import Segment, first_recording, halves_of_document, timestamp, transcript
 from local.standins.gemini.field_values import FieldValues
 from local.standins.gemini.pattern_text import matching_text
 from local.standins.gemini.pictures import mask
@@ -175,6 +175,15 @@ class InstanceWriter:
         if medium is not None and properties.keys() & _START and properties.keys() & _WORDS:
             segments = transcript(self._prompt, medium, self._random)
             return [self._segment(entry, item, properties) for entry in segments]
+        if {"first_page", "last_page"} <= properties.keys() and (spans := halves_of_document(self._prompt)):
+            return [
+                {
+                    **self._value(item, name, _OPTIONAL_DEPTH),
+                    properties["first_page"]: first,
+                    properties["last_page"]: last,
+                }
+                for first, last in spans
+            ]
         if properties and (rows := [row for entry in self._prompt.items for row in entry.media.rows]):
             return [self._row(row, item, name) for row in rows[:ROWS_ANSWERED]]
         if "box_2d" in properties and any(entry.media.kind == "image" for entry in self._prompt.items):

@@ -319,6 +319,9 @@ class Recipe(Frozen):
     count_rows: bool = False
     """The answer's rows are counted against the text of the PDF, and those that are missing are named. A long PDF is
     asked about in windows of pages, of which neighbours share a page."""
+    cut_documents: bool = False
+    """Each document of a dropped PDF that the answer lists, with first_page and last_page, is published as a PDF of
+    its own."""
     join: Join | None = None
     """How the answers about parts become one. None: transcripts by their times, JSON field by field, others by one more
     call."""
