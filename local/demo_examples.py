@@ -48,6 +48,8 @@ EXAMPLES: dict[str, Example] = {
     "describe-video": Example("clip.mp4"),
     "ask": Example("report.pdf", {"dropsight-prompt": "By how much did revenue grow, and why?"}),
     "extract": Example("report.pdf", {"dropsight-schema": json.dumps(_REPORT)}),
+    "classify": Example("report.pdf"),
+    "split-bundle": Example("report.pdf"),
     "compare": Example("report.pdf", beside="notes.txt"),
 }
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from shared.domain.checks.quotes import Found
+from shared.domain.checks.rows import MissingRow, RowCount
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType
 from shared.domain.media.reading import InMemory, OutOfReadsError, RandomAccess
@@ -39,6 +40,7 @@ _MOST_READS = 96
 _MOST_BYTES_OF_LARGE = 48 << 20
 """Bytes that may be read of a file larger than `WHOLE_BYTES`."""
 _FIND_QUOTES = "shared.examiner_child.quotes:find_quotes"
+_COUNT_ROWS = "shared.examiner_child.rows:count_rows_of_pdf"
 _QUOTE_SECONDS = 30.0
 _MOST_BYTES_SEARCHED = 128 << 20
 """Bytes that may be read of a PDF in which quotes are looked up; the largest that Gemini takes has 50 MB."""
@@ -115,6 +117,20 @@ class Examiner:
             return unchecked
         found = [Found(match, page, tuple(map(tuple, boxes))) for match, page, boxes in reply]
         return [*found, *unchecked[len(found) :]]
+
+    async def count_rows(
+        self, source: RangeSource, media_type: MediaType, rows: list[list[str]], *, seconds: float = _QUOTE_SECONDS
+    ) -> RowCount:
+        """Count the rows of an answer against the text of a PDF; of other files, and in vain, `on_pages` is None."""
+        if media_type.format != "pdf":
+            return RowCount(None, len(rows))
+        bounded = _Bounded(source, most_bytes=_MOST_BYTES_SEARCHED)
+        try:
+            on_pages, answered, missing = await self._call({"rows": rows}, bounded, seconds, function=_COUNT_ROWS)
+        except SandboxError as error:
+            _log.warning("the rows of a file were not counted (%s): %r", media_type.mime, error)
+            return RowCount(None, len(rows))
+        return RowCount(on_pages, answered, tuple(MissingRow(page, line) for page, line in missing))
 
     async def _call(
         self, arguments: Mapping[str, Any], source: _Bounded, seconds: float, *, function: str | None = None

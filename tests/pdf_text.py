@@ -9,8 +9,11 @@ WIDTH, HEIGHT = 600, 800
 _SIZE, _LEADING, _LEFT, _TOP = 12, 20, 60, 740
 
 
-def pdf_with_text(pages: Sequence[Sequence[str]], *, rotate: int = 0) -> bytes:
-    """Return a PDF whose pages hold these lines in Helvetica; `rotate` turns every page clockwise, in degrees."""
+def pdf_with_text(pages: Sequence[Sequence[str]], *, rotate: int = 0, leading: int = _LEADING) -> bytes:
+    """Return a PDF whose pages hold these lines in Helvetica, `leading` points apart.
+
+    `rotate` turns every page clockwise, in degrees.
+    """
     count = len(pages)
     kids = b" ".join(b"%d 0 R" % (4 + 2 * number) for number in range(count))
     bodies = [
@@ -19,7 +22,7 @@ def pdf_with_text(pages: Sequence[Sequence[str]], *, rotate: int = 0) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
     ]
     for number, lines in enumerate(pages):
-        content = b"BT /F1 %d Tf %d %d Td %d TL\n" % (_SIZE, _LEFT, _TOP, _LEADING)
+        content = b"BT /F1 %d Tf %d %d Td %d TL\n" % (min(_SIZE, leading - 1), _LEFT, _TOP, leading)
         content += b"".join(b"(%s) Tj T*\n" % _escaped(line) for line in lines) + b"ET"
         page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Rotate %d" % (WIDTH, HEIGHT, rotate)
         bodies.append(page + b" /Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>" % (5 + 2 * number))

@@ -92,7 +92,7 @@ class Follower:
         """Return why the stream ended early, or None."""
         task, last = self.task, self._last
         if not task.terminal:
-            moved_on = last is not None and task.token > last.claim
+            moved_on = last is not None and task.token > last.claim and not last.resumable
             return _INTERRUPTED if moved_on else None
         if not self._drained:
             return None

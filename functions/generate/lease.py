@@ -54,6 +54,8 @@ class Lease:
         """Whether this claim made progress that lasts, such as an uploaded file."""
         self.answering = False
         """Whether a billed model call is running."""
+        self.resumable = False
+        """Whether the answer that is coming can be gone on with from what is stored of it."""
         self.told_chunks = 0
         """Chunks of the stream stored so far."""
         self.stored_chunks = 0
@@ -72,6 +74,10 @@ class Lease:
     @property
     def seconds_left(self) -> float:
         return self._until - self._clock.time()
+
+    def note_resumable(self) -> None:
+        """Note that a part of the answer is stored that nobody has to pay for again, whatever becomes of the call."""
+        self.gained, self.answering, self.resumable = True, False, True
 
     @contextlib.contextmanager
     def timed(self, step: Step) -> Iterator[None]:

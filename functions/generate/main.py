@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from functions.generate.gates import closed_gate
 from functions.generate.lease import Lease
+from functions.generate.model.answer_store import has_progressed
 from functions.generate.model.parts import ask_parts
 from functions.generate.model.rounds import ask_questions, is_settled, last_response, load_rounds
 from functions.generate.model.stream_chunks import store_remaining_chunks
@@ -161,7 +162,8 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
     """Ask every question that has no stored answer yet, and return the outcome of all of them."""
     task = lease.task
     # Before anything is read: what crashes the worker may be a stored answer.
-    refuse_deadly_task(task)
+    if not (task.takeovers > _MOST_TAKEOVERS and await has_progressed(deps, task, claims=_MOST_TAKEOVERS)):
+        refuse_deadly_task(task)
     rounds = await load_rounds(deps, lease)
     if not await is_settled(deps, rounds):
         refuse_expired_task(deps, task)

@@ -33,6 +33,8 @@ _KEY = re.compile(r"(?<=api_key:)[^\s'\"]+|(?<=key=)[^\s&'\"]+|\bAIza[\w-]{10,}|
 _MONEY = re.compile(r"spending cap|prepay(ment)? credit|credits? (is|are) depleted", re.IGNORECASE)
 _FILE_STORE = re.compile(r"file.{0,12}storage|storage.{0,12}file", re.IGNORECASE)
 
+_TOKEN = re.compile(r"continuation[ _]?token", re.IGNORECASE)
+
 
 class HandleGone(TransientFailure):
     """An uploaded file does not exist any more (the service answers 403): upload it again."""
@@ -40,6 +42,13 @@ class HandleGone(TransientFailure):
 
 class NameTaken(TransientFailure):
     """An interrupted upload has made this file name unusable: choose another."""
+
+
+class TokenRefused(PermanentFailure):
+    """The service does not take the continuation token: the answer cannot be gone on with by it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("upstream_error", f"Gemini refused the request: {message}")
 
 
 def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
@@ -118,6 +127,8 @@ def _bad_request(status: str, message: str, details: list[JsonValue]) -> TaskFai
         return PermanentFailure(
             "context_length_exceeded", f"{message} Split the input or choose a model with a larger window."
         )
+    if _TOKEN.search(message):
+        return TokenRefused(message)
     if status == "FAILED_PRECONDITION":
         return TransientFailure(message) if "ACTIVE" in message else Blocked(f"Gemini refuses this project: {message}")
     if re.search(r"mime ?type", message, re.IGNORECASE):

@@ -108,7 +108,8 @@ def next_question(question: Question, step: Again | None) -> Question:
     if step is None:
         return question
     contents = cast(list[Json], question.body["contents"])
-    body: Json = {**question.body, "contents": [*contents, *step.turns]}
+    token: Json = {} if step.token is None else {"continuationToken": step.token}
+    body: Json = {**question.body, "contents": [*contents, *step.turns], **token}
     return question.model_copy(update={"body": unstructured(body) if step.kind == "continue" else body})
 
 

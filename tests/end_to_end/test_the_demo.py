@@ -28,6 +28,8 @@ def test_the_example_of_each_recipe_publishes_the_files_of_the_recipe(system: Ru
 
     with ThreadPoolExecutor(5) as threads:
         tasks = dict(zip(EXAMPLES, threads.map(run_example, EXAMPLES), strict=True))
+    # Files are published once a task has ended.
+    system.wait_for_documents(len(EXAMPLES), 60)
     for recipe in BUILT_IN:
         task = tasks[recipe.name]
         assert task["status"] == "completed", task

@@ -12,6 +12,8 @@ const ABOUT = {
   "summarise": ["Summarise", "Purpose, main points, figures and dates."],
   "transcribe-document": ["Copy the document as Markdown", "Headings, lists and tables, nothing left out."],
   "transcribe-document-html": ["Copy the document as HTML", "With its layout and its tables' spans."],
+  classify: ["List a bundle's documents", "The type, title and pages of each."],
+  "split-bundle": ["Cut a bundle into documents", "A PDF of its own for each document."],
   "describe-video": ["Describe the video", "What happens, in order, with times."],
   "ask": ["Ask a question", "Anything about the file, in your own words."],
   "extract": ["Extract data", "Rows and fields as you describe them; a table and a .csv."],

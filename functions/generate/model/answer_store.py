@@ -31,6 +31,22 @@ async def store_answer(deps: GenerateDeps, lease: Lease, number: int, record: Js
         await deps.clock.sleep(_PAUSE_SECONDS)
 
 
+async def store_segment(deps: GenerateDeps, lease: Lease, number: int, segment: int, record: Json) -> bool:
+    """Store a part of the answer to round `number` that is still coming; return whether it is durable."""
+    encoded = await off_loop(_encoded, record)
+    name = f"{lease.token:06d}-{number:03d}-{segment:04d}"
+    return await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
+
+
+async def has_progressed(deps: GenerateDeps, task: Task, *, claims: int) -> bool:
+    """Return whether one of the last `claims` claims before this one has stored anything; nothing of it is read."""
+    folder = f"tasks/{task.id}/answer-"
+    async for stored_file in deps.storage.listing(deps.settings.results_bucket, folder):
+        if int(stored_file.name.removeprefix(folder)[:6]) >= task.token - claims:
+            return True
+    return False
+
+
 async def load_answers(deps: GenerateDeps, task: Task) -> list[Json]:
     """Return the records that earlier claims stored, in the order of claims and rounds."""
     bucket = deps.settings.results_bucket

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from datetime import datetime
-from typing import cast
+from typing import NamedTuple, cast
 
 from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer
 from functions.generate.model.context_cache import prolong
+from functions.generate.model.segments import Segments
 from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import telling
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.domain.answer import response as answer
+from shared.domain.answer.continuation import Origin, broken_off, is_resumable, joined_call
 from shared.domain.answer.response import Json
 from shared.domain.checks.loop_watch import LoopWatch
 from shared.domain.checks.rounds import cut_in_loop
@@ -79,72 +80,116 @@ def model_notices(deps: GenerateDeps, model: str) -> tuple[str, ...]:
 
 
 async def call_model(
-    deps: GenerateDeps, lease: Lease, question: Question, *, number: int = 0, question_names: tuple[str, ...] = ("",)
+    deps: GenerateDeps,
+    lease: Lease,
+    question: Question,
+    *,
+    number: int = 0,
+    question_names: tuple[str, ...] = ("",),
+    going_on: GoingOn | None = None,
+    silent: bool = False,
 ) -> Json:
     """Make one billed call, the task's round `number`. Return the stored record: the question and the whole response.
 
-    `question_names` has the names of all questions of the task.
+    `question_names` has the names of all questions of the task. `going_on`: what the call goes on with by its token.
+    Where a stream breaks behind a token, the record ends at the token. A `silent` call is not told to stream readers.
     """
     if lease.gained and lease.seconds_left < deps.settings.time_limit_seconds * _TIME_TO_ASK:
         raise TimeIsUp(f"too little time is left to ask {question.model}")
     await lease.confirm()
     await deps.breaker.enter(question.model)
-    silent = question.part is not None
-    async with telling(deps, lease, reasoning=question.reasoning, silent=silent) as readers:
-        pieces: list[Json] = []
-        lease.answering = True
-        began = deps.clock.now()
+    silent = silent or question.part is not None
+    so_far = going_on.so_far if going_on is not None else None
+    async with telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far) as readers:
+        call = _Call(deps, lease, question, number, question_names, going_on)
+        lease.answering, lease.resumable = True, going_on is not None
         try:
             with lease.timed("model"):
                 async for piece in cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question)):
-                    pieces.append(piece)
+                    await call.segments.add(call.with_origin(piece))
                     readers.heard(piece)
         except PermanentFailure as failure:
             raise _with_successor(deps, question.model, failure) from failure
         except TransientFailure as failure:
             if isinstance(failure, Unavailable):
                 # A refusal costs nothing; what broke off may have been an answer.
-                lease.answering = bool(pieces) or isinstance(failure, ConnectionBroken)
+                lease.answering = bool(call.segments.pieces) or isinstance(failure, ConnectionBroken)
             await deps.breaker.note_failure(question.model, failure)
-            raise
+            record = await call.store_broken()
+            if record is None:
+                raise
+            if not isinstance(failure, ConnectionBroken):
+                # What came is kept: this is no attempt that failed.
+                raise Unavailable(failure.message) from failure
+            return record
         except FlexRefused:
             lease.answering = False
             raise
         except Postponement as refusal:
+            await call.store_broken()
             await leave_throttle_note(deps, question.model, refusal)
             raise
-        record = await _store(deps, lease, question, pieces, began=began, number=number, names=question_names)
+        record = await call.store_whole()
     await deps.breaker.note_success(question.model)
     return record
 
 
-async def _store(
-    deps: GenerateDeps,
-    lease: Lease,
-    question: Question,
-    pieces: list[Json],
-    *,
-    began: datetime,
-    number: int,
-    names: tuple[str, ...],
-) -> Json:
-    """Store the record of a call, and enter the call in the task's ledger; return the record."""
-    record: Json = {
-        "task": lease.task.id,
-        "claim": lease.token,
-        "round": number,
-        "asked": list(names),
-        "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
-        "response": await off_loop(answer.join, pieces),
-        "at": began.isoformat(),
-        "seconds": round((deps.clock.now() - began).total_seconds(), 3),
-        "tier": question.body.get("serviceTier"),
-    }
-    lease.answering = False
-    with lease.timed("store"):
-        await store_answer(deps, lease, number, record)
-    lease.calls = [*(lease.calls or ()), call_of(record)]
-    return record
+class GoingOn(NamedTuple):
+    """What a call goes on with."""
+
+    origin: Origin
+    so_far: Json
+    """The response up to the token."""
+
+
+class _Call:
+    """One call while it runs, and how its record is stored."""
+
+    def __init__(
+        self,
+        deps: GenerateDeps,
+        lease: Lease,
+        question: Question,
+        number: int,
+        names: tuple[str, ...],
+        going_on: GoingOn | None,
+    ) -> None:
+        self._deps, self._lease, self._number, self._began = deps, lease, number, deps.clock.now()
+        self._origin: Json = {"resumedFrom": going_on.origin._asdict()} if going_on is not None else {}
+        self._head: Json = {
+            "task": lease.task.id,
+            "claim": lease.token,
+            "round": number,
+            "asked": list(names),
+            "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
+            "at": self._began.isoformat(),
+            "tier": question.body.get("serviceTier"),
+        }
+        self.segments = Segments(deps, lease, number, self._head)
+
+    def with_origin(self, piece: Json) -> Json:
+        return {**piece, **self._origin}
+
+    async def store_broken(self) -> Json | None:
+        """Store what came up to the last token of a stream that broke; return the record, or None without a token."""
+        response = await off_loop(broken_off, self.segments.pieces)
+        return None if response is None else await self._store(response)
+
+    async def store_whole(self) -> Json:
+        return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})
+
+    async def _store(self, response: Json) -> Json:
+        """Store the record of the call, and enter the call in the task's ledger; return the record."""
+        deps, lease = self._deps, self._lease
+        seconds = round((deps.clock.now() - self._began).total_seconds(), 3)
+        record: Json = {**self._head, "response": response, "seconds": seconds}
+        lease.answering = False
+        with lease.timed("store"):
+            await store_answer(deps, lease, self._number, record)
+        lease.calls = [*(lease.calls or ()), call_of(record)]
+        if is_resumable(response):
+            lease.note_resumable()
+        return record
 
 
 async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[Json]:

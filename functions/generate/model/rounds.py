@@ -3,7 +3,7 @@
     tasks/{id}/answer-{claim}-{round}.json     what was asked (but for the inputs), and the response as it came
 
 A takeover reads the rounds of the claims before it and goes on where they end; a round that is stored is never paid
-for again.
+for again. Nor is a part of an answer up to a continuation token: the next round is the same request with the token.
 """
 
 from __future__ import annotations
@@ -12,14 +12,26 @@ from collections.abc import Sequence
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
-from functions.generate.model.call import call_model, refuse_if_throttled
+from functions.generate.model.call import GoingOn, call_model, refuse_if_throttled
 from functions.generate.model.context_cache import share_in_cache
 from functions.generate.model.service_tier import with_service_tier
 from functions.generate.model.spending import reserve_cost, with_ceiling
+from shared.cloud.telemetry import log
+from shared.domain.answer.continuation import (
+    MOST_AT_LIMIT,
+    Origin,
+    billed_records,
+    resumed_from,
+    standing_of,
+    text_so_far,
+    whole_records,
+    without_tokens,
+)
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.question import Question
+from shared.domain.service_errors import TokenRefused
 from shared.domain.splitting.joining import append_answers, join_answers
 from shared.domain.splitting.plan import Part, part_name
 from shared.domain.stored_rounds import (
@@ -48,8 +60,8 @@ async def load_rounds(deps: GenerateDeps, lease: Lease) -> list[Round]:
     if lease.token == 1:
         return []
     records = await load_answers(deps, lease.task)
-    lease.calls = [call_of(record) for record in records]
-    return counted_rounds(round_of(record) for record in records)
+    lease.calls = [call_of(record) for record in await off_loop(billed_records, records)]
+    return counted_rounds(round_of(record) for record in await off_loop(whole_records, records, deps.clock.now()))
 
 
 async def is_settled(deps: GenerateDeps, rounds: Sequence[Round]) -> bool:
@@ -65,13 +77,27 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
     mine = rounds_of_question(rounds, name)
     if not mine:
         return None
-    first_question = mine[0].question
-    return await deps.judge.next_step(
+    question = mine[0].question
+    past_limit = question.continuations if question.max_tokens else max(MOST_AT_LIMIT, question.continuations)
+    standing = await off_loop(
+        standing_of,
         [entry.response for entry in mine],
-        first_question.response_schema,
-        continuations=first_question.continuations,
-        repairs=first_question.repairs,
+        most_tokens=question.max_tokens,
+        past_limit=past_limit,
     )
+    # What goes on by its token is the same request again, with the turns that it had.
+    answers = standing.responses if standing.token is None else standing.responses[:-1]
+    step = None
+    if answers:
+        step = await deps.judge.next_step(
+            answers,
+            question.response_schema,
+            continuations=0 if standing.is_spent else question.continuations,
+            repairs=question.repairs,
+        )
+    if standing.token is None:
+        return step
+    return step._replace(token=standing.token) if isinstance(step, Again) else Again("again", (), standing.token)
 
 
 async def step_of_result(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Step | None:
@@ -110,7 +136,8 @@ async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answe
 async def last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
     """Return the response that stream readers get: the last one, or that of all parts."""
     last = rounds[-1]
-    step = None if last.question.part is None else await step_of_result(deps, rounds, result_name_of(last.question))
+    is_joined = last.question.part is not None or resumed_from(last.response) is not None
+    step = await step_of_result(deps, rounds, result_name_of(last.question)) if is_joined else None
     return step.response if isinstance(step, Whole) else last.response
 
 
@@ -134,12 +161,39 @@ async def ask_questions(
     for question in questions:
         while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
             await refuse_if_throttled(deps, question.model)
-            number = len(rounds)
             following = with_ceiling(deps, with_service_tier(deps, lease, next_question(question, step)))
             await reserve_cost(deps, lease, following)
-            record = await call_model(deps, lease, following, number=number, question_names=names)
-            rounds.append(round_of(record))
-            lease.gained = True
+            rounds = await _with_round(deps, lease, following, rounds, step, names)
         if isinstance(step, Failed):
             break
     return rounds
+
+
+async def _with_round(
+    deps: GenerateDeps,
+    lease: Lease,
+    question: Question,
+    rounds: list[Round],
+    step: Again | None,
+    names: tuple[str, ...],
+) -> list[Round]:
+    """Return the rounds with one more; if its continuation token is refused, the same without the token."""
+    last = max((at for at, entry in enumerate(rounds) if entry.question.name == question.name), default=None)
+    going_on = None
+    if step is not None and step.token is not None and last is not None:
+        origin = Origin(rounds[last].claim, rounds[last].number, step.token)
+        going_on = GoingOn(origin, await off_loop(text_so_far, [entry.response for entry in rounds]))
+    # Without a step, readers of the stream have words of an answer that cannot be gone on with.
+    silent = step is None and last is not None
+    try:
+        record = await call_model(
+            deps, lease, question, number=len(rounds), question_names=names, going_on=going_on, silent=silent
+        )
+    except TokenRefused as refused:
+        if going_on is None or last is None:
+            raise
+        log("WARNING", "token_refused", refused.message, task=lease.task.id)
+        stripped = rounds[last]._replace(response=without_tokens(rounds[last].response))
+        return [*rounds[:last], stripped, *rounds[last + 1 :]]
+    lease.gained = True
+    return [*rounds, round_of(record)]

@@ -3,6 +3,7 @@
 one claim      chunks 0, 1, 2, … with its token; the last one has a finish reason
 a later claim  finds chunk 0 stored: it tells nothing, and the readers are told that the stream was interrupted
                (unless the answer itself was stored: then what is missing of it is told)
+resumed        the answer goes on from a continuation token: what readers have of it is not told again
 """
 
 from __future__ import annotations
@@ -31,12 +32,25 @@ class Telling:
         self._gathered = Gathered(reasoning, begun=bool(offset))
         self._woken = asyncio.Event()
 
+    def go_on(self, chunks: list[Chunk], so_far: Json) -> None:
+        """Go on with the answer of which `so_far` is stored, after the chunks that readers have of it."""
+        stored = Gathered(self._gathered.reasoning)
+        stored.add(so_far)
+        self._gathered.go_on((stored.content, stored.thoughts), join_chunks(chunks))
+        self._heed_divergence()
+
     def heard(self, piece: Json) -> None:
         if self._offset is None:
             return
         self._gathered.add(piece)
+        self._heed_divergence()
         if self._gathered:
             self._woken.set()
+
+    def _heed_divergence(self) -> None:
+        if self._gathered.diverged:
+            log("WARNING", "stream_diverged", "the answer goes on with other words", task=self._held.task.id)
+            self._offset = None
 
     async def keep_telling(self) -> None:
         """Store collected pieces regularly, until cancelled."""
@@ -55,7 +69,7 @@ class Telling:
         if not self._gathered.answered:
             self._gathered.finish = None
         whole = self._gathered.finish is not None
-        if self._gathered:
+        if self._gathered and not self._gathered.diverged:
             await self._tell()
         if whole and self._offset is not None:
             self._held.stored_chunks = self._offset
@@ -65,7 +79,11 @@ class Telling:
             if self._offset is None:
                 return
             chunk = Chunk(
-                delta=delta, finish=finish, claim=self._held.token, expires_at=_expiry(self._deps, self._held)
+                delta=delta,
+                finish=finish,
+                claim=self._held.token,
+                resumable=self._held.resumable,
+                expires_at=_expiry(self._deps, self._held),
             )
             stored, _ = await asyncio.gather(
                 self._deps.chunks.put(self._held.task.id, self._offset, chunk), self._held.look()
@@ -77,13 +95,20 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(deps: GenerateDeps, lease: Lease, *, reasoning: bool, silent: bool = False) -> AsyncIterator[Telling]:
+async def telling(
+    deps: GenerateDeps, lease: Lease, *, reasoning: bool, silent: bool = False, so_far: Json | None = None
+) -> AsyncIterator[Telling]:
     """Store chunks while the body runs, and finish the stream if the body ends without an error.
 
-    A `silent` answer is about a part of the file: readers get the whole one once it has been joined.
+    A `silent` answer is not told: one about a part of the file, which readers get once all are joined, or a second
+    one after words of a first. `so_far`: what is stored of an answer that goes on.
     """
-    offset = None if silent else await _beginning(deps, lease)
+    going_on = so_far is not None and lease.task.stream and not silent
+    chunks = await deps.chunks.since(lease.task.id, 0) if going_on else []
+    offset = None if silent else len(chunks) if going_on else await _beginning(deps, lease)
     voice = Telling(deps, lease, reasoning, offset)
+    if going_on and so_far is not None:
+        voice.go_on(chunks, so_far)
     if offset is None:
         yield voice
         return
@@ -102,7 +127,7 @@ async def store_remaining_chunks(
 ) -> None:
     """Store the chunks that an earlier claim did not get to, from its stored answer."""
     chunks = await deps.chunks.since(lease.task.id, 0)
-    if any(chunk.claim != claim for chunk in chunks):
+    if any(chunk.claim != claim for chunk in chunks) and not any(chunk.resumable for chunk in chunks):
         return
     if chunks and chunks[-1].finish is not None:
         lease.stored_chunks = len(chunks)

@@ -225,6 +225,7 @@ def _questions(
             response_schema=question.asked_schema,
             # What readers were told cannot be taken back, nor said again.
             continuations=0 if streamed else recipe.most_continuations,
+            max_tokens=recipe.parameters.max_tokens,
             repairs=0 if streamed else 1,
             cacheable=cacheable(find_model(recipe.model, today), prepared.shown, recipe.media_resolution),
             sources=tuple(

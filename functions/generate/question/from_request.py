@@ -54,6 +54,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | Sp
         response_schema=request.question.asked_schema,
         # What readers were told cannot be taken back, nor said again.
         continuations=0 if streamed else recipe.most_continuations,
+        max_tokens=recipe.parameters.max_tokens,
         repairs=0 if streamed else 1,
         cacheable=_is_cacheable(request_body, recipe, preparation),
         sources=tuple(preparation.sources or ()),

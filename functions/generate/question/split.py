@@ -133,7 +133,8 @@ class SplitObject:
         if facts.media_type.family == "pdf":
             most = planning.most_pages(self.recipe, facts, self.model)
             most_parts = self.deps.settings.most_parts
-            return await splitter.plan_pages(self._source, facts, most_pages=most, most_parts=most_parts)
+            plan = await splitter.plan_pages(self._source, facts, most_pages=most, most_parts=most_parts)
+            return planning.with_shared_pages(plan, planning.shared_pages(self.recipe))
         start, end = planning.asked_span(self.recipe, facts.duration or 0.0)
         cuts, search = planning.plan_cuts(start, end, planning.most_seconds(self.recipe, facts, self.model))
         if len(cuts) < self.deps.settings.most_parts:
@@ -225,6 +226,7 @@ class SplitObject:
             name=part_name(asked.name, number, len(self.plan)),
             response_schema=asked.response_schema,
             continuations=recipe.most_continuations,
+            max_tokens=recipe.parameters.max_tokens,
             repairs=1,
             sources=(self.stored.identity,),
             part=part,

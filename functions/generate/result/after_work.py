@@ -16,6 +16,7 @@ from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import current_context, span
+from shared.domain.answer.continuation import billed_records
 from shared.domain.errors import TaskFailure
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import call_of
@@ -65,7 +66,7 @@ async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
     if task.usage is not None or task.token == 0 or task.error is None or task.error.code != "request_cancelled":
         return stored
     try:
-        calls = [call_of(record) for record in await load_answers(deps, task)]
+        calls = [call_of(record) for record in billed_records(await load_answers(deps, task))]
     except Exception as error:  # What is not counted keeps nothing else from being done.
         log_bug("calls_not_counted", error, task=task.id)
         return stored

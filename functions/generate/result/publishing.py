@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 
 from pydantic import JsonValue
 
+from functions.generate.result.bundle import cut_documents
 from functions.generate.result.source_picture import load_source_picture
 from shared.domain import outputs
 from shared.domain.answer.citations import pages_of
@@ -86,7 +87,11 @@ async def _rendered(deps: GenerateDeps, task: Task, question: RecipeQuestion, me
     if await off_loop(outputs.needs_picture, question, value):
         source = await load_source_picture(deps, task, question, value)
     source = source._replace(pages=tuple(await off_loop(pages_of, message)))
-    return await off_loop(_files, question, text, value, source, message)
+    rendered = await off_loop(_files, question, text, value, source, message)
+    if task.ran is None or not task.ran.snapshot.get("cut_documents"):
+        return rendered
+    cut = await cut_documents(deps, task, value)
+    return Rendered({**rendered.files, **cut.files}, (*rendered.warnings, *cut.warnings))
 
 
 def _files(question: RecipeQuestion, text: str, value: JsonValue, source: Source, message: Json) -> Rendered:

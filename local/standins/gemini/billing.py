@@ -32,30 +32,55 @@ def service_tier(request: dict[str, Any], behaviour: Behaviour) -> Tier:
 
 
 class Bill:
-    """Counts the tokens of one request once its answer has been sent: those of flex also under `flex_…`."""
+    """Counts the tokens of one request once its answer has been sent: those of flex also under `flex_…`.
+
+    A stream that can be resumed is counted up to each continuation token as that is sent: what comes after it is not
+    counted if the stream breaks, since the next request answers it again.
+    """
 
     def __init__(self, ledger: Ledger, call: Call, generation: Generation, tier: Tier) -> None:
         self._ledger, self._call, self._tier = ledger, call, tier
         self._usage = generation.usage()
+        self._settled: dict[str, int] = {}
 
-    def settle(self) -> None:
+    def settle(self, usage: dict[str, Any] | None = None) -> None:
+        """Count what `usage` has more than was counted before; None: the whole answer."""
+        usage = self._usage if usage is None else usage
         self._call.notes["tier"] = self._tier
         for field, name in _COUNTED.items():
-            count = self._usage.get(field, 0)
+            count = usage.get(field, 0)
+            more = count - self._settled.get(name, 0)
+            self._settled[name] = count
             self._call.notes[name] = str(count)
             for counter in (name, *([] if self._tier == "standard" else [f"{self._tier}_{name}"])):
-                if count:
-                    self._ledger.count("gemini", counter, count)
+                if more > 0:
+                    self._ledger.count("gemini", counter, more)
 
     async def settled_after(self, chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
         """Yield the chunks; settle with the last one. A stream that is cut, or ends in an error, is not counted."""
         last: dict[str, Any] = {}
+        resumable = False
         async for chunk in chunks:
             if last:
                 yield last
+                if self._call.status == "cut":
+                    return
+                if _has_token(last):
+                    resumable = True
+                    self.settle(last["usageMetadata"])
             last = chunk
         if not last:
             return
-        if "error" not in last:
+        if "error" not in last and not (resumable and _is_midway(last)):
             self.settle()
+        elif _has_token(last):
+            self.settle(last["usageMetadata"])
         yield last
+
+
+def _has_token(chunk: dict[str, Any]) -> bool:
+    return any("continuationToken" in candidate for candidate in chunk.get("candidates", []))
+
+
+def _is_midway(chunk: dict[str, Any]) -> bool:
+    return not any("finishReason" in candidate for candidate in chunk.get("candidates", []))

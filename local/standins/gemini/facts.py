@@ -64,6 +64,13 @@ def first_recording(prompt: Prompt) -> Item | None:
     return next((item for item in prompt.items if item.media.kind in ("audio", "video")), None)
 
 
+def halves_of_document(prompt: Prompt) -> list[tuple[int, int]]:
+    """Return the first and last page of each half of the first document: what a bundle is made out to hold."""
+    pages = next((item.media.pages for item in prompt.items if item.media.pages), 0)
+    middle = (pages + 1) // 2
+    return [(first, last) for first, last in ((1, middle), (middle + 1, pages)) if first <= last]
+
+
 def transcript(prompt: Prompt, item: Item, random: Random) -> list[Segment]:
     """Return made-up segments that cover the requested span without gaps."""
     start, end = span(prompt, item)

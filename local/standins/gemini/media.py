@@ -114,6 +114,8 @@ class Media(BaseModel):
     characters: int = 0
     """Of a text file, all of it."""
     lines: int = 0
+    rows: tuple[str, ...] = ()
+    """Of a document, the lines whose cells are divided by `|`: the rows of its tables."""
     error: str = ""
     """Why it could not be decoded; empty when it could."""
 
@@ -133,6 +135,7 @@ class Finding(TypedDict, total=False):
     text: str
     characters: int
     lines: int
+    rows: tuple[str, ...]
 
 
 class Undecodable(Exception):

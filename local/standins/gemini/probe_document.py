@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from local.standins.gemini.media import Finding, Undecodable
 _TEXT_KEPT = 2_000
 _PAGES_READ = 3
 _HEAD_BYTES = 1024
+_MOST_ROWS = 20_000
 
 
 def probe_pdf(file: Path, size: int) -> Finding:
@@ -34,9 +36,17 @@ def probe_pdf(file: Path, size: int) -> Finding:
         for number in range(min(pages, _PAGES_READ)):
             if len(text) < _TEXT_KEPT:
                 text += _page_text(document, number) + " "
-        return Finding(container="PDF", pages=pages, text=re.sub(r"\s+", " ", text).strip()[:_TEXT_KEPT])
+        rows = _rows(document) if "|" in text else ()
+        return Finding(container="PDF", pages=pages, text=re.sub(r"\s+", " ", text).strip()[:_TEXT_KEPT], rows=rows)
     finally:
         document.close()
+
+
+def _rows(document: pypdfium2.PdfDocument) -> tuple[str, ...]:
+    """Return the lines of tables on all pages."""
+    texts = (_page_text(document, number) for number in range(len(document)))
+    lines = (line.strip() for text in texts for line in text.splitlines() if "|" in line)
+    return tuple(itertools.islice(lines, _MOST_ROWS))
 
 
 def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from random import Random
 from typing import Any
 
 from local.standins.gemini.answers import box_of, make_boxes
-from local.standins.gemini.facts import Segment, first_recording, timestamp, transcript
+from local.standins.gemini.facts import Segment, first_recording, halves_of_document, timestamp, transcript
 from local.standins.gemini.field_values import FieldValues
 from local.standins.gemini.pattern_text import matching_text
 from local.standins.gemini.pictures import mask
 from local.standins.gemini.prompt import Prompt
 from local.standins.gemini.schema_forms import Json, JsonSchema, is_valid, kinds, resolve
 
+ROWS_ANSWERED = 800
+"""Rows of a table in one answer: after some hundreds, real models leave rows out and do not say so."""
 _DEEPEST = 12
 _OPTIONAL_DEPTH = 4
 """Below this depth optional properties are left out: a schema may contain itself."""
@@ -172,12 +175,32 @@ class InstanceWriter:
         if medium is not None and properties.keys() & _START and properties.keys() & _WORDS:
             segments = transcript(self._prompt, medium, self._random)
             return [self._segment(entry, item, properties) for entry in segments]
+        if {"first_page", "last_page"} <= properties.keys() and (spans := halves_of_document(self._prompt)):
+            return [
+                {
+                    **self._value(item, name, _OPTIONAL_DEPTH),
+                    properties["first_page"]: first,
+                    properties["last_page"]: last,
+                }
+                for first, last in spans
+            ]
+        if properties and (rows := [row for entry in self._prompt.items for row in entry.media.rows]):
+            return [self._row(row, item, name) for row in rows[:ROWS_ANSWERED]]
         if "box_2d" in properties and any(entry.media.kind == "image" for entry in self._prompt.items):
             boxes = make_boxes(self._prompt, self._random, "mask" in properties)
             return [{**self._value(item, name, 1), **self._of(box, item)} for box in boxes]
         if item.get("type", "string") == "string" and not item.keys() & {"enum", "pattern", "format"}:
             return self._field_values.words(name)
         return None
+
+    def _row(self, row: str, item: JsonSchema, name: str) -> dict[str, Json]:
+        """Return the cells of a table's row as the item's properties, in their order."""
+        values: dict[str, Json] = self._value(item, name, _OPTIONAL_DEPTH)
+        for (key, schema), cell in zip(item["properties"].items(), row.strip("| ").split("|"), strict=False):
+            text = cell.strip()
+            number = bool({"number", "integer"} & set(kinds(resolve(schema, self._root))))
+            values[key] = json.loads(text) if number and text.replace(".", "", 1).isdecimal() else text
+        return values
 
     def _of(self, box: dict[str, Json], item: JsonSchema) -> dict[str, Json]:
         return {key: value for key, value in box.items() if key in item["properties"]}

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, JsonValue
 
 from shared.domain.answer import response as answer
 from shared.domain.answer.completion import FinishReason, finish_reason, tool_call
+from shared.domain.answer.continuation import is_limited
 from shared.domain.answer.finish_reasons import ending_of
 from shared.domain.answer.response import Json
 from shared.domain.tasks.task import Frozen
@@ -30,7 +31,9 @@ class Chunk(Frozen):
     delta: dict[str, JsonValue]
     finish: FinishReason | None = None
     claim: int
-    """The token of the claim under which it was stored: text of two claims never makes one answer."""
+    """The token of the claim under which it was stored: a later one adds text only where it goes on with the answer."""
+    resumable: bool = False
+    """Whether a later claim can go on with the answer by its continuation token."""
     expires_at: datetime
 
 
@@ -48,6 +51,10 @@ class Gathered:
     """Whether a chunk was made: the first one names the role."""
     answered: bool = False
     """Whether there was a word or a call: without one the question is asked again, so nothing may have been sent."""
+    diverged: bool = False
+    """Whether an answer that is gone on with says something else than its readers were told."""
+    _ahead: dict[str, str] = field(default_factory=lambda: {"content": "", "thoughts": ""})
+    """What readers were told past the token from which the answer goes on; it comes again."""
     _blanks: list[str] = field(default_factory=list)
     _called: int = 0
 
@@ -56,7 +63,7 @@ class Gathered:
         for candidate in answer.candidates(piece)[:1]:
             self._add_text(answer.text(candidate))
             if self.reasoning:
-                self.thoughts += answer.text(candidate, thoughts=True)
+                self.thoughts += self._not_yet_told("thoughts", answer.text(candidate, thoughts=True))
             for part in answer.parts(candidate):
                 if isinstance(call := part.get("functionCall"), dict):
                     self.calls.append(
@@ -65,13 +72,34 @@ class Gathered:
                     self._called += 1
                     self.answered = True
             reason = answer.finish_reason(candidate)
-            # An answer that cannot be used fails: it has no last chunk.
-            if reason is not None and ending_of(reason) != "malformed":
+            # An answer that cannot be used fails: it has no last chunk. Nor has one that is gone on with.
+            if reason is not None and ending_of(reason) != "malformed" and not is_limited(candidate):
                 ending = finish_reason(candidate)
                 self.finish = "tool_calls" if ending == "stop" and self._called else ending
 
+    def go_on(self, stored: tuple[str, str], shown: tuple[str, str]) -> None:
+        """Go on with an answer: `stored` are its content and thoughts up to the token, `shown` what readers have."""
+        for name, kept, told in zip(("content", "thoughts"), stored, shown, strict=True):
+            setattr(self, name, kept[len(told) :] if kept.startswith(told) else "")
+            self._ahead[name] = told[len(kept) :] if told.startswith(kept) else ""
+            self.diverged |= not (kept.startswith(told) or told.startswith(kept))
+        self.answered = answer.has_words(stored[0])
+        if not self.answered:
+            self._blanks.append(self.content)
+            self.content = ""
+
+    def _not_yet_told(self, name: str, text: str) -> str:
+        ahead = self._ahead[name]
+        if not ahead:
+            return text
+        shared = min(len(ahead), len(text))
+        self.diverged |= ahead[:shared] != text[:shared]
+        self._ahead[name] = ahead[shared:]
+        return text[shared:]
+
     def _add_text(self, text: str) -> None:
         """Blanks wait for the first word."""
+        text = self._not_yet_told("content", text)
         if not self.answered and not answer.has_words(text):
             self._blanks.append(text)
             return

@@ -3,7 +3,7 @@
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
 from shared.domain.checks.loops import loop_at_end, repeated_phrase
 from shared.domain.checks.recording import transcript_warnings
-from shared.domain.checks.rounds import Again, Failed, Step, Whole, next_step, total_usage
+from shared.domain.checks.rounds import Again, Failed, Step, Whole, next_step
 from shared.domain.checks.structure import Structured, read, repair_prompt
 
 __all__ = [
@@ -19,6 +19,5 @@ __all__ = [
     "read",
     "repair_prompt",
     "repeated_phrase",
-    "total_usage",
     "transcript_warnings",
 ]

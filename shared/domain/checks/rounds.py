@@ -20,6 +20,7 @@ from shared.domain.answer import finish_reasons
 from shared.domain.answer import response as answer
 from shared.domain.answer.finish_reasons import explained
 from shared.domain.answer.response import Json
+from shared.domain.answer.usage import total_usage
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
 from shared.domain.checks.loops import loop_at_end
 from shared.domain.checks.structure import Structured, read, repair_prompt
@@ -47,6 +48,8 @@ class Again(NamedTuple):
 
     kind: Literal["continue", "repair", "again"]
     turns: tuple[Json, ...]
+    token: str | None = None
+    """The continuation token with which an answer to this very request goes on."""
 
 
 class Failed(NamedTuple):
@@ -258,26 +261,3 @@ def _merged(responses: Sequence[Json], text: str, *, rewritten: bool = False) ->
     others = [part for part in answer.parts(candidate) if "text" not in part or part.get("thought")]
     merged: Json = {**candidate, "content": {"role": "model", "parts": cast(JsonValue, [*others, {"text": text}])}}
     return {**last, "candidates": [merged], "usageMetadata": total_usage(responses)}
-
-
-def total_usage(responses: Sequence[Json]) -> Json:
-    """Add up the usage of all calls, details by modality."""
-    total: Json = {}
-    for response in responses:
-        counted = response.get("usageMetadata")
-        for name, value in (counted if isinstance(counted, dict) else {}).items():
-            total[name] = _added(total.get(name), value)
-    return total
-
-
-def _added(so_far: JsonValue, more: JsonValue) -> JsonValue:
-    if isinstance(more, int) and not isinstance(more, bool):
-        return more + (so_far if isinstance(so_far, int) else 0)
-    if not isinstance(more, list):
-        return more
-    tokens: dict[str, int] = {}
-    for detail in [*(so_far if isinstance(so_far, list) else []), *more]:
-        if isinstance(detail, dict):
-            modality, count = str(detail.get("modality")), detail.get("tokenCount")
-            tokens[modality] = tokens.get(modality, 0) + (count if isinstance(count, int) else 0)
-    return [{"modality": modality, "tokenCount": count} for modality, count in tokens.items()]

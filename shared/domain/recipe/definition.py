@@ -313,6 +313,15 @@ class Recipe(Frozen):
     split_minutes: int | None = Field(default=None, ge=1, le=570)
     """A longer recording or film is asked about in parts of at most this length. None: only what is too long for one
     call."""
+    split_pages: int | None = Field(default=None, ge=1, le=1000)
+    """A longer PDF is asked about in parts of at most this many pages. None: 10 with `count_rows`, else only what is
+    too long for one call."""
+    count_rows: bool = False
+    """The answer's rows are counted against the text of the PDF, and those that are missing are named. A long PDF is
+    asked about in windows of pages, of which neighbours share a page."""
+    cut_documents: bool = False
+    """Each document of a dropped PDF that the answer lists, with first_page and last_page, is published as a PDF of
+    its own."""
     join: Join | None = None
     """How the answers about parts become one. None: transcripts by their times, JSON field by field, others by one more
     call."""

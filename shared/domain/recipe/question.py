@@ -39,6 +39,8 @@ class Question(Frozen):
     """The schema that the answer must fit."""
     continuations: int = 0
     """How often an answer that was cut off may be continued; each is a call."""
+    max_tokens: int | None = None
+    """The most tokens that the recipe or the request allows the whole answer."""
     repairs: int = 0
     """How often an answer that does not fit may be asked for again; each is a call."""
     cacheable: bool = False

@@ -10,10 +10,11 @@ from pydantic import JsonValue
 
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
-from shared.domain.checks import Whole, total_usage
+from shared.domain.answer.usage import total_usage
+from shared.domain.checks import Whole
 from shared.domain.outputs.markup import unfenced
 from shared.domain.recipe.definition import Join, Recipe, RecipeQuestion
-from shared.domain.splitting.merge import merge_values
+from shared.domain.splitting.merge import Overlap, merge_values
 from shared.domain.splitting.plan import Span
 from shared.domain.splitting.transcripts import are_transcripts, join_plain, join_segments
 
@@ -30,7 +31,7 @@ def way_to_join(recipe: Recipe, asked: RecipeQuestion) -> Join:
     """Return how the answers of parts become one: as the recipe says, else as its question suggests."""
     if asked.response_schema is not None:
         return "merge"
-    return recipe.join or ("transcript" if recipe.transcript else "ask")
+    return recipe.join or ("transcript" if recipe.transcript or recipe.count_rows else "ask")
 
 
 def join_answers(join: Join, answers: Sequence[Whole], plan: Sequence[Span]) -> Whole:
@@ -66,13 +67,20 @@ def _merged(values: Sequence[JsonValue], plan: Sequence[Span]) -> Joined:
     if plan[0].unit == "seconds" and are_transcripts(values):
         value, conflicts, warnings = join_segments(values, plan)
     else:
-        value, conflicts = merge_values(values, overlapping=plan[0].unit == "seconds")
+        value, conflicts = merge_values(values, overlap=_overlap(plan))
         warnings = ()
     if conflicts:
         more = f" and {len(conflicts) - _MOST_CONFLICTS} more" if len(conflicts) > _MOST_CONFLICTS else ""
         named = ", ".join(conflicts[:_MOST_CONFLICTS]) + more
         warnings = (*warnings, f"The parts of the file differ in {named}: what the first of them says was kept.")
     return Joined(json.dumps(value, ensure_ascii=False), value, warnings)
+
+
+def _overlap(plan: Sequence[Span]) -> Overlap:
+    """Return what neighbouring parts both hold."""
+    if plan[0].unit == "seconds":
+        return "moments"
+    return "rows" if len(plan) > 1 and plan[0].end >= plan[1].start else "none"
 
 
 def _as_one(answers: Sequence[Whole], text: str) -> Json:
@@ -88,7 +96,10 @@ def part_note(plan: Sequence[Span], number: int) -> str:
     """Return what is said to the model about the part that it gets."""
     span, count = plan[number - 1], len(plan)
     if span.unit == "pages":
-        return f"(This is part {number} of {count} of a longer document: its {span.label}.)"
+        shared = (
+            " Answer for all of it; a neighbouring part may hold a page of it too." if _overlap(plan) == "rows" else ""
+        )
+        return f"(This is part {number} of {count} of a longer document: its {span.label}.{shared})"
     return (
         f"(This is part {number} of {count} of a longer recording. Write times as they run in this part, which begins "
         "at 00:00.)"

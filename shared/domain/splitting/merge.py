@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
+
+_MOST_REPEATED = 1_000
+"""Items of a list that two neighbouring parts may both hold."""
 
 
 class Merged(NamedTuple):
@@ -14,30 +19,33 @@ class Merged(NamedTuple):
     """Paths of the fields of which parts say different things: that of the first part is kept."""
 
 
-def merge_values(values: Sequence[JsonValue], *, overlapping: bool = False) -> Merged:
+Overlap = Literal["none", "moments", "rows"]
+
+
+def merge_values(values: Sequence[JsonValue], *, overlap: Overlap = "none") -> Merged:
     """Merge the values in order: lists one after the other, objects by field, of others the first that says something.
 
-    With `overlapping`, neighbouring parts may both list what lies on their seam: what ends a list and begins the next
-    is kept once.
+    With an overlap, neighbouring parts may both list what lies on their seam, moments of a recording or rows of a page:
+    what ends a list and begins the next is kept once.
     """
     conflicts: list[str] = []
     merged = values[0]
     for value in values[1:]:
-        merged = _merged(merged, value, "", overlapping, conflicts)
+        merged = _merged(merged, value, "", overlap, conflicts)
     return Merged(merged, tuple(dict.fromkeys(conflicts)))
 
 
-def _merged(first: JsonValue, second: JsonValue, path: str, overlapping: bool, conflicts: list[str]) -> JsonValue:
+def _merged(first: JsonValue, second: JsonValue, path: str, overlap: Overlap, conflicts: list[str]) -> JsonValue:
     if _says_nothing(second):
         return first
     if _says_nothing(first):
         return second
     if isinstance(first, list) and isinstance(second, list):
-        return [*first, *second[_repeated(first, second) if overlapping else 0 :]]
+        return [*first, *(second if overlap == "none" else _without_repeated(first, second, rows=overlap == "rows"))]
     if isinstance(first, dict) and isinstance(second, dict):
         names = dict.fromkeys([*first, *second])
         return {
-            name: _merged(first.get(name), second.get(name), f"{path}.{name}".lstrip("."), overlapping, conflicts)
+            name: _merged(first.get(name), second.get(name), f"{path}.{name}".lstrip("."), overlap, conflicts)
             for name in names
         }
     if first != second:
@@ -45,12 +53,31 @@ def _merged(first: JsonValue, second: JsonValue, path: str, overlapping: bool, c
     return first
 
 
-def _repeated(first: list[JsonValue], second: list[JsonValue]) -> int:
-    """Return how many items at the beginning of `second` repeat the end of `first`."""
-    for count in range(min(len(first), len(second), 50), 0, -1):
-        if first[-count:] == second[:count]:
-            return count
-    return 0
+def _without_repeated(first: list[JsonValue], second: list[JsonValue], *, rows: bool) -> list[JsonValue]:
+    """Return `second` without the items at its beginning that repeat the end of `first`, but for case and white space.
+
+    If two lists of `rows` do not agree on what they share, the items that lead `second` and stand near the end of
+    `first` are left out, as long as they are most of those that lead it.
+    """
+    before, after = [*map(_key, first[-_MOST_REPEATED:])], [*map(_key, second[:_MOST_REPEATED])]
+    for count in range(min(len(before), len(after)), 0, -1):
+        if before[-count] == after[0] and before[-count:] == after[:count]:
+            return second[count:]
+    if not rows:
+        return second
+    left, repeated, shared = Counter(before), [], 0
+    for number, key in enumerate(after):
+        if left[key] > 0:
+            left[key] -= 1
+            repeated.append(number)
+            if 2 * len(repeated) > number + 1:
+                shared = number + 1
+    left_out = {number for number in repeated if number < shared}
+    return [item for number, item in enumerate(second) if number not in left_out]
+
+
+def _key(item: JsonValue) -> str:
+    return "".join(json.dumps(item, ensure_ascii=False, sort_keys=True).casefold().split())
 
 
 def _says_nothing(value: JsonValue) -> bool:

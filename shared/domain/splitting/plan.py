@@ -18,6 +18,8 @@ from shared.domain.tasks.task import Frozen
 
 OVERLAP_SECONDS = 10.0
 """Seconds of a recording that two neighbouring parts share, so that a sentence on the seam is heard whole once."""
+_COUNTED_PAGES = 10
+"""Pages of a window in which rows are counted: of dense tables, models leave rows out after some hundreds."""
 _LONGEST_PART = 3 * 3600.0
 """Seconds. A part of this length can be transcribed within a few continuations of the model's longest answer."""
 _SEARCH_SECONDS, _SEARCH_SHARE = 30.0, 0.1
@@ -81,12 +83,26 @@ def is_split(recipe: Recipe, facts: Facts, model: Model | None) -> bool:
     family = facts.media_type.family
     too_many_tokens = model is not None and tokens.estimate(shown, model, recipe.media_resolution) > model.input_tokens
     if family == "pdf":
+        wanted = window_pages(recipe)
+        if wanted is not None and (facts.pages or 0) > wanted:
+            return True
         return (facts.pages or 0) > GEMINI.pdf_pages or facts.size > GEMINI.pdf_bytes or too_many_tokens
     if family not in ("audio", "video") or facts.duration is None:
         return False
     start, end = asked_span(recipe, facts.duration)
     wanted = recipe.split_minutes is not None and end - start > recipe.split_minutes * 60
     return wanted or too_many_tokens or (family == "audio" and facts.duration > GEMINI.audio_seconds)
+
+
+def window_pages(recipe: Recipe) -> int | None:
+    """Return how many pages a part has at most by the wish of the recipe, or None."""
+    return recipe.split_pages or (_COUNTED_PAGES if recipe.count_rows else None)
+
+
+def shared_pages(recipe: Recipe) -> int:
+    """Return how many pages neighbouring windows share: one, where the answers have items that can be compared."""
+    structured = all(question.response_schema is not None for question in recipe.questions)
+    return 1 if recipe.count_rows and structured and (window_pages(recipe) or 0) > 1 else 0
 
 
 def asked_span(recipe: Recipe, duration: float) -> tuple[float, float]:
@@ -97,7 +113,13 @@ def asked_span(recipe: Recipe, duration: float) -> tuple[float, float]:
 
 
 def most_pages(recipe: Recipe, facts: Facts, model: Model | None) -> int:
-    """Return how many pages one part may have."""
+    """Return how many pages one part may have, without those that it shares with its neighbours."""
+    wanted = window_pages(recipe)
+    most = _most_pages_of_model(recipe, facts, model)
+    return most if wanted is None else max(1, min(most, wanted) - shared_pages(recipe))
+
+
+def _most_pages_of_model(recipe: Recipe, facts: Facts, model: Model | None) -> int:
     if model is None:
         return GEMINI.pdf_pages
     one = tokens.estimate(facts.model_copy(update={"pages": 1}), model, recipe.media_resolution)
@@ -130,6 +152,12 @@ def plan_pages(first: int, last: int, most: int) -> list[tuple[int, int]]:
     count = math.ceil(pages / most)
     edges = [first + pages * number // count for number in range(count + 1)]
     return [(begin, after - 1) for begin, after in pairwise(edges)]
+
+
+def with_shared_pages(plan: Sequence[Span], count: int) -> list[Span]:
+    """Return the parts with `count` pages more at their ends, which are the first ones of the next part."""
+    last = plan[-1].end
+    return [span.model_copy(update={"end": min(last, span.end + count)}) for span in plan]
 
 
 def plan_cuts(start: float, end: float, most: float) -> tuple[list[float], float]:

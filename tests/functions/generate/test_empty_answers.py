@@ -146,7 +146,8 @@ async def waiting_with_an_answer(system: System, name: str, takeovers: int) -> t
     await wiring.generate().storage.write(RESULTS, place, encoded, "application/json", only_if_absent=True)
     stored = await system.tasks.get(task.id)
     assert stored is not None
-    await system.tasks.change(stored, lambda found: found.model_copy(update={"takeovers": takeovers}))
+    died = {"takeovers": takeovers, "token": stored.task.token + takeovers}
+    await system.tasks.change(stored, lambda found: found.model_copy(update=died))
     return uri, task
 
 

@@ -36,8 +36,9 @@ async def ended(system: System, name: str) -> Task:
 
 
 def asked_on_the_wire(system: System) -> list[Any]:
-    """The status of each request, none of which goes on from a token: that would be the SDK's own."""
-    assert "ontinuation" not in json.dumps([body for _, body in system.model.asked])
+    """The status of each request, of which no two go on from one token: the second would be the SDK's own."""
+    tokens = [body["continuationToken"] for _, body in system.model.asked if "continuationToken" in body]
+    assert len(set(tokens)) == len(tokens)
     return [call["status"] for call in system.tap.ledger.calls("gemini") if "enerateContent" in str(call["path"])]
 
 
@@ -77,26 +78,93 @@ async def test_a_slow_answer_is_one_call(system: System) -> None:
     assert asked_on_the_wire(system) == [200]
 
 
-async def test_a_stream_that_ends_behind_a_token_is_one_call_and_says_that_it_is_short(system: System) -> None:
-    system.model.script.append({**TOKENS, "end_after": 2})
+async def test_a_stream_that_ends_behind_a_token_is_gone_on_with_in_one_call_more(system: System) -> None:
+    system.model.script.extend([{**TOKENS, "end_after": 2}, {**TOKENS, "end_after": None}])
     task = await system.answered("short.txt", NOTES)
-    assert any("without a finish reason" in each for each in task.warnings)
-    assert asked_on_the_wire(system) == [200]
+    assert answers(task) == [WORDS]
+    assert task.warnings == ()
+    assert asked_on_the_wire(system) == [200, 200]
 
 
 async def test_an_answer_to_be_continued_is_gone_on_with_in_rounds_that_are_counted(system: System) -> None:
     first = {**TOKENS, "text": WORDS * 2, "finish_reason": "CONTINUATION"}
-    system.model.script.extend([first, {"text": f"{WORDS[-30:]} And its end.", "finish_reason": None}])
+    system.model.script.extend([first, {**first, "finish_reason": None}])
     task = await system.answered("continued-by-us.txt", NOTES)
-    assert answers(task) == [f"{WORDS} And its end."]
+    assert answers(task) == [WORDS * 2]
     assert asked_on_the_wire(system) == [200, 200]
-    assert len(system.model.asked) == 2
 
 
-async def test_an_answer_to_be_continued_past_a_limit_that_was_asked_for_is_short_and_says_so(system: System) -> None:
+async def test_an_answer_whose_token_is_refused_is_gone_on_with_by_a_prompt(system: System) -> None:
+    first = {**TOKENS, "text": WORDS * 2, "finish_reason": "CONTINUATION"}
+    refusing = {"continuation_tokens": False, "finish_reason": None}
+    system.model.script.extend([first, refusing, {"text": f"{WORDS[-30:]} And its end.", "finish_reason": None}])
+    task = await system.answered("token-refused.txt", NOTES)
+    assert answers(task) == [f"{WORDS} And its end."]
+    assert asked_on_the_wire(system) == [200, 400, 200]
+
+
+async def test_an_answer_that_broke_off_and_whose_token_is_refused_is_asked_for_anew(system: System) -> None:
+    system.tap.faults.add([Fault(service="gemini", match="enerateContent", times=1, cut_after=2)])
+    system.model.script.extend([TOKENS, {"continuation_tokens": False}, {"text": "Something else."}])
+    task = await system.answered("anew.txt", NOTES)
+    assert answers(task) == ["Something else."]
+    assert asked_on_the_wire(system) == ["cut", 400, 200]
+
+
+async def test_an_answer_that_cannot_be_continued_past_a_limit_that_was_asked_for_says_so(system: System) -> None:
     system.model.script.append({**TOKENS, "finish_reason": "CONTINUATION"})
     task = await system.answered("limited.txt", NOTES, dropsight_max_tokens="500")
     results: Any = task.results
     assert results[0]["choices"][0]["finish_reason"] == "length"
     assert any("CONTINUATION" in each for each in task.warnings)
+    assert asked_on_the_wire(system) == [200, 400]
+
+
+async def test_an_answer_that_ends_at_the_limit_that_was_asked_for_is_not_gone_on_with(system: System) -> None:
+    system.model.script.append({**TOKENS, "chunks": None})
+    task = await system.answered("at-the-limit.txt", NOTES, dropsight_max_tokens="5")
+    assert answers(task) == [WORDS[:20]]
     assert asked_on_the_wire(system) == [200]
+
+
+async def test_a_structured_answer_is_whole_though_it_breaks_in_the_middle_of_a_word(system: System) -> None:
+    text = json.dumps({"language": "en", "segments": [{"start": "00:00", "end": "00:01", "speaker": "A", "text": "x"}]})
+    system.tap.faults.add([Fault(service="gemini", match="enerateContent", times=2, cut_after=3)])
+    system.model.script.extend([{**TOKENS, "chunks": 9, "text": text}] * 3)
+    task = await system.answered("structured.wav", SAMPLES / "speech.wav", dropsight_recipe="transcribe-timed")
+    assert answers(task) == [text]
+    assert asked_on_the_wire(system) == ["cut", "cut", 200]
+    asked = [{**body, "continuationToken": None} for _, body in system.model.asked]
+    assert asked[0] == asked[1] == asked[2]
+
+
+async def test_what_a_broken_answer_cost_is_what_the_service_counted(system: System) -> None:
+    text = " ".join(f"word{number:04}" for number in range(400))
+    answering = {**TOKENS, "chunks": 20, "checkpoint_every": 2, "text": text}
+    system.model.script.extend([*[{**answering, "end_after": 5}] * 3, {**answering, "end_after": None}])
+    task = await system.answered("counted.txt", NOTES)
+    calls = [call for call in system.tap.ledger.calls("gemini") if "enerateContent" in str(call["path"])]
+    counted = {name: sum(int(str(call[name])) for call in calls) for name in ("prompt_tokens", "answer_tokens")}
+    assert answers(task) == [text]
+    assert len(calls) == 4
+    assert task.usage is not None
+    assert task.usage["prompt_tokens"] == counted["prompt_tokens"]
+    assert task.usage["completion_tokens"] == counted["answer_tokens"]
+
+
+async def test_an_answer_that_outlasts_the_time_of_a_dispatch_goes_on_in_the_next_one(system: System) -> None:
+    system.model.script.extend([{**TOKENS, "latency": "40m"}, TOKENS])
+    uri = await system.drop("outlasting.txt", NOTES)
+    await system.let_time_pass(uri, until=lambda: len(system.model.asked) == 2)
+    task = await system.until(uri, lambda task: task.terminal and not task.after)
+    assert answers(task) == [WORDS]
+    assert task.attempts == 0
+    assert "continuationToken" in system.model.asked[1][1]
+    assert asked_on_the_wire(system)[-1] == 200
+
+
+async def test_an_error_behind_a_token_is_no_failed_attempt(system: System) -> None:
+    system.model.script.extend([{**TOKENS, "error_after": 2, "error_status": 500}, {**TOKENS, "error_after": None}])
+    task = await ended(system, "no-attempt.txt")
+    assert answers(task) == [WORDS]
+    assert (task.attempts, task.outages) == (0, 1)

@@ -15,6 +15,7 @@ from functions.api import follower
 from functions.api.routes import stream as streaming
 from functions.generate.lease import Lease
 from functions.generate.model.stream_chunks import store_remaining_chunks
+from local.standins.faults import Fault
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.domain.answer.chunks import Chunk, join_chunks
@@ -151,6 +152,22 @@ async def test_a_second_attempt_ends_the_stream_as_interrupted_while_the_answer_
     assert raised.value.code == later.value.code == "stream_interrupted"
     assert ended["status"] == "completed"
     assert ended["results"][0]["choices"][0]["message"]["content"] == TEXT
+
+
+async def test_an_answer_that_goes_on_by_its_token_is_one_stream_without_doubled_text(system: System) -> None:
+    going_on = {"continuation_tokens": True, "checkpoint_every": 1, "hop_tokens": 40}
+    system.gemini.set_model({"text": TEXT, "chunks": 8, **going_on})
+    system.tap.faults.add([Fault(service="gemini", match="streamGenerateContent", cut_after=5, times=2)])
+    secret = await system.key("going-on")
+    task = await submitted(system, secret)
+    async with sdk(system, secret) as client:
+        chunks = await read(client, task["stream"]["url"].removeprefix("/v1"))
+    ended = await finished(system, secret, task["id"])
+    assert ended["results"][0]["choices"][0]["message"]["content"] == TEXT
+    assert text_of(chunks) == TEXT
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert total_of(chunks) == len(chunks) - 1
+    system.gemini.set_model(dict.fromkeys(going_on))
 
 
 async def test_a_stream_longer_than_the_platform_allows_is_cut_with_the_offset_to_go_on_at(

@@ -1,0 +1,57 @@
+"""Store an answer while it comes, up to its continuation tokens, so that a killed call is not paid for twice.
+
+    tasks/{id}/answer-{claim}-{round}-{segment}.json     what came since the segment before, up to a token
+
+The first token is stored at once, later ones a few seconds or some pages apart: each segment is a write.
+"""
+
+from __future__ import annotations
+
+from functions.generate.lease import Lease
+from functions.generate.model.answer_store import store_segment
+from shared.domain.answer import response as answer
+from shared.domain.answer.continuation import token_of
+from shared.domain.answer.response import Json
+from shared.off_loop import off_loop
+from shared.wiring import GenerateDeps
+
+_SECONDS_BETWEEN = 5.0
+_CHARACTERS_BETWEEN = 16_000
+
+
+class Segments:
+    """Collects the pieces of one call. `record` has all that its stored record will have but for the response."""
+
+    def __init__(self, deps: GenerateDeps, lease: Lease, number: int, record: Json) -> None:
+        self._deps, self._lease, self._number, self._record = deps, lease, number, record
+        self.pieces: list[Json] = []
+        self._stored = self._characters = self._count = 0
+        self._stored_at = 0.0
+        self._given_up = False
+
+    async def add(self, piece: Json) -> None:
+        """Add a piece of the answer; store what came up to it if it has a token and the last segment is some way back.
+
+        A last piece is not stored by itself: the whole record follows.
+        """
+        self.pieces.append(piece)
+        first = next(iter(answer.candidates(piece)), None)
+        if first is None:
+            return
+        self._characters += len(answer.text(first))
+        if self._given_up or token_of(piece) is None or answer.finish_reason(first) is not None or not self._is_due:
+            return
+        response = await off_loop(answer.join, self.pieces[self._stored :])
+        self._count += 1
+        record = {**self._record, "response": response, "segment": self._count}
+        if not await store_segment(self._deps, self._lease, self._number, self._count, record):
+            # A gap would lose text: what is stored so far is where a later claim goes on.
+            self._given_up = True
+            return
+        self._stored, self._characters, self._stored_at = len(self.pieces), 0, self._deps.clock.time()
+        self._lease.note_resumable()
+
+    @property
+    def _is_due(self) -> bool:
+        late = self._deps.clock.time() - self._stored_at >= _SECONDS_BETWEEN
+        return late or self._characters >= _CHARACTERS_BETWEEN

@@ -1,0 +1,48 @@
+"""Cut the documents that an answer names out of the PDF that was dropped.
+
+They are published beside the answer, in the results bucket, which starts no tasks: a bundle is never cut again.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from pydantic import JsonValue
+
+from functions.generate.question.upload import examine_object
+from shared.cloud.object_stream import SourceVanished
+from shared.domain.errors import PermanentFailure
+from shared.domain.media.limits import GEMINI
+from shared.domain.outputs import File, Rendered
+from shared.domain.outputs.bundle import read_bundle
+from shared.domain.splitting.plan import Span
+from shared.domain.tasks.task import Task
+from shared.examiner import Threaded
+from shared.off_loop import off_loop
+from shared.wiring import GenerateDeps
+
+
+async def cut_documents(deps: GenerateDeps, task: Task, value: JsonValue) -> Rendered:
+    """Return a PDF for each document that the answer names, and what could not be cut as warnings."""
+    source = task.source
+    try:
+        stored = await deps.storage.stat(source.bucket, source.name) if source.kind == "object" else None
+        if stored is None or stored.generation != source.generation:
+            return Rendered({}, ("The documents were not cut out: only a dropped file that is still there is cut.",))
+        stored = await deps.storage.readable(stored, threading.Event())
+        facts = await examine_object(deps, stored, divisible=True)
+        if facts.media_type.family != "pdf":
+            return Rendered({}, ("The documents were not cut out: only a PDF is cut.",))
+        if facts.pages is None or facts.pages > GEMINI.pdf_pages or facts.size > GEMINI.pdf_bytes:
+            # It was asked about in parts, in each of which pages are counted anew.
+            return Rendered({}, ("The documents were not cut out: the file was too long to be asked about at once.",))
+        bundle = await off_loop(read_bundle, value, facts.pages)
+        ranges = Threaded(deps.storage.ranges(stored, b""), deps.storage.in_thread)
+        files: dict[str, File] = {}
+        for document in bundle.documents:
+            span = Span(start=document.first, end=document.last, unit="pages")
+            with await deps.splitter.cut(ranges, facts, span, threading.Event()) as part:
+                files[document.ending] = File(await deps.storage.in_thread(part.read), "application/pdf")
+    except (PermanentFailure, SourceVanished) as failure:
+        return Rendered({}, (f"The documents were not cut out: {failure}",))
+    return Rendered(files, bundle.warnings)
