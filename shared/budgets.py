@@ -206,4 +206,4 @@ def _scopes(limits: dict[str, int], spent: dict[str, int]) -> list[Scope]:
 
 
 def _reserved(others: dict[str, Reservation], scope: str) -> int:
-    return sum(each.picodollars for each in others.values() if scope in ("", each.owner))
+    return sum(reservation.picodollars for reservation in others.values() if scope in ("", reservation.owner))

@@ -119,11 +119,11 @@ async def list_resources(deps: ApiDeps, key: Key, cursor: str | None) -> Json:
 
 async def read_resource(deps: ApiDeps, key: Key, uri: str) -> Json:
     """Return a task as JSON, or a published file. Raises 404 for what the key may not see."""
-    if (found := OUTPUT_URI.fullmatch(uri)) is not None:
-        task = (await find_task(deps, key, found["id"])).task
-        return {"contents": [await _output(deps, task, found["name"], uri)]}
-    if (found := TASK_URI.fullmatch(uri)) is not None:
-        rendered = await render_task(deps, (await find_task(deps, key, found["id"])).task)
+    if (match := OUTPUT_URI.fullmatch(uri)) is not None:
+        task = (await find_task(deps, key, match["id"])).task
+        return {"contents": [await _output(deps, task, match["name"], uri)]}
+    if (match := TASK_URI.fullmatch(uri)) is not None:
+        rendered = await render_task(deps, (await find_task(deps, key, match["id"])).task)
         return {"contents": [{"uri": uri, "mimeType": "application/json", "text": rendered.body.decode()}]}
     raise RequestRefused(404, "not_found", "resource_not_found", f"There is no resource {uri[:200]!r}.")
 

@@ -35,17 +35,17 @@ def describe_status(status: Json) -> list[str]:
     budget = cast(dict[str, str], status["budget"])
     lines = [f"{status['open_tasks']} open tasks; {budget['spent_today']} of {budget['daily_budget']} US dollars today"]
     lines += [
-        f"[yellow]paused[/yellow]: {escape(str(each['what']))} since {_time(each['since'])}, by {each['by']}"
-        for each in cast(list[Json], status["paused"])
+        f"[yellow]paused[/yellow]: {escape(str(entry['what']))} since {_time(entry['since'])}, by {entry['by']}"
+        for entry in cast(list[Json], status["paused"])
     ]
     lines += [
-        f"[red]failing[/red]: {each['model']} since {_time(each['opened_at'])}: {escape(str(each['detail']))}"
-        for each in cast(list[Json], status["breakers"])
+        f"[red]failing[/red]: {entry['model']} since {_time(entry['opened_at'])}: {escape(str(entry['detail']))}"
+        for entry in cast(list[Json], status["breakers"])
     ]
     lines += [
-        f"[yellow]{each['reason']}[/yellow]: {each['model']} until {_time(each['until'])}: "
-        f"{escape(str(each['detail']))}"
-        for each in cast(list[Json], status["throttled"])
+        f"[yellow]{entry['reason']}[/yellow]: {entry['model']} until {_time(entry['until'])}: "
+        f"{escape(str(entry['detail']))}"
+        for entry in cast(list[Json], status["throttled"])
     ]
     return lines
 

@@ -66,5 +66,5 @@ def _print_table(groups: list[str], rows: list[dict[str, object]], total: dict[s
         out = cast(int, row["answer_tokens"]) + cast(int, row["thinking_tokens"])
         numbers = [row["tasks"], row["failed"], row["calls"], row["prompt_tokens"], out]
         cost = "unknown" if row["cost"] is None else f"{float(str(row['cost'])):.4f}"
-        table.add_row(*(escape(str(row[name]) or "–") for name in groups), *(f"{each:,}" for each in numbers), cost)
+        table.add_row(*(escape(str(row[name]) or "–") for name in groups), *(f"{number:,}" for number in numbers), cost)
     screen.console.print(table)

@@ -50,11 +50,13 @@ class Reservations:
             snapshot = await reference.get()
             stored: dict[str, Any] = (snapshot.to_dict() or {}) if snapshot.exists else {}
             held = {key: Reservation(**entry) for key, entry in stored.get("held", {}).items()}
-            others = {key: each for key, each in held.items() if each.until > now and key != task_key}
+            others = {
+                key: reservation for key, reservation in held.items() if reservation.until > now and key != task_key
+            }
             wanted = await grant(others)
             if wanted is None:
                 return False
-            entries = {key: vars(each) for key, each in {**others, task_key: wanted}.items()}
+            entries = {key: vars(reservation) for key, reservation in {**others, task_key: wanted}.items()}
             document = {"held": entries, "expires_at": now + _KEPT}
             try:
                 if snapshot.exists:

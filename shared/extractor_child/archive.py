@@ -90,14 +90,14 @@ class Archive:
         """Return the relationships of an Office part: of each id its kind, and the part that it names."""
         folder, name = posixpath.split(part)
         root = self.xml(f"{folder}/_rels/{name}.rels".lstrip("/"))
-        found: dict[str, tuple[str, str]] = {}
+        relations: dict[str, tuple[str, str]] = {}
         for element in root.iter(_RELATIONSHIPS) if root is not None else ():
             if element.get("TargetMode") == "External":
                 continue
             target = element.get("Target", "")
             path = target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
-            found[element.get("Id", "")] = element.get("Type", "").rpartition("/")[2], path
-        return found
+            relations[element.get("Id", "")] = element.get("Type", "").rpartition("/")[2], path
+        return relations
 
 
 def _allowed(packed: int) -> int:

@@ -85,10 +85,11 @@ def _drawn(image: Image.Image, title: str) -> ExtractedFile:
     """Return the current frame as PNG, or as JPEG where that is much smaller."""
     image.draft("RGB", (_MOST_SIDE, _MOST_SIDE))
     ready: Image.Image = ImageOps.exif_transpose(image) if image.format in ("JPEG", "MPO", "TIFF") else image.copy()
-    if ready.mode.startswith(("I", "F")) and ready.mode != "I;16":
+    if ready.mode.startswith("I;16"):
+        # In either order of bytes; only whole numbers of 32 bits can be scaled.
+        ready = ready.convert("I")
+    if ready.mode in ("I", "F"):
         ready = _to_eight_bits(ready)
-    elif ready.mode == "I;16":
-        ready = _to_eight_bits(ready.convert("I"))
     if max(ready.size) > _MOST_SIDE:
         ready.thumbnail((_MOST_SIDE, _MOST_SIDE))
     flat = ready.mode in ("1", "L", "P") or len(ready.getcolors(1024) or ()) > 0

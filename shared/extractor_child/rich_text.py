@@ -31,11 +31,11 @@ def extract_rich_text(data: bytes, document: Document) -> None:
 def _without_pictures(data: bytes) -> tuple[bytes, list[bytes]]:
     """Return the text without the digits of its pictures, and the pictures."""
     kept, pictures, at = bytearray(), list[bytes](), 0
-    for found in _PICTURE.finditer(data):
-        if found.start() < at:
+    for match in _PICTURE.finditer(data):
+        if match.start() < at:
             continue
-        setting = _SETTING.match(data, found.end(), found.end() + _MOST_WORDS)
-        start = setting.end() if setting else found.end()
+        setting = _SETTING.match(data, match.end(), match.end() + _MOST_WORDS)
+        start = setting.end() if setting else match.end()
         digits = _HEX.match(data, start)
         end = digits.end() if digits else start
         pairs = b"".join(data[start:end].split())

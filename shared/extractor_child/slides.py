@@ -90,8 +90,8 @@ def _add_pictures(archive: Archive, shape: Element, targets: dict[str, tuple[str
 
 
 def _placeholder(shape: Element) -> str:
-    found = shape.find(f".//{P}nvPr/{P}ph")
-    return "" if found is None else found.get("type", "body")
+    placeholder = shape.find(f".//{P}nvPr/{P}ph")
+    return "" if placeholder is None else placeholder.get("type", "body")
 
 
 def _text(shape: Element) -> str:

@@ -19,8 +19,8 @@ def heading_levels(styles: Element | None) -> dict[str, int]:
     for style in styles.iter(f"{W}style") if styles is not None else ():
         name, number = style.find(f"{W}name"), style.find(f"{W}pPr/{W}outlineLvl")
         named = (name.get(f"{W}val") or "") if name is not None else ""
-        found = _HEADING.fullmatch(named)
-        level = _number(number, -1) if number is not None else int(found[1]) - 1 if found else -1
+        match = _HEADING.fullmatch(named)
+        level = _number(number, -1) if number is not None else int(match[1]) - 1 if match else -1
         level = 0 if named.lower() == "title" else level
         if 0 <= level < _MOST_LEVELS:
             levels[style.get(f"{W}styleId", "")] = level
@@ -63,8 +63,8 @@ class Lists:
         counts[depth + 1 :] = [0] * (_MOST_LEVELS - depth - 1)
         levels = self._lists[number]
 
-        def counted(found: re.Match[str]) -> str:
-            at = int(found[1]) - 1
+        def counted(match: re.Match[str]) -> str:
+            at = int(match[1]) - 1
             form = levels[at].form if at in levels else "decimal"
             return _written(max(counts[at], 1) if 0 <= at < _MOST_LEVELS else 1, form)
 

@@ -260,7 +260,7 @@ def test_every_page_of_a_tiff_is_sent(desk: Desk) -> None:
     assert desk.take(out.getvalue(), "scan.tif").sizes == [(40, 30)] * 3
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("mode", ["I;16B", "1", "L", "P", "RGBA", "CMYK", "I;16", "F"])
 def test_a_tiff_of_any_colours_is_drawn(desk: Desk, mode: str) -> None:
     image = Image.linear_gradient("L")
     image = image.convert("I").convert("I;16") if mode == "I;16" else image.convert(mode)

@@ -250,6 +250,12 @@ def test_what_is_taken_apart(office: Office, row: str) -> None:
     assert office.sent(made) == ["text/markdown"]
 
 
+@pytest.mark.parametrize("ending", ["NEF", "dng", "cr2", "arw"])
+def test_a_raw_photo_is_not_taken_for_its_thumbnail(office: Office, ending: str) -> None:
+    with pytest.raises(PermanentFailure, match="is a raw camera image, which cannot be processed"):
+        office.sent((f"photo.{ending}", drawn("TIFF")[1]))
+
+
 @pytest.mark.parametrize("row", rows("Refused"))
 def test_what_is_refused(office: Office, row: str) -> None:
     code, advice = rows("Refused")[row]

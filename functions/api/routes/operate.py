@@ -88,17 +88,17 @@ async def _status(deps: ApiDeps) -> Response:
     body: Json = {
         "object": "status",
         "paused": [
-            {"what": "everything" if owner == EVERYTHING else owner, "since": _seconds(each.since), "by": each.by}
-            for owner, each in sorted(paused.items())
+            {"what": "everything" if owner == EVERYTHING else owner, "since": _seconds(pause.since), "by": pause.by}
+            for owner, pause in sorted(paused.items())
         ],
         "breakers": [
             {
                 "model": model,
-                "opened_at": _seconds(each.opened_at),
-                "until": _seconds(each.until),
-                "detail": each.detail,
+                "opened_at": _seconds(breaker.opened_at),
+                "until": _seconds(breaker.until),
+                "detail": breaker.detail,
             }
-            for model, each in sorted(breakers.items())
+            for model, breaker in sorted(breakers.items())
         ],
         "throttled": [
             {"model": model, "reason": note.reason, "until": _seconds(note.until), "detail": note.detail}

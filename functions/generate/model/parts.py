@@ -32,8 +32,11 @@ async def ask_parts(deps: GenerateDeps, lease: Lease, split: SplitObject, earlie
         lease.progress = max(lease.progress, 50 + 45 * number // count)
         if any(isinstance(step, Failed) for step in steps):
             return rounds
-    for asked in split.asked_to_join:
-        answers = [await step_of(deps, rounds, part_name(asked.name, number, count)) for number in range(1, count + 1)]
-        question = split.joining_question(asked, cast(list[Whole], answers))
+    for recipe_question in split.asked_to_join:
+        answers = [
+            await step_of(deps, rounds, part_name(recipe_question.name, number, count))
+            for number in range(1, count + 1)
+        ]
+        question = split.joining_question(recipe_question, cast(list[Whole], answers))
         rounds = await ask_questions(deps, lease, [question], rounds, names)
     return rounds

@@ -92,7 +92,8 @@ class RequestInputs:
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
         self._examined = LongFile(stored, facts)
-        if not is_split(self._recipe, facts, self.model):
+        catalogued = catalogue.find_model(self._recipe.model, self._deps.clock.now().date())
+        if not is_split(self._recipe, facts, catalogued):
             return None
         self._check_file(file, facts)
         return self._examined

@@ -35,11 +35,11 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text, self._tokens, at = text, list[str](), 0
         while text[at:].strip():
-            found = _TOKEN.match(text, at)
-            if found is None:
+            match = _TOKEN.match(text, at)
+            if match is None:
                 raise self._wrong()
-            self._tokens.append(found[1])
-            at = found.end()
+            self._tokens.append(match[1])
+            at = match.end()
         self._tokens.reverse()
 
     def expression(self) -> Matches:

@@ -32,8 +32,8 @@ def missing(name: str) -> Refusal:
 
 
 def check_name(name: str, kind: str) -> None:
-    found = _NAME.fullmatch(name)
-    if found is None or found[1] != kind:
+    match = _NAME.fullmatch(name)
+    if match is None or match[1] != kind:
         raise invalid(f"Invalid resource name given (name={name}): projects/PROJECT/{kind}/ID is expected.")
 
 

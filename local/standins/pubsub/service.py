@@ -62,8 +62,8 @@ class PubSubService:
         return self._topic(request.topic)
 
     async def ListTopics(self, request: Pb) -> Pb:  # noqa: N802
-        found = [topic for name, topic in sorted(self.topics.items()) if name.startswith(f"{request.project}/")]
-        return types.ListTopicsResponse.pb()(topics=found)
+        topics = [topic for name, topic in sorted(self.topics.items()) if name.startswith(f"{request.project}/")]
+        return types.ListTopicsResponse.pb()(topics=topics)
 
     async def DeleteTopic(self, request: Pb) -> Pb:  # noqa: N802
         self._topic(request.topic)
@@ -99,9 +99,9 @@ class PubSubService:
         return self._subscription(request.subscription).settings
 
     async def ListSubscriptions(self, request: Pb) -> Pb:  # noqa: N802
-        found = [each.settings for name, each in sorted(self.subscriptions.items())
+        subscriptions = [subscription.settings for name, subscription in sorted(self.subscriptions.items())
                  if name.startswith(f"{request.project}/")]  # fmt: skip
-        return types.ListSubscriptionsResponse.pb()(subscriptions=found)
+        return types.ListSubscriptionsResponse.pb()(subscriptions=subscriptions)
 
     async def DeleteSubscription(self, request: Pb) -> Pb:  # noqa: N802
         self._subscription(request.subscription)
@@ -117,7 +117,7 @@ class PubSubService:
         tries = 1 if request.return_immediately else int(_PULL_SECONDS / _POLL_SECONDS)
         for number in range(tries):
             if leased := subscription.lease(min(request.max_messages, _MOST_AT_ONCE)):
-                return types.PullResponse.pb()(received_messages=[_received(*each) for each in leased])
+                return types.PullResponse.pb()(received_messages=[_received(*delivery) for delivery in leased])
             if number + 1 < tries:
                 await asyncio.sleep(_POLL_SECONDS)
         return types.PullResponse.pb()()
@@ -145,7 +145,9 @@ class PubSubService:
         try:
             while not reading.done():
                 if leased := subscription.lease(_STREAM_CHUNK, first.stream_ack_deadline_seconds):
-                    yield types.StreamingPullResponse.pb()(received_messages=[_received(*each) for each in leased])
+                    yield types.StreamingPullResponse.pb()(
+                        received_messages=[_received(*delivery) for delivery in leased]
+                    )
                 else:
                     await asyncio.wait({reading}, timeout=_POLL_SECONDS)
         finally:

@@ -79,6 +79,10 @@ class Policy:
         return cls(_POLICY.validate_python(json.loads(file.read_text())))
 
     @property
+    def accounts(self) -> tuple[str, ...]:
+        return tuple(self._grants)
+
+    @property
     def grants(self) -> list[tuple[str, Grant]]:
         return [(account, grant) for account, held in self._grants.items() for grant in held]
 

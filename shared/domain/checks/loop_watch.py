@@ -86,7 +86,7 @@ def _repeats(text: str, period: int, tokens: int) -> bool:
 
 def _length_of(tokens: int, phrase: str) -> int:
     """Return how many characters of the phrase make so many tokens; outside ASCII, each is about a token."""
-    wide = sum(not each.isascii() for each in phrase)
+    wide = sum(not character.isascii() for character in phrase)
     in_phrase = wide + (len(phrase) - wide) / _CHARACTERS_A_TOKEN
     return int(tokens / in_phrase * len(phrase))
 
@@ -96,7 +96,7 @@ def _is_bare_word(phrase: str) -> bool:
 
     Such text is asked for at times, to fill a page; where it is a loop, it ends at the limit of tokens.
     """
-    return len(phrase.split()) <= 2 and all(each.isalnum() or each == " " for each in phrase)
+    return len(phrase.split()) <= 2 and all(character.isalnum() or character == " " for character in phrase)
 
 
 def _has_letter(phrase: str) -> bool:
@@ -106,8 +106,8 @@ def _has_letter(phrase: str) -> bool:
 def _in_short(phrase: str) -> str:
     """Return the phrase from the beginning of a line or a word, on one line."""
     for mark in ("\n", " "):
-        head, found, rest = phrase.partition(mark)
-        if found and rest.strip():
+        head, separator, rest = phrase.partition(mark)
+        if separator and rest.strip():
             phrase = f"{rest}{mark}{head}"
             break
     return " ".join(phrase.split()) or repr(phrase[:1])

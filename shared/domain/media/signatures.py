@@ -20,6 +20,10 @@ _NO_WAY = "Only audio, images, video, PDF and text can be understood."
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 """Bytes that no text contains."""
 
+RAW_IMAGE = Foreign("a raw camera image", _TO_PNG)
+RAW_ENDINGS = (".dng", ".nef", ".nrw", ".arw", ".sr2", ".cr2", ".pef", ".srw", ".3fr", ".iiq", ".dcr", ".kdc", ".erf")
+"""They look like TIFF, and hold a thumbnail as their first page."""
+
 _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
@@ -80,10 +84,10 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"AC10", Foreign("an AutoCAD drawing (DWG)", _TO_PDF)),
     (b"icns", Foreign("a macOS icon", _TO_PNG)),
     (b"gimp xcf", Foreign("a GIMP image", _TO_PNG)),
-    (b"FUJIFILMCCD-RAW", Foreign("a raw camera image", _TO_PNG)),
-    (b"IIRO", Foreign("a raw camera image", _TO_PNG)),
-    (b"IIRS", Foreign("a raw camera image", _TO_PNG)),
-    (b"IIU\0", Foreign("a raw camera image", _TO_PNG)),
+    (b"FUJIFILMCCD-RAW", RAW_IMAGE),
+    (b"IIRO", RAW_IMAGE),
+    (b"IIRS", RAW_IMAGE),
+    (b"IIU\0", RAW_IMAGE),
     (b"II\xbc\x01", Foreign("a JPEG XR image", _TO_PNG)),
     (b"BPG\xfb", Foreign("a BPG image", _TO_PNG)),
     (b"FWS", Foreign("a Flash animation (SWF)", _TO_VIDEO)),

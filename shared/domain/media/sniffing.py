@@ -98,6 +98,12 @@ def sniff(head: bytes, name: str, declared: str | None = None, behind: bytes = b
     encoding = text.encoding_of(head)
     start = _Head(head, name, encoding is not None, behind)
     sniffed = _by_content(start) or _as_text(head, encoding, name, declared)
+    if (
+        isinstance(sniffed, MediaType)
+        and sniffed.mime == "image/tiff"
+        and name.lower().endswith(signatures.RAW_ENDINGS)
+    ):
+        sniffed = signatures.RAW_IMAGE
     if isinstance(sniffed, Foreign):
         return refuse(sniffed, name)
     return sniffed.model_copy(update={"mismatch": _mismatch(sniffed, name, declared)})

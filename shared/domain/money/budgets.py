@@ -71,9 +71,9 @@ def decide(scopes: Sequence[Scope], estimate: int) -> tuple[Verdict, Scope | Non
 def output_ceiling(body: Json, model: str, today: date, *, transcript_seconds: float | None = None) -> int:
     """Return the most tokens that one call may answer with: as the request says, or by the recording's length."""
     config = body.get("generationConfig")
-    asked = config.get("maxOutputTokens") if isinstance(config, dict) else None
-    if isinstance(asked, int):
-        return asked
+    requested = config.get("maxOutputTokens") if isinstance(config, dict) else None
+    if isinstance(requested, int):
+        return requested
     known = resolve(model, today)
     most = min(MOST_OUTPUT, known.output_tokens) if isinstance(known, Model) else MOST_OUTPUT
     if transcript_seconds is None:

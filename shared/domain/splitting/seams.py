@@ -81,7 +81,7 @@ def join_texts(first: str, second: str) -> tuple[str, bool]:
 
 def _words(pieces: Sequence[Piece], after: float, before: float) -> list[_Word]:
     """Return the words of the pieces that are said between two moments."""
-    found: list[_Word] = []
+    words: list[_Word] = []
     for index, piece in enumerate(pieces):
         until = _end(pieces, index)
         if until < after or piece.start > before:
@@ -89,8 +89,8 @@ def _words(pieces: Sequence[Piece], after: float, before: float) -> list[_Word]:
         matches = _split(piece.text)
         for number, (begin, end) in enumerate(matches):
             when = piece.start + (until - piece.start) * (number + 0.5) / len(matches)
-            found.append(_Word(piece.text[begin:end].casefold(), when, index, begin, end))
-    return found
+            words.append(_Word(piece.text[begin:end].casefold(), when, index, begin, end))
+    return words
 
 
 def _split(text: str) -> list[tuple[int, int]]:

@@ -75,11 +75,11 @@ def read_timed(text: str) -> TimedText | None:
 
 
 def _read_line(line: str) -> tuple[re.Match[str], float, float | None] | None:
-    found = _LINE.fullmatch(line)
-    if found is None:
+    match = _LINE.fullmatch(line)
+    if match is None:
         return None
     try:
-        return found, meant(found["start"]), meant(found["end"]) if found["end"] else None
+        return match, meant(match["start"]), meant(match["end"]) if match["end"] else None
     except ValueError:
         return None
 
