@@ -84,6 +84,8 @@ class Gathered:
             self._ahead[name] = told[len(kept) :] if told.startswith(kept) else ""
             self.diverged |= not (kept.startswith(told) or told.startswith(kept))
         self.answered = answer.has_words(stored[0])
+        if not self.answered:
+            self._blanks, self.content = [self.content], ""
 
     def _not_yet_told(self, name: str, text: str) -> str:
         ahead = self._ahead[name]
