@@ -111,17 +111,7 @@ async def call_model(
         except PermanentFailure as failure:
             raise _with_successor(deps, question.model, failure) from failure
         except TransientFailure as failure:
-            if isinstance(failure, Unavailable):
-                # A refusal costs nothing; what broke off may have been an answer.
-                lease.answering = bool(call.segments.pieces) or isinstance(failure, ConnectionBroken)
-            await deps.breaker.note_failure(question.model, failure)
-            record = await call.store_broken()
-            if record is None:
-                raise
-            if not isinstance(failure, ConnectionBroken):
-                # What came is kept: this is no attempt that failed.
-                raise Unavailable(failure.message) from failure
-            return record
+            return await _record_of_broken(deps, lease, call, failure)
         except FlexRefused:
             lease.answering = False
             raise
@@ -131,6 +121,21 @@ async def call_model(
             raise
         record = await call.store_whole()
     await deps.breaker.note_success(question.model)
+    return record
+
+
+async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failure: TransientFailure) -> Json:
+    """Return the stored record of a stream that broke behind a token. Raises the failure where there is none."""
+    if isinstance(failure, Unavailable):
+        # A refusal costs nothing; what broke off may have been an answer.
+        lease.answering = bool(call.segments.pieces) or isinstance(failure, ConnectionBroken)
+    await deps.breaker.note_failure(call.question.model, failure)
+    record = await call.store_broken()
+    if record is None:
+        raise failure
+    if not isinstance(failure, ConnectionBroken):
+        # What came is kept: this is no attempt that failed.
+        raise Unavailable(failure.message) from failure
     return record
 
 
@@ -154,6 +159,7 @@ class _Call:
         names: tuple[str, ...],
         going_on: GoingOn | None,
     ) -> None:
+        self.question = question
         self._deps, self._lease, self._number, self._began = deps, lease, number, deps.clock.now()
         self._origin: Json = {"resumedFrom": going_on.origin._asdict()} if going_on is not None else {}
         self._head: Json = {

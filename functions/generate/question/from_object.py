@@ -228,16 +228,17 @@ def _questions(
             max_tokens=recipe.parameters.max_tokens,
             repairs=0 if streamed else 1,
             cacheable=cacheable(find_model(recipe.model, today), prepared.shown, recipe.media_resolution),
-            sources=tuple(
-                name
-                for part, sent in zip(parts, prepared.sent, strict=True)
-                for name in identities(part.stored.identity, sent)
-            ),
+            sources=_sources(prepared),
             about=about.model_copy(update={"evidence": question.evidence}),
             media=media_tokens(prepared.shown, find_model(recipe.model, today), recipe.media_resolution),
         )
         for question, prompt in zip(recipe.questions, prompts, strict=True)
     ]
+
+
+def _sources(prepared: _Prepared) -> tuple[str, ...]:
+    pairs = zip(prepared.parts, prepared.sent, strict=True)
+    return tuple(name for part, sent in pairs for name in identities(part.stored.identity, sent))
 
 
 def _as_dropped(part: _Part) -> Dropped:

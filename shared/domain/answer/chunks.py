@@ -85,8 +85,7 @@ class Gathered:
             self.diverged |= not (kept.startswith(told) or told.startswith(kept))
         self.answered = answer.has_words(stored[0])
         if not self.answered:
-            self._blanks.append(self.content)
-            self.content = ""
+            self._blanks, self.content = [self.content], ""
 
     def _not_yet_told(self, name: str, text: str) -> str:
         ahead = self._ahead[name]
