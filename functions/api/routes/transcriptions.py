@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -39,6 +39,9 @@ from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
+
+if TYPE_CHECKING:
+    from functions.api.multipart import Form
 
 router = APIRouter(include_in_schema=False)
 
@@ -75,7 +78,7 @@ async def _task_of_form(
 
     uploaded = await read_form(request, deps.uploads, uploads_folder(key.id))
     try:
-        form = read_fields(uploaded.fields, job)
+        form = read_fields(uploaded.fields, job, is_film=_is_film(uploaded))
         if (uploaded.file is None) == (form.file_url is None):
             raise FieldRefused("file", "file: send the recording as the form's file, or its file_url; one of them.")
         url = uploaded.file.stored.uri if uploaded.file else cast(str, form.file_url)
@@ -83,7 +86,7 @@ async def _task_of_form(
         checked = await check(deps, key, json.dumps(body).encode())
         # The same bytes are the same recording, wherever this upload of them lies.
         content = uploaded.file.stored.sha256 if uploaded.file else url
-        options = json.dumps({**body, "audio_url": content}, sort_keys=True)
+        options = json.dumps(form.submission(content), sort_keys=True)
         digest = hashlib.sha256(options.encode()).hexdigest()
         submitted = await submit_once(deps, key, checked.submission, digest, idempotency_key)
     except RequestRefused:
@@ -92,6 +95,15 @@ async def _task_of_form(
     if submitted.replayed:
         await discard(deps.uploads, uploaded)
     return form, submitted.task
+
+
+def _is_film(uploaded: Form) -> bool:
+    """Return whether the recording has the name of a film."""
+    from shared.domain.media import kind_of_name
+
+    name = uploaded.file.filename if uploaded.file else dict(uploaded.fields).get("file_url", "").partition("?")[0]
+    kind = kind_of_name(name)
+    return kind is not None and kind.family == "video"
 
 
 def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]) -> Response:

@@ -18,6 +18,7 @@ from functions.generate.model.context_cache import share_in_cache
 from functions.generate.model.service_tier import with_service_tier
 from functions.generate.model.spending import reserve_cost, with_ceiling
 from shared.domain.answer.response import Json
+from shared.domain.answer.words import write_transcript
 from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.money.calls import call_of
 from shared.domain.recipe import unstructured
@@ -172,8 +173,11 @@ async def _open(deps: GenerateDeps, rounds: Sequence[Round], question: Question)
 
 
 def _next(question: Question, step: Again | None) -> Question:
-    """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON."""
-    if step is None:
+    """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON.
+
+    A transcribing model takes no turns: it is asked the same once more.
+    """
+    if step is None or "transcription" in question.ran.snapshot:
         return question
     contents = cast(list[Json], question.body["contents"])
     body: Json = {**question.body, "contents": [*contents, *step.turns]}
@@ -181,13 +185,14 @@ def _next(question: Question, step: Again | None) -> Question:
 
 
 def _round(record: Json) -> Round:
-    stored_question = cast(Json, record["question"])
+    question = Question.model_validate({**cast(Json, record["question"]), "body": {}})
+    response = cast(Json, record["response"])
     return Round(
         claim=cast(int, record["claim"]),
         number=cast(int, record["round"]),
-        question=Question.model_validate({**stored_question, "body": {}}),
+        question=question,
         question_names=tuple(cast(list[str], record["asked"])),
-        response=cast(Json, record["response"]),
+        response=write_transcript(response) if question.is_timed_by_model else response,
     )
 
 
