@@ -27,6 +27,7 @@ from functions.api.openai_stream import (
     error_block,
     stream_items,
 )
+from functions.api.openapi_clients import TRANSCRIPTION
 from functions.api.routes.stream import HEARTBEAT_SECONDS
 from functions.api.routes.submit import IdempotencyKey, Submitter, check
 from functions.api.task_body import render_task
@@ -43,16 +44,18 @@ from shared.wiring import ApiDeps
 if TYPE_CHECKING:
     from functions.api.multipart import Form
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
 
-@router.post("/v1/audio/transcriptions")
+@router.post("/v1/audio/transcriptions", operation_id="transcribe", **TRANSCRIPTION)
 async def transcribe(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    """Transcribe a recording, as OpenAI documents it: the same bytes and options within 24 hours are the same task."""
     return await _answer(request, key, "transcribe", idempotency_key)
 
 
-@router.post("/v1/audio/translations")
+@router.post("/v1/audio/translations", operation_id="translate", **TRANSCRIPTION)
 async def translate(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    """Translate a recording's speech to English, as OpenAI documents it."""
     return await _answer(request, key, "translate", idempotency_key)
 
 

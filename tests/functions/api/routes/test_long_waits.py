@@ -57,7 +57,7 @@ async def while_time_passes(system: System, waiting: Awaitable[Any]) -> Any:
 @pytest.mark.parametrize("ask", [transcription, subtitles, completion])
 async def test_a_wait_that_is_too_long_ends_in_504_with_the_tasks_id_and_goes_on(system: System, ask: Asked) -> None:
     system.gemini.set_model({"latency": "1000s"})
-    secret = await system.key(f"waits-for-{ask.__name__}")  # type: ignore[attr-defined]
+    secret = await system.key(f"waits-for-{ask.__name__}")
     async with AsyncOpenAI(base_url=f"{system.url}/v1", api_key=secret, max_retries=0, timeout=90) as client:
         waiting = asyncio.ensure_future(ask(client))
         task_id = await until_asked(system, secret)
@@ -94,7 +94,7 @@ async def test_a_client_that_hangs_up_finds_its_running_task_by_the_hash_of_what
     system.gemini.set_model({"latency": "30s"})
     secret = await system.key("hangs-up")
     recording = SPEECH.read_bytes()
-    form = {"model": (None, "whisper-1"), "file": ("again.wav", recording, "audio/wav")}
+    form: Any = {"model": (None, "whisper-1"), "file": ("again.wav", recording, "audio/wav")}
     async with system.client(secret) as client:
         calling = asyncio.ensure_future(client.post("/v1/audio/transcriptions", files=form))
         task_id = await until_asked(system, secret)
