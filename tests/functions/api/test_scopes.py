@@ -16,7 +16,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ANSWER = "The answer that only readers may see."
 TASK, STREAMED = "/v1/tasks/{task}", "/v1/llm/generations/{streamed}/stream"
 
-FILE, FORM = "/v1/files/{file}", {"files": {"file": ("scopes.wav", (SAMPLES / "speech.wav").read_bytes(), "audio/wav")}}
+FILE = "/v1/files/{file}"
+FORM: Any = {"files": {"file": ("scopes.wav", (SAMPLES / "speech.wav").read_bytes(), "audio/wav")}}
 SPOKEN = {**FORM, "data": {"model": "whisper-1"}}
 CHAT = {"json": {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hello?"}]}}
 
