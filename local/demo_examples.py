@@ -36,6 +36,7 @@ class Example(NamedTuple):
 EXAMPLES: dict[str, Example] = {
     "transcribe": Example("speech.wav"),
     "transcribe-timed": Example("speech.wav"),
+    "transcribe-words": Example("speech.wav"),
     "describe-audio": Example("speech.flac"),
     "segment": Example("speech.wav", {"dropsight-range": "00:02-00:05"}),
     "describe-image": Example("photo.jpg"),

@@ -146,6 +146,12 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
     401: ("No key, or one that is not known, or expired.", "authentication_error", "invalid_api_key"),
     402: ("A budget of the day is spent: of tasks, or of money.", "insufficient_quota", "budget_exceeded"),
     403: ("The key may not do this, or may not name this object.", "permission_error", "scope_missing"),
+    413: ("The file, or the body, has more bytes than are taken.", "invalid_request_error", "payload_too_large"),
+    504: (
+        "The task takes longer than a caller can wait. It goes on: the same request sent again waits for it.",
+        "service_unavailable_error",
+        "still_processing",
+    ),
     404: ("There is no such thing for this key.", "not_found", "task_not_found"),
     405: ("The path does not know this method.", "invalid_request_error", "method_not_allowed"),
     408: ("The body came too slowly.", "invalid_request_error", "request_timeout"),
@@ -330,7 +336,7 @@ def _error(status: int) -> Document:
     headers: Document = dict(_IDENTITY)
     if status == 401:
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
-    if status in (402, 429, 503):
+    if status in (402, 429, 503, 504):
         headers["Retry-After"] = {"schema": {"type": "string"}, "description": "Seconds."}
     return {
         "description": sentence,

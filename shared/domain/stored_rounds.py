@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from shared.domain.answer.response import Json
+from shared.domain.answer.words import write_transcript
 from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.recipe.question import Question
 from shared.domain.recipe.snapshot import questions_of
@@ -34,13 +35,14 @@ class Round(NamedTuple):
 
 def round_of(record: Json) -> Round:
     """Return the round that a stored record describes."""
-    stored_question = cast(Json, record["question"])
+    question = Question.model_validate({**cast(Json, record["question"]), "body": {}})
+    response = cast(Json, record["response"])
     return Round(
         claim=cast(int, record["claim"]),
         number=cast(int, record["round"]),
-        question=Question.model_validate({**stored_question, "body": {}}),
+        question=question,
         question_names=tuple(cast(list[str], record["asked"])),
-        response=cast(Json, record["response"]),
+        response=write_transcript(response) if question.is_timed_by_model else response,
     )
 
 
@@ -104,13 +106,18 @@ def recipe_of_rounds(rounds: Sequence[Round]) -> Ran | None:
 
 
 def next_question(question: Question, step: Again | None) -> Question:
-    """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON."""
+    """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON.
+
+    A transcribing model takes no turns: it is asked the same once more.
+    """
     if step is None:
         return question
-    contents = cast(list[Json], question.body["contents"])
-    token: Json = {} if step.token is None else {"continuationToken": step.token}
-    body: Json = {**question.body, "contents": [*contents, *step.turns], **token}
-    return question.model_copy(update={"body": unstructured(body) if step.kind == "continue" else body})
+    body: Json = question.body if step.token is None else {**question.body, "continuationToken": step.token}
+    if "transcription" not in question.ran.snapshot:
+        contents = cast(list[Json], body["contents"])
+        body = {**body, "contents": [*contents, *step.turns]}
+        body = unstructured(body) if step.kind == "continue" else body
+    return question.model_copy(update={"body": body})
 
 
 def failure_of_part(step: Failed, span: Span) -> Failed:

@@ -26,6 +26,7 @@ from functions.api.openai_stream import (
     error_block,
     stream_items,
 )
+from functions.api.openapi_clients import CHAT
 from functions.api.routes.submit import Checked, IdempotencyKey, Submitter, check
 from functions.api.waiting import completion_of
 from shared import wiring
@@ -36,15 +37,16 @@ from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
 _RETRY_WINDOW = timedelta(hours=1)
 _LOOKED_AT = 50
 """Newest tasks among which the one that a client's retry belongs to is looked for."""
 
 
-@router.post("/v1/chat/completions")
+@router.post("/v1/chat/completions", operation_id="chat", **CHAT)
 async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    """Answer a conversation, with files from everywhere: each request is a task."""
     require_scope(key, "read")
     deps = wiring.api()
     from functions.api.named_files import locate_files

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from functions.api.openapi_clients import FILE_CONTENT, FILE_DELETED, FILE_LIST, FILE_UPLOAD, ONE_FILE
 from functions.api.routes.submit import Submitter
 from functions.api.routes.tasks import Reader
 from functions.api.task_body import encode
@@ -22,7 +23,7 @@ from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
 from shared.wiring import ApiDeps
 
-router = APIRouter(prefix="/v1/files", include_in_schema=False)
+router = APIRouter(prefix="/v1/files")
 
 _ID = "file-"
 _NAME_MARK, _PURPOSE_MARK = "dropsight-filename", "dropsight-purpose"
@@ -30,7 +31,7 @@ _LARGEST_PAGE = 1000
 _PIECE_BYTES = 4 << 20
 
 
-@router.post("")
+@router.post("", operation_id="create_file", **FILE_UPLOAD)
 async def create(request: Request, key: Submitter) -> Response:
     """Keep a file until it is deleted or as old as requests are kept."""
     from functions.api.multipart import discard, read_form
@@ -51,8 +52,9 @@ async def create(request: Request, key: Submitter) -> Response:
     return _answer(_shown(stored))
 
 
-@router.get("")
+@router.get("", operation_id="list_files", **FILE_LIST)
 async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "") -> Response:
+    """List this key's files, by their ids."""
     deps, folder = wiring.api(), uploads_folder(key.id)
     most = min(max(1, limit), _LARGEST_PAGE)
     files: list[Json] = []
@@ -75,21 +77,24 @@ async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "") -
     )
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", operation_id="get_file", **ONE_FILE)
 async def show(file_id: str, key: Reader) -> Response:
+    """Describe a file."""
     return _answer(_shown(await _find(wiring.api(), key, file_id)))
 
 
-@router.get("/{file_id}/content")
+@router.get("/{file_id}/content", operation_id="get_file_content", **FILE_CONTENT)
 async def content(file_id: str, key: Reader) -> Response:
+    """Download a file."""
     deps = wiring.api()
     stored = await _find(deps, key, file_id)
     headers = {"Content-Length": str(stored.size), "Content-Disposition": "attachment"}
     return StreamingResponse(_pieces(deps, stored), headers=headers, media_type="application/octet-stream")
 
 
-@router.delete("/{file_id}")
+@router.delete("/{file_id}", operation_id="delete_file", **FILE_DELETED)
 async def delete(file_id: str, key: Submitter) -> Response:
+    """Delete a file; tasks that have it already keep their answers."""
     deps = wiring.api()
     stored = await _find(deps, key, file_id)
     await deps.storage.delete(stored.bucket, stored.name)

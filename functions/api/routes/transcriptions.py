@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -27,6 +27,7 @@ from functions.api.openai_stream import (
     error_block,
     stream_items,
 )
+from functions.api.openapi_clients import TRANSCRIPTION
 from functions.api.routes.stream import HEARTBEAT_SECONDS
 from functions.api.routes.submit import IdempotencyKey, Submitter, check
 from functions.api.task_body import render_task
@@ -40,16 +41,21 @@ from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 from shared.wiring import ApiDeps
 
-router = APIRouter(include_in_schema=False)
+if TYPE_CHECKING:
+    from functions.api.multipart import Form
+
+router = APIRouter()
 
 
-@router.post("/v1/audio/transcriptions")
+@router.post("/v1/audio/transcriptions", operation_id="transcribe", **TRANSCRIPTION)
 async def transcribe(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    """Transcribe a recording, as OpenAI documents it: the same bytes and options within 24 hours are the same task."""
     return await _answer(request, key, "transcribe", idempotency_key)
 
 
-@router.post("/v1/audio/translations")
+@router.post("/v1/audio/translations", operation_id="translate", **TRANSCRIPTION)
 async def translate(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    """Translate a recording's speech to English, as OpenAI documents it."""
     return await _answer(request, key, "translate", idempotency_key)
 
 
@@ -75,7 +81,7 @@ async def _task_of_form(
 
     uploaded = await read_form(request, deps.uploads, uploads_folder(key.id))
     try:
-        form = read_fields(uploaded.fields, job)
+        form = read_fields(uploaded.fields, job, is_film=_is_film(uploaded))
         if (uploaded.file is None) == (form.file_url is None):
             raise FieldRefused("file", "file: send the recording as the form's file, or its file_url; one of them.")
         url = uploaded.file.stored.uri if uploaded.file else cast(str, form.file_url)
@@ -83,7 +89,7 @@ async def _task_of_form(
         checked = await check(deps, key, json.dumps(body).encode())
         # The same bytes are the same recording, wherever this upload of them lies.
         content = uploaded.file.stored.sha256 if uploaded.file else url
-        options = json.dumps({**body, "audio_url": content}, sort_keys=True)
+        options = json.dumps(form.submission(content), sort_keys=True)
         digest = hashlib.sha256(options.encode()).hexdigest()
         submitted = await submit_once(deps, key, checked.submission, digest, idempotency_key)
     except RequestRefused:
@@ -92,6 +98,15 @@ async def _task_of_form(
     if submitted.replayed:
         await discard(deps.uploads, uploaded)
     return form, submitted.task
+
+
+def _is_film(uploaded: Form) -> bool:
+    """Return whether the recording has the name of a film."""
+    from shared.domain.media import kind_of_name
+
+    name = uploaded.file.filename if uploaded.file else dict(uploaded.fields).get("file_url", "").partition("?")[0]
+    kind = kind_of_name(name)
+    return kind is not None and kind.family == "video"
 
 
 def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]) -> Response:

@@ -41,7 +41,7 @@ def with_ceiling(deps: GenerateDeps, question: Question) -> Question:
     config = cast(Json, question.body.get("generationConfig") or {})
     if not question.about.transcript or question.about.duration is None or "maxOutputTokens" in config:
         return question
-    if ceiling >= MOST_OUTPUT:
+    if ceiling >= MOST_OUTPUT or "audioTranscriptionConfig" in config:
         return question
     return question.model_copy(
         update={"body": {**question.body, "generationConfig": {**config, "maxOutputTokens": ceiling}}}

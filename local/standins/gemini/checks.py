@@ -9,6 +9,7 @@ from local.standins.gemini.models import Model
 from local.standins.gemini.schema_rules import check_json_schema, check_schema
 from local.standins.gemini.thinking import check_thinking
 from local.standins.gemini.tool_rules import check_function_turns, check_tools
+from local.standins.gemini.word_times import check_transcription
 
 _MIME_TYPES = ("text/plain", "application/json", "application/xml", "application/yaml", "text/x.enum")
 _MOST_CANDIDATES = 8
@@ -23,6 +24,7 @@ def check(request: dict[str, Any], model: Model) -> None:
     _check_sampling(config, model)
     _check_lengths(config, model)
     _check_format(config, request, model)
+    check_transcription(config.get("audioTranscriptionConfig"), model)
     check_thinking(config.get("thinkingConfig", {}), model)
     _check_modalities(config, model)
     check_tools(request, model)

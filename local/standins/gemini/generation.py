@@ -25,6 +25,7 @@ from local.standins.gemini.schema_instance import write_instance
 from local.standins.gemini.thinking import thought_tokens
 from local.standins.gemini.tokens import AUDIO_PER_SECOND, CHARACTERS_PER_TOKEN, Modality, details, of_json, of_text
 from local.standins.gemini.tool_answers import code_parts, fetched_urls, function_calls, grounding, signature
+from local.standins.gemini.word_times import spoken_parts
 
 _BLOCK_MARKER = re.compile(r"dropsight:block(?:=([A-Z_]+))?")
 _FINISH_MARKER = re.compile(r"dropsight:finish=([A-Z_]+)")
@@ -260,6 +261,8 @@ class _Answer:
             return []
         if calls:
             return calls
+        if self._behaviour.text is None and (spoken := spoken_parts(self._prompt, self._config, self._random)):
+            return spoken
         if self._model.outputs == {"audio"}:
             data = base64.b64encode(synthesize_speech(self._prompt.question)).decode()
             return [{"inlineData": {"mimeType": SPEECH_MIME_TYPE, "data": data}}]

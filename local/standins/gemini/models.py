@@ -46,6 +46,8 @@ class Model(BaseModel):
     search: bool = True
     url_context: bool = True
     structured: bool = True
+    transcription: bool = False
+    """Whether it gives times of words and speakers, by an `audioTranscriptionConfig`."""
     continuation: bool = False
     """Whether it gives continuation tokens."""
     cache_minimum: int = 1024

@@ -78,7 +78,7 @@ def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, ever
 
 def _split(part: Part, chunk_count: int | None) -> list[Part]:
     """Split a text part into pieces, the last of which carries the signature. Other parts stay whole."""
-    if not part.get("text") or part.get("thought"):
+    if not part.get("text") or part.get("thought") or "audioTranscription" in part:
         return [part]
     text = part["text"]
     count = chunk_count or min(_MOST_CHUNKS, max(2, math.ceil(len(text) / _CHUNK_CHARACTERS)))

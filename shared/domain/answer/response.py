@@ -104,7 +104,7 @@ class _Candidate:
         self._role = cast(str, content.get("role") or "model")
         for part in parts(piece):
             last = self._parts[-1][0] if self._parts else None
-            if last is not None and _is_text(last) and _is_text(part) and last.get("thought") == part.get("thought"):
+            if last is not None and _go_together(last, part):
                 self._parts[-1][1].append(cast(str, part["text"]))
                 if "thoughtSignature" in part:
                     last["thoughtSignature"] = part["thoughtSignature"]
@@ -116,6 +116,13 @@ class _Candidate:
             return self._about
         whole = [{**part, "text": "".join(texts)} if texts else part for part, texts in self._parts]
         return {**self._about, "content": {"role": self._role, "parts": cast(JsonValue, whole)}}
+
+
+def _go_together(last: Json, part: Json) -> bool:
+    """Return whether two parts are pieces of one text. Times of words belong to the text that they came with."""
+    if not (_is_text(last) and _is_text(part)) or "audioTranscription" in last or "audioTranscription" in part:
+        return False
+    return last.get("thought") == part.get("thought")
 
 
 def _is_text(part: Json) -> bool:

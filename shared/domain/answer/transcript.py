@@ -16,6 +16,15 @@ _LINE = re.compile(
 )
 
 
+class TimedWord(NamedTuple):
+    """Times are in seconds from the beginning of the recording."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str = ""
+
+
 class Segment(NamedTuple):
     """Times are in seconds from the beginning of the recording; `end` may be None."""
 
@@ -24,6 +33,21 @@ class Segment(NamedTuple):
     text: str
     speaker: str = ""
     language: str = ""
+
+
+def timed_words(value: JsonValue) -> list[TimedWord]:
+    """Return the words of a structured answer that have times of their own, in order; those without are left out."""
+    words: list[TimedWord] = []
+    for item in listed(value) or []:
+        assert isinstance(item, dict)
+        speaker, spoken = item.get("speaker"), item.get("words")
+        for word in spoken if isinstance(spoken, list) else ():
+            if not isinstance(word, dict) or not isinstance(text := word.get("word"), str):
+                continue
+            start, end = word.get("start"), word.get("end")
+            if isinstance(start, int | float) and isinstance(end, int | float) and 0 <= start <= end:
+                words.append(TimedWord(start, end, text, speaker if isinstance(speaker, str) else ""))
+    return words
 
 
 def listed(value: JsonValue) -> list[JsonValue] | None:

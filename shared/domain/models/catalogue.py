@@ -22,7 +22,7 @@ from shared.domain.models.releases import GOOGLE_NAME, Stage, readings
 Capability = Literal[
     "audio_generation", "batch", "caching", "code_execution", "file_search", "function_calling", "image_generation",
     "live", "maps_grounding", "media_resolution_per_part", "search_grounding", "segmentation", "structured_output",
-    "thinking", "url_context",
+    "thinking", "transcription", "url_context",
 ]  # fmt: skip
 Output = Literal["audio", "embedding", "image", "text"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]

@@ -18,11 +18,12 @@ from shared.domain.openai.schemas import without_unknown_keywords
 from shared.domain.request import Submission
 from shared.domain.tasks.task import is_task_id
 
-_SAME = frozenset({
+PASSED_ON = frozenset({
     "model", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty",
     "tool_choice", "stream", "safety_settings", "media_resolution", "recipe", "callback_url", "reasoning", "evidence",
     "service_tier",
 }) & frozenset(Submission.model_fields)  # fmt: skip
+"""Fields that mean the same in a request of ours."""
 _EFFORTS = {"max": "xhigh"}
 """An effort of other models that no model of Gemini has, and the nearest one."""
 _FILE_ID = re.compile(r"file-[0-9a-f]{32}")
@@ -73,7 +74,7 @@ def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
         raise FieldRefused("functions", "functions: this form is not taken any more. Use tools and tool_choice.")
     options = given.pop("stream_options", None)
     include_usage = isinstance(options, dict) and options.get("include_usage") is True
-    request: Json = {name: given.pop(name) for name in list(given) if name in _SAME}
+    request: Json = {name: given.pop(name) for name in list(given) if name in PASSED_ON}
     if request.get("service_tier") == "auto":
         del request["service_tier"]
     if (limit := given.pop("max_completion_tokens", None)) is not None:

@@ -10,9 +10,10 @@ from pydantic import JsonValue
 
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
-from shared.domain.answer.transcript import Segment, is_transcript, segments, segments_in_text
+from shared.domain.answer.transcript import Segment, TimedWord, is_transcript, segments, segments_in_text, timed_words
+from shared.domain.answer.words import join_words
 from shared.domain.openai.transcription import NO_SPEECH, TranscriptionForm
-from shared.domain.outputs.cues import make_cues, srt_of, vtt_of, words_of
+from shared.domain.outputs.cues import Cue, make_cues, srt_of, vtt_of, words_of
 
 _AUDIO_TOKENS_A_SECOND = 32
 
@@ -26,6 +27,8 @@ class Transcript(NamedTuple):
     seconds: float
     """The recording's length, as far as it is known."""
     usage: Json
+    words: list[TimedWord]
+    """Empty if the model gave no times of words."""
 
 
 def read_transcript(content: str, usage: Json, *, timed: bool) -> Transcript:
@@ -33,18 +36,18 @@ def read_transcript(content: str, usage: Json, *, timed: bool) -> Transcript:
     if not timed:
         text = content.strip()
         plain = "" if NO_SPEECH in text and len(text) < 2 * len(NO_SPEECH) else text
-        return Transcript(plain, [], "", _seconds(usage, []), usage)
-    language, found = "", segments_in_text(content)
+        return Transcript(plain, [], "", _seconds(usage, []), usage, [])
+    language, words, found = "", list[TimedWord](), segments_in_text(content)
     try:
         value = parse(content)
     except ValueError:
         value = None
     if value is not None and is_transcript(value):
-        found = segments(value)
+        found, words = segments(value), timed_words(value)
         language = _language(value, found)
     spoken = [segment for segment in found if segment.text and segment.text != NO_SPEECH]
-    text = " ".join(" ".join(segment.text.split()) for segment in spoken)
-    return Transcript(text, spoken, language, _seconds(usage, spoken), usage)
+    text = join_words(" ".join(segment.text.split()) for segment in spoken)
+    return Transcript(text, spoken, language, _seconds(usage, spoken), usage, words)
 
 
 def render(form: TranscriptionForm, transcript: Transcript) -> tuple[str, str]:
@@ -53,9 +56,9 @@ def render(form: TranscriptionForm, transcript: Transcript) -> tuple[str, str]:
         case "text":
             return f"{transcript.text}\n", "text/plain; charset=utf-8"
         case "srt":
-            return srt_of(make_cues(words_of(transcript.segments))), "text/plain; charset=utf-8"
+            return srt_of(_cues(transcript)), "text/plain; charset=utf-8"
         case "vtt":
-            return vtt_of(make_cues(words_of(transcript.segments))), "text/vtt; charset=utf-8"
+            return vtt_of(_cues(transcript)), "text/vtt; charset=utf-8"
         case "json":
             return _json({"text": transcript.text, "usage": token_usage(transcript.usage)})
         case "verbose_json":
@@ -64,6 +67,11 @@ def render(form: TranscriptionForm, transcript: Transcript) -> tuple[str, str]:
             return _json(_diarized(transcript))
         case _:
             assert_never(form.response_format)
+
+
+def _cues(transcript: Transcript) -> list[Cue]:
+    """Return subtitles: from the times of words, or where the model gave none, from those of segments."""
+    return make_cues(transcript.words or words_of(transcript.segments))
 
 
 def token_usage(usage: Json) -> Json:
@@ -101,8 +109,13 @@ def _verbose(form: TranscriptionForm, transcript: Transcript) -> Json:
         "duration": transcript.seconds,
         "text": transcript.text,
         "segments": cast(JsonValue, [_segment(transcript, number) for number in range(len(transcript.segments))]),
+        **({"words": _words(transcript)} if form.words else {}),
         "usage": {"type": "duration", "seconds": transcript.seconds},
     }
+
+
+def _words(transcript: Transcript) -> JsonValue:
+    return [{"word": word.text, "start": word.start, "end": word.end} for word in transcript.words]
 
 
 def _segment(transcript: Transcript, number: int) -> Json:

@@ -6,17 +6,22 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, cast, get_args
 
+from pydantic import JsonValue
+
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
+from shared.domain.models.catalogue import catalogue, find_model
 from shared.domain.recipe import DEFAULT_MODEL
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 Job = Literal["transcribe", "translate"]
 
+WORDS_RECIPE = "transcribe-words"
 NO_SPEECH = "[no speech]"
 """What the model answers for a recording in which nobody speaks: an empty answer would count as a failure."""
 
 _OPENAI_MODEL = re.compile(r"(?:distil-|faster-)?whisper\b|gpt-|chatgpt-|o\d", re.IGNORECASE)
+_LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z -]{1,39}(?:[-_][A-Za-z0-9]{2,8})*")
 _PLAIN: frozenset[ResponseFormat] = frozenset({"json", "text"})
 _STREAMED: frozenset[ResponseFormat] = frozenset({"json", "text", "diarized_json"})
@@ -53,6 +58,9 @@ class TranscriptionForm(NamedTuple):
     stream: bool
     speakers: tuple[str, ...]
     file_url: str | None
+    is_film: bool
+    words: bool
+    """Whether the model gives the time of every word: it is sent the recording and its language alone."""
     ignored: tuple[str, ...]
     """Fields that were accepted and have no effect."""
 
@@ -63,6 +71,8 @@ class TranscriptionForm(NamedTuple):
 
     def submission(self, url: str) -> Json:
         """Return the body of `POST /v1/llm/generations` that asks for it."""
+        if self.words:
+            return self._submission_for_words(url)
         prompt = _PROMPTS.get((self.job, self.is_timed))
         fields: Json = {
             "model": self.model,
@@ -73,7 +83,18 @@ class TranscriptionForm(NamedTuple):
             "temperature": self.temperature,
             "stream": True if self.stream and not self.is_timed else None,
         }
+        if self.is_film:
+            # audio_url is for recordings; a message may hold any file.
+            film: Json = {"type": "file_url", "file_url": {"url": url}}
+            parts: list[JsonValue] = [film, *([{"type": "text", "text": fields.pop("prompt")}] if prompt else [])]
+            fields |= {"audio_url": None, "messages": [{"role": "user", "content": parts}]}
         return {name: value for name, value in fields.items() if value is not None}
+
+    def _submission_for_words(self, url: str) -> Json:
+        fields: Json = {"model": self.model, "audio_url": url, "recipe": WORDS_RECIPE}
+        if self.language:
+            fields["extra_body"] = {"google": {"audio_transcription_config": {"language_codes": [self.language]}}}
+        return fields
 
     def _instructions(self) -> str | None:
         """Return what the caller knows of the recording, as a system instruction."""
@@ -90,8 +111,11 @@ class TranscriptionForm(NamedTuple):
         return "\n".join(sentences) or None
 
 
-def read_fields(fields: Iterable[tuple[str, str]], job: Job) -> TranscriptionForm:
-    """Return the form. Raises `FieldRefused` for a value that OpenAI's API does not have."""
+def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = False) -> TranscriptionForm:
+    """Return the form. Raises `FieldRefused` for a value that OpenAI's API does not have.
+
+    `is_film`: the recording's name is that of a film. Models that give times of words take recordings only.
+    """
     values: dict[str, list[str]] = {}
     for name, value in fields:
         values.setdefault(name.removesuffix("[]"), []).append(value)
@@ -107,10 +131,7 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job) -> TranscriptionFor
     prompt = values.get("prompt", [""])[-1].strip()
     if len(prompt) > _LONGEST_PROMPT:
         raise _wrong("prompt", f"it has {len(prompt):,} characters; at most {_LONGEST_PROMPT:,} are taken")
-    if "word" in granularities:
-        # Times of words would have to be made up: the recipe's segments are what a model has timed.
-        ignored.append("timestamp_granularities=word")
-    return TranscriptionForm(
+    read = TranscriptionForm(
         job=job,
         model=_model(single.get("model", "")),
         response_format=form,
@@ -120,7 +141,37 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job) -> TranscriptionFor
         stream=stream and form in _STREAMED,
         speakers=tuple(name.strip()[:64] for name in values.get("known_speaker_names", [])[:16] if name.strip()),
         file_url=single.get("file_url") or None,
-        ignored=tuple(dict.fromkeys(ignored)),
+        is_film=is_film,
+        words=False,
+        ignored=tuple(ignored),
+    )
+    if job == "transcribe" and read.is_timed and not is_film:
+        is_free = _OPENAI_MODEL.match(single["model"].rpartition("/")[2]) is not None
+        read = _with_words(read, of_any_model="word" in granularities and is_free)
+    if "word" in granularities and not read.words:
+        # They would have to be made up: the recipe's segments are what the model times.
+        read = read._replace(ignored=(*read.ignored, "timestamp_granularities=word"))
+    return read._replace(ignored=tuple(dict.fromkeys(read.ignored)))
+
+
+def _with_words(form: TranscriptionForm, *, of_any_model: bool) -> TranscriptionForm:
+    """Return the form for a model that gives times of words, if the caller names one, or wants words `of_any_model`.
+
+    Such a model names speakers by numbers: where the caller knows their names, another one is better.
+    """
+    named = find_model(form.model)
+    model = form.model if named is not None and named.can("transcription") else None
+    if of_any_model and not form.speakers:
+        model = next((model.id for model in catalogue().models if model.can("transcription")), None)
+    if model is None:
+        return form
+    given = {"prompt": form.prompt, "temperature": form.temperature, "known_speaker_names": form.speakers or None}
+    language = form.language if form.language and _LANGUAGE_CODE.fullmatch(form.language) else None
+    if language is None:
+        given["language"] = form.language
+    ignored = (*form.ignored, *(name for name, value in given.items() if value is not None))
+    return form._replace(
+        model=model, words=True, language=language, prompt=None, temperature=None, speakers=(), ignored=ignored
     )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from shared.domain.answer.transcript import Segment
+from shared.domain.answer.transcript import Segment, TimedWord
+from shared.domain.answer.words import join_words
 
 LINE = 42
 """Characters of a line."""
@@ -27,15 +28,6 @@ _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _CLAUSE_END = re.compile(r"[,;:–—、，；：][\"'”’)\]]*$")
 
 
-class Word(NamedTuple):
-    """Times are in seconds."""
-
-    start: float
-    end: float
-    text: str
-    speaker: str = ""
-
-
 class Cue(NamedTuple):
     """Times are in seconds; `text` has at most two lines, unless a single word is longer."""
 
@@ -45,9 +37,9 @@ class Cue(NamedTuple):
     speaker: str = ""
 
 
-def words_of(segments: Sequence[Segment]) -> list[Word]:
+def words_of(segments: Sequence[Segment]) -> list[TimedWord]:
     """Return the words of segments; their times are shared out by length, which is how long they take to say."""
-    words: list[Word] = []
+    words: list[TimedWord] = []
     for segment, end in _with_ends(segments):
         pieces = _pieces(segment.text)
         whole, at = sum(len(piece) + 1 for piece in pieces) or 1, 0
@@ -55,14 +47,16 @@ def words_of(segments: Sequence[Segment]) -> list[Word]:
             start, at = at, at + len(piece) + 1
             span = end - segment.start
             words.append(
-                Word(segment.start + span * start / whole, segment.start + span * at / whole, piece, segment.speaker)
+                TimedWord(
+                    segment.start + span * start / whole, segment.start + span * at / whole, piece, segment.speaker
+                )
             )
     return words
 
 
-def make_cues(words: Sequence[Word]) -> list[Cue]:
+def make_cues(words: Sequence[TimedWord]) -> list[Cue]:
     """Return the cues in order; two overlap only where two speakers begin at the same moment."""
-    groups: list[list[Word]] = []
+    groups: list[list[TimedWord]] = []
     for word in sorted((word for word in words if word.text), key=lambda word: word.start):
         if groups and _goes_on(groups[-1], word):
             groups[-1].append(word)
@@ -109,7 +103,7 @@ def _pieces(text: str) -> list[str]:
     return [word[at : at + LINE] for word in text.split() for at in range(0, len(word), LINE)]
 
 
-def _goes_on(group: list[Word], word: Word) -> bool:
+def _goes_on(group: list[TimedWord], word: TimedWord) -> bool:
     """Return whether the word still belongs to the cue that `group` is."""
     first, last = group[0], group[-1]
     length = sum(len(each.text) + 1 for each in group)
@@ -122,7 +116,7 @@ def _goes_on(group: list[Word], word: Word) -> bool:
     return not (_CLAUSE_END.search(last.text) and length > LINE * 1.4)
 
 
-def _without_orphans(groups: list[list[Word]]) -> list[list[Word]]:
+def _without_orphans(groups: list[list[TimedWord]]) -> list[list[TimedWord]]:
     """Move words from a full cue to a following one of a single short word, where the speech goes on."""
     for before, after in pairwise(groups):
         is_orphan = len(after) == 1 and len(before) > 3 and after[0].speaker == before[0].speaker
@@ -132,7 +126,7 @@ def _without_orphans(groups: list[list[Word]]) -> list[list[Word]]:
     return groups
 
 
-def _cue(group: Sequence[Word]) -> Cue:
+def _cue(group: Sequence[TimedWord]) -> Cue:
     texts = [word.text for word in group]
     return Cue(group[0].start, group[-1].end, "\n".join(_balanced(texts)), group[0].speaker)
 
@@ -140,8 +134,8 @@ def _cue(group: Sequence[Word]) -> Cue:
 def _lines(texts: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for text in texts:
-        if lines and len(lines[-1]) + 1 + len(text) <= LINE:
-            lines[-1] += f" {text}"
+        if lines and len(longer := join_words((lines[-1], text))) <= LINE:
+            lines[-1] = longer
         else:
             lines.append(text)
     return lines
@@ -149,10 +143,10 @@ def _lines(texts: Sequence[str]) -> list[str]:
 
 def _balanced(texts: Sequence[str]) -> list[str]:
     """Break into two lines of about the same length, after punctuation where there is any near the middle."""
-    whole = " ".join(texts)
+    whole = join_words(texts)
     if len(whole) <= LINE:
         return [whole]
-    breaks = [(" ".join(texts[:at]), " ".join(texts[at:])) for at in range(1, len(texts))]
+    breaks = [(join_words(texts[:at]), join_words(texts[at:])) for at in range(1, len(texts))]
     fitting = [pair for pair in breaks if max(map(len, pair)) <= LINE]
     if not fitting:
         return _lines(texts)

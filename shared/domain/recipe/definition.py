@@ -32,6 +32,7 @@ from shared.domain.models.catalogue import Capability, Level, catalogue
 from shared.domain.models.names import ModelName
 from shared.domain.models.prices import Tier
 from shared.domain.recipe.evidence import with_evidence
+from shared.domain.recipe.transcription import Transcription
 from shared.domain.tasks.task import Frozen, Ran
 
 DEFAULT_MODEL = catalogue().default
@@ -304,6 +305,8 @@ class Recipe(Frozen):
     evidence: bool = False
     """Each value of a structured answer comes with a quote of the source, which is looked up in the source's text."""
     range: Range | None = None
+    transcription: Transcription | None = None
+    """Asks a model that is made for transcribing, with these settings instead of the prompt."""
     companions: Words = Field(default=(), alias="with", max_length=20)
     """Names of other objects of the same bucket that are sent too."""
     transcript: bool = False
@@ -374,6 +377,8 @@ class Recipe(Frozen):
 
     @property
     def most_continuations(self) -> int:
+        if self.transcription is not None:
+            return 0
         if self.continuations is not None:
             return self.continuations
         return 0 if self.parameters.max_tokens is not None else 3

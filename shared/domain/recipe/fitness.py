@@ -87,6 +87,9 @@ def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterato
     for family in dict.fromkeys(families):
         if refusal := check_input(model, family):
             yield Misfit("model", "unsupported_content_type", refusal.message)
+    if recipe.transcription is not None and not model.can("transcription"):
+        message = f"Model {model.id} gives no times of words: gemini-3.5-transcribe does, or leave them out."
+        yield Misfit("model", "model_not_support_capability", message)
     for field, capability in _wanted(recipe):
         if not model.can(capability):
             what = _WORDS.get(capability, capability)
@@ -134,7 +137,7 @@ def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
         yield "tools", _TOOL_CAPABILITY[tool]
     if recipe.functions:
         yield "functions", "function_calling"
-    if _is_structured(recipe):
+    if _is_structured(recipe) and recipe.transcription is None:
         yield "response_schema", "structured_output"
 
 

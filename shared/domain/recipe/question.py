@@ -52,3 +52,9 @@ class Question(Frozen):
     about: About = About()
     media: dict[InputKind, int] = Field(default_factory=dict)
     """The tokens of its files, as estimated before the call."""
+
+    @property
+    def is_timed_by_model(self) -> bool:
+        """Whether the answer is made of timed words, or of what each speaker says."""
+        settings = self.ran.snapshot.get("transcription")
+        return isinstance(settings, dict) and bool(settings.get("words") or settings.get("speakers"))

@@ -14,6 +14,7 @@ from shared.domain.answer.timestamps import written
 from shared.domain.models.catalogue import ThinkingByBudget, find_model
 from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Range, Recipe, RecipeQuestion, ServerTool
 from shared.domain.recipe.evidence import EVIDENCE_PROMPT
+from shared.domain.recipe.transcription import transcription_body
 
 _TOOLS: dict[ServerTool, str] = {
     "code_execution": "codeExecution",
@@ -46,6 +47,8 @@ def body(recipe: Recipe, question: RecipeQuestion, contents: list[Json], today: 
 
     Offsets are documented for video only (guide "Audio understanding").
     """
+    if recipe.transcription is not None:
+        return transcription_body(recipe.transcription, contents)
     parts = [part for turn in contents for part in cast(list[Json], turn["parts"])]
     texts = [part for part in cast(list[Json], contents[-1]["parts"]) if "text" in part]
     media = [part for part in parts if "fileData" in part or "inlineData" in part]

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from shared.domain.answer.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
 from shared.domain.answer.schemas import schema_flaw
 from shared.domain.models.catalogue import Level
+from shared.domain.recipe.transcription import MOST_VOCABULARY, Language, Phrase
 from shared.domain.request.messages import StrictModel, error_at
 
 _SCHEMAS = (
@@ -66,6 +67,15 @@ class ThinkingConfig(StrictModel):
         return self
 
 
+class AudioTranscriptionConfig(StrictModel):
+    """Settings of a model that is made for transcribing. It is sent the recording and these alone, without a prompt."""
+
+    language_codes: list[Language] | None = Field(default=None, max_length=20)
+    custom_vocabulary: list[Phrase] | None = Field(default=None, max_length=MOST_VOCABULARY)
+    word_timestamp: bool | None = None
+    diarization: bool | None = None
+
+
 class GoogleExtras(StrictModel):
     cached_content: Annotated[str, Field(pattern=r"^cachedContents/[A-Za-z0-9_-]{1,128}$")] | None = Field(
         default=None,
@@ -75,6 +85,7 @@ class GoogleExtras(StrictModel):
         ),
     )
     thinking_config: ThinkingConfig | None = None
+    audio_transcription_config: AudioTranscriptionConfig | None = None
 
 
 class ExtraBody(StrictModel):

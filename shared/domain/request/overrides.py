@@ -13,7 +13,8 @@ from shared.domain.errors import FieldRefused
 from shared.domain.media import Family
 from shared.domain.models.catalogue import ThinkingByBudget, ThinkingSetting, find_model
 from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, lacking, output_flaws, with_fields
-from shared.domain.request.options import JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
+from shared.domain.recipe.transcription import Transcription
+from shared.domain.request.options import AudioTranscriptionConfig, JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
 from shared.domain.request.schema import Submission
 
 _PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
@@ -26,6 +27,7 @@ _REQUEST_FIELDS = {
     "outputs": f"metadata.{PREFIX}outputs",
     "requires": "model",
     "thinking": "reasoning_effort",
+    "transcription": "extra_body.google.audio_transcription_config",
     "parameters": "frequency_penalty",
 }
 """The request's field for each of the recipe's; the others have the same name."""
@@ -84,6 +86,8 @@ def overrides_of(
         changes["functions"] = [function.model_dump(exclude_none=True, exclude={"strict"}) for function in functions]
     if fields & {"reasoning", "reasoning_effort", "extra_body"}:
         changes["thinking"] = _thinking(recipe, submission, today)
+    if (config := submission.google.audio_transcription_config) is not None:
+        changes["transcription"] = _transcription(recipe, config)
     wishes = wishes_of(submission) if "metadata" in fields else {}
     if wished_range := wishes.get("range"):
         changes["range"] = wished_range
@@ -143,6 +147,19 @@ def _schema(submission: Submission) -> JsonValue:
             return None
         case _:
             assert_never(submission.response_format)
+
+
+def _transcription(recipe: Recipe, config: AudioTranscriptionConfig) -> JsonValue:
+    """Return the recipe's settings with those that the request gives."""
+    own = recipe.transcription or Transcription()
+    given = {
+        "words": config.word_timestamp,
+        "speakers": config.diarization,
+        "languages": config.language_codes,
+        "vocabulary": config.custom_vocabulary,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    return cast(JsonValue, {**own.model_dump(mode="json"), **changes})
 
 
 def _thinking(recipe: Recipe, submission: Submission, today: date | None) -> JsonValue:

@@ -81,6 +81,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
     recipe = recipe.model_copy(update={"needs": tuple(need for need in recipe.needs if need not in met)})
     refuse_incomplete(recipe)
     _refuse_evidence(recipe, submission)
+    _refuse_transcription(recipe, submission, inputs)
     _refuse_files(recipe, inputs)
     dropped = _as_dropped(submission, inputs, recipe)
     prompt, system = (
@@ -117,6 +118,16 @@ def _refuse_evidence(recipe: Recipe, submission: Submission) -> None:
         raise invalid_field("evidence", f"evidence is given for answers by a schema: {needed}")
     if submission.stream:
         raise invalid_field("evidence", "the quotes are looked up in the whole answer: leave out stream")
+
+
+def _refuse_transcription(recipe: Recipe, submission: Submission, inputs: Sequence[Input]) -> None:
+    """Raise if a transcribing model is asked for something else than the transcript of one recording."""
+    if recipe.transcription is None:
+        return
+    if len(inputs) != 1:
+        raise invalid_field("messages", f"one recording is transcribed at a time; the request has {len(inputs)} files")
+    if submission.stream and recipe.transcription.is_limited:
+        raise invalid_field("stream", "times of words are written once the whole answer is there: leave out stream")
 
 
 def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:

@@ -9,6 +9,7 @@ from shared.domain.errors import FieldRefused, PermanentFailure
 from shared.domain.media import Facts, Family
 from shared.domain.models.catalogue import check_input, find_model
 from shared.domain.recipe import Recipe, misfits, output_flaws
+from shared.domain.recipe.transcription import LONGEST_WITH_WORDS
 from shared.domain.request.inputs import Inline
 from shared.domain.request.overrides import invalid_field, refusal_of_misfit, request_field
 from shared.domain.request.schema import Submission, read, refuse_on_error
@@ -49,6 +50,7 @@ def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> Non
         raise _unfit(f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {label}.")
     for flaw in output_flaws(recipe, [family]):
         raise _unfit(f"{request_field('outputs')}: {flaw}; {param} is {label}.")
+    _refuse_long(recipe, param, facts)
     if recipe.range is None:
         return
     field = request_field("range")
@@ -56,6 +58,19 @@ def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> Non
         raise _unfit(f"{field}: a range is a part of audio or video; {param} is {label}.")
     if missed := recipe.range.missed(facts.duration):
         raise _unfit(f"{field}: {missed} ({param}).")
+
+
+def _refuse_long(recipe: Recipe, param: str, facts: Facts) -> None:
+    """Raise for a recording of which the model would not give the times of words."""
+    is_limited = recipe.transcription is not None and recipe.transcription.is_limited
+    if not is_limited or facts.duration is None or facts.duration <= LONGEST_WITH_WORDS:
+        return
+    message = (
+        f"{param}: times of words and speakers are given for {LONGEST_WITH_WORDS / 60:.0f} minutes at most; this has "
+        f"{facts.duration / 60:.0f}. Drop it into an inbox with the recipe transcribe-words, which splits it, or leave "
+        "the words out."
+    )
+    raise PermanentFailure("media_too_long", message)
 
 
 def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:

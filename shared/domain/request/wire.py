@@ -28,6 +28,8 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
     request = recipe_wire.body(
         recipe, resolved.question, _contents(resolved.messages, media, _unsigned(recipe.model, today)), today
     )
+    if recipe.transcription is not None:
+        return request
     if resolved.takes_any_json:
         cast(Json, request.setdefault("generationConfig", {}))["responseMimeType"] = "application/json"
     instructions = [message.text for message in resolved.messages if message.role in ("system", "developer")]

@@ -17,6 +17,8 @@ from shared.domain.splitting.timed_text import Layout, read_timed, write_timed
 
 _SLACK = 5.0
 """Seconds by which a model's times may be off."""
+_TRIMMED = 0.05
+"""Seconds by which a trimmed segment's ends may be off from those of its words."""
 
 
 class JoinedText(NamedTuple):
@@ -68,11 +70,16 @@ def join_segments(values: Sequence[JsonValue], plan: Sequence[Span]) -> JoinedSe
     origins: list[dict[str, JsonValue]] = []
     parts: list[list[Piece]] = []
     for value, span in zip(values, plan, strict=True):
-        pieces = []
+        pieces, own = list[Piece](), list[dict[str, JsonValue]]()
         for item, segment in zip(listed(value) or [], segments(value), strict=True):
-            pieces.append(Piece(segment.start, segment.end, segment.text, len(origins)))
-            origins.append(cast(dict[str, JsonValue], item))
-        parts.append(in_source_time(pieces, span))
+            pieces.append(Piece(segment.start, segment.end, segment.text, len(origins) + len(own)))
+            own.append(cast(dict[str, JsonValue], item))
+        moved = in_source_time(pieces, span)
+        origins += [
+            _with_words_moved(item, after.start - before.start)
+            for item, before, after in zip(own, pieces, moved, strict=True)
+        ]
+        parts.append(moved)
     joined, warnings = _joined(parts, plan)
     items: list[JsonValue] = [_as_item(piece, origins[piece.origin]) for piece in joined]
     if not isinstance(values[0], dict):
@@ -128,7 +135,33 @@ def _as_item(piece: Piece, origin: dict[str, JsonValue]) -> JsonValue:
     item = {**origin, "start": _as_written(piece.start, origin["start"]), "text": piece.text}
     if piece.end is not None:
         item["end"] = _as_written(piece.end, origin.get("end"))
+    if isinstance(words := origin.get("words"), list):
+        item["words"] = [word for word in words if _lies_within(word, piece)]
     return item
+
+
+def _with_words_moved(item: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
+    """Return a segment whose words, if it has any, are timed like itself: `seconds` later."""
+    words = item.get("words")
+    if not isinstance(words, list):
+        return item
+    return {**item, "words": [_later(word, seconds) for word in words]}
+
+
+def _later(word: JsonValue, seconds: float) -> JsonValue:
+    if not isinstance(word, dict):
+        return word
+    moments = {name: word.get(name) for name in ("start", "end")}
+    moved = {name: round(at + seconds, 3) for name, at in moments.items() if isinstance(at, int | float)}
+    return cast(JsonValue, {**word, **moved})
+
+
+def _lies_within(word: JsonValue, piece: Piece) -> bool:
+    """Return whether a word is part of what was kept of its segment at a seam."""
+    start = word.get("start") if isinstance(word, dict) else None
+    if not isinstance(start, int | float) or piece.end is None:
+        return True
+    return piece.start - _TRIMMED <= start <= piece.end + _TRIMMED
 
 
 def _as_written(seconds: float, pattern: JsonValue) -> JsonValue:

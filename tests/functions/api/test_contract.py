@@ -12,13 +12,20 @@ import pytest
 
 from tests.functions.api.conftest import ROOT, System
 
+CLIENTS = "/v1/(chat|audio|files)"
+"""The end points of OpenAI's clients."""
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_schemathesis_finds_nothing_that_the_document_does_not_say(system: System, tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", [("--exclude-path-regex", CLIENTS), ("--include-path-regex", CLIENTS)])
+async def test_schemathesis_finds_nothing_that_the_document_does_not_say(
+    system: System, tmp_path: Path, which: tuple[str, str]
+) -> None:
     secret = await system.key("schemathesis")
     # Whether a model can do what is asked lies beyond a schema, so a request that fits it may still be refused.
     options = [
+        *which,
         "--header", f"Authorization: Bearer {secret}", "--exclude-checks", "positive_data_acceptance",
         # One worker: Python 3.11 parses no source in two threads at once, which hypothesis does to name its lambdas.
         "--max-examples", "6", "--max-time", "20", "--generation-deterministic", "--no-shrink", "--workers", "1",

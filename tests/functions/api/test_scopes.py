@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,7 +16,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ANSWER = "The answer that only readers may see."
 TASK, STREAMED = "/v1/tasks/{task}", "/v1/llm/generations/{streamed}/stream"
 
-NEEDS: dict[tuple[str, str], tuple[Scope | None, dict[str, Any]]] = {
+FILE = "/v1/files/{file}"
+FORM: Any = {"files": {"file": ("scopes.wav", (SAMPLES / "speech.wav").read_bytes(), "audio/wav")}}
+SPOKEN = {**FORM, "data": {"model": "whisper-1"}}
+CHAT = {"json": {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hello?"}]}}
+
+NEEDS: dict[tuple[str, str], tuple[Scope | Literal["both"] | None, dict[str, Any]]] = {
     ("GET", "/health"): (None, {}),
     ("GET", "/v1/configs/llm_generations_models"): ("read", {}),
     ("GET", "/v1/models"): ("read", {}),
@@ -36,12 +41,20 @@ NEEDS: dict[tuple[str, str], tuple[Scope | None, dict[str, Any]]] = {
     ("POST", TASK + "/cancel"): ("submit", {}),
     ("POST", TASK + "/rerun"): ("submit", {"json": {"seed": 1}}),
     ("POST", "/v1/llm/generations"): ("submit", {"json": request()}),
+    ("POST", "/v1/chat/completions"): ("both", CHAT),
+    ("POST", "/v1/audio/transcriptions"): ("both", SPOKEN),
+    ("POST", "/v1/audio/translations"): ("both", SPOKEN),
+    ("POST", "/v1/files"): ("submit", FORM),
+    ("GET", "/v1/files"): ("read", {}),
+    ("GET", FILE): ("read", {}),
+    ("GET", FILE + "/content"): ("read", {}),
+    ("DELETE", FILE): ("submit", {}),
     ("GET", "/v1/usage"): ("read", {}),
     ("GET", "/v1/status"): ("operate", {}),
     ("POST", "/v1/pause"): ("operate", {"json": {"inbox": INBOX}}),
     ("POST", "/v1/resume"): ("operate", {"json": {"inbox": INBOX}}),
 }
-"""What each endpoint needs, and an example of its request."""
+"""What each endpoint needs, and an example of its request. `both`: it makes a task, and its answer is the result."""
 
 
 async def a_task(system: System, **fields: Any) -> tuple[str, str]:
@@ -62,6 +75,7 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
     examples = {
         "{task}": "{task_id}",
         "{streamed}": "{task_id}",
+        "{file}": "{file_id}",
         "gemini-2.5-flash-lite": "{model_id}",
         "outputs/md": "outputs/{name}",
     }
@@ -83,12 +97,15 @@ async def test_every_endpoint_holds_every_scope(system: System, scopes: tuple[Sc
         task: await system.key(owner, scopes=scopes, sources=sources),
         streamed: await system.key(other, scopes=scopes, sources=sources),
     }
+    async with system.client(await system.key(owner)) as client:
+        file = (await client.post("/v1/files", **FORM)).json()["id"]
     for (method, path), (scope, options) in NEEDS.items():
         secret = secrets[streamed if "{streamed}" in path else task]
         async with system.client(secret) as client:
-            answer = await client.request(method, path.format(task=task, streamed=streamed), **options)
+            answer = await client.request(method, path.format(task=task, streamed=streamed, file=file), **options)
         told = (method, path, scopes, answer.status_code, answer.text[:300])
-        assert (answer.status_code == 200) is (scope is None or scope in scopes), told
+        may = {"read", "submit"} <= set(scopes) if scope == "both" else scope is None or scope in scopes
+        assert (answer.status_code == 200) is may, told
         assert answer.status_code in (200, 403), told
         if "read" not in scopes:
             assert ANSWER not in answer.text, told

@@ -181,3 +181,13 @@ def test_words_that_are_said_over_and_over_are_joined_by_their_times() -> None:
     joined, fits = join_pieces(first, in_source_time(second, plan[1]), 60.0, OVERLAP_SECONDS)
     assert fits
     assert len(said(joined)) == 120
+
+
+def test_words_of_a_segment_are_timed_like_the_whole_recording() -> None:
+    def part(text: str, at: float) -> Any:
+        words = [{"word": word, "start": at + n, "end": at + n + 0.5} for n, word in enumerate(text.split())]
+        return {"segments": [{"start": at, "end": words[-1]["end"], "text": text, "words": words}]}
+
+    plan = spans_between(0.0, 200.0, [100.0])
+    joined: Any = join_segments([part("Good morning.", 1.0), part("Good night.", 50.0)], plan).value
+    assert [word["start"] for entry in joined["segments"] for word in entry["words"]] == [1.0, 2.0, 145.0, 146.0]
