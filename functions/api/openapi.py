@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from functions.api.key_shapes import KeyList, KeyListed, KeyMade
 from functions.api.openapi_shapes import components
+from functions.api.routes.keys import NewKey, Rotation
 from functions.api.routes.uploads import Upload
 from shared.domain.request import Submission
 
@@ -26,7 +28,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(components([Submission, Upload]))
+    schemas.update(components([Submission, Upload, NewKey, Rotation, KeyListed, KeyMade, KeyList]))
     changes = json.loads(json.dumps(schemas["Submission"]))
     changes.pop("required", None)
     changes["description"] = "Fields to replace in the earlier request; null removes one."

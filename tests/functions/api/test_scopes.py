@@ -40,6 +40,10 @@ NEEDS: dict[tuple[str, str], tuple[Scope | None, dict[str, Any]]] = {
     ("GET", "/v1/status"): ("operate", {}),
     ("POST", "/v1/pause"): ("operate", {"json": {"inbox": INBOX}}),
     ("POST", "/v1/resume"): ("operate", {"json": {"inbox": INBOX}}),
+    ("GET", "/v1/keys"): ("operate", {}),
+    ("POST", "/v1/keys"): ("operate", {"json": {"name": "made", "scopes": ["operate"]}}),
+    ("POST", "/v1/keys/rotated/rotate"): ("operate", {"json": {"overlap": 60}}),
+    ("POST", "/v1/keys/rotated/revoke"): ("operate", {}),
 }
 """What each endpoint needs, and an example of its request."""
 
@@ -64,6 +68,7 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
         "{streamed}": "{task_id}",
         "gemini-2.5-flash-lite": "{model_id}",
         "outputs/md": "outputs/{name}",
+        "keys/rotated": "keys/{key_id}",
     }
     named = set()
     for method, path in NEEDS:
@@ -77,6 +82,7 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
 async def test_every_endpoint_holds_every_scope(system: System, scopes: tuple[Scope, ...]) -> None:
     task, owner = await a_task(system)
     streamed, other = await a_task(system, stream=True)
+    await system.key("rotated", scopes=("operate",))
     # What is under the source is new for each run: an upload never replaces an object.
     sources = (f"gs://{INBOX}/",)
     secrets = {
