@@ -4,6 +4,7 @@
 import { json } from "./api.js";
 import { table } from "./answers.js";
 import { dollars, h, replace } from "./dom.js";
+import { KeysPanel } from "./keys.js";
 
 const GROUPS = ["day", "key", "inbox", "prefix", "recipe", "model"];
 const MOMENTS = ["since", "until", "opened_at"];
@@ -15,13 +16,14 @@ export class OperatePanel {
     this.cards = h("div", { class: "cards" });
     this.group = h("select", { id: "group", onchange: () => this.show() }, GROUPS.map((name) => h("option", { value: name }, name)));
     this.usage = h("div", { class: "usage" });
+    this.keys = new KeysPanel();
     this.element = h("div", { class: "operate" }, h("h1", { tabindex: "-1" }, "Operate"), this.note, this.cards,
-      h("h2", {}, "Usage of the last 30 days"), h("div", { class: "row" }, h("label", { for: "group" }, "By"), this.group), this.usage,
-      h("p", { class: "muted" }, "Keys are made, rotated and revoked with ", h("code", {}, "dropsight keys"), "."));
+      h("h2", {}, "Usage of the last 30 days"), h("div", { class: "row" }, h("label", { for: "group" }, "By"), this.group), this.usage, this.keys.element);
   }
 
   start() {
     this.show();
+    this.keys.show();
     this.timer = setInterval(() => document.hidden || this.show(), 5000);
   }
 

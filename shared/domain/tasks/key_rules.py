@@ -36,11 +36,11 @@ def excess_of(key: Key, maker: Key) -> tuple[str, str] | None:
 
     The same holds for a rotation, whose new secret is shown to the maker.
     """
-    if beyond := [scope for scope in key.scopes if scope not in maker.scopes]:
-        return "scopes", f"Your key cannot pass on {', '.join(beyond)}: it has {', '.join(maker.scopes)}."
-    if beyond := [source for source in key.sources if not _covers(maker, source)]:
+    if scopes := [scope for scope in key.scopes if scope not in maker.scopes]:
+        return "scopes", f"Your key cannot pass on {', '.join(scopes)}: it has {', '.join(maker.scopes)}."
+    if sources := [source for source in key.sources if not _covers(maker, source)]:
         own = ", ".join(maker.sources) or "none"
-        return "sources", f"Your key cannot pass on {', '.join(beyond)}: its sources are {own}."
+        return "sources", f"Your key cannot pass on {', '.join(sources)}: its sources are {own}."
     if maker.expires_at is not None and (key.expires_at is None or key.expires_at > maker.expires_at):
         return "expires_in", f"Your own key expires at {maker.expires_at.isoformat()}: no other may outlive it."
     if key.requests_per_minute > maker.requests_per_minute:
