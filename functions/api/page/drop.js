@@ -239,6 +239,8 @@ export class DropZone {
     if (given.prompt) parts.push({ type: "text", text: given.prompt });
     const body = { model: recipe.model, recipe: recipe.name, messages: [{ role: "user", content: parts }], metadata };
     if (prose) body.stream = true;
+    // Quotes that prove the values, where there is a text to look them up in.
+    if (schema && entries.length === 1 && ["pdf", "text"].includes(entries[0].family)) body.evidence = true;
     if (schema) body.response_format = { type: "json_schema", json_schema: { name: "rows", schema } };
     await json("/v1/llm/generations", { method: "POST", body, headers: { "Idempotency-Key": crypto.randomUUID() } });
   }

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from functions.api.routes import keys, page, session, task_files, uploads
+from functions.api.routes import keys, page, session, source_pages, task_files, uploads
 
-ROUTERS = (session.router, task_files.router, uploads.router, keys.router, page.router)
+ROUTERS = (session.router, task_files.router, source_pages.router, uploads.router, keys.router, page.router)
