@@ -20,9 +20,15 @@ export function quotes(evidence, onChosen) {
     const button = h("button", { type: "button", "data-quote": entry.index, disabled: !canJump, onclick: () => {
       for (const other of buttons) other.classList.toggle("lit", other === button);
       onChosen(entry);
-    } }, h("code", {}, entry.path || "the answer"), h("span", { class: `match ${entry.match}` }, place), h("q", { dir: "auto" }, entry.quote));
+    } }, h("strong", {}, placeOf(entry.path)), h("span", { class: `match ${entry.match}` }, place), h("q", { dir: "auto" }, entry.quote));
     return button;
   });
   return h("section", { class: "quotes", "aria-label": "Quotes that prove the answer" }, h("h2", {}, "Where it says so"),
     h("ul", {}, buttons.map((button) => h("li", {}, button))));
+}
+
+// A value's place as people say it: "[2].total" is "row 3, total".
+function placeOf(path) {
+  const said = path.replace(/^\$?\.?/, "").replace(/\.?\[(\d+)\]\.?/g, (_, index) => `, row ${Number(index) + 1}, `).replaceAll("_", " ");
+  return said.replace(/^, |, $/g, "") || "the answer";
 }

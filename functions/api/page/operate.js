@@ -58,7 +58,7 @@ export class OperatePanel {
     replace(this.cards, budgetCard(status.budget), this.workCard(status),
       card("Failures by code", table(this.failures ?? [])),
       others.map(([name, value]) => {
-        const made = card(name.replaceAll("_", " "), facts(value));
+        const made = card(name[0].toUpperCase() + name.slice(1).replaceAll("_", " "), facts(value));
         if (Array.isArray(value) && value.length) made.classList.add("broad");
         return made;
       }));
@@ -89,7 +89,7 @@ const moment = (seconds) => new Date(seconds * 1000).toLocaleString();
 function countCodes(tasks) {
   const counts = new Map();
   for (const task of tasks) counts.set(task.error?.code, (counts.get(task.error?.code) ?? 0) + 1);
-  return [...counts].sort((one, other) => other[1] - one[1]).map(([code, count]) => ({ code, tasks: count }));
+  return [...counts].sort((one, other) => other[1] - one[1]).map(([code, count]) => ({ failure: String(code).replaceAll("_", " "), tasks: count }));
 }
 
 const withMoney = ({ cost, ...row }) => ({ ...row, cost: cost === null || cost === undefined ? "unknown" : dollars(Number(cost)) });
