@@ -74,7 +74,7 @@ class Examiner:
             # The extractor finds out what is inside, and what is wrong with it.
             return facts
         arguments = {"facts": facts.model_dump(mode="json"), "whole_bytes": whole_bytes}
-        bounded = _Bounded(source, most_bytes=max(_MOST_BYTES_OF_LARGE, 2 * whole_bytes))
+        bounded = BoundedSource(source, most_bytes=max(_MOST_BYTES_OF_LARGE, 2 * whole_bytes))
         try:
             return Facts.model_validate(await self._call(arguments, bounded, seconds))
         except SandboxError as error:
@@ -109,7 +109,7 @@ class Examiner:
             "encoding": media_type.encoding or "utf-8",
             "quotes": [(quote.text[:LONGEST_QUOTE], quote.page) for quote in quotes[:MOST_ENTRIES]],
         }
-        bounded = _Bounded(source, most_bytes=_MOST_BYTES_SEARCHED)
+        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
         try:
             reply = await self._call(arguments, bounded, seconds, function=_FIND_QUOTES)
         except SandboxError as error:
@@ -133,7 +133,7 @@ class Examiner:
         return RowCount(on_pages, answered, tuple(MissingRow(page, line) for page, line in missing))
 
     async def _call(
-        self, arguments: Mapping[str, Any], source: _Bounded, seconds: float, *, function: str | None = None
+        self, arguments: Mapping[str, Any], source: BoundedSource, seconds: float, *, function: str | None = None
     ) -> Any:
         function = function or self._function
         if source.size <= _AT_ONCE_BYTES:
@@ -146,7 +146,7 @@ class Examiner:
         return (await self._sandbox.run(function, arguments, source=source, seconds=seconds)).value
 
 
-class _Bounded:
+class BoundedSource:
     """A source that costs at most `_MOST_READS` reads and `most_bytes` bytes, whatever a parser asks for."""
 
     def __init__(self, source: RangeSource, *, most_bytes: int) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from functions.api.key_shapes import KeyList, KeyListed, KeyMade
 from functions.api.openapi_clients import SHAPES, chat_request
 from functions.api.openapi_shapes import components
+from functions.api.routes.keys import NewKey, Rotation
 from functions.api.routes.uploads import Upload
 from shared.domain.request import Submission
 
@@ -27,7 +29,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(components([Submission, Upload, *SHAPES]))
+    schemas.update(components([Submission, Upload, NewKey, Rotation, KeyListed, KeyMade, KeyList, *SHAPES]))
     schemas["ChatRequest"] = chat_request()
     changes = json.loads(json.dumps(schemas["Submission"]))
     changes.pop("required", None)

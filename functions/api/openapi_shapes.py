@@ -117,6 +117,15 @@ class SessionShown(Shape):
     recipes: list[dict[str, JsonValue]]
 
 
+class PagesShown(Shape):
+    """The pages of a document, and the size of the first in pixels."""
+
+    object: Literal["pages"]
+    pages: int
+    width: int
+    height: int
+
+
 class UploadOpened(Shape):
     object: Literal["upload"]
     url: Annotated[str, Field(description="PUT the bytes here, by Cloud Storage's protocol of resumable uploads.")]
@@ -139,6 +148,7 @@ _SHAPES: tuple[type, ...] = (
     Problem,
     SessionShown,
     UploadOpened,
+    PagesShown,
 )
 
 _ERRORS: dict[int, tuple[str, str, str]] = {

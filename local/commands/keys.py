@@ -22,6 +22,7 @@ from local import endpoints, target
 from shared.clock import Clock
 from shared.cloud.keys import Keys, new_secret
 from shared.domain.tasks.access import DEFAULT_SCOPES, SCOPES, Key
+from shared.domain.tasks.key_rules import id_of_name, state_of
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
@@ -135,7 +136,7 @@ def unreadable_sources(sources: Sequence[str], readable: tuple[str, ...] | None)
 async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
     try:
         key = Key(
-            id=arguments.id or _id_of(arguments.name),
+            id=arguments.id or id_of_name(arguments.name, secrets.token_hex(3)),
             name=arguments.name,
             scopes=tuple(arguments.scope or DEFAULT_SCOPES),
             sources=tuple(arguments.source),
@@ -162,13 +163,13 @@ async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say:
 async def _list(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
     for key in await keys.listing():
         if arguments.json:
-            say(json.dumps({**key.model_dump(mode="json"), "state": _state(key, now)}))
+            say(json.dumps({**key.model_dump(mode="json"), "state": state_of(key, now)}))
         else:
             until = f" until {key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else ""
             limits = f"{key.requests_per_minute}/min" + (f", {key.daily_tasks}/day" if key.daily_tasks else "")
             limits += f", {key.daily_budget:f} US dollars a day" if key.daily_budget is not None else ""
             sees = ", ".join(key.sources) or "its own tasks"
-            say(f"{key.id:<24} {_state(key, now):<8}{until} {'+'.join(key.scopes)} {limits} {sees}  {key.name}")
+            say(f"{key.id:<24} {state_of(key, now):<8}{until} {'+'.join(key.scopes)} {limits} {sees}  {key.name}")
     return 0
 
 
@@ -179,29 +180,15 @@ async def _revoke(key_id: str, keys: Keys, say: Say) -> int:
 
 
 async def _rotate(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
-    active = [key for key in await keys.listing() if key.id == arguments.id and _state(key, now) == "active"]
+    active = [key for key in await keys.listing() if key.id == arguments.id and state_of(key, now) == "active"]
     if not active:
         say(f"There is no active key {arguments.id}.")
         return 1
     ends = now + timedelta(seconds=arguments.overlap)
-    secret = new_secret()
-    # The new one first: there is no moment without a secret that works.
-    await keys.store(secret, active[-1].model_copy(update={"created_at": now}))
-    await keys.expire(arguments.id, ends, made_before=now)
+    secret = await keys.rotate(active[-1], now, old_ones_until=ends)
     say(f"A new secret for {arguments.id}, shown only now; the old one works until {ends:%Y-%m-%d %H:%M} UTC:")
     say(secret)
     return 0
-
-
-def _state(key: Key, now: datetime) -> str:
-    if key.revoked:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
-
-
-def _id_of(name: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24] or "key"
-    return f"{plain}-{secrets.token_hex(3)}"
 
 
 def _duration(text: str) -> float:

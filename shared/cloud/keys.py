@@ -107,6 +107,14 @@ class Keys:
         keys = [Key.model_validate(snapshot.to_dict()) async for snapshot in self._collection.stream()]
         return sorted(keys, key=lambda key: key.created_at)
 
+    async def rotate(self, key: Key, now: datetime, *, old_ones_until: datetime) -> str:
+        """Return a new secret for the key; its older ones go on until `old_ones_until`."""
+        secret = new_secret()
+        # The new one first: there is no moment without a secret that works.
+        await self.store(secret, key.model_copy(update={"created_at": now}))
+        await self.expire(key.id, old_ones_until, made_before=now)
+        return secret
+
     async def expire(self, key_id: str, at: datetime, *, made_before: datetime) -> int:
         """Let the older secrets of a key expire at `at`; return how many do."""
         changed = 0

@@ -65,3 +65,15 @@ SCHEMA = {
     "type": "array",
     "items": {"type": "object", "properties": {name: {"type": kind} for name, kind in _FIELDS.items()}},
 }
+FIGURES = [
+    {"figure": "revenue growth", "value": "12 %"},
+    {"figure": "revenue", "value": "4.2 million euros"},
+    {"figure": "costs", "value": "3.1 million euros"},
+    {"figure": "employees", "value": "48"},
+]
+QUOTES = [
+    {"path": "[0].value", "quote": "Revenue grew by 12 percent", "page": 1},
+    {"path": "[1].value", "quote": "4.2 million euros", "page": 1},
+    {"path": "[2].value", "quote": "Costs stayed flat at 3.1 million euros", "page": 1},
+    {"path": "[3].value", "quote": "48 people work for us", "page": 2},
+]

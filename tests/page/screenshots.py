@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.page.content import BILLS, BOXES, PHOTO, ROWS, SCHEMA, SUMMARY, TRANSCRIPT
-from tests.running import ROOT, SAMPLES, Running
+from tests.page.content import BILLS, BOXES, FIGURES, PHOTO, QUOTES, ROWS, SCHEMA, SUMMARY, TRANSCRIPT
+from tests.running import ROOT, SAMPLES, Running, until
 
 IMAGES = ROOT / "docs" / "images"
 _SIZE = {"width": 1280, "height": 820}
@@ -29,14 +30,28 @@ def main() -> None:
                 with page_of(browser, system, scheme) as page:
                     page.goto(f"/#{target}")
                     page.wait_for_timeout(1800)
+                    settle(page)
+                    page.evaluate("document.querySelector('.quotes button')?.click()")
                     page.evaluate("document.querySelectorAll('audio').forEach((one) => (one.currentTime = 3.5))")
                     page.wait_for_timeout(400)
                     page.screenshot(path=str(IMAGES / f"{name}-{scheme}.png"))
-        with page_of(browser, system, "light", viewport={"width": 390, "height": 800}, device_scale_factor=2) as page:
-            page.goto(f"/#{tasks['transcript']}")
-            page.wait_for_timeout(1500)
-            page.screenshot(path=str(IMAGES / "phone-light.png"))
+        for name, target in (("phone", tasks["transcript"]), ("phone-list", "/")):
+            with page_of(
+                browser, system, "light", viewport={"width": 390, "height": 800}, device_scale_factor=2
+            ) as page:
+                page.goto(f"/#{target}")
+                page.wait_for_timeout(1500)
+                settle(page)
+                page.screenshot(path=str(IMAGES / f"{name}-light.png"))
         browser.close()
+
+
+def settle(page: Page) -> None:
+    """Wait for the pictures in view: pages of a PDF are drawn when they are asked for."""
+    loaded = (
+        "[...document.querySelectorAll('.picture img, .page:first-child img')].every((one) => one.naturalWidth > 0)"
+    )
+    until(lambda: page.evaluate(loaded), 30, lambda: "a picture was not loaded", pause=0.2)
 
 
 @contextmanager
@@ -66,12 +81,29 @@ def fill(system: Running) -> dict[str, str]:
              dropsight_recipe="extract", dropsight_schema=json.dumps(SCHEMA))  # fmt: skip
     answered("site/Baustelle Süd 🏗.jpg", PHOTO, json.dumps(BOXES), "boxes", dropsight_recipe="detect")
     answered("reports/quarterly report.pdf", SAMPLES / "report.pdf", SUMMARY, "document")
+    places["citations"] = f"/tasks/{cited(system)['id']}"
     answered("talks/ראיון.ogg", SAMPLES / "speech.ogg", "A short interview about the harbour.")
     system.end_of(system.drop("in/archive.zip", b"PK\x03\x04" + bytes(300), "application/zip"))
     answered("talks/planning call.mp3", SAMPLES / "speech.mp3", json.dumps(TRANSCRIPT), "transcript", **timed)
     system.fault("gemini", "enerateContent", status=429, retry_delay="20m")
     system.drop("talks/board meeting.m4a", SAMPLES / "speech.m4a")
     return places
+
+
+def cited(system: Running) -> dict[str, Any]:
+    """Ask for the figures of the report, each with the words that prove it."""
+    url = "data:application/pdf;base64," + base64.b64encode((SAMPLES / "report.pdf").read_bytes()).decode()
+    system.model(text=json.dumps({"answer": FIGURES, "evidence": QUOTES}))
+    body = {
+        "model": "gemini-3.5-flash-lite",
+        "recipe": "extract",
+        "messages": [{"role": "user", "content": [{"type": "file_url", "file_url": {"url": url}}]}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "figures", "schema": {"type": "array"}}},
+        "evidence": True,
+        "metadata": {"file": "quarterly report.pdf"},
+    }
+    task = system.http.post("/v1/llm/generations", json=body).json()
+    return dict(system.http.get(f"/v1/tasks/{task['id']}", params={"wait": 30}).json())
 
 
 if __name__ == "__main__":

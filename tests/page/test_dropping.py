@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import wave
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.conftest import Tab
 from tests.running import SAMPLES, Running
@@ -14,6 +15,8 @@ from tests.running import SAMPLES, Running
 NAMES = ["🎉 party.txt", "שלום עולם.txt", "مرحبا.txt", "a & b <c>.txt", "日本語.txt"]
 LARGE_BYTES = int(os.environ.get("DROPSIGHT_PAGE_BYTES", 1 << 30))
 """The size of the large recording: 1 GB unless the machine is short of disk."""
+PIECE = 8 << 20
+"""Bytes that the page sends at once."""
 DROP = """files => {
   const data = new DataTransfer();
   for (const [name, text] of files) data.items.add(new File([text], name, { type: "text/plain" }));
@@ -66,20 +69,93 @@ def test_a_large_recording_survives_a_cut_and_a_pause(system: Running, tab: Tab,
     recording = tmp_path / "long talk.wav"
     _write_silence(recording, LARGE_BYTES)
     tab.allow_lost_connections()
+    pieces: list[tuple[int, int]] = []
+    tab.page.on("request", lambda request: pieces.append(_piece_of(request.headers.get("content-range", ""))))
     tab.page.set_input_files("#files", recording)
     tab.page.get_by_role("button", name="Send", exact=True).click()
     sending = tab.page.locator(".sending li")
     tab.wait_until("document.querySelector('.sending progress')?.value > 0.1", 120)
     tab.context.set_offline(True)
     expect(sending).to_contain_text("Connection lost")
-    tab.context.set_offline(False)
-    tab.wait_until("document.querySelector('.sending progress')?.value > 0.3", 120)
     sending.get_by_role("button", name="Pause").click()
     expect(sending).to_contain_text("paused")
+    tab.context.set_offline(False)
     sending.get_by_role("button", name="Resume").click()
     expect(tab.row("long talk.wav")).to_be_visible(timeout=240_000)
     [blob] = [blob for blob in system.inbox.list_blobs() if blob.name.endswith("long talk.wav")]
     assert blob.size == recording.stat().st_size
+    sizes = [end - start for start, end in pieces]
+    assert max(sizes) <= PIECE, "more of the file was in memory than one piece"
+    assert sum(sizes) <= LARGE_BYTES + 3 * PIECE, "the cut and the pause cost at most a piece each"
+
+
+def test_an_upload_goes_on_after_a_reload_where_it_stopped(system: Running, tab: Tab, tmp_path: Path) -> None:
+    """Once the file is chosen again, no byte that arrived is sent again, and no recipe is asked for."""
+    tab.allow_lost_connections()
+    recording = tmp_path / "cut off.wav"
+    _write_silence(recording, PIECE * 8)
+    _lose_pieces(system, tab, from_byte=PIECE * 3)
+    tab.page.set_input_files("#files", recording)
+    tab.page.get_by_role("button", name="Send", exact=True).click()
+    expect(tab.page.locator(".sending li")).to_contain_text("Connection lost")
+    tab.page.unroute_all()
+    tab.page.reload()
+    cut_off = tab.page.locator(".sending li", has_text="cut off.wav")
+    expect(cut_off).to_contain_text("Not sent whole")
+    pieces: list[tuple[int, int]] = []
+    tab.page.on("request", lambda request: pieces.append(_piece_of(request.headers.get("content-range", ""))))
+    with tab.page.expect_file_chooser() as chooser:
+        cut_off.get_by_role("button", name="Choose it again").click()
+    chooser.value.set_files(recording)
+    expect(tab.page.locator(".tray")).to_be_hidden()
+    expect(tab.row("cut off.wav")).to_be_visible(timeout=120_000)
+    sent = [start for start, _ in pieces if start >= 0]
+    assert min(sent) == PIECE * 3
+    assert len(sent) == len(set(sent)) == 5
+    [blob] = [blob for blob in system.inbox.list_blobs() if blob.name.endswith("cut off.wav")]
+    assert blob.size == recording.stat().st_size
+    tab.page.reload()
+    expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
+    expect(tab.page.locator(".sending li")).to_have_count(0)
+
+
+def test_another_file_of_the_same_name_is_not_taken_for_the_rest(system: Running, tab: Tab, tmp_path: Path) -> None:
+    tab.allow_lost_connections()
+    recording = tmp_path / "same.wav"
+    _write_silence(recording, PIECE)
+    _lose_pieces(system, tab, from_byte=0)
+    tab.page.set_input_files("#files", recording)
+    tab.page.get_by_role("button", name="Send", exact=True).click()
+    expect(tab.page.locator(".sending li")).to_contain_text("Connection lost")
+    tab.page.unroute_all()
+    tab.page.reload()
+    cut_off = tab.page.locator(".sending li", has_text="same.wav")
+    expect(cut_off).to_contain_text("Not sent whole")
+    tab.page.set_input_files("#files", {"name": "same.wav", "mimeType": "audio/wav", "buffer": b"RIFF" + bytes(999)})
+    expect(tab.page.locator(".tray")).to_be_visible()
+    cut_off.get_by_role("button", name="Forget same.wav").click()
+    tab.page.reload()
+    expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
+    expect(tab.page.locator(".sending li")).to_have_count(0)
+
+
+def _lose_pieces(system: Running, tab: Tab, *, from_byte: int) -> None:
+    """Let every connection break that sends what lies at or after a byte, or asks how much has arrived."""
+
+    def pass_or_lose(route: Route) -> None:
+        start, _ = _piece_of(route.request.headers.get("content-range", ""))
+        if route.request.method == "PUT" and not 0 <= start < from_byte:
+            route.abort("internetdisconnected")
+        else:
+            route.continue_()
+
+    tab.page.route(re.compile("upload_id="), pass_or_lose)
+
+
+def _piece_of(content_range: str) -> tuple[int, int]:
+    """Return where a piece begins and ends; twice -1 for a request that sends none."""
+    match = re.match(r"bytes (\d+)-(\d+)/", content_range)
+    return (int(match[1]), int(match[2]) + 1) if match else (-1, -1)
 
 
 def _write_silence(path: Path, size: int) -> None:

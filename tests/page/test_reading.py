@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.page.conftest import Tab, answering
@@ -44,6 +48,49 @@ def test_a_transcript_jumps_to_its_moment_and_follows_the_sound(system: Running,
     expect(lines.nth(1)).to_have_class("now")
 
 
+def test_words_jump_to_their_moment_and_follow_the_sound_and_speakers_keep_their_colour(
+    system: Running, tab: Tab
+) -> None:
+    words = [{"start": f"00:0{second}", "text": word} for second, word in ((0, "Good"), (2, "morning"), (4, "all"))]
+    segments = [
+        {"start": "00:00", "end": "00:05", "speaker": "Ada", "text": "Good morning all", "words": words},
+        {"start": "00:05", "end": "00:06", "speaker": "Charles", "text": "Hello."},
+        {"start": "00:06", "end": "00:07", "speaker": "Ada", "text": "Begin."},
+    ]
+    answered(system, "read/words.mp3", SAMPLES / "speech.mp3", json.dumps(segments))
+    tab.open_task("words.mp3")
+    said = tab.page.locator(".transcript .word")
+    expect(said).to_have_count(3)
+    tab.wait_until("document.querySelector('audio').readyState > 0")
+    said.nth(1).click()
+    tab.wait_until("document.querySelector('audio').currentTime >= 2")
+    expect(said.nth(0)).to_have_class("word past")
+    expect(said.nth(1)).to_have_class("word past")
+    tab.page.evaluate("document.querySelector('audio').pause()")
+    tab.page.evaluate("document.querySelector('audio').currentTime = 4.2")
+    expect(said.nth(2)).to_have_class("word past")
+    tab.page.evaluate("document.querySelector('audio').currentTime = 6.5")
+    expect(tab.page.locator(".transcript li").nth(2)).to_have_class("now")
+    colours = [one.get_attribute("class") for one in tab.page.locator(".transcript .speaker").all()]
+    assert colours == ["speaker tone-0", "speaker tone-1", "speaker tone-0"]
+
+
+def test_masks_lie_over_their_boxes_of_the_picture(system: Running, tab: Tab) -> None:
+    picture = io.BytesIO()
+    Image.new("L", (8, 8), 255).save(picture, "PNG")
+    mask = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+    shapes = [{"label": "sun", "box_2d": [100, 700, 300, 850], "mask": mask}]
+    answered(system, "read/masks.jpg", SAMPLES / "photo.jpg", json.dumps(shapes), dropsight_recipe="segment-image")
+    tab.open_task("masks.jpg")
+    expect(tab.page.locator(".overlay image")).to_have_count(1)
+    tab.wait_until("document.querySelector('.picture img').naturalWidth > 0")
+    places = tab.page.evaluate("""["image", "rect"].map((name) => {
+      const { left, top, width, height } = document.querySelector(`.overlay ${name}`).getBoundingClientRect();
+      return [left, top, width, height];
+    })""")
+    assert places[0] == pytest.approx(places[1], abs=4)
+
+
 def test_a_video_has_its_subtitles_as_captions(system: Running, tab: Tab) -> None:
     answered(system, "read/clip.mp4", SAMPLES / "clip.mp4", json.dumps({"language": "en", "segments": SEGMENTS[:1]}),
              dropsight_recipe="transcribe-timed")  # fmt: skip
@@ -76,9 +123,9 @@ def test_pages_of_a_pdf_lie_beside_the_answer(system: Running, tab: Tab) -> None
         "# Summary\n\nRevenue **grew** by 12 %.\n\n| a | b |\n|---|---|\n| 1 | 2 |",
     )
     tab.open_task("report.pdf")
-    expect(tab.page.locator(".source iframe")).to_have_attribute(
-        "src", "/v1/tasks/" + system.tasks()[0]["id"] + "/source#view=FitH"
-    )
+    first = tab.page.get_by_role("img", name=re.compile("^Page 1 of "))
+    expect(first).to_be_visible()
+    tab.wait_until("document.querySelector('.page img').naturalWidth === 1200")
     expect(tab.page.locator(".answer strong")).to_have_text("grew")
     expect(tab.page.locator(".answer td")).to_have_text(["1", "2"])
     with tab.page.expect_download() as download:

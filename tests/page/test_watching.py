@@ -11,8 +11,8 @@ from tests.page.conftest import Opener, Tab, answering
 from tests.running import SAMPLES, Running, until
 
 NOTES = SAMPLES / "notes.txt"
-_TOO_WIDE = """[...document.querySelectorAll("body *")].filter(
-  (one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".quiet, pre, .scroll, .skip")
+TOO_WIDE = """[...document.querySelectorAll("body *")].filter(
+  (one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".quiet, pre, .scroll, .skip, .name")
 ).map((one) => one.outerHTML.slice(0, 200))"""
 
 
@@ -50,7 +50,7 @@ def test_a_reload_and_another_device_show_the_same(system: Running, open_tab: Op
     expect(first.page.locator(".answer")).to_have_text(answer, use_inner_text=True)
     phone = open_tab(f"/#/tasks/{task['id']}", viewport={"width": 390, "height": 800})
     expect(phone.page.locator(".answer")).to_have_text(answer, use_inner_text=True)
-    assert phone.page.evaluate(_TOO_WIDE) == []
+    assert phone.page.evaluate(TOO_WIDE) == []
 
 
 def test_an_answer_is_read_while_it_is_written_and_goes_on_after_the_server_died(system: Running, tab: Tab) -> None:
@@ -82,9 +82,81 @@ def test_a_task_that_waits_for_quota_says_why_and_until_when(system: Running, ta
     expect(tab.page.locator(".band.wait")).to_have_count(0)
 
 
-def test_a_thousand_tasks_scroll_smoothly(open_tab: Opener) -> None:
+def test_a_task_that_waits_for_the_budget_says_so_and_until_when(system: Running, open_tab: Opener) -> None:
+    """What the API answers about such a task is laid over a real one."""
+    task = system.end_of(system.drop("waits/budget.txt", NOTES, "text/plain"))
+    detail = "Today's budget of $20.00 is spent; it begins anew at midnight UTC."
+    waiting = {"reason": "budget", "until": task["created"] + 3600, "detail": detail}
+    held = {"status": "processing", "progress": 5, "waiting": waiting, "results": None, "outputs": []}
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        if response.status != 200:
+            return route.fulfill(response=response)
+        body = response.json()
+        for shown in body.get("data", [body]):
+            if shown["id"] == task["id"]:
+                shown.update(held)
+        return route.fulfill(json=body)
+
     tab = open_tab("/docs")
-    made = [_made_up(number) for number in range(1000)]
+    tab.page.route(re.compile(r"/v1/tasks(\?|/task-llm-[\w-]+$)"), answer)
+    tab.page.goto("/")
+    expect(tab.row("budget.txt")).to_contain_text(re.compile(r"waits for the budget until \S"))
+    tab.open_task("budget.txt")
+    expect(tab.page.locator(".band.wait")).to_contain_text("It waits for the budget until")
+    expect(tab.page.locator(".band.wait")).to_contain_text(detail)
+    expect(tab.page.locator(".band.wait")).to_contain_text("goes on by itself")
+
+
+def test_a_thousand_tasks_need_no_more_elements_than_fit_on_the_screen(open_tab: Opener) -> None:
+    """What scrolls smoothly is what stays small: however long the list, only rows in view have elements."""
+    tab = open_tab("/docs")
+    _serve_made_up(tab, 1000)
+    tab.page.goto("/")
+    rows = tab.page.locator(".tasks li")
+    expect(rows.first).to_have_attribute("aria-setsize", "50")
+    bottom = "side => side.scrollTo(0, side.scrollHeight)"
+    until(lambda: _scrolled(tab, bottom) == "1000", 60, lambda: str(rows.last.get_attribute("aria-setsize")))
+    expect(rows.last).to_contain_text("file 999.txt")
+    for place in (0.0, 0.37, 0.5, 0.81, 1.0):
+        tab.page.locator(".side").evaluate(
+            f"side => side.scrollTo(0, (side.scrollHeight - side.clientHeight) * {place})"
+        )
+        tab.wait_until(_IS_FILLED)
+        assert rows.count() <= 60
+        assert tab.page.locator(".tasks *").count() <= 600
+    tab.page.locator(".side").evaluate("side => side.scrollTo(0, 0)")
+    expect(rows.first).to_contain_text("file 0.txt")
+
+
+def test_a_search_looks_through_older_tasks_by_itself(open_tab: Opener) -> None:
+    tab = open_tab("/docs")
+    _serve_made_up(tab, 700)
+    tab.page.goto("/")
+    expect(tab.page.locator(".tasks li").first).to_be_visible()
+    tab.page.get_by_role("searchbox").fill("file 654")
+    expect(tab.page.locator(".tasks li")).to_have_count(1)
+    expect(tab.row("file 654.txt")).to_be_visible()
+
+
+_IS_FILLED = """(() => {
+  const side = document.querySelector(".side").getBoundingClientRect();
+  const at = (y) => document.elementFromPoint(side.left + 60, y)?.closest(".tasks li");
+  const filters = document.querySelector(".filters").getBoundingClientRect();
+  const middle = (side.top + Math.min(side.bottom, innerHeight)) / 2;
+  return Boolean(at(Math.max(side.top, filters.bottom) + 40) && at(middle + 150));
+})()"""
+"""Rows stand where the list is seen, near its top and below its middle."""
+
+
+def _scrolled(tab: Tab, script: str) -> str | None:
+    tab.page.locator(".side").evaluate(script)
+    return tab.page.locator(".tasks li").last.get_attribute("aria-setsize")
+
+
+def _serve_made_up(tab: Tab, count: int) -> None:
+    made = [_made_up(number) for number in range(count)]
 
     def answer(route: Route) -> None:
         query = route.request.url
@@ -96,27 +168,6 @@ def test_a_thousand_tasks_scroll_smoothly(open_tab: Opener) -> None:
         route.fulfill(status=200, content_type="application/json", body=json.dumps(body))
 
     tab.page.route("**/v1/tasks?*", answer)
-    tab.page.goto("/")
-    expect(tab.page.locator(".tasks li")).not_to_have_count(0)
-    for _ in range(40):
-        tab.page.locator(".side").evaluate("side => side.scrollTo(0, side.scrollHeight)")
-        if tab.page.locator(".tasks li").count() == 1000:
-            break
-        tab.page.wait_for_timeout(50)
-    expect(tab.page.locator(".tasks li")).to_have_count(1000)
-    slowest = tab.page.locator(".side").evaluate("""async side => {
-      const times = [];
-      for (let at = 0; at < side.scrollHeight; at += 1500) {
-        side.scrollTo(0, at);
-        const began = performance.now();
-        side.getBoundingClientRect();
-        document.querySelector(".tasks").offsetHeight;
-        times.push(performance.now() - began);
-        await new Promise(requestAnimationFrame);
-      }
-      return times.sort((a, b) => b - a)[Math.floor(times.length / 20)];
-    }""")
-    assert slowest < 16
 
 
 def _made_up(number: int) -> dict[str, object]:

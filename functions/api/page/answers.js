@@ -1,6 +1,6 @@
 // Recognises what an answer is (a transcript, boxes, rows, JSON, HTML, Markdown) and renders it.
 
-import { clock, h, svg } from "./dom.js";
+import { calmly, clock, h, svg } from "./dom.js";
 import { markdown, sanitised } from "./markdown.js";
 
 export function textOf(task) {
@@ -137,7 +137,7 @@ function transcript(segments, player) {
       lines[lit]?.classList.remove("now");
       lines[at]?.classList.add("now");
       lit = at;
-      if (!player.paused && at >= 0) lines[at].scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+      if (!player.paused && at >= 0) lines[at].scrollIntoView({ block: "nearest", behavior: calmly() });
     }
     if (segments[at]?.words) for (const word of lines[at].querySelectorAll(".word")) word.classList.toggle("past", Number(word.dataset.at) <= now);
   });

@@ -22,7 +22,11 @@ export async function request(path, { method = "GET", body, headers = {}, signal
   const answer = await fetch(path, { method, headers: given, body: body && JSON.stringify(body), signal, cache: "no-store" });
   if (answer.ok || answer.status === 304) return answer;
   const problem = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && session) window.dispatchEvent(new Event("signed-out"));
+  if (answer.status === 401 && session) {
+    session = null;
+    sessionStorage.removeItem(KEY);
+    window.dispatchEvent(new CustomEvent("signed-out", { detail: problem.error?.message }));
+  }
   throw new Refused(answer.status, problem.error);
 }
 
@@ -41,7 +45,7 @@ export async function signIn(secret) {
 export async function signOut() {
   await request("/v1/session", { method: "DELETE" }).catch(() => {});
   session = null;
-  sessionStorage.removeItem(KEY);
+  sessionStorage.clear();
 }
 
 // A one-time link of `dropsight up` brings a code in its fragment, which no server log ever sees.

@@ -41,6 +41,9 @@ export function markCurrent(link, isOn) {
   else link.removeAttribute("aria-current");
 }
 
+// How to scroll to something: at once for people who want less motion.
+export const calmly = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
+
 export function announce(text) {
   document.getElementById("live").textContent = text;
 }

@@ -1,25 +1,24 @@
 // Takes files, by drop, paste or choice; asks what to do with them; says what it will cost; sends them.
 
-import { json, session } from "./api.js";
+import { session } from "./api.js";
 import { announce, append, bytes, clock, dollars, h, replace } from "./dom.js";
 import { inputTokens, price } from "./estimate.js";
-import { aboutOf, familyOf, guess, labelOf, schemaOf } from "./recipes.js";
-import { Upload } from "./upload.js";
+import { filesOf } from "./folders.js";
+import { aboutOf, familyOf, labelOf, schemaOf } from "./recipes.js";
+import { Delivery, SMALL, unique } from "./delivery.js";
 
-const SMALL = 4 << 20; // Smaller files go with the request itself, larger ones straight into the inbox.
 const AT_ONCE = 3;
 
 export class DropZone {
-  constructor(_session, onSent) {
-    this.onSent = onSent;
+  constructor(onSent) {
     this.files = [];
     this.input = h("input", { type: "file", multiple: true, class: "quiet", id: "files", onchange: () => this.add(this.input.files, true) });
     this.tray = h("form", { class: "tray", hidden: true, onsubmit: (event) => this.send(event) });
-    this.sending = h("ul", { class: "sending", "aria-label": "Files being sent" });
+    this.delivery = new Delivery(onSent, () => this.input.click());
     this.problem = h("p", { class: "error", role: "alert" });
     this.invite = h("label", { class: "invite", for: "files" },
       h("strong", {}, "Drop files here"), h("span", {}, "or paste, or choose: recordings, pictures, videos, PDF, text"));
-    this.element = h("div", { class: "drop" }, this.input, this.invite, this.tray, this.sending, this.problem);
+    this.element = h("div", { class: "drop" }, this.input, this.invite, this.tray, this.delivery.element, this.problem);
     this.buildTray();
     this.listen();
   }
@@ -36,7 +35,7 @@ export class DropZone {
       if (!carriesFiles(event)) return;
       event.preventDefault();
       show((depth = 0) > 0);
-      this.add(event.dataTransfer.files);
+      filesOf(event.dataTransfer).then((files) => this.add(files));
     });
     addEventListener("paste", (event) => {
       const pasted = [...(event.clipboardData?.files ?? [])];
@@ -60,11 +59,10 @@ export class DropZone {
   }
 
   add(files, chosen = false) {
+    const isUnread = (file) => !file.size || UNREAD.test(file.name);
+    this.problem.textContent = leftOut([...files].filter(isUnread));
     for (const file of files) {
-      if (!file.size) {
-        this.problem.textContent = `${file.name} is empty: it was left out.`;
-        continue;
-      }
+      if (isUnread(file) || this.delivery.goOn(file)) continue;
       const entry = { file, family: familyOf(file), tokens: undefined };
       this.files.push(entry);
       inputTokens(file, entry.family).then((found) => {
@@ -73,6 +71,7 @@ export class DropZone {
       });
     }
     if (chosen) this.input.value = "";
+    if (!this.files.length) return;
     if (location.hash.length > 2 && matchMedia("(max-width: 860px)").matches) location.hash = "#/";
     this.showFiles();
     this.showRecipes();
@@ -190,7 +189,7 @@ export class DropZone {
     const names = new Set();
     const queue = [...jobs];
     const worker = async () => {
-      for (let job; (job = queue.shift()); ) await this.deliver(job, folder, names);
+      for (let job; (job = queue.shift()); ) await this.delivery.send(job, `${folder}/${unique(job.entries[0].file.name, names)}`);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
@@ -206,84 +205,17 @@ export class DropZone {
       }
     }
   }
-
-  async deliver(job, folder, names) {
-    const [{ file }] = job.entries;
-    const bar = h("progress", { max: 1, value: 0, "aria-label": `Sent of ${file.name}` });
-    const note = h("span", { class: "muted" });
-    const button = h("button", { type: "button", class: "plain", hidden: true }, "Pause");
-    const row = h("li", {}, h("bdi", {}, file.name), note, button, bar);
-    this.sending.append(row);
-    try {
-      if (file.size <= SMALL || job.entries.length > 1) await this.submit(job);
-      else await this.upload(job, folder, names, { bar, note, button });
-      row.remove();
-      this.onSent();
-    } catch (error) {
-      note.textContent = error.message;
-      note.className = "error";
-      bar.remove();
-      replace(button, "Dismiss");
-      button.hidden = false;
-      button.onclick = () => row.remove();
-      announce(`${file.name} was not sent: ${error.message}`);
-    }
-  }
-
-  async submit({ entries, recipe, given, schema }) {
-    const parts = await Promise.all(entries.map(async ({ file }) => ({ type: "file_url", file_url: { url: await dataUrl(file) } })));
-    const prose = !recipe.structured && !recipe.transcript && entries.length === 1;
-    const metadata = { file: entries.map(({ file }) => file.name).join(", ").slice(0, 500) };
-    if (given.find) metadata.find = given.find;
-    if (given.range) metadata["dropsight-range"] = given.range;
-    if (given.prompt) parts.push({ type: "text", text: given.prompt });
-    const body = { model: recipe.model, recipe: recipe.name, messages: [{ role: "user", content: parts }], metadata };
-    if (prose) body.stream = true;
-    if (schema) body.response_format = { type: "json_schema", json_schema: { name: "rows", schema } };
-    await json("/v1/llm/generations", { method: "POST", body, headers: { "Idempotency-Key": crypto.randomUUID() } });
-  }
-
-  async upload({ entries: [{ file }], recipe, given, schema }, folder, names, { bar, note, button }) {
-    const metadata = { "dropsight-recipe": recipe.name };
-    if (given.prompt) metadata["dropsight-prompt"] = given.prompt;
-    if (given.range) metadata["dropsight-range"] = given.range;
-    if (given.find) metadata.find = given.find;
-    if (schema) metadata["dropsight-schema"] = JSON.stringify(schema);
-    const name = `${session.inboxes[0].prefix}${folder}/${unique(file.name, names)}`;
-    const upload = new Upload(file, file.type || guess(file.name), name, metadata, (state) => {
-      bar.value = state.sent / file.size;
-      const done = `${bytes(state.sent)} of ${bytes(file.size)}`;
-      note.textContent = state.note || (state.state === "paused" ? `${done}, paused` : done);
-      button.textContent = state.state === "paused" ? "Resume" : "Pause";
-    });
-    button.hidden = false;
-    button.onclick = () => (upload.state === "paused" ? upload.resume() : upload.pause());
-    const uri = await upload.run();
-    button.hidden = true;
-    note.textContent = "in the inbox; its task appears in a moment";
-    for (let tries = 0; tries < 40; tries += 1) {
-      const found = await json(`/v1/tasks?brief=true&limit=1&object=${encodeURIComponent(uri)}`).catch(() => null);
-      if (found?.data.length) return;
-      await new Promise((done) => setTimeout(done, 300));
-    }
-  }
 }
 
-function unique(name, names) {
-  const plain = name.replace(/[\u0000-\u001f\u007f/\\]/g, "_");
-  const [, stem, ending] = plain.match(/^(.*?)(\.[^.]*)?$/s);
-  let candidate = plain;
-  for (let number = 2; names.has(candidate); number += 1) candidate = `${stem} (${number})${ending ?? ""}`;
-  names.add(candidate);
-  return candidate;
-}
+// What no model reads, so that it is said at once rather than by a failed task.
+const UNREAD = /\.(zip|rar|7z|tar|gz|tgz|bz2|xz|zst|exe|msi|dmg|iso|apk|jar|dll|so)$/i;
 
-function dataUrl(file) {
-  const type = (file.type || guess(file.name)).split(";")[0];
-  return new Promise((done, fail) => {
-    const reader = new FileReader();
-    reader.onload = () => done(`data:${type};base64,${reader.result.split(",")[1]}`);
-    reader.onerror = () => fail(new Error(`${file.name} cannot be read.`));
-    reader.readAsDataURL(file);
-  });
+function leftOut(files) {
+  const empty = files.filter((file) => !file.size).map((file) => file.name);
+  const packed = files.filter((file) => file.size).map((file) => file.name);
+  const listed = (names) => names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+  return [
+    empty.length && `${listed(empty)} ${empty.length > 1 ? "are" : "is"} empty: left out.`,
+    packed.length && `${listed(packed)} ${packed.length > 1 ? "are" : "is"} an archive or a program, which no model reads: left out. Unpack it, and drop what is inside.`,
+  ].filter(Boolean).join(" ");
 }

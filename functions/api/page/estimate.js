@@ -2,6 +2,7 @@
 // 300 for one of video, 258 for a page or a tile of a picture, one for four characters.
 
 import { modelList } from "./api.js";
+import { guess } from "./recipes.js";
 
 export async function inputTokens(file, family) {
   if (family === "audio" || family === "video") {
@@ -13,8 +14,11 @@ export async function inputTokens(file, family) {
     const pages = await pageCount(file);
     return pages ? { tokens: pages * 258, pages } : null;
   }
-  return { tokens: Math.ceil(file.size / 4) };
+  return PLAIN.test(file.type || guess(file.name)) ? { tokens: Math.ceil(file.size / 4) } : null;
 }
+
+// Other documents are packed: their size says little about their text.
+const PLAIN = /^text\/|[/+](json|xml|yaml|x-yaml|javascript|x-ndjson)$/;
 
 export async function price(id, tokens, family) {
   const rates = ratesOf((await modelList()).find((model) => model.id === id), family);

@@ -3,7 +3,8 @@
 // laptop and a second device need no special case. A hidden tab asks seldom.
 
 import { json, request } from "./api.js";
-import { ago, dollars, h, markCurrent, replace, until } from "./dom.js";
+import { ago, dollars, h, replace, until } from "./dom.js";
+import { RowWindow } from "./row_window.js";
 
 const PAGE = 50;
 const ENDED = ["completed", "failed"];
@@ -16,7 +17,7 @@ export const REASONS = {
 export class TaskList {
   constructor(onEnd) {
     this.tasks = new Map();
-    this.rows = new Map();
+    this.texts = new Map();
     this.onEnd = onEnd;
     this.listeners = new Set();
     this.selected = null;
@@ -24,11 +25,11 @@ export class TaskList {
     this.search = h("input", { type: "search", placeholder: "Search  ( / )", "aria-label": "Search the tasks by name, status, recipe or metadata", oninput: () => this.filter() });
     this.status = h("select", { "aria-label": "Show", onchange: () => this.filter() },
       ["all", "open", "completed", "failed"].map((name) => h("option", { value: name }, name)));
-    this.items = h("ul", { class: "tasks" });
+    this.rows = new RowWindow((task) => new Row(task, this.nameOf(task)));
     this.more = h("button", { class: "plain wide", hidden: true, onclick: () => this.loadMore() }, "Show older tasks");
     this.note = h("p", { class: "muted", hidden: true });
     this.element = h("div", { class: "list" },
-      h("h2", { class: "quiet" }, "Tasks"), h("div", { class: "row filters" }, this.search, this.status), this.note, this.items, this.more);
+      h("h2", { class: "quiet" }, "Tasks"), h("div", { class: "row filters" }, this.search, this.status), this.note, this.rows.element, this.more);
     new IntersectionObserver((seen) => seen[0].isIntersecting && this.loadMore()).observe(this.more);
   }
 
@@ -37,14 +38,16 @@ export class TaskList {
     this.wake = () => document.hidden || this.refresh();
     document.addEventListener("visibilitychange", this.wake);
     window.addEventListener("online", this.wake);
+    this.rows.start();
     this.refresh();
-    this.aging = setInterval(() => this.rows.forEach((row) => row.tick()), 10_000);
+    this.aging = setInterval(() => this.rows.tick(), 10_000);
   }
 
   stop() {
     this.running = false;
     clearTimeout(this.timer);
     clearInterval(this.aging);
+    this.rows.stop();
     document.removeEventListener("visibilitychange", this.wake);
     window.removeEventListener("online", this.wake);
   }
@@ -62,6 +65,7 @@ export class TaskList {
         if (!this.loaded) this.next = page.next;
         this.take(page.data, Boolean(this.loaded));
         this.loaded = true;
+        this.filter();
       }
       this.say("");
     } catch (error) {
@@ -77,7 +81,8 @@ export class TaskList {
     this.timer = setTimeout(() => this.refresh(), document.hidden ? 15_000 : open ? 1000 : 3000);
   }
 
-  async loadMore() {
+  // Loads older tasks while the list's end is in view; a search that finds little looks through so many pages by itself.
+  async loadMore(pages = 20) {
     if (!this.next || this.loading) return;
     this.loading = true;
     try {
@@ -86,17 +91,18 @@ export class TaskList {
       this.take(page.data, false);
     } catch (error) {
       this.say(error.message);
+      pages = 0;
     }
     this.loading = false;
+    const isEndInView = !this.more.hidden && this.more.getBoundingClientRect().top < innerHeight;
+    if (pages > 1 && this.running && isEndInView) this.loadMore(pages - 1);
   }
 
   take(tasks, notice) {
     for (const task of tasks) {
       const before = this.tasks.get(task.id);
       this.tasks.set(task.id, task);
-      const row = this.rows.get(task.id);
-      if (row) row.update(task);
-      else this.insert(task);
+      this.texts.set(task.id, searchText(task, this.nameOf(task)));
       const ended = ENDED.includes(task.status);
       if (notice && ended && (!before || !ENDED.includes(before.status))) this.onEnd(task);
     }
@@ -106,34 +112,22 @@ export class TaskList {
     this.listeners.forEach((listener) => listener());
   }
 
-  insert(task) {
-    const row = new Row(task, (given) => this.nameOf(given));
-    this.rows.set(task.id, row);
-    markCurrent(row.element.firstChild, task.id === this.selected);
-    const after = [...this.items.children].find((item) => item.dataset.order < row.element.dataset.order);
-    this.items.insertBefore(row.element, after ?? null);
-  }
-
   filter() {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const status = this.status.value;
-    let visible = 0;
-    for (const [id, row] of this.rows) {
-      const task = this.tasks.get(id);
-      const fits = status === "all" || (status === "open" ? !ENDED.includes(task.status) : task.status === status);
-      row.element.hidden = !(fits && words.every((word) => row.text.includes(word)));
-      visible += row.element.hidden ? 0 : 1;
-    }
-    const none = this.rows.size ? "No task fits." : "No tasks yet. Drop a file to begin.";
+    const fits = (task) => (status === "all" || (status === "open" ? !ENDED.includes(task.status) : task.status === status))
+      && words.every((word) => this.texts.get(task.id).includes(word));
+    const shown = [...this.tasks.values()].filter(fits).sort(newestFirst);
+    this.rows.show(shown);
     if (this.loaded && !this.problem) {
-      this.note.textContent = none;
-      this.note.hidden = visible > 0;
+      this.note.textContent = this.tasks.size ? "No task fits." : "No tasks yet. Drop a file to begin.";
+      this.note.hidden = shown.length > 0;
     }
   }
 
   select(id) {
     this.selected = id;
-    for (const [task, row] of this.rows) markCurrent(row.element.firstChild, task === id);
+    this.rows.mark(id);
   }
 
   nameOf(task) {
@@ -142,10 +136,13 @@ export class TaskList {
   }
 
   say(problem) {
+    const was = this.problem;
     this.problem = problem;
-    this.note.textContent = problem;
-    this.note.hidden = !problem;
-    if (!problem) this.filter();
+    if (problem) [this.note.textContent, this.note.hidden] = [problem, false];
+    else if (was) {
+      this.note.hidden = true;
+      this.filter();
+    }
   }
 
   showTitle() {
@@ -156,11 +153,17 @@ export class TaskList {
   }
 }
 
+const newestFirst = (one, other) => other.created - one.created || (one.id < other.id ? 1 : -1);
+
+function searchText(task, name) {
+  return [name, task.status, task.recipe, task.model, ...Object.entries(task.metadata ?? {}).flat()].join(" ").toLowerCase();
+}
+
 class Row {
-  constructor(task, nameOf) {
-    this.nameOf = nameOf;
+  constructor(task, name) {
+    this.name = name;
     this.link = h("a", { href: `#/tasks/${task.id}` });
-    this.element = h("li", { "data-order": `${task.created}${task.id}` }, this.link);
+    this.element = h("li", {}, this.link);
     this.update(task);
   }
 
@@ -169,8 +172,7 @@ class Row {
     if (kept === this.kept) return;
     this.kept = kept;
     this.task = task;
-    const name = this.nameOf(task);
-    this.text = [name, task.status, task.recipe, task.model, ...Object.entries(task.metadata ?? {}).flat()].join(" ").toLowerCase();
+    const name = this.name;
     this.age = h("span", {}, ago(task.created));
     const cost = Number(task.usage?.cost);
     replace(this.link,

@@ -4,6 +4,7 @@
 import { json } from "./api.js";
 import { table } from "./answers.js";
 import { dollars, h, replace } from "./dom.js";
+import { KeysPanel } from "./keys.js";
 
 const GROUPS = ["day", "key", "inbox", "prefix", "recipe", "model"];
 const MOMENTS = ["since", "until", "opened_at"];
@@ -15,13 +16,14 @@ export class OperatePanel {
     this.cards = h("div", { class: "cards" });
     this.group = h("select", { id: "group", onchange: () => this.show() }, GROUPS.map((name) => h("option", { value: name }, name)));
     this.usage = h("div", { class: "usage" });
+    this.keys = new KeysPanel();
     this.element = h("div", { class: "operate" }, h("h1", { tabindex: "-1" }, "Operate"), this.note, this.cards,
-      h("h2", {}, "Usage of the last 30 days"), h("div", { class: "row" }, h("label", { for: "group" }, "By"), this.group), this.usage,
-      h("p", { class: "muted" }, "Keys are made, rotated and revoked with ", h("code", {}, "dropsight keys"), "."));
+      h("h2", {}, "Usage of the last 30 days"), h("div", { class: "row" }, h("label", { for: "group" }, "By"), this.group), this.usage, this.keys.element);
   }
 
   start() {
     this.show();
+    this.keys.show();
     this.timer = setInterval(() => document.hidden || this.show(), 5000);
   }
 
@@ -56,7 +58,7 @@ export class OperatePanel {
     replace(this.cards, budgetCard(status.budget), this.workCard(status),
       card("Failures by code", table(this.failures ?? [])),
       others.map(([name, value]) => {
-        const made = card(name.replaceAll("_", " "), facts(value));
+        const made = card(name[0].toUpperCase() + name.slice(1).replaceAll("_", " "), facts(value));
         if (Array.isArray(value) && value.length) made.classList.add("broad");
         return made;
       }));
@@ -87,7 +89,7 @@ const moment = (seconds) => new Date(seconds * 1000).toLocaleString();
 function countCodes(tasks) {
   const counts = new Map();
   for (const task of tasks) counts.set(task.error?.code, (counts.get(task.error?.code) ?? 0) + 1);
-  return [...counts].sort((one, other) => other[1] - one[1]).map(([code, count]) => ({ code, tasks: count }));
+  return [...counts].sort((one, other) => other[1] - one[1]).map(([code, count]) => ({ failure: String(code).replaceAll("_", " "), tasks: count }));
 }
 
 const withMoney = ({ cost, ...row }) => ({ ...row, cost: cost === null || cost === undefined ? "unknown" : dollars(Number(cost)) });

@@ -65,7 +65,7 @@ function enter(session) {
   panes = { side, view: h("section", { class: "view", "aria-label": "Task" }) };
   replace(main, h("div", { class: "panes" }, side, panes.view));
   list = new TaskList((task) => noticeEnd(task));
-  const zone = new DropZone(session, () => list.refresh());
+  const zone = new DropZone(() => list.refresh());
   append(side, [zone.element, list.element]);
   list.start();
   route();
@@ -119,7 +119,7 @@ function noticeEnd(task) {
 }
 
 window.addEventListener("hashchange", route);
-window.addEventListener("signed-out", () => showSignIn("The key is no longer accepted. Sign in again."));
+window.addEventListener("signed-out", ({ detail }) => showSignIn(`The key is no longer accepted. ${detail ?? "Sign in again."}`));
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input, textarea, select");
   if (event.key === "/" && !typing) {

@@ -2,7 +2,8 @@
 
 import { openFiles, request } from "./api.js";
 import { overlay } from "./answers.js";
-import { h } from "./dom.js";
+import { calmly, h, replace } from "./dom.js";
+import { evidenceOf } from "./evidence.js";
 import { guess } from "./recipes.js";
 
 export async function showSource(task, name, answer) {
@@ -27,14 +28,29 @@ export async function showSource(task, name, answer) {
   }
   if (type === "application/pdf") {
     const open = h("a", { class: "button", href: url, target: "_blank", rel: "noopener" }, "Open it alone");
-    return { element: h("figure", { class: "source pdf" }, h("iframe", { src: `${url}#view=FitH`, title: `Pages of ${name}` }), h("figcaption", {}, open, save)) };
+    const { showPages } = await import("./pages.js");
+    const { element, showQuote } = await showPages(url, name, evidenceOf(task)).catch((error) => ({
+      element: h("p", { class: "muted" }, `${error.message} `, "Your browser may show the document alone."),
+    }));
+    return { element: h("figure", { class: "source pdf" }, element, h("figcaption", {}, open, save)), showQuote };
   }
   if (family === "text" || type === "application/json") {
     const answered = await request(url, { headers: { Range: "bytes=0-199999" } });
-    const text = await answered.text();
-    return { element: h("figure", { class: "source text" }, h("pre", { tabindex: "0", "aria-label": `The text of ${name}`, dir: "auto" }, text), h("figcaption", {}, save)) };
+    const shown = h("pre", { tabindex: "0", "aria-label": `The text of ${name}`, dir: "auto" }, await answered.text());
+    return { element: h("figure", { class: "source text" }, shown, h("figcaption", {}, save)), showQuote: ({ quote }) => markIn(shown, quote) };
   }
   return { element: h("figure", { class: "source" }, h("figcaption", {}, save)) };
+}
+
+// Marks a quote in a text, and brings it into view; white space may differ.
+function markIn(shown, quote) {
+  const text = shown.textContent;
+  const words = quote.trim().split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const match = new RegExp(words.join("\\s*"), "iu").exec(text);
+  if (!match) return;
+  const mark = h("mark", {}, match[0]);
+  replace(shown, text.slice(0, match.index), mark, text.slice(match.index + match[0].length));
+  mark.scrollIntoView({ block: "center", behavior: calmly() });
 }
 
 function labels(boxes) {

@@ -4,6 +4,7 @@ import { Refused, follow, json, may, modelList, request, session } from "./api.j
 import { recognise, render, textOf } from "./answers.js";
 import { append, clock, copy, dollars, h, replace, until } from "./dom.js";
 import { difference } from "./difference.js";
+import { evidenceOf, quotes } from "./evidence.js";
 import { markdown } from "./markdown.js";
 import { ratesOf } from "./estimate.js";
 import { labelOf } from "./recipes.js";
@@ -117,6 +118,7 @@ export class TaskView {
     try {
       const shown = await showSource(this.task, name, answer);
       this.player = shown.player;
+      this.showQuote = shown.showQuote;
       replace(this.source, shown.element);
     } catch (error) {
       if (!this.stopped.signal.aborted) replace(this.source, h("p", { class: "muted" }, `The source cannot be shown here: ${error.message}`));
@@ -135,6 +137,8 @@ export class TaskView {
     }), h("button", { type: "button", class: "plain", onclick: (event) => copy(answer.text, event.target) }, "Copy"));
     replace(place, views.Answer());
     replace(this.answer, tabs, place);
+    const evidence = evidenceOf(this.task);
+    if (evidence.length) append(this.answer, [quotes(evidence, (entry) => this.showQuote?.(entry))]);
     if (answer.kind === "boxes") this.linkBoxes();
     if (this.besideId) this.showBeside(place, answer);
   }

@@ -1,41 +1,54 @@
 // Sends a large file straight into the inbox through a resumable session, piece by piece: a lost connection or a pause
-// costs at most one piece, and the same file chosen again after a reload goes on where it was.
+// costs at most one piece. What a reload cuts off is remembered for as long as the tab is open, without the file itself,
+// which a browser would have to copy: the same file chosen again goes on where it was.
 
-import { json } from "./api.js";
+import { Refused, json } from "./api.js";
 
 const PIECE = 8 << 20; // a multiple of 256 KiB, as the protocol wants
 const WAITS = [500, 1000, 2000, 4000, 8000];
 
+const MEMORY = "dropsight.upload:";
+const memoryOf = (file) => `${MEMORY}${file.name}:${file.size}:${file.lastModified}`;
+
+// The uploads that a reload cut off: [{ memory, file: { name, size }, contentType, metadata, session }].
+export function unfinished() {
+  const kept = Object.keys(sessionStorage).filter((name) => name.startsWith(MEMORY));
+  return kept.map((memory) => ({ ...JSON.parse(sessionStorage.getItem(memory)), memory })).filter(({ memory, session }) => {
+    const isOver = session.expires_at * 1000 < Date.now();
+    if (isOver) sessionStorage.removeItem(memory);
+    return !isOver;
+  });
+}
+
+export const forget = ({ memory }) => sessionStorage.removeItem(memory);
+
+export const unfinishedOf = (file) => unfinished().find(({ memory }) => memory === memoryOf(file));
+
 export class Upload {
-  constructor(file, contentType, name, metadata, onChange) {
-    Object.assign(this, { file, contentType, name, metadata, onChange, sent: 0, state: "waiting" });
-    this.memory = `dropsight.upload:${file.name}:${file.size}:${file.lastModified}:${JSON.stringify(metadata)}`;
+  // `kept`: what `unfinishedOf(file)` returns, to go on with it.
+  constructor(file, contentType, name, metadata, onChange, kept = null) {
+    Object.assign(this, { file, contentType, name, metadata, onChange, sent: 0, state: "waiting", memory: memoryOf(file) });
+    this.session = kept?.session;
+    this.isSure = false; // whether `sent` is what Cloud Storage has
   }
 
   async run() {
-    const kept = JSON.parse(sessionStorage.getItem(this.memory) ?? "null");
-    const session = kept ?? (await json("/v1/uploads", {
-      method: "POST", body: { name: this.name, size: this.file.size, content_type: this.contentType, metadata: this.metadata },
-    }));
-    sessionStorage.setItem(this.memory, JSON.stringify(session));
-    this.session = session;
-    let isKnown = !kept;
-    for (let tries = 0; ; ) {
+    for (let tries = 0; this.state !== "sent"; ) {
       if (this.state === "paused") await new Promise((resume) => (this.wake = resume));
       try {
         this.change("sending");
-        if (!isKnown) this.sent = await this.stored();
-        isKnown = true;
-        while (this.sent < this.file.size) {
-          if (this.state === "paused") break;
+        await this.open();
+        while (this.sent < this.file.size && this.state !== "paused") {
           await this.sendPiece();
           tries = 0;
         }
-        if (this.sent >= this.file.size) break;
+        if (this.sent < this.file.size) continue;
+        forget(this);
+        this.change("sent");
       } catch (error) {
-        isKnown = false;
-        if (error.fatal) {
-          sessionStorage.removeItem(this.memory);
+        this.isSure = false;
+        if (error.fatal || (error instanceof Refused && error.status < 500 && error.status !== 429)) {
+          forget(this);
           this.change("failed", error.message);
           throw error;
         }
@@ -45,13 +58,25 @@ export class Upload {
         tries += 1;
       }
     }
-    sessionStorage.removeItem(this.memory);
-    this.change("sent");
-    return session.uri;
+    return this.session.uri;
+  }
+
+  // Opens a session, or finds out how much has arrived by the one that there is.
+  async open() {
+    const { file, contentType, metadata } = this;
+    if (!this.session) {
+      const body = { name: this.name, size: file.size, content_type: contentType, metadata };
+      this.session = await json("/v1/uploads", { method: "POST", body });
+      sessionStorage.setItem(this.memory, JSON.stringify({ file: { name: file.name, size: file.size }, contentType, metadata, session: this.session }));
+    } else if (!this.isSure) {
+      this.sent = await this.stored();
+    }
+    this.isSure = true;
   }
 
   pause() {
     this.state = "paused";
+    this.note = "";
     this.call?.abort();
     this.onChange(this);
   }

@@ -39,7 +39,7 @@ Read = Callable[[int, int], Awaitable[bytes]]
 
 
 @dataclass(frozen=True)
-class _File:
+class ServedFile:
     name: str
     media_type: str
     size: int
@@ -60,11 +60,7 @@ async def get_source(
     """The file that a task is about. A part of it with `Range`: at most 4 MiB are answered at once."""
     deps = wiring.api()
     task = (await find_task(deps, key, task_id)).task
-    if task.source.kind == "object":
-        source = task.source
-        file = await _stored_file(deps, source.bucket, source.name, source.generation)
-    else:
-        file = await _input_of(deps, key, task, input)
+    file = await source_of(deps, key, task, input)
     return _serve(file, download, range_header, if_range, if_none_match)
 
 
@@ -90,6 +86,14 @@ async def get_output(
     return _serve(file, download, range_header, if_range, if_none_match)
 
 
+async def source_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedFile:
+    """Return the object that a task is about, or a file of its request. Raises 404 or 410 if it is not there."""
+    if task.source.kind == "object":
+        source = task.source
+        return await _stored_file(deps, source.bucket, source.name, source.generation)
+    return await _input_of(deps, key, task, number)
+
+
 def _is_called(uri: str, name: str) -> bool:
     """Return whether a published file has this name or ending. The task's own file is `task.json`, not `json`."""
     last = uri.rpartition("/")[2]
@@ -98,7 +102,7 @@ def _is_called(uri: str, name: str) -> bool:
 
 async def _stored_file(
     deps: ApiDeps, bucket: str, name: str, generation: int | None, task: Task | None = None
-) -> _File:
+) -> ServedFile:
     """Return an object of this generation. `task`: the one that must have published it."""
     stored = await deps.storage.stat(bucket, name)
     if stored is None or (generation is not None and stored.generation != generation):
@@ -117,10 +121,10 @@ async def _stored_file(
         return part
 
     media_type = media_type_of(stored.content_type, name)
-    return _File(name, media_type, stored.size, str(stored.generation), read_part)
+    return ServedFile(name, media_type, stored.size, str(stored.generation), read_part)
 
 
-async def _unpacked(deps: ApiDeps, stored: StoredObject) -> _File:
+async def _unpacked(deps: ApiDeps, stored: StoredObject) -> ServedFile:
     """Return an object that is stored packed: it has no ranges of its content, so it is read whole."""
     data = await deps.storage.read(stored.bucket, stored.name, generation=stored.generation)
     if data is None:
@@ -129,7 +133,7 @@ async def _unpacked(deps: ApiDeps, stored: StoredObject) -> _File:
     return _in_memory(stored.name, media_type, data, str(stored.generation))
 
 
-async def _input_of(deps: ApiDeps, key: Key, task: Task, number: int) -> _File:
+async def _input_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedFile:
     """Return a file of the request behind a task."""
     source = task.source
     text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
@@ -150,15 +154,15 @@ async def _input_of(deps: ApiDeps, key: Key, task: Task, number: int) -> _File:
             raise _not_there("This file came from the web and is not kept. Open its own address.")
 
 
-def _in_memory(name: str, media_type: str, data: bytes, version: str) -> _File:
+def _in_memory(name: str, media_type: str, data: bytes, version: str) -> ServedFile:
     async def read_part(start: int, end: int) -> bytes:
         return data[start:end]
 
-    return _File(name, media_type, len(data), version, read_part)
+    return ServedFile(name, media_type, len(data), version, read_part)
 
 
 def _serve(
-    file: _File, download: bool, range_header: str | None, if_range: str | None, if_none_match: str | None
+    file: ServedFile, download: bool, range_header: str | None, if_range: str | None, if_none_match: str | None
 ) -> Response:
     etag = f'"{file.version}"'
     headers = {**headers_for(file.media_type, file.name, download=download), "ETag": etag}
@@ -183,7 +187,7 @@ def _serve(
     return StreamingResponse(_pieces(file, start, end), status_code=status, headers=headers)
 
 
-async def _pieces(file: _File, start: int, end: int) -> AsyncIterator[bytes]:
+async def _pieces(file: ServedFile, start: int, end: int) -> AsyncIterator[bytes]:
     while start < end:
         piece = await file.read(start, min(end, start + PIECE_BYTES))
         if not piece:

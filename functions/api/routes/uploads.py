@@ -7,6 +7,7 @@ only from pages of the origin that asked. The bytes never pass through this func
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import timedelta
 from typing import Annotated
 
@@ -116,5 +117,5 @@ def _choose_inbox(deps: ApiDeps, key: Key, upload: Upload) -> str:
 
 
 def _is_possible(name: str) -> bool:
-    printable = name.isprintable() or all(character.isprintable() or character in "\u200d\ufe0f" for character in name)
-    return len(name.encode()) <= _LONGEST_NAME and name not in (".", "..") and printable
+    has_controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    return not has_controls and len(name.encode()) <= _LONGEST_NAME and name not in (".", "..")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from tests.functions.api.routes.test_submit import request
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ANSWER = "The answer that only readers may see."
+PDF = "data:application/pdf;base64," + base64.b64encode((SAMPLES / "report.pdf").read_bytes()).decode()
 TASK, STREAMED = "/v1/tasks/{task}", "/v1/llm/generations/{streamed}/stream"
 
 FILE = "/v1/files/{file}"
@@ -29,6 +31,8 @@ NEEDS: dict[tuple[str, str], tuple[Scope | Literal["both"] | None, dict[str, Any
     ("GET", "/v1/tasks"): ("read", {}),
     ("GET", TASK): ("read", {}),
     ("GET", TASK + "/source"): ("read", {}),
+    ("GET", "/v1/tasks/{paged}/source/pages"): ("read", {}),
+    ("GET", "/v1/tasks/{paged}/source/pages/1.png"): ("read", {}),
     ("GET", TASK + "/outputs/md"): ("read", {}),
     ("GET", "/v1/session"): ("read", {}),
     ("POST", "/v1/session"): ("read", {}),
@@ -53,6 +57,10 @@ NEEDS: dict[tuple[str, str], tuple[Scope | Literal["both"] | None, dict[str, Any
     ("GET", "/v1/status"): ("operate", {}),
     ("POST", "/v1/pause"): ("operate", {"json": {"inbox": INBOX}}),
     ("POST", "/v1/resume"): ("operate", {"json": {"inbox": INBOX}}),
+    ("GET", "/v1/keys"): ("operate", {}),
+    ("POST", "/v1/keys"): ("operate", {"json": {"name": "made", "scopes": ["operate"]}}),
+    ("POST", "/v1/keys/rotated/rotate"): ("operate", {"json": {"overlap": 60}}),
+    ("POST", "/v1/keys/rotated/revoke"): ("operate", {}),
 }
 """What each endpoint needs, and an example of its request. `both`: it makes a task, and its answer is the result."""
 
@@ -76,8 +84,11 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
         "{task}": "{task_id}",
         "{streamed}": "{task_id}",
         "{file}": "{file_id}",
+        "{paged}": "{task_id}",
+        "pages/1.png": "pages/{number}.png",
         "gemini-2.5-flash-lite": "{model_id}",
         "outputs/md": "outputs/{name}",
+        "keys/rotated": "keys/{key_id}",
     }
     named = set()
     for method, path in NEEDS:
@@ -91,18 +102,23 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
 async def test_every_endpoint_holds_every_scope(system: System, scopes: tuple[Scope, ...]) -> None:
     task, owner = await a_task(system)
     streamed, other = await a_task(system, stream=True)
+    document = [{"role": "user", "content": [{"type": "file_url", "file_url": {"url": PDF}}]}]
+    paged, reader = await a_task(system, messages=document, audio_url=None)
+    await system.key("rotated", scopes=("operate",))
     # What is under the source is new for each run: an upload never replaces an object.
     sources = (f"gs://{INBOX}/",)
     secrets = {
         task: await system.key(owner, scopes=scopes, sources=sources),
         streamed: await system.key(other, scopes=scopes, sources=sources),
+        paged: await system.key(reader, scopes=scopes, sources=sources),
     }
     async with system.client(await system.key(owner)) as client:
         file = (await client.post("/v1/files", **FORM)).json()["id"]
     for (method, path), (scope, options) in NEEDS.items():
-        secret = secrets[streamed if "{streamed}" in path else task]
+        secret = secrets[streamed if "{streamed}" in path else paged if "{paged}" in path else task]
         async with system.client(secret) as client:
-            answer = await client.request(method, path.format(task=task, streamed=streamed, file=file), **options)
+            filled = path.format(task=task, streamed=streamed, paged=paged, file=file)
+            answer = await client.request(method, filled, **options)
         told = (method, path, scopes, answer.status_code, answer.text[:300])
         may = {"read", "submit"} <= set(scopes) if scope == "both" else scope is None or scope in scopes
         assert (answer.status_code == 200) is may, told

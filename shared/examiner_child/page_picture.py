@@ -1,0 +1,49 @@
+"""Draw one page of a PDF as a picture, in a child process: what a page holds is as foreign as any file."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import pypdfium2
+
+from shared.domain.media.reading import InMemory
+from shared.examiner_child.files import ExaminedFile
+from shared.sandbox_child import SourceFile
+
+_WIDTH, _MOST_HEIGHT = 1200, 3000
+"""Pixels: sharp beside an answer on most screens, and at most 14 MB while it is drawn."""
+_CACHED_BYTES = 16 << 20
+
+
+def draw_page(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
+    """Return the number of pages, the size of page `arguments["page"]` in pixels, and the page as PNG.
+
+    A page that is not there, or page 0, has no picture; its size is that of the first.
+    """
+    fetch, size = (InMemory(payload).read, len(payload)) if source is None else (source.range, source.size)
+    file = ExaminedFile(fetch, size, cached_bytes=_CACHED_BYTES)
+    number = int(arguments["page"])
+    try:
+        with pypdfium2.PdfDocument(file) as document:
+            count = len(document)
+            is_there = 1 <= number <= count
+            page = document[number - 1 if is_there else 0]
+            scale = _scale(*page.get_size())
+            width, height = (math.ceil(side * scale) for side in page.get_size())
+            png = _png(page, scale) if is_there else b""
+            return {"pages": count, "width": width, "height": height}, png
+    except pypdfium2.PdfiumError as error:
+        return {"problem": str(error)}, b""
+
+
+def _scale(width: float, height: float) -> float:
+    return float(min(_WIDTH / max(width, 1.0), _MOST_HEIGHT / max(height, 1.0)))
+
+
+def _png(page: pypdfium2.PdfPage, scale: float) -> bytes:
+    bitmap = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False)
+    out = io.BytesIO()
+    bitmap.to_pil().save(out, "PNG", compress_level=4)
+    return out.getvalue()
