@@ -97,6 +97,8 @@ class Callback(Frozen):
     """The callback of a task and its state."""
 
     url: str
+    auth: Literal["google"] | None = None
+    """Whether it carries a token of notify's account, which only Google's own end points get."""
     state: Literal["pending", "delivered", "refused", "unreachable", "disabled"] = "pending"
     attempts: int = 0
     last_status: int | None = None
