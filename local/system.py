@@ -339,6 +339,10 @@ class LocalSystem:
             raise ValueError(f"sweep answered {answer.status_code}: {answer.text[:500]}")
         return dict(answer.json())
 
+    def restore_grants(self) -> None:
+        """Put the grants in force that Terraform makes."""
+        self.storage.policy.replace(storage_policy().by_account)
+
     def write_endpoints(self, file: Path) -> None:
         endpoint_files.write_endpoints(file, self.endpoints)
 
