@@ -40,7 +40,7 @@ class Identity:
 
 
 def _fetch(wanted: IdToken | AccessToken) -> str:
-    request = Request()  # type: ignore[no-untyped-call]
+    request = Request()
     if isinstance(wanted, IdToken):
         identity = compute_engine.IDTokenCredentials(  # type: ignore[no-untyped-call]
             request, wanted.audience, use_metadata_identity_endpoint=True

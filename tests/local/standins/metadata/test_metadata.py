@@ -43,15 +43,15 @@ async def test_googles_own_client_gets_an_access_token_that_expires(
     metadata: MetadataStandIn, clock: MovableClock
 ) -> None:
     credentials = compute_engine.Credentials()  # type: ignore[no-untyped-call]
-    await asyncio.to_thread(credentials.refresh, Request())  # type: ignore[no-untyped-call]
+    await asyncio.to_thread(credentials.refresh, Request())
     assert credentials.service_account_email == ACCOUNT
-    assert metadata.account_of(credentials.token) == ACCOUNT
+    assert metadata.account_of(str(credentials.token)) == ACCOUNT
     clock.advance(3600)
-    assert metadata.account_of(credentials.token) is None
+    assert metadata.account_of(str(credentials.token)) is None
 
 
 async def test_googles_own_client_learns_project_and_universe(metadata: MetadataStandIn) -> None:
-    request = Request()  # type: ignore[no-untyped-call]
+    request = Request()
     assert await asyncio.to_thread(_metadata.get_project_id, request) == "p"
     assert await asyncio.to_thread(_metadata.get_universe_domain, request) == "googleapis.com"
 
