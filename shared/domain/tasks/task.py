@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from shared.domain.errors import FailureCode, WaitingReason
 from shared.domain.models.prices import Tier
@@ -103,6 +103,12 @@ class Callback(Frozen):
     attempts: int = 0
     last_status: int | None = None
     last_error: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_absent_auth(self, serialize: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        """Write callbacks without a token as earlier versions did, which run beside this one during a deployment."""
+        fields: dict[str, JsonValue] = serialize(self)
+        return fields if self.auth else {name: value for name, value in fields.items() if name != "auth"}
 
 
 class Ran(Frozen):

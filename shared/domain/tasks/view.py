@@ -109,8 +109,7 @@ def _callback(task: Task) -> Json | None:
     """Return the callback's state. The URL's query and user name are left out: they often hold secrets."""
     if task.callback is None:
         return None
-    hidden = {"auth"} if task.callback.auth is None else set()
-    return {**task.callback.model_dump(exclude=hidden), "url": without_secrets(task.callback.url)}
+    return {**task.callback.model_dump(), "url": without_secrets(task.callback.url)}
 
 
 def _waiting(task: Task) -> WaitingTask | None:
