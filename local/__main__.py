@@ -42,6 +42,7 @@ _GROUPS = {
         "gemini": "the Gemini Developer API",
         "queue": "Cloud Tasks",
         "pubsub": "Pub/Sub",
+        "metadata": "the metadata server, which gives a service account's tokens",
     },
 }
 _STAND_INS = tuple(_GROUPS["serve one stand-in alone"])

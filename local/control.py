@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from local.clock_steps import ClockSteps
 from local.standins.faults import Duration, Fault
+from local.standins.storage.iam import GRANTS
 
 if TYPE_CHECKING:
     from local.system import LocalSystem
@@ -84,6 +85,8 @@ class Control:
             ("/sweep", "POST", self._run_sweep),
             ("/workers", "GET", self._list_workers),
             ("/grants", "GET", self._show_grants),
+            ("/grants", "PUT", self._replace_grants),
+            ("/grants", "DELETE", self._restore_grants),
         ]
         self.app: ASGIApp = Starlette(
             routes=[Route(path, _guarded(handler), methods=[method]) for path, method, handler in routes]
@@ -187,6 +190,15 @@ class Control:
             "used": [asdict(access) for access in policy.used],
             "refused": [asdict(access) for access in policy.refused],
         }
+
+    async def _replace_grants(self, request: Request) -> object:
+        """Put other grants in force: `{"account": [{"bucket", "role", "under", "lists"}]}`."""
+        self._system.storage.policy.replace(GRANTS.validate_json(await request.body()))
+        return await self._show_grants(request)
+
+    async def _restore_grants(self, request: Request) -> object:
+        self._system.restore_grants()
+        return await self._show_grants(request)
 
     async def _list_workers(self, _: Request) -> object:
         return {

@@ -29,6 +29,7 @@ from local.standins.cloud_tasks import QueueSpec, QueueStandIn
 from local.standins.firestore import FirestoreStandIn
 from local.standins.gemini import GeminiStandIn
 from local.standins.ledger import Ledger
+from local.standins.metadata import MetadataStandIn
 from local.standins.oidc import Issuer
 from local.standins.pubsub import PubSubStandIn
 from local.standins.serve import HttpServer
@@ -43,9 +44,9 @@ INDEXES = ROOT / "terraform" / "firestore.indexes.json"
 TOPIC = f"projects/{PROJECT}/topics/events"
 """Where events of ended tasks go, if DROPSIGHT_EVENTS_TOPIC names it."""
 _QUEUES = f"projects/{PROJECT}/locations/local/queues"
-_EVENTARC, _TASKS, _SCHEDULER = (
+_EVENTARC, _TASKS, _SCHEDULER, _NOTIFY = (
     f"{name}@{PROJECT}.iam.gserviceaccount.com"
-    for name in ("dropsight-eventarc", "dropsight-tasks", "dropsight-scheduler")
+    for name in ("dropsight-eventarc", "dropsight-tasks", "dropsight-scheduler", "dropsight-notify")
 )
 _STARTED_FIRST = ("api", "ingest", "generate")
 """Functions that are started with the system; the others start with their first request."""
@@ -148,6 +149,9 @@ class LocalSystem:
                 _queue_spec("callbacks"),
             ),
         )
+        self.metadata = MetadataStandIn(
+            clock=self.clock, tap=self.tap, sign=self.issuer.token, email=_NOTIFY, project=PROJECT
+        )
         self.pubsub = PubSubStandIn(clock=self.clock, tap=self.tap, sign=self.issuer.token, topics=(TOPIC,))
         self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
         await self._listen(stack)
@@ -171,6 +175,7 @@ class LocalSystem:
             "control": HttpServer(control.app),
             **{name: door for name, door in doors.items() if name != "api"},
             "pubsub": self.pubsub,
+            "metadata": self.metadata,
         }
         for name, service in services.items():
             port_of[name] = await service.start(next(ports))
@@ -198,6 +203,8 @@ class LocalSystem:
                 "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{door}",
                 "CLOUD_RUN_TIMEOUT_SECONDS": str(SIZES[name].timeout_seconds),
             }
+            if name == "notify":
+                environment["GCE_METADATA_HOST"] = f"127.0.0.1:{port_of['metadata']}"
             self.workers[name] = Worker(name, environment, self._report, event=spec.event)
         stack.push_async_callback(self._stop_workers)
         for bucket in (INBOX, REQUESTS):
@@ -331,6 +338,10 @@ class LocalSystem:
         if answer.is_error:
             raise ValueError(f"sweep answered {answer.status_code}: {answer.text[:500]}")
         return dict(answer.json())
+
+    def restore_grants(self) -> None:
+        """Put the grants in force that Terraform makes."""
+        self.storage.policy.replace(storage_policy().by_account)
 
     def write_endpoints(self, file: Path) -> None:
         endpoint_files.write_endpoints(file, self.endpoints)

@@ -124,7 +124,7 @@ class Examiner:
         """Count the rows of an answer against the text of a PDF; of other files, and in vain, `on_pages` is None."""
         if media_type.format != "pdf":
             return RowCount(None, len(rows))
-        bounded = _Bounded(source, most_bytes=_MOST_BYTES_SEARCHED)
+        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
         try:
             on_pages, answered, missing = await self._call({"rows": rows}, bounded, seconds, function=_COUNT_ROWS)
         except SandboxError as error:

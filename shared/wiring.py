@@ -250,6 +250,7 @@ def api() -> ApiDeps:
 def notify() -> NotifyDeps:
     from shared.cloud.callbacks import Callbacks
     from shared.cloud.firestore import Tasks
+    from shared.cloud.identity import Identity
     from shared.cloud.storage import Storage
 
     settings = NotifySettings()
@@ -259,7 +260,7 @@ def notify() -> NotifyDeps:
         clock=Clock(settings.clock),
         tasks=Tasks(settings.project, settings.database),
         storage=Storage(settings.project, threads=8),
-        callbacks=Callbacks(per_host=4, allow_loopback=settings.allow_loopback),
+        callbacks=Callbacks(per_host=4, identity=Identity(), allow_loopback=settings.allow_loopback),
     )
 
 

@@ -23,6 +23,8 @@ locals {
       "build reads sources"     = { email = local.emails.build, role = "roles/storage.objectViewer", condition = local.source_only }
       "build writes logs"       = { email = local.emails.build, role = "roles/logging.logWriter", condition = null }
     },
+    # A workflow takes no grants of its own.
+    var.callback_receivers.workflows ? { "notify calls workflows back" = { email = local.emails.notify, role = "roles/workflows.invoker", condition = null } } : {},
     { for name, grant in {
       "buckets publish events" = { email = local.service_agents.storage, role = "roles/pubsub.publisher", condition = null }
       "Eventarc does its work" = { email = local.service_agents.eventarc, role = "roles/eventarc.serviceAgent", condition = null }
@@ -250,4 +252,16 @@ resource "terraform_data" "grants_settled" {
     google_service_account_iam_member.queues_user,
     google_storage_bucket_iam_member.function,
   ]
+}
+
+# ---- receivers of callbacks outside of Dropsight
+
+resource "google_cloud_run_v2_service_iam_member" "callback_receiver" {
+  for_each = { for service in distinct(var.callback_receivers.services) : service => split("/", service) }
+
+  project  = each.value[1]
+  location = each.value[3]
+  name     = each.value[5]
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:${local.emails.notify}"
 }

@@ -131,6 +131,24 @@ variable "callback_secret" {
   }
 }
 
+variable "callback_receivers" {
+  description = "Google's own end points that take callbacks with `callback_auth: google`, which carry a token of `notify`. `services`: Cloud Run services (and functions, by their service), projects/P/locations/L/services/S, on which it is granted `roles/run.invoker`; the deployer must administer them. `workflows`: grants `roles/workflows.invoker` on this project, for the callbacks of its workflows."
+  type = object({
+    services  = optional(list(string), [])
+    workflows = optional(bool, false)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for service in var.callback_receivers.services : can(regex("^projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/services/[a-z0-9-]+$", service))])
+    error_message = "Name a receiver in full: projects/P/locations/L/services/S."
+  }
+  validation {
+    condition     = alltrue([for service in var.callback_receivers.services : !can(regex("^projects/${var.project_id}/locations/[^/]+/services/dropsight-${var.environment}-", service))])
+    error_message = "Dropsight's own functions take no callbacks: whoever may submit a request could have notify call them."
+  }
+}
+
 variable "secret_versions" {
   description = "Raise one to write that secret anew: `gemini_api_key` from the variable of that name, `callback_secret` likewise or made."
   type = object({

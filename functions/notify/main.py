@@ -71,7 +71,7 @@ async def deliver_callback(deps: wiring.NotifyDeps, task_id: str) -> bool:
         timestamp=int(now.timestamp()),
         body=body,
     )
-    attempt = await deps.callbacks.deliver(callback.url, headers, body)
+    attempt = await deps.callbacks.deliver(callback.url, headers, body, auth=callback.auth)
     out_of_patience = task.completed_at is not None and now - task.completed_at >= _PATIENCE
     after = callback_after(callback, attempt, last=out_of_patience)
     if after != callback:

@@ -20,6 +20,7 @@ _HOW_TO_USE = {
     "gemini": "export GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:{port} GEMINI_API_KEY=any",
     "queue": "an insecure gRPC channel to 127.0.0.1:{port}",
     "pubsub": "export PUBSUB_EMULATOR_HOST=127.0.0.1:{port}",
+    "metadata": "export GCE_METADATA_HOST=127.0.0.1:{port}",
 }
 
 _PACKAGES = {"queue": "cloud_tasks"}

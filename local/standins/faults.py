@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Service = Literal["gemini", "storage", "firestore", "queue", "pubsub"]
+Service = Literal["gemini", "storage", "firestore", "queue", "pubsub", "metadata"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -41,6 +41,8 @@ class Fault(BaseModel):
     """The number of calls that it hits; None: until it is cleared."""
     skip: int = Field(default=0, ge=0)
     """The number of matching calls that pass unharmed before it begins."""
+    every: int = Field(default=1, ge=1)
+    """After those, each how many-th call it hits: 3 for every third."""
     status: int | None = Field(default=None, ge=400, le=599)
     retry_delay: Duration | None = None
     """Sent as google.rpc.RetryInfo beside `status`."""
@@ -63,7 +65,7 @@ class FaultBook:
     def add(self, faults: Iterable[Fault]) -> None:
         for fault in faults:
             self._faults.append((fault, fault.times))
-            self._to_skip[id(fault)] = fault.skip
+            self._to_skip[id(fault)] = fault.skip + fault.every - 1
 
     def clear(self) -> None:
         self._faults.clear()
@@ -75,6 +77,7 @@ class FaultBook:
                 if self._to_skip.get(id(fault), 0) > 0:
                     self._to_skip[id(fault)] -= 1
                     continue
+                self._to_skip[id(fault)] = fault.every - 1
                 if left == 1:
                     del self._faults[index]
                 elif left is not None:

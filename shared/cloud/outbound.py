@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from shared.domain.errors import DropsightError
+from shared.domain.errors import DropsightError, FieldRefused
 from shared.domain.request.addresses import refusal
+from shared.domain.request.google_receivers import AccessToken, IdToken, NoGoogleReceiver, token_of_receiver
 
 _PLAIN = re.compile(r"[^\x00-\x20\x7f\\]+")
 
@@ -75,6 +77,34 @@ def refusal_of(url: str, *, schemes: tuple[str, ...] = ("https", "http"), allow_
         return _inside_by_name(target.host, allow_loopback)
     kind = refusal(target.host, allow_loopback=allow_loopback)
     return f"the address {target.host} is {kind}" if kind else None
+
+
+def refuse_callback(url: str, auth: Literal["google"] | None, *, allow_loopback: bool = False) -> None:
+    """Raise `FieldRefused` for a callback's URL that may not be called, or not with a token of Google's."""
+    if why := refusal_of(url, schemes=("https",), allow_loopback=allow_loopback):
+        raise FieldRefused("callback_url", f"callback_url: {why}.")
+    if auth == "google":
+        try:
+            token_for(target_of(url), allow_loopback=allow_loopback)
+        except NoGoogleReceiver as error:
+            raise FieldRefused("callback_auth", f"{error}.") from error
+
+
+def token_for(target: Target, *, allow_loopback: bool = False) -> IdToken | AccessToken:
+    """Return the token that a receiver gets. Raises `NoGoogleReceiver`."""
+    return token_of_receiver(
+        secure=target.secure,
+        host=target.host,
+        host_header=target.host_header,
+        path=target.path,
+        is_this_machine=allow_loopback and _is_this_machine(target.host),
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    if is_numeric(host):
+        return ipaddress.ip_address(host).is_loopback
+    return host.lower() == "localhost"
 
 
 def is_numeric(host: str) -> bool:

@@ -266,3 +266,26 @@ run "without_events" {
     error_message = "Events are sent though nobody asked for them."
   }
 }
+
+run "receivers_of_callbacks_at_google" {
+  variables {
+    callback_receivers = { services = ["projects/acme-web/locations/europe-west4/services/minutes"], workflows = true }
+  }
+
+  assert {
+    condition     = [for grant in google_cloud_run_v2_service_iam_member.callback_receiver : "${grant.role} ${grant.project} ${grant.location} ${grant.name} ${grant.member}"] == ["roles/run.invoker acme-web europe-west4 minutes serviceAccount:${output.service_accounts.notify}"]
+    error_message = "notify may not call the receiver that is named, or more than that."
+  }
+
+  assert {
+    condition     = [for grant in google_project_iam_member.grant : grant.member if grant.role == "roles/workflows.invoker"] == ["serviceAccount:${output.service_accounts.notify}"]
+    error_message = "notify may not call workflows back, or another may."
+  }
+}
+
+run "no_receivers_of_callbacks_at_google" {
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.callback_receiver) == 0 && length([for grant in google_project_iam_member.grant : grant if grant.role == "roles/workflows.invoker"]) == 0
+    error_message = "notify may call services though none is named."
+  }
+}

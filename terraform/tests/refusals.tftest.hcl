@@ -128,3 +128,23 @@ run "browsers_cannot_call_a_private_api" {
 
   expect_failures = [var.api]
 }
+
+run "a_receiver_of_callbacks_without_its_place" {
+  command = plan
+
+  variables {
+    callback_receivers = { services = ["minutes"] }
+  }
+
+  expect_failures = [var.callback_receivers]
+}
+
+run "dropsights_own_functions_take_no_callbacks" {
+  command = plan
+
+  variables {
+    callback_receivers = { services = ["projects/acme-files/locations/europe-west1/services/dropsight-prod-sweep"] }
+  }
+
+  expect_failures = [var.callback_receivers]
+}

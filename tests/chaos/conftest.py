@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from local.system import TOPIC
 from tests.running import Running
 
 _SECONDS = 900
@@ -13,6 +14,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_SECONDS))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _events() -> Iterator[None]:
+    """Let all of these systems send events, which are a part of the work that must not get lost."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DROPSIGHT_EVENTS_TOPIC", TOPIC)
+        yield
 
 
 @pytest.fixture

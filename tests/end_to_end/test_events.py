@@ -1,9 +1,13 @@
-"""Every ended task's event arrives, whatever happens on the way; none for a task that did not end."""
+"""What other services learn of a task's end: its event, and a callback that carries a token of notify's account."""
 
 from __future__ import annotations
 
+import base64
 import json
+import queue
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -12,7 +16,7 @@ from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from local.system import TOPIC
-from tests.running import Running, until
+from tests.running import Running
 
 # It lets a test look without waiting.
 pytestmark = pytest.mark.filterwarnings("ignore:The return_immediately flag")
@@ -21,7 +25,7 @@ SUBSCRIPTION = "projects/dropsight-local/subscriptions/everything"
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[Running]:
-    with Running(DROPSIGHT_EVENTS_TOPIC=TOPIC, DROPSIGHT_LEASE_SECONDS="5") as running:
+    with Running(DROPSIGHT_EVENTS_TOPIC=TOPIC, DROPSIGHT_LEASE_SECONDS="5", DROPSIGHT_ALLOW_LOOPBACK="true") as running:
         yield running
 
 
@@ -54,24 +58,41 @@ def test_an_ended_task_is_told_with_its_results(system: Running, subscriber: Any
     assert data["outputs"], "the event goes out once the files are published"
 
 
-def test_every_event_arrives_though_pubsub_refuses_and_generate_is_killed(system: Running, subscriber: Any) -> None:
-    earlier = {document["id"] for document in system.documents()}
-    for skip in range(2, 40, 3):
-        system.fault("pubsub", "Publish", skip=skip, times=1, status=429)
-    system.fault("pubsub", "Publish", skip=5, times=1, drop="after")
-    names = [f"many/{number}.txt" for number in range(40)]
-    system.drop_many(names, lambda name: f"The text of {name}.\n".encode())
-    until(lambda: len(system.calls("pubsub", "Publish")) > 8, 60, lambda: f"{system.states()}")
-    system.control("POST", "/kill", {"function": "generate"})
-    seen: set[str] = set()
+def test_a_callback_to_googles_end_points_carries_a_token_of_notify(system: Running) -> None:
+    received: queue.Queue[tuple[str, dict[str, str], bytes]] = queue.Queue()
 
-    def all_told() -> bool:
-        seen.update(message.attributes["ce-id"] for message in pulled(subscriber))
-        if system.open_documents():
-            system.advance("2s")
-        return len(system.documents()) == len(earlier) + 40 and not system.open_documents()
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.put((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(200)
+            self.end_headers()
 
-    until(all_told, 120, lambda: f"{system.states()}, {system.open_documents()} open")
-    seen.update(message.attributes["ce-id"] for message in pulled(subscriber))
-    ended = {document["id"] for document in system.documents()}
-    assert seen == ended - earlier
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    workflow = "/v1/projects/1/locations/l/workflows/w/executions/e/callbacks/c"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        try:
+            for path in ("/ended?x=1", workflow):
+                request = {
+                    "model": "gemini-2.5-flash-lite",
+                    "messages": [{"role": "user", "content": "What is this?"}],
+                    "callback_url": f"{origin}{path}",
+                    "callback_auth": "google",
+                }
+                assert system.http.post("/v1/llm/generations", json=request).status_code == 200
+            calls = {path: (headers, body) for path, headers, body in (received.get(timeout=60) for _ in range(2))}
+        finally:
+            server.shutdown()
+    for headers, body in calls.values():
+        assert json.loads(body)["status"] == "completed"
+        assert headers["webhook-signature"]
+    _, claims, _ = calls["/ended?x=1"][0]["authorization"].removeprefix("Bearer ").split(".")
+    decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    assert (decoded["aud"], decoded["email"]) == (origin, "dropsight-notify@dropsight-local.iam.gserviceaccount.com")
+    assert calls[workflow][0]["authorization"].startswith("Bearer ya29.")
+    tokens = [headers["authorization"].removeprefix("Bearer ") for headers, _ in calls.values()]
+    assert not [token for token in tokens if token in system.whole_log or token in str(system.documents())]

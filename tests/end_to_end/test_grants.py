@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from local.standins.storage.iam import Access, Grant, Policy
+from local.standins.storage.iam import Access, Grant
 from local.system import storage_policy
-from tests.running import SAMPLES, Running, until
+from tests.running import Running, until
 
 RECIPES = b'[[recipe]]\nname = "short"\ntakes = ["text"]\nfor = {}\nprompt = "Sum it up."\n'
 INBOXES = '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/inbox.toml"}}'
@@ -58,15 +58,14 @@ def used(system: Running) -> set[Access]:
 
 
 def use_the_page(system: Running, task_id: str) -> None:
-    """Read a source, upload a file into the inbox, and transcribe a recording that is sent along."""
+    """Read a source, upload a file into the inbox, and one to be named in requests."""
+    system.control("DELETE", "/model")
     assert system.http.get(f"/v1/tasks/{task_id}/source").status_code == 200
     opened = system.http.post("/v1/uploads", json={"name": "page.txt", "size": 5, "content_type": "text/plain"})
     assert opened.status_code == 200, opened.text
     httpx2.put(opened.json()["url"], content=b"words").raise_for_status()
-    recording = {"file": ("a.wav", (SAMPLES / "speech.wav").read_bytes(), "audio/wav")}
-    system.model()
-    transcribed = system.http.post("/v1/audio/transcriptions", files=recording, data={"model": "whisper-1"})
-    assert transcribed.status_code == 200, transcribed.text
+    kept = system.http.post("/v1/files", files={"file": ("a.txt", b"words")}, data={"purpose": "user_data"})
+    assert kept.status_code == 200, kept.text
 
 
 def question() -> list[dict[str, str]]:
@@ -78,8 +77,25 @@ def test_the_local_system_enforces_the_grants_that_terraform_makes(system: Runni
     assert [(grant.pop("account"), Grant(**grant)) for grant in seen] == ALL
 
 
-@pytest.mark.parametrize(("account", "grant"), ALL, ids=lambda part: str(part).replace("/", ":"))
-def test_each_grant_is_needed_by_some_call(used: set[Access], account: str, grant: Grant) -> None:
-    without = Policy({name: [held for _, held in ALL if _ == name] for name, _ in ALL}).without(account, grant)
-    refused = {access for access in used if not without.allows(access)}
-    assert refused, f"no call of {account} needs {grant}"
+def test_each_grant_is_needed_by_some_call(used: set[Access]) -> None:
+    """So that without any one of them, something of the above would be refused."""
+    policy = storage_policy()
+    needless = [(account, grant) for account, grant in ALL if all(map(policy.without(account, grant).allows, used))]
+    assert needless == []
+
+
+@pytest.mark.usefixtures("used")
+def test_a_file_waits_for_the_grant_that_generate_lacks_and_says_which(system: Running) -> None:
+    missing = Grant(bucket=system.endpoints.inbox, role="roles/storage.objectViewer")
+    held = storage_policy().without("generate", missing).by_account
+    system.control("PUT", "/grants", {name: [grant.model_dump() for grant in grants] for name, grants in held.items()})
+    uri = system.drop("forbidden.txt", b"Some text.\n", "text/plain")
+    until(lambda: system.task_of(uri).get("waiting"), 30, lambda: f"{system.task_of(uri)}")
+    waiting = system.task_of(uri)["waiting"]
+    assert waiting["reason"] == "blocked"
+    assert "generate does not have storage.objects.get access" in waiting["detail"]
+    refused = system.control("GET", "/grants")["refused"]
+    assert {(access["account"], access["name"]) for access in refused} == {("generate", "forbidden.txt")}
+    system.control("DELETE", "/grants")
+    system.advance("10m")
+    assert system.end_of(uri)["status"] == "completed"

@@ -16,7 +16,7 @@ import pytest
 from tests.running import ROOT, SAMPLES, Running
 from tests.shared.test_pages import FENCE, PAGES, text
 
-TESTED_ELSEWHERE = ("up", "demo", "storage", "firestore", "gemini", "queue", "pubsub")
+TESTED_ELSEWHERE = ("up", "demo", "storage", "firestore", "gemini", "queue", "pubsub", "metadata")
 """Commands that serve until they are stopped, and the demo."""
 FILES = {
     "talk.mp3": "speech.mp3",

@@ -102,6 +102,8 @@ async def _close(part: Any) -> None:
         await part._sandbox.close()
     elif isinstance(part, Web | Callbacks):
         await _close(part.outbound if isinstance(part, Web) else part._outbound)
+        if isinstance(part, Callbacks):
+            await _close(part._identity)
     threads = getattr(part, "_threads", None)
     if isinstance(threads, ThreadPoolExecutor):
         threads.shutdown(wait=False, cancel_futures=True)

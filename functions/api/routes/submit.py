@@ -21,7 +21,7 @@ from functions.api.routes.stream import event_stream
 from functions.api.task_body import encode
 from functions.api.waiting import completion_of
 from shared import wiring
-from shared.cloud.outbound import refusal_of
+from shared.cloud.outbound import refusal_of, refuse_callback
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.request import (
     Input,
@@ -194,5 +194,4 @@ def _refuse_forbidden(deps: ApiDeps, key: Key, checked: Checked) -> None:
         return
     if settings.callback_queue is None:
         raise FieldRefused("callback_url", "callback_url: this deployment sends no callbacks.")
-    if why := refusal_of(url, schemes=("https",), allow_loopback=settings.allow_loopback):
-        raise FieldRefused("callback_url", f"callback_url: {why}.")
+    refuse_callback(url, checked.submission.callback_auth, allow_loopback=settings.allow_loopback)

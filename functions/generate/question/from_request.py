@@ -15,9 +15,9 @@ from functions.generate.question.model_checks import count_tokens_if_nearly_full
 from functions.generate.question.request_inputs import RequestInputs
 from functions.generate.question.split import SplitObject
 from functions.generate.question.split_request import is_divisible, split_request
-from shared.cloud.outbound import refusal_of
+from shared.cloud.outbound import refuse_callback
 from shared.domain.answer.response import Json
-from shared.domain.errors import FailureCode, FieldRefused, PermanentFailure, RequestRefused
+from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.recipe import PreparedFile, Recipe
 from shared.domain.recipe.question import About, Question
 from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
@@ -110,10 +110,8 @@ def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) 
         if isinstance(file, StoredInput) and (file.bucket in own or (is_manifest and not file.uri.startswith(allowed))):
             message = f"{file.param}: manifests of {task.owner} may not name {file.uri}."
             raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=file.param)
-    url = request.submission.callback_url
-    why = refusal_of(url, schemes=("https",), allow_loopback=settings.allow_loopback) if is_manifest and url else None
-    if why is not None:
-        raise FieldRefused("callback_url", f"callback_url: {why}.")
+    if is_manifest and (url := request.submission.callback_url):
+        refuse_callback(url, request.submission.callback_auth, allow_loopback=settings.allow_loopback)
 
 
 def _snapshot(task: Task, recipe: Recipe) -> Ran:

@@ -59,28 +59,37 @@ class Access:
     name: str = ""
 
 
-_POLICY = TypeAdapter(dict[str, list[Grant]])
+GRANTS = TypeAdapter(dict[str, list[Grant]])
 
 
 class Policy:
     """The grants of each account. `used` and `refused` keep what was asked for, for tests."""
 
     def __init__(self, grants: Mapping[str, Iterable[Grant]]) -> None:
-        self._grants = {account: tuple(held) for account, held in grants.items()}
-        for grant in self.grants:
-            if grant[1].role not in ROLES:
-                raise ValueError(f"{grant[1].role} is not a role that the stand-in knows: {', '.join(ROLES)}")
+        self.replace(grants)
+
+    def replace(self, grants: Mapping[str, Iterable[Grant]]) -> None:
+        """Put other grants in force, from the next call on, and forget what was used and refused so far."""
+        replacement = {account: tuple(held) for account, held in grants.items()}
+        for role in {grant.role for held in replacement.values() for grant in held}:
+            if role not in ROLES:
+                raise ValueError(f"{role} is not a role that the stand-in knows: {', '.join(ROLES)}")
+        self._grants = replacement
         self.used: set[Access] = set()
         self.refused: set[Access] = set()
 
     @classmethod
     def read(cls, file: Path) -> Policy:
         """Read `{"account": [{"bucket", "role", "under", "lists"}]}`."""
-        return cls(_POLICY.validate_python(json.loads(file.read_text())))
+        return cls(GRANTS.validate_python(json.loads(file.read_text())))
 
     @property
     def accounts(self) -> tuple[str, ...]:
         return tuple(self._grants)
+
+    @property
+    def by_account(self) -> Mapping[str, tuple[Grant, ...]]:
+        return self._grants
 
     @property
     def grants(self) -> list[tuple[str, Grant]]:

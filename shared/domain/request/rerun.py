@@ -28,7 +28,7 @@ _REFUSED_FIELDS = {
 }
 _IGNORED_NULLS = {"model", "recipe", *_REFUSED_FIELDS}
 """Fields whose null is ignored; for the others, null removes the recipe's value."""
-_DELIVERY_FIELDS = {"sync", "stream", "callback_url", "metadata"}
+_DELIVERY_FIELDS = {"sync", "stream", "callback_url", "callback_auth", "metadata"}
 """Fields that do not change the question."""
 _DEFAULT_RECIPE = Recipe(
     name="ask", takes=("audio", "image", "video", "pdf", "text"), prompt="Describe this file."

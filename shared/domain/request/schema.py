@@ -111,6 +111,11 @@ class Submission(StrictModel):
     )
     extra_body: ExtraBody | None = None
     callback_url: str | None = Field(default=None, min_length=8, max_length=2048)
+    callback_auth: Literal["google"] | None = Field(
+        default=None,
+        description="`google`: the callback carries a token of the deployment's account, for a receiver on Cloud Run, "
+        "Cloud Functions or Workflows that takes no other calls.",
+    )
     metadata: (
         dict[
             Annotated[str, StringConstraints(min_length=1, max_length=64)],
@@ -148,6 +153,8 @@ class Submission(StrictModel):
     def _coherent(self) -> Self:
         if (self.audio_url is None) == (self.messages is None):
             raise ValueError("give audio_url or messages, one of them")
+        if self.callback_auth is not None and self.callback_url is None:
+            raise error_at("no_callback", "callback_auth needs a callback_url", "callback_auth")
         if self.messages is not None and self.prompt is not None:
             raise ValueError("prompt goes with audio_url; with messages, write it as a message")
         if self.messages is not None and self.messages[-1].role not in ("user", "tool"):

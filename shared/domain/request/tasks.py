@@ -140,7 +140,9 @@ def _described(task: Task, submission: Submission | None, now: datetime, text: b
     pointer = None
     if text is not None:
         pointer = Pointer(name=task.source.name, size=len(text), sha256=hashlib.sha256(text).hexdigest())
-    callback = Callback(url=submission.callback_url) if submission.callback_url else None
+    callback = None
+    if submission.callback_url:
+        callback = Callback(url=submission.callback_url, auth=submission.callback_auth)
     metadata = dict(submission.metadata or {})
     changes = {"stream": submission.stream, "metadata": metadata, "callback": callback, "request": pointer}
     return task.model_copy(update=day | changes)

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from shared.domain.errors import FailureCode, WaitingReason
 from shared.domain.models.prices import Tier
@@ -101,10 +101,18 @@ class Callback(Frozen):
     """The callback of a task and its state."""
 
     url: str
+    auth: Literal["google"] | None = None
+    """Whether it carries a token of notify's account, which only Google's own end points get."""
     state: Literal["pending", "delivered", "refused", "unreachable", "disabled"] = "pending"
     attempts: int = 0
     last_status: int | None = None
     last_error: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_absent_auth(self, serialize: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        """Write callbacks without a token as earlier versions did, which run beside this one during a deployment."""
+        fields: dict[str, JsonValue] = serialize(self)
+        return fields if self.auth else {name: value for name, value in fields.items() if name != "auth"}
 
 
 class Ran(Frozen):

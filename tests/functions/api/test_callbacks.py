@@ -122,6 +122,26 @@ async def test_a_callback_address_that_leads_inside_is_refused_at_once(system: S
             assert (answer.status_code, answer.json()["error"]["param"]) == (422, "callback_url")
 
 
+async def test_a_token_goes_to_googles_own_end_points_and_needs_a_callback(system: System) -> None:
+    async with system.client(await system.key("authorized")) as client:
+        wrong = [
+            {"callback_url": "https://example.com/hook", "callback_auth": "google"},
+            {"callback_url": "https://firestore.googleapis.com/v1/projects/p", "callback_auth": "google"},
+            {"callback_auth": "google"},
+            {"callback_url": "https://a.run.app/", "callback_auth": "basic"},
+        ]
+        for fields in wrong:
+            answer = await client.post("/v1/llm/generations", json=request(**fields))
+            assert (answer.status_code, answer.json()["error"]["param"]) == (422, "callback_auth")
+        fields = {"callback_url": "http://127.0.0.1:9/ended", "callback_auth": "google"}
+        task = (await client.post("/v1/llm/generations", json=request(**fields))).json()
+        assert task["callback"]["auth"] == "google"
+        plain = (await client.post("/v1/llm/generations", json=request(callback_url="http://127.0.0.1:9/"))).json()
+        assert "auth" not in plain["callback"]
+        for made in (task, plain):
+            await client.post(f"/v1/tasks/{made['id']}/cancel")
+
+
 async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_else(
     system: System, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from shared.cloud import callbacks, fetch
 from shared.cloud.callbacks import Callbacks
 from shared.cloud.exchange import Exchange, HostBusy, Outbound, Shares
 from shared.cloud.fetch import Web
+from shared.cloud.identity import Identity
 from shared.cloud.outbound import NoAnswer, target_of
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 
@@ -189,7 +190,7 @@ async def test_twenty_slow_receivers_of_one_host_stop_no_callback_to_another(
         writer.write(OK)
         await writer.drain()
 
-    sent = Callbacks(per_host=4, allow_loopback=True)
+    sent = Callbacks(per_host=4, identity=Identity(), allow_loopback=True)
     slow_url = f"http://127.0.0.1:{await start(silent)}/"
     slow = [asyncio.create_task(sent.deliver(slow_url, {}, b"{}")) for _ in range(20)]
     attempt = await sent.deliver(f"http://127.0.0.1:{await start(quick)}/", {}, b"{}")

@@ -12,6 +12,7 @@ import pytest
 
 from shared.cloud.callbacks import Callbacks
 from shared.cloud.fetch import UNKNOWN_LENGTH_BYTES, Web
+from shared.cloud.identity import Identity
 from shared.cloud.outbound import refusal_of
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.request.addresses import refusal
@@ -119,7 +120,7 @@ async def test_no_spelling_of_a_url_reaches_inside(trap: Trap, spelling: str) ->
     trap.answers["/x"] = found("200 OK", b"secret", Content_Length="6")
     with pytest.raises((PermanentFailure, TransientFailure)) as raised:
         await fetched(url, allow_loopback=False)
-    attempt = await Callbacks(per_host=1).deliver(url.replace("http://", "https://", 1), {}, b"{}")
+    attempt = await Callbacks(per_host=1, identity=Identity()).deliver(url.replace("http://", "https://", 1), {}, b"{}")
     assert refusal_of(url) is not None
     assert "secret" not in str(raised.value)
     assert attempt.kind in ("refused", "unreachable")
@@ -141,7 +142,9 @@ async def test_a_public_name_that_leads_inside_is_refused_where_it_is_connected_
     assert refusal_of(url) is None
     with pytest.raises(PermanentFailure) as raised:
         await fetched(url, allow_loopback=False)
-    attempt = await Callbacks(per_host=1).deliver(f"https://files.example.com:{trap.port}/x", {}, b"{}")
+    attempt = await Callbacks(per_host=1, identity=Identity()).deliver(
+        f"https://files.example.com:{trap.port}/x", {}, b"{}"
+    )
     assert raised.value.code == "url_not_fetchable"
     assert attempt.kind == "refused"
     assert trap.visits == 0
@@ -163,7 +166,7 @@ async def test_a_redirect_within_what_is_allowed_is_followed_for_files_and_never
     trap.answers["/go"] = found("302 Found", Location="/there", Content_Length="0")
     trap.answers["/there"] = found("200 OK", b"hello", Content_Length="5")
     assert await fetched(trap.url("/go")) == b"hello"
-    attempt = await Callbacks(per_host=1, allow_loopback=True).deliver(trap.url("/go"), {}, b"{}")
+    attempt = await Callbacks(per_host=1, identity=Identity(), allow_loopback=True).deliver(trap.url("/go"), {}, b"{}")
     assert (attempt.kind, attempt.status) == ("refused", 302)
 
 
