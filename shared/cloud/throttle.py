@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from shared.clock import Clock
 from shared.cloud.firestore import Notes
 from shared.domain.errors import WaitingReason
+from shared.single_flight import SingleFlight
 
 _FRESH_SECONDS = 1.0
 
@@ -27,13 +29,14 @@ class Throttle:
     def __init__(self, notes: Notes, clock: Clock) -> None:
         self._notes, self._clock = notes, clock
         self._cached: dict[str, tuple[float, RefusalNote | None]] = {}
+        self._reads = SingleFlight[RefusalNote | None]()
 
     async def current_note(self, model: str) -> RefusalNote | None:
         """Return the note that applies to `model`, or None."""
         read_at, note = self._cached.get(model, (0.0, None))
         over = note is None or note.until <= self._clock.now()
         if over and self._clock.time() - read_at >= _FRESH_SECONDS:
-            note = await self._read(model)
+            note = await self._reads.run(model, partial(self._read, model))
         return note if note is not None and note.until > self._clock.now() else None
 
     async def leave_note(self, model: str, note: RefusalNote) -> None:

@@ -42,6 +42,9 @@ from shared.domain.recipe.question import About, Question
 from shared.domain.tasks.task import GeminiFile, Ran, Task
 from shared.wiring import GenerateDeps
 
+_FRESH_SECONDS = 1.0
+"""An object that was there this shortly ago is not looked up again before its question is paid for."""
+
 
 class _Part(NamedTuple):
     stored: StoredObject
@@ -50,7 +53,7 @@ class _Part(NamedTuple):
 
 async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None = None) -> tuple[Question, ...]:
     """Return the recipe's questions. `ran` is the recipe snapshot of an earlier claim or of a rerun, if any."""
-    source = lease.task.source
+    source, looked_at = lease.task.source, deps.clock.time()
     try:
         stored = await readable_object(deps, source, lease.stop)
         first = _Part(stored, await examine_object(deps, stored))
@@ -75,7 +78,8 @@ async def questions_of_object(deps: GenerateDeps, lease: Lease, ran: Ran | None 
             await upload_object(deps, lease, part.stored, part.facts, index=index) for index, part in enumerate(parts)
         ]
         lease.progress = 50
-        await require_live_object(deps, source)
+        if deps.clock.time() - looked_at >= _FRESH_SECONDS:
+            await require_live_object(deps, source)
     except SourceVanished as error:
         await require_live_object(deps, source)
         raise TransientFailure("the object could not be read") from error
