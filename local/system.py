@@ -125,7 +125,10 @@ class LocalSystem:
             clock=self.clock, data=data / "firestore" if persistent else None, tap=self.tap, indexes=INDEXES
         )
         self.storage = StorageStandIn(
-            clock=self.clock, data=data / "storage", tap=self.tap, buckets=(INBOX, RESULTS, REQUESTS)
+            clock=self.clock,
+            data=data / "storage" if persistent else None,
+            tap=self.tap,
+            buckets=(INBOX, RESULTS, REQUESTS),
         )
         self.gemini = GeminiStandIn(clock=self.clock, data=data / "gemini", tap=self.tap)
         self.queue = QueueStandIn(
@@ -155,7 +158,7 @@ class LocalSystem:
         base = self.options.port_base
         ports = iter(range(base, base + 20)) if base else iter([0] * 20)
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
-        control = Control(self, ClockSteps(self.clock, self._is_busy, self._activity, self.queue.next_due))
+        control = Control(self, ClockSteps(self.clock, self.is_busy, self._activity, self.queue.next_due))
         port_of: dict[str, int] = {}
         services: dict[str, _Service] = {
             "api": doors["api"],
@@ -310,7 +313,8 @@ class LocalSystem:
     def write_endpoints(self, file: Path) -> None:
         endpoint_files.write_endpoints(file, self.endpoints)
 
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
+        """Return whether a function other than api has a request, or a dispatch is due."""
         busy = sum(self.front_door.in_flight(name) for name in FUNCTIONS if name != "api")
         return busy > 0 or not self.queue.idle()
 

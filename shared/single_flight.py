@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -28,4 +28,4 @@ class SingleFlight(Generic[T]):
 
 
 async def _awaited(call: Callable[[], Awaitable[T]]) -> T:
-    return cast(T, await call())
+    return await call()
