@@ -61,7 +61,7 @@ class FunctionSpec:
 FUNCTIONS = {
     "api": FunctionSpec(None, timeout=3600, concurrency=1000),
     "ingest": FunctionSpec(frozenset({_EVENTARC}), timeout=60, concurrency=32, event=True),
-    "generate": FunctionSpec(frozenset({_TASKS}), timeout=1800, concurrency=64),
+    "generate": FunctionSpec(frozenset({_TASKS}), timeout=1800, concurrency=80),
     "notify": FunctionSpec(frozenset({_TASKS}), timeout=60, concurrency=32),
     "sweep": FunctionSpec(frozenset({_SCHEDULER}), timeout=1800, concurrency=1),
 }

@@ -167,8 +167,9 @@ class GenerateSettings(DispatchSettings, GeminiSettings, OutboundSettings):
     manifest_sources: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """For each folder under manifests/: prefixes (gs://bucket/…) of the objects that its manifests may name."""
     task_max_age_hours: float = Field(default=168, gt=0)
-    concurrency: int = Field(default=8, ge=1)
-    """Requests one instance works on at once: the size of the thread pools for transfers."""
+    transfers: int = Field(default=8, ge=1)
+    """Tasks of one instance that read, examine and upload files at once; the others wait for the model or for a slot.
+    Each may take some 30 MiB."""
     callback_queue: QueuePath | None = None
     notify_url: str | None = None
 

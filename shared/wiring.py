@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from shared.orphan_files import OrphanFiles
     from shared.request_intake import RequestIntake
     from shared.sandbox import Sandbox
+    from shared.transfer_slots import TransferSlots
 
 _DRAWING_BYTES = 640 << 20
 """Address space of the drawing process: about 300 MiB for Python and its libraries, plus 40 megapixels twice."""
@@ -69,6 +70,7 @@ class GenerateDeps:
     drawing: Sandbox
     """The child process that draws on pictures, one at a time."""
     examiner: Examiner
+    transfers: TransferSlots
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,14 @@ def generate() -> GenerateDeps:
     from shared.examiner import Examiner
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
+    from shared.transfer_slots import TransferSlots
 
     settings = GenerateSettings()
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
-    storage = Storage(settings.project, threads=settings.concurrency)
-    gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency)
+    # Tasks that are not transferring files write their answers and results meanwhile.
+    storage = Storage(settings.project, threads=2 * settings.transfers)
+    gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.transfers)
     return GenerateDeps(
         settings=settings,
         clock=clock,
@@ -154,7 +158,7 @@ def generate() -> GenerateDeps:
         storage=storage,
         gemini=gemini,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
-        web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
+        web=Web(threads=settings.transfers, allow_loopback=settings.allow_loopback),
         throttle=Throttle(Notes(tasks.client, "throttle"), clock),
         chunks=ChunkStore(tasks.client),
         callbacks=_callback_queue(settings),
@@ -163,6 +167,7 @@ def generate() -> GenerateDeps:
         drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
         # Two, so that a file whose server is slow does not hold up the others.
         examiner=Examiner(Sandbox(processes=2)),
+        transfers=TransferSlots(settings.transfers),
     )
 
 

@@ -4,7 +4,7 @@ locals {
   # generate: its worker, and two children that look into files with up to 768 MiB of address space each (shared/sandbox.py).
   function_sizes = {
     ingest   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 10, timeout_seconds = 120 }
-    generate = { memory = "2Gi", cpu = "1", concurrency = 8, min_instances = 0, max_instances = 10, timeout_seconds = 1800 }
+    generate = { memory = "2Gi", cpu = "1", concurrency = 80, min_instances = 0, max_instances = 10, timeout_seconds = 1800 }
     api      = { memory = "512Mi", cpu = "1", concurrency = 80, min_instances = 0, max_instances = 10, timeout_seconds = 3600 }
     notify   = { memory = "512Mi", cpu = "1", concurrency = 20, min_instances = 0, max_instances = 5, timeout_seconds = 120 }
     sweep    = { memory = "1Gi", cpu = "1", concurrency = 1, min_instances = 0, max_instances = 1, timeout_seconds = 1800 }
@@ -52,8 +52,8 @@ locals {
       DROPSIGHT_MAX_ATTEMPTS       = tostring(var.tasks.max_attempts)
       DROPSIGHT_TASK_MAX_AGE_HOURS = tostring(var.tasks.max_age_hours)
       DROPSIGHT_FETCH_SECONDS      = tostring(var.tasks.fetch_seconds)
+      DROPSIGHT_TRANSFERS          = tostring(var.tasks.transfers)
       DROPSIGHT_MANIFEST_SOURCES   = jsonencode({ for folder, each in var.manifests : folder => each.sources })
-      DROPSIGHT_CONCURRENCY        = tostring(local.functions.generate.concurrency)
     })
     api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, {
       DROPSIGHT_CORS_ORIGINS = jsonencode(var.api.cors_origins)

@@ -15,6 +15,7 @@ from shared.cloud.telemetry import log_bug
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiCache, GeminiFile, Ran, Task
+from shared.transfer_slots import Slot
 
 _WATCH_SECONDS = 5.0
 """Seconds between two checks whether the task was cancelled or taken over."""
@@ -39,6 +40,8 @@ class Lease:
         """The recipe snapshot, once it is known."""
         self.files: tuple[GeminiFile, ...] = stored.task.files
         self.cache: GeminiCache | None = stored.task.cache
+        self.slot: Slot | None = None
+        """The slot in which files are transferred, while its questions are prepared."""
         self.gained = False
         """Whether this claim made progress that lasts, such as an uploaded file."""
         self.answering = False

@@ -46,8 +46,7 @@ class BenchSystem:
         """When our functions logged the end of each task, by the monotonic clock."""
 
     async def __aenter__(self) -> Self:
-        settings = {"DROPSIGHT_CONCURRENCY": str(CONCURRENCY)}
-        options = Options(port_base=0, settings=settings, queue_concurrency=CONCURRENCY)
+        options = Options(port_base=0, queue_concurrency=CONCURRENCY)
         self.system = await self._stack.enter_async_context(LocalSystem(options, self._report))
         system = self.system
         self.ours = Side("Dropsight", INBOX, (system.workers["ingest"], system.workers["generate"]))

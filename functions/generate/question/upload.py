@@ -20,6 +20,8 @@ from shared.examiner import Threaded
 from shared.wiring import GenerateDeps
 
 _UPLOAD_TRIES = 3
+_SMALL_REQUEST = 1 << 20
+"""Bytes: a longer request is in memory while its files are processed, so it keeps its slot."""
 _HANDLE_MARGIN = timedelta(minutes=15)
 """An uploaded file is reused only if it lives for at least this much longer."""
 
@@ -119,8 +121,13 @@ async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) 
     """Wait until the service has processed the file, and return it."""
     if file.active:
         return file
+    slot = lease.slot if lease.task.source.kind == "object" or lease.task.source.size <= _SMALL_REQUEST else None
+    if slot is not None:
+        slot.give_back()
     active = await deps.gemini.wait_until_active(file)
     _note(lease, active)
+    if slot is not None:
+        await slot.take()
     return active
 
 

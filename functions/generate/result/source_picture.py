@@ -31,6 +31,11 @@ _DRAW_SECONDS = 60.0
 
 async def load_source_picture(deps: GenerateDeps, task: Task, asked: Asked, value: JsonValue) -> Source:
     """Return the image's upright size and the image with the boxes drawn, as far as both are available."""
+    async with deps.transfers.slot():
+        return await _loaded(deps, task, asked, value)
+
+
+async def _loaded(deps: GenerateDeps, task: Task, asked: Asked, value: JsonValue) -> Source:
     source = await _found(deps, task)
     if source.picture is None:
         return source
