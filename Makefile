@@ -62,7 +62,7 @@ lock: ## renew requirements.lock: every deployed package with its version
 	  LC_ALL=C sort -f build/lock/freeze; } > requirements.lock
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
 
-bench: setup ## compare speed and cost with the documented pattern (ONLY=cpu,transfer; under ten minutes)
+bench: setup ## compare speed and cost with the documented pattern (ONLY=cpu,transfer)
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 package: setup ## build the source archive that is deployed; the same tree gives the same bytes
