@@ -29,10 +29,12 @@ class Slot:
             await self._free.acquire()
             self._held = True
 
-    def give_back(self) -> None:
-        if self._held:
-            self._held = False
+    def give_back(self) -> bool:
+        """Let another have it. Return whether it was held."""
+        was_held, self._held = self._held, False
+        if was_held:
             self._free.release()
+        return was_held
 
     async def __aenter__(self) -> Self:
         await self.take()

@@ -34,6 +34,12 @@ async def test_a_slot_that_is_given_back_lets_another_in_and_is_waited_for_again
         await again
 
 
+async def test_a_slot_says_whether_it_was_held() -> None:
+    async with TransferSlots(1).slot() as slot:
+        assert slot.give_back()
+        assert not slot.give_back()
+
+
 async def test_a_holder_that_is_cancelled_while_it_waits_returns_nothing() -> None:
     slots = TransferSlots(1)
 

@@ -122,11 +122,10 @@ async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) 
     if file.active:
         return file
     slot = lease.slot if lease.task.source.kind == "object" or lease.task.source.size <= _SMALL_REQUEST else None
-    if slot is not None:
-        slot.give_back()
+    given_back = slot is not None and slot.give_back()
     active = await deps.gemini.wait_until_active(file)
     _note(lease, active)
-    if slot is not None:
+    if slot is not None and given_back:
         await slot.take()
     return active
 
