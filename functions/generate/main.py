@@ -158,10 +158,11 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
     rounds = await load_rounds(deps, lease)
     if not await is_settled(deps, rounds):
         refuse_expired_task(deps, task)
-        if task.source.kind == "object":
-            questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
-        else:
-            questions = (await question_of_request(deps, lease),)
+        async with deps.transfers.slot() as lease.slot:
+            if task.source.kind == "object":
+                questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
+            else:
+                questions = (await question_of_request(deps, lease),)
         if isinstance(questions, SplitObject):
             rounds = await ask_parts(deps, lease, questions, rounds)
         else:

@@ -78,7 +78,8 @@ class SplitObject:
 
     async def _guarded_plan(self) -> list[Span]:
         try:
-            return await self._plan()
+            async with self.deps.transfers.slot():
+                return await self._plan()
         except (SourceVanished, OSError) as error:
             await require_live_object(self.deps, self.lease.task.source)
             raise TransientFailure("the object could not be read") from error
@@ -118,7 +119,8 @@ class SplitObject:
         span = self.plan[number - 1]
         await require_live_object(self.deps, self.lease.task.source)
         try:
-            file = await self._upload(number, span)
+            async with self.deps.transfers.slot() as self.lease.slot:
+                file = await self._upload(number, span)
         except (SourceVanished, OSError) as error:
             await require_live_object(self.deps, self.lease.task.source)
             raise TransientFailure("the object could not be read") from error
