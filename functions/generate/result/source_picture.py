@@ -33,16 +33,16 @@ _DRAW_SECONDS = 60.0
 async def load_source_picture(deps: GenerateDeps, task: Task, question: RecipeQuestion, value: JsonValue) -> Source:
     """Return the image's upright size and the image with the boxes drawn, as far as both are available."""
     async with deps.transfers.slot():
-        return await _loaded(deps, task, question, value)
+        return await _load_and_draw(deps, task, question, value)
 
 
-async def _loaded(deps: GenerateDeps, task: Task, asked: RecipeQuestion, value: JsonValue) -> Source:
+async def _load_and_draw(deps: GenerateDeps, task: Task, question: RecipeQuestion, value: JsonValue) -> Source:
     source = await _found(deps, task)
     if source.picture is None:
         return source
     bare = source._replace(picture=None)
     size = (source.width, source.height) if source.width and source.height else None
-    arguments = arguments_of(value, asked.response_schema, size=size, draw="png" in asked.outputs)
+    arguments = arguments_of(value, question.response_schema, size=size, draw="png" in question.outputs)
     try:
         reply = await deps.drawing.run(FUNCTION, arguments, payload=source.picture, seconds=_DRAW_SECONDS)
     except SandboxError as error:

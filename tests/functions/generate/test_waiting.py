@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 
 import pytest
 
 from shared import wiring
-from tests.functions.generate.conftest import System
+from tests.functions.generate.conftest import REQUESTS, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -49,3 +50,18 @@ async def test_more_files_are_processed_than_are_transferred_at_once(system: Sys
     await _until(lambda: system.tap.ledger.stats()["gemini"]["uploads"] == before + TASKS)
     assert system.model.asked == []
     await _end(system, uris)
+
+
+async def test_of_long_questions_only_as_many_wait_for_the_model_as_may_transfer_files(system: System) -> None:
+    slots, model = wiring.generate().settings.transfers, "gemini-3.5-flash"
+    system.model.script.extend({"text": "late", "latency": "30s", "chunks": 2} for _ in range(slots))
+    long = "a word " * 100_000
+    messages = [{"role": role, "content": long} for role in ("user", "assistant", "user")]
+    body = {"model": model, "messages": messages}
+    names = [f"manifests/tests/long-{number}.json" for number in range(slots + 2)]
+    uris = await asyncio.gather(*(system.drop(name, json.dumps(body).encode(), bucket=REQUESTS) for name in names))
+    for uri in uris:
+        await system.until(uri, lambda task: task.token == 1)
+    await _until(lambda: len(system.model.asked) == slots)
+    await _end(system, list(uris))
+    assert len(system.model.asked) == slots + 2
