@@ -52,7 +52,7 @@ _MOST_TAKEOVERS = 3
 _EARLY = timedelta(hours=1)
 """A dispatch that arrives this long before its task is due was scheduled at the queue's 30-day limit."""
 
-_SMALL = 1 << 20
+_SMALL = 1 << 19
 """Characters of questions up to which a task that waits for the model gives its slot away. A longer one stays in memory
 meanwhile, several times: of those, an instance has only as many as it has slots."""
 

@@ -55,9 +55,7 @@ async def test_more_files_are_processed_than_are_transferred_at_once(system: Sys
 async def test_of_long_questions_only_as_many_wait_for_the_model_as_may_transfer_files(system: System) -> None:
     slots, model = wiring.generate().settings.transfers, "gemini-3.5-flash"
     system.model.script.extend({"text": "late", "latency": "30s", "chunks": 2} for _ in range(slots))
-    long = "a word " * 100_000
-    messages = [{"role": role, "content": long} for role in ("user", "assistant", "user")]
-    body = {"model": model, "messages": messages}
+    body = {"model": model, "messages": [{"role": "user", "content": "a word " * 100_000}]}
     names = [f"manifests/tests/long-{number}.json" for number in range(slots + 2)]
     uris = await asyncio.gather(*(system.drop(name, json.dumps(body).encode(), bucket=REQUESTS) for name in names))
     for uri in uris:
