@@ -6,6 +6,7 @@ FILE ?=
 RECIPE ?=
 META ?=
 RUNS ?= 10
+ONLY ?=
 SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
 
@@ -76,8 +77,8 @@ lock: ## renew requirements.lock: every deployed package with its version
 	  LC_ALL=C sort -f build/lock/freeze; } > requirements.lock
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
 
-bench: setup ## compare time, memory and calls with the pattern of the public guides
-	@$(BIN)/python -m tests.bench
+bench: setup ## compare speed and cost with the documented pattern (ONLY=cpu,transfer)
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 package: setup ## build the source archive that is deployed; the same tree gives the same bytes
 	@$(BIN)/dropsight package --out build/dropsight.zip

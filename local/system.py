@@ -132,7 +132,7 @@ class LocalSystem:
         )
         self.storage = StorageStandIn(
             clock=self.clock,
-            data=data / "storage",
+            data=data / "storage" if persistent else None,
             tap=self.tap,
             buckets=(INBOX, RESULTS, REQUESTS, SOURCE),
             policy=storage_policy(),
@@ -162,7 +162,7 @@ class LocalSystem:
         base = self.options.port_base
         ports = iter(range(base, base + 20)) if base else iter([0] * 20)
         doors = {name: HttpServer(self.front_door.app(self._route(name))) for name in FUNCTIONS}
-        control = Control(self, ClockSteps(self.clock, self._is_busy, self._activity, self.queue.next_due))
+        control = Control(self, ClockSteps(self.clock, self.is_busy, self._activity, self.queue.next_due))
         self.page = PageDoor(self.front_door.app(self._route("api")), control.app, lambda: self.endpoints.api_key)
         doors["api"] = HttpServer(self.page)
         port_of: dict[str, int] = {}
@@ -346,7 +346,8 @@ class LocalSystem:
     def write_endpoints(self, file: Path) -> None:
         endpoint_files.write_endpoints(file, self.endpoints)
 
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
+        """Return whether a function other than api has a request, or a dispatch is due."""
         busy = sum(self.front_door.in_flight(name) for name in FUNCTIONS if name != "api")
         return busy > 0 or not self.queue.idle()
 

@@ -32,6 +32,7 @@ if sys.platform == "linux":
         sys.exit()
 os.dup2(listener, 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+sys.modules["uvloop"] = None
 from functions_framework._cli import _cli
 _cli()
 """
@@ -39,6 +40,8 @@ _cli()
 
 The functions must end with a local system that is killed, so each asks for a signal at its parent's death
 (PR_SET_PDEATHSIG, 1). It asks after exec, since code between fork and exec may hang in a process with gRPC's threads.
+
+The functions are deployed without uvloop, which the local system runs on, so uvicorn must not find it here.
 
 gunicorn takes over the socket that the system has bound, as it would from systemd: a port that is merely free could be
 taken by others before gunicorn binds it, seconds later."""
@@ -121,7 +124,7 @@ class Worker:
         self._reading = asyncio.create_task(self._read_log(self._process))
         try:
             async with asyncio.timeout(_START_SECONDS):
-                while not await _is_listening(port):
+                while not _is_listening(port):
                     if self._process.returncode is not None:
                         await self._reading
                         raise RuntimeError(f"the function {self.name} ended at its start: {self._last_output}")
@@ -230,13 +233,10 @@ class Worker:
             self._report(self.name, record)
 
 
-async def _is_listening(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+def _is_listening(port: int) -> bool:
+    """Whether a connection to the port of this machine is taken, which the kernel tells at once."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _kill_and_wait(pid: int) -> None:

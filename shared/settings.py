@@ -208,8 +208,9 @@ class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, Outboun
     task_max_age_hours: float = Field(default=168, gt=0)
     most_parts: int = Field(default=20, ge=1, le=200)
     """Parts into which a file is split at most; each is a billed call of each question."""
-    concurrency: int = Field(default=8, ge=1)
-    """Requests one instance works on at once: the size of the thread pools for transfers."""
+    transfers: int = Field(default=8, ge=1)
+    """Tasks of one instance that read, examine and upload files at once; the others wait for the model or for a slot.
+    Each may take some 30 MiB."""
     callback_queue: QueuePath | None = None
     notify_url: str | None = None
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from shared.request_intake import RequestIntake
     from shared.sandbox import Sandbox
     from shared.splitter import Splitter
+    from shared.transfer_slots import TransferSlots
 
 _DRAWING_BYTES = 640 << 20
 """Address space of the drawing process: about 300 MiB for Python and its libraries, plus 40 megapixels twice."""
@@ -89,6 +90,7 @@ class GenerateDeps:
     splitter: Splitter
     events: Events | None
     """The topic of ended tasks; None if events are not configured."""
+    transfers: TransferSlots
 
 
 @dataclass(frozen=True)
@@ -175,14 +177,16 @@ def generate() -> GenerateDeps:
     from shared.orphan_files import OrphanFiles
     from shared.sandbox import Sandbox
     from shared.splitter import Splitter
+    from shared.transfer_slots import TransferSlots
 
     settings = GenerateSettings()
     start_tracing("generate", settings)
     clock = Clock(settings.clock)
     tasks = Tasks(settings.project, settings.database)
-    storage = Storage(settings.project, threads=settings.concurrency)
+    # Tasks that are not transferring files write their answers and results meanwhile.
+    storage = Storage(settings.project, threads=2 * settings.transfers)
     totals, reservations, throttle = Totals(tasks.client), Reservations(tasks.client), _throttle(tasks, clock)
-    gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.concurrency)
+    gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.transfers)
     return GenerateDeps(
         settings=settings,
         clock=clock,
@@ -191,7 +195,7 @@ def generate() -> GenerateDeps:
         storage=storage,
         gemini=gemini,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
-        web=Web(threads=settings.concurrency, allow_loopback=settings.allow_loopback),
+        web=Web(threads=settings.transfers, allow_loopback=settings.allow_loopback),
         throttle=throttle,
         chunks=ChunkStore(tasks.client),
         callbacks=_callback_queue(settings),
@@ -209,6 +213,7 @@ def generate() -> GenerateDeps:
         # One at a time: a part is held in memory until it is uploaded.
         splitter=Splitter(Sandbox(processes=1)),
         events=_events(settings),
+        transfers=TransferSlots(settings.transfers),
     )
 
 

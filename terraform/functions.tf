@@ -65,7 +65,7 @@ locals {
       DROPSIGHT_FETCH_SECONDS       = tostring(var.tasks.fetch_seconds)
       DROPSIGHT_MOST_PARTS          = tostring(var.tasks.most_parts)
       DROPSIGHT_MANIFEST_SOURCES    = jsonencode({ for folder, each in var.manifests : folder => each.sources })
-      DROPSIGHT_CONCURRENCY         = tostring(local.functions.generate.concurrency)
+      DROPSIGHT_TRANSFERS           = tostring(var.tasks.transfers)
     })
     api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, local.ending_environment, {
       DROPSIGHT_CORS_ORIGINS = jsonencode(var.api.cors_origins)

@@ -176,7 +176,7 @@ variable "dispatch" {
 }
 
 variable "tasks" {
-  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept; two more than an unfinished task may last, or longer. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `flex_patience_hours`: how long a task of the flex tier is refused before it is asked at the standard price. `fetch_seconds`: how long a file on the web may take to be fetched. `most_parts`: into how many parts, each a billed call, a file that is too long for one call is split at most. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `manifests_daily_cap`: tasks a day from one folder of manifests; more wait for the next. `sweep_schedule`: when sweep runs (cron, UTC)."
+  description = "How tasks are kept and tried. `days`: how long documents and raw answers are kept; two more than an unfinished task may last, or longer. `max_attempts`: transient failures before a task fails. `max_age_hours`: after which an unfinished task fails. `flex_patience_hours`: how long a task of the flex tier is refused before it is asked at the standard price. `fetch_seconds`: how long a file on the web may take to be fetched. `most_parts`: into how many parts, each a billed call, a file that is too long for one call is split at most. `transfers`: how many tasks of one instance of `generate` read and upload files at once, while any number waits for the model. `lease_seconds`: after which another dispatch takes over from a crashed one. `settle_seconds`: how long an overwritten object is left to settle. `event_horizon_hours`: how far back sweep looks for objects whose event was lost. `grace_seconds`: how late a thing may be before sweep counts it as lost. `manifests_daily_cap`: tasks a day from one folder of manifests; more wait for the next. `sweep_schedule`: when sweep runs (cron, UTC)."
   type = object({
     days                = optional(number, 30)
     max_attempts        = optional(number, 8)
@@ -184,6 +184,7 @@ variable "tasks" {
     flex_patience_hours = optional(number, 6)
     fetch_seconds       = optional(number, 900)
     most_parts          = optional(number, 20)
+    transfers           = optional(number, 8)
     lease_seconds       = optional(number, 60)
     settle_seconds      = optional(number, 10)
     event_horizon_hours = optional(number, 48)
@@ -200,6 +201,10 @@ variable "tasks" {
   validation {
     condition     = var.tasks.days * 24 >= var.tasks.max_age_hours + 48
     error_message = "Raw answers would be deleted under tasks that still need them: keep them (days) for two days longer than a task may last (max_age_hours)."
+  }
+  validation {
+    condition     = var.tasks.transfers >= 1 && var.tasks.transfers <= 32
+    error_message = "An instance transfers files of 1 to 32 tasks at once; each may take some 30 MiB."
   }
   validation {
     condition     = var.tasks.manifests_daily_cap >= 1

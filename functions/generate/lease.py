@@ -21,6 +21,7 @@ from shared.domain.money.ledger import Step
 from shared.domain.money.totals import assumed_cost
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiCache, GeminiFile, Ran, Task
+from shared.transfer_slots import Slot
 
 _WATCH_SECONDS = 5.0
 """Seconds between two checks whether the task was cancelled or taken over."""
@@ -50,6 +51,8 @@ class Lease:
         """Every billed call of the task, once those of earlier claims have been read."""
         self.reserved: date | None = None
         """The day in whose budgets this claim has reserved what its calls may cost."""
+        self.slot: Slot | None = None
+        """The slot in which files are transferred, while its questions are prepared."""
         self.gained = False
         """Whether this claim made progress that lasts, such as an uploaded file."""
         self.answering = False

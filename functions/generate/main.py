@@ -45,6 +45,7 @@ from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Task, TaskError
+from shared.domain.text_size import text_size
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ _MOST_TAKEOVERS = 3
 """A file or an answer on which every instance dies must not go on taking other tasks down with it."""
 _EARLY = timedelta(hours=1)
 """A dispatch that arrives this long before its task is due was scheduled at the queue's 30-day limit."""
+
+_SMALL = 1 << 19
+"""Characters of questions up to which a task that waits for the model gives its slot away. A longer one stays in memory
+meanwhile, several times: of those, an instance has only as many as it has slots."""
 
 
 class Dispatch(BaseModel):
@@ -167,15 +172,19 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
     rounds = await load_rounds(deps, lease)
     if not await is_settled(deps, rounds):
         refuse_expired_task(deps, task)
-        if task.source.kind == "object":
-            questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
-        else:
-            asked = await question_of_request(deps, lease)
-            questions = asked if isinstance(asked, SplitObject) else (asked,)
-        if isinstance(questions, SplitObject):
-            rounds = await ask_parts(deps, lease, questions, rounds)
-        else:
-            rounds = await ask_questions(deps, lease, questions, rounds)
+        async with deps.transfers.slot() as slot:
+            lease.slot = slot
+            if task.source.kind == "object":
+                questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
+            else:
+                asked = await question_of_request(deps, lease)
+                questions = asked if isinstance(asked, SplitObject) else (asked,)
+            if isinstance(questions, SplitObject) or sum(text_size(question.body) for question in questions) <= _SMALL:
+                slot.give_back()
+            if isinstance(questions, SplitObject):
+                rounds = await ask_parts(deps, lease, questions, rounds)
+            else:
+                rounds = await ask_questions(deps, lease, questions, rounds)
     outcome = await outcome_of(deps, task, rounds)
     if task.stream and not lease.stored_chunks and outcome.error is None:
         last = rounds[-1]

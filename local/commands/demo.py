@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.live import Live
 from rich.markup import escape
 
-from local import screen
+from local import event_loop, screen
 from local.client import Client
 from local.commands.drop import parse_metadata
 from local.commands.up import add_system_arguments, parse_settings
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
         drops = plan_drops(args.recipe, args.files, parse_metadata(args.meta))
     except ValueError as error:
         raise SystemExit(f"--recipe: {error}") from error
-    return asyncio.run(_run(args, drops))
+    return event_loop.run(_run(args, drops))
 
 
 async def _run(args: argparse.Namespace, drops: list[Drop]) -> int:

@@ -9,7 +9,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from local import state_folder
+from local import event_loop, state_folder
 from local.standins.database import CannotWrite
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data", type=Path, help="a folder that keeps the state (default: none is kept)")
     module.add_arguments(parser)
     try:
-        asyncio.run(_serve(name, module, parser.parse_args(argv[1:])))
+        event_loop.run(_serve(name, module, parser.parse_args(argv[1:])))
     except (OSError, ValueError, RuntimeError, CannotWrite) as error:
         raise SystemExit(f"cannot start: {error}") from error
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from local import endpoints, screen
+from local import endpoints, event_loop, screen
 
 _PROMINENT = ("WARNING", "ERROR", "CRITICAL", "DEFAULT")
 """Severities of log lines that are not dimmed."""
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print endpoints and logs as JSON lines")
     args = parser.parse_args(argv)
-    return asyncio.run(_serve(args))
+    return event_loop.run(_serve(args))
 
 
 async def _serve(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -17,6 +17,8 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 from pydantic import ValidationError
 
+from shared.cloud import document_wire
+from shared.cloud.document_wire import Version
 from shared.cloud.telemetry import log
 from shared.cloud.tracing import current_context
 from shared.domain.errors import DropsightError
@@ -33,7 +35,7 @@ class Stored:
     """A task, and the version of the document it was read from."""
 
     task: Task
-    version: Any
+    version: Version
 
 
 class UnreadableTask(DropsightError):
@@ -59,11 +61,14 @@ class Tasks:
     def _ref(self, task_id: str) -> firestore.AsyncDocumentReference:
         return self.client.collection(_TASKS).document(key_of(task_id))
 
+    def _path(self, task_id: str) -> str:
+        return f"{self.client._database_string}/documents/{_TASKS}/{key_of(task_id)}"
+
     async def create(self, task: Task) -> bool:
         """Create the document; return False if it exists already."""
         marked = task.model_copy(update={"change": secrets.token_hex(8), "trace": current_context() or task.trace})
         try:
-            await self._ref(task.id).create(to_document(marked))
+            await document_wire.create(self.client, self._path(task.id), to_document(marked))
         except api_errors.Conflict:
             stored = await self.get(task.id)
             # The client repeats a commit whose answer was lost, and then meets its own document.
@@ -72,16 +77,17 @@ class Tasks:
 
     async def get(self, task_id: str) -> Stored | None:
         """Return the task, or None. Raises `UnreadableTask`."""
-        snapshot = await self._ref(task_id).get()
-        return _stored(snapshot) if snapshot.exists else None
+        async for key, document, version in document_wire.get_many(self.client, [self._path(task_id)]):
+            return _stored(key, document, version)
+        return None
 
     async def get_many(self, task_ids: list[str]) -> dict[str, Task | UnreadableTask]:
         """Return the tasks that exist."""
         if not task_ids:
             return {}
         ids = {key_of(task_id): task_id for task_id in task_ids}
-        snapshots = self.client.get_all([self._ref(task_id) for task_id in ids.values()])
-        entries = {ids[snapshot.id]: _read(snapshot) async for snapshot in snapshots if snapshot.exists}
+        documents = document_wire.get_many(self.client, map(self._path, ids.values()))
+        entries = {ids[key]: _read(key, document, version) async for key, document, version in documents}
         return {task_id: entry.task if isinstance(entry, Stored) else entry for task_id, entry in entries.items()}
 
     async def change(self, before: Stored, decide: Decide, also: Also | None = None) -> Stored | None:
@@ -99,13 +105,12 @@ class Tasks:
             if changed is current.task:
                 return current
             marked = changed.model_copy(update={"change": nonce})
-            condition = self.client.write_option(last_update_time=current.version)
+            fields = to_document(marked, changed_fields(current.task, marked))
             try:
-                batch = self.client.batch()
-                batch.update(self._ref(marked.id), to_document(marked), option=condition)
-                if also is not None:
-                    also(batch, marked)
-                written = (await batch.commit())[0]
+                if also is None:
+                    version = await document_wire.update(self.client, self._path(marked.id), fields, current.version)
+                else:
+                    version = await self._update_with(also, marked, fields, current.version)
             except (api_errors.FailedPrecondition, api_errors.Aborted, api_errors.NotFound):
                 stored = await self.get(marked.id)
                 if stored is None:
@@ -117,8 +122,15 @@ class Tasks:
                 await asyncio.sleep(random.uniform(0, min(1, 0.01 * 2**tries)))  # noqa: S311
                 current = stored
             else:
-                return Stored(marked, written.update_time)
+                return Stored(marked, version)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _update_with(self, also: Also, task: Task, fields: dict[str, Any], version: Version) -> Version:
+        """Replace these fields of the task's document, and commit with them what `also` adds."""
+        batch = self.client.batch()
+        batch.update(self._ref(task.id), fields, option=self.client.write_option(last_update_time=version))
+        also(batch, task)
+        return (await batch.commit())[0].update_time.timestamp_pb()
 
     async def store_answer(self, task: Task, name: str, record: str) -> None:
         """Store an answer beside its task while Cloud Storage is unavailable; it expires with the task."""
@@ -158,7 +170,7 @@ class Tasks:
         tasks: list[Task] = []
         while missing := limit - len(tasks):
             snapshots = [snapshot async for snapshot in query.limit(missing).stream()]
-            for entry in map(_read, snapshots):
+            for entry in map(_read_snapshot, snapshots):
                 if isinstance(entry, Stored):
                     tasks.append(entry.task)
                 else:
@@ -188,7 +200,7 @@ class Tasks:
             page = query.start_after({"__name__": tasks.document(last)}) if last else query
             snapshots = [snapshot async for snapshot in page.limit(_PAGE).stream()]
             for snapshot in snapshots:
-                yield _read(snapshot)
+                yield _read_snapshot(snapshot)
             if len(snapshots) < _PAGE:
                 return
             last = snapshots[-1].id
@@ -212,16 +224,24 @@ class Notes:
         await self._collection.document(name).set(fields, merge=True)
 
 
-def to_document(task: Task) -> dict[str, Any]:
-    """Return the task's fields. The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses.
+def changed_fields(before: Task, after: Task) -> set[str]:
+    """Return the names of the fields that differ."""
+    return {name for name in Task.model_fields if getattr(before, name) != getattr(after, name)}
 
-    Time to live goes by `expires_at`, empty while anything is left to do: no task is deleted that waits.
+
+def to_document(task: Task, only: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the task's fields, or those that `only` names and what is derived from them.
+
+    The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses. Time to live goes by
+    `expires_at`, empty while anything is left to do: no task is deleted that waits.
     """
-    document = task.model_dump()
-    document["source"]["uri"] = task.source.uri
-    document["kept_until"] = task.expires_at
-    document["expires_at"] = None if task.open else task.expires_at
-    if task.ran is not None:
+    document = task.model_dump(include=None if only is None else set(only))
+    if "source" in document:
+        document["source"]["uri"] = task.source.uri
+    if only is None or not {"open", "expires_at"}.isdisjoint(only):
+        document["kept_until"] = task.expires_at
+        document["expires_at"] = None if task.open else task.expires_at
+    if document.get("ran") is not None and task.ran is not None:
         document["ran"]["snapshot"] = json.dumps(task.ran.snapshot, ensure_ascii=False)
     return document
 
@@ -235,20 +255,24 @@ def from_document(document: dict[str, Any]) -> Task:
     return Task.model_validate({**document, "expires_at": expires_at, "ran": ran}, extra="ignore")
 
 
-def _stored(snapshot: firestore.DocumentSnapshot[Any]) -> Stored:
-    document = cast(dict[str, Any], snapshot.to_dict())
+def _stored(key: str, document: dict[str, Any], version: Version) -> Stored:
     try:
-        return Stored(from_document(document), snapshot.update_time)
+        return Stored(from_document(document), version)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UnreadableTask(snapshot.id, f"{where}: {first['msg']}") from error
+        raise UnreadableTask(key, f"{where}: {first['msg']}") from error
     except (LookupError, TypeError, ValueError) as error:
-        raise UnreadableTask(snapshot.id, f"ran: {type(error).__name__}") from error
+        raise UnreadableTask(key, f"ran: {type(error).__name__}") from error
 
 
-def _read(snapshot: firestore.DocumentSnapshot[Any]) -> Stored | UnreadableTask:
+def _read(key: str, document: dict[str, Any], version: Version) -> Stored | UnreadableTask:
     try:
-        return _stored(snapshot)
+        return _stored(key, document, version)
     except UnreadableTask as unreadable:
         return unreadable
+
+
+def _read_snapshot(snapshot: firestore.DocumentSnapshot[Any]) -> Stored | UnreadableTask:
+    """Return the task of a document that a query has answered with."""
+    return _read(snapshot.id, cast(dict[str, Any], snapshot.to_dict()), snapshot.update_time.timestamp_pb())

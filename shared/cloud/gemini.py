@@ -106,7 +106,7 @@ class Gemini:
         input: int,  # noqa: A002
         source: str = "",
     ) -> GeminiFile:
-        """Upload `stream` as `files/{file_id}`. The file may not be ACTIVE yet."""
+        """Upload `stream` as `files/{file_id}`. `active` of the file says whether it needs no waiting for."""
         config = types.UploadFileConfig(
             name=file_id,
             mime_type=mime_type,
@@ -126,7 +126,7 @@ class Gemini:
             expires_at=file.expiration_time or datetime.max.replace(tzinfo=UTC),
             input=input,
             source=source,
-            active=False,
+            active=file.state == types.FileState.ACTIVE,
         )
 
     async def wait_until_active(self, uploaded: GeminiFile) -> GeminiFile:

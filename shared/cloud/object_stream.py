@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import google_crc32c
+from cachetools import LRUCache
 from typing_extensions import Buffer
 
 from shared.domain.errors import DropsightError, TransientFailure
@@ -16,6 +17,10 @@ from shared.sized_stream import ReadableStream
 
 PIECE_BYTES = 8 << 20
 """Bytes read at once: the size in which google-genai sends a file on."""
+
+_SMALL_BYTES = 64 << 10
+"""Objects up to this are read whole to tell their type."""
+_KEPT_BYTES = 4 << 20
 
 Fetch = Callable[[int, int], bytes]
 """Returns the object's bytes from `start` up to, not including, `end`."""
@@ -90,6 +95,26 @@ class ObjectStream(ReadableStream):
             checksum = base64.b64encode(digest).decode()
             if checksum != self._crc32c:
                 raise TransientFailure(f"the object arrived damaged: CRC-32C {checksum} instead of {self._crc32c}")
+
+
+class SmallContents:
+    """Whole contents of small objects between two readings: one is examined first and sent on right after.
+
+    A content is given out once: if it arrived damaged, the next try reads the object again. Safe to use from threads.
+    """
+
+    def __init__(self) -> None:
+        self._contents: LRUCache[str, bytes] = LRUCache(_KEPT_BYTES, len)
+        self._lock = threading.Lock()
+
+    def keep(self, identity: str, content: bytes) -> None:
+        if 0 < len(content) <= _SMALL_BYTES:
+            with self._lock:
+                self._contents[identity] = content
+
+    def take(self, identity: str) -> bytes | None:
+        with self._lock:
+            return self._contents.pop(identity, None)
 
 
 class ObjectRanges:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from shared.clock import Clock
 from shared.cloud.storage import Storage
 from shared.domain.errors import Blocked
 from shared.domain.recipe import MAX_BYTES, RecipeBook, RecipesInvalid, built_in, load
+from shared.single_flight import SingleFlight
 
 _FRESH_SECONDS = 20.0
 """Seconds that the old recipes may still be used after the file changed."""
@@ -31,6 +33,7 @@ class RecipeBooks:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage, self._clock = storage, clock
         self._read: dict[str, _LoadedBook] = {}
+        self._refreshes = SingleFlight[_LoadedBook]()
 
     async def book(self, uri: str | None) -> RecipeBook:
         """Return the recipes of the object `gs://bucket/name`; for None, the built-in ones. Raises `Blocked`."""
@@ -38,7 +41,7 @@ class RecipeBooks:
             return built_in()
         read = self._read.get(uri)
         if read is None or self._clock.time() - read.at >= _FRESH_SECONDS:
-            read = await self._refresh(uri, read)
+            read = await self._refreshes.run(uri, partial(self._refresh, uri, read))
             self._read[uri] = read
         if isinstance(read.book, str):
             raise Blocked(read.book)

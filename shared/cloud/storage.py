@@ -22,7 +22,7 @@ from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 from google.cloud.storage.retry import DEFAULT_RETRY
 from google.resumable_media import common as media_errors
 
-from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SourceVanished
+from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SmallContents, SourceVanished
 from shared.cloud.unpacking import MAGIC, Unpacked, unpacked_up_to
 from shared.domain.errors import Blocked, PermanentFailure, ReadForbidden, TaskFailure, TransientFailure, Unavailable
 
@@ -105,6 +105,7 @@ class Storage:
     def __init__(self, project: str, threads: int) -> None:
         self._client = storage.Client(project=project)
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="storage")
+        self._read_before = SmallContents()
 
     async def stat(self, bucket: str, name: str) -> StoredObject | None:
         """Return the live generation of an object; None also for names that no object can have."""
@@ -261,8 +262,11 @@ class Storage:
         blob = self._client.bucket(source.bucket).blob(source.name, generation=source.generation)
 
         def fetch(start: int, end: int) -> bytes:
+            is_whole = start == 0 and end == source.size
+            if is_whole and (content := self._read_before.take(source.identity)) is not None:
+                return content
             try:
-                return cast(
+                data = cast(
                     bytes,
                     blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None, retry=_RETRY),
                 )
@@ -272,6 +276,9 @@ class Storage:
                 raise _unreadable(error) from error
             except _FAULTS as error:
                 raise failure(error) from error
+            if is_whole:
+                self._read_before.keep(source.identity, data)
+            return data
 
         return fetch
 

@@ -18,6 +18,7 @@ from typing import Any
 from shared.clock import Clock
 from shared.cloud.firestore import Notes
 from shared.domain.errors import WaitingReason
+from shared.single_flight import SingleFlight
 
 EVERYTHING = "*"
 _STATE = "state"
@@ -55,6 +56,9 @@ class Throttle:
     def __init__(self, notes: Notes, clock: Clock) -> None:
         self._notes, self._clock = notes, clock
         self._read_at = 0.0
+        self._reads = SingleFlight[None]()
+        self._writes = 0
+        """Writes by this instance: a read that began before one does not answer those that ask after it."""
         self._models: dict[str, RefusalNote] = {}
         self._paused: dict[str, Pause] = {}
         self._breakers: dict[str, OpenBreaker] = {}
@@ -75,7 +79,7 @@ class Throttle:
         if cached is not None and cached.until >= note.until:
             return
         self._models[model] = note
-        await self._notes.merge(_STATE, {"models": {model: asdict(note)}})
+        await self._merge({"models": {model: asdict(note)}})
 
     async def pause_of(self, owner: str) -> Pause | None:
         """Return the pause that holds for tasks of `owner`, or None."""
@@ -84,7 +88,7 @@ class Throttle:
 
     async def set_pause(self, owner: str, pause: Pause | None) -> None:
         """Pause tasks of `owner` (`EVERYTHING`: all), or, with None, let them go on."""
-        await self._notes.merge(_STATE, {"paused": {owner: asdict(pause) if pause else None}})
+        await self._merge({"paused": {owner: asdict(pause) if pause else None}})
         self._read_at = 0.0
 
     async def breaker_of(self, model: str) -> OpenBreaker | None:
@@ -101,7 +105,7 @@ class Throttle:
             self._breakers.pop(model, None)
         else:
             self._breakers[model] = breaker
-        await self._notes.merge(_STATE, {"breakers": {model: asdict(breaker) if breaker else None}})
+        await self._merge({"breakers": {model: asdict(breaker) if breaker else None}})
 
     async def state(self) -> tuple[dict[str, RefusalNote], dict[str, Pause], dict[str, OpenBreaker]]:
         """Return the notes that hold, what is paused, and the open breakers."""
@@ -113,8 +117,14 @@ class Throttle:
         return note is not None and note.until > self._clock.now()
 
     async def _read(self, fresh: float) -> None:
-        if self._clock.time() - self._read_at < fresh:
-            return
+        if self._clock.time() - self._read_at >= fresh:
+            await self._reads.run(self._writes, self._refresh)
+
+    async def _merge(self, fields: dict[str, Any]) -> None:
+        await self._notes.merge(_STATE, fields)
+        self._writes += 1
+
+    async def _refresh(self) -> None:
         document = await self._notes.read(_STATE) or {}
         self._read_at = self._clock.time()
         self._models = {name: RefusalNote(**entry) for name, entry in _entries(document, "models")}

@@ -53,7 +53,7 @@ run "a_queue_that_floods_generate" {
   command = plan
 
   variables {
-    dispatch = { concurrent = 500 }
+    dispatch = { concurrent = 5000 }
   }
 
   expect_failures = [google_cloud_tasks_queue.dispatch]

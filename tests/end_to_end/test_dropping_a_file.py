@@ -9,7 +9,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 from tests import machine
-from tests.bench.__main__ import write_recording
+from tests.bench.transfer import write_recording
 from tests.running import SAMPLES, Running, until
 
 SAMPLE_FILES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")

@@ -77,7 +77,7 @@ def test_what_is_missing_is_named(
         ("DROPSIGHT_LEASE_SECONDS", "0"),
         ("DROPSIGHT_TIME_LIMIT_SECONDS", "1"),
         ("DROPSIGHT_MAX_ATTEMPTS", "0"),
-        ("DROPSIGHT_CONCURRENCY", "-1"),
+        ("DROPSIGHT_TRANSFERS", "-1"),
         ("DROPSIGHT_CALLBACK_QUEUE", "queue"),
         ("DROPSIGHT_MANIFEST_SOURCES", "[1]"),
     ],

@@ -123,7 +123,8 @@ class SplitObject:
 
     async def _guarded_plan(self) -> list[Span]:
         try:
-            return await self._plan()
+            async with self.deps.transfers.slot():
+                return await self._plan()
         except (SourceVanished, OSError) as error:
             await self.require_source()
             raise TransientFailure("the object could not be read") from error
@@ -164,7 +165,8 @@ class SplitObject:
         span = self.plan[number - 1]
         await self.require_source()
         try:
-            file = await self._upload(number, span)
+            async with self.deps.transfers.slot() as self.lease.slot:
+                file = await self._upload(number, span)
         except (SourceVanished, OSError) as error:
             await self.require_source()
             raise TransientFailure("the object could not be read") from error

@@ -19,6 +19,8 @@ from shared.examiner import Threaded
 from shared.wiring import GenerateDeps
 
 _UPLOAD_TRIES = 3
+_SMALL_REQUEST = 1 << 20
+"""Bytes: a longer request is in memory while its files are processed, so it keeps its slot."""
 _HANDLE_MARGIN = timedelta(minutes=15)
 """An uploaded file is reused only if it lives for at least this much longer."""
 
@@ -95,10 +97,15 @@ async def upload_stream(
 async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) -> GeminiFile:
     """Wait until the service has processed the file, and return it."""
     if file.active:
+        lease.ledger = lease.ledger.with_seconds("file_processing", 0)
         return file
+    slot = lease.slot if lease.task.source.kind == "object" or lease.task.source.size <= _SMALL_REQUEST else None
+    given_back = slot is not None and slot.give_back()
     with lease.timed("file_processing"):
         active = await deps.gemini.wait_until_active(file)
     _note(lease, active)
+    if slot is not None and given_back:
+        await slot.take()
     return active
 
 

@@ -1,14 +1,16 @@
 """Do what is left once an outcome is committed: publish files, enqueue the callback, send the event, delete the Gemini
 files.
 
-Each step may be done again without harm; what is done is struck off the task in one write at the end. What fails keeps
-nothing else from being done, and is tried again for as long as a task may last; then it is given up, with a warning.
+Steps run side by side, and each may be done again without harm; what is done is struck off the task in one write at
+the end. What fails keeps nothing else from being done, and is tried again for as long as a task may last; then it is
+given up, with a warning.
 """
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from functions.generate.model.answer_store import load_answers
 from functions.generate.question.upload import own_names
@@ -87,28 +89,39 @@ async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
 
 async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Stored | None:
     """Do the steps and return the task without those that succeeded; None if the document is gone."""
-    task, done, given_up, published = stored.task, list[AfterStep](), list[str](), Published()
-    for step in steps:
-        try:
-            match step:
-                case "publish":
-                    published = await publish(deps, task)
-                case "delete_file":
-                    await _delete_files(deps, task)
-                case "callback":
-                    await _ask_for_callback(deps, task)
-                case "event":
-                    await _send_event(deps, task)
-        except Exception as error:
-            why = _told(error, task, step)
-            if not _in_vain(deps, task):
-                continue
-            given_up.append(f"{_UNDONE[step]}: {why}")
-        done.append(step)
-    warnings = (*published.warnings, *given_up)
+    attempts = await asyncio.gather(*(_attempt(deps, stored.task, step) for step in steps))
+    ended = [attempt for attempt in attempts if attempt is not None]
+    done = tuple(attempt.step for attempt in ended)
+    uris = tuple(uri for attempt in ended for uri in attempt.published.uris)
+    warnings = tuple(warning for attempt in ended for warning in attempt.published.warnings)
     return await deps.tasks.change(
-        stored, lambda current: claims.tidy(current, tuple(done), published.uris, warnings) if done else current
+        stored, lambda current: claims.tidy(current, done, uris, warnings) if done else current
     )
+
+
+class _Ended(NamedTuple):
+    """A step that is done or given up."""
+
+    step: AfterStep
+    published: Published = Published()
+
+
+async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | None:
+    """Try one step; return None if it is to be tried again."""
+    try:
+        match step:
+            case "publish":
+                return _Ended(step, await publish(deps, task))
+            case "delete_file":
+                await _delete_files(deps, task)
+            case "callback":
+                await _ask_for_callback(deps, task)
+            case "event":
+                await _send_event(deps, task)
+    except Exception as error:
+        why = _told(error, task, step)
+        return _Ended(step, Published(warnings=(f"{_UNDONE[step]}: {why}",))) if _in_vain(deps, task) else None
+    return _Ended(step)
 
 
 def _told(error: Exception, task: Task, step: AfterStep) -> str:

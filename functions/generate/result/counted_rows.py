@@ -22,7 +22,8 @@ async def warn_of_missing_rows(deps: GenerateDeps, task: Task, value: JsonValue,
     rows = await off_loop(rows_of, value, text)
     if task.source.kind != "object" or not rows:
         return []
-    return warnings_of_rows(await _count(deps, task, rows))
+    async with deps.transfers.slot():
+        return warnings_of_rows(await _count(deps, task, rows))
 
 
 async def _count(deps: GenerateDeps, task: Task, rows: list[list[str]]) -> RowCount:

@@ -36,7 +36,8 @@ async def move_evidence(
     evidenced = split_evidence(value)
     if evidenced is None:
         return ["The answer came without evidence."]
-    found = await _look_up(deps, task, sources, evidenced.quotes)
+    async with deps.transfers.slot():
+        found = await _look_up(deps, task, sources, evidenced.quotes)
     entries = [_entry(quote, place) for quote, place in zip(evidenced.quotes, found, strict=True)]
     message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
     message["content"] = json.dumps(evidenced.answer, ensure_ascii=False)

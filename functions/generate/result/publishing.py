@@ -5,6 +5,7 @@ Written again without harm: names are the source's, and an older generation's ta
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from typing import NamedTuple, cast
@@ -55,8 +56,14 @@ async def publish(deps: GenerateDeps, task: Task) -> Published:
         update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))}
     )
     whole = await off_loop(_as_file, shown_task, results)
-    for name, file in zip(names, [*files.values(), File(whole, "application/json")], strict=True):
-        await _write_unless_newer(deps, task, name, file)
+    written = zip(names, [*files.values(), File(whole, "application/json")], strict=True)
+    # All are awaited before an error leaves: none is still being written when the next try begins.
+    errors = await asyncio.gather(
+        *(_write_unless_newer(deps, task, name, file) for name, file in written), return_exceptions=True
+    )
+    for error in errors:
+        if error is not None:
+            raise error
     return Published(uris, tuple(warnings))
 
 
@@ -90,7 +97,8 @@ async def _rendered(deps: GenerateDeps, task: Task, question: RecipeQuestion, me
     rendered = await off_loop(_files, question, text, value, source, message)
     if task.ran is None or not task.ran.snapshot.get("cut_documents"):
         return rendered
-    cut = await cut_documents(deps, task, value)
+    async with deps.transfers.slot():
+        cut = await cut_documents(deps, task, value)
     return Rendered({**rendered.files, **cut.files}, (*rendered.warnings, *cut.warnings))
 
 

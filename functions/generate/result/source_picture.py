@@ -32,6 +32,11 @@ _DRAW_SECONDS = 60.0
 
 async def load_source_picture(deps: GenerateDeps, task: Task, question: RecipeQuestion, value: JsonValue) -> Source:
     """Return the image's upright size and the image with the boxes drawn, as far as both are available."""
+    async with deps.transfers.slot():
+        return await _load_and_draw(deps, task, question, value)
+
+
+async def _load_and_draw(deps: GenerateDeps, task: Task, question: RecipeQuestion, value: JsonValue) -> Source:
     source = await _found(deps, task)
     if source.picture is None:
         return source

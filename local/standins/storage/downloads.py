@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -37,6 +39,8 @@ class _Slice:
 class Downloads:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self.link_mib_s: float | None = None
+        """How fast each download is sent, in MiB a second; None: as fast as it is read."""
 
     def media(self, request: ApiRequest, version: ObjectVersion) -> Response:
         http_headers = request.http.headers
@@ -81,10 +85,13 @@ class Downloads:
         return response
 
     async def _read(self, reader: Reader, part: _Slice) -> AsyncIterator[bytes]:
-        at = part.start
+        at, began = part.start, time.monotonic()
         while at < part.end:
             block = await self._catalog.contents.run(reader.read, at, min(BLOCK, part.end - at))
             at += len(block)
+            if self.link_mib_s is not None:
+                due = began + (at - part.start) / (self.link_mib_s * (1 << 20))
+                await asyncio.sleep(due - time.monotonic())
             yield block
 
 

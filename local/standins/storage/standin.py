@@ -54,7 +54,8 @@ class StorageStandIn:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "storage.sqlite").exists():
             set_aside(folder / "contents")
-        self._store = Store(folder / "storage.sqlite")
+        # What ends with the process needs no file: to write one takes a tenth of the stand-ins' time.
+        self._store = Store(folder / "storage.sqlite" if data is not None else None)
         self._contents = Contents(folder / "contents")
         self._contents.keep_only(self._store.contents_in_use())
         self._events = Events(clock, self._store, event_retention, delivery_timeout)
@@ -65,7 +66,7 @@ class StorageStandIn:
                 handlers.create({"name": name})
         router = Router(tap.ledger)
         resumables = Resumables(catalog)
-        downloads = Downloads(catalog)
+        downloads = self._downloads = Downloads(catalog)
         objects, uploads = Objects(catalog, downloads), Uploads(catalog, resumables)
         add_routes(router, catalog, handlers, objects, uploads, resumables, XmlApi(catalog, downloads))
         self.policy = policy or Policy({})
@@ -134,6 +135,10 @@ class StorageStandIn:
     def lose_held(self) -> int:
         """Drop the held deliveries. Return how many."""
         return self._events.lose_held()
+
+    def limit_downloads(self, mib_s: float | None) -> None:
+        """Send each download at this rate, in MiB a second; None: as fast as it is read."""
+        self._downloads.link_mib_s = mib_s
 
     def pending(self) -> int:
         """Return the number of outstanding deliveries, including held ones."""

@@ -40,7 +40,7 @@ _PAST_EVERY_NAME = "\U0010ffff" * 3
 
 
 class Store(Database):
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None) -> None:
         super().__init__(file, _SCHEMA)
 
     def rising(self, name: str, at_least: int) -> int:

@@ -1,0 +1,114 @@
+"""Convert between Firestore's protobuf messages and plain Python values.
+
+The client library builds every value of a document as an object of its own and looks each one up again, which took half
+of generate's CPU time. Here the generated protobuf classes are filled directly; the client still sends the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from google.cloud import firestore
+from google.cloud.firestore_v1.types import document as document_types
+from google.cloud.firestore_v1.types import firestore as firestore_types
+
+_COMMIT = firestore_types.CommitRequest
+_BATCH_GET = firestore_types.BatchGetDocumentsRequest
+_RESPONSE = firestore_types.BatchGetDocumentsResponse
+_new_commit, _new_batch_get, _new_document = _COMMIT.pb(), _BATCH_GET.pb(), document_types.Document.pb()
+
+Version = Any
+"""When a document was last written: a `google.protobuf.timestamp_pb2.Timestamp`, exact to the nanosecond."""
+
+
+def set_value(target: Any, value: object) -> None:
+    """Set a protobuf `Value`. Raises `TypeError` for a type that no document holds."""
+    match value:
+        case None:
+            target.null_value = 0
+        case bool():
+            target.boolean_value = value
+        case int():
+            target.integer_value = value
+        case float():
+            target.double_value = value
+        case str():
+            target.string_value = value
+        case datetime():
+            target.timestamp_value.FromDatetime(value)
+        case dict():
+            target.map_value.SetInParent()
+            set_fields(target.map_value.fields, value)
+        case list() | tuple():
+            target.array_value.SetInParent()
+            for item in value:
+                set_value(target.array_value.values.add(), item)
+        case _:
+            raise TypeError(f"{type(value).__name__} cannot be stored in a document")
+
+
+def set_fields(target: Any, fields: Mapping[str, object]) -> None:
+    for name, value in fields.items():
+        set_value(target[name], value)
+
+
+def value_of(value: Any) -> Any:
+    """Return the Python value of a protobuf `Value`, with the types that a task document has."""
+    match value.WhichOneof("value_type"):
+        case "null_value" | None:
+            return None
+        case "timestamp_value":
+            return value.timestamp_value.ToDatetime(tzinfo=UTC)
+        case "map_value":
+            return fields_of(value.map_value.fields)
+        case "array_value":
+            return [value_of(item) for item in value.array_value.values]
+        case kind:
+            return getattr(value, kind)
+
+
+def fields_of(fields: Any) -> dict[str, Any]:
+    return {name: value_of(value) for name, value in fields.items()}
+
+
+async def create(client: firestore.AsyncClient, path: str, fields: Mapping[str, object]) -> None:
+    """Create a document. Raises `google.api_core.exceptions.AlreadyExists`."""
+    request = _new_commit(database=client._database_string)
+    write = request.writes.add()
+    write.update.name = path
+    set_fields(write.update.fields, fields)
+    write.current_document.exists = False
+    await _commit(client, request)
+
+
+async def update(client: firestore.AsyncClient, path: str, fields: Mapping[str, object], version: Version) -> Version:
+    """Replace these fields of a document that is still as it was at `version`; return its new version."""
+    request = _new_commit(database=client._database_string)
+    write = request.writes.add()
+    write.update.name = path
+    set_fields(write.update.fields, fields)
+    write.update_mask.field_paths.extend(sorted(fields))
+    write.current_document.update_time.CopyFrom(version)
+    return (await _commit(client, request)).write_results[0].update_time
+
+
+async def _commit(client: firestore.AsyncClient, request: Any) -> Any:
+    response = await client._firestore_api.commit(request=_COMMIT.wrap(request), metadata=client._rpc_metadata)
+    return firestore_types.CommitResponse.pb(response)
+
+
+async def get_many(
+    client: firestore.AsyncClient, paths: Iterable[str]
+) -> AsyncIterable[tuple[str, dict[str, Any], Version]]:
+    """Yield key, fields and version of every document that exists, in any order."""
+    request = _new_batch_get(database=client._database_string, documents=list(paths))
+    responses = await client._firestore_api.batch_get_documents(
+        request=_BATCH_GET.wrap(request), metadata=client._rpc_metadata
+    )
+    async for response in responses:
+        raw = _RESPONSE.pb(response)
+        if raw.WhichOneof("result") == "found":
+            found = cast(Any, raw.found)
+            yield found.name.rpartition("/")[2], fields_of(found.fields), found.update_time
