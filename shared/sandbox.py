@@ -89,6 +89,8 @@ class Sandbox:
         self._memory_bytes = memory_bytes
         self._turns = asyncio.Semaphore(processes)
         self._idle: list[_Child] = []
+        self._under_way: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
+        """The callers' tasks, and what tells the end of their calls."""
 
     async def run(
         self,
@@ -108,16 +110,29 @@ class Sandbox:
         of `source.read` and `sink` pass through.
         """
         call = _Call(function, arguments, payload, source, sink, seconds)
-        async with self._turns:
-            if self._idle and sink is None:
-                with contextlib.suppress(SandboxCrashed, SandboxOutOfMemory):
-                    return await self._run_in(self._idle.pop(), call)
-            return await self._run_in(await _Child.start(self._memory_bytes), call)
+        caller = asyncio.current_task()
+        assert caller is not None
+        ended = self._under_way[caller] = asyncio.get_running_loop().create_future()
+        try:
+            async with self._turns:
+                return await self._run(call)
+        finally:
+            del self._under_way[caller]
+            ended.set_result(None)
 
     async def close(self) -> None:
-        """End the idle children."""
+        """End the idle children, and wait for the end of those whose calls were cancelled."""
         while self._idle:
             await self._idle.pop().kill()
+        ending = [ended for caller, ended in self._under_way.items() if caller.cancelling()]
+        if ending:
+            await asyncio.wait(ending)
+
+    async def _run(self, call: _Call) -> Reply:
+        if self._idle and call.sink is None:
+            with contextlib.suppress(SandboxCrashed, SandboxOutOfMemory):
+                return await self._run_in(self._idle.pop(), call)
+        return await self._run_in(await _Child.start(self._memory_bytes), call)
 
     async def _run_in(self, child: _Child, call: _Call) -> Reply:
         try:
@@ -157,18 +172,25 @@ class _Child:
 
     @classmethod
     async def start(cls, memory_bytes: int) -> _Child:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "shared.sandbox_child",
-            str(memory_bytes),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=_environment(),
-            start_new_session=True,
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "shared.sandbox_child",
+                str(memory_bytes),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=_environment(),
+                start_new_session=True,
+            )
         )
-        return cls(process)
+        try:
+            return cls(await asyncio.shield(starting))
+        except asyncio.CancelledError:
+            # A start that is cancelled half way would leave its process behind.
+            await cls(await starting).kill()
+            raise
 
     async def run(self, call: _Call) -> Reply:
         size = None if call.source is None else call.source.size

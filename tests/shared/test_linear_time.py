@@ -301,6 +301,8 @@ AT_THE_START = {
     "shared.domain.checks.continuation._OPENED",
     "shared.domain.recipe.lines._HEADER",
     "shared.domain.recipe.lines._PAIR",
+    "shared.domain.request.google_receivers._FUNCTION",
+    "shared.domain.request.google_receivers._SERVICE",
 }
 """Patterns that are tried at one place only, and never looked for."""
 BOUNDED = {

@@ -145,9 +145,10 @@ async def test_a_child_is_ended_while_a_long_message_comes(sandbox: Sandbox) -> 
         with pytest.raises((SandboxTimeout, SandboxCrashed)):
             await sandbox.run(f"{FUNCTIONS}:flood", {}, seconds=0.2)
     call = asyncio.create_task(sandbox.run(f"{FUNCTIONS}:flood", {}))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.2)
     call.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    # On a fast machine the message has come, and says nothing.
+    with pytest.raises((asyncio.CancelledError, SandboxCrashed)):
         await call
     assert (await sandbox.run(f"{FUNCTIONS}:echo", {})).value == {}
 
@@ -160,6 +161,20 @@ async def test_a_cancelled_call_ends_its_child(sandbox: Sandbox) -> None:
     with pytest.raises(asyncio.CancelledError):
         await call
     assert not psutil.pid_exists(child)
+
+
+async def test_a_call_that_is_cancelled_while_its_child_starts_leaves_none_behind() -> None:
+    mine = psutil.Process()
+    before = set(mine.children())
+    for turns in range(12):
+        sandbox = Sandbox()
+        call = asyncio.create_task(sandbox.run(f"{FUNCTIONS}:loop", {}))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        await sandbox.close()
+        assert set(mine.children()) == before
+        await asyncio.wait({call})
 
 
 async def test_children_work_side_by_side_up_to_their_number() -> None:
