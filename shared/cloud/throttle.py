@@ -82,8 +82,15 @@ class Throttle:
         await self._merge({"models": {model: asdict(note)}})
 
     async def pause_of(self, owner: str) -> Pause | None:
-        """Return the pause that holds for tasks of `owner`, or None."""
+        """Return the pause that holds for tasks of `owner`, or None. A pause that has ended is never returned."""
         await self._read(_PAUSE_FRESH_SECONDS)
+        if self._cached_pause(owner) is None:
+            return None
+        # Those that `resume` wakes come at once, and would wait a minute more.
+        await self._read(0)
+        return self._cached_pause(owner)
+
+    def _cached_pause(self, owner: str) -> Pause | None:
         return self._paused.get(EVERYTHING) or self._paused.get(owner)
 
     async def set_pause(self, owner: str, pause: Pause | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Notes, Tasks
-from shared.cloud.throttle import RefusalNote, Throttle
+from shared.cloud.throttle import Pause, RefusalNote, Throttle
 
 
 @pytest.fixture
@@ -88,3 +88,16 @@ async def test_a_longer_refusal_takes_a_shorter_ones_place(
     assert await throttle.current_note("m") == longer
     clock.advance(1)
     assert await another.current_note("m") == longer
+
+
+async def test_a_pause_that_has_ended_holds_nobody_up_wherever_it_was_known(
+    throttle: Throttle, another: Throttle, clock: MovableClock, tap: Tap
+) -> None:
+    await throttle.set_pause("inbox:b", Pause(clock.now(), "operator"))
+    assert await another.pause_of("inbox:b") is not None
+    await throttle.set_pause("inbox:b", None)
+    assert await another.pause_of("inbox:b") is None
+    before = reads(tap)
+    for _ in range(20):
+        assert await another.pause_of("inbox:b") is None
+    assert reads(tap) == before
