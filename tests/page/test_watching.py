@@ -116,8 +116,7 @@ def test_a_thousand_tasks_need_no_more_elements_than_fit_on_the_screen(open_tab:
     tab.page.goto("/")
     rows = tab.page.locator(".tasks li")
     expect(rows.first).to_have_attribute("aria-setsize", "50")
-    bottom = "side => side.scrollTo(0, side.scrollHeight)"
-    until(lambda: _scrolled(tab, bottom) == "1000", 60, lambda: str(rows.last.get_attribute("aria-setsize")))
+    tab.wait_until(_IS_SCROLLED_TO_THE_LAST)
     expect(rows.last).to_contain_text("file 999.txt")
     for place in (0.0, 0.37, 0.5, 0.81, 1.0):
         tab.page.locator(".side").evaluate(
@@ -150,9 +149,13 @@ _IS_FILLED = """(() => {
 """Rows stand where the list is seen, near its top and below its middle."""
 
 
-def _scrolled(tab: Tab, script: str) -> str | None:
-    tab.page.locator(".side").evaluate(script)
-    return tab.page.locator(".tasks li").last.get_attribute("aria-setsize")
+_IS_SCROLLED_TO_THE_LAST = """(() => {
+  const side = document.querySelector(".side");
+  side.scrollTo(0, side.scrollHeight);
+  const last = document.querySelector(".tasks li:last-child");
+  return last?.getAttribute("aria-setsize") === "1000" && last.textContent.includes("file 999.txt");
+})()"""
+"""Scrolls on to the end of the list, and tells whether that is the oldest task."""
 
 
 def _serve_made_up(tab: Tab, count: int) -> None:

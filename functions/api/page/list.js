@@ -22,15 +22,14 @@ export class TaskList {
     this.listeners = new Set();
     this.selected = null;
     this.next = null;
-    this.search = h("input", { type: "search", placeholder: "Search  ( / )", "aria-label": "Search the tasks by name, status, recipe or metadata", oninput: () => this.filter() });
-    this.status = h("select", { "aria-label": "Show", onchange: () => this.filter() },
+    this.search = h("input", { type: "search", placeholder: "Search  ( / )", "aria-label": "Search the tasks by name, status, recipe or metadata", oninput: () => this.refine() });
+    this.status = h("select", { "aria-label": "Show", onchange: () => this.refine() },
       ["all", "open", "completed", "failed"].map((name) => h("option", { value: name }, name)));
-    this.rows = new RowWindow((task) => new Row(task, this.nameOf(task)));
+    this.rows = new RowWindow((task) => new Row(task, this.nameOf(task)), () => this.fill());
     this.more = h("button", { class: "plain wide", hidden: true, onclick: () => this.loadMore() }, "Show older tasks");
     this.note = h("p", { class: "muted", hidden: true });
     this.element = h("div", { class: "list" },
       h("h2", { class: "quiet" }, "Tasks"), h("div", { class: "row filters" }, this.search, this.status), this.note, this.rows.element, this.more);
-    new IntersectionObserver((seen) => seen[0].isIntersecting && this.loadMore()).observe(this.more);
   }
 
   start() {
@@ -62,10 +61,12 @@ export class TaskList {
       if (answer.status !== 304) {
         this.etag = answer.headers.get("etag");
         const page = await answer.json();
-        if (!this.loaded) this.next = page.next;
-        this.take(page.data, Boolean(this.loaded));
+        const isFirst = !this.loaded;
+        if (isFirst) this.next = page.next;
+        this.take(page.data, !isFirst);
         this.loaded = true;
         this.filter();
+        if (isFirst) this.fill();
       }
       this.say("");
     } catch (error) {
@@ -94,8 +95,17 @@ export class TaskList {
       pages = 0;
     }
     this.loading = false;
-    const isEndInView = !this.more.hidden && this.more.getBoundingClientRect().top < innerHeight;
-    if (pages > 1 && this.running && isEndInView) this.loadMore(pages - 1);
+    if (pages > 1 && this.running) this.fill(pages - 1);
+  }
+
+  // Looked at after each move: an IntersectionObserver tells nothing of an end that left and came back in one frame.
+  fill(pages) {
+    if (!this.more.hidden && this.more.getBoundingClientRect().top < innerHeight) this.loadMore(pages);
+  }
+
+  refine() {
+    this.filter();
+    this.fill();
   }
 
   take(tasks, notice) {

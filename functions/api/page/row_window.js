@@ -5,11 +5,14 @@ import { h, markCurrent } from "./dom.js";
 const AROUND = 12;
 
 export class RowWindow {
-  // `make(task)` returns a row: { element, update(task), tick() }.
-  constructor(make) {
-    Object.assign(this, { make, tasks: [], rows: new Map(), height: 58 });
+  // `make(task)` returns a row: { element, update(task), tick() }. `onMove` is called after each scroll or resize.
+  constructor(make, onMove) {
+    Object.assign(this, { make, onMove, tasks: [], rows: new Map(), height: 58 });
     this.element = h("ul", { class: "tasks" });
-    this.moved = () => (this.frame ??= requestAnimationFrame(() => this.render()));
+    this.moved = () => (this.frame ??= requestAnimationFrame(() => {
+      this.render();
+      this.onMove();
+    }));
   }
 
   start() {
