@@ -128,6 +128,12 @@ class Sandbox:
         if ending:
             await asyncio.wait(ending)
 
+    async def wait_until_unused(self) -> None:
+        """Wait for the end of all calls under way, then end the idle children: for a loop that is about to close."""
+        while self._under_way:
+            await asyncio.wait(list(self._under_way.values()))
+        await self.close()
+
     async def _run(self, call: _Call) -> Reply:
         if self._idle and call.sink is None:
             with contextlib.suppress(SandboxCrashed, SandboxOutOfMemory):
