@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Path
 from pydantic import Field, JsonValue, StringConstraints, ValidationError
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.bodies import bodies
+from functions.api.json_body import read_json_body
 from functions.api.openapi_shapes import errors, json_request_body, json_response
 from functions.api.routes.operate import Operator
 from functions.api.task_body import encode
@@ -30,8 +31,6 @@ from shared.domain.tasks.access import SCOPES, Key, Scope
 from shared.domain.tasks.key_rules import excess_of, id_of_name, newest_of_each, state_of
 
 router = APIRouter()
-
-_Body = TypeVar("_Body", bound=StrictModel)
 
 KeyPath = Annotated[str, Path(json_schema_extra={"examples": ["cron-4f0c8b"]})]
 _YEAR = 366 * 86_400
@@ -81,7 +80,7 @@ async def make_key(request: Request, key: Operator) -> Response:
     """Make a key. Its secret is in this answer, and nowhere else."""
     deps = wiring.api()
     async with bodies().body_of(request, key) as body:
-        wanted = _parse(NewKey, body)
+        wanted = read_json_body(NewKey, body)
     now = deps.clock.now()
     made = _key_of(wanted, key, now)
     _refuse_excess(made, key)
@@ -101,7 +100,7 @@ async def rotate_key(key_id: KeyPath, request: Request, key: Operator) -> Respon
     """Make a new secret for a key, shown only here; the old one goes on for `overlap` seconds, a day by default."""
     deps = wiring.api()
     async with bodies().body_of(request, key) as body:
-        rotation = _parse(Rotation, body or b"{}")
+        rotation = read_json_body(Rotation, body or b"{}")
     now = deps.clock.now()
     current = await _find(key_id)
     if state_of(current, now) != "active":
@@ -124,18 +123,6 @@ async def revoke_key(key_id: KeyPath, key: Operator) -> Response:
     await deps.keys.revoke(key_id)
     log("WARNING", "key_revoked", f"{key.owner} revoked the key {key_id}", owner=current.owner)
     return _private(_shown(current.model_copy(update={"revoked": True}), deps.clock.now()))
-
-
-def _parse(model: type[_Body], body: bytes) -> _Body:
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            message = "The body is not JSON."
-            raise RequestRefused(400, "invalid_request_error", "invalid_param", message) from error
-        field = ".".join(str(part) for part in first["loc"]) or "body"
-        raise FieldRefused(field, f"{field}: {first['msg']}") from error
 
 
 def _key_of(wanted: NewKey, maker: Key, now: datetime) -> Key:

@@ -12,11 +12,12 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.bodies import bodies
+from functions.api.json_body import read_json_body
 from functions.api.openapi_shapes import errors, json_request_body, json_response
 from functions.api.routes.submit import Submitter
 from functions.api.task_body import encode
@@ -65,7 +66,7 @@ async def open_upload(request: Request, key: Submitter) -> Response:
     """Open a resumable upload of one object of an inbox: `PUT` the bytes to `url`, as Cloud Storage documents it."""
     deps = wiring.api()
     async with bodies().body_of(request, key) as body:
-        upload = _parse(body)
+        upload = read_json_body(Upload, body)
     inbox = _choose_inbox(deps, key, upload)
     uri = f"gs://{inbox}/{upload.name}"
     url = await deps.storage.open_upload_session(
@@ -81,18 +82,6 @@ async def open_upload(request: Request, key: Submitter) -> Response:
     expires_at = int((deps.clock.now() + _KEPT).timestamp())
     opened = {"object": "upload", "url": url, "uri": uri, "size": upload.size, "expires_at": expires_at}
     return Response(encode(opened), headers={"Cache-Control": "no-store"}, media_type="application/json")
-
-
-def _parse(body: bytes) -> Upload:
-    try:
-        return Upload.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            message = "The body is not JSON."
-            raise RequestRefused(400, "invalid_request_error", "invalid_param", message) from error
-        field = ".".join(str(part) for part in first["loc"]) or "body"
-        raise FieldRefused(field, f"{field}: {first['msg']}") from error
 
 
 def _choose_inbox(deps: ApiDeps, key: Key, upload: Upload) -> str:

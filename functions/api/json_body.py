@@ -1,0 +1,25 @@
+"""Read a JSON body into its model, and name the field that is wrong."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from shared.domain.errors import FieldRefused, RequestRefused
+from shared.domain.request.messages import StrictModel
+
+_Body = TypeVar("_Body", bound=StrictModel)
+
+
+def read_json_body(model: type[_Body], body: bytes) -> _Body:
+    """Return the body as `model`. Raises `RequestRefused` for what is not JSON, `FieldRefused` for a wrong field."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            message = "The body is not JSON."
+            raise RequestRefused(400, "invalid_request_error", "invalid_param", message) from error
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        raise FieldRefused(field, f"{field}: {first['msg']}") from error
