@@ -30,6 +30,7 @@ from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media.conversions import by_hand
 from shared.domain.media.facts import Facts
 from shared.sandbox import RangeSource, Reply, Sandbox, SandboxError, SandboxFailure, SandboxTimeout, Sink
+from shared.sized_stream import ReadableStream
 
 _log = logging.getLogger(__name__)
 
@@ -106,27 +107,7 @@ class Converter:
             raise PermanentFailure("file_processing_failed", _problem(error, facts, seconds)) from error
 
 
-class _SizedStream(io.RawIOBase):
-    """A stream that knows its size and where it is."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._at = size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-
-class ChildStream(_SizedStream):
+class ChildStream(ReadableStream):
     """What a child puts out, read by a thread meanwhile. Seekable only as far as an upload needs its size."""
 
     def __init__(self, run: Callable[[Sink], Coroutine[Any, Any, object]], size: int, stop: threading.Event) -> None:
@@ -140,8 +121,8 @@ class ChildStream(_SizedStream):
     def read(self, size: int | None = -1) -> bytes:
         if self._at != self._sent:
             raise io.UnsupportedOperation("it is read once, from start to end")
-        wanted = self._size if size is None or size < 0 else size
-        wanted = min(wanted, self._size - self._sent)
+        wanted = self.size if size is None or size < 0 else size
+        wanted = min(wanted, self.size - self._sent)
         pieces: list[bytes] = []
         while wanted > 0:
             if not self._piece:
@@ -188,7 +169,7 @@ class ChildStream(_SizedStream):
         raise TransientFailure("the file was converted or cut a second time, and is shorter than before")
 
 
-class KeptPieces(_SizedStream):
+class KeptPieces(ReadableStream):
     """A file in memory, in the pieces in which a child put it out: to join them would take as much again."""
 
     def __init__(self, pieces: tuple[bytes, ...]) -> None:
