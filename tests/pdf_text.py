@@ -27,7 +27,7 @@ def pdf_with_text(pages: Sequence[Sequence[str]], *, rotate: int = 0, leading: i
         page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Rotate %d" % (WIDTH, HEIGHT, rotate)
         bodies.append(page + b" /Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>" % (5 + 2 * number))
         bodies.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
-    return _with_table(bodies)
+    return pdf_of_objects(bodies)
 
 
 def line_on_scale(number: int) -> int:
@@ -40,7 +40,8 @@ def _escaped(line: str) -> bytes:
     return text.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
 
 
-def _with_table(bodies: Sequence[bytes]) -> bytes:
+def pdf_of_objects(bodies: Sequence[bytes]) -> bytes:
+    """Return a PDF of these objects, numbered from 1, with a classic table; the first one is the catalogue."""
     out = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
     offsets = []
     for number, body in enumerate(bodies, 1):

@@ -41,5 +41,4 @@ ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v wmv2 -qscale:v 20 -codec
 ffmpeg -v error -y -i clip.mp4 $cut -s 176x144 -codec:v h263 -qscale:v 20 -codec:a aac -ar 16000 -b:a 16k ugly/clip.3gp
 ffmpeg -v error -y -i clip.mp4 $cut -s 160x120 -codec:v libtheora -q:v 2 -an ugly/clip.ogv
 
-python3 pictures.py
-(cd ../.. && python3 -m tests.samples.ugly.make)
+(cd ../.. && python3 -m tests.samples.pictures && python3 -m tests.samples.ugly.make)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
 
+from tests.pdf_text import pdf_of_objects
+
 HERE = Path(__file__).parent
 
 NOTES = """Notes of the Tuesday meeting 📝
@@ -83,16 +85,7 @@ def write_report(file: Path, picture: Image.Image) -> None:
             pixels,
         ),
     ]
-    out = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
-    offsets = []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    out += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
-    file.write_bytes(out)
+    file.write_bytes(pdf_of_objects(objects))
 
 
 def _stream(entries: bytes, data: bytes) -> bytes:

@@ -8,6 +8,7 @@ import zlib
 
 from pypdf import PdfReader, PdfWriter
 
+from tests.pdf_text import pdf_of_objects
 from tests.samples.ugly_parts.listing import (
     FAILED,
     GOOD,
@@ -26,16 +27,7 @@ def pdf(pages: int, root_extra: bytes = b"") -> bytes:
         b"<< /Type /Pages /MediaBox [0 0 200 200] /Kids [%s] /Count %d >>" % (kids, pages),
         *[b"<</Type/Page/Parent 2 0 R>>"] * pages,
     ]
-    out = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
-    offsets = []
-    for number, body in enumerate(bodies, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    out += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(bodies) + 1, start)
-    return bytes(out)
+    return pdf_of_objects(bodies)
 
 
 def packed_pdf(pages: int) -> bytes:
