@@ -60,7 +60,7 @@ class Extractor:
             raise PermanentFailure("file_processing_failed", _problem(error, kind)) from error
         finally:
             # What a document took stays with the child that read it; the next one starts in a fraction of a second.
-            await self._sandbox.close()
+            await self._sandbox.end_idle_children()
         value = reply.value
         if "too_long" in value:
             message = (

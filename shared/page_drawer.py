@@ -53,7 +53,7 @@ class PageDrawer:
         finally:
             self._under_way -= 1
             if self._under_way == 0:
-                await self._sandbox.close()
+                await self._sandbox.end_idle_children()
         if "problem" in reply.value:
             raise PageNotDrawn("The document is damaged, or protected with a password.")
         return DrawnPage(reply.value["pages"], reply.value["width"], reply.value["height"], reply.payload)

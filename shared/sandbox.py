@@ -89,8 +89,8 @@ class Sandbox:
         self._memory_bytes = memory_bytes
         self._turns = asyncio.Semaphore(processes)
         self._idle: list[_Child] = []
-        self._under_way: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
-        """The callers' tasks, and what tells the end of their calls."""
+        self._under_way: set[asyncio.Future[None]] = set()
+        """Each is done once its call has ended."""
 
     async def run(
         self,
@@ -110,29 +110,24 @@ class Sandbox:
         of `source.read` and `sink` pass through.
         """
         call = _Call(function, arguments, payload, source, sink, seconds)
-        caller = asyncio.current_task()
-        assert caller is not None
-        ended = self._under_way[caller] = asyncio.get_running_loop().create_future()
+        ended = asyncio.get_running_loop().create_future()
+        self._under_way.add(ended)
         try:
             async with self._turns:
                 return await self._run(call)
         finally:
-            del self._under_way[caller]
+            self._under_way.discard(ended)
             ended.set_result(None)
 
-    async def close(self) -> None:
-        """End the idle children, and wait for the end of those whose calls were cancelled."""
+    async def end_idle_children(self) -> None:
         while self._idle:
             await self._idle.pop().kill()
-        ending = [ended for caller, ended in self._under_way.items() if caller.cancelling()]
-        if ending:
-            await asyncio.wait(ending)
 
-    async def wait_until_unused(self) -> None:
-        """Wait for the end of all calls under way, then end the idle children: for a loop that is about to close."""
+    async def close(self) -> None:
+        """Wait for the end of all calls under way, then end the idle children: before the event loop closes."""
         while self._under_way:
-            await asyncio.wait(list(self._under_way.values()))
-        await self.close()
+            await asyncio.wait(self._under_way)
+        await self.end_idle_children()
 
     async def _run(self, call: _Call) -> Reply:
         if self._idle and call.sink is None:

@@ -116,7 +116,7 @@ class Splitter:
         except SandboxError as error:
             raise _failure(error, facts) from error
         finally:
-            await self._sandbox.close()
+            await self._sandbox.end_idle_children()
         return reply.value
 
 

@@ -99,7 +99,7 @@ async def _close(part: Any) -> None:
     elif isinstance(part, Sandbox):
         await part.close()
     elif isinstance(part, AnswerJudge | Examiner | Splitter):
-        await part._sandbox.wait_until_unused()
+        await part._sandbox.close()
     elif isinstance(part, Web | Callbacks):
         await _close(part.outbound if isinstance(part, Web) else part._outbound)
         if isinstance(part, Callbacks):

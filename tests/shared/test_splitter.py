@@ -32,7 +32,7 @@ FORMATS = [
 async def splitter() -> AsyncIterator[Splitter]:
     sandbox = Sandbox()
     yield Splitter(sandbox)
-    await sandbox.wait_until_unused()
+    await sandbox.close()
 
 
 def source_of(data: bytes) -> Threaded:
