@@ -21,6 +21,9 @@ from shared.examiner import Threaded
 from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
 
+_MOST_BYTES = 2 * GEMINI.pdf_bytes
+"""Of all documents of a file: they are held until they are published, and each has its own copy of shared fonts."""
+
 
 async def cut_documents(deps: GenerateDeps, task: Task, value: JsonValue) -> Rendered:
     """Return a PDF for each document that the answer names, and what could not be cut as warnings."""
@@ -39,10 +42,20 @@ async def cut_documents(deps: GenerateDeps, task: Task, value: JsonValue) -> Ren
         bundle = await off_loop(read_bundle, value, facts.pages)
         ranges = Threaded(deps.storage.ranges(stored, b""), deps.storage.in_thread)
         files: dict[str, File] = {}
+        warnings = bundle.warnings
+        left = _MOST_BYTES
         for document in bundle.documents:
             span = Span(start=document.first, end=document.last, unit="pages")
             with await deps.splitter.cut(ranges, facts, span, threading.Event()) as part:
-                files[document.ending] = File(await deps.storage.in_thread(part.read), "application/pdf")
+                data = await deps.storage.in_thread(part.read)
+            left -= len(data)
+            if left < 0:
+                warnings = (
+                    *warnings,
+                    f"From {document.ending} on, no documents were cut out: together they are too large.",
+                )
+                break
+            files[document.ending] = File(data, "application/pdf")
     except (PermanentFailure, SourceVanished) as failure:
         return Rendered({}, (f"The documents were not cut out: {failure}",))
-    return Rendered(files, bundle.warnings)
+    return Rendered(files, warnings)

@@ -12,6 +12,8 @@ from shared.domain.answer.response import Json
 
 _MOST = 200
 """Documents that are cut out of one file."""
+_MOST_TIMES = 2
+"""How often all pages of a file may be cut out of it: documents may share pages, but each cut is made and kept."""
 _LONGEST_NAME = 60
 """Bytes."""
 
@@ -33,17 +35,23 @@ class Bundle(NamedTuple):
 def read_bundle(value: JsonValue, pages: int) -> Bundle:
     """Return the documents that an answer lists, with `first_page`, `last_page` and `type` or `title` of each.
 
-    Entries whose pages the file does not have are left out, with a warning. So is what comes after the 200th.
+    Entries whose pages the file does not have are left out, with a warning. So is what comes after the 200th, and a
+    document with which the pages of all would be more than twice those of the file.
     """
     documents: list[BundledDocument] = []
     warnings: list[str] = []
     entries = _entries(value)
+    left = _MOST_TIMES * pages
     for number, entry in enumerate(entries[:_MOST], 1):
         first, last = _number(entry.get("first_page")), _number(entry.get("last_page"))
         if first is None or last is None or not 1 <= first <= last <= pages:
             named = f"{entry.get('first_page')} to {entry.get('last_page')}"[:40]
             warnings.append(f"Document {number} was not cut out: the file has no pages {named}.")
             continue
+        if last - first + 1 > left:
+            warnings.append(f"Document {number} was not cut out: too many documents have the same pages.")
+            continue
+        left -= last - first + 1
         documents.append(BundledDocument(first, last, f"{number:02}-{_slug(entry)}.pdf"))
     if len(entries) > _MOST:
         warnings.append(f"Of {len(entries):,} documents, the first {_MOST} were cut out.")

@@ -60,3 +60,15 @@ async def test_pages_that_are_missing_or_counted_twice_are_named(system: System)
         "Pages that belong to no document: 4, 5.",
         "Pages that belong to several documents: 2.",
     )
+
+
+async def test_documents_that_are_too_large_together_are_cut_out_up_to_a_bound(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.model.script.append(listed(("invoice", 1, 2), ("letter", 3, 5)))
+    monkeypatch.setattr("functions.generate.result.bundle._MOST_BYTES", 2_000)
+    task = await system.answered("large.pdf", SCAN, dropsight_recipe="split-bundle")
+    files = await system.published(task)
+    assert "01-invoice.pdf" in files
+    assert "02-letter.pdf" not in files
+    assert warned(task) == ("From 02-letter.pdf on, no documents were cut out: together they are too large.",)

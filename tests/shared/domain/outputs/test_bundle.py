@@ -52,6 +52,14 @@ def test_no_more_than_two_hundred_documents_are_cut_out() -> None:
     assert bundle.warnings[0] == "Of 300 documents, the first 200 were cut out."
 
 
+def test_documents_that_share_pages_are_cut_out_up_to_twice_the_pages_of_the_file() -> None:
+    bundle = read_bundle([entry(first_page=1, last_page=1000)] * 200, 1000)
+    assert [(document.first, document.last) for document in bundle.documents] == [(1, 1000)] * 2
+    assert bundle.warnings[:2] == tuple(
+        f"Document {number} was not cut out: too many documents have the same pages." for number in (3, 4)
+    )
+
+
 def test_an_answer_without_documents_cuts_nothing() -> None:
     assert read_bundle({"documents": []}, 3) == ((), ())
     assert read_bundle("words", 3) == ((), ())
