@@ -45,6 +45,7 @@ def test_a_reload_and_another_device_show_the_same(system: Running, open_tab: Op
     task = system.end_of(system.drop("same/shared.txt", NOTES, "text/plain"))
     first = open_tab(f"/#/tasks/{task['id']}")
     expect(first.page.get_by_role("heading", level=1, name="shared.txt")).to_be_visible()
+    expect(first.page.locator(".answer")).to_contain_text("Notes of the Tuesday meeting")
     answer = first.page.locator(".answer").inner_text()
     first.page.reload()
     expect(first.page.locator(".answer")).to_have_text(answer, use_inner_text=True)
