@@ -100,7 +100,7 @@ def test_after_work_that_cannot_succeed_is_given_up_with_a_warning() -> None:
 
 def test_a_worker_that_is_stopped_until_its_lease_has_expired_writes_nothing_later() -> None:
     with Running(WORKERS="2", DROPSIGHT_LEASE_SECONDS="20") as system:
-        system.model(latency="6s", text="the first answer")
+        system.model(latency="60s", text="the first answer")
         uris = [system.drop("sleepy.txt", b"zzz", "text/plain")]
         until(lambda: system.model_calls(answered=False), 20, lambda: "the model was never asked")
         sleeper = _holder(system)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from openai.types.chat import ChatCompletion
 
-from tests import machine
 from tests.bench.transfer import write_recording
 from tests.running import SAMPLES, Running, until
 
@@ -16,18 +14,12 @@ SAMPLE_FILES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo
 
 
 @pytest.mark.parametrize("name", SAMPLE_FILES)
-def test_a_sample_has_a_task_within_two_seconds_and_an_answer_within_five(system: Running, name: str) -> None:
-    tries: list[tuple[float, float]] = []
-    while len(tries) < 3 and not any(created < 2 and ended < 5 for created, ended in tries):
-        began = time.monotonic()
-        uri = system.drop(f"try-{len(tries)}/{name}", SAMPLES / name)
-        assert system.task_of(uri)["source"] == uri
-        created = time.monotonic() - began
-        task = system.end_of(uri)
-        tries.append((created, time.monotonic() - began))
-        assert task["status"] == "completed", task["error"]
-    slow = machine.slowness()
-    assert any(created < 2 * slow and ended < 5 * slow for created, ended in tries), f"{tries}; {machine.condition()}"
+def test_a_sample_is_answered_without_a_wait(system: Running, name: str) -> None:
+    """One dispatch and one attempt, and nobody moves the clock: it is ready as soon as the work is done."""
+    task = system.end_of(system.drop(f"sample/{name}", SAMPLES / name))
+    assert task["status"] == "completed", task["error"]
+    assert len([call for call in system.calls("queue") if call["method"] == "DISPATCH"]) == 1
+    assert len(system.model_calls(answered=False)) == 1
     completion = ChatCompletion.model_validate(task["results"][0])
     assert "stand-in" in (completion.choices[0].message.content or "")
     assert task["progress"] == 100
@@ -46,6 +38,7 @@ def test_an_event_delivered_five_times_makes_one_task_and_one_model_call(system:
     uri = system.drop("five-times.txt", b"only once, please", "text/plain")
     system.end_of(uri)
     system.control("POST", "/events/replay", {"times": 1})
+    until(lambda: not system.under_way(), 20, lambda: f"{system.under_way()}")
     assert len(system.tasks(object=uri)) == 1
     assert len(system.model_calls()) == 1
 
@@ -53,6 +46,7 @@ def test_an_event_delivered_five_times_makes_one_task_and_one_model_call(system:
 def test_results_are_published_under_the_objects_name(system: Running) -> None:
     uri = system.drop("folder/talk.wav", SAMPLES / "speech.wav")
     task = system.end_of(uri)
+    until(lambda: not system.open_documents(), 20, lambda: "the files are not published")
     text = system.results.blob(f"{system.endpoints.inbox}/folder/talk.wav.txt")
     published = system.results.blob(f"{system.endpoints.inbox}/folder/talk.wav.task.json")
     content = task["results"][0]["choices"][0]["message"]["content"]
@@ -113,9 +107,12 @@ def test_an_unusable_file_fails_with_a_code_and_without_a_call_to_gemini(
     assert len(task["error"]["message"]) > 20
     assert task["results"] is None
     assert system.calls("gemini") == []
-    lines = [line for line in system.logged("task_failed") if line["task"] == task["id"]]
-    assert len(lines) == 1
-    assert lines[0]["code"] == code
+
+    def lines() -> list[dict[str, object]]:
+        return [line for line in system.logged("task_failed") if line["task"] == task["id"]]
+
+    until(lines, 20, lambda: "the failure is not in the log")
+    assert [line["code"] for line in lines()] == [code]
 
 
 def test_a_picture_named_mp3_is_treated_as_a_picture(system: Running) -> None:
@@ -126,19 +123,21 @@ def test_a_picture_named_mp3_is_treated_as_a_picture(system: Running) -> None:
 
 
 def test_an_object_deleted_before_it_is_read_fails_as_source_gone(system: Running) -> None:
-    system.fault("queue", "DISPATCH", delay="1s", times=1)
+    system.control("PUT", "/events", {"hold": True})
     uri = system.drop("fleeting.txt", b"now you see me", "text/plain")
-    system.task_of(uri)
     system.inbox.blob("fleeting.txt").delete()
+    system.control("PUT", "/events", {"hold": False})
     task = system.end_of(uri)
     assert task["error"]["code"] == "source_gone"
     assert system.model_calls() == []
 
 
 def test_only_the_newest_generation_of_an_overwritten_object_reaches_the_model(system: Running) -> None:
-    system.fault("queue", "DISPATCH", delay="1s", times=1)
+    system.control("PUT", "/events", {"hold": True})
     for number in range(8):
         uri = system.drop("again-and-again.txt", f"version {number}".encode(), "text/plain")
+    system.control("PUT", "/events", {"hold": False})
+    until(lambda: len(system.tasks(object=uri)) == 8, 30, lambda: f"{system.states()}")
     system.advance("30s")
     system.wait_for_all(8, 30)
     tasks = system.tasks(object=uri)

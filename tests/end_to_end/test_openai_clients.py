@@ -10,8 +10,9 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
-from openai import OpenAI
+from openai import APITimeoutError, OpenAI
 
+from tests import machine
 from tests.running import SAMPLES, Running, until
 
 SPEECH = SAMPLES / "speech.wav"
@@ -24,8 +25,8 @@ def openai_client(system: Running, **options: float) -> OpenAI:
 def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for_one_billed_call(
     system: Running,
 ) -> None:
-    system.model(latency="2s")
-    with ThreadPoolExecutor(2) as threads, openai_client(system, timeout=90, max_retries=0) as client:
+    system.model(latency="2m")
+    with ThreadPoolExecutor(2) as threads, openai_client(system, timeout=300, max_retries=0) as client:
 
         def transcribe() -> Any:
             return client.audio.transcriptions.with_raw_response.create(
@@ -33,8 +34,9 @@ def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for
             )
 
         first = threads.submit(transcribe)
-        until(lambda: system.states()["processing"], 20, lambda: "no task is processed")
+        until(lambda: system.model_calls(answered=False), 20, lambda: "the model is not asked")
         system.control("POST", "/kill", {"function": "generate"})
+        system.model(latency=None)
         second = threads.submit(transcribe)
         # The lease of the killed instance ends by the clock, and so does the wait for the next dispatch.
         while not any(document["token"] > 1 or document["status"] == "completed" for document in system.documents()):
@@ -46,18 +48,27 @@ def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for
 
 
 def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system: Running) -> None:
-    system.model(latency="2s")
+    system.model(latency="2m")
     before = len(system.documents())
-    with openai_client(system, timeout=0.7, max_retries=0) as client, pytest.raises(Exception, match="timed out"):
-        client.audio.transcriptions.create(model="whisper-1", file=SPEECH, language="en")
-    until(lambda: len(system.documents()) == before + 1, 20, lambda: "no task was made")
-    with openai_client(system, timeout=90, max_retries=0) as client:
+
+    def hang_up_after(seconds: float) -> None:
+        with openai_client(system, timeout=seconds, max_retries=0) as client, pytest.raises(APITimeoutError):
+            client.audio.transcriptions.create(model="whisper-1", file=SPEECH, language="en")
+
+    # As long as this machine needs to take the upload in.
+    patience = 0.7
+    while len(system.documents()) == before:
+        hang_up_after(patience)
+        patience *= 2
+    system.advance("3m")
+    with openai_client(system, timeout=300, max_retries=0) as client:
         answer = client.audio.transcriptions.create(model="whisper-1", file=SPEECH, language="en")
     assert answer.text
     assert len(system.documents()) == before + 1
     assert len(system.model_calls()) == 1
 
 
+@pytest.mark.timeout(600)
 def test_an_upload_of_300_mb_is_passed_on_in_constant_memory(system: Running) -> None:
     workers = [process for process in psutil.Process(system.pid).children(recursive=True) if _serves_api(process)]
     # Past the front door, which has the platform's limit of 32 MB.
@@ -78,7 +89,7 @@ def test_an_upload_of_300_mb_is_passed_on_in_constant_memory(system: Running) ->
                 "Authorization": f"Bearer {system.endpoints.api_key}",
                 "Content-Type": "multipart/form-data; boundary=xx",
             },
-            timeout=100,
+            timeout=machine.allowed(100),
         )
     finally:
         done.set()
@@ -89,7 +100,10 @@ def test_an_upload_of_300_mb_is_passed_on_in_constant_memory(system: Running) ->
 
 
 def _serves_api(process: psutil.Process) -> bool:
-    return process.environ().get("FUNCTION_TARGET") == "api"
+    try:
+        return process.environ().get("FUNCTION_TARGET") == "api"
+    except psutil.Error:  # a child of a function that has ended meanwhile
+        return False
 
 
 def _form(megabytes: int) -> Iterator[bytes]:

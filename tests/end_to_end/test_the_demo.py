@@ -14,6 +14,7 @@ import pytest
 from local.commands.demo import main
 from local.demo_examples import EXAMPLES, SAMPLES, plan_drops
 from shared.domain.recipe import BUILT_IN, check
+from tests import machine
 from tests.running import ROOT, Json, Running
 
 RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -60,9 +61,10 @@ def test_the_recipe_file_of_the_page_has_no_problem() -> None:
     assert check(text) == []
 
 
+@pytest.mark.timeout(600)
 def test_the_demo_needs_only_the_name_of_a_recipe() -> None:
     run = [sys.executable, "-m", "local", "demo", "--recipe", "compare", "--json"]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=machine.allowed(90), check=True)
     beside, task = json.loads(done.stdout)
     assert (beside["recipe"], task["recipe"]) == ("summarise", "compare")
     assert any(uri.endswith("/report.pdf.md") for uri in task["outputs"])

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import random
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect, sync_playwright
 
 from tests import machine
 from tests.running import Running, until
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_SECONDS = 20.0
-"""What the page may take for one step on a quiet machine."""
+_SECONDS = 45.0
+"""What the page may take for one step on a quiet machine: far more than it takes, since nothing fails by waiting."""
+_TEST_SECONDS = 900
+"""Time limit of each test; the longest takes half a minute on a quiet machine."""
 _SIGN_IN = """if (window === top) sessionStorage.setItem("dropsight.key", "KEY");"""
-_LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+_SLOWDOWN = int(os.environ.get("DROPSIGHT_PAGE_SLOWDOWN", 1))
+"""How many times slower the browser computes. Each of the page's requests then waits, up to 100 ms times that."""
+_HELD_UP = re.compile(r"^http://[^/]+/(v1|page|local)/")
+_LOST = (
+    "ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_CONNECTION_",
+)  # fmt: skip
 
 
 @dataclass
@@ -48,6 +60,12 @@ class Tab:
     def check_console(self) -> None:
         unexpected = [error for error in self.errors if not any(part in error for part in self.allowed)]
         assert unexpected == []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +102,8 @@ def open_tab(browser: Browser, system: Running) -> Iterator[Opener]:
         context.set_default_timeout(machine.allowed(_SECONDS) * 1000)
         tab = Tab(context.new_page(), context)
         tabs.append(tab)
+        if _SLOWDOWN > 1:
+            slow_down(tab)
         tab.page.on("console", lambda message: tab.errors.append(message.text) if message.type == "error" else None)
         tab.page.on("pageerror", lambda error: tab.errors.append(f"uncaught: {error}"))
         if key is not None:
@@ -94,9 +114,24 @@ def open_tab(browser: Browser, system: Running) -> Iterator[Opener]:
 
     yield open_one
     for tab in tabs:
+        # A request that a test answers may be on its way when its tab closes.
+        tab.page.unroute_all(behavior="ignoreErrors")
+        tab.context.unroute_all(behavior="ignoreErrors")
         tab.context.close()
     for tab in tabs:
         tab.check_console()
+
+
+def slow_down(tab: Tab) -> None:
+    """Let the tab compute slowly, and its answers come late and out of order."""
+    tab.context.new_cdp_session(tab.page).send("Emulation.setCPUThrottlingRate", {"rate": _SLOWDOWN})
+
+    def hold_up(route: Route) -> None:
+        with suppress(Error):  # the tab was closed meanwhile
+            tab.page.wait_for_timeout(random.uniform(0, 100 * _SLOWDOWN))
+            route.continue_()
+
+    tab.context.route(_HELD_UP, hold_up)
 
 
 @pytest.fixture
@@ -114,5 +149,14 @@ def _quiet(system: Running) -> Iterator[None]:
 def answering(system: Running, text: str, **behaviour: object) -> Iterator[None]:
     """Let the model answer with this text."""
     system.model(text=text, **behaviour)
-    yield
-    system.control("DELETE", "/model")
+    try:
+        yield
+    finally:
+        system.control("DELETE", "/model")
+
+
+def settled(system: Running, uri: str) -> dict[str, Any]:
+    """Return an object's task once nothing more happens to it: its outputs are written, its files at Gemini deleted."""
+    system.end_of(uri)
+    until(lambda: not system.control("GET", "/dispatches")["in_flight"], 30, lambda: f"under way: {system.under_way()}")
+    return system.task_of(uri)

@@ -39,7 +39,10 @@ def test_a_dropped_folder_is_taken_with_the_folders_in_it(system: Running, tab: 
         (folder / name).write_text(f"Text of {name}")
     expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
     _drop_paths(tab, folder)
-    expect(tab.page.locator(".chosen li bdi")).to_have_text(["one.txt", "two.txt"], use_inner_text=True)
+    names = tab.page.locator(".chosen li bdi")
+    expect(names).to_have_count(2)
+    # A folder's files come in the order of its file system, which is anybody's guess.
+    assert sorted(names.all_inner_texts()) == ["one.txt", "two.txt"]
     tab.page.get_by_role("button", name="Send 2 files").click()
     expect(tab.row("one.txt")).to_contain_text("answered")
     expect(tab.row("two.txt")).to_contain_text("answered")
@@ -80,7 +83,7 @@ def test_a_key_that_expires_says_so_and_asks_for_another(system: Running, open_t
     system.advance("2h")
     expect(tab.page.get_by_role("alert")).to_contain_text(re.compile("no longer accepted. This API key expired at"))
     expect(tab.page.get_by_label("Your API key")).to_be_focused()
-    assert tab.page.evaluate("sessionStorage.length") in (0, 1)
+    assert tab.page.evaluate("sessionStorage.getItem('dropsight.key')") is None
     tab.page.get_by_label("Your API key").fill(system.endpoints.api_key)
     tab.page.get_by_role("button", name="Sign in").click()
     expect(tab.page.get_by_role("button", name="Sign out")).to_be_visible()
@@ -98,6 +101,7 @@ def test_long_and_foreign_names_fit_on_a_desk_and_a_phone(system: Running, open_
             expect(tab.page.locator(".answer")).not_to_be_empty()
             assert tab.page.evaluate(TOO_WIDE) == []
             tab.page.goto("/#/")
+            expect(tab.page.locator(".welcome")).to_be_attached()
 
 
 def test_a_large_file_may_have_any_name(system: Running, tab: Tab, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import re
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
-from tests.page.conftest import Tab, answering
+from tests.page.conftest import Tab, answering, settled
 from tests.pdf_text import pdf_with_text
 from tests.running import Running
 
@@ -40,7 +40,7 @@ def test_a_quote_jumps_to_its_page_and_draws_its_box(system: Running, tab: Tab) 
         extract(tab, "invoice.pdf", "application/pdf", INVOICE)
     expect(tab.page.locator(".page")).to_have_count(4)
     expect(tab.page.locator("[data-page='4'] .overlay rect")).to_have_count(1)
-    assert not tab.page.evaluate(IN_VIEW)
+    assert not tab.page.evaluate(IN_VIEW), "nothing is lit before a quote is chosen"
     quote = tab.page.get_by_role("button", name=re.compile("^total"))
     expect(quote).to_contain_text("stands there · page 4")
     quote.focus()
@@ -60,7 +60,7 @@ def test_a_quote_jumps_to_its_page_and_draws_its_box(system: Running, tab: Tab) 
 def test_pages_are_loaded_when_they_are_scrolled_to(system: Running, tab: Tab) -> None:
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
-    system.end_of(system.drop("cite/long.pdf", pdf_with_text([[f"Page {n}"] for n in range(60)]), "application/pdf"))
+    settled(system, system.drop("cite/long.pdf", pdf_with_text([[f"Page {n}"] for n in range(60)]), "application/pdf"))
     tab.open_task("long.pdf")
     expect(tab.page.locator(".page")).to_have_count(60)
     tab.wait_until("document.querySelector('.page img').naturalWidth > 0")
@@ -79,7 +79,7 @@ def test_a_quote_of_a_text_is_marked_in_it(system: Running, tab: Tab) -> None:
 
 def test_a_pdf_that_cannot_be_drawn_says_so_and_can_still_be_saved(system: Running, tab: Tab) -> None:
     tab.allowed.append("status of 422")
-    system.end_of(system.drop("cite/broken.pdf", b"%PDF-1.7\n" + bytes(range(256)) * 40, "application/pdf"))
+    settled(system, system.drop("cite/broken.pdf", b"%PDF-1.7\n" + bytes(range(256)) * 40, "application/pdf"))
     tab.open_task("broken.pdf")
     expect(tab.page.locator(".source")).to_contain_text("cannot be drawn")
     expect(tab.page.get_by_role("link", name="Save the source")).to_be_visible()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Route, expect
 
+from tests import machine
 from tests.page.conftest import Tab
 from tests.running import SAMPLES, Running
 
@@ -33,10 +34,10 @@ def test_twenty_files_dropped_at_once_are_all_answered(system: Running, tab: Tab
     expect(tab.page.get_by_role("button", name="Send 20 files")).to_be_visible()
     expect(tab.page.locator(".estimate")).to_contain_text("tokens to read")
     tab.page.get_by_role("button", name="Send 20 files").click()
-    expect(tab.page.locator(".tasks li:not([hidden]) .state.completed")).to_have_count(20)
-    for name in NAMES:
+    for name, _ in files:
         expect(tab.row(name)).to_contain_text("answered")
-    assert {task["metadata"]["file"] for task in system.tasks()} == {name for name, _ in files}
+    dropped = [task["metadata"].get("file") for task in system.tasks()]
+    assert [dropped.count(name) for name, _ in files] == [1] * len(files)
 
 
 def test_pasted_text_becomes_a_file(tab: Tab) -> None:
@@ -65,23 +66,24 @@ def test_an_empty_file_is_left_out_and_named(tab: Tab) -> None:
 
 
 def test_a_large_recording_survives_a_cut_and_a_pause(system: Running, tab: Tab, tmp_path: Path) -> None:
-    """The network is away in the middle of it; then a person pauses; not a byte is lost or sent for nothing."""
+    """The connection breaks in the middle of it; then a person pauses; not a byte is lost or sent for nothing."""
     recording = tmp_path / "long talk.wav"
     _write_silence(recording, LARGE_BYTES)
     tab.allow_lost_connections()
+    system.fault("storage", "upload_id", skip=max(2, LARGE_BYTES // PIECE // 8), drop=True)
     pieces: list[tuple[int, int]] = []
     tab.page.on("request", lambda request: pieces.append(_piece_of(request.headers.get("content-range", ""))))
     tab.page.set_input_files("#files", recording)
     tab.page.get_by_role("button", name="Send", exact=True).click()
     sending = tab.page.locator(".sending li")
-    tab.wait_until("document.querySelector('.sending progress')?.value > 0.1", 120)
+    expect(sending).to_contain_text("Connection lost", timeout=machine.allowed(120) * 1000)
     tab.context.set_offline(True)
-    expect(sending).to_contain_text("Connection lost")
     sending.get_by_role("button", name="Pause").click()
     expect(sending).to_contain_text("paused")
+    system.control("DELETE", "/faults")
     tab.context.set_offline(False)
     sending.get_by_role("button", name="Resume").click()
-    expect(tab.row("long talk.wav")).to_be_visible(timeout=240_000)
+    expect(tab.row("long talk.wav")).to_be_visible(timeout=machine.allowed(240) * 1000)
     [blob] = [blob for blob in system.inbox.list_blobs() if blob.name.endswith("long talk.wav")]
     assert blob.size == recording.stat().st_size
     sizes = [end - start for start, end in pieces]
@@ -98,17 +100,17 @@ def test_an_upload_goes_on_after_a_reload_where_it_stopped(system: Running, tab:
     tab.page.set_input_files("#files", recording)
     tab.page.get_by_role("button", name="Send", exact=True).click()
     expect(tab.page.locator(".sending li")).to_contain_text("Connection lost")
-    tab.page.unroute_all()
     tab.page.reload()
     cut_off = tab.page.locator(".sending li", has_text="cut off.wav")
     expect(cut_off).to_contain_text("Not sent whole")
+    tab.page.unroute_all()
     pieces: list[tuple[int, int]] = []
     tab.page.on("request", lambda request: pieces.append(_piece_of(request.headers.get("content-range", ""))))
     with tab.page.expect_file_chooser() as chooser:
         cut_off.get_by_role("button", name="Choose it again").click()
     chooser.value.set_files(recording)
     expect(tab.page.locator(".tray")).to_be_hidden()
-    expect(tab.row("cut off.wav")).to_be_visible(timeout=120_000)
+    expect(tab.row("cut off.wav")).to_be_visible(timeout=machine.allowed(120) * 1000)
     sent = [start for start, _ in pieces if start >= 0]
     assert min(sent) == PIECE * 3
     assert len(sent) == len(set(sent)) == 5
@@ -127,10 +129,10 @@ def test_another_file_of_the_same_name_is_not_taken_for_the_rest(system: Running
     tab.page.set_input_files("#files", recording)
     tab.page.get_by_role("button", name="Send", exact=True).click()
     expect(tab.page.locator(".sending li")).to_contain_text("Connection lost")
-    tab.page.unroute_all()
     tab.page.reload()
     cut_off = tab.page.locator(".sending li", has_text="same.wav")
     expect(cut_off).to_contain_text("Not sent whole")
+    tab.page.unroute_all()
     tab.page.set_input_files("#files", {"name": "same.wav", "mimeType": "audio/wav", "buffer": b"RIFF" + bytes(999)})
     expect(tab.page.locator(".tray")).to_be_visible()
     cut_off.get_by_role("button", name="Forget same.wav").click()

@@ -38,6 +38,7 @@ def test_a_made_key_signs_in_sees_its_folder_and_is_shown_once(system: Running, 
     expect(theirs.row("theirs.txt")).to_have_count(0)
     expect(theirs.page.get_by_role("link", name="Operate")).to_have_count(0)
     tab.page.get_by_role("button", name="I have it").click()
+    expect(tab.page.locator(".secret")).to_have_count(0)
     assert secret not in tab.page.content()
     tab.page.reload()
     expect(row(tab, "Amina’s laptop")).to_be_visible()

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.page.conftest import Tab, answering
+from tests.page.conftest import Tab, answering, settled
 from tests.running import SAMPLES, Running
 
 SEGMENTS = [
@@ -27,12 +28,13 @@ EVIL = """<h1>Report</h1><p onclick="hacked=1">Fine <b>text</b><script>window.ha
 <form action="https://evil.example"><input></form><style>body{display:none}</style>
 <table><tr><td colspan="2">cell</td></tr></table>"""
 
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+"""Waits until what the page holds is laid out and drawn: what would run or load by itself has begun to."""
+
 
 def answered(system: Running, name: str, sample: Path, text: str | None = None, **metadata: str) -> dict[str, Any]:
-    if text is None:
-        return system.end_of(system.drop(name, sample, **metadata))
-    with answering(system, text):
-        return system.end_of(system.drop(name, sample, **metadata))
+    with answering(system, text) if text is not None else nullcontext():
+        return settled(system, system.drop(name, sample, **metadata))
 
 
 def test_a_transcript_jumps_to_its_moment_and_follows_the_sound(system: Running, tab: Tab) -> None:
@@ -43,9 +45,15 @@ def test_a_transcript_jumps_to_its_moment_and_follows_the_sound(system: Running,
     expect(lines).to_have_count(3)
     expect(lines.nth(1)).to_contain_text("Charles")
     tab.wait_until("document.querySelector('audio').readyState > 0")
+    # So slowly that the line's two seconds of sound are still heard when the test looks.
+    tab.page.evaluate("document.querySelector('audio').playbackRate = 0.0625")
     lines.nth(1).get_by_role("button").click()
     tab.wait_until("document.querySelector('audio').currentTime >= 3")
     expect(lines.nth(1)).to_have_class("now")
+    tab.page.evaluate("document.querySelector('audio').pause()")
+    tab.page.evaluate("document.querySelector('audio').currentTime = 5.5")
+    expect(lines.nth(2)).to_have_class("now")
+    expect(lines.nth(1)).not_to_have_class("now")
 
 
 def test_words_jump_to_their_moment_and_follow_the_sound_and_speakers_keep_their_colour(
@@ -71,8 +79,8 @@ def test_words_jump_to_their_moment_and_follow_the_sound_and_speakers_keep_their
     expect(said.nth(2)).to_have_class("word past")
     tab.page.evaluate("document.querySelector('audio').currentTime = 6.5")
     expect(tab.page.locator(".transcript li").nth(2)).to_have_class("now")
-    colours = [one.get_attribute("class") for one in tab.page.locator(".transcript .speaker").all()]
-    assert colours == ["speaker tone-0", "speaker tone-1", "speaker tone-0"]
+    colours = ["speaker tone-0", "speaker tone-1", "speaker tone-0"]
+    expect(tab.page.locator(".transcript .speaker")).to_have_class(colours)
 
 
 def test_masks_lie_over_their_boxes_of_the_picture(system: Running, tab: Tab) -> None:
@@ -154,7 +162,7 @@ def test_nothing_in_an_answer_runs_or_loads(system: Running, tab: Tab, name: str
     answered(system, f"read/{name}", SAMPLES / "report.pdf", EVIL, dropsight_recipe=recipe)
     tab.open_task(name)
     expect(tab.page.locator(".answer")).to_contain_text("Fine")
-    tab.page.wait_for_timeout(300)
+    tab.page.evaluate(FRAMES)
     assert tab.page.evaluate("window.hacked") is None
     assert tab.page.locator(".answer :is(script, img, svg, iframe, form, style, [onclick])").count() == 0
     assert not [url for url in asked if "evil.example" in url or url.endswith("/x")]
@@ -165,20 +173,22 @@ def test_markdown_with_hostile_links_and_html_stays_text(system: Running, tab: T
     answered(system, "read/hostile.txt", SAMPLES / "notes.txt", text)
     tab.open_task("hostile.txt")
     expect(tab.page.locator(".answer em")).to_have_text("fine")
+    tab.page.evaluate(FRAMES)
     assert tab.page.evaluate("window.hacked") is None
     assert tab.page.locator(".answer img").count() == 0
     assert tab.page.locator(".answer a[href^=javascript]").count() == 0
 
 
 def test_svg_and_html_sources_do_not_run(system: Running, tab: Tab) -> None:
-    system.end_of(system.drop("read/evil.html", EVIL.encode(), "text/html"))
+    settled(system, system.drop("read/evil.html", EVIL.encode(), "text/html"))
     tab.open_task("evil.html")
     expect(tab.page.locator(".source pre")).to_contain_text("<script>")
+    tab.page.evaluate(FRAMES)
     assert tab.page.evaluate("window.hacked") is None
 
 
 def test_a_failed_task_says_what_is_wrong_and_the_way_out(system: Running, tab: Tab) -> None:
-    system.end_of(system.drop("read/broken.zip", b"PK\x03\x04" + bytes(200), "application/zip"))
+    settled(system, system.drop("read/broken.zip", b"PK\x03\x04" + bytes(200), "application/zip"))
     tab.open_task("broken.zip")
     expect(tab.page.locator(".band.bad")).to_be_visible()
     expect(tab.row("broken.zip")).to_contain_text("failed")
@@ -214,7 +224,7 @@ def test_this_call_has_the_tasks_real_values(system: Running, tab: Tab) -> None:
     tab.page.get_by_text("This call, as code").click()
     blocks = tab.page.locator(".snippet pre")
     expect(blocks).to_have_count(4)
-    assert task["id"] in blocks.nth(0).inner_text()
-    assert task["id"] in blocks.nth(1).inner_text()
-    assert "gcloud storage cp 'it'\\''s code.txt' gs://dropsight-inbox/" in blocks.nth(2).inner_text()
+    expect(blocks.nth(0)).to_contain_text(task["id"])
+    expect(blocks.nth(1)).to_contain_text(task["id"])
+    expect(blocks.nth(2)).to_contain_text("gcloud storage cp 'it'\\''s code.txt' gs://dropsight-inbox/")
     assert system.endpoints.api_key not in tab.page.locator(".foot").inner_text()

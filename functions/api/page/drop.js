@@ -23,21 +23,28 @@ export class DropZone {
     this.listen();
   }
 
+  // Ends what the zone hears: when a person signs out, and another zone is made for the next one.
+  stop() {
+    this.stopped.abort();
+  }
+
   listen() {
+    this.stopped = new AbortController();
+    const hear = (name, act) => addEventListener(name, act, { signal: this.stopped.signal });
     const veil = document.getElementById("veil");
     let depth = 0;
     const show = (isOn) => (veil.hidden = !isOn);
     const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-    addEventListener("dragenter", (event) => carriesFiles(event) && show(++depth > 0));
-    addEventListener("dragleave", (event) => carriesFiles(event) && show(--depth > 0));
-    addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
-    addEventListener("drop", (event) => {
+    hear("dragenter", (event) => carriesFiles(event) && show(++depth > 0));
+    hear("dragleave", (event) => carriesFiles(event) && show(--depth > 0));
+    hear("dragover", (event) => carriesFiles(event) && event.preventDefault());
+    hear("drop", (event) => {
       if (!carriesFiles(event)) return;
       event.preventDefault();
       show((depth = 0) > 0);
       filesOf(event.dataTransfer).then((files) => this.add(files));
     });
-    addEventListener("paste", (event) => {
+    hear("paste", (event) => {
       const pasted = [...(event.clipboardData?.files ?? [])];
       if (pasted.length) return this.add(pasted);
       const text = event.clipboardData?.getData("text/plain");
@@ -63,11 +70,12 @@ export class DropZone {
     this.problem.textContent = leftOut([...files].filter(isUnread));
     for (const file of files) {
       if (isUnread(file) || this.delivery.goOn(file)) continue;
-      const entry = { file, family: familyOf(file), tokens: undefined };
+      const entry = { file, family: familyOf(file), tokens: undefined, facts: h("span", { class: "muted" }, bytes(file.size)) };
       this.files.push(entry);
-      inputTokens(file, entry.family).then((found) => {
-        entry.tokens = found;
-        this.showFiles();
+      inputTokens(file, entry.family).then((tokens) => {
+        entry.tokens = tokens;
+        entry.facts.textContent = factsOf(entry);
+        this.showEstimate();
       });
     }
     if (chosen) this.input.value = "";
@@ -86,15 +94,12 @@ export class DropZone {
   showFiles() {
     this.tray.hidden = this.files.length === 0;
     replace(this.list, this.files.slice(0, 30).map((entry) => {
-      const facts = [bytes(entry.file.size)];
-      if (entry.tokens?.seconds) facts.push(clock(entry.tokens.seconds));
-      if (entry.tokens?.pages) facts.push(`${entry.tokens.pages} pages`);
       const remove = () => {
         this.files = this.files.filter((other) => other !== entry);
         this.showFiles();
         this.showRecipes();
       };
-      return h("li", {}, h("bdi", {}, entry.file.name), h("span", { class: "muted" }, facts.join(" · ")),
+      return h("li", {}, h("bdi", {}, entry.file.name), entry.facts,
         h("button", { type: "button", class: "plain", "aria-label": `Leave out ${entry.file.name}`, onclick: remove }, "×"));
     }), this.files.length > 30 && h("li", { class: "muted" }, `and ${this.files.length - 30} more`));
     this.button.textContent = this.files.length > 1 ? `Send ${this.files.length} files` : "Send";
@@ -205,6 +210,10 @@ export class DropZone {
       }
     }
   }
+}
+
+function factsOf({ file, tokens }) {
+  return [bytes(file.size), tokens?.seconds && clock(tokens.seconds), tokens?.pages && `${tokens.pages} pages`].filter(Boolean).join(" · ");
 }
 
 // What no model reads, so that it is said at once rather than by a failed task.

@@ -16,8 +16,10 @@ export class KeysPanel {
   }
 
   async show() {
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     try {
       const { data } = await json("/v1/keys");
+      if (turn !== this.turn) return; // An answer that was overtaken by a later one tells how it was.
       const order = (key) => (key.state === "active" ? 0 : 1);
       replace(this.rows, data.sort((one, other) => order(one) - order(other)).map((key) => this.row(key)));
     } catch (error) {
@@ -101,25 +103,26 @@ export class KeysPanel {
   }
 }
 
-// A button that acts with its second press, within a few seconds: what it does cannot be taken back.
+// A button that acts with its second press, unless the focus left it meanwhile: what it does cannot be taken back.
 function twice(label, question, key, act) {
-  let timer = 0;
-  const button = h("button", { type: "button", "aria-label": `${label} ${key.name}`, onclick: () => {
-    if (timer) {
-      clearTimeout(timer);
-      button.disabled = true;
-      return act();
-    }
-    button.textContent = `${question}?`;
-    button.setAttribute("aria-label", `${question}: ${key.name}?`);
-    button.classList.add("sure");
-    timer = setTimeout(calm, 6000);
-  } }, label);
-  const calm = () => {
-    timer = 0;
-    button.textContent = label;
-    button.setAttribute("aria-label", `${label} ${key.name}`);
-    button.classList.remove("sure");
+  const ask = (isSure) => {
+    button.textContent = isSure ? `${question}?` : label;
+    button.setAttribute("aria-label", isSure ? `${question}: ${key.name}?` : `${label} ${key.name}`);
+    button.classList.toggle("sure", isSure);
   };
+  const press = () => {
+    if (button.classList.contains("sure")) {
+      button.disabled = true;
+      act().finally(() => {
+        button.disabled = false;
+        ask(false);
+      });
+    } else {
+      ask(true);
+      button.focus(); // which Safari does not give to what is clicked
+    }
+  };
+  const button = h("button", { type: "button", onclick: press, onblur: () => ask(false) });
+  ask(false);
   return button;
 }

@@ -34,7 +34,7 @@ export class TaskList {
 
   start() {
     this.running = true;
-    this.wake = () => document.hidden || this.refresh();
+    this.wake = () => this.refresh();
     document.addEventListener("visibilitychange", this.wake);
     window.addEventListener("online", this.wake);
     this.rows.start();
@@ -59,15 +59,16 @@ export class TaskList {
       const headers = this.etag ? { "If-None-Match": this.etag } : {};
       const answer = await request(`/v1/tasks?brief=true&limit=${PAGE}`, { headers });
       if (answer.status !== 304) {
-        this.etag = answer.headers.get("etag");
         const page = await answer.json();
         const isFirst = !this.loaded;
         if (isFirst) this.next = page.next;
-        this.take(page.data, !isFirst);
+        this.take(isFirst ? page.data : await this.upToKnown(page), !isFirst);
+        this.etag = answer.headers.get("etag");
         this.loaded = true;
         this.filter();
         if (isFirst) this.fill();
       }
+      await this.lookAtOlder();
       this.say("");
     } catch (error) {
       this.say(error.status ? error.message : "No connection. Trying again …");
@@ -80,6 +81,34 @@ export class TaskList {
     }
     const open = [...this.tasks.values()].some((task) => !ENDED.includes(task.status));
     this.timer = setTimeout(() => this.refresh(), document.hidden ? 15_000 : open ? 1000 : 3000);
+  }
+
+  // Returns the tasks of a page and of those after it, up to one that is known: since the last poll more may have come
+  // than a page holds.
+  async upToKnown(page) {
+    const tasks = [...page.data];
+    for (let pages = 0; pages < 20 && page.next && !this.tasks.has(tasks.at(-1).id); pages += 1) {
+      page = await json(`/v1/tasks?brief=true&limit=100&after=${page.next}`);
+      tasks.push(...page.data);
+    }
+    return tasks;
+  }
+
+  // Newer tasks may have pushed open ones out of the page that is polled: a page from one of those on is read as well,
+  // from another one each time.
+  async lookAtOlder() {
+    const sorted = this.sorted();
+    const isOpen = (task, index) => index >= PAGE && !ENDED.includes(task.status);
+    let index = sorted.findIndex((task, place) => isOpen(task, place) && this.lookedAt && newestFirst(this.lookedAt, task) < 0);
+    if (index < 0) index = sorted.findIndex(isOpen);
+    if (index < 0) return;
+    const { data } = await json(`/v1/tasks?brief=true&limit=100&after=${sorted[index - 1].id}`);
+    this.lookedAt = data.at(-1);
+    this.take(data, true);
+  }
+
+  sorted() {
+    return [...this.tasks.values()].sort(newestFirst);
   }
 
   // Loads older tasks while the list's end is in view; a search that finds little looks through so many pages by itself.
@@ -109,6 +138,7 @@ export class TaskList {
   }
 
   take(tasks, notice) {
+    if (!this.running) return;
     for (const task of tasks) {
       const before = this.tasks.get(task.id);
       this.tasks.set(task.id, task);
@@ -127,7 +157,7 @@ export class TaskList {
     const status = this.status.value;
     const fits = (task) => (status === "all" || (status === "open" ? !ENDED.includes(task.status) : task.status === status))
       && words.every((word) => this.texts.get(task.id).includes(word));
-    const shown = [...this.tasks.values()].filter(fits).sort(newestFirst);
+    const shown = this.sorted().filter(fits);
     this.rows.show(shown);
     if (this.loaded && !this.problem) {
       this.note.textContent = this.tasks.size ? "No task fits." : "No tasks yet. Drop a file to begin.";

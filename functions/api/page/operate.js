@@ -12,6 +12,7 @@ const OWN_CARDS = ["object", "budget", "paused", "open_tasks"];
 
 export class OperatePanel {
   constructor() {
+    this.turn = 0;
     this.note = h("p", { class: "error", role: "alert" });
     this.cards = h("div", { class: "cards" });
     this.group = h("select", { id: "group", onchange: () => this.show() }, GROUPS.map((name) => h("option", { value: name }, name)));
@@ -33,21 +34,29 @@ export class OperatePanel {
 
   async act(name) {
     try {
-      this.showStatus(await json(`/v1/${name}`, { method: "POST", body: {} }));
+      const status = await json(`/v1/${name}`, { method: "POST", body: {} });
+      this.turn += 1; // An answer to what was asked before tells how it was.
+      this.shown = null;
+      this.showStatus(status);
     } catch (error) {
       this.note.textContent = error.message;
     }
   }
 
   async show() {
+    const turn = (this.turn += 1);
     try {
       const [status, failed, usage] = await Promise.all([
         json("/v1/status"), json("/v1/tasks?status=failed&brief=true&limit=100"), json(`/v1/usage?group_by=${this.group.value}`),
       ]);
+      const shown = JSON.stringify([status, failed.data, usage]);
+      if (turn !== this.turn) return;
+      this.note.textContent = "";
+      if (shown === this.shown) return; // What has not changed keeps its focus and where it was scrolled to.
+      this.shown = shown;
       this.failures = countCodes(failed.data);
       this.showStatus(status);
       replace(this.usage, table(withoutZeros(usage.data.map(withMoney))));
-      this.note.textContent = "";
     } catch (error) {
       this.note.textContent = error.message;
     }

@@ -7,7 +7,9 @@ import { TaskList } from "./list.js";
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
+let turns = 0; // how often an address was chosen
 let list = null;
+let zone = null;
 let panes = null;
 let shown = null;
 
@@ -25,8 +27,8 @@ async function start() {
 
 function showSignIn(problem) {
   nav.hidden = true;
-  list?.stop();
-  list = null;
+  for (const part of [list, zone, shown]) part?.stop?.();
+  list = zone = shown = null;
   const field = h("input", {
     id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: true, placeholder: "sk-…",
     "aria-describedby": "key-note",
@@ -65,7 +67,7 @@ function enter(session) {
   panes = { side, view: h("section", { class: "view", "aria-label": "Task" }) };
   replace(main, h("div", { class: "panes" }, side, panes.view));
   list = new TaskList((task) => noticeEnd(task));
-  const zone = new DropZone(() => list.refresh());
+  zone = new DropZone(() => list?.refresh());
   append(side, [zone.element, list.element]);
   list.start();
   route();
@@ -89,21 +91,26 @@ async function route() {
     markCurrent(link, link.hash === (isTask ? "#/" : `#/${place ?? ""}`));
   }
   list.select(isTask ? id : null);
-  if (isTask) {
-    const { TaskView } = await import("./task.js");
-    shown = new TaskView(id, list, query.get("beside"));
-  } else if (place === "operate") {
-    shown = new (await import("./operate.js")).OperatePanel();
-  } else if (place === "switches") {
-    shown = new (await import("./switches.js")).Switches(list);
-  } else {
-    const { Welcome } = await import("./welcome.js");
-    shown = new Welcome(list);
-  }
+  const turn = (turns += 1);
+  const view = await (isTask ? openTask(id, query.get("beside")) : openPlace(place));
+  // While the module was loaded, another address may have been chosen, or the person signed out.
+  if (turn !== turns || !list) return;
+  shown = view;
   replace(panes.view, shown.element);
   shown.start?.();
   if (isTask || place) panes.view.querySelector("h1, h2")?.focus({ preventScroll: true });
   if (matchMedia("(max-width: 860px)").matches) scrollTo(0, 0);
+}
+
+async function openTask(id, beside) {
+  const { TaskView } = await import("./task.js");
+  return new TaskView(id, list, beside);
+}
+
+async function openPlace(place) {
+  if (place === "operate") return new (await import("./operate.js")).OperatePanel();
+  if (place === "switches") return new (await import("./switches.js")).Switches(list);
+  return new (await import("./welcome.js")).Welcome(list);
 }
 
 function noticeEnd(task) {

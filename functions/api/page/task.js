@@ -55,6 +55,7 @@ export class TaskView {
   async load() {
     if (this.loading) return void (this.again = true);
     this.loading = true;
+    let isLost = false;
     try {
       const answer = await request(`/v1/tasks/${this.id}`, { headers: this.etag ? { "If-None-Match": this.etag } : {}, signal: this.stopped.signal });
       if (answer.status !== 304) {
@@ -63,13 +64,16 @@ export class TaskView {
       }
     } catch (error) {
       if (this.stopped.signal.aborted) return;
+      this.etag = null; // What is shown is not the task any more.
       if (error instanceof Refused) replace(this.band, band("bad", error.message));
-      if (error instanceof Refused && error.status === 404) replace(this.title, "No such task");
-      if (!(error instanceof Refused)) this.retry = setTimeout(() => this.load(), 2000);
+      if (error.status === 404) replace(this.title, "No such task");
+      isLost = !(error instanceof Refused) || error.status >= 500 || error.status === 429;
     }
     this.loading = false;
-    if (this.again || (this.task && !ENDED.includes(this.task.status) && !this.list.tasks.has(this.id))) {
-      this.retry = setTimeout(() => this.load(), this.again ? 0 : 1500);
+    if (this.stopped.signal.aborted) return;
+    if (this.again || isLost || (this.task && !ENDED.includes(this.task.status) && !this.list.tasks.has(this.id))) {
+      clearTimeout(this.retry);
+      this.retry = setTimeout(() => this.load(), this.again ? 0 : 2000);
       this.again = false;
     }
   }
@@ -84,10 +88,12 @@ export class TaskView {
     if (!ENDED.includes(task.status)) {
       if (!this.following) replace(this.answer, task.status === "processing" && !task.waiting ? progress(task) : null);
       if (task.stream && !this.following && task.status === "processing") this.followAnswer();
+    } else if (!task.results) {
+      replace(this.answer);
     }
     const answer = task.results ? recognise(task) : null;
     await this.showSourceOnce(name, answer);
-    if (task.results) this.showAnswer(answer);
+    if (task.results) this.showAnswerOnce(answer);
     this.showOutputs();
     if (!this.footShown) this.showFoot();
   }
@@ -121,8 +127,17 @@ export class TaskView {
       this.showQuote = shown.showQuote;
       replace(this.source, shown.element);
     } catch (error) {
+      if (error.status === 404 && !this.task.source) return; // A request of words alone has none.
       if (!this.stopped.signal.aborted) replace(this.source, h("p", { class: "muted" }, `The source cannot be shown here: ${error.message}`));
     }
+  }
+
+  // News of a task that has ended (a callback, an output) leaves the answer as a person reads it.
+  showAnswerOnce(answer) {
+    const shown = JSON.stringify([answer.kind, this.task.results]);
+    if (shown === this.answerShown && this.player === this.answerPlayer) return;
+    Object.assign(this, { answerShown: shown, answerPlayer: this.player });
+    this.showAnswer(answer);
   }
 
   showAnswer(answer) {
@@ -171,6 +186,8 @@ export class TaskView {
   }
 
   showActions() {
+    if (this.actionsShown === this.task.status) return;
+    this.actionsShown = this.task.status;
     const link = `${location.origin}/#/tasks/${this.id}`;
     replace(this.actions,
       !ENDED.includes(this.task.status) && may("submit") && h("button", { onclick: () => this.act("cancel") }, "Cancel"),
