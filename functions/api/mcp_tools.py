@@ -144,8 +144,12 @@ async def _output(deps: ApiDeps, task: Task, name: str, uri: str) -> Json:
 
 
 async def _after_waiting(deps: ApiDeps, request: Request, task: Task, arguments: Json) -> Json:
-    seconds = min(_LONGEST_WAIT, max(0, _whole(arguments.get("wait_seconds"), 45)))
+    seconds = seconds_to_wait(arguments, otherwise=45)
     return await answer_of(deps, await wait_for_end(deps, request, task, seconds))
+
+
+def seconds_to_wait(arguments: Json, *, otherwise: int) -> float:
+    return min(_LONGEST_WAIT, max(0, _whole(arguments.get("wait_seconds"), otherwise)))
 
 
 async def _place(deps: ApiDeps, key: Key, uri: str) -> Json:

@@ -1,5 +1,6 @@
 """POST /mcp: the Model Context Protocol over streamable HTTP, without sessions: any instance answers any request.
 
+Requests of 2026-07-28, which carry their revision with them, are answered beside those of clients that shake hands.
 Written out here, not taken from the protocol's SDK: that one keeps a task group for its lifespan, which
 functions-framework never runs, and takes half a second to load.
 """
@@ -21,19 +22,12 @@ from shared import wiring
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused, TaskFailure
+from shared.domain.mcp import protocol as rpc
+from shared.domain.mcp.protocol import Call
 from shared.domain.tasks.access import Key
 from shared.wiring import ApiDeps
 
 router = APIRouter(include_in_schema=False)
-
-_PARSE_ERROR, _INVALID_REQUEST, _NO_METHOD, _INVALID_PARAMS, _INTERNAL = -32700, -32600, -32601, -32602, -32603
-_NO_RESOURCE = -32002
-
-
-class _RpcError(Exception):
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
 
 
 @router.post("/mcp")
@@ -45,23 +39,20 @@ async def mcp(request: Request, key: Reader) -> Response:
         try:
             message = await asyncio.to_thread(parse, body.decode())
         except ValueError:
-            return _error(None, _PARSE_ERROR, "The body is not JSON.", status=400)
+            return _error(None, rpc.PARSE_ERROR, "The body is not JSON.", status=400)
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        return _error(None, _INVALID_REQUEST, "Send one JSON-RPC 2.0 message.", status=400)
-    if not isinstance(method := message.get("method"), str) or message.get("id") is None:
+        return _error(None, rpc.INVALID_REQUEST, "Send one JSON-RPC 2.0 message.", status=400)
+    if not isinstance(method := message.get("method"), str) or (id_ := message.get("id")) is None:
         # A notification, or the answer to a request that was never made.
         return Response(status_code=202)
+    if isinstance(id_, bool) or not isinstance(id_, str | int | float):
+        return _error(None, rpc.INVALID_REQUEST, "id: a string or a number is needed.", status=400)
     params = message.get("params")
     try:
-        result = await _result(deps, request, key, method, params if isinstance(params, dict) else {})
-    except _RpcError as error:
-        return _error(message["id"], error.code, error.message)
-    except RequestRefused as refused:
-        code = _NO_RESOURCE if refused.code == "resource_not_found" else _INVALID_PARAMS
-        return _error(message["id"], code, refused.message)
-    except TaskFailure as failure:
-        return _error(message["id"], _INTERNAL, f"{failure.message} Try again in a moment.")
-    return _json({"jsonrpc": "2.0", "id": message["id"], "result": result})
+        call = rpc.read_call(request.headers, method, params if isinstance(params, dict) else {})
+        return _json({"jsonrpc": "2.0", "id": id_, "result": await _result(deps, request, key, call)})
+    except rpc.RpcError as error:
+        return _error(id_, error.code, error.message, status=error.status, data=error.data)
 
 
 @router.get("/mcp")
@@ -72,94 +63,91 @@ async def no_session(key: Reader) -> Response:
     raise RequestRefused(405, "invalid_request_error", "method_not_allowed", message, headers={"Allow": "POST"})
 
 
-async def _result(deps: ApiDeps, request: Request, key: Key, method: str, params: Json) -> Json:
+async def _result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
+    """Return the result in the form of the request's revision. Raises `RpcError`."""
     # Loaded by the first call: most instances serve no agent.
+    from shared.domain.mcp import catalogue
+
+    method = _stateless_result if call.is_stateless else _handshake_result
+    try:
+        result = await method(deps, request, key, call)
+    except RequestRefused as refused:
+        is_old = refused.code == "resource_not_found" and not call.is_stateless
+        raise rpc.RpcError(rpc.NO_RESOURCE if is_old else rpc.INVALID_PARAMS, refused.message) from refused
+    except TaskFailure as failure:
+        raise rpc.RpcError(rpc.INTERNAL, f"{failure.message} Try again in a moment.") from failure
+    return catalogue.stateless_result(call.method, result) if call.is_stateless else result
+
+
+async def _stateless_result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
+    from functions.api import mcp_tasks
+    from shared.domain.mcp import catalogue
+
+    match call.method:
+        case "server/discover":
+            return catalogue.discovered()
+        case "tasks/get":
+            return await mcp_tasks.get_task(deps, key, call)
+        case "tasks/update":
+            return await mcp_tasks.update_task(deps, key, call)
+        case "tasks/cancel":
+            return await mcp_tasks.cancel_task(deps, request, key, call)
+    return await _shared_result(deps, request, key, call)
+
+
+async def _handshake_result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
+    from functions.api import mcp_tasks
+    from shared.domain.mcp import catalogue
+
+    match call.method:
+        case "initialize":
+            return catalogue.initialized(call.params.get("protocolVersion"))
+        case "ping":
+            return {}
+        case "tasks/get" | "tasks/result" | "tasks/list" | "tasks/cancel":
+            return await mcp_tasks.handshake_method(deps, request, key, call)
+    return await _shared_result(deps, request, key, call)
+
+
+async def _shared_result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
+    """Return the result of a method that all revisions have."""
     from functions.api import mcp_tools
     from shared.domain.mcp import catalogue
 
-    match method:
-        case "initialize":
-            return _initialized(params)
-        case "ping":
-            return {}
+    match call.method:
         case "tools/list":
-            return {"tools": cast(JsonValue, catalogue.tools())}
+            tools = catalogue.tools(has_task_support=not call.is_stateless)
+            return {"tools": cast(JsonValue, tools)}
         case "tools/call":
-            return await _call(deps, request, key, params)
+            return await _tool_result(deps, request, key, call)
         case "resources/list":
-            cursor = params.get("cursor")
+            cursor = call.params.get("cursor")
             return await mcp_tools.list_resources(deps, key, cursor if isinstance(cursor, str) else None)
         case "resources/templates/list":
             return {"resourceTemplates": cast(JsonValue, catalogue.resource_templates())}
         case "resources/read":
-            return await mcp_tools.read_resource(deps, key, str(params.get("uri") or ""))
-        case "tasks/get" | "tasks/result" | "tasks/list" | "tasks/cancel":
-            return await _task_method(deps, request, key, method, params)
+            return await mcp_tools.read_resource(deps, key, str(call.params.get("uri") or ""))
         case _:
-            raise _RpcError(_NO_METHOD, f"There is no method {method[:100]!r}.")
+            message = f"There is no method {call.method[:100]!r}."
+            raise rpc.RpcError(rpc.NO_METHOD, message, status=404 if call.is_stateless else 200)
 
 
-def _initialized(params: Json) -> Json:
-    from shared.domain.mcp import catalogue
-
-    wanted = params.get("protocolVersion")
-    version = wanted if wanted in catalogue.VERSIONS else catalogue.VERSIONS[0]
-    return {
-        "protocolVersion": version,
-        "capabilities": catalogue.capabilities(),
-        "serverInfo": {"name": "dropsight", "title": "Dropsight", "version": "1.0.0"},
-        "instructions": catalogue.INSTRUCTIONS,
-    }
-
-
-async def _call(deps: ApiDeps, request: Request, key: Key, params: Json) -> Json:
+async def _tool_result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
     """Call a tool. What goes wrong within it is a result for the model to read, not an error of the protocol."""
-    from functions.api import mcp_tools
-    from shared.domain.mcp.catalogue import protocol_task
+    from functions.api import mcp_tasks, mcp_tools
 
-    name, arguments = params.get("name"), params.get("arguments")
+    name, arguments = call.params.get("name"), call.params.get("arguments")
     tool = mcp_tools.TOOLS.get(name) if isinstance(name, str) else None
     if tool is None:
-        raise _RpcError(_INVALID_PARAMS, f"There is no tool {str(name)[:100]!r}.")
+        raise rpc.RpcError(rpc.INVALID_PARAMS, f"There is no tool {str(name)[:100]!r}.")
     given = arguments if isinstance(arguments, dict) else {}
     try:
-        if isinstance(params.get("task"), dict) and name == "understand":
-            task = await mcp_tools.submit_question(deps, key, given)
-            return {"task": protocol_task(task, deps.clock.now())}
+        if name == "understand" and mcp_tasks.is_task_wanted(call):
+            return await mcp_tasks.understand(deps, request, key, call, given)
         return await tool(deps, request, key, given)
     except RequestRefused as refused:
         problem: Json = {"code": refused.code, "message": refused.message, "param": refused.param}
         return mcp_tools.tool_result({"error": problem}, refused.message, is_error=True)
-
-
-async def _task_method(deps: ApiDeps, request: Request, key: Key, method: str, params: Json) -> Json:
-    from functions.api import mcp_tools
-    from functions.api.listing import TaskFilter, list_page
-    from functions.api.task_body import find_task
-    from functions.api.waiting import wait_for_end
-    from shared.domain.mcp.catalogue import protocol_task
-
-    now = deps.clock.now()
-    if method == "tasks/list":
-        cursor = params.get("cursor")
-        after = cursor if isinstance(cursor, str) else None
-        page = await list_page(deps.tasks, key, TaskFilter(), limit=50, after=after)
-        tasks = [protocol_task(task, now) for task in page.tasks]
-        return {"tasks": cast(JsonValue, tasks), **({"nextCursor": page.next} if page.next else {})}
-    task_id = str(params.get("taskId") or "")
-    task = (await find_task(deps, key, task_id)).task
-    if method == "tasks/cancel":
-        if task.terminal:
-            raise _RpcError(_INVALID_PARAMS, f"{task.id} has ended: it is {task.status}.")
-        await mcp_tools.cancel_task(deps, request, key, {"task_id": task_id})
-        task = (await find_task(deps, key, task_id)).task
-    if method == "tasks/result":
-        task = await wait_for_end(deps, request, task, deps.settings.sync_seconds)
-        if not task.terminal:
-            raise _RpcError(_INTERNAL, f"{task.id} is still {task.status}. Ask again.")
-        result = await mcp_tools.answer_of(deps, task)
-        return {**result, "_meta": {"io.modelcontextprotocol/related-task": {"taskId": task.id}}}
-    return protocol_task(task, now)
 
 
 def _refuse_foreign_page(deps: ApiDeps, request: Request) -> None:
@@ -171,8 +159,9 @@ def _refuse_foreign_page(deps: ApiDeps, request: Request) -> None:
     raise RequestRefused(403, "permission_error", "origin_not_allowed", message)
 
 
-def _error(id_: Any, code: int, message: str, *, status: int = 200) -> Response:
-    return _json({"jsonrpc": "2.0", "id": id_, "error": {"code": code, "message": message}}, status)
+def _error(id_: Any, code: int, message: str, *, status: int = 200, data: Json | None = None) -> Response:
+    error: Json = {"code": code, "message": message, **({"data": data} if data is not None else {})}
+    return _json({"jsonrpc": "2.0", "id": id_, "error": error}, status)
 
 
 def _json(body: Json, status: int = 200) -> Response:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import cast
 
 from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
+from shared.domain.mcp.protocol import HANDSHAKE_VERSIONS, TASKS_EXTENSION, VERSIONS
 from shared.domain.recipe import BUILT_IN
 from shared.domain.tasks.task import ID_PATTERN, Task
 from shared.domain.tasks.view import public
 
-VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
-"""Of the protocol, newest first."""
 _ID = ID_PATTERN.strip("^$")
 TASK_URI = re.compile(rf"dropsight://tasks/(?P<id>{_ID})")
 OUTPUT_URI = re.compile(rf"dropsight://tasks/(?P<id>{_ID})/outputs/(?P<name>[^/]+)")
@@ -22,12 +19,15 @@ INSTRUCTIONS = (
     "Dropsight sends files to Gemini as durable tasks. Call understand with a file's address and a question or a "
     "recipe. What takes longer than the call goes on as a task: get_task has its answer later."
 )
+_SERVER: Json = {"name": "dropsight", "title": "Dropsight", "version": "1.0.0"}
 _POLL_MILLISECONDS = 2000
+_HOUR_MILLISECONDS = 3_600_000
 _TASK_ID: Json = {"type": "string", "description": "The task's id, such as task-llm-1776874565-yq3szvcu."}
 _WAIT: Json = {"type": "integer", "minimum": 0, "maximum": 50, "description": "Seconds to wait for the answer."}
 
 
-def tools() -> list[Json]:
+def tools(*, has_task_support: bool) -> list[Json]:
+    """Return the tools; with what each says of tasks, which only the revision 2025-11-25 has there."""
     recipes = ", ".join(recipe.name for recipe in BUILT_IN)
     return [
         {
@@ -51,7 +51,7 @@ def tools() -> list[Json]:
                 },
             },
             "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": True},
-            "execution": {"taskSupport": "optional"},
+            **({"execution": {"taskSupport": "optional"}} if has_task_support else {}),
         },
         {
             "name": "get_task",
@@ -129,8 +129,26 @@ def task_summary(task: Task) -> Json:
     return {name: shown[name] for name in kept if shown.get(name) is not None}
 
 
-def protocol_task(task: Task, now: datetime) -> Json:
-    """Return the task in the words of the protocol (2025-11-25, "Tasks")."""
+def extension_task(task: Task) -> Json:
+    """Return the task in the words of the Tasks extension, without its result.
+
+    `failed` is kept for errors of the protocol there: a task of ours that failed is completed, by a result that is
+    an error.
+    """
+    shown, lifetime = _protocol_task(task)
+    if shown["status"] == "failed":
+        shown["status"] = "completed"
+    return {**shown, "ttlMs": lifetime, "pollIntervalMs": _POLL_MILLISECONDS}
+
+
+def handshake_task(task: Task) -> Json:
+    """Return the task in the words of 2025-11-25, "Tasks"."""
+    shown, lifetime = _protocol_task(task)
+    return {**shown, "ttl": lifetime, "pollInterval": _POLL_MILLISECONDS}
+
+
+def _protocol_task(task: Task) -> tuple[Json, int]:
+    """Return what both forms share, and the milliseconds from the task's creation until it is deleted."""
     cancelled = task.error is not None and task.error.code == "request_cancelled"
     status = "cancelled" if cancelled else {"completed": "completed", "failed": "failed"}.get(task.status, "working")
     updated = task.completed_at or task.started_at or task.accepted_at
@@ -139,16 +157,38 @@ def protocol_task(task: Task, now: datetime) -> Json:
         "status": status,
         "createdAt": task.created_at.isoformat(),
         "lastUpdatedAt": updated.isoformat(),
-        "ttl": max(0, int((task.expires_at - now).total_seconds() * 1000)),
-        "pollInterval": _POLL_MILLISECONDS,
     }
     if task.error is not None:
         shown["statusMessage"] = task.error.message
     elif task.waiting is not None:
         shown["statusMessage"] = f"waiting: {task.waiting.reason}"
-    return shown
+    return shown, max(0, int((task.expires_at - task.created_at).total_seconds() * 1000))
 
 
-def capabilities() -> Json:
+def initialized(wanted: JsonValue) -> Json:
+    """Return the server's side of the handshake, in the version that the client wants if that has one."""
     tasks: Json = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
-    return {"tools": {}, "resources": {}, "tasks": cast(JsonValue, tasks)}
+    return {
+        "protocolVersion": wanted if wanted in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[0],
+        "capabilities": {"tools": {}, "resources": {}, "tasks": tasks},
+        "serverInfo": _SERVER,
+        "instructions": INSTRUCTIONS,
+    }
+
+
+def discovered() -> Json:
+    return {
+        "supportedVersions": list(VERSIONS),
+        "capabilities": {"tools": {}, "resources": {}, "extensions": {TASKS_EXTENSION: {}}},
+        "instructions": INSTRUCTIONS,
+    }
+
+
+def stateless_result(method: str, result: Json) -> Json:
+    """Return a result as 2026-07-28 wants it: what kind it is, who answers, and how long a client may keep it."""
+    kept: Json = {}
+    if method in ("server/discover", "tools/list", "resources/templates/list"):
+        kept = {"ttlMs": _HOUR_MILLISECONDS, "cacheScope": "public"}
+    elif method in ("resources/list", "resources/read"):
+        kept = {"ttlMs": 0, "cacheScope": "private"}
+    return {"resultType": "complete", **result, **kept, "_meta": {"io.modelcontextprotocol/serverInfo": _SERVER}}
