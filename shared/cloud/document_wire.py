@@ -99,6 +99,15 @@ async def _commit(client: firestore.AsyncClient, request: Any) -> Any:
     return firestore_types.CommitResponse.pb(response)
 
 
+async def get(client: firestore.AsyncClient, path: str) -> tuple[str, dict[str, Any], Version] | None:
+    """Return key, fields and version of a document, or None."""
+    found = None
+    # Read to the end: a generator that is left half-way is closed by a task of its own, and its call is cancelled.
+    async for document in get_many(client, [path]):
+        found = document
+    return found
+
+
 async def get_many(
     client: firestore.AsyncClient, paths: Iterable[str]
 ) -> AsyncIterable[tuple[str, dict[str, Any], Version]]:

@@ -77,9 +77,8 @@ class Tasks:
 
     async def get(self, task_id: str) -> Stored | None:
         """Return the task, or None. Raises `UnreadableTask`."""
-        async for key, document, version in document_wire.get_many(self.client, [self._path(task_id)]):
-            return _stored(key, document, version)
-        return None
+        found = await document_wire.get(self.client, self._path(task_id))
+        return None if found is None else _stored(*found)
 
     async def get_many(self, task_ids: list[str]) -> dict[str, Task | UnreadableTask]:
         """Return the tasks that exist."""
