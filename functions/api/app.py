@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from functions.api.error_answers import refusal_of_parameters, refusal_of_status, render_refusal
-from functions.api.middleware import RequestMiddleware, request_state
+from functions.api.middleware import RequestMiddleware
 from functions.api.openai_errors import OPENAI_PATHS, as_openai
 from functions.api.openapi import docs_page, openapi_document
 from functions.api.openapi_shapes import errors, json_response
+from functions.api.request_state import request_state
 from functions.api.routes import (
     cancel_and_rerun,
     chat,

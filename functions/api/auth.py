@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.requests import Request
 
-from functions.api.middleware import request_state
+from functions.api.request_state import request_state
 from shared import wiring
 from shared.clock import Clock
 from shared.cloud.keys import TooManyUnknown
@@ -33,8 +33,10 @@ class RequireScope:
         self.scope: Scope = scope
 
     async def __call__(self, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Key:
-        key = await _authenticate(credentials)
-        _limit_rate(key)
+        key = request_state().key
+        if key is None:
+            key = await authenticate(credentials.credentials if credentials is not None else "")
+            limit_rate(key)
         require_scope(key, self.scope)
         return key
 
@@ -52,8 +54,8 @@ class ReadFiles:
             if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
                 raise _unauthorised_refusal("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
             credentials = HTTPAuthorizationCredentials(scheme="Bearer", credentials=secret)
-        key = await _authenticate(credentials)
-        _limit_rate(key)
+        key = await authenticate(credentials.credentials if credentials is not None else "")
+        limit_rate(key)
         require_scope(key, "read")
         return key
 
@@ -95,7 +97,8 @@ def rates() -> Rates:
     return Rates(wiring.api().clock)
 
 
-def _limit_rate(key: Key) -> None:
+def limit_rate(key: Key) -> None:
+    """Take one of the key's requests, and tell the caller what is left. Raises `RequestRefused` if nothing is."""
     left, wait = rates().take_token(key)
     seconds = math.ceil(wait)
     limit = {
@@ -110,12 +113,13 @@ def _limit_rate(key: Key) -> None:
         )
 
 
-async def _authenticate(credentials: HTTPAuthorizationCredentials | None) -> Key:
-    if credentials is None or not credentials.credentials:
+async def authenticate(secret: str) -> Key:
+    """Return the key of a secret that may be used now. Raises `RequestRefused`."""
+    if not secret:
         raise _unauthorised_refusal("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
     deps = wiring.api()
     try:
-        key = await deps.keys.find(credentials.credentials)
+        key = await deps.keys.find(secret)
     except TooManyUnknown as error:
         message = "Too many unknown keys are being sent, and this one has not been looked up. Try again in a second."
         raise RequestRefused(429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": "1"}) from error

@@ -8,34 +8,17 @@ from __future__ import annotations
 import re
 import secrets
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.error_answers import render_internal_error
+from functions.api.request_state import RequestState, enter_request
+from functions.api.unchanged import answer_if_unchanged
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import span
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-
-
-@dataclass
-class RequestState:
-    """State of one request."""
-
-    request_id: str
-    head: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
-    """Headers to add to the response."""
-
-
-_request_state: ContextVar[RequestState] = ContextVar("visit")
-
-
-def request_state() -> RequestState:
-    return _request_state.get()
 
 
 class RequestMiddleware:
@@ -47,13 +30,14 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         state = RequestState(_request_id(scope), head=scope["method"] == "HEAD")
-        _request_state.set(state)
+        enter_request(state)
         sender = _ResponseSender(state, send)
         # HEAD is answered wherever GET is, by the same code, without the body.
         inner = {**scope, "method": "GET"} if state.head else scope
         try:
             with _traced(scope):
-                await self._app(inner, receive, sender.send)
+                answer = await answer_if_unchanged(scope) or self._app
+                await answer(inner, receive, sender.send)
         except ClientDisconnect:
             log("INFO", "client_gone", "the caller went away", request=state.request_id, path=scope["path"])
         except Exception as error:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 
 from cachetools import LRUCache
 
 from functions.api.error_answers import task_not_found
+from functions.api.request_state import request_state
 from shared.cloud.firestore import Stored
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
@@ -21,7 +23,9 @@ from shared.domain.tasks.view import public, without_results
 from shared.results import load_results
 from shared.wiring import ApiDeps
 
+PRIVATE = {"Cache-Control": "private, no-cache"}
 _KEPT_BYTES = 48 << 20
+_REVISION = os.environ.get("K_REVISION", "")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,12 @@ class Rendered:
 
     @property
     def etag(self) -> str:
-        return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
+        return entity_tag(self.task.change) or f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
+
+
+def entity_tag(change: str) -> str | None:
+    """Return the entity tag of a task after this change, as this revision renders it; None for tasks of version 1.0."""
+    return f'"{hashlib.sha256(f"{_REVISION} {change}".encode()).hexdigest()[:32]}"' if change else None
 
 
 class RenderedTasks:
@@ -57,13 +66,22 @@ class RenderedTasks:
 _rendered = RenderedTasks()
 
 
+def remembered(task_id: str) -> Rendered | None:
+    """Return the task if it is at rest and this instance has rendered it lately."""
+    return _rendered.get(task_id)
+
+
 def is_at_rest(task: Task) -> bool:
     return task.terminal and not task.open and (task.callback is None or task.callback.state != "pending")
 
 
 async def find_task(deps: ApiDeps, key: Key, task_id: str) -> Stored:
     """Return the task. Raises the same 404 if it does not exist or the key may not see it."""
-    stored = await deps.tasks.get(task_id) if is_task_id(task_id) else None
+    undecoded = request_state().document
+    if undecoded is not None:
+        stored: Stored | None = undecoded.decode()
+    else:
+        stored = await deps.tasks.get(task_id) if is_task_id(task_id) else None
     if stored is None or stored.task.id != task_id or not key.sees(stored.task):
         raise task_not_found(task_id)
     return stored

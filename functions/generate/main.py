@@ -45,7 +45,6 @@ from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Task, TaskError
-from shared.domain.text_size import text_size
 from shared.settings import GenerateSettings, refuse_misconfiguration
 
 if TYPE_CHECKING:
@@ -55,10 +54,6 @@ _MOST_TAKEOVERS = 3
 """A file or an answer on which every instance dies must not go on taking other tasks down with it."""
 _EARLY = timedelta(hours=1)
 """A dispatch that arrives this long before its task is due was scheduled at the queue's 30-day limit."""
-
-_SMALL = 1 << 19
-"""Characters of questions up to which a task that waits for the model gives its slot away. A longer one stays in memory
-meanwhile, several times: of those, an instance has only as many as it has slots."""
 
 
 class Dispatch(BaseModel):
@@ -179,8 +174,6 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
             else:
                 asked = await question_of_request(deps, lease)
                 questions = asked if isinstance(asked, SplitObject) else (asked,)
-            if isinstance(questions, SplitObject) or sum(text_size(question.body) for question in questions) <= _SMALL:
-                slot.give_back()
             if isinstance(questions, SplitObject):
                 rounds = await ask_parts(deps, lease, questions, rounds)
             else:

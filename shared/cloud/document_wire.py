@@ -10,6 +10,8 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import grpc
+from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.cloud import firestore
 from google.cloud.firestore_v1.types import document as document_types
 from google.cloud.firestore_v1.types import firestore as firestore_types
@@ -17,7 +19,10 @@ from google.cloud.firestore_v1.types import firestore as firestore_types
 _COMMIT = firestore_types.CommitRequest
 _BATCH_GET = firestore_types.BatchGetDocumentsRequest
 _RESPONSE = firestore_types.BatchGetDocumentsResponse
+_GET = firestore_types.GetDocumentRequest
 _new_commit, _new_batch_get, _new_document = _COMMIT.pb(), _BATCH_GET.pb(), document_types.Document.pb()
+_new_get = _GET.pb()
+_TRY_SECONDS = 10.0
 
 Version = Any
 """When a document was last written: a `google.protobuf.timestamp_pb2.Timestamp`, exact to the nanosecond."""
@@ -97,6 +102,26 @@ async def update(client: firestore.AsyncClient, path: str, fields: Mapping[str, 
 async def _commit(client: firestore.AsyncClient, request: Any) -> Any:
     response = await client._firestore_api.commit(request=_COMMIT.wrap(request), metadata=client._rpc_metadata)
     return firestore_types.CommitResponse.pb(response)
+
+
+async def get_undecoded(client: firestore.AsyncClient, path: str) -> Any | None:
+    """Return a document's message. None if it does not exist, or if the first try fails: `get` tries again."""
+    call = client._firestore_api.transport.get_document
+    metadata = (*client._rpc_metadata, to_grpc_metadata((("name", path),)))
+    try:
+        document = await call(_GET.wrap(_new_get(name=path)), metadata=metadata, timeout=_TRY_SECONDS)
+    except grpc.aio.AioRpcError:
+        return None
+    return document_types.Document.pb(document)
+
+
+async def get(client: firestore.AsyncClient, path: str) -> tuple[str, dict[str, Any], Version] | None:
+    """Return key, fields and version of a document, or None."""
+    found = None
+    # Read to the end: a generator that is left half-way is closed by a task of its own, and its call is cancelled.
+    async for document in get_many(client, [path]):
+        found = document
+    return found
 
 
 async def get_many(

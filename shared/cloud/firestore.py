@@ -38,6 +38,24 @@ class Stored:
     version: Version
 
 
+class UndecodedTask:
+    """A task's document as it came; only what is looked at is decoded."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        fields = document.fields
+        source = fields["source"].map_value.fields
+        self.owner: str = fields["owner"].string_value
+        self.change: str = fields["change"].string_value
+        self.kind: str = source["kind"].string_value
+        self.uri = f"gs://{source['bucket'].string_value}/{source['name'].string_value}"
+
+    def decode(self) -> Stored:
+        """Return the task. Raises `UnreadableTask`."""
+        key = self._document.name.rpartition("/")[2]
+        return _stored(key, document_wire.fields_of(self._document.fields), self._document.update_time)
+
+
 class UnreadableTask(DropsightError):
     """A document that is no task, or was written by a newer version. Lists skip it."""
 
@@ -77,9 +95,13 @@ class Tasks:
 
     async def get(self, task_id: str) -> Stored | None:
         """Return the task, or None. Raises `UnreadableTask`."""
-        async for key, document, version in document_wire.get_many(self.client, [self._path(task_id)]):
-            return _stored(key, document, version)
-        return None
+        found = await document_wire.get(self.client, self._path(task_id))
+        return None if found is None else _stored(*found)
+
+    async def get_undecoded(self, task_id: str) -> UndecodedTask | None:
+        """Return the task's document, with no more tries than one; None if that failed, or there is no document."""
+        document = await document_wire.get_undecoded(self.client, self._path(task_id))
+        return None if document is None else UndecodedTask(document)
 
     async def get_many(self, task_ids: list[str]) -> dict[str, Task | UnreadableTask]:
         """Return the tasks that exist."""

@@ -16,8 +16,8 @@ from starlette.responses import Response, StreamingResponse
 from functions.api.auth import RequireScope
 from functions.api.error_answers import task_not_found
 from functions.api.follower import Follower, followers, format_block, wait_for_change
-from functions.api.middleware import request_state
 from functions.api.openapi_shapes import NOTHING, STREAM, TaskPath, errors
+from functions.api.request_state import request_state
 from functions.api.task_body import find_task
 from shared import wiring
 from shared.domain.answer.chunks import KEPT_AFTER_END

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -15,7 +14,8 @@ from starlette.responses import Response
 from functions.api.auth import RequireScope
 from functions.api.listing import TaskFilter, list_page
 from functions.api.openapi_shapes import TASK, TASKS, UNCHANGED, TaskPath, errors
-from functions.api.task_body import load_rendered, render_brief, render_task
+from functions.api.task_body import PRIVATE, load_rendered, render_brief, render_task
+from functions.api.unchanged import is_named
 from functions.api.waiting import wait_for_end
 from shared import wiring
 from shared.domain.tasks.access import Key
@@ -29,8 +29,6 @@ _GS_URI = r"^gs://[^/]+/"
 """A slash after the bucket: gs://inbox would mean gs://inbox-2 too."""
 _PAGE_BYTES = 20 << 20
 """A page ends early before it is larger than an answer may be (32 MB)."""
-_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
-_PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
 @router.get(
@@ -50,8 +48,8 @@ async def get_task(
     rendered = await load_rendered(deps, key, task_id)
     if wait and not rendered.task.terminal:
         rendered = await render_task(deps, await wait_for_end(deps, request, rendered.task, wait))
-    headers = {**_PRIVATE, "ETag": rendered.etag}
-    if _matches(if_none_match, rendered.etag):
+    headers = {**PRIVATE, "ETag": rendered.etag}
+    if is_named(if_none_match, rendered.etag):
         return Response(status_code=304, headers=headers)
     if not rendered.task.terminal:
         headers["Retry-After"] = "2"
@@ -87,8 +85,8 @@ async def list_tasks(
         bodies.append(body)
     tail = json.dumps({"has_more": next_id is not None, "next": next_id})
     content = b'{"object":"list","data":[' + b",".join(bodies) + b"]," + tail[1:].encode()
-    headers = {**_PRIVATE, "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
-    if _matches(if_none_match, headers["ETag"]):
+    headers = {**PRIVATE, "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
+    if is_named(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if next_id is not None:
         parameters = {"limit": str(limit), "status": status, "object": object, "prefix": prefix, "after": next_id}
@@ -96,9 +94,3 @@ async def list_tasks(
         query = urlencode({name: value for name, value in parameters.items() if value is not None})
         headers["Link"] = f'</v1/tasks?{query}>; rel="next"'
     return Response(content, headers=headers, media_type="application/json")
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """Return whether a list of entity tags, strong or weak, names this one (RFC 9110, section 13.1.2)."""
-    header = (if_none_match or "").strip()
-    return header == "*" or etag in _ENTITY_TAG.findall(header)

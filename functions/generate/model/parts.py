@@ -27,6 +27,8 @@ async def ask_parts(deps: GenerateDeps, lease: Lease, split: SplitObject, earlie
     for number in range(1, count + 1):
         steps = [await step_of(deps, rounds, name) for name in split.names_of_part(number)]
         if not all(isinstance(step, Whole) for step in steps):
+            if lease.slot is not None:
+                await lease.slot.take()
             rounds = await ask_questions(deps, lease, await split.questions_of_part(number), rounds, names)
             steps = [await step_of(deps, rounds, name) for name in split.names_of_part(number)]
         lease.progress = max(lease.progress, 50 + 45 * number // count)

@@ -50,8 +50,13 @@ from shared.domain.stored_rounds import (
     with_schema_problem,
     with_warnings_of_parts,
 )
+from shared.domain.text_size import text_size
 from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
+
+_SMALL = 1 << 19
+"""Characters of questions up to which a task that waits for the model gives its slot away. A longer one stays in memory
+meanwhile, several times: of those, an instance has only as many as it has slots."""
 
 
 async def load_rounds(deps: GenerateDeps, lease: Lease) -> list[Round]:
@@ -150,8 +155,14 @@ async def ask_questions(
 ) -> list[Round]:
     """Ask the open questions in order; stop at the first one that fails. Return all rounds.
 
-    `names` are those of all questions of the task, if these are not all.
+    `names` are those of all questions of the task, if these are not all. While long questions wait for the model, the
+    task holds a slot.
     """
+    if lease.slot is not None:
+        if sum(text_size(question.body) for question in questions) <= _SMALL:
+            lease.slot.give_back()
+        else:
+            await lease.slot.take()
     rounds = list(earlier)
     names = names or tuple(question.name for question in questions)
     steps = [await step_of(deps, rounds, question.name) for question in questions]

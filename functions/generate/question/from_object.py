@@ -24,6 +24,7 @@ from functions.generate.question.upload import (
     readable_object,
     require_live_object,
     upload_part,
+    wait_until_active,
 )
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
@@ -103,7 +104,8 @@ async def questions_of_object(
         sent = [await parts_of_object(deps, lease, part.stored, part.facts) for part in parts]
         visible_parts = [shown_part(recipe, file.facts) for files_of_part in sent for file in files_of_part]
         refuse_if_too_long(visible_parts, model, recipe.media_resolution)
-        files = await _upload(deps, lease, parts, sent)
+        uploaded = await _upload(deps, lease, parts, sent)
+        files = [await wait_until_active(deps, lease, file) for file in uploaded]
         lease.progress = 50
         await require_live_object(deps, source)
     except SourceVanished as error:
@@ -118,11 +120,13 @@ async def questions_of_object(
 async def _upload(
     deps: GenerateDeps, lease: Lease, parts: list[_Part], sent: list[list[UploadPart]]
 ) -> list[GeminiFile]:
+    """Upload all that is sent, and let go of its bytes. The files may not be ACTIVE yet."""
     files: list[GeminiFile] = []
     for part, files_of_part in zip(parts, sent, strict=True):
-        for file in files_of_part:
+        for at, file in enumerate(files_of_part):
             identity = part.stored.identity
             files.append(await upload_part(deps, lease, file, index=len(files), source=identity))
+            files_of_part[at] = file.without_bytes()
     return files
 
 

@@ -37,6 +37,14 @@ class UploadPart(NamedTuple):
     notes: tuple[str, ...] = ()
     """Warnings for the task: what was converted, and what is left out."""
 
+    def without_bytes(self) -> UploadPart:
+        """Return the part once it is uploaded: its bytes need not stay in memory while the service processes them."""
+        return self._replace(open=_refuse_second_upload)
+
+
+async def _refuse_second_upload() -> io.IOBase:
+    raise AssertionError("the part is uploaded already")
+
 
 def identities(source: str, parts: list[UploadPart]) -> list[str]:
     """Return a name for each file of an object, by which a context cache knows it again."""

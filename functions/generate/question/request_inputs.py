@@ -102,6 +102,18 @@ class RequestInputs:
         """Return the input as the model gets it. Inputs come in their order."""
         if self.model is None:
             await self._find_model()
+        sent = await self._send(file)
+        if isinstance(sent, PreparedFile):
+            return sent
+        active = [await wait_until_active(self._deps, self._lease, uploaded) for uploaded in sent]
+        first, *more = [PreparedFile(uploaded.mime_type, uri=uploaded.uri) for uploaded in active]
+        return first._replace(more=tuple(more))
+
+    async def _send(self, file: Input) -> PreparedFile | list[GeminiFile]:
+        """Upload the input as one file or several, which may not be ACTIVE yet; small inline data is returned as it is.
+
+        What was read of the input is in the frames below this one only: it must not stay in memory for longer.
+        """
         match file:
             case Inline():
                 self.sources = None
@@ -118,7 +130,7 @@ class RequestInputs:
         if self.model and (ignored := catalogue.ignored_parameters(self.model, self._recipe.parameters)):
             self.remarks.append(ignored)
 
-    async def _prepare_inline(self, file: Inline) -> PreparedFile:
+    async def _prepare_inline(self, file: Inline) -> PreparedFile | list[GeminiFile]:
         facts, data = await self._examine_bytes(file.data(), "", file.mime)
         mime = self._check_file(file, facts)
         if facts.media_type.preparation is not None:
@@ -132,9 +144,9 @@ class RequestInputs:
         async def open_data() -> io.IOBase:
             return io.BytesIO(data)
 
-        return _prepared_file(await self._upload_stream(open_data, mime, name=file.param))
+        return [await self._upload_stream(open_data, mime, name=file.param)]
 
-    async def _upload_stored(self, file: StoredInput) -> PreparedFile:
+    async def _upload_stored(self, file: StoredInput) -> list[GeminiFile]:
         try:
             stored, facts = self._examined or await self._examine_stored(file)
             if refusal := media.check(facts):
@@ -172,28 +184,28 @@ class RequestInputs:
                 "the inboxes have to be granted to it (manifests' sources, api.key_sources).",
             ) from error
 
-    async def _upload_parts(self, file: Input, parts: list[UploadPart], *, source: str = "") -> PreparedFile:
-        """Upload what an input is sent as; return its first file, with the others as `more`."""
+    async def _upload_parts(self, file: Input, parts: list[UploadPart], *, source: str = "") -> list[GeminiFile]:
+        """Upload what an input is sent as."""
         self._show(file, [part.facts for part in parts])
         self.remarks += [f"{file.param}: {note}" for part in parts for note in part.notes]
-        files: list[PreparedFile] = []
+        files: list[GeminiFile] = []
         for part in parts:
             index, self._uploads = self._uploads, self._uploads + 1
-            files.append(_prepared_file(await upload_part(self._deps, self._lease, part, index=index, source=source)))
-        return files[0]._replace(more=tuple(files[1:]))
+            files.append(await upload_part(self._deps, self._lease, part, index=index, source=source))
+        return files
 
     async def _upload_stream(self, opener: Opener, mime: str, *, name: str) -> GeminiFile:
         index, self._uploads = self._uploads, self._uploads + 1
         return await upload_stream(self._deps, self._lease, opener, mime, name=name, index=index)
 
-    async def _upload_remote(self, file: Remote) -> PreparedFile:
+    async def _upload_remote(self, file: Remote) -> list[GeminiFile]:
         if (uploaded := find_uploaded_file(self._deps, self._lease, self._uploads)) is not None:
             # What was uploaded is still there, whether or not the address still is.
             self._uploads += 1
             facts = Facts(media_type=media.media_type(uploaded.mime_type), size=0)
             self._check_file(file, facts)
             self._show(file, [facts])
-            return _prepared_file(await wait_until_active(self._deps, self._lease, uploaded))
+            return [uploaded]
         remote = await self._fetch(file)
         unread: list[RemoteFile] = [remote]
         try:
@@ -211,11 +223,13 @@ class RequestInputs:
                     return io.BytesIO(data)
                 return unread.pop() if unread else await self._fetch(file)
 
-            return _prepared_file(await self._upload_stream(reopen, mime, name=remote.name))
+            return [await self._upload_stream(reopen, mime, name=remote.name)]
         finally:
             remote.close()
 
-    async def _prepare_remote(self, file: Remote, remote: RemoteFile, facts: Facts, data: bytes | None) -> PreparedFile:
+    async def _prepare_remote(
+        self, file: Remote, remote: RemoteFile, facts: Facts, data: bytes | None
+    ) -> list[GeminiFile]:
         """Convert a file on the web that is small enough to be held in memory."""
         if data is None:
             if remote.size > _CONVERTED_BYTES:
@@ -311,7 +325,3 @@ def _read_whole(remote: RemoteFile) -> bytes:
     while piece := remote.read(1 << 20):
         pieces += piece
     return bytes(pieces)
-
-
-def _prepared_file(file: GeminiFile) -> PreparedFile:
-    return PreparedFile(file.mime_type, uri=file.uri)

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from functions.generate.lease import Lease
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.parts import parts_of_object
-from functions.generate.question.upload import upload_part, upload_stream
+from functions.generate.question.upload import upload_part, upload_stream, wait_until_active
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
@@ -85,7 +85,7 @@ class RecipeQuestions(NamedTuple):
 
 @dataclass
 class SplitObject:
-    """An object that is asked about in parts. `prepare` comes first."""
+    """An object that is asked about in parts. `prepare` comes first. It reads the object: the task holds its slot."""
 
     deps: GenerateDeps
     lease: Lease
@@ -123,8 +123,7 @@ class SplitObject:
 
     async def _guarded_plan(self) -> list[Span]:
         try:
-            async with self.deps.transfers.slot():
-                return await self._plan()
+            return await self._plan()
         except (SourceVanished, OSError) as error:
             await self.require_source()
             raise TransientFailure("the object could not be read") from error
@@ -161,12 +160,11 @@ class SplitObject:
         return tuple(asked for asked in self.recipe.questions if way_to_join(self.recipe, asked) == "ask")
 
     async def questions_of_part(self, number: int) -> list[Question]:
-        """Cut and upload a part, and return the questions about it."""
+        """Cut and upload a part, and return the questions about it. The task holds its slot."""
         span = self.plan[number - 1]
         await self.require_source()
         try:
-            async with self.deps.transfers.slot() as self.lease.slot:
-                file = await self._upload(number, span)
+            file = await wait_until_active(self.deps, self.lease, await self._upload(number, span))
         except (SourceVanished, OSError) as error:
             await self.require_source()
             raise TransientFailure("the object could not be read") from error

@@ -74,7 +74,10 @@ def file_warnings(facts: Facts) -> list[str]:
 async def upload_part(
     deps: GenerateDeps, lease: Lease, part: UploadPart, *, index: int, source: str = ""
 ) -> GeminiFile:
-    """Return an ACTIVE file for a part of an input: the one that an earlier claim uploaded, or a new upload."""
+    """Return the file of a part of an input: the one that an earlier claim uploaded, or a new upload.
+
+    It may not be ACTIVE yet. Let go of the part's bytes before you call `wait_until_active`.
+    """
     mime = part.facts.media_type.mime
     return await upload_stream(deps, lease, part.open, mime, name=part.name, index=index, source=source)
 
@@ -82,20 +85,21 @@ async def upload_part(
 async def upload_stream(
     deps: GenerateDeps, lease: Lease, opener: Opener, mime: str, *, name: str, index: int, source: str = ""
 ) -> GeminiFile:
-    """Return an ACTIVE file for an input from any source. The upload is recorded for later claims at once."""
+    """Return the file of an input from any source, as `upload_part` does. It is recorded for later claims at once."""
+    file = find_uploaded_file(deps, lease, index, source)
+    if file is not None:
+        return file
     try:
-        file = find_uploaded_file(deps, lease, index, source)
-        if file is None:
-            file = await _upload(deps, lease, opener, mime, name=name, index=index, source=source)
-            _note(lease, file)
+        file = await _upload(deps, lease, opener, mime, name=name, index=index, source=source)
     except Postponement as refusal:
         await leave_throttle_note(deps, lease.model, refusal)
         raise
-    return await wait_until_active(deps, lease, file)
+    _note(lease, file)
+    return file
 
 
 async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) -> GeminiFile:
-    """Wait until the service has processed the file, and return it."""
+    """Wait until the service has processed the file, and return it. Meanwhile others may have the task's slot."""
     if file.active:
         lease.ledger = lease.ledger.with_seconds("file_processing", 0)
         return file

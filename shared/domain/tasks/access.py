@@ -57,9 +57,11 @@ class Key(BaseModel):
         return f"key:{self.id}"
 
     def sees(self, task: Task) -> bool:
-        if task.owner == self.owner or task.owner in self.sources:
-            return True
-        return task.source.kind == "object" and self.covers(task.source.uri)
+        return self.sees_source(task.owner, task.source.kind, task.source.uri)
+
+    def sees_source(self, owner: str, kind: str, uri: str) -> bool:
+        """Return whether it sees the tasks of this owner about this source."""
+        return owner == self.owner or owner in self.sources or (kind == "object" and self.covers(uri))
 
     def covers(self, uri: str) -> bool:
         """Return whether an object lies under one of its sources."""

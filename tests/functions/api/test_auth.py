@@ -141,7 +141,7 @@ async def test_an_unforeseen_error_is_logged_once_and_answered_in_the_contracts_
         raise ZeroDivisionError("a bug")
 
     secret = await system.key("unlucky")
-    monkeypatch.setattr(auth, "_limit_rate", broken)
+    monkeypatch.setattr(auth, "limit_rate", broken)
     async with system.client(secret) as client:
         answer = await client.get("/v1/tasks")
     told = capsys.readouterr()

@@ -9,7 +9,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api.middleware import RequestMiddleware, request_state
+from functions.api.middleware import RequestMiddleware
+from functions.api.request_state import request_state
 
 
 async def call(app: ASGIApp, *, method: str = "GET", **headers: str) -> list[Message]:
