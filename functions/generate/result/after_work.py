@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from functions.generate.model.answer_store import load_answers
+from functions.generate.model.spending import earlier_reservation
 from functions.generate.question.upload import own_names
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
@@ -81,8 +82,12 @@ async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
             current if current.usage is not None else current.model_copy(update={"usage": usage, "warnings": warnings})
         )
 
+    reserved = await earlier_reservation(deps, task)
+
     def counted(batch: firestore.AsyncWriteBatch, ended: Task) -> None:
         deps.totals.add(batch, deps.clock.now(), rows_of(ended, calls, ended.model))
+        if reserved is not None:
+            deps.reservations.settle(batch, reserved, ended.key)
 
     return await deps.tasks.change(stored, entered, counted)
 
