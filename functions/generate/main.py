@@ -40,7 +40,6 @@ from shared.domain.errors import (
     TimeIsUp,
     TransientFailure,
 )
-from shared.domain.money.storage import storage_of
 from shared.domain.money.totals import rows_of
 from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
@@ -214,8 +213,7 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
     """Commit the outcome, if the claim still holds."""
 
     named = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
-    storage = storage_of(lease.cache, lease.model, deps.clock.now())
-    whole = with_ledger(lease, named, deps.clock.now(), storage)
+    whole = with_ledger(lease, named, deps.clock.now())
     reserved = await reserved_day(deps, lease)
 
     def finished(task: Task) -> Task:
@@ -231,8 +229,7 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
         )
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        spent_on_storage = storage.cost if storage is not None else None
-        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model, spent_on_storage))
+        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model))
         if reserved is not None:
             deps.reservations.settle(batch, reserved, task.key)
 

@@ -6,6 +6,7 @@ import random
 from datetime import datetime, timedelta
 
 from functions.generate.lease import Lease
+from functions.generate.model.context_cache import retire_cache
 from functions.generate.model.spending import give_back
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
@@ -28,7 +29,8 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
     """Put the task off. Return False if it has no attempts left and must fail."""
     if isinstance(failure, HandleGone):
         # What was uploaded is not there any more: the next claim begins anew.
-        lease.files, lease.cache = (), None
+        lease.files = ()
+        await retire_cache(deps, lease)
     if isinstance(failure, FileStoreFull):
         await _make_room(deps, lease)
     rest = decide_rest(

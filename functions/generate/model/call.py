@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer
-from functions.generate.model.context_cache import prolong
+from functions.generate.model.context_cache import prolong, retire_cache
 from functions.generate.model.segments import Segments
 from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import telling
@@ -212,7 +212,7 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
             if begun:
                 raise
             log("WARNING", "cache_not_taken", refusal.message, task=lease.task.id)
-            lease.cache = None
+            await retire_cache(deps, lease)
         else:
             return
     async for piece in _streamed(deps, lease, question.model, question.body):

@@ -138,7 +138,7 @@ async def test_however_a_task_ends_no_reservation_of_its_earlier_claims_stays(sy
     task = await system.until(uri, lambda task: task.waiting is not None)
     await left_behind_by_a_dead_holder(system, task)
     assert await is_reserved(system, task)
-    scripts = {"completed": [{}], "failed": [{"status": 400}], "given_up": [{"status": 500}] * 9}
+    scripts: dict[str, list[Any]] = {"completed": [{}], "failed": [{"status": 400}], "given_up": [{"status": 500}] * 9}
     system.model.script.extend(scripts.get(end, []))
     if end == "cancelled":
         await cancel(system, task)
