@@ -63,7 +63,7 @@ async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Q
         else:
             lease.cache = await _made(deps, question, holds, f"{lease.task.key}-{lease.token}", _KEPT)
     except TaskFailure as failure:
-        log("INFO", "cache_not_made", failure.message, task=lease.task.id)
+        log("INFO", "cache_not_made", failure.summary, task=lease.task.id)
         return
     await lease.renew()
 
@@ -118,7 +118,7 @@ async def delete_cache(deps: GenerateDeps, task: Task, name: str) -> bool:
     try:
         await deps.gemini.delete_cache(name)
     except TaskFailure as failure:
-        log("INFO", "cache_not_deleted", failure.message, task=task.id)
+        log("INFO", "cache_not_deleted", failure.summary, task=task.id)
         return isinstance(failure, PermanentFailure) and failure.code == "model_not_found"
     return True
 
@@ -134,7 +134,7 @@ async def prolong(deps: GenerateDeps, lease: Lease) -> None:
     try:
         await deps.gemini.prolong_cache(cache.name, lifetime=extension)
     except TaskFailure as failure:
-        log("INFO", "cache_not_prolonged", failure.message, task=lease.task.id)
+        log("INFO", "cache_not_prolonged", failure.summary, task=lease.task.id)
         await retire_cache(deps, lease)
     else:
         lease.cache = cache.model_copy(update={"expires_at": deps.clock.now() + extension})

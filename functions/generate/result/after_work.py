@@ -133,7 +133,7 @@ async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | 
 
 def _told(error: Exception, task: Task, step: AfterStep) -> str:
     if isinstance(error, TaskFailure):
-        log("WARNING", "after_work_postponed", error.message, task=task.id, step=step)
+        log("WARNING", "after_work_postponed", error.summary, task=task.id, step=step)
         return error.message
     log_bug("after_work_failed", error, task=task.id, step=step)
     return f"an internal error ({type(error).__name__})"
