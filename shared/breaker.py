@@ -51,8 +51,8 @@ class Breaker:
         failures.clear()
         if await self._throttle.breaker_of(model) is None:
             opened = self._clock.now()
-            await self._throttle.set_breaker(model, OpenBreaker(opened, opened + _PAUSE, failure.message))
-            log("ERROR", "breaker_opened", f"{model} is not asked for now: {failure.message}", model=model)
+            await self._throttle.set_breaker(model, OpenBreaker(opened, opened + _PAUSE, failure.summary))
+            log("ERROR", "breaker_opened", f"{model} is not asked for now: {failure.summary}", model=model)
 
     async def note_success(self, model: str) -> None:
         """Forget the model's failures, and close its breaker."""

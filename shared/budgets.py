@@ -117,6 +117,11 @@ class Budgets:
             raise PermanentFailure("budget_exceeded", refused.message)
         raise refused
 
+    async def reserved_day(self, task: Task) -> date | None:
+        """Return today if the task has a reservation of today; earlier days no longer bind anybody."""
+        today = self._today()
+        return today if await self._reservations.is_held(today, task.key) else None
+
     async def keep_spent(self, task: Task, spent_already: Decimal) -> None:
         """Reduce the reservation of a task that is put off to what its calls have cost so far, until the day turns."""
         tomorrow = start_of(self._today() + timedelta(days=1))

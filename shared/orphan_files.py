@@ -59,7 +59,7 @@ class OrphanFiles:
                 deleted += 1
             except PermanentFailure as failure:
                 refused += 1
-                log("ERROR", "file_not_deleted", failure.message, file=name)
+                log("ERROR", "file_not_deleted", failure.summary, file=name)
         return Deleted(count, deleted, refused)
 
     async def _list_orphans(self, *, until: float) -> tuple[int, list[str]]:

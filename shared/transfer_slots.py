@@ -6,6 +6,11 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from shared.domain.errors import TransientFailure
+
+AFTER_WORK_SECONDS = 300.0
+"""How long after-work waits for a slot: no lease ends it, and a later delivery of its dispatch tries again."""
+
 
 class TransferSlots:
     """`async with slots.slot() as slot:` waits for one of `count` slots, and gives it back at the end of the block."""
@@ -13,20 +18,25 @@ class TransferSlots:
     def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
 
-    def slot(self) -> Slot:
-        return Slot(self._free)
+    def slot(self, *, most_seconds: float | None = None) -> Slot:
+        """Return a slot. One that is not to be had within `most_seconds` raises `TransientFailure`."""
+        return Slot(self._free, most_seconds)
 
 
 class Slot:
     """A slot that its holder may give back for a while. Belongs to one task."""
 
-    def __init__(self, free: asyncio.Semaphore) -> None:
-        self._free, self._held = free, False
+    def __init__(self, free: asyncio.Semaphore, most_seconds: float | None = None) -> None:
+        self._free, self._held, self._most_seconds = free, False, most_seconds
 
     async def take(self) -> None:
         """Wait for a slot, unless this one is held."""
         if not self._held:
-            await self._free.acquire()
+            try:
+                async with asyncio.timeout(self._most_seconds):
+                    await self._free.acquire()
+            except TimeoutError as error:
+                raise TransientFailure("This instance is busy with the files of other tasks.") from error
             self._held = True
 
     def give_back(self) -> bool:

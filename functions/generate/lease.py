@@ -18,6 +18,7 @@ from shared.cloud.tracing import span
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
 from shared.domain.money.calls import Call
 from shared.domain.money.ledger import Step
+from shared.domain.money.storage import known_storage
 from shared.domain.money.totals import assumed_cost
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiCache, GeminiFile, Ran, Task
@@ -70,9 +71,10 @@ class Lease:
 
     @property
     def spent(self) -> Decimal:
-        """Return what the task's calls have cost so far; those without a price at what budgets take them for."""
+        """Return what the task has cost so far; calls without a price at what budgets take them for."""
         costs = ((call.cost, call) for call in self.calls or ())
-        return sum((assumed_cost(call.tokens) if cost is None else cost for cost, call in costs), Decimal(0))
+        calls = sum((assumed_cost(call.tokens) if cost is None else cost for cost, call in costs), Decimal(0))
+        return calls + known_storage(self.ledger.storages)
 
     @property
     def seconds_left(self) -> float:
@@ -155,7 +157,7 @@ class Lease:
         return until.timestamp() - self._lease.total_seconds() if until is not None else self._clock.time()
 
     async def renew(self) -> None:
-        """Extend the lease, and record what was created at Gemini so far, so that a takeover can use it."""
+        """Extend the lease; record what was created at Gemini and used so far, so that a takeover knows of it."""
 
         def renewed(task: Task) -> Task:
             return claims.renew(
@@ -166,6 +168,7 @@ class Lease:
                 progress=self.progress,
                 files=self.files,
                 cache=self.cache,
+                ledger=self.ledger,
             )
 
         await self.change(renewed)

@@ -20,6 +20,7 @@ from functions.generate.lease import Lease
 from functions.generate.model.answer_store import has_progressed
 from functions.generate.model.parts import ask_parts
 from functions.generate.model.rounds import ask_questions, is_settled, last_response, load_rounds
+from functions.generate.model.spending import end_reservation_of_ended, reserved_day
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
@@ -39,7 +40,6 @@ from shared.domain.errors import (
     TimeIsUp,
     TransientFailure,
 )
-from shared.domain.money.storage import storage_of
 from shared.domain.money.totals import rows_of
 from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
@@ -133,6 +133,7 @@ async def work_on_task(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
         ended = await commit_outcome(deps, lease, outcome)
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
+        await end_reservation_of_ended(deps, lease)
         return True
     except (TaskFailure, TimeIsUp) as failure:
         return await put_off_or_fail(deps, lease, failure)
@@ -205,8 +206,8 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
     """Commit the outcome, if the claim still holds."""
 
     named = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
-    storage = storage_of(lease.cache, lease.model, deps.clock.now())
-    whole = with_ledger(lease, named, deps.clock.now(), storage)
+    whole = with_ledger(lease, named, deps.clock.now())
+    reserved = await reserved_day(deps, lease)
 
     def finished(task: Task) -> Task:
         updated = task.model_copy(update={"stored_chunks": lease.stored_chunks})
@@ -221,10 +222,9 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
         )
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        spent_on_storage = storage.cost if storage is not None else None
-        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model, spent_on_storage))
-        if lease.reserved is not None:
-            deps.reservations.settle(batch, lease.reserved, task.key)
+        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model))
+        if reserved is not None:
+            deps.reservations.settle(batch, reserved, task.key)
 
     ended = await lease.change(finished, counted)
     task = ended.task

@@ -6,6 +6,7 @@ import random
 from datetime import datetime, timedelta
 
 from functions.generate.lease import Lease
+from functions.generate.model.context_cache import retire_cache
 from functions.generate.model.spending import give_back
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
@@ -28,7 +29,8 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
     """Put the task off. Return False if it has no attempts left and must fail."""
     if isinstance(failure, HandleGone):
         # What was uploaded is not there any more: the next claim begins anew.
-        lease.files, lease.cache = (), None
+        lease.files = ()
+        await retire_cache(deps, lease)
     if isinstance(failure, FileStoreFull):
         await _make_room(deps, lease)
     rest = decide_rest(
@@ -37,7 +39,7 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
     if rest is None:
         return False
     await give_back(deps, lease)
-    await _put_off(deps, lease, rest)
+    await _put_off(deps, lease, rest, failure.summary if isinstance(failure, TaskFailure) else rest.detail)
     return True
 
 
@@ -53,7 +55,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
             log("WARNING", "room_made", f"{made.deleted} of {made.count} files at Gemini were left over: deleted")
 
 
-async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
+async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest, summary: str) -> None:
     """Release the claim. The dispatch is enqueued first: a crash in between leaves a dispatch, not a lost task."""
     epoch = await _next_dispatch(deps, lease.task, rest.until)
     now = deps.clock.now()
@@ -81,7 +83,7 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest) -> None:
     log(
         "ERROR" if rest.reason == "blocked" else "WARNING",
         "task_put_off",
-        rest.detail,
+        summary,
         task=lease.task.id,
         reason=rest.reason,
         until=rest.until.isoformat(),
@@ -133,7 +135,7 @@ async def leave_throttle_note(deps: GenerateDeps, model: str, refusal: Postponem
     if refusal.reason in ("rate_limited", "daily_quota", "blocked"):
         now = deps.clock.now()
         delay = _BLOCKED_NOTE if refusal.reason == "blocked" else timedelta(seconds=seconds_until_retry(refusal, now))
-        await deps.throttle.leave_note(model, RefusalNote(now + delay, refusal.reason, refusal.message))
+        await deps.throttle.leave_note(model, RefusalNote(now + delay, refusal.reason, refusal.summary))
 
 
 def _patience(deps: GenerateDeps) -> Patience:

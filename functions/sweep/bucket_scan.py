@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from shared.cloud.firestore import UnreadableTask
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import span
 from shared.domain.tasks.task import Source, Task
 from shared.settings import SweepSettings
 from shared.wiring import SweepDeps
@@ -128,7 +129,9 @@ async def take_all(
     failed: list[Source] = []
     for place, source in enumerate(sources):
         try:
-            if await take(source) is not None:
+            with span("take_lost", root=True, object=source.uri):
+                task = await take(source)
+            if task is not None:
                 taken.append(source)
         except Exception as error:
             tally["errors"] += 1

@@ -20,6 +20,7 @@ from functions.sweep.lost_requests import take_lost_requests
 from functions.sweep.open_tasks import redrive_all
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import annotate, span
 from shared.domain.errors import TaskFailure
 from shared.domain.models.prices import Tier
 from shared.settings import SweepSettings, refuse_misconfiguration
@@ -51,9 +52,12 @@ async def sweep(request: Request) -> Response:
         return JSONResponse({"error": {"message": f"{where}: {first['msg']}"}}, status_code=422)
     deps = wiring.sweep()
     if sweep_request.backfill is not None:
-        return await run_backfill(deps, sweep_request, sweep_request.backfill)
-    counts = await run(deps, scheduled=_BY_SCHEDULE in request.headers)
-    log("INFO", "sweep_finished", "the sweep is done", **counts)
+        with span("backfill", kind="server"):
+            return await run_backfill(deps, sweep_request, sweep_request.backfill)
+    with span("sweep", kind="server"):
+        counts = await run(deps, scheduled=_BY_SCHEDULE in request.headers)
+        annotate(**counts)
+        log("INFO", "sweep_finished", "the sweep is done", **counts)
     return JSONResponse(counts)
 
 
@@ -111,10 +115,11 @@ async def run_backfill(deps: wiring.SweepDeps, sweep_request: SweepRequest, uri:
 async def _run_part(name: str, tally: Counter[str], part: Awaitable[None]) -> None:
     """Run one part. Its failure is counted and logged, so that the other parts still run."""
     try:
-        await part
+        with span("sweep_part", part=name):
+            await part
     except TaskFailure as failure:
         tally["errors"] += 1
-        log("ERROR", "sweep_part_failed", failure.message, part=name)
+        log("ERROR", "sweep_part_failed", failure.summary, part=name)
     except Exception as error:
         tally["errors"] += 1
         log_bug("sweep_part_failed", error, part=name)

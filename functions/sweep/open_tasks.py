@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from functions.sweep.bucket_scan import rest_after
 from shared.cloud.firestore import Stored, UnreadableTask
 from shared.cloud.telemetry import log, log_bug
+from shared.cloud.tracing import current_context, span
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from shared.waking import is_gate_open, wake
@@ -75,14 +76,14 @@ async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     tally["open_tasks"] += 1
     task = stored.task
     if deps.throttle and deps.budgets and await is_gate_open(task, deps.throttle, deps.budgets):
-        tally["woken"] += await wake(deps.dispatches, task, deps.clock.now())
+        with span("wake", parent=task.trace, task=task.id):
+            tally["woken"] += await wake(deps.dispatches, task, deps.clock.now())
         return
     if not is_overdue(deps, task):
         return
-    if task.terminal and not task.after:
-        kind = await _redrive_callback(deps, stored)
-    else:
-        kind = await _redrive_task(deps, stored)
+    repair = _redrive_callback if task.terminal and not task.after else _redrive_task
+    with span("redrive", parent=task.trace, task=task.id):
+        kind = await repair(deps, stored)
     if kind is not None:
         tally[kind] += 1
         log("WARNING", "sweep_redrove", f"{kind}: dispatched again", task=task.id, kind=kind)
@@ -117,7 +118,9 @@ async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
     current = await _next_epoch(deps, stored)
     if current is None:
         return None
-    await deps.callbacks.enqueue(f"{task.key}-callback-{current.task.epoch}", {"task": task.id})
+    await deps.callbacks.enqueue(
+        f"{task.key}-callback-{current.task.epoch}", {"task": task.id, "trace": current_context()}
+    )
     return _repair_kind(task)
 
 

@@ -159,6 +159,11 @@ class Tasks:
         answer = {"record": record, "expires_at": task.expires_at}
         await self._ref(task.id).collection("answers").document(name).set(answer)
 
+    async def answer_names(self, task_id: str) -> list[str]:
+        """Return the names of the answers stored beside a task, without reading them."""
+        answers = self._ref(task_id).collection("answers").select([])
+        return [snapshot.id async for snapshot in answers.stream()]
+
     async def load_answers(self, task_id: str) -> AsyncIterator[tuple[str, str]]:
         """Return names and records of the answers stored beside a task."""
         async for snapshot in self._ref(task_id).collection("answers").stream():

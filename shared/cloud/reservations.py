@@ -14,6 +14,7 @@ from typing import Any
 
 from google.api_core import exceptions as api_errors
 from google.cloud import firestore
+from google.cloud.firestore_v1.field_path import FieldPath
 
 _COLLECTION = "reservations"
 _MOST_TRIES = 12
@@ -69,6 +70,12 @@ class Reservations:
             else:
                 return True
         raise TooManyAtOnce
+
+    async def is_held(self, day: date, task_key: str) -> bool:
+        """Return whether the task has a reservation of this day, whichever claim made it."""
+        path = FieldPath("held", task_key).to_api_repr()
+        snapshot = await self._collection.document(day.isoformat()).get([path])
+        return bool((snapshot.to_dict() or {}).get("held"))
 
     def settle(self, batch: firestore.AsyncWriteBatch, day: date, task_key: str) -> None:
         """Add to a batch that the task's reservation ends."""

@@ -6,9 +6,12 @@ import json
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Literal
 
 from shared.cloud.tracing import fields_for_log
+from shared.domain.errors import DropsightError, TaskFailure
 
 Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -29,6 +32,35 @@ def log(severity: Severity, action: str, message: str, **fields: str | int | flo
 
 
 def log_bug(action: str, error: BaseException, **fields: str | int | float | bool | None) -> None:
-    """Log an unexpected error with its stack trace."""
-    trace = "".join(traceback.format_exception(error))
-    log("ERROR", action, f"{type(error).__name__}: {error}", stack_trace=trace, **fields)
+    """Log an unexpected error with its stack trace, in which each error is described as `describe_error` does."""
+    log("ERROR", action, describe_error(error), stack_trace="".join(_trace_of(error)), **fields)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the error's type, and its message where that cannot quote a prompt, a file or an answer.
+
+    Of another error, what it was about is found by its stack trace.
+    """
+    kind = type(error).__name__
+    if isinstance(error, TaskFailure):
+        return f"{kind}: {error.summary}"
+    module, code = type(error).__module__, getattr(error, "code", None)
+    is_of_google = module.startswith(("google.api_core", "google.auth")) and code != HTTPStatus.BAD_REQUEST
+    if isinstance(error, DropsightError) or is_of_google:
+        return f"{kind}: {error}"
+    reason = error.strerror if isinstance(error, OSError) else code if isinstance(code, int) else None
+    return kind if reason is None else f"{kind}: {reason}"
+
+
+def _trace_of(error: BaseException) -> Iterator[str]:
+    """Yield the lines of the stack trace, causes first."""
+    chain, link = [error], error
+    while (earlier := link.__cause__ or (None if link.__suppress_context__ else link.__context__)) is not None:
+        if earlier in chain:
+            break
+        chain.append(earlier)
+        link = earlier
+    for link in reversed(chain):
+        yield "Traceback (most recent call last):\n"
+        yield from traceback.format_tb(link.__traceback__)
+        yield f"{describe_error(link)}\n"

@@ -78,8 +78,12 @@ def stop_tracing() -> None:
 
 
 @contextmanager
-def span(name: str, *, parent: str = "", kind: Kind = "internal", **attributes: str | int | float) -> Iterator[None]:
+def span(
+    name: str, *, parent: str = "", root: bool = False, kind: Kind = "internal", **attributes: str | int | float
+) -> Iterator[None]:
     """Trace the body as a step. `parent`: the W3C `traceparent` of what caused it, if that was another process.
+
+    A `root` begins a trace of its own, whatever is traced around it.
 
     Of an error only its type is noted: its message may quote what must not be told.
     """
@@ -89,7 +93,7 @@ def span(name: str, *, parent: str = "", kind: Kind = "internal", **attributes: 
     from opentelemetry.trace import SpanKind, Status, StatusCode, use_span
 
     started = _tracing.tracer.start_span(
-        name, context=_context_of(parent), kind=SpanKind[kind.upper()], attributes=_named(attributes)
+        name, context=_context_of(parent, root=root), kind=SpanKind[kind.upper()], attributes=_named(attributes)
     )
     with use_span(started, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
@@ -127,8 +131,12 @@ def fields_for_log() -> dict[str, str]:
     return {"logging.googleapis.com/trace": f"projects/{_tracing.project}/traces/{trace}"} if trace else {}
 
 
-def _context_of(parent: str) -> Context | None:
-    """Return the context to start in: the current one, unless `parent` is a valid `traceparent`."""
+def _context_of(parent: str, *, root: bool) -> Context | None:
+    """Return the context to start in: the current one, unless `parent` is a valid `traceparent` or it is a root."""
+    if root:
+        from opentelemetry.context import Context
+
+        return Context()
     if not parent or len(parent) > _LONGEST_CONTEXT:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

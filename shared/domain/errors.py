@@ -23,7 +23,7 @@ DropsightError
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 FailureCode = Literal[
     "budget_exceeded",
@@ -123,7 +123,12 @@ class TaskFailure(DropsightError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = self.summary = message
+
+    def with_summary(self, summary: str) -> Self:
+        """Set what logs and owners of other tasks may read: nothing that may quote a prompt, a file or an answer."""
+        self.summary = summary
+        return self
 
 
 class PermanentFailure(TaskFailure):

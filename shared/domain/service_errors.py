@@ -33,6 +33,8 @@ _KEY = re.compile(r"(?<=api_key:)[^\s'\"]+|(?<=key=)[^\s&'\"]+|\bAIza[\w-]{10,}|
 _MONEY = re.compile(r"spending cap|prepay(ment)? credit|credits? (is|are) depleted", re.IGNORECASE)
 _FILE_STORE = re.compile(r"file.{0,12}storage|storage.{0,12}file", re.IGNORECASE)
 
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{1,63}|[A-Z][A-Za-z]+(-[A-Z][A-Za-z]+)*")
+"""`RESOURCE_EXHAUSTED`, or a quota like `GenerateRequestsPerDayPerProjectPerModel-FreeTier`."""
 _TOKEN = re.compile(r"continuation[ _]?token", re.IGNORECASE)
 
 
@@ -52,8 +54,24 @@ class TokenRefused(PermanentFailure):
 
 
 def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
-    """Return the exception for an error's code, status, message and details."""
-    shown_message = _KEY.sub("…", message)[:_SHOWN]
+    """Return the exception for an error's code, status, message and details.
+
+    The message may quote the request, so the exception's summary has Google's own names of the error instead.
+    """
+    shown_message = _KEY.sub("…", message)[:_SHOWN] or "no message"
+    failed = _failure(code, status, shown_message, details)
+    return failed.with_summary(failed.message.replace(shown_message, _names_of(code, status, details)))
+
+
+def _names_of(code: int, status: str, details: list[JsonValue]) -> str:
+    """Return the error's code, status, reasons and exhausted quotas, as far as each is a name."""
+    reasons = [detail.get("reason") for detail in _of_type(details, "ErrorInfo")]
+    quotas = [violation.get("quotaId") for violation in _violations(details)]
+    names = [name for name in (status, *reasons, *quotas) if isinstance(name, str) and _NAME.fullmatch(name)]
+    return " ".join((str(code), *dict.fromkeys(names)))
+
+
+def _failure(code: int, status: str, shown_message: str, details: list[JsonValue]) -> TaskFailure:
     match code:
         case 429:
             return _too_many(shown_message, details)
@@ -97,13 +115,7 @@ def retry_delay(details: list[JsonValue]) -> float | None:
 
 def _too_many(message: str, details: list[JsonValue]) -> TaskFailure:
     delay = retry_delay(details)
-    violations = [
-        violation
-        for detail in _of_type(details, "QuotaFailure")
-        if isinstance(listed := detail.get("violations"), list)
-        for violation in listed
-        if isinstance(violation, dict)
-    ]
+    violations = _violations(details)
     if re.search(r"\blimit: 0\b", message) or any(str(violation.get("quotaValue")) == "0" for violation in violations):
         return PermanentFailure("quota_unavailable", f"This project has no quota for the model: {message}")
     if _MONEY.search(message):
@@ -134,6 +146,16 @@ def _bad_request(status: str, message: str, details: list[JsonValue]) -> TaskFai
     if re.search(r"mime ?type", message, re.IGNORECASE):
         return PermanentFailure("unsupported_content_type", f"Gemini does not take this type: {message}")
     return PermanentFailure("upstream_error", f"Gemini refused the request: {message}")
+
+
+def _violations(details: list[JsonValue]) -> list[Json]:
+    return [
+        violation
+        for detail in _of_type(details, "QuotaFailure")
+        if isinstance(listed := detail.get("violations"), list)
+        for violation in listed
+        if isinstance(violation, dict)
+    ]
 
 
 def _of_type(details: list[JsonValue], name: str) -> list[Json]:

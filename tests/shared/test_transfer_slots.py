@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
+
+from shared.domain.errors import TransientFailure
 from shared.transfer_slots import TransferSlots
 
 
@@ -32,6 +35,15 @@ async def test_a_slot_that_is_given_back_lets_another_in_and_is_waited_for_again
             await asyncio.sleep(0)
             assert not again.done()
         await again
+
+
+async def test_who_waits_for_a_slot_for_long_enough_is_told_to_come_again() -> None:
+    slots = TransferSlots(1)
+    async with slots.slot():
+        with pytest.raises(TransientFailure, match="busy"):
+            await slots.slot(most_seconds=0.01).take()
+    async with slots.slot(most_seconds=60):
+        pass
 
 
 async def test_a_slot_says_whether_it_was_held() -> None:

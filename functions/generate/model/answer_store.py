@@ -10,7 +10,7 @@ import json
 from typing import cast
 
 from functions.generate.lease import Lease
-from shared.cloud.telemetry import log
+from shared.cloud.telemetry import describe_error, log
 from shared.domain.answer.response import Json
 from shared.domain.tasks.task import Task
 from shared.off_loop import off_loop
@@ -40,11 +40,11 @@ async def store_segment(deps: GenerateDeps, lease: Lease, number: int, segment: 
 
 async def has_progressed(deps: GenerateDeps, task: Task, *, claims: int) -> bool:
     """Return whether one of the last `claims` claims before this one has stored anything; nothing of it is read."""
-    folder = f"tasks/{task.id}/answer-"
+    folder, first = f"tasks/{task.id}/answer-", task.token - claims
     async for stored_file in deps.storage.listing(deps.settings.results_bucket, folder):
-        if int(stored_file.name.removeprefix(folder)[:6]) >= task.token - claims:
+        if int(stored_file.name.removeprefix(folder)[:6]) >= first:
             return True
-    return False
+    return any(int(name[:6]) >= first for name in await deps.tasks.answer_names(task.id))
 
 
 async def load_answers(deps: GenerateDeps, task: Task) -> list[Json]:
@@ -71,7 +71,7 @@ async def _in_storage(deps: GenerateDeps, task: Task, name: str, encoded: bytes)
     try:
         await deps.storage.write(deps.settings.results_bucket, place, encoded, "application/json", only_if_absent=True)
     except Exception as error:  # Whatever it is: an answer that was paid for is not let go.
-        log("WARNING", "answer_not_in_storage", f"{type(error).__name__}: {error}", task=task.id)
+        log("WARNING", "answer_not_in_storage", describe_error(error), task=task.id)
         return False
     return True
 
@@ -82,6 +82,6 @@ async def _in_firestore(deps: GenerateDeps, task: Task, name: str, encoded: byte
     try:
         await deps.tasks.store_answer(task, name, encoded.decode())
     except Exception as error:  # Likewise.
-        log("WARNING", "answer_not_in_firestore", f"{type(error).__name__}: {error}", task=task.id)
+        log("WARNING", "answer_not_in_firestore", describe_error(error), task=task.id)
         return False
     return True

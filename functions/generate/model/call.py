@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer
-from functions.generate.model.context_cache import prolong
+from functions.generate.model.context_cache import prolong, retire_cache
 from functions.generate.model.segments import Segments
 from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import telling
@@ -38,7 +38,7 @@ from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.cached_content import body_naming_cache
 from shared.domain.recipe.question import Question
-from shared.domain.service_errors import HandleGone
+from shared.domain.service_errors import HandleGone, TokenRefused
 from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
 
@@ -109,6 +109,8 @@ async def call_model(
                     await call.segments.add(call.with_origin(piece))
                     readers.heard(piece)
         except PermanentFailure as failure:
+            if not isinstance(failure, TokenRefused):
+                await call.store_broken()
             raise _with_successor(deps, question.model, failure) from failure
         except TransientFailure as failure:
             return await _record_of_broken(deps, lease, call, failure)
@@ -135,7 +137,7 @@ async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failu
         raise failure
     if not isinstance(failure, ConnectionBroken):
         # What came is kept: this is no attempt that failed.
-        raise Unavailable(failure.message) from failure
+        raise Unavailable(failure.message).with_summary(failure.summary) from failure
     return record
 
 
@@ -211,8 +213,8 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
         except (PermanentFailure, Blocked, HandleGone) as refusal:
             if begun:
                 raise
-            log("WARNING", "cache_not_taken", refusal.message, task=lease.task.id)
-            lease.cache = None
+            log("WARNING", "cache_not_taken", refusal.summary, task=lease.task.id)
+            await retire_cache(deps, lease)
         else:
             return
     async for piece in _streamed(deps, lease, question.model, question.body):

@@ -14,14 +14,15 @@ from datetime import timedelta
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log
-from shared.domain.errors import TaskFailure
+from shared.domain.errors import PermanentFailure, TaskFailure
 from shared.domain.media import Facts
 from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model
 from shared.domain.models.tokens import Resolution
+from shared.domain.money.storage import storage_of
 from shared.domain.recipe.cached_content import digest_of_shared_content, shared_content
 from shared.domain.recipe.question import Question
-from shared.domain.tasks.task import GeminiCache
+from shared.domain.tasks.task import GeminiCache, Task
 from shared.wiring import GenerateDeps
 
 _KEPT = timedelta(minutes=10)
@@ -46,14 +47,14 @@ def cacheable(model: Model | None, files: Sequence[Facts], resolution: Resolutio
 async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Question]) -> None:
     """Set `lease.cache` to a cache that the open `questions` share, if that saves money."""
     if not questions or not questions[0].cacheable:
-        lease.cache = None
+        await retire_cache(deps, lease)
         return
     question, now = questions[0], deps.clock.now()
     holds = digest_of_shared_content(question)
     recorded = lease.cache
     if recorded is not None and recorded.holds == holds and recorded.expires_at > now:
         return
-    lease.cache = None
+    await retire_cache(deps, lease)
     if len(questions) < 2 and not lease.task.asked_lately:
         return
     try:
@@ -62,7 +63,7 @@ async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Q
         else:
             lease.cache = await _made(deps, question, holds, f"{lease.task.key}-{lease.token}", _KEPT)
     except TaskFailure as failure:
-        log("INFO", "cache_not_made", failure.message, task=lease.task.id)
+        log("INFO", "cache_not_made", failure.summary, task=lease.task.id)
         return
     await lease.renew()
 
@@ -77,6 +78,7 @@ async def _found_or_made(deps: GenerateDeps, question: Question, holds: str) -> 
         return GeminiCache(
             name=cache.name,
             holds=holds,
+            model=question.model,
             expires_at=cache.expires_at,
             tokens=cache.tokens,
             paid_from=cache.expires_at,
@@ -94,7 +96,31 @@ async def _made(
     )
     log("INFO", "cache_made", f"{name}: {tokens:,} tokens of {', '.join(question.sources)}")
     now = deps.clock.now()
-    return GeminiCache(name=name, holds=holds, expires_at=now + seconds_kept, tokens=tokens, paid_from=now)
+    return GeminiCache(
+        name=name, holds=holds, model=question.model, expires_at=now + seconds_kept, tokens=tokens, paid_from=now
+    )
+
+
+async def retire_cache(deps: GenerateDeps, lease: Lease) -> None:
+    """Ask without the cache from now on: enter what it has cost in the ledger, and delete it unless it is left."""
+    cache, lease.cache = lease.cache, None
+    if cache is None:
+        return
+    is_deleted = not cache.left and (
+        cache.expires_at <= deps.clock.now() or await delete_cache(deps, lease.task, cache.name)
+    )
+    storage = storage_of(cache, lease.model, deps.clock.now(), is_deleted=is_deleted)
+    lease.ledger = lease.ledger.with_storage(storage)
+
+
+async def delete_cache(deps: GenerateDeps, task: Task, name: str) -> bool:
+    """Delete the context cache; return whether it is gone. Failures are logged only: it expires soon."""
+    try:
+        await deps.gemini.delete_cache(name)
+    except TaskFailure as failure:
+        log("INFO", "cache_not_deleted", failure.summary, task=task.id)
+        return isinstance(failure, PermanentFailure) and failure.code == "model_not_found"
+    return True
 
 
 async def prolong(deps: GenerateDeps, lease: Lease) -> None:
@@ -108,7 +134,7 @@ async def prolong(deps: GenerateDeps, lease: Lease) -> None:
     try:
         await deps.gemini.prolong_cache(cache.name, lifetime=extension)
     except TaskFailure as failure:
-        log("INFO", "cache_not_prolonged", failure.message, task=lease.task.id)
-        lease.cache = None
+        log("INFO", "cache_not_prolonged", failure.summary, task=lease.task.id)
+        await retire_cache(deps, lease)
     else:
         lease.cache = cache.model_copy(update={"expires_at": deps.clock.now() + extension})

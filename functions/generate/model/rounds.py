@@ -203,7 +203,7 @@ async def _with_round(
     except TokenRefused as refused:
         if going_on is None or last is None:
             raise
-        log("WARNING", "token_refused", refused.message, task=lease.task.id)
+        log("WARNING", "token_refused", refused.summary, task=lease.task.id)
         stripped = rounds[last]._replace(response=without_tokens(rounds[last].response))
         return [*rounds[:last], stripped, *rounds[last + 1 :]]
     lease.gained = True

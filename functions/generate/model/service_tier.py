@@ -48,7 +48,9 @@ async def flex_refusals_named(pieces: AsyncIterator[Json], question: Question) -
         if begun or isinstance(refusal, ConnectionBroken) or requested_tier(question) != "flex":
             raise
         delay = refusal.delay if isinstance(refusal, Throttled) else None
-        raise FlexRefused(f"No capacity for the flex tier: {refusal.message}", delay=delay or _PAUSE) from refusal
+        words = "No capacity for the flex tier: "
+        refused = FlexRefused(f"{words}{refusal.message}", delay=delay or _PAUSE)
+        raise refused.with_summary(f"{words}{refusal.summary}") from refusal
 
 
 def _is_patience_over(deps: GenerateDeps, task: Task, now: datetime) -> bool:

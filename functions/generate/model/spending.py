@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import cast, get_args
 
 from functions.generate.lease import Lease
@@ -17,6 +18,7 @@ from shared.domain.models.tokens import Resolution
 from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, output_ceiling
 from shared.domain.money.storage import most_storage_cost
 from shared.domain.recipe.question import Question
+from shared.domain.tasks.task import Task
 from shared.wiring import GenerateDeps
 
 _MARGIN_SECONDS = 120.0
@@ -75,9 +77,41 @@ def requested_tier(question: Question) -> Tier:
 
 async def give_back(deps: GenerateDeps, lease: Lease) -> None:
     """Reduce the reservation of a task that is put off to what its calls have cost so far."""
+    if lease.calls is None:
+        # What earlier claims have spent is not known.
+        return
+    try:
+        if await reserved_day(deps, lease) is not None:
+            await deps.budgets.keep_spent(lease.task, lease.spent)
+    except Exception as error:  # It ends by itself.
+        log_bug("reservation_not_given_back", error, task=lease.task.id)
+
+
+async def reserved_day(deps: GenerateDeps, lease: Lease) -> date | None:
+    """Return the day of the task's reservation, which an earlier claim may have made, or None."""
+    if lease.reserved is not None or lease.token == 1:
+        return lease.reserved
+    return await earlier_reservation(deps, lease.task)
+
+
+async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
+    """Return the day of a reservation that some claim of the task has left behind, or None."""
+    try:
+        return await deps.budgets.reserved_day(task)
+    except Exception as error:  # It ends by itself; the task's own end does not wait for it.
+        log_bug("reservation_not_read", error, task=task.id)
+        return None
+
+
+async def end_reservation_of_ended(deps: GenerateDeps, lease: Lease) -> None:
+    """End what a claim reserved that was lost because its task has ended: cancelled, and perhaps counted before."""
     if lease.reserved is None:
         return
     try:
-        await deps.budgets.keep_spent(lease.task, lease.spent)
+        stored = await deps.tasks.get(lease.task.id)
+        if stored is None or stored.task.terminal:
+            batch = deps.tasks.client.batch()
+            deps.reservations.settle(batch, lease.reserved, lease.task.key)
+            await batch.commit()
     except Exception as error:  # It ends by itself.
         log_bug("reservation_not_given_back", error, task=lease.task.id)

@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from functions.generate.model.answer_store import load_answers
+from functions.generate.model.context_cache import delete_cache
+from functions.generate.model.spending import earlier_reservation
 from functions.generate.question.upload import own_names
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
@@ -23,6 +25,7 @@ from shared.domain.errors import TaskFailure
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import call_of
 from shared.domain.money.ledger import money_warnings, usage_of
+from shared.domain.money.storage import storage_of
 from shared.domain.money.totals import rows_of
 from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
@@ -73,16 +76,20 @@ async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
         log_bug("calls_not_counted", error, task=task.id)
         return stored
     sizes = {"source": task.source.size, "uploaded": task.ledger.uploaded}
-    usage = usage_of(calls, ledger=task.ledger, sizes=sizes, prices_read=catalogue().prices_read)
+    ledger = task.ledger.with_storage(storage_of(task.cache, task.model, deps.clock.now()))
+    usage = usage_of(calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
     warnings = tuple(dict.fromkeys((*task.warnings, *money_warnings(calls))))
 
     def entered(current: Task) -> Task:
-        return (
-            current if current.usage is not None else current.model_copy(update={"usage": usage, "warnings": warnings})
-        )
+        counts = {"usage": usage, "ledger": ledger, "warnings": warnings}
+        return current if current.usage is not None else current.model_copy(update=counts)
+
+    reserved = await earlier_reservation(deps, task)
 
     def counted(batch: firestore.AsyncWriteBatch, ended: Task) -> None:
         deps.totals.add(batch, deps.clock.now(), rows_of(ended, calls, ended.model))
+        if reserved is not None:
+            deps.reservations.settle(batch, reserved, ended.key)
 
     return await deps.tasks.change(stored, entered, counted)
 
@@ -126,7 +133,7 @@ async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | 
 
 def _told(error: Exception, task: Task, step: AfterStep) -> str:
     if isinstance(error, TaskFailure):
-        log("WARNING", "after_work_postponed", error.message, task=task.id, step=step)
+        log("WARNING", "after_work_postponed", error.summary, task=task.id, step=step)
         return error.message
     log_bug("after_work_failed", error, task=task.id, step=step)
     return f"an internal error ({type(error).__name__})"
@@ -143,15 +150,7 @@ async def _delete_files(deps: GenerateDeps, task: Task) -> None:
     for name in dict.fromkeys((*recorded, *orphans)):
         await deps.gemini.delete(name)
     if task.cache is not None and not task.cache.left:
-        await _delete_cache(deps, task, task.cache.name)
-
-
-async def _delete_cache(deps: GenerateDeps, task: Task, name: str) -> None:
-    """Delete the context cache; failures are logged only, since it expires within minutes."""
-    try:
-        await deps.gemini.delete_cache(name)
-    except TaskFailure as failure:
-        log("INFO", "cache_not_deleted", failure.message, task=task.id)
+        await delete_cache(deps, task, task.cache.name)
 
 
 def _inputs(task: Task) -> int:

@@ -20,7 +20,7 @@ from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Whole, transcript_warnings
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.ledger import money_warnings, usage_of
-from shared.domain.money.storage import Storage
+from shared.domain.money.storage import storage_of
 from shared.domain.recipe.question import Question
 from shared.domain.stored_rounds import Round, question_of_result, result_names
 from shared.domain.tasks.claims import Outcome
@@ -66,15 +66,16 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
     )
 
 
-def with_ledger(lease: Lease, outcome: Outcome, now: datetime, storage: Storage | None = None) -> Outcome:
+def with_ledger(lease: Lease, outcome: Outcome, now: datetime) -> Outcome:
     """Return the outcome with what the task used and cost, as far as its calls have been read."""
+    ledger = lease.ledger.with_storage(storage_of(lease.cache, outcome.model or lease.model, now))
     if lease.calls is None:
-        return replace(outcome, ledger=lease.ledger)
+        return replace(outcome, ledger=ledger)
     task = lease.task
-    ledger = lease.ledger.with_seconds("event", (task.accepted_at - task.source.created_at).total_seconds())
+    ledger = ledger.with_seconds("event", (task.accepted_at - task.source.created_at).total_seconds())
     ledger = ledger.with_seconds("queue", ((task.started_at or now) - task.accepted_at).total_seconds())
     sizes = {"source": task.source.size, "uploaded": ledger.uploaded}
-    usage = usage_of(lease.calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read, storage=storage)
+    usage = usage_of(lease.calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
     warnings = tuple(dict.fromkeys((*outcome.warnings, *money_warnings(lease.calls))))
     return replace(outcome, usage=usage, ledger=ledger, warnings=warnings)
 

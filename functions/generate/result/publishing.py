@@ -25,6 +25,7 @@ from shared.domain.tasks.task import Task
 from shared.domain.tasks.view import public
 from shared.off_loop import off_loop
 from shared.results import load_results
+from shared.transfer_slots import AFTER_WORK_SECONDS
 from shared.wiring import GenerateDeps
 
 _LONGEST_STEM = 1024 - 80
@@ -97,7 +98,7 @@ async def _rendered(deps: GenerateDeps, task: Task, question: RecipeQuestion, me
     rendered = await off_loop(_files, question, text, value, source, message)
     if task.ran is None or not task.ran.snapshot.get("cut_documents"):
         return rendered
-    async with deps.transfers.slot():
+    async with deps.transfers.slot(most_seconds=AFTER_WORK_SECONDS):
         cut = await cut_documents(deps, task, value)
     return Rendered({**rendered.files, **cut.files}, (*rendered.warnings, *cut.warnings))
 

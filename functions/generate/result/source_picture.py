@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from functions.generate.result.source_inputs import generation_seen, load_inputs
 from shared.cloud.fetch import RemoteFile
-from shared.cloud.telemetry import log
+from shared.cloud.telemetry import describe_error, log
 from shared.domain import media
 from shared.domain.errors import TaskFailure
 from shared.domain.outputs import Source
@@ -22,6 +22,7 @@ from shared.domain.recipe import RecipeQuestion
 from shared.domain.request import Inline, Remote, StoredInput
 from shared.domain.tasks.task import Task
 from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
+from shared.transfer_slots import AFTER_WORK_SECONDS
 from shared.wiring import GenerateDeps
 
 _LARGEST_PICTURE = 64 << 20
@@ -32,7 +33,7 @@ _DRAW_SECONDS = 60.0
 
 async def load_source_picture(deps: GenerateDeps, task: Task, question: RecipeQuestion, value: JsonValue) -> Source:
     """Return the image's upright size and the image with the boxes drawn, as far as both are available."""
-    async with deps.transfers.slot():
+    async with deps.transfers.slot(most_seconds=AFTER_WORK_SECONDS):
         return await _load_and_draw(deps, task, question, value)
 
 
@@ -46,7 +47,7 @@ async def _load_and_draw(deps: GenerateDeps, task: Task, question: RecipeQuestio
     try:
         reply = await deps.drawing.run(FUNCTION, arguments, payload=source.picture, seconds=_DRAW_SECONDS)
     except SandboxError as error:
-        log("WARNING", "picture_not_drawn", f"{type(error).__name__}: {error}", task=task.id)
+        log("WARNING", "picture_not_drawn", describe_error(error), task=task.id)
         return bare._replace(undrawable=_why(error))
     finally:
         # What a picture took stays with the child that decoded it; the next one starts in a fraction of a second.

@@ -71,6 +71,8 @@ class Behaviour(BaseModel):
     """A stream ends with an in-stream error after this many chunks."""
     error_status: int = Field(default=503, ge=400, le=599)
     """The status of that in-stream error."""
+    error_message: str | None = None
+    """Its message; None: as the service words it."""
     end_after: int | None = Field(default=None, ge=0)
     """A stream ends, as if it were whole, after this many chunks: no finish reason, no error."""
     continuation_tokens: bool | None = None

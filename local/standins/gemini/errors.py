@@ -109,9 +109,9 @@ def _error_info(reason: str) -> dict[str, Any]:
     }
 
 
-def planted(status: int, retry_delay: float | None) -> ApiError:
+def planted(status: int, retry_delay: float | None, message: str | None = None) -> ApiError:
     """Return a planted fault's error: with RetryInfo for a retry delay, and on 429 with the exhausted quota."""
-    message = _MESSAGE_OF_HTTP.get(status, "The request failed.")
+    message = message or _MESSAGE_OF_HTTP.get(status, "The request failed.")
     details: Details = []
     if status == 429:
         span = "PerDay" if (retry_delay or 0) >= _A_DAYS_WAIT else "PerMinute"

@@ -100,7 +100,7 @@ async def paced(chunk_list: list[Chunk], behaviour: Behaviour, clock: Clock) -> 
         await clock.sleep(behaviour.latency / len(chunk_list))
         yield chunk
     if behaviour.error_after is not None:
-        yield planted(behaviour.error_status, None).body()
+        yield planted(behaviour.error_status, None, behaviour.error_message).body()
 
 
 async def as_events(paced_chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal, Protocol, cast
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from shared.domain.answer.response import Json
 from shared.domain.models.catalogue import Model, resolve
 from shared.domain.money.calls import Call, Tokens, as_dollars
+from shared.domain.money.storage import Storage, storage_as_public, total_storage
 
 Step = Literal["event", "queue", "upload", "file_processing", "model", "store"]
 OPENAI_USAGE = (
@@ -24,15 +25,6 @@ OPENAI_USAGE = (
 """The fields of `usage` that OpenAI's API has."""
 _MOST_ATTEMPTS = 50
 _MOST_CHARACTERS = 300
-
-
-class StorageUsed(Protocol):
-    """What a task pays for its context cache; see `shared.domain.money.storage`."""
-
-    @property
-    def cost(self) -> Decimal | None: ...
-
-    def as_public(self) -> Json: ...
 
 
 class _Frozen(BaseModel):
@@ -56,6 +48,8 @@ class Ledger(_Frozen):
     attempts: tuple[Attempt, ...] = ()
     uploaded: int = 0
     """Bytes sent to the Files API."""
+    storages: tuple[Storage, ...] = ()
+    """The context caches with which the task is done."""
 
     def with_seconds(self, step: Step, seconds: float) -> Ledger:
         spent = self.timings.get(step, 0.0) + max(0.0, seconds)
@@ -63,6 +57,9 @@ class Ledger(_Frozen):
 
     def with_upload(self, size: int) -> Ledger:
         return self.model_copy(update={"uploaded": self.uploaded + size})
+
+    def with_storage(self, storage: Storage | None) -> Ledger:
+        return self if storage is None else self.model_copy(update={"storages": (*self.storages, storage)})
 
     def with_attempt(self, claim: int, at: datetime, reason: str, detail: str = "") -> Ledger:
         """Return the ledger with one more attempt; the oldest are dropped past `_MOST_ATTEMPTS`."""
@@ -76,15 +73,14 @@ def usage_of(
     ledger: Ledger,
     sizes: Mapping[str, int],
     prices_read: date,
-    storage: StorageUsed | None = None,
 ) -> dict[str, JsonValue]:
     """Return a task's public `usage`: all its calls together, and each by itself under `rounds`.
 
     `sizes`: bytes of the source and of what was uploaded. `cost` is None if the price of any call, or of the storage of
-    the context cache, is not known.
+    a context cache, is not known.
     """
     tokens = sum((call.tokens for call in calls), Tokens())
-    cost = total_cost(calls, storage)
+    cost = total_cost(calls, ledger.storages)
     last = calls[-1] if calls else None
     return {
         **_as_openai(tokens),
@@ -98,7 +94,7 @@ def usage_of(
         "price_date": prices_read.isoformat(),
         "cost": as_dollars(cost) if cost is not None else None,
         "price_source": price_source(calls),
-        **({} if storage is None else {"cache_storage": storage.as_public()}),
+        **({"cache_storage": storage_as_public(ledger.storages)} if ledger.storages else {}),
         "calls": len(calls),
         "rounds": [_round(call) for call in calls],
         "bytes": dict(sizes),
@@ -110,10 +106,10 @@ def usage_of(
     }
 
 
-def total_cost(calls: Sequence[Call], storage: StorageUsed | None = None) -> Decimal | None:
+def total_cost(calls: Sequence[Call], storages: Sequence[Storage] = ()) -> Decimal | None:
     """Return what the calls and the storage cost together, or None if the price of one is not known."""
     total = Decimal(0)
-    for cost in (*(call.cost for call in calls), Decimal(0) if storage is None else storage.cost):
+    for cost in (*(call.cost for call in calls), total_storage(storages)):
         if cost is None:
             return None
         total += cost

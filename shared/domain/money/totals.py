@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, get_args
 
 from shared.domain.answer.response import Json
 from shared.domain.money.calls import Call, Tokens, as_dollars
+from shared.domain.money.storage import known_storage
 from shared.domain.tasks.task import Task
 
 Group = Literal["day", "key", "inbox", "prefix", "recipe", "model"]
@@ -59,11 +60,9 @@ class DayRow(NamedTuple):
     counters: Counters
 
 
-def rows_of(task: Task, calls: Sequence[Call], model: str, storage: Decimal | None = None) -> dict[Labels, Counters]:
-    """Return what a task that has ended adds to the counters. It is counted in the row of the model that ended it.
-
-    `storage`: what the storage of its context cache cost.
-    """
+def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Counters]:
+    """Return what a task that has ended adds to the counters: itself and the storage of its context caches in the row
+    of the model that ended it, and each call in that of the model that answered."""
     rows: dict[Labels, Counters] = {}
 
     def add(name: str, counters: Counters) -> None:
@@ -72,7 +71,7 @@ def rows_of(task: Task, calls: Sequence[Call], model: str, storage: Decimal | No
 
     add(
         calls[-1].answered if calls else model,
-        Counters(tasks=1, failed=int(task.error is not None), picodollars=in_pico(storage or Decimal(0))),
+        Counters(tasks=1, failed=int(task.error is not None), picodollars=in_pico(known_storage(task.ledger.storages))),
     )
     for call in calls:
         add(call.answered, _counters(call))

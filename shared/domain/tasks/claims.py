@@ -93,6 +93,7 @@ def renew(
     progress: int = 0,
     files: tuple[GeminiFile, ...] | None = None,
     cache: GeminiCache | None = None,
+    ledger: Ledger | None = None,
 ) -> Task:
     """Extend the lease and record the progress. Raises `LeaseLost` if the claim is not the current one."""
     _must_hold(task, token)
@@ -100,6 +101,7 @@ def renew(
         update={
             "lease_until": now + lease,
             "progress": max(task.progress, min(progress, 99)),
+            "ledger": ledger or task.ledger,
             **_at_gemini(task, files, cache),
         }
     )

@@ -90,6 +90,8 @@ class GeminiCache(Frozen):
     expires_at: datetime
     holds: str
     """A hash of its model and contents."""
+    model: str = ""
+    """The model that it was made for; empty if an earlier version made it."""
     tokens: int = 0
     paid_from: datetime | None = None
     """Since when this task pays for its storage; None if another task does."""

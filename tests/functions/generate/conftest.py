@@ -47,7 +47,8 @@ Body = dict[str, Any]
 class ScriptedModel(GeminiStandIn):
     """Keeps what it was asked; answers as `script` says, one entry for each generation, then as the stand-in does.
 
-    An entry is what `PUT /model` takes, or a `status` to refuse with; what it does not name is at its default.
+    An entry is what `PUT /model` takes, or a `status` to refuse with and perhaps a `message`; what it does not name is
+    at its default.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -73,6 +74,8 @@ class ScriptedModel(GeminiStandIn):
             wanted = self.script.popleft() if self.script else {}
             if status := wanted.get("status"):
                 body, headers = error_body(status, None)
+                if "message" in wanted:
+                    body = json.dumps({"error": {**json.loads(body)["error"], "message": wanted["message"]}}).encode()
                 return await Response(body, status, headers)(scope, receive, send)
             self.asked.append((model, json.loads(raw)))
             self.set_model({**DEFAULTS, **wanted})

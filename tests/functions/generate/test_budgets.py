@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from shared import wiring
+from shared.cloud.reservations import Reservation
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Task
 from shared.settings import GenerateSettings
 from tests.functions.generate.conftest import SAMPLES, System, camelled
 
@@ -106,3 +110,77 @@ async def test_a_transcript_has_a_ceiling_by_the_length_of_its_recording(system:
     assert camelled(system.model.asked[-1][1])["generationConfig"]["maxOutputTokens"] == 77
     await system.answered("budget/text.txt", b"some words")
     assert "maxOutputTokens" not in camelled(system.model.asked[-1][1]).get("generationConfig", {})
+
+
+async def is_reserved(system: System, task: Task) -> bool:
+    return await wiring.generate().reservations.is_held(system.clock.now().date(), task.key)
+
+
+async def left_behind_by_a_dead_holder(system: System, task: Task) -> None:
+    now = system.clock.now()
+
+    async def dear(_others: dict[str, Reservation]) -> Reservation:
+        return Reservation(task.owner, 10**12, now + timedelta(hours=1))
+
+    assert await wiring.generate().reservations.change(now.date(), task.key, now, dear)
+
+
+async def cancel(system: System, task: Task) -> None:
+    stored = await system.tasks.get(task.id)
+    assert stored is not None
+    await system.tasks.change(stored, lambda current: claims.cancel(current, now=system.clock.now()))
+
+
+@pytest.mark.parametrize("end", ["completed", "failed", "cancelled", "given_up"])
+async def test_however_a_task_ends_no_reservation_of_its_earlier_claims_stays(system: System, end: str) -> None:
+    system.model.script.append({"status": 503})
+    uri = await system.drop(f"budget/left-{end}.txt", b"some words")
+    task = await system.until(uri, lambda task: task.waiting is not None)
+    await left_behind_by_a_dead_holder(system, task)
+    assert await is_reserved(system, task)
+    scripts: dict[str, list[Any]] = {"completed": [{}], "failed": [{"status": 400}], "given_up": [{"status": 500}] * 9}
+    system.model.script.extend(scripts.get(end, []))
+    if end == "cancelled":
+        await cancel(system, task)
+    async with asyncio.timeout(60):
+        while not (task := await system.until(uri, lambda _: True)).terminal or task.after:
+            system.clock.advance(30)
+            await asyncio.sleep(0.05)
+    assert task.usage is not None
+    assert not await is_reserved(system, task)
+
+
+async def test_what_a_cancelled_call_had_reserved_is_given_back_by_who_made_it(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_budgets(monkeypatch, daily_budget=await spent_today() + Decimal("0.0001"))
+    system.model.script.append({"latency": "1h"})
+    uri = await system.drop("budget/cancelled-while-asked.txt", b"some words", dropsight_max_tokens="64")
+    task = await system.until(uri, lambda task: task.lease_until is not None)
+    async with asyncio.timeout(60):
+        while not system.model.asked:
+            await asyncio.sleep(0.03)
+    assert await is_reserved(system, task)
+    await cancel(system, task)
+    async with asyncio.timeout(60):
+        while await is_reserved(system, task):
+            system.clock.advance(5)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_task_that_is_put_off_keeps_no_more_reserved_than_it_has_spent(system: System) -> None:
+    system.model.script.extend([{"status": 503}, {"status": 429}])
+    uri = await system.drop("budget/put-off-again.txt", b"some words")
+    task = await system.until(uri, lambda task: task.waiting is not None)
+    await left_behind_by_a_dead_holder(system, task)
+    system.clock.advance(30)
+    await system.until(uri, lambda task: task.waiting is not None and task.waiting.reason == "rate_limited")
+    held: dict[str, Reservation] = {}
+
+    async def look(others: dict[str, Reservation]) -> None:
+        held.update(others)
+
+    now = system.clock.now()
+    await wiring.generate().reservations.change(now.date(), "another", now, look)
+    assert task.key not in held
+    await cancel(system, task)

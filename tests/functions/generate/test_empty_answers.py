@@ -165,6 +165,19 @@ async def test_a_task_that_kills_its_worker_is_given_up_though_its_answer_is_sto
         assert "4 times" in task.error.message
 
 
+async def test_a_task_that_got_on_while_storage_was_away_is_not_given_up(system: System) -> None:
+    uri, task = await waiting_with_an_answer(system, "got-on.txt", 4)
+    deps = wiring.generate()
+    raw = await deps.storage.read(RESULTS, f"tasks/{task.id}/answer-000001-000.json")
+    assert raw is not None
+    record = {**json.loads(raw), "claim": 5}
+    await deps.tasks.store_answer(task, "000005-000", json.dumps(record))
+    system.clock.advance(timedelta(minutes=1).total_seconds())
+    task = await system.until(uri, lambda found: found.terminal and not found.after)
+    assert task.status == "completed"
+    assert system.model.asked == []
+
+
 async def chunks_of(task: Task) -> list[Chunk]:
     return await wiring.generate().chunks.since(task.id, 0)
 

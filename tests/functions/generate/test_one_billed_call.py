@@ -71,6 +71,17 @@ async def test_an_error_within_a_stream_behind_a_token_is_followed_by_one_call(s
     assert len(asked_on_the_wire(system)) == 2
 
 
+async def test_what_came_before_a_stream_ends_for_good_is_in_the_tasks_usage(system: System) -> None:
+    system.model.script.append({**TOKENS, "error_after": 2, "error_status": 400})
+    task = await system.answered("ended-in-stream.txt", NOTES)
+    assert task.error is not None
+    assert task.error.code == "upstream_error"
+    usage: Any = task.usage
+    assert usage["calls"] == 1
+    assert usage["completion_tokens"] > 0
+    assert asked_on_the_wire(system) == [200]
+
+
 async def test_a_slow_answer_is_one_call(system: System) -> None:
     system.model.script.append({**TOKENS, "latency": "1s"})
     task = await system.answered("slow.txt", NOTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -14,6 +15,7 @@ from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
 from shared.budgets import Budgets
 from shared.clock import MovableClock
+from shared.cloud import tracing
 from shared.cloud.firestore import Notes, Stored
 from shared.cloud.keys import Keys
 from shared.cloud.reservations import Reservations
@@ -23,6 +25,7 @@ from shared.domain.errors import WaitingReason
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Callback, Source, Task, new_task
+from shared.settings import SweepSettings
 from shared.wiring import SweepDeps
 
 GRACE = timedelta(seconds=120)
@@ -272,3 +275,21 @@ async def test_a_task_whose_pause_or_budget_is_over_is_woken_and_another_is_left
         await throttle.set_pause("inbox:inbox", None)
     assert await swept(deps, known) == {"woken": 1}
     assert await swept(deps, known) == {"woken": 0}, "it has been woken this minute"
+
+
+async def test_what_sweep_does_for_a_task_is_in_the_tasks_trace(
+    system: SweepDeps, clock: MovableClock, settings: SweepSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracing.start_tracing("sweep", settings.model_copy(update={"traces": "console"}))
+    try:
+        traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
+        lost = new(clock, GRACE).model_copy(update={"trace": traceparent})
+        known = await store(system, lost)
+        with tracing.span("sweep"):
+            assert await swept(system, known) == {"dispatches_lost": 1}
+    finally:
+        tracing.stop_tracing()
+    spans = {span["span"]: span for span in map(json.loads, capsys.readouterr().out.splitlines()) if "span" in span}
+    assert (spans["redrive"]["trace_id"], spans["redrive"]["parent_id"]) == ("a" * 32, "b" * 16)
+    assert spans["redrive"]["task"] == lost.id
+    assert spans["sweep"]["trace_id"] != "a" * 32

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from types import ModuleType
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from starlette.requests import Request
 
 from shared.clock import MovableClock
+from shared.cloud import tracing
 from shared.orphan_files import Deleted
 from shared.settings import Inbox
 from shared.wiring import SweepDeps
@@ -61,6 +65,28 @@ async def test_no_part_uses_up_the_time_of_the_others(
     report = await sweeping.run(system)
     assert slow.shares == [pytest.approx(300, abs=5)] * 5
     assert (report["files_seen"], report["files_deleted"], report["errors"]) == (2, 1, 1)
+
+
+async def test_each_part_is_a_step_of_the_runs_trace(
+    sweeping: ModuleType, system: SweepDeps, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def nothing(*args: Any, **options: Any) -> None:
+        """Find nothing to do."""
+
+    for name in ("redrive_all", "take_lost_requests", "take_lost_objects", "delete_orphan_files"):
+        monkeypatch.setattr(sweeping, name, nothing)
+    monkeypatch.setattr(sweeping.wiring, "sweep", lambda: system)
+    tracing.start_tracing("sweep", system.settings.model_copy(update={"traces": "console"}))
+    try:
+        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+        request = Request(scope, AsyncMock(return_value={"type": "http.request", "body": b"", "more_body": False}))
+        assert (await sweeping.sweep(request)).status_code == 200
+    finally:
+        tracing.stop_tracing()
+    spans = [span for span in map(json.loads, capsys.readouterr().out.splitlines()) if "span" in span]
+    assert {span["part"] for span in spans[:-1]} == {"open tasks", "files", "requests", "objects of inbox"}
+    assert {span["parent_id"] for span in spans[:-1]} == {spans[-1]["span_id"]}
+    assert (spans[-1]["span"], spans[-1]["errors"]) == ("sweep", 0)
 
 
 async def test_a_part_that_fails_is_counted_and_the_others_run(

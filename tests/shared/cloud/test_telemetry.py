@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from functions_framework.execution_id import ExecutionContext, LoggingHandlerAddExecutionId, execution_context_var
+from google.api_core import exceptions as api_errors
+from google.genai import errors as genai_errors
 
 from shared.cloud.telemetry import log, log_bug
+from shared.domain.errors import LeaseLost, Throttled
 
 
 def test_an_entry_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,11 +41,70 @@ def test_the_platforms_labels_add_no_blank_entry(execution: str | None) -> None:
     assert labels == [{"execution_id": "abc"} if execution else None] * 2
 
 
-def test_a_bug_is_logged_with_its_type_and_its_stack(capsys: pytest.CaptureFixture[str]) -> None:
+def logged(error: BaseException, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    log_bug("ingest_failed", error, task="t")
+    record: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return record
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+    """Return the error with a stack trace."""
     try:
-        raise ValueError("no such thing")
-    except ValueError as error:
-        log_bug("ingest_failed", error, task="t")
-    record = json.loads(capsys.readouterr().out)
-    assert (record["severity"], record["message"]) == ("ERROR", "ValueError: no such thing")
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+def test_a_bug_is_logged_with_its_type_and_its_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logged(raised(ValueError("no such thing")), capsys)
+    assert (record["severity"], record["message"]) == ("ERROR", "ValueError")
     assert "test_telemetry.py" in record["stack_trace"]
+    assert record["stack_trace"].startswith("Traceback (most recent call last):")
+
+
+PLANTED = "the words of a prompt"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError(PLANTED),
+        TypeError(f"Cannot convert {PLANTED}"),
+        genai_errors.ClientError(400, {"error": {"code": 400, "message": PLANTED, "status": "INVALID_ARGUMENT"}}),
+        api_errors.InvalidArgument(PLANTED),
+        Throttled(PLANTED).with_summary("Gemini's rate limit"),
+        FileNotFoundError(2, "No such file", PLANTED),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_log_of_a_bug_quotes_nothing_of_the_content(
+    error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = logged(raised(RuntimeError(PLANTED), raised(error)), capsys)
+    assert PLANTED not in json.dumps(record)
+    assert type(error).__name__ in record["stack_trace"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (api_errors.PermissionDenied("Missing permissions"), "PermissionDenied: 403 Missing permissions"),
+        (LeaseLost("claim 2 has ended"), "LeaseLost: claim 2 has ended"),
+        (OSError(28, "No space left on device"), "OSError: No space left on device"),
+        (
+            genai_errors.ServerError(503, {"error": {"code": 503, "message": PLANTED, "status": "UNAVAILABLE"}}),
+            "ServerError: 503",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_an_operator_needs_is_in_the_message(
+    error: BaseException, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert logged(raised(error), capsys)["message"] == message
+
+
+def test_errors_that_cause_each_other_end(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = ValueError("a"), TypeError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert logged(first, capsys)["stack_trace"].count("Traceback") == 2

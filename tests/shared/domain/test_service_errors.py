@@ -258,3 +258,33 @@ def test_whatever_the_error_says_it_has_one_class_and_a_bounded_wait(
     assert len(found.message) < 700
     if isinstance(found, Postponement) and found.delay is not None:
         assert 0 <= found.delay <= 7 * 86400
+
+
+PLANTED = "the words of a prompt"
+
+
+@pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 408, 409, 413, 418, 429, 499, 500, 501, 502, 503, 504])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "File ",
+        "mime type ",
+        "limit: 0 ",
+        "spending cap ",
+        "file storage ",
+        "continuation token ",
+        "exceeds the maximum number of tokens ",
+        "API key not valid ",
+    ],
+)
+def test_a_summary_names_the_error_and_quotes_nothing(code: int, words: str) -> None:
+    named = failure(code, "SOME_STATUS", f"{words}{PLANTED}", [PER_DAY, reason("SOME_REASON"), reason(PLANTED)])
+    assert PLANTED in named.message
+    assert PLANTED not in named.summary
+    assert f"{code} SOME_STATUS SOME_REASON" in named.summary
+
+
+def test_a_status_that_is_no_name_is_left_out_of_the_summary() -> None:
+    assert failure(500, PLANTED, PLANTED, []).summary == "Gemini failed (500): 500"
+    assert failure(503, "UNAVAILABLE", "", []).summary == "Gemini is unavailable (503): 503 UNAVAILABLE"

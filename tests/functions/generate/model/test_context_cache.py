@@ -14,6 +14,7 @@ from local.standins.faults import Fault
 from local.standins.gemini.models import catalogue as served
 from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, resolve
+from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SETTINGS, Body, System, answers, camelled, words
 
@@ -201,6 +202,46 @@ async def test_what_the_cache_kept_is_in_the_ledger(system: System) -> None:
     calls = sum(Decimal(call["cost"]) for call in usage["rounds"])
     assert Decimal(usage["cost"]) == calls + Decimal(storage["cost"])
     assert usage["price_source"] == "google"
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_cache_that_was_replaced_stays_in_the_ledger(system: System) -> None:
+    throttled = Fault(service="gemini", match="streamGenerateContent", status=429, retry_delay=1200.0, times=1)
+    system.tap.faults.add([throttled])
+    uri = await system.drop("cached/replaced.txt", LARGE, bucket=RULED)
+    await system.until(uri, lambda task: task.waiting is not None)
+    system.clock.advance(1300)
+    task = await system.until(uri, lambda task: task.terminal and not task.after)
+    expired, last = task.ledger.storages
+    assert expired.seconds == 600
+    usage: Any = task.usage
+    assert usage["cache_storage"]["seconds"] == round(600 + last.seconds, 3)
+    both = sum(storage.cost or 0 for storage in (expired, last))
+    assert Decimal(usage["cost"]) == sum(Decimal(call["cost"]) for call in usage["rounds"]) + both
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_cache_that_is_done_without_is_deleted_and_stays_in_the_ledger(system: System) -> None:
+    before = calls(system)
+    system.model.script.extend([{"text": "1"}, {"status": 400}, {"text": '["2"]'}, {"text": "3"}])
+    task = await system.answered("cached/refused.txt", LARGE, bucket=RULED)
+    assert more(system, before) == {"create": 1, "delete": 1}
+    assert [storage.model for storage in task.ledger.storages] == [task.model]
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_cancelled_task_tells_what_its_cache_cost(system: System) -> None:
+    system.model.script.extend([{"text": "1"}, {"status": 429}])
+    uri = await system.drop("cached/cancelled.txt", LARGE, bucket=RULED)
+    task = await system.until(uri, lambda task: task.waiting is not None)
+    stored = await system.tasks.get(task.id)
+    assert stored is not None
+    await system.tasks.change(stored, lambda current: claims.cancel(current, now=system.clock.now()))
+    system.clock.advance(120)
+    task = await system.until(uri, lambda task: task.terminal and not task.after)
+    usage: Any = task.usage
+    assert usage["calls"] == 1
+    assert Decimal(usage["cache_storage"]["cost"]) > 0
 
 
 async def test_a_task_without_a_cache_pays_for_no_storage(system: System) -> None:

@@ -8,7 +8,14 @@ from decimal import Decimal
 import pytest
 
 from shared.domain.models.catalogue import catalogue
-from shared.domain.money.storage import DEAR_STORAGE, Storage, most_storage_cost, storage_of
+from shared.domain.money.storage import (
+    DEAR_STORAGE,
+    Storage,
+    known_storage,
+    most_storage_cost,
+    storage_as_public,
+    storage_of,
+)
 from shared.domain.tasks.task import GeminiCache
 
 NOW, DAY = datetime(2026, 11, 26, 12, tzinfo=UTC), date(2026, 11, 26)
@@ -46,16 +53,38 @@ def test_a_task_pays_for_what_it_keeps(kept: GeminiCache | None, ends_after: flo
     assert (storage.seconds if storage else None) == seconds
 
 
+def storage(tokens: int, seconds: float, model: str = LITE) -> Storage:
+    return Storage(tokens=tokens, seconds=seconds, model=model, day=DAY)
+
+
+def test_a_cache_that_could_not_be_deleted_is_paid_for_until_it_expires() -> None:
+    kept = storage_of(cache(), LITE, NOW + timedelta(seconds=36), is_deleted=False)
+    assert kept == storage(100_000, 600)
+
+
+def test_storage_has_the_price_of_the_model_that_the_cache_was_made_for() -> None:
+    made_for = cache().model_copy(update={"model": "gemini-3.1-pro-preview"})
+    kept = storage_of(made_for, LITE, NOW + timedelta(seconds=36))
+    assert kept is not None
+    assert kept.cost == Decimal("0.0045")
+
+
 def test_storage_is_charged_by_tokens_and_hours() -> None:
-    hour = Storage(1_000_000, 3600, LITE, DAY)
-    assert hour.cost == 1
-    assert Storage(100_000, 36, LITE, DAY).cost == Decimal("0.001")
-    assert Storage(4097, 1.337, LITE, DAY).as_public()["cost"] == "0.00000152158"
+    assert storage(1_000_000, 3600).cost == 1
+    assert storage(100_000, 36).cost == Decimal("0.001")
+    assert storage_as_public([storage(4097, 1.337)])["cost"] == "0.00000152158"
+
+
+def test_several_caches_of_a_task_cost_what_each_costs() -> None:
+    both = [storage(1_000_000, 3600), storage(100_000, 36)]
+    assert storage_as_public(both) == {"tokens": 1_000_000, "seconds": 3636, "cost": "1.001"}
+    assert storage_as_public([*both, storage(1, 1, "gemini-9-unknown")])["cost"] is None
+    assert known_storage([*both, storage(1, 1, "gemini-9-unknown")]) == Decimal("1.001")
 
 
 def test_storage_without_a_price_has_no_cost_and_counts_as_dear() -> None:
-    assert Storage(1_000_000, 3600, "gemini-9-unknown", DAY).cost is None
-    assert Storage(1_000_000, 3600, "gemini-9-unknown", DAY).as_public()["cost"] is None
+    assert storage(1_000_000, 3600, "gemini-9-unknown").cost is None
+    assert storage_as_public([storage(1_000_000, 3600, "gemini-9-unknown")])["cost"] is None
     assert most_storage_cost(1_000_000, 3600, "gemini-9-unknown", DAY) == DEAR_STORAGE
 
 
