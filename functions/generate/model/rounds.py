@@ -21,6 +21,7 @@ from shared.domain.answer.continuation import (
     MOST_AT_LIMIT,
     Origin,
     billed_records,
+    is_broken,
     resumed_from,
     standing_of,
     text_so_far,
@@ -182,7 +183,8 @@ async def _with_round(
     going_on = None
     if step is not None and step.token is not None and last is not None:
         origin = Origin(rounds[last].claim, rounds[last].number, step.token)
-        going_on = GoingOn(origin, await off_loop(text_so_far, [entry.response for entry in rounds]))
+        so_far = await off_loop(text_so_far, [entry.response for entry in rounds])
+        going_on = GoingOn(origin, so_far, is_broken(rounds[last].response))
     # Without a step, readers of the stream have words of an answer that cannot be gone on with.
     silent = step is None and last is not None
     try:
