@@ -21,6 +21,7 @@ from shared.domain.answer.continuation import (
     MOST_AT_LIMIT,
     Origin,
     billed_records,
+    hops_joined,
     is_broken,
     resumed_from,
     standing_of,
@@ -29,6 +30,7 @@ from shared.domain.answer.continuation import (
     without_tokens,
 )
 from shared.domain.answer.response import Json
+from shared.domain.answer.words import write_transcript
 from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.question import Question
@@ -88,6 +90,8 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
     )
     # What goes on by its token is the same request again, with the turns that it had.
     answers = standing.responses if standing.token is None else standing.responses[:-1]
+    if question.is_timed_by_model:
+        answers = [await off_loop(write_transcript, response) for response in answers]
     step = None
     if answers:
         step = await deps.judge.next_step(
@@ -137,6 +141,9 @@ async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answe
 async def last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
     """Return the response that stream readers get: the last one, or that of all parts."""
     last = rounds[-1]
+    if last.question.part is None and last.question.is_timed_by_model:
+        # They are told the words as they come, not the transcript that is made of them.
+        return hops_joined([entry.response for entry in rounds_of_question(rounds, last.question.name)])[-1]
     is_joined = last.question.part is not None or resumed_from(last.response) is not None
     step = await step_of_result(deps, rounds, result_name_of(last.question)) if is_joined else None
     return step.response if isinstance(step, Whole) else last.response

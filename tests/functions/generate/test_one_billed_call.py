@@ -243,3 +243,18 @@ async def test_readers_of_a_stream_get_each_call_once_wherever_it_breaks(system:
     else:
         # It broke before its first token, after words: the second answer is not told behind the first.
         assert cut_after == 1
+
+
+def spoken(number: int) -> dict[str, Any]:
+    word = {"word": f"Word{number}.", "startOffset": f"{number}s", "endOffset": f"{number + 1}s"}
+    return {"text": f"Word{number}. ", "audioTranscription": {"languageCode": "en-US", "words": [word]}}
+
+
+async def test_the_words_of_a_recording_whose_answer_breaks_are_one_transcript(system: System) -> None:
+    words = {"continuation_tokens": True, "checkpoint_every": 1, "parts": [spoken(number) for number in range(4)]}
+    system.model.script.extend([{**words, "end_after": 2}, {**words, "end_after": None}])
+    task = await system.answered("words.wav", SAMPLES / "speech.wav", dropsight_recipe="transcribe-words")
+    segments = json.loads(answers(task)[0])["segments"]
+    assert [segment["text"] for segment in segments] == ["Word0.", "Word1.", "Word2.", "Word3."]
+    assert [segment["start"] for segment in segments] == [0, 1, 2, 3]
+    assert len(asked_on_the_wire(system)) == 2
