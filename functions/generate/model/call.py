@@ -38,7 +38,7 @@ from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.cached_content import body_naming_cache
 from shared.domain.recipe.question import Question
-from shared.domain.service_errors import HandleGone
+from shared.domain.service_errors import HandleGone, TokenRefused
 from shared.off_loop import off_loop
 from shared.wiring import GenerateDeps
 
@@ -109,6 +109,9 @@ async def call_model(
                     await call.segments.add(call.with_origin(piece))
                     readers.heard(piece)
         except PermanentFailure as failure:
+            if going_on is not None and failure.code == "upstream_error" and not call.segments.pieces:
+                # Without the token, the service took the same request.
+                raise TokenRefused(failure.message) from failure
             raise _with_successor(deps, question.model, failure) from failure
         except TransientFailure as failure:
             return await _record_of_broken(deps, lease, call, failure)
@@ -219,7 +222,7 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
                 begun = True
                 yield piece
         except (PermanentFailure, Blocked, HandleGone) as refusal:
-            if begun:
+            if begun or isinstance(refusal, TokenRefused):
                 raise
             log("WARNING", "cache_not_taken", refusal.message, task=lease.task.id)
             lease.cache = None

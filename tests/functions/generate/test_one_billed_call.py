@@ -126,6 +126,14 @@ async def test_an_answer_that_broke_off_and_whose_token_is_refused_is_asked_for_
     assert asked_on_the_wire(system) == ["cut", 400, 200]
 
 
+async def test_a_call_with_a_token_that_is_refused_for_no_named_reason_is_made_without_it(system: System) -> None:
+    system.tap.faults.add([Fault(service="gemini", match="enerateContent", times=1, cut_after=2)])
+    system.model.script.extend([TOKENS, {"status": 400}, {"text": "Something else."}])
+    task = await system.answered("no-reason.txt", NOTES)
+    assert answers(task) == ["Something else."]
+    assert asked_on_the_wire(system) == ["cut", 400, 200]
+
+
 async def test_an_answer_that_cannot_be_continued_past_a_limit_that_was_asked_for_says_so(system: System) -> None:
     system.model.script.append({**TOKENS, "finish_reason": "CONTINUATION"})
     task = await system.answered("limited.txt", NOTES, dropsight_max_tokens="500")
