@@ -50,7 +50,7 @@ class TokenRefused(PermanentFailure):
     """The service does not take the continuation token: the answer cannot be gone on with by it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("upstream_error", f"Gemini refused the request: {message}")
+        super().__init__("upstream_error", message)
 
 
 def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
@@ -140,7 +140,7 @@ def _bad_request(status: str, message: str, details: list[JsonValue]) -> TaskFai
             "context_length_exceeded", f"{message} Split the input or choose a model with a larger window."
         )
     if _TOKEN.search(message):
-        return TokenRefused(message)
+        return TokenRefused(f"Gemini refused the request: {message}")
     if status == "FAILED_PRECONDITION":
         return TransientFailure(message) if "ACTIVE" in message else Blocked(f"Gemini refuses this project: {message}")
     if re.search(r"mime ?type", message, re.IGNORECASE):

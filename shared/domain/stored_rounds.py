@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from shared.domain.answer.response import Json
-from shared.domain.answer.words import write_transcript
 from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.recipe.question import Question
 from shared.domain.recipe.snapshot import questions_of
@@ -36,13 +35,12 @@ class Round(NamedTuple):
 def round_of(record: Json) -> Round:
     """Return the round that a stored record describes."""
     question = Question.model_validate({**cast(Json, record["question"]), "body": {}})
-    response = cast(Json, record["response"])
     return Round(
         claim=cast(int, record["claim"]),
         number=cast(int, record["round"]),
         question=question,
         question_names=tuple(cast(list[str], record["asked"])),
-        response=write_transcript(response) if question.is_timed_by_model else response,
+        response=cast(Json, record["response"]),
     )
 
 

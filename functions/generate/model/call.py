@@ -17,7 +17,7 @@ from functions.generate.model.stream_chunks import telling
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.domain.answer import response as answer
-from shared.domain.answer.continuation import Origin, broken_off, is_resumable, joined_call
+from shared.domain.answer.continuation import Origin, broken_off, is_broken, is_resumable, joined_call
 from shared.domain.answer.response import Json
 from shared.domain.checks.loop_watch import LoopWatch
 from shared.domain.checks.rounds import cut_in_loop
@@ -109,6 +109,9 @@ async def call_model(
                     await call.segments.add(call.with_origin(piece))
                     readers.heard(piece)
         except PermanentFailure as failure:
+            if going_on is not None and failure.code == "upstream_error" and not call.segments.pieces:
+                # Without the token, the service took the same request.
+                raise TokenRefused(failure.message).with_summary(failure.summary) from failure
             if not isinstance(failure, TokenRefused):
                 await call.store_broken()
             raise _with_successor(deps, question.model, failure) from failure
@@ -122,6 +125,7 @@ async def call_model(
             await leave_throttle_note(deps, question.model, refusal)
             raise
         record = await call.store_whole()
+        call.refuse_second_break(record, "Gemini's answer ended early")
     await deps.breaker.note_success(question.model)
     return record
 
@@ -138,6 +142,7 @@ async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failu
     if not isinstance(failure, ConnectionBroken):
         # What came is kept: this is no attempt that failed.
         raise Unavailable(failure.message).with_summary(failure.summary) from failure
+    call.refuse_second_break(record, failure.summary)
     return record
 
 
@@ -147,6 +152,8 @@ class GoingOn(NamedTuple):
     origin: Origin
     so_far: Json
     """The response up to the token."""
+    after_break: bool
+    """Whether that response broke off."""
 
 
 class _Call:
@@ -163,6 +170,7 @@ class _Call:
     ) -> None:
         self.question = question
         self._deps, self._lease, self._number, self._began = deps, lease, number, deps.clock.now()
+        self._after_break = going_on is not None and going_on.after_break
         self._origin: Json = {"resumedFrom": going_on.origin._asdict()} if going_on is not None else {}
         self._head: Json = {
             "task": lease.task.id,
@@ -185,6 +193,11 @@ class _Call:
 
     async def store_whole(self) -> Json:
         return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})
+
+    def refuse_second_break(self, record: Json, message: str) -> None:
+        """Raise `Unavailable` if this call broke off as the one before it did: the next one comes after a pause."""
+        if self._after_break and is_broken(cast(Json, record["response"])):
+            raise Unavailable(message)
 
     async def _store(self, response: Json) -> Json:
         """Store the record of the call, and enter the call in the task's ledger; return the record."""
@@ -211,7 +224,7 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
                 begun = True
                 yield piece
         except (PermanentFailure, Blocked, HandleGone) as refusal:
-            if begun:
+            if begun or isinstance(refusal, TokenRefused):
                 raise
             log("WARNING", "cache_not_taken", refusal.summary, task=lease.task.id)
             await retire_cache(deps, lease)

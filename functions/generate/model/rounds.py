@@ -21,6 +21,8 @@ from shared.domain.answer.continuation import (
     MOST_AT_LIMIT,
     Origin,
     billed_records,
+    hops_joined,
+    is_broken,
     resumed_from,
     standing_of,
     text_so_far,
@@ -28,6 +30,7 @@ from shared.domain.answer.continuation import (
     without_tokens,
 )
 from shared.domain.answer.response import Json
+from shared.domain.answer.words import write_transcript
 from shared.domain.checks import Again, Failed, Step, Whole
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.question import Question
@@ -92,6 +95,8 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
     )
     # What goes on by its token is the same request again, with the turns that it had.
     answers = standing.responses if standing.token is None else standing.responses[:-1]
+    if question.is_timed_by_model:
+        answers = [await off_loop(write_transcript, response) for response in answers]
     step = None
     if answers:
         step = await deps.judge.next_step(
@@ -141,6 +146,9 @@ async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answe
 async def last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
     """Return the response that stream readers get: the last one, or that of all parts."""
     last = rounds[-1]
+    if last.question.part is None and last.question.is_timed_by_model:
+        # They are told the words as they come, not the transcript that is made of them.
+        return hops_joined([entry.response for entry in rounds_of_question(rounds, last.question.name)])[-1]
     is_joined = last.question.part is not None or resumed_from(last.response) is not None
     step = await step_of_result(deps, rounds, result_name_of(last.question)) if is_joined else None
     return step.response if isinstance(step, Whole) else last.response
@@ -193,7 +201,8 @@ async def _with_round(
     going_on = None
     if step is not None and step.token is not None and last is not None:
         origin = Origin(rounds[last].claim, rounds[last].number, step.token)
-        going_on = GoingOn(origin, await off_loop(text_so_far, [entry.response for entry in rounds]))
+        so_far = await off_loop(text_so_far, [entry.response for entry in rounds])
+        going_on = GoingOn(origin, so_far, is_broken(rounds[last].response))
     # Without a step, readers of the stream have words of an answer that cannot be gone on with.
     silent = step is None and last is not None
     try:

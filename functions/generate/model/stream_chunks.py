@@ -36,7 +36,7 @@ class Telling:
         """Go on with the answer of which `so_far` is stored, after the chunks that readers have of it."""
         stored = Gathered(self._gathered.reasoning)
         stored.add(so_far)
-        self._gathered.go_on((stored.content, stored.thoughts), join_chunks(chunks))
+        self._gathered.go_on(stored, join_chunks(chunks))
         self._heed_divergence()
 
     def heard(self, piece: Json) -> None:
@@ -132,17 +132,15 @@ async def store_remaining_chunks(
     if chunks and chunks[-1].finish is not None:
         lease.stored_chunks = len(chunks)
         return
-    whole = Gathered(reasoning)
+    whole, rest = Gathered(reasoning), Gathered(reasoning, begun=bool(chunks))
     whole.add(response)
-    content, thoughts = join_chunks(chunks)
-    if not (whole.content.startswith(content) and whole.thoughts.startswith(thoughts)):
+    rest.go_on(whole, join_chunks(chunks))
+    if rest.diverged or rest.is_behind:
         return
-    whole.content, whole.thoughts = whole.content[len(content) :], whole.thoughts[len(thoughts) :]
-    whole.begun = bool(chunks)
     # An answer that came without a finish reason may not be whole.
-    whole.finish = whole.finish or "length"
+    rest.finish = whole.finish or "length"
     offset = len(chunks)
-    for delta, finish in whole.take():
+    for delta, finish in rest.take():
         chunk = Chunk(delta=delta, finish=finish, claim=claim, expires_at=_expiry(deps, lease))
         if not await deps.chunks.put(lease.task.id, offset, chunk):
             return

@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from local.standins.gemini.behaviour import Behaviour
 from local.standins.gemini.errors import invalid
@@ -58,6 +60,24 @@ def position_of(token: bytes | None, digest: str) -> int:
     if of_request != digest or check != _check(digest, position):
         raise invalid("The continuation token is invalid: it must be sent with the request that it was given for.")
     return position
+
+
+def length_of(part: dict[str, Any]) -> int:
+    """Return how far a part moves a token's position: by its characters; a call or a thought is one."""
+    return len(part["text"]) if "text" in part and not part.get("thought") else 1
+
+
+def from_position(parts: Iterable[dict[str, Any]], position: int) -> list[dict[str, Any]]:
+    """Return the parts of an answer from a token's position on."""
+    if position == 0:
+        return [dict(part) for part in parts]
+    rest = []
+    for part in parts:
+        passed = min(position, length_of(part))
+        position -= passed
+        if passed < length_of(part):
+            rest.append({**part, "text": part["text"][passed:]} if passed else dict(part))
+    return rest
 
 
 def _check(digest: str, position: int) -> str:

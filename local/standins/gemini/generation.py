@@ -14,7 +14,7 @@ from typing import Any
 
 from local.standins.gemini.answers import free_text, json_text
 from local.standins.gemini.behaviour import Behaviour
-from local.standins.gemini.continuation import Hop, position_of, token_at
+from local.standins.gemini.continuation import Hop, from_position, position_of, token_at
 from local.standins.gemini.errors import invalid
 from local.standins.gemini.facts import MARK, question_in_short
 from local.standins.gemini.models import Model
@@ -181,16 +181,18 @@ class _Answer:
         reason, text = self._forced_ending(reason, text)
         parts = self._parts(text, calls, reason)
         tokens = _count_tokens(parts)
+        # Thoughts and code that was run come with the first hop, and move no token's position.
+        unplaced = 0 if calls or self._behaviour.parts is not None else sum("text" not in part for part in parts)
         if self._config.get("thinkingConfig", {}).get("includeThoughts") and thoughts and not _has_no_text(reason):
             words = f"{MARK} Thinking about “{question_in_short(self._prompt)}”: nothing but the request is known."
             parts = [{"text": words, "thought": True}, *parts]
+            unplaced += 1
         about = self._metadata(text, reason)
         resumable = self._hop.most_tokens is not None and index == 0
         if resumable and reason in _RESUMABLE:
             about["continuationToken"] = token_at(digest, self._start + len(text))
-        return Candidate(
-            index, tuple(parts), reason, thoughts, tokens, about, self._start, digest if resumable else None
-        )
+        start = self._start - unplaced
+        return Candidate(index, tuple(parts), reason, thoughts, tokens, about, start, digest if resumable else None)
 
     def _thoughts(self) -> int:
         if self._start:
@@ -256,11 +258,11 @@ class _Answer:
 
     def _parts(self, text: str, calls: list[Part], reason: str) -> list[Part]:
         if self._behaviour.parts is not None:
-            return [dict(part) for part in self._behaviour.parts]
+            return from_position(self._behaviour.parts, self._start)
         if _has_no_text(reason):
             return []
         if calls:
-            return calls
+            return from_position(calls, self._start)
         if self._behaviour.text is None and (spoken := spoken_parts(self._prompt, self._config, self._random)):
             return spoken
         if self._model.outputs == {"audio"}:

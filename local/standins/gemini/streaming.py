@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from local.standins.gemini.behaviour import Behaviour
-from local.standins.gemini.continuation import token_at
+from local.standins.gemini.continuation import length_of, token_at
 from local.standins.gemini.errors import planted
 from local.standins.gemini.generation import Candidate, Generation, Part, finish_fields
 from local.standins.gemini.tokens import CHARACTERS_PER_TOKEN
@@ -70,8 +70,7 @@ def _add_checkpoints(pieces: list[dict[str, Any]], start: int, digest: str, ever
     """Add a continuation token to every `every`-th piece except the last."""
     at = start
     for number, piece in enumerate(pieces[:-1], 1):
-        parts = piece["content"].get("parts", [])
-        at += sum(len(part.get("text", "")) for part in parts if not part.get("thought"))
+        at += sum(map(length_of, piece["content"].get("parts", [])))
         if number % every == 0:
             piece["continuationToken"] = token_at(digest, at)
 

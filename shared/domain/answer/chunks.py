@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 from pydantic import ConfigDict, JsonValue
 
@@ -37,6 +37,15 @@ class Chunk(Frozen):
     expires_at: datetime
 
 
+class Shown(NamedTuple):
+    """What the readers of a stream have."""
+
+    content: str
+    thoughts: str
+    calls: tuple[Json, ...]
+    """Function calls, as deltas have them."""
+
+
 @dataclass
 class Gathered:
     """Pieces of a response since the last chunk, joined."""
@@ -55,6 +64,8 @@ class Gathered:
     """Whether an answer that is gone on with says something else than its readers were told."""
     _ahead: dict[str, str] = field(default_factory=lambda: {"content": "", "thoughts": ""})
     """What readers were told past the token from which the answer goes on; it comes again."""
+    _calls_ahead: list[Json] = field(default_factory=list)
+    """Likewise the calls."""
     _blanks: list[str] = field(default_factory=list)
     _called: int = 0
 
@@ -66,26 +77,42 @@ class Gathered:
                 self.thoughts += self._not_yet_told("thoughts", answer.text(candidate, thoughts=True))
             for part in answer.parts(candidate):
                 if isinstance(call := part.get("functionCall"), dict):
-                    self.calls.append(
-                        {"index": self._called, **tool_call(call, self._called, part.get("thoughtSignature"))}
-                    )
-                    self._called += 1
-                    self.answered = True
+                    self._add_call(tool_call(call, self._called, part.get("thoughtSignature")))
             reason = answer.finish_reason(candidate)
             # An answer that cannot be used fails: it has no last chunk. Nor has one that is gone on with.
             if reason is not None and ending_of(reason) != "malformed" and not is_limited(candidate):
                 ending = finish_reason(candidate)
                 self.finish = "tool_calls" if ending == "stop" and self._called else ending
 
-    def go_on(self, stored: tuple[str, str], shown: tuple[str, str]) -> None:
-        """Go on with an answer: `stored` are its content and thoughts up to the token, `shown` what readers have."""
-        for name, kept, told in zip(("content", "thoughts"), stored, shown, strict=True):
+    def go_on(self, stored: Gathered, shown: Shown) -> None:
+        """Go on with the answer of which `stored` is kept, after what its readers have."""
+        kept_content = stored.content + "".join(stored._blanks)
+        for name, kept, told in (
+            ("content", kept_content, shown.content),
+            ("thoughts", stored.thoughts, shown.thoughts),
+        ):
             setattr(self, name, kept[len(told) :] if kept.startswith(told) else "")
             self._ahead[name] = told[len(kept) :] if told.startswith(kept) else ""
             self.diverged |= not (kept.startswith(told) or told.startswith(kept))
-        self.answered = answer.has_words(stored[0])
+        self.diverged |= not all(map(_is_same_call, stored.calls, shown.calls))
+        self.calls, self._calls_ahead = stored.calls[len(shown.calls) :], list(shown.calls[len(stored.calls) :])
+        self._called = stored._called
+        self.answered = stored.answered or bool(shown.calls) or answer.has_words(shown.content)
         if not self.answered:
             self._blanks, self.content = [self.content], ""
+
+    @property
+    def is_behind(self) -> bool:
+        """Return whether readers have more than has come so far."""
+        return any(self._ahead.values()) or bool(self._calls_ahead)
+
+    def _add_call(self, call: Json) -> None:
+        self._begin_answer()
+        if self._calls_ahead:
+            self.diverged |= not _is_same_call(call, self._calls_ahead.pop(0))
+        else:
+            self.calls.append({"index": self._called, **call})
+        self._called += 1
 
     def _not_yet_told(self, name: str, text: str) -> str:
         ahead = self._ahead[name]
@@ -97,13 +124,17 @@ class Gathered:
         return text[shared:]
 
     def _add_text(self, text: str) -> None:
-        """Blanks wait for the first word."""
+        """Blanks wait for the first word or call."""
         text = self._not_yet_told("content", text)
         if not self.answered and not answer.has_words(text):
             self._blanks.append(text)
             return
+        self._begin_answer()
+        self.content += text
+
+    def _begin_answer(self) -> None:
         self.answered = True
-        self.content += "".join(self._blanks) + text
+        self.content += "".join(self._blanks)
         self._blanks.clear()
 
     def __bool__(self) -> bool:
@@ -134,10 +165,17 @@ def _pieces(text: str) -> list[str]:
     return [text[start : start + _LARGEST_TEXT] for start in range(0, len(text), _LARGEST_TEXT)]
 
 
-def join_chunks(chunks: list[Chunk]) -> tuple[str, str]:
-    """Return the content and the thoughts of the chunks, each joined."""
+def _is_same_call(call: Json, other: Json) -> bool:
+    """Return whether both call the same function alike; a call that comes again may have another id."""
+    return call["function"] == other["function"]
+
+
+def join_chunks(chunks: list[Chunk]) -> Shown:
+    """Return what readers of all these chunks have."""
     content = "".join(str(chunk.delta.get("content") or "") for chunk in chunks)
-    return content, "".join(str(chunk.delta.get("reasoning_content") or "") for chunk in chunks)
+    thoughts = "".join(str(chunk.delta.get("reasoning_content") or "") for chunk in chunks)
+    calls = tuple(call for chunk in chunks for call in cast(list[Json], chunk.delta.get("tool_calls") or ()))
+    return Shown(content, thoughts, calls)
 
 
 def as_text(delta: Json) -> str:

@@ -170,6 +170,52 @@ async def test_an_answer_that_goes_on_by_its_token_is_one_stream_without_doubled
     system.gemini.set_model(dict.fromkeys(going_on))
 
 
+CALLS: list[Json] = [
+    {"text": "I look it up. "},
+    {"functionCall": {"name": "look", "args": {"number": 1}}},
+    {"text": "And this. "},
+    {"functionCall": {"name": "look", "args": {"number": 2}}},
+]
+LOOK: Any = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+def calls_of(chunks: list[ChatCompletionChunk]) -> list[tuple[int, str]]:
+    """The calls as a client joins them: by their indices, the arguments' pieces behind each other."""
+    joined: dict[int, str] = {}
+    for chunk in chunks:
+        for choice in chunk.choices:
+            for call in choice.delta.tool_calls or ():
+                assert call.function is not None
+                joined[call.index] = joined.get(call.index, "") + (call.function.arguments or "")
+    return list(joined.items())
+
+
+async def test_readers_of_both_apis_get_each_call_once_wherever_the_answer_breaks(system: System) -> None:
+    going_on = {"continuation_tokens": True, "checkpoint_every": 1, "chunks": 2, "parts": CALLS}
+    system.gemini.set_model(going_on)
+    secret = await system.key("calls")
+    expected = [(0, '{"number": 1}'), (1, '{"number": 2}')]
+    for cut_after in range(1, 6):
+        messages: Any = [{"role": "user", "content": f"Look {cut_after}."}]
+        fault = Fault(service="gemini", match="streamGenerateContent", cut_after=cut_after, times=1)
+        async with sdk(system, secret) as client:
+            system.tap.faults.add([fault])
+            body = {"model": "gemini-2.5-flash-lite", "messages": messages, "tools": [LOOK], "stream": True}
+            async with system.client(secret) as http:
+                task = (await http.post("/v1/llm/generations", json=body)).json()
+            of_task = await read(client, task["stream"]["url"].removeprefix("/v1"))
+            system.tap.faults.add([fault])
+            stream = await client.chat.completions.create(
+                model="gemini-2.5-flash-lite", messages=messages, tools=[LOOK], stream=True
+            )
+            of_chat = [chunk async for chunk in stream]
+        for chunks in (of_task, of_chat):
+            assert calls_of(chunks) == expected, cut_after
+            assert text_of(chunks) == "I look it up. And this. ", cut_after
+            assert [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1] == "tool_calls"
+    system.gemini.set_model(dict.fromkeys(going_on))
+
+
 async def test_a_stream_longer_than_the_platform_allows_is_cut_with_the_offset_to_go_on_at(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

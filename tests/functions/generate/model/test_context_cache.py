@@ -126,6 +126,31 @@ async def test_where_no_cache_can_be_made_the_file_is_sent(system: System, statu
 
 
 @pytest.mark.usefixtures("_recipe")
+async def test_a_token_that_is_refused_costs_no_cache(system: System) -> None:
+    before = calls(system)
+    first = {"continuation_tokens": True, "text": "Half of it, and the rest.", "finish_reason": "CONTINUATION"}
+    refusing = {"continuation_tokens": False, "finish_reason": None}
+    rest = {"text": "And the end.", "finish_reason": None}
+    system.model.script.extend([first, refusing, rest, {"text": '["2"]'}, {"text": "3"}])
+    task = await system.answered("cached/token.txt", LARGE, bucket=RULED)
+    assert answers(task)[0].startswith("Half of it")
+    assert answers(task)[1:] == ['["2"]', "3"]
+    assert more(system, before) == {"create": 1, "delete": 1}
+    assert len({named(body) for _, body in system.model.asked}) == 1
+    assert len(system.model.asked) == 5
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_a_cache_that_is_gone_costs_no_token(system: System) -> None:
+    first = {"continuation_tokens": True, "text": "Half of it, and the rest.", "finish_reason": "CONTINUATION"}
+    rest = {**first, "finish_reason": None}
+    system.model.script.extend([first, {"status": 400}, rest, {"text": '["2"]'}, {"text": "3"}])
+    task = await system.answered("cached/gone-midway.txt", LARGE, bucket=RULED)
+    assert answers(task) == ["Half of it, and the rest.", '["2"]', "3"]
+    assert [named(body) is None for _, body in system.model.asked] == [False, True, True, True]
+
+
+@pytest.mark.usefixtures("_recipe")
 async def test_a_cache_that_is_gone_is_done_without(system: System) -> None:
     system.model.script.extend([{"text": "1"}, {"status": 400}, {"text": '["2"]'}, {"text": "3"}])
     task = await system.answered("cached/gone.txt", LARGE, bucket=RULED)
