@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import NamedTuple, cast
@@ -100,7 +101,9 @@ async def call_model(
     await deps.breaker.enter(question.model)
     silent = silent or question.part is not None
     so_far = going_on.so_far if going_on is not None else None
-    async with telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far) as readers:
+    # What is made is held until it is stored, some 60 MiB of it: an instance has as many as it has slots.
+    place = deps.transfers.slot() if question.makes is not None else contextlib.nullcontext()
+    async with place, telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far) as readers:
         call = _Call(deps, lease, question, number, question_names, going_on)
         lease.answering, lease.resumable = True, going_on is not None
         try:
@@ -188,14 +191,23 @@ class _Call:
         """Store the record of the call, and enter the call in the task's ledger; return the record."""
         deps, lease = self._deps, self._lease
         seconds = round((deps.clock.now() - self._began).total_seconds(), 3)
-        record: Json = {**self._head, "response": response, "seconds": seconds}
-        lease.answering = False
         with lease.timed("store"):
+            if self.question.makes is not None:
+                response = await _store_pieces(deps, lease, self._number, response)
+            record: Json = {**self._head, "response": response, "seconds": seconds}
+            lease.answering = False
             await store_answer(deps, lease, self._number, record)
         lease.calls = [*(lease.calls or ()), call_of(record)]
         if is_resumable(response):
             lease.note_resumable()
         return record
+
+
+async def _store_pieces(deps: GenerateDeps, lease: Lease, number: int, response: Json) -> Json:
+    # Loaded where it is used: most instances never make anything but words.
+    from functions.generate.model.made_store import store_pieces
+
+    return await store_pieces(deps, lease, number, response)
 
 
 async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[Json]:
