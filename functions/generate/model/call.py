@@ -57,7 +57,7 @@ async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
     await deps.breaker.refuse_if_open(model)
 
 
-async def require_model(deps: GenerateDeps, model: str) -> None:
+async def require_model(deps: GenerateDeps, model: str, *, method: str = "generateContent") -> None:
     """Ask the service about a model that the catalogue lacks. Raises `PermanentFailure` if it cannot be used."""
     resolved = resolve(model)
     if not isinstance(resolved, UnknownName):
@@ -66,10 +66,9 @@ async def require_model(deps: GenerateDeps, model: str) -> None:
     better = " or ".join(resolved.suggestions)
     if methods is None:
         raise PermanentFailure("model_not_found", f"Gemini has no model {resolved.name!r}. Do you mean {better}?")
-    if "generateContent" not in methods:
-        raise PermanentFailure(
-            "model_not_support_capability", f"Model {resolved.name} cannot be asked about files. Use {better}."
-        )
+    if method not in methods:
+        able = "be asked about files" if method == "generateContent" else "make vectors"
+        raise PermanentFailure("model_not_support_capability", f"Model {resolved.name} cannot {able}. Use {better}.")
 
 
 def model_notices(deps: GenerateDeps, model: str) -> tuple[str, ...]:
@@ -245,8 +244,14 @@ async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncIterator[Json]:
                 return
 
 
-def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
-    return deps.gemini.stream(model, body, timeout=max(1.0, lease.seconds_left))
+async def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
+    timeout = max(1.0, lease.seconds_left)
+    if "embedding" in body:
+        yield await deps.gemini.embed(model, body, timeout=timeout)
+        return
+    async with aclosing(deps.gemini.stream(model, body, timeout=timeout)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def _with_successor(deps: GenerateDeps, model: str, failure: PermanentFailure) -> PermanentFailure:

@@ -114,7 +114,7 @@ async def step_of_result(deps: GenerateDeps, rounds: Sequence[Round], name: str)
     for number, span in enumerate(part.plan, 1):
         step = await step_of(deps, rounds, part_name(name, number, len(part.plan)))
         if isinstance(step, Failed):
-            return failure_of_part(step, span)
+            return failure_of_part(step, span) if len(part.plan) > 1 else step
         if not isinstance(step, Whole):
             return step
         answers.append(step)

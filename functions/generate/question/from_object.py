@@ -44,6 +44,7 @@ from shared.domain.recipe import (
     request,
     shown_part,
 )
+from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.task import GeminiFile, Ran, Task
@@ -90,7 +91,7 @@ async def questions_of_object(
         _refuse_misfits(recipe, [part.facts for part in parts], visible_parts, today, splitting=splitting)
         lease.model = recipe.model
         await refuse_if_throttled(deps, recipe.model)
-        await require_model(deps, recipe.model)
+        await require_model(deps, recipe.model, method=method_of(recipe.makes))
         model = await known_model(deps, recipe.model)
         ignored = ignored_parameters(model, recipe.parameters) if model else None
         noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))

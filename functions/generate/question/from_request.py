@@ -19,6 +19,7 @@ from shared.cloud.outbound import refuse_callback
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.recipe import PreparedFile, Recipe
+from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question
 from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
 from shared.domain.request.uploads import is_own_upload
@@ -33,7 +34,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
     recipe, streamed = request.recipe, request.submission.stream
     lease.model, lease.ran = recipe.model, _snapshot(task, recipe)
     await refuse_if_throttled(deps, recipe.model)
-    await require_model(deps, recipe.model)
+    await require_model(deps, recipe.model, method=method_of(recipe.makes))
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
     if recipe.makes in ("speech", "embedding"):
         return await _made_text(deps, lease, request, lease.ran, preparation)

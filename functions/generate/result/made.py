@@ -12,6 +12,7 @@ from shared.domain.answer.made import StoredPiece, stored_pieces
 from shared.domain.errors import TransientFailure
 from shared.domain.outputs import File, Rendered
 from shared.domain.outputs.sound import WavJoin, with_soft_edges
+from shared.domain.outputs.vectors import Vector, mean, read_vectors, vectors_file
 from shared.domain.recipe import Recipe
 from shared.domain.stored_rounds import Round, counted_rounds, round_of
 from shared.domain.tasks.task import Task
@@ -34,7 +35,7 @@ async def made_files(deps: GenerateDeps, task: Task) -> Rendered:
         case "picture":
             return await _pictures(deps, pieces)
         case "embedding":
-            raise AssertionError("not yet")
+            return await _vectors(deps, task, recipe, rounds)
         case None:
             return Rendered({}, ())
         case _:
@@ -77,6 +78,25 @@ async def _pictures(deps: GenerateDeps, pieces: Sequence[StoredPiece]) -> Render
             files[name] = File(await _read(deps, piece, 0, piece.size), piece.mime_type.partition(";")[0])
     missing = len(pieces) - len(files)
     return Rendered(files, (f"{missing} of {len(pieces)} pictures are of an unknown type.",) if missing else ())
+
+
+async def _vectors(
+    deps: GenerateDeps, task: Task, recipe: Recipe, rounds: Sequence[tuple[Round, list[StoredPiece]]]
+) -> Rendered:
+    """Return the file of all vectors. One of them, or their mean, goes into the task's document."""
+    assert recipe.embedding is not None
+    settings = recipe.embedding
+    windows = [window for entry, _ in rounds for window in entry.question.windows]
+    vectors: list[Vector] = []
+    for _, pieces in rounds:
+        for piece in pieces:
+            data = await _read(deps, piece, 0, piece.size)
+            vectors += await off_loop(read_vectors, data, settings.dimensions)
+    encode = partial(
+        vectors_file, windows, vectors, model=recipe.model, dimensions=settings.dimensions, task_type=settings.task_type
+    )
+    await deps.tasks.set_vector(task.id, await off_loop(mean, vectors))
+    return Rendered({"embeddings.json": File(await off_loop(encode), "application/json")}, ())
 
 
 async def _read(deps: GenerateDeps, piece: StoredPiece, start: int, length: int) -> bytes:

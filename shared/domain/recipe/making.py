@@ -110,11 +110,12 @@ def misfits_of_making(recipe: Recipe) -> Iterator[tuple[str, str]]:
     fields = _ONLY_WORDS if makes == "picture" else (*_ONLY_WORDS, *_NOT_OF_TEXT)
     for field in fields:
         if getattr(recipe, field) != type(recipe).model_fields[field].get_default(call_default_factory=True):
-            yield field, f"{field} is for answers in words; this recipe makes {_THING[makes]}"
+            yield field, f"this recipe makes {_THING[makes]}; {field} is for answers in words"
     if makes == "embedding" and recipe.prompt:
         yield "prompt", "vectors are made of the text alone: leave out the prompt"
-    if recipe.parameters.max_tokens is not None or recipe.parameters.stop:
-        yield "parameters", f"max_tokens and stop are for answers in words; this recipe makes {_THING[makes]}"
+    for name in ("max_tokens", "stop"):
+        if getattr(recipe.parameters, name):
+            yield f"parameters.{name}", f"this recipe makes {_THING[makes]}; {name} is for answers in words"
     allowed = {"text"} if makes != "picture" else {"text", "image", "pdf"}
     if not allowed.issuperset(recipe.takes):
         yield "takes", f"{_THING[makes]} can be made of {' or '.join(sorted(allowed))} only"
@@ -134,6 +135,11 @@ def unable(makes: Makes | None, model: str, outputs: frozenset[Output]) -> str |
     if MAKERS[makes] in outputs:
         return None
     return f"Model {model} makes no {_THING[makes]}: {_EXAMPLES[makes]} does."
+
+
+def method_of(makes: Makes | None) -> str:
+    """Return the method that a model must have, as the service lists it."""
+    return "embedContent" if makes == "embedding" else "generateContent"
 
 
 def made_config(recipe: Recipe) -> dict[str, JsonValue]:
