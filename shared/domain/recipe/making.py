@@ -103,7 +103,7 @@ def misfits_of_making(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Yield the fields that make no sense in a recipe that makes something else than words, and why."""
     chosen = [name for name in get_args(Makes) if getattr(recipe, name) is not None]
     if len(chosen) > 1:
-        yield chosen[1], f"a recipe makes {' or '.join(chosen)}, not both"
+        yield chosen[1], f"this recipe makes one thing: leave out {' or '.join(chosen[1:])}"
     makes = recipe.makes
     if makes is None:
         return
