@@ -52,6 +52,9 @@ EXAMPLES: dict[str, Example] = {
     "classify": Example("report.pdf"),
     "split-bundle": Example("report.pdf"),
     "compare": Example("report.pdf", beside="notes.txt"),
+    "speak": Example("notes.txt", {"dropsight-voice": "Puck"}),
+    "embed": Example("notes.txt"),
+    "draw": Example("notes.txt", {"dropsight-aspect-ratio": "16:9"}),
 }
 
 

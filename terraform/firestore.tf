@@ -55,6 +55,30 @@ resource "google_firestore_index" "composite" {
   }
 }
 
+# For nearest search among the vectors that the recipe `embed` puts into tasks' documents; by its own, the product does none.
+resource "google_firestore_index" "vector" {
+  for_each = var.firestore.vector_dimensions == null ? {} : { for index in local.indexes.vectorIndexes : index.collectionGroup => index }
+
+  project     = local.project_id
+  database    = google_firestore_database.this.name
+  collection  = each.value.collectionGroup
+  query_scope = each.value.queryScope
+
+  fields {
+    field_path = "__name__"
+    order      = "ASCENDING"
+  }
+
+  fields {
+    field_path = each.value.fields[0].fieldPath
+
+    vector_config {
+      dimension = var.firestore.vector_dimensions
+      flat {}
+    }
+  }
+}
+
 resource "google_firestore_field" "override" {
   for_each = { for field in local.indexes.fieldOverrides : "${field.collectionGroup} ${field.fieldPath}" => field }
 

@@ -248,12 +248,13 @@ variable "source_archive" {
 }
 
 variable "firestore" {
-  description = "`location`: of the database, the region if left out; cannot be changed later. `point_in_time_recovery`: read the last 7 days back. `daily_backup_days`, `weekly_backup_weeks`: how long backups are kept (at most 98 days, 14 weeks); left out, none are made."
+  description = "`location`: of the database, the region if left out; cannot be changed later. `point_in_time_recovery`: read the last 7 days back. `daily_backup_days`, `weekly_backup_weeks`: how long backups are kept (at most 98 days, 14 weeks); left out, none are made. `vector_dimensions`: makes the index for nearest search among the vectors of tasks; 768 for those of the recipe `embed`."
   type = object({
     location               = optional(string)
     point_in_time_recovery = optional(bool, true)
     daily_backup_days      = optional(number)
     weekly_backup_weeks    = optional(number)
+    vector_dimensions      = optional(number)
   })
   default = {}
 }

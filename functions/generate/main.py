@@ -25,7 +25,6 @@ from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import question_of_request
-from functions.generate.question.split import SplitObject
 from functions.generate.result.after_work import run_after_work
 from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
@@ -41,6 +40,7 @@ from shared.domain.errors import (
     TransientFailure,
 )
 from shared.domain.money.totals import rows_of
+from shared.domain.recipe.question import Question
 from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
@@ -174,8 +174,8 @@ async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
                 questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
             else:
                 asked = await question_of_request(deps, lease)
-                questions = asked if isinstance(asked, SplitObject) else (asked,)
-            if isinstance(questions, SplitObject):
+                questions = (asked,) if isinstance(asked, Question) else asked
+            if not isinstance(questions, tuple):
                 rounds = await ask_parts(deps, lease, questions, rounds)
             else:
                 rounds = await ask_questions(deps, lease, questions, rounds)

@@ -15,6 +15,7 @@ from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.cloud import firestore
 from google.cloud.firestore_v1.types import document as document_types
 from google.cloud.firestore_v1.types import firestore as firestore_types
+from google.cloud.firestore_v1.vector import Vector
 
 _COMMIT = firestore_types.CommitRequest
 _BATCH_GET = firestore_types.BatchGetDocumentsRequest
@@ -43,6 +44,8 @@ def set_value(target: Any, value: object) -> None:
             target.string_value = value
         case datetime():
             target.timestamp_value.FromDatetime(value)
+        case Vector():
+            set_value(target, value.to_map_value())
         case dict():
             target.map_value.SetInParent()
             set_fields(target.map_value.fields, value)
@@ -97,6 +100,17 @@ async def update(client: firestore.AsyncClient, path: str, fields: Mapping[str, 
     write.update_mask.field_paths.extend(sorted(fields))
     write.current_document.update_time.CopyFrom(version)
     return (await _commit(client, request)).write_results[0].update_time
+
+
+async def set_field(client: firestore.AsyncClient, path: str, field: str, value: object) -> None:
+    """Set one field of a document that exists. Raises `google.api_core.exceptions.NotFound`."""
+    request = _new_commit(database=client._database_string)
+    write = request.writes.add()
+    write.update.name = path
+    set_fields(write.update.fields, {field: value})
+    write.update_mask.field_paths.append(field)
+    write.current_document.exists = True
+    await _commit(client, request)
 
 
 async def _commit(client: firestore.AsyncClient, request: Any) -> Any:

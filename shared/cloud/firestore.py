@@ -15,6 +15,7 @@ from typing import Any, cast
 from google.api_core import exceptions as api_errors
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.vector import Vector
 from pydantic import ValidationError
 
 from shared.cloud import document_wire
@@ -25,6 +26,8 @@ from shared.domain.errors import DropsightError
 from shared.domain.tasks.task import Status, Task, key_of
 
 _TASKS = "tasks"
+VECTOR_FIELD = "embedding"
+"""The field of a task's document that a recipe for vectors sets."""
 _PAGE = 300
 _MOST_TRIES = 20
 """Tries of a change, about 15 seconds in all; a task has few writers, and each writes rarely."""
@@ -154,6 +157,10 @@ class Tasks:
         also(batch, task)
         return (await batch.commit())[0].update_time.timestamp_pb()
 
+    async def set_vector(self, task_id: str, vector: list[float]) -> None:
+        """Set the field by which Firestore finds the task's document among its nearest. No other field changes."""
+        await document_wire.set_field(self.client, self._path(task_id), VECTOR_FIELD, Vector(vector))
+
     async def store_answer(self, task: Task, name: str, record: str) -> None:
         """Store an answer beside its task while Cloud Storage is unavailable; it expires with the task."""
         answer = {"record": record, "expires_at": task.expires_at}
@@ -189,6 +196,8 @@ class Tasks:
             query = query.where(filter=FieldFilter("source.uri", "==", uri))
         if status is not None:
             query = query.where(filter=FieldFilter("status", "==", status))
+        # All but the vector, whose hundreds of numbers no list shows.
+        query = query.select([*Task.model_fields, "kept_until"])
         query = query.order_by("created_at", direction="DESCENDING").order_by("__name__", direction="DESCENDING")
         if after is not None:
             query = query.start_after(

@@ -226,6 +226,14 @@ class Gemini:
                 # A stream that is left early is closed at once: the model stops, and so does the bill.
                 await cast(AsyncGenerator[types.GenerateContentResponse, None], pieces).aclose()
 
+    async def embed(self, model: str, body: Json, *, timeout: float) -> Json:
+        """Return the vectors of the body's contents; see `shared.cloud.embeddings`."""
+        # Loaded where it is used: most instances never make anything but words.
+        from shared.cloud.embeddings import embed
+
+        with _translated_errors():
+            return await embed(self._client, model, body, timeout)
+
     async def count_tokens(self, model: str, body: Json) -> int:
         contents, _ = _split_body(body)
         with _translated_errors():

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from functools import partial
 
+from google.api_core import exceptions as api_errors
+
 from shared.cloud.storage import ObjectUpload, Storage
 
 _PIECE_BYTES = 4 << 20
@@ -86,3 +88,36 @@ class ObjectWriter:
         return self._storage.open_upload(
             self._bucket, name, content_type=content_type, piece_bytes=_PIECE_BYTES, metadata=metadata
         )
+
+
+async def write_pieces(
+    storage: Storage,
+    bucket: str,
+    name: str,
+    pieces: AsyncIterable[bytes],
+    content_type: str,
+    *,
+    if_generation: int,
+    metadata: dict[str, str],
+    disposition: str,
+) -> int | None:
+    """Write an object of unknown size. Return its generation, or None if `if_generation` did not hold."""
+    upload = storage.open_upload(
+        bucket,
+        name,
+        content_type=content_type,
+        piece_bytes=_PIECE_BYTES,
+        metadata=metadata,
+        disposition=disposition,
+        if_generation=if_generation,
+    )
+    try:
+        async for piece in pieces:
+            await storage.in_thread(partial(upload.write, piece))
+        return await storage.in_thread(partial(upload.finish, b""))
+    except api_errors.PreconditionFailed:
+        return None
+    except BaseException:
+        with contextlib.suppress(Exception):
+            await asyncio.shield(storage.in_thread(upload.abort))
+        raise

@@ -79,10 +79,15 @@ class StoredObject:
 class ObjectUpload:
     """A resumable upload of one object, for a thread. Nothing is visible before `finish`."""
 
-    def __init__(self, blob: storage.Blob, content_type: str, piece_bytes: int) -> None:
+    def __init__(self, blob: storage.Blob, content_type: str, piece_bytes: int, if_generation: int | None) -> None:
         self._blob = blob
         self._writer = blob.open(
-            "wb", chunk_size=piece_bytes, content_type=content_type, checksum="crc32c", retry=_RETRY
+            "wb",
+            chunk_size=piece_bytes,
+            content_type=content_type,
+            checksum="crc32c",
+            if_generation_match=if_generation,
+            retry=_RETRY,
         )
 
     def write(self, data: bytes) -> None:
@@ -204,12 +209,20 @@ class Storage:
         return int(blob.generation)
 
     def open_upload(
-        self, bucket: str, name: str, *, content_type: str, piece_bytes: int, metadata: dict[str, str] | None = None
+        self,
+        bucket: str,
+        name: str,
+        *,
+        content_type: str,
+        piece_bytes: int,
+        metadata: dict[str, str] | None = None,
+        disposition: str | None = None,
+        if_generation: int | None = None,
     ) -> ObjectUpload:
         """Begin an object of unknown size; its methods are called by `in_thread`."""
         blob = self._client.bucket(bucket).blob(name)
-        blob.metadata = metadata
-        return ObjectUpload(blob, content_type, piece_bytes)
+        blob.metadata, blob.content_disposition = metadata, disposition
+        return ObjectUpload(blob, content_type, piece_bytes, if_generation)
 
     async def mark(self, bucket: str, name: str, metadata: dict[str, str]) -> StoredObject:
         """Set the metadata of an object that exists. Return it."""

@@ -106,12 +106,12 @@ def recipe_of_rounds(rounds: Sequence[Round]) -> Ran | None:
 def next_question(question: Question, step: Again | None) -> Question:
     """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON.
 
-    A transcribing model takes no turns: it is asked the same once more.
+    A transcribing model takes no turns, nor does one that makes something else than words: it is asked the same again.
     """
     if step is None:
         return question
     body: Json = question.body if step.token is None else {**question.body, "continuationToken": step.token}
-    if "transcription" not in question.ran.snapshot:
+    if "transcription" not in question.ran.snapshot and question.makes is None:
         contents = cast(list[Json], body["contents"])
         body = {**body, "contents": [*contents, *step.turns]}
         body = unstructured(body) if step.kind == "continue" else body

@@ -158,13 +158,18 @@ run "with_a_budget" {
 
 run "with_backups_and_an_egress" {
   variables {
-    firestore = { daily_backup_days = 7, weekly_backup_weeks = 8 }
+    firestore = { daily_backup_days = 7, weekly_backup_weeks = 8, vector_dimensions = 768 }
     vpc       = { connector = "projects/acme-files/locations/europe-west1/connectors/egress" }
   }
 
   assert {
     condition     = google_firestore_backup_schedule.daily[0].retention == "604800s" && google_firestore_backup_schedule.weekly[0].retention == "4838400s"
     error_message = "Backups are not kept as long as asked."
+  }
+
+  assert {
+    condition     = [for field in google_firestore_index.vector["tasks"].fields : try(field.vector_config[0].dimension, field.order)] == ["ASCENDING", 768]
+    error_message = "Nearest search lacks its index."
   }
 
   assert {

@@ -46,7 +46,7 @@ def test_each_built_in_recipe_has_an_example_and_a_correct_row_of_the_page() -> 
     assert set(rows) == set(EXAMPLES)
     for recipe in BUILT_IN:
         *_, takes, makes, _, _ = rows[recipe.name].split("|")
-        assert re.findall(r"`\.(\w+)`", makes) == list(recipe.outputs), recipe.name
+        assert re.findall(r"`\.([\w.]+)`", makes) == list(recipe.outputs), recipe.name
         assert set(re.findall(r"audio|image|PDF|text|video|any", takes)) == _words_of_the_page(set(recipe.takes)), (
             recipe.name
         )

@@ -17,6 +17,9 @@ const ABOUT = {
   "describe-video": ["Describe the video", "What happens, in order, with times."],
   "ask": ["Ask a question", "Anything about the file, in your own words."],
   "extract": ["Extract data", "Rows and fields as you describe them; a table and a .csv."],
+  speak: ["Read aloud", "The text as speech, in a voice of your choice."],
+  embed: ["Make vectors", "Numbers by which texts of a like meaning are found."],
+  draw: ["Draw a picture", "Of what a text describes, or from another picture."],
   "compare": ["Compare files", "What they share, where they differ. Small files, two or more."],
 };
 

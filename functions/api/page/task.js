@@ -5,6 +5,7 @@ import { recognise, render, textOf } from "./answers.js";
 import { append, clock, copy, dollars, h, replace, until } from "./dom.js";
 import { difference } from "./difference.js";
 import { evidenceOf, quotes } from "./evidence.js";
+import { madeFiles } from "./made.js";
 import { markdown } from "./markdown.js";
 import { ratesOf } from "./estimate.js";
 import { labelOf } from "./recipes.js";
@@ -208,7 +209,7 @@ export class TaskView {
 
   showOutputs() {
     const files = (this.task.outputs ?? []).map((uri) => uri.split("/").pop());
-    replace(this.outputs, files.length > 0 && [h("h2", {}, "Files"), h("ul", { class: "files" }, files.map((file) =>
+    replace(this.outputs, files.length > 0 && [...madeFiles(this.task, files), h("h2", {}, "Files"), h("ul", { class: "files" }, files.map((file) =>
       h("li", {}, h("a", { href: `/v1/tasks/${this.id}/outputs/${encodeURIComponent(file)}?download=true`, download: file }, h("bdi", {}, file)))))]);
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import NamedTuple, cast
@@ -56,7 +57,7 @@ async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
     await deps.breaker.refuse_if_open(model)
 
 
-async def require_model(deps: GenerateDeps, model: str) -> None:
+async def require_model(deps: GenerateDeps, model: str, *, method: str = "generateContent") -> None:
     """Ask the service about a model that the catalogue lacks. Raises `PermanentFailure` if it cannot be used."""
     resolved = resolve(model)
     if not isinstance(resolved, UnknownName):
@@ -65,10 +66,9 @@ async def require_model(deps: GenerateDeps, model: str) -> None:
     better = " or ".join(resolved.suggestions)
     if methods is None:
         raise PermanentFailure("model_not_found", f"Gemini has no model {resolved.name!r}. Do you mean {better}?")
-    if "generateContent" not in methods:
-        raise PermanentFailure(
-            "model_not_support_capability", f"Model {resolved.name} cannot be asked about files. Use {better}."
-        )
+    if method not in methods:
+        able = "be asked about files" if method == "generateContent" else "make vectors"
+        raise PermanentFailure("model_not_support_capability", f"Model {resolved.name} cannot {able}. Use {better}.")
 
 
 def model_notices(deps: GenerateDeps, model: str) -> tuple[str, ...]:
@@ -100,7 +100,9 @@ async def call_model(
     await deps.breaker.enter(question.model)
     silent = silent or question.part is not None
     so_far = going_on.so_far if going_on is not None else None
-    async with telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far) as readers:
+    # What is made is held until it is stored, some 60 MiB of it: an instance has as many as it has slots.
+    place = deps.transfers.slot() if question.makes is not None else contextlib.nullcontext()
+    async with place, telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far) as readers:
         call = _Call(deps, lease, question, number, question_names, going_on)
         lease.answering, lease.resumable = True, going_on is not None
         try:
@@ -203,14 +205,23 @@ class _Call:
         """Store the record of the call, and enter the call in the task's ledger; return the record."""
         deps, lease = self._deps, self._lease
         seconds = round((deps.clock.now() - self._began).total_seconds(), 3)
-        record: Json = {**self._head, "response": response, "seconds": seconds}
-        lease.answering = False
         with lease.timed("store"):
+            if self.question.makes is not None:
+                response = await _store_pieces(deps, lease, self._number, response)
+            record: Json = {**self._head, "response": response, "seconds": seconds}
+            lease.answering = False
             await store_answer(deps, lease, self._number, record)
         lease.calls = [*(lease.calls or ()), call_of(record)]
         if is_resumable(response):
             lease.note_resumable()
         return record
+
+
+async def _store_pieces(deps: GenerateDeps, lease: Lease, number: int, response: Json) -> Json:
+    # Loaded where it is used: most instances never make anything but words.
+    from functions.generate.model.made_store import store_pieces
+
+    return await store_pieces(deps, lease, number, response)
 
 
 async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[Json]:
@@ -248,8 +259,14 @@ async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncIterator[Json]:
                 return
 
 
-def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
-    return deps.gemini.stream(model, body, timeout=max(1.0, lease.seconds_left))
+async def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
+    timeout = max(1.0, lease.seconds_left)
+    if "embedding" in body:
+        yield await deps.gemini.embed(model, body, timeout=timeout)
+        return
+    async with aclosing(deps.gemini.stream(model, body, timeout=timeout)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def _with_successor(deps: GenerateDeps, model: str, failure: PermanentFailure) -> PermanentFailure:

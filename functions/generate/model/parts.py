@@ -12,14 +12,14 @@ from typing import cast
 
 from functions.generate.lease import Lease
 from functions.generate.model.rounds import ask_questions, step_of
-from functions.generate.question.split import SplitObject
+from functions.generate.question.split import AskedInParts
 from shared.domain.checks import Failed, Whole
 from shared.domain.splitting.plan import part_name
 from shared.domain.stored_rounds import Round
 from shared.wiring import GenerateDeps
 
 
-async def ask_parts(deps: GenerateDeps, lease: Lease, split: SplitObject, earlier: Sequence[Round]) -> list[Round]:
+async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earlier: Sequence[Round]) -> list[Round]:
     """Ask what is open about each part, then what joins their answers; stop at what fails. Return all rounds."""
     rounds = list(earlier)
     await split.prepare(rounds[0].question.part if rounds else None)

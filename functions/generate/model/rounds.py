@@ -29,6 +29,7 @@ from shared.domain.answer.continuation import (
     whole_records,
     without_tokens,
 )
+from shared.domain.answer.made import step_of_making, stored_pieces
 from shared.domain.answer.response import Json
 from shared.domain.answer.words import write_transcript
 from shared.domain.checks import Again, Failed, Step, Whole
@@ -105,6 +106,8 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
             continuations=0 if standing.is_spent else question.continuations,
             repairs=question.repairs,
         )
+    if question.makes is not None and answers:
+        step = step_of_making(step, question.makes, stored_pieces(answers[-1]))
     if standing.token is None:
         return step
     return step._replace(token=standing.token) if isinstance(step, Again) else Again("again", (), standing.token)
@@ -121,7 +124,7 @@ async def step_of_result(deps: GenerateDeps, rounds: Sequence[Round], name: str)
     for number, span in enumerate(part.plan, 1):
         step = await step_of(deps, rounds, part_name(name, number, len(part.plan)))
         if isinstance(step, Failed):
-            return failure_of_part(step, span)
+            return failure_of_part(step, span) if len(part.plan) > 1 else step
         if not isinstance(step, Whole):
             return step
         answers.append(step)
@@ -154,6 +157,12 @@ async def last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
     return step.response if isinstance(step, Whole) else last.response
 
 
+def _waits_without_slot(questions: Sequence[Question]) -> bool:
+    """Return whether the slot is free while the model answers. A call that makes speech or a picture takes its own."""
+    is_small = sum(text_size(question.body) for question in questions) <= _SMALL
+    return is_small or any(question.makes is not None for question in questions)
+
+
 async def ask_questions(
     deps: GenerateDeps,
     lease: Lease,
@@ -167,7 +176,7 @@ async def ask_questions(
     task holds a slot.
     """
     if lease.slot is not None:
-        if sum(text_size(question.body) for question in questions) <= _SMALL:
+        if _waits_without_slot(questions):
             lease.slot.give_back()
         else:
             await lease.slot.take()

@@ -54,8 +54,9 @@ async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> 
     """Reserve what the call may cost. Raises `BudgetSpent` or `PermanentFailure` if a budget is against it."""
     today = deps.clock.now().date()
     ceiling = _ceiling(deps, question)
+    tier = requested_tier(question)
     estimate = estimated_cost(
-        question.body, question.media, question.model, requested_tier(question), today, ceiling=ceiling
+        question.body, question.media, question.model, tier, today, ceiling=ceiling, makes=question.makes
     )
     if question.cacheable and (cache := lease.cache) is not None and cache.paid_from is not None:
         kept = (cache.expires_at - cache.paid_from).total_seconds()

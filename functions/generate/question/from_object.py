@@ -17,7 +17,7 @@ from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
 from functions.generate.question.parts import UploadPart, identities, parts_of_object
-from functions.generate.question.split import RecipeQuestions, SplitObject, without_evidence
+from functions.generate.question.split import AskedInParts, RecipeQuestions, SplitObject, without_evidence
 from functions.generate.question.upload import (
     examine_object,
     file_warnings,
@@ -31,7 +31,7 @@ from shared.cloud.storage import StoredObject
 from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
-from shared.domain.models.catalogue import find_model, ignored_parameters
+from shared.domain.models.catalogue import Model, find_model, ignored_parameters
 from shared.domain.recipe import (
     Dropped,
     Missing,
@@ -45,6 +45,7 @@ from shared.domain.recipe import (
     request,
     shown_part,
 )
+from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.task import GeminiFile, Ran, Task
@@ -67,8 +68,8 @@ class _Prepared(NamedTuple):
 
 async def questions_of_object(
     deps: GenerateDeps, lease: Lease, ran: Ran | None = None
-) -> tuple[Question, ...] | SplitObject:
-    """Return the recipe's questions, or the object to split first because it is too long for one call.
+) -> tuple[Question, ...] | AskedInParts:
+    """Return the recipe's questions, or what is asked about in parts because it is too long for one call.
 
     `ran` is the recipe snapshot of an earlier claim or of a rerun, if any.
     """
@@ -91,7 +92,7 @@ async def questions_of_object(
         _refuse_misfits(recipe, [part.facts for part in parts], visible_parts, today, splitting=splitting)
         lease.model = recipe.model
         await refuse_if_throttled(deps, recipe.model)
-        await require_model(deps, recipe.model)
+        await require_model(deps, recipe.model, method=method_of(recipe.makes))
         model = await known_model(deps, recipe.model)
         ignored = ignored_parameters(model, recipe.parameters) if model else None
         noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
@@ -102,6 +103,8 @@ async def questions_of_object(
             still_there = partial(require_live_object, deps, source)
             return SplitObject(deps, lease, stored, first.facts, filled, written, still_there, ran, model, noticed)
         sent = [await parts_of_object(deps, lease, part.stored, part.facts) for part in parts]
+        if recipe.makes in ("speech", "embedding"):
+            return await _made_text(deps, lease, filled, ran, prompts[0], first, sent[0], model, noticed)
         visible_parts = [shown_part(recipe, file.facts) for files_of_part in sent for file in files_of_part]
         refuse_if_too_long(visible_parts, model, recipe.media_resolution)
         uploaded = await _upload(deps, lease, parts, sent)
@@ -115,6 +118,27 @@ async def questions_of_object(
     questions = tuple(_questions(filled, ran, prompts, prepared, noticed, today, streamed=lease.task.stream))
     await count_tokens_if_nearly_full(deps, model, questions[0].body, visible_parts, recipe.media_resolution)
     return questions
+
+
+async def _made_text(
+    deps: GenerateDeps,
+    lease: Lease,
+    recipe: Recipe,
+    ran: Ran,
+    prompt: str,
+    first: _Part,
+    sent: list[UploadPart],
+    model: Model | None,
+    noticed: tuple[str, ...],
+) -> AskedInParts:
+    # Loaded where it is used: most instances never make anything but words.
+    from functions.generate.question.made_text import MadeText, read_text, refuse_unspeakable
+
+    refuse_unspeakable(recipe, first.facts)
+    text = await read_text(deps, recipe, sent, model)
+    noticed = (*noticed, *_remarks(first, sent, of_source=True))
+    spoken = recipe.model_copy(update={"prompt": prompt})
+    return MadeText(deps, lease, text, spoken, ran, model, noticed, sources=(first.stored.identity,))
 
 
 async def _upload(
@@ -235,6 +259,7 @@ def _questions(
             sources=_sources(prepared),
             about=about.model_copy(update={"evidence": question.evidence}),
             media=media_tokens(prepared.shown, find_model(recipe.model, today), recipe.media_resolution),
+            makes=recipe.makes,
         )
         for question, prompt in zip(recipe.questions, prompts, strict=True)
     ]

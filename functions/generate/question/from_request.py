@@ -11,14 +11,15 @@ from functions.generate.lease import Lease
 from functions.generate.model.call import model_notices, refuse_if_throttled, require_model
 from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
-from functions.generate.question.model_checks import count_tokens_if_nearly_full
+from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model
 from functions.generate.question.request_inputs import RequestInputs
-from functions.generate.question.split import SplitObject
+from functions.generate.question.split import AskedInParts
 from functions.generate.question.split_request import is_divisible, split_request
 from shared.cloud.outbound import refuse_callback
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.recipe import PreparedFile, Recipe
+from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question
 from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
 from shared.domain.request.uploads import is_own_upload
@@ -26,15 +27,17 @@ from shared.domain.tasks.task import Ran, Task
 from shared.wiring import GenerateDeps
 
 
-async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | SplitObject:
-    """Return the request's question, or its file to split first because it is too long for one call."""
+async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | AskedInParts:
+    """Return the request's question, or what is asked about in parts because it is too long for one call."""
     task, today = lease.task, deps.clock.now().date()
     request = await _read_request(deps, task)
     recipe, streamed = request.recipe, request.submission.stream
     lease.model, lease.ran = recipe.model, _snapshot(task, recipe)
     await refuse_if_throttled(deps, recipe.model)
-    await require_model(deps, recipe.model)
+    await require_model(deps, recipe.model, method=method_of(recipe.makes))
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
+    if recipe.makes in ("speech", "embedding"):
+        return await _made_text(deps, lease, request, lease.ran, preparation)
     first = request.inputs[0] if request.inputs else None
     if isinstance(first, StoredInput) and is_divisible(request):
         long_file = await preparation.find_long_file(first)
@@ -59,6 +62,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | Sp
         cacheable=_is_cacheable(request_body, recipe, preparation),
         sources=tuple(preparation.sources or ()),
         media=media_tokens(preparation.shown, preparation.model, recipe.media_resolution),
+        makes=recipe.makes,
         about=About(
             transcript=len(preparation.files) == 1 and recipe.transcript,
             duration=preparation.files[0].duration if preparation.files else None,
@@ -67,6 +71,25 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | Sp
             warnings=(*request.warnings, *preparation.remarks, *model_notices(deps, recipe.model)),
         ),
     )
+
+
+async def _made_text(
+    deps: GenerateDeps, lease: Lease, request: ResolvedRequest, ran: Ran, preparation: RequestInputs
+) -> AskedInParts:
+    # Loaded where it is used: most instances never make anything but words.
+    from functions.generate.question.made_text import MadeText, read_text, refuse_unspeakable
+
+    recipe = request.recipe
+    texts = [message.text for message in request.messages if message.role == "user"]
+    for file in request.inputs:
+        parts = await preparation.parts_of(file)
+        refuse_unspeakable(recipe, preparation.files[-1])
+        texts.append(await read_text(deps, recipe, parts, preparation.model))
+    model = preparation.model or await known_model(deps, recipe.model)
+    noticed = (*request.warnings, *preparation.remarks, *model_notices(deps, recipe.model))
+    text = "\n\n".join(text for text in texts if text.strip())
+    manner = recipe.model_copy(update={"prompt": request.system})
+    return MadeText(deps, lease, text, manner, ran, model, noticed, sources=tuple(preparation.sources or ()))
 
 
 async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:

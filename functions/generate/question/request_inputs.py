@@ -124,6 +124,30 @@ class RequestInputs:
                 self.sources = None
                 return await self._upload_remote(file)
 
+    async def parts_of(self, file: Input) -> list[UploadPart]:
+        """Return what would be sent of a file that is not on the web, without uploading it."""
+        if self.model is None:
+            await self._find_model()
+        if isinstance(file, StoredInput):
+            try:
+                stored, facts = await self._examine_stored(file)
+                self._check_file(file, facts)
+                parts = await parts_of_object(self._deps, self._lease, stored, facts)
+            except SourceVanished as error:
+                raise TransientFailure(f"{file.uri} changed while it was read") from error
+            self.sources = [stored.identity]
+            return parts
+        assert isinstance(file, Inline)
+        facts, data = await self._examine_bytes(file.data(), "", file.mime)
+        self._check_file(file, facts)
+        if facts.media_type.preparation is not None:
+            return await parts_of_bytes(self._deps, self._lease, data, facts, file.param)
+
+        async def open_data() -> io.IOBase:
+            return io.BytesIO(data)
+
+        return [UploadPart(facts, open_data, file.param)]
+
     async def _find_model(self) -> None:
         """Look up the model, and warn of parameters that it ignores."""
         self.model = await known_model(self._deps, self._recipe.model)

@@ -16,11 +16,14 @@ from functions.generate.model.rounds import step_of_result
 from functions.generate.result.counted_rows import warn_of_missing_rows
 from functions.generate.result.evidence import move_evidence
 from shared.domain.answer.completion import completion
+from shared.domain.answer.made import described, stored_pieces
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Whole, transcript_warnings
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.money.storage import storage_of
+from shared.domain.recipe import Recipe
+from shared.domain.recipe.making import Makes
 from shared.domain.recipe.question import Question
 from shared.domain.stored_rounds import Round, question_of_result, result_names
 from shared.domain.tasks.claims import Outcome
@@ -50,6 +53,8 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
                     warnings += await move_evidence(deps, task, question.sources, step.value, result)
                 if question.ran.snapshot.get("count_rows"):
                     warnings += await warn_of_missing_rows(deps, task, step.value, step.text)
+                if question.makes is not None:
+                    _describe(result, question.makes, rounds, question)
                 results.append(result)
                 warnings += [f"{name}: {entry}" if name else entry for entry in await _shortcomings(question, step)]
             case None | Again():
@@ -88,6 +93,16 @@ def _completion(task: Task, question: Question, whole: Whole) -> Json:
         model=question.model,
         reasoning=question.reasoning,
     )
+
+
+def _describe(result: Json, makes: Makes, rounds: Sequence[Round], question: Question) -> None:
+    """Say what was made where an answer in words would stand."""
+    last = {entry.question.name: entry.response for entry in rounds}
+    pieces = [piece for response in last.values() for piece in stored_pieces(response)]
+    recipe = Recipe.model_validate(question.ran.snapshot)
+    dimensions = recipe.embedding.dimensions if recipe.embedding is not None else 1
+    message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
+    message["content"] = described(makes, pieces, question.model, dimensions)
 
 
 async def _shortcomings(question: Question, whole: Whole) -> tuple[str, ...]:

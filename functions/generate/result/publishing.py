@@ -14,13 +14,14 @@ from pydantic import JsonValue
 
 from functions.generate.result.bundle import cut_documents
 from functions.generate.result.source_picture import load_source_picture
+from shared.cloud.object_writer import write_pieces
 from shared.domain import outputs
 from shared.domain.answer.citations import pages_of
 from shared.domain.answer.code_runs import as_markdown
 from shared.domain.answer.response import Json
 from shared.domain.outputs import File, Rendered, Source
 from shared.domain.recipe import RecipeQuestion
-from shared.domain.recipe.snapshot import questions_of
+from shared.domain.recipe.snapshot import makes_of, questions_of
 from shared.domain.tasks.task import Task
 from shared.domain.tasks.view import public
 from shared.off_loop import off_loop
@@ -43,7 +44,11 @@ async def publish(deps: GenerateDeps, task: Task) -> Published:
     results = await load_results(deps.storage, deps.settings.results_bucket, task)
     files: dict[str, File] = {}
     warnings: list[str] = []
-    for question, result in zip(questions_of(task.ran), results or (), strict=False):
+    makes_words = makes_of(task.ran) is None
+    if results and not makes_words:
+        files, made_warnings = await _made(deps, task)
+        warnings += made_warnings
+    for question, result in zip(questions_of(task.ran), results or () if makes_words else (), strict=False):
         message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
         if message.get("tool_calls") and not message.get("content"):
             continue
@@ -66,6 +71,13 @@ async def publish(deps: GenerateDeps, task: Task) -> Published:
         if error is not None:
             raise error
     return Published(uris, tuple(warnings))
+
+
+async def _made(deps: GenerateDeps, task: Task) -> Rendered:
+    # Loaded where it is used: most instances never make anything but words.
+    from functions.generate.result.made import made_files
+
+    return await made_files(deps, task)
 
 
 def _stem(task: Task) -> str:
@@ -129,9 +141,27 @@ async def _write_unless_newer(deps: GenerateDeps, task: Task, name: str, file: F
     mark = {"dropsight-generation": str(task.source.generation), "dropsight-task": task.id}
     bucket, expected = deps.settings.results_bucket, 0
     while True:
-        written = await deps.storage.write(
-            bucket, name, file.data, file.content_type, if_generation=expected, metadata=mark, disposition="attachment"
-        )
+        if file.pieces is not None:
+            written = await write_pieces(
+                deps.storage,
+                bucket,
+                name,
+                file.pieces(),
+                file.content_type,
+                if_generation=expected,
+                metadata=mark,
+                disposition="attachment",
+            )
+        else:
+            written = await deps.storage.write(
+                bucket,
+                name,
+                file.data,
+                file.content_type,
+                if_generation=expected,
+                metadata=mark,
+                disposition="attachment",
+            )
         if written is not None:
             return
         existing = await deps.storage.stat(bucket, name)

@@ -80,7 +80,7 @@ class Indexes:
         self._overrides: dict[str, dict[paths.FieldPath, frozenset[tuple[Scope, Mode]]]] = {}
         self.ttl: dict[str, paths.FieldPath] = {}
         """The TTL field of each collection id."""
-        for entry in declared.get("indexes", ()):
+        for entry in (*declared.get("indexes", ()), *declared.get("vectorIndexes", ())):
             index = Index(entry.get("queryScope", "COLLECTION"), _completed(_parts(entry["fields"])))
             self._composites.setdefault(entry["collectionGroup"], []).append(index)
         for entry in declared.get("fieldOverrides", ()):

@@ -21,6 +21,14 @@ MESSAGES: dict[str, dict[str, str]] = {
         "labels": "{string}",
         "continuation_token": "bytes",
     },
+    "BatchEmbedContentsRequest": {"model": "string", "requests": "[EmbedContentRequest]"},
+    "EmbedContentRequest": {
+        "model": "string",
+        "content": "Content",
+        "task_type": "string",
+        "title": "string",
+        "output_dimensionality": "int32",
+    },
     "CountTokensRequest": {
         "contents": "[Content]",
         "generate_content_request": "GenerateContentRequest",

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from local.standins.gemini import models
+from local.standins.gemini import embeddings, models
 from local.standins.gemini.behaviour import Behaviour
 from local.standins.gemini.billing import TIER_HEADER, Bill, service_tier
 from local.standins.gemini.body import json_body
@@ -41,11 +41,13 @@ class GenerateRoutes:
         self, request: Request, version: Version, name: str, method: str, behaviour: Behaviour
     ) -> Response:
         current_call.get().notes["model"] = name.removeprefix("models/")
-        if method not in _METHODS:
+        if method not in (*_METHODS, *embeddings.METHODS):
             raise unimplemented(method)
         check_parameters(request)
         self._ledger.count("gemini", method)
         today = self._clock.now().date()
+        if method in embeddings.METHODS:
+            return await self._embed(request, models.find(name, version, "embedContent", today), method, behaviour)
         model = models.find(name, version, method.replace("streamGenerateContent", "generateContent"), today)
         body = await json_body(request, REQUEST_BYTES)
         if method == "countTokens":
@@ -65,6 +67,20 @@ class GenerateRoutes:
         if request.query_params.get("alt", request.query_params.get("$alt")) == "sse":
             return StreamingResponse(as_events(sent), media_type="text/event-stream", headers=headers)
         return StreamingResponse(as_array(sent), media_type="application/json; charset=UTF-8", headers=headers)
+
+    async def _embed(self, request: Request, model: Model, method: str, behaviour: Behaviour) -> Response:
+        body = await json_body(request, REQUEST_BYTES)
+        if method == "embedContent":
+            answer = await asyncio.to_thread(embeddings.embed, [read_message("EmbedContentRequest", body)], model)
+            answer["embedding"] = answer.pop("embeddings")[0]
+        else:
+            read = read_message("BatchEmbedContentsRequest", body)
+            answer = await asyncio.to_thread(embeddings.embed, read.get("requests", []), model)
+        await self._clock.sleep(behaviour.latency)
+        tokens = answer["usageMetadata"]["promptTokenCount"]
+        current_call.get().notes["prompt_tokens"] = str(tokens)
+        self._ledger.count("gemini", "prompt_tokens", tokens)
+        return JSONResponse(answer)
 
     async def _generation(
         self, request: dict[str, Any], model: Model, behaviour: Behaviour, this_hop: Hop

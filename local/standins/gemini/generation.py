@@ -272,7 +272,9 @@ class _Answer:
         if self._model.third_generation:
             last["thoughtSignature"] = signature(text)
         parts = [*([] if self._start else code_parts(self._prompt)), *([last] if text else [])]
-        modalities = self._config.get("responseModalities", ["TEXT", "IMAGE"])
+        modalities = self._config.get("responseModalities") or ["TEXT", "IMAGE"]
+        if "TEXT" not in modalities:
+            parts = []
         if "image" in self._model.outputs and "IMAGE" in modalities and "responseMimeType" not in self._config:
             aspect = self._config.get("imageConfig", {}).get("aspectRatio", "1:1")
             data = base64.b64encode(draw_picture(self._prompt.question, aspect, self._random)).decode()

@@ -16,7 +16,7 @@ from shared.domain.answer.finish_reasons import ending_of
 Json = dict[str, JsonValue]
 
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2800\u3164\ufe0f\ufeff]")
-_CODE = ("executableCode", "codeExecutionResult")
+_CODE = ("executableCode", "codeExecutionResult", "storedData")
 
 
 def join(chunks: Iterable[Json]) -> Json:
@@ -71,7 +71,7 @@ def has_words(text: str) -> bool:
 
 
 def says_nothing(candidate: Json) -> bool:
-    """Return whether the candidate has no words, no call and no code run. Thoughts do not count."""
+    """Return whether the candidate has no words, no call, no code run and nothing made. Thoughts do not count."""
     ran_code = any(name in part for part in parts(candidate) for name in _CODE)
     return not (ran_code or calls(candidate) or has_words(text(candidate)))
 

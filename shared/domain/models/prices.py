@@ -40,6 +40,8 @@ class Rates(_Frozen):
     """Input that comes out of a cache."""
     output: Dollars
     """The answer, with its thoughts."""
+    made: Dollars | None = None
+    """Sound or pictures in the answer; None if the model makes none, or the price is not known."""
 
 
 class LongPromptRates(Rates):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal, cast
+from typing import Literal, assert_never, cast
 
 from pydantic import JsonValue
 
@@ -21,12 +21,18 @@ from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.calls import Tokens, cost_of
 from shared.domain.money.totals import assumed_cost
+from shared.domain.recipe.making import Makes
 
 MOST_OUTPUT = 65_536
 """Tokens that one streamed call answers with at most, whatever the model's limit for several."""
 _TRANSCRIPT_LEAST, _TRANSCRIPT_A_SECOND = 45_056, 60
 """Tokens of a transcript: with a time for each word, speech takes about 45 a second. What thinking and a structured
 answer may take beside is not known by the length, so the least is wide."""
+
+_LEAST_SPEECH, _SPEECH_A_CHARACTER = 256, 12
+"""Tokens of speech: 25 a second, and two characters a second where each is a word."""
+_PICTURE, _WORDS_OF_PICTURE = 2 * 2_520, 8_192
+"""Tokens of two pictures of the largest size, and of what the model thinks and says about them."""
 
 Verdict = Literal["far", "granted", "busy", "spent"]
 
@@ -82,18 +88,41 @@ def output_ceiling(body: Json, model: str, today: date, *, transcript_seconds: f
 
 
 def estimated_cost(
-    body: Json, media: Mapping[InputKind, int], model: str, tier: Tier, today: date, *, ceiling: int
+    body: Json,
+    media: Mapping[InputKind, int],
+    model: str,
+    tier: Tier,
+    today: date,
+    *,
+    ceiling: int,
+    makes: Makes | None = None,
 ) -> Decimal:
-    """Return what a call costs at most: its media by the documented rules, its text, and the ceiling of its answer.
+    """Return what a call costs at most: its media by the documented rules, its text, and the most of its answer.
 
     A model without a known price is taken to be dear.
     """
     text = _characters(body.get("contents")) + _characters(body.get("systemInstruction"))
     counts: dict[str, int] = {str(kind): count for kind, count in media.items()}
     counts["text"] = counts.get("text", 0) + text // CHARACTERS_PER_TOKEN + 1
-    tokens = Tokens(prompt=counts, answer={"text": ceiling})
+    tokens = Tokens(prompt=counts, answer=_most_answered(makes, body, ceiling))
     cost = cost_of(tokens, model, tier, today)
     return assumed_cost(tokens) if cost is None else cost
+
+
+def _most_answered(makes: Makes | None, body: Json, ceiling: int) -> dict[str, int]:
+    """Return the most tokens of an answer by their kind. `ceiling`: those of words."""
+    match makes:
+        case None:
+            return {"text": ceiling}
+        case "speech":
+            spoken = _LEAST_SPEECH + _SPEECH_A_CHARACTER * _characters(body.get("contents"))
+            return {"audio": min(ceiling, spoken)}
+        case "picture":
+            return {"image": _PICTURE, "text": _WORDS_OF_PICTURE}
+        case "embedding":
+            return {}
+        case _:
+            assert_never(makes)
 
 
 def _characters(value: JsonValue) -> int:

@@ -137,19 +137,23 @@ def served_tier(response: Json, requested: JsonValue = None) -> Tier:
 def cost_of(tokens: Tokens, model: str, tier: Tier, day: date) -> Decimal | None:
     """Return what the tokens cost in US dollars, or None if the catalogue has no price.
 
-    Pictures and sound in an answer have prices of their own, which the catalogue lacks.
+    Pictures and sound in an answer have a price of their own.
     """
     known = resolve(model, day)
     price = known.price(tier, day) if isinstance(known, Model) else None
-    if price is None or any(count for modality, count in tokens.answer.items() if modality != "text"):
+    made = sum(count for modality, count in tokens.answer.items() if modality != "text")
+    if price is None:
         return None
     rates = price.rates_for(tokens.input)
+    if made and rates.made is None:
+        return None
     fresh = {name: count - tokens.cached.get(name, 0) for name, count in tokens.prompt.items()}
     total = (
         _charge(fresh, rates.input)
         + _charge(tokens.tools, rates.input)
         + _charge(tokens.cached, rates.cached)
-        + tokens.output * rates.output
+        + (tokens.output - made) * rates.output
+        + made * (rates.made or 0)
     )
     return total / _MILLION
 

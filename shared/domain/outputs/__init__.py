@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, assert_never
 
 from pydantic import JsonValue
@@ -23,6 +24,8 @@ TYPES: dict[Ending, str] = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
     "png": "image/png",
+    "wav": "audio/wav",
+    "embeddings.json": "application/json",
 }
 
 
@@ -45,6 +48,8 @@ class Source(NamedTuple):
 class File(NamedTuple):
     data: bytes
     content_type: str
+    pieces: Callable[[], AsyncIterator[bytes]] | None = None
+    """Reads a file that is too large for memory, instead of `data`."""
 
 
 class Rendered(NamedTuple):
@@ -101,6 +106,8 @@ def _made(
                 message = f"Masks that could not be drawn, and are not in the .{question.ending(output)}"
                 warnings.append(f"{message}: {drawn.left_out}.")
             return drawn.png
+        case "wav" | "embeddings.json":
+            raise _CannotMake("it is made by a recipe for speech or vectors")
         case _:
             assert_never(output)
 

@@ -24,7 +24,7 @@ from shared.domain.recipe.matching import PREFIX, Dropped, Explained, choose, ex
 from shared.domain.recipe.overlay import first_flaw, with_fields
 from shared.domain.recipe.placeholders import Missing, fill, literal
 from shared.domain.recipe.validation import output_flaws
-from shared.domain.recipe.wire import PreparedFile, media_part, request, unstructured
+from shared.domain.recipe.wire import PreparedFile, generation_config, media_part, request, unstructured
 from shared.domain.recipe.wishes import Granted, grant, lacking
 
 BUILT_IN: tuple[Recipe, ...] = built_in().recipes
@@ -60,6 +60,7 @@ __all__ = [
     "file_schema",
     "fill",
     "first_flaw",
+    "generation_config",
     "grant",
     "lacking",
     "literal",

@@ -27,6 +27,7 @@ from shared.domain.models.catalogue import Capability, Level, catalogue
 from shared.domain.models.names import ModelName
 from shared.domain.recipe.evidence import with_evidence
 from shared.domain.recipe.field_types import Bytes, Families, Schema, ServiceTier, Words, function_flaw
+from shared.domain.recipe.making import Embedding, Makes, Picture, Speech
 from shared.domain.recipe.transcription import Transcription
 from shared.domain.tasks.task import Frozen, Ran
 
@@ -37,7 +38,7 @@ MAX_PROMPT = 100_000
 """Characters (task API)."""
 MAX_SYSTEM = 10_000
 
-Ending = Literal["txt", "md", "html", "json", "csv", "srt", "vtt", "png"]
+Ending = Literal["txt", "md", "html", "json", "csv", "srt", "vtt", "png", "wav", "embeddings.json"]
 """The endings of published files."""
 Resolution = Literal["low", "medium", "high", "ultra_high"]
 ServerTool = Literal["code_execution", "google_search", "url_context"]
@@ -48,7 +49,7 @@ Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_cont
 Threshold = Literal["off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above"]
 Wish = Literal[
     "recipe", "prompt", "model", "system", "range", "schema", "outputs", "with", "temperature", "max_tokens",
-    "thinking", "media_resolution", "service_tier",
+    "thinking", "media_resolution", "service_tier", "voice", "language", "aspect_ratio", "image_size",
 ]  # fmt: skip
 """What an object's metadata may set, each as `dropsight-{wish}`."""
 
@@ -216,6 +217,12 @@ class Recipe(Frozen):
     range: Range | None = None
     transcription: Transcription | None = None
     """Asks a model that is made for transcribing, with these settings instead of the prompt."""
+    speech: Speech | None = None
+    """Makes a WAV of the text, read aloud. The prompt, if there is one, says in which manner."""
+    embedding: Embedding | None = None
+    """Makes vectors of the text."""
+    picture: Picture | None = None
+    """Makes a PNG by the prompt and the file."""
     companions: Words = Field(default=(), alias="with", max_length=20)
     """Names of other objects of the same bucket that are sent too."""
     transcript: bool = False
@@ -285,8 +292,15 @@ class Recipe(Frozen):
         return RecipeQuestion(name=name, prompt=prompt, response_schema=schema, outputs=outputs, evidence=evidence)
 
     @property
+    def makes(self) -> Makes | None:
+        """Return what it makes instead of words."""
+        if self.speech is not None:
+            return "speech"
+        return "embedding" if self.embedding is not None else "picture" if self.picture is not None else None
+
+    @property
     def most_continuations(self) -> int:
-        if self.transcription is not None:
+        if self.transcription is not None or self.makes is not None:
             return 0
         if self.continuations is not None:
             return self.continuations

@@ -21,6 +21,7 @@ from shared.domain.models.catalogue import (
     resolve,
 )
 from shared.domain.recipe.definition import Recipe, ServerTool, Thinking
+from shared.domain.recipe.making import misfits_of_making, unable
 
 _TOOL_CAPABILITY: dict[ServerTool, Capability] = {
     "code_execution": "code_execution",
@@ -81,8 +82,9 @@ def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = Non
 
 def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Misfit]:
     """Yield what `model` cannot do for the recipe."""
-    if "text" not in model.outputs or model.can("live"):
-        yield Misfit("model", "model_not_support_capability", f"Model {model.id} does not answer with text.")
+    if model.can("live") or (cannot := unable(recipe.makes, model.id, model.outputs)):
+        why = f"Model {model.id} does not answer with text." if model.can("live") else cannot
+        yield Misfit("model", "model_not_support_capability", str(why))
         return
     for family in dict.fromkeys(families):
         if refusal := check_input(model, family):
@@ -119,6 +121,8 @@ def shown_part(recipe: Recipe, facts: Facts) -> Facts:
 
 def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Misfit]:
     listed = " and ".join(dict.fromkeys(families))
+    for field, message in misfits_of_making(recipe):
+        yield Misfit(field, "invalid_param", f"{message[:1].upper()}{message[1:]}.")
     if recipe.range is not None and families and not {"audio", "video"}.intersection(families):
         yield Misfit("range", "invalid_param", f"A range is a part of audio or video; this is {listed}.")
     if recipe.media_resolution == "ultra_high" and not {"image"}.issuperset(families):

@@ -11,7 +11,7 @@ from shared.domain.recipe.definition import Recipe
 
 
 def overlay(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's fields with `changes` in them; parameters and safety are merged by key.
+    """Return a recipe's fields with `changes` in them; tables of settings are merged by key.
 
     Another question leaves nothing of the former one, and its answer is not compared with the recording's length.
     """
@@ -21,7 +21,11 @@ def overlay(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
             whole.pop(field, None)
     for field, value in changes.items():
         before = whole.get(field)
-        if field in ("parameters", "safety") and isinstance(before, dict) and isinstance(value, dict):
+        if (
+            field in ("parameters", "safety", "speech", "embedding", "picture")
+            and isinstance(before, dict)
+            and isinstance(value, dict)
+        ):
             whole[field] = {**before, **value}
         else:
             whole[field] = value

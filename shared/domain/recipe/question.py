@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue
 
 from shared.domain.models.prices import InputKind
 from shared.domain.recipe import Range
+from shared.domain.recipe.making import Makes
 from shared.domain.splitting.plan import Part
 from shared.domain.tasks.task import Frozen, Ran
 
@@ -22,6 +23,14 @@ class About(Frozen):
     """Warnings from before the question was asked."""
     evidence: bool = False
     """Whether the answer comes with quotes of its source."""
+
+
+class Window(Frozen):
+    """A piece of a text of which a vector is made; where it stands is counted in characters."""
+
+    start: int
+    end: int
+    text: str
 
 
 class Question(Frozen):
@@ -50,6 +59,10 @@ class Question(Frozen):
     part: Part | None = None
     """What it is about, if its file was split."""
     about: About = About()
+    makes: Makes | None = None
+    """What is made instead of words."""
+    windows: tuple[Window, ...] = ()
+    """The texts of which vectors are made."""
     media: dict[InputKind, int] = Field(default_factory=dict)
     """The tokens of its files, as estimated before the call."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from pydantic import JsonValue, ValidationError
 
 from shared.domain.answer.response import Json
 from shared.domain.recipe.definition import Recipe, RecipeQuestion
+from shared.domain.recipe.making import Makes
 from shared.domain.tasks.task import Ran
 
 
@@ -23,6 +26,11 @@ def questions_of(ran: Ran | None) -> tuple[RecipeQuestion, ...]:
                 name="", prompt="", response_schema=schema, outputs=("md",) if schema is None else ("json",)
             ),
         )
+
+
+def makes_of(ran: Ran | None) -> Makes | None:
+    """Return what the recipe makes instead of words, or None."""
+    return next((name for name in get_args(Makes) if ran is not None and ran.snapshot.get(name) is not None), None)
 
 
 def _schema(form: JsonValue) -> Json | None:

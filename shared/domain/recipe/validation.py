@@ -12,6 +12,7 @@ from shared.domain.recipe.definition import Recipe, RecipeQuestion, Rule
 from shared.domain.recipe.fitness import misfits
 from shared.domain.recipe.globs import glob_pattern
 from shared.domain.recipe.lines import Place
+from shared.domain.recipe.making import output_flaw
 
 TAKEN_NAMES = ("task",)
 """Reserved names: Dropsight publishes its own files under them (`task.json`)."""
@@ -21,7 +22,8 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     """Yield the place of each flaw, and what it is."""
     if recipe.prompt and recipe.asks:
         yield ("asks",), "there is a prompt already: give one prompt or several asks"
-    if not recipe.prompt and not recipe.asks and "prompt" not in recipe.needs:
+    may_be_silent = recipe.makes in ("speech", "embedding")
+    if not recipe.prompt and not recipe.asks and "prompt" not in recipe.needs and not may_be_silent:
         yield ("prompt",), "missing: what shall be asked?"
     if len({ask.name for ask in recipe.asks}) < len(recipe.asks):
         yield ("asks",), "two asks of the same name"
@@ -51,6 +53,10 @@ def _flaws_of_evidence(recipe: Recipe) -> Iterator[tuple[Place, str]]:
 
 def output_flaws(recipe: Recipe, families: Sequence[Family]) -> Iterator[str]:
     """Yield why the recipe's outputs cannot be made for files of `families` (empty: unknown)."""
+    if recipe.makes is not None:
+        if flaw := output_flaw(recipe.makes, recipe.outputs):
+            yield flaw
+        return
     for question in recipe.questions:
         yield from _flaws_of_outputs(question, families, structured="schema" in recipe.needs)
 
@@ -60,6 +66,9 @@ def _flaws_of_outputs(question: RecipeQuestion, families: Sequence[Family], *, s
     for output in question.outputs:
         if output in ("csv", "json", "srt", "vtt", "png") and schema is None and not structured:
             yield f"{output} is made from a structured answer: give a response_schema"
+        if output in ("wav", "embeddings.json"):
+            made = "speech" if output == "wav" else "embedding"
+            yield f"{output} is made by recipes with a table {made}"
         if output == "png" and not {"image"}.issuperset(families):
             yield 'png draws on the source: only for takes = ["image"]'
         if output in ("srt", "vtt") and not {"audio", "video"}.issuperset(families):

@@ -15,6 +15,7 @@ from shared.domain.models.catalogue import ThinkingByBudget, find_model
 from shared.domain.recipe.definition import Range, Recipe, RecipeQuestion, ServerTool
 from shared.domain.recipe.evidence import EVIDENCE_PROMPT
 from shared.domain.recipe.field_types import FUNCTION_SCHEMAS
+from shared.domain.recipe.making import made_config
 from shared.domain.recipe.transcription import transcription_body
 
 _TOOLS: dict[ServerTool, str] = {
@@ -103,6 +104,7 @@ def generation_config(recipe: Recipe, question: RecipeQuestion, today: date | No
         "responseJsonSchema": as_sent(question.asked_schema),
         "mediaResolution": _resolution(recipe) if recipe.media_resolution != "ultra_high" else None,
         "thinkingConfig": _thinking(recipe, today),
+        **made_config(recipe),
     }
     return {name: value for name, value in config.items() if value is not None}
 

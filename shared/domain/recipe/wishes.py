@@ -15,6 +15,7 @@ from pydantic import JsonValue, ValidationError
 from shared.domain.errors import PermanentFailure
 from shared.domain.media.kinds import Family
 from shared.domain.recipe.definition import Recipe, Wish
+from shared.domain.recipe.making import MADE_WISHES
 from shared.domain.recipe.matching import PREFIX, Dropped
 from shared.domain.recipe.overlay import first_flaw, overlay, with_fields
 from shared.domain.recipe.placeholders import literal, metadata_keys
@@ -74,14 +75,15 @@ def _ours(key: str) -> bool:
 
 def _by_name(recipes: Sequence[Recipe], name: str, family: Family) -> Recipe:
     match = next((recipe for recipe in recipes if recipe.name == name), None)
+    fitting = [recipe.name for recipe in recipes if family in recipe.takes]
     if match is None:
-        fitting = [recipe.name for recipe in recipes if family in recipe.takes]
         close = get_close_matches(name, fitting, n=1)
         hint = f"Do you mean {close[0]}?" if close else f"For this kind of file there are {', '.join(fitting)}."
         raise PermanentFailure("invalid_param", f"{PREFIX}recipe: no recipe is named {name!r}. {hint}")
     if family not in match.takes:
+        takes = f"{name} takes {' or '.join(match.takes)}, this is {family}"
         raise PermanentFailure(
-            "invalid_param", f"{PREFIX}recipe: {name} takes {' or '.join(match.takes)}, this is {family}."
+            "invalid_param", f"{PREFIX}recipe: {takes}. For {family} there are {', '.join(fitting)}."
         )
     return match
 
@@ -154,6 +156,7 @@ _MEANING: dict[Wish, tuple[str, Callable[[str], JsonValue]]] = {
     "thinking": ("thinking", _as_is),
     "media_resolution": ("media_resolution", _as_is),
     "service_tier": ("service_tier", _as_is),
+    **{cast(Wish, wish): (field, _as_is) for wish, field in MADE_WISHES.items()},
 }
 
 

@@ -13,6 +13,8 @@ from shared.domain.errors import FieldRefused
 from shared.domain.media import Family
 from shared.domain.models.catalogue import ThinkingByBudget, ThinkingSetting, find_model
 from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, lacking, output_flaws, with_fields
+from shared.domain.recipe.making import made_wishes
+from shared.domain.recipe.overlay import overlay
 from shared.domain.recipe.transcription import Transcription
 from shared.domain.request.options import AudioTranscriptionConfig, JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
 from shared.domain.request.schema import Submission
@@ -89,10 +91,21 @@ def overrides_of(
     if (config := submission.google.audio_transcription_config) is not None:
         changes["transcription"] = _transcription(recipe, config)
     wishes = wishes_of(submission) if "metadata" in fields else {}
+    changes = overlay(changes, _made_settings(recipe, wishes))
     if wished_range := wishes.get("range"):
         changes["range"] = wished_range
     if endings := wishes.get("outputs"):
         changes["outputs"] = [ending.strip() for ending in endings.split(",") if ending.strip()]
+    return changes
+
+
+def _made_settings(recipe: Recipe, wishes: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Return what wishes say of the speech or picture that the recipe makes."""
+    changes: dict[str, JsonValue] = {}
+    for wish, place in made_wishes(recipe).items():
+        if value := wishes.get(wish.replace("_", "-")):
+            table, _, setting = place.partition(".")
+            changes = overlay(changes, {table: {setting: value}})
     return changes
 
 

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from shared.domain.media import Family, kind_of_name
 from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, RecipeQuestion, fill
+from shared.domain.recipe.making import made_wishes
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
 from shared.domain.request.options import JsonObjectAnswer
@@ -74,6 +75,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
         changes |= _defaults(submission, structured=changes.get("response_schema") is not None)
     else:
         base, ignored, by = find_recipe(submission.recipe), wishes - _WISHES - {"find"}, "a request"
+        ignored = ignored - {wish.replace("_", "-") for wish in made_wishes(base)}
         changes = overrides_of(base, submission, fields, today)
         changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
     recipe = with_overrides(base, submission, changes)
@@ -82,6 +84,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
     refuse_incomplete(recipe)
     _refuse_evidence(recipe, submission)
     _refuse_transcription(recipe, submission, inputs)
+    _refuse_chat(recipe, submission, inputs)
     _refuse_files(recipe, inputs)
     dropped = _as_dropped(submission, inputs, recipe)
     prompt, system = (
@@ -130,6 +133,30 @@ def _refuse_transcription(recipe: Recipe, submission: Submission, inputs: Sequen
         raise invalid_field("stream", "times of words are written once the whole answer is there: leave out stream")
 
 
+def _refuse_chat(recipe: Recipe, submission: Submission, inputs: Sequence[Input]) -> None:
+    """Raise for a conversation, a stream or files of which speech, vectors or a picture cannot be made."""
+    if recipe.makes is None:
+        return
+    if submission.stream:
+        raise invalid_field("stream", f"what {recipe.name} makes comes as a whole: leave out stream")
+    messages = submission.messages or []
+    if any(message.role in ("assistant", "tool") for message in messages):
+        raise invalid_field(
+            "messages", f"{recipe.name} takes one text, no conversation: send messages of the user only"
+        )
+    if submission.system_prompt and recipe.makes != "speech":
+        raise invalid_field("system_prompt", f"{recipe.name} takes none")
+    if recipe.makes == "picture":
+        return
+    has_words = _has_question(submission)
+    if len(inputs) + has_words != 1:
+        raise invalid_field("messages", f"{recipe.name} takes one text: words, or one file with none")
+    if inputs and isinstance(inputs[0], Remote):
+        raise invalid_field(
+            inputs[0].param, f"{recipe.name} takes files of buckets, and data in the request: put it there"
+        )
+
+
 def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:
     """Check the files by their names and declared types; their content is checked in generate."""
     for file in inputs:
@@ -140,7 +167,7 @@ def _refuse_files(recipe: Recipe, inputs: Sequence[Input]) -> None:
         raise invalid_field("recipe", f"{recipe.name} takes {' or '.join(recipe.takes)}; the request has no file")
     if not inputs and recipe.range is not None:
         raise invalid_field(request_field("range"), "a range is a part of audio or video; the request has no file")
-    if "png" in recipe.outputs and len(inputs) > 1:
+    if "png" in recipe.outputs and recipe.makes is None and len(inputs) > 1:
         raise invalid_field("recipe", f"{recipe.name} is drawn on one image; the request has {len(inputs)} files")
     refuse_unmakeable(recipe, [file.declared_family for file in inputs if file.declared_family is not None])
 

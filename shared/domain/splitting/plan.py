@@ -29,16 +29,18 @@ _WINDOW_SHARE, _SHARED_WINDOW_SHARE = 0.8, 0.5
 
 
 class Span(Frozen):
-    """A part of the source: pages from `start` to `end`, counted from 1, or seconds."""
+    """A part of the source: pages from `start` to `end`, counted from 1, or seconds, or characters of its text."""
 
     start: float
     end: float
-    unit: Literal["pages", "seconds"]
+    unit: Literal["pages", "seconds", "characters"]
 
     @property
     def label(self) -> str:
         if self.unit == "seconds":
             return f"{written(self.start)} to {written(self.end)}"
+        if self.unit == "characters":
+            return f"characters {self.start:.0f} to {self.end:.0f}"
         if self.start == self.end:
             return f"page {self.start:.0f}"
         return f"pages {self.start:.0f} to {self.end:.0f}"

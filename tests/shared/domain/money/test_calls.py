@@ -68,6 +68,10 @@ def test_tokens_are_read_by_modality_and_what_the_details_leave_out_is_text() ->
         ("gemini-2.5-flash-lite", "standard", DAY, Tokens({"text": 1}), "0.0000001"),
         ("gemini-2.5-pro", "standard", date(2026, 12, 1), Tokens({"text": 1_000_000}), "0.75"),
         ("gemini-flash-latest", "standard", DAY, Tokens({"document": 1_000_000}), "0.75"),
+        ("gemini-3.8-flash-tts", "standard", DAY, Tokens({"text": 1_000}, answer={"audio": 1_000}), "0.0095"),
+        ("gemini-3.8-flash-tts", "standard", date(2027, 1, 1), Tokens(answer={"audio": 1_000}), "0.018"),
+        ("gemini-3.1-flash-image", "standard", DAY, Tokens(answer={"image": 1_120, "text": 100}), "0.0675"),
+        ("gemini-embedding-2", "standard", DAY, Tokens({"text": 1_000_000}), "0.2"),
     ],
 )
 def test_the_cost_follows_the_day_the_tier_the_length_and_the_kind_of_input(
@@ -83,7 +87,7 @@ def test_the_cost_follows_the_day_the_tier_the_length_and_the_kind_of_input(
     [
         ("gemini-9-xenon", Tokens({"text": 1})),
         ("gemini-2.0-flash", Tokens({"text": 1})),
-        ("gemini-3.8-flash-tts", Tokens({"text": 1})),
+        ("gemini-2.5-flash-preview-tts", Tokens({"text": 1})),
         ("gemini-3.5-flash-lite", Tokens({"text": 1}, answer={"image": 1290})),
     ],
 )

@@ -1,0 +1,169 @@
+"""Have a text read aloud, or vectors made of it, part by part: each part is one billed call, stored as those of a
+split file are.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from functions.generate.lease import Lease
+from functions.generate.question.parts import UploadPart
+from shared.cloud.telemetry import log
+from shared.domain.answer.response import Json
+from shared.domain.checks import Whole
+from shared.domain.errors import PermanentFailure
+from shared.domain.media import Facts
+from shared.domain.models.catalogue import Model
+from shared.domain.recipe import Recipe, RecipeQuestion, generation_config
+from shared.domain.recipe.making import embedding_body, speech_contents
+from shared.domain.recipe.question import About, Question, Window
+from shared.domain.splitting.plan import Part, Span, part_name
+from shared.domain.splitting.text_cuts import Cut, cut_by_bytes, cut_by_characters
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Ran
+from shared.off_loop import off_loop
+from shared.wiring import GenerateDeps
+
+SPOKEN_BYTES = 4_000
+"""Of UTF-8, of one call: some four minutes of speech. The models take 8,192 tokens, but answer with eleven minutes at
+most, and the voice drifts in long answers (guide "Text-to-speech generation", limitations)."""
+MOST_TEXTS = 100
+"""Of one call (batchEmbedContents)."""
+_SOUNDS_LIKE_WORDS = ("text/plain", "text/markdown")
+
+
+def refuse_unspeakable(recipe: Recipe, facts: Facts) -> None:
+    """Raise `PermanentFailure` for a file that is text, but none to read aloud."""
+    kind = facts.media_type
+    if recipe.speech is not None and kind.preparation is None and kind.mime not in _SOUNDS_LIKE_WORDS:
+        message = (
+            f"Recipe {recipe.name} reads plain text, Markdown and documents aloud; this is {kind.label}. "
+            "Save its text as .txt, and drop that."
+        )
+        raise PermanentFailure("unsupported_content_type", message)
+
+
+async def read_text(deps: GenerateDeps, recipe: Recipe, parts: Sequence[UploadPart], model: Model | None) -> str:
+    """Return the text of a file, given what would be sent of it. Raises `PermanentFailure` if it is too long."""
+    most = 4 * most_characters(deps, recipe, model)
+    pieces: list[str] = []
+    for part in parts:
+        if part.facts.media_type.family != "text":
+            continue
+        with await part.open() as stream:
+            data = await deps.storage.in_thread(partial(_read, stream, most + 1 - sum(map(len, pieces))))
+        pieces.append(data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    return "\n\n".join(pieces)
+
+
+def most_characters(deps: GenerateDeps, recipe: Recipe, model: Model | None) -> int:
+    """Return how many characters a text may have: those of as many parts as a file is split into."""
+    most = MOST_TEXTS * _window(recipe, model) if recipe.embedding is not None else SPOKEN_BYTES
+    return most * deps.settings.most_parts
+
+
+@dataclass
+class MadeText:
+    """A text of which speech or vectors are made. `prepare` comes first."""
+
+    deps: GenerateDeps
+    lease: Lease
+    text: str
+    recipe: Recipe
+    """With its prompt filled in."""
+    ran: Ran
+    model: Model | None
+    noticed: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    plan: tuple[Span, ...] = ()
+    warning: str = ""
+
+    async def prepare(self, earlier: Part | None) -> None:
+        """Plan the parts, or keep to the plan of an earlier claim. Raises `PermanentFailure` for too many, or none."""
+        if earlier is not None:
+            self.plan, self.warning = earlier.plan, earlier.warning
+            return
+        self.plan = await off_loop(self._plan)
+        most = self.deps.settings.most_parts
+        if not self.plan:
+            raise PermanentFailure("empty_file", "There is no text in it.")
+        if len(self.plan) > most:
+            message = f"The text is too long: it has {len(self.text):,} characters, which take {len(self.plan)} calls, "
+            raise PermanentFailure(
+                "media_too_long", f"{message}and at most {most} are made. Cut it into several files."
+            )
+        if len(self.plan) > 1:
+            self.warning = f"The text has {len(self.text):,} characters; it took {len(self.plan)} calls."
+            await self.lease.change(lambda task: claims.warn(task, self.lease.token, (self.warning,)))
+        log("INFO", "text_planned", f"{len(self.plan)} calls", task=self.lease.task.id)
+
+    def _plan(self) -> tuple[Span, ...]:
+        if self.recipe.embedding is None:
+            cuts = cut_by_bytes(self.text, SPOKEN_BYTES)
+        else:
+            windows = cut_by_characters(self.text, _window(self.recipe, self.model))
+            batches = (windows[at : at + MOST_TEXTS] for at in range(0, len(windows), MOST_TEXTS))
+            cuts = [(batch[0][0], batch[-1][1]) for batch in batches]
+        return tuple(Span(start=start, end=end, unit="characters") for start, end in cuts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for number in range(1, len(self.plan) + 1) for name in self.names_of_part(number))
+
+    def names_of_part(self, number: int) -> tuple[str, ...]:
+        return (part_name("", number, len(self.plan)),)
+
+    @property
+    def asked_to_join(self) -> tuple[RecipeQuestion, ...]:
+        return ()
+
+    def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
+        raise AssertionError("what was made of the parts is joined without a call")
+
+    async def questions_of_part(self, number: int) -> list[Question]:
+        return [await off_loop(self._question, number)]
+
+    def _question(self, number: int) -> Question:
+        recipe, span = self.recipe, self.plan[number - 1]
+        start, text = int(span.start), self.text[int(span.start) : int(span.end)]
+        windows: tuple[Window, ...] = ()
+        body: Json
+        if recipe.embedding is not None:
+            cuts = cut_by_characters(text, _window(recipe, self.model))
+            windows = tuple(_window_of(text, cut, start) for cut in cuts)
+            body = embedding_body(recipe.embedding, recipe.model, [window.text for window in windows])
+        else:
+            config = generation_config(recipe, recipe.questions[0])
+            body = {**speech_contents(recipe, text.strip()), "generationConfig": config}
+        warnings = (*([self.warning] if self.warning else []), *self.noticed)
+        return Question(
+            model=recipe.model,
+            body=body,
+            ran=self.ran,
+            name=part_name("", number, len(self.plan)),
+            sources=self.sources,
+            part=Part(question="", number=number, plan=self.plan, join="append", warning=self.warning),
+            about=About(warnings=warnings),
+            makes=recipe.makes,
+            windows=windows,
+        )
+
+
+def _window_of(text: str, cut: Cut, offset: int) -> Window:
+    return Window(start=cut[0] + offset, end=cut[1] + offset, text=text[cut[0] : cut[1]].strip())
+
+
+def _window(recipe: Recipe, model: Model | None) -> int:
+    """Return the characters of a window: no text has more than two tokens for each."""
+    assert recipe.embedding is not None
+    return min(recipe.embedding.window, model.input_tokens // 2 if model is not None else recipe.embedding.window)
+
+
+def _read(stream: io.IOBase, most: int) -> bytes:
+    pieces = bytearray()
+    while len(pieces) < most and (piece := stream.read(most - len(pieces))):
+        pieces += piece
+    return bytes(pieces)

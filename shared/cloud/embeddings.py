@@ -1,0 +1,45 @@
+"""Have vectors made of texts, in the form of an answer of generateContent, as all other answers are kept."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from array import array
+from typing import cast
+
+from google import genai
+from google.genai import types
+
+from shared.domain.answer.made import VECTORS
+from shared.domain.answer.response import Json
+from shared.domain.errors import ConnectionBroken
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+
+
+async def embed(client: genai.Client, model: str, body: Json, timeout: float) -> Json:
+    """Return the vectors of the body's contents, one for each, in one call. `timeout` is in seconds."""
+    contents = [types.Content.model_validate(content) for content in cast(list[Json], body["contents"])]
+    settings = cast(Json, body["embedding"])
+    config = types.EmbedContentConfig.model_validate(
+        {**settings, "httpOptions": types.HttpOptions(timeout=int(timeout * 1000))}
+    )
+    response = await client.aio.models.embed_content(
+        model=model, contents=cast(types.ContentListUnion, contents), config=config
+    )
+    vectors = [embedding.values or [] for embedding in response.embeddings or []]
+    if len(vectors) != len(contents) or any(len(vector) != settings["outputDimensionality"] for vector in vectors):
+        raise ConnectionBroken(f"Gemini answered with {len(vectors)} vectors for {len(contents)} texts")
+    numbers = array("d", [value for vector in vectors for value in vector])
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    blob: Json = {"mimeType": VECTORS, "data": base64.b64encode(numbers.tobytes()).decode()}
+    content: Json = {"role": "model", "parts": [{"inlineData": blob}]}
+    usage = response.usage_metadata
+    counted = usage.prompt_token_count if usage is not None else None
+    tokens = counted or sum(len(part.text or "") for content in contents for part in content.parts or []) // (
+        CHARACTERS_PER_TOKEN
+    )
+    return {
+        "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": tokens, "totalTokenCount": tokens},
+    }

@@ -1,0 +1,100 @@
+"""Vectors of a text: published with the text that each stands for, and found by Firestore's nearest search."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from google.cloud.firestore_v1.base_vector_query import DistanceMeasure
+from google.cloud.firestore_v1.vector import Vector
+
+from local.standins.gemini.embeddings import vector_of
+from tests.functions.generate.conftest import System, answers, warned
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TEA = b"Tea is brewed with boiling water. Green tea wants cooler water, and less time."
+ENGINE = b"An engine burns fuel in its cylinders. Its pistons turn the shaft of the engine."
+HI = [{"role": "user", "content": "Hi"}]
+
+
+async def vectors_of(system: System, name: str, data: bytes, **metadata: str) -> dict[str, Any]:
+    task = await system.answered(name, data, dropsight_recipe="embed", **metadata)
+    assert task.status == "completed", task.error
+    published: dict[str, Any] = json.loads((await system.published(task))["embeddings.json"])
+    return published
+
+
+async def test_a_short_text_becomes_one_vector_of_length_one(system: System) -> None:
+    task = await system.answered("tea.txt", TEA, dropsight_recipe="embed")
+    published = json.loads((await system.published(task))["embeddings.json"])
+    [chunk] = published.pop("chunks")
+    assert published == {
+        "model": "gemini-embedding-2",
+        "dimensions": 768,
+        "task_type": "RETRIEVAL_DOCUMENT",
+        "normalised": True,
+    }
+    assert (chunk["start"], chunk["end"], chunk["text"]) == (0, len(TEA), TEA.decode())
+    assert math.hypot(*chunk["vector"]) == pytest.approx(1, abs=1e-5)
+    assert answers(task) == ["gemini-embedding-2 made 1 vector of 768 dimensions."]
+    assert task.usage is not None
+    assert 0 < float(str(task.usage["cost"])) < 0.0001
+    assert "0.1" not in json.dumps(task.model_dump(mode="json")["results"])
+
+
+async def test_a_long_text_is_cut_into_windows_of_which_a_call_takes_a_hundred(system: System) -> None:
+    text = "".join(f"Sentence {number} stands here for all others.\n" for number in range(6_000))
+    task = await system.answered("long.txt", text.encode(), dropsight_recipe="embed")
+    published = json.loads((await system.published(task))["embeddings.json"])
+    chunks = published["chunks"]
+    assert 100 < len(chunks) <= 200
+    assert [chunk["start"] for chunk in chunks[1:]] == [chunk["end"] for chunk in chunks[:-1]]
+    assert chunks[-1]["end"] == len(text)
+    assert all(chunk["text"] == text[chunk["start"] : chunk["end"]].strip() for chunk in chunks)
+    assert all(len(chunk["text"]) <= 2_000 and chunk["text"].endswith("others.") for chunk in chunks)
+    assert warned(task) == (f"The text has {len(text):,} characters; it took 2 calls.",)
+    assert task.usage is not None
+    assert task.usage["calls"] == 2
+
+
+async def test_firestores_nearest_search_finds_the_task_whose_text_is_closest(system: System) -> None:
+    uris = {name: (await system.answered(name, data, dropsight_recipe="embed")).source.uri
+            for name, data in (("green.txt", TEA), ("engine.txt", ENGINE))}  # fmt: skip
+    query = system.tasks.client.collection("tasks").find_nearest(
+        vector_field="embedding",
+        query_vector=Vector(vector_of("task: search result | query: water for green tea", 768)),
+        distance_measure=DistanceMeasure.COSINE,
+        limit=100,
+    )
+    order = [document.to_dict()["source"]["uri"] async for document in query.stream()]
+    assert order.index(uris["green.txt"]) < order.index(uris["engine.txt"])
+    listed = await system.tasks.page(["inbox:inbox"], limit=5)
+    assert uris["engine.txt"] in [task.source.uri for task in listed]
+
+
+async def test_a_model_that_takes_a_task_type_is_given_it(system: System) -> None:
+    published = await vectors_of(system, "older.txt", TEA, dropsight_model="gemini-embedding-001")
+    assert published["model"] == "gemini-embedding-001"
+    assert len(published["chunks"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"dropsight_model": "gemini-3.5-flash-lite"}, "makes no vectors: gemini-embedding-2 does."),
+        ({"dropsight_model": "gemini-embedding-9"}, "Gemini has no model 'gemini-embedding-9'"),
+    ],
+)
+async def test_a_model_that_makes_no_vectors_is_refused(system: System, metadata: dict[str, str], message: str) -> None:
+    task = await system.answered(f"unfit-{len(message)}.txt", TEA, dropsight_recipe="embed", **metadata)
+    assert task.error is not None
+    assert message in task.error.message
+
+
+async def test_a_request_has_vectors_made_of_its_words(system: System) -> None:
+    task = await system.requested("vectors", model="gemini-embedding-2", recipe="embed", messages=HI)
+    assert task.status == "completed", task.error
+    assert json.loads((await system.published(task))["embeddings.json"])["chunks"][0]["text"] == "Hi"
