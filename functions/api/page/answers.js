@@ -53,8 +53,8 @@ function linesWithTimes(text) {
   const timed = lines.map((line) => line.match(/^\s*[-*]?\s*[[(]?((?:\d{1,3}:){1,2}\d{2}(?:[.,]\d+)?)(?:\s*(?:-->|[-–])\s*((?:\d{1,3}:){1,2}\d{2}(?:[.,]\d+)?))?[\])]?\s*[:–-]*\s*(.*)$/));
   if (lines.length < 2 || timed.filter(Boolean).length < lines.length * 0.7) return null;
   return timed.filter(Boolean).map(([, start, end, words]) => {
-    const [, speaker, said] = words.match(/^([A-Z][\w .'-]{0,30}):\s+(.*)$/) ?? [null, "", words];
-    return { start: seconds(start), end: end ? seconds(end) : null, speaker, text: said, words: null };
+    const [, speaker, spoken] = words.match(/^([A-Z][\w .'-]{0,30}):\s+(.*)$/) ?? [null, "", words];
+    return { start: seconds(start), end: end ? seconds(end) : null, speaker, text: spoken, words: null };
   });
 }
 

@@ -93,8 +93,8 @@ export class Delivery {
     button.hidden = true;
     note.textContent = "in the inbox; its task appears in a moment";
     for (let tries = 0; tries < 40; tries += 1) {
-      const found = await json(`/v1/tasks?brief=true&limit=1&object=${encodeURIComponent(uri)}`).catch(() => null);
-      if (found?.data.length) return;
+      const listed = await json(`/v1/tasks?brief=true&limit=1&object=${encodeURIComponent(uri)}`).catch(() => null);
+      if (listed?.data.length) return;
       await new Promise((done) => setTimeout(done, 300));
     }
   }
