@@ -2,7 +2,7 @@
 
 import { json } from "./api.js";
 import { announce, h, replace } from "./dom.js";
-import { statusText } from "./list.js";
+import { ENDED, statusText } from "./list.js";
 
 const control = (path, method, body) => json(`/local/control/${path}`, { method, body, headers: { "Content-Type": "application/json" } });
 
@@ -110,7 +110,7 @@ export class Switches {
   showTally() {
     if (!this.list.loaded) return;
     const tasks = [...this.list.tasks.values()];
-    const ended = tasks.filter((task) => ["completed", "failed"].includes(task.status)).length;
+    const ended = tasks.filter((task) => ENDED.includes(task.status)).length;
     replace(this.tally, h("strong", {}, `${ended} of ${tasks.length} tasks have ended.`), " ", h("span", { class: "muted" }, this.calls !== undefined && `Gemini was asked ${this.calls} times, refused calls included.`));
   }
 }
