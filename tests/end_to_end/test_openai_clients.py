@@ -25,7 +25,7 @@ def openai_client(system: Running, **options: float) -> OpenAI:
 def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for_one_billed_call(
     system: Running,
 ) -> None:
-    system.model(latency="2m")
+    system.fault("gemini", "enerateContent", kill="before", times=1)
     with ThreadPoolExecutor(2) as threads, openai_client(system, timeout=300, max_retries=0) as client:
 
         def transcribe() -> Any:
@@ -34,9 +34,7 @@ def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for
             )
 
         first = threads.submit(transcribe)
-        until(lambda: system.model_calls(answered=False), 20, lambda: "the model is not asked")
-        system.control("POST", "/kill", {"function": "generate"})
-        system.model(latency=None)
+        until(lambda: not system.control("GET", "/faults"), 30, lambda: "nobody was killed")
         second = threads.submit(transcribe)
         # The lease of the killed instance ends by the clock, and so does the wait for the next dispatch.
         while not any(document["token"] > 1 or document["status"] == "completed" for document in system.documents()):

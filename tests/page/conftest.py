@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium of the system (Debian's package), else the one that `playwright install chromium` brings."""
-    path = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--mute-audio"])

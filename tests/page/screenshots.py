@@ -6,6 +6,7 @@ Prints as well how long the page takes until it can be used: the median of some 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
 import statistics
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.page.content import BILLS, BOXES, FIGURES, PHOTO, QUOTES, ROWS, SCHEMA, SUMMARY, TRANSCRIPT
@@ -40,21 +42,17 @@ def main() -> None:
         for scheme in ("light", "dark"):
             for name, target in tasks.items():
                 with page_of(browser, system, scheme) as page:
-                    page.goto(f"/#{target}")
-                    page.wait_for_timeout(1800)
-                    settle(page)
+                    show(page, target)
                     page.evaluate("document.querySelector('.quotes button')?.click()")
                     page.evaluate("document.querySelectorAll('audio').forEach((one) => (one.currentTime = 3.5))")
-                    page.wait_for_timeout(400)
-                    page.screenshot(path=str(IMAGES / f"{name}-{scheme}.png"))
+                    page.wait_for_timeout(800)  # until it has scrolled there
+                    keep(page, f"{name}-{scheme}")
         for name, target in (("phone", tasks["transcript"]), ("phone-list", "/")):
             with page_of(
                 browser, system, "light", viewport={"width": 390, "height": 800}, device_scale_factor=2
             ) as page:
-                page.goto(f"/#{target}")
-                page.wait_for_timeout(1500)
-                settle(page)
-                page.screenshot(path=str(IMAGES / f"{name}-light.png"))
+                show(page, target)
+                keep(page, f"{name}-light")
         browser.close()
 
 
@@ -70,11 +68,18 @@ def measure_loads(browser: Browser, system: Running) -> float:
     return statistics.median(taken)
 
 
-def settle(page: Page) -> None:
-    """Wait for the pictures in view: pages of a PDF are drawn when they are asked for."""
-    loaded = (
-        "[...document.querySelectorAll('.picture img, .page:first-child img')].every((one) => one.naturalWidth > 0)"
-    )
+def keep(page: Page, name: str) -> None:
+    """Write a picture of the page as lossless WebP, which is a third of a PNG's size."""
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        picture.convert("RGB").save(IMAGES / f"{name}.webp", lossless=True, quality=100, method=6)
+
+
+def show(page: Page, target: str) -> None:
+    """Open an address, and wait for all that is in view: pages of a PDF are drawn when they are asked for."""
+    page.goto(f"/#{target}")
+    page.locator(".tasks li").first.wait_for(state="attached")
+    page.locator(".foot details, .welcome, .tally strong, .usage table").first.wait_for(state="attached")
+    loaded = "[...document.querySelectorAll('.picture img, .page:first-child img')].every((one) => one.naturalWidth)"
     until(lambda: page.evaluate(loaded), 30, lambda: "a picture was not loaded", pause=0.2)
 
 

@@ -58,13 +58,13 @@ def test_a_quote_jumps_to_its_page_and_draws_its_box(system: Running, tab: Tab) 
 
 
 def test_pages_are_loaded_when_they_are_scrolled_to(system: Running, tab: Tab) -> None:
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    tab.page.on("request", lambda request: requested.append(request.url))
     settled(system, system.drop("cite/long.pdf", pdf_with_text([[f"Page {n}"] for n in range(60)]), "application/pdf"))
     tab.open_task("long.pdf")
     expect(tab.page.locator(".page")).to_have_count(60)
     tab.wait_until("document.querySelector('.page img').naturalWidth > 0")
-    assert not any("/pages/60.png" in url for url in asked)
+    assert not any("/pages/60.png" in url for url in requested)
     tab.page.locator(".pages").evaluate("pages => pages.scrollTo(0, pages.scrollHeight)")
     tab.wait_until("document.querySelector(\"[data-page='60'] img\").naturalWidth > 0")
 

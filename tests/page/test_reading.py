@@ -67,16 +67,16 @@ def test_words_jump_to_their_moment_and_follow_the_sound_and_speakers_keep_their
     ]
     answered(system, "read/words.mp3", SAMPLES / "speech.mp3", json.dumps(segments))
     tab.open_task("words.mp3")
-    said = tab.page.locator(".transcript .word")
-    expect(said).to_have_count(3)
+    words_shown = tab.page.locator(".transcript .word")
+    expect(words_shown).to_have_count(3)
     tab.wait_until("document.querySelector('audio').readyState > 0")
-    said.nth(1).click()
+    words_shown.nth(1).click()
     tab.wait_until("document.querySelector('audio').currentTime >= 2")
-    expect(said.nth(0)).to_have_class("word past")
-    expect(said.nth(1)).to_have_class("word past")
+    expect(words_shown.nth(0)).to_have_class("word past")
+    expect(words_shown.nth(1)).to_have_class("word past")
     tab.page.evaluate("document.querySelector('audio').pause()")
     tab.page.evaluate("document.querySelector('audio').currentTime = 4.2")
-    expect(said.nth(2)).to_have_class("word past")
+    expect(words_shown.nth(2)).to_have_class("word past")
     tab.page.evaluate("document.querySelector('audio').currentTime = 6.5")
     expect(tab.page.locator(".transcript li").nth(2)).to_have_class("now")
     colours = ["speaker tone-0", "speaker tone-1", "speaker tone-0"]
@@ -157,15 +157,15 @@ def test_extracted_rows_are_a_table(system: Running, tab: Tab) -> None:
 
 @pytest.mark.parametrize(("name", "recipe"), [("page.pdf", "transcribe-document-html"), ("evil.pdf", "summarise")])
 def test_nothing_in_an_answer_runs_or_loads(system: Running, tab: Tab, name: str, recipe: str) -> None:
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    tab.page.on("request", lambda request: requested.append(request.url))
     answered(system, f"read/{name}", SAMPLES / "report.pdf", EVIL, dropsight_recipe=recipe)
     tab.open_task(name)
     expect(tab.page.locator(".answer")).to_contain_text("Fine")
     tab.page.evaluate(FRAMES)
     assert tab.page.evaluate("window.hacked") is None
     assert tab.page.locator(".answer :is(script, img, svg, iframe, form, style, [onclick])").count() == 0
-    assert not [url for url in asked if "evil.example" in url or url.endswith("/x")]
+    assert not [url for url in requested if "evil.example" in url or url.endswith("/x")]
 
 
 def test_markdown_with_hostile_links_and_html_stays_text(system: Running, tab: Tab) -> None:

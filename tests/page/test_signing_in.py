@@ -144,20 +144,20 @@ def test_a_notification_and_the_live_region_tell_the_end(system: Running, open_t
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_no_violation(system: Running, open_tab: Opener, scheme: str, width: int) -> None:
-    found = []
+    results = []
     text = settled(system, system.drop("axe/notes.txt", SAMPLES / "notes.txt", "text/plain"))
     sound = settled(system, system.drop("axe/speech.mp3", SAMPLES / "speech.mp3", dropsight_recipe="transcribe-timed"))
     photo = settled(system, system.drop("axe/photo.jpg", SAMPLES / "photo.jpg", dropsight_recipe="detect"))
     options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     signed_out = open_tab(key=None, **options)
     expect(signed_out.page.get_by_label("Your API key")).to_be_visible()
-    found.append(("sign-in", Axe().run(signed_out.page)))
+    results.append(("sign-in", Axe().run(signed_out.page)))
     tab = open_tab(**options)
     expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
     tab.page.set_input_files("#files", SAMPLES / "notes.txt")
     tab.page.get_by_label("What shall be done").select_option("ask")
     expect(tab.page.locator(".estimate")).to_contain_text("tokens to read")
-    found.append(("list", Axe().run(tab.page)))
+    results.append(("list", Axe().run(tab.page)))
     for name, task in (("notes.txt", text), ("speech.mp3", sound), ("photo.jpg", photo)):
         tab.page.goto(f"/#/tasks/{task['id']}")
         expect(tab.page.get_by_role("heading", level=1, name=name)).to_be_visible()
@@ -166,11 +166,11 @@ def test_axe_finds_no_violation(system: Running, open_tab: Opener, scheme: str, 
             tab.page.locator("summary", has_text=summary).click()
         expect(tab.page.locator(".again .estimate")).to_contain_text("tokens to read")
         expect(tab.page.locator(".snippet")).to_have_count(4)
-        found.append((name, Axe().run(tab.page)))
+        results.append((name, Axe().run(tab.page)))
     tab.page.goto("/#/switches")
     expect(tab.page.get_by_role("heading", level=1, name="Switches")).to_be_visible()
-    found.append(("switches", Axe().run(tab.page)))
-    violations = {name: result.generate_report() for name, result in found if result.violations_count}
+    results.append(("switches", Axe().run(tab.page)))
+    violations = {name: result.generate_report() for name, result in results if result.violations_count}
     assert not violations, "\n".join(violations.values())
 
 

@@ -53,8 +53,8 @@ function linesWithTimes(text) {
   const timed = lines.map((line) => line.match(/^\s*[-*]?\s*[[(]?((?:\d{1,3}:){1,2}\d{2}(?:[.,]\d+)?)(?:\s*(?:-->|[-–])\s*((?:\d{1,3}:){1,2}\d{2}(?:[.,]\d+)?))?[\])]?\s*[:–-]*\s*(.*)$/));
   if (lines.length < 2 || timed.filter(Boolean).length < lines.length * 0.7) return null;
   return timed.filter(Boolean).map(([, start, end, words]) => {
-    const [, speaker, said] = words.match(/^([A-Z][\w .'-]{0,30}):\s+(.*)$/) ?? [null, "", words];
-    return { start: seconds(start), end: end ? seconds(end) : null, speaker, text: said, words: null };
+    const [, speaker, spoken] = words.match(/^([A-Z][\w .'-]{0,30}):\s+(.*)$/) ?? [null, "", words];
+    return { start: seconds(start), end: end ? seconds(end) : null, speaker, text: spoken, words: null };
   });
 }
 
@@ -96,7 +96,7 @@ export function table(rows) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" },
     h("table", {},
       h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col", class: numeric.has(name) && "number" }, name)))),
-      h("tbody", {}, rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, columns.map((name) => h("td", { class: numeric.has(name) && "number" }, h("bdi", { class: /^[\d-]{8,10}$/.test(cell(row[name])) && "short" }, cell(row[name])))))))),
+      h("tbody", {}, rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, columns.map((name) => h("td", { class: numeric.has(name) && "number" }, h("bdi", { class: /^\S{8,24}$/.test(cell(row[name])) && "short" }, cell(row[name])))))))),
     rows.length > MOST_ROWS && h("p", { class: "muted" }, `The first ${MOST_ROWS} of ${rows.length} rows. The files below have them all.`));
 }
 

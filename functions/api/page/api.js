@@ -48,6 +48,14 @@ export async function signOut() {
   sessionStorage.clear();
 }
 
+// Waits until the browser has a connection again, or the time is up.
+export function online(milliseconds) {
+  return new Promise((done) => {
+    const timer = setTimeout(done, milliseconds);
+    window.addEventListener("online", () => (clearTimeout(timer), done()), { once: true });
+  });
+}
+
 // A one-time link of `dropsight up` brings a code in its fragment, which no server log ever sees.
 export async function exchangeCode(code) {
   const answer = await fetch("/local/sign-in", {

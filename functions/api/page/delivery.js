@@ -1,7 +1,7 @@
 // Sends what was dropped, a row of progress each: small files with the request itself, large ones straight into the
 // inbox. Both wait for a lost connection and go on by themselves.
 
-import { Refused, json, session } from "./api.js";
+import { Refused, json, online, session } from "./api.js";
 import { announce, bytes, h, replace } from "./dom.js";
 import { guess } from "./recipes.js";
 import { Upload, forget, unfinished, unfinishedOf } from "./upload.js";
@@ -93,8 +93,8 @@ export class Delivery {
     button.hidden = true;
     note.textContent = "in the inbox; its task appears in a moment";
     for (let tries = 0; tries < 40; tries += 1) {
-      const found = await json(`/v1/tasks?brief=true&limit=1&object=${encodeURIComponent(uri)}`).catch(() => null);
-      if (found?.data.length) return;
+      const listed = await json(`/v1/tasks?brief=true&limit=1&object=${encodeURIComponent(uri)}`).catch(() => null);
+      if (listed?.data.length) return;
       await new Promise((done) => setTimeout(done, 300));
     }
   }
@@ -122,14 +122,6 @@ async function requestOf({ entries, recipe, given, schema }) {
   if (schema && entries.length === 1 && ["pdf", "text"].includes(entries[0].family)) body.evidence = true;
   if (schema) body.response_format = { type: "json_schema", json_schema: { name: "rows", schema } };
   return body;
-}
-
-// Waits until the browser has a connection again, or the time is up.
-function online(milliseconds) {
-  return new Promise((done) => {
-    const timer = setTimeout(done, milliseconds);
-    window.addEventListener("online", () => (clearTimeout(timer), done()), { once: true });
-  });
 }
 
 // Returns the name under which a file lies in the inbox: possible there, not too long, and none of `names`.

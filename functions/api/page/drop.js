@@ -129,9 +129,9 @@ export class DropZone {
     this.about.textContent = recipe ? aboutOf(recipe)
       : "Recordings are transcribed, pictures and videos described, documents summarised.";
     const needs = recipe?.needs ?? [];
-    this.asked = {};
+    this.controls = {};
     const field = (name, label, control) => {
-      this.asked[name] = control;
+      this.controls[name] = control;
       control.id = `field-${name}`;
       return [h("label", { for: control.id }, label), control];
     };
@@ -177,8 +177,8 @@ export class DropZone {
     this.problem.textContent = "";
     let jobs;
     try {
-      const schema = this.asked.schema && schemaOf(this.asked.schema.value);
-      const given = Object.fromEntries(Object.entries(this.asked).map(([name, control]) => [name, control.value.trim()]));
+      const schema = this.controls.schema && schemaOf(this.controls.schema.value);
+      const given = Object.fromEntries(Object.entries(this.controls).map(([name, control]) => [name, control.value.trim()]));
       const isTogether = this.chosen()?.needs.includes("with");
       const groups = isTogether ? [this.files] : this.files.map((entry) => [entry]);
       jobs = groups.map((entries) => ({ entries, recipe: this.recipeFor(entries[0]), given, schema }));

@@ -29,6 +29,6 @@ export function quotes(evidence, onChosen) {
 
 // A value's place as people say it: "[2].total" is "row 3, total".
 function placeOf(path) {
-  const said = path.replace(/^\$?\.?/, "").replace(/\.?\[(\d+)\]\.?/g, (_, index) => `, row ${Number(index) + 1}, `).replaceAll("_", " ");
-  return said.replace(/^, |, $/g, "") || "the answer";
+  const place = path.replace(/^\$?\.?/, "").replace(/\.?\[(\d+)\]\.?/g, (_, index) => `, row ${Number(index) + 1}, `).replaceAll("_", " ");
+  return place.replace(/^, |, $/g, "") || "the answer";
 }

@@ -7,7 +7,7 @@ import { ago, dollars, h, replace, until } from "./dom.js";
 import { RowWindow } from "./row_window.js";
 
 const PAGE = 50;
-const ENDED = ["completed", "failed"];
+export const ENDED = ["completed", "failed"];
 export const REASONS = {
   rate_limited: "for quota", daily_quota: "for tomorrow's quota", file_store_full: "for room at Gemini", blocked: "for the operator",
   retrying: "to try again", time_limit: "to go on", inbox_cap: "for the inbox's daily cap", overwritten: "for the newest version",

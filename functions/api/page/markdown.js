@@ -35,7 +35,7 @@ function blocks(parent, lines, depth) {
       let end = index;
       while (end < lines.length && /^ {0,3}>/.test(lines[end])) end += 1;
       const quote = h("blockquote");
-      blocks(quote, lines.slice(index, end).map((each) => each.replace(/^ {0,3}> ?/, "")), depth + 1);
+      blocks(quote, lines.slice(index, end).map((line) => line.replace(/^ {0,3}> ?/, "")), depth + 1);
       parent.append(quote);
       index = end;
     } else if (ITEM.test(line) && depth < DEEPEST) index = list(parent, lines, index, depth);
@@ -74,7 +74,7 @@ function list(parent, lines, start, depth) {
       index += 1;
     }
     const element_ = h("li");
-    if (inner.some((each, at) => at > 0 && each.trim())) blocks(element_, inner, depth + 1);
+    if (inner.some((line, at) => at > 0 && line.trim())) blocks(element_, inner, depth + 1);
     else append(element_, inline(match[3]));
     element.append(element_);
     let blank = index;

@@ -64,21 +64,23 @@ export class OperatePanel {
 
   showStatus(status) {
     const others = Object.entries(status).filter(([name]) => !OWN_CARDS.includes(name));
-    replace(this.cards, budgetCard(status.budget), this.workCard(status),
+    const isNone = ([, value]) => Array.isArray(value) && !value.length;
+    replace(this.cards, budgetCard(status.budget), this.workCard(status, others.filter(isNone).map(([name]) => titleOf(name))),
       card("Failures by code", table(this.failures ?? [])),
-      others.map(([name, value]) => {
-        const made = card(name[0].toUpperCase() + name.slice(1).replaceAll("_", " "), facts(value));
-        if (Array.isArray(value) && value.length) made.classList.add("broad");
+      others.filter((other) => !isNone(other)).map(([name, value]) => {
+        const made = card(titleOf(name), facts(value));
+        if (Array.isArray(value)) made.classList.add("broad");
         return made;
       }));
   }
 
-  workCard({ open_tasks: open, paused = [] }) {
+  workCard({ open_tasks: open, paused = [] }, none) {
     const everything = paused.some((pause) => pause.what === "everything");
     return card("Work",
       h("p", { class: "figure" }, everything ? "paused" : "running"),
       open !== undefined && h("p", {}, open === 1 ? "1 task is open." : `${open} tasks are open.`),
       paused.map((pause) => h("p", { class: "muted" }, `${pause.what}: paused since ${moment(pause.since)} by ${pause.by}`)),
+      none.map((title) => h("p", { class: "muted" }, `${title}: none`)),
       h("button", { onclick: () => this.act(everything ? "resume" : "pause") }, everything ? "Resume work" : "Pause all work"));
   }
 }
@@ -92,6 +94,7 @@ function budgetCard(budget) {
       : h("p", { class: "muted" }, "No daily budget is set."));
 }
 
+const titleOf = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 const card = (title, ...inner) => h("section", { class: "card" }, h("h2", {}, title), inner);
 const moment = (seconds) => new Date(seconds * 1000).toLocaleString();
 
@@ -116,7 +119,7 @@ function withMoments(row) {
 function facts(value) {
   if (value === null || typeof value !== "object") return h("p", { class: "figure" }, value === null ? "none" : String(value));
   if (Array.isArray(value)) {
-    if (!value.length) return h("p", { class: "muted" }, "None.");
+    if (!value.length) return h("p", {}, "none");
     return typeof value[0] === "object" ? table(value.map(withMoments)) : h("p", {}, value.join(", "));
   }
   return h("dl", {}, Object.entries(value).map(([name, inner]) => [h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, facts(inner))]));

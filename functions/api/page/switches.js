@@ -2,7 +2,7 @@
 
 import { json } from "./api.js";
 import { announce, h, replace } from "./dom.js";
-import { statusText } from "./list.js";
+import { ENDED, statusText } from "./list.js";
 
 const control = (path, method, body) => json(`/local/control/${path}`, { method, body, headers: { "Content-Type": "application/json" } });
 
@@ -94,17 +94,23 @@ export class Switches {
       if (this.seen.has(task.id) && this.seen.get(task.id) !== text) this.log(`${this.list.nameOf(task)}: ${text}`);
       this.seen.set(task.id, text);
     }
+    this.showTally();
   }
 
   async count() {
     try {
       const stats = await control("stats", "GET");
-      const tasks = [...this.list.tasks.values()];
-      const ended = tasks.filter((task) => ["completed", "failed"].includes(task.status)).length;
-      const calls = Object.entries(stats.gemini ?? {}).filter(([name]) => name.endsWith("enerateContent")).reduce((sum, [, number]) => sum + number, 0);
-      replace(this.tally, h("strong", {}, `${ended} of ${tasks.length} tasks have ended.`), " ", h("span", { class: "muted" }, `Gemini was asked ${calls} times, refused calls included.`));
+      this.calls = Object.entries(stats.gemini ?? {}).filter(([name]) => name.endsWith("enerateContent")).reduce((sum, [, number]) => sum + number, 0);
+      this.showTally();
     } catch (error) {
       this.note.textContent = error.message;
     }
+  }
+
+  showTally() {
+    if (!this.list.loaded) return;
+    const tasks = [...this.list.tasks.values()];
+    const ended = tasks.filter((task) => ENDED.includes(task.status)).length;
+    replace(this.tally, h("strong", {}, `${ended} of ${tasks.length} tasks have ended.`), " ", h("span", { class: "muted" }, this.calls !== undefined && `Gemini was asked ${this.calls} times, refused calls included.`));
   }
 }

@@ -11,9 +11,7 @@ import { ratesOf } from "./estimate.js";
 import { labelOf } from "./recipes.js";
 import { snippets } from "./snippets.js";
 import { showSource } from "./source.js";
-import { statusText } from "./list.js";
-
-const ENDED = ["completed", "failed"];
+import { ENDED, statusText } from "./list.js";
 
 export class TaskView {
   constructor(id, list, beside) {

@@ -2,7 +2,7 @@
 // costs at most one piece. What a reload cuts off is remembered for as long as the tab is open, without the file itself,
 // which a browser would have to copy: the same file chosen again goes on where it was.
 
-import { Refused, json } from "./api.js";
+import { Refused, json, online } from "./api.js";
 
 const PIECE = 8 << 20; // a multiple of 256 KiB, as the protocol wants
 const WAITS = [500, 1000, 2000, 4000, 8000];
@@ -54,7 +54,7 @@ export class Upload {
         }
         if (this.state === "paused") continue;
         this.change("waiting", "Connection lost; it goes on by itself.");
-        await this.nap(WAITS[Math.min(tries, WAITS.length - 1)]);
+        await online(WAITS[Math.min(tries, WAITS.length - 1)]);
         tries += 1;
       }
     }
@@ -91,13 +91,6 @@ export class Upload {
     this.state = state;
     this.note = note;
     this.onChange(this);
-  }
-
-  nap(milliseconds) {
-    return new Promise((done) => {
-      const timer = setTimeout(done, milliseconds);
-      window.addEventListener("online", () => (clearTimeout(timer), done()), { once: true });
-    });
   }
 
   async sendPiece() {

@@ -49,8 +49,8 @@ export class Welcome {
 async function send(name, recipe, metadata) {
   const answer = await fetch(`/local/samples/${name}`, { headers: { Authorization: `Bearer ${key()}` } });
   const file = await answer.blob();
-  const bucket = { name: `samples/${Date.now()}/${name}`, size: file.size, content_type: file.type, metadata: { ...metadata, "dropsight-recipe": recipe } };
-  const session = await json("/v1/uploads", { method: "POST", body: bucket });
+  const upload = { name: `samples/${Date.now()}/${name}`, size: file.size, content_type: file.type, metadata: { ...metadata, "dropsight-recipe": recipe } };
+  const session = await json("/v1/uploads", { method: "POST", body: upload });
   const sent = await fetch(session.url, { method: "PUT", body: file, headers: { "Content-Type": file.type } });
   if (!sent.ok) throw new Error(`The sample was not taken: ${sent.status}`);
 }
