@@ -27,12 +27,6 @@ async def test_a_request_reaches_the_function_as_it_was_sent(serve: Serve) -> No
     assert len(answer.headers.get_list("server")) == len(answer.headers.get_list("date")) == 1
 
 
-async def test_space_around_a_header_s_value_is_no_part_of_it(serve: Serve) -> None:
-    door = await serve()
-    answer = await door.http.get("/", headers=[(b"X-Mine", b" \t1 \t")])
-    assert (answer.status_code, dict(answer.json()["headers"])["x-mine"]) == (200, "1")
-
-
 async def test_every_method_passes(serve: Serve) -> None:
     door = await serve()
     for method in METHODS:
