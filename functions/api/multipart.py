@@ -6,10 +6,12 @@ body ──▶ parser ──▶ events ──▶ fields (small, bounded)
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from starlette.requests import Request
 
@@ -24,6 +26,8 @@ _FIELD_BYTES = 1 << 20
 """Bytes of all fields together."""
 _HEADER_BYTES = 16 << 10
 _PLAIN_TYPE = "application/octet-stream"
+_UTF8_NAME = re.compile(rb"; *filename\*=utf-8'[^';]*'([^; ]+)", re.IGNORECASE)
+"""RFC 5987's form of a name, which clients of .NET send beside one that has no letters but those of ASCII."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,11 @@ class _Reader:
         self._value.clear()
 
     def _begin_part(self) -> None:
-        _, options = self._parse_header(self._headers.get(b"content-disposition", b""))
+        disposition = self._headers.get(b"content-disposition", b"")
+        _, options = self._parse_header(disposition)
         filename = options.get(b"filename")
+        if (in_utf8 := _UTF8_NAME.search(disposition)) is not None:
+            filename = unquote(in_utf8[1].decode("latin-1")).encode()
         self._events.append(
             _Part(
                 options.get(b"name", b"").decode("utf-8", "replace"),

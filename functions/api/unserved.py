@@ -18,9 +18,17 @@ _INSTEAD = {
 }
 
 
+_BELOW_V1 = ("/chat/", "/audio/", "/files", "/models", "/v1/v1/")
+"""Beginnings of paths that clients ask for whose base URL lacks /v1, or has it twice."""
+
+
 def find_advice(path: str) -> str | None:
     """Return a sentence for a path of OpenAI's API that is not served; None for any other path."""
+    if path.startswith(_BELOW_V1):
+        return "OpenAI's end points lie below /v1: the client's base URL is this server's address and /v1, once."
     below = path.removeprefix("/v1/")
     if below == path:
         return None
+    if path.endswith("/"):
+        return f"Leave out the slash at the end: {path.rstrip('/')[:200]}"
     return next((text for name, text in _INSTEAD.items() if below == name or below.startswith(f"{name}/")), None)

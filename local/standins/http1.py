@@ -55,7 +55,9 @@ class HttpConnection:
 
     async def send_head(self, method: str | bytes, target: str | bytes, headers: Headers) -> None:
         try:
-            head = h11.Request(method=method, target=target, headers=list(headers))
+            # Space around a value is no part of it; h11 refuses to send it.
+            stripped = [(name, value.strip(b" \t")) for name, value in headers]
+            head = h11.Request(method=method, target=target, headers=stripped)
         except h11.LocalProtocolError as error:
             raise ConnectionLost(f"the request cannot be sent: {error}") from error
         await self._send(head)

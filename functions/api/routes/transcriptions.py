@@ -84,6 +84,8 @@ async def _task_of_form(
         form = read_fields(uploaded.fields, job, is_film=_is_film(uploaded))
         if (uploaded.file is None) == (form.file_url is None):
             raise FieldRefused("file", "file: send the recording as the form's file, or its file_url; one of them.")
+        if uploaded.file and not uploaded.file.stored.size:
+            raise FieldRefused("file", "file: it is empty (0 bytes).")
         url = uploaded.file.stored.uri if uploaded.file else cast(str, form.file_url)
         body = form.submission(url)
         checked = await check(deps, key, json.dumps(body).encode())

@@ -69,7 +69,8 @@ def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
     """Return the request. `files` has the places of `named_files`. Raises `FieldRefused`."""
     given = {name: value for name, value in body.items() if value is not None and value != []}
     if (count := given.pop("n", 1)) != 1:
-        raise FieldRefused("n", f"n: one answer a request is given, not {str(count)[:20]}. Send the request again.")
+        several = f"{str(count)[:20]} answers are as many requests, each of them a task with its own cost"
+        raise FieldRefused("n", f"n: a request has one answer. Leave n out: {several}.")
     if "functions" in given or "function_call" in given:
         raise FieldRefused("functions", "functions: this form is not taken any more. Use tools and tool_choice.")
     options = given.pop("stream_options", None)

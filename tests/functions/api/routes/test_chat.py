@@ -222,3 +222,27 @@ async def test_what_is_not_served_says_what_to_use_instead(system: System, path:
         answer = await client.post(f"/v1/{path}", json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_served")
     assert "/v1/" in answer.json()["error"]["message"] or "Gemini's own API" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/chat/completions", "below /v1"),
+        ("/audio/transcriptions", "below /v1"),
+        ("/v1/v1/chat/completions", "below /v1"),
+        ("/v1/chat/completions/", "slash at the end: /v1/chat/completions"),
+    ],
+)
+async def test_a_base_url_that_is_nearly_right_is_put_right_in_words(system: System, path: str, advice: str) -> None:
+    async with system.client(await system.key("chat-unserved")) as client:
+        answer = await client.post(path, json={})
+    assert answer.status_code == 404
+    assert advice in answer.json()["error"]["message"]
+
+
+async def test_several_answers_are_several_requests(system: System) -> None:
+    async with openai_client(system, "chat-several") as client:
+        with pytest.raises(openai.BadRequestError, match="Leave n out: 3 answers are as many requests") as refused:
+            await client.chat.completions.create(model=MODEL, messages=HELLO, n=3)
+    assert refused.value.param == "n"
+    assert not await tasks_of(system, "chat-several")

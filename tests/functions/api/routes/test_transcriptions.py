@@ -230,10 +230,61 @@ async def test_what_is_no_recording_is_a_bad_request_that_says_so(system: System
     assert refused.value.response.headers["x-dropsight-task"].startswith("task-llm-")
 
 
+async def test_an_empty_file_is_refused_and_makes_no_task(system: System) -> None:
+    async with openai_client(system, "empty") as client:
+        with pytest.raises(openai.BadRequestError, match="0 bytes"):
+            await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b""))
+    assert not await tasks_of(system, "empty")
+    assert not await uploads_of(system, "empty")
+
+
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        ('name="file"; filename="Interview – 日本.pdf"', "Interview – 日本.pdf"),
+        ("name=file; filename=\"=?utf-8?B?S8O2bG4ucGRm?=\"; filename*=utf-8''K%C3%B6ln.pdf", "Köln.pdf"),
+        ("name=\"file\"; filename*=UTF-8'de'K%C3%B6ln%20%F0%9F%8E%A4.pdf", "Köln 🎤.pdf"),
+        ("name=file; filename=plain.pdf; filename*=utf-8", "plain.pdf"),
+        ("name=file; filename=a.pdf; filename*=utf-8''%FF%", "\N{REPLACEMENT CHARACTER}%"),
+        ('name="file"', "file"),
+    ],
+)
+async def test_a_file_has_the_name_that_its_client_gave_it_in_whichever_form(
+    system: System, disposition: str, filename: str
+) -> None:
+    body = f"--x\r\nContent-Disposition: form-data; {disposition}\r\n\r\n%PDF-1.4\r\n--x--\r\n".encode()
+    async with system.client(await system.key("named-files")) as client:
+        answer = await client.post("/v1/files", content=body, headers={"Content-Type": FORM})
+    assert (answer.status_code, answer.json().get("filename")) == (200, filename)
+
+
+async def test_the_parts_of_a_form_come_in_any_order_and_the_last_of_a_name_counts(system: System) -> None:
+    def part(name: str, value: bytes) -> bytes:
+        return f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
+
+    model, wrong, file = part("model", b"whisper-1"), part("model", b"no-such-model"), part("file", SPEECH.read_bytes())
+    tasks = set()
+
+    async def pieces(body: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 9973):
+            yield body[start : start + 9973]
+
+    async with system.client(await system.key("orders")) as client:
+        for body in (file + model, model + file, wrong + file + model):
+            # Of unknown length: HTTP sends it chunked.
+            content = pieces(body + b"--x--\r\n")
+            answer = await client.post("/v1/audio/transcriptions", content=content, headers={"Content-Type": FORM})
+            assert answer.status_code == 200, answer.text
+            tasks.add(answer.headers["x-dropsight-task"])
+    assert len(tasks) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
         (b"{}", "application/json"),
+        (b"--x\r\n\r\n--x--\r\n", "multipart/form-data"),
+        (b"--x\r\n\r\n--x--\r\n", "multipart/form-data; boundary=y"),
         (b"", FORM),
         (b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nRIFF", FORM),
         (b"garbage", FORM),
