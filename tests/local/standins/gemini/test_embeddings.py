@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from operator import mul
+from typing import Any
 
 import pytest
 from google.genai import errors, types
@@ -13,18 +14,18 @@ from tests.local.standins.gemini.conftest import Running
 MODEL = "gemini-embedding-2"
 
 
-def vectors(running: Running, *texts: str, model: str = MODEL, **config: object) -> list[list[float]]:
+def vectors(running: Running, *texts: str, model: str = MODEL, **config: Any) -> list[list[float]]:
     contents = [types.Content(parts=[types.Part(text=text)]) for text in texts]
     answer = running.client.models.embed_content(
         model=model,
-        contents=contents,  # type: ignore[arg-type]
+        contents=contents,
         config=types.EmbedContentConfig.model_validate(config),
     )
     return [embedding.values or [] for embedding in answer.embeddings or []]
 
 
 def product(first: list[float], second: list[float]) -> float:
-    return sum(map(mul, first, second))
+    return float(sum(map(mul, first, second)))
 
 
 def test_texts_that_share_words_are_nearer_than_others(shared: Running) -> None:
@@ -48,7 +49,7 @@ def test_the_same_text_has_the_same_vector_in_full_length(shared: Running) -> No
 
 
 def test_several_parts_of_one_content_are_one_text(shared: Running) -> None:
-    answer = shared.client.models.embed_content(model=MODEL, contents=["tea", "milk"])
+    answer = shared.client.models.embed_content(model=MODEL, contents=[types.Part(text="tea"), types.Part(text="milk")])
     assert len(answer.embeddings or []) == 1
     assert answer.usage_metadata is not None
     assert answer.usage_metadata.prompt_token_count == 2
@@ -67,9 +68,7 @@ def test_one_text_can_be_sent_without_a_batch(shared: Running) -> None:
         (["tea"], {"output_dimensionality": 4000}, "must be from 1 to 3072"),
     ],
 )
-def test_what_is_too_much_is_refused(
-    shared: Running, texts: list[str], config: dict[str, object], message: str
-) -> None:
+def test_what_is_too_much_is_refused(shared: Running, texts: list[str], config: dict[str, Any], message: str) -> None:
     with pytest.raises(errors.ClientError, match=message):
         vectors(shared, *texts, **config)
 
