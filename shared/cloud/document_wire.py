@@ -45,7 +45,7 @@ def set_value(target: Any, value: object) -> None:
         case datetime():
             target.timestamp_value.FromDatetime(value)
         case Vector():
-            set_value(target, value.to_map_value())
+            set_value(target, {"__type__": "__vector__", "value": list(value)})
         case dict():
             target.map_value.SetInParent()
             set_fields(target.map_value.fields, value)

@@ -228,3 +228,16 @@ def test_this_call_has_the_tasks_real_values(system: Running, tab: Tab) -> None:
     expect(blocks.nth(1)).to_contain_text(task["id"])
     expect(blocks.nth(2)).to_contain_text("gcloud storage cp 'it'\\''s code.txt' gs://dropsight-inbox/")
     assert system.endpoints.api_key not in tab.page.locator(".foot").inner_text()
+
+
+def test_speech_is_played_and_a_picture_is_shown_beside_their_files(system: Running, tab: Tab) -> None:
+    answered(system, "read/aloud.txt", SAMPLES / "notes.txt", dropsight_recipe="speak")
+    tab.open_task("aloud.txt")
+    player = tab.page.locator(".outputs audio")
+    expect(player).to_have_count(1)
+    tab.wait_until("document.querySelector('.outputs audio').duration > 3")
+    expect(tab.page.get_by_text("The text was read aloud by")).to_be_visible()
+    answered(system, "read/drawn.txt", SAMPLES / "notes.txt", dropsight_recipe="draw")
+    tab.open_task("drawn.txt")
+    expect(tab.page.locator(".outputs img")).to_have_count(1)
+    tab.wait_until("document.querySelector('.outputs img').naturalWidth > 100")

@@ -259,14 +259,17 @@ async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncIterator[Json]:
                 return
 
 
-async def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
+def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
     timeout = max(1.0, lease.seconds_left)
-    if "embedding" in body:
-        yield await deps.gemini.embed(model, body, timeout=timeout)
-        return
-    async with aclosing(deps.gemini.stream(model, body, timeout=timeout)) as pieces:
-        async for piece in pieces:
-            yield piece
+    return (
+        _embedded(deps, model, body, timeout)
+        if "embedding" in body
+        else deps.gemini.stream(model, body, timeout=timeout)
+    )
+
+
+async def _embedded(deps: GenerateDeps, model: str, body: Json, timeout: float) -> AsyncIterator[Json]:
+    yield await deps.gemini.embed(model, body, timeout=timeout)
 
 
 def _with_successor(deps: GenerateDeps, model: str, failure: PermanentFailure) -> PermanentFailure:

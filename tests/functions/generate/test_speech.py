@@ -8,10 +8,13 @@ import io
 import json
 import wave
 from array import array
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from shared import wiring
+from shared.settings import GenerateSettings
 from tests.functions.generate.conftest import System, answers, warned
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,7 +26,7 @@ HI = [{"role": "user", "content": "Hi"}]
 
 
 def opened(data: bytes) -> wave.Wave_read:
-    return wave.open(io.BytesIO(data))
+    return wave.Wave_read(io.BytesIO(data))
 
 
 def spoken(body: dict[str, Any]) -> str:
@@ -171,4 +174,17 @@ async def test_a_request_that_does_not_fit_speech_is_refused(
     )
     assert task.error is not None
     assert message in task.error.message
+    assert system.model.asked == []
+
+
+async def test_speech_that_may_cost_more_than_a_task_may_is_not_asked_for(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets = wiring.generate().budgets
+    with monkeypatch.context() as patch:
+        patch.setattr(budgets, "_settings", GenerateSettings().model_copy(update={"task_budget": Decimal("0.001")}))
+        patch.setattr(budgets, "_known", None)
+        task = await system.answered("dear.txt", LONG, dropsight_recipe="speak")
+    assert task.error is not None
+    assert task.error.code == "budget_exceeded"
     assert system.model.asked == []

@@ -63,7 +63,7 @@ async def test_a_long_text_is_cut_into_windows_of_which_a_call_takes_a_hundred(s
 async def test_firestores_nearest_search_finds_the_task_whose_text_is_closest(system: System) -> None:
     uris = {name: (await system.answered(name, data, dropsight_recipe="embed")).source.uri
             for name, data in (("green.txt", TEA), ("engine.txt", ENGINE))}  # fmt: skip
-    query = system.tasks.client.collection("tasks").find_nearest(
+    query: Any = system.tasks.client.collection("tasks").find_nearest(
         vector_field="embedding",
         query_vector=Vector(vector_of("task: search result | query: water for green tea", 768)),
         distance_measure=DistanceMeasure.COSINE,

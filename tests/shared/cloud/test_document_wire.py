@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.cloud.firestore_v1 import _helpers
 from google.cloud.firestore_v1.types import document as document_types
+from google.cloud.firestore_v1.vector import Vector
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +54,9 @@ def test_a_moment_of_another_time_zone_is_the_same_moment() -> None:
 def test_a_type_that_no_document_holds_is_named() -> None:
     with pytest.raises(TypeError, match="set cannot be stored"):
         set_value(new_value(), {1})
+
+
+def test_a_vector_is_what_the_client_makes_of_it() -> None:
+    message = new_value()
+    set_value(message, Vector([0.6, 0.8]))
+    assert message == _helpers.encode_value(Vector([0.6, 0.8]))._pb
