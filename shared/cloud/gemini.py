@@ -25,6 +25,7 @@ from google.genai import errors, types
 from pydantic import JsonValue, ValidationError
 
 from shared.clock import Clock
+from shared.cloud.request_bodies import write_bodies_in_pieces
 from shared.domain.answer.response import Json
 from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable
 from shared.domain.models.served import ServedModel
@@ -59,6 +60,7 @@ class FoundCache(NamedTuple):
 
 class Gemini:
     def __init__(self, api_key: str, clock: Clock, threads: int) -> None:
+        write_bodies_in_pieces()
         # Only v1beta has the aliases (gemini-…-latest) and most capabilities.
         # One attempt, set explicitly: by default the SDK repeats a call whose connection broke, and a model that was
         # thinking is billed twice.

@@ -271,3 +271,17 @@ async def test_a_body_that_cannot_be_sent_fails_for_good_and_names_the_field(
     assert raised.value.code == "invalid_param"
     assert any(name in raised.value.message for name in ("temperature", "noSuchField", "nothing"))
     assert wire.requests == []
+
+
+@pytest.mark.parametrize("megabytes", [1, 2, 20])
+async def test_a_question_with_large_inline_data_is_sent_whole_and_without_a_warning(
+    wire: Wire, gemini: Gemini, megabytes: int
+) -> None:
+    """Warnings are errors here; aiohttp warns of `bytes` from 1 MiB on."""
+    picture: Json = {"inlineData": {"mimeType": "image/png", "data": "A" * (megabytes << 20)}}
+    body: Json = {"contents": [{"role": "user", "parts": [picture, {"text": "What is this?"}]}]}
+    await asked(gemini, body=body, timeout=60)
+    wire.answer = _refused(503, "UNAVAILABLE")
+    with pytest.raises(Unavailable):
+        await gemini.count_tokens("gemini-4-argon", body)
+    assert [len(json.dumps(sent)) >> 20 for _, sent in wire.requests] == [megabytes] * 2
