@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.schemas import schema_flaw
 from shared.domain.answer.timestamps import seconds_of, written
+from shared.domain.index_entries import INDEX_NAME
 from shared.domain.media.kinds import Family
 from shared.domain.models.catalogue import Capability, Level, catalogue
 from shared.domain.models.names import ModelName
@@ -329,6 +330,8 @@ class Recipe(Frozen):
     """How the answers about parts become one. None: transcripts by their times, JSON field by field, others by one more
     call."""
     outputs: tuple[Ending, ...] = ("md",)
+    index: str | None = Field(default=None, pattern=INDEX_NAME)
+    """The finished file of a dropped object, and its answer, are added to this index, which requests can ask."""
     allow: tuple[Wish, ...] = ()
     """Which wishes of an object's metadata are accepted."""
     needs: tuple[Wish, ...] = ()
