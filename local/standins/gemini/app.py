@@ -62,7 +62,7 @@ class GeminiStandIn:
         self._prober = Prober()
         self._uploads = UploadRoutes(Uploads(folder, clock, self._files, self._prober), clock, tap.ledger)
         reader = Reader(self._files, clock, self._prober)
-        stores = SearchStores(folder, clock)
+        self.search_stores = stores = SearchStores(folder, clock)
         self._generate = GenerateRoutes(reader, CacheStore(folder, clock), stores, clock, tap.ledger)
         search = SearchRoutes(stores, self._files, clock, tap.ledger)
         self._behaviour = behaviour or Behaviour()

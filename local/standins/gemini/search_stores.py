@@ -21,7 +21,7 @@ _MOST_STORES = 10
 _MOST_METADATA = 20
 _CHUNK_WORDS = 150
 _TOP_K = 5
-_WORD = re.compile(r"\w{3,}")
+_WORD = re.compile(r"\w{4,}")
 
 
 class Document(BaseModel):
