@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.events import Events
     from shared.cloud.fetch import Web
+    from shared.cloud.file_search import FileSearch
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
+    from shared.cloud.index_entries import IndexEntries
     from shared.cloud.keys import Keys
     from shared.cloud.object_writer import ObjectWriter
     from shared.cloud.queue import Dispatches, Queue
@@ -91,6 +93,9 @@ class GenerateDeps:
     events: Events | None
     """The topic of ended tasks; None if events are not configured."""
     transfers: TransferSlots
+    keys: Keys
+    file_search: FileSearch
+    index_entries: IndexEntries
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class ApiDeps:
     totals: Totals
     budgets: Budgets
     uploads: ObjectWriter
+    index_entries: IndexEntries
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,9 @@ class SweepDeps:
     callbacks: Queue | None = None
     """The queue of notify; None if callbacks are not configured."""
     throttle: Throttle | None = None
+    file_search: FileSearch | None = None
+    index_entries: IndexEntries | None = None
+    """With `file_search`: to take out of indexes what was deleted."""
     budgets: Budgets | None = None
     """With `throttle`: to wake tasks that wait for a pause or a budget; None leaves that to the tasks themselves."""
 
@@ -164,8 +173,10 @@ def generate() -> GenerateDeps:
     from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.fetch import Web
+    from shared.cloud.file_search import FileSearch
     from shared.cloud.firestore import Tasks
     from shared.cloud.gemini import Gemini
+    from shared.cloud.index_entries import IndexEntries
     from shared.cloud.keys import Keys
     from shared.cloud.recipes import RecipeBooks
     from shared.cloud.reservations import Reservations
@@ -187,6 +198,7 @@ def generate() -> GenerateDeps:
     storage = Storage(settings.project, threads=2 * settings.transfers)
     totals, reservations, throttle = Totals(tasks.client), Reservations(tasks.client), _throttle(tasks, clock)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=settings.transfers)
+    keys, index_entries = Keys(tasks.client, clock), IndexEntries(tasks.client)
     return GenerateDeps(
         settings=settings,
         clock=clock,
@@ -206,7 +218,7 @@ def generate() -> GenerateDeps:
         examiner=Examiner(Sandbox(processes=2)),
         totals=totals,
         reservations=reservations,
-        budgets=Budgets(settings, clock, totals, reservations, Keys(tasks.client, clock).daily_budget),
+        budgets=Budgets(settings, clock, totals, reservations, keys.daily_budget),
         breaker=Breaker(throttle, clock),
         converter=Converter(Sandbox(processes=2)),
         extractor=Extractor(Sandbox()),
@@ -214,6 +226,9 @@ def generate() -> GenerateDeps:
         splitter=Splitter(Sandbox(processes=1)),
         events=_events(settings),
         transfers=TransferSlots(settings.transfers),
+        keys=keys,
+        file_search=FileSearch(gemini, index_entries, clock, settings.environment),
+        index_entries=index_entries,
     )
 
 
@@ -222,6 +237,7 @@ def api() -> ApiDeps:
     from shared.budgets import Budgets
     from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.firestore import Tasks
+    from shared.cloud.index_entries import IndexEntries
     from shared.cloud.keys import Keys
     from shared.cloud.object_writer import ObjectWriter
     from shared.cloud.reservations import Reservations
@@ -248,6 +264,7 @@ def api() -> ApiDeps:
         totals=totals,
         budgets=Budgets(settings, clock, totals, Reservations(tasks.client), keys.daily_budget),
         uploads=ObjectWriter(storage, settings.requests_bucket),
+        index_entries=IndexEntries(tasks.client),
     )
 
 
@@ -272,8 +289,10 @@ def notify() -> NotifyDeps:
 @cache
 def sweep() -> SweepDeps:
     from shared.budgets import Budgets
+    from shared.cloud.file_search import FileSearch
     from shared.cloud.firestore import Notes, Tasks
     from shared.cloud.gemini import Gemini
+    from shared.cloud.index_entries import IndexEntries
     from shared.cloud.keys import Keys
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
@@ -288,6 +307,7 @@ def sweep() -> SweepDeps:
     tasks = Tasks(settings.project, settings.database)
     gemini = Gemini(settings.gemini_api_key.get_secret_value(), clock, threads=1)
     dispatches, storage = _dispatches(settings), Storage(settings.project, threads=4)
+    index_entries = IndexEntries(tasks.client)
     return SweepDeps(
         settings=settings,
         clock=clock,
@@ -299,6 +319,8 @@ def sweep() -> SweepDeps:
         storage=storage,
         orphan_files=OrphanFiles(gemini, tasks, clock, settings.environment),
         throttle=_throttle(tasks, clock),
+        file_search=FileSearch(gemini, index_entries, clock, settings.environment),
+        index_entries=index_entries,
         budgets=Budgets(
             settings, clock, Totals(tasks.client), Reservations(tasks.client), Keys(tasks.client, clock).daily_budget
         ),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from functions.sweep.deleted_objects import remove_deleted_objects
 from functions.sweep.lost_objects import backfill, take_lost_objects
 from functions.sweep.lost_requests import take_lost_requests
 from functions.sweep.open_tasks import redrive_all
@@ -65,11 +66,12 @@ async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, i
     """Sweep open tasks, recent objects and orphaned files. Each part gets a share of the remaining time."""
     tally: Counter[str] = Counter(
         open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
-        objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, errors=0,
+        objects_checked=0, objects_without_task=0, files_seen=0, files_deleted=0, index_entries_removed=0, errors=0,
     )  # fmt: skip
     parts: dict[str, Callable[..., Awaitable[None]]] = {
         "open tasks": partial(redrive_all, deps, tally, scheduled=scheduled),
         "files": partial(delete_orphan_files, deps, tally),
+        "indexes": partial(remove_deleted_objects, deps, tally, scheduled=scheduled),
         "requests": partial(take_lost_requests, deps, tally, scheduled=scheduled),
     }
     for bucket in deps.settings.inboxes:

@@ -13,7 +13,7 @@ import itertools
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
@@ -70,6 +70,16 @@ class Gemini:
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
         self._models: TTLCache[str, ServedModel | None] = TTLCache(_MODELS_REMEMBERED, _FRESH_SECONDS, clock.time)
+
+    @property
+    def sdk(self) -> genai.client.AsyncClient:
+        """The SDK's client, for the parts of the API that have a module of their own."""
+        return self._client.aio
+
+    @staticmethod
+    def translated_errors() -> AbstractContextManager[None]:
+        """Convert what the SDK raises in the body of `with` to the exceptions of `shared.domain.errors`."""
+        return _translated_errors()
 
     async def methods(self, model: str) -> frozenset[str] | None:
         """Return the methods a model supports; None if the service has no such model."""

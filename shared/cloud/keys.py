@@ -92,6 +92,13 @@ class Keys:
         self._budgets[key_id] = newest.daily_budget if newest is not None else None
         return self._budgets[key_id]
 
+    async def sources(self, key_id: str, now: datetime) -> tuple[str, ...]:
+        """Return the sources of a key's newest secret; none if no secret of it works any more."""
+        keys = [key async for _, key in self._of(key_id)]
+        working = [key for key in keys if not key.revoked and (key.expires_at is None or key.expires_at > now)]
+        newest = max(working, key=lambda key: key.created_at, default=None)
+        return newest.sources if newest is not None else ()
+
     async def _read(self, secret_digest: str) -> Key | None:
         snapshot = await self._collection.document(secret_digest).get()
         matches = snapshot.exists and hmac.compare_digest(snapshot.id, secret_digest)

@@ -152,6 +152,9 @@ async def check(deps: ApiDeps, key: Key, text: bytes) -> Checked:
     small = len(text) <= _IN_THREAD_BYTES
     checked = _read(text, today) if small else await asyncio.to_thread(_read, text, today)
     _refuse_forbidden(deps, key, checked)
+    index = checked.submission.index
+    if index is not None and await deps.index_entries.store(index) is None:
+        raise FieldRefused("index", f"index: there is no index {index!r}: no file was ever added to it.")
     return checked
 
 

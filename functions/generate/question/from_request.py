@@ -13,6 +13,7 @@ from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model
 from functions.generate.question.request_inputs import RequestInputs
+from functions.generate.question.search import search_of_request
 from functions.generate.question.split import AskedInParts
 from functions.generate.question.split_request import is_divisible, split_request
 from shared.cloud.outbound import refuse_callback
@@ -35,11 +36,12 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
     lease.model, lease.ran = recipe.model, _snapshot(task, recipe)
     await refuse_if_throttled(deps, recipe.model)
     await require_model(deps, recipe.model, method=method_of(recipe.makes))
+    search = await search_of_request(deps, task, request.submission.index)
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
     if recipe.makes in ("speech", "embedding"):
         return await _made_text(deps, lease, request, lease.ran, preparation)
     first = request.inputs[0] if request.inputs else None
-    if isinstance(first, StoredInput) and is_divisible(request):
+    if search is None and isinstance(first, StoredInput) and is_divisible(request):
         long_file = await preparation.find_long_file(first)
         if long_file is not None:
             return split_request(deps, lease, request, long_file, lease.ran, preparation.model, preparation.remarks)
@@ -48,6 +50,8 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
         files.append(await preparation.prepare(file))
         lease.progress = max(lease.progress, 50 * (index + 1) // len(request.inputs))
     request_body = body(request, files, today)
+    if search is not None:
+        search.add_to(request_body)
     await count_tokens_if_nearly_full(deps, preparation.model, request_body, preparation.shown, recipe.media_resolution)
     return Question(
         model=recipe.model,
@@ -59,7 +63,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
         continuations=0 if streamed else recipe.most_continuations,
         max_tokens=recipe.parameters.max_tokens,
         repairs=0 if streamed else 1,
-        cacheable=_is_cacheable(request_body, recipe, preparation),
+        cacheable=search is None and _is_cacheable(request_body, recipe, preparation),
         sources=tuple(preparation.sources or ()),
         media=media_tokens(preparation.shown, preparation.model, recipe.media_resolution),
         makes=recipe.makes,
@@ -68,7 +72,13 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
             duration=preparation.files[0].duration if preparation.files else None,
             range=recipe.range,
             evidence=request.question.evidence,
-            warnings=(*request.warnings, *preparation.remarks, *model_notices(deps, recipe.model)),
+            searched=search.places if search is not None else (),
+            warnings=(
+                *request.warnings,
+                *(search.warnings if search is not None else ()),
+                *preparation.remarks,
+                *model_notices(deps, recipe.model),
+            ),
         ),
     )
 

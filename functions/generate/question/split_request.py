@@ -37,7 +37,8 @@ def is_divisible(request: ResolvedRequest) -> bool:
     submission = request.submission
     turns = [message.role for message in request.messages if message.role not in _INSTRUCTIONS]
     one_file = len(request.inputs) == 1 and isinstance(request.inputs[0], StoredInput)
-    return one_file and turns == ["user"] and not submission.tools and not submission.stream
+    is_whole = submission.tools or submission.stream or submission.index
+    return one_file and turns == ["user"] and not is_whole
 
 
 def split_request(

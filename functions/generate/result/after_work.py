@@ -16,6 +16,7 @@ from functions.generate.model.answer_store import load_answers
 from functions.generate.model.context_cache import delete_cache
 from functions.generate.model.spending import earlier_reservation
 from functions.generate.question.upload import own_names
+from functions.generate.result.indexing import add_to_index
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from google.cloud import firestore
 
 _UNDONE: dict[AfterStep, str] = {
+    "index": "The file could not be added to its index",
     "publish": "The files could not be published",
     "callback": "The callback could not be put on its way",
     "event": "The event could not be sent",
@@ -58,7 +60,14 @@ async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
 
 
 async def _run(deps: GenerateDeps, stored: Stored) -> bool:
-    done = await _do(deps, stored, [step for step in stored.task.after if step not in _NOTICES])
+    steps = [step for step in stored.task.after if step not in _NOTICES]
+    indexed = "index" in steps
+    if indexed:
+        # The index takes the uploaded file.
+        steps = [step for step in steps if step != "delete_file"]
+    done = await _do(deps, stored, steps)
+    if indexed and done is not None and "index" not in done.task.after and "delete_file" in done.task.after:
+        done = await _do(deps, done, ["delete_file"])
     if done is not None and (notices := [step for step in stored.task.after if step in _NOTICES]):
         # They tell of the files too: they go out once those stand on the task.
         done = await _do(deps, done, notices)
@@ -119,6 +128,8 @@ async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | 
         match step:
             case "publish":
                 return _Ended(step, await publish(deps, task))
+            case "index":
+                return _Ended(step, Published(warnings=await add_to_index(deps, task)))
             case "delete_file":
                 await _delete_files(deps, task)
             case "callback":

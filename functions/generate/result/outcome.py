@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from functions.generate.lease import Lease
 from functions.generate.model.rounds import step_of_result
+from functions.generate.result.cited_files import add_citations
 from functions.generate.result.counted_rows import warn_of_missing_rows
 from functions.generate.result.evidence import move_evidence
 from shared.domain.answer.completion import completion
@@ -51,6 +52,8 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
                 result = await off_loop(_completion, task, question, step)
                 if question.about.evidence:
                     warnings += await move_evidence(deps, task, question.sources, step.value, result)
+                if question.about.searched:
+                    warnings += await add_citations(deps, task, question.about.searched, step.response, result)
                 if question.ran.snapshot.get("count_rows"):
                     warnings += await warn_of_missing_rows(deps, task, step.value, step.text)
                 if question.makes is not None:

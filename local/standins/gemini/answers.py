@@ -41,6 +41,9 @@ def free_text(prompt: Prompt, random: Random) -> str:
         lines.append(f"The question was: “{question}”")
     if prompt.system:
         lines.append(f"A system instruction of {len(prompt.system)} characters came with it: “{prompt.system[:120]}”")
+    lines += [f"{chunk.title} says: {chunk.text}" for chunk in prompt.found]
+    if not prompt.found and any("fileSearch" in tool for tool in prompt.tools):
+        lines.append("Nothing was found in the files.")
     earlier = sum(bool(texts(turn)) for turn in prompt.turns) - 1
     if earlier > 0:
         lines.append(f"{earlier} turns of conversation went before.")

@@ -24,6 +24,8 @@ from local.standins.gemini.models import Version
 from local.standins.gemini.paging import page
 from local.standins.gemini.prober import Prober
 from local.standins.gemini.prompt import Reader
+from local.standins.gemini.search_routes import SearchRoutes
+from local.standins.gemini.search_stores import SearchStores
 from local.standins.gemini.upload_routes import UploadRoutes, origin
 from local.standins.gemini.uploads import Uploads
 from local.standins.ledger import current_call
@@ -60,7 +62,9 @@ class GeminiStandIn:
         self._prober = Prober()
         self._uploads = UploadRoutes(Uploads(folder, clock, self._files, self._prober), clock, tap.ledger)
         reader = Reader(self._files, clock, self._prober)
-        self._generate = GenerateRoutes(reader, CacheStore(folder, clock), clock, tap.ledger)
+        self.search_stores = stores = SearchStores(folder, clock)
+        self._generate = GenerateRoutes(reader, CacheStore(folder, clock), stores, clock, tap.ledger)
+        search = SearchRoutes(stores, self._files, clock, tap.ledger)
         self._behaviour = behaviour or Behaviour()
         self._routes: list[tuple[str, re.Pattern[str], Answer]] = [
             ("GET", re.compile(r"models"), self._list_models),
@@ -74,6 +78,7 @@ class GeminiStandIn:
             ("GET", re.compile(r"cachedContents/([^/:]+)"), self._generate.get_cache),
             ("PATCH", re.compile(r"cachedContents/([^/:]+)"), self._generate.update_cache),
             ("DELETE", re.compile(r"cachedContents/([^/:]+)"), self._generate.delete_cache),
+            *search.table(),
         ]
         self._server = HttpServer(tap.http("gemini", self, error_body))
 
@@ -191,9 +196,7 @@ def _not_served(path: str) -> ApiError | None:
         return unimplemented("files:register")
     if re.fullmatch(r"files/[^/:]+:download", path):
         return invalid("Only generated files can be downloaded; this one was uploaded.")
-    if re.match(
-        r"(batches|fileSearchStores|corpora|tunedModels|operations|interactions|dynamic|agents|tunings)\b", path
-    ):
+    if re.match(r"(batches|corpora|tunedModels|operations|interactions|dynamic|agents|tunings)\b", path):
         return unimplemented(path.partition("/")[0])
     return None
 

@@ -17,6 +17,7 @@ _COUNTED = {
     "cachedContentTokenCount": "cached_tokens",
     "candidatesTokenCount": "answer_tokens",
     "thoughtsTokenCount": "thought_tokens",
+    "toolUsePromptTokenCount": "tool_tokens",
 }
 
 

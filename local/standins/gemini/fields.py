@@ -47,6 +47,18 @@ MESSAGES: dict[str, dict[str, str]] = {
         "usage_metadata": "CachedContentUsage",
     },
     "CachedContentUsage": {"total_token_count": "int32"},
+    "FileSearchStore": {"name": "string", "display_name": "string", "embedding_model": "string"},
+    "ImportFileRequest": {
+        "file_name": "string",
+        "custom_metadata": "[CustomMetadata]",
+        "chunking_config": "Struct",
+    },
+    "CustomMetadata": {
+        "key": "string",
+        "string_value": "string",
+        "string_list_value": "Struct",
+        "numeric_value": "double",
+    },
     "CreateFileRequest": {"file": "File"},
     "File": {
         "name": "string",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from local.standins.gemini.generation import Generation, generate
 from local.standins.gemini.models import Model, Version
 from local.standins.gemini.paging import check_parameters, page
 from local.standins.gemini.prompt import Prompt, Reader
+from local.standins.gemini.search_stores import SearchStores
 from local.standins.gemini.streaming import as_array, as_events, chunks, paced
 from local.standins.gemini.tokens import details
 from local.standins.gemini.tool_rules import check_tools
@@ -33,8 +35,8 @@ _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
 
 class GenerateRoutes:
-    def __init__(self, reader: Reader, caches: CacheStore, clock: Clock, ledger: Ledger) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, caches: CacheStore, stores: SearchStores, clock: Clock, ledger: Ledger) -> None:
+        self._reader, self._stores = reader, stores
         self._caches, self._clock, self._ledger = caches, clock, ledger
 
     async def handle(
@@ -87,6 +89,7 @@ class GenerateRoutes:
     ) -> Generation:
         check(request, model)
         prompt = await self._prompt(request, model)
+        prompt = replace(prompt, found=self._stores.find(prompt.tools, prompt.question))
         config = request.get("generationConfig", {})
         return await asyncio.to_thread(generate, prompt, config, model, behaviour, this_hop)
 

@@ -83,7 +83,10 @@ class Generation:
         if cached := sum(self.prompt.cached_tokens.values()):
             usage["cachedContentTokenCount"] = cached
             usage["cacheTokensDetails"] = details(self.prompt.cached_tokens)
-        usage["totalTokenCount"] = prompt + sum(answered.values()) + thoughts
+        if found := self.prompt.found_tokens:
+            usage["toolUsePromptTokenCount"] = found
+            usage["toolUsePromptTokensDetails"] = details(Counter[Modality]({"TEXT": found}))
+        usage["totalTokenCount"] = prompt + found + sum(answered.values()) + thoughts
         return usage
 
     def envelope(self) -> dict[str, Any]:
@@ -150,7 +153,8 @@ def random_of(digest: str, index: int) -> Random:
 def _digest(prompt: Prompt, config: dict[str, Any], model: Model) -> str:
     """Return a digest of the request. It seeds all choices, so that equal requests get equal answers."""
     media = [item.model_dump_json() for item in prompt.items]
-    contents = [model.id, prompt.text, prompt.system, media, config, [sorted(tool) for tool in prompt.tools]]
+    found = [chunk.text for chunk in prompt.found]
+    contents = [model.id, prompt.text, prompt.system, media, config, [sorted(tool) for tool in prompt.tools], found]
     return hashlib.sha256(json.dumps(contents, sort_keys=True, default=repr).encode()).hexdigest()
 
 

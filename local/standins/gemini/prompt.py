@@ -15,6 +15,7 @@ from local.standins.gemini.files import FileStore
 from local.standins.gemini.media import Media, kind_of
 from local.standins.gemini.models import Model
 from local.standins.gemini.prober import Prober
+from local.standins.gemini.search_stores import Chunk
 from local.standins.gemini.tokens import Modality, of_json, of_media, of_text
 from shared.clock import Clock
 
@@ -57,6 +58,12 @@ class Prompt:
     tool_config: dict[str, Any] = field(default_factory=dict)
     tokens: Counter[Modality] = field(default_factory=Counter)
     cached_tokens: Counter[Modality] = field(default_factory=Counter)
+    found: tuple[Chunk, ...] = ()
+    """What the file search tool found for the question."""
+
+    @property
+    def found_tokens(self) -> int:
+        return sum(of_text(chunk.text) for chunk in self.found)
 
     @property
     def text(self) -> str:

@@ -202,7 +202,9 @@ def _reckon(node: ast.expr) -> Any:
 
 
 def grounding(prompt: Prompt, text: str) -> dict[str, Any] | None:
-    """Return a candidate's grounding metadata if the search tool is on."""
+    """Return a candidate's grounding metadata if a search tool is on."""
+    if prompt.found:
+        return _file_grounding(prompt, text)
     if not any("googleSearch" in tool for tool in prompt.tools):
         return None
     query = question_in_short(prompt)
@@ -218,6 +220,18 @@ def grounding(prompt: Prompt, text: str) -> dict[str, Any] | None:
             }
         ],
     }
+
+
+def _file_grounding(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Return the passages of files, each with the words of the answer that rest on it."""
+    supports = []
+    for index, chunk in enumerate(prompt.found):
+        if (start := text.find(chunk.text)) >= 0:
+            first = len(text[:start].encode())
+            segment = {"startIndex": first, "endIndex": first + len(chunk.text.encode()), "text": chunk.text}
+            supports.append({"segment": segment, "groundingChunkIndices": [index]})
+    chunks = [chunk.grounding() for chunk in prompt.found]
+    return {"groundingChunks": chunks, "groundingSupports": supports}
 
 
 def fetched_urls(prompt: Prompt) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from local.standins.gemini.schema_rules import check_json_schema, check_schema
 
 _FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _MOST_FUNCTIONS = 512
-_IN_THE_CLOUD_ONLY = ("googleMaps", "fileSearch", "computerUse", "mcpServers")
+_IN_THE_CLOUD_ONLY = ("googleMaps", "computerUse", "mcpServers")
 
 
 def check_tools(request: dict[str, Any], model: Model) -> None:
@@ -25,6 +25,8 @@ def check_tools(request: dict[str, Any], model: Model) -> None:
         raise invalid("google_search_retrieval is not supported. Please use google_search tool instead.")
     if "googleSearch" in used and not model.search:
         raise invalid("Search as tool is not enabled for this model")
+    if "fileSearch" in used:
+        _check_file_search(tools, used, model)
     if "codeExecution" in used and not model.code_execution:
         raise invalid(f"Code execution is not enabled for models/{model.id}")
     if "urlContext" in used and not model.url_context:
@@ -35,6 +37,17 @@ def check_tools(request: dict[str, Any], model: Model) -> None:
         raise invalid("Tool use with function calling is unsupported")
     _check_declarations(tools, len(declared))
     _check_calling(request.get("toolConfig", {}), {declaration.get("name") for declaration in declared})
+
+
+def _check_file_search(tools: list[dict[str, Any]], used: set[str], model: Model) -> None:
+    # The models that read pages behind URLs are those that search files.
+    if not model.url_context:
+        raise invalid(f"File search is not enabled for models/{model.id}")
+    if used & {"googleSearch", "urlContext"}:
+        raise invalid("File search cannot be combined with the other search tools.")
+    for tool in tools:
+        if "fileSearch" in tool and not 0 < len(tool["fileSearch"].get("fileSearchStoreNames", [])) <= 5:
+            raise invalid("file_search.file_search_store_names must name 1 to 5 stores.")
 
 
 def _check_declarations(tools: list[dict[str, Any]], count: int) -> None:

@@ -21,7 +21,7 @@ from shared.domain.tasks.task import is_task_id
 PASSED_ON = frozenset({
     "model", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty",
     "tool_choice", "stream", "safety_settings", "media_resolution", "recipe", "callback_url", "callback_auth",
-    "reasoning", "evidence", "service_tier",
+    "reasoning", "evidence", "index", "service_tier",
 }) & frozenset(Submission.model_fields)  # fmt: skip
 """Fields that mean the same in a request of ours."""
 _EFFORTS = {"max": "xhigh"}

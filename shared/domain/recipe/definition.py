@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from shared.domain.answer.timestamps import seconds_of, written
+from shared.domain.index_entries import INDEX_NAME
 from shared.domain.models.catalogue import Capability, Level, catalogue
 from shared.domain.models.names import ModelName
 from shared.domain.recipe.evidence import with_evidence
@@ -245,6 +246,8 @@ class Recipe(Frozen):
     """How the answers about parts become one. None: transcripts by their times, JSON field by field, others by one more
     call."""
     outputs: tuple[Ending, ...] = ("md",)
+    index: str | None = Field(default=None, pattern=INDEX_NAME)
+    """The finished file of a dropped object, and its answer, are added to this index, which requests can ask."""
     allow: tuple[Wish, ...] = ()
     """Which wishes of an object's metadata are accepted."""
     needs: tuple[Wish, ...] = ()

@@ -36,6 +36,7 @@ _WORDS: dict[Capability, str] = {
     "structured_output": "answer by a schema",
     "segmentation": "outline objects with masks",
     "thinking": "think",
+    "file_search": "search files, which `index` needs",
 }
 
 

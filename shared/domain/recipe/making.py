@@ -50,7 +50,7 @@ _EXAMPLES: dict[Makes, str] = {
 _THING = {"speech": "speech", "embedding": "vectors", "picture": "pictures"}
 _ONLY_WORDS = (
     "asks", "system", "response_schema", "evidence", "range", "transcription", "transcript", "continuations",
-    "split_minutes", "split_pages", "count_rows", "cut_documents", "join", "tools", "functions",
+    "split_minutes", "split_pages", "count_rows", "cut_documents", "join", "tools", "functions", "index",
 )  # fmt: skip
 """Fields of recipes whose answer is words."""
 _NOT_OF_TEXT = ("companions", "thinking", "media_resolution", "safety", "requires")

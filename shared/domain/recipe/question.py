@@ -23,6 +23,8 @@ class About(Frozen):
     """Warnings from before the question was asked."""
     evidence: bool = False
     """Whether the answer comes with quotes of its source."""
+    searched: tuple[str, ...] = ()
+    """If it is answered from an index: the places of which the caller may read files."""
 
 
 class Window(Frozen):

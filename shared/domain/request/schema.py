@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
+from shared.domain.index_entries import INDEX_NAME
 from shared.domain.models.catalogue import Effort
 from shared.domain.models.names import ModelName
 from shared.domain.request.messages import (
@@ -89,6 +90,12 @@ class Submission(StrictModel):
     )
     evidence: bool = False
     """Each value of an answer by a json_schema comes with a quote of the source, which is looked up in it."""
+    index: str | None = Field(
+        default=None,
+        pattern=INDEX_NAME,
+        description="Answer from the files that recipes have added to this index, as far as the key may see them; "
+        "`message.citations` names the tasks and objects.",
+    )
     reasoning_effort: Effort | None = None
     safety_settings: list[SafetySetting] | None = Field(default=None, max_length=16)
     media_resolution: Literal["low", "medium", "high"] | None = None

@@ -21,7 +21,7 @@ from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Re
 from shared.domain.recipe.making import made_wishes
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
-from shared.domain.request.options import JsonObjectAnswer
+from shared.domain.request.options import JsonObjectAnswer, TextAnswer
 from shared.domain.request.overrides import (
     find_recipe,
     invalid_field,
@@ -80,9 +80,12 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
         changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
     recipe = with_overrides(base, submission, changes)
     met = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
-    recipe = recipe.model_copy(update={"needs": tuple(need for need in recipe.needs if need not in met)})
+    requires = recipe.requires if submission.index is None else (*recipe.requires, "file_search")
+    needs = tuple(need for need in recipe.needs if need not in met)
+    recipe = recipe.model_copy(update={"needs": needs, "requires": requires})
     refuse_incomplete(recipe)
     _refuse_evidence(recipe, submission)
+    _refuse_searching(submission)
     _refuse_transcription(recipe, submission, inputs)
     _refuse_chat(recipe, submission, inputs)
     _refuse_files(recipe, inputs)
@@ -121,6 +124,18 @@ def _refuse_evidence(recipe: Recipe, submission: Submission) -> None:
         raise invalid_field("evidence", f"evidence is given for answers by a schema: {needed}")
     if submission.stream:
         raise invalid_field("evidence", "the quotes are looked up in the whole answer: leave out stream")
+
+
+def _refuse_searching(submission: Submission) -> None:
+    """Raise for what cannot be had from an answer out of an index, whose citations are checked once it is whole."""
+    if submission.index is None:
+        return
+    if submission.stream:
+        raise invalid_field("stream", "the citations of an index are checked in the whole answer: leave out stream")
+    if submission.tools:
+        raise invalid_field("tools", "an index is searched without functions beside: leave out tools or index")
+    if submission.response_format is not None and not isinstance(submission.response_format, TextAnswer):
+        raise invalid_field("response_format", "answers from an index are text with citations: leave it out")
 
 
 def _refuse_transcription(recipe: Recipe, submission: Submission, inputs: Sequence[Input]) -> None:

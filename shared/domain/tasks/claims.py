@@ -28,6 +28,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from shared.domain.errors import LeaseLost, WaitingReason
+from shared.domain.index_entries import is_indexed
 from shared.domain.money.ledger import Ledger
 from shared.domain.tasks.task import (
     AfterStep,
@@ -245,6 +246,8 @@ def _end(task: Task, outcome: Outcome, *, now: datetime, event: bool) -> Task:
     completed = outcome.error is None
     cancelled = outcome.error is not None and outcome.error.code == "request_cancelled"
     after = _after_work(task, cancelled=cancelled, event=event)
+    if completed and is_indexed(task.model_copy(update={"ran": outcome.ran or task.ran})):
+        after = ("index", *after)
     if completed and not (outcome.results or outcome.results_pointer):
         raise ValueError(f"{task.id} cannot complete without results")
     return task.model_copy(

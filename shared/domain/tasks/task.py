@@ -14,7 +14,7 @@ from shared.domain.models.prices import Tier
 from shared.domain.money.ledger import Ledger
 
 Status = Literal["pending", "processing", "completed", "failed"]
-AfterStep = Literal["publish", "callback", "event", "delete_file"]
+AfterStep = Literal["publish", "callback", "event", "delete_file", "index"]
 SourceKind = Literal["object", "request", "manifest"]
 
 ID_PATTERN = r"^task-llm-\d{10}-[a-z0-9]{8}$"

@@ -111,7 +111,7 @@ class System:
     async def task(self, uri: str) -> Task | None:
         """The newest task of an object."""
         bucket = uri.removeprefix("gs://").partition("/")[0]
-        owner = MANIFESTS if bucket == REQUESTS else f"inbox:{bucket}"
+        owner = f"manifests:{uri.split('/')[4]}" if bucket == REQUESTS else f"inbox:{bucket}"
         newest = await self.tasks.page([owner], limit=1, uri=uri)
         return newest[0] if newest else None
 
@@ -173,7 +173,13 @@ async def shared_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
         FIRESTORE_EMULATOR_HOST=f"127.0.0.1:{await documents.start()}",
         GOOGLE_GEMINI_BASE_URL=f"http://127.0.0.1:{await model.start()}",
         DROPSIGHT_INBOXES=json.dumps({INBOX: {}, RULED: {"recipes": f"gs://{SETTINGS}/recipes.toml"}}),
-        DROPSIGHT_MANIFEST_SOURCES=json.dumps({"tests": [f"gs://{INBOX}/"]}),
+        DROPSIGHT_MANIFEST_SOURCES=json.dumps(
+            {
+                "tests": [f"gs://{INBOX}/"],
+                "reader": [f"gs://{RULED}/"],
+                "north": [f"gs://{RULED}/contracts/north/", f"gs://{RULED}/contracts/so"],
+            }
+        ),
         DROPSIGHT_CLOCK=str(folder / "clock"),
         DROPSIGHT_DISPATCH_QUEUE=QUEUE,
         DROPSIGHT_GENERATE_URL=urls["generate"],

@@ -251,3 +251,29 @@ def test_a_calls_arguments_that_cannot_be_sent_as_json_are_sent_as_text(argument
     contents = body(read_and_check(text, TODAY))["contents"]
     assert json.dumps(contents, allow_nan=False, ensure_ascii=False).encode()
     assert arguments[:40] in json.dumps(contents).replace('\\"', '"').replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"stream": True}, "stream", "leave out stream"),
+        ({"tools": [TOOL]}, "tools", "leave out tools or index"),
+        ({"response_format": {"type": "json_object"}}, "response_format", "text with citations"),
+        ({"model": "gemini-3.5-transcribe"}, "model", "gemini-3.5-transcribe"),
+        ({"index": "No Such Name"}, "index", "pattern"),
+    ],
+)
+def test_an_index_is_asked_for_text_as_a_whole_by_a_model_that_searches(
+    fields: dict[str, Any], param: str, words: str
+) -> None:
+    question = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Who?"}], "index": "notes"}
+    assert read_and_check(json.dumps(question).encode(), TODAY).submission.index == "notes"
+    with pytest.raises(RequestRefused) as refused:
+        read_and_check(json.dumps({**question, **fields}).encode(), TODAY)
+    assert refused.value.param == param
+    assert words in refused.value.message
+
+
+def test_a_rerun_of_a_file_asks_no_index() -> None:
+    with pytest.raises(RequestRefused, match="submit a request to ask across files"):
+        resolve_rerun(None, "gs://inbox/a.txt", b'{"index": "notes", "prompt": "Who?"}')

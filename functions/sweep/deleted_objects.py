@@ -1,0 +1,53 @@
+"""Take out of the indexes what was deleted or overwritten: the entries of objects that are not there any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from shared.cloud.index_entries import StoredEntry
+from shared.cloud.telemetry import log
+from shared.wiring import SweepDeps
+
+_PAGE = 100
+_REST = timedelta(minutes=8)
+"""How long a scheduled sweep leaves an entry alone that it has checked: less than the time between two sweeps."""
+
+
+async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
+    """Check the objects of index entries, the longest unchecked first. `stop_at` is in seconds of the clock."""
+    if deps.index_entries is None or deps.file_search is None:
+        return
+    before = deps.clock.now() - (_REST if scheduled else timedelta())
+    while deps.clock.time() < stop_at:
+        page = await deps.index_entries.longest_unchecked(before, _PAGE)
+        for stored in page:
+            await _check(deps, stored, tally)
+            if deps.clock.time() >= stop_at:
+                return
+        if len(page) < _PAGE:
+            return
+
+
+async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:
+    assert deps.index_entries is not None
+    entry = stored.entry
+    bucket, _, name = entry.object.removeprefix("gs://").partition("/")
+    live = await deps.storage.stat(bucket, name)
+    if live is not None and live.generation == entry.generation:
+        await deps.index_entries.put(entry.model_copy(update={"checked_at": deps.clock.now()}), stored)
+    elif not entry.is_held(deps.clock.now()):
+        await _remove(deps, stored, tally)
+
+
+async def _remove(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:
+    """Delete an entry's documents, then the entry: what is interrupted is found again."""
+    assert deps.index_entries is not None
+    assert deps.file_search is not None
+    entry = stored.entry
+    left = await deps.file_search.documents_of(entry.store, entry.key) if entry.holder else entry.documents
+    for document in left:
+        await deps.file_search.delete_document(document)
+    if await deps.index_entries.remove(stored):
+        tally["index_entries_removed"] += 1
+        log("INFO", "index_entry_removed", f"{entry.object} is gone from the index {entry.index}", task=entry.task)
