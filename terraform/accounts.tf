@@ -6,7 +6,7 @@ locals {
     generate  = "function: asks Gemini about a task's files"
     api       = "function: the public HTTP API"
     notify    = "function: delivers callbacks"
-    sweep     = "function: finds what fell between"
+    sweep     = "function: finds what was lost, and dispatches it again"
     trigger   = "Eventarc calls ingest as this"
     queues    = "Cloud Tasks calls generate and notify as this"
     scheduler = "Cloud Scheduler calls sweep as this"

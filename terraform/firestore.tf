@@ -16,7 +16,7 @@ resource "google_firestore_database" "this" {
   deletion_policy                   = "DELETE"
 
   dynamic "cmek_config" {
-    for_each = local.unencrypted
+    for_each = local.customer_keys
     content {
       kms_key_name = cmek_config.value
     }

@@ -1,10 +1,11 @@
 # The five functions, all from one archive. Their environment is what shared/settings.py reads, under the same names.
 
 locals {
-  # The local system reads the same file. generate: its worker, two children that look into files, two that convert them
-  # and one that takes documents apart, with up to 768 MiB of address space each (shared/sandbox.py), of which a third is
-  # used. No timeout is below 960 s: it is also how long gunicorn's master lets a
-  # worker be silent, and an idle instance, which Cloud Run freezes for up to 15 minutes, is silent.
+  # The local system reads the same file. generate has a worker and up to eight children, which start when they are
+  # needed: two examine files, two convert them, and one each takes documents apart, splits files, checks answers and
+  # draws. A child has at most 768 MiB of address space (shared/sandbox.py), of which it uses about a third.
+  # No timeout is below 960 s: it is also how long gunicorn's master lets a worker be silent, and an idle instance, which
+  # Cloud Run freezes for up to 15 minutes, is silent.
   sizes          = jsondecode(file("${path.module}/sizes.json"))
   function_sizes = local.sizes.functions
   functions = {
@@ -64,7 +65,7 @@ locals {
       DROPSIGHT_FLEX_PATIENCE_HOURS = tostring(var.tasks.flex_patience_hours)
       DROPSIGHT_FETCH_SECONDS       = tostring(var.tasks.fetch_seconds)
       DROPSIGHT_MOST_PARTS          = tostring(var.tasks.most_parts)
-      DROPSIGHT_MANIFEST_SOURCES    = jsonencode({ for folder, each in var.manifests : folder => each.sources })
+      DROPSIGHT_MANIFEST_SOURCES    = jsonencode({ for folder, access in var.manifests : folder => access.sources })
       DROPSIGHT_TRANSFERS           = tostring(var.tasks.transfers)
     })
     api = merge(local.everyones_environment, local.dispatching_environment, local.calling_back_environment, local.spending_environment, local.ending_environment, {

@@ -95,7 +95,7 @@ resource "google_storage_bucket_iam_member" "inbox_writer" {
 }
 
 resource "google_storage_bucket_iam_member" "manifest_writer" {
-  for_each = merge([for folder, each in var.manifests : { for member in each.writers : "${member} writes ${folder}" => { folder = folder, member = member } }]...)
+  for_each = merge([for folder, access in var.manifests : { for member in access.writers : "${member} writes ${folder}" => { folder = folder, member = member } }]...)
 
   bucket = google_storage_bucket.requests.name
   role   = "roles/storage.objectCreator"
@@ -107,7 +107,7 @@ resource "google_storage_bucket_iam_member" "manifest_writer" {
   }
 }
 
-# Inboxes it may read anyhow. Another bucket must have uniform access, or refuses the condition.
+# generate may read inboxes anyhow. Another bucket must have uniform access, or it refuses the condition.
 resource "google_storage_bucket_iam_member" "manifest_source" {
   for_each = {
     for source in distinct(concat(flatten(values(var.manifests)[*].sources), var.api.key_sources)) : source => regex("^gs://(?P<bucket>[^/]+)/(?P<under>.*)$", source)

@@ -99,7 +99,7 @@ locals {
       severity = "WARNING"
       hold     = "60s"
       query    = "sum(increase(${local.logged.tasks_created}[1h])) > ${var.alerts.tasks_an_hour}"
-      what     = "More than ${var.alerts.tasks_an_hour} tasks were made within an hour. If nobody meant that, a writer loops or a storm came in: an inbox's `daily_cap` bounds it, pausing the queue stops it (`gcloud tasks queues pause`)."
+      what     = "More than ${var.alerts.tasks_an_hour} tasks were made within an hour. If nobody meant that, a writer loops or a storm came in: an inbox's `daily_cap` bounds it, and `dropsight pause` stops it, for one inbox or all."
     }
     callbacks = {
       title    = "callbacks are not accepted"

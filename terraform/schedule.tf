@@ -2,7 +2,7 @@ resource "google_cloud_scheduler_job" "sweep" {
   project          = local.project_id
   region           = var.region
   name             = "${local.prefix}-sweep"
-  description      = "Finds what fell between: expired leases, lost dispatches, lost events, leftover files"
+  description      = "Finds what was lost: expired leases, lost dispatches, lost events, leftover files"
   schedule         = var.tasks.sweep_schedule
   time_zone        = "Etc/UTC"
   attempt_deadline = "1800s"

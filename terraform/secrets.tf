@@ -23,7 +23,7 @@ resource "google_secret_manager_secret" "secret" {
         location = var.region
 
         dynamic "customer_managed_encryption" {
-          for_each = local.unencrypted
+          for_each = local.customer_keys
           content {
             kms_key_name = customer_managed_encryption.value
           }

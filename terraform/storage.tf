@@ -27,7 +27,7 @@ locals {
   archive      = startswith(var.source_archive, "/") ? var.source_archive : "${path.module}/${var.source_archive}"
   archive_hash = fileexists(local.archive) ? substr(filesha256(local.archive), 0, 16) : "not-built-yet"
 
-  unencrypted = var.kms_key == null ? [] : [var.kms_key]
+  customer_keys = var.kms_key == null ? [] : [var.kms_key]
 }
 
 data "google_storage_bucket" "adopted" {
@@ -74,7 +74,7 @@ resource "google_storage_bucket" "inbox" {
   }
 
   dynamic "encryption" {
-    for_each = local.unencrypted
+    for_each = local.customer_keys
     content {
       default_kms_key_name = encryption.value
     }
@@ -106,7 +106,7 @@ resource "google_storage_bucket" "requests" {
   }
 
   dynamic "encryption" {
-    for_each = local.unencrypted
+    for_each = local.customer_keys
     content {
       default_kms_key_name = encryption.value
     }
@@ -171,7 +171,7 @@ resource "google_storage_bucket" "results" {
   }
 
   dynamic "encryption" {
-    for_each = local.unencrypted
+    for_each = local.customer_keys
     content {
       default_kms_key_name = encryption.value
     }
@@ -209,7 +209,7 @@ resource "google_storage_bucket" "source" {
   }
 
   dynamic "encryption" {
-    for_each = local.unencrypted
+    for_each = local.customer_keys
     content {
       default_kms_key_name = encryption.value
     }

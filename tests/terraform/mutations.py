@@ -46,13 +46,18 @@ def survives(mutation: Mutation) -> bool:
         return _NOTICED.search(check(directory).stderr) is None
 
 
+def broken(text: str, mutation: Mutation) -> str:
+    """Return the file's text with the mutation. Raises ValueError if what it breaks is not there any more."""
+    pattern = re.compile(r" +".join(re.escape(word) for word in mutation.of.split(" ")))
+    changed, times = pattern.subn(lambda _: mutation.to, text, count=1)
+    if times == 0 or changed == text:
+        raise ValueError(f"{mutation.name}: {mutation.file} does not hold {mutation.of!r} any more")
+    return changed
+
+
 def break_(directory: Path, mutation: Mutation) -> None:
     path = directory / mutation.file
-    pattern = re.compile(r" +".join(re.escape(word) for word in mutation.of.split(" ")))
-    broken, times = pattern.subn(lambda _: mutation.to, path.read_text(), count=1)
-    if times == 0:
-        raise ValueError(f"{mutation.name}: {mutation.file} does not hold {mutation.of!r} any more")
-    path.write_text(broken)
+    path.write_text(broken(path.read_text(), mutation))
     if path.suffix == ".tf":
         subprocess.run(["terraform", "fmt", str(path)], check=True, capture_output=True)
 

@@ -1,4 +1,7 @@
-"""The calls of google.pubsub.v1.Publisher and Subscriber, over gRPC. Methods that are not here are UNIMPLEMENTED."""
+"""The calls of google.pubsub.v1.Publisher and Subscriber, over gRPC. Methods that are not here are UNIMPLEMENTED.
+
+Policies of topics and subscriptions (google.iam.v1.IAMPolicy) are kept, and nothing is refused by them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.iam.v1 import iam_policy_pb2, policy_pb2
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
 
@@ -35,21 +39,19 @@ class PubSubService:
         self._clock, self._sign = clock, sign
         self.topics: dict[str, Pb] = {}
         self.subscriptions: dict[str, Subscription] = {}
+        self._policies: dict[str, Pb] = {}
         self._pushing: dict[str, asyncio.Task[None]] = {}
         self._ids = itertools.count(1)
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         unary = {service: {name: _unary(getattr(self, name), *kinds) for name, kinds in rpcs.items()}
                  for service, rpcs in _RPCS.items()}  # fmt: skip
-        unary["Subscriber"]["StreamingPull"] = grpc.stream_stream_rpc_method_handler(
+        unary["google.pubsub.v1.Subscriber"]["StreamingPull"] = grpc.stream_stream_rpc_method_handler(
             self._streaming_pull,
             types.StreamingPullRequest.pb().FromString,
             types.StreamingPullResponse.pb().SerializeToString,
         )
-        return tuple(
-            grpc.method_handlers_generic_handler(f"google.pubsub.v1.{service}", methods)
-            for service, methods in unary.items()
-        )
+        return tuple(grpc.method_handlers_generic_handler(service, methods) for service, methods in unary.items())
 
     async def CreateTopic(self, request: Pb) -> Pb:  # noqa: N802 - the RPC's name
         check_name(request.name, "topics")
@@ -65,9 +67,16 @@ class PubSubService:
         topics = [topic for name, topic in sorted(self.topics.items()) if name.startswith(f"{request.project}/")]
         return types.ListTopicsResponse.pb()(topics=topics)
 
+    async def ListTopicSubscriptions(self, request: Pb) -> Pb:  # noqa: N802
+        self._topic(request.topic)
+        names = [name for name, subscription in sorted(self.subscriptions.items())
+                 if subscription.settings.topic == request.topic]  # fmt: skip
+        return types.ListTopicSubscriptionsResponse.pb()(subscriptions=names)
+
     async def DeleteTopic(self, request: Pb) -> Pb:  # noqa: N802
         self._topic(request.topic)
         del self.topics[request.topic]
+        self._policies.pop(request.topic, None)
         for subscription in self.subscriptions.values():
             if subscription.settings.topic == request.topic:
                 subscription.settings.topic = "_deleted-topic_"
@@ -106,6 +115,7 @@ class PubSubService:
     async def DeleteSubscription(self, request: Pb) -> Pb:  # noqa: N802
         self._subscription(request.subscription)
         del self.subscriptions[request.subscription]
+        self._policies.pop(request.subscription, None)
         if (pushing := self._pushing.pop(request.subscription, None)) is not None:
             pushing.cancel()
         return EmptyPb()
@@ -132,6 +142,23 @@ class PubSubService:
         subscription = self._subscription(request.subscription)
         subscription.modify_deadline(list(request.ack_ids), request.ack_deadline_seconds)
         return EmptyPb()
+
+    async def GetIamPolicy(self, request: Pb) -> Pb:  # noqa: N802
+        return self._policy(request.resource)
+
+    async def SetIamPolicy(self, request: Pb) -> Pb:  # noqa: N802
+        etag = self._policy(request.resource).etag
+        if request.policy.etag and request.policy.etag != etag:
+            raise Refusal(grpc.StatusCode.ABORTED, "There were concurrent policy changes: read it again.")
+        policy = policy_pb2.Policy()
+        policy.CopyFrom(request.policy)
+        policy.etag = f"{next(self._ids):08d}".encode()
+        self._policies[request.resource] = policy
+        return policy
+
+    async def TestIamPermissions(self, request: Pb) -> Pb:  # noqa: N802
+        self._policy(request.resource)
+        return iam_policy_pb2.TestIamPermissionsResponse(permissions=request.permissions)
 
     async def _streaming_pull(self, requests: AsyncIterator[Pb], context: Any) -> AsyncIterator[Pb]:
         first = await anext(requests)
@@ -168,6 +195,11 @@ class PubSubService:
         for pushing in self._pushing.values():
             pushing.cancel()
         await asyncio.gather(*self._pushing.values(), return_exceptions=True)
+
+    def _policy(self, resource: str) -> Pb:
+        if resource not in self.topics and resource not in self.subscriptions:
+            raise missing(resource)
+        return self._policies.get(resource, policy_pb2.Policy(etag=b"ACAB"))
 
     def _topic(self, name: str) -> Pb:
         check_name(name, "topics")
@@ -209,14 +241,18 @@ def _unary(method: Callable[[Pb], Awaitable[Pb]], request: Pb, answer: Pb) -> gr
 
 
 _RPCS: dict[str, dict[str, tuple[Pb, Pb]]] = {
-    "Publisher": {
+    "google.pubsub.v1.Publisher": {
         "CreateTopic": (TopicPb, TopicPb),
         "GetTopic": (types.GetTopicRequest.pb(), TopicPb),
         "ListTopics": (types.ListTopicsRequest.pb(), types.ListTopicsResponse.pb()),
+        "ListTopicSubscriptions": (
+            types.ListTopicSubscriptionsRequest.pb(),
+            types.ListTopicSubscriptionsResponse.pb(),
+        ),
         "DeleteTopic": (types.DeleteTopicRequest.pb(), EmptyPb),
         "Publish": (types.PublishRequest.pb(), types.PublishResponse.pb()),
     },
-    "Subscriber": {
+    "google.pubsub.v1.Subscriber": {
         "CreateSubscription": (SubscriptionPb, SubscriptionPb),
         "GetSubscription": (types.GetSubscriptionRequest.pb(), SubscriptionPb),
         "ListSubscriptions": (types.ListSubscriptionsRequest.pb(), types.ListSubscriptionsResponse.pb()),
@@ -224,5 +260,10 @@ _RPCS: dict[str, dict[str, tuple[Pb, Pb]]] = {
         "Pull": (types.PullRequest.pb(), types.PullResponse.pb()),
         "Acknowledge": (types.AcknowledgeRequest.pb(), EmptyPb),
         "ModifyAckDeadline": (types.ModifyAckDeadlineRequest.pb(), EmptyPb),
+    },
+    "google.iam.v1.IAMPolicy": {
+        "GetIamPolicy": (iam_policy_pb2.GetIamPolicyRequest, policy_pb2.Policy),
+        "SetIamPolicy": (iam_policy_pb2.SetIamPolicyRequest, policy_pb2.Policy),
+        "TestIamPermissions": (iam_policy_pb2.TestIamPermissionsRequest, iam_policy_pb2.TestIamPermissionsResponse),
     },
 }

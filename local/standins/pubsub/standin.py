@@ -19,6 +19,9 @@ from local.standins.pubsub.service import PubSubService, TopicPb
 from local.standins.wire_tap import Tap
 from shared.clock import Clock
 
+_LONGEST_MESSAGE = 16 << 20
+"""Bytes of a gRPC message: more than a publish request may have, so that the service's own limit is what refuses."""
+
 
 class PubSubStandIn:
     """`sign(email, audience)` makes the ID tokens of push requests; `topics` exist from the start."""
@@ -30,7 +33,8 @@ class PubSubStandIn:
         self._server: grpc.aio.Server | None = None
 
     async def start(self, port: int = 0) -> int:
-        self._server = grpc.aio.server(interceptors=[self._tap.grpc("pubsub")], options=[("grpc.so_reuseport", 0)])
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _LONGEST_MESSAGE)]
+        self._server = grpc.aio.server(interceptors=[self._tap.grpc("pubsub")], options=options)
         self._server.add_generic_rpc_handlers(self.service.handlers())
         bound: int = self._server.add_insecure_port(f"127.0.0.1:{port}")
         await self._server.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from functions_framework.execution_id import ExecutionContext, LoggingHandlerAddExecutionId, execution_context_var
-from google.api_core import exceptions as api_errors
+from google.api_core import exceptions
 from google.genai import errors as genai_errors
 
 from shared.cloud.telemetry import log, log_bug
@@ -62,6 +62,7 @@ def test_a_bug_is_logged_with_its_type_and_its_stack(capsys: pytest.CaptureFixtu
     assert record["stack_trace"].startswith("Traceback (most recent call last):")
 
 
+api_errors: Any = exceptions
 PLANTED = "the words of a prompt"
 
 

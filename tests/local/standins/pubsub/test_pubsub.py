@@ -190,3 +190,34 @@ async def test_a_stream_delivers_what_is_published_and_takes_acks(bench: Bench) 
         assert [each.message.data for each in answer.received_messages] == [b"two"]
         break
     stream.cancel()
+
+
+async def test_a_topic_lists_its_own_subscriptions(bench: Bench) -> None:
+    first, second = await bench.subscribe("first"), await bench.subscribe("second")
+    other = "projects/test/topics/other"
+    await bench.publisher.create_topic(name=other)
+    await bench.subscriber.create_subscription(name="projects/test/subscriptions/third", topic=other)
+    listed = await bench.publisher.list_topic_subscriptions(topic=TOPIC)
+    assert [name async for name in listed] == [first, second]
+    with pytest.raises(api_errors.NotFound):
+        await bench.publisher.list_topic_subscriptions(topic="projects/test/topics/missing")
+
+
+async def test_a_policy_is_kept_and_an_outdated_one_is_refused(bench: Bench) -> None:
+    policy = await bench.publisher.get_iam_policy(request={"resource": TOPIC})
+    policy.bindings.add(role="roles/pubsub.viewer", members=["group:readers@example.com"])
+    changed = await bench.publisher.set_iam_policy(request={"resource": TOPIC, "policy": policy})
+    assert await bench.subscriber.get_iam_policy(request={"resource": TOPIC}) == changed
+    with pytest.raises(api_errors.Aborted):
+        await bench.publisher.set_iam_policy(request={"resource": TOPIC, "policy": policy})
+    with pytest.raises(api_errors.NotFound):
+        await bench.publisher.get_iam_policy(request={"resource": "projects/test/topics/missing"})
+    request = {"resource": TOPIC, "permissions": ["pubsub.topics.publish"]}
+    granted = await bench.publisher.test_iam_permissions(request=request)
+    assert list(granted.permissions) == ["pubsub.topics.publish"]
+
+
+async def test_a_request_of_ten_million_bytes_is_refused_and_a_smaller_one_is_published(bench: Bench) -> None:
+    assert await bench.publish(b"x" * 9_900_000)
+    with pytest.raises(api_errors.InvalidArgument):
+        await bench.publish(b"x" * 10_000_000)
