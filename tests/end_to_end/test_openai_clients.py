@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import http.client
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import psutil
 import pytest
-from openai import APITimeoutError, OpenAI
+from openai import OpenAI
 
 from tests import machine
 from tests.running import SAMPLES, Running, until
@@ -45,56 +47,35 @@ def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for
     assert len(system.model_calls()) == 1
 
 
-def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system: Running) -> None:
-    system.model(latency="2m")
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system: Running, stream: str) -> None:
+    system.model(latency="2s")
     before = len(system.documents())
-
-    def hang_up_after(seconds: float) -> None:
-        with openai_client(system, timeout=seconds, max_retries=0) as client, pytest.raises(APITimeoutError):
-            client.audio.transcriptions.create(model="whisper-1", file=SPEECH, language="en")
-
-    # As long as this machine needs to take the upload in.
-    patience = 0.7
-    while len(system.documents()) == before:
-        hang_up_after(patience)
-        patience *= 2
-    system.advance("3m")
-    with openai_client(system, timeout=300, max_retries=0) as client:
-        answer = client.audio.transcriptions.create(model="whisper-1", file=SPEECH, language="en")
-    assert answer.text
+    body = b"".join(_form(model="whisper-1", language="en", stream=stream))
+    connection = http.client.HTTPConnection(urlsplit(system.endpoints.api).netloc)
+    connection.request("POST", "/v1/audio/transcriptions", body, _headers(system))
+    until(lambda: len(system.documents()) == before + 1, 20, lambda: "no task was made")
+    connection.close()
+    answer = system.http.post("/v1/audio/transcriptions", content=body, headers=_headers(system))
+    assert answer.status_code == 200, answer.text
+    assert "transcript.text.done" in answer.text if stream == "true" else answer.json()["text"]
     assert len(system.documents()) == before + 1
     assert len(system.model_calls()) == 1
 
 
 @pytest.mark.timeout(600)
-def test_an_upload_of_300_mb_is_passed_on_in_constant_memory(system: Running) -> None:
+def test_a_recording_of_300_mb_is_passed_on_in_constant_memory(system: Running) -> None:
     workers = [process for process in psutil.Process(system.pid).children(recursive=True) if _serves_api(process)]
     # Past the front door, which has the platform's limit of 32 MB.
     port = next(each.laddr.port for worker in workers for each in worker.net_connections() if each.status == "LISTEN")
-    peak, done = [0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            peak.append(max(worker.memory_info().rss for worker in workers))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        answer = httpx2.post(
-            f"http://127.0.0.1:{port}/v1/files",
-            content=_form(megabytes=300),
-            headers={
-                "Authorization": f"Bearer {system.endpoints.api_key}",
-                "Content-Type": "multipart/form-data; boundary=xx",
-            },
-            timeout=machine.allowed(100),
-        )
-    finally:
-        done.set()
-        watcher.join()
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["bytes"] == len(SPEECH.read_bytes()) + (300 << 20)
-    assert max(peak) < 200 << 20
+    url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
+    form = _form(300, model="whisper-1", stream="true")
+    # A stream's head comes as soon as the task is made.
+    with httpx2.stream("POST", url, content=form, headers=_headers(system), timeout=machine.allowed(100)) as answer:
+        assert answer.status_code == 200, answer.read()
+        task = answer.headers["x-dropsight-task"]
+    assert system.http.post(f"/v1/tasks/{task}/cancel").json()["id"] == task
+    assert max(_peak_bytes(worker) for worker in workers) < 200 << 20
 
 
 def _serves_api(process: psutil.Process) -> bool:
@@ -104,8 +85,20 @@ def _serves_api(process: psutil.Process) -> bool:
         return False
 
 
-def _form(megabytes: int) -> Iterator[bytes]:
-    yield b'--xx\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+def _peak_bytes(process: psutil.Process) -> int:
+    """Return the most memory that a process has had so far."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
+def _headers(system: Running) -> dict[str, str]:
+    key = system.endpoints.api_key
+    return {"Authorization": f"Bearer {key}", "Content-Type": "multipart/form-data; boundary=xx"}
+
+
+def _form(megabytes: int = 0, **fields: str) -> Iterator[bytes]:
+    for name, value in fields.items():
+        yield f'--xx\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
     yield b'--xx\r\nContent-Disposition: form-data; name="file"; filename="long.wav"\r\n\r\n'
     yield SPEECH.read_bytes()
     for _ in range(megabytes):
