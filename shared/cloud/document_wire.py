@@ -15,6 +15,7 @@ from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.cloud import firestore
 from google.cloud.firestore_v1.types import document as document_types
 from google.cloud.firestore_v1.types import firestore as firestore_types
+from google.cloud.firestore_v1.types import write as write_types
 from google.cloud.firestore_v1.vector import Vector
 
 _COMMIT = firestore_types.CommitRequest
@@ -91,14 +92,24 @@ async def create(client: firestore.AsyncClient, path: str, fields: Mapping[str, 
     await _commit(client, request)
 
 
-async def update(client: firestore.AsyncClient, path: str, fields: Mapping[str, object], version: Version) -> Version:
-    """Replace these fields of a document that is still as it was at `version`; return its new version."""
+async def update(
+    client: firestore.AsyncClient,
+    path: str,
+    fields: Mapping[str, object],
+    version: Version,
+    also: Iterable[write_types.Write] = (),
+) -> Version:
+    """Replace these fields of a document that is still as it was at `version`; return its new version.
+
+    `also`: writes of other documents in the same commit.
+    """
     request = _new_commit(database=client._database_string)
     write = request.writes.add()
     write.update.name = path
     set_fields(write.update.fields, fields)
     write.update_mask.field_paths.extend(sorted(fields))
     write.current_document.update_time.CopyFrom(version)
+    request.writes.extend(write_types.Write.pb(other) for other in also)
     return (await _commit(client, request)).write_results[0].update_time
 
 

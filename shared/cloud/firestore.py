@@ -153,9 +153,8 @@ class Tasks:
     async def _update_with(self, also: Also, task: Task, fields: dict[str, Any], version: Version) -> Version:
         """Replace these fields of the task's document, and commit with them what `also` adds."""
         batch = self.client.batch()
-        batch.update(self._ref(task.id), fields, option=self.client.write_option(last_update_time=version))
         also(batch, task)
-        return (await batch.commit())[0].update_time.timestamp_pb()
+        return await document_wire.update(self.client, self._path(task.id), fields, version, batch._write_pbs)
 
     async def set_vector(self, task_id: str, vector: list[float]) -> None:
         """Set the field by which Firestore finds the task's document among its nearest. No other field changes."""
