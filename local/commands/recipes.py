@@ -43,6 +43,7 @@ from shared.domain.recipe import (
     load,
     misfits,
 )
+from shared.domain.recipe.making import ABOUT
 from shared.settings import Inbox
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def _list_recipes(book: RecipeBook, *, as_json: bool) -> int:
         return 0
     for recipe in book.recipes:
         notes = [
+            *([ABOUT[recipe.makes]] if recipe.makes else []),
             *([f"needs {', '.join(recipe.needs)}"] if recipe.needs else []),
             *(["by name only"] if recipe.rule is None else []),
             *([book.origin(recipe)] if book.origin(recipe) != "built in" else []),

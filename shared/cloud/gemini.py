@@ -221,12 +221,19 @@ class Gemini:
             except IndexError:
                 return
 
+    async def answer(self, model: str, body: Json, *, timeout: float) -> Json:
+        """Return the whole answer, a GenerateContentResponse as JSON. `timeout` is in seconds."""
+        contents, config = _within(body, timeout)
+        with _translated_errors():
+            return as_json(
+                await self._client.aio.models.generate_content(
+                    model=model, contents=cast(types.ContentListUnion, contents), config=config
+                )
+            )
+
     async def stream(self, model: str, body: Json, *, timeout: float) -> AsyncIterator[Json]:
         """Yield the answer in pieces, each a GenerateContentResponse as JSON. `timeout` is in seconds."""
-        contents, config = _split_body(body)
-        limited_config = config.model_copy(
-            update={**_ONE_REQUEST, "http_options": types.HttpOptions(timeout=int(timeout * 1000))}
-        )
+        contents, limited_config = _within(body, timeout)
         with _translated_errors():
             pieces = await self._client.aio.models.generate_content_stream(
                 model=model, contents=cast(types.ContentListUnion, contents), config=limited_config
@@ -253,6 +260,13 @@ class Gemini:
                 model=model, contents=cast(types.ContentListUnion, contents)
             )
         return usage.total_tokens or 0
+
+
+def _within(body: Json, timeout: float) -> tuple[list[types.Content], types.GenerateContentConfig]:
+    """Return contents and config of one request that takes `timeout` seconds at most."""
+    contents, config = _split_body(body)
+    options = types.HttpOptions(timeout=int(timeout * 1000))
+    return contents, config.model_copy(update={**_ONE_REQUEST, "http_options": options})
 
 
 def _split_body(body: Json) -> tuple[list[types.Content], types.GenerateContentConfig]:

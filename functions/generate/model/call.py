@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import NamedTuple, cast
 
 from pydantic import JsonValue
@@ -260,16 +261,18 @@ async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncIterator[Json]:
 
 
 def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
-    timeout = max(1.0, lease.seconds_left)
-    return (
-        _embedded(deps, model, body, timeout)
-        if "embedding" in body
-        else deps.gemini.stream(model, body, timeout=timeout)
-    )
+    timeout, config = max(1.0, lease.seconds_left), body.get("generationConfig")
+    if "embedding" in body:
+        return _whole(partial(deps.gemini.embed, model, body, timeout=timeout))
+    if isinstance(config, dict) and "responseModalities" in config:
+        # The SDK breaks off at lines of a stream over 4 MiB, and a picture is one line.
+        return _whole(partial(deps.gemini.answer, model, body, timeout=timeout))
+    return deps.gemini.stream(model, body, timeout=timeout)
 
 
-async def _embedded(deps: GenerateDeps, model: str, body: Json, timeout: float) -> AsyncIterator[Json]:
-    yield await deps.gemini.embed(model, body, timeout=timeout)
+async def _whole(ask: Callable[[], Awaitable[Json]]) -> AsyncIterator[Json]:
+    """Yield an answer that comes at once."""
+    yield await ask()
 
 
 def _with_successor(deps: GenerateDeps, model: str, failure: PermanentFailure) -> PermanentFailure:

@@ -48,6 +48,12 @@ _EXAMPLES: dict[Makes, str] = {
     "picture": "gemini-3.1-flash-image",
 }
 _THING = {"speech": "speech", "embedding": "vectors", "picture": "pictures"}
+ABOUT: dict[Makes, str] = {
+    "speech": "reads the text aloud",
+    "embedding": "makes vectors, by which texts of a like meaning are found",
+    "picture": "draws a picture of the text, or anew from a picture",
+}
+"""What a recipe does, where its prompt does not say it."""
 _ONLY_WORDS = (
     "asks", "system", "response_schema", "evidence", "range", "transcription", "transcript", "continuations",
     "split_minutes", "split_pages", "count_rows", "cut_documents", "join", "tools", "functions", "index",

@@ -62,6 +62,15 @@ async def test_several_pictures_are_numbered(system: System) -> None:
     assert answers(task) == ["gemini-3.1-flash-image made 3 pictures."]
 
 
+async def test_a_picture_of_many_megabytes_is_published_as_it_came(system: System) -> None:
+    large = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * (6 << 12)
+    blob = {"mimeType": "image/png", "data": base64.b64encode(large).decode()}
+    system.model.script.append({"parts": [{"inlineData": blob}]})
+    task = await system.answered("large.txt", b"A crowd.", dropsight_recipe="draw")
+    assert (await system.published(task))["png"] == large
+    assert len(system.model.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "message"),
     [

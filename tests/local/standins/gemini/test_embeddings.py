@@ -49,7 +49,9 @@ def test_the_same_text_has_the_same_vector_in_full_length(shared: Running) -> No
 
 
 def test_several_parts_of_one_content_are_one_text(shared: Running) -> None:
-    answer = shared.client.models.embed_content(model=MODEL, contents=[types.Part(text="tea"), types.Part(text="milk")])
+    answer = shared.client.models.embed_content(
+        model=MODEL, contents=[types.Content(parts=[types.Part(text="tea"), types.Part(text="milk")])]
+    )
     assert len(answer.embeddings or []) == 1
     assert answer.usage_metadata is not None
     assert answer.usage_metadata.prompt_token_count == 2
