@@ -266,7 +266,7 @@ class LocalSystem:
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "DROPSIGHT_ENVIRONMENT": _environment_tag(self.data),
             "DROPSIGHT_PROJECT": PROJECT,
-            "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
+            "DROPSIGHT_INBOXES": json.dumps({INBOX: {"documents": True}}),
             "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
             "DROPSIGHT_RESULTS_BUCKET": RESULTS,
             "DROPSIGHT_SOURCE_BUCKET": SOURCE,
@@ -375,7 +375,13 @@ def _queue_spec(name: str, rate: float = 500.0, concurrency: int = 1000) -> Queu
 
 def storage_policy() -> Policy:
     """Return the grants that Terraform makes, for the buckets of this machine."""
-    buckets = {"inboxes": INBOX, "requests": REQUESTS, "results": RESULTS, "source": SOURCE}
+    buckets = {
+        "inboxes": INBOX,
+        "document_inboxes": INBOX,
+        "requests": REQUESTS,
+        "results": RESULTS,
+        "source": SOURCE,
+    }
     policy: dict[str, list[Grant]] = {name: [] for name in FUNCTIONS}
     for grant in read_storage_grants():
         policy[grant.account].append(Grant(bucket=buckets[grant.bucket], role=grant.role, under=grant.under or ""))
