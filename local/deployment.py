@@ -31,7 +31,10 @@ class QueueRetry(BaseModel):
 
 
 class StorageGrant(BaseModel):
-    """A role on `inboxes`, `requests`, `results` or `source`; `under`: only on names of that prefix."""
+    """A role on `inboxes` (`document_inboxes`: those that take documents), `requests`, `results` or `source`.
+
+    `under`: only on names of that prefix.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

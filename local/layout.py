@@ -57,7 +57,13 @@ def queue_spec(name: str, rate: float = 500.0, concurrency: int = 1000) -> Queue
 
 def storage_policy() -> Policy:
     """Return the grants that Terraform makes, for the buckets of this machine."""
-    buckets = {"inboxes": INBOX, "requests": REQUESTS, "results": RESULTS, "source": SOURCE}
+    buckets = {
+        "inboxes": INBOX,
+        "document_inboxes": INBOX,
+        "requests": REQUESTS,
+        "results": RESULTS,
+        "source": SOURCE,
+    }
     policy: dict[str, list[Grant]] = {name: [] for name in FUNCTIONS}
     for grant in read_storage_grants():
         policy[grant.account].append(Grant(bucket=buckets[grant.bucket], role=grant.role, under=grant.under or ""))

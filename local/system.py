@@ -249,7 +249,7 @@ class LocalSystem:
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "DROPSIGHT_ENVIRONMENT": state_folder.environment_tag(self.data),
             "DROPSIGHT_PROJECT": PROJECT,
-            "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
+            "DROPSIGHT_INBOXES": json.dumps({INBOX: {"documents": True}}),
             "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
             "DROPSIGHT_RESULTS_BUCKET": RESULTS,
             "DROPSIGHT_SOURCE_BUCKET": SOURCE,

@@ -48,6 +48,8 @@ class Inbox(BaseModel):
     """US dollars a day (UTC) for its tasks; None: `inbox_daily_budget`."""
     recipes: str | None = None
     """`gs://bucket/object` of the operator's recipes."""
+    documents: bool = False
+    """Whether documents that are cut out of a bundle are written into it, to become tasks of their own."""
     ignore: tuple[str, ...] = ()
     """Globs of names that become no tasks, besides what tools leave behind (`shared.domain.media.ignored`)."""
 

@@ -55,17 +55,22 @@ resource "google_project_iam_member" "grant" {
 locals {
   # `under`: only objects whose names begin so. The bucket itself is named too, for it is what a listing is allowed on:
   # who may not list is answered 403, not 404, for an object that is not there.
-  # The local system enforces the same grants. `inboxes` stands for each of them.
+  # The local system enforces the same grants. `inboxes` stands for each of them, `document_inboxes` for those that take
+  # the documents of bundles.
   storage_grants = jsondecode(file("${path.module}/storage_grants.json"))
   own_buckets = {
     requests = google_storage_bucket.requests.name
     results  = google_storage_bucket.results.name
     source   = google_storage_bucket.source.name
   }
+  inbox_groups = {
+    inboxes          = local.inbox_buckets
+    document_inboxes = { for name, bucket in local.inbox_buckets : name => bucket if var.inboxes[name].documents }
+  }
   bucket_grants = merge(
     [for grant in local.storage_grants : {
-      for name, bucket in(grant.bucket == "inboxes" ? local.inbox_buckets : { (grant.bucket) = local.own_buckets[grant.bucket] }) :
-      grant.bucket == "inboxes" ? "${grant.name} ${name}" : grant.name => { bucket = bucket, account = grant.account, role = grant.role, under = try(grant.under, null) }
+      for name, bucket in try(local.inbox_groups[grant.bucket], { (grant.bucket) = local.own_buckets[grant.bucket] }) :
+      contains(keys(local.inbox_groups), grant.bucket) ? "${grant.name} ${name}" : grant.name => { bucket = bucket, account = grant.account, role = grant.role, under = try(grant.under, null) }
     }]...
   )
 }

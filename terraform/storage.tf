@@ -1,4 +1,5 @@
-# Inboxes are read; uploads of people add objects, and no result is ever written there. Requests and results are buckets
+# Inboxes are read; uploads of people add objects, and so does generate where `documents` has it hand over the documents
+# of a bundle, which are never cut again. No result is ever written there. Requests and results are buckets
 # of their own: a result written into an inbox would become a task again. The source bucket holds what is deployed, and
 # the operator's recipes.
 
@@ -16,6 +17,7 @@ locals {
       {
         prefixes  = var.inboxes[name].prefixes
         daily_cap = var.inboxes[name].daily_cap
+        documents = var.inboxes[name].documents
         ignore    = var.inboxes[name].ignore
         recipes   = try("gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes[name].name}", null)
       },

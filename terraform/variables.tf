@@ -36,13 +36,14 @@ variable "labels" {
 }
 
 variable "inboxes" {
-  description = "The buckets whose objects become tasks, by a short name. `bucket`: adopt this existing bucket of the project instead of making one. `prefixes`: take only objects under one of them. `daily_cap`: tasks a day; more wait for the next. `daily_budget`: US dollars a day, instead of `spending.inbox_daily`. `recipes`: a local file with this inbox's recipes. `ignore`: globs of names that are left alone, besides what sync tools leave behind; one without a slash is for the last part of a name. `writers`: members who may drop files. `delete_after_days`: how long files stay (not for an adopted bucket)."
+  description = "The buckets whose objects become tasks, by a short name. `bucket`: adopt this existing bucket of the project instead of making one. `prefixes`: take only objects under one of them. `daily_cap`: tasks a day; more wait for the next. `daily_budget`: US dollars a day, instead of `spending.inbox_daily`. `recipes`: a local file with this inbox's recipes. `documents`: whether `generate` may add the documents that it cuts out of a bundle, for tasks of their own (`document_recipe`). `ignore`: globs of names that are left alone, besides what sync tools leave behind; one without a slash is for the last part of a name. `writers`: members who may drop files. `delete_after_days`: how long files stay (not for an adopted bucket)."
   type = map(object({
     bucket            = optional(string)
     prefixes          = optional(list(string), [""])
     daily_cap         = optional(number, 10000)
     daily_budget      = optional(number)
     recipes           = optional(string)
+    documents         = optional(bool, false)
     ignore            = optional(list(string), [])
     writers           = optional(list(string), [])
     delete_after_days = optional(number)

@@ -19,6 +19,22 @@ run "an_api_for_everyone" {
   }
 }
 
+run "an_inbox_that_takes_documents" {
+  variables {
+    inboxes = { scans = { documents = true }, other = {} }
+  }
+
+  assert {
+    condition     = toset([for grant in google_storage_bucket_iam_member.function : "${grant.bucket} ${grant.role}" if contains(values(output.inboxes), grant.bucket) && grant.member == "serviceAccount:${output.service_accounts.generate}" && grant.role != "roles/storage.objectViewer"]) == toset(["${output.inboxes.scans} roles/storage.objectCreator"])
+    error_message = "generate adds objects to inboxes that take documents, and to no other."
+  }
+
+  assert {
+    condition     = { for bucket, inbox in jsondecode(google_cloudfunctions2_function.function["generate"].service_config[0].environment_variables.DROPSIGHT_INBOXES) : bucket => inbox.documents } == { (output.inboxes.scans) = true, (output.inboxes.other) = false }
+    error_message = "generate is told which inboxes take documents."
+  }
+}
+
 run "an_api_for_some" {
   variables {
     api = { invokers = ["group:team@example.com"] }

@@ -10,10 +10,24 @@ import pytest
 
 from local.layout import storage_policy
 from local.standins.storage.iam import Access, Grant
+from tests.pdf_text import pdf_with_text
 from tests.running import Running, until
 
-RECIPES = b'[[recipe]]\nname = "short"\ntakes = ["text"]\nfor = {}\nprompt = "Sum it up."\n'
-INBOXES = '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/inbox.toml"}}'
+RECIPES = b"""
+[[recipe]]
+name = "short"
+takes = ["text"]
+for = {}
+prompt = "Sum it up."
+
+[[recipe]]
+name = "post"
+use = "split-bundle"
+for = {}
+document_recipe = "classify"
+"""
+INBOXES = '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/inbox.toml", "documents": true}}'
+STACK = pdf_with_text([[f"Sheet {number}"] for number in range(1, 6)])
 ALL = storage_policy().grants
 
 
@@ -50,6 +64,9 @@ def used(system: Running) -> set[Access]:
     for document in system.documents():
         system.http.get(f"/v1/tasks/{document['id']}")
     use_the_page(system, dropped["id"])
+    bundle = system.end_of(system.drop("stack.pdf", STACK, "application/pdf"))
+    assert bundle["status"] == "completed", bundle
+    until(lambda: len(system.http.get(f"/v1/tasks/{bundle['id']}").json().get("children", ())) == 2, 60, system.states)
     until(lambda: system.logged("callback_attempted"), 30, lambda: "the callback was not attempted")
     system.sweep()
     # The uploaded file has a task as well, whose calls are no part of what a later test looks at.

@@ -250,6 +250,7 @@ def test_a_functions_settings_can_be_read_from_its_environment(
             "daily_cap": 10_000,
             "daily_budget": None,
             "recipes": None,
+            "documents": False,
             "ignore": (),
         }
     }

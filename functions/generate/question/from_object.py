@@ -48,6 +48,7 @@ from shared.domain.recipe import (
 from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question
 from shared.domain.splitting.plan import is_split
+from shared.domain.tasks.documents import is_document_of, parent_of
 from shared.domain.tasks.task import GeminiFile, Ran, Task
 from shared.wiring import GenerateDeps
 
@@ -157,12 +158,27 @@ async def _upload(
 async def _choose_recipe(deps: GenerateDeps, task: Task, dropped: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
     """Choose the object's recipe and apply the wishes of its metadata; return it with its snapshot and warnings."""
     book = await deps.recipes.book(deps.settings.inboxes[task.source.bucket].recipes)
+    name = await _document_recipe(deps, task)
+    first = choose(book.recipes, dropped) if name is None else book.named(name)
+    if first is None:
+        message = f"The recipe of the file's bundle has document_recipe = {name!r}, and no recipe is named so any more."
+        raise PermanentFailure("invalid_param", message)
     try:
-        granted = grant(book.recipes, choose(book.recipes, dropped), dropped)
+        granted = grant(book.recipes, first, dropped)
     except (ValueError, RecursionError, OverflowError) as error:
         message = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
         raise PermanentFailure("invalid_param", message) from error
     return granted.recipe, granted.recipe.ran(book.origin(granted.recipe)), granted.warnings
+
+
+async def _document_recipe(deps: GenerateDeps, task: Task) -> str | None:
+    """Return the recipe for a document that was cut out of a bundle, as the bundle's recipe names it; else None."""
+    parent = parent_of(task.source)
+    bundle = await deps.tasks.get(parent) if parent is not None else None
+    if bundle is None or bundle.task.ran is None or not is_document_of(task.source, bundle.task):
+        return None
+    name = bundle.task.ran.snapshot.get("document_recipe")
+    return name if isinstance(name, str) else None
 
 
 def _recipe_that_ran(ran: Ran) -> Recipe:

@@ -110,8 +110,9 @@ async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Sto
     done = tuple(attempt.step for attempt in ended)
     uris = tuple(uri for attempt in ended for uri in attempt.published.uris)
     warnings = tuple(warning for attempt in ended for warning in attempt.published.warnings)
+    children = tuple(child for attempt in ended for child in attempt.published.children)
     return await deps.tasks.change(
-        stored, lambda current: claims.tidy(current, done, uris, warnings) if done else current
+        stored, lambda current: claims.tidy(current, done, uris, warnings, children) if done else current
     )
 
 

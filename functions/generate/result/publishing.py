@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 from pydantic import JsonValue
 
 from functions.generate.result.bundle import cut_documents
+from functions.generate.result.document_tasks import make_document_tasks
 from functions.generate.result.source_picture import load_source_picture
 from shared.cloud.object_writer import write_pieces
 from shared.domain import outputs
@@ -38,42 +39,54 @@ class Published(NamedTuple):
     uris: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     """Files that could not be made, as sentences."""
+    children: tuple[str, ...] = ()
+    """Ids of the tasks of documents that were cut out."""
+
+
+class _AnswerFiles(NamedTuple):
+    rendered: Rendered
+    documents: dict[str, File]
+    """Those of its files that were cut out of the source."""
 
 
 async def publish(deps: GenerateDeps, task: Task) -> Published:
     results = await load_results(deps.storage, deps.settings.results_bucket, task)
     files: dict[str, File] = {}
+    documents: dict[str, File] = {}
     warnings: list[str] = []
     makes_words = makes_of(task.ran) is None
     if results and not makes_words:
-        files, made_warnings = await _made(deps, task)
+        files, made_warnings = await _made_files(deps, task)
         warnings += made_warnings
     for question, result in zip(questions_of(task.ran), results or () if makes_words else (), strict=False):
         message = cast(Json, cast(list[Json], result["choices"])[0]["message"])
         if message.get("tool_calls") and not message.get("content"):
             continue
-        rendered = await _rendered(deps, task, question, message)
+        rendered, cut = await _files_of_answer(deps, task, question, message)
         files |= rendered.files
+        documents |= cut
         warnings += rendered.warnings
     stem = _stem(task)
     names = [f"{stem}.{ending}" for ending in (*files, "task.json")]
     uris = tuple(f"gs://{deps.settings.results_bucket}/{name}" for name in names)
-    shown_task = task.model_copy(
-        update={"outputs": uris, "warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))}
-    )
-    whole = await off_loop(_as_file, shown_task, results)
-    written = zip(names, [*files.values(), File(whole, "application/json")], strict=True)
     # All are awaited before an error leaves: none is still being written when the next try begins.
     errors = await asyncio.gather(
-        *(_write_unless_newer(deps, task, name, file) for name, file in written), return_exceptions=True
+        *(_write_unless_newer(deps, task, name, file) for name, file in zip(names, files.values(), strict=False)),
+        return_exceptions=True,
     )
     for error in errors:
         if error is not None:
             raise error
-    return Published(uris, tuple(warnings))
+    handed_over = await make_document_tasks(deps, task, documents)
+    warnings += handed_over.warnings
+    all_warnings = tuple(dict.fromkeys((*task.warnings, *warnings)))
+    shown_task = task.model_copy(update={"outputs": uris, "warnings": all_warnings, "children": handed_over.ids})
+    whole = await off_loop(_as_file, shown_task, results)
+    await _write_unless_newer(deps, task, names[-1], File(whole, "application/json"))
+    return Published(uris, tuple(warnings), handed_over.ids)
 
 
-async def _made(deps: GenerateDeps, task: Task) -> Rendered:
+async def _made_files(deps: GenerateDeps, task: Task) -> Rendered:
     # Loaded where it is used: most instances never make anything but words.
     from functions.generate.result.made import made_files
 
@@ -94,7 +107,7 @@ def _as_file(task: Task, results: tuple[Json, ...] | None) -> bytes:
     return json.dumps(public(task, results), ensure_ascii=False, indent=2).encode()
 
 
-async def _rendered(deps: GenerateDeps, task: Task, question: RecipeQuestion, message: Json) -> Rendered:
+async def _files_of_answer(deps: GenerateDeps, task: Task, question: RecipeQuestion, message: Json) -> _AnswerFiles:
     text = str(message.get("content") or "")
     structured = None
     if question.response_schema is not None:
@@ -109,10 +122,11 @@ async def _rendered(deps: GenerateDeps, task: Task, question: RecipeQuestion, me
     source = source._replace(pages=tuple(await off_loop(pages_of, message)))
     rendered = await off_loop(_files, question, text, value, source, message)
     if task.ran is None or not task.ran.snapshot.get("cut_documents"):
-        return rendered
+        return _AnswerFiles(rendered, {})
     async with deps.transfers.slot(most_seconds=AFTER_WORK_SECONDS):
         cut = await cut_documents(deps, task, value)
-    return Rendered({**rendered.files, **cut.files}, (*rendered.warnings, *cut.warnings))
+    whole = Rendered({**rendered.files, **cut.files}, (*rendered.warnings, *cut.warnings))
+    return _AnswerFiles(whole, cut.files)
 
 
 def _files(question: RecipeQuestion, text: str, value: JsonValue, source: Source, message: Json) -> Rendered:

@@ -63,6 +63,9 @@ class RecipeBook(Frozen):
     origins: dict[str, str]
     """The origin of each recipe by name: `built in`, or the operator's object and its generation."""
 
+    def named(self, name: str) -> Recipe | None:
+        return next((recipe for recipe in self.recipes if recipe.name == name), None)
+
     def origin(self, recipe: Recipe) -> str:
         return self.origins.get(recipe.name, "built in")
 
@@ -118,11 +121,12 @@ class _Reader:
     def book(self, origin: str) -> RecipeBook:
         document = self._document()
         own = self._recipes(document)
-        if self._problems:
-            raise RecipesInvalid(sorted(self._problems))
         names = {recipe.name for recipe in own}
         shipped = self._shipped if document.get("built_in", True) else ()
         behind = tuple(recipe for recipe in shipped if recipe.name not in names)
+        self._judge_document_recipes(document.get("recipe", []), {recipe.name: recipe for recipe in (*own, *behind)})
+        if self._problems:
+            raise RecipesInvalid(sorted(self._problems))
         return RecipeBook(recipes=(*own, *behind), origins=dict.fromkeys(names, origin))
 
     def _document(self) -> dict[str, Any]:
@@ -208,6 +212,17 @@ class _Reader:
         for field, message in flaws(recipe):
             if not faulty.intersection((str(field[0]), *_DEPENDS.get(str(field[0]), ()))):
                 self._say((*place, *field), message)
+
+    def _judge_document_recipes(self, entries: Any, recipes: dict[str, Recipe]) -> None:
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            name = entry.get("document_recipe") if isinstance(entry, dict) else None
+            if not isinstance(name, str) or name in self._faulty:
+                continue
+            place: Place = ("recipe", index, "document_recipe")
+            if name not in recipes:
+                self._say(place, f"no recipe is named {name!r} here or among the built-in ones")
+            elif "pdf" not in recipes[name].takes:
+                self._say(place, f"the documents are PDFs: {name} takes {' or '.join(recipes[name].takes)}")
 
     def _say(self, place: Place, message: str) -> None:
         self._problems.append(Problem(line_of(self._lines, place), _path(place), message))

@@ -242,6 +242,8 @@ class Recipe(Frozen):
     cut_documents: bool = False
     """Each document of a dropped PDF that the answer lists, with first_page and last_page, is published as a PDF of
     its own."""
+    document_recipe: str | None = None
+    """With `cut_documents`: the recipe with which each of these documents is asked about, as a task of its own."""
     join: Join | None = None
     """How the answers about parts become one. None: transcripts by their times, JSON field by field, others by one more
     call."""

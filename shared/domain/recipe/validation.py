@@ -36,7 +36,7 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
             yield field, message
     for message in output_flaws(recipe, recipe.takes):
         yield ("outputs",), message
-    yield from _flaws_of_evidence(recipe)
+    yield from _flaws_of_dependent_fields(recipe)
     for message in placeholders.flaws(recipe.system or ""):
         yield ("system",), message
     if recipe.rule:
@@ -45,10 +45,12 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
         yield tuple(misfit.field.split(".")), misfit.message
 
 
-def _flaws_of_evidence(recipe: Recipe) -> Iterator[tuple[Place, str]]:
+def _flaws_of_dependent_fields(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     structured = "schema" in recipe.needs or any(question.response_schema for question in recipe.questions)
     if recipe.evidence and not structured:
         yield ("evidence",), "evidence is given for structured answers: give a response_schema"
+    if recipe.document_recipe is not None and not recipe.cut_documents:
+        yield ("document_recipe",), "documents become tasks where they are cut out: set cut_documents = true"
 
 
 def output_flaws(recipe: Recipe, families: Sequence[Family]) -> Iterator[str]:

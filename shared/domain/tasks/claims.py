@@ -194,7 +194,11 @@ def cancel(task: Task, *, now: datetime, event: bool = False) -> Task:
 
 
 def tidy(
-    task: Task, done: tuple[AfterStep, ...], outputs: tuple[str, ...] = (), warnings: tuple[str, ...] = ()
+    task: Task,
+    done: tuple[AfterStep, ...],
+    outputs: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+    children: tuple[str, ...] = (),
 ) -> Task:
     """Remove finished after-work, and close the task if none is left. `warnings` name what could not be made."""
     left = tuple(step for step in task.after if step not in done)
@@ -202,7 +206,14 @@ def tidy(
     merged = tuple(dict.fromkeys((*task.outputs, *outputs)))
     all_warnings = tuple(dict.fromkeys((*task.warnings, *warnings)))
     tidied = task.model_copy(
-        update={"after": left, "files": files, "cache": cache, "outputs": merged, "warnings": all_warnings}
+        update={
+            "after": left,
+            "files": files,
+            "cache": cache,
+            "outputs": merged,
+            "warnings": all_warnings,
+            "children": children or task.children,
+        }
     )
     return tidied.model_copy(update={"open": _anything_left(tidied)})
 

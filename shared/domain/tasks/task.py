@@ -166,6 +166,8 @@ class Task(Frozen):
     error: TaskError | None = None
     warnings: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    """Ids of the tasks of the documents that were cut out of its bundle."""
     callback: Callback | None = None
     ran: Ran | None = None
     request: Pointer | None = None

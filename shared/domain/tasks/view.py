@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from shared.domain.answer.response import Json
 from shared.domain.request.addresses import without_secrets
+from shared.domain.tasks.documents import parent_of
 from shared.domain.tasks.task import ID_PATTERN, Status, Task
 
 EXAMPLE_ID = "task-llm-1776874565-yq3szvcu"
@@ -57,6 +58,10 @@ class TaskShown(_TaskAlways, total=False):
     source: str | None
     warnings: list[str] | None
     outputs: list[str] | None
+    parent: Annotated[str | None, Field(description="The task of the bundle that the file was cut out of.")]
+    children: Annotated[
+        list[str] | None, Field(description="The tasks of the documents that were cut out of the file.")
+    ]
     waiting: WaitingTask | None
     callback: dict[str, JsonValue] | None
     recipe: str | None
@@ -90,6 +95,8 @@ def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
         "source": task.source.uri if task.source.kind != "request" else None,
         "warnings": list(task.warnings) or None,
         "outputs": list(task.outputs) or None,
+        "parent": parent_of(task.source),
+        "children": list(task.children) or None,
         "waiting": _waiting(task),
         "callback": _callback(task),
         "recipe": task.ran.recipe if task.ran else None,
@@ -101,7 +108,7 @@ def public(task: Task, results: tuple[Json, ...] | None = None) -> Json:
 
 def without_results(task: Task) -> Task:
     """Return the task without anything that the model answered, for keys without the scope `read`."""
-    hidden = {"results": None, "results_pointer": None, "usage": None, "warnings": (), "outputs": ()}
+    hidden = {"results": None, "results_pointer": None, "usage": None, "warnings": (), "outputs": (), "children": ()}
     return task.model_copy(update=hidden)
 
 

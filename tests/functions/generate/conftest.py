@@ -172,7 +172,9 @@ async def shared_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
         STORAGE_EMULATOR_HOST=f"http://127.0.0.1:{await objects.start()}",
         FIRESTORE_EMULATOR_HOST=f"127.0.0.1:{await documents.start()}",
         GOOGLE_GEMINI_BASE_URL=f"http://127.0.0.1:{await model.start()}",
-        DROPSIGHT_INBOXES=json.dumps({INBOX: {}, RULED: {"recipes": f"gs://{SETTINGS}/recipes.toml"}}),
+        DROPSIGHT_INBOXES=json.dumps(
+            {INBOX: {}, RULED: {"recipes": f"gs://{SETTINGS}/recipes.toml", "documents": True}}
+        ),
         DROPSIGHT_MANIFEST_SOURCES=json.dumps(
             {
                 "tests": [f"gs://{INBOX}/"],

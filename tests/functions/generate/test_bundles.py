@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from typing import Any
 
 import pypdfium2
 import pytest
+import pytest_asyncio
 
-from tests.functions.generate.conftest import System, answers, warned
+from functions.generate.result.document_tasks import make_document_tasks
+from functions.generate.result.publishing import publish
+from local.standins.faults import Fault
+from shared import wiring
+from shared.domain.outputs import File
+from shared.domain.tasks.task import Task
+from shared.domain.tasks.view import public
+from tests.functions.generate.conftest import INBOX, RULED, SETTINGS, System, answers, warned
 from tests.pdf_text import pdf_with_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -72,3 +81,139 @@ async def test_documents_that_are_too_large_together_are_cut_out_up_to_a_bound(
     assert "01-invoice.pdf" in files
     assert "02-letter.pdf" not in files
     assert warned(task) == ("From 02-letter.pdf on, no documents were cut out: together they are too large.",)
+
+
+RECIPES = """
+[[recipe]]
+name = "post"
+use = "split-bundle"
+for = { prefix = "post/" }
+document_recipe = "letter"
+
+[[recipe]]
+name = "nested"
+use = "split-bundle"
+for = { prefix = "nested/" }
+document_recipe = "nested"
+
+[[recipe]]
+name = "letter"
+takes = "pdf"
+prompt = "Who writes, and what about?"
+"""
+BUNDLE = listed(("invoice", 1, 2), ("letter", 3, 5))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def _recipes(system: System) -> None:
+    await system.drop("recipes.toml", RECIPES.encode(), bucket=SETTINGS)
+    system.clock.advance(30)
+
+
+async def documents_of(system: System, prefix: str) -> dict[str, int]:
+    """The names and generations of the documents below a prefix of the inbox."""
+
+    def read() -> dict[str, int]:
+        blobs = system.objects.bucket(RULED).list_blobs(prefix=prefix)
+        return {blob.name: int(blob.generation) for blob in blobs if ".documents/" in blob.name}
+
+    return await asyncio.to_thread(read)
+
+
+async def children_of(system: System, task: Task) -> list[Task]:
+    """The tasks of a bundle's documents, once they have ended."""
+    names = await documents_of(system, task.source.name)
+    return [
+        await system.until(f"gs://{RULED}/{name}", lambda task: task.terminal and not task.after)
+        for name in sorted(names)
+    ]
+
+
+@pytest.mark.usefixtures("_recipes")
+async def test_each_document_becomes_a_task_of_its_own_once(system: System) -> None:
+    system.model.script.extend([BUNDLE, {"text": "One."}, {"text": "Other."}])
+    task = await system.answered("post/monday.pdf", SCAN, bucket=RULED)
+    children = await children_of(system, task)
+    assert [child.id for child in children] == list(task.children)
+    assert [child.source.name for child in children] == [
+        f"post/monday.pdf.documents/{task.id}/{ending}" for ending in ("01-invoice.pdf", "02-letter.pdf")
+    ]
+    assert {answers(child)[0] for child in children} == {"One.", "Other."}
+    assert [child.ran.recipe for child in children if child.ran] == ["letter", "letter"]
+    assert {child.owner for child in children} == {task.owner}
+    assert all(set(task.visible_to) <= set(child.visible_to) for child in children)
+    assert [public(child)["parent"] for child in children] == [task.id, task.id]
+    assert public(task)["children"] == list(task.children)
+    assert json.loads((await system.published(task))["task.json"])["children"] == list(task.children)
+    assert warned(task) == warned(children[0]) == ()
+    written = await documents_of(system, task.source.name)
+    assert (await publish(wiring.generate(), task)).children == task.children
+    assert await documents_of(system, task.source.name) == written
+    assert len(system.model.asked) == 3
+
+
+@pytest.mark.usefixtures("_recipes")
+async def test_after_work_that_stops_between_two_documents_makes_each_task_once(system: System) -> None:
+    writing = f"POST /upload/storage/v1/b/{RULED}/o"
+    system.model.script.append(BUNDLE)
+    uri = await system.drop("post/stopped.pdf", SCAN, bucket=RULED)
+    system.tap.faults.add([Fault(service="storage", match=writing, skip=1, status=403, times=1)])
+    async with asyncio.timeout(60):
+        while not (task := await system.until(uri, lambda task: task.terminal)).children:
+            if system.tap.faults.listing() == []:
+                system.clock.advance(10)
+            await asyncio.sleep(0.05)
+    children = await children_of(system, task)
+    assert [child.id for child in children] == list(task.children)
+    assert len(children) == 2
+    assert len(system.model.asked) == 3
+
+
+@pytest.mark.usefixtures("_recipes")
+async def test_a_document_of_a_bundle_is_never_cut_into_tasks_again(system: System) -> None:
+    system.model.script.extend([listed(("invoice", 1, 5)), BUNDLE])
+    task = await system.answered("nested/box.pdf", SCAN, bucket=RULED)
+    (child,) = await children_of(system, task)
+    assert child.ran is not None
+    assert child.ran.recipe == "nested"
+    assert child.children == ()
+    assert len(await documents_of(system, "nested/")) == 1
+    assert any("itself a document of a bundle" in warning for warning in child.warnings)
+    assert set(await system.published(child)) >= {"01-invoice.pdf", "02-letter.pdf"}
+
+
+@pytest.mark.usefixtures("_recipes")
+async def test_a_recipe_that_has_gone_meanwhile_fails_the_documents_and_costs_nothing(system: System) -> None:
+    system.model.script.extend([BUNDLE, {"status": 503}, {"status": 503}])
+    task = await system.answered("post/late.pdf", SCAN, bucket=RULED)
+    names = await documents_of(system, "post/late.pdf")
+    for name in names:
+        await system.until(f"gs://{RULED}/{name}", lambda task: task.waiting is not None and task.lease_until is None)
+    await system.drop("recipes.toml", RECIPES.replace('"letter"', '"note"').encode(), bucket=SETTINGS)
+    system.clock.advance(120)
+    children = await children_of(system, task)
+    assert len(children) == len(names) == 2
+    for child in children:
+        assert child.error is not None
+        assert child.error.code == "invalid_param"
+        assert "document_recipe = 'letter'" in child.error.message
+    assert len(system.model.asked) == 1
+
+
+async def test_only_an_inbox_that_takes_documents_and_pays_for_them_gets_any(system: System) -> None:
+    system.model.script.append(BUNDLE)
+    task = await system.answered("plain.pdf", SCAN, dropsight_recipe="split-bundle")
+    assert task.ran is not None
+    assert task.children == ()
+    asked = task.ran.model_copy(update={"snapshot": {**task.ran.snapshot, "document_recipe": "letter"}})
+    of_inbox = task.model_copy(update={"ran": asked})
+    ruled = of_inbox.model_copy(update={"source": task.source.model_copy(update={"bucket": RULED})})
+    files = {"01-invoice.pdf": File(b"%PDF-", "application/pdf")}
+    refused = await make_document_tasks(wiring.generate(), of_inbox, files)
+    assert refused.ids == ()
+    assert "is not set to take them" in refused.warnings[0]
+    for owner in ("key:someone", f"inbox:{INBOX}"):
+        refused = await make_document_tasks(wiring.generate(), ruled.model_copy(update={"owner": owner}), files)
+        assert refused.ids == ()
+        assert "may pay for them" in refused.warnings[0]
+    assert await documents_of(system, "plain.pdf") == {}

@@ -145,12 +145,22 @@ outputs = ["csv"]
         ('asks = [{ name = "a", prompt = "b" }]', "one prompt or several asks"),
         ("prompt_is = 1", "unknown field"),
         ('use = "nothing"', "no recipe is named"),
+        ('document_recipe = "nothing"', "no recipe is named 'nothing' here or among the built-in ones"),
+        ('document_recipe = "transcribe-timed"', "the documents are PDFs: transcribe-timed takes"),
+        ('document_recipe = "classify"', "set cut_documents = true"),
     ],
 )
 def test_what_cannot_be_meant_is_a_problem_on_its_line(line: str, says: str) -> None:
     text = f'[[recipe]]\nname = "one"\ntakes = "audio"\nprompt = "Say it."\n{line}\n'
     problems = check(text)
     assert [problem.line for problem in problems if says in problem.message] == [5], problems
+
+
+def test_the_documents_of_a_bundle_may_be_asked_about_by_any_recipe_of_the_file() -> None:
+    bundle = '[[recipe]]\nname = "post"\nuse = "split-bundle"\ndocument_recipe = "letter"\n'
+    letter = '[[recipe]]\nname = "letter"\ntakes = "pdf"\nprompt = "Who writes?"\n'
+    assert check(bundle + letter) == []
+    assert [problem.line for problem in check(f"built_in = false\n{letter.replace('letter', 'note')}{bundle}")] != []
 
 
 def test_a_recipe_is_not_blamed_for_the_problems_of_the_one_it_uses() -> None:
