@@ -67,7 +67,7 @@ def rows_of(task: Task, calls: Sequence[Call], model: str, storage: Decimal | No
     rows: dict[Labels, Counters] = {}
 
     def add(name: str, counters: Counters) -> None:
-        labels = Labels(task.owner, _prefix(task), task.ran.recipe if task.ran else "", name)
+        labels = labels_of(task, name)
         rows[labels] = rows.get(labels, Counters()) + counters
 
     add(
@@ -77,6 +77,10 @@ def rows_of(task: Task, calls: Sequence[Call], model: str, storage: Decimal | No
     for call in calls:
         add(call.answered, _counters(call))
     return rows
+
+
+def labels_of(task: Task, model: str) -> Labels:
+    return Labels(task.owner, _prefix(task), task.ran.recipe if task.ran else "", model)
 
 
 def _counters(call: Call) -> Counters:

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 
-from functions.generate.result.indexing import add_to_index
+from functions.generate.result.indexing import Indexed, add_to_index
 from functions.sweep.deleted_objects import remove_deleted_objects
 from local.standins.faults import Fault
 from local.standins.gemini import search_stores
@@ -89,6 +90,10 @@ async def test_a_question_is_answered_from_three_files_with_citations(system: Sy
     assert answer.usage is not None
     assert cast(Any, answer.usage)["tool_tokens_by_modality"]["text"] > 0
     assert len(system.model.search_stores.listed()) == 1
+    usage = cast(Any, lease.usage)
+    assert usage["indexing"]["model"] == "gemini-embedding-001"
+    assert usage["indexing"]["estimated_tokens"] > 0
+    assert Decimal(usage["cost"]) == Decimal(usage["indexing"]["cost"]) + Decimal(usage["rounds"][0]["cost"])
 
 
 async def test_nobody_is_answered_from_files_that_he_may_not_see(system: System) -> None:
@@ -130,8 +135,8 @@ async def test_a_newer_file_replaces_the_older_one_of_its_name(system: System) -
 async def test_a_late_older_task_does_not_replace_a_newer_file(system: System) -> None:
     first = await added(system, "north/late.txt", "The old text of the late file.")
     second = await added(system, "north/late.txt", "The new text of the late file.", replaces=first)
-    assert await add_to_index(wiring.generate(), first) == ()
-    assert await add_to_index(wiring.generate(), second) == ()
+    assert await add_to_index(wiring.generate(), first) == Indexed()
+    assert await add_to_index(wiring.generate(), second) == Indexed()
     assert len(documents_of(system, second)) == 2
     assert documents_of(system, first) == []
 
@@ -163,7 +168,7 @@ async def test_two_instances_at_once_add_a_file_once(system: System) -> None:
             system.model.search_stores.remove(document.name, force=True)
     attempts = [add_to_index(wiring.generate(), task) for _ in range(3)]
     outcomes: list[Any] = await asyncio.gather(*attempts, return_exceptions=True)
-    assert outcomes.count(()) >= 1
+    assert any(isinstance(outcome, Indexed) for outcome in outcomes)
     assert documents_of(system, task) == ["text/markdown"], "the upload was deleted when the task was done"
 
 
