@@ -220,6 +220,20 @@ async def test_deleting_an_object_deletes_its_entry(system: System) -> None:
     assert task.id not in {entry["task"] for entry in cited(answer)}
 
 
+async def test_an_entry_that_cannot_be_checked_does_not_hold_up_the_others(system: System) -> None:
+    first = await added(system, "north/unchecked.txt", "The moth cannot be checked.")
+    second = await added(system, "north/checked.txt", "The beetle can be checked.")
+    for name in ("unchecked", "checked"):
+        await asyncio.to_thread(system.objects.bucket(RULED).blob(f"contracts/north/{name}.txt").delete)
+    system.tap.faults.add([Fault(service="gemini", match="DELETE /v1beta/fileSearchStores", status=503, times=1)])
+    deps, tally = cast(wiring.SweepDeps, wiring.generate()), Counter[str]()
+    await remove_deleted_objects(deps, tally, stop_at=deps.clock.time() + 600, scheduled=False)
+    assert tally["errors"] == 1
+    assert sorted([documents_of(system, first), documents_of(system, second)]) != [[], []]
+    await remove_deleted_objects(deps, tally, stop_at=deps.clock.time() + 600, scheduled=False)
+    assert documents_of(system, first) == documents_of(system, second) == []
+
+
 async def test_an_index_that_does_not_exist_is_named(system: System) -> None:
     task = await asked(system, "reader/nowhere", "Anything?", index="nowhere")
     assert task.error is not None
