@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 from shared.cloud.index_entries import StoredEntry
-from shared.cloud.telemetry import log
+from shared.cloud.telemetry import log, log_bug
 from shared.wiring import SweepDeps
 
 _PAGE = 100
@@ -19,25 +19,35 @@ async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_a
     if deps.index_entries is None or deps.file_search is None:
         return
     before = deps.clock.now() - (_REST if scheduled else timedelta())
+    checked = set[str]()
     while deps.clock.time() < stop_at:
         page = await deps.index_entries.longest_unchecked(before, _PAGE)
-        for stored in page:
+        new = [stored for stored in page if stored.entry.key not in checked]
+        for stored in new:
+            checked.add(stored.entry.key)
             await _check(deps, stored, tally)
             if deps.clock.time() >= stop_at:
                 return
-        if len(page) < _PAGE:
+        if len(page) < _PAGE or not new:
             return
 
 
 async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:
+    """Remove the entry if its object is gone. One that cannot be checked does not hold up the others."""
     assert deps.index_entries is not None
-    entry = stored.entry
+    entry, now = stored.entry, deps.clock.now()
+    if entry.is_held(now):
+        return
     bucket, _, name = entry.object.removeprefix("gs://").partition("/")
-    live = await deps.storage.stat(bucket, name)
-    if live is not None and live.generation == entry.generation:
-        await deps.index_entries.put(entry.model_copy(update={"checked_at": deps.clock.now()}), stored)
-    elif not entry.is_held(deps.clock.now()):
-        await _remove(deps, stored, tally)
+    try:
+        live = await deps.storage.stat(bucket, name)
+        if live is None or live.generation != entry.generation:
+            await _remove(deps, stored, tally)
+            return
+    except Exception as error:
+        tally["errors"] += 1
+        log_bug("index_entry_not_checked", error, task=entry.task, object=entry.object)
+    await deps.index_entries.put(entry.model_copy(update={"checked_at": now}), stored)
 
 
 async def _remove(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:

@@ -23,6 +23,7 @@ _MEANINGS = {
     "objects_without_task": "of them without a task: ingested",
     "files_seen": "files of this environment at the Files API",
     "files_deleted": "of them left over: deleted",
+    "index_entries_removed": "entries of indexes whose objects are gone: deleted",
     "errors": "parts, tasks or objects that failed (see the log)",
     "objects": "objects under the prefix",
     "bytes": "bytes of them",

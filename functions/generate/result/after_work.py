@@ -25,6 +25,7 @@ from shared.domain.answer.continuation import billed_records
 from shared.domain.errors import TaskFailure
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import call_of
+from shared.domain.money.indexing import row_of_indexing, with_indexing
 from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.money.storage import storage_of
 from shared.domain.money.totals import rows_of
@@ -111,9 +112,17 @@ async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Sto
     uris = tuple(uri for attempt in ended for uri in attempt.published.uris)
     warnings = tuple(warning for attempt in ended for warning in attempt.published.warnings)
     children = tuple(child for attempt in ended for child in attempt.published.children)
-    return await deps.tasks.change(
-        stored, lambda current: claims.tidy(current, done, uris, warnings, children) if done else current
-    )
+    tokens = sum(attempt.indexed_tokens for attempt in ended)
+
+    def tidied(current: Task) -> Task:
+        if not done:
+            return current
+        return with_indexing(claims.tidy(current, done, uris, warnings, children), tokens)
+
+    def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
+        deps.totals.add(batch, deps.clock.now(), row_of_indexing(task, tokens))
+
+    return await deps.tasks.change(stored, tidied, counted if tokens else None)
 
 
 class _Ended(NamedTuple):
@@ -121,6 +130,7 @@ class _Ended(NamedTuple):
 
     step: AfterStep
     published: Published = Published()
+    indexed_tokens: int = 0
 
 
 async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | None:
@@ -130,7 +140,8 @@ async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | 
             case "publish":
                 return _Ended(step, await publish(deps, task))
             case "index":
-                return _Ended(step, Published(warnings=await add_to_index(deps, task)))
+                indexed = await add_to_index(deps, task)
+                return _Ended(step, Published(warnings=indexed.warnings), indexed.tokens)
             case "delete_file":
                 await _delete_files(deps, task)
             case "callback":

@@ -10,7 +10,7 @@ import asyncio
 import io
 import secrets
 from datetime import timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 from functions.generate.question.upload import file_id
 from shared.cloud.index_entries import StoredEntry
@@ -18,6 +18,8 @@ from shared.cloud.telemetry import log
 from shared.domain.answer.response import Json
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.index_entries import LARGEST_FILE, Entry, metadata_of, next_step, searchable_files
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.money.indexing import tokens_of_file
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import Task
 from shared.results import load_results
@@ -29,13 +31,21 @@ _FIRST_INDEX = 100
 """Of the numbers in the names of a task's uploads: smaller ones are its inputs."""
 
 
-async def add_to_index(deps: GenerateDeps, task: Task) -> tuple[str, ...]:
-    """Add the task's answer and file to its index, in place of what the object had there. Return warnings."""
+class Indexed(NamedTuple):
+    """What was added to an index."""
+
+    tokens: int = 0
+    """An estimate."""
+    warnings: tuple[str, ...] = ()
+
+
+async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
+    """Add the task's answer and file to its index, in place of what the object had there."""
     assert task.ran is not None
     source, index, now = task.source, str(task.ran.snapshot["index"]), deps.clock.now()
     live = await deps.storage.stat(source.bucket, source.name)
     if live is None or live.generation != source.generation:
-        return ()
+        return Indexed()
     entry = Entry(
         index=index,
         store=await deps.file_search.open_store(index),
@@ -48,7 +58,7 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> tuple[str, ...]:
     before = await deps.index_entries.get(entry.key)
     match next_step(before.entry if before else None, task.id, source.generation, now):
         case "done" | "superseded":
-            return ()
+            return Indexed()
         case "busy":
             raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
     documents = before.entry.documents if before else ()
@@ -58,7 +68,7 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> tuple[str, ...]:
         raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
     try:
         await _remove_documents(deps, before)
-        added, warnings = await _add_documents(deps, task, entry)
+        added, indexed = await _add_documents(deps, task, entry)
     except BaseException:
         # For the next try, which needs not wait; what was added so far is deleted then.
         await deps.index_entries.put(held.entry.model_copy(update={"held_until": deps.clock.now()}), held)
@@ -66,7 +76,7 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> tuple[str, ...]:
     if await deps.index_entries.put(entry.model_copy(update={"documents": tuple(added)}), held) is None:
         raise TransientFailure(f"adding {source.uri} to the index {index} took too long: another instance has begun")
     log("INFO", "indexed", f"{source.uri} was added to the index {index}", task=task.id, documents=len(added))
-    return tuple(warnings)
+    return indexed
 
 
 async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> None:
@@ -78,10 +88,11 @@ async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> N
         await deps.file_search.delete_document(name)
 
 
-async def _add_documents(deps: GenerateDeps, task: Task, entry: Entry) -> tuple[list[str], list[str]]:
-    """Return the names of the documents, and warnings."""
+async def _add_documents(deps: GenerateDeps, task: Task, entry: Entry) -> tuple[list[str], Indexed]:
+    """Add the answer and the files; return the documents' names."""
     metadata, warnings = metadata_of(entry), list[str]()
-    added = [await _add_answer(deps, task, entry)]
+    text = await _answer_of(deps, task)
+    added = [await _add_answer(deps, task, entry, text)]
     for file in searchable_files(task.files, task.source):
         try:
             if task.source.size > LARGEST_FILE:
@@ -91,21 +102,29 @@ async def _add_documents(deps: GenerateDeps, task: Task, entry: Entry) -> tuple[
             warnings.append(f"The index {entry.index} has the answer, but not the file: its upload is gone.")
         except PermanentFailure as failure:
             warnings.append(f"The index {entry.index} has the answer, but not the file: {failure.message}")
-    return added, warnings
+    tokens = len(text) // CHARACTERS_PER_TOKEN + (tokens_of_file(task) if len(added) > 1 else 0)
+    return added, Indexed(tokens, tuple(warnings))
 
 
-async def _add_answer(deps: GenerateDeps, task: Task, entry: Entry) -> str:
-    """Upload the answer as Markdown, add it to the store, and delete the upload."""
+async def _answer_of(deps: GenerateDeps, task: Task) -> str:
+    """Return the answers to all questions as one Markdown text."""
     results = await load_results(deps.storage, deps.settings.results_bucket, task)
     answers = [str(_message(result).get("content") or "") for result in results or ()]
-    title = task.source.name.rpartition("/")[2]
-    text = "\n\n".join([f"# {title}", *answers])
+    return "\n\n".join([f"# {_title(task)}", *answers])
+
+
+def _title(task: Task) -> str:
+    return task.source.name.rpartition("/")[2]
+
+
+async def _add_answer(deps: GenerateDeps, task: Task, entry: Entry, text: str) -> str:
+    """Upload the answer as Markdown, add it to the store, and delete the upload."""
     index = _FIRST_INDEX + secrets.randbelow(900)
     uploaded = await deps.gemini.upload(
         io.BytesIO(text.encode()),
         file_id=file_id(deps.settings.environment, task, index, task.token),
         mime_type="text/markdown",
-        display_name=title,
+        display_name=_title(task),
         input=index,
     )
     try:

@@ -66,7 +66,7 @@ def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Count
     rows: dict[Labels, Counters] = {}
 
     def add(name: str, counters: Counters) -> None:
-        labels = Labels(task.owner, _prefix(task), task.ran.recipe if task.ran else "", name)
+        labels = labels_of(task, name)
         rows[labels] = rows.get(labels, Counters()) + counters
 
     add(
@@ -76,6 +76,10 @@ def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Count
     for call in calls:
         add(call.answered, _counters(call))
     return rows
+
+
+def labels_of(task: Task, model: str) -> Labels:
+    return Labels(task.owner, _prefix(task), task.ran.recipe if task.ran else "", model)
 
 
 def _counters(call: Call) -> Counters:

@@ -112,7 +112,8 @@ def test_an_answer_that_goes_on_with_other_words_is_noticed() -> None:
 
 
 def test_an_answer_that_goes_on_with_another_call_is_noticed() -> None:
-    one, two = ({"candidates": [{"content": {"parts": [part_of(atom)]}}]} for atom in ("C1", "C2"))
+    pieces: list[Json] = [{"candidates": [{"content": {"parts": [part_of(atom)]}}]} for atom in ("C1", "C2")]
+    one, two = pieces
     told_of = Shown("", "", tuple(stored(one).calls))
     again = Gathered(reasoning=False)
     again.go_on(stored(), told_of)
