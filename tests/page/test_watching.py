@@ -29,7 +29,15 @@ def test_a_file_dropped_elsewhere_appears_and_moves_to_its_end(system: Running, 
 
 
 def test_search_finds_by_name_status_recipe_and_metadata(system: Running, tab: Tab) -> None:
-    system.end_of(system.drop("search/apples.txt", NOTES, "text/plain", note="orchard"))
+    apples = {"type": "file_url", "file_url": {"url": "data:text/plain;base64,QXBwbGVzLg=="}}
+    body = {
+        "model": "gemini-3.5-flash-lite",
+        "recipe": "summarise",
+        "messages": [{"role": "user", "content": [apples]}],
+        "metadata": {"file": "apples.txt", "team": "orchard"},
+    }
+    assert system.http.post("/v1/llm/generations", json=body).status_code == 200
+    expect(tab.row("apples.txt")).to_contain_text("answered")
     system.end_of(system.drop("search/pears.txt", NOTES, "text/plain", dropsight_recipe="nonsense"))
     expect(tab.row("pears.txt")).to_be_visible()
     for words in ("apples", "completed summarise apples", "orchard"):
