@@ -217,7 +217,7 @@ class Tasks:
         if after is not None:
             last = await self._document(after[1]).get(["source.uri"])
             if not last.exists:
-                raise api_errors.FailedPrecondition("the last task of the page before is gone")
+                raise api_errors.FailedPrecondition("the last task is gone")  # type: ignore[no-untyped-call]
             place = {"created_at": after[0], "source.uri": last.get("source.uri"), "__name__": last.reference}
             query = query.start_after(place)
         return await self._first(query, limit)
