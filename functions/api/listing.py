@@ -1,7 +1,8 @@
 """List the tasks that a key may see, newest first, page by page.
 
-Firestore is asked for whole folders. A source or a prefix that ends within a name finds more than it may, and what is
-too much is left out here; so one page can take several queries.
+Firestore is asked for whole folders, and for a range of names where the prefix, or the one source that it lies in, ends
+within a name: one query. Several sources that end within names find more than they may, and what is too much is left
+out here; so their page can take several queries.
 """
 
 from __future__ import annotations
@@ -35,13 +36,19 @@ class Page:
 
 async def list_page(tasks: Tasks, key: Key, task_filter: TaskFilter, *, limit: int, after: str | None) -> Page:
     visible_prefixes = key.visible_prefixes(task_filter.prefix)
+    exact = key.exact_prefix(task_filter.prefix) if task_filter.uri is None else None
     matching: list[Task] = []
     if not visible_prefixes:
         return Page(matching, None)
     for _ in range(_MOST_QUERIES):
         position = place_of(after) if after is not None else None
         batch = await tasks.page(
-            visible_prefixes, limit=limit + 1, after=position, status=task_filter.status, uri=task_filter.uri
+            visible_prefixes,
+            limit=limit + 1,
+            after=position,
+            status=task_filter.status,
+            uri=task_filter.uri,
+            prefix=exact,
         )
         for task in batch:
             if len(matching) == limit:

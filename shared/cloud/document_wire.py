@@ -132,7 +132,8 @@ async def _commit(client: firestore.AsyncClient, request: Any) -> Any:
 async def get_undecoded(client: firestore.AsyncClient, path: str) -> Any | None:
     """Return a document's message. None if it does not exist, or if the first try fails: `get` tries again."""
     call = client._firestore_api.transport.get_document
-    metadata = (*client._rpc_metadata, to_grpc_metadata((("name", path),)))
+    routing = to_grpc_metadata((("name", path),))  # type: ignore[no-untyped-call]
+    metadata = (*client._rpc_metadata, routing)
     try:
         document = await call(_GET.wrap(_new_get(name=path)), metadata=metadata, timeout=_TRY_SECONDS)
     except grpc.aio.AioRpcError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import random
@@ -29,6 +30,8 @@ _TASKS = "tasks"
 VECTOR_FIELD = "embedding"
 """The field of a task's document that a recipe for vectors sets."""
 _PAGE = 300
+_BEHIND_ALL = "\U0010ffff"
+"""Sorts behind every character of a name."""
 _MOST_TRIES = 20
 """Tries of a change, about 15 seconds in all; a task has few writers, and each writes rarely."""
 
@@ -183,11 +186,17 @@ class Tasks:
         after: tuple[datetime, str] | None = None,
         status: Status | None = None,
         uri: str | None = None,
+        prefix: str | None = None,
     ) -> list[Task]:
         """Return the tasks visible to `visible_to`, newest first. `after` is created_at and key of the last one read.
 
-        Fewer than `limit` means that no more follow. Unreadable documents are logged and skipped.
+        With `prefix`, only those of objects whose `gs://` name begins with it. Others may come too as long as the
+        database builds the index for it. Fewer than `limit` means that no more follow. Unreadable documents are logged
+        and skipped.
         """
+        if prefix is not None:
+            with contextlib.suppress(api_errors.FailedPrecondition):
+                return await self._page_of_prefix(visible_to, prefix, limit, after, status)
         query = self.client.collection(_TASKS).where(
             filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30])
         )
@@ -199,9 +208,39 @@ class Tasks:
         query = query.select([*Task.model_fields, "kept_until"])
         query = query.order_by("created_at", direction="DESCENDING").order_by("__name__", direction="DESCENDING")
         if after is not None:
-            query = query.start_after(
-                {"created_at": after[0], "__name__": self.client.collection(_TASKS).document(after[1])}
-            )
+            query = query.start_after({"created_at": after[0], "__name__": self._document(after[1])})
+        return await self._first(query, limit)
+
+    async def _page_of_prefix(
+        self, visible_to: list[str], prefix: str, limit: int, after: tuple[datetime, str] | None, status: Status | None
+    ) -> list[Task]:
+        """Return a page with a range of names. Its order has the name between the time and the key.
+
+        Raises `FailedPrecondition` without the index, and where the document of `after` is gone.
+        """
+        query = (
+            self.client.collection(_TASKS)
+            .where(filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30]))
+            .where(filter=FieldFilter("source.uri", ">=", prefix))
+            .where(filter=FieldFilter("source.uri", "<", prefix + _BEHIND_ALL))
+        )
+        if status is not None:
+            query = query.where(filter=FieldFilter("status", "==", status))
+        for field in ("created_at", "source.uri", "__name__"):
+            query = query.order_by(field, direction="DESCENDING")
+        if after is not None:
+            last = await self._document(after[1]).get(["source.uri"])
+            if not last.exists:
+                raise api_errors.FailedPrecondition("the last task is gone")  # type: ignore[no-untyped-call]
+            place = {"created_at": after[0], "source.uri": last.get("source.uri"), "__name__": last.reference}
+            query = query.start_after(place)
+        return await self._first(query, limit)
+
+    def _document(self, key: str) -> firestore.AsyncDocumentReference:
+        return self.client.collection(_TASKS).document(key)
+
+    async def _first(self, query: firestore.AsyncQuery, limit: int) -> list[Task]:
+        """Return the first `limit` tasks of a query that can be read."""
         tasks: list[Task] = []
         while missing := limit - len(tasks):
             snapshots = [snapshot async for snapshot in query.limit(missing).stream()]

@@ -69,12 +69,21 @@ class Key(BaseModel):
 
     def visible_prefixes(self, prefix: str | None = None) -> list[str]:
         """Return values of `Task.visible_to` that cover all the key may see, or more; with `prefix`, only below it."""
-        places = [source for source in self.sources if source.startswith("gs://")]
         if prefix is None:
+            places = [source for source in self.sources if source.startswith("gs://")]
             others = [source for source in self.sources if not source.startswith("gs://")]
             return [self.owner, *others, *dict.fromkeys(folder_of(place) for place in places)]
-        narrowed = [prefix if prefix.startswith(place) else place for place in places if _overlap(prefix, place)]
-        return list(dict.fromkeys(folder_of(place) for place in narrowed))
+        return list(dict.fromkeys(folder_of(place) for place in self._narrowed(prefix)))
+
+    def exact_prefix(self, prefix: str | None) -> str | None:
+        """Return what the names of all that the key may see below `prefix` begin with; None if folders tell it."""
+        narrowed = list(dict.fromkeys(self._narrowed(prefix))) if prefix is not None else []
+        return narrowed[0] if len(narrowed) == 1 and folder_of(narrowed[0]) != narrowed[0] else None
+
+    def _narrowed(self, prefix: str) -> list[str]:
+        """Return the sources below `prefix`, and `prefix` for those above it."""
+        places = [source for source in self.sources if source.startswith("gs://")]
+        return [prefix if prefix.startswith(place) else place for place in places if _overlap(prefix, place)]
 
 
 def _overlap(one: str, other: str) -> bool:

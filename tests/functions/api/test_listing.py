@@ -26,6 +26,7 @@ class Folder:
     def __init__(self, tasks: list[Task]) -> None:
         self.tasks = sorted(tasks, key=lambda task: (task.created_at, task.key), reverse=True)
         self.queries = 0
+        self.prefixes: list[str | None] = []
 
     async def page(
         self,
@@ -35,8 +36,10 @@ class Folder:
         after: tuple[datetime, str] | None = None,
         status: Status | None = None,
         uri: str | None = None,
+        prefix: str | None = None,
     ) -> list[Task]:
         self.queries += 1
+        self.prefixes.append(prefix)
         rest = [task for task in self.tasks if after is None or (task.created_at, task.key) < after]
         return rest[:limit]
 
@@ -76,3 +79,19 @@ async def test_a_prefix_that_the_key_may_not_see_costs_no_query() -> None:
     folder = Folder([a_task(0, "a.txt")])
     assert await page_of(folder, limit=3, prefix="gs://elsewhere/") == Page([], None)
     assert folder.queries == 0
+
+
+async def test_a_prefix_that_ends_within_a_name_is_asked_for_as_a_range_of_names() -> None:
+    folder = Folder([])
+    for prefix in ("gs://inbox/kept-", "gs://inbox/kept/", "gs://inbox/kept/a"):
+        await page_of(folder, limit=3, prefix=prefix)
+    assert folder.prefixes == ["gs://inbox/kept-", None, "gs://inbox/kept/a"]
+
+
+async def test_of_a_source_within_a_prefix_the_longer_one_is_asked_for() -> None:
+    key = KEY.model_copy(update={"sources": ("gs://inbox/talks/mon", "gs://other/")})
+    assert [key.exact_prefix(prefix) for prefix in ("gs://inbox/", "gs://inbox/talks/monday", "gs://other/", None)] == [
+        "gs://inbox/talks/mon", "gs://inbox/talks/monday", None, None,
+    ]  # fmt: skip
+    two = KEY.model_copy(update={"sources": ("gs://inbox/a", "gs://inbox/b")})
+    assert two.exact_prefix("gs://inbox/") is None

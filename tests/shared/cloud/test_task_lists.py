@@ -143,3 +143,29 @@ async def test_a_page_of_the_list_is_as_full_as_without_what_cannot_be_read(task
         await spoil(tasks, made[number], progress=101)
     page = await tasks.page(["inbox:inbox"], limit=3)
     assert [task.id for task in page] == [made[number].id for number in (4, 2, 1)]
+
+
+async def test_a_page_of_a_prefix_within_a_name_is_one_query_however_many_tasks_lie_beside_it(tasks: Tasks) -> None:
+    names = [f"folder/{'call' if number % 4 == 0 else 'other'}-{number:02d}.txt" for number in range(40)]
+    made = [make(name, created_at=NOW + timedelta(seconds=number // 8)) for number, name in enumerate(names)]
+    await asyncio.gather(*(tasks.create(task) for task in made))
+    expected = sorted(
+        (task for task in made if "call" in task.source.name), key=lambda task: (task.created_at, task.source.uri)
+    )[::-1]
+    seen: list[Task] = []
+    for _ in range(4):
+        last = place_of(seen[-1].id) if seen else None
+        seen += await tasks.page(["gs://inbox/folder/"], limit=3, after=last, prefix="gs://inbox/folder/call-")
+    assert [task.id for task in seen] == [task.id for task in expected]
+    pending = await tasks.page(["gs://inbox/folder/"], limit=3, status="pending", prefix="gs://inbox/folder/call-0")
+    assert [task.source.name for task in pending] == ["folder/call-08.txt", "folder/call-04.txt", "folder/call-00.txt"]
+    assert not await tasks.page(["gs://inbox/folder/"], limit=3, prefix="gs://inbox/folder/calm")
+
+
+async def test_a_page_behind_a_task_that_is_gone_comes_by_folder(tasks: Tasks) -> None:
+    one, other = make("folder/call-1.txt"), make("folder/other.txt")
+    for task in (one, other):
+        await tasks.create(task)
+    gone = make("folder/call-2.txt", created_at=NOW + timedelta(seconds=1))
+    page = await tasks.page(["gs://inbox/folder/"], limit=3, after=place_of(gone.id), prefix="gs://inbox/folder/call-")
+    assert {task.id for task in page} == {one.id, other.id}
