@@ -66,7 +66,11 @@ def used(system: Running) -> set[Access]:
     use_the_page(system, dropped["id"])
     bundle = system.end_of(system.drop("stack.pdf", STACK, "application/pdf"))
     assert bundle["status"] == "completed", bundle
-    until(lambda: len(system.http.get(f"/v1/tasks/{bundle['id']}").json().get("children", ())) == 2, 60, system.states)
+    until(
+        lambda: len(system.http.get(f"/v1/tasks/{bundle['id']}").json().get("children", ())) == 2,
+        60,
+        lambda: f"{system.states()}",
+    )
     until(lambda: system.logged("callback_attempted"), 30, lambda: "the callback was not attempted")
     system.sweep()
     seen = system.control("GET", "/grants")
