@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from local.layout import storage_policy
 from local.standins.storage.iam import Access, Grant
-from local.system import storage_policy
 from tests.pdf_text import pdf_with_text
 from tests.running import Running, until
 
