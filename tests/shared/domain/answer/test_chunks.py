@@ -33,11 +33,12 @@ def stored(*pieces: Json, reasoning: bool = False) -> Gathered:
     return gathered
 
 
-def part_of(atom: str) -> Json:
-    """A part of an answer: `C1` is a call, what begins with T is a thought, all else is text."""
+def response_of(atom: str) -> Json:
+    """A piece of an answer: `C1` is a call, what begins with T is a thought, all else is text."""
+    part: Json = {"text": atom, "thought": True} if atom.startswith("T") else {"text": atom}
     if atom.startswith("C"):
-        return {"functionCall": {"name": "look", "args": {"number": atom[1:]}}}
-    return {"text": atom, "thought": True} if atom.startswith("T") else {"text": atom}
+        part = {"functionCall": {"name": "look", "args": {"number": atom[1:]}}}
+    return {"candidates": [{"content": {"parts": [part]}}]}
 
 
 ATOMS = st.sampled_from(["a", "bb ", " ", "\n", "T1", "T2 ", "C1", "C2"])
@@ -48,7 +49,7 @@ def test_readers_get_all_of_an_answer_once_wherever_it_breaks_and_whatever_was_s
     atoms: list[str], data: st.DataObject
 ) -> None:
     """Each attempt goes on from a token, tells readers some of what comes, and breaks or is killed behind a token."""
-    pieces: list[Json] = [{"candidates": [{"content": {"parts": [part_of(atom)]}}]} for atom in atoms]
+    pieces = [response_of(atom) for atom in atoms]
     expected = stored(*pieces, reasoning=True)
     chunks: list[Chunk] = []
     kept, broke = 0, True
@@ -84,7 +85,7 @@ def as_chunks(gathered: Gathered) -> list[Chunk]:
 
 @given(atoms=st.lists(ATOMS, min_size=1, max_size=14), data=st.data())
 def test_the_rest_of_a_stored_answer_is_what_readers_lack(atoms: list[str], data: st.DataObject) -> None:
-    pieces: list[Json] = [{"candidates": [{"content": {"parts": [part_of(atom)]}}]} for atom in atoms]
+    pieces = [response_of(atom) for atom in atoms]
     begun = Gathered(reasoning=True)
     chunks: list[Chunk] = []
     for following in pieces[: data.draw(st.integers(0, len(atoms)))]:
@@ -112,8 +113,7 @@ def test_an_answer_that_goes_on_with_other_words_is_noticed() -> None:
 
 
 def test_an_answer_that_goes_on_with_another_call_is_noticed() -> None:
-    pieces: list[Json] = [{"candidates": [{"content": {"parts": [part_of(atom)]}}]} for atom in ("C1", "C2")]
-    one, two = pieces
+    one, two = response_of("C1"), response_of("C2")
     told_of = Shown("", "", tuple(stored(one).calls))
     again = Gathered(reasoning=False)
     again.go_on(stored(), told_of)
