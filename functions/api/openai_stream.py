@@ -1,4 +1,4 @@
-"""Follow a streamed task for the end points that OpenAI's clients read: data blocks without names or offsets."""
+"""Follow a streamed task for the end points that OpenAI's clients read: data blocks without offsets."""
 
 from __future__ import annotations
 
@@ -57,6 +57,11 @@ async def stream_items(follower: Follower) -> AsyncIterator[StreamItem]:
 
 def data_block(value: Json) -> bytes:
     return _DATA + json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n\n"
+
+
+def event_block(value: Json) -> bytes:
+    """Return a block with its type as its event's name, too: some clients read nothing else (Subtitle Edit)."""
+    return f"event: {value['type']}\n".encode() + data_block(value)
 
 
 def error_block(item: StreamItem) -> bytes:

@@ -76,7 +76,7 @@ _FORM_FIELDS: dict[str, str] = {
     "prompt": "Names and terms as they are spelled, or what stands before the recording.",
     "temperature": "0 to 1.",
     "response_format": "json, text, srt, vtt, verbose_json or diarized_json.",
-    "timestamp_granularities[]": "segment or word, with verbose_json.",
+    "timestamp_granularities[]": "segment or word, with verbose_json or json.",
     "known_speaker_names[]": "Names of speakers.",
     "stream": "true for transcript.text.delta and transcript.text.done events.",
     "chunking_strategy": "Accepted, without effect.",

@@ -53,7 +53,9 @@ async def process(request: Request, key: Submitter, idempotency_key: Idempotency
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     kind = kind_of_mime(mime) or kind_of_name(name)
     if kind is None:
-        message = f"{name}: files of the type {mime[:100] or 'unknown'} are not taken. Name the type in Content-Type."
+        # By these words Open WebUI knows that it should read the file by itself.
+        why = f"files of the type {mime[:100] or 'unknown'} are not taken. Name the type in Content-Type"
+        message = f"No extractable text: {name}: {why}."
         raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
     stored = await deps.uploads.write(uploads_folder(key.id), _bounded(request), content_type=kind.mime)
     if kind.family == "text":

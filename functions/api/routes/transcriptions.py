@@ -23,8 +23,8 @@ from functions.api.openai_stream import (
     HEARTBEAT,
     STREAM_HEADERS,
     StreamItem,
-    data_block,
     error_block,
+    event_block,
     stream_items,
 )
 from functions.api.openapi_clients import TRANSCRIPTION
@@ -121,7 +121,7 @@ def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]
 
 async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task: Task) -> AsyncIterator[bytes]:
     """Yield OpenAI's events: deltas while the model writes, or the segments once it has ended, and the whole text."""
-    from shared.domain.openai.transcript_forms import diarized_segments, read_transcript, token_usage
+    from shared.domain.openai.transcript_forms import diarized_segments, read_transcript, times_of, token_usage
 
     follower = followers().follow(task)
     before = _until_ended(deps, request, follower.task) if form.is_timed else _deltas(follower)
@@ -135,12 +135,13 @@ async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task
         return
     content, usage = _content(json.loads((await render_task(deps, ended)).body)["results"][0])
     transcript = read_transcript(content, usage, timed=form.is_timed)
-    if form.is_timed:
+    if form.response_format == "diarized_json":
         for segment in diarized_segments(transcript):
-            yield data_block(segment)
-    elif not follower.is_whole:
+            yield event_block(segment)
+    elif form.has_times or not follower.is_whole:
         yield _delta(transcript.text)
-    yield data_block({"type": "transcript.text.done", "text": transcript.text, "usage": token_usage(usage)})
+    done: Json = {"type": "transcript.text.done", "text": transcript.text, **times_of(form, transcript)}
+    yield event_block({**done, "usage": token_usage(usage)})
     yield DONE
 
 
@@ -187,7 +188,7 @@ async def _until_ended(deps: ApiDeps, request: Request, task: Task) -> AsyncIter
 
 
 def _delta(text: str) -> bytes:
-    return data_block({"type": "transcript.text.delta", "delta": text})
+    return event_block({"type": "transcript.text.delta", "delta": text})
 
 
 def _content(completion: Json) -> tuple[str, Json]:

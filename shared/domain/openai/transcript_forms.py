@@ -60,7 +60,8 @@ def render(form: TranscriptionForm, transcript: Transcript) -> tuple[str, str]:
         case "vtt":
             return vtt_of(_cues(transcript)), "text/vtt; charset=utf-8"
         case "json":
-            return _json({"text": transcript.text, "usage": token_usage(transcript.usage)})
+            usage = token_usage(transcript.usage)
+            return _json({"text": transcript.text, **times_of(form, transcript), "usage": usage})
         case "verbose_json":
             return _json(_verbose(form, transcript))
         case "diarized_json":
@@ -102,14 +103,24 @@ def diarized_segments(transcript: Transcript) -> list[Json]:
     ]
 
 
+def times_of(form: TranscriptionForm, transcript: Transcript) -> Json:
+    """Return the segments and words that are added to json; nothing if no times are wanted in it."""
+    return _times(form, transcript) if form.has_times else {}
+
+
+def _times(form: TranscriptionForm, transcript: Transcript) -> Json:
+    segments = [_segment(transcript, number) for number in range(len(transcript.segments))]
+    words = {"words": _words(transcript)} if form.words else {}
+    return {"segments": cast(JsonValue, segments), **words}
+
+
 def _verbose(form: TranscriptionForm, transcript: Transcript) -> Json:
     return {
         "task": form.job,
         "language": "english" if form.job == "translate" else transcript.language or form.language or "unknown",
         "duration": transcript.seconds,
         "text": transcript.text,
-        "segments": cast(JsonValue, [_segment(transcript, number) for number in range(len(transcript.segments))]),
-        **({"words": _words(transcript)} if form.words else {}),
+        **_times(form, transcript),
         "usage": {"type": "duration", "seconds": transcript.seconds},
     }
 

@@ -59,6 +59,8 @@ class TranscriptionForm(NamedTuple):
     speakers: tuple[str, ...]
     file_url: str | None
     is_film: bool
+    has_times: bool
+    """Whether json is wanted with times, as Subtitle Edit wants it: OpenAI gives them in verbose_json only."""
     words: bool
     """Whether the model gives the time of every word: it is sent the recording and its language alone."""
     ignored: tuple[str, ...]
@@ -67,7 +69,7 @@ class TranscriptionForm(NamedTuple):
     @property
     def is_timed(self) -> bool:
         """Whether the answer needs segments with times."""
-        return self.response_format not in _PLAIN
+        return self.response_format not in _PLAIN or self.has_times
 
     def submission(self, url: str) -> Json:
         """Return the body of `POST /v1/llm/generations` that asks for it."""
@@ -142,6 +144,7 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = 
         speakers=tuple(name.strip()[:64] for name in values.get("known_speaker_names", [])[:16] if name.strip()),
         file_url=single.get("file_url") or None,
         is_film=is_film,
+        has_times=form == "json" and bool(granularities),
         words=False,
         ignored=tuple(ignored),
     )
@@ -194,8 +197,8 @@ def _granularities(texts: list[str], form: ResponseFormat) -> set[str]:
     names = {name.strip().strip("[]\"' ") for text in texts for name in text.split(",")} - {""}
     if wrong := sorted(names - {"segment", "word"}):
         raise _wrong("timestamp_granularities", f"{wrong[0][:40]!r} is neither segment nor word")
-    if names and form != "verbose_json":
-        raise _wrong("timestamp_granularities", "times are part of the response_format verbose_json only")
+    if names and form not in ("verbose_json", "json"):
+        raise _wrong("timestamp_granularities", "times are part of the response_format verbose_json or json only")
     return names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -25,6 +26,18 @@ async def test_a_request_reaches_the_function_as_it_was_sent(serve: Serve) -> No
     assert headers["authorization"] == "Bearer sk-a.b.c", "a public function checks its callers itself"
     assert answer.headers["x-worker"] == "yes"
     assert len(answer.headers.get_list("server")) == len(answer.headers.get_list("date")) == 1
+
+
+async def test_space_around_a_header_s_value_is_no_part_of_it(serve: Serve) -> None:
+    # httpx2 sends no such header.
+    url = urlsplit((await serve()).url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\nX-Mine: \t 1 \t\r\n\r\n")
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b'["x-mine","1"]' in body
 
 
 async def test_every_method_passes(serve: Serve) -> None:

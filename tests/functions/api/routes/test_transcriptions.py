@@ -130,6 +130,31 @@ async def test_streamed_speakers_come_as_segments(system: System) -> None:
     assert [event.type for event in events] == ["transcript.text.segment"] * 2 + ["transcript.text.done"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_subtitle_edit_gets_its_segments_in_json_and_from_the_names_of_events(
+    system: System, stream: bool
+) -> None:
+    """Its form (OpenAiSttService.cs): json with granularities, and of a stream it reads named events alone."""
+    system.gemini.set_model({"text": json.dumps(SEGMENTS)})
+    fields = {"model": "gemini-3.8-flash", "response_format": "json", "language": "en"}
+    given = {**fields, "timestamp_granularities[]": ["segment", "word"], **({"stream": "true"} if stream else {})}
+    async with system.client(await system.key("subtitle-edit")) as client:
+        answer = await client.post(
+            "/v1/audio/transcriptions", data=given, files={"file": ("a.wav", SPEECH.read_bytes(), "audio/wav")}
+        )
+    assert answer.status_code == 200, answer.text
+    text = "Good morning, and welcome to the meeting of today. Thank you."
+    if stream:
+        blocks = [block.split("\n") for block in answer.text.split("\n\n") if block.startswith("event: ")]
+        events = {name.removeprefix("event: "): json.loads(data.removeprefix("data: ")) for name, data in blocks}
+        assert events["transcript.text.delta"]["delta"] == text
+        final = events["transcript.text.done"]
+    else:
+        final = answer.json()
+    assert final["text"] == text
+    assert [(segment["start"], segment["end"]) for segment in final["segments"]] == [(0, 4), (4, 5)]
+
+
 async def test_silence_is_an_empty_text_and_no_failure(system: System) -> None:
     system.gemini.set_model({"text": "[no speech]"})
     async with openai_client(system, "silent") as client:
@@ -203,7 +228,8 @@ async def test_an_upload_of_another_key_cannot_be_named(system: System) -> None:
         ({"response_format": "docx"}, "response_format"),
         ({"temperature": "hot"}, "temperature"),
         ({"language": "<script>"}, "language"),
-        ({"timestamp_granularities[]": "word"}, "timestamp_granularities"),
+        ({"timestamp_granularities[]": "word", "response_format": "srt"}, "timestamp_granularities"),
+        ({"timestamp_granularities[]": "sentence"}, "timestamp_granularities"),
         ({"stream": "perhaps"}, "stream"),
         ({"model": ""}, "model"),
     ],
