@@ -93,9 +93,9 @@ def _against(facts: Facts, found: float | None, reference: float | None, *, exac
 
 def _files(folder: Path) -> Iterator[Path]:
     return (
-        each
-        for each in sorted(folder.rglob("*"))
-        if each.is_file() and ".git" not in each.parts and each.stat().st_size
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".git" not in path.parts and path.stat().st_size
     )
 
 

@@ -40,7 +40,9 @@ def test_dropped_files_over_the_budget_wait_and_go_on_once_it_is_raised(tmp_path
             waiting = [_detail(document) for document in system.documents() if document["status"] != "completed"]
             return len(system.documents()) == FILES + 1 and all("is spent" in detail for detail in waiting)
 
-        until(all_wait_or_have_ended, 240, lambda: f"{[_detail(each) for each in system.documents()]}", pause=0.3)
+        until(
+            all_wait_or_have_ended, 240, lambda: f"{[_detail(document) for document in system.documents()]}", pause=0.3
+        )
         asked = len(system.model_calls())
         assert WITHIN <= asked <= WITHIN + IN_FLIGHT
         assert {task["waiting"]["reason"] for task in system.tasks() if "waiting" in task} == {"budget"}
@@ -79,7 +81,7 @@ def submit_more_than_a_keys_budget_allows(system: Running) -> None:
         waiting = [_detail(document) for document in mine if document["status"] != "completed"]
         return len(mine) == len(taken) and all("is spent" in detail for detail in waiting)
 
-    until(all_wait_or_have_ended, 240, lambda: f"{[_detail(each) for each in system.documents()]}", pause=0.3)
+    until(all_wait_or_have_ended, 240, lambda: f"{[_detail(document) for document in system.documents()]}", pause=0.3)
     assert len(system.model_calls()) <= WITHIN + IN_FLIGHT
 
 

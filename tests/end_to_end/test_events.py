@@ -42,8 +42,8 @@ def pulled(subscriber: Any) -> list[Any]:
     request = {"subscription": SUBSCRIPTION, "max_messages": 1000, "return_immediately": True}
     received = list(subscriber.pull(request=request).received_messages)
     if received:
-        subscriber.acknowledge(subscription=SUBSCRIPTION, ack_ids=[each.ack_id for each in received])
-    return [each.message for each in received]
+        subscriber.acknowledge(subscription=SUBSCRIPTION, ack_ids=[delivery.ack_id for delivery in received])
+    return [delivery.message for delivery in received]
 
 
 def test_an_ended_task_is_told_with_its_results(system: Running, subscriber: Any) -> None:

@@ -67,7 +67,12 @@ def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system:
 def test_a_recording_of_300_mb_is_passed_on_in_constant_memory(system: Running) -> None:
     workers = [process for process in psutil.Process(system.pid).children(recursive=True) if _serves_api(process)]
     # Past the front door, which has the platform's limit of 32 MB.
-    port = next(each.laddr.port for worker in workers for each in worker.net_connections() if each.status == "LISTEN")
+    port = next(
+        connection.laddr.port
+        for worker in workers
+        for connection in worker.net_connections()
+        if connection.status == "LISTEN"
+    )
     url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
     form = _form(300, model="whisper-1", stream="true")
     # A stream's head comes as soon as the task is made.

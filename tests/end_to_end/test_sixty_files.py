@@ -332,4 +332,4 @@ def events(system: Running) -> str:
     received = client.pull(request=request).received_messages
     channel.close()
     assert len(received) >= FILES
-    return "".join(f"{dict(each.message.attributes)}{each.message.data.decode()}" for each in received)
+    return "".join(f"{dict(delivery.message.attributes)}{delivery.message.data.decode()}" for delivery in received)

@@ -81,5 +81,5 @@ def test_a_file_of_the_field_ends_as_it_should(examiner: Bench, file: Path) -> N
     assert facts.media_type.mime == case.mime
     assert facts.pages == case.pages
     assert facts.duration == (None if case.duration is None else pytest.approx(case.duration, abs=0.12))
-    warnings = [each for each in facts.warnings if "closed properly" not in each]
+    warnings = [warning for warning in facts.warnings if "closed properly" not in warning]
     assert (case.warns in " ".join(warnings)) if case.warns else not warnings

@@ -41,7 +41,7 @@ def test_a_live_recording_that_is_not_read_whole_is_as_long_as_it_is(
     facts = examiner.examine(recording(container, codec, options=options), media_type(mime), whole_bytes=0)
     assert check(facts) is None
     assert facts.duration == pytest.approx(SECONDS, rel=0.01)
-    assert not [each for each in facts.warnings if "long" in each]
+    assert not [warning for warning in facts.warnings if "long" in warning]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,9 @@ def environment_of(plan: Plan, function: str) -> dict[str, str | None]:
             break
     else:
         raise AssertionError(f"{function} is not planned")
-    change = next(each for each in plan["resource_changes"] if each["address"] == address)
+    change = next(
+        resource_change for resource_change in plan["resource_changes"] if resource_change["address"] == address
+    )
     unknown = change["change"]["after_unknown"]["service_config"][0]["environment_variables"]
     return {**known, **dict.fromkeys(unknown if isinstance(unknown, dict) else {})}
 

@@ -173,7 +173,9 @@ def _last_chain(responses: Sequence[Json]) -> list[Json]:
 
 def _stands_still(hops: Sequence[Json]) -> bool:
     """Return whether the last two hops brought nothing at all."""
-    return len(hops) > 1 and not any(answer.parts(each) for hop in hops[-2:] for each in answer.candidates(hop))
+    return len(hops) > 1 and not any(
+        answer.parts(candidate) for hop in hops[-2:] for candidate in answer.candidates(hop)
+    )
 
 
 def _reason(response: Json) -> str | None:

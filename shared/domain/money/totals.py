@@ -36,7 +36,7 @@ class Counters:
     """For budgets only: what calls without a known price are taken to have cost."""
 
     def __add__(self, other: Counters) -> Counters:
-        return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+        return Counters(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 class Labels(NamedTuple):
@@ -139,7 +139,7 @@ def as_public(counters: Counters) -> Json:
 
 def counters_from(stored: Mapping[str, object]) -> Counters:
     """Return the counters of a stored row; what it lacks is 0."""
-    values = {each.name: stored.get(each.name, 0) for each in fields(Counters)}
+    values = {field.name: stored.get(field.name, 0) for field in fields(Counters)}
     return Counters(**{name: value for name, value in values.items() if isinstance(value, int)})
 
 

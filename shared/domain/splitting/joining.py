@@ -50,7 +50,9 @@ def append_answers(answers: Sequence[Whole], plan: Sequence[Span], why: str) -> 
         for whole, span in zip(answers, plan, strict=True)
     )
     told = f"The answers about the parts stand one after the other, because they could not be made into one: {why}"
-    return Whole(_as_one(answers, text), text, None, (*(each for whole in answers for each in whole.warnings), told))
+    return Whole(
+        _as_one(answers, text), text, None, (*(warning for whole in answers for warning in whole.warnings), told)
+    )
 
 
 def _joined(join: Join, answers: Sequence[Whole], plan: Sequence[Span]) -> Joined:

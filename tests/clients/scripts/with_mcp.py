@@ -31,10 +31,10 @@ async def main() -> None:
         wrong = await client.call_tool("understand", {"uri": OBJECT})
         assert wrong.is_error, wrong
         resources = (await client.list_resources()).resources
-        assert f"dropsight://tasks/{task}" in [str(each.uri) for each in resources]
+        assert f"dropsight://tasks/{task}" in [str(resource.uri) for resource in resources]
         read = await client.read_resource(f"dropsight://tasks/{task}")
         assert task in read.contents[0].text
-        outputs = [str(each.uri) for each in resources if "/outputs/" in str(each.uri)]
+        outputs = [str(resource.uri) for resource in resources if "/outputs/" in str(resource.uri)]
         assert outputs
         assert (await client.read_resource(outputs[0])).contents
 

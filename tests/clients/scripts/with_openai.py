@@ -19,14 +19,14 @@ for sample in ("speech.wav", "speech.mp3", "speech.flac", "speech.m4a", "speech.
 speech = SAMPLES / "speech.mp3"
 subtitles = list(srt.parse(client.audio.transcriptions.create(model="whisper-1", file=speech, response_format="srt")))
 assert subtitles
-assert all(each.end > each.start for each in subtitles)
+assert all(subtitle.end > subtitle.start for subtitle in subtitles)
 assert all(before.end <= after.start for before, after in pairwise(subtitles))
-assert all(len(line) <= 42 for each in subtitles for line in each.content.splitlines())
+assert all(len(line) <= 42 for subtitle in subtitles for line in subtitle.content.splitlines())
 captions = webvtt.from_string(client.audio.transcriptions.create(model="whisper-1", file=speech, response_format="vtt"))
 assert len(captions) == len(subtitles)
 verbose = client.audio.transcriptions.create(model="whisper-1", file=speech, response_format="verbose_json")
 assert verbose.segments
-assert all(0 <= each.start <= each.end <= verbose.duration + 1 for each in verbose.segments)
+assert all(0 <= segment.start <= segment.end <= verbose.duration + 1 for segment in verbose.segments)
 assert client.audio.translations.create(model="whisper-1", file=speech).text
 
 chat = client.chat.completions.create(model="gemini-3.8-flash", messages=[{"role": "user", "content": "Hello?"}])

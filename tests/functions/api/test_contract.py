@@ -49,5 +49,7 @@ async def test_the_documentation_page_needs_no_script_and_nothing_foreign(system
     assert not re.search(r"(src|href)=['\"]?(https?:)?//", page.text)
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     operations = {path: each for path, each in described["paths"].items() if path.startswith("/v1/")}
-    assert all(method["security"] == [{"api_key": []}] for each in operations.values() for method in each.values())
+    assert all(
+        method["security"] == [{"api_key": []}] for operation in operations.values() for method in operation.values()
+    )
     assert set(described["paths"]) >= {"/v1/llm/generations", "/v1/tasks/{task_id}", "/v1/models"}

@@ -77,7 +77,7 @@ async def test_a_file_with_nothing_in_it_is_not_published_and_the_task_says_so(s
     published = await system.published(task)
     assert "srt" not in published
     assert all(data.strip() for data in published.values())
-    assert any("there is nothing to write" in each for each in task.warnings)
+    assert any("there is nothing to write" in warning for warning in task.warnings)
 
 
 async def test_a_request_that_is_answered_emptily_twice_fails(system: System) -> None:
@@ -116,12 +116,12 @@ async def test_a_transcript_with_slips_is_one_call_and_says_what_was_put_right(s
     task = await system.answered("slips.wav", SPEECH, dropsight_recipe="transcribe-timed")
     value = json.loads(answers(task)[0])
     assert value == json.loads((await system.published(task))["json"])
-    assert [(each["start"], each["end"], each["speaker"]) for each in value["segments"]] == [
+    assert [(segment["start"], segment["end"], segment["speaker"]) for segment in value["segments"]] == [
         ("00:01", "01:00", ""), ("00:01.500", "00:02", "A"),
     ]  # fmt: skip
     assert len(system.model.asked) == 1
-    assert any("00:60 → 01:00" in each for each in task.warnings)
-    assert any("speaker" in each for each in task.warnings)
+    assert any("00:60 → 01:00" in warning for warning in task.warnings)
+    assert any("speaker" in warning for warning in task.warnings)
 
 
 async def test_a_box_slightly_outside_of_the_picture_is_one_call(system: System) -> None:
@@ -129,7 +129,7 @@ async def test_a_box_slightly_outside_of_the_picture_is_one_call(system: System)
     task = await system.answered("cups.jpg", PHOTO, dropsight_recipe="detect", dropsight_outputs="json")
     assert len(system.model.asked) == 1
     assert json.loads(answers(task)[0])[0]["box_2d"] == [100, 10, 900, 1000]
-    assert any("box" in each for each in task.warnings)
+    assert any("box" in warning for warning in task.warnings)
 
 
 async def waiting_with_an_answer(system: System, name: str, takeovers: int) -> tuple[str, Task]:

@@ -107,7 +107,7 @@ async def test_a_recipes_parameters_are_held_against_the_model_too(system: Syste
     assert answers(task)
     assert warned(task) == (f"Model {LITE} takes no notice of temperature.",)
     recipe = Recipe(name="one", takes=("text",), prompt="Hi", model=LITE, parameters={"presence_penalty": 1})
-    assert [(each.field, each.code) for each in misfits(recipe, ["text"])] == [("parameters", "invalid_param")]
+    assert [(misfit.field, misfit.code) for misfit in misfits(recipe, ["text"])] == [("parameters", "invalid_param")]
 
 
 async def test_a_parameter_that_the_model_takes_no_notice_of_is_a_warning(system: System) -> None:

@@ -150,7 +150,7 @@ async def test_an_answer_that_cannot_be_continued_past_a_limit_that_was_asked_fo
     task = await system.answered("limited.txt", NOTES, dropsight_max_tokens="500")
     results: Any = task.results
     assert results[0]["choices"][0]["finish_reason"] == "length"
-    assert any("CONTINUATION" in each for each in task.warnings)
+    assert any("CONTINUATION" in warning for warning in task.warnings)
     assert asked_on_the_wire(system) == [200, 400]
 
 

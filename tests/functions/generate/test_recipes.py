@@ -101,7 +101,7 @@ async def test_found_objects_are_published_in_pixels_and_drawn_on_the_picture(sy
         assert drawn.format == "PNG"
         assert drawn.size == source.size == (told["width"], told["height"])
         assert drawn.convert("RGB").tobytes() != source.convert("RGB").tobytes()
-    assert all(0 <= each["box"]["left"] < each["box"]["right"] <= told["width"] for each in told["objects"])
+    assert all(0 <= entry["box"]["left"] < entry["box"]["right"] <= told["width"] for entry in told["objects"])
     assert told["objects"]
 
 

@@ -19,6 +19,6 @@ if __name__ == "__main__":
     for make in (wavs, recordings, joined_and_live, pictures, films, documents, texts, strangers):
         make()
     (HERE / "expected.json").write_text(json.dumps(dict(sorted(expected.items())), indent=1) + "\n")
-    unlisted = {each.name for each in HERE.iterdir()} - expected.keys() - {"make.py", "expected.json"}
+    unlisted = {path.name for path in HERE.iterdir()} - expected.keys() - {"make.py", "expected.json"}
     if unlisted:
         raise SystemExit(f"not listed: {sorted(unlisted)}")

@@ -69,9 +69,9 @@ async def test_eight_changers_at_once_lose_no_change(tasks: Tasks) -> None:
 async def test_of_eight_claims_at_once_one_holds_and_the_others_know_it(tasks: Tasks) -> None:
     known = await stored(tasks, make())
     answers = await asyncio.gather(*(tasks.change(known, claimed) for _ in range(8)), return_exceptions=True)
-    winners = [each for each in answers if isinstance(each, Stored)]
-    assert [each.task.token for each in winners] == [1]
-    assert sum(isinstance(each, LeaseLost) for each in answers) == 7
+    winners = [answer for answer in answers if isinstance(answer, Stored)]
+    assert [winner.task.token for winner in winners] == [1]
+    assert sum(isinstance(answer, LeaseLost) for answer in answers) == 7
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -93,7 +93,7 @@ async def test_lost_answers_among_eight_changers_lose_and_double_nothing(tasks: 
     found = await tasks.get(known.task.id)
     assert found is not None
     assert found.task.token == 1
-    assert sum(isinstance(each, Stored) for each in answers) <= 1, "never two that believe they hold it"
+    assert sum(isinstance(answer, Stored) for answer in answers) <= 1, "never two that believe they hold it"
 
 
 async def test_a_change_that_another_overtook_is_decided_on_what_is_true(tasks: Tasks) -> None:

@@ -81,7 +81,7 @@ async def test_guesses_are_looked_up_at_a_bounded_rate_and_keys_in_use_go_on_mea
     assert await keys.find(secret) is not None
     keys.reads = 0
     outcomes = await asyncio.gather(*(keys.find(new_secret()) for _ in range(500)), return_exceptions=True)
-    assert sum(isinstance(each, TooManyUnknown) for each in outcomes) == 500 - module._UNKNOWN_BURST
+    assert sum(isinstance(outcome, TooManyUnknown) for outcome in outcomes) == 500 - module._UNKNOWN_BURST
     assert keys.reads == module._UNKNOWN_BURST
     clock.advance(60)
     assert await keys.find(secret) is not None, "its document is read again"
@@ -94,7 +94,7 @@ async def test_guesses_are_looked_up_at_a_bounded_rate_and_keys_in_use_go_on_mea
 
 async def test_many_keys_that_are_there_use_up_no_guesses(keys: Counted, clock: MovableClock) -> None:
     secrets = [new_secret() for _ in range(3 * module._UNKNOWN_BURST)]
-    await asyncio.gather(*(keys.store(each, key(f"k{index}", clock)) for index, each in enumerate(secrets)))
+    await asyncio.gather(*(keys.store(secret, key(f"k{index}", clock)) for index, secret in enumerate(secrets)))
     for each in secrets:
         assert await keys.find(each) is not None
 

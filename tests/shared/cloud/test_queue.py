@@ -46,7 +46,7 @@ async def on_the_queue(queue: Queue) -> dict[str, Any]:
     """By the end of their names."""
     client: Any = queue._client
     pages = await client.list_tasks(request={"parent": PATH, "response_view": 2})
-    return {each.name.rsplit("/", 1)[1]: each async for each in pages}
+    return {page.name.rsplit("/", 1)[1]: page async for page in pages}
 
 
 async def test_a_dispatch_says_which_task_and_epoch_it_is_for_and_who_calls(queue: Queue, task: Task) -> None:

@@ -71,7 +71,7 @@ async def test_tasks_of_a_day_are_counted_by_inbox(tasks: Tasks) -> None:
 
 
 async def open_keys(tasks: Tasks, after: str = "") -> list[str]:
-    return [each.task.key if isinstance(each, Stored) else each.key async for each in tasks.open_tasks(after=after)]
+    return [task.task.key if isinstance(task, Stored) else task.key async for task in tasks.open_tasks(after=after)]
 
 
 async def test_open_tasks_come_in_the_order_of_keys_over_pages_and_resume(
@@ -109,7 +109,7 @@ async def test_what_a_newer_version_wrote_beside_is_read_past_and_kept(tasks: Ta
         files=(GeminiFile(name="files/x", uri="u", mime_type="t", expires_at=NOW),),
     )  # fmt: skip
     known = await stored(tasks, task)
-    files = [{**each, "newer": 1} for each in to_document(task)["files"]]
+    files = [{**file, "newer": 1} for file in to_document(task)["files"]]
     await spoil(tasks, task, newer={"of": "a later version"}, files=files)
     read = await tasks.get(task.id)
     assert read is not None

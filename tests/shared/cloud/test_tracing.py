@@ -150,12 +150,14 @@ def test_spans_are_sent_by_otlp_with_the_project_they_belong_to() -> None:
     server.server_close()
     (export,) = _Collector.received
     (spans,) = export.resource_spans
-    resource = {each.key: each.value.string_value for each in spans.resource.attributes}
+    resource = {attribute.key: attribute.value.string_value for attribute in spans.resource.attributes}
     assert resource["gcp.project_id"] == "acme"
     assert resource["service.name"] == "dropsight-generate"
     (sent,) = spans.scope_spans[0].spans
     assert sent.name == "generate"
-    assert {each.key: each.value.string_value for each in sent.attributes} == {"dropsight.task": "task-llm-1"}
+    assert {attribute.key: attribute.value.string_value for attribute in sent.attributes} == {
+        "dropsight.task": "task-llm-1"
+    }
 
 
 def test_the_log_takes_spans_of_any_values(capsys: pytest.CaptureFixture[str]) -> None:

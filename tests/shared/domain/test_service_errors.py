@@ -36,7 +36,9 @@ def retry_in(delay: JsonValue) -> JsonValue:
 
 
 def quota(*ids: str, metric: str = METRIC, value: str = "10") -> JsonValue:
-    violations: list[JsonValue] = [{"quotaMetric": metric, "quotaId": each, "quotaValue": value} for each in ids]
+    violations: list[JsonValue] = [
+        {"quotaMetric": metric, "quotaId": identifier, "quotaValue": value} for identifier in ids
+    ]
     return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}
 
 

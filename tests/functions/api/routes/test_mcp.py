@@ -96,7 +96,7 @@ async def test_a_file_is_understood_and_its_task_read_as_a_resource(system: Syst
         task = answer["structuredContent"]["id"]
         listed = await result_of(client, "resources/list")
         read = await result_of(client, "resources/read", uri=f"dropsight://tasks/{task}")
-        outputs = [each["uri"] for each in listed["resources"] if "/outputs/" in each["uri"]]
+        outputs = [resource["uri"] for resource in listed["resources"] if "/outputs/" in resource["uri"]]
         output = await result_of(client, "resources/read", uri=outputs[0])
     assert (answer["isError"], answer["resultType"]) == (False, "complete")
     assert answer["structuredContent"]["answer"] == answer["content"][0]["text"]

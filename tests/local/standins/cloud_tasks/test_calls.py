@@ -210,7 +210,7 @@ async def test_queues_are_made_changed_listed_and_deleted(make: Make, target: Ta
     )
     assert (changed.retry_config.max_attempts, changed.state) == (3, Queue.State.RUNNING)
     assert changed.rate_limits.max_dispatches_per_second == 500
-    assert [each.name async for each in await bench.client.list_queues(parent=LOCATION)] == [name, QUEUE]
+    assert [queue.name async for queue in await bench.client.list_queues(parent=LOCATION)] == [name, QUEUE]
     await bench.client.delete_queue(name=name)
     with pytest.raises(NotFound):
         await bench.client.create_task(parent=name, task={"http_request": {"url": target.url}})

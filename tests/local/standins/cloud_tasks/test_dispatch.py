@@ -77,7 +77,7 @@ async def test_every_method_is_sent_as_it_was_asked_for(make: Make, target: Targ
     for method in ("GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
         await bench.client.create_task(parent=QUEUE, task=task(f"{target.url}/{method}", http_method=method))
     deliveries = await target.received(6)
-    assert {(each.method, each.path.strip("/")) for each in deliveries} == {
+    assert {(delivery.method, delivery.path.strip("/")) for delivery in deliveries} == {
         (method, method) for method in ("GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
     }
 
@@ -92,11 +92,11 @@ async def test_the_oidc_token_proves_the_service_account_to_the_audience(
             parent=QUEUE, task=task(f"{target.url}/go", oidc_token=token, headers={"authorization": "mine"})
         )
     claims = [
-        issuer.verify(each.headers["authorization"].removeprefix("Bearer "), {f"{target.url}/go", "https://fn"})
-        for each in await target.received(2)
+        issuer.verify(delivery.headers["authorization"].removeprefix("Bearer "), {f"{target.url}/go", "https://fn"})
+        for delivery in await target.received(2)
     ]
-    assert {each["aud"] for each in claims} == {f"{target.url}/go", "https://fn"}
-    assert {each["email"] for each in claims} == {account}
+    assert {claim["aud"] for claim in claims} == {f"{target.url}/go", "https://fn"}
+    assert {claim["email"] for claim in claims} == {account}
 
 
 async def test_any_2xx_is_success_and_a_redirect_is_not(make: Make, target: Target) -> None:
@@ -152,7 +152,7 @@ async def test_duplicates_deliver_more_than_once_and_execute_the_task_once(make:
     await bench.client.create_task(parent=QUEUE, task=task(target.url, "t-1"))
     deliveries = await target.received(3)
     await until(bench.standin.idle)
-    assert [each.headers["x-cloudtasks-taskname"] for each in deliveries] == ["t-1"] * 3
+    assert [delivery.headers["x-cloudtasks-taskname"] for delivery in deliveries] == ["t-1"] * 3
     bench.standin.duplicate(0)
     await bench.client.create_task(parent=QUEUE, task=task(target.url, "t-2"))
     await target.received(4)

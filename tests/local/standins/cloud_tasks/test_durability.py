@@ -59,7 +59,7 @@ async def test_acknowledged_tasks_and_blocked_names_survive_kill_9(
         with pytest.raises(AlreadyExists):
             await bench.client.create_task(parent=QUEUE, task=task(target.url, name))
     clock.advance(3601)
-    arrived = {each.headers["x-cloudtasks-taskname"] for each in await target.received(20)}
+    arrived = {delivery.headers["x-cloudtasks-taskname"] for delivery in await target.received(20)}
     await until(bench.standin.idle)
     assert arrived - {"gone"} == {f"t-{number}" for number in range(1, 20)}
     assert target.deliveries[-1].body == b"kept"

@@ -211,4 +211,6 @@ async def test_waiting_tasks_leave_in_order_of_their_times(make: Make, target: T
     )
     clock.advance(601)
     deliveries = await target.received(100)
-    assert [each.headers["x-cloudtasks-taskname"] for each in deliveries] == [f"n-{n}" for n in reversed(range(100))]
+    assert [delivery.headers["x-cloudtasks-taskname"] for delivery in deliveries] == [
+        f"n-{n}" for n in reversed(range(100))
+    ]

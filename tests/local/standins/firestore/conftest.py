@@ -100,8 +100,8 @@ def launch() -> Iterator[Callable[..., Process]]:
         return started[-1]
 
     yield start
-    for each in started:
-        each.kill()
+    for server in started:
+        server.kill()
 
 
 @pytest.fixture

@@ -45,11 +45,11 @@ async def test_documents_are_counted_as_they_are_billed(client: Any, tap: Tap) -
     await collection.document("d0").get()
     await collection.document("missing").get()
     expect(reads=2)
-    assert len([each async for each in collection.limit(3).stream()]) == 3
+    assert len([snapshot async for snapshot in collection.limit(3).stream()]) == 3
     expect(reads=3)
-    assert len([each async for each in collection.offset(2).stream()]) == 3
+    assert len([snapshot async for snapshot in collection.offset(2).stream()]) == 3
     expect(reads=5)
-    assert not [each async for each in client.collection("empty").stream()]
+    assert not [snapshot async for snapshot in client.collection("empty").stream()]
     expect(reads=1)
     await collection.count().get()
     expect(reads=1)

@@ -239,8 +239,8 @@ def test_collections_are_listed_also_below_documents_that_do_not_exist(db: Any, 
     collection.document("there").set({})
     assert collection.id in {each.id for each in db.collections()}
     assert [each.id for each in collection.document("missing").collections()] == ["sub"]
-    assert [each.id for each in collection.list_documents()] == ["missing", "there"]
-    assert [each.id for each in collection.stream()] == ["there"]
+    assert [document.id for document in collection.list_documents()] == ["missing", "there"]
+    assert [snapshot.id for snapshot in collection.stream()] == ["there"]
 
 
 def test_listing_documents_goes_page_by_page(db: Any, collection: Any) -> None:
@@ -249,7 +249,7 @@ def test_listing_documents_goes_page_by_page(db: Any, collection: Any) -> None:
     request = {"parent": db._database_string + "/documents", "collection_id": collection.id, "page_size": 3}
     for order, expected in (("", "012 345 6"), ("__name__ desc", "654 321 0"), ("n", "036 142 5")):
         listed = db._firestore_api.list_documents({**request, "order_by": order}, metadata=db._rpc_metadata)
-        pages = ["".join(each.name[-1] for each in page.documents) for page in listed.pages]
+        pages = ["".join(document.name[-1] for document in page.documents) for page in listed.pages]
         assert " ".join(pages) == expected
 
 
@@ -259,7 +259,7 @@ def test_reads_at_a_past_time_see_the_past(db: Any, collection: Any) -> None:
     second = document.set({"a": 2}).update_time
     document.delete()
     assert document.get(read_time=first).get("a") == 1
-    assert [each.get("a") for each in collection.stream(read_time=second)] == [2]
+    assert [snapshot.get("a") for snapshot in collection.stream(read_time=second)] == [2]
     assert not document.get().exists
     assert [
         each.get("a") for each in collection.where(filter=firestore.FieldFilter("a", "==", 1)).get(read_time=first)
@@ -284,7 +284,7 @@ def test_times_are_kept_to_the_microsecond(collection: Any) -> None:
 def test_a_database_may_be_named_documents(host: str) -> None:
     client: Any = firestore.Client(project="stand-in", database="documents")
     client.document("documents/documents").set({"n": 1})
-    assert [each.reference.path for each in client.collection("documents").stream()] == ["documents/documents"]
+    assert [snapshot.reference.path for snapshot in client.collection("documents").stream()] == ["documents/documents"]
     client.close()
 
 

@@ -35,7 +35,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(launch: Any, co
     for thread in threads:
         thread.join()
     process.start()
-    stored = {each.id: each.update_time for each in client.collection("c").stream()}
+    stored = {snapshot.id: snapshot.update_time for snapshot in client.collection("c").stream()}
     assert [name for name, _ in acknowledged if name not in stored] == []
     assert [name for name, time in acknowledged if stored[name] != time] == []
 
@@ -51,7 +51,7 @@ def test_a_record_torn_by_a_crash_is_dropped_and_what_precedes_it_kept(
     log = tmp_path / "commits.log"
     log.write_bytes(log.read_bytes()[:-3])
     process.start()
-    assert [each.id for each in client.collection("c").stream()] == ["whole"]
+    assert [snapshot.id for snapshot in client.collection("c").stream()] == ["whole"]
     later = client.document("c/later").set({"n": 3}).update_time
     process.kill()
     process.start()

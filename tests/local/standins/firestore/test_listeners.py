@@ -20,7 +20,7 @@ def watch() -> Iterator[Callable[[Any], Seen]]:
         seen: Seen = queue.Queue()
 
         def on_snapshot(documents: Any, changes: Any, read_time: Any) -> None:
-            held = {each.id: each.to_dict() for each in documents if each.exists}
+            held = {document.id: document.to_dict() for document in documents if document.exists}
             seen.put((held, [f"{change.type.name} {change.document.id}" for change in changes]))
 
         watches.append(target.on_snapshot(on_snapshot))

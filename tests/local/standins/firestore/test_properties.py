@@ -215,5 +215,7 @@ def test_long_values_are_told_apart_although_indexes_cut_them(db: Any, collectio
         batch.set(collection.document(f"d{number:02}"), {"text": f"{prefix}{99 - number:02}"})
     batch.commit()
     ordered = collection.order_by("text").start_after({"text": f"{prefix}10"}).limit(3)
-    assert [each.id for each in ordered.stream()] == ["d88", "d87", "d86"]
-    assert [each.id for each in collection.where(filter=FieldFilter("text", "==", f"{prefix}42")).stream()] == ["d57"]
+    assert [snapshot.id for snapshot in ordered.stream()] == ["d88", "d87", "d86"]
+    assert [snapshot.id for snapshot in collection.where(filter=FieldFilter("text", "==", f"{prefix}42")).stream()] == [
+        "d57"
+    ]

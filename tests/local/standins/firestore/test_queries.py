@@ -54,7 +54,7 @@ def cities(db: Any, collection: Any) -> Any:
 
 
 def ids(query: Any) -> str:
-    return " ".join(each.id for each in query.stream())
+    return " ".join(snapshot.id for snapshot in query.stream())
 
 
 def where(field: str, operator: str, value: object) -> FieldFilter:
@@ -67,8 +67,8 @@ def test_values_of_all_types_have_one_order(db: Any, collection: Any) -> None:
     collection.document("n-reference").set({"v": db.document("a/b")})
     collection.document("without").set({"w": 1})
     expected = sorted([*MIXED, "n-reference"])
-    assert [each.id for each in collection.order_by("v").stream()] == expected
-    assert [each.id for each in collection.order_by("v", direction="DESCENDING").stream()] == expected[::-1]
+    assert [snapshot.id for snapshot in collection.order_by("v").stream()] == expected
+    assert [snapshot.id for snapshot in collection.order_by("v", direction="DESCENDING").stream()] == expected[::-1]
 
 
 @pytest.mark.parametrize(
@@ -145,10 +145,10 @@ def test_offset_limit_and_limit_to_last(cities: Any) -> None:
 
 
 def test_select_returns_only_the_fields_asked_for(cities: Any) -> None:
-    found = {each.id: each.to_dict() for each in cities.select(["name", "at.lat"]).stream()}
+    found = {snapshot.id: snapshot.to_dict() for snapshot in cities.select(["name", "at.lat"]).stream()}
     assert found["sf"] == {"name": "San Francisco", "at": {"lat": 37.7}}
     assert found["bj"] == {"name": "Beijing"}
-    assert [each.to_dict() for each in cities.select([]).limit(1).stream()] == [{}]
+    assert [snapshot.to_dict() for snapshot in cities.select([]).limit(1).stream()] == [{}]
 
 
 def test_names_can_be_filtered_and_ordered(cities: Any) -> None:
@@ -174,12 +174,14 @@ def test_collection_groups_cover_all_collections_of_a_name(db: Any, collection: 
     for parent in ("a", "b"):
         collection.document(parent).collection(group).document("x").set({"n": parent})
     db.document(f"{group}/top").set({"n": "top"})
-    found = {each.reference.path for each in db.collection_group(group).stream()}
+    found = {snapshot.reference.path for snapshot in db.collection_group(group).stream()}
     assert found == {f"{collection.id}/a/{group}/x", f"{collection.id}/b/{group}/x", f"{group}/top"}
-    assert [each.get("n") for each in db.collection_group(group).where(filter=where("n", "==", "b")).stream()] == ["b"]
+    assert [
+        snapshot.get("n") for snapshot in db.collection_group(group).where(filter=where("n", "==", "b")).stream()
+    ] == ["b"]
     assert ids(collection.document("a").collection(group)) == "x"
     partitions = list(db.collection_group(group).get_partitions(2))
-    parts = [[each.reference.path for each in part.query().stream()] for part in partitions]
+    parts = [[snapshot.reference.path for snapshot in part.query().stream()] for part in partitions]
     assert sorted(path for part in parts for path in part) == sorted(found)
     assert len(parts) == 3
 
@@ -188,7 +190,7 @@ def test_a_recursive_query_covers_all_descendants(db: Any, collection: Any) -> N
     collection.document("a").set({})
     collection.document("a/sub/b").set({})
     collection.document("c").set({})
-    assert [each.id for each in collection.recursive().stream()] == ["a", "b", "c"]
+    assert [snapshot.id for snapshot in collection.recursive().stream()] == ["a", "b", "c"]
     assert db.recursive_delete(collection) == 3
     assert ids(collection) == ""
 

@@ -103,7 +103,7 @@ def test_what_lies_behind_the_limit_of_a_query_does_not_disturb_its_transaction(
     query = collection.order_by("n").limit(2)
     first, second = begin(db), begin(db)
     for transaction, name in ((first, "a"), (second, "b")):
-        assert [each.get("n") for each in query.stream(transaction=transaction)] == [1, 2]
+        assert [snapshot.get("n") for snapshot in query.stream(transaction=transaction)] == [1, 2]
         transaction.set(collection.document(name), {"by": "me"})
     collection.document("behind").set({"n": 2.5})
     first._commit()

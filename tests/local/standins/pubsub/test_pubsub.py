@@ -94,8 +94,8 @@ async def test_each_subscription_gets_what_its_filter_lets_through(bench: Bench)
     )
     await bench.publish(b"1", status="completed")
     await bench.publish(b"2", status="failed")
-    assert [each.message.data for each in await bench.pull(every)] == [b"1", b"2"]
-    assert [each.message.data for each in await bench.pull(failed)] == [b"2"]
+    assert [message.message.data for message in await bench.pull(every)] == [b"1", b"2"]
+    assert [message.message.data for message in await bench.pull(failed)] == [b"2"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_a_stream_delivers_what_is_published_and_takes_acks(bench: Bench) 
         break
     await bench.publish(b"two")
     async for answer in stream:
-        assert [each.message.data for each in answer.received_messages] == [b"two"]
+        assert [received_message.message.data for received_message in answer.received_messages] == [b"two"]
         break
     stream.cancel()
 

@@ -96,7 +96,10 @@ def test_versions_can_be_read_where_they_are_kept(versioned: Any) -> None:
         generations.append(blob.generation)
     versioned.delete_blob("x")
     assert not versioned.blob("x").exists()
-    assert [versioned.blob("x", generation=each).download_as_bytes() for each in generations] == [b"one", b"two"]
+    assert [versioned.blob("x", generation=generation).download_as_bytes() for generation in generations] == [
+        b"one",
+        b"two",
+    ]
     listed = list(versioned.list_blobs(versions=True))
     assert [found.generation for found in listed] == generations
     assert all(found.time_deleted for found in listed)

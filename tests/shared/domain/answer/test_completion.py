@@ -44,8 +44,8 @@ def completed(*candidates: Json, reasoning: bool = False, **response: object) ->
     [
         ("STOP", "stop"),
         ("MAX_TOKENS", "length"),
-        *[(each, "content_filter") for each in BLOCKED_REASONS],
-        *[(each, "length") for each in OTHER_REASONS],
+        *[(blocked_reason, "content_filter") for blocked_reason in BLOCKED_REASONS],
+        *[(other_reason, "length") for other_reason in OTHER_REASONS],
     ],
 )
 def test_every_finish_reason_makes_a_valid_completion(reason: str | None, public: str) -> None:
@@ -89,7 +89,7 @@ def test_several_candidates_are_several_choices() -> None:
     _, checked = completed(
         candidate({"text": "One"}), candidate({"text": "Two"}, index=1), candidate(CALL, index=2, reason="STOP")
     )
-    assert [(each.index, each.message.content, each.finish_reason) for each in checked.choices] == [
+    assert [(choice.index, choice.message.content, choice.finish_reason) for choice in checked.choices] == [
         (0, "One", "stop"), (1, "Two", "stop"), (2, None, "tool_calls"),
     ]  # fmt: skip
 

@@ -165,7 +165,7 @@ def test_however_often_it_breaks_the_text_is_whole(
             pieces.append(piece(words, mark, ending, tokens=at - start))
         heard = pieces[:come]
         origin = {} if token is None else resumed({}, token, rounds[-1]["claim"], rounds[-1]["round"])  # type: ignore[arg-type]
-        heard = [{**each, **origin} for each in heard]
+        heard = [{**reply, **origin} for reply in heard]
         number = len(rounds)
         done = 0
         for count, each in enumerate(heard, 1):
@@ -179,13 +179,13 @@ def test_however_often_it_breaks_the_text_is_whole(
             if whole is not None:
                 records.append(record(whole, claim, number))
                 kept = (
-                    len(heard) if come >= len(pieces) else max(n for n, each in enumerate(heard, 1) if token_of(each))
+                    len(heard) if come >= len(pieces) else max(n for n, reply in enumerate(heard, 1) if token_of(reply))
                 )
         tokens_paid += sum(len(each) for each in said[:kept])
     responses = [entry["response"] for entry in whole_records(records, NOW)]
     final = standing_of(responses)
     assert final.token is None
-    assert [text_of(each) for each in final.responses][-1] == text
+    assert [text_of(response) for response in final.responses][-1] == text
     bills: list[Any] = [entry["response"] for entry in billed_records(records)]
     assert sum(bill["usageMetadata"]["candidatesTokenCount"] for bill in bills) == tokens_paid
 

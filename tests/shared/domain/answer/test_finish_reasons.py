@@ -30,7 +30,7 @@ def step(*responses: Json, schema: Json | None = None, repairs: int = 1) -> Step
 
 
 def test_every_reason_that_the_sdk_knows_is_known_here() -> None:
-    assert [each for each in REASONS if "not known here" in finish_reasons.explained(each)] == []
+    assert [reason for reason in REASONS if "not known here" in finish_reasons.explained(reason)] == []
     assert len(REASONS) == 24
 
 

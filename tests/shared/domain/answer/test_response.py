@@ -54,7 +54,7 @@ def test_joining_what_was_joined_changes_nothing(texts: list[str], cut: int) -> 
     at_once = answer.join(stream)
     assert answer.join([at_once]) == at_once
     in_two = answer.join([answer.join(stream[:cut]), answer.join(stream[cut:])])
-    assert [answer.text(each) for each in answer.candidates(in_two)] == ["".join(texts)]
+    assert [answer.text(candidate) for candidate in answer.candidates(in_two)] == ["".join(texts)]
 
 
 def test_the_last_usage_finish_reason_and_feedback_count() -> None:
@@ -122,5 +122,5 @@ def test_an_empty_stream_is_an_empty_answer() -> None:
 
 def test_what_is_no_object_where_one_belongs_is_passed_over() -> None:
     odd: Json = {"candidates": [None, 3, {"content": None}, {"content": {"parts": "text"}}]}
-    assert [answer.parts(each) for each in answer.candidates(odd)] == [[], []]
+    assert [answer.parts(candidate) for candidate in answer.candidates(odd)] == [[], []]
     assert answer.candidates({"candidates": "none"}) == []

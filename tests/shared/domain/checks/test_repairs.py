@@ -109,7 +109,7 @@ def test_an_end_that_is_null_is_the_next_beginning() -> None:
     second = {**SEGMENT, "start": "00:09", "end": None}
     found: Any = read(json.dumps({"segments": [{**SEGMENT, "end": None}, second]}), TRANSCRIPT)
     assert found.problems == ()
-    assert [each["end"] for each in found.value["segments"]] == ["00:09", "00:09"]
+    assert [segment["end"] for segment in found.value["segments"]] == ["00:09", "00:09"]
 
 
 def test_null_for_what_may_be_left_out_is_left_out() -> None:
@@ -241,7 +241,7 @@ def test_references_in_a_circle_end() -> None:
 
 def test_lines_of_a_transcript_with_odd_times_are_read() -> None:
     lines = segments_in_text("[00:60] One.\n00:01:500 Two.\n[01:02,5 - 01:75] Three.\n3:4 is no time")
-    assert [(each.start, each.end, each.text) for each in lines] == [
+    assert [(line.start, line.end, line.text) for line in lines] == [
         (60, None, "One."), (1.5, None, "Two."), (62.5, 135, "Three."),
     ]  # fmt: skip
 

@@ -180,7 +180,9 @@ MOMENTS = st.integers(0, 9000) | st.none()
 def test_any_transcript_is_judged(told: list[Any], duration: float | None, part: tuple[int, int] | None) -> None:
     value: JsonValue = [{"start": start, "end": end, "text": text} for start, end, text in told]
     range_ = Range(start=part[0], end=sum(part)) if part else None
-    assert all(each.endswith(".") for each in transcript_warnings("", value, duration, range_))
+    assert all(
+        transcript_warning.endswith(".") for transcript_warning in transcript_warnings("", value, duration, range_)
+    )
 
 
 def test_a_recording_of_unknown_length_is_not_guessed_at() -> None:

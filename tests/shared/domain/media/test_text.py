@@ -18,8 +18,8 @@ from shared.domain.media.text_whole import encoding_note
 TEXTS = Path(__file__).parents[3] / "samples" / "texts"
 UGLY = TEXTS.parent / "ugly"
 CASES = Path(os.environ.get("DROPSIGHT_CASES") or Path(__file__).parents[5] / "shared" / "cases")
-SAMPLES = sorted(each for each in TEXTS.iterdir() if each.name != "make.py")
-FOREIGN = sorted(each for glob in ("text-*", "*.md", "*.py", "indented-*") for each in CASES.glob(glob))
+SAMPLES = sorted(path for path in TEXTS.iterdir() if path.name != "make.py")
+FOREIGN = sorted(path for glob in ("text-*", "*.md", "*.py", "indented-*") for path in CASES.glob(glob))
 NOISE = random.Random(5).randbytes
 ENCODINGS = {
     "text-latin-ctrlz.txt": "windows-1252",

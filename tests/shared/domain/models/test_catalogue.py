@@ -104,20 +104,20 @@ def test_a_name_of_googles_that_follows_no_documented_pattern_may_be_newer_than_
 
 def test_every_successor_alias_and_default_exists() -> None:
     known = catalogue()
-    ids = {each.id for each in known.models}
+    ids = {model.id for model in known.models}
     assert len(ids) == len(known.models)
-    assert {each.successor for each in known.retired} <= ids
+    assert {model.successor for model in known.retired} <= ids
     assert set(known.latest.values()) <= ids
-    assert not {each.id for each in known.retired} & ids
+    assert not {model.id for model in known.retired} & ids
     assert known.default in ids
 
 
 def test_nobody_is_sent_to_a_model_that_is_about_to_go() -> None:
     known = catalogue()
-    going = {each.id for each in known.models if each.shutdown is not None}
+    going = {model.id for model in known.models if model.shutdown is not None}
     assert known.default not in going
-    assert not {each.successor for each in known.retired} & going
-    assert not {each.shutdown.successor for each in known.models if each.shutdown is not None} & going
+    assert not {model.successor for model in known.retired} & going
+    assert not {model.shutdown.successor for model in known.models if model.shutdown is not None} & going
 
 
 @pytest.mark.parametrize("family", ["audio", "image", "pdf", "text", "video"])
@@ -231,7 +231,7 @@ def test_the_services_list_brings_the_catalogue_up_to_date() -> None:
 
     fresh = from_models_list(json.dumps({"models": models}))
 
-    assert {each.id for each in fresh.models} == {
+    assert {model.id for model in fresh.models} == {
         "gemini-2.5-flash-lite", "gemini-4-flash", "gemini-4-pro-preview", "gemini-2.5-pro",
     }  # fmt: skip
     new = fresh.resolve("gemini-4-flash")

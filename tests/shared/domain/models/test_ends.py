@@ -73,7 +73,7 @@ def chain(*ends: tuple[str, str]) -> Catalogue:
     """The catalogue with models that ended on the first of January, each with its successor."""
     ended = {name: Shutdown(on=date(2026, 1, 1), successor=successor) for name, successor in ends}
     models = tuple(
-        each.model_copy(update={"shutdown": ended.get(each.id, each.shutdown)}) for each in catalogue().models
+        model.model_copy(update={"shutdown": ended.get(model.id, model.shutdown)}) for model in catalogue().models
     )
     return catalogue().model_copy(update={"models": models})
 
@@ -153,9 +153,9 @@ def test_gemini_4_thinks_by_level_takes_no_penalty_makes_no_cache_and_shares_its
 
 
 def test_every_model_names_its_source_and_what_is_closed_is_marked() -> None:
-    assert all(each.source for each in catalogue().models)
-    assert [each.id for each in catalogue().models if each.closed_to_new] == ["gemini-2.5-pro"]
-    assert {each.id: each.cache_minimum for each in catalogue().models if each.id.startswith("gemini-2.5-f")} == {
+    assert all(model.source for model in catalogue().models)
+    assert [model.id for model in catalogue().models if model.closed_to_new] == ["gemini-2.5-pro"]
+    assert {model.id: model.cache_minimum for model in catalogue().models if model.id.startswith("gemini-2.5-f")} == {
         "gemini-2.5-flash-lite": 2048,
         "gemini-2.5-flash": 2048,
         "gemini-2.5-flash-preview-tts": None,

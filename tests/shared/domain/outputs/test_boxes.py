@@ -29,7 +29,7 @@ def test_boxes_are_published_in_pixels_of_the_image() -> None:
     ]
     told = json.loads(made("json", value=value, width=200, height=100))
     assert (told["width"], told["height"]) == (200, 100)
-    assert [(each["label"], each["box"]) for each in told["objects"]] == [
+    assert [(entry["label"], entry["box"]) for entry in told["objects"]] == [
         ("cup", {"left": 50, "top": 10, "right": 150, "bottom": 50}),
         ("turned", {"left": 160, "top": 80, "right": 180, "bottom": 90}),
         ("outside", {"left": 0, "top": 0, "right": 200, "bottom": 100}),
@@ -102,7 +102,7 @@ def test_any_answer_is_published_without_a_loss(value: Any, schema: Any) -> None
         return
     told = json.loads(rendered.files["json"].data)
     if isinstance(told, dict) and "objects" in told and not isinstance(value, dict):
-        assert all(any(without_pixels(each) == item for item in value) for each in told["objects"])
+        assert all(any(without_pixels(entry) == item for item in value) for entry in told["objects"])
     else:
         assert without_pixels(told) == value
 

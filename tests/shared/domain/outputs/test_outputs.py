@@ -63,7 +63,7 @@ def test_a_timed_transcript_reads_as_lines_with_times_and_speakers() -> None:
 
 def test_cues_come_in_order_and_each_ends_after_it_starts() -> None:
     messy = [Segment(9, 3, "c"), Segment(1, None, "a"), Segment(1, 1, "b"), Segment(5, 6, "")]
-    assert [(start, end, each.text) for start, end, each in cues(messy)] == [
+    assert [(start, end, cue.text) for start, end, cue in cues(messy)] == [
         (1000, 1500, "a"),
         (1000, 9000, "b"),
         (9000, 12000, "c"),

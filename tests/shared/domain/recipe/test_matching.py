@@ -72,7 +72,7 @@ def test_the_first_match_wins_and_the_choice_is_explained() -> None:
         recipe("calls", prefix=["calls/"], glob="**/*.mp3"),
         recipe("rest"),
     )
-    told = {each.recipe: each for each in explain(recipes, dropped())}
+    told = {decision.recipe: decision for decision in explain(recipes, dropped())}
 
     assert choose(recipes, dropped()).name == "calls"
     assert "letters/" in told["elsewhere"].why
@@ -242,10 +242,10 @@ def test_placeholders_reach_nothing_but_the_closed_list(prompt: str) -> None:
 
 
 def test_what_ran_is_snapshot_and_hash_from_which_the_recipe_comes_back() -> None:
-    for each in load('[[recipe]]\nname="x"\nuse="segment"\nrange="00:10-00:20"\nwith="a"\n').recipes:
-        ran = each.ran("gs://settings/recipes.toml#7")
-        assert Recipe.model_validate(ran.snapshot) == each
-        assert ran.snapshot["model"] == each.model
+    for recipe in load('[[recipe]]\nname="x"\nuse="segment"\nrange="00:10-00:20"\nwith="a"\n').recipes:
+        ran = recipe.ran("gs://settings/recipes.toml#7")
+        assert Recipe.model_validate(ran.snapshot) == recipe
+        assert ran.snapshot["model"] == recipe.model
         assert ran.origin == "gs://settings/recipes.toml#7"
     first, second = BUILT_IN[0], BUILT_IN[0].model_copy(update={"prompt": "Other words"})
     assert first.ran().sha256 == first.ran("elsewhere").sha256 != second.ran().sha256
@@ -268,7 +268,7 @@ def test_what_ran_is_snapshot_and_hash_from_which_the_recipe_comes_back() -> Non
 )
 def test_what_a_model_cannot_do_is_told_beforehand(changes: dict[str, object], says: str) -> None:
     asked = Recipe.model_validate({"name": "x", "takes": ["audio"], "prompt": "p", **changes})
-    assert any(says in each.message for each in misfits(asked, ["audio"]))
+    assert any(says in misfit.message for misfit in misfits(asked, ["audio"]))
 
 
 def test_a_model_newer_than_the_catalogue_is_left_to_the_service() -> None:

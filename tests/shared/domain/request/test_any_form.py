@@ -93,7 +93,7 @@ def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[An
 def calling(*ids: str) -> dict[str, Any]:
     return {
         "role": "assistant",
-        "tool_calls": [{"id": each, "function": {"name": "f", "arguments": ""}} for each in ids],
+        "tool_calls": [{"id": identifier, "function": {"name": "f", "arguments": ""}} for identifier in ids],
     }
 
 
