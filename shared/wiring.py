@@ -6,12 +6,12 @@ The cloud classes are imported where they are used, so that no function loads a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.clock import Clock
 from shared.cloud.tracing import start_tracing
+from shared.dependencies import ApiDeps, GenerateDeps, IngestDeps, NotifyDeps, SweepDeps
 from shared.settings import (
     ApiSettings,
     DispatchSettings,
@@ -22,127 +22,13 @@ from shared.settings import (
 )
 
 if TYPE_CHECKING:
-    from shared.answer_judge import AnswerJudge
-    from shared.breaker import Breaker
-    from shared.budgets import Budgets
-    from shared.cloud.callbacks import Callbacks
-    from shared.cloud.chunk_store import ChunkStore
     from shared.cloud.events import Events
-    from shared.cloud.fetch import Web
-    from shared.cloud.file_search import FileSearch
-    from shared.cloud.firestore import Notes, Tasks
-    from shared.cloud.gemini import Gemini
-    from shared.cloud.index_entries import IndexEntries
-    from shared.cloud.keys import Keys
-    from shared.cloud.object_writer import ObjectWriter
+    from shared.cloud.firestore import Tasks
     from shared.cloud.queue import Dispatches, Queue
-    from shared.cloud.recipes import RecipeBooks
-    from shared.cloud.reservations import Reservations
-    from shared.cloud.storage import Storage
     from shared.cloud.throttle import Throttle
-    from shared.cloud.totals import Totals
-    from shared.converter import Converter
-    from shared.examiner import Examiner
-    from shared.extractor import Extractor
-    from shared.intake import Intake
-    from shared.orphan_files import OrphanFiles
-    from shared.request_intake import RequestIntake
-    from shared.sandbox import Sandbox
-    from shared.splitter import Splitter
-    from shared.transfer_slots import TransferSlots
 
 _DRAWING_BYTES = 640 << 20
 """Address space of the drawing process: about 300 MiB for Python and its libraries, plus 40 megapixels twice."""
-
-
-@dataclass(frozen=True)
-class IngestDeps:
-    settings: IngestSettings
-    clock: Clock
-    intake: Intake
-    requests: RequestIntake
-
-
-@dataclass(frozen=True)
-class GenerateDeps:
-    settings: GenerateSettings
-    clock: Clock
-    tasks: Tasks
-    dispatches: Dispatches
-    storage: Storage
-    gemini: Gemini
-    web: Web
-    throttle: Throttle
-    chunks: ChunkStore
-    orphan_files: OrphanFiles
-    callbacks: Queue | None
-    """The queue of notify; None if callbacks are not configured."""
-    recipes: RecipeBooks
-    judge: AnswerJudge
-    drawing: Sandbox
-    """The child process that draws on pictures, one at a time."""
-    examiner: Examiner
-    totals: Totals
-    reservations: Reservations
-    budgets: Budgets
-    breaker: Breaker
-    converter: Converter
-    """Two conversions at once, since one may wait for a slow upload."""
-    extractor: Extractor
-    splitter: Splitter
-    events: Events | None
-    """The topic of ended tasks; None if events are not configured."""
-    transfers: TransferSlots
-    keys: Keys
-    file_search: FileSearch
-    index_entries: IndexEntries
-
-
-@dataclass(frozen=True)
-class ApiDeps:
-    settings: ApiSettings
-    clock: Clock
-    tasks: Tasks
-    storage: Storage
-    dispatches: Dispatches
-    requests: RequestIntake
-    chunks: ChunkStore
-    keys: Keys
-    throttle: Throttle
-    totals: Totals
-    budgets: Budgets
-    uploads: ObjectWriter
-    index_entries: IndexEntries
-
-
-@dataclass(frozen=True)
-class NotifyDeps:
-    settings: NotifySettings
-    clock: Clock
-    tasks: Tasks
-    storage: Storage
-    callbacks: Callbacks
-
-
-@dataclass(frozen=True)
-class SweepDeps:
-    settings: SweepSettings
-    clock: Clock
-    tasks: Tasks
-    notes: Notes
-    dispatches: Dispatches
-    intake: Intake
-    requests: RequestIntake
-    storage: Storage
-    orphan_files: OrphanFiles
-    callbacks: Queue | None = None
-    """The queue of notify; None if callbacks are not configured."""
-    throttle: Throttle | None = None
-    file_search: FileSearch | None = None
-    index_entries: IndexEntries | None = None
-    """With `file_search`: to take out of indexes what was deleted."""
-    budgets: Budgets | None = None
-    """With `throttle`: to wake tasks that wait for a pause or a budget; None leaves that to the tasks themselves."""
 
 
 @cache
@@ -290,10 +176,11 @@ def notify() -> NotifyDeps:
 def sweep() -> SweepDeps:
     from shared.budgets import Budgets
     from shared.cloud.file_search import FileSearch
-    from shared.cloud.firestore import Notes, Tasks
+    from shared.cloud.firestore import Tasks
     from shared.cloud.gemini import Gemini
     from shared.cloud.index_entries import IndexEntries
     from shared.cloud.keys import Keys
+    from shared.cloud.notes import Notes
     from shared.cloud.reservations import Reservations
     from shared.cloud.storage import Storage
     from shared.cloud.totals import Totals
@@ -329,7 +216,7 @@ def sweep() -> SweepDeps:
 
 
 def _throttle(tasks: Tasks, clock: Clock) -> Throttle:
-    from shared.cloud.firestore import Notes
+    from shared.cloud.notes import Notes
     from shared.cloud.throttle import Throttle
 
     return Throttle(Notes(tasks.client, "throttle"), clock)

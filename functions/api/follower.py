@@ -18,12 +18,12 @@ from cachetools import FIFOCache
 from functions.api.shutdown import Shutdown
 from shared import wiring
 from shared.cloud.telemetry import log_bug
+from shared.dependencies import ApiDeps
 from shared.domain.answer.chunks import Chunk
 from shared.domain.answer.completion import chunk as openai_chunk
 from shared.domain.answer.response import Json
 from shared.domain.money.ledger import OPENAI_USAGE
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 _SHORTEST, _LONGEST = 0.1, 0.4
 """Seconds between two polls: short after a change, longer while nothing changes."""

@@ -14,13 +14,13 @@ from functions.api import mcp_tools
 from functions.api.listing import TaskFilter, list_page
 from functions.api.task_body import find_task
 from functions.api.waiting import wait_for_end
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.mcp import protocol as rpc
 from shared.domain.mcp.catalogue import extension_task, handshake_task
 from shared.domain.mcp.protocol import Call
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 
 def is_task_wanted(call: Call) -> bool:

@@ -19,6 +19,7 @@ from functions.api.routes.cancel_and_rerun import cancel
 from functions.api.routes.submit import check
 from functions.api.task_body import find_task, render_task
 from functions.api.waiting import wait_for_end
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.mcp.catalogue import OUTPUT_URI, TASK_URI, resource_of, task_summary
@@ -26,7 +27,6 @@ from shared.domain.openai.chat import is_named
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 _LONGEST_WAIT = 50.0
 """Seconds: clients give a call up after a minute."""

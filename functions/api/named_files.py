@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 from functions.api.task_body import find_task
+from shared.dependencies import ApiDeps
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.openai.chat import Located
 from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import is_task_id
-from shared.wiring import ApiDeps
 
 _MOST = 100
 

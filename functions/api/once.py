@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functions.api.budget import budgets
+from shared.dependencies import ApiDeps
 from shared.domain.request import Submission
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 from shared.request_intake import Submitted
-from shared.wiring import ApiDeps
 
 _MOST_FAILURES = 50
 _FAILS_AGAIN = frozenset({

@@ -15,13 +15,13 @@ from cachetools import LRUCache
 from functions.api.error_answers import task_not_found
 from functions.api.request_state import request_state
 from shared.cloud.firestore import Stored
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task, is_task_id
 from shared.domain.tasks.view import public, without_results
 from shared.results import load_results
-from shared.wiring import ApiDeps
 
 PRIVATE = {"Cache-Control": "private, no-cache"}
 _KEPT_BYTES = 48 << 20

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from functions.api.follower import followers, wait_for_change
 from functions.api.task_body import encode, render_task
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, RequestErrorType, RequestRefused
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 _CHECK_SECONDS = 1.0
 """Seconds between two checks whether a waiting caller has disconnected."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.cloud.throttle import RefusalNote
+from shared.dependencies import GenerateDeps
 from shared.domain.tasks.task import Task
-from shared.wiring import GenerateDeps
 
 _PAUSED = timedelta(minutes=1)
 """How soon a paused task looks again at first; sweep wakes it once the pause is over."""

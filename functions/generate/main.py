@@ -32,6 +32,7 @@ from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import annotate, span
+from shared.dependencies import GenerateDeps
 from shared.domain.errors import (
     LeaseLost,
     PermanentFailure,
@@ -83,7 +84,7 @@ async def generate(request: Request) -> Response:
     return PlainTextResponse("done" if done else "after-work left", status_code=200 if done else 500)
 
 
-async def handle_dispatch(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool:
+async def handle_dispatch(deps: GenerateDeps, dispatch: Dispatch) -> bool:
     """Claim the dispatched task and work on it. Return False if Cloud Tasks should deliver the dispatch again."""
     stored = await deps.tasks.get(dispatch.task)
     if stored is None:
@@ -120,7 +121,7 @@ async def handle_dispatch(deps: wiring.GenerateDeps, dispatch: Dispatch) -> bool
     return await work_on_task(deps, claimed)
 
 
-async def work_on_task(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
+async def work_on_task(deps: GenerateDeps, claimed: Stored) -> bool:
     """Answer the claimed task, then commit its outcome or put it off. Return False if after-work is left."""
     until = deps.clock.time() + deps.settings.time_limit_seconds
     lease = Lease(deps.tasks, deps.clock, claimed, lease=_lease(deps), until=until)
@@ -145,7 +146,7 @@ async def work_on_task(deps: wiring.GenerateDeps, claimed: Stored) -> bool:
     return await run_after_work(deps, ended)
 
 
-async def put_off_or_fail(deps: wiring.GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
+async def put_off_or_fail(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeIsUp) -> bool:
     """Put the task off, or fail it if it has no attempts left."""
     if await put_off(deps, lease, failure):
         return True
@@ -159,7 +160,7 @@ async def put_off_or_fail(deps: wiring.GenerateDeps, lease: Lease, failure: Task
     return await run_after_work(deps, ended)
 
 
-async def answer_task(deps: wiring.GenerateDeps, lease: Lease) -> Outcome:
+async def answer_task(deps: GenerateDeps, lease: Lease) -> Outcome:
     """Ask every question that has no stored answer yet, and return the outcome of all of them."""
     task = lease.task
     # Before anything is read: what crashes the worker may be a stored answer.
@@ -197,12 +198,12 @@ def refuse_deadly_task(task: Task) -> None:
         raise PermanentFailure("upstream_error", message)
 
 
-def refuse_expired_task(deps: wiring.GenerateDeps, task: Task) -> None:
+def refuse_expired_task(deps: GenerateDeps, task: Task) -> None:
     if is_past_age_limit(deps, task):
         raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
 
 
-async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
+async def commit_outcome(deps: GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
     """Commit the outcome, if the claim still holds."""
 
     named = replace(outcome, ran=outcome.ran or lease.ran, model=outcome.model or lease.model)
@@ -239,7 +240,7 @@ async def commit_outcome(deps: wiring.GenerateDeps, lease: Lease, outcome: Outco
     return ended
 
 
-async def dispatch_at_lease_end(deps: wiring.GenerateDeps, stored: Stored) -> bool:
+async def dispatch_at_lease_end(deps: GenerateDeps, stored: Stored) -> bool:
     """Enqueue a dispatch for when the current holder's lease ends, in case the holder dies."""
     task = stored.task
     assert task.lease_until is not None
@@ -256,7 +257,7 @@ def waits_for_model(task: Task) -> bool:
     return task.waiting is not None and task.waiting.reason in ("rate_limited", "daily_quota", "blocked")
 
 
-def is_past_age_limit(deps: wiring.GenerateDeps, task: Task) -> bool:
+def is_past_age_limit(deps: GenerateDeps, task: Task) -> bool:
     return deps.clock.now() - task.accepted_at > timedelta(hours=deps.settings.task_max_age_hours)
 
 
@@ -266,5 +267,5 @@ def _waited_in_vain(task: Task) -> str:
     return f"The task was not done within its age limit.{why}"
 
 
-def _lease(deps: wiring.GenerateDeps) -> timedelta:
+def _lease(deps: GenerateDeps) -> timedelta:
     return timedelta(seconds=deps.settings.lease_seconds)

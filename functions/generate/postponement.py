@@ -13,12 +13,12 @@ from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import RefusalNote
 from shared.cloud.tracing import annotate
+from shared.dependencies import GenerateDeps
 from shared.domain.errors import FileStoreFull, LeaseLost, Postponement, TaskFailure, TimeIsUp
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks import claims
 from shared.domain.tasks.postponement import Patience, Rest, decide_rest, next_try_at, seconds_until_retry, still_waits
 from shared.domain.tasks.task import Task
-from shared.wiring import GenerateDeps
 
 _BLOCKED_NOTE = timedelta(seconds=60)
 _MOST_ROOM_SECONDS = 30.0

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import span
+from shared.dependencies import IngestDeps
 from shared.domain.tasks.task import Source
 from shared.intake import ignore_reason
 from shared.settings import IngestSettings, refuse_misconfiguration
@@ -39,7 +40,7 @@ async def ingest(event: CloudEvent) -> None:
         raise HTTPException(500, "failed: to be delivered again") from error
 
 
-async def take_object(deps: wiring.IngestDeps, source: Source) -> None:
+async def take_object(deps: IngestDeps, source: Source) -> None:
     if source.bucket == deps.settings.requests_bucket:
         await deps.requests.take(source)
     elif reason := ignore_reason(source, deps.settings):

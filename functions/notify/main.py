@@ -18,6 +18,7 @@ from shared import wiring
 from shared.cloud.callbacks import Attempt
 from shared.cloud.telemetry import Severity, log, log_bug
 from shared.cloud.tracing import annotate, span
+from shared.dependencies import NotifyDeps
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Callback
 from shared.domain.tasks.view import public
@@ -54,7 +55,7 @@ async def notify(request: Request) -> Response:
     return PlainTextResponse("settled" if settled else "to be tried again", status_code=200 if settled else 500)
 
 
-async def deliver_callback(deps: wiring.NotifyDeps, task_id: str) -> bool:
+async def deliver_callback(deps: NotifyDeps, task_id: str) -> bool:
     """Deliver the callback. Return True if no other attempt is needed."""
     stored = await deps.tasks.get(task_id)
     if stored is None or stored.task.callback is None or not stored.task.terminal:

@@ -19,9 +19,9 @@ from shared.cloud.firestore import UnreadableTask
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import span
+from shared.dependencies import SweepDeps
 from shared.domain.tasks.task import Source, Task
 from shared.settings import SweepSettings
-from shared.wiring import SweepDeps
 
 _BATCH = 100
 _REST_OF_LISTING = timedelta(hours=1) / 1_000_000

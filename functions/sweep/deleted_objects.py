@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log, log_bug
-from shared.wiring import SweepDeps
+from shared.dependencies import SweepDeps
 
 _PAGE = 100
 _REST = timedelta(minutes=8)

@@ -13,10 +13,10 @@ from functools import partial
 from functions.sweep.bucket_scan import Place, ScanState, in_batches, is_task_of, scan_place, source_of, take_all
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
+from shared.dependencies import SweepDeps
 from shared.domain.models.prices import Tier
 from shared.domain.tasks.task import Source, derive_id
 from shared.intake import ignore_reason
-from shared.wiring import SweepDeps
 
 _KNOWN_INBOXES = "known_inboxes"
 

@@ -11,9 +11,9 @@ from functools import partial
 
 from functions.sweep.bucket_scan import Place, is_task_of, scan_place, source_of
 from shared.cloud.storage import StoredObject
+from shared.dependencies import SweepDeps
 from shared.domain.request.tasks import API_FOLDER, MANIFEST_FOLDER, id_of_object
 from shared.domain.tasks.task import Source, derive_id
-from shared.wiring import SweepDeps
 
 _LONGEST_WRITE = 60
 """Seconds that may lie between the time in a request's name and its object's creation."""

@@ -22,6 +22,7 @@ from functions.sweep.open_tasks import redrive_all
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import annotate, span
+from shared.dependencies import SweepDeps
 from shared.domain.errors import TaskFailure
 from shared.domain.models.prices import Tier
 from shared.settings import SweepSettings, refuse_misconfiguration
@@ -62,7 +63,7 @@ async def sweep(request: Request) -> Response:
     return JSONResponse(counts)
 
 
-async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, int]:
+async def run(deps: SweepDeps, *, scheduled: bool = False) -> dict[str, int]:
     """Sweep open tasks, recent objects and orphaned files. Each part gets a share of the remaining time."""
     tally: Counter[str] = Counter(
         open_tasks=0, leases_expired=0, dispatches_lost=0, after_work_unfinished=0,
@@ -84,13 +85,13 @@ async def run(deps: wiring.SweepDeps, *, scheduled: bool = False) -> dict[str, i
     return dict(tally)
 
 
-async def delete_orphan_files(deps: wiring.SweepDeps, tally: Counter[str], *, stop_at: float) -> None:
+async def delete_orphan_files(deps: SweepDeps, tally: Counter[str], *, stop_at: float) -> None:
     files = await deps.orphan_files.delete(until=stop_at)
     tally["files_seen"], tally["files_deleted"] = files.count, files.deleted
     tally["errors"] += files.refused
 
 
-async def run_backfill(deps: wiring.SweepDeps, sweep_request: SweepRequest, uri: str) -> Response:
+async def run_backfill(deps: SweepDeps, sweep_request: SweepRequest, uri: str) -> Response:
     bucket, _, prefix = uri.removeprefix("gs://").partition("/")
     if bucket not in deps.settings.inboxes:
         inboxes = ", ".join(deps.settings.inboxes)

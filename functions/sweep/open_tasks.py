@@ -11,10 +11,10 @@ from functions.sweep.bucket_scan import rest_after
 from shared.cloud.firestore import Stored, UnreadableTask
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import current_context, span
+from shared.dependencies import SweepDeps
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from shared.waking import is_gate_open, wake
-from shared.wiring import SweepDeps
 
 _NOTE = "open_tasks"
 

@@ -280,24 +280,6 @@ class Tasks:
             last = snapshots[-1].id
 
 
-class Notes:
-    """Small documents that instances share with each other and with their next run."""
-
-    def __init__(self, client: firestore.AsyncClient, collection: str) -> None:
-        self._collection = client.collection(collection)
-
-    async def read(self, name: str) -> dict[str, Any] | None:
-        snapshot = await self._collection.document(name).get()
-        return snapshot.to_dict() if snapshot.exists else None
-
-    async def write(self, name: str, note: dict[str, Any]) -> None:
-        await self._collection.document(name).set(note)
-
-    async def merge(self, name: str, fields: dict[str, Any]) -> None:
-        """Change these fields of the note, nested ones too, and leave its others as they are."""
-        await self._collection.document(name).set(fields, merge=True)
-
-
 def changed_fields(before: Task, after: Task) -> set[str]:
     """Return the names of the fields that differ."""
     return {name for name in Task.model_fields if getattr(before, name) != getattr(after, name)}

@@ -12,7 +12,8 @@ from functools import partial
 
 from google.api_core import exceptions as api_errors
 
-from shared.cloud.storage import ObjectUpload, Storage
+from shared.cloud.object_upload import ObjectUpload
+from shared.cloud.storage import Storage
 
 _PIECE_BYTES = 4 << 20
 """Bytes sent at once: a multiple of 256 KiB, as resumable uploads want it. Smaller objects are written in one call."""

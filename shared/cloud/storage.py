@@ -20,10 +20,10 @@ import requests.exceptions
 from google.api_core import exceptions as api_errors
 from google.auth import exceptions as auth_errors
 from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
-from google.cloud.storage.retry import DEFAULT_RETRY
 from google.resumable_media import common as media_errors
 
 from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SmallContents, SourceVanished
+from shared.cloud.object_upload import RETRY, ObjectUpload
 from shared.cloud.unpacking import MAGIC, Unpacked, unpacked_up_to
 from shared.domain.errors import Blocked, PermanentFailure, ReadForbidden, TaskFailure, TransientFailure, Unavailable
 
@@ -35,8 +35,6 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 _CERTIFICATES = frozenset({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
 _PAGE = 1000
-_RETRY = DEFAULT_RETRY.with_timeout(5)
-"""The client's retries bridge short failures. For longer ones the task is put off, which needs no lease."""
 _FAULTS = (
     api_errors.GoogleAPICallError,
     api_errors.RetryError,
@@ -78,34 +76,6 @@ class StoredObject:
         return f"gs://{self.bucket}/{self.name}#{self.generation}"
 
 
-class ObjectUpload:
-    """A resumable upload of one object, for a thread. Nothing is visible before `finish`."""
-
-    def __init__(self, blob: storage.Blob, content_type: str, piece_bytes: int, if_generation: int | None) -> None:
-        self._blob = blob
-        self._writer = blob.open(
-            "wb",
-            chunk_size=piece_bytes,
-            content_type=content_type,
-            checksum="crc32c",
-            if_generation_match=if_generation,
-            retry=_RETRY,
-        )
-
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    def finish(self, rest: bytes) -> int:
-        """Write the rest and end the upload. Return the object's generation."""
-        self._writer.write(rest)
-        self._writer.close()
-        self._blob.reload(retry=_RETRY)
-        return int(self._blob.generation)
-
-    def abort(self) -> None:
-        self._writer.terminate()
-
-
 class Storage:
     """Methods return None for an object, or a generation of it, that does not exist."""
 
@@ -120,7 +90,7 @@ class Storage:
         """Return the live generation of an object; None also for names that no object can have."""
         if not _is_possible_name(name):
             return None
-        blob = await self._read(partial(self._client.bucket(bucket).get_blob, name, retry=_RETRY))
+        blob = await self._read(partial(self._client.bucket(bucket).get_blob, name, retry=RETRY))
         return None if blob is None else _stored(blob)
 
     async def read(
@@ -134,7 +104,7 @@ class Storage:
             return b""
         blob = self._client.bucket(bucket).blob(name, generation=generation)
         end = None if length is None else start + length - 1
-        call = partial(blob.download_as_bytes, start=start or None, end=end, raw_download=True, retry=_RETRY)
+        call = partial(blob.download_as_bytes, start=start or None, end=end, raw_download=True, retry=RETRY)
 
         def download() -> bytes:
             data = cast(bytes, call())
@@ -204,7 +174,7 @@ class Storage:
             content_type=content_type,
             if_generation_match=condition,
             checksum="crc32c",
-            retry=_RETRY,
+            retry=RETRY,
         )
         try:
             await self._run(upload)
@@ -232,7 +202,7 @@ class Storage:
         """Set the metadata of an object that exists. Return it."""
         blob = self._client.bucket(bucket).blob(name)
         blob.metadata = metadata
-        await self._run(partial(blob.patch, retry=_RETRY))
+        await self._run(partial(blob.patch, retry=RETRY))
         return _stored(blob)
 
     async def open_upload_session(
@@ -250,7 +220,7 @@ class Storage:
             size=size,
             origin=origin,
             if_generation_match=0,
-            retry=_RETRY,
+            retry=RETRY,
         )
         try:
             return cast(str, await self._run(start))
@@ -260,7 +230,7 @@ class Storage:
     async def delete(self, bucket: str, name: str) -> None:
         """Delete an object; one that does not exist is no error."""
         try:
-            await self._run(partial(self._client.bucket(bucket).blob(name).delete, retry=_RETRY))
+            await self._run(partial(self._client.bucket(bucket).blob(name).delete, retry=RETRY))
         except api_errors.NotFound:
             return
 
@@ -285,7 +255,7 @@ class Storage:
             try:
                 data = cast(
                     bytes,
-                    blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None, retry=_RETRY),
+                    blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None, retry=RETRY),
                 )
             except api_errors.NotFound as error:
                 raise SourceVanished(blob.name) from error

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.clock import Clock
-from shared.cloud.firestore import Notes
+from shared.cloud.notes import Notes
 from shared.domain.errors import WaitingReason
 from shared.single_flight import SingleFlight
 

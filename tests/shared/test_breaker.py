@@ -8,7 +8,8 @@ import pytest
 
 from shared.breaker import Breaker
 from shared.clock import MovableClock
-from shared.cloud.firestore import Notes, Tasks
+from shared.cloud.firestore import Tasks
+from shared.cloud.notes import Notes
 from shared.cloud.throttle import Throttle
 from shared.domain.errors import ModelFailing, TransientFailure, Unavailable
 

@@ -14,11 +14,11 @@ from functions.api.routes.submit import IdempotencyKey, Submitter, check, check_
 from functions.api.task_body import find_task, render_for
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
+from shared.dependencies import ApiDeps
 from shared.domain.errors import RequestRefused
 from shared.domain.request import replace_fields
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 router = APIRouter()
 

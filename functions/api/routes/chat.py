@@ -30,12 +30,12 @@ from functions.api.openapi_clients import CHAT
 from functions.api.routes.submit import Checked, IdempotencyKey, Submitter, check
 from functions.api.waiting import completion_of
 from shared import wiring
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.request.schema import as_stored, read_changes
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 router = APIRouter()
 

@@ -17,11 +17,11 @@ from functions.api.routes.tasks import Reader
 from functions.api.task_body import encode
 from shared import wiring
 from shared.cloud.storage import StoredObject
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
-from shared.wiring import ApiDeps
 
 router = APIRouter(prefix="/v1/files")
 

@@ -19,13 +19,13 @@ from functions.api.bodies import bodies
 from functions.api.routes.tasks import Reader
 from functions.api.task_body import encode
 from shared import wiring
+from shared.dependencies import ApiDeps
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused, TaskFailure
 from shared.domain.mcp import protocol as rpc
 from shared.domain.mcp.protocol import Call
 from shared.domain.tasks.access import Key
-from shared.wiring import ApiDeps
 
 router = APIRouter(include_in_schema=False)
 

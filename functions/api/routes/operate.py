@@ -15,12 +15,12 @@ from functions.api.task_body import encode
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import EVERYTHING, Pause
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
 from shared.domain.money.calls import as_dollars
 from shared.domain.tasks.access import Key
 from shared.waking import wake_waiting_tasks
-from shared.wiring import ApiDeps
 
 router = APIRouter()
 

@@ -24,13 +24,13 @@ from functions.api.task_body import encode
 from functions.api.waiting import completion_of
 from shared import wiring
 from shared.cloud.object_writer import WrittenObject
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.media import GEMINI, Family, kind_of_mime, kind_of_name
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
-from shared.wiring import ApiDeps
 
 router = APIRouter(include_in_schema=False)
 

@@ -20,12 +20,12 @@ from functions.api.openapi_shapes import NOTHING, STREAM, TaskPath, errors
 from functions.api.request_state import request_state
 from functions.api.task_body import find_task
 from shared import wiring
+from shared.dependencies import ApiDeps
 from shared.domain.answer.chunks import KEPT_AFTER_END
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 router = APIRouter()
 

@@ -22,6 +22,7 @@ from functions.api.task_body import encode
 from functions.api.waiting import completion_of
 from shared import wiring
 from shared.cloud.outbound import refusal_of, refuse_callback
+from shared.dependencies import ApiDeps
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.request import (
     Input,
@@ -39,7 +40,6 @@ from shared.domain.request.uploads import is_own_upload
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
 from shared.domain.tasks.view import public
-from shared.wiring import ApiDeps
 
 router = APIRouter()
 

@@ -17,11 +17,11 @@ from functions.api.served_ranges import PIECE_BYTES, headers_for, media_type_of,
 from functions.api.task_body import find_task
 from shared import wiring
 from shared.cloud.storage import StoredObject
+from shared.dependencies import ApiDeps
 from shared.domain.errors import RequestRefused
 from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 router = APIRouter()
 

@@ -33,13 +33,13 @@ from functions.api.routes.submit import IdempotencyKey, Submitter, check
 from functions.api.task_body import render_task
 from functions.api.waiting import completion_of, wait_for_end
 from shared import wiring
+from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.openai.transcription import NO_SPEECH, Job, TranscriptionForm, read_fields
 from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
-from shared.wiring import ApiDeps
 
 if TYPE_CHECKING:
     from functions.api.multipart import Form

@@ -22,11 +22,11 @@ from functions.api.openapi_shapes import errors, json_request_body, json_respons
 from functions.api.routes.submit import Submitter
 from functions.api.task_body import encode
 from shared import wiring
+from shared.dependencies import ApiDeps
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.media.limits import GEMINI
 from shared.domain.request.messages import StrictModel
 from shared.domain.tasks.access import Key
-from shared.wiring import ApiDeps
 
 router = APIRouter()
 

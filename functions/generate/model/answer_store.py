@@ -11,10 +11,10 @@ from typing import cast
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import describe_error, log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.tasks.task import Task
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _MOST_IN_FIRESTORE = 900_000
 """Bytes: a document ends at 1 MiB."""

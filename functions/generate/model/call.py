@@ -18,6 +18,7 @@ from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import telling
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer import response as answer
 from shared.domain.answer.continuation import Origin, broken_off, is_broken, is_resumable, joined_call
 from shared.domain.answer.response import Json
@@ -42,7 +43,6 @@ from shared.domain.recipe.cached_content import body_naming_cache
 from shared.domain.recipe.question import Question
 from shared.domain.service_errors import HandleGone, TokenRefused
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _TIME_TO_ASK = 0.5
 """Share of a dispatch's time. With less left, and progress made, the call is left to the next dispatch."""

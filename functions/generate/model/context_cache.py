@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.errors import PermanentFailure, TaskFailure
 from shared.domain.media import Facts
 from shared.domain.models import tokens
@@ -23,7 +24,6 @@ from shared.domain.money.storage import storage_of
 from shared.domain.recipe.cached_content import digest_of_shared_content, shared_content
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.task import GeminiCache, Task
-from shared.wiring import GenerateDeps
 
 _KEPT = timedelta(minutes=10)
 _LEFT = timedelta(minutes=5)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.made import StoredPiece, TooMuch, take_out, with_stored
 from shared.domain.answer.response import Json, candidates
 from shared.domain.errors import PermanentFailure
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _PAUSE_SECONDS = 5.0
 

@@ -13,10 +13,10 @@ from typing import cast
 from functions.generate.lease import Lease
 from functions.generate.model.rounds import ask_questions, step_of
 from functions.generate.question.split import AskedInParts
+from shared.dependencies import GenerateDeps
 from shared.domain.checks import Failed, Whole
 from shared.domain.splitting.plan import part_name
 from shared.domain.stored_rounds import Round
-from shared.wiring import GenerateDeps
 
 
 async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earlier: Sequence[Round]) -> list[Round]:

@@ -17,6 +17,7 @@ from functions.generate.model.context_cache import share_in_cache
 from functions.generate.model.service_tier import with_service_tier
 from functions.generate.model.spending import reserve_cost, with_ceiling
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import (
     MOST_AT_LIMIT,
     Origin,
@@ -56,7 +57,6 @@ from shared.domain.stored_rounds import (
 )
 from shared.domain.text_size import text_size
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _SMALL = 1 << 19
 """Characters of questions up to which a task that waits for the model gives its slot away. A longer one stays in memory

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_segment
+from shared.dependencies import GenerateDeps
 from shared.domain.answer import response as answer
 from shared.domain.answer.continuation import token_of
 from shared.domain.answer.response import Json
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _SECONDS_BETWEEN = 5.0
 _CHARACTERS_BETWEEN = 16_000

@@ -12,6 +12,7 @@ from typing import cast, get_args
 from functions.generate.lease import Lease
 from functions.generate.model.spending import requested_tier
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import ConnectionBroken, FlexRefused, Throttled, Unavailable
 from shared.domain.models.catalogue import find_model
@@ -19,7 +20,6 @@ from shared.domain.models.prices import Tier
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.postponement import end_of_flex
 from shared.domain.tasks.task import Task
-from shared.wiring import GenerateDeps
 
 _PAUSE = 60.0
 """Seconds after which a refused call is tried again at first; later the longer it has waited."""

@@ -8,6 +8,7 @@ from typing import cast, get_args
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log_bug
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.media import Facts
 from shared.domain.media.kinds import Family
@@ -19,7 +20,6 @@ from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, output_ceil
 from shared.domain.money.storage import most_storage_cost
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.task import Task
-from shared.wiring import GenerateDeps
 
 _MARGIN_SECONDS = 120.0
 """How much longer than its dispatch a reservation holds, for a takeover to renew it."""

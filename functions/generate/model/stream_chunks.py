@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log, log_bug
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.chunks import KEPT_AFTER_END, Chunk, Gathered, join_chunks
 from shared.domain.answer.response import Json
-from shared.wiring import GenerateDeps
 
 _SECONDS_BETWEEN = 0.25
 

@@ -28,6 +28,7 @@ from functions.generate.question.upload import (
 )
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
@@ -50,7 +51,6 @@ from shared.domain.recipe.question import About, Question
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.documents import is_document_of, parent_of
 from shared.domain.tasks.task import GeminiFile, Ran, Task
-from shared.wiring import GenerateDeps
 
 
 class _Part(NamedTuple):

@@ -17,6 +17,7 @@ from functions.generate.question.search import search_of_request
 from functions.generate.question.split import AskedInParts
 from functions.generate.question.split_request import is_divisible, split_request
 from shared.cloud.outbound import refuse_callback
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.recipe import PreparedFile, Recipe
@@ -25,7 +26,6 @@ from shared.domain.recipe.question import About, Question
 from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
 from shared.domain.request.uploads import is_own_upload
 from shared.domain.tasks.task import Ran, Task
-from shared.wiring import GenerateDeps
 
 
 async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | AskedInParts:

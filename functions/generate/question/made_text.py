@@ -12,6 +12,7 @@ from functools import partial
 from functions.generate.lease import Lease
 from functions.generate.question.parts import UploadPart
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.checks import Whole
 from shared.domain.errors import PermanentFailure
@@ -25,7 +26,6 @@ from shared.domain.splitting.text_cuts import Cut, cut_by_bytes, cut_by_characte
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Ran
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 SPOKEN_BYTES = 4_000
 """Of UTF-8, of one call: some four minutes of speech. The models take 8,192 tokens, but answer with eleven minutes at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.answer.response import Json
 from shared.domain.errors import PermanentFailure
@@ -12,7 +13,6 @@ from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, UnknownName, resolve
 from shared.domain.models.served import model_of
 from shared.domain.models.tokens import Resolution
-from shared.wiring import GenerateDeps
 
 _NEARLY_FULL = 0.9
 """Share of the model's window above which the service is asked to count."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from functions.generate.lease import Lease
 from shared.cloud.storage import StoredObject
 from shared.converter import MOST_SECONDS, Converted
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import TimeIsUp
 from shared.domain.media import Facts, InMemory
@@ -17,7 +18,6 @@ from shared.domain.media.conversions import conversion_note, transcoded
 from shared.examiner import Threaded
 from shared.extractor import Extraction
 from shared.sandbox import RangeSource
-from shared.wiring import GenerateDeps
 
 _SPARE_SECONDS = 120.0
 """Of a dispatch, what a conversion leaves for the upload and the model's answer."""
@@ -40,6 +40,13 @@ class UploadPart(NamedTuple):
     def without_bytes(self) -> UploadPart:
         """Return the part once it is uploaded: its bytes need not stay in memory while the service processes them."""
         return self._replace(open=_refuse_second_upload)
+
+
+class LongFile(NamedTuple):
+    """A request's only file, which is too long for one call."""
+
+    stored: StoredObject
+    facts: Facts
 
 
 async def _refuse_second_upload() -> io.IOBase:

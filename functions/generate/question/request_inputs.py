@@ -6,11 +6,11 @@ import base64
 import io
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from functions.generate.question.model_checks import known_model, refuse_if_too_long
 from functions.generate.question.parts import (
+    LongFile,
     Opener,
     UploadPart,
     as_sent,
@@ -29,6 +29,7 @@ from functions.generate.question.upload import (
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import PermanentFailure, ReadForbidden, TransientFailure, Unavailable
 from shared.domain.media import Facts, InMemory, Refusal
@@ -38,7 +39,6 @@ from shared.domain.recipe import PreparedFile, Recipe, shown_part
 from shared.domain.request import Inline, Input, Remote, StoredInput, refuse_file
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.task import GeminiFile
-from shared.wiring import GenerateDeps
 
 _INLINE_BYTES = 700 << 10
 """Inline data up to this, all of a request's together, goes into the call itself; more is uploaded first: a call is
@@ -54,13 +54,6 @@ _NOT_SPLIT = (
 )
 _WHOLE_BYTES = 4 << 20
 """Recordings on the web up to this many bytes are read a second time to measure them."""
-
-
-class LongFile(NamedTuple):
-    """A request's only file, which is too long for one call."""
-
-    stored: StoredObject
-    facts: Facts
 
 
 class RequestInputs:

@@ -6,11 +6,11 @@ from typing import NamedTuple, cast
 
 from pydantic import JsonValue
 
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import PermanentFailure
 from shared.domain.index_entries import metadata_filter, readable_places
 from shared.domain.tasks.task import Task
-from shared.wiring import GenerateDeps
 
 
 class Search(NamedTuple):

@@ -21,6 +21,7 @@ from functions.generate.question.upload import upload_part, upload_stream, wait_
 from shared.cloud.object_stream import SourceVanished
 from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.checks import Whole
 from shared.domain.errors import PermanentFailure, TransientFailure
@@ -36,7 +37,6 @@ from shared.domain.splitting.plan import Part, Span, part_name, part_source
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiFile, Ran
 from shared.examiner import Threaded
-from shared.wiring import GenerateDeps
 
 
 class PartQuestions(Protocol):

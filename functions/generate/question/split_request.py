@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from functions.generate.model.call import model_notices
-from functions.generate.question.request_inputs import LongFile
+from functions.generate.question.parts import LongFile
 from functions.generate.question.split import SplitObject, without_evidence
 from shared.cloud.storage import StoredObject
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.checks import Whole
 from shared.domain.errors import PermanentFailure
@@ -27,7 +28,6 @@ from shared.domain.request.messages import Message, TextPart
 from shared.domain.splitting.joining import joining_prompt
 from shared.domain.splitting.plan import Span
 from shared.domain.tasks.task import Ran
-from shared.wiring import GenerateDeps
 
 _INSTRUCTIONS = ("system", "developer")
 

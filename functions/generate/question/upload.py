@@ -11,12 +11,12 @@ from functions.generate.postponement import leave_throttle_note
 from functions.generate.question.parts import Opener, UploadPart
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.storage import StoredObject
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import LeaseLost, PermanentFailure, Postponement, TransientFailure
 from shared.domain.media import Facts, MediaType, RandomAccess, Refusal
 from shared.domain.tasks.task import GeminiFile, Source, Task
 from shared.examiner import Threaded
-from shared.wiring import GenerateDeps
 
 _UPLOAD_TRIES = 3
 _SMALL_REQUEST = 1 << 20

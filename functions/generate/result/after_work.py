@@ -21,6 +21,7 @@ from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import current_context, span
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import billed_records
 from shared.domain.errors import TaskFailure
 from shared.domain.models.catalogue import catalogue
@@ -33,7 +34,6 @@ from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
 from shared.domain.tasks.event import event_of
 from shared.domain.tasks.task import AfterStep, Task
-from shared.wiring import GenerateDeps
 
 if TYPE_CHECKING:
     from google.cloud import firestore

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from functions.generate.question.upload import examine_object
 from shared.cloud.object_stream import SourceVanished
+from shared.dependencies import GenerateDeps
 from shared.domain.errors import PermanentFailure
 from shared.domain.media.limits import GEMINI
 from shared.domain.outputs import File, Rendered
@@ -19,7 +20,6 @@ from shared.domain.splitting.plan import Span
 from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _MOST_BYTES = 2 * GEMINI.pdf_bytes
 """Of all documents of a file: they are held until they are published, and each has its own copy of shared fonts."""

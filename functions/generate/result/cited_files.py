@@ -8,13 +8,13 @@ from typing import cast
 from pydantic import JsonValue
 
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer import response as answer
 from shared.domain.answer.citations import Passage, passages
 from shared.domain.answer.response import Json
 from shared.domain.errors import PermanentFailure
 from shared.domain.index_entries import Entry, passes
 from shared.domain.tasks.task import Task
-from shared.wiring import GenerateDeps
 
 
 async def add_citations(

@@ -8,13 +8,13 @@ from functools import partial
 from pydantic import JsonValue
 
 from shared.cloud.object_stream import SourceVanished
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.checks.rows import RowCount, rows_of, warnings_of_rows
 from shared.domain.errors import PermanentFailure
 from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 
 async def warn_of_missing_rows(deps: GenerateDeps, task: Task, value: JsonValue, text: str) -> list[str]:

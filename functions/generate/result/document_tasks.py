@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from shared.dependencies import GenerateDeps
 from shared.domain.outputs import File
 from shared.domain.tasks.documents import document_name, parent_of
 from shared.domain.tasks.task import Task, derive_id
-from shared.wiring import GenerateDeps
 
 
 class DocumentTasks(NamedTuple):

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from functions.generate.result.source_inputs import generation_seen, load_inputs
 from shared.cloud.object_stream import SourceVanished
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.answer.response import Json
 from shared.domain.checks.quotes import Found, paths_of_values, warnings_of_evidence
@@ -22,7 +23,6 @@ from shared.domain.request import Inline, StoredInput
 from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 
 async def move_evidence(

@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 from functions.generate.question.upload import file_id
 from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.index_entries import LARGEST_FILE, Entry, metadata_of, next_step, searchable_files
@@ -23,7 +24,6 @@ from shared.domain.money.indexing import tokens_of_file
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import Task
 from shared.results import load_results
-from shared.wiring import GenerateDeps
 
 _HELD = timedelta(minutes=10)
 """How long an entry is held: longer than documents take."""

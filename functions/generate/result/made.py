@@ -7,6 +7,7 @@ from functools import partial
 from typing import assert_never
 
 from functions.generate.model.answer_store import load_answers
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import whole_records
 from shared.domain.answer.made import StoredPiece, stored_pieces
 from shared.domain.errors import TransientFailure
@@ -17,7 +18,6 @@ from shared.domain.recipe import Recipe
 from shared.domain.stored_rounds import Round, counted_rounds, round_of
 from shared.domain.tasks.task import Task
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _PIECE_BYTES = 4 << 20
 

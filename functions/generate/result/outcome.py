@@ -16,6 +16,7 @@ from functions.generate.model.rounds import step_of_result
 from functions.generate.result.cited_files import add_citations
 from functions.generate.result.counted_rows import warn_of_missing_rows
 from functions.generate.result.evidence import move_evidence
+from shared.dependencies import GenerateDeps
 from shared.domain.answer.completion import completion
 from shared.domain.answer.made import described, stored_pieces
 from shared.domain.answer.response import Json
@@ -30,7 +31,6 @@ from shared.domain.stored_rounds import Round, question_of_result, result_names
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Pointer, Task, TaskError
 from shared.off_loop import off_loop
-from shared.wiring import GenerateDeps
 
 _RESULTS_IN_DOCUMENT = 256 << 10
 """Bytes of results JSON kept in the document, which is limited to 1 MiB; larger results go to the results bucket."""

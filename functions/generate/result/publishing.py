@@ -16,6 +16,7 @@ from functions.generate.result.bundle import cut_documents
 from functions.generate.result.document_tasks import make_document_tasks
 from functions.generate.result.source_picture import load_source_picture
 from shared.cloud.object_writer import write_pieces
+from shared.dependencies import GenerateDeps
 from shared.domain import outputs
 from shared.domain.answer.citations import pages_of
 from shared.domain.answer.code_runs import as_markdown
@@ -28,7 +29,6 @@ from shared.domain.tasks.view import public
 from shared.off_loop import off_loop
 from shared.results import load_results
 from shared.transfer_slots import AFTER_WORK_SECONDS
-from shared.wiring import GenerateDeps
 
 _LONGEST_STEM = 1024 - 80
 """Bytes: what Cloud Storage takes as a name (https://cloud.google.com/storage/docs/objects#naming), less the longest

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from shared.dependencies import GenerateDeps
 from shared.domain.errors import RequestRefused
 from shared.domain.request import Input, inputs_of, read
 from shared.domain.tasks.task import Task
-from shared.wiring import GenerateDeps
 
 
 async def load_inputs(deps: GenerateDeps, task: Task) -> list[Input]:

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from functions.generate.result.source_inputs import generation_seen, load_inputs
 from shared.cloud.fetch import RemoteFile
 from shared.cloud.telemetry import describe_error, log
+from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import TaskFailure
 from shared.domain.outputs import Source
@@ -23,7 +24,6 @@ from shared.domain.request import Inline, Remote, StoredInput
 from shared.domain.tasks.task import Task
 from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
 from shared.transfer_slots import AFTER_WORK_SECONDS
-from shared.wiring import GenerateDeps
 
 _LARGEST_PICTURE = 64 << 20
 """The largest image that is read to draw on it, in bytes."""

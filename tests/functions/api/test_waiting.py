@@ -10,11 +10,11 @@ import pytest
 from starlette.requests import Request
 
 from functions.api.waiting import completion_of
+from shared.dependencies import ApiDeps
 from shared.domain.errors import FailureCode, RequestRefused
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Source, TaskError, new_task
-from shared.wiring import ApiDeps
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SOURCE = Source(kind="request", bucket="requests", name="a", generation=1, size=3, created_at=NOW)

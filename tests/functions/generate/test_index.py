@@ -16,6 +16,7 @@ from functions.sweep.deleted_objects import remove_deleted_objects
 from local.standins.faults import Fault
 from local.standins.gemini import search_stores
 from shared import wiring
+from shared.dependencies import SweepDeps
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import REQUESTS, RULED, SAMPLES, SETTINGS, System, warned
 
@@ -208,7 +209,7 @@ async def test_deleting_an_object_deletes_its_entry(system: System) -> None:
     kept = await added(system, "north/kept.txt", "The tortoise lives long.")
     blob = system.objects.bucket(RULED).blob("contracts/north/short-lived.txt")
     await asyncio.to_thread(blob.delete)
-    deps, tally = cast(wiring.SweepDeps, wiring.generate()), Counter[str]()
+    deps, tally = cast(SweepDeps, wiring.generate()), Counter[str]()
     await remove_deleted_objects(deps, tally, stop_at=deps.clock.time() + 600, scheduled=False)
     assert tally["index_entries_removed"] >= 1
     assert documents_of(system, task) == []
@@ -226,7 +227,7 @@ async def test_an_entry_that_cannot_be_checked_does_not_hold_up_the_others(syste
     for name in ("unchecked", "checked"):
         await asyncio.to_thread(system.objects.bucket(RULED).blob(f"contracts/north/{name}.txt").delete)
     system.tap.faults.add([Fault(service="gemini", match="DELETE /v1beta/fileSearchStores", status=503, times=1)])
-    deps, tally = cast(wiring.SweepDeps, wiring.generate()), Counter[str]()
+    deps, tally = cast(SweepDeps, wiring.generate()), Counter[str]()
     await remove_deleted_objects(deps, tally, stop_at=deps.clock.time() + 600, scheduled=False)
     assert tally["errors"] == 1
     assert sorted([documents_of(system, first), documents_of(system, second)]) != [[], []]

@@ -14,14 +14,15 @@ from local.standins.firestore import FirestoreStandIn
 from local.standins.storage import StorageStandIn
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
-from shared.cloud.firestore import Notes, Tasks
+from shared.cloud.firestore import Tasks
+from shared.cloud.notes import Notes
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
+from shared.dependencies import SweepDeps
 from shared.intake import Intake
 from shared.orphan_files import OrphanFiles
 from shared.request_intake import RequestIntake
 from shared.settings import Inbox, SweepSettings
-from shared.wiring import SweepDeps
 
 ROOT = Path(__file__).parents[3]
 QUEUE = "projects/test/locations/here/queues/work"

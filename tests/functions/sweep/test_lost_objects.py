@@ -14,8 +14,8 @@ from functions.sweep.lost_objects import backfill, take_lost_objects
 from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
+from shared.dependencies import SweepDeps
 from shared.settings import Inbox
-from shared.wiring import SweepDeps
 
 _OBJECTS = 250
 _NO_TIME = -math.inf

@@ -13,8 +13,8 @@ from functions.sweep.lost_requests import take_lost_requests
 from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
+from shared.dependencies import SweepDeps
 from shared.domain.request import read
-from shared.wiring import SweepDeps
 
 ASKED = json.dumps({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hello"}]}).encode()
 BOTTOMLESS = b'{"NaN":' + b"[" * 100_000

@@ -16,17 +16,18 @@ from local.standins.wire_tap import Tap
 from shared.budgets import Budgets
 from shared.clock import MovableClock
 from shared.cloud import tracing
-from shared.cloud.firestore import Notes, Stored
+from shared.cloud.firestore import Stored
 from shared.cloud.keys import Keys
+from shared.cloud.notes import Notes
 from shared.cloud.reservations import Reservations
 from shared.cloud.throttle import Pause, Throttle
 from shared.cloud.totals import Totals
+from shared.dependencies import SweepDeps
 from shared.domain.errors import WaitingReason
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
 from shared.domain.tasks.task import Callback, Source, Task, new_task
 from shared.settings import SweepSettings
-from shared.wiring import SweepDeps
 
 GRACE = timedelta(seconds=120)
 LEASE = timedelta(seconds=60)

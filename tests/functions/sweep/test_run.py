@@ -13,9 +13,9 @@ from starlette.requests import Request
 
 from shared.clock import MovableClock
 from shared.cloud import tracing
+from shared.dependencies import SweepDeps
 from shared.orphan_files import Deleted
 from shared.settings import Inbox
-from shared.wiring import SweepDeps
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_no_part_uses_up_the_time_of_the_others(
     slow = Slow(clock)
     for name in ("redrive_all", "take_lost_requests", "take_lost_objects"):
         monkeypatch.setattr(sweeping, name, slow.part)
-    system = sweeping.wiring.SweepDeps(
+    system = sweeping.SweepDeps(
         **{
             **vars(system),
             "settings": system.settings.model_copy(

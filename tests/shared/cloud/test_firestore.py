@@ -10,7 +10,8 @@ from google.api_core import exceptions as api_errors
 
 from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
-from shared.cloud.firestore import Notes, Stored, Tasks, from_document, to_document
+from shared.cloud.firestore import Stored, Tasks, from_document, to_document
+from shared.cloud.notes import Notes
 from shared.domain.errors import LeaseLost
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import (

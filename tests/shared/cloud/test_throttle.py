@@ -8,7 +8,8 @@ import pytest
 
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
-from shared.cloud.firestore import Notes, Tasks
+from shared.cloud.firestore import Tasks
+from shared.cloud.notes import Notes
 from shared.cloud.throttle import Pause, RefusalNote, Throttle
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from tests.functions.api.conftest import INBOX, OTHER_INBOX, SAMPLES, System
-from tests.functions.api.routes.test_transcriptions import openai_client, tasks_of
+from tests.functions.api.openai_calls import openai_client, tasks_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.functions.api.conftest import SAMPLES, System
-from tests.functions.api.routes.test_transcriptions import tasks_of, uploads_of
+from tests.functions.api.openai_calls import tasks_of, uploads_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import pairwise
-from typing import Any
 
 import openai
 import pytest
-import srt
-import webvtt
-from openai import AsyncOpenAI
 from openai.types.audio import TranscriptionDiarized, TranscriptionVerbose, TranslationVerbose
 
 from tests.functions.api.conftest import OTHER_INBOX, REQUESTS, SAMPLES, System
+from tests.functions.api.openai_calls import openai_client, tasks_of, uploads_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -34,27 +29,6 @@ SEGMENTS = {
         {"start": "00:04", "end": "00:05", "speaker": "Bob", "text": "Thank you."},
     ],
 }
-
-
-@asynccontextmanager
-async def openai_client(system: System, key_id: str, **key: Any) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=f"{system.url}/v1", api_key=await system.key(key_id, **key), max_retries=0, timeout=90
-    ) as client:
-        yield client
-
-
-async def tasks_of(system: System, key_id: str) -> list[dict[str, Any]]:
-    async with system.client(await system.key(key_id)) as client:
-        listed: list[dict[str, Any]] = (await client.get("/v1/tasks")).json()["data"]
-        return listed
-
-
-async def uploads_of(system: System, key_id: str) -> list[str]:
-    def listed() -> list[str]:
-        return [blob.name for blob in system.objects.list_blobs(REQUESTS, prefix=f"uploads/{key_id}/")]
-
-    return await asyncio.to_thread(listed)
 
 
 async def test_a_recording_is_transcribed_to_json_and_to_plain_text(system: System) -> None:
@@ -338,59 +312,6 @@ async def test_fields_without_effect_are_named_in_a_header(system: System) -> No
         )
     assert answer.headers["x-dropsight-ignored"] == "chunking_strategy, include"
     assert timed.headers["x-dropsight-ignored"] == "timestamp_granularities=word"
-
-
-async def test_times_of_words_come_from_a_model_that_gives_them(system: System) -> None:
-    async with openai_client(system, "words") as client:
-        create = client.audio.transcriptions.with_raw_response.create
-        answer = await create(
-            model="whisper-1",
-            file=SPEECH,
-            language="de",
-            prompt="Ampère",
-            response_format="verbose_json",
-            timestamp_granularities=["word"],
-        )
-    verbose = answer.parse()
-    assert isinstance(verbose, TranscriptionVerbose)
-    assert verbose.language == "de"
-    assert verbose.words
-    assert [word.word for word in verbose.words] == verbose.text.split()
-    assert all(before.end <= after.start for before, after in pairwise(verbose.words))
-    assert all(0 <= word.start < word.end <= verbose.duration + 1 for word in verbose.words)
-    assert answer.headers["x-dropsight-ignored"] == "prompt"
-    [task] = await tasks_of(system, "words")
-    assert (task["model"], task["recipe"]) == ("gemini-3.5-transcribe", "transcribe-words")
-
-
-async def test_subtitles_and_speakers_of_a_transcribing_model_share_its_one_answer(system: System) -> None:
-    async with openai_client(system, "diarizing") as client:
-        create = client.audio.transcriptions.create
-        named = {"model": "gemini-3.5-transcribe", "file": SPEECH}
-        diarized = await create(**named, response_format="diarized_json")  # type: ignore[call-overload]
-        subtitles = str(await create(**named, response_format="srt"))  # type: ignore[call-overload]
-        captions = str(await create(**named, response_format="vtt"))  # type: ignore[call-overload]
-    assert {segment.speaker for segment in diarized.segments} == {"Speaker 1"}
-    cues = list(srt.parse(subtitles))
-    assert " ".join(cue.content.replace("\n", " ") for cue in cues) == diarized.text
-    assert [caption.text for caption in webvtt.from_string(captions).captions] == [cue.content for cue in cues]
-    assert all(len(line) <= 42 for cue in cues for line in cue.content.splitlines())
-    assert len(await tasks_of(system, "diarizing")) == 1
-
-
-async def test_a_film_is_timed_by_segments_for_no_model_gives_times_of_its_words(system: System) -> None:
-    async with openai_client(system, "film") as client:
-        for _ in range(2):
-            answer = await client.audio.transcriptions.with_raw_response.create(
-                model="whisper-1",
-                file=SAMPLES / "clip.mp4",
-                response_format="verbose_json",
-                timestamp_granularities=["word"],
-            )
-        plain = await client.audio.transcriptions.create(model="whisper-1", file=SAMPLES / "clip.mp4")
-    assert answer.headers["x-dropsight-ignored"] == "timestamp_granularities=word"
-    assert plain.text
-    assert sorted(task["recipe"] for task in await tasks_of(system, "film")) == ["transcribe", "transcribe-timed"]
 
 
 async def test_a_key_that_may_not_read_gets_no_transcript(system: System) -> None:

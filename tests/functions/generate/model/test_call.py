@@ -10,9 +10,9 @@ import pytest
 
 from functions.generate.model.call import model_notices, refuse_if_throttled
 from shared.cloud.throttle import RefusalNote
+from shared.dependencies import GenerateDeps
 from shared.domain.errors import Blocked, DailyQuotaSpent, Postponement, Throttled, WaitingReason
 from shared.domain.models.catalogue import catalogue
-from shared.wiring import GenerateDeps
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
