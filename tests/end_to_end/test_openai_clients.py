@@ -14,6 +14,7 @@ import psutil
 import pytest
 from openai import OpenAI
 
+from tests import machine
 from tests.running import SAMPLES, Running, until
 
 SPEECH = SAMPLES / "speech.wav"
@@ -26,8 +27,8 @@ def openai_client(system: Running, **options: float) -> OpenAI:
 def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for_one_billed_call(
     system: Running,
 ) -> None:
-    system.model(latency="2s")
-    with ThreadPoolExecutor(2) as threads, openai_client(system, timeout=90, max_retries=0) as client:
+    system.fault("gemini", "enerateContent", kill="before", times=1)
+    with ThreadPoolExecutor(2) as threads, openai_client(system, timeout=300, max_retries=0) as client:
 
         def transcribe() -> Any:
             return client.audio.transcriptions.with_raw_response.create(
@@ -35,8 +36,7 @@ def test_generate_is_killed_and_the_clients_retry_gets_the_same_tasks_answer_for
             )
 
         first = threads.submit(transcribe)
-        until(lambda: system.states()["processing"], 20, lambda: "no task is processed")
-        system.control("POST", "/kill", {"function": "generate"})
+        until(lambda: not system.control("GET", "/faults"), 30, lambda: "nobody was killed")
         second = threads.submit(transcribe)
         # The lease of the killed instance ends by the clock, and so does the wait for the next dispatch.
         while not any(document["token"] > 1 or document["status"] == "completed" for document in system.documents()):
@@ -56,13 +56,16 @@ def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system:
     connection.request("POST", "/v1/audio/transcriptions", body, _headers(system))
     until(lambda: len(system.documents()) == before + 1, 20, lambda: "no task was made")
     connection.close()
-    answer = system.http.post("/v1/audio/transcriptions", content=body, headers=_headers(system))
+    answer = system.http.post(
+        "/v1/audio/transcriptions", content=body, headers=_headers(system), timeout=machine.allowed(90)
+    )
     assert answer.status_code == 200, answer.text
     assert "transcript.text.done" in answer.text if stream == "true" else answer.json()["text"]
     assert len(system.documents()) == before + 1
     assert len(system.model_calls()) == 1
 
 
+@pytest.mark.timeout(600)
 def test_a_recording_of_300_mb_is_passed_on_in_constant_memory(system: Running) -> None:
     workers = [process for process in psutil.Process(system.pid).children(recursive=True) if _serves_api(process)]
     # Past the front door, which has the platform's limit of 32 MB.
@@ -70,7 +73,7 @@ def test_a_recording_of_300_mb_is_passed_on_in_constant_memory(system: Running) 
     url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
     form = _form(300, model="whisper-1", stream="true")
     # A stream's head comes as soon as the task is made.
-    with httpx2.stream("POST", url, content=form, headers=_headers(system), timeout=100) as answer:
+    with httpx2.stream("POST", url, content=form, headers=_headers(system), timeout=machine.allowed(100)) as answer:
         assert answer.status_code == 200, answer.read()
         task = answer.headers["x-dropsight-task"]
     assert system.http.post(f"/v1/tasks/{task}/cancel").json()["id"] == task
@@ -78,7 +81,10 @@ def test_a_recording_of_300_mb_is_passed_on_in_constant_memory(system: Running) 
 
 
 def _serves_api(process: psutil.Process) -> bool:
-    return process.environ().get("FUNCTION_TARGET") == "api"
+    try:
+        return process.environ().get("FUNCTION_TARGET") == "api"
+    except psutil.Error:  # a child of a function that has ended meanwhile
+        return False
 
 
 def _peak_bytes(process: psutil.Process) -> int:
