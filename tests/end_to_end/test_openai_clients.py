@@ -56,7 +56,9 @@ def test_a_client_that_hangs_up_finds_its_task_by_sending_the_same_again(system:
     connection.request("POST", "/v1/audio/transcriptions", body, _headers(system))
     until(lambda: len(system.documents()) == before + 1, 20, lambda: "no task was made")
     connection.close()
-    answer = system.http.post("/v1/audio/transcriptions", content=body, headers=_headers(system))
+    answer = system.http.post(
+        "/v1/audio/transcriptions", content=body, headers=_headers(system), timeout=machine.allowed(90)
+    )
     assert answer.status_code == 200, answer.text
     assert "transcript.text.done" in answer.text if stream == "true" else answer.json()["text"]
     assert len(system.documents()) == before + 1
