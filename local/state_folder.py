@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import hashlib
 import math
 import os
 import re
+import secrets
+import socket
 import stat
 import struct
 from collections.abc import Iterator, Sequence
@@ -83,3 +87,13 @@ def read_or_create(file: Path, value: str) -> str:
         draft.chmod(0o600)
         draft.replace(file)
     return file.read_text()
+
+
+def environment_tag(folder: Path) -> str:
+    """Return an environment's tag that differs by machine and folder, since a real key's file store may be shared."""
+    return "local" + hashlib.sha256(f"{socket.gethostname()}:{folder.resolve()}".encode()).hexdigest()[:5]
+
+
+def new_webhook_secret() -> str:
+    """Return a new secret for signing callbacks, in the form of Standard Webhooks."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

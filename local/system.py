@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
-import secrets
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Collection
@@ -21,11 +18,27 @@ from local import endpoints as endpoint_files
 from local import state_folder
 from local.clock_steps import ClockSteps
 from local.control import Control
-from local.deployment import read_function_sizes, read_queue_retries, read_storage_grants
 from local.endpoints import PROJECT, Endpoints
 from local.front_door import FrontDoor, Route
+from local.layout import (
+    EVENTARC,
+    FUNCTIONS,
+    INBOX,
+    INDEXES,
+    NOTIFY,
+    QUEUES,
+    REQUESTS,
+    RESULTS,
+    SCHEDULER,
+    SIZES,
+    SOURCE,
+    TASKS,
+    TOPIC,
+    queue_spec,
+    storage_policy,
+)
 from local.page_door import PageDoor
-from local.standins.cloud_tasks import QueueSpec, QueueStandIn
+from local.standins.cloud_tasks import QueueStandIn
 from local.standins.firestore import FirestoreStandIn
 from local.standins.gemini import GeminiStandIn
 from local.standins.ledger import Ledger
@@ -34,43 +47,15 @@ from local.standins.oidc import Issuer
 from local.standins.pubsub import PubSubStandIn
 from local.standins.serve import HttpServer
 from local.standins.storage import StorageStandIn
-from local.standins.storage.iam import Grant, Policy
 from local.standins.wire_tap import Tap
-from local.workers import ROOT, Report, Worker
+from local.workers import Report, Worker
 from shared.clock import MovableClock
 
-INBOX, RESULTS, REQUESTS, SOURCE = "dropsight-inbox", "dropsight-results", "dropsight-requests", "dropsight-source"
-INDEXES = ROOT / "terraform" / "firestore.indexes.json"
-TOPIC = f"projects/{PROJECT}/topics/events"
-"""Where events of ended tasks go, if DROPSIGHT_EVENTS_TOPIC names it."""
-_QUEUES = f"projects/{PROJECT}/locations/local/queues"
-_EVENTARC, _TASKS, _SCHEDULER, _NOTIFY = (
-    f"{name}@{PROJECT}.iam.gserviceaccount.com"
-    for name in ("dropsight-eventarc", "dropsight-tasks", "dropsight-scheduler", "dropsight-notify")
-)
 _STARTED_FIRST = ("api", "ingest", "generate")
 """Functions that are started with the system; the others start with their first request."""
 _STAND_INS = ("storage", "firestore", "gemini", "queue", "pubsub")
 _PROGRESS_SECONDS = 5.0
 """How often a slow start reports which functions it waits for."""
-
-
-@dataclass(frozen=True)
-class FunctionSpec:
-    """Who may call a function (None: everybody), and whether it is called with CloudEvents."""
-
-    invokers: frozenset[str] | None
-    event: bool = False
-
-
-FUNCTIONS = {
-    "api": FunctionSpec(None),
-    "ingest": FunctionSpec(frozenset({_EVENTARC}), event=True),
-    "generate": FunctionSpec(frozenset({_TASKS})),
-    "notify": FunctionSpec(frozenset({_TASKS})),
-    "sweep": FunctionSpec(frozenset({_SCHEDULER})),
-}
-SIZES = read_function_sizes()
 
 
 @dataclass(frozen=True)
@@ -145,12 +130,12 @@ class LocalSystem:
             sign=self.issuer.token,
             held=True,
             queues=(
-                _queue_spec("dispatch", self.options.queue_rate, self.options.queue_concurrency),
-                _queue_spec("callbacks"),
+                queue_spec("dispatch", self.options.queue_rate, self.options.queue_concurrency),
+                queue_spec("callbacks"),
             ),
         )
         self.metadata = MetadataStandIn(
-            clock=self.clock, tap=self.tap, sign=self.issuer.token, email=_NOTIFY, project=PROJECT
+            clock=self.clock, tap=self.tap, sign=self.issuer.token, email=NOTIFY, project=PROJECT
         )
         self.pubsub = PubSubStandIn(clock=self.clock, tap=self.tap, sign=self.issuer.token, topics=(TOPIC,))
         self.front_door = FrontDoor(clock=self.clock, issuer=self.issuer)
@@ -212,13 +197,11 @@ class LocalSystem:
                 bucket,
                 {"finalized"},
                 self._urls["ingest"],
-                lambda: {"Authorization": f"Bearer {self.issuer.token(_EVENTARC, self._urls['ingest'])}"},
+                lambda: {"Authorization": f"Bearer {self.issuer.token(EVENTARC, self._urls['ingest'])}"},
                 name=bucket,
             )
         # Dispatches that an earlier run left on the queues must go to the functions' present ports.
-        self.queue.repoint(
-            {f"{_QUEUES}/dispatch": self._urls["generate"], f"{_QUEUES}/callbacks": self._urls["notify"]}
-        )
+        self.queue.repoint({f"{QUEUES}/dispatch": self._urls["generate"], f"{QUEUES}/callbacks": self._urls["notify"]})
         self.queue.release()
 
     async def _start_functions(self, names: Collection[str]) -> None:
@@ -264,21 +247,21 @@ class LocalSystem:
             "FIRESTORE_EMULATOR_HOST": self.endpoints.firestore,
             "PUBSUB_EMULATOR_HOST": self.endpoints.pubsub,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "DROPSIGHT_ENVIRONMENT": _environment_tag(self.data),
+            "DROPSIGHT_ENVIRONMENT": state_folder.environment_tag(self.data),
             "DROPSIGHT_PROJECT": PROJECT,
             "DROPSIGHT_INBOXES": json.dumps({INBOX: {}}),
             "DROPSIGHT_REQUESTS_BUCKET": REQUESTS,
             "DROPSIGHT_RESULTS_BUCKET": RESULTS,
             "DROPSIGHT_SOURCE_BUCKET": SOURCE,
             "DROPSIGHT_CLOCK": str(self.data / "clock"),
-            "DROPSIGHT_DISPATCH_QUEUE": f"{_QUEUES}/dispatch",
-            "DROPSIGHT_CALLBACK_QUEUE": f"{_QUEUES}/callbacks",
+            "DROPSIGHT_DISPATCH_QUEUE": f"{QUEUES}/dispatch",
+            "DROPSIGHT_CALLBACK_QUEUE": f"{QUEUES}/callbacks",
             "DROPSIGHT_GENERATE_URL": self._urls["generate"],
             "DROPSIGHT_NOTIFY_URL": self._urls["notify"],
-            "DROPSIGHT_INVOKER": _TASKS,
+            "DROPSIGHT_INVOKER": TASKS,
             "DROPSIGHT_QUEUE_ENDPOINT": self.endpoints.queue,
             "DROPSIGHT_CALLBACK_SECRET": state_folder.read_or_create(
-                self.data / "callback_secret", "whsec_" + _base64_secret()
+                self.data / "callback_secret", state_folder.new_webhook_secret()
             ),
             "DROPSIGHT_MANIFEST_SOURCES": json.dumps({"": [f"gs://{INBOX}/"], "local": [f"gs://{INBOX}/"]}),
             "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
@@ -332,7 +315,7 @@ class LocalSystem:
         import httpx2
 
         url = self._urls["sweep"]
-        headers = {"Authorization": f"Bearer {self.issuer.token(_SCHEDULER, url)}"}
+        headers = {"Authorization": f"Bearer {self.issuer.token(SCHEDULER, url)}"}
         async with httpx2.AsyncClient(timeout=1800) as client:
             answer = await client.post(url, json=arguments, headers=headers)
         if answer.is_error:
@@ -357,37 +340,3 @@ class LocalSystem:
         if any(runnable for _, runnable in cpu):
             return object()
         return self.tap.ledger.total_calls, *(int(20 * used) for used, _ in cpu)
-
-
-def _queue_spec(name: str, rate: float = 500.0, concurrency: int = 1000) -> QueueSpec:
-    retry = read_queue_retries()[name]
-    return QueueSpec(
-        f"{_QUEUES}/{name}",
-        max_dispatches_per_second=rate,
-        max_concurrent_dispatches=concurrency,
-        max_attempts=retry.max_attempts,
-        max_retry_duration=retry.max_retry_seconds or 0.0,
-        min_backoff=retry.min_backoff_seconds,
-        max_backoff=retry.max_backoff_seconds,
-        max_doublings=retry.max_doublings,
-    )
-
-
-def storage_policy() -> Policy:
-    """Return the grants that Terraform makes, for the buckets of this machine."""
-    buckets = {"inboxes": INBOX, "requests": REQUESTS, "results": RESULTS, "source": SOURCE}
-    policy: dict[str, list[Grant]] = {name: [] for name in FUNCTIONS}
-    for grant in read_storage_grants():
-        policy[grant.account].append(Grant(bucket=buckets[grant.bucket], role=grant.role, under=grant.under or ""))
-    return Policy(policy)
-
-
-def _environment_tag(data: Path) -> str:
-    """Return an environment's tag that differs by machine and folder, since a real key's file store may be shared."""
-    return "local" + hashlib.sha256(f"{socket.gethostname()}:{data.resolve()}".encode()).hexdigest()[:5]
-
-
-def _base64_secret() -> str:
-    import base64
-
-    return base64.b64encode(secrets.token_bytes(32)).decode()

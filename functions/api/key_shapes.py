@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from functions.api.openapi_shapes import KeyShown, Shape
+from functions.api.response_shapes import KeyShown, Shape
 from shared.domain.tasks.view import Seconds
 
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from functions.api.openapi_shapes import Document, Shape, errors, json_response, reference
+from functions.api.openapi_shapes import Document, errors, json_response, reference
+from functions.api.response_shapes import Shape
 from shared.domain.request import Submission
 from shared.domain.tasks.view import Seconds
 

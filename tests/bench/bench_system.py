@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from local import screen
-from local.system import INBOX, LocalSystem, Options
+from local.layout import INBOX
+from local.system import LocalSystem, Options
 from local.workers import ROOT, Worker
 from tests.bench.machine import cpu_seconds
 

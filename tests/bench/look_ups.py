@@ -18,7 +18,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
 from local.endpoints import PROJECT
-from local.system import INBOX
+from local.layout import INBOX
 from local.workers import ROOT
 from shared.cloud.firestore import Tasks, to_document
 from shared.domain.tasks.task import Source, Task, new_task

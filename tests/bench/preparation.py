@@ -26,7 +26,8 @@ from PIL import Image
 
 from local import screen
 from local.endpoints import PROJECT
-from local.system import INBOX, LocalSystem, Options
+from local.layout import INBOX
+from local.system import LocalSystem, Options
 from local.workers import Worker
 
 _HOURS = 2

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from local.system import TOPIC
+from local.layout import TOPIC
 from tests.running import Running
 
 _SECONDS = 900

@@ -11,7 +11,7 @@ import pytest
 from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from local.system import TOPIC
+from local.layout import TOPIC
 from tests.chaos.promises import assert_each_object_has_one_completed_task, settle
 from tests.running import Running, until
 

@@ -15,7 +15,7 @@ import pytest
 from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from local.system import TOPIC
+from local.layout import TOPIC
 from tests.running import Running
 
 # It lets a test look without waiting.

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from local.layout import storage_policy
 from local.standins.storage.iam import Access, Grant
-from local.system import storage_policy
 from tests.running import Running, until
 
 RECIPES = b'[[recipe]]\nname = "short"\ntakes = ["text"]\nfor = {}\nprompt = "Sum it up."\n'

@@ -19,7 +19,7 @@ import pytest
 from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from local.system import INBOX, SOURCE, TOPIC
+from local.layout import INBOX, SOURCE, TOPIC
 from tests.chaos.promises import settle
 from tests.running import SAMPLES, Running, until
 from tests.shared.long_files import numbered_recording

@@ -23,7 +23,13 @@ from typing import Any, cast
 CONFIGURATION = Path(__file__).parents[2] / "terraform"
 CHECKER = os.environ.get("TERRAFORM_CHECK")
 
-_LEFT_OUT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "__pycache__")
+_STATE = shutil.ignore_patterns(".terraform*", "*.tfstate*", "__pycache__")
+_STATE_AND_SETTINGS = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "__pycache__")
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Return what a copy goes without: state, and beside the configuration the variables of a real deployment."""
+    return (_STATE_AND_SETTINGS if Path(folder) == CONFIGURATION else _STATE)(folder, names)
 
 
 class Unavailable(Exception):
@@ -32,9 +38,9 @@ class Unavailable(Exception):
 
 @contextmanager
 def copied() -> Iterator[Path]:
-    """A copy of the configuration to change."""
+    """Yield a copy of the configuration to change."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(shutil.copytree(CONFIGURATION, Path(folder) / "terraform", ignore=_LEFT_OUT))
+        yield Path(shutil.copytree(CONFIGURATION, Path(folder) / "terraform", ignore=_left_out))
 
 
 def check(directory: Path) -> subprocess.CompletedProcess[str]:

@@ -12,8 +12,9 @@ from shared.domain.answer.response import Json
 from shared.domain.answer.schemas import as_sent
 from shared.domain.answer.timestamps import written
 from shared.domain.models.catalogue import ThinkingByBudget, find_model
-from shared.domain.recipe.definition import FUNCTION_SCHEMAS, Range, Recipe, RecipeQuestion, ServerTool
+from shared.domain.recipe.definition import Range, Recipe, RecipeQuestion, ServerTool
 from shared.domain.recipe.evidence import EVIDENCE_PROMPT
+from shared.domain.recipe.field_types import FUNCTION_SCHEMAS
 from shared.domain.recipe.transcription import transcription_body
 
 _TOOLS: dict[ServerTool, str] = {

@@ -1,4 +1,4 @@
-# The road of a task: buckets, events, queues, functions, the schedule.
+# The path of a task: buckets, events, queues, functions, the schedule.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -6,17 +6,6 @@ mock_provider "google" {
 mock_provider "google" {
   alias  = "budget"
   source = "./tests/mocks"
-}
-
-variables {
-  project_id     = "acme-files"
-  region         = "europe-west1"
-  source_archive = "firestore.indexes.json"
-  bootstrap      = { create_service_agents = false, settle_seconds = 0, api_seconds = 0 }
-  alerts         = { emails = ["oncall@example.com"] }
-  # Terraform's tests want ephemeral variables to be given.
-  gemini_api_key  = "AIza-test"
-  callback_secret = "whsec_dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3Rz"
 }
 
 run "an_environment_by_default" {
