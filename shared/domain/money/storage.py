@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 
 from shared.domain.answer.response import Json
 from shared.domain.models.catalogue import Model, resolve
@@ -32,6 +32,11 @@ class Storage(BaseModel):
     seconds: float
     model: str
     day: date
+
+    @field_serializer("day")
+    def _as_text(self, day: date) -> str:
+        """Firestore knows moments only, and no days."""
+        return day.isoformat()
 
     @property
     def cost(self) -> Decimal | None:

@@ -69,6 +69,13 @@ def test_storage_has_the_price_of_the_model_that_the_cache_was_made_for() -> Non
     assert kept.cost == Decimal("0.0045")
 
 
+def test_a_document_takes_storage_and_gives_it_back() -> None:
+    kept = storage(4097, 1.337)
+    stored = kept.model_dump()
+    assert stored == {"tokens": 4097, "seconds": 1.337, "model": LITE, "day": "2026-11-26"}
+    assert Storage.model_validate(stored) == kept
+
+
 def test_storage_is_charged_by_tokens_and_hours() -> None:
     assert storage(1_000_000, 3600).cost == 1
     assert storage(100_000, 36).cost == Decimal("0.001")
