@@ -180,8 +180,9 @@ class Worker:
         for pid in self._process_tree():
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
-                times = process.cpu_times()
-                used, ready = used + times.user + times.system, ready or process.status() == psutil.STATUS_RUNNING
+                with process.oneshot():
+                    times = process.cpu_times()
+                    used, ready = used + times.user + times.system, ready or process.status() == psutil.STATUS_RUNNING
         return used, ready
 
     def memory_peak(self) -> int:
@@ -195,11 +196,12 @@ class Worker:
 
     def _process_tree(self) -> list[int]:
         """Return the process ids of the workers and of the children in which they examine files."""
-        pids = self.pids()
-        for pid in self.pids():
-            with contextlib.suppress(psutil.Error):
-                pids += [child.pid for child in psutil.Process(pid).children(recursive=True)]
-        return pids
+        if self._process is None:
+            return []
+        # In one go, since psutil looks through all processes of the machine.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(self._process.pid).children(recursive=True)]
+        return []
 
     async def stop(self) -> None:
         if self._process is None or self._process.returncode is not None:

@@ -1,10 +1,13 @@
 """What holds for all tests: their order, their time limit, and what a failed one shows."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.environment import NO_AUTHORITY
 
 # The tests start processes while gRPC's threads run: its fork handlers would stop them and may never start them again.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
@@ -12,6 +15,15 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 # Which shared/cloud/storage.py sets when it is first imported, in the middle of whatever test that is.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+# Every client loads the certificates of all authorities, which takes longer than most tests, though only calls to the
+# real services use TLS.
+if not any(
+    os.environ.get(name, "").startswith("https") for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_GEMINI_BASE_URL")
+):
+    os.environ.setdefault("SSL_CERT_FILE", NO_AUTHORITY)
+# Otherwise each worker and each process of a local system compiles all modules anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The same examples in every run. On a busy machine an example is slow, and so is its making: neither is a fault.
 settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

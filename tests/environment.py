@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 NOWHERE = "127.0.0.1:9"
 """A port at which nothing answers."""
+NO_AUTHORITY = str(Path(__file__).with_name("no_authority.pem"))
+"""A certificate that nobody has the key of, for clients that want at least one authority."""
 CALLBACK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from tests.environment import NO_AUTHORITY
+
 CONFIGURATION = Path(__file__).parents[2] / "terraform"
 CHECKER = os.environ.get("TERRAFORM_CHECK")
 
@@ -76,7 +78,9 @@ def plan(**variables: object) -> dict[str, Any]:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # Terraform's registry is the one service outside that is called.
+    environment = {name: value for name, value in os.environ.items() if value != NO_AUTHORITY}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def main() -> int:
