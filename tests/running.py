@@ -29,6 +29,7 @@ from tests import function_logs, machine
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "tests" / "samples"
 ENDED = ("completed", "failed")
+_LONGEST_PAUSE = 0.25
 
 Json = dict[str, Any]
 
@@ -150,13 +151,26 @@ class Running:
             after = body["next"]
 
     def task_of(self, uri: str, seconds: float = 10) -> Json:
-        until(lambda: self.tasks(object=uri), seconds, lambda: f"no task for {uri}")
-        return self.tasks(object=uri)[0]
+        tasks: list[Json] = []
+
+        def is_there() -> bool:
+            tasks[:] = self.tasks(object=uri)
+            return bool(tasks)
+
+        until(is_there, seconds, lambda: f"no task for {uri}")
+        return tasks[0]
 
     def end_of(self, uri: str, seconds: float = 30) -> Json:
         """The newest task of an object once it has ended."""
-        until(lambda: self.task_of(uri)["status"] in ENDED, seconds, lambda: f"not ended: {self.task_of(uri)}")
-        return self.task_of(uri)
+        task: Json = {}
+
+        def has_ended() -> bool:
+            task.clear()
+            task.update(self.task_of(uri))
+            return task["status"] in ENDED
+
+        until(has_ended, seconds, lambda: f"not ended: {task}")
+        return task
 
     def wait_for_all(self, count: int, seconds: float) -> list[Json]:
         """All tasks, once there are `count` and each has ended and nothing is left to do."""
@@ -165,12 +179,13 @@ class Running:
 
     def wait_for_documents(self, count: int, seconds: float = 20) -> None:
         """Until `count` tasks have ended and nothing is left to do; asks Firestore only."""
+        until(lambda: self.have_all_ended(count), seconds, lambda: f"{self.states()}, {self.open_documents()} open")
 
-        def done() -> bool:
-            states = self.states()
-            return sum(states.values()) >= count and not set(states) - set(ENDED) and not self.open_documents()
-
-        until(done, seconds, lambda: f"{self.states()}, {self.open_documents()} open")
+    def have_all_ended(self, count: int) -> bool:
+        """Whether there are `count` tasks, each of them has ended, and nothing is left to do for one."""
+        documents = self._statuses()
+        ended = [document for document in documents if document["status"] in ENDED and not document["open"]]
+        return len(ended) == len(documents) >= count
 
     # The one who looks behind
 
@@ -179,10 +194,15 @@ class Running:
         return [snapshot.to_dict() or {} for snapshot in self.firestore.collection("tasks").stream()]
 
     def states(self) -> Counter[str]:
-        return Counter(document["status"] for document in self.documents())
+        return Counter(document["status"] for document in self._statuses())
 
     def open_documents(self) -> int:
-        return sum(bool(document["open"]) for document in self.documents())
+        return sum(bool(document["open"]) for document in self._statuses())
+
+    def _statuses(self) -> list[Json]:
+        # Whole documents hold answers, which cost more to read than a test that waits should take from the functions.
+        chosen = self.firestore.collection("tasks").select(["status", "open"])
+        return [snapshot.to_dict() or {} for snapshot in chosen.stream()]
 
     @cached_property
     def firestore(self) -> firestore.Client:
@@ -246,6 +266,8 @@ class Running:
     def logged(self, action: str) -> list[Json]:
         records = []
         for line in self._log_file.read_text().splitlines():
+            if action not in line:
+                continue
             try:
                 record = json.loads(line)
             except ValueError:
@@ -273,7 +295,8 @@ def until(
 ) -> None:
     """Wait for what another process does; AssertionError with `otherwise()` when it does not.
 
-    `seconds` is what it may take on a quiet machine; a busy one is given longer.
+    `seconds` is what it may take on a quiet machine; a busy one is given longer. The pauses between looks grow, since
+    to look takes the processor from what is waited for.
     """
     began = time.monotonic()
     while not holds():
@@ -283,3 +306,4 @@ def until(
         if waited > seconds and waited > machine.allowed(seconds):
             raise AssertionError(f"not within {waited:.0f} s: {otherwise()} ({machine.condition()})")
         time.sleep(pause)
+        pause = max(pause, min(1.2 * pause, _LONGEST_PAUSE))

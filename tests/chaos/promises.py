@@ -11,8 +11,7 @@ def settle(system: Running, count: int, *, seconds: float = 120, step: str = "70
     """Advance the clock, in steps longer than a lease, until `count` tasks have ended and nothing is left to do."""
 
     def done() -> bool:
-        states = system.states()
-        if sum(states.values()) >= count and not set(states) - set(ENDED) and system.open_documents() == 0:
+        if system.have_all_ended(count):
             return True
         if not system.control("GET", "/dispatches")["in_flight"]:
             system.advance(step)
