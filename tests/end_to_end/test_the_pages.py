@@ -21,6 +21,7 @@ TESTED_ELSEWHERE = ("up", "demo", "storage", "firestore", "gemini", "queue", "pu
 FILES = {
     "talk.mp3": "speech.mp3",
     "contract.pdf": "report.pdf",
+    "report.pdf": "report.pdf",
     "photo.jpg": "photo.jpg",
     "tests/samples/speech.wav": "speech.wav",
     "tests/samples/speech.flac": "speech.flac",
@@ -48,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, sample in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(SAMPLES / sample, folder / name)
-    [recipes] = blocks("docs/recipes.md", "toml")
+    recipes, *_ = blocks("docs/recipes.md", "toml")
     (folder / "my-recipes.toml").write_text(recipes, encoding="utf-8")
     return folder
 

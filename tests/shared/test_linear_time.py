@@ -297,12 +297,14 @@ def _patterns() -> dict[str, re.Pattern[Any]]:
 
 
 AT_THE_START = {
+    "local.standins.gemini.metadata_filter._TOKEN",
     "local.standins.gemini.wire._DURATION",
     "shared.domain.checks.continuation._OPENED",
     "shared.domain.recipe.lines._HEADER",
     "shared.domain.recipe.lines._PAIR",
     "shared.domain.request.google_receivers._FUNCTION",
     "shared.domain.request.google_receivers._SERVICE",
+    "shared.domain.tasks.documents._NAME",
 }
 """Patterns that are tried at one place only, and never looked for."""
 BOUNDED = {

@@ -23,8 +23,8 @@ def matches(filter_text: str, metadata: list[dict[str, Any]]) -> bool:
 
 
 def _tokens(text: str) -> list[str]:
-    tokens, at = [], 0
-    while text[at:].strip():
+    tokens, at, text = [], 0, text.strip()
+    while at < len(text):
         if (match := _TOKEN.match(text, at)) is None:
             raise _malformed(text[at:])
         tokens.append(match.group().strip())

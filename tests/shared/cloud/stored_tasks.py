@@ -48,7 +48,7 @@ def claimed(task: Task) -> Task:
 
 
 def full_task() -> Task:
-    """One with something in every field."""
+    """Return a task with something in every field."""
     nested = {"type": "object", "matrix": [[1, 2], [3]], "text": "é\u2028"}
     return make("folder/ä b.txt").model_copy(
         update={
@@ -68,6 +68,7 @@ def full_task() -> Task:
             "error": TaskError(code="upstream_error", message="m"),
             "warnings": ("w",),
             "outputs": ("gs://results/x",),
+            "children": ("task-llm-1767225600-abcdefgh",),
             "callback": Callback(url="https://example.org/", attempts=2, last_status=500, last_error="e"),
             "ran": Ran(recipe="r", sha256="0", snapshot={"response_schema": nested}, origin="gs://b/o#1"),
             "request": Pointer(name="api/x.json", size=2, sha256="1"),

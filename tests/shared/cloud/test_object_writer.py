@@ -11,6 +11,7 @@ import pytest
 from local.standins.storage import StorageStandIn
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
+from shared.cloud.object_upload import ObjectUpload
 from shared.cloud.object_writer import ObjectWriter
 from shared.cloud.storage import Storage
 
@@ -36,6 +37,20 @@ async def broken(*pieces: bytes) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
     raise ConnectionResetError("the caller is gone")
+
+
+async def test_an_upload_shows_nothing_until_it_is_finished(storage: Storage) -> None:
+    def begin() -> ObjectUpload:
+        upload = storage.open_upload("requests", "a.wav", content_type="audio/wav", piece_bytes=MIB)
+        upload.write(b"x" * (2 * MIB))
+        return upload
+
+    upload = await storage.in_thread(begin)
+    assert await storage.stat("requests", "a.wav") is None
+    generation = await storage.in_thread(lambda: upload.finish(b"y"))
+    stored = await storage.stat("requests", "a.wav")
+    assert stored is not None
+    assert (stored.size, stored.generation) == (2 * MIB + 1, generation)
 
 
 @pytest.mark.parametrize("sizes", [(), (3, 4), (3 * MIB, 3 * MIB, 1), (4 * MIB,), (9 * MIB, 7)])

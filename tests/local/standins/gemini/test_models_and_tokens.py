@@ -133,7 +133,7 @@ async def test_what_is_not_served_says_so(shared: Running) -> None:
     for method, path in (
         ("POST", f"/v1beta/models/{MODEL}:batchGenerateContent"),
         ("GET", "/v1beta/batches"),
-        ("POST", "/v1beta/fileSearchStores"),
+        ("POST", "/v1beta/corpora"),
     ):
         answer = shared.wire.request(method, path, json={} if method == "POST" else None)
         assert answer.status_code == 501
