@@ -94,7 +94,8 @@ export class TaskView {
     await this.showSourceOnce(name, answer);
     if (task.results) this.showAnswerOnce(answer);
     this.showOutputs();
-    if (!this.footShown) this.showFoot();
+    if (this.footShown) this.askAgain?.estimate(); // A task that has ended says what it cost.
+    else this.showFoot();
   }
 
   async followAnswer() {
@@ -213,8 +214,9 @@ export class TaskView {
 
   showFoot() {
     this.footShown = true;
+    if (may("submit")) this.askAgain = new AskAgain(this);
     replace(this.foot,
-      may("submit") && h("details", { class: "card" }, h("summary", {}, "Ask again"), new AskAgain(this).element),
+      this.askAgain && h("details", { class: "card" }, h("summary", {}, "Ask again"), this.askAgain.element),
       h("details", { class: "card", ontoggle: (event) => {
         const details = event.target;
         if (details.open && details.children.length === 1) details.append(...snippets(this.task, session));

@@ -111,6 +111,7 @@ async def call_model(
                 async for piece in cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question)):
                     await call.segments.add(call.with_origin(piece))
                     readers.heard(piece)
+                    await readers.mark_resumable()
         except PermanentFailure as failure:
             if going_on is not None and failure.code == "upstream_error" and not call.segments.pieces:
                 # Without the token, the service took the same request.

@@ -18,6 +18,7 @@ from functions.generate.lease import Lease
 from shared.cloud.telemetry import log, log_bug
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.chunks import KEPT_AFTER_END, Chunk, Gathered, join_chunks
+from shared.domain.answer.completion import FinishReason
 from shared.domain.answer.response import Json
 
 _SECONDS_BETWEEN = 0.25
@@ -31,6 +32,9 @@ class Telling:
         self._deps, self._held, self._offset = deps, lease, offset
         self._gathered = Gathered(reasoning, begun=bool(offset))
         self._woken = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._is_marked = True
+        """Whether the last chunk says that a later claim can go on, or there is none."""
 
     def go_on(self, chunks: list[Chunk], so_far: Json) -> None:
         """Go on with the answer of which `so_far` is stored, after the chunks that readers have of it."""
@@ -74,24 +78,40 @@ class Telling:
         if whole and self._offset is not None:
             self._held.stored_chunks = self._offset
 
+    async def mark_resumable(self) -> None:
+        """Store an empty chunk if readers would take a restart for the end of what they read, though it is not."""
+        if not self._held.resumable or self._is_marked:
+            return
+        try:
+            async with self._writing:
+                if not self._is_marked:
+                    await self._store({}, None)
+        except Exception as error:  # As in `_undisturbed`.
+            log_bug("chunk_not_stored", error, task=self._held.task.id)
+
     async def _tell(self) -> None:
-        for delta, finish in self._gathered.take():
-            if self._offset is None:
-                return
-            chunk = Chunk(
-                delta=delta,
-                finish=finish,
-                claim=self._held.token,
-                resumable=self._held.resumable,
-                expires_at=_expiry(self._deps, self._held),
-            )
-            stored, _ = await asyncio.gather(
-                self._deps.chunks.put(self._held.task.id, self._offset, chunk), self._held.look()
-            )
-            if not stored:
-                log("WARNING", "stream_taken", "another claim tells this stream", task=self._held.task.id)
-            self._offset = self._offset + 1 if stored else None
-            self._held.told_chunks = self._offset or 0
+        async with self._writing:
+            for delta, finish in self._gathered.take():
+                await self._store(delta, finish)
+
+    async def _store(self, delta: Json, finish: FinishReason | None) -> None:
+        if self._offset is None:
+            return
+        chunk = Chunk(
+            delta=delta,
+            finish=finish,
+            claim=self._held.token,
+            resumable=self._held.resumable,
+            expires_at=_expiry(self._deps, self._held),
+        )
+        stored, _ = await asyncio.gather(
+            self._deps.chunks.put(self._held.task.id, self._offset, chunk), self._held.look()
+        )
+        if not stored:
+            log("WARNING", "stream_taken", "another claim tells this stream", task=self._held.task.id)
+        self._offset = self._offset + 1 if stored else None
+        self._is_marked = chunk.resumable or self._offset is None
+        self._held.told_chunks = self._offset or 0
 
 
 @asynccontextmanager
