@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 from shared.domain.tasks.task import Frozen, GeminiFile, Source, Task, folder_of
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+MOST_FAILURES = 3
+"""How often a file's import may end with an error of the service, each of which is paid for, before it is left out."""
 LARGEST_FILE = 100 << 20
 """Bytes of a file that File Search takes (its guide, "Rate limits")."""
 _SEARCHABLE = re.compile(r"text/.+|application/(pdf|json|xml)")
@@ -39,6 +41,10 @@ class Entry(Frozen):
     documents: tuple[str, ...] = ()
     holder: str = ""
     """Who is adding the documents; empty once all are there."""
+    tokens: int = 0
+    """An estimate of what the task was charged for, in all tries: counted with its commit, if this instance dies."""
+    failures: int = 0
+    """How often the service could not take the task's file."""
     held_until: datetime | None = None
     checked_at: datetime
     """When the object was last known to be there."""
@@ -78,8 +84,12 @@ def next_step(before: Entry | None, task: str, generation: int, now: datetime) -
 
 
 def is_indexed(task: Task) -> bool:
-    """Return whether the answer of a dropped object belongs into an index."""
-    return task.source.kind == "object" and task.ran is not None and bool(task.ran.snapshot.get("index"))
+    """Return whether the answer of a dropped object belongs into an index: not that of a key's rerun.
+
+    A rerun answers its key alone, and would take the place of the answer that all readers of the inbox find.
+    """
+    is_dropped = task.source.kind == "object" and task.owner == f"inbox:{task.source.bucket}"
+    return is_dropped and task.ran is not None and bool(task.ran.snapshot.get("index"))
 
 
 def searchable_files(files: Iterable[GeminiFile], source: Source) -> list[GeminiFile]:
