@@ -19,7 +19,15 @@ from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import PermanentFailure, TransientFailure
-from shared.domain.index_entries import LARGEST_FILE, MOST_FAILURES, Entry, metadata_of, next_step, searchable_files
+from shared.domain.index_entries import (
+    LARGEST_FILE,
+    MOST_FAILURES,
+    Entry,
+    metadata_of,
+    next_check,
+    next_step,
+    searchable_files,
+)
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.indexing import tokens_of_file
 from shared.domain.service_errors import HandleGone
@@ -56,7 +64,8 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
         generation=source.generation,
         task=task.id,
         places=task.visible_to,
-        checked_at=now,
+        added_at=now,
+        check_at=next_check(now, now),
     )
     before = await deps.index_entries.get(entry.key)
     match next_step(before.entry if before else None, task.id, source.generation, now):

@@ -60,7 +60,7 @@ async def test_two_instances_at_once_add_a_file_once(system: System) -> None:
 async def taken_out(system: System, task: Task) -> None:
     """Take a task out of its index."""
     entries = wiring.generate().index_entries
-    for stored in await entries.longest_unchecked(system.clock.now() + timedelta(days=1), 1000):
+    for stored in await entries.due(system.clock.now() + timedelta(days=1), 1000):
         if stored.entry.task == task.id:
             await entries.remove(stored)
     for document in documents(system):

@@ -35,7 +35,8 @@ def entry(name: str = "a/b/c.pdf", **fields: object) -> Entry:
         "generation": 7,
         "task": "task-llm-1776874565-yq3szvcu",
         "places": visibility("inbox:inbox", source(name)),
-        "checked_at": NOW,
+        "added_at": NOW,
+        "check_at": NOW,
     }
     return Entry.model_validate({**made, **fields})
 
