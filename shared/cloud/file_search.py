@@ -27,6 +27,10 @@ class ImportFailed(TransientFailure):
     """The service has tried to take the file, and could not."""
 
 
+class ImportUnderWay(TransientFailure):
+    """The service has not taken the file in time, and may do so yet."""
+
+
 class FileSearch:
     """`environment` is the tag in the names of this environment's stores, which environments of one key share."""
 
@@ -72,7 +76,7 @@ class FileSearch:
             if operation.done:
                 break
             if tries == _MOST_POLLS:
-                raise TransientFailure("File Search did not take the file in time")
+                raise ImportUnderWay("File Search did not take the file in time")
             await self._clock.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
             with self._gemini.translated_errors():
                 operation = await self._gemini.sdk.operations.get(operation)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import NamedTuple, cast
 
 from functions.generate.question.upload import file_id
-from shared.cloud.file_search import ImportFailed
+from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
@@ -107,7 +107,7 @@ async def _add_held(
     except BaseException as error:
         # For the next try, which needs not wait; what was added so far is deleted then. If an import may still be under
         # way, the next try waits for the hold's end.
-        until = held.entry.held_until if isinstance(error, TimeoutError) else deps.clock.now()
+        until = held.entry.held_until if isinstance(error, (TimeoutError, ImportUnderWay)) else deps.clock.now()
         failures = entry.failures + isinstance(error, ImportFailed)
         left = {"held_until": until, "tokens": adding.tokens, "failures": failures}
         if await deps.index_entries.put(held.entry.model_copy(update=left), held) is None:

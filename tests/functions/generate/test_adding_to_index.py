@@ -14,7 +14,7 @@ from functions.generate.result import after_work, indexing
 from functions.generate.result.indexing import Indexed, add_to_index
 from local.standins.faults import Fault
 from shared import wiring
-from shared.cloud.file_search import ImportFailed
+from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.firestore import Stored
 from shared.domain.errors import TransientFailure
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
@@ -99,6 +99,27 @@ async def test_adding_ends_before_the_hold_does(system: System, monkeypatch: pyt
         await add_to_index(wiring.generate(), task)
     system.clock.advance(10 * 60)
     assert (await add_to_index(wiring.generate(), task)).tokens
+
+
+async def test_what_an_import_may_yet_add_is_waited_for(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await added(system, "north/late-import.txt", "The import goes on without us.")
+    await taken_out(system, task)
+    deps = wiring.generate()
+    add_file = deps.file_search.add_file
+
+    async def give_up(*args: Any) -> str:
+        await add_file(*args)
+        raise ImportUnderWay("File Search did not take the file in time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deps.file_search, "add_file", give_up)
+        with pytest.raises(ImportUnderWay):
+            await add_to_index(deps, task)
+    with pytest.raises(TransientFailure, match="by another instance"):
+        await add_to_index(deps, task)
+    system.clock.advance(10 * 60)
+    assert (await add_to_index(deps, task)).tokens
+    assert documents_of(system, task) == ["text/markdown"]
 
 
 async def test_what_an_instance_added_that_died_before_its_commit_is_counted_once(
