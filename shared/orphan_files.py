@@ -99,9 +99,12 @@ class OrphanFiles:
 
 
 def needed(task: Task | UnreadableTask | None, name: str, token: int) -> bool:
-    """Return whether an open task has recorded the file, or its latest claim may be uploading it."""
+    """Return whether an open task has recorded the file, or its latest claim may be uploading it.
+
+    A task that is still to be added to its index is as good as open: its files are added, and its answer is uploaded.
+    """
     if isinstance(task, UnreadableTask):
         return True
-    if task is None or task.terminal:
+    if task is None or (task.terminal and "index" not in task.after):
         return False
     return token >= task.token or any(recorded.name == name for recorded in task.files)

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 
 from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log, log_bug
 from shared.dependencies import SweepDeps
+from shared.domain.index_entries import LONGEST_REST, SHORTEST_REST, next_check
 
 _PAGE = 100
-_REST = timedelta(minutes=8)
-"""How long a scheduled sweep leaves an entry alone that it has checked: less than the time between two sweeps."""
+_AT_ONCE = 10
+"""How many objects are looked for side by side."""
 
 
 async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
-    """Check the objects of index entries, the longest unchecked first. `stop_at` is in seconds of the clock."""
+    """Check the objects of index entries, the longest due first. `stop_at` is in seconds of the clock.
+
+    A sweep by hand checks those that rest too.
+    """
     if deps.index_entries is None or deps.file_search is None:
         return
-    before = deps.clock.now() - (_REST if scheduled else timedelta())
+    before = deps.clock.now() + (timedelta() if scheduled else 2 * LONGEST_REST)
     checked = set[str]()
     while deps.clock.time() < stop_at:
-        page = await deps.index_entries.longest_unchecked(before, _PAGE)
+        page = await deps.index_entries.due(before, _PAGE)
         new = [stored for stored in page if stored.entry.key not in checked]
-        for stored in new:
-            checked.add(stored.entry.key)
-            await _check(deps, stored, tally)
+        checked.update(stored.entry.key for stored in new)
+        for first in range(0, len(new), _AT_ONCE):
+            await asyncio.gather(*(_check(deps, stored, tally) for stored in new[first : first + _AT_ONCE]))
             if deps.clock.time() >= stop_at:
                 return
         if len(page) < _PAGE or not new:
@@ -38,6 +43,7 @@ async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> N
     entry, now = stored.entry, deps.clock.now()
     if entry.is_held(now):
         return
+    rested = next_check(entry.added_at, now)
     bucket, _, name = entry.object.removeprefix("gs://").partition("/")
     try:
         live = await deps.storage.stat(bucket, name)
@@ -47,7 +53,8 @@ async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> N
     except Exception as error:
         tally["errors"] += 1
         log_bug("index_entry_not_checked", error, task=entry.task, object=entry.object)
-    await deps.index_entries.put(entry.model_copy(update={"checked_at": now}), stored)
+        rested = now + SHORTEST_REST
+    await deps.index_entries.put(entry.model_copy(update={"check_at": rested}), stored)
 
 
 async def _remove(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:

@@ -23,6 +23,14 @@ _INVALID, _TOO_LARGE = 3, 11
 """google.rpc codes of an import that can never succeed: INVALID_ARGUMENT, OUT_OF_RANGE."""
 
 
+class ImportFailed(TransientFailure):
+    """The service has tried to take the file, and could not."""
+
+
+class ImportUnderWay(TransientFailure):
+    """The service has not taken the file in time, and may do so yet."""
+
+
 class FileSearch:
     """`environment` is the tag in the names of this environment's stores, which environments of one key share."""
 
@@ -54,7 +62,8 @@ class FileSearch:
     async def add_file(self, store: str, file: str, metadata: Mapping[str, str]) -> str:
         """Add a file of the Files API to a store; return the document's name once it can be found.
 
-        Raises `HandleGone` if there is no such file, and `PermanentFailure` if the service does not take it.
+        Raises `HandleGone` if there is no such file, `PermanentFailure` if the service does not take it, and
+        `ImportFailed` if it could not.
         """
         config = types.ImportFileConfig(
             custom_metadata=[types.CustomMetadata(key=key, string_value=value) for key, value in metadata.items()]
@@ -67,7 +76,7 @@ class FileSearch:
             if operation.done:
                 break
             if tries == _MOST_POLLS:
-                raise TransientFailure("File Search did not take the file in time")
+                raise ImportUnderWay("File Search did not take the file in time")
             await self._clock.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
             with self._gemini.translated_errors():
                 operation = await self._gemini.sdk.operations.get(operation)
@@ -75,7 +84,7 @@ class FileSearch:
             message = str(operation.error.get("message") or "no reason is given")
             if operation.error.get("code") in (_INVALID, _TOO_LARGE):
                 raise PermanentFailure("unsupported_content_type", f"File Search does not take the file: {message}")
-            raise TransientFailure(f"File Search could not take the file: {message}")
+            raise ImportFailed(f"File Search could not take the file: {message}")
         return str(operation.response.document_name if operation.response else "")
 
     async def documents_of(self, store: str, entry: str) -> list[str]:

@@ -81,9 +81,9 @@ class IndexEntries:
             return False
         return True
 
-    async def longest_unchecked(self, before: datetime, limit: int) -> list[StoredEntry]:
-        """Return the entries whose objects were last looked for before this time, the oldest first."""
-        filtered = self._entries.order_by("checked_at").end_before({"checked_at": before}).limit(limit)
+    async def due(self, before: datetime, limit: int) -> list[StoredEntry]:
+        """Return the entries whose objects are to be looked for before this time, the longest due first."""
+        filtered = self._entries.order_by("check_at").end_before({"check_at": before}).limit(limit)
         return [_stored(snapshot) async for snapshot in filtered.stream()]
 
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from shared.domain.tasks.task import Frozen, GeminiFile, Source, Task, folder_of
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+MOST_FAILURES = 3
+"""How often a file's import may end with an error of the service, each of which is paid for, before it is left out."""
+SHORTEST_REST, LONGEST_REST = timedelta(minutes=8), timedelta(minutes=58)
+"""Between two checks of an object: a bit less than the time between two sweeps, and than an hour."""
 LARGEST_FILE = 100 << 20
 """Bytes of a file that File Search takes (its guide, "Rate limits")."""
 _SEARCHABLE = re.compile(r"text/.+|application/(pdf|json|xml)")
@@ -39,9 +43,15 @@ class Entry(Frozen):
     documents: tuple[str, ...] = ()
     holder: str = ""
     """Who is adding the documents; empty once all are there."""
+    tokens: int = 0
+    """An estimate of what the task was charged for, in all tries: counted with its commit, if this instance dies."""
+    failures: int = 0
+    """How often the service could not take the task's file."""
     held_until: datetime | None = None
-    checked_at: datetime
-    """When the object was last known to be there."""
+    added_at: datetime
+    """When the object was known to be there."""
+    check_at: datetime
+    """When it is looked for next."""
 
     @property
     def key(self) -> str:
@@ -65,6 +75,11 @@ def entry_key(index: str, uri: str) -> str:
     return _hash(f"{index}\0{uri}")
 
 
+def next_check(added_at: datetime, now: datetime) -> datetime:
+    """Return when to look again for an object that is there: what is old is deleted more rarely."""
+    return now + min(max((now - added_at) / 2, SHORTEST_REST), LONGEST_REST)
+
+
 def next_step(before: Entry | None, task: str, generation: int, now: datetime) -> Step:
     """Return what is left to do for a task, given what its object has in the index."""
     if before is None:
@@ -78,8 +93,12 @@ def next_step(before: Entry | None, task: str, generation: int, now: datetime) -
 
 
 def is_indexed(task: Task) -> bool:
-    """Return whether the answer of a dropped object belongs into an index."""
-    return task.source.kind == "object" and task.ran is not None and bool(task.ran.snapshot.get("index"))
+    """Return whether the answer of a dropped object belongs into an index: not that of a key's rerun.
+
+    A rerun answers its key alone, and would take the place of the answer that all readers of the inbox find.
+    """
+    is_dropped = task.source.kind == "object" and task.owner == f"inbox:{task.source.bucket}"
+    return is_dropped and task.ran is not None and bool(task.ran.snapshot.get("index"))
 
 
 def searchable_files(files: Iterable[GeminiFile], source: Source) -> list[GeminiFile]:

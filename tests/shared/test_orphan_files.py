@@ -69,6 +69,18 @@ def test_an_ended_task_needs_no_file(ended: Task) -> None:
     assert not needed(ended, FILE, 1)
 
 
+def test_a_task_that_is_to_be_indexed_needs_its_files_and_its_uploaded_answer() -> None:
+    uploaded = claims.renew(held(2), 2, now=NOW, lease=LEASE, files=(RECORDED,))
+    ended = claims.finish(uploaded, 2, Outcome(results=({"id": "x"},)), now=NOW)
+    waiting, answer = ended.model_copy(update={"after": ("index", "delete_file")}), FILE.replace("-0-1", "-437-2")
+    assert needed(waiting, FILE, 1)
+    assert needed(waiting, answer, 2)
+    assert not needed(waiting, FILE.replace("-0-1", "-1-1"), 1), "another file of an earlier claim"
+    tidied = claims.tidy(waiting, ("index",))
+    assert not needed(tidied, FILE, 1)
+    assert not needed(tidied, answer, 2)
+
+
 def test_the_files_of_a_task_that_cannot_be_read_are_left_to_whoever_can() -> None:
     assert needed(UnreadableTask("abcdefgh1777636800", "newer"), FILE, 1)
 

@@ -112,15 +112,19 @@ async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Sto
     uris = tuple(uri for attempt in ended for uri in attempt.published.uris)
     warnings = tuple(warning for attempt in ended for warning in attempt.published.warnings)
     children = tuple(child for attempt in ended for child in attempt.published.children)
-    tokens = sum(attempt.indexed_tokens for attempt in ended)
+    tokens, owed = sum(attempt.indexed_tokens for attempt in ended), 0
 
     def tidied(current: Task) -> Task:
+        nonlocal owed
         if not done:
             return current
-        return with_indexing(claims.tidy(current, done, uris, warnings, children), tokens)
+        # Another instance that has struck the step off has counted it.
+        owed = tokens if "index" in current.after else 0
+        return with_indexing(claims.tidy(current, done, uris, warnings, children), owed)
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        deps.totals.add(batch, deps.clock.now(), row_of_indexing(task, tokens))
+        if owed:
+            deps.totals.add(batch, deps.clock.now(), row_of_indexing(task, owed))
 
     return await deps.tasks.change(stored, tidied, counted if tokens else None)
 

@@ -13,12 +13,21 @@ from datetime import timedelta
 from typing import NamedTuple, cast
 
 from functions.generate.question.upload import file_id
+from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import PermanentFailure, TransientFailure
-from shared.domain.index_entries import LARGEST_FILE, Entry, metadata_of, next_step, searchable_files
+from shared.domain.index_entries import (
+    LARGEST_FILE,
+    MOST_FAILURES,
+    Entry,
+    metadata_of,
+    next_check,
+    next_step,
+    searchable_files,
+)
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.indexing import tokens_of_file
 from shared.domain.service_errors import HandleGone
@@ -26,7 +35,9 @@ from shared.domain.tasks.task import Task
 from shared.results import load_results
 
 _HELD = timedelta(minutes=10)
-"""How long an entry is held: longer than documents take."""
+"""How long an entry is held."""
+_LONGEST = timedelta(minutes=7)
+"""How long adding documents may take: what it leaves of the hold is enough for an import that was begun at its end."""
 _FIRST_INDEX = 100
 """Of the numbers in the names of a task's uploads: smaller ones are its inputs."""
 
@@ -53,30 +64,69 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
         generation=source.generation,
         task=task.id,
         places=task.visible_to,
-        checked_at=now,
+        added_at=now,
+        check_at=next_check(now, now),
     )
     before = await deps.index_entries.get(entry.key)
     match next_step(before.entry if before else None, task.id, source.generation, now):
-        case "done" | "superseded":
+        case "done":
+            # An instance that died, or that is just committing the task, has not counted what it paid.
+            return Indexed(before.entry.tokens if before else 0)
+        case "superseded":
             return Indexed()
         case "busy":
             raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
+    if before is not None and (before.entry.task, before.entry.generation) == (task.id, source.generation):
+        entry = entry.model_copy(update={"tokens": before.entry.tokens, "failures": before.entry.failures})
     documents = before.entry.documents if before else ()
     hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD}
     held = await deps.index_entries.put(entry.model_copy(update=hold), before)
     if held is None:
         raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
+    return await _add_held(deps, task, _Adding(entry, entry.tokens), before, held)
+
+
+class _Adding:
+    """What has been added of an entry, also if adding it fails half-way."""
+
+    def __init__(self, entry: Entry, tokens: int) -> None:
+        self.entry, self.tokens = entry, tokens
+        """The tokens that were paid for, in all tries."""
+        self.documents, self.warnings = list[str](), list[str]()
+
+
+async def _add_held(
+    deps: GenerateDeps, task: Task, adding: _Adding, before: StoredEntry | None, held: StoredEntry
+) -> Indexed:
+    """Add the documents while the entry is held. If another instance has taken it over, take them out again."""
+    entry = adding.entry
     try:
-        await _remove_documents(deps, before)
-        added, indexed = await _add_documents(deps, task, entry)
-    except BaseException:
-        # For the next try, which needs not wait; what was added so far is deleted then.
-        await deps.index_entries.put(held.entry.model_copy(update={"held_until": deps.clock.now()}), held)
+        async with asyncio.timeout(_LONGEST.total_seconds()):
+            await _remove_documents(deps, before)
+            await _add_documents(deps, task, adding)
+    except BaseException as error:
+        # For the next try, which needs not wait; what was added so far is deleted then. If an import may still be under
+        # way, the next try waits for the hold's end.
+        until = held.entry.held_until if isinstance(error, (TimeoutError, ImportUnderWay)) else deps.clock.now()
+        failures = entry.failures + isinstance(error, ImportFailed)
+        left = {"held_until": until, "tokens": adding.tokens, "failures": failures}
+        if await deps.index_entries.put(held.entry.model_copy(update=left), held) is None:
+            await _take_out(deps, adding)
+        if isinstance(error, TimeoutError):
+            raise TransientFailure(f"adding {entry.object} to the index {entry.index} took too long") from error
         raise
-    if await deps.index_entries.put(entry.model_copy(update={"documents": tuple(added)}), held) is None:
-        raise TransientFailure(f"adding {source.uri} to the index {index} took too long: another instance has begun")
-    log("INFO", "indexed", f"{source.uri} was added to the index {index}", task=task.id, documents=len(added))
-    return indexed
+    settled = entry.model_copy(update={"documents": tuple(adding.documents), "tokens": adding.tokens})
+    if await deps.index_entries.put(settled, held) is None:
+        await _take_out(deps, adding)
+        raise TransientFailure(f"{entry.object} is being added to the index {entry.index} by another instance")
+    count = len(adding.documents)
+    log("INFO", "indexed", f"{entry.object} was added to the index {entry.index}", task=task.id, documents=count)
+    return Indexed(adding.tokens, tuple(adding.warnings))
+
+
+async def _take_out(deps: GenerateDeps, adding: _Adding) -> None:
+    for name in adding.documents:
+        await deps.file_search.delete_document(name)
 
 
 async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> None:
@@ -88,22 +138,25 @@ async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> N
         await deps.file_search.delete_document(name)
 
 
-async def _add_documents(deps: GenerateDeps, task: Task, entry: Entry) -> tuple[list[str], Indexed]:
-    """Add the answer and the files; return the documents' names."""
-    metadata, warnings = metadata_of(entry), list[str]()
+async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> None:
+    """Add the answer and the files."""
+    entry = adding.entry
     text = await _answer_of(deps, task)
-    added = [await _add_answer(deps, task, entry, text)]
+    adding.documents.append(await _add_answer(deps, task, entry, text))
+    adding.tokens += len(text) // CHARACTERS_PER_TOKEN
     for file in searchable_files(task.files, task.source):
         try:
             if task.source.size > LARGEST_FILE:
                 raise PermanentFailure("payload_too_large", "File Search takes files of 100 MB at most.")
-            added.append(await deps.file_search.add_file(entry.store, file.name, metadata))
+            adding.documents.append(await deps.file_search.add_file(entry.store, file.name, metadata_of(entry)))
         except HandleGone:
-            warnings.append(f"The index {entry.index} has the answer, but not the file: its upload is gone.")
-        except PermanentFailure as failure:
-            warnings.append(f"The index {entry.index} has the answer, but not the file: {failure.message}")
-    tokens = len(text) // CHARACTERS_PER_TOKEN + (tokens_of_file(task) if len(added) > 1 else 0)
-    return added, Indexed(tokens, tuple(warnings))
+            adding.warnings.append(f"The index {entry.index} has the answer, but not the file: its upload is gone.")
+        except (PermanentFailure, ImportFailed) as failure:
+            if isinstance(failure, ImportFailed) and entry.failures + 1 < MOST_FAILURES:
+                raise
+            message = f"The index {entry.index} has the answer, but not the file: {failure.message}"
+            adding.warnings.append(message)
+    adding.tokens += tokens_of_file(task) if len(adding.documents) > 1 else 0
 
 
 async def _answer_of(deps: GenerateDeps, task: Task) -> str:

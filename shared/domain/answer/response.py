@@ -12,6 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from shared.domain.answer.finish_reasons import ending_of
+from shared.domain.answer.grounding import joined_grounding
 
 Json = dict[str, JsonValue]
 
@@ -95,9 +96,12 @@ class _Candidate:
         self._about: Json = {"index": index}
         self._role: str | None = None
         self._parts: list[tuple[Json, list[str]]] = []
+        self._grounding: list[JsonValue] = []
 
     def add(self, piece: Json) -> None:
         self._about |= {name: value for name, value in piece.items() if name != "content"}
+        if "groundingMetadata" in piece:
+            self._grounding.append(piece["groundingMetadata"])
         content = piece.get("content")
         if not isinstance(content, dict):
             return
@@ -112,10 +116,13 @@ class _Candidate:
                 self._parts.append((dict(part), [cast(str, part["text"])] if _is_text(part) else []))
 
     def joined(self) -> Json:
+        about = self._about
+        if (grounding := joined_grounding(self._grounding)) is not None:
+            about = {**about, "groundingMetadata": grounding}
         if self._role is None:
-            return self._about
+            return about
         whole = [{**part, "text": "".join(texts)} if texts else part for part, texts in self._parts]
-        return {**self._about, "content": {"role": self._role, "parts": cast(JsonValue, whole)}}
+        return {**about, "content": {"role": self._role, "parts": cast(JsonValue, whole)}}
 
 
 def _go_together(last: Json, part: Json) -> bool:

@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from shared.domain.answer import finish_reasons
 from shared.domain.answer import response as answer
 from shared.domain.answer.finish_reasons import explained
+from shared.domain.answer.grounding import grounding_of_answers
 from shared.domain.answer.response import Json
 from shared.domain.answer.usage import total_usage
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
@@ -253,11 +254,17 @@ def _turns(text: str, answer_text: str) -> tuple[Json, ...]:
 
 
 def _merged(responses: Sequence[Json], text: str, *, rewritten: bool = False) -> Json:
-    """Return the last response with the whole text and the usage of all rounds."""
+    """Return the last response with the whole text, and with the usage and the grounding of all rounds.
+
+    A round whose text was not kept counts too: its words were shown to the model again.
+    """
     last = responses[-1]
     if len(responses) == 1 and not rewritten:
         return last
     candidate = answer.candidates(last)[0]
     others = [part for part in answer.parts(candidate) if "text" not in part or part.get("thought")]
     merged: Json = {**candidate, "content": {"role": "model", "parts": cast(JsonValue, [*others, {"text": text}])}}
+    rounds = [first.get("groundingMetadata") for response in responses for first in answer.candidates(response)[:1]]
+    if len(responses) > 1 and (grounding := grounding_of_answers(rounds)) is not None:
+        merged["groundingMetadata"] = grounding
     return {**last, "candidates": [merged], "usageMetadata": total_usage(responses)}

@@ -15,21 +15,14 @@ from functions.generate.result.indexing import Indexed, add_to_index
 from functions.sweep.deleted_objects import remove_deleted_objects
 from local.standins.faults import Fault
 from local.standins.gemini import search_stores
+from local.standins.gemini.metadata_filter import matches
 from shared import wiring
 from shared.dependencies import SweepDeps
 from shared.domain.tasks.task import Task
-from tests.functions.generate.conftest import REQUESTS, RULED, SAMPLES, SETTINGS, System, warned
+from tests.functions.generate.conftest import REQUESTS, RULED, System, warned
+from tests.functions.generate.indexed_files import added, documents_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-RECIPES = b"""
-[[recipe]]
-name = "contract"
-takes = ["audio", "image", "pdf", "text"]
-for = { prefix = "contracts/" }
-prompt = "Summarise it."
-index = "contracts"
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -39,42 +32,16 @@ def undisturbed(system: System) -> Iterator[None]:
     system.tap.faults.clear()
 
 
-async def dropped(system: System, name: str, text: str) -> str:
-    await system.drop("recipes.toml", RECIPES, bucket=SETTINGS)
-    system.clock.advance(30)
-    system.model.script.append({"text": f"A summary of {name}."})
-    return await system.drop(f"contracts/{name}", text.encode(), bucket=RULED)
-
-
-async def added(system: System, name: str, text: str, *, replaces: Task | None = None) -> Task:
-    before = replaces.id if replaces is not None else None
-    uri = await dropped(system, name, text)
-    return await system.until(uri, lambda task: task.id != before and task.terminal and not task.after)
-
-
-async def asked(system: System, name: str, question: str, **options: Any) -> Task:
-    messages = [{"role": "user", "content": question}]
-    body = {"model": "gemini-2.5-flash-lite", "index": "contracts", "messages": messages, **options}
-    return await system.answered(f"manifests/{name}.json", json.dumps(body).encode(), bucket=REQUESTS)
-
-
 def cited(task: Task) -> list[dict[str, Any]]:
     assert task.results is not None, task.error
     message = cast(Any, task.results[0])["choices"][0]["message"]
     return cast(list[dict[str, Any]], message["citations"])
 
 
-def documents(system: System) -> list[search_stores.Document]:
-    return [document for store in system.model.search_stores.listed() for document in store.documents]
-
-
-def documents_of(system: System, task: Task) -> list[str]:
-    """The media types of the documents of a task, the answer's first."""
-    return [entry.mime_type for entry in documents(system) if value_of(entry, "task") == task.id]
-
-
-def value_of(document: search_stores.Document, key: str) -> str:
-    return str(next((item["stringValue"] for item in document.metadata if item["key"] == key), ""))
+async def asked(system: System, name: str, question: str, **options: Any) -> Task:
+    messages = [{"role": "user", "content": question}]
+    body = {"model": "gemini-2.5-flash-lite", "index": "contracts", "messages": messages, **options}
+    return await system.answered(f"manifests/{name}.json", json.dumps(body).encode(), bucket=REQUESTS)
 
 
 async def test_a_question_is_answered_from_three_files_with_citations(system: System) -> None:
@@ -123,6 +90,22 @@ async def test_an_answer_that_rests_on_foreign_files_does_not_leave(
     assert "pomegranates" not in str(task.model_dump())
 
 
+async def test_nor_does_one_that_went_on_after_a_foreign_passage(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(system, "north/medlar.txt", "The medlar harvest is in November.")
+    await added(system, "south/medlar.txt", "The medlar price is secret: pomegranates.")
+    real = matches
+    only_first = lambda text, metadata: len(system.model.asked) < 2 or real(text, metadata)  # noqa: E731
+    monkeypatch.setattr(search_stores, "matches", only_first)
+    system.model.script.extend([{"text": "The price is secret, " * 2, "finish_reason": "MAX_TOKENS"}, {}])
+    system.model.asked.clear()
+    task = await asked(system, "north/medlar", "Medlar harvest, medlar price?")
+    assert len(system.model.asked) == 2
+    assert task.error is not None
+    assert (task.error.code, task.results) == ("upstream_error", None)
+
+
 async def test_a_newer_file_replaces_the_older_one_of_its_name(system: System) -> None:
     first = await added(system, "north/plan.txt", "The aubergine is planted in March.")
     second = await added(system, "north/plan.txt", "The aubergine is planted in June.", replaces=first)
@@ -137,71 +120,9 @@ async def test_a_late_older_task_does_not_replace_a_newer_file(system: System) -
     first = await added(system, "north/late.txt", "The old text of the late file.")
     second = await added(system, "north/late.txt", "The new text of the late file.", replaces=first)
     assert await add_to_index(wiring.generate(), first) == Indexed()
-    assert await add_to_index(wiring.generate(), second) == Indexed()
+    assert (await add_to_index(wiring.generate(), second)).warnings == ()
     assert len(documents_of(system, second)) == 2
     assert documents_of(system, first) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "fault"),
-    [
-        ("the operation is not told", {"match": "/operations/", "status": 503, "times": 1}),
-        ("the answer to the import is lost", {"match": ":importFile", "drop": "after", "times": 1}),
-        ("the second import is lost", {"match": ":importFile", "drop": "after", "times": 1, "skip": 1}),
-    ],
-)
-async def test_what_is_added_twice_is_there_once(system: System, name: str, fault: dict[str, Any]) -> None:
-    system.tap.faults.add([Fault.model_validate({"service": "gemini", **fault})])
-    task = await added(system, f"north/{name}.txt", f"The text of {name}.")
-    assert documents_of(system, task) == ["text/markdown", "text/plain"]
-    assert Counter(value_of(entry, "entry") for entry in documents(system)).most_common(1)[0][1] == 2
-    assert task.after == ()
-
-
-async def test_two_instances_at_once_add_a_file_once(system: System) -> None:
-    task = await added(system, "north/both.txt", "Both instances have the same task.")
-    entries = wiring.generate().index_entries
-    for stored in await entries.longest_unchecked(system.clock.now(), 100):
-        if stored.entry.task == task.id:
-            await entries.remove(stored)
-    for document in documents(system):
-        if value_of(document, "task") == task.id:
-            system.model.search_stores.remove(document.name, force=True)
-    attempts = [add_to_index(wiring.generate(), task) for _ in range(3)]
-    outcomes: list[Any] = await asyncio.gather(*attempts, return_exceptions=True)
-    assert any(isinstance(outcome, Indexed) for outcome in outcomes)
-    assert documents_of(system, task) == ["text/markdown"], "the upload was deleted when the task was done"
-
-
-async def test_an_outage_of_the_index_delays_nothing_but_the_index(system: System) -> None:
-    system.tap.faults.add([Fault(service="gemini", match="fileSearchStores", status=503)])
-    uri = await dropped(system, "north/outage.txt", "The turnip survives every outage.")
-    waiting = await system.until(uri, lambda task: task.terminal and "publish" not in task.after)
-    assert "index" in waiting.after
-    assert waiting.outputs
-    system.tap.faults.clear()
-    task = await system.until(uri, lambda task: not task.after)
-    assert documents_of(system, task) == ["text/markdown", "text/plain"]
-
-
-async def test_what_file_search_does_not_take_is_there_with_its_answer_alone(system: System) -> None:
-    await system.drop("recipes.toml", RECIPES, bucket=SETTINGS)
-    system.clock.advance(30)
-    task = await system.answered("contracts/talk.wav", SAMPLES / "speech.wav", bucket=RULED)
-    assert documents_of(system, task) == ["text/markdown"]
-    assert warned(task) == ()
-
-
-async def test_a_file_whose_upload_is_gone_is_there_with_its_answer_and_a_warning(system: System) -> None:
-    system.tap.faults.add(
-        [
-            Fault(service="gemini", match="fileSearchStores", status=503, times=1),
-            Fault(service="gemini", match=":importFile", status=403, skip=1, times=1),
-        ]
-    )
-    task = await added(system, "north/gone.txt", "The upload of this is gone.")
-    assert documents_of(system, task)[0] == "text/markdown"
-    assert task.after == ()
 
 
 async def test_deleting_an_object_deletes_its_entry(system: System) -> None:

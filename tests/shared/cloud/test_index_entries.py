@@ -47,7 +47,8 @@ def entry(clock: MovableClock, **fields: object) -> Entry:
         "generation": 7,
         "task": "task-llm-1776874565-yq3szvcu",
         "places": ("inbox:inbox", "gs://inbox/"),
-        "checked_at": clock.now(),
+        "added_at": clock.now(),
+        "check_at": clock.now(),
     }
     return Entry.model_validate({**made, **fields})
 
@@ -96,11 +97,11 @@ async def test_an_entry_is_written_only_as_it_was_read(tasks: Tasks, clock: Mova
     assert await entries.get(made.entry.key) is None
 
 
-async def test_entries_come_by_how_long_they_were_not_checked(tasks: Tasks, clock: MovableClock) -> None:
+async def test_entries_come_by_how_long_their_check_is_due(tasks: Tasks, clock: MovableClock) -> None:
     entries, now = IndexEntries(tasks.client), clock.now()
     for minutes, name in ((1, "young"), (30, "old"), (20, "older")):
-        checked_at = now - timedelta(minutes=minutes)
-        await entries.put(entry(clock, object=f"gs://inbox/{name}", checked_at=checked_at), None)
-    found = await entries.longest_unchecked(now - timedelta(minutes=10), 10)
+        check_at = now - timedelta(minutes=minutes)
+        await entries.put(entry(clock, object=f"gs://inbox/{name}", check_at=check_at), None)
+    found = await entries.due(now - timedelta(minutes=10), 10)
     assert [stored.entry.object for stored in found] == ["gs://inbox/old", "gs://inbox/older"]
-    assert len(await entries.longest_unchecked(now, 1)) == 1
+    assert len(await entries.due(now, 1)) == 1

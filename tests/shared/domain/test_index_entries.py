@@ -9,6 +9,7 @@ import pytest
 from shared.domain.index_entries import (
     Entry,
     entry_key,
+    is_indexed,
     metadata_filter,
     metadata_of,
     next_step,
@@ -17,7 +18,7 @@ from shared.domain.index_entries import (
     searchable_files,
 )
 from shared.domain.tasks.access import Key
-from shared.domain.tasks.task import GeminiFile, Source, visibility
+from shared.domain.tasks.task import GeminiFile, Ran, Source, new_task, visibility
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -34,7 +35,8 @@ def entry(name: str = "a/b/c.pdf", **fields: object) -> Entry:
         "generation": 7,
         "task": "task-llm-1776874565-yq3szvcu",
         "places": visibility("inbox:inbox", source(name)),
-        "checked_at": NOW,
+        "added_at": NOW,
+        "check_at": NOW,
     }
     return Entry.model_validate({**made, **fields})
 
@@ -90,6 +92,15 @@ def test_no_name_gets_into_the_syntax_of_a_filter() -> None:
 
 def test_indexes_and_objects_have_keys_of_their_own() -> None:
     assert len({entry_key("a", "gs://b/c"), entry_key("b", "gs://b/c"), entry_key("a", "gs://b/d")}) == 3
+
+
+def test_what_was_dropped_is_indexed_and_what_a_key_asked_again_is_not() -> None:
+    ran = Ran(recipe="notes", sha256="0", snapshot={"index": "notes"})
+    dropped = new_task(source(), owner="inbox:inbox", model="m", now=NOW, keep=timedelta(days=1))
+    assert not is_indexed(dropped)
+    dropped = dropped.model_copy(update={"ran": ran})
+    assert is_indexed(dropped)
+    assert not is_indexed(dropped.model_copy(update={"owner": "key:reader"}))
 
 
 def test_files_that_were_sent_along_and_recordings_are_not_searched() -> None:

@@ -1,0 +1,202 @@
+"""Files are added to an index once, whoever dies, is late or is refused meanwhile, and what it cost is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from functions.generate.result import after_work, indexing
+from functions.generate.result.indexing import Indexed, add_to_index
+from local.standins.faults import Fault
+from shared import wiring
+from shared.cloud.file_search import ImportFailed, ImportUnderWay
+from shared.cloud.firestore import Stored
+from shared.domain.errors import TransientFailure
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.tasks.task import Task
+from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, System, warned
+from tests.functions.generate.indexed_files import RECIPES, added, documents, documents_of, dropped, value_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture(autouse=True)
+def undisturbed(system: System) -> Iterator[None]:
+    system.tap.ledger.forget()
+    yield
+    system.tap.faults.clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("the operation is not told", {"match": "/operations/", "status": 503, "times": 1}),
+        ("the answer to the import is lost", {"match": ":importFile", "drop": "after", "times": 1}),
+        ("the second import is lost", {"match": ":importFile", "drop": "after", "times": 1, "skip": 1}),
+    ],
+)
+async def test_what_is_added_twice_is_there_once(system: System, name: str, fault: dict[str, Any]) -> None:
+    system.tap.faults.add([Fault.model_validate({"service": "gemini", **fault})])
+    task = await added(system, f"north/{name}.txt", f"The text of {name}.")
+    assert documents_of(system, task) == ["text/markdown", "text/plain"]
+    assert Counter(value_of(entry, "entry") for entry in documents(system)).most_common(1)[0][1] == 2
+    assert task.after == ()
+
+
+async def test_two_instances_at_once_add_a_file_once(system: System) -> None:
+    task = await added(system, "north/both.txt", "Both instances have the same task.")
+    await taken_out(system, task)
+    attempts = [add_to_index(wiring.generate(), task) for _ in range(3)]
+    outcomes: list[Any] = await asyncio.gather(*attempts, return_exceptions=True)
+    assert any(isinstance(outcome, Indexed) for outcome in outcomes)
+    assert documents_of(system, task) == ["text/markdown"], "the upload was deleted when the task was done"
+
+
+async def taken_out(system: System, task: Task) -> None:
+    """Take a task out of its index."""
+    entries = wiring.generate().index_entries
+    for stored in await entries.due(system.clock.now() + timedelta(days=1), 1000):
+        if stored.entry.task == task.id:
+            await entries.remove(stored)
+    for document in documents(system):
+        if value_of(document, "task") == task.id:
+            system.model.search_stores.remove(document.name, force=True)
+
+
+async def test_what_is_added_after_another_instance_has_taken_over_is_taken_out_again(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await added(system, "north/slow.txt", "One instance is slow.")
+    await taken_out(system, task)
+    deps = wiring.generate()
+    add_file = deps.file_search.add_file
+
+    async def overtaken(*args: Any) -> str:
+        monkeypatch.setattr(deps.file_search, "add_file", add_file)
+        system.clock.advance(11 * 60)
+        assert (await add_to_index(deps, task)).tokens
+        return await add_file(*args)
+
+    monkeypatch.setattr(deps.file_search, "add_file", overtaken)
+    with pytest.raises(TransientFailure, match="by another instance"):
+        await add_to_index(deps, task)
+    assert documents_of(system, task) == ["text/markdown"]
+
+
+async def test_adding_ends_before_the_hold_does(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await added(system, "north/endless.txt", "One instance never ends.")
+    await taken_out(system, task)
+    with monkeypatch.context() as patch:
+        patch.setattr(indexing, "_LONGEST", timedelta())
+        with pytest.raises(TransientFailure, match="took too long"):
+            await add_to_index(wiring.generate(), task)
+    with pytest.raises(TransientFailure, match="by another instance"):
+        await add_to_index(wiring.generate(), task)
+    system.clock.advance(10 * 60)
+    assert (await add_to_index(wiring.generate(), task)).tokens
+
+
+async def test_what_an_import_may_yet_add_is_waited_for(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await added(system, "north/late-import.txt", "The import goes on without us.")
+    await taken_out(system, task)
+    deps = wiring.generate()
+    add_file = deps.file_search.add_file
+
+    async def give_up(*args: Any) -> str:
+        await add_file(*args)
+        raise ImportUnderWay("File Search did not take the file in time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deps.file_search, "add_file", give_up)
+        with pytest.raises(ImportUnderWay):
+            await add_to_index(deps, task)
+    with pytest.raises(TransientFailure, match="by another instance"):
+        await add_to_index(deps, task)
+    system.clock.advance(10 * 60)
+    assert (await add_to_index(deps, task)).tokens
+    assert documents_of(system, task) == ["text/markdown"]
+
+
+async def test_what_an_instance_added_that_died_before_its_commit_is_counted_once(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, died, stale = indexing.add_to_index, list[Indexed](), list[Stored]()
+
+    async def die_once(deps: Any, task: Task) -> Indexed:
+        indexed = await add(deps, task)
+        if not died:
+            died.append(indexed)
+            stored = await system.tasks.get(task.id)
+            assert stored is not None
+            stale.append(stored)
+            raise TransientFailure("died")
+        return indexed
+
+    monkeypatch.setattr(after_work, "add_to_index", die_once)
+    task = await added(system, "north/died.txt", "The instance died right behind the last document.")
+    usage = cast(Any, task.usage)
+    assert usage["indexing"]["estimated_tokens"] == died[0].tokens > 0
+    assert "index" in stale[0].task.after
+    assert await after_work.run_after_work(wiring.generate(), stale[0])
+    after = await system.tasks.get(task.id)
+    assert after is not None
+    assert cast(Any, after.task.usage) == usage, "another instance had counted it"
+
+
+async def test_a_file_that_the_service_cannot_take_is_left_out_after_three_tries_which_are_all_counted(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deps = wiring.generate()
+    add_file, tries = deps.file_search.add_file, list[str]()
+
+    async def fail_files(store: str, file: str, metadata: Any) -> str:
+        document = await add_file(store, file, metadata)
+        if documents(system)[-1].mime_type == "text/markdown":
+            return document
+        tries.append(document)
+        await deps.file_search.delete_document(document)
+        raise ImportFailed("File Search could not take the file: internal error")
+
+    monkeypatch.setattr(deps.file_search, "add_file", fail_files)
+    task = await added(system, "north/refused.txt", "The service cannot take this.")
+    assert len(tries) == 3
+    assert documents_of(system, task) == ["text/markdown"]
+    assert any("has the answer, but not the file: File Search could not" in warning for warning in task.warnings)
+    answer = len("# refused.txt\n\nA summary of north/refused.txt.") // CHARACTERS_PER_TOKEN
+    assert cast(Any, task.usage)["indexing"]["estimated_tokens"] == 3 * answer
+
+
+async def test_an_outage_of_the_index_delays_nothing_but_the_index(system: System) -> None:
+    system.tap.faults.add([Fault(service="gemini", match="fileSearchStores", status=503)])
+    uri = await dropped(system, "north/outage.txt", "The turnip survives every outage.")
+    waiting = await system.until(uri, lambda task: task.terminal and "publish" not in task.after)
+    assert "index" in waiting.after
+    assert waiting.outputs
+    system.tap.faults.clear()
+    task = await system.until(uri, lambda task: not task.after)
+    assert documents_of(system, task) == ["text/markdown", "text/plain"]
+
+
+async def test_what_file_search_does_not_take_is_there_with_its_answer_alone(system: System) -> None:
+    await system.drop("recipes.toml", RECIPES, bucket=SETTINGS)
+    system.clock.advance(30)
+    task = await system.answered("contracts/talk.wav", SAMPLES / "speech.wav", bucket=RULED)
+    assert documents_of(system, task) == ["text/markdown"]
+    assert warned(task) == ()
+
+
+async def test_a_file_whose_upload_is_gone_is_there_with_its_answer_and_a_warning(system: System) -> None:
+    system.tap.faults.add(
+        [
+            Fault(service="gemini", match="fileSearchStores", status=503, times=1),
+            Fault(service="gemini", match=":importFile", status=403, skip=1, times=1),
+        ]
+    )
+    task = await added(system, "north/gone.txt", "The upload of this is gone.")
+    assert documents_of(system, task)[0] == "text/markdown"
+    assert task.after == ()
