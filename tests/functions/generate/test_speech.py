@@ -68,6 +68,16 @@ async def test_a_long_text_is_read_in_parts_that_are_joined_without_a_click(syst
     assert warned(task) == ("The text has 9,960 characters; it took 3 calls.",)
 
 
+async def test_a_text_that_is_dropped_again_replaces_its_wav(system: System) -> None:
+    first = await system.answered("again.txt", SENTENCE.encode(), dropsight_recipe="speak")
+    system.clock.advance(2)
+    uri = await system.drop("again.txt", SENTENCE.encode() * 2, dropsight_recipe="speak")
+    second = await system.until(uri, lambda task: task.id != first.id and task.terminal and not task.after)
+    assert second.status == "completed", second.error
+    with opened((await system.published(second))["wav"]) as sound:
+        assert sound.getnframes() / 24_000 == pytest.approx(8.3, abs=1)
+
+
 async def test_a_document_is_read_as_the_text_that_is_taken_out_of_it(system: System) -> None:
     mail = b"From: a@example.com\r\nSubject: Tea\r\nContent-Type: text/plain\r\n\r\nTea is at five.\r\n"
     task = await system.answered("tea.eml", mail, dropsight_recipe="speak")
