@@ -134,6 +134,30 @@ async def test_a_speech_that_the_service_sends_as_wav_is_joined_as_well(system: 
 
 
 @pytest.mark.parametrize(
+    ("sound", "why"),
+    [
+        (b"", "a WAV that cannot be read (it is cut off)"),
+        (
+            b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\3\0\1\0" + bytes(12) + b"data\0\0\0\0",
+            "a WAV that cannot be read (unknown format: 3)",
+        ),
+        (bytes((64 << 20) + 1), "more than 64 MiB"),
+    ],
+    ids=["empty", "float", "large"],
+)
+async def test_a_sound_that_cannot_be_kept_is_paid_for_once(system: System, sound: bytes, why: str) -> None:
+    blob = {"mimeType": "audio/wav", "data": base64.b64encode(sound).decode()}
+    system.model.script.append({"parts": [{"inlineData": blob}]})
+    task = await system.answered(f"odd-{len(sound)}.txt", SENTENCE.encode(), dropsight_recipe="speak")
+    assert task.error is not None
+    assert task.error.code == "upstream_error"
+    assert task.error.message == f"Gemini's answer has {why}: no speech can be made of it."
+    assert len(system.model.asked) == 1
+    assert task.usage is not None
+    assert task.usage["calls"] == 1
+
+
+@pytest.mark.parametrize(
     ("name", "data", "metadata", "message"),
     [
         ("page.html", b"<!doctype html><p>Hello</p>", {}, "Save its text as .txt, and drop that."),
