@@ -211,6 +211,15 @@ async def test_a_request_that_does_not_fit_speech_is_refused(
     assert system.model.asked == []
 
 
+@pytest.mark.parametrize("role", ["system", "developer"])
+async def test_a_system_message_says_in_which_manner_a_text_is_read(system: System, role: str) -> None:
+    messages = [{"role": role, "content": "Slowly, like a judge."}, *HI]
+    task = await system.requested(f"manner-{role}", model="gemini-3.8-flash-tts", recipe="speak", messages=messages)
+    assert task.status == "completed", task.error
+    [(_, body)] = system.model.asked
+    assert body["contents"][0]["parts"] == [{"text": "Hi", "speechMetadata": {"style": "Slowly, like a judge."}}]
+
+
 async def test_speech_that_may_cost_more_than_a_task_may_is_not_asked_for(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
