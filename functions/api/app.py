@@ -121,12 +121,18 @@ async def _answer_invalid_parameters(request: Request, error: Exception) -> Resp
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 404 and (advice := find_advice(request.url.path)) is not None:
+    if error.status_code == 404 and (advice := find_advice(request.url.path, partial(_is_served, request))) is not None:
         return await _answer_refusal(request, RequestRefused(404, "not_found", "not_served", advice))
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_allowed_methods(request))
     return await _answer_refusal(request, refusal_of_status(error.status_code, str(error.detail), headers))
+
+
+def _is_served(request: Request, path: str) -> bool:
+    """Return whether there is anything at another path, for any method."""
+    scope = {**request.scope, "path": path}
+    return any(route.matches(scope)[0] is not Match.NONE for route in request.app.routes)
 
 
 def _allowed_methods(request: Request) -> list[str]:
