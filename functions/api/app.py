@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from functions.api.error_answers import refusal_of_parameters, refusal_of_status, render_refusal
 from functions.api.middleware import RequestMiddleware
@@ -44,6 +44,8 @@ _EXPOSED_HEADERS = (
 )  # fmt: skip
 
 _DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 _open = APIRouter()
 
@@ -121,7 +123,7 @@ async def _answer_invalid_parameters(request: Request, error: Exception) -> Resp
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 404 and (advice := find_advice(request.url.path)) is not None:
+    if error.status_code == 404 and (advice := find_advice(request.url.path, partial(_is_served, request))) is not None:
         return await _answer_refusal(request, RequestRefused(404, "not_found", "not_served", advice))
     headers = dict(error.headers or {})
     if error.status_code == 405:
@@ -129,8 +131,14 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     return await _answer_refusal(request, refusal_of_status(error.status_code, str(error.detail), headers))
 
 
+def _is_served(request: Request, path: str) -> bool:
+    """Return whether there is anything at another path, for any method."""
+    scope = {**request.scope, "path": path}
+    return any(route.matches(scope)[0] is not Match.NONE for route in request.app.routes)
+
+
 def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods that the path has: Starlette names those of its first route only."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    matching = (route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted(set().union(*matching))
+    """Return the methods that the path has: Starlette names those of its first route only, FastAPI none."""
+    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    routes = request.app.routes
+    return [method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]

@@ -10,14 +10,16 @@ from typing import cast
 from google import genai
 from google.genai import types
 
-from shared.domain.answer.made import VECTORS
+from shared.domain.answer.made import VECTORS, unusable
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 
 
 async def embed(client: genai.Client, model: str, body: Json, timeout: float) -> Json:
-    """Return the vectors of the body's contents, one for each, in one call. `timeout` is in seconds."""
+    """Return the vectors of the body's contents, one for each, in one call. `timeout` is in seconds.
+
+    Another number or length of vectors is an answer, too: it is billed, and would come again.
+    """
     contents = [types.Content.model_validate(content) for content in cast(list[Json], body["contents"])]
     settings = cast(Json, body["embedding"])
     config = types.EmbedContentConfig.model_validate(
@@ -27,8 +29,6 @@ async def embed(client: genai.Client, model: str, body: Json, timeout: float) ->
         model=model, contents=cast(types.ContentListUnion, contents), config=config
     )
     vectors = [embedding.values or [] for embedding in response.embeddings or []]
-    if len(vectors) != len(contents) or any(len(vector) != settings["outputDimensionality"] for vector in vectors):
-        raise ConnectionBroken(f"Gemini answered with {len(vectors)} vectors for {len(contents)} texts")
     numbers = array("d", [value for vector in vectors for value in vector])
     if sys.byteorder == "big":
         numbers.byteswap()
@@ -39,7 +39,11 @@ async def embed(client: genai.Client, model: str, body: Json, timeout: float) ->
     tokens = counted or sum(len(part.text or "") for content in contents for part in content.parts or []) // (
         CHARACTERS_PER_TOKEN
     )
-    return {
+    made: Json = {
         "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
         "usageMetadata": {"promptTokenCount": tokens, "totalTokenCount": tokens},
     }
+    if len(vectors) != len(contents):
+        return unusable(made, f"has {len(vectors)} vectors for {len(contents)} texts")
+    odd = next((len(vector) for vector in vectors if len(vector) != settings["outputDimensionality"]), None)
+    return made if odd is None else unusable(made, f"has vectors of {odd} dimensions")

@@ -116,9 +116,10 @@ async def write_pieces(
         async for piece in pieces:
             await storage.in_thread(partial(upload.write, piece))
         return await storage.in_thread(partial(upload.finish, b""))
-    except api_errors.PreconditionFailed:
-        return None
-    except BaseException:
+    except BaseException as error:
+        # Also where the condition did not hold: else the client sends the rest once more when it is collected.
         with contextlib.suppress(Exception):
             await asyncio.shield(storage.in_thread(upload.abort))
+        if isinstance(error, api_errors.PreconditionFailed):
+            return None
         raise

@@ -284,6 +284,9 @@ class Storage:
         except (api_errors.NotFound, api_errors.PreconditionFailed, api_errors.RequestRangeNotSatisfiable):
             raise
         except _FAULTS as error:
+            if isinstance(error, media_errors.InvalidResponse) and error.response.status_code == 412:
+                # Resumable uploads have errors of their own.
+                raise api_errors.PreconditionFailed(str(error)) from error  # type: ignore[no-untyped-call]
             raise failure(error) from error
 
 

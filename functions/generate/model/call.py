@@ -45,7 +45,7 @@ from shared.domain.service_errors import HandleGone, TokenRefused
 from shared.off_loop import off_loop
 
 _TIME_TO_ASK = 0.5
-"""Share of a dispatch's time. With less left, and progress made, the call is left to the next dispatch."""
+"""Share of a dispatch's time. With less left, after progress or a wait for a slot, the call is left to the next one."""
 
 
 async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
@@ -95,15 +95,10 @@ async def call_model(
     `question_names` has the names of all questions of the task. `going_on`: what the call goes on with by its token.
     Where a stream breaks behind a token, the record ends at the token. A `silent` call is not told to stream readers.
     """
-    if lease.gained and lease.seconds_left < deps.settings.time_limit_seconds * _TIME_TO_ASK:
-        raise TimeIsUp(f"too little time is left to ask {question.model}")
-    await lease.confirm()
-    await deps.breaker.enter(question.model)
     silent = silent or question.part is not None
     so_far = going_on.so_far if going_on is not None else None
-    # What is made is held until it is stored, some 60 MiB of it: an instance has as many as it has slots.
-    place = deps.transfers.slot() if question.makes is not None else contextlib.nullcontext()
-    async with place, telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far) as readers:
+    told = telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far)
+    async with _permitted(deps, lease, question), told as readers:
         call = _Call(deps, lease, question, number, question_names, going_on)
         lease.answering, lease.resumable = True, going_on is not None
         try:
@@ -132,6 +127,27 @@ async def call_model(
         call.refuse_second_break(record, "Gemini's answer ended early")
     await deps.breaker.note_success(question.model)
     return record
+
+
+@contextlib.asynccontextmanager
+async def _permitted(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[None]:
+    """Hold the slot that the call takes, if it takes one, and raise what speaks against a paid call by then."""
+    had_time = _has_time(deps, lease)
+    # What is made is held until it is stored, some 60 MiB of it: an instance has as many as it has slots.
+    place = deps.transfers.slot() if question.makes is not None else contextlib.nullcontext()
+    async with place:
+        # The wait for the slot may have taken minutes.
+        if (lease.gained or had_time) and not _has_time(deps, lease):
+            raise TimeIsUp(f"too little time is left to ask {question.model}")
+        if question.makes is not None:
+            await refuse_if_throttled(deps, question.model)
+        await lease.confirm()
+        await deps.breaker.enter(question.model)
+        yield
+
+
+def _has_time(deps: GenerateDeps, lease: Lease) -> bool:
+    return lease.seconds_left >= deps.settings.time_limit_seconds * _TIME_TO_ASK
 
 
 async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failure: TransientFailure) -> Json:

@@ -30,7 +30,7 @@ from shared.domain.answer.continuation import (
     whole_records,
     without_tokens,
 )
-from shared.domain.answer.made import step_of_making, stored_pieces
+from shared.domain.answer.made import step_of_making
 from shared.domain.answer.response import Json
 from shared.domain.answer.words import write_transcript
 from shared.domain.checks import Again, Failed, Step, Whole
@@ -107,7 +107,7 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
             repairs=question.repairs,
         )
     if question.makes is not None and answers:
-        step = step_of_making(step, question.makes, stored_pieces(answers[-1]))
+        step = step_of_making(step, question.makes, answers[-1])
     if standing.token is None:
         return step
     return step._replace(token=standing.token) if isinstance(step, Again) else Again("again", (), standing.token)

@@ -98,7 +98,7 @@ async def _made_text(
     model = preparation.model or await known_model(deps, recipe.model)
     noticed = (*request.warnings, *preparation.remarks, *model_notices(deps, recipe.model))
     text = "\n\n".join(text for text in texts if text.strip())
-    manner = recipe.model_copy(update={"prompt": request.system})
+    manner = recipe.model_copy(update={"prompt": request.instructions.strip()})
     return MadeText(deps, lease, text, manner, ran, model, noticed, sources=tuple(preparation.sources or ()))
 
 

@@ -1,6 +1,7 @@
 """Sound, pictures and vectors in an answer: stored as objects of their own, which the answer's record names.
 
 inlineData, base64 ─▶ `take_out` ─▶ bytes, stored first ─▶ `storedData {name, mimeType, size}` in the record
+                   ─▶ cannot be kept            ─▶ `unusable`, why, in the record: the task fails
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _WAVE = ("audio/wav", "audio/x-wav", "audio/wave")
 _WORDS: dict[Makes, str] = {"speech": "speech", "embedding": "vectors", "picture": "picture"}
 
 
-class TooMuch(ValueError):
-    """An answer has more bytes than are kept."""
+class CannotBeKept(ValueError):
+    """An answer has more bytes than are kept, or some that cannot be read. Its text follows on "Gemini's answer …"."""
 
 
 class Piece(NamedTuple):
@@ -56,7 +57,7 @@ class StoredPiece(NamedTuple):
 def take_out(response: Json) -> list[Piece]:
     """Return what the first candidate has inline. Sound that came in several parts is one piece.
 
-    Takes long for long sounds: call it in a thread. Raises `TooMuch`.
+    Takes long for long sounds: call it in a thread. Raises `CannotBeKept`.
     """
     gathered: list[tuple[str, list[bytes]]] = []
     left = MOST_BYTES
@@ -64,7 +65,7 @@ def take_out(response: Json) -> list[Piece]:
         mime_type, data = str(blob.get("mimeType") or ""), _decoded(str(blob.get("data") or ""))
         left -= len(data)
         if left < 0:
-            raise TooMuch(f"the answer has more than {MOST_BYTES >> 20} MiB")
+            raise CannotBeKept(f"has more than {MOST_BYTES >> 20} MiB")
         if mime_type.startswith("audio/") and gathered and gathered[-1][0] == mime_type:
             gathered[-1][1].append(data)
         else:
@@ -81,6 +82,12 @@ def with_stored(response: Json, stored: Sequence[StoredPiece]) -> Json:
     return {**response, "candidates": cast(JsonValue, [candidate, *others])}
 
 
+def unusable(response: Json, why: str) -> Json:
+    """Return a response that was paid for, without what it has inline. `why` follows on "Gemini's answer …"."""
+    bare = with_stored(response, ()) if answer.candidates(response) else response
+    return {**bare, "unusable": why}
+
+
 def stored_pieces(response: Json) -> list[StoredPiece]:
     """Return the pieces that a stored response names."""
     found = (part["storedData"] for candidate in answer.candidates(response)[:1] for part in answer.parts(candidate)
@@ -92,9 +99,11 @@ def stored_pieces(response: Json) -> list[StoredPiece]:
     ]
 
 
-def step_of_making(step: Step | None, makes: Makes, pieces: Sequence[StoredPiece]) -> Step | None:
+def step_of_making(step: Step | None, makes: Makes, response: Json) -> Step | None:
     """Return the step as it is for something else than words: words alone are a failure, with what they say."""
-    if isinstance(step, Whole) and not pieces:
+    if why := response.get("unusable"):
+        return Failed("upstream_error", f"Gemini's answer {why}: no {_WORDS[makes]} can be made of it.")
+    if isinstance(step, Whole) and not stored_pieces(response):
         words = " ".join(step.text.split())[:300]
         return Failed("empty_answer", f"Gemini made no {_WORDS[makes]}. It answered: “{words}”")
     if isinstance(step, Failed) and step.code in ("empty_answer", "content_policy_violation"):
@@ -123,12 +132,18 @@ def _blobs(response: Json) -> Iterable[Json]:
 
 def _decoded(text: str) -> bytes:
     """Decode base64 of either alphabet: the service writes one, the SDK the other."""
-    return base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4))
+    try:
+        return base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4))
+    except ValueError as error:
+        raise CannotBeKept("has data that are not base64") from error
 
 
 def _as_samples(piece: Piece) -> Piece:
     """Return a WAV as its bare samples, as speech comes otherwise."""
     if piece.mime_type.partition(";")[0] not in _WAVE:
         return piece
-    with wave.open(io.BytesIO(piece.data)) as sound:
-        return Piece(f"audio/L16;rate={sound.getframerate()}", sound.readframes(sound.getnframes()))
+    try:
+        with wave.open(io.BytesIO(piece.data)) as sound:
+            return Piece(f"audio/L16;rate={sound.getframerate()}", sound.readframes(sound.getnframes()))
+    except (wave.Error, EOFError) as error:
+        raise CannotBeKept(f"has a WAV that cannot be read ({str(error) or 'it is cut off'})") from error

@@ -55,6 +55,12 @@ class ResolvedRequest(NamedTuple):
         return recipe_question.model_copy(update={"response_schema": None}) if self.takes_any_json else recipe_question
 
     @property
+    def instructions(self) -> str:
+        """Return the system prompt, and what messages of the system and the developer say."""
+        said = (message.text for message in self.messages if message.role in ("system", "developer"))
+        return "\n\n".join(text for text in (self.system, *said) if text)
+
+    @property
     def takes_any_json(self) -> bool:
         """Whether any JSON will do, without a check: `json_object` in a request that names no recipe."""
         return self.submission.recipe is None and isinstance(self.submission.response_format, JsonObjectAnswer)
@@ -161,6 +167,9 @@ def _refuse_chat(recipe: Recipe, submission: Submission, inputs: Sequence[Input]
         )
     if submission.system_prompt and recipe.makes != "speech":
         raise invalid_field("system_prompt", f"{recipe.name} takes none")
+    told = any(message.role in ("system", "developer") and message.text.strip() for message in messages)
+    if told and recipe.makes != "speech":
+        raise invalid_field("messages", f"{recipe.name} takes no system message: send messages of the user only")
     if recipe.makes == "picture":
         return
     has_words = _has_question(submission)

@@ -32,8 +32,7 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
         return request
     if resolved.takes_any_json:
         cast(Json, request.setdefault("generationConfig", {}))["responseMimeType"] = "application/json"
-    instructions = [message.text for message in resolved.messages if message.role in ("system", "developer")]
-    if system := "\n\n".join(text for text in (resolved.system, *instructions) if text):
+    if system := resolved.instructions:
         request["systemInstruction"] = {"parts": [{"text": system}]}
     if choice is not None:
         request["toolConfig"] = {"functionCallingConfig": _calling(choice)}

@@ -100,3 +100,18 @@ async def test_what_is_no_json_is_400(system: System) -> None:
             assert answer.json()["error"]["param"] == "body"
         for text in (b"[]", b"null", b"3"):
             assert (await client.post("/v1/llm/generations", content=text)).status_code == 422, text
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/chat/completions", "POST"),
+        ("/v1/files", "GET, POST"),
+        ("/v1/session", "DELETE, GET, POST"),
+        ("/docs", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_answered_with_those_that_the_path_has(system: System, path: str, allowed: str) -> None:
+    async with system.client(await system.key("wrong-method")) as client:
+        answer = await client.patch(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)

@@ -68,6 +68,16 @@ async def test_a_long_text_is_read_in_parts_that_are_joined_without_a_click(syst
     assert warned(task) == ("The text has 9,960 characters; it took 3 calls.",)
 
 
+async def test_a_text_that_is_dropped_again_replaces_its_wav(system: System) -> None:
+    first = await system.answered("again.txt", SENTENCE.encode(), dropsight_recipe="speak")
+    system.clock.advance(2)
+    uri = await system.drop("again.txt", SENTENCE.encode() * 2, dropsight_recipe="speak")
+    second = await system.until(uri, lambda task: task.id != first.id and task.terminal and not task.after)
+    assert second.status == "completed", second.error
+    with opened((await system.published(second))["wav"]) as sound:
+        assert sound.getnframes() / 24_000 == pytest.approx(8.3, abs=1)
+
+
 async def test_a_document_is_read_as_the_text_that_is_taken_out_of_it(system: System) -> None:
     mail = b"From: a@example.com\r\nSubject: Tea\r\nContent-Type: text/plain\r\n\r\nTea is at five.\r\n"
     task = await system.answered("tea.eml", mail, dropsight_recipe="speak")
@@ -124,6 +134,30 @@ async def test_a_speech_that_the_service_sends_as_wav_is_joined_as_well(system: 
 
 
 @pytest.mark.parametrize(
+    ("sound", "why"),
+    [
+        (b"", "a WAV that cannot be read (it is cut off)"),
+        (
+            b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\3\0\1\0" + bytes(12) + b"data\0\0\0\0",
+            "a WAV that cannot be read (unknown format: 3)",
+        ),
+        (bytes((64 << 20) + 1), "more than 64 MiB"),
+    ],
+    ids=["empty", "float", "large"],
+)
+async def test_a_sound_that_cannot_be_kept_is_paid_for_once(system: System, sound: bytes, why: str) -> None:
+    blob = {"mimeType": "audio/wav", "data": base64.b64encode(sound).decode()}
+    system.model.script.append({"parts": [{"inlineData": blob}]})
+    task = await system.answered(f"odd-{len(sound)}.txt", SENTENCE.encode(), dropsight_recipe="speak")
+    assert task.error is not None
+    assert task.error.code == "upstream_error"
+    assert task.error.message == f"Gemini's answer has {why}: no speech can be made of it."
+    assert len(system.model.asked) == 1
+    assert task.usage is not None
+    assert task.usage["calls"] == 1
+
+
+@pytest.mark.parametrize(
     ("name", "data", "metadata", "message"),
     [
         ("page.html", b"<!doctype html><p>Hello</p>", {}, "Save its text as .txt, and drop that."),
@@ -175,6 +209,15 @@ async def test_a_request_that_does_not_fit_speech_is_refused(
     assert task.error is not None
     assert message in task.error.message
     assert system.model.asked == []
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+async def test_a_system_message_says_in_which_manner_a_text_is_read(system: System, role: str) -> None:
+    messages = [{"role": role, "content": "Slowly, like a judge."}, *HI]
+    task = await system.requested(f"manner-{role}", model="gemini-3.8-flash-tts", recipe="speak", messages=messages)
+    assert task.status == "completed", task.error
+    [(_, body)] = system.model.asked
+    assert body["contents"][0]["parts"] == [{"text": "Hi", "speechMetadata": {"style": "Slowly, like a judge."}}]
 
 
 async def test_speech_that_may_cost_more_than_a_task_may_is_not_asked_for(

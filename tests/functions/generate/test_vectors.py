@@ -94,6 +94,22 @@ async def test_a_model_that_makes_no_vectors_is_refused(system: System, metadata
     assert message in task.error.message
 
 
+async def test_vectors_of_another_length_are_paid_for_once(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def vector_of(text: str, dimensions: int) -> list[float]:
+        calls.append(text)
+        return [1.0]
+
+    monkeypatch.setattr("local.standins.gemini.embeddings.vector_of", vector_of)
+    task = await system.answered("odd.txt", TEA, dropsight_recipe="embed")
+    assert task.error is not None
+    assert task.error.code == "upstream_error"
+    assert task.error.message == "Gemini's answer has vectors of 1 dimensions: no vectors can be made of it."
+    assert task.usage is not None
+    assert task.usage["calls"] == len(calls) == 1
+
+
 async def test_a_request_has_vectors_made_of_its_words(system: System) -> None:
     task = await system.requested("vectors", model="gemini-embedding-2", recipe="embed", messages=HI)
     assert task.status == "completed", task.error

@@ -13,11 +13,10 @@ from local.standins.gemini import GeminiStandIn
 from local.standins.gemini.embeddings import vector_of
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
-from shared.cloud import embeddings
 from shared.cloud.gemini import Gemini
 from shared.domain.answer.made import VECTORS, take_out
 from shared.domain.answer.response import Json
-from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.errors import PermanentFailure
 from shared.domain.recipe.making import Embedding, embedding_body
 
 MODEL = "gemini-embedding-2"
@@ -57,8 +56,11 @@ async def test_what_the_service_refuses_fails_for_good(gemini: Gemini) -> None:
         await gemini.embed(MODEL, body_of(*["tea"] * 101), timeout=30)
 
 
-async def test_another_length_than_was_asked_for_is_no_answer(gemini: Gemini, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_length_than_was_asked_for_is_a_billed_answer_that_cannot_be_used(
+    gemini: Gemini, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("local.standins.gemini.embeddings.vector_of", lambda text, dimensions: [1.0])
-    with pytest.raises(TransientFailure, match="answered with 1 vectors for 1 texts"):
-        await gemini.embed(MODEL, body_of("tea"), timeout=30)
-    assert embeddings.embed.__module__ == "shared.cloud.embeddings"
+    answer = await gemini.embed(MODEL, body_of("tea"), timeout=30)
+    assert answer["unusable"] == "has vectors of 1 dimensions"
+    assert take_out(answer) == []
+    assert answer["usageMetadata"] == {"promptTokenCount": 6, "totalTokenCount": 6}

@@ -12,7 +12,7 @@ from local.standins.storage import StorageStandIn
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.object_upload import ObjectUpload
-from shared.cloud.object_writer import ObjectWriter
+from shared.cloud.object_writer import ObjectWriter, write_pieces
 from shared.cloud.storage import Storage
 
 MIB = 1 << 20
@@ -90,3 +90,22 @@ async def test_an_object_that_is_not_needed_is_deleted_and_deleting_it_again_is_
     await writer.delete(written)
     await writer.delete(written)
     assert await storage.stat("requests", written.name) is None
+
+
+@pytest.mark.parametrize("sizes", [(3,), (5 * MIB, 1)])
+async def test_an_object_of_a_name_that_is_taken_is_written_only_over_the_generation_that_is_named(
+    storage: Storage, sizes: tuple[int, ...]
+) -> None:
+    async def written(if_generation: int) -> int | None:
+        pieces = stream(*(bytes(size) for size in sizes))
+        return await write_pieces(
+            storage, "requests", "a.wav", pieces, "audio/wav", if_generation=if_generation, metadata={}, disposition=""
+        )
+
+    first = await written(0)
+    assert first is not None
+    assert await written(0) is None
+    second = await written(first)
+    stored = await storage.stat("requests", "a.wav")
+    assert stored is not None
+    assert stored.generation == second != first

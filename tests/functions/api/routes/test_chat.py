@@ -216,12 +216,23 @@ async def test_a_clients_own_retry_gets_the_task_that_it_lost_and_a_question_ask
     assert names[0] == names[1] != names[2]
 
 
-@pytest.mark.parametrize("path", ["responses", "embeddings", "images/generations", "audio/speech", "batches"])
-async def test_what_is_not_served_says_what_to_use_instead(system: System, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("responses", "POST /v1/chat/completions"),
+        ("responses/", "POST /v1/chat/completions"),
+        ("embeddings", "the recipe embed in POST /v1/llm/generations"),
+        ("images/generations", "the recipe draw in POST /v1/llm/generations"),
+        ("audio/speech", "the recipe speak in POST /v1/llm/generations"),
+        ("batches", "POST /v1/llm/generations"),
+        ("vector_stores/vs_1/search", "the field index of POST /v1/chat/completions"),
+    ],
+)
+async def test_what_is_not_served_says_what_to_use_instead(system: System, path: str, instead: str) -> None:
     async with system.client(await system.key("chat-unserved")) as client:
         answer = await client.post(f"/v1/{path}", json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_served")
-    assert "/v1/" in answer.json()["error"]["message"] or "Gemini's own API" in answer.json()["error"]["message"]
+    assert instead in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -238,6 +249,14 @@ async def test_a_base_url_that_is_nearly_right_is_put_right_in_words(system: Sys
         answer = await client.post(path, json={})
     assert answer.status_code == 404
     assert advice in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/modelsx", "/files.js", "/v1/nonsense/", "/v1/responsesx", "/v1/v1x"])
+async def test_a_path_that_is_only_spelled_alike_has_no_advice(system: System, path: str) -> None:
+    async with system.client(await system.key("chat-unserved")) as client:
+        answer = await client.post(path, json={})
+    assert answer.status_code == 404
+    assert "not_served" not in answer.text
 
 
 async def test_several_answers_are_several_requests(system: System) -> None:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from functions.generate.model.call import model_notices, refuse_if_throttled
+from functions.generate.lease import Lease
+from functions.generate.model.call import call_model, model_notices, refuse_if_throttled
 from shared.cloud.throttle import RefusalNote
 from shared.dependencies import GenerateDeps
-from shared.domain.errors import Blocked, DailyQuotaSpent, Postponement, Throttled, WaitingReason
+from shared.domain.errors import (
+    Blocked,
+    DailyQuotaSpent,
+    DropsightError,
+    LeaseLost,
+    ModelFailing,
+    Postponement,
+    Throttled,
+    TimeIsUp,
+    WaitingReason,
+)
 from shared.domain.models.catalogue import catalogue
+from shared.domain.recipe.question import Question
+from shared.transfer_slots import TransferSlots
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -51,3 +65,39 @@ def test_only_a_model_whose_end_is_known_has_a_notice() -> None:
     before = datetime.combine(ending.shutdown.on - timedelta(days=20), datetime.min.time(), UTC)
     assert model_notices(deps_with(None, before), ending.id) != ()
     assert model_notices(deps_with(None, before), staying.id) == ()
+
+
+@pytest.mark.parametrize("error", [TimeIsUp, Throttled, LeaseLost, ModelFailing])
+async def test_what_came_while_a_slot_was_waited_for_keeps_the_call_from_being_paid(
+    error: type[DropsightError],
+) -> None:
+    deps, happened = deps_with(None), ""
+
+    async def may(check: type[DropsightError]) -> None:
+        if happened == check.__name__:
+            raise check(happened)
+
+    class Waiting:
+        gained = False
+
+        @property
+        def seconds_left(self) -> float:
+            return 49 if happened == "TimeIsUp" else 51
+
+        async def confirm(self) -> None:
+            await may(LeaseLost)
+
+    deps.__dict__.update(
+        transfers=TransferSlots(1),
+        settings=SimpleNamespace(time_limit_seconds=100),
+        throttle=SimpleNamespace(current_note=lambda model: may(Throttled)),
+    )
+    deps.breaker.__dict__["enter"] = lambda model: may(ModelFailing)
+    question = SimpleNamespace(model="m", makes="speech", part=None, reasoning=False)
+    async with deps.transfers.slot():
+        call = asyncio.create_task(call_model(deps, cast(Lease, Waiting()), cast(Question, question)))
+        # It comes as far as it can.
+        await asyncio.sleep(0)
+        happened = error.__name__
+    with pytest.raises(error):
+        await call

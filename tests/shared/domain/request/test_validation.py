@@ -106,3 +106,15 @@ def test_an_examined_file_must_fit_its_request(fields: dict[str, Any], mime: str
     with pytest.raises(PermanentFailure, match=says) as failed:
         refuse_file(recipe, "audio_url", facts, alone=True)
     assert failed.value.code == "invalid_param"
+
+
+@pytest.mark.parametrize(("recipe", "model"), [("embed", "gemini-embedding-2"), ("draw", "gemini-3.1-flash-image")])
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_vectors_and_pictures_are_made_without_a_system_message(recipe: str, model: str, role: str) -> None:
+    messages = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "A river."}]
+    request = {"model": model, "recipe": recipe, "messages": messages}
+    with pytest.raises(RequestRefused, match=f"{recipe} takes no system message") as refused:
+        read_and_check(json.dumps(request).encode(), TODAY)
+    assert refused.value.param == "messages"
+    request["messages"] = [{"role": role, "content": " "}, messages[1]]
+    assert read_and_check(json.dumps(request).encode(), TODAY)
