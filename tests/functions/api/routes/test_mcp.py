@@ -216,6 +216,29 @@ async def test_what_is_no_message_is_a_bad_request(system: System, body: bytes, 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
+@pytest.mark.parametrize("cursor", ["foo", "a-b-c", "task-llm-9999999999999-yq3szvcu"])
+async def test_a_cursor_that_no_page_ended_with_is_refused(system: System, cursor: str) -> None:
+    async with system.client(await system.key("mcp-cursor")) as client:
+        assert await error_of(client, "resources/list", cursor=cursor) == (200, -32602)
+        assert await error_of(client, "tasks/list", version=HANDSHAKE, cursor=cursor) == (200, -32602)
+        listed = await result_of(client, "tools/call", name="list_tasks", arguments={"after": cursor})
+    assert listed["isError"] is True
+    assert listed["structuredContent"]["error"]["param"] == "after"
+
+
+async def test_a_page_of_an_allowed_origin_may_send_what_the_newest_revision_needs(system: System) -> None:
+    needed = ("authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name")
+    asked = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": ",".join(needed),
+    }
+    async with system.client(None) as client:
+        answer = await client.options("/mcp", headers=asked)
+    assert answer.status_code == 200, answer.text
+    assert set(needed) <= set(answer.headers["access-control-allow-headers"].lower().split(", "))
+
+
 async def test_there_are_no_sessions_and_no_pages_of_other_origins(system: System) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     async with system.client(await system.key("mcp-session")) as client:
