@@ -25,6 +25,13 @@ _HOUR_MILLISECONDS = 3_600_000
 _TASK_ID: Json = {"type": "string", "description": "The task's id, such as task-llm-1776874565-yq3szvcu."}
 _WAIT: Json = {"type": "integer", "minimum": 0, "maximum": 50, "description": "Seconds to wait for the answer."}
 
+_IDEMPOTENCY_KEY: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "description": "Names this call: sent again with it and the same arguments within 24 hours, it makes no new task.",
+}
+
 
 def tools(*, has_task_support: bool) -> list[Json]:
     """Return the tools; with what each says of tasks, which only the revision 2025-11-25 has there."""
@@ -48,6 +55,7 @@ def tools(*, has_task_support: bool) -> list[Json]:
                     "recipe": {"type": "string", "description": f"Instead of a question: one of {recipes}."},
                     "model": {"type": "string", "description": "A Gemini model; left out: the default."},
                     "wait_seconds": _WAIT,
+                    "idempotency_key": _IDEMPOTENCY_KEY,
                 },
             },
             "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": True},
