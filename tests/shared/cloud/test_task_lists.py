@@ -171,7 +171,12 @@ async def test_no_page_reads_the_vectors_of_its_tasks(tasks: Tasks, monkeypatch:
     await tasks.create(task)
     await tasks.set_vector(task.id, [0.5] * 768)
     as_read = firestore._read_snapshot
-    monkeypatch.setattr(firestore, "_read_snapshot", lambda snapshot: read.append(snapshot) or as_read(snapshot))
+
+    def noted(snapshot: Any) -> Stored | UnreadableTask:
+        read.append(snapshot)
+        return as_read(snapshot)
+
+    monkeypatch.setattr(firestore, "_read_snapshot", noted)
     for prefix in (None, "gs://inbox/folder/call-"):
         assert [found.id for found in await tasks.page(["gs://inbox/folder/"], limit=3, prefix=prefix)] == [task.id]
     assert [VECTOR_FIELD in snapshot.to_dict() for snapshot in read] == [False, False]
