@@ -122,15 +122,20 @@ class Budgets:
         today = self._today()
         return today if await self._reservations.is_held(today, task.key) else None
 
-    async def keep_spent(self, task: Task, spent_already: Decimal) -> None:
-        """Reduce the reservation of a task that is put off to what its calls have cost so far, until the day turns."""
-        tomorrow = start_of(self._today() + timedelta(days=1))
+    async def keep_spent(self, task: Task, spent_already: Decimal) -> date:
+        """Reduce the reservation of a task that is put off to what its calls have cost so far, until the day turns.
+
+        Return the day of the reservation.
+        """
+        today = self._today()
+        tomorrow = start_of(today + timedelta(days=1))
         kept = Reservation(task.owner, in_pico(spent_already), tomorrow if spent_already else self._clock.now())
 
         async def grant(_others: dict[str, Reservation]) -> Reservation:
             return kept
 
-        await self._reservations.change(self._today(), task.key, self._clock.now(), grant)
+        await self._reservations.change(today, task.key, self._clock.now(), grant)
+        return today
 
     async def spent_budget(self, owner: str) -> BudgetSpent | None:
         """Return which budget is spent for tasks of `owner`, or None."""

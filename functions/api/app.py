@@ -43,6 +43,11 @@ _EXPOSED_HEADERS = (
     "x-dropsight-ignored", "x-dropsight-task",
 )  # fmt: skip
 
+_TAKEN_HEADERS = (
+    "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
+    "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name",
+)  # fmt: skip
+
 _DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -94,7 +99,7 @@ def _middleware(origins: tuple[str, ...]) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
+        allow_headers=list(_TAKEN_HEADERS),
         expose_headers=list(_EXPOSED_HEADERS),
         max_age=600,
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.cloud.firestore import Tasks
+from shared.domain.errors import FieldRefused
 from shared.domain.tasks.access import Key
-from shared.domain.tasks.task import Status, Task, place_of
+from shared.domain.tasks.task import Status, Task, is_task_id, place_of
 
 _MOST_QUERIES = 10
 """At most this many queries per page. A page may then be short, even empty, and still have a next one."""
@@ -35,6 +36,9 @@ class Page:
 
 
 async def list_page(tasks: Tasks, key: Key, task_filter: TaskFilter, *, limit: int, after: str | None) -> Page:
+    """Return a page. Raises `FieldRefused` for an `after` that no page can have ended with."""
+    if after is not None and not is_task_id(after):
+        raise FieldRefused("after", f"{after[:100]!r} is not the id that a page ended with: give that, or nothing.")
     visible_prefixes = key.visible_prefixes(task_filter.prefix)
     exact = key.exact_prefix(task_filter.prefix) if task_filter.uri is None else None
     matching: list[Task] = []

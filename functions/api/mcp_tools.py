@@ -41,7 +41,7 @@ async def understand(deps: ApiDeps, request: Request, key: Key, arguments: Json)
 
 
 async def submit_question(deps: ApiDeps, key: Key, arguments: Json) -> Task:
-    """Make the task of a call of `understand`."""
+    """Make the task of a call of `understand`, or find the one that an earlier call with its idempotency_key made."""
     require_scope(key, "submit")
     question, recipe = arguments.get("question"), arguments.get("recipe")
     if not question and not recipe:
@@ -57,9 +57,25 @@ async def submit_question(deps: ApiDeps, key: Key, arguments: Json) -> Task:
     body: Json = {"model": model, "messages": [{"role": "user", "content": content}]}
     if recipe:
         body["recipe"] = recipe
+    idempotency_key = _idempotency_key(arguments)
     checked = await check(deps, key, json.dumps(body).encode())
     await budgets().spend(key)
-    return (await deps.requests.submit(checked.submission, checked.payload, key_id=key.id)).task
+    submitted = await deps.requests.submit(
+        checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
+    )
+    if submitted.replayed:
+        budgets().give_back(key)
+    return submitted.task
+
+
+def _idempotency_key(arguments: Json) -> str | None:
+    given = arguments.get("idempotency_key")
+    if given is None:
+        return None
+    # As the header's: what no header can hold is kept for the records of other end points.
+    if not isinstance(given, str) or not 1 <= len(given) <= 255 or not given.isprintable():
+        raise FieldRefused("idempotency_key", "idempotency_key: give 1 to 255 printable characters.")
+    return given
 
 
 async def get_task(deps: ApiDeps, request: Request, key: Key, arguments: Json) -> Json:

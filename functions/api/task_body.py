@@ -41,7 +41,7 @@ class Rendered:
 
 
 def entity_tag(change: str) -> str | None:
-    """Return the entity tag of a task after this change, as this revision renders it; None for tasks of version 1.0."""
+    """Return the entity tag of a task after this change, as this revision renders it; None if none was noted."""
     return f'"{hashlib.sha256(f"{_REVISION} {change}".encode()).hexdigest()[:32]}"' if change else None
 
 

@@ -156,6 +156,7 @@ async def put_off_or_fail(deps: GenerateDeps, lease: Lease, failure: TaskFailure
         ended = await commit_outcome(deps, lease, _failed(PermanentFailure("upstream_error", message)))
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
+        await end_reservation_of_ended(deps, lease)
         return True
     return await run_after_work(deps, ended)
 

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--meta", action="append", default=[], metavar="K=V", help="custom metadata; may be repeated")
     parser.add_argument("--wait", action="store_true", help="wait until every task has ended")
-    parser.add_argument("--timeout", type=float, default=600, help="how many seconds --wait waits (default 600)")
+    parser.add_argument("--timeout", type=float, default=600, help="how many seconds --wait waits in all (default 600)")
     parser.add_argument("--json", action="store_true", help="print the tasks as the API returns them")
     target.add_arguments(parser)
     args = parser.parse_args(argv)
@@ -39,7 +39,8 @@ def main(argv: list[str]) -> int:
         uris = [client.drop_file(file, name, metadata, inbox) for file, name in zip(args.files, names, strict=True)]
         tasks = [client.wait_for_task_of(uri) for uri in uris]
         if args.wait:
-            tasks = [wait_for_end(client, str(task["id"]), args.timeout) for task in tasks]
+            deadline = time.monotonic() + args.timeout
+            tasks = [wait_for_end(client, str(task["id"]), deadline - time.monotonic()) for task in tasks]
     if args.json:
         screen.print_json(tasks)
     else:
@@ -47,6 +48,10 @@ def main(argv: list[str]) -> int:
         if args.wait:
             for task in tasks:
                 screen.print_plain(screen.summarise_answer(task))
+    for task in tasks if args.wait else ():
+        if task["status"] not in ("completed", "failed"):
+            said = f"{task['id']} has not ended within {args.timeout:g} s: it is {task['status']}, and goes on."
+            screen.print_error(f"{said} `dropsight show {task['id']}` looks it up.")
     return 1 if args.wait and any(task["status"] != "completed" for task in tasks) else 0
 
 

@@ -29,6 +29,8 @@ from shared.domain.tasks.task import Status, Task, key_of
 _TASKS = "tasks"
 VECTOR_FIELD = "embedding"
 """The field of a task's document that a recipe for vectors sets."""
+_LISTED_FIELDS = [*Task.model_fields, "kept_until"]
+"""All but the vector, whose hundreds of numbers no list shows."""
 _PAGE = 300
 _BEHIND_ALL = "\U0010ffff"
 """Sorts behind every character of a name."""
@@ -50,16 +52,21 @@ class UndecodedTask:
     def __init__(self, document: Any) -> None:
         self._document = document
         fields = document.fields
-        source = fields["source"].map_value.fields
-        self.owner: str = fields["owner"].string_value
-        self.change: str = fields["change"].string_value
-        self.kind: str = source["kind"].string_value
-        self.uri = f"gs://{source['bucket'].string_value}/{source['name'].string_value}"
+        source = fields["source"].map_value.fields if "source" in fields else {}
+        self.owner = _text(fields, "owner")
+        self.change = _text(fields, "change")
+        self.kind = _text(source, "kind")
+        self.uri = f"gs://{_text(source, 'bucket')}/{_text(source, 'name')}"
 
     def decode(self) -> Stored:
         """Return the task. Raises `UnreadableTask`."""
         key = self._document.name.rpartition("/")[2]
         return _stored(key, document_wire.fields_of(self._document.fields), self._document.update_time)
+
+
+def _text(fields: Any, name: str) -> str:
+    # Looking an absent field up in a protobuf map would put it there, without a type.
+    return cast(str, fields[name].string_value) if name in fields else ""
 
 
 class UnreadableTask(DropsightError):
@@ -204,8 +211,7 @@ class Tasks:
             query = query.where(filter=FieldFilter("source.uri", "==", uri))
         if status is not None:
             query = query.where(filter=FieldFilter("status", "==", status))
-        # All but the vector, whose hundreds of numbers no list shows.
-        query = query.select([*Task.model_fields, "kept_until"])
+        query = query.select(_LISTED_FIELDS)
         query = query.order_by("created_at", direction="DESCENDING").order_by("__name__", direction="DESCENDING")
         if after is not None:
             query = query.start_after({"created_at": after[0], "__name__": self._document(after[1])})
@@ -226,6 +232,7 @@ class Tasks:
         )
         if status is not None:
             query = query.where(filter=FieldFilter("status", "==", status))
+        query = query.select(_LISTED_FIELDS)
         for field in ("created_at", "source.uri", "__name__"):
             query = query.order_by(field, direction="DESCENDING")
         if after is not None:

@@ -17,6 +17,7 @@ from functions.api.bodies import bodies
 from functions.api.budget import budgets
 from functions.api.follower import Follower, followers
 from functions.api.listing import TaskFilter, list_page
+from functions.api.openai_headers import headers_of
 from functions.api.openai_stream import (
     DONE,
     EVENT_STREAM,
@@ -58,9 +59,7 @@ async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey
         _refuse_foreign_model(wanted.body)
         checked = await check(deps, key, await asyncio.to_thread(_encoded, wanted.body))
     task = await _task_of(deps, request, key, checked, idempotency_key)
-    headers = {"x-dropsight-task": task.id}
-    if wanted.ignored:
-        headers["x-dropsight-ignored"] = ", ".join(wanted.ignored)[:1000].encode("ascii", "replace").decode()
+    headers = headers_of(task.id, wanted.ignored)
     if wanted.stream:
         events = _events(followers().follow(task), include_usage=wanted.include_usage)
         return StreamingResponse(events, headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)

@@ -17,6 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from functions.api.auth import require_scope
 from functions.api.follower import Follower, followers
 from functions.api.once import submit_once
+from functions.api.openai_headers import headers_of
 from functions.api.openai_stream import (
     DONE,
     EVENT_STREAM,
@@ -64,9 +65,7 @@ async def _answer(request: Request, key: Key, job: Job, idempotency_key: str | N
     require_scope(key, "read")
     deps = wiring.api()
     form, task = await _task_of_form(deps, request, key, job, idempotency_key)
-    headers = {"x-dropsight-task": task.id}
-    if form.ignored:
-        headers["x-dropsight-ignored"] = ", ".join(form.ignored)
+    headers = headers_of(task.id, form.ignored)
     if form.stream:
         events = _events(deps, request, form, task)
         return StreamingResponse(events, headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)

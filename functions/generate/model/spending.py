@@ -83,7 +83,7 @@ async def give_back(deps: GenerateDeps, lease: Lease) -> None:
         return
     try:
         if await reserved_day(deps, lease) is not None:
-            await deps.budgets.keep_spent(lease.task, lease.spent)
+            lease.reserved = await deps.budgets.keep_spent(lease.task, lease.spent)
     except Exception as error:  # It ends by itself.
         log_bug("reservation_not_given_back", error, task=lease.task.id)
 

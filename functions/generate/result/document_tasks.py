@@ -1,6 +1,7 @@
 """Hand the documents of a bundle over as new work: each becomes an object of the inbox, whose event makes its task.
 
-Written again without harm: a document's name holds the bundle's task, and is written only if there is none of it. A
+Written again without harm: a document's name holds the bundle's task, and is written only if there is none of it. Once
+all are written, their tasks are noted, so that a retry makes none anew for what was cleared from the inbox meanwhile. A
 document's own documents become no tasks, so bundles never feed themselves.
 """
 
@@ -22,11 +23,15 @@ class DocumentTasks(NamedTuple):
 
 async def make_document_tasks(deps: GenerateDeps, task: Task, documents: dict[str, File]) -> DocumentTasks:
     """Write each document into the bundle's inbox, and return the ids of their tasks, in order."""
-    if not documents or task.ran is None or not task.ran.snapshot.get("document_recipe"):
+    if task.ran is None or not task.ran.snapshot.get("document_recipe") or not (documents or task.children):
         return DocumentTasks()
     if refusal := _refusal(deps, task):
         return DocumentTasks(warnings=(f"The documents became no tasks of their own: {refusal}.",))
     names = {ending: document_name(task, ending) for ending in documents}
+    too_long = [ending for ending, name in names.items() if name is None]
+    warnings = tuple(f"{ending} became no task of its own: its name in the inbox is too long." for ending in too_long)
+    if task.children:
+        return DocumentTasks(task.children, warnings)
     writes = (_task_of(deps, task, name, documents[ending]) for ending, name in names.items() if name)
     # All are awaited before an error leaves: none is still being written when the next try begins.
     made = await asyncio.gather(*writes, return_exceptions=True)
@@ -35,8 +40,7 @@ async def make_document_tasks(deps: GenerateDeps, task: Task, documents: dict[st
         if isinstance(result, BaseException):
             raise result
         ids += [result] if result is not None else []
-    too_long = [ending for ending, name in names.items() if name is None]
-    warnings = tuple(f"{ending} became no task of its own: its name in the inbox is too long." for ending in too_long)
+    await _note(deps, task, tuple(ids))
     return DocumentTasks(tuple(ids), warnings)
 
 
@@ -52,6 +56,16 @@ def _refusal(deps: GenerateDeps, task: Task) -> str | None:
     if not inbox.documents:
         return f"the inbox {bucket} is not set to take them (`documents = true`)"
     return None
+
+
+async def _note(deps: GenerateDeps, task: Task, ids: tuple[str, ...]) -> None:
+    """Note on the bundle's task which tasks its documents have become."""
+
+    def noted(current: Task) -> Task:
+        return current if current.children or not ids else current.model_copy(update={"children": ids})
+
+    if (stored := await deps.tasks.get(task.id)) is not None:
+        await deps.tasks.change(stored, noted)
 
 
 async def _task_of(deps: GenerateDeps, task: Task, name: str, file: File) -> str | None:

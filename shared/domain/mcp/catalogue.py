@@ -25,34 +25,18 @@ _HOUR_MILLISECONDS = 3_600_000
 _TASK_ID: Json = {"type": "string", "description": "The task's id, such as task-llm-1776874565-yq3szvcu."}
 _WAIT: Json = {"type": "integer", "minimum": 0, "maximum": 50, "description": "Seconds to wait for the answer."}
 
+_IDEMPOTENCY_KEY: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "description": "Names this call: sent again with it and the same arguments within 24 hours, it makes no new task.",
+}
+
 
 def tools(*, has_task_support: bool) -> list[Json]:
     """Return the tools; with what each says of tasks, which only the revision 2025-11-25 has there."""
-    recipes = ", ".join(recipe.name for recipe in BUILT_IN)
     return [
-        {
-            "name": "understand",
-            "title": "Understand a file",
-            "description": (
-                "Ask Gemini about a recording, film, picture, PDF or text, or run a recipe on it (transcripts with "
-                "times, tables, boxes). Returns the answer, or a task that goes on."
-            ),
-            "inputSchema": {
-                "type": "object",
-                "properties": {
-                    "uri": {
-                        "type": "string",
-                        "description": "gs://bucket/object, https://…, data:…;base64,…, or a task's id for its file.",
-                    },
-                    "question": {"type": "string", "description": "What to ask about the file."},
-                    "recipe": {"type": "string", "description": f"Instead of a question: one of {recipes}."},
-                    "model": {"type": "string", "description": "A Gemini model; left out: the default."},
-                    "wait_seconds": _WAIT,
-                },
-            },
-            "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": True},
-            **({"execution": {"taskSupport": "optional"}} if has_task_support else {}),
-        },
+        _understand(has_task_support=has_task_support),
         {
             "name": "get_task",
             "title": "Get a task",
@@ -87,6 +71,34 @@ def tools(*, has_task_support: bool) -> list[Json]:
             "annotations": {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True},
         },
     ]
+
+
+def _understand(*, has_task_support: bool) -> Json:
+    recipes = ", ".join(recipe.name for recipe in BUILT_IN)
+    return {
+        "name": "understand",
+        "title": "Understand a file",
+        "description": (
+            "Ask Gemini about a recording, film, picture, PDF or text, or run a recipe on it (transcripts with "
+            "times, tables, boxes). Returns the answer, or a task that goes on."
+        ),
+        "inputSchema": {
+            "type": "object",
+            "properties": {
+                "uri": {
+                    "type": "string",
+                    "description": "gs://bucket/object, https://…, data:…;base64,…, or a task's id for its file.",
+                },
+                "question": {"type": "string", "description": "What to ask about the file."},
+                "recipe": {"type": "string", "description": f"Instead of a question: one of {recipes}."},
+                "model": {"type": "string", "description": "A Gemini model; left out: the default."},
+                "wait_seconds": _WAIT,
+                "idempotency_key": _IDEMPOTENCY_KEY,
+            },
+        },
+        "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": True},
+        **({"execution": {"taskSupport": "optional"}} if has_task_support else {}),
+    }
 
 
 def resource_templates() -> list[Json]:

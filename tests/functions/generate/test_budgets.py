@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from functions.generate.lease import Lease
 from shared import wiring
 from shared.cloud.reservations import Reservation
+from shared.domain.errors import TransientFailure
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from shared.settings import GenerateSettings
@@ -166,6 +169,30 @@ async def test_what_a_cancelled_call_had_reserved_is_given_back_by_who_made_it(
         while await is_reserved(system, task):
             system.clock.advance(5)
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("end", ["put_off", "given_up"])
+async def test_who_lost_a_cancelled_task_while_its_call_failed_leaves_nothing_reserved(
+    system: System, end: str
+) -> None:
+    # Read here, where the settings are complete.
+    from functions.generate.main import put_off_or_fail
+
+    system.model.script.append({"status": 503})
+    uri = await system.drop(f"budget/cancelled-and-{end}.txt", b"some words")
+    task = await system.until(uri, lambda task: task.waiting is not None)
+    stored = await system.tasks.get(task.id)
+    assert stored is not None
+    most = 1 if end == "given_up" else 20
+    settings = wiring.generate().settings.model_copy(update={"max_attempts": most})
+    deps = replace(wiring.generate(), settings=settings)
+    lease = Lease(deps.tasks, deps.clock, stored, lease=timedelta(minutes=1), until=deps.clock.time() + 60)
+    await cancel(system, task)
+    # It was counted before, when there was nothing to end.
+    await left_behind_by_a_dead_holder(system, task)
+    lease.reserved = system.clock.now().date()
+    assert await put_off_or_fail(deps, lease, TransientFailure("the call failed"))
+    assert not await is_reserved(system, task)
 
 
 async def test_a_task_that_is_put_off_keeps_no_more_reserved_than_it_has_spent(system: System) -> None:

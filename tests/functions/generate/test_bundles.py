@@ -11,6 +11,7 @@ import pypdfium2
 import pytest
 import pytest_asyncio
 
+from functions.generate.result import publishing
 from functions.generate.result.document_tasks import make_document_tasks
 from functions.generate.result.publishing import publish
 from local.standins.faults import Fault
@@ -147,7 +148,8 @@ async def test_each_document_becomes_a_task_of_its_own_once(system: System) -> N
     assert json.loads((await system.published(task))["task.json"])["children"] == list(task.children)
     assert warned(task) == warned(children[0]) == ()
     written = await documents_of(system, task.source.name)
-    assert (await publish(wiring.generate(), task)).children == task.children
+    for known in (task, task.model_copy(update={"children": ()})):
+        assert (await publish(wiring.generate(), known)).children == task.children
     assert await documents_of(system, task.source.name) == written
     assert len(system.model.asked) == 3
 
@@ -166,6 +168,40 @@ async def test_after_work_that_stops_between_two_documents_makes_each_task_once(
     children = await children_of(system, task)
     assert [child.id for child in children] == list(task.children)
     assert len(children) == 2
+    assert len(system.model.asked) == 3
+
+
+@pytest.mark.usefixtures("_recipes")
+@pytest.mark.parametrize("is_bundle_gone", [False, True])
+async def test_documents_that_were_cleared_before_a_retry_are_made_no_second_time(
+    system: System, monkeypatch: pytest.MonkeyPatch, is_bundle_gone: bool
+) -> None:
+    name = f"post/cleared-{is_bundle_gone}.pdf"
+    system.model.script.append(BUNDLE)
+    as_file = publishing._as_file
+
+    def refused_for_bundles(task: Task, results: Any) -> bytes:
+        if task.children:
+            raise ConnectionError("the task is not written")
+        return as_file(task, results)
+
+    monkeypatch.setattr(publishing, "_as_file", refused_for_bundles)
+    uri = await system.drop(name, SCAN, bucket=RULED)
+    async with asyncio.timeout(60):
+        while len(await documents_of(system, name)) < 2:
+            await asyncio.sleep(0.03)
+    children = await children_of(system, await system.until(uri, lambda task: task.terminal))
+    inbox = system.objects.bucket(RULED)
+    for gone in (*await documents_of(system, name), *([name] if is_bundle_gone else [])):
+        await asyncio.to_thread(inbox.blob(gone).delete)
+    monkeypatch.setattr(publishing, "_as_file", as_file)
+    async with asyncio.timeout(60):
+        while (task := await system.until(uri, lambda _: True)).after:
+            system.clock.advance(10)
+            await asyncio.sleep(0.05)
+    assert list(task.children) == [child.id for child in children]
+    assert json.loads((await system.published(task))["task.json"])["children"] == list(task.children)
+    assert await documents_of(system, name) == {}
     assert len(system.model.asked) == 3
 
 

@@ -6,13 +6,17 @@ import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.api_core import exceptions as api_errors
 from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.types import document as document_types
 
 from local.standins.wire_tap import Tap
-from shared.cloud.firestore import Stored, Tasks, UnreadableTask, to_document
+from shared.cloud import firestore
+from shared.cloud.document_wire import set_fields
+from shared.cloud.firestore import VECTOR_FIELD, Stored, Tasks, UndecodedTask, UnreadableTask, to_document
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import (
     GeminiFile,
@@ -160,6 +164,30 @@ async def test_a_page_of_a_prefix_within_a_name_is_one_query_however_many_tasks_
     pending = await tasks.page(["gs://inbox/folder/"], limit=3, status="pending", prefix="gs://inbox/folder/call-0")
     assert [task.source.name for task in pending] == ["folder/call-08.txt", "folder/call-04.txt", "folder/call-00.txt"]
     assert not await tasks.page(["gs://inbox/folder/"], limit=3, prefix="gs://inbox/folder/calm")
+
+
+async def test_no_page_reads_the_vectors_of_its_tasks(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, read = make("folder/call-1.txt"), list[Any]()
+    await tasks.create(task)
+    await tasks.set_vector(task.id, [0.5] * 768)
+    as_read = firestore._read_snapshot
+
+    def noted(snapshot: Any) -> Stored | UnreadableTask:
+        read.append(snapshot)
+        return as_read(snapshot)
+
+    monkeypatch.setattr(firestore, "_read_snapshot", noted)
+    for prefix in (None, "gs://inbox/folder/call-"):
+        assert [found.id for found in await tasks.page(["gs://inbox/folder/"], limit=3, prefix=prefix)] == [task.id]
+    assert [VECTOR_FIELD in snapshot.to_dict() for snapshot in read] == [False, False]
+
+
+async def test_a_document_without_the_fields_that_are_looked_at_is_read_all_the_same() -> None:
+    document = document_types.Document.pb()(name="projects/p/databases/d/documents/tasks/key")
+    set_fields(document.fields, {name: value for name, value in to_document(make("a.txt")).items() if name != "change"})
+    undecoded = UndecodedTask(document)
+    assert (undecoded.change, undecoded.uri, undecoded.kind) == ("", "gs://inbox/a.txt", "object")
+    assert undecoded.decode().task.source.name == "a.txt"
 
 
 async def test_a_page_behind_a_task_that_is_gone_comes_by_folder(tasks: Tasks) -> None:

@@ -216,6 +216,48 @@ async def test_what_is_no_message_is_a_bad_request(system: System, body: bytes, 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
+@pytest.mark.parametrize("takes_tasks", [False, True])
+async def test_a_call_that_is_sent_again_with_its_key_is_one_task(system: System, takes_tasks: bool) -> None:
+    secret = await system.key(f"mcp-again-{takes_tasks:d}")
+
+    async def ask(client: httpx2.AsyncClient, **arguments: Any) -> Any:
+        given = {**QUESTION, **arguments}
+        return await result_of(client, "tools/call", name="understand", arguments=given, takes_tasks=takes_tasks)
+
+    async with system.client(secret) as client:
+        for _ in range(2):
+            assert not (await ask(client, idempotency_key="a lost call")).get("isError")
+        other = await ask(client, idempotency_key="a lost call", question="And of Italy?")
+        wrong = [await ask(client, idempotency_key=key) for key in ("", "x" * 256, "\0content:a", 7)]
+        listed = (await client.get("/v1/tasks")).json()["data"]
+    assert len(listed) == 1
+    assert other["structuredContent"]["error"]["code"].startswith("idempotency")
+    assert {answer["structuredContent"]["error"]["param"] for answer in wrong} == {"idempotency_key"}
+
+
+@pytest.mark.parametrize("cursor", ["foo", "a-b-c", "task-llm-9999999999999-yq3szvcu"])
+async def test_a_cursor_that_no_page_ended_with_is_refused(system: System, cursor: str) -> None:
+    async with system.client(await system.key("mcp-cursor")) as client:
+        assert await error_of(client, "resources/list", cursor=cursor) == (200, -32602)
+        assert await error_of(client, "tasks/list", version=HANDSHAKE, cursor=cursor) == (200, -32602)
+        listed = await result_of(client, "tools/call", name="list_tasks", arguments={"after": cursor})
+    assert listed["isError"] is True
+    assert listed["structuredContent"]["error"]["param"] == "after"
+
+
+async def test_a_page_of_an_allowed_origin_may_send_what_the_newest_revision_needs(system: System) -> None:
+    needed = ("authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name")
+    asked = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": ",".join(needed),
+    }
+    async with system.client(None) as client:
+        answer = await client.options("/mcp", headers=asked)
+    assert answer.status_code == 200, answer.text
+    assert set(needed) <= set(answer.headers["access-control-allow-headers"].lower().split(", "))
+
+
 async def test_there_are_no_sessions_and_no_pages_of_other_origins(system: System) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     async with system.client(await system.key("mcp-session")) as client:

@@ -314,6 +314,26 @@ async def test_fields_without_effect_are_named_in_a_header(system: System) -> No
     assert timed.headers["x-dropsight-ignored"] == "timestamp_granularities=word"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_fields_without_effect_are_named_whatever_their_names(system: System, stream: bool) -> None:
+    odd = {"名": "1", "a\x07b\x7f": "1", "e" * 5000: "1", "stream": str(stream).lower()}
+    content, kind = form_of({"model": "whisper-1", **odd}, SPEECH.read_bytes())
+    async with system.client(await system.key("odd-names")) as client:
+        answer = await client.post("/v1/audio/transcriptions", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 200, answer.text
+    named = answer.headers["x-dropsight-ignored"]
+    assert {"?", "a?b?"} <= set(named.split(", "))
+    assert len(named) <= 1000
+
+
+def form_of(fields: dict[str, str], recording: bytes) -> tuple[bytes, str]:
+    """A form whose names stand in it as they are: clients would escape them."""
+    head = "--x\r\nContent-Disposition: form-data; name="
+    parts = [f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
+    file = f'{head}"file"; filename="speech.wav"\r\n\r\n'
+    return ("".join(parts) + file).encode() + recording + b"\r\n--x--\r\n", FORM
+
+
 async def test_a_key_that_may_not_read_gets_no_transcript(system: System) -> None:
     async with openai_client(system, "writer", scopes=("submit",)) as client:
         with pytest.raises(openai.PermissionDeniedError):
