@@ -13,6 +13,7 @@ from local.standins.gemini import GeminiStandIn
 from local.standins.gemini.embeddings import vector_of
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
+from shared.cloud.embeddings import embed
 from shared.cloud.gemini import Gemini
 from shared.domain.answer.made import VECTORS, take_out
 from shared.domain.answer.response import Json
@@ -60,7 +61,7 @@ async def test_another_length_than_was_asked_for_is_a_billed_answer_that_cannot_
     gemini: Gemini, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local.standins.gemini.embeddings.vector_of", lambda text, dimensions: [1.0])
-    answer = await gemini.embed(MODEL, body_of("tea"), timeout=30)
+    answer = await embed(gemini._client, MODEL, body_of("tea"), timeout=30)
     assert answer["unusable"] == "has vectors of 1 dimensions"
     assert take_out(answer) == []
     assert answer["usageMetadata"] == {"promptTokenCount": 6, "totalTokenCount": 6}
