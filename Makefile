@@ -35,7 +35,7 @@ up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/dropsight up
 
 # Each worker runs whole files, so that what a file's tests share (a wired function, a local system) is made once.
-test: setup ## run the tests (seven to ten minutes on two cores)
+test: setup ## run the tests (about seven minutes on two cores)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos --ignore tests/page tests
 
 test-page: setup ## drive the page with a real Chromium (Debian's package chromium, or `playwright install chromium`)
