@@ -128,8 +128,8 @@ run "a_bucket_that_was_there_before" {
 
   assert {
     condition = jsondecode(google_cloudfunctions2_function.function["ingest"].service_config[0].environment_variables.DROPSIGHT_INBOXES) == {
-      acme-recordings                = { prefixes = ["calls/"], daily_cap = 50, ignore = [], recipes = "gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes["calls"].name}" }
-      acme-files-dropsight-prod-mail = { prefixes = [""], daily_cap = 10000, ignore = [], recipes = null }
+      acme-recordings                = { prefixes = ["calls/"], daily_cap = 50, documents = false, ignore = [], recipes = "gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.recipes["calls"].name}" }
+      acme-files-dropsight-prod-mail = { prefixes = [""], daily_cap = 10000, documents = false, ignore = [], recipes = null }
     }
     error_message = "The functions are not told what the inboxes take."
   }
