@@ -41,7 +41,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
     if recipe.makes in ("speech", "embedding"):
         return await _made_text(deps, lease, request, lease.ran, preparation)
     first = request.inputs[0] if request.inputs else None
-    if search is None and isinstance(first, StoredInput) and is_divisible(request):
+    if isinstance(first, StoredInput) and is_divisible(request):
         long_file = await preparation.find_long_file(first)
         if long_file is not None:
             return split_request(deps, lease, request, long_file, lease.ran, preparation.model, preparation.remarks)

@@ -37,8 +37,8 @@ def is_divisible(request: ResolvedRequest) -> bool:
     submission = request.submission
     turns = [message.role for message in request.messages if message.role not in _INSTRUCTIONS]
     one_file = len(request.inputs) == 1 and isinstance(request.inputs[0], StoredInput)
-    is_whole = submission.tools or submission.stream or submission.index
-    return one_file and turns == ["user"] and not is_whole
+    needs_one_call = submission.tools or submission.stream or submission.index
+    return one_file and turns == ["user"] and not needs_one_call
 
 
 def split_request(

@@ -84,10 +84,6 @@ class Policy:
         return cls(GRANTS.validate_python(json.loads(file.read_text())))
 
     @property
-    def accounts(self) -> tuple[str, ...]:
-        return tuple(self._grants)
-
-    @property
     def by_account(self) -> Mapping[str, tuple[Grant, ...]]:
         return self._grants
 

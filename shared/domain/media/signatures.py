@@ -127,7 +127,6 @@ TAR = Foreign("a tar archive", _UNPACK)
 PROGRAM = Foreign("a Windows program", _NO_WAY)
 SVG = Foreign("an SVG drawing", _TO_PNG)
 RIFF_OTHER = Foreign("a RIFF file of an unknown kind", _NO_WAY)
-QUICKTIME_IMAGE = Foreign("a media file of a brand that is not known", _TO_VIDEO)
 BINARY = Foreign("binary data of an unknown kind", _NO_WAY)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -224,6 +224,14 @@ def camelled(value: Body) -> Body:
 def words(body: Body) -> str:
     """The prompt of a request: the text of its first turn."""
     return "".join(part.get("text", "") for part in body["contents"][0]["parts"])
+
+
+@pytest.fixture
+def own_calls(system: System) -> Iterator[None]:
+    """Count only the test's own calls to services, and leave none of its faults behind."""
+    system.tap.ledger.forget()
+    yield
+    system.tap.faults.clear()
 
 
 def warned(task: Task) -> tuple[str, ...]:

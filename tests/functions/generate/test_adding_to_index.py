@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
 
@@ -22,14 +21,7 @@ from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, System, warned
 from tests.functions.generate.indexed_files import RECIPES, added, documents, documents_of, dropped, value_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture(autouse=True)
-def undisturbed(system: System) -> Iterator[None]:
-    system.tap.ledger.forget()
-    yield
-    system.tap.faults.clear()
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("own_calls")]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, cast
 
@@ -22,14 +21,7 @@ from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import REQUESTS, RULED, System, warned
 from tests.functions.generate.indexed_files import added, documents_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture(autouse=True)
-def undisturbed(system: System) -> Iterator[None]:
-    system.tap.ledger.forget()
-    yield
-    system.tap.faults.clear()
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("own_calls")]
 
 
 def cited(task: Task) -> list[dict[str, Any]]:

@@ -22,10 +22,8 @@ TOKENS = {"continuation_tokens": True, "checkpoint_every": 1, "chunks": 4, "text
 
 
 @pytest.fixture(autouse=True)
-def undisturbed(system: System) -> Iterator[None]:
-    system.tap.ledger.forget()
+def undisturbed(system: System, own_calls: None) -> Iterator[None]:
     yield
-    system.tap.faults.clear()
     system.model.set_model({"reset": True})
 
 
