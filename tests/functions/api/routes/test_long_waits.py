@@ -61,10 +61,10 @@ async def test_a_wait_that_is_too_long_ends_in_504_with_the_tasks_id_and_goes_on
     async with AsyncOpenAI(base_url=f"{system.url}/v1", api_key=secret, max_retries=0, timeout=90) as client:
         waiting = asyncio.ensure_future(ask(client))
         task_id = await until_asked(system, secret)
+        system.gemini.set_model({"latency": 0})  # For the next call: the one under way keeps its latency.
         system.clock.advance(901)
         with pytest.raises(openai.InternalServerError) as late:
             await waiting
-        system.gemini.set_model({"latency": 0})
         answer = await while_time_passes(system, ask(client))
     assert late.value.status_code == 504
     assert late.value.response.headers["x-dropsight-task"] == task_id
@@ -81,11 +81,11 @@ async def test_a_stream_that_lasts_too_long_ends_with_an_error_and_the_tasks_id(
             model="gpt-4o-transcribe-diarize", file=SPEECH, response_format="diarized_json", stream=True
         )
         task_id = await until_asked(system, secret)
+        system.gemini.set_model({"latency": 0})  # For the next call: the one under way keeps its latency.
         system.clock.advance(901)
         with pytest.raises(openai.APIError, match=task_id):
             async for _ in events:
                 pass
-        system.gemini.set_model({"latency": 0})
         answer = await while_time_passes(system, subtitles(client))
     assert answer.headers["x-dropsight-task"] == task_id
 
