@@ -21,7 +21,7 @@ from shared.domain.tasks.task import is_task_id
 PASSED_ON = frozenset({
     "model", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty",
     "tool_choice", "stream", "safety_settings", "media_resolution", "recipe", "callback_url", "callback_auth",
-    "reasoning", "evidence", "index", "service_tier",
+    "reasoning", "evidence", "index", "service_tier", "n",
 }) & frozenset(Submission.model_fields)  # fmt: skip
 """Fields that mean the same in a request of ours."""
 _EFFORTS = {"max": "xhigh"}
@@ -68,9 +68,6 @@ def is_file_id(text: str) -> bool:
 def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
     """Return the request. `files` has the places of `named_files`. Raises `FieldRefused`."""
     given = {name: value for name, value in body.items() if value is not None and value != []}
-    if (count := given.pop("n", 1)) != 1:
-        several = f"{str(count)[:20]} answers are as many requests, each of them a task with its own cost"
-        raise FieldRefused("n", f"n: a request has one answer. Leave n out: {several}.")
     if "functions" in given or "function_call" in given:
         raise FieldRefused("functions", "functions: this form is not taken any more. Use tools and tool_choice.")
     options = given.pop("stream_options", None)

@@ -176,7 +176,9 @@ async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(sy
     ("fields", "error", "param"),
     [
         ({"model": "gpt-4o"}, openai.NotFoundError, "model"),
-        ({"n": 2}, openai.BadRequestError, "n"),
+        ({"n": 9}, openai.BadRequestError, "n"),
+        ({"n": 0}, openai.BadRequestError, "n"),
+        ({"n": 2, "extra_body": {"recipe": "summarise"}}, openai.BadRequestError, "n"),
         ({"temperature": 9}, openai.BadRequestError, "temperature"),
         ({"messages": []}, openai.BadRequestError, None),
         ({"messages": "hello"}, openai.BadRequestError, "messages"),
@@ -259,9 +261,33 @@ async def test_a_path_that_is_only_spelled_alike_has_no_advice(system: System, p
     assert "not_served" not in answer.text
 
 
-async def test_several_answers_are_several_requests(system: System) -> None:
+async def test_several_answers_are_choices_of_one_task(system: System) -> None:
+    system.gemini.set_model({"text": "Hello."})
     async with openai_client(system, "chat-several") as client:
-        with pytest.raises(openai.BadRequestError, match="Leave n out: 3 answers are as many requests") as refused:
-            await client.chat.completions.create(model=MODEL, messages=HELLO, n=3)
-    assert refused.value.param == "n"
-    assert not await tasks_of(system, "chat-several")
+        answer = await client.chat.completions.create(model=MODEL, messages=HELLO, n=3)
+    assert [(choice.index, choice.message.content) for choice in answer.choices] == [
+        (number, "Hello.") for number in range(3)
+    ]
+    [task] = await tasks_of(system, "chat-several")
+    async with system.client(await system.key("chat-several")) as client:
+        usage = (await client.get(f"/v1/tasks/{task['id']}")).json()["usage"]
+    assert answer.usage is not None
+    assert usage["total_tokens"] == answer.usage.total_tokens
+    assert usage["calls"] == 3
+
+
+async def test_each_chunk_of_several_answers_says_to_which_it_belongs(system: System) -> None:
+    text = "A few words of it. " * 40
+    system.gemini.set_model({"text": text, "chunks": 5})
+    async with openai_client(system, "chat-several-streamed") as client:
+        stream = await client.chat.completions.create(
+            model=MODEL, messages=HELLO, n=3, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+    for number in range(3):
+        mine = [choice for chunk in chunks for choice in chunk.choices if choice.index == number]
+        assert "".join(choice.delta.content or "" for choice in mine).split() == text.split()
+        assert [choice.delta.role for choice in mine] == ["assistant"] + [None] * (len(mine) - 1)
+        assert [choice.finish_reason for choice in mine] == [None] * (len(mine) - 1) + ["stop"]
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens > 0

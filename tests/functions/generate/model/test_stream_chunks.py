@@ -12,7 +12,7 @@ import pytest
 from functions.generate.lease import Lease
 from functions.generate.model.stream_chunks import Telling
 from shared.dependencies import GenerateDeps
-from shared.domain.answer.chunks import Chunk
+from shared.domain.answer.chunks import Chunk, Gathered
 
 
 class Chunks:
@@ -37,6 +37,7 @@ class Held:
     def __init__(self) -> None:
         self.task = SimpleNamespace(id="task-llm-1767225600-abcdefgh")
         self.token, self.resumable, self.told_chunks, self.seconds_left = 1, False, 0, 60.0
+        self.stored_chunks = 0
 
     async def look(self) -> None: ...
 
@@ -55,7 +56,7 @@ def held() -> Held:
 def telling(chunks: Chunks, held: Held) -> Telling:
     clock = SimpleNamespace(now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
     deps = cast(GenerateDeps, SimpleNamespace(clock=clock, chunks=chunks))
-    return Telling(deps, cast(Lease, held), False, 0)
+    return Telling(deps, cast(Lease, held), Gathered(False), 0, 0)
 
 
 def say(telling: Telling, text: str) -> None:
@@ -89,3 +90,15 @@ async def test_an_answer_goes_on_if_its_readers_cannot_be_told(telling: Telling,
     held.resumable = chunks.failing = True
     await telling.mark_resumable()
     assert len(chunks.stored) == 1
+
+
+async def test_no_chunk_follows_one_that_could_not_be_stored(telling: Telling, chunks: Chunks, held: Held) -> None:
+    """The end of the task stores what is missing: a stream with a hole would pass for the whole answer."""
+    chunks.failing = True
+    say(telling, "one ")
+    with pytest.raises(ConnectionError):
+        await telling.finish()
+    chunks.failing = False
+    telling.heard({"candidates": [{"content": {"parts": [{"text": "two"}]}, "finishReason": "STOP"}]})
+    await telling.finish()
+    assert (chunks.stored, held.stored_chunks) == ([], 0)
