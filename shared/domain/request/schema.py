@@ -235,7 +235,7 @@ def read_changes(text: bytes) -> Json:
     except ValueError as error:
         raise _unreadable(str(error)) from None
     if not isinstance(changes, dict):
-        raise FieldRefused("body", "The body must be a JSON object of fields to replace.")
+        raise FieldRefused("body", "The body must be a JSON object.")
     return changes
 
 
