@@ -142,11 +142,11 @@ async def telling(
     going_on = so_far is not None and lease.task.stream and not silent
     chunks = await deps.chunks.since(lease.task.id, 0) if going_on else []
     offset = None if silent else len(chunks) if going_on else await _beginning(deps, lease)
-    told = [chunk for chunk in chunks if chunk.choice == choice]
-    begun = bool(told) if going_on else bool(offset) and lease.told_choice == choice
+    earlier = [chunk for chunk in chunks if chunk.choice == choice]
+    begun = bool(earlier) if going_on else bool(offset) and lease.told_choice == choice
     voice = Telling(deps, lease, Gathered(reasoning, begun=begun), offset, choice)
     if going_on and so_far is not None:
-        voice.go_on(told, so_far)
+        voice.go_on(earlier, so_far)
     if offset is None:
         yield voice
         return

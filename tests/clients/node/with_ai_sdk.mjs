@@ -29,10 +29,10 @@ const weather = tool({
   inputSchema: z.object({ city: z.string() }),
   execute: async ({ city }) => `Rain in ${city}.`,
 });
-const told = await generateText({
+const withTool = await generateText({
   model, prompt: "What is the weather in Ulm?", tools: { weather }, stopWhen: stepCountIs(3),
 });
-assert(told.steps.length > 1);
+assert(withTool.steps.length > 1);
 const image = fs.readFileSync(`${DROPSIGHT_SAMPLES}/photo.jpg`);
 const seen = await generateText({
   model, messages: [{ role: "user", content: [{ type: "text", text: "What?" }, { type: "image", image }] }],

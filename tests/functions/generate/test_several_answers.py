@@ -29,9 +29,9 @@ async def test_each_answer_is_a_call_of_its_own_with_another_seed(system: System
     system.model.script.extend([{"text": f"Answer {number}."} for number in range(3)])
     task = await system.requested("several", messages=HELLO, n=3, seed=2**31 - 2)
     assert contents(task) == ["Answer 0.", "Answer 1.", "Answer 2."]
-    asked = [body for _, body in system.model.asked]
-    assert [body["generationConfig"].pop("seed") for body in asked] == [2**31 - 2, 2**31 - 1, -(2**31)]
-    assert asked[0] == asked[1] == asked[2]
+    bodies = [body for _, body in system.model.asked]
+    assert [body["generationConfig"].pop("seed") for body in bodies] == [2**31 - 2, 2**31 - 1, -(2**31)]
+    assert bodies[0] == bodies[1] == bodies[2]
     usage: Any = task.usage
     used: Any = (task.results or ())[0]["usage"]
     assert (usage["calls"], usage["total_tokens"]) == (3, used["total_tokens"])
