@@ -44,8 +44,8 @@ test-page: setup ## drive the page with a real Chromium (Debian's package chromi
 screenshots: setup ## make the pictures of the page in docs/images, light and dark
 	@$(BIN)/python -m tests.page.screenshots
 
-test-clients: setup .venv-clients/ready ## let clients of other makers do their jobs (installs them; with Node, openai-node too)
-	@if command -v npm >/dev/null; then cd tests/clients/node && npm install --silent --no-fund --no-audit; else echo "Node is missing: openai-node is skipped"; fi
+test-clients: setup .venv-clients/ready ## let clients of other makers do their jobs (installs them; with Node, openai-node and ai too)
+	@if command -v npm >/dev/null; then cd tests/clients/node && npm install --silent --no-fund --no-audit; else echo "Node is missing: its clients are skipped"; fi
 	@$(BIN)/python -m pytest tests/clients
 
 .venv-clients/ready: tests/clients/requirements.txt

@@ -158,6 +158,7 @@ class Follower:
             created=_created(self.task),
             model=self.task.model,
             finish=chunk.finish,
+            index=chunk.choice,
         )
         block = format_block("chunk", payload, offset=len(self.blocks))
         self.blocks.append(block)

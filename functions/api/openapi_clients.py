@@ -64,7 +64,6 @@ _LOOSE: dict[str, str] = {
     "reasoning_effort": "none, minimal, low, medium, high; xhigh and max mean high.",
     "metadata": "Told with the task.",
     "stream_options": "include_usage: the last chunk of a stream has the usage.",
-    "n": "1: one answer a request is given.",
     "extra_body": "google: thinking_config, audio_transcription_config.",
     "google": "As in extra_body.",
     "user": "Accepted, without effect, like store, logprobs, parallel_tool_calls and all others that are not listed.",

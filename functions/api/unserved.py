@@ -1,4 +1,4 @@
-"""OpenAI's paths that are not served, and what to use instead of each."""
+"""Paths of OpenAI's API, and of others, that are not served, and what to use instead of each."""
 
 from __future__ import annotations
 
@@ -22,17 +22,21 @@ _INSTEAD = {
     "realtime": "The Realtime API is not served: stream POST /v1/chat/completions or /v1/audio/transcriptions.",
 }
 
+_WHISPER_SERVERS = ("/asr", "/detect-language")
+"""Paths of a protocol that Bazarr speaks, and the servers which run Whisper."""
 _BELOW_V1 = ("/chat/completions", "/audio", "/files", "/models", "/v1/v1")
 """Paths, and beginnings of paths, that clients ask for whose base URL lacks /v1, or has it twice."""
 
 
 def find_advice(path: str, is_served: Callable[[str], bool]) -> str | None:
-    """Return a sentence for a path of OpenAI's API that is not served; None for any other path.
+    """Return a sentence for a path that clients ask for and that is not served; None for any other path.
 
     `is_served` tells whether there is anything at a path.
     """
     if any(_is_at_or_below(path, name) for name in _BELOW_V1):
         return "OpenAI's end points lie below /v1: the client's base URL is this server's address and /v1, once."
+    if path in _WHISPER_SERVERS:
+        return "The protocol of Whisper's ASR web service is not served: use POST /v1/audio/transcriptions."
     below = path.removeprefix("/v1/")
     if below == path:
         return None

@@ -62,6 +62,10 @@ class Lease:
         """Whether the answer that is coming can be gone on with from what is stored of it."""
         self.told_chunks = 0
         """Chunks of the stream stored so far."""
+        self.told_choice = 0
+        """The answer to which the last of them belongs, of several that the request wants."""
+        self.told_answers = 0
+        """How many answers are told as a whole: the next one follows them."""
         self.stored_chunks = 0
         """Chunks of the stream, once it is complete."""
 

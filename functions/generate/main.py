@@ -19,12 +19,12 @@ from functions.generate.gates import closed_gate
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import has_progressed
 from functions.generate.model.parts import ask_parts
-from functions.generate.model.rounds import ask_questions, is_settled, last_response, load_rounds
+from functions.generate.model.rounds import answers_for_readers, ask_questions, is_settled, load_rounds
 from functions.generate.model.spending import end_reservation_of_ended, reserved_day
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
-from functions.generate.question.from_request import question_of_request
+from functions.generate.question.from_request import questions_of_request
 from functions.generate.result.after_work import run_after_work
 from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
@@ -41,7 +41,6 @@ from shared.domain.errors import (
     TransientFailure,
 )
 from shared.domain.money.totals import rows_of
-from shared.domain.recipe.question import Question
 from shared.domain.stored_rounds import recipe_of_rounds
 from shared.domain.tasks import claims
 from shared.domain.tasks.claims import Outcome
@@ -175,17 +174,15 @@ async def answer_task(deps: GenerateDeps, lease: Lease) -> Outcome:
             if task.source.kind == "object":
                 questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
             else:
-                asked = await question_of_request(deps, lease)
-                questions = (asked,) if isinstance(asked, Question) else asked
+                questions = await questions_of_request(deps, lease)
             if not isinstance(questions, tuple):
                 rounds = await ask_parts(deps, lease, questions, rounds)
             else:
                 rounds = await ask_questions(deps, lease, questions, rounds)
     outcome = await outcome_of(deps, task, rounds)
     if task.stream and not lease.stored_chunks and outcome.error is None:
-        last = rounds[-1]
-        response = await last_response(deps, rounds)
-        await store_remaining_chunks(deps, lease, response, claim=last.claim, reasoning=last.question.reasoning)
+        answers = await answers_for_readers(deps, rounds)
+        await store_remaining_chunks(deps, lease, answers, reasoning=rounds[-1].question.reasoning)
     return outcome
 
 

@@ -18,6 +18,7 @@ from tests.running import ROOT, SAMPLES, Running
 _HERE = Path(__file__).parent
 _PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 _NODE_MODULES = _HERE / "node" / "node_modules"
+_NODE_SCRIPTS = sorted(path.name for path in (_HERE / "node").glob("with_*.mjs"))
 _SCRIPTS = sorted(path.stem for path in (_HERE / "scripts").glob("with_*.py"))
 
 
@@ -35,10 +36,11 @@ def test_a_python_client_does_its_job(system: Running, script: str) -> None:
 
 @pytest.mark.skipif(
     not _NODE_MODULES.exists() or shutil.which("node") is None,
-    reason="Node or its openai package is not installed: make test-clients",
+    reason="Node or its packages are not installed: make test-clients",
 )
-def test_openais_node_client_does_its_job(system: Running) -> None:
-    _run(system, ["node", str(_HERE / "node" / "with_openai.mjs")])
+@pytest.mark.parametrize("script", _NODE_SCRIPTS)
+def test_a_node_client_does_its_job(system: Running, script: str) -> None:
+    _run(system, ["node", str(_HERE / "node" / script)])
 
 
 def _run(system: Running, command: list[str]) -> None:

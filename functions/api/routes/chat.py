@@ -17,17 +17,18 @@ from functions.api.bodies import bodies
 from functions.api.budget import budgets
 from functions.api.follower import Follower, followers
 from functions.api.listing import TaskFilter, list_page
+from functions.api.once import submit_once
 from functions.api.openai_headers import headers_of
 from functions.api.openai_stream import (
     DONE,
     EVENT_STREAM,
-    HEARTBEAT,
     STREAM_HEADERS,
     data_block,
     error_block,
     stream_items,
 )
 from functions.api.openapi_clients import CHAT
+from functions.api.routes.stream import HEARTBEAT
 from functions.api.routes.submit import Checked, IdempotencyKey, Submitter, check
 from functions.api.waiting import completion_of
 from shared import wiring
@@ -68,8 +69,8 @@ async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey
 
 async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, idempotency_key: str | None) -> Task:
     """Return a new task, or the one that the client's own retry belongs to."""
-    if idempotency_key is None and (earlier := await _retried_task(deps, request, key, checked)) is not None:
-        return earlier
+    if idempotency_key is None and _is_retry(request):
+        return await _task_of_retry(deps, key, checked)
     await budgets().spend(key)
     submitted = await deps.requests.submit(
         checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
@@ -79,21 +80,27 @@ async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, 
     return submitted.task
 
 
-async def _retried_task(deps: ApiDeps, request: Request, key: Key, checked: Checked) -> Task | None:
-    """Return the task of the same request that this client has lost; None for what it sends for the first time.
+def _is_retry(request: Request) -> bool:
+    """Return whether OpenAI's client sends the request once more; it counts that in a header."""
+    return request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
 
-    OpenAI's clients count their retries in a header. Asked twice on purpose, a question is two tasks.
+
+async def _task_of_retry(deps: ApiDeps, key: Key, checked: Checked) -> Task:
+    """Return the task of the same request that this client has lost, or one that all its retries share.
+
+    Asked twice on purpose, a question is two tasks.
     """
-    if request.headers.get("x-stainless-retry-count", "0") in ("", "0"):
-        return None
     sha256 = hashlib.sha256(await asyncio.to_thread(as_stored, checked.submission)).hexdigest()
     page = await list_page(deps.tasks, key, TaskFilter(), limit=_LOOKED_AT, after=None)
-    oldest = deps.clock.now() - _RETRY_WINDOW
+    now = deps.clock.now()
     for task in page.tasks:
         is_same = task.owner == key.owner and task.request is not None and task.request.sha256 == sha256
-        if is_same and task.accepted_at >= oldest and task.status != "failed":
+        if is_same and task.accepted_at >= now - _RETRY_WINDOW and task.status != "failed":
             return task
-    return None
+    # The first request was lost before it made a task.
+    window = now.timestamp() // _RETRY_WINDOW.total_seconds()
+    digest = hashlib.sha256(f"chat\0{window}\0{sha256}".encode()).hexdigest()
+    return (await submit_once(deps, key, checked.submission, digest)).task
 
 
 async def _events(follower: Follower, *, include_usage: bool) -> AsyncIterator[bytes]:

@@ -58,6 +58,10 @@ async def process(request: Request, key: Submitter, idempotency_key: Idempotency
         message = f"No extractable text: {name}: {why}."
         raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
     stored = await deps.uploads.write(uploads_folder(key.id), _bounded(request), content_type=kind.mime)
+    if not stored.size:
+        await deps.uploads.delete(stored)
+        message = f"No extractable text: {name} is empty (0 bytes)."
+        raise RequestRefused(422, "invalid_request_error", "empty_file", message)
     if kind.family == "text":
         return await _plain_text(deps, stored, name)
     try:

@@ -35,7 +35,7 @@ HEARTBEAT_SECONDS = 15.0
 LARGEST_STREAM = 9_500_000
 """Bytes: the platform cuts a streamed answer at 10 MB."""
 _RETRY = b"retry: 2000\n"
-_HEARTBEAT = b": ping\n"
+HEARTBEAT = b": ping\n"
 _DONE = b"data: [DONE]\n\n"
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _MEDIA_TYPE = "text/event-stream"
@@ -87,7 +87,7 @@ async def events(follower: Follower, offset: int) -> AsyncIterator[bytes]:
     follower.join(stream=True)
     try:
         async for block in _blocks(follower, offset):
-            if first and block is not _HEARTBEAT:
+            if first and block is not HEARTBEAT:
                 block, first = _RETRY + block, False
             sent += len(block)
             yield block
@@ -116,7 +116,7 @@ async def _blocks(follower: Follower, offset: int) -> AsyncIterator[bytes]:
             yield _error_block("stream_interrupted", f"This server is stopping. Go on with ?offset={offset}.")
             return
         if not await wait_for_change(changed, HEARTBEAT_SECONDS):
-            yield _HEARTBEAT
+            yield HEARTBEAT
 
 
 async def _is_past_the_end(follower: Follower, offset: int) -> bool:

@@ -21,7 +21,6 @@ from functions.api.openai_headers import headers_of
 from functions.api.openai_stream import (
     DONE,
     EVENT_STREAM,
-    HEARTBEAT,
     STREAM_HEADERS,
     StreamItem,
     error_block,
@@ -29,7 +28,7 @@ from functions.api.openai_stream import (
     stream_items,
 )
 from functions.api.openapi_clients import TRANSCRIPTION
-from functions.api.routes.stream import HEARTBEAT_SECONDS
+from functions.api.routes.stream import HEARTBEAT, HEARTBEAT_SECONDS
 from functions.api.routes.submit import IdempotencyKey, Submitter, check
 from functions.api.task_body import render_task
 from functions.api.waiting import completion_of, wait_for_end

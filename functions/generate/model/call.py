@@ -97,7 +97,7 @@ async def call_model(
     """
     silent = silent or question.part is not None
     so_far = going_on.so_far if going_on is not None else None
-    stream = telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far)
+    stream = telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far, choice=question.choice)
     async with _permitted(deps, lease, question), stream as readers:
         call = _Call(deps, lease, question, number, question_names, going_on)
         lease.answering, lease.resumable = True, going_on is not None

@@ -16,6 +16,7 @@ from functions.generate.model.call import GoingOn, call_model, refuse_if_throttl
 from functions.generate.model.context_cache import share_in_cache
 from functions.generate.model.service_tier import with_service_tier
 from functions.generate.model.spending import reserve_cost, with_ceiling
+from functions.generate.model.stream_chunks import Answered
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import (
@@ -146,8 +147,17 @@ async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answe
     return step
 
 
-async def last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
-    """Return the response that stream readers get: the last one, or that of all parts."""
+async def answers_for_readers(deps: GenerateDeps, rounds: Sequence[Round]) -> list[Answered]:
+    """Return what stream readers get: an answer for each that the request wants."""
+    answers: list[Answered] = []
+    for choice in range(rounds[-1].question.choices):
+        mine = [entry for entry in rounds if entry.question.choice == choice]
+        answers.append(Answered(choice, await _last_response(deps, mine), mine[-1].claim))
+    return answers
+
+
+async def _last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
+    """Return the last response to a question, or that of all parts."""
     last = rounds[-1]
     if last.question.part is None and last.question.is_timed_by_model:
         # They are told the words as they come, not the transcript that is made of them.
@@ -210,7 +220,8 @@ async def _with_round(
     going_on = None
     if step is not None and step.token is not None and last is not None:
         origin = Origin(rounds[last].claim, rounds[last].number, step.token)
-        so_far = await off_loop(text_so_far, [entry.response for entry in rounds])
+        mine = rounds_of_question(rounds, question.name)
+        so_far = await off_loop(text_so_far, [entry.response for entry in mine])
         going_on = GoingOn(origin, so_far, is_broken(rounds[last].response))
     # Without a step, readers of the stream have words of an answer that cannot be gone on with.
     silent = step is None and last is not None

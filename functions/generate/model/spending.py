@@ -51,13 +51,18 @@ def with_ceiling(deps: GenerateDeps, question: Question) -> Question:
 
 
 async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> None:
-    """Reserve what the call may cost. Raises `BudgetSpent` or `PermanentFailure` if a budget is against it."""
+    """Reserve what the call may cost, and those for the request's answers after this one.
+
+    Raises `BudgetSpent` or `PermanentFailure` if a budget is against it.
+    """
     today = deps.clock.now().date()
     ceiling = _ceiling(deps, question)
     tier = requested_tier(question)
     estimate = estimated_cost(
         question.body, question.media, question.model, tier, today, ceiling=ceiling, makes=question.makes
     )
+    # All at once: a request is stopped before anything is paid for it.
+    estimate *= question.choices - question.choice
     if question.cacheable and (cache := lease.cache) is not None and cache.paid_from is not None:
         kept = (cache.expires_at - cache.paid_from).total_seconds()
         estimate += most_storage_cost(cache.tokens, max(0.0, kept), question.model, today)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from shared.cloud.telemetry import log, log_bug
@@ -27,10 +28,10 @@ _SECONDS_BETWEEN = 0.25
 class Telling:
     """Collects the pieces of one answer and stores them as chunks."""
 
-    def __init__(self, deps: GenerateDeps, lease: Lease, reasoning: bool, offset: int | None) -> None:
+    def __init__(self, deps: GenerateDeps, lease: Lease, gathered: Gathered, offset: int | None, choice: int) -> None:
         """`offset` is None if nobody reads the stream, or if another claim has stored chunks already."""
-        self._deps, self._held, self._offset = deps, lease, offset
-        self._gathered = Gathered(reasoning, begun=bool(offset))
+        self._deps, self._held, self._offset, self._choice = deps, lease, offset, choice
+        self._gathered = gathered
         self._woken = asyncio.Event()
         self._writing = asyncio.Lock()
         self._is_marked = True
@@ -76,7 +77,7 @@ class Telling:
         if self._gathered and not self._gathered.diverged:
             await self._tell()
         if whole and self._offset is not None:
-            self._held.stored_chunks = self._offset
+            self._held.stored_chunks, self._held.told_answers = self._offset, self._choice + 1
 
     async def mark_resumable(self) -> None:
         """Store an empty chunk if readers would take a restart for the end of what they read, though it is not."""
@@ -95,40 +96,57 @@ class Telling:
                 await self._store(delta, finish)
 
     async def _store(self, delta: Json, finish: FinishReason | None) -> None:
-        if self._offset is None:
+        if (offset := self._offset) is None:
             return
         chunk = Chunk(
             delta=delta,
             finish=finish,
+            choice=self._choice,
             claim=self._held.token,
             resumable=self._held.resumable,
             expires_at=_expiry(self._deps, self._held),
         )
-        stored, _ = await asyncio.gather(
-            self._deps.chunks.put(self._held.task.id, self._offset, chunk), self._held.look()
-        )
+        try:
+            stored, _ = await asyncio.gather(
+                self._deps.chunks.put(self._held.task.id, offset, chunk), self._held.look()
+            )
+        except BaseException:
+            # No chunk may follow one that is missing: the end of the task stores the rest of the whole answer.
+            self._offset = None
+            raise
         if not stored:
             log("WARNING", "stream_taken", "another claim tells this stream", task=self._held.task.id)
-        self._offset = self._offset + 1 if stored else None
+        self._offset = offset + 1 if stored else None
         self._is_marked = chunk.resumable or self._offset is None
-        self._held.told_chunks = self._offset or 0
+        self._held.told_chunks, self._held.told_choice = self._offset or 0, self._choice
 
 
 @asynccontextmanager
 async def telling(
-    deps: GenerateDeps, lease: Lease, *, reasoning: bool, silent: bool = False, so_far: Json | None = None
+    deps: GenerateDeps,
+    lease: Lease,
+    *,
+    reasoning: bool,
+    silent: bool = False,
+    so_far: Json | None = None,
+    choice: int = 0,
 ) -> AsyncIterator[Telling]:
     """Store chunks while the body runs, and finish the stream if the body ends without an error.
 
     A `silent` answer is not told: one about a part of the file, which readers get once all are joined, or a second
-    one after words of a first. `so_far`: what is stored of an answer that goes on.
+    one after words of a first. `so_far`: what is stored of an answer that goes on. `choice`: which of the
+    request's answers it is; the stream is complete after the last one.
     """
+    lease.stored_chunks = 0
+    silent = silent or choice > lease.told_answers
     going_on = so_far is not None and lease.task.stream and not silent
     chunks = await deps.chunks.since(lease.task.id, 0) if going_on else []
     offset = None if silent else len(chunks) if going_on else await _beginning(deps, lease)
-    voice = Telling(deps, lease, reasoning, offset)
+    earlier = [chunk for chunk in chunks if chunk.choice == choice]
+    begun = bool(earlier) if going_on else bool(offset) and lease.told_choice == choice
+    voice = Telling(deps, lease, Gathered(reasoning, begun=begun), offset, choice)
     if going_on and so_far is not None:
-        voice.go_on(chunks, so_far)
+        voice.go_on(earlier, so_far)
     if offset is None:
         yield voice
         return
@@ -142,30 +160,52 @@ async def telling(
     await voice.finish()
 
 
+class Answered(NamedTuple):
+    """One of the request's answers, as stream readers get it, and the claim under which it came."""
+
+    choice: int
+    response: Json
+    claim: int
+
+
 async def store_remaining_chunks(
-    deps: GenerateDeps, lease: Lease, response: Json, *, claim: int, reasoning: bool
+    deps: GenerateDeps, lease: Lease, answers: Sequence[Answered], *, reasoning: bool
 ) -> None:
-    """Store the chunks that an earlier claim did not get to, from its stored answer."""
+    """Store the chunks that an earlier claim did not get to, from the stored answers."""
     chunks = await deps.chunks.since(lease.task.id, 0)
-    if any(chunk.claim != claim for chunk in chunks) and not any(chunk.resumable for chunk in chunks):
-        return
-    if chunks and chunks[-1].finish is not None:
-        lease.stored_chunks = len(chunks)
-        return
-    whole, rest = Gathered(reasoning), Gathered(reasoning, begun=bool(chunks))
-    whole.add(response)
-    rest.go_on(whole, join_chunks(chunks))
+    offset = len(chunks)
+    for answer in answers:
+        remaining = _remaining([chunk for chunk in chunks if chunk.choice == answer.choice], answer, reasoning)
+        if remaining is None:
+            return
+        for delta, finish in remaining:
+            chunk = Chunk(
+                delta=delta,
+                finish=finish,
+                choice=answer.choice,
+                claim=answer.claim,
+                expires_at=_expiry(deps, lease),
+            )
+            if not await deps.chunks.put(lease.task.id, offset, chunk):
+                return
+            offset += 1
+    lease.stored_chunks = offset
+
+
+def _remaining(told: list[Chunk], answer: Answered, reasoning: bool) -> list[tuple[Json, FinishReason | None]] | None:
+    """Return what readers lack of an answer; None if it does not go on with what they were told."""
+    if any(chunk.claim != answer.claim for chunk in told) and not any(chunk.resumable for chunk in told):
+        return None
+    if told and told[-1].finish is not None:
+        return []
+    whole, rest = Gathered(reasoning), Gathered(reasoning, begun=bool(told))
+    whole.add(answer.response)
+    rest.go_on(whole, join_chunks(told))
     if rest.diverged or rest.is_behind:
-        return
+        return None
     # An answer that came without a finish reason may not be whole.
     rest.finish = whole.finish or "length"
-    offset = len(chunks)
-    for delta, finish in rest.take():
-        chunk = Chunk(delta=delta, finish=finish, claim=claim, expires_at=_expiry(deps, lease))
-        if not await deps.chunks.put(lease.task.id, offset, chunk):
-            return
-        offset += 1
-    lease.stored_chunks = offset
+    return list(rest.take())
 
 
 async def _undisturbed(voice: Telling, task_id: str) -> None:

@@ -22,14 +22,17 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.recipe import PreparedFile, Recipe
 from shared.domain.recipe.making import method_of
-from shared.domain.recipe.question import About, Question
+from shared.domain.recipe.question import About, Question, questions_for_answers
 from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
 from shared.domain.request.uploads import is_own_upload
 from shared.domain.tasks.task import Ran, Task
 
 
-async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | AskedInParts:
-    """Return the request's question, or what is asked about in parts because it is too long for one call."""
+async def questions_of_request(deps: GenerateDeps, lease: Lease) -> tuple[Question, ...] | AskedInParts:
+    """Return the request's question, once for each answer that it wants.
+
+    What is too long for one call is asked about in parts.
+    """
     task, today = lease.task, deps.clock.now().date()
     request = await _read_request(deps, task)
     recipe, streamed = request.recipe, request.submission.stream
@@ -53,7 +56,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
     if search is not None:
         search.add_to(request_body)
     await count_tokens_if_nearly_full(deps, preparation.model, request_body, preparation.shown, recipe.media_resolution)
-    return Question(
+    question = Question(
         model=recipe.model,
         body=request_body,
         ran=lease.ran,
@@ -81,6 +84,7 @@ async def question_of_request(deps: GenerateDeps, lease: Lease) -> Question | As
             ),
         ),
     )
+    return questions_for_answers(question, request.submission.n or 1)
 
 
 async def _made_text(

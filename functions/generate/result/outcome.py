@@ -17,7 +17,7 @@ from functions.generate.result.cited_files import add_citations
 from functions.generate.result.counted_rows import warn_of_missing_rows
 from functions.generate.result.evidence import move_evidence
 from shared.dependencies import GenerateDeps
-from shared.domain.answer.completion import completion
+from shared.domain.answer.completion import completion, with_choices
 from shared.domain.answer.made import described, stored_pieces
 from shared.domain.answer.response import Json
 from shared.domain.checks import Again, Failed, Whole, transcript_warnings
@@ -37,7 +37,10 @@ _RESULTS_IN_DOCUMENT = 256 << 10
 
 
 async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) -> Outcome:
-    """Return one result per question, or the first failure. `rounds` must not be empty."""
+    """Return one result per question, or the first failure. `rounds` must not be empty.
+
+    Several answers that a request wants are choices of one result.
+    """
     first = rounds[0].question
     warnings = list(first.about.warnings)
     results: list[Json] = []
@@ -64,6 +67,8 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
                 raise AssertionError(f"question {name!r} of {task.id} was left open")
             case _:
                 assert_never(step)
+    if first.choices > 1:
+        results = [with_choices(results)]
     pointer = await _kept_apart(deps, task, results)
     return Outcome(
         results=None if pointer else tuple(results),

@@ -30,6 +30,8 @@ class Chunk(Frozen):
 
     delta: dict[str, JsonValue]
     finish: FinishReason | None = None
+    choice: int = 0
+    """Which of the request's answers it belongs to."""
     claim: int
     """The token of the claim under which it was stored: a later one adds text only where it goes on with the answer."""
     resumable: bool = False

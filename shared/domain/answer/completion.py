@@ -6,6 +6,8 @@ Tests validate both with the openai package's own types.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import reduce
 from typing import Literal, cast
 
 from pydantic import JsonValue
@@ -34,6 +36,24 @@ def completion(response: Json, *, task_id: str, created: int, model: str, reason
         "model": model,
         "choices": cast(JsonValue, choices),
         "usage": cast(JsonValue, usage(response)),
+    }
+
+
+def with_choices(completions: Sequence[Json]) -> Json:
+    """Return one ChatCompletion of several to the same question: a choice of each, and what they used together."""
+    choices = [
+        {**cast(list[Json], answered["choices"])[0], "index": index} for index, answered in enumerate(completions)
+    ]
+    used = reduce(_added, (cast(Json, answered["usage"]) for answered in completions))
+    return {**completions[0], "choices": cast(JsonValue, choices), "usage": used}
+
+
+def _added(one: Json, other: Json) -> Json:
+    return {
+        name: _added(value, cast(Json, other[name]))
+        if isinstance(value, dict)
+        else cast(int, value) + cast(int, other[name])
+        for name, value in one.items()
     }
 
 

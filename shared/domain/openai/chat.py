@@ -21,7 +21,7 @@ from shared.domain.tasks.task import is_task_id
 PASSED_ON = frozenset({
     "model", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty",
     "tool_choice", "stream", "safety_settings", "media_resolution", "recipe", "callback_url", "callback_auth",
-    "reasoning", "evidence", "index", "service_tier",
+    "reasoning", "evidence", "index", "service_tier", "n",
 }) & frozenset(Submission.model_fields)  # fmt: skip
 """Fields that mean the same in a request of ours."""
 _EFFORTS = {"max": "xhigh"}
@@ -68,9 +68,6 @@ def is_file_id(text: str) -> bool:
 def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
     """Return the request. `files` has the places of `named_files`. Raises `FieldRefused`."""
     given = {name: value for name, value in body.items() if value is not None and value != []}
-    if (count := given.pop("n", 1)) != 1:
-        several = f"{str(count)[:20]} answers are as many requests, each of them a task with its own cost"
-        raise FieldRefused("n", f"n: a request has one answer. Leave n out: {several}.")
     if "functions" in given or "function_call" in given:
         raise FieldRefused("functions", "functions: this form is not taken any more. Use tools and tool_choice.")
     options = given.pop("stream_options", None)
@@ -80,16 +77,16 @@ def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
         del request["service_tier"]
     if (limit := given.pop("max_completion_tokens", None)) is not None:
         request["max_tokens"] = limit
-    if isinstance(effort := given.pop("reasoning_effort", None), str):
-        request["reasoning_effort"] = _EFFORTS.get(effort, effort)
+    if (effort := given.pop("reasoning_effort", None)) is not None:
+        request["reasoning_effort"] = _EFFORTS.get(effort, effort) if isinstance(effort, str) else effort
     dropped: set[str] = set()
     if "tools" in given:
         request["tools"] = _tools(given.pop("tools"), dropped)
     elif "tool_choice" in request:
         del request["tool_choice"]
-    if isinstance(form := given.pop("response_format", None), dict) and form.get("type") != "text":
+    if (form := given.pop("response_format", None)) is not None:
         request["response_format"] = _response_format(form, dropped)
-    if isinstance(noted := given.pop("metadata", None), dict):
+    if (noted := given.pop("metadata", None)) is not None:
         request["metadata"] = noted
     google = _google(given.pop("extra_body", None), given.pop("google", None))
     if google is not None:
@@ -116,7 +113,10 @@ def _tools(tools: JsonValue, dropped: set[str]) -> JsonValue:
     return plain
 
 
-def _response_format(form: Json, dropped: set[str]) -> Json:
+def _response_format(form: JsonValue, dropped: set[str]) -> JsonValue:
+    if not isinstance(form, dict):
+        wanted = 'send an object, such as {"type": "json_object"}'
+        raise FieldRefused("response_format", f"response_format: {wanted}.")
     if isinstance(schema := form.get("schema"), dict):
         # A form of other servers than OpenAI's, which clients still send.
         form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}

@@ -21,6 +21,8 @@ NO_SPEECH = "[no speech]"
 """What the model answers for a recording in which nobody speaks: an empty answer would count as a failure."""
 
 _OPENAI_MODEL = re.compile(r"(?:distil-|faster-)?whisper\b|gpt-|chatgpt-|o\d", re.IGNORECASE)
+_OF_A_LIST = re.compile(r"\[\d*\]$")
+"""Clients write the members of a list as `name[]`, or count them: `name[0]`."""
 _LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z -]{1,39}(?:[-_][A-Za-z0-9]{2,8})*")
 _PLAIN: frozenset[ResponseFormat] = frozenset({"json", "text"})
@@ -120,7 +122,7 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = 
     """
     values: dict[str, list[str]] = {}
     for name, value in fields:
-        values.setdefault(name.removesuffix("[]"), []).append(value)
+        values.setdefault(_OF_A_LIST.sub("", name), []).append(value)
     single = {name: several[-1].strip() for name, several in values.items()}
     known = {"model", "language", "prompt", "temperature", "response_format", "timestamp_granularities", "stream"}
     known |= {"file_url", "known_speaker_names"}

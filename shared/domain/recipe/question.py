@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from pydantic import Field, JsonValue
 
+from shared.domain.answer.response import Json
 from shared.domain.models.prices import InputKind
 from shared.domain.recipe import Range
 from shared.domain.recipe.making import Makes
@@ -46,6 +49,10 @@ class Question(Frozen):
     """Whether the thoughts come with the answer."""
     name: str = ""
     """The question's name; empty if it is the only one."""
+    choice: int = 0
+    """Which of the answers that its request wants it is about, counted from 0."""
+    choices: int = 1
+    """How many answers its request wants."""
     response_schema: dict[str, JsonValue] | None = None
     """The schema that the answer must fit."""
     continuations: int = 0
@@ -73,3 +80,28 @@ class Question(Frozen):
         """Whether the answer is made of timed words, or of what each speaker says."""
         settings = self.ran.snapshot.get("transcription")
         return isinstance(settings, dict) and bool(settings.get("words") or settings.get("speakers"))
+
+
+def questions_for_answers(question: Question, count: int) -> tuple[Question, ...]:
+    """Return the question `count` times, once for each answer that is wanted. A seed is another one for each."""
+    if count == 1:
+        return (question,)
+    return tuple(
+        question.model_copy(
+            update={
+                "name": f"answer {choice + 1}",
+                "choice": choice,
+                "choices": count,
+                "body": _with_seed(question.body, choice),
+            }
+        )
+        for choice in range(count)
+    )
+
+
+def _with_seed(body: Json, choice: int) -> Json:
+    config = cast(Json, body.get("generationConfig") or {})
+    if not isinstance(seed := config.get("seed"), int):
+        return body
+    # Seeds are 32-bit integers with a sign.
+    return {**body, "generationConfig": {**config, "seed": (seed + choice + 2**31) % 2**32 - 2**31}}

@@ -24,6 +24,7 @@ from shared.domain.tasks.task import Ran
 _REFUSED_FIELDS = {
     "audio_url": "a rerun asks about the same file; submit a request to ask about another",
     "messages": "a rerun asks about the same file; set prompt, or submit a request",
+    "n": "a dropped file has one answer; submit a request to get several",
     "index": "a rerun asks about the same file; submit a request to ask across files",
     "tool_choice": "a recipe leaves it to the model which function to call",
 }

@@ -39,6 +39,8 @@ from shared.domain.request.options import (
 LARGEST_BODY = 29 << 20
 """Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run's limit is 32 MiB."""
 
+MOST_ANSWERS = 8
+"""Each is a billed call, and one follows the other."""
 _LONGEST_STOP = 1_000
 """Characters of a stop sequence. A request's settings are stored in its task's document, limited to 1 MiB."""
 _MOST_TOOL_BYTES = 256 << 10
@@ -66,6 +68,12 @@ class Submission(StrictModel):
     audio_url: Url | None = None
     prompt: str | None = Field(default=None, max_length=100_000)
     system_prompt: str | None = Field(default=None, max_length=10_000)
+    n: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_ANSWERS,
+        description="How many answers are given to the question, as `choices` of one result. Each is a billed call.",
+    )
     sync: bool = False
     stream: bool = False
     max_tokens: int | None = Field(default=None, ge=1, lt=2**31)
@@ -227,7 +235,7 @@ def read_changes(text: bytes) -> Json:
     except ValueError as error:
         raise _unreadable(str(error)) from None
     if not isinstance(changes, dict):
-        raise FieldRefused("body", "The body must be a JSON object of fields to replace.")
+        raise FieldRefused("body", "The body must be a JSON object.")
     return changes
 
 

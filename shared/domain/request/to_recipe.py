@@ -91,6 +91,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
     recipe = recipe.model_copy(update={"needs": needs, "requires": requires})
     refuse_incomplete(recipe)
     _refuse_evidence(recipe, submission)
+    _refuse_several_answers(recipe, submission)
     _refuse_searching(submission)
     _refuse_transcription(recipe, submission, inputs)
     _refuse_chat(recipe, submission, inputs)
@@ -130,6 +131,18 @@ def _refuse_evidence(recipe: Recipe, submission: Submission) -> None:
         raise invalid_field("evidence", f"evidence is given for answers by a schema: {needed}")
     if submission.stream:
         raise invalid_field("evidence", "the quotes are looked up in the whole answer: leave out stream")
+
+
+def _refuse_several_answers(recipe: Recipe, submission: Submission) -> None:
+    """Raise if several answers are wanted of what gives one: files are made of it, or it is not sampled at all."""
+    if (submission.n or 1) == 1:
+        return
+    if submission.recipe is not None:
+        raise invalid_field("n", f"the recipe {recipe.name} gives one answer, of which files are made: leave out n")
+    if recipe.evidence:
+        raise invalid_field("n", "quotes are looked up for one answer: leave out n, or evidence")
+    if recipe.transcription is not None:
+        raise invalid_field("n", f"{recipe.model} transcribes a recording once: leave out n")
 
 
 def _refuse_searching(submission: Submission) -> None:

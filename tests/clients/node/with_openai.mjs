@@ -21,6 +21,11 @@ assert(done);
 
 const messages = [{ role: "user", content: "Hello?" }];
 assert((await client.chat.completions.create({ model, messages })).choices[0].message.content);
+const indexes = new Set();
+for await (const chunk of await client.chat.completions.create({ model, messages, n: 2, stream: true })) {
+  for (const choice of chunk.choices) indexes.add(choice.index);
+}
+assert.deepEqual([...indexes], [0, 1]);
 let text = "";
 for await (const chunk of await client.chat.completions.create({ model, messages, stream: true })) {
   text += chunk.choices[0].delta.content ?? "";

@@ -27,10 +27,20 @@ assert len(captions) == len(subtitles)
 verbose = client.audio.transcriptions.create(model="whisper-1", file=speech, response_format="verbose_json")
 assert verbose.segments
 assert all(0 <= segment.start <= segment.end <= verbose.duration + 1 for segment in verbose.segments)
+timed = client.audio.transcriptions.create(
+    model="whisper-1", file=speech, response_format="verbose_json", timestamp_granularities=["word"]
+)
+assert timed.words
+assert all(0 <= word.start <= word.end <= timed.duration + 1 for word in timed.words)
+assert all(before.end <= after.start for before, after in pairwise(timed.words))
 assert client.audio.translations.create(model="whisper-1", file=speech).text
 
 chat = client.chat.completions.create(model="gemini-3.8-flash", messages=[{"role": "user", "content": "Hello?"}])
 assert chat.choices[0].message.content
+several = client.chat.completions.create(
+    model="gemini-3.8-flash", messages=[{"role": "user", "content": "Hello?"}], n=2
+)
+assert [choice.index for choice in several.choices] == [0, 1]
 with client.chat.completions.stream(
     model="gemini-3.8-flash", messages=[{"role": "user", "content": "Hello?"}]
 ) as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -9,6 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel, Field
 
+from functions.api import openai_stream
 from tests.functions.api.conftest import INBOX, OTHER_INBOX, SAMPLES, System
 from tests.functions.api.openai_calls import openai_client, tasks_of
 
@@ -176,8 +178,13 @@ async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(sy
     ("fields", "error", "param"),
     [
         ({"model": "gpt-4o"}, openai.NotFoundError, "model"),
-        ({"n": 2}, openai.BadRequestError, "n"),
+        ({"n": 9}, openai.BadRequestError, "n"),
+        ({"n": 0}, openai.BadRequestError, "n"),
+        ({"n": 2, "extra_body": {"recipe": "summarise"}}, openai.BadRequestError, "n"),
         ({"temperature": 9}, openai.BadRequestError, "temperature"),
+        ({"response_format": "json"}, openai.BadRequestError, "response_format"),
+        ({"reasoning_effort": 3}, openai.BadRequestError, "reasoning_effort"),
+        ({"metadata": "m"}, openai.BadRequestError, "metadata"),
         ({"messages": []}, openai.BadRequestError, None),
         ({"messages": "hello"}, openai.BadRequestError, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "x"}}]}]},
@@ -216,6 +223,31 @@ async def test_a_clients_own_retry_gets_the_task_that_it_lost_and_a_question_ask
     assert names[0] == names[1] != names[2]
 
 
+async def test_retries_of_a_request_that_made_no_task_share_one(system: System) -> None:
+    body = {"model": MODEL, "messages": HELLO}
+    async with system.client(await system.key("chat-retries")) as client:
+        answers = await asyncio.gather(
+            *(
+                client.post("/v1/chat/completions", json=body, headers={"x-stainless-retry-count": str(count)})
+                for count in (1, 2, 3)
+            )
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.headers["x-dropsight-task"] for answer in answers}) == 1
+
+
+async def test_no_heartbeat_of_a_stream_looks_like_an_event_without_data(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clients take each blank line for the end of an event, and parse the empty data."""
+    monkeypatch.setattr(openai_stream, "HEARTBEAT_SECONDS", 0.1)
+    system.gemini.set_model({"text": "Hello.", "latency": "500ms"})
+    async with system.client(await system.key("chat-heartbeat")) as client:
+        answer = await client.post("/v1/chat/completions", json={"model": MODEL, "messages": HELLO, "stream": True})
+    assert ": ping\n" in answer.text
+    assert all("data: " in block for block in answer.text.removesuffix("\n\n").split("\n\n"))
+
+
 @pytest.mark.parametrize(
     ("path", "instead"),
     [
@@ -241,10 +273,11 @@ async def test_what_is_not_served_says_what_to_use_instead(system: System, path:
         ("/chat/completions", "below /v1"),
         ("/audio/transcriptions", "below /v1"),
         ("/v1/v1/chat/completions", "below /v1"),
+        ("/asr", "use POST /v1/audio/transcriptions"),
         ("/v1/chat/completions/", "slash at the end: /v1/chat/completions"),
     ],
 )
-async def test_a_base_url_that_is_nearly_right_is_put_right_in_words(system: System, path: str, advice: str) -> None:
+async def test_an_address_that_is_nearly_right_is_put_right_in_words(system: System, path: str, advice: str) -> None:
     async with system.client(await system.key("chat-unserved")) as client:
         answer = await client.post(path, json={})
     assert answer.status_code == 404
@@ -259,9 +292,33 @@ async def test_a_path_that_is_only_spelled_alike_has_no_advice(system: System, p
     assert "not_served" not in answer.text
 
 
-async def test_several_answers_are_several_requests(system: System) -> None:
+async def test_several_answers_are_choices_of_one_task(system: System) -> None:
+    system.gemini.set_model({"text": "Hello."})
     async with openai_client(system, "chat-several") as client:
-        with pytest.raises(openai.BadRequestError, match="Leave n out: 3 answers are as many requests") as refused:
-            await client.chat.completions.create(model=MODEL, messages=HELLO, n=3)
-    assert refused.value.param == "n"
-    assert not await tasks_of(system, "chat-several")
+        answer = await client.chat.completions.create(model=MODEL, messages=HELLO, n=3)
+    assert [(choice.index, choice.message.content) for choice in answer.choices] == [
+        (number, "Hello.") for number in range(3)
+    ]
+    [task] = await tasks_of(system, "chat-several")
+    async with system.client(await system.key("chat-several")) as client:
+        usage = (await client.get(f"/v1/tasks/{task['id']}")).json()["usage"]
+    assert answer.usage is not None
+    assert usage["total_tokens"] == answer.usage.total_tokens
+    assert usage["calls"] == 3
+
+
+async def test_each_chunk_of_several_answers_says_to_which_it_belongs(system: System) -> None:
+    text = "A few words of it. " * 40
+    system.gemini.set_model({"text": text, "chunks": 5})
+    async with openai_client(system, "chat-several-streamed") as client:
+        stream = await client.chat.completions.create(
+            model=MODEL, messages=HELLO, n=3, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+    for number in range(3):
+        mine = [choice for chunk in chunks for choice in chunk.choices if choice.index == number]
+        assert "".join(choice.delta.content or "" for choice in mine).split() == text.split()
+        assert [choice.delta.role for choice in mine] == ["assistant"] + [None] * (len(mine) - 1)
+        assert [choice.finish_reason for choice in mine] == [None] * (len(mine) - 1) + ["stop"]
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens > 0

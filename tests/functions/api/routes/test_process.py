@@ -41,3 +41,14 @@ async def test_text_comes_back_as_it_is_and_costs_nothing(system: System) -> Non
     assert (odd.status_code, odd.json()["error"]["code"]) == (422, "unsupported_content_type")
     assert not await tasks_of(system, "loader-text")
     assert not await uploads_of(system, "loader-text")
+
+
+@pytest.mark.parametrize("content_type", ["application/pdf", "text/plain"])
+async def test_an_empty_file_is_refused_by_its_name_and_makes_no_task(system: System, content_type: str) -> None:
+    async with system.client(await system.key("loader-empty")) as client:
+        headers = {"Content-Type": content_type, "X-Filename": "nothing.pdf"}
+        answer = await client.put("/process", content=b"", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "empty_file")
+    assert "nothing.pdf is empty" in answer.json()["error"]["message"]
+    assert not await tasks_of(system, "loader-empty")
+    assert not await uploads_of(system, "loader-empty")

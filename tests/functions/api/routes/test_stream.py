@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from functions.api import follower
 from functions.api.routes import stream as streaming
 from functions.generate.lease import Lease
-from functions.generate.model.stream_chunks import store_remaining_chunks
+from functions.generate.model.stream_chunks import Answered, store_remaining_chunks
 from local.standins.faults import Fault
 from shared import wiring
 from shared.cloud.firestore import Stored
@@ -312,7 +312,7 @@ async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_c
         store, expires = wiring.api().chunks, system.clock.now() + timedelta(hours=1)
         for offset, content in enumerate(told_before):
             await store.put(other.id, offset, Chunk(delta={"content": content}, claim=claim, expires_at=expires))
-        await store_remaining_chunks(wiring.generate(), held, answer, claim=1, reasoning=False)
+        await store_remaining_chunks(wiring.generate(), held, [Answered(0, answer, 1)], reasoning=False)
         found = await store.since(other.id, 0)
         assert held.stored_chunks == chunks
         assert join_chunks(found)[0] == text

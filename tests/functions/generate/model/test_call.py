@@ -78,7 +78,7 @@ async def test_what_came_while_a_slot_was_waited_for_keeps_the_call_from_being_p
             raise check(happened)
 
     class Waiting:
-        gained = False
+        gained, told_answers = False, 0
 
         @property
         def seconds_left(self) -> float:
@@ -93,7 +93,7 @@ async def test_what_came_while_a_slot_was_waited_for_keeps_the_call_from_being_p
         throttle=SimpleNamespace(current_note=lambda model: may(Throttled)),
     )
     deps.breaker.__dict__["enter"] = lambda model: may(ModelFailing)
-    question = SimpleNamespace(model="m", makes="speech", part=None, reasoning=False)
+    question = SimpleNamespace(model="m", makes="speech", part=None, reasoning=False, choice=0)
     async with deps.transfers.slot():
         call = asyncio.create_task(call_model(deps, cast(Lease, Waiting()), cast(Question, question)))
         # It comes as far as it can.

@@ -10,9 +10,10 @@ from typing import cast
 import pytest
 
 from functions.generate.lease import Lease
-from functions.generate.model.stream_chunks import Telling
+from functions.generate.model.stream_chunks import Answered, Telling, store_remaining_chunks, telling
 from shared.dependencies import GenerateDeps
-from shared.domain.answer.chunks import Chunk
+from shared.domain.answer.chunks import Chunk, Gathered
+from shared.domain.answer.response import Json
 
 
 class Chunks:
@@ -21,6 +22,9 @@ class Chunks:
     def __init__(self) -> None:
         self.stored: list[Chunk] = []
         self.failing = False
+
+    async def since(self, task_id: str, offset: int) -> list[Chunk]:
+        return self.stored[offset:]
 
     async def put(self, task_id: str, offset: int, chunk: Chunk) -> bool:
         await asyncio.sleep(0)
@@ -35,8 +39,9 @@ class Held:
     """The parts of a lease that a stream needs."""
 
     def __init__(self) -> None:
-        self.task = SimpleNamespace(id="task-llm-1767225600-abcdefgh")
+        self.task = SimpleNamespace(id="task-llm-1767225600-abcdefgh", stream=True)
         self.token, self.resumable, self.told_chunks, self.seconds_left = 1, False, 0, 60.0
+        self.stored_chunks = self.told_answers = self.told_choice = 0
 
     async def look(self) -> None: ...
 
@@ -52,40 +57,90 @@ def held() -> Held:
 
 
 @pytest.fixture
-def telling(chunks: Chunks, held: Held) -> Telling:
+def deps(chunks: Chunks) -> GenerateDeps:
     clock = SimpleNamespace(now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    deps = cast(GenerateDeps, SimpleNamespace(clock=clock, chunks=chunks))
-    return Telling(deps, cast(Lease, held), False, 0)
+    return cast(GenerateDeps, SimpleNamespace(clock=clock, chunks=chunks))
 
 
-def say(telling: Telling, text: str) -> None:
-    telling.heard({"candidates": [{"content": {"parts": [{"text": text}]}}]})
+@pytest.fixture
+def voice(deps: GenerateDeps, held: Held) -> Telling:
+    return Telling(deps, cast(Lease, held), Gathered(False), 0, 0)
+
+
+def say(voice: Telling, text: str) -> None:
+    voice.heard({"candidates": [{"content": {"parts": [{"text": text}]}}]})
 
 
 async def test_a_chunk_from_before_the_first_token_is_followed_by_one_that_says_the_answer_goes_on(
-    telling: Telling, chunks: Chunks, held: Held
+    voice: Telling, chunks: Chunks, held: Held
 ) -> None:
-    say(telling, "one ")
-    await telling.finish()
-    await telling.mark_resumable()
+    say(voice, "one ")
+    await voice.finish()
+    await voice.mark_resumable()
     assert [chunk.resumable for chunk in chunks.stored] == [False]
     held.resumable = True
-    await asyncio.gather(telling.mark_resumable(), telling.mark_resumable())
+    await asyncio.gather(voice.mark_resumable(), voice.mark_resumable())
     assert [(chunk.delta, chunk.resumable) for chunk in chunks.stored[1:]] == [({}, True)]
 
 
-async def test_no_chunk_is_spent_where_the_readers_know(telling: Telling, chunks: Chunks, held: Held) -> None:
+async def test_no_chunk_is_spent_where_the_readers_know(voice: Telling, chunks: Chunks, held: Held) -> None:
     held.resumable = True
-    await telling.mark_resumable()
-    say(telling, "one ")
-    await telling.finish()
-    await telling.mark_resumable()
+    await voice.mark_resumable()
+    say(voice, "one ")
+    await voice.finish()
+    await voice.mark_resumable()
     assert [chunk.delta.get("content") for chunk in chunks.stored] == ["one "]
 
 
-async def test_an_answer_goes_on_if_its_readers_cannot_be_told(telling: Telling, chunks: Chunks, held: Held) -> None:
-    say(telling, "one ")
-    await telling.finish()
+async def test_an_answer_goes_on_if_its_readers_cannot_be_told(voice: Telling, chunks: Chunks, held: Held) -> None:
+    say(voice, "one ")
+    await voice.finish()
     held.resumable = chunks.failing = True
-    await telling.mark_resumable()
+    await voice.mark_resumable()
     assert len(chunks.stored) == 1
+
+
+async def test_no_chunk_follows_one_that_could_not_be_stored(voice: Telling, chunks: Chunks, held: Held) -> None:
+    """The end of the task stores what is missing: a stream with a hole would pass for the whole answer."""
+    chunks.failing = True
+    say(voice, "one ")
+    with pytest.raises(ConnectionError):
+        await voice.finish()
+    chunks.failing = False
+    voice.heard({"candidates": [{"content": {"parts": [{"text": "two"}]}, "finishReason": "STOP"}]})
+    await voice.finish()
+    assert (chunks.stored, held.stored_chunks) == ([], 0)
+
+
+def answered(choice: int, text: str) -> Answered:
+    whole: Json = {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]}
+    return Answered(choice, whole, 1)
+
+
+async def test_an_answer_is_not_told_behind_one_that_was_not_told_whole(
+    deps: GenerateDeps, chunks: Chunks, held: Held
+) -> None:
+    """The end of the task tells what is missing of the one, and all of the other."""
+    lease = cast(Lease, held)
+
+    async def break_off() -> None:
+        async with telling(deps, lease, reasoning=False) as first:
+            say(first, "one ")
+            await first.finish()
+            chunks.failing = True
+            say(first, "two")
+
+    with pytest.raises(ConnectionError):
+        await break_off()
+    chunks.failing = False
+    async with telling(deps, lease, reasoning=False, choice=1) as second:
+        second.heard(answered(1, "three").response)
+    assert [chunk.delta.get("content") for chunk in chunks.stored] == ["one "]
+    assert held.stored_chunks == 0
+    await store_remaining_chunks(deps, lease, [answered(0, "one two"), answered(1, "three")], reasoning=False)
+    assert [(chunk.choice, chunk.delta.get("content"), chunk.finish) for chunk in chunks.stored] == [
+        (0, "one ", None),
+        (0, "two", "stop"),
+        (1, "three", "stop"),
+    ]
+    assert held.stored_chunks == 3

@@ -27,9 +27,9 @@ def content_of(request: ChatRequest) -> Any:
 
 
 def test_fields_with_a_meaning_are_passed_on_and_the_others_named() -> None:
-    request = read_chat(chat(max_completion_tokens=5, user="me", top_p=0.5, n=1, stop=None, tools=[]), {})
+    request = read_chat(chat(max_completion_tokens=5, user="me", top_p=0.5, n=3, stop=None, tools=[]), {})
     assert request.body["max_tokens"] == 5
-    assert request.body["top_p"] == 0.5
+    assert (request.body["top_p"], request.body["n"]) == (0.5, 3)
     assert request.ignored == ("user",)
 
 
@@ -59,7 +59,7 @@ def test_data_without_its_prefix_gets_the_type_of_its_name() -> None:
     assert part["file_url"]["url"] == "data:image/png;base64,QUJD"
 
 
-@pytest.mark.parametrize("fields", [{"n": 3}, {"functions": [{}]}, {"messages": None}, {"tools": [{"type": "mcp"}]}])
+@pytest.mark.parametrize("fields", [{"functions": [{}]}, {"messages": None}, {"tools": [{"type": "mcp"}]}])
 def test_what_cannot_be_done_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(FieldRefused):
         read_chat(chat(**fields), {})

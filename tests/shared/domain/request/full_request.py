@@ -54,6 +54,7 @@ FULL: dict[str, Any] = {
     "reasoning": False,
     "top_p": 0.5,
     "top_k": 3,
+    "n": 2,
     "seed": 1,
     "stop": ["x"],
     "presence_penalty": 0,

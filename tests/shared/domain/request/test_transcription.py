@@ -46,6 +46,8 @@ def test_a_vocabulary_is_sent_where_no_times_of_words_are_asked_for() -> None:
     [
         ({"model": "gemini-3.8-flash"}, "model"),
         ({"stream": True}, "stream"),
+        ({"n": 2}, "n"),
+        ({"n": 2, "recipe": None, **with_settings(language_codes=["de"])}, "n"),
         (with_settings(custom_vocabulary=["Ampère"]), "extra_body.google.audio_transcription_config"),
         (with_settings(language_codes=["Deutsch!"]), "extra_body.google.audio_transcription_config.language_codes.0"),
         ({"audio_url": None, "messages": [{"role": "user", "content": "Hello"}]}, "messages"),
