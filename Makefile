@@ -92,7 +92,7 @@ deploy: package ## apply terraform/ (the first time: GEMINI_API_KEY=… make dep
 	@cd terraform && terraform init -input=false && \
 	  { [ -z "$$GEMINI_API_KEY" ] || export TF_VAR_gemini_api_key="$$GEMINI_API_KEY"; } && terraform apply
 
-check-terraform: setup $(CHECKOV) ## check terraform/: format, tests, plan, mutations, checkov (up to 10 minutes)
+check-terraform: setup $(CHECKOV) ## check terraform/: format, tests, plan, mutations, checkov (a few minutes)
 	$(BIN)/python -m tests.terraform.mutations
 	$(BIN)/python -m pytest tests/terraform
 	$(CHECKOV) --config-file terraform/.checkov.yaml -d terraform

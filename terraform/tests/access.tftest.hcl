@@ -8,7 +8,7 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
-run "an_environment_by_default" {
+run "grants_by_default" {
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.api_caller) == 0
     error_message = "The API is open to someone though nobody said so."
@@ -124,5 +124,10 @@ run "an_environment_by_default" {
   assert {
     condition     = alltrue([for name, function in google_cloudfunctions2_function.function : function.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY" if name != "api"])
     error_message = "A function that only Google's services call is reachable from the internet."
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.callback_receiver) == 0 && length([for grant in google_project_iam_member.grant : grant if grant.role == "roles/workflows.invoker"]) == 0
+    error_message = "notify may call services though none is named."
   }
 }

@@ -58,6 +58,16 @@ run "a_timeout_that_nobody_waits_for" {
   expect_failures = [google_cloudfunctions2_function.function]
 }
 
+run "a_timeout_that_kills_idle_workers" {
+  command = plan
+
+  variables {
+    functions = { ingest = { timeout_seconds = 120 } }
+  }
+
+  expect_failures = [google_cloudfunctions2_function.function]
+}
+
 run "several_requests_on_half_a_cpu" {
   command = plan
 

@@ -8,7 +8,7 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
-run "an_environment_by_default" {
+run "what_is_kept_by_default" {
   assert {
     condition = length(setsubtract([for name in ["artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "cloudtasks", "eventarc", "firestore", "generativelanguage", "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage"] : "${name}.googleapis.com"],
     concat(values(google_project_service.foundation), values(google_project_service.api))[*].service)) == 0
@@ -128,5 +128,10 @@ run "an_environment_by_default" {
   assert {
     condition     = length(google_billing_budget.project) == 0
     error_message = "A budget is made though nobody asked for one."
+  }
+
+  assert {
+    condition     = length(google_pubsub_topic.events) + length(google_bigquery_table.events) == 0 && google_cloudfunctions2_function.function["generate"].service_config[0].environment_variables.DROPSIGHT_EVENTS_TOPIC == ""
+    error_message = "Events are sent though nobody asked for them."
   }
 }

@@ -8,7 +8,7 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
-run "an_environment_by_default" {
+run "the_path_by_default" {
   assert {
     condition     = alltrue([for bucket in concat(values(google_storage_bucket.inbox), [google_storage_bucket.requests, google_storage_bucket.results, google_storage_bucket.source]) : bucket.public_access_prevention == "enforced" && bucket.uniform_bucket_level_access])
     error_message = "A bucket could be made public, or object by object."

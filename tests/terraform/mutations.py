@@ -1,6 +1,7 @@
-"""Breaks copies of the configuration in the ways that hurt, one at a time; Terraform's own tests must notice each.
+"""Breaks copies of the configuration in the ways that hurt; Terraform's own tests must notice each.
 
-`python -m tests.terraform.mutations [NAME …]` tries those of mutations.toml, all or the named ones. See `checker` for
+`python -m tests.terraform.mutations` tries all of mutations.toml, several at once in one copy where each is noticed by
+a check of its own; `python -m tests.terraform.mutations NAME …` tries the named ones one by one. See `checker` for
 TERRAFORM_CHECK. Ends with 1 where a mutation survives or the untouched control fails, 2 where nothing could be checked.
 """
 
@@ -12,15 +13,19 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.terraform.checker import Unavailable, check, copied
+from tests.terraform import runs
+from tests.terraform.checker import CONFIGURATION, Unavailable, check, copied
 
-_NOTICED = re.compile(
-    r"^Failure! \d+ passed, [1-9]|^Error: (Unsupported (argument|attribute)|Reference to)", re.MULTILINE
-)
-"""A failed test or an impossible configuration; a failure to format or to start would prove nothing."""
+INVALID = "invalid"
+"""What is said to catch a mutation that makes the configuration invalid: no run, and it is tried alone."""
+
+_IMPOSSIBLE = re.compile(r"^Error: (Unsupported (argument|attribute)|Reference to)", re.MULTILINE)
+AT_ONCE = 2
+"""Copies that are checked at the same time."""
 
 
 @dataclass(frozen=True)
@@ -30,60 +35,111 @@ class Mutation:
     of: str
     to: str
     caught_by: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def breaks(self) -> frozenset[str]:
+        return frozenset({self.caught_by, *self.also})
 
 
 def mutations() -> list[Mutation]:
     listed = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
-    return [Mutation(name=name, **fields) for name, fields in listed.items()]
+    return [Mutation(name=name, **{**fields, "also": tuple(fields.get("also", ()))}) for name, fields in listed.items()]
 
 
-def survives(mutation: Mutation) -> bool:
-    with copied() as directory:
-        break_(directory, mutation)
-        for tests in (directory / "tests").glob("*.tftest.hcl"):
-            if tests.name != f"{mutation.caught_by}.tftest.hcl":
-                tests.unlink()
-        return _NOTICED.search(check(directory).stderr) is None
-
-
-def broken(text: str, mutation: Mutation) -> str:
-    """Return the file's text with the mutation. Raises ValueError if what it breaks is not there any more."""
-    pattern = re.compile(r" +".join(re.escape(word) for word in mutation.of.split(" ")))
-    changed, times = pattern.subn(lambda _: mutation.to, text, count=1)
-    if times == 0 or changed == text:
+def place(text: str, mutation: Mutation) -> tuple[int, int]:
+    """Return where the file's text holds what the mutation breaks. Raises ValueError if it does not any more."""
+    match = re.search(r" +".join(re.escape(word) for word in mutation.of.split(" ")), text)
+    if match is None or match[0] == mutation.to:
         raise ValueError(f"{mutation.name}: {mutation.file} does not hold {mutation.of!r} any more")
-    return changed
+    return match.span()
 
 
-def break_(directory: Path, mutation: Mutation) -> None:
-    path = directory / mutation.file
-    path.write_text(broken(path.read_text(), mutation))
-    if path.suffix == ".tf":
-        subprocess.run(["terraform", "fmt", str(path)], check=True, capture_output=True)
+def batches(chosen: Sequence[Mutation]) -> list[list[Mutation]]:
+    """Put mutations together that break different places and different checks; an invalid one stands alone."""
+    made: list[list[Mutation]] = []
+    for mutation in chosen:
+        fitting = (batch for batch in made if all(_agree(mutation, other) for other in batch))
+        batch = next(fitting, None)
+        if batch is None:
+            made.append([mutation])
+        else:
+            batch.append(mutation)
+    return made
+
+
+def _agree(one: Mutation, other: Mutation) -> bool:
+    if INVALID in one.breaks | other.breaks or _stopped_by(one) & other.breaks or one.breaks & _stopped_by(other):
+        return False
+    if one.file != other.file:
+        return True
+    text = (CONFIGURATION / one.file).read_text()
+    (start, end), (others_start, others_end) = place(text, one), place(text, other)
+    return end <= others_start or others_end <= start
+
+
+def _stopped_by(mutation: Mutation) -> frozenset[str]:
+    """What fails, or is not checked any more because its run fails as a whole."""
+    every_run = [run for path in runs.tests_of(CONFIGURATION) for run in runs.runs_in(path.read_text())]
+    return mutation.breaks.union(*(run.checks for run in every_run if run.name in mutation.breaks))
+
+
+def break_(directory: Path, batch: Sequence[Mutation]) -> None:
+    for file in {mutation.file for mutation in batch}:
+        path = directory / file
+        text = path.read_text()
+        places = [(place(text, mutation), mutation.to) for mutation in batch if mutation.file == file]
+        for (start, end), to in sorted(places, reverse=True):
+            text = text[:start] + to + text[end:]
+        path.write_text(text)
+    subprocess.run(["terraform", "fmt", str(directory)], check=True, capture_output=True)
+
+
+def tried(batch: Sequence[Mutation]) -> list[str]:
+    """Try mutations together in one copy. Return a line for each that survives, and for each failure of no mutation."""
+    with copied() as directory:
+        break_(directory, batch)
+        breaks = frozenset[str]().union(*(mutation.breaks for mutation in batch))
+        runs.keep_only(directory, breaks)
+        report = check(directory).stderr
+        if not runs.was_tested(report):
+            if breaks == {INVALID} and _IMPOSSIBLE.search(report):
+                return []
+            return [f"{', '.join(mutation.name for mutation in batch)}: nothing was tested:\n{report}"]
+        failed = runs.failures(directory, report)
+    survived = [f"SURVIVED  {mutation.name}" for mutation in batch if mutation.caught_by not in failed]
+    return survived + [
+        f"UNLISTED  {check!r} fails too, for one of {[m.name for m in batch]}" for check in failed - breaks
+    ]
+
+
+def control() -> list[str]:
+    """Check the untouched configuration. Return a line if it fails."""
+    with copied() as directory:
+        ran = check(directory)
+    return [] if ran.returncode == 0 else [f"the untouched configuration fails:\n{ran.stderr}"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     names = list(sys.argv[1:] if argv is None else argv)
     chosen = [mutation for mutation in mutations() if not names or mutation.name in names]
+    together = [[mutation] for mutation in chosen] if names else batches(chosen)
     began = time.monotonic()
-    survivors = 0
+    wrong: list[str] = []
     try:
-        with copied() as directory:
-            control = check(directory)
-        if control.returncode != 0:
-            sys.stdout.write(f"the untouched configuration fails:\n{control.stderr}")
-            return 1
-        for mutation in chosen:
-            survived = survives(mutation)
-            survivors += survived
-            sys.stdout.write(f"{'SURVIVED' if survived else 'caught  '}  {mutation.name}\n")
-            sys.stdout.flush()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            pending = [pool.submit(control), *(pool.submit(tried, batch) for batch in together)]
+            for lines in (future.result() for future in pending):
+                wrong += lines
+                sys.stdout.writelines(f"{line}\n" for line in lines)
+                sys.stdout.flush()
     except Unavailable as error:
         sys.stderr.write(f"not checked: {error}\n")
         return 2
     took = time.monotonic() - began
-    sys.stdout.write(f"{len(chosen) - survivors} of {len(chosen)} mutations caught, in {took:.0f} s\n")
-    return 1 if survivors else 0
+    outcome = "not all are caught" if wrong else "the control passes and all are caught"
+    sys.stdout.write(f"{len(chosen)} mutations in {len(together)} copies: {outcome}, in {took:.0f} s\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

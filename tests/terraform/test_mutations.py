@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import pytest
 
+from tests.terraform import runs
 from tests.terraform.checker import CONFIGURATION
-from tests.terraform.mutations import Mutation, broken, mutations
+from tests.terraform.mutations import INVALID, Mutation, batches, mutations, place
+
+CHECKS = [
+    check
+    for path in runs.tests_of(CONFIGURATION)
+    for run in runs.runs_in(path.read_text())
+    for check in sorted(run.checks)
+]
+
+
+def test_no_two_checks_of_the_configuration_are_told_apart_by_their_place_only() -> None:
+    assert len(CHECKS) == len(set(CHECKS))
 
 
 @pytest.mark.parametrize("mutation", mutations(), ids=lambda mutation: mutation.name)
-def test_a_mutation_breaks_what_is_there_and_names_the_test_that_catches_it(mutation: Mutation) -> None:
-    text = (CONFIGURATION / mutation.file).read_text()
-    assert broken(text, mutation) != text
-    assert (CONFIGURATION / "tests" / f"{mutation.caught_by}.tftest.hcl").exists()
+def test_a_mutation_breaks_what_is_there_and_names_the_checks_that_catch_it(mutation: Mutation) -> None:
+    start, end = place((CONFIGURATION / mutation.file).read_text(), mutation)
+    assert start < end
+    assert mutation.breaks <= {*CHECKS, INVALID}
+
+
+def test_mutations_in_one_copy_break_different_checks() -> None:
+    for batch in batches(mutations()):
+        assert sum(len(mutation.breaks) for mutation in batch) == len({check for m in batch for check in m.breaks})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
-from tests.terraform import checker
+from tests.terraform import checker, newest_schema
 from tests.terraform.test_environment import LOCAL_ONLY, READS
 
 Plan = dict[str, Any]
@@ -268,3 +269,41 @@ def test_functions_are_told_only_addresses_of_their_own_environment(planned: Pla
             if name.endswith(("_BUCKET", "_QUEUE", "_DATABASE")):
                 assert value is not None
                 assert "dropsight-prod" in value
+
+
+@pytest.fixture(scope="session")
+def planned_with_everything() -> Plan:
+    """The plan that has a resource of every kind and every optional block."""
+    return checker.plan(
+        project_id="acme-files",
+        region="europe-west1",
+        api={"public": True, "key_sources": ["gs://acme-archive/calls/"]},
+        budget={"billing_account": "012345-6789AB-CDEF01", "monthly_amount": 200},
+        callback_receivers={"services": ["projects/acme-web/locations/europe-west4/services/minutes"]},
+        events={"topic": True, "bigquery": True},
+        firestore={"daily_backup_days": 7, "weekly_backup_weeks": 8, "vector_dimensions": 768},
+        alerts={"emails": ["oncall@example.com"]},
+        inboxes={
+            "inbox": {"writers": ["group:editors@example.com"], "delete_after_days": 30},
+            "calls": {"bucket": "acme-recordings", "recipes": "firestore.indexes.json"},
+        },
+        kms_key="projects/acme-keys/locations/europe-west1/keyRings/files/cryptoKeys/dropsight",
+        labels={"team": "files"},
+        manifests={"orders": {"writers": ["group:shop@example.com"], "sources": ["gs://acme-invoices/2026/"]}},
+        vpc={"connector": "projects/acme-files/locations/europe-west1/connectors/egress"},
+    )
+
+
+def test_what_the_oldest_provider_is_told_the_newest_takes_too(planned_with_everything: Plan) -> None:
+    newest = json.loads(newest_schema.KEPT.read_text())["resource"]
+    unknown = {
+        change["address"]: change["change"]["after_unknown"] for change in planned_with_everything["resource_changes"]
+    }
+    seen = {kind for _, kind, _ in resources(planned_with_everything)}
+    assert seen - {"terraform_data"} == newest.keys()
+    assert [
+        difference
+        for address, kind, values in resources(planned_with_everything)
+        if kind in newest
+        for difference in newest_schema.differences(address, values, unknown[address], newest[kind])
+    ] == []
