@@ -44,10 +44,16 @@ class Queries:
         reads = self._bill(len(documents) + result.skipped)
         if view.began or not documents:
             yield _RunQueryResponse(transaction=view.began, read_time=view.time, skipped_results=result.skipped)
-        for document in documents:
-            yield _RunQueryResponse(document=masks.masked(document, query.projection), read_time=view.time)
+        metrics = None
         if explained:
             metrics = _executed(_plan(query, used), len(documents), reads, time.perf_counter() - started)
+        for number, document in enumerate(documents, 1):
+            yield _RunQueryResponse(
+                document=masks.masked(document, query.projection),
+                read_time=view.time,
+                explain_metrics=metrics if number == len(documents) else None,
+            )
+        if explained and not documents:
             yield _RunQueryResponse(explain_metrics=metrics, read_time=view.time)
 
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:

@@ -48,11 +48,12 @@ class Reads:
         self._bill_reads(len(read_documents))
         if view.began or not read_documents:
             yield _BatchGetDocumentsResponse(transaction=view.began, read_time=view.time)
+        for _, document in read_documents:
+            if document is not None:
+                yield _BatchGetDocumentsResponse(found=masks.masked(document, mask), read_time=view.time)
         for document_name, document in read_documents:
             if document is None:
                 yield _BatchGetDocumentsResponse(missing=document_name, read_time=view.time)
-            else:
-                yield _BatchGetDocumentsResponse(found=masks.masked(document, mask), read_time=view.time)
 
     async def list_documents(self, request: Any) -> Any:
         name, parent = paths.parent_path(request.parent)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from local.standins.ledger import Ledger
@@ -19,6 +21,7 @@ from local.standins.storage.fields import select_fields
 Json = dict[str, Any]
 
 _JSON_BODY_LIMIT = 4 << 20
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _TYPE = {"content-type": "application/json; charset=UTF-8"}
 
 
@@ -55,12 +58,10 @@ class ApiRequest:
         return value == "true"
 
     def number(self, name: str) -> int | None:
-        value = self.query.get(name)
-        if value is None or value == "":
-            return None
-        if not value.lstrip("-").isascii() or not value.removeprefix("-").isdigit():
-            raise invalid(f"Invalid value for {name}: {value!r} is not a number.")
-        return int(value)
+        return _number(name, self.query.get(name))
+
+    def header_number(self, name: str) -> int | None:
+        return _number(name, self.http.headers.get(name))
 
     @property
     def generation(self) -> int | None:
@@ -113,6 +114,15 @@ class ApiRequest:
         return Response(json.dumps(selected, indent=2), status, {**_TYPE, **tag, **(headers or {})})
 
 
+def _number(name: str, value: str | None) -> int | None:
+    """Return a 64-bit number, or None for an empty text. Raises ApiError."""
+    if not value:
+        return None
+    if _NUMBER.fullmatch(value) is None or not -(1 << 63) <= int(value) < 1 << 63:
+        raise invalid(f"Invalid value for {name}: {value[:40]!r} is not a number of 64 bits.")
+    return int(value)
+
+
 def parse_json(data: bytes) -> Json:
     if not data.strip():
         return {}
@@ -132,3 +142,10 @@ def _etags(header: str | None) -> frozenset[str] | None:
     if header is None:
         return None
     return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in header.split(","))
+
+
+async def discard_body(request: Request) -> None:
+    """Read what is left of a request: a caller still busy sending would not see the answer if the connection closed."""
+    with contextlib.suppress(ClientDisconnect, RuntimeError):
+        async for _ in request.stream():
+            pass
