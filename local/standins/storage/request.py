@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from local.standins.ledger import Ledger
+from local.standins.storage.body_shapes import Shape, check_shape, is_number
 from local.standins.storage.conditions import Preconditions
 from local.standins.storage.errors import ApiError, invalid
 from local.standins.storage.fields import select_fields
@@ -21,7 +21,6 @@ from local.standins.storage.fields import select_fields
 Json = dict[str, Any]
 
 _JSON_BODY_LIMIT = 4 << 20
-_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _TYPE = {"content-type": "application/json; charset=UTF-8"}
 
 
@@ -102,9 +101,11 @@ class ApiRequest:
                 raise ApiError(413, "Request entity too large.")
         return bytes(data)
 
-    async def json(self) -> Json:
+    async def json(self, shape: Shape = dict) -> Json:
         """Return the JSON object in the body; an empty body is an empty object. Raises ApiError for anything else."""
-        return parse_json(await self.body())
+        value = parse_json(await self.body())
+        check_shape(value, shape)
+        return value
 
     def json_response(self, resource: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """Return a response with `resource` as JSON, reduced to the query's `fields`."""
@@ -118,7 +119,7 @@ def _number(name: str, value: str | None) -> int | None:
     """Return a 64-bit number, or None for an empty text. Raises ApiError."""
     if not value:
         return None
-    if _NUMBER.fullmatch(value) is None or not -(1 << 63) <= int(value) < 1 << 63:
+    if not is_number(value):
         raise invalid(f"Invalid value for {name}: {value[:40]!r} is not a number of 64 bits.")
     return int(value)
 

@@ -30,7 +30,7 @@ from local.standins.storage.request import ApiRequest
 
 QUANTUM = 256 << 10
 _LIFETIME = 7 * 86400.0
-_RANGE = re.compile(r"bytes (?:\*|(\d+)-(\d+|\*))/(\d+|\*)")
+_RANGE = re.compile(r"bytes (?:\*|(\d{1,19})-(\d{1,19}|\*))/(\d{1,19}|\*)")
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Resumables:
         """Open a session and answer with its address."""
         headers = request.http.headers
         holder = self._catalog.check_place(bucket, name, preconditions)
-        length = headers.get("x-upload-content-length")
-        if length is not None and not length.isdigit():
+        length = request.header_number("x-upload-content-length")
+        if length is not None and length < 0:
             raise invalid(f"Invalid value for X-Upload-Content-Length: {length}")
         conditions = asdict(preconditions) | {"etags": None, "not_etags": None}
         record: Json = {
@@ -115,7 +115,7 @@ class Resumables:
             "state": new_state(metadata, query, holder) | customer_key(headers),
             "stated": stated_checksums(metadata, headers),
             "preconditions": conditions,
-            "total": int(length) if length is not None else None,
+            "total": length,
             "expires": self._catalog.clock.time() + _LIFETIME,
             "origin": headers.get("origin"),
         }

@@ -62,6 +62,8 @@ class Router:
             return _refused(request, refusal)
         except ClientDisconnect:
             raise
+        except RecursionError:
+            return _refused(request, invalid("The request is nested too deeply."))
         except (OSError, CannotWrite) as error:
             # Transient to a client: a disk that is full may have room again. Nothing of the change was kept.
             _log.warning("%s %s could not be kept: %s", request.method, request.url.path, error)
@@ -76,7 +78,7 @@ class Router:
         if method == "POST" and "x-http-method-override" in request.headers:
             method = request.headers["x-http-method-override"].upper()
         raw = request.scope.get("raw_path") or request.scope["path"].encode()
-        segments = raw.decode("ascii", "replace").strip("/").split("/")
+        segments = _with_version(raw.decode("ascii", "replace").strip("/").split("/"))
         allowed = set()
         for route in self._routes:
             parts = _match(route.pattern, segments)
@@ -98,6 +100,15 @@ class Router:
         if self.otherwise is not None:
             return await self.otherwise(ApiRequest(request, self._ledger, {"path": "/".join(segments)}))
         raise ApiError(404, "Not Found")
+
+
+def _with_version(segments: list[str]) -> list[str]:
+    """Complete an address that lacks `/storage/v1`: Google's client for Node leaves it out with STORAGE_EMULATOR_HOST.
+
+    No bucket is hidden by it: names have three characters at least.
+    """
+    project = segments[0] == "projects" and segments[2:3] in (["serviceAccount"], ["hmacKeys"])
+    return ["storage", "v1", *segments] if segments[0] == "b" or project else segments
 
 
 def _match(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:

@@ -45,6 +45,12 @@ def test_names_that_the_cloud_forbids_are_refused(http: httpx2.Client, name: str
     assert answer.json()["error"]["errors"][0]["reason"] == "invalid"
 
 
+def test_addresses_may_lack_the_version_as_googles_client_for_node_sends_them(bucket: Any, http: httpx2.Client) -> None:
+    assert http.get(f"/b/{bucket.name}").json()["name"] == bucket.name
+    assert http.get(f"/b/{bucket.name}/o").json()["kind"] == "storage#objects"
+    assert "email_address" in http.get("/projects/p/serviceAccount").json()
+
+
 def test_a_missing_bucket_is_not_found_everywhere(client: Any) -> None:
     missing = client.bucket("no-such-bucket-here")
     assert not missing.exists()
