@@ -57,7 +57,9 @@ def configured(state: Json, config: Json, now: str, lock_time: str) -> Json:
     for key in _SETTABLE:
         if key not in config:
             continue
-        if config[key] is None or (config[key] == {} and key in ("labels", "lifecycle", "retentionPolicy")):
+        if config[key] is None or (
+            config[key] in ({}, []) and key in ("cors", "labels", "lifecycle", "retentionPolicy")
+        ):
             result.pop(key, None)
         else:
             result[key] = config[key]

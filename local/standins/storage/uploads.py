@@ -45,7 +45,7 @@ class Uploads:
         parts = Parts(request.http.stream(), boundary_of(request.http.headers.get("content-type", "")))
         if await parts.next() is None:
             raise invalid("Bad request: the metadata part is missing.")
-        metadata = parse_json(await parts.body(_METADATA_LIMIT))
+        metadata = parse_json(await parts.body(_METADATA_LIMIT, "Metadata part"))
         media = await parts.next()
         if media is None:
             raise invalid("Bad request: the media part is missing.")

@@ -88,6 +88,12 @@ def test_patch_merges_labels_and_null_removes_one(bucket: Any, http: httpx2.Clie
     assert found["metageneration"] == "3"
 
 
+def test_an_empty_list_of_cors_rules_removes_them(bucket: Any, http: httpx2.Client) -> None:
+    path = f"/storage/v1/b/{bucket.name}"
+    assert "cors" in http.patch(path, json={"cors": [{"origin": ["*"], "method": ["GET"]}]}).json()
+    assert "cors" not in http.patch(path, json={"cors": []}).json()
+
+
 def test_update_replaces_the_whole_configuration(bucket: Any, http: httpx2.Client) -> None:
     path = f"/storage/v1/b/{bucket.name}"
     http.patch(path, json={"labels": {"a": "1"}, "versioning": {"enabled": True}})
