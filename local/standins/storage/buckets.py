@@ -100,6 +100,8 @@ class Buckets:
     async def list(self, request: ApiRequest) -> Response:
         if "project" not in request.query:
             raise ApiError(400, "Required parameter: project", "required")
+        if request.flag("softDeleted"):
+            raise not_offered("Soft deletion")
         size = request.page_size()
         after = _name_of(request.query.get("pageToken", ""))
         buckets = self._store.buckets(request.query.get("prefix", ""), after, size + 1)

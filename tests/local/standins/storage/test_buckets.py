@@ -183,11 +183,17 @@ def test_hmac_keys_can_be_made_disabled_and_deleted(client: Any) -> None:
 
 @pytest.mark.parametrize(
     "call",
-    [("GET", "o?softDeleted=true"), ("POST", "managedFolders"), ("POST", "o/watch"), ("POST", "restore?generation=1")],
+    [
+        ("GET", "b?project=p&softDeleted=true"),
+        ("GET", "b/{bucket}/o?softDeleted=true"),
+        ("POST", "b/{bucket}/managedFolders"),
+        ("POST", "b/{bucket}/o/watch"),
+        ("POST", "b/{bucket}/restore?generation=1"),
+    ],
 )
 def test_what_is_not_offered_is_said_plainly(bucket: Any, http: httpx2.Client, call: tuple[str, str]) -> None:
     method, path = call
-    answer = http.request(method, f"/storage/v1/b/{bucket.name}/{path}")
+    answer = http.request(method, f"/storage/v1/{path.format(bucket=bucket.name)}")
     assert answer.status_code == 501
     assert "does not offer it" in answer.json()["error"]["message"]
 
