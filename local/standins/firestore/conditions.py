@@ -70,6 +70,7 @@ class Condition:
         return any(values.encode(item) in self.operands for item in value.array_value.values)
 
     def _compare(self, encoded: bytes) -> bool:
+        """Compare as Firestore does: NaN orders before all numbers, but is less than none of them."""
         operand = self.operands[0]
         match self.operator:
             case "==" | "in":
@@ -82,9 +83,9 @@ class Condition:
                     and (self.operator == "!=" or _NULL not in self.operands)
                 )
             case "<":
-                return encoded[0] == operand[0] and encoded < operand
+                return encoded[0] == operand[0] and encoded < operand and encoded != _NAN
             case "<=":
-                return encoded[0] == operand[0] and encoded <= operand
+                return encoded[0] == operand[0] and encoded <= operand and (encoded != _NAN or operand == _NAN)
             case ">":
                 return encoded[0] == operand[0] and encoded > operand
             case ">=":

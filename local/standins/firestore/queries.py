@@ -15,6 +15,7 @@ from local.standins.firestore import aggregation, conditions, masks, paths, read
 from local.standins.firestore.databases import Databases
 from local.standins.firestore.indexes import Index, Indexes
 from local.standins.firestore.query import Order, Query, parse_query
+from local.standins.firestore.reads import read_token
 from local.standins.firestore.wire import invalid
 from local.standins.ledger import Ledger
 
@@ -44,10 +45,16 @@ class Queries:
         reads = self._bill(len(documents) + result.skipped)
         if view.began or not documents:
             yield _RunQueryResponse(transaction=view.began, read_time=view.time, skipped_results=result.skipped)
-        for document in documents:
-            yield _RunQueryResponse(document=masks.masked(document, query.projection), read_time=view.time)
+        metrics = None
         if explained:
             metrics = _executed(_plan(query, used), len(documents), reads, time.perf_counter() - started)
+        for number, document in enumerate(documents, 1):
+            yield _RunQueryResponse(
+                document=masks.masked(document, query.projection),
+                read_time=view.time,
+                explain_metrics=metrics if number == len(documents) else None,
+            )
+        if explained and not documents:
             yield _RunQueryResponse(explain_metrics=metrics, read_time=view.time)
 
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
@@ -90,8 +97,7 @@ class Queries:
         documents = (await search.run(self._databases.get(name), query, view.micros)).documents
         pieces = min(request.partition_count + 1, max(1, len(documents)))
         cuts = [documents[len(documents) * piece // pieces].name for piece in range(1, pieces)]
-        if request.page_token:
-            after = base64.urlsafe_b64decode(request.page_token).decode()
+        if after := read_token(request.page_token):
             cuts = cuts[cuts.index(after) + 1 :] if after in cuts else []
         answer = _PartitionQueryResponse()
         if 0 < request.page_size < len(cuts):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -48,11 +47,12 @@ class Reads:
         self._bill_reads(len(read_documents))
         if view.began or not read_documents:
             yield _BatchGetDocumentsResponse(transaction=view.began, read_time=view.time)
+        for _, document in read_documents:
+            if document is not None:
+                yield _BatchGetDocumentsResponse(found=masks.masked(document, mask), read_time=view.time)
         for document_name, document in read_documents:
             if document is None:
                 yield _BatchGetDocumentsResponse(missing=document_name, read_time=view.time)
-            else:
-                yield _BatchGetDocumentsResponse(found=masks.masked(document, mask), read_time=view.time)
 
     async def list_documents(self, request: Any) -> Any:
         name, parent = paths.parent_path(request.parent)
@@ -98,7 +98,7 @@ class Reads:
             for entry in self._databases.get(name).collections()
             if entry.path.startswith(prefix) and entry.has_documents(view.micros)
         }
-        after = _token(request.page_token).decode() if request.page_token else ""
+        after = read_token(request.page_token)
         ids = sorted(entry for entry in child_ids if entry > after)
         answer = _ListCollectionIdsResponse(collection_ids=ids)
         if 0 < request.page_size < len(ids):
@@ -136,11 +136,23 @@ class Reads:
             self._ledger.count("firestore", "reads", count)
 
 
+def read_token(token: str) -> str:
+    """Return the text that a page token encodes; empty for the first page. Raises Refusal for another's token."""
+    try:
+        return _token(token).decode()
+    except UnicodeDecodeError as error:
+        raise _not_given_out() from error
+
+
 def _token(text: str) -> bytes:
     try:
         return base64.urlsafe_b64decode(text)
-    except binascii.Error as error:
-        raise invalid("The page token is not one that was given out.") from error
+    except ValueError as error:
+        raise _not_given_out() from error
+
+
+def _not_given_out() -> Refusal:
+    return invalid("The page token is not one that was given out.")
 
 
 def _page_start(token: str, orders: tuple[Order, ...]) -> Bound | None:

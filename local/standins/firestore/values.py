@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.standins.firestore import paths
-from local.standins.firestore.wire import Document, Value
+from local.standins.firestore.wire import Document, Value, invalid
 
 NULL, BOOLEAN, NUMBER, TIMESTAMP, STRING, BYTES, REFERENCE, GEO_POINT, ARRAY, VECTOR, MAP = range(1, 12)
 """The first byte of an encoding: the value's type in the order of types."""
@@ -29,7 +29,14 @@ _NAN = _NUMBER.pack(NUMBER, 0, 0x8000)
 
 
 def encode(value: Value) -> bytes:
-    return _ENCODERS[value.WhichOneof("value_type")](value)
+    """Return the bytes that order a value. Raises Refusal for one that no document can hold."""
+    kind = value.WhichOneof("value_type")
+    try:
+        return _ENCODERS[kind](value)
+    except KeyError:
+        raise invalid(f"A {kind} can be neither stored nor compared.") from None
+    except struct.error:
+        raise invalid(f"A {kind} is out of range.") from None
 
 
 def inverted(encoded: bytes) -> bytes:

@@ -43,9 +43,21 @@ def parsed(raw: bytes) -> dict[str, Any]:
         raise invalid("Invalid JSON payload received. It is nested too deeply.") from error
     except json.JSONDecodeError as error:
         value = _lenient(text, error)
+    except ValueError as error:
+        raise invalid("Invalid JSON payload received. A number has too many digits.") from error
+    if "\\u" in text:
+        _check_text(value)
     if not isinstance(value, dict):
         raise invalid("Invalid JSON payload received. The root element must be an object.")
     return value
+
+
+def _check_text(value: Any) -> None:
+    """Raise the 400 for half of a surrogate pair: it is no text, and could not be sent back."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise invalid("Invalid JSON payload received. It holds half of a surrogate pair.") from error
 
 
 def _lenient(text: str, error: json.JSONDecodeError) -> Any:
@@ -62,6 +74,6 @@ def _lenient(text: str, error: json.JSONDecodeError) -> Any:
     bare = _TRAILING_COMMA.sub(r"\1", _STRING.sub(put_aside, text))
     try:
         return json.loads(re.sub(r'"(\d+)"', lambda match: strings[int(match.group(1))], bare))
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         where = text[max(0, error.pos - 20) : error.pos + 20]
         raise invalid(f"Invalid JSON payload received. {error.msg} at position {error.pos}.\n{where}") from error

@@ -51,7 +51,7 @@ class UploadRoutes:
             raise invalid(f"An upload begins with the command start, not {command!r}.")
         described = _described(await json_body(request, _METADATA_BYTES))
         announced = headers.get("x-goog-upload-header-content-length")
-        if announced is not None and not announced.isdecimal():
+        if announced is not None and not _is_number(announced):
             raise invalid(f"Invalid X-Goog-Upload-Header-Content-Length: {announced!r}.")
         size = int(announced) if announced is not None else _size(described)
         session = self._session(described, headers.get("x-goog-upload-header-content-type"), size)
@@ -83,7 +83,7 @@ class UploadRoutes:
             raise invalid(f"Unknown upload command: {request.headers.get('x-goog-upload-command', '')!r}.")
         if "upload" in commands:
             offset = request.headers.get("x-goog-upload-offset", "")
-            if not offset.isdecimal():
+            if not _is_number(offset):
                 raise invalid(f"Invalid X-Goog-Upload-Offset: {offset!r}.")
             last = commands[-1] == "finalize"
             await self._uploads.append(session, int(offset), request.stream(), behaviour, last=last)
@@ -151,6 +151,10 @@ def _described(body: dict[str, Any]) -> dict[str, Any]:
     if len(described.get("displayName", "")) > 512:
         raise invalid("* CreateFileRequest.file.display_name: the display name may have up to 512 characters.")
     return described
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 19
 
 
 def _size(described: dict[str, Any]) -> int | None:

@@ -58,7 +58,10 @@ def _call(outer: Request, text: bytes) -> Request:
     words = line.split(" ")
     if len(words) < 2:
         raise ApiError(400, "Failed to parse batch request: a part holds no HTTP request.", "badRequest")
-    url = urlsplit(words[1])
+    try:
+        url = urlsplit(words[1])
+    except ValueError:
+        raise invalid(f"Failed to parse batch request: {words[1][:100]!r} is no address.") from None
     if url.path.startswith(("/upload/", "/download/", "/batch")) or "alt=media" in url.query:
         raise invalid("Uploads, downloads and batches cannot be part of a batch.")
     pairs = [header.split(":", 1) for header in header_lines if ":" in header]

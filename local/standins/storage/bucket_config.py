@@ -57,7 +57,9 @@ def configured(state: Json, config: Json, now: str, lock_time: str) -> Json:
     for key in _SETTABLE:
         if key not in config:
             continue
-        if config[key] is None or (config[key] == {} and key in ("labels", "lifecycle", "retentionPolicy")):
+        if config[key] is None or (
+            config[key] in ({}, []) and key in ("cors", "labels", "lifecycle", "retentionPolicy")
+        ):
             result.pop(key, None)
         else:
             result[key] = config[key]
@@ -80,18 +82,19 @@ def _merge(before: Any, patch: Any) -> Any:
 
 def _check(state: Json) -> None:
     check_storage_class(state["storageClass"])
-    for key, value in state.get("labels", {}).items():
+    labels = state.get("labels") or {}
+    for key, value in labels.items():
         if not key or not _LABEL.fullmatch(key) or not isinstance(value, str) or not _LABEL.fullmatch(value):
             raise invalid(f"Invalid label: {key}={value!r}")
         if key != key.lower() or value != value.lower():
             raise invalid(f"Invalid label: {key}={value}: labels are in lower case.")
-    if len(state.get("labels", {})) > 64:
+    if len(labels) > 64:
         raise invalid("A bucket can have at most 64 labels.")
-    for rule in state.get("lifecycle", {}).get("rule", []):
-        if rule.get("action", {}).get("type") not in _LIFECYCLE_ACTIONS or not rule.get("condition"):
+    for rule in state.get("lifecycle", {}).get("rule") or ():
+        if (rule.get("action") or {}).get("type") not in _LIFECYCLE_ACTIONS or not rule.get("condition"):
             raise invalid("Invalid lifecycle rule: it needs a known action and at least one condition.")
-    period = state.get("retentionPolicy", {}).get("retentionPeriod")
-    if period is not None and not 0 < int(period) <= 3_155_760_000:
+    period = state.get("retentionPolicy", {"retentionPeriod": 1}).get("retentionPeriod")
+    if period is None or not 0 < int(period) <= 3_155_760_000:
         raise invalid(f"Invalid retention period: {period}")
     if state["iamConfiguration"].get("publicAccessPrevention", "inherited") not in _PUBLIC_ACCESS:
         raise invalid("Invalid argument: publicAccessPrevention is 'enforced' or 'inherited'.")

@@ -18,6 +18,7 @@ from local.standins.storage.acl import (
     refuse_public,
     refuse_under_uniform_access,
 )
+from local.standins.storage.body_shapes import BUCKET, NOTIFICATION, POLICY
 from local.standins.storage.bucket_config import new_config, patched_config, replaced_config
 from local.standins.storage.catalog import Catalog
 from local.standins.storage.errors import ApiError, condition_not_met, invalid, not_offered
@@ -51,7 +52,7 @@ class Buckets:
         return self._catalog.store
 
     async def insert(self, request: ApiRequest) -> Response:
-        config = await request.json()
+        config = await request.json(BUCKET)
         bucket = self.create(
             config,
             request.query.get("predefinedAcl"),
@@ -99,6 +100,8 @@ class Buckets:
     async def list(self, request: ApiRequest) -> Response:
         if "project" not in request.query:
             raise ApiError(400, "Required parameter: project", "required")
+        if request.flag("softDeleted"):
+            raise not_offered("Soft deletion")
         size = request.page_size()
         after = _name_of(request.query.get("pageToken", ""))
         buckets = self._store.buckets(request.query.get("prefix", ""), after, size + 1)
@@ -144,7 +147,7 @@ class Buckets:
         return request.json_response(_policy(bucket, bucket.iam or _FIRST_POLICY))
 
     async def set_iam(self, request: ApiRequest) -> Response:
-        policy = await request.json()
+        policy = await request.json(POLICY)
         with self._store.transaction():
             bucket = self._catalog.bucket(request.parts["bucket"])
             if policy.get("etag") and policy["etag"] != _policy_tag(bucket):
@@ -164,10 +167,10 @@ class Buckets:
         return request.json_response({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
 
     async def insert_notification(self, request: ApiRequest) -> Response:
-        config = await request.json()
+        config = await request.json(NOTIFICATION)
         if not config.get("topic") or not config.get("payload_format"):
             raise ApiError(400, "Required parameters: topic, payload_format", "required")
-        if any(kind not in _EVENT_TYPES for kind in config.get("event_types", [])):
+        if any(kind not in _EVENT_TYPES for kind in config.get("event_types") or ()):
             raise invalid(f"Invalid event types: {config['event_types']}")
         with self._store.transaction():
             bucket = self._catalog.bucket(request.parts["bucket"])
@@ -205,7 +208,7 @@ class Buckets:
         return changed
 
     async def _amend(self, request: ApiRequest, merge: Merge) -> Response:
-        config = await request.json()
+        config = await request.json(BUCKET)
         with self._store.transaction():
             bucket = self._catalog.bucket(request.parts["bucket"])
             request.preconditions.check_write(bucket)
@@ -253,12 +256,10 @@ def _policy_tag(bucket: Bucket) -> str:
 
 
 def _checked_policy(bucket: Bucket, policy: Json) -> Json:
-    bindings = policy.get("bindings", [])
-    if not isinstance(bindings, list) or not all(
-        isinstance(binding, dict) and "role" in binding for binding in bindings
-    ):
+    bindings = policy.get("bindings") or []
+    if not all("role" in binding for binding in bindings):
         raise invalid("Invalid argument: bindings is a list of bindings with a role.")
-    version = policy.get("version", 1)
+    version = int(policy.get("version") or 1)
     if any("condition" in binding for binding in bindings):
         if not bucket.uniform:
             raise ApiError(
@@ -268,7 +269,7 @@ def _checked_policy(bucket: Bucket, policy: Json) -> Json:
             )
         if version < 3:
             raise invalid("Requested policy with conditions must have a version of at least 3.")
-    public = [{"entity": member} for binding in bindings for member in binding.get("members", [])]
+    public = [{"entity": member} for binding in bindings for member in binding.get("members") or ()]
     refuse_public(bucket, public)
     return {"version": version, "bindings": bindings}
 

@@ -23,7 +23,7 @@ from local.standins.storage.object_config import parse_time
 from local.standins.storage.records import ObjectVersion
 from local.standins.storage.request import ApiRequest
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _IN_NAMES = "!#$&'*+.^_`|~-"
 """Characters allowed in a header's name beside letters and digits."""

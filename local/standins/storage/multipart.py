@@ -75,12 +75,12 @@ class Parts:
         if data := data.removesuffix(b"\r"):
             yield data
 
-    async def body(self, limit: int) -> bytes:
+    async def body(self, limit: int, what: str = "Part") -> bytes:
         data = b""
         async for chunk in self.stream():
             data += chunk
             if len(data) > limit:
-                raise ApiError(413, "Request entity too large.")
+                raise ApiError(413, f"{what} is too large: it may have {limit} bytes.")
         return data
 
     async def _more(self) -> None:

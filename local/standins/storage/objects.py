@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from local.standins.storage.acl import check_entries, predefined_object_acl, refuse_public, refuse_under_uniform_access
+from local.standins.storage.body_shapes import COMPOSITION
 from local.standins.storage.catalog import Catalog
 from local.standins.storage.conditions import Preconditions
 from local.standins.storage.content import Digests, concatenate
@@ -111,7 +112,7 @@ class Objects:
         return request.json_response(version.resource(request.base, request.full))
 
     async def compose(self, request: ApiRequest) -> Response:
-        body = await request.json()
+        body = await request.json(COMPOSITION)
         bucket, name = request.parts["bucket"], request.parts["object"]
         holder = self._catalog.check_place(bucket, name, request.preconditions)
         sources = [self._component(bucket, source) for source in _source_objects(body)]
@@ -205,8 +206,8 @@ class Objects:
 
 
 def _source_objects(body: Json) -> list[Json]:
-    sources = body.get("sourceObjects")
-    if not isinstance(sources, list) or not sources or not all(isinstance(source, dict) for source in sources):
+    sources: list[Json] = body.get("sourceObjects") or []
+    if not sources:
         raise ApiError(400, "You must provide at least one source component.", "required")
     if len(sources) > _COMPOSE_LIMIT:
         raise invalid(

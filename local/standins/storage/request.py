@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from local.standins.ledger import Ledger
+from local.standins.storage.body_shapes import Shape, check_shape, is_number
 from local.standins.storage.conditions import Preconditions
 from local.standins.storage.errors import ApiError, invalid
 from local.standins.storage.fields import select_fields
@@ -55,12 +57,10 @@ class ApiRequest:
         return value == "true"
 
     def number(self, name: str) -> int | None:
-        value = self.query.get(name)
-        if value is None or value == "":
-            return None
-        if not value.lstrip("-").isascii() or not value.removeprefix("-").isdigit():
-            raise invalid(f"Invalid value for {name}: {value!r} is not a number.")
-        return int(value)
+        return _number(name, self.query.get(name))
+
+    def header_number(self, name: str) -> int | None:
+        return _number(name, self.http.headers.get(name))
 
     @property
     def generation(self) -> int | None:
@@ -101,9 +101,11 @@ class ApiRequest:
                 raise ApiError(413, "Request entity too large.")
         return bytes(data)
 
-    async def json(self) -> Json:
+    async def json(self, shape: Shape = dict) -> Json:
         """Return the JSON object in the body; an empty body is an empty object. Raises ApiError for anything else."""
-        return parse_json(await self.body())
+        value = parse_json(await self.body())
+        check_shape(value, shape)
+        return value
 
     def json_response(self, resource: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """Return a response with `resource` as JSON, reduced to the query's `fields`."""
@@ -111,6 +113,15 @@ class ApiRequest:
         selected = select_fields(resource, fields) if fields else resource
         tag = {"etag": resource["etag"]} if isinstance(resource.get("etag"), str) else {}
         return Response(json.dumps(selected, indent=2), status, {**_TYPE, **tag, **(headers or {})})
+
+
+def _number(name: str, value: str | None) -> int | None:
+    """Return a 64-bit number, or None for an empty text. Raises ApiError."""
+    if not value:
+        return None
+    if not is_number(value):
+        raise invalid(f"Invalid value for {name}: {value[:40]!r} is not a number of 64 bits.")
+    return int(value)
 
 
 def parse_json(data: bytes) -> Json:
@@ -132,3 +143,10 @@ def _etags(header: str | None) -> frozenset[str] | None:
     if header is None:
         return None
     return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in header.split(","))
+
+
+async def discard_body(request: Request) -> None:
+    """Read what is left of a request: a caller still busy sending would not see the answer if the connection closed."""
+    with contextlib.suppress(ClientDisconnect, RuntimeError):
+        async for _ in request.stream():
+            pass

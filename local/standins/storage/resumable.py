@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import NoReturn
 
@@ -30,7 +30,7 @@ from local.standins.storage.request import ApiRequest
 
 QUANTUM = 256 << 10
 _LIFETIME = 7 * 86400.0
-_RANGE = re.compile(r"bytes (?:\*|(\d+)-(\d+|\*))/(\d+|\*)")
+_RANGE = re.compile(r"bytes (?:\*|(\d{1,19})-(\d{1,19}|\*))/(\d{1,19}|\*)")
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,35 @@ class Resumables:
 
     async def start(self, request: ApiRequest) -> Response:
         metadata = await request.json()
-        headers, bucket, name = request.http.headers, request.parts["bucket"], object_name(request, metadata)
-        holder = self._catalog.check_place(bucket, name, request.preconditions)
-        if "contentType" not in metadata and "x-upload-content-type" in headers:
-            metadata["contentType"] = headers["x-upload-content-type"]
-        length = headers.get("x-upload-content-length")
-        if length is not None and not length.isdigit():
+        if "contentType" not in metadata and "x-upload-content-type" in request.http.headers:
+            metadata["contentType"] = request.http.headers["x-upload-content-type"]
+        name = object_name(request, metadata)
+        return self.open(request, request.parts["bucket"], name, metadata, request.query, request.preconditions)
+
+    def open(
+        self,
+        request: ApiRequest,
+        bucket: str,
+        name: str,
+        metadata: Json,
+        query: Mapping[str, str],
+        preconditions: Preconditions,
+        status: int = 200,
+    ) -> Response:
+        """Open a session and answer with its address."""
+        headers = request.http.headers
+        holder = self._catalog.check_place(bucket, name, preconditions)
+        length = request.header_number("x-upload-content-length")
+        if length is not None and length < 0:
             raise invalid(f"Invalid value for X-Upload-Content-Length: {length}")
-        conditions = asdict(request.preconditions) | {"etags": None, "not_etags": None}
+        conditions = asdict(preconditions) | {"etags": None, "not_etags": None}
         record: Json = {
             "bucket": bucket,
             "name": name,
-            "state": new_state(metadata, request.query, holder) | customer_key(headers),
+            "state": new_state(metadata, query, holder) | customer_key(headers),
             "stated": stated_checksums(metadata, headers),
             "preconditions": conditions,
-            "total": int(length) if length is not None else None,
+            "total": length,
             "expires": self._catalog.clock.time() + _LIFETIME,
             "origin": headers.get("origin"),
         }
@@ -112,7 +126,7 @@ class Resumables:
         self._catalog.store.put_upload(session.id, "open", record)
         url = request.http.url.query
         location = f"{request.base}/upload/storage/v1/b/{bucket}/o?{url}&upload_id={session.id}"
-        return Response(None, 200, {"location": location, "x-guploader-uploadid": session.id})
+        return Response(None, status, {"location": location, "x-guploader-uploadid": session.id})
 
     async def preflight(self, request: ApiRequest) -> Response:
         """Answer a browser's question whether a page may use the session: yes, if the session was opened for it."""
@@ -168,7 +182,8 @@ class Resumables:
         self._agree_on_total(session, span)
         tail = await self._take(request, session, turn, writer, writer.size - span.first)
         total = session.record["total"]
-        if request.http.headers.get("content-range") is None and total is None:
+        if total is None and (span.last is None or "content-range" not in request.http.headers):
+            # The end of the bytes is the end of the request: Google's client for Node sends `bytes 0-*/*`.
             total = writer.size + len(tail)
         if total is None or writer.size + len(tail) < total:
             return self._incomplete(request, writer.size)

@@ -23,6 +23,7 @@ from local.standins.storage.routes import add_routes
 from local.standins.storage.store import Store
 from local.standins.storage.uploads import Uploads
 from local.standins.storage.xml_api import XmlApi
+from local.standins.storage.xml_objects import XmlObjects
 from local.standins.wire_tap import Tap
 from shared.clock import Clock
 
@@ -68,7 +69,8 @@ class StorageStandIn:
         resumables = Resumables(catalog)
         downloads = self._downloads = Downloads(catalog)
         objects, uploads = Objects(catalog, downloads), Uploads(catalog, resumables)
-        add_routes(router, catalog, handlers, objects, uploads, resumables, XmlApi(catalog, downloads))
+        xml = XmlApi(catalog, XmlObjects(catalog, downloads, uploads, resumables))
+        add_routes(router, catalog, handlers, objects, uploads, resumables, xml)
         self.policy = policy or Policy({})
         self._app, self._tap = router, tap
         self._server = HttpServer(tap.http("storage", router, error_body))

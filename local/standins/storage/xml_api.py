@@ -1,4 +1,4 @@
-"""The part of the XML API that the client uses: multipart uploads (`upload_chunks_concurrently`) and plain reads.
+"""The XML API's multipart uploads (`upload_chunks_concurrently`); whole objects are in `xml_objects`.
 
 Objects lie at `/BUCKET/OBJECT`; errors are XML.
 """
@@ -15,25 +15,15 @@ from starlette.responses import Response
 from local.standins.storage.catalog import Catalog
 from local.standins.storage.checksums import check_digests, note_object, stated_checksums
 from local.standins.storage.content import Digests, concatenate
-from local.standins.storage.downloads import Downloads
 from local.standins.storage.encryption import customer_key
-from local.standins.storage.errors import ApiError, invalid, no_such_bucket, not_offered
+from local.standins.storage.errors import ApiError, invalid, no_such_bucket
 from local.standins.storage.object_config import new_state
 from local.standins.storage.records import Json
-from local.standins.storage.request import ApiRequest
+from local.standins.storage.request import ApiRequest, discard_body
+from local.standins.storage.xml_objects import XmlObjects, metadata_of
 
 _RESERVED = ("storage", "upload", "download", "batch")
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_HEADERS = {
-    "content-type": "contentType",
-    "cache-control": "cacheControl",
-    "content-disposition": "contentDisposition",
-    "content-encoding": "contentEncoding",
-    "content-language": "contentLanguage",
-    "x-goog-storage-class": "storageClass",
-    "x-goog-custom-time": "customTime",
-    "x-goog-encryption-kms-key-name": "kmsKeyName",
-}
 _PARTS_LIMIT = 10_000
 _LEAST_PART = 5 << 20
 _PART = re.compile(r"<(?:\w+:)?Part>((?:[^<]|<(?!/?(?:\w+:)?Part>))*+)</(?:\w+:)?Part>")
@@ -43,19 +33,20 @@ _CODES = {400: "InvalidArgument", 404: "NoSuchKey", 412: "PreconditionFailed", 4
 
 
 class XmlApi:
-    def __init__(self, catalog: Catalog, downloads: Downloads) -> None:
-        self._catalog, self._downloads = catalog, downloads
+    def __init__(self, catalog: Catalog, objects: XmlObjects) -> None:
+        self._catalog, self._objects = catalog, objects
 
     async def call(self, request: ApiRequest) -> Response:
         """Handle every request outside the JSON API's paths."""
         bucket, _, name = request.parts["path"].partition("/")
-        if bucket in _RESERVED or not name:
+        if bucket in ("", *_RESERVED):
             raise ApiError(404, "Not Found")
         bucket, name = unquote(bucket), unquote(name)
         note_object(bucket, name)
         try:
             return await self._answer(request, bucket, name)
         except ApiError as refusal:
+            await discard_body(request.http)
             return _refused(refusal)
 
     async def _answer(self, request: ApiRequest, bucket: str, name: str) -> Response:
@@ -68,21 +59,11 @@ class XmlApi:
             return await self._complete(request)
         if method == "DELETE" and "uploadId" in query:
             return self._abort(request)
-        if method == "GET" and not query.keys() & {"acl", "uploads", "uploadId"}:
-            version = self._catalog.object(bucket, name, request.generation, request.preconditions)
-            request.ledger.count("storage", "class_b")
-            return self._downloads.media(request, version)
-        raise not_offered(f"{method} of the XML API")
+        return await self._objects.answer(request, bucket, name)
 
     def _initiate(self, request: ApiRequest, bucket: str, name: str) -> Response:
         holder = self._catalog.check_place(bucket, name, request.preconditions)
-        metadata: Json = {}
-        for header, value in request.http.headers.items():
-            if header in _HEADERS:
-                metadata[_HEADERS[header]] = value
-            elif header.startswith("x-goog-meta-"):
-                metadata.setdefault("metadata", {})[header.removeprefix("x-goog-meta-")] = value
-        state = new_state(metadata, {}, holder) | customer_key(request.http.headers)
+        state = new_state(metadata_of(request.http.headers), {}, holder) | customer_key(request.http.headers)
         upload_id = uuid.uuid4().hex
         self._catalog.store.put_upload(upload_id, "parts", {"bucket": bucket, "name": name, "state": state})
         request.ledger.count("storage", "class_a")

@@ -213,12 +213,16 @@ def test_a_bulk_write_answers_each_write_for_itself(db: Any, collection: Any) ->
     assert collection.document("new").get().exists
 
 
-def test_get_all_answers_in_the_order_asked_with_what_is_missing(db: Any, collection: Any) -> None:
+def test_get_all_answers_what_is_there_and_then_what_is_missing(db: Any, collection: Any) -> None:
     collection.document("a").set({"n": 1, "m": 2})
     collection.document("c").set({"n": 3})
-    asked = [collection.document(name) for name in ("c", "a", "b", "a")]
-    found = list(db.get_all(asked, field_paths=["n"]))
-    assert [(each.id, each.to_dict()) for each in found] == [("c", {"n": 3}), ("a", {"n": 1}), ("b", None)]
+    references = [collection.document(name) for name in ("c", "b", "a", "c")]
+    snapshots = list(db.get_all(references, field_paths=["n"]))
+    assert [(snapshot.id, snapshot.to_dict()) for snapshot in snapshots] == [
+        ("c", {"n": 3}),
+        ("a", {"n": 1}),
+        ("b", None),
+    ]
 
 
 def test_a_field_mask_reaches_into_maps(collection: Any) -> None:

@@ -10,6 +10,7 @@ from google.cloud import firestore
 from google.cloud.firestore import And, FieldFilter, Or
 from google.cloud.firestore_v1.base_vector_query import DistanceMeasure
 from google.cloud.firestore_v1.field_path import FieldPath
+from google.cloud.firestore_v1.query_profile import ExplainOptions
 from google.cloud.firestore_v1.vector import Vector
 
 MIXED = {
@@ -102,6 +103,14 @@ def test_nan_and_its_negation_are_asked_for_by_equality(collection: Any) -> None
         collection.document(name).set({"v": value})
     assert ids(collection.where(filter=where("v", "==", math.nan))) == "nan"
     assert ids(collection.where(filter=where("v", "!=", math.nan))) == "one text"
+
+
+def test_nan_is_less_than_no_number(collection: Any) -> None:
+    for name, value in {"nan": math.nan, "low": -math.inf, "one": 1}.items():
+        collection.document(name).set({"v": value})
+    assert ids(collection.where(filter=where("v", "<", 2))) == "low one"
+    assert ids(collection.where(filter=where("v", "<=", 1))) == "low one"
+    assert [document.id for document in collection.order_by("v").stream()] == ["nan", "low", "one"]
 
 
 def test_filters_combine_by_and_and_or(cities: Any) -> None:
@@ -240,14 +249,19 @@ def test_the_nearest_vectors_come_first(collection: Any) -> None:
 
 
 def test_a_plan_names_the_indexes_used(cities: Any) -> None:
-    from google.cloud.firestore_v1.query_profile import ExplainOptions
-
     results = cities.where(filter=where("state", "==", "CA")).get(explain_options=ExplainOptions(analyze=True))
     metrics = results.get_explain_metrics()
     assert metrics.plan_summary.indexes_used == [
         {"query_scope": "Collection", "properties": "(state ASC, __name__ ASC)"}
     ]
     assert metrics.execution_stats.results_returned == 2
+
+
+def test_the_metrics_of_a_query_come_with_its_last_document(cities: Any) -> None:
+    query = cities.where(filter=where("state", "==", "CA"))
+    request, _, _ = query._prep_stream(explain_options=ExplainOptions(analyze=True))
+    answers = list(cities._client._firestore_api.run_query(request=request, metadata=cities._client._rpc_metadata))
+    assert ["explain_metrics" in answer for answer in answers] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,15 @@ def test_an_upload_of_another_size_than_announced_is_refused(own: Running) -> No
     assert send(begin(own.wire, 100), b"\0" * 101, 0, "upload, finalize").status_code == 400
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "x", ""])
+def test_an_offset_or_length_that_is_no_number_is_refused(own: Running, number: str) -> None:
+    headers = {"x-goog-upload-protocol": "resumable", "x-goog-upload-header-content-type": "audio/wav"}
+    length = {"x-goog-upload-header-content-length": number}
+    assert own.wire.post("/upload/v1beta/files", headers={**headers, **length}, json={}).status_code == 400
+    chunk = {"x-goog-upload-command": "upload", "x-goog-upload-offset": number}
+    assert httpx2.post(begin(own.wire), content=b"abc", headers=chunk).status_code == 400
+
+
 def test_a_cancelled_upload_takes_nothing_more(own: Running) -> None:
     url = begin(own.wire)
     cancelled = httpx2.post(url, headers={"x-goog-upload-command": "cancel"})

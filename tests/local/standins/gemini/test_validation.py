@@ -135,6 +135,21 @@ def test_broken_json_is_refused(shared: Running) -> None:
     assert answer.json()["error"]["message"].startswith("Invalid JSON payload received.")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"generationConfig": {"maxOutputTokens": ' + b"9" * 5000 + b"}}",
+        b'{"contents": [{"parts": [{"text": "\\ud800"}]}]}',
+        b'{"a":' * 50_000,
+    ],
+)
+def test_json_that_cannot_be_kept_is_refused(shared: Running, content: bytes) -> None:
+    for method in ("generateContent", "streamGenerateContent?alt=sse", "countTokens"):
+        answer = shared.wire.post(f"/v1beta/models/gemini-2.5-flash-lite:{method}", content=content)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith("Invalid JSON payload received.")
+
+
 def test_unknown_query_parameters_are_refused(shared: Running) -> None:
     answer = shared.wire.get("/v1/models?colour=red")
     assert answer.status_code == 400

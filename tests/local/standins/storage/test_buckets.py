@@ -45,6 +45,12 @@ def test_names_that_the_cloud_forbids_are_refused(http: httpx2.Client, name: str
     assert answer.json()["error"]["errors"][0]["reason"] == "invalid"
 
 
+def test_addresses_may_lack_the_version_as_googles_client_for_node_sends_them(bucket: Any, http: httpx2.Client) -> None:
+    assert http.get(f"/b/{bucket.name}").json()["name"] == bucket.name
+    assert http.get(f"/b/{bucket.name}/o").json()["kind"] == "storage#objects"
+    assert "email_address" in http.get("/projects/p/serviceAccount").json()
+
+
 def test_a_missing_bucket_is_not_found_everywhere(client: Any) -> None:
     missing = client.bucket("no-such-bucket-here")
     assert not missing.exists()
@@ -80,6 +86,12 @@ def test_patch_merges_labels_and_null_removes_one(bucket: Any, http: httpx2.Clie
     found = http.patch(path, json={"labels": {"a": None, "c": "3"}}).json()
     assert found["labels"] == {"b": "2", "c": "3"}
     assert found["metageneration"] == "3"
+
+
+def test_an_empty_list_of_cors_rules_removes_them(bucket: Any, http: httpx2.Client) -> None:
+    path = f"/storage/v1/b/{bucket.name}"
+    assert "cors" in http.patch(path, json={"cors": [{"origin": ["*"], "method": ["GET"]}]}).json()
+    assert "cors" not in http.patch(path, json={"cors": []}).json()
 
 
 def test_update_replaces_the_whole_configuration(bucket: Any, http: httpx2.Client) -> None:
@@ -171,11 +183,17 @@ def test_hmac_keys_can_be_made_disabled_and_deleted(client: Any) -> None:
 
 @pytest.mark.parametrize(
     "call",
-    [("GET", "o?softDeleted=true"), ("POST", "managedFolders"), ("POST", "o/watch"), ("POST", "restore?generation=1")],
+    [
+        ("GET", "b?project=p&softDeleted=true"),
+        ("GET", "b/{bucket}/o?softDeleted=true"),
+        ("POST", "b/{bucket}/managedFolders"),
+        ("POST", "b/{bucket}/o/watch"),
+        ("POST", "b/{bucket}/restore?generation=1"),
+    ],
 )
 def test_what_is_not_offered_is_said_plainly(bucket: Any, http: httpx2.Client, call: tuple[str, str]) -> None:
     method, path = call
-    answer = http.request(method, f"/storage/v1/b/{bucket.name}/{path}")
+    answer = http.request(method, f"/storage/v1/{path.format(bucket=bucket.name)}")
     assert answer.status_code == 501
     assert "does not offer it" in answer.json()["error"]["message"]
 

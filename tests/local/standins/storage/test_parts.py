@@ -72,7 +72,7 @@ def test_an_aborted_upload_is_gone(bucket: Any, http: httpx2.Client) -> None:
     assert http.put(f"{path}?partNumber=1&uploadId={upload}", content=b"a").status_code == 404
 
 
-@pytest.mark.parametrize(("method", "status"), [("GET", 404), ("PUT", 501), ("DELETE", 501)])
+@pytest.mark.parametrize(("method", "status"), [("GET", 404), ("PATCH", 501), ("DELETE", 404)])
 def test_errors_at_an_object_s_plain_address_are_xml(
     bucket: Any, http: httpx2.Client, method: str, status: int
 ) -> None:

@@ -250,6 +250,24 @@ def test_a_body_without_a_range_is_the_whole_object(bucket: Any, http: httpx2.Cl
     assert http.put(begin(http, bucket), content=iter([b"who", b"le"])).json()["size"] == "5"
 
 
+def test_a_range_without_an_end_lasts_to_the_end_of_the_request(bucket: Any, http: httpx2.Client) -> None:
+    answer = put(http, begin(http, bucket), "0-*/*", b"whole")
+    assert (answer.status_code, answer.json()["size"]) == (200, "5")
+    url = begin(http, bucket)
+    put(http, url, f"0-{QUANTUM - 1}/*", bytes(QUANTUM))
+    assert put(http, url, f"{QUANTUM}-*/*", b"rest").json()["size"] == str(QUANTUM + 4)
+
+
+def test_metadata_that_is_too_large_is_named(bucket: Any, http: httpx2.Client) -> None:
+    head = b'--B\r\nContent-Type: application/json\r\n\r\n{"metadata":{"a":"' + b"a" * (2 << 20) + b'"}}'
+    answer = http.post(
+        f"/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart&name=x",
+        content=head + b"\r\n--B\r\n\r\nhello\r\n--B--",
+        headers={"content-type": "multipart/related; boundary=B"},
+    )
+    assert (answer.status_code, "Metadata part is too large" in answer.text) == (413, True)
+
+
 def test_a_cancelled_upload_is_gone(bucket: Any, http: httpx2.Client) -> None:
     url = begin(http, bucket)
     put(http, url, f"0-{QUANTUM - 1}/*", bytes(QUANTUM))
