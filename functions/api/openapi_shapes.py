@@ -207,6 +207,7 @@ FILE_PART: Document = {
     "headers": {**_FILE_HEADERS, "Content-Range": {"schema": {"type": "string"}}},
     "content": _BYTES,
 }
+NO_FILE: Document = {"description": "The task is about words alone: it has no file.", "headers": _IDENTITY}
 UNCHANGED: Document = {"description": "The task is still as its ETag says.", "headers": _IDENTITY}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
@@ -19,11 +21,27 @@ EVIDENCE = [
     {"path": "tax", "quote": "VAT 19.00", "page": 2},
 ]
 ANSWER = {"answer": [{"total": "119.00", "number": "4711", "tax": "19"}], "evidence": EVIDENCE}
+NOTES = b"""
+[[recipe]]
+name = "notes"
+takes = ["text"]
+for = {}
+prompt = "Sum it up."
+index = "notes"
+"""
+INBOXES = '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/notes.toml"}}'
 IN_VIEW = """() => {
   const box = document.querySelector("[data-page='4'] .lit rect")?.getBoundingClientRect();
   const pages = document.querySelector(".pages").getBoundingClientRect();
   return Boolean(box) && box.height > 0 && box.top >= pages.top && box.bottom <= pages.bottom;
 }"""
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Running]:
+    with Running(DROPSIGHT_LEASE_SECONDS="5", DROPSIGHT_INBOXES=INBOXES) as running:
+        running.bucket("dropsight-source").blob("recipes/notes.toml").upload_from_string(NOTES)
+        yield running
 
 
 def extract(tab: Tab, name: str, mime: str, content: bytes) -> None:
@@ -83,3 +101,19 @@ def test_a_pdf_that_cannot_be_drawn_says_so_and_can_still_be_saved(system: Runni
     tab.open_task("broken.pdf")
     expect(tab.page.locator(".source")).to_contain_text("cannot be drawn")
     expect(tab.page.get_by_role("link", name="Save the source")).to_be_visible()
+
+
+def test_an_answer_from_an_index_leads_to_the_files_that_it_rests_on(system: Running, tab: Tab) -> None:
+    text = b"The northern wells were drilled by Ottoline Marsh."
+    settled(system, system.drop("north/wells \U0001f30a.txt", text, "text/plain", dropsight_recipe="notes"))
+    question = {"role": "user", "content": "Who drilled the northern wells?"}
+    body = {"model": "gemini-3.5-flash-lite", "index": "notes", "messages": [question]}
+    asked = system.http.post("/v1/llm/generations", json=body)
+    assert asked.status_code == 200, asked.text
+    tab.page.goto(f"/#/tasks/{asked.json()['id']}")
+    source = tab.page.get_by_label("Files that the answer rests on").get_by_role("link").first
+    expect(source).to_contain_text("wells \U0001f30a.txt")
+    expect(source).to_contain_text("drilled by Ottoline Marsh")
+    assert Axe().run(tab.page).violations_count == 0
+    source.click()
+    expect(tab.page.get_by_role("heading", level=1, name="wells \U0001f30a.txt")).to_be_visible()

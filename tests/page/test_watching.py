@@ -109,7 +109,6 @@ def test_a_task_that_waits_for_the_budget_says_so_and_until_when(system: Running
     until(lambda: look_up(spent)["status"] == "completed", 30, lambda: f"{look_up(spent)}")
     system.advance("11m")
     tab = open_tab(key=key["secret"])
-    tab.allowed.append("status of 404")  # there is no source of words alone
     expect(tab.row("held.txt")).to_contain_text(re.compile(r"waits for the budget until \S"))
     tab.open_task("held.txt")
     expect(tab.page.locator(".band.wait")).to_contain_text("It waits for the budget until")

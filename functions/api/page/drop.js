@@ -17,7 +17,7 @@ export class DropZone {
     this.delivery = new Delivery(onSent, () => this.input.click());
     this.problem = h("p", { class: "error", role: "alert" });
     this.invite = h("label", { class: "invite", for: "files" },
-      h("strong", {}, "Drop files here"), h("span", {}, "or paste, or choose: recordings, pictures, videos, PDF, text"));
+      h("strong", {}, "Drop files here"), h("span", {}, "or paste, or choose: recordings, pictures, videos, documents, text"));
     this.element = h("div", { class: "drop" }, this.input, this.invite, this.tray, this.delivery.element, this.problem);
     this.buildTray();
     this.listen();

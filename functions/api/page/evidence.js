@@ -1,4 +1,5 @@
-// The quotes that prove an answer's values: each says whether it stands in the source, and jumps to its place there.
+// Where an answer comes from: the quotes that prove its values, which jump to their place in the source, and the
+// passages of other files that an answer from an index rests on, which lead to their tasks.
 
 import { h } from "./dom.js";
 
@@ -25,6 +26,17 @@ export function quotes(evidence, onChosen) {
   });
   return h("section", { class: "quotes", "aria-label": "Quotes that prove the answer" }, h("h2", {}, "Where it says so"),
     h("ul", {}, buttons.map((button) => h("li", {}, button))));
+}
+
+// Returns [{ task, object, title, page, quote }], as the API has it in the message.
+export function citationsOf(task) {
+  return (task.results ?? []).flatMap((result) => result.choices?.[0]?.message?.citations ?? []).slice(0, MOST);
+}
+
+export function sources(citations) {
+  return h("section", { class: "quotes", "aria-label": "Files that the answer rests on" }, h("h2", {}, "Rests on"),
+    h("ul", {}, citations.map(({ task, object, title, page, quote }) => h("li", {}, h("a", { href: `#/tasks/${task}`, title: object },
+      h("strong", {}, h("bdi", {}, title)), h("span", { class: "match" }, page && `page ${page}`), h("q", { dir: "auto" }, quote))))));
 }
 
 // A value's place as people say it: "[2].total" is "row 3, total".

@@ -10,6 +10,7 @@ export async function showSource(task, name, answer) {
   await openFiles();
   const url = `/v1/tasks/${task.id}/source`;
   const head = await request(url, { method: "HEAD" });
+  if (head.status === 204) return {}; // The request is words alone.
   const type = (head.headers.get("content-type") ?? guess(name)).split(";")[0];
   const family = type.split("/")[0];
   const save = h("a", { class: "button", href: `${url}?download=true`, download: "" }, "Save the source");

@@ -4,7 +4,7 @@ import { Refused, follow, json, may, modelList, request, session } from "./api.j
 import { recognise, render, textOf } from "./answers.js";
 import { append, clock, copy, dollars, h, replace, until } from "./dom.js";
 import { difference } from "./difference.js";
-import { evidenceOf, quotes } from "./evidence.js";
+import { citationsOf, evidenceOf, quotes, sources } from "./evidence.js";
 import { madeFiles } from "./made.js";
 import { markdown } from "./markdown.js";
 import { ratesOf } from "./estimate.js";
@@ -127,7 +127,6 @@ export class TaskView {
       this.showQuote = shown.showQuote;
       replace(this.source, shown.element);
     } catch (error) {
-      if (error.status === 404 && !this.task.source) return; // A request of words alone has none.
       if (!this.stopped.signal.aborted) replace(this.source, h("p", { class: "muted" }, `The source cannot be shown here: ${error.message}`));
     }
   }
@@ -154,6 +153,8 @@ export class TaskView {
     replace(this.answer, tabs, place);
     const evidence = evidenceOf(this.task);
     if (evidence.length) append(this.answer, [quotes(evidence, (entry) => this.showQuote?.(entry))]);
+    const citations = citationsOf(this.task);
+    if (citations.length) append(this.answer, [sources(citations)]);
     if (answer.kind === "boxes") this.linkBoxes();
     if (this.besideId) this.showBeside(place, answer);
   }

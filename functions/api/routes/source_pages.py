@@ -83,6 +83,8 @@ async def _pdf_of(key: Key, task_id: str, number: int) -> ServedFile:
     deps = wiring.api()
     task = (await find_task(deps, key, task_id)).task
     file = await source_of(deps, key, task, number)
+    if file is None:
+        raise RequestRefused(404, "not_found", "not_found", "The task is about words alone: there is no file.")
     if file.media_type != "application/pdf":
         message = f"Only PDFs have pages here; this file is {file.media_type}."
         raise RequestRefused(404, "not_found", "not_found", message)

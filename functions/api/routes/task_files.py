@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.responses import Response, StreamingResponse
 
 from functions.api.auth import ReadFiles
-from functions.api.openapi_shapes import FILE, FILE_PART, UNCHANGED, TaskPath, errors
+from functions.api.openapi_shapes import FILE, FILE_PART, NO_FILE, UNCHANGED, TaskPath, errors
 from functions.api.request_state import request_state
 from functions.api.served_ranges import PIECE_BYTES, headers_for, media_type_of, part_of
 from functions.api.task_body import find_task
@@ -33,6 +33,7 @@ Download = Annotated[bool, Query(description="Save it, even where a browser coul
 _LARGEST_BUFFERED = 30 << 20
 """Bytes: a response of known length may have 32 MB; a longer one is sent without its length, in chunks."""
 _RESPONSES = {200: FILE, 206: FILE_PART, 304: UNCHANGED, **errors(401, 403, 404, 410, 416, 422, 429)}
+_SOURCE_RESPONSES = {204: NO_FILE, **_RESPONSES}
 
 Read = Callable[[int, int], Awaitable[bytes]]
 """Returns the bytes from the first number up to, not including, the second."""
@@ -47,7 +48,7 @@ class ServedFile:
     read: Read
 
 
-@router.get("/v1/tasks/{task_id}/source", operation_id="get_source", responses=_RESPONSES)
+@router.get("/v1/tasks/{task_id}/source", operation_id="get_source", responses=_SOURCE_RESPONSES)
 async def get_source(
     task_id: TaskPath,
     key: Reader,
@@ -61,6 +62,8 @@ async def get_source(
     deps = wiring.api()
     task = (await find_task(deps, key, task_id)).task
     file = await source_of(deps, key, task, input)
+    if file is None:
+        return Response(status_code=204)
     return _serve(file, download, range_header, if_range, if_none_match)
 
 
@@ -86,8 +89,11 @@ async def get_output(
     return _serve(file, download, range_header, if_range, if_none_match)
 
 
-async def source_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedFile:
-    """Return the object that a task is about, or a file of its request. Raises 404 or 410 if it is not there."""
+async def source_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedFile | None:
+    """Return the object that a task is about, or a file of its request; None if the request is words alone.
+
+    Raises 404 or 410 if the file is not there.
+    """
     if task.source.kind == "object":
         source = task.source
         return await _stored_file(deps, source.bucket, source.name, source.generation)
@@ -133,13 +139,15 @@ async def _unpacked(deps: ApiDeps, stored: StoredObject) -> ServedFile:
     return _in_memory(stored.name, media_type, data, str(stored.generation))
 
 
-async def _input_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedFile:
-    """Return a file of the request behind a task."""
+async def _input_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedFile | None:
+    """Return a file of the request behind a task, or None if it has no files."""
     source = task.source
     text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:
         raise _gone(f"The request behind {task.id} is not there any more.")
     inputs = await asyncio.to_thread(lambda: inputs_of(read(text)))
+    if not inputs:
+        return None
     if number >= len(inputs):
         raise _not_there(f"The request behind {task.id} has {len(inputs)} files.")
     match inputs[number]:

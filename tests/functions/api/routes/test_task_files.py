@@ -103,6 +103,17 @@ async def test_the_file_of_a_request_is_served_though_it_came_with_it(system: Sy
     assert second.status_code == 404
 
 
+async def test_a_request_of_words_alone_has_no_file(system: System) -> None:
+    async with system.client(await system.key("words-alone")) as client:
+        body = {"model": "gemini-3.5-flash-lite", "messages": [{"role": "user", "content": "Hello?"}]}
+        path = (await client.post("/v1/llm/generations", json=body)).headers["location"]
+        answer = await client.get(path + "/source")
+        pages = await client.get(path + "/source/pages")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert pages.status_code == 404
+    assert "words alone" in pages.json()["error"]["message"]
+
+
 async def test_a_file_from_the_web_is_not_kept(system: System) -> None:
     body = request(audio_url="https://example.com/talk.mp3?token=secret")
     async with system.client(await system.key("remote")) as client:
