@@ -102,17 +102,3 @@ async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
     except Exception as error:  # It ends by itself; the task's own end does not wait for it.
         log_bug("reservation_not_read", error, task=task.id)
         return None
-
-
-async def end_reservation_of_ended(deps: GenerateDeps, lease: Lease) -> None:
-    """End what a claim reserved that was lost because its task has ended: cancelled, and perhaps counted before."""
-    if lease.reserved is None:
-        return
-    try:
-        stored = await deps.tasks.get(lease.task.id)
-        if stored is None or stored.task.terminal:
-            batch = deps.tasks.client.batch()
-            deps.reservations.settle(batch, lease.reserved, lease.task.key)
-            await batch.commit()
-    except Exception as error:  # It ends by itself.
-        log_bug("reservation_not_given_back", error, task=lease.task.id)

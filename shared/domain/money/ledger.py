@@ -106,6 +106,19 @@ def usage_of(
     }
 
 
+def uncounted_calls(calls: Sequence[Call], usage: Mapping[str, JsonValue]) -> list[Call]:
+    """Return the calls that are not among the `rounds` of a task's usage."""
+    counted = list(cast(Sequence[JsonValue], usage.get("rounds") or ()))
+    uncounted: list[Call] = []
+    for call in calls:
+        shown = _round(call)
+        if shown in counted:
+            counted.remove(shown)
+        else:
+            uncounted.append(call)
+    return uncounted
+
+
 def total_cost(calls: Sequence[Call], storages: Sequence[Storage] = ()) -> Decimal | None:
     """Return what the calls and the storage cost together, or None if the price of one is not known."""
     total = Decimal(0)

@@ -63,18 +63,19 @@ class DayRow(NamedTuple):
 def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Counters]:
     """Return what a task that has ended adds to the counters: itself and the storage of its context caches in the row
     of the model that ended it, and each call in that of the model that answered."""
+    rows = rows_of_calls(task, calls)
+    own = labels_of(task, calls[-1].answered if calls else model)
+    storage = in_pico(known_storage(task.ledger.storages))
+    ended = Counters(tasks=1, failed=int(task.error is not None), picodollars=storage)
+    return {**rows, own: rows.get(own, Counters()) + ended}
+
+
+def rows_of_calls(task: Task, calls: Sequence[Call]) -> dict[Labels, Counters]:
+    """Return what these calls of a task add to the counters."""
     rows: dict[Labels, Counters] = {}
-
-    def add(name: str, counters: Counters) -> None:
-        labels = labels_of(task, name)
-        rows[labels] = rows.get(labels, Counters()) + counters
-
-    add(
-        calls[-1].answered if calls else model,
-        Counters(tasks=1, failed=int(task.error is not None), picodollars=in_pico(known_storage(task.ledger.storages))),
-    )
     for call in calls:
-        add(call.answered, _counters(call))
+        labels = labels_of(task, call.answered)
+        rows[labels] = rows.get(labels, Counters()) + _counters(call)
     return rows
 
 
