@@ -77,12 +77,12 @@ def requested_tier(question: Question) -> Tier:
 
 
 async def give_back(deps: GenerateDeps, lease: Lease) -> None:
-    """Reduce the reservation of a task that is put off to what its calls have cost so far."""
+    """Keep what the calls of a task that is put off have cost so far reserved, and no more: it is not counted yet."""
     if lease.calls is None:
         # What earlier claims have spent is not known.
         return
     try:
-        if await reserved_day(deps, lease) is not None:
+        if lease.spent or await reserved_day(deps, lease) is not None:
             lease.reserved = await deps.budgets.keep_spent(lease.task, lease.spent)
     except Exception as error:  # It ends by itself.
         log_bug("reservation_not_given_back", error, task=lease.task.id)
