@@ -13,7 +13,7 @@ from shared.domain.answer.response import Json
 from shared.domain.media import Facts
 from shared.domain.media.kinds import Family
 from shared.domain.models import tokens
-from shared.domain.models.catalogue import Model
+from shared.domain.models.catalogue import Model, default_model
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import Resolution
 from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, output_ceiling
@@ -29,12 +29,19 @@ _KINDS: dict[Family, InputKind] = {"audio": "audio", "image": "image", "pdf": "i
 def media_tokens(
     files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None
 ) -> dict[InputKind, int]:
-    """Return how many tokens the files have, by the documented rules. A file of unknown length counts as empty."""
+    """Return how many tokens the files have at most, by the documented rules.
+
+    A file of unknown length may fill the model's window. One for a model that is not known counts as for the default.
+    """
     counts: dict[InputKind, int] = {}
-    for facts in files if model is not None else ():
+    rules = model or default_model()
+    for facts in files:
         kind = _KINDS[facts.media_type.family]
-        counts[kind] = counts.get(kind, 0) + tokens.estimate(facts, cast(Model, model), resolution)
-    return counts
+        known = tokens.can_be_estimated(facts)
+        counts[kind] = counts.get(kind, 0) + (
+            tokens.estimate(facts, rules, resolution) if known else rules.input_tokens
+        )
+    return {kind: min(count, rules.input_tokens) for kind, count in counts.items()}
 
 
 def with_ceiling(deps: GenerateDeps, question: Question) -> Question:

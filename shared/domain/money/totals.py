@@ -97,13 +97,15 @@ def _counters(call: Call) -> Counters:
     )
 
 
-_ASSUMED_INPUT, _ASSUMED_OUTPUT = Decimal(4), Decimal(20)
-"""US dollars for a million tokens: the dearest text model of the catalogue."""
+ASSUMED_INPUT, ASSUMED_OUTPUT, ASSUMED_MADE = Decimal("7.2"), Decimal(36), Decimal(120)
+"""US dollars for a million tokens: the dearest of the catalogue, in any tier; the last for sound and pictures."""
 
 
 def assumed_cost(tokens: Tokens) -> Decimal:
     """Return what tokens without a known price are taken to cost when budgets are checked: rather too much."""
-    return (tokens.input * _ASSUMED_INPUT + tokens.output * _ASSUMED_OUTPUT) / 1_000_000
+    made = sum(count for modality, count in tokens.answer.items() if modality != "text")
+    words = tokens.output - made
+    return (tokens.input * ASSUMED_INPUT + words * ASSUMED_OUTPUT + made * ASSUMED_MADE) / 1_000_000
 
 
 def in_pico(dollars: Decimal) -> int:
