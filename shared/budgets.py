@@ -1,7 +1,8 @@
 """Keep the deployment, each inbox and each API key within their budgets of a day (UTC), in US dollars.
 
-Far from every budget, a call needs neither a read nor a write: this instance remembers what had been spent, and reads
-it anew once it has itself added a twentieth of what was left. Near one, each call is reserved first.
+Far from every budget, a call needs neither a read nor a write: this instance remembers for a minute what had been spent
+and reserved, and reads it anew once it has itself added a twentieth of what was left. Near one, each call is reserved
+first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _INSTANCES = 20
 """An instance that knows nothing of the others adds at most this part of what is left."""
 _UNREAD_SHARE = 1000
 """Before it first reads what was spent on a day, an instance adds at most this part of a budget."""
-_FRESH_SECONDS = 600.0
+_FRESH_SECONDS = 60.0
+"""Seconds that a look may be old: as long, others may have spent what this instance takes to be left."""
 _NEARLY_FRESH_SECONDS = 5.0
 """Seconds that a look without a reservation may be old, once half of a budget is spent."""
 _BUSY_SECONDS = 5.0
@@ -36,13 +38,15 @@ KeyBudget = Callable[[str], Awaitable[Decimal | None]]
 """Returns the budget that an API key has of its own, by the key's id."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Spent:
     day: date
     read_at: float
     by_scope: dict[str, int]
-    since: int = 0
-    """What this instance's calls have cost since."""
+    held: dict[str, Reservation]
+    """What is reserved, by the tasks' keys."""
+    settled: int
+    """What this instance's calls without a reservation had cost before."""
 
 
 class Budgets:
@@ -54,6 +58,8 @@ class Budgets:
         self._known: _Spent | None = None
         self._under_way: dict[str, int] = {}
         """What calls of this instance that needed no reservation may cost, by their tasks' keys."""
+        self._settled = 0
+        """What such calls have cost."""
 
     async def reserve(self, task: Task, estimate: Decimal, spent_already: Decimal, *, seconds: float) -> date | None:
         """Make sure that a call which costs `estimate` at most is within the budgets.
@@ -74,21 +80,27 @@ class Budgets:
 
     def settle(self, task: Task, cost: Decimal) -> None:
         """Note that no call of the task is under way any more, and what its calls cost."""
-        if self._under_way.pop(task.key, None) is not None and self._known is not None:
-            self._known.since += in_pico(cost)
+        if self._under_way.pop(task.key, None) is not None:
+            self._settled += in_pico(cost)
+
+    def _others_under_way(self, task_key: str) -> int:
+        return sum(amount for key, amount in self._under_way.items() if key != task_key)
 
     async def _is_far(self, task_key: str, limits: dict[str, int], pico: int) -> bool:
         """Return whether this instance may make the call without telling the others."""
-        own = pico + sum(amount for key, amount in self._under_way.items() if key != task_key)
-        if not self._knows_today() and own <= min(limits.values()) // _UNREAD_SHARE:
+        own = pico + self._others_under_way(task_key)
+        unread = self._settled - (self._known.settled if self._known is not None else 0)
+        if not self._knows_today() and unread + own <= min(limits.values()) // _UNREAD_SHARE:
             return True
-        known = await self._spent(_FRESH_SECONDS)
-        if is_far(_scopes(limits, known.by_scope), known.since + own, instances=_INSTANCES):
-            return True
-        if not known.since:
-            return False
-        known = await self._spent(0)
-        return is_far(_scopes(limits, known.by_scope), own, instances=_INSTANCES)
+        for fresh in (_FRESH_SECONDS, 0):
+            known = await self._spent(fresh)
+            others = {key: reservation for key, reservation in known.held.items() if key != task_key}
+            since, own = self._settled - known.settled, pico + self._others_under_way(task_key)
+            if is_far(_scopes(limits, known.by_scope, others), since + own, instances=_INSTANCES):
+                return True
+            if not since:
+                break
+        return False
 
     async def _reserve_near(self, task: Task, limits: dict[str, int], pico: int, seconds: float) -> None:
         now = self._clock.now()
@@ -98,8 +110,9 @@ class Budgets:
             nonlocal refused
             # Read after the reservations: one that is settled in between counts twice rather than not at all.
             known = await self._spent(0)
+            own = self._others_under_way(task.key)
             scopes = [
-                replace(scope, reserved=_reserved(others, scope.name)) for scope in _scopes(limits, known.by_scope)
+                replace(scope, reserved=scope.reserved + own) for scope in _scopes(limits, known.by_scope, others)
             ]
             verdict, against = decide(scopes, pico)
             if verdict == "granted" or against is None:
@@ -141,9 +154,9 @@ class Budgets:
         """Return which budget is spent for tasks of `owner`, or None."""
         limits = await self._limits(owner)
         known = await self._spent(_FRESH_SECONDS)
-        if any(scope.spent * 2 >= scope.limit for scope in _scopes(limits, known.by_scope)):
+        if any(scope.spent * 2 >= scope.limit for scope in _scopes(limits, known.by_scope, {})):
             known = await self._spent(_NEARLY_FRESH_SECONDS)
-        spent = next((scope for scope in _scopes(limits, known.by_scope) if scope.left <= 0), None)
+        spent = next((scope for scope in _scopes(limits, known.by_scope, {}) if scope.left <= 0), None)
         return None if spent is None else self._refusal(spent, is_busy=False)
 
     async def state(self) -> tuple[Decimal, Decimal]:
@@ -193,8 +206,11 @@ class Budgets:
     async def _spent(self, fresh: float) -> _Spent:
         known, today = self._known, self._today()
         if known is None or not self._knows_today() or self._clock.time() - known.read_at >= fresh:
-            read_at = self._clock.time()
-            known = _Spent(today, read_at, spent_by_scope(await self._totals.rows(today, today)))
+            read_at, settled = self._clock.time(), self._settled
+            # In this order: a reservation that is settled in between counts twice rather than not at all.
+            held = await self._reservations.held(today, self._clock.now())
+            by_scope = spent_by_scope(await self._totals.rows(today, today))
+            known = _Spent(today, read_at, by_scope, held, settled)
             self._known = known
         return known
 
@@ -211,8 +227,8 @@ def seconds_to_tomorrow(now: datetime) -> int:
     return int((tomorrow - now).total_seconds()) + 1
 
 
-def _scopes(limits: dict[str, int], spent: dict[str, int]) -> list[Scope]:
-    return [Scope(name, limit, spent.get(name, 0)) for name, limit in limits.items()]
+def _scopes(limits: dict[str, int], spent: dict[str, int], others: dict[str, Reservation]) -> list[Scope]:
+    return [Scope(name, limit, spent.get(name, 0), _reserved(others, name)) for name, limit in limits.items()]
 
 
 def _reserved(others: dict[str, Reservation], scope: str) -> int:

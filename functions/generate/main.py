@@ -18,9 +18,10 @@ from starlette.responses import PlainTextResponse, Response
 from functions.generate.gates import closed_gate
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import has_progressed
+from functions.generate.model.cancelled import end_lost_claim
 from functions.generate.model.parts import ask_parts
 from functions.generate.model.rounds import answers_for_readers, ask_questions, is_settled, load_rounds
-from functions.generate.model.spending import end_reservation_of_ended, reserved_day
+from functions.generate.model.spending import reserved_day
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
@@ -133,7 +134,7 @@ async def work_on_task(deps: GenerateDeps, claimed: Stored) -> bool:
         ended = await commit_outcome(deps, lease, outcome)
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
-        await end_reservation_of_ended(deps, lease)
+        await end_lost_claim(deps, lease)
         return True
     except (TaskFailure, TimeIsUp) as failure:
         return await put_off_or_fail(deps, lease, failure)
@@ -155,7 +156,7 @@ async def put_off_or_fail(deps: GenerateDeps, lease: Lease, failure: TaskFailure
         ended = await commit_outcome(deps, lease, _failed(PermanentFailure("upstream_error", message)))
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
-        await end_reservation_of_ended(deps, lease)
+        await end_lost_claim(deps, lease)
         return True
     return await run_after_work(deps, ended)
 

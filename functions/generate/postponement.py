@@ -6,8 +6,9 @@ import random
 from datetime import datetime, timedelta
 
 from functions.generate.lease import Lease
+from functions.generate.model.cancelled import end_lost_claim
 from functions.generate.model.context_cache import retire_cache
-from functions.generate.model.spending import end_reservation_of_ended, give_back
+from functions.generate.model.spending import give_back
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
@@ -78,7 +79,7 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest, summary: str) -
         )
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
-        await end_reservation_of_ended(deps, lease)
+        await end_lost_claim(deps, lease)
         return
     annotate(waiting=rest.reason)
     log(

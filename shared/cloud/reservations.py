@@ -49,11 +49,7 @@ class Reservations:
         reference = self._collection.document(day.isoformat())
         for tries in range(1, _MOST_TRIES + 1):
             snapshot = await reference.get()
-            stored: dict[str, Any] = (snapshot.to_dict() or {}) if snapshot.exists else {}
-            held = {key: Reservation(**entry) for key, entry in stored.get("held", {}).items()}
-            others = {
-                key: reservation for key, reservation in held.items() if reservation.until > now and key != task_key
-            }
+            others = {key: reservation for key, reservation in _held(snapshot, now).items() if key != task_key}
             wanted = await grant(others)
             if wanted is None:
                 return False
@@ -71,6 +67,10 @@ class Reservations:
                 return True
         raise TooManyAtOnce
 
+    async def held(self, day: date, now: datetime) -> dict[str, Reservation]:
+        """Return the reservations of this day that still hold, by the tasks' keys."""
+        return _held(await self._collection.document(day.isoformat()).get(), now)
+
     async def is_held(self, day: date, task_key: str) -> bool:
         """Return whether the task has a reservation of this day, whichever claim made it."""
         path = FieldPath("held", task_key).to_api_repr()
@@ -80,3 +80,9 @@ class Reservations:
     def settle(self, batch: firestore.AsyncWriteBatch, day: date, task_key: str) -> None:
         """Add to a batch that the task's reservation ends."""
         batch.set(self._collection.document(day.isoformat()), {"held": {task_key: firestore.DELETE_FIELD}}, merge=True)
+
+
+def _held(snapshot: firestore.DocumentSnapshot[Any], now: datetime) -> dict[str, Reservation]:
+    stored: dict[str, Any] = (snapshot.to_dict() or {}) if snapshot.exists else {}
+    held = {key: Reservation(**entry) for key, entry in stored.get("held", {}).items()}
+    return {key: reservation for key, reservation in held.items() if reservation.until > now}

@@ -44,7 +44,8 @@ class Entry(Frozen):
     holder: str = ""
     """Who is adding the documents; empty once all are there."""
     tokens: int = 0
-    """An estimate of what the task was charged for, in all tries: counted with its commit, if this instance dies."""
+    """An estimate of what was charged for in all tries; while the entry is held, with all that this try may cost. So it
+    is counted by the task's commit, whichever instance dies."""
     failures: int = 0
     """How often the service could not take the task's file."""
     held_until: datetime | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -22,6 +23,9 @@ from shared.domain.tasks.task import Task
 
 router = APIRouter()
 
+_HOLDER_STOPS = timedelta(seconds=10)
+"""Twice as long as generate takes to look whether its task was cancelled."""
+
 
 @router.post(
     "/v1/tasks/{task_id}/cancel",
@@ -36,11 +40,11 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
         stored, lambda task: claims.cancel(task, now=deps.clock.now(), event=bool(deps.settings.events_topic))
     )
     task = ended.task if ended is not None else stored.task
-    if not stored.task.terminal and task.error is not None and task.error.code == "request_cancelled":
+    if not stored.task.terminal and task.is_cancelled:
         log("INFO", "task_cancelled", f"{key.owner} cancelled {task.id}", task=task.id)
         try:
             # For the after-work: whoever held the task stops without it.
-            await deps.dispatches.enqueue(task, suffix="cancelled")
+            await deps.dispatches.enqueue(task, suffix="cancelled", at=_holder_has_stopped(deps, stored.task))
         except Exception as error:  # sweep finds what is left to do.
             log_bug("dispatch_left_to_sweep", error, task=task.id)
     rendered = await render_for(deps, key, task)
@@ -69,6 +73,12 @@ async def rerun(
             before = await _request_behind(deps, task)
             checked = await check(deps, key, await asyncio.to_thread(replace_fields, before, changes))
     return await submit_checked(deps, request, key, checked, idempotency_key, before=task)
+
+
+def _holder_has_stopped(deps: ApiDeps, task: Task) -> datetime | None:
+    """Return when who was working on the task has stopped, and stored what its call has cost; None if nobody was."""
+    now = deps.clock.now()
+    return now + _HOLDER_STOPS if claims.leased(task, now) else None
 
 
 async def _request_behind(deps: ApiDeps, task: Task) -> bytes:

@@ -19,6 +19,8 @@ from shared.off_loop import off_loop
 _MOST_IN_FIRESTORE = 900_000
 """Bytes: a document ends at 1 MiB."""
 _PAUSE_SECONDS = 5.0
+_CLOSED = "-closed"
+"""Ends the names of answers that were cut off: they were paid for, but no later claim goes on from them."""
 
 
 async def store_answer(deps: GenerateDeps, lease: Lease, number: int, record: Json) -> None:
@@ -38,13 +40,27 @@ async def store_segment(deps: GenerateDeps, lease: Lease, number: int, segment: 
     return await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
 
 
+async def store_closed_answer(deps: GenerateDeps, lease: Lease, number: int, record: Json, *, progress: bool) -> bool:
+    """Store what came of round `number` until its stream was closed, in one try; return whether it is durable.
+
+    `progress`: whether a later claim can go on from it.
+    """
+    encoded = await off_loop(_encoded, record)
+    name = f"{lease.token:06d}-{number:03d}{'' if progress else _CLOSED}"
+    return await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
+
+
 async def has_progressed(deps: GenerateDeps, task: Task, *, claims: int) -> bool:
     """Return whether one of the last `claims` claims before this one has stored anything; nothing of it is read."""
     folder, first = f"tasks/{task.id}/answer-", task.token - claims
     async for stored_file in deps.storage.listing(deps.settings.results_bucket, folder):
-        if int(stored_file.name.removeprefix(folder)[:6]) >= first:
+        if _is_progress(stored_file.name.removeprefix(folder).removesuffix(".json"), first):
             return True
-    return any(int(name[:6]) >= first for name in await deps.tasks.answer_names(task.id))
+    return any(_is_progress(name, first) for name in await deps.tasks.answer_names(task.id))
+
+
+def _is_progress(name: str, first_claim: int) -> bool:
+    return int(name[:6]) >= first_claim and not name.endswith(_CLOSED)
 
 
 async def load_answers(deps: GenerateDeps, task: Task) -> list[Json]:

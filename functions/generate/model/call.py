@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -11,16 +12,24 @@ from typing import NamedTuple, cast
 from pydantic import JsonValue
 
 from functions.generate.lease import Lease
-from functions.generate.model.answer_store import store_answer
+from functions.generate.model.answer_store import store_answer, store_closed_answer
 from functions.generate.model.context_cache import prolong, retire_cache
 from functions.generate.model.segments import Segments
 from functions.generate.model.service_tier import flex_refusals_named
-from functions.generate.model.stream_chunks import telling
+from functions.generate.model.stream_chunks import Telling, telling
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer import response as answer
-from shared.domain.answer.continuation import Origin, broken_off, is_broken, is_resumable, joined_call
+from shared.domain.answer.continuation import (
+    Origin,
+    broken_off,
+    closed_early,
+    is_broken,
+    is_closed,
+    is_resumable,
+    joined_call,
+)
 from shared.domain.answer.response import Json
 from shared.domain.checks.loop_watch import LoopWatch
 from shared.domain.checks.rounds import cut_in_loop
@@ -102,11 +111,7 @@ async def call_model(
         call = _Call(deps, lease, question, number, question_names, going_on)
         lease.answering, lease.resumable = True, going_on is not None
         try:
-            with lease.timed("model"):
-                async for piece in cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question)):
-                    await call.segments.add(call.with_origin(piece))
-                    readers.heard(piece)
-                    await readers.mark_resumable()
+            await _listen(deps, lease, call, readers)
         except PermanentFailure as failure:
             if going_on is not None and failure.code == "upstream_error" and not call.segments.pieces:
                 # Without the token, the service took the same request.
@@ -127,6 +132,21 @@ async def call_model(
         call.refuse_second_break(record, "Gemini's answer ended early")
     await deps.breaker.note_success(question.model)
     return record
+
+
+async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: Telling) -> None:
+    """Take the answer's pieces as they come. If this side has to stop listening, store what came: it is billed."""
+    question = call.question
+    try:
+        with lease.timed("model"):
+            async with aclosing(cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question))) as pieces:
+                async for piece in pieces:
+                    await call.segments.add(call.with_origin(piece))
+                    readers.heard(piece)
+                    await readers.mark_resumable()
+    except asyncio.CancelledError:
+        await call.store_closed()
+        raise
 
 
 @contextlib.asynccontextmanager
@@ -214,6 +234,16 @@ class _Call:
     async def store_whole(self) -> Json:
         return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})
 
+    async def store_closed(self) -> None:
+        """Store what came of an answer that is not listened to any more, in one try, and enter it in the ledger."""
+        response = await off_loop(closed_early, self.segments.pieces)
+        if response is None:
+            return
+        lease = self._lease
+        record = self._record(response)
+        lease.calls = [*(lease.calls or ()), call_of(record)]
+        await store_closed_answer(self._deps, lease, self._number, record, progress=not is_closed(response))
+
     def refuse_second_break(self, record: Json, message: str) -> None:
         """Raise `Unavailable` if this call broke off as the one before it did: the next one comes after a pause."""
         if self._after_break and is_broken(cast(Json, record["response"])):
@@ -222,17 +252,20 @@ class _Call:
     async def _store(self, response: Json) -> Json:
         """Store the record of the call, and enter the call in the task's ledger; return the record."""
         deps, lease = self._deps, self._lease
-        seconds = round((deps.clock.now() - self._began).total_seconds(), 3)
+        record = self._record(response)
         with lease.timed("store"):
             if self.question.makes is not None:
-                response = await _store_pieces(deps, lease, self._number, response)
-            record: Json = {**self._head, "response": response, "seconds": seconds}
+                record["response"] = response = await _store_pieces(deps, lease, self._number, response)
             lease.answering = False
             await store_answer(deps, lease, self._number, record)
         lease.calls = [*(lease.calls or ()), call_of(record)]
         if is_resumable(response):
             lease.note_resumable()
         return record
+
+    def _record(self, response: Json) -> Json:
+        seconds = round((self._deps.clock.now() - self._began).total_seconds(), 3)
+        return {**self._head, "response": response, "seconds": seconds}
 
 
 async def _store_pieces(deps: GenerateDeps, lease: Lease, number: int, response: Json) -> Json:
@@ -263,7 +296,7 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
         yield piece
 
 
-async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncIterator[Json]:
+async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncGenerator[Json]:
     """Yield an answer's pieces; close the stream once it is caught in a loop, with a last piece that says so."""
     watch, characters = LoopWatch(), 0
     async with aclosing(pieces):

@@ -13,7 +13,7 @@ from shared.domain.answer.response import Json
 from shared.domain.media import Facts
 from shared.domain.media.kinds import Family
 from shared.domain.models import tokens
-from shared.domain.models.catalogue import Model
+from shared.domain.models.catalogue import Model, default_model
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import Resolution
 from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, output_ceiling
@@ -29,12 +29,19 @@ _KINDS: dict[Family, InputKind] = {"audio": "audio", "image": "image", "pdf": "i
 def media_tokens(
     files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None
 ) -> dict[InputKind, int]:
-    """Return how many tokens the files have, by the documented rules. A file of unknown length counts as empty."""
+    """Return how many tokens the files have at most, by the documented rules.
+
+    A file of unknown length may fill the model's window. One for a model that is not known counts as for the default.
+    """
     counts: dict[InputKind, int] = {}
-    for facts in files if model is not None else ():
+    rules = model or default_model()
+    for facts in files:
         kind = _KINDS[facts.media_type.family]
-        counts[kind] = counts.get(kind, 0) + tokens.estimate(facts, cast(Model, model), resolution)
-    return counts
+        known = tokens.can_be_estimated(facts)
+        counts[kind] = counts.get(kind, 0) + (
+            tokens.estimate(facts, rules, resolution) if known else rules.input_tokens
+        )
+    return {kind: min(count, rules.input_tokens) for kind, count in counts.items()}
 
 
 def with_ceiling(deps: GenerateDeps, question: Question) -> Question:
@@ -82,12 +89,12 @@ def requested_tier(question: Question) -> Tier:
 
 
 async def give_back(deps: GenerateDeps, lease: Lease) -> None:
-    """Reduce the reservation of a task that is put off to what its calls have cost so far."""
+    """Keep what the calls of a task that is put off have cost so far reserved, and no more: it is not counted yet."""
     if lease.calls is None:
         # What earlier claims have spent is not known.
         return
     try:
-        if await reserved_day(deps, lease) is not None:
+        if lease.spent or await reserved_day(deps, lease) is not None:
             lease.reserved = await deps.budgets.keep_spent(lease.task, lease.spent)
     except Exception as error:  # It ends by itself.
         log_bug("reservation_not_given_back", error, task=lease.task.id)
@@ -107,17 +114,3 @@ async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
     except Exception as error:  # It ends by itself; the task's own end does not wait for it.
         log_bug("reservation_not_read", error, task=task.id)
         return None
-
-
-async def end_reservation_of_ended(deps: GenerateDeps, lease: Lease) -> None:
-    """End what a claim reserved that was lost because its task has ended: cancelled, and perhaps counted before."""
-    if lease.reserved is None:
-        return
-    try:
-        stored = await deps.tasks.get(lease.task.id)
-        if stored is None or stored.task.terminal:
-            batch = deps.tasks.client.batch()
-            deps.reservations.settle(batch, lease.reserved, lease.task.key)
-            await batch.commit()
-    except Exception as error:  # It ends by itself.
-        log_bug("reservation_not_given_back", error, task=lease.task.id)

@@ -12,9 +12,8 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from functions.generate.model.answer_store import load_answers
+from functions.generate.model.cancelled import count_calls
 from functions.generate.model.context_cache import delete_cache
-from functions.generate.model.spending import earlier_reservation
 from functions.generate.question.upload import own_names
 from functions.generate.result.indexing import add_to_index
 from functions.generate.result.publishing import Published, publish
@@ -22,14 +21,8 @@ from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import current_context, span
 from shared.dependencies import GenerateDeps
-from shared.domain.answer.continuation import billed_records
 from shared.domain.errors import TaskFailure
-from shared.domain.models.catalogue import catalogue
-from shared.domain.money.calls import call_of
 from shared.domain.money.indexing import row_of_indexing, with_indexing
-from shared.domain.money.ledger import money_warnings, usage_of
-from shared.domain.money.storage import storage_of
-from shared.domain.money.totals import rows_of
 from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
 from shared.domain.tasks.event import event_of
@@ -78,30 +71,13 @@ async def _run(deps: GenerateDeps, stored: Stored) -> bool:
 async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
     """Enter what the calls of a cancelled task cost: who cancelled it could not know. None if the document is gone."""
     task = stored.task
-    if task.usage is not None or task.token == 0 or task.error is None or task.error.code != "request_cancelled":
+    if task.usage is not None or not task.is_cancelled:
         return stored
     try:
-        calls = [call_of(record) for record in billed_records(await load_answers(deps, task))]
+        return await count_calls(deps, stored)
     except Exception as error:  # What is not counted keeps nothing else from being done.
         log_bug("calls_not_counted", error, task=task.id)
         return stored
-    sizes = {"source": task.source.size, "uploaded": task.ledger.uploaded}
-    ledger = task.ledger.with_storage(storage_of(task.cache, task.model, deps.clock.now()))
-    usage = usage_of(calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
-    warnings = tuple(dict.fromkeys((*task.warnings, *money_warnings(calls))))
-
-    def entered(current: Task) -> Task:
-        counts = {"usage": usage, "ledger": ledger, "warnings": warnings}
-        return current if current.usage is not None else current.model_copy(update=counts)
-
-    reserved = await earlier_reservation(deps, task)
-
-    def counted(batch: firestore.AsyncWriteBatch, ended: Task) -> None:
-        deps.totals.add(batch, deps.clock.now(), rows_of(ended, calls, ended.model))
-        if reserved is not None:
-            deps.reservations.settle(batch, reserved, ended.key)
-
-    return await deps.tasks.change(stored, entered, counted)
 
 
 async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Stored | None:

@@ -18,7 +18,7 @@ from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure
 from shared.domain.index_entries import (
     LARGEST_FILE,
     MOST_FAILURES,
@@ -31,7 +31,7 @@ from shared.domain.index_entries import (
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.indexing import tokens_of_file
 from shared.domain.service_errors import HandleGone
-from shared.domain.tasks.task import Task
+from shared.domain.tasks.task import GeminiFile, Task
 from shared.results import load_results
 
 _HELD = timedelta(minutes=10)
@@ -40,6 +40,8 @@ _LONGEST = timedelta(minutes=7)
 """How long adding documents may take: what it leaves of the hold is enough for an import that was begun at its end."""
 _FIRST_INDEX = 100
 """Of the numbers in the names of a task's uploads: smaller ones are its inputs."""
+_UNCERTAIN = (TimeoutError, asyncio.CancelledError, ImportUnderWay, ConnectionBroken)
+"""Errors after which a document may have been added all the same."""
 
 
 class Indexed(NamedTuple):
@@ -76,22 +78,37 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
             return Indexed()
         case "busy":
             raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
-    if before is not None and (before.entry.task, before.entry.generation) == (task.id, source.generation):
-        entry = entry.model_copy(update={"tokens": before.entry.tokens, "failures": before.entry.failures})
+    entry = entry.model_copy(update=_inherited(before, task))
+    text, paid = await _answer_of(deps, task), entry.tokens
     documents = before.entry.documents if before else ()
-    hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD}
+    # What adding may cost is counted before: an instance that is killed meanwhile cannot say how far it came.
+    most = paid + _tokens_of_text(text) + (tokens_of_file(task) if _files_to_add(task) else 0)
+    hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD, "tokens": most}
     held = await deps.index_entries.put(entry.model_copy(update=hold), before)
     if held is None:
         raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
-    return await _add_held(deps, task, _Adding(entry, entry.tokens), before, held)
+    return await _add_held(deps, task, _Adding(entry, text, paid), before, held)
+
+
+def _inherited(before: StoredEntry | None, task: Task) -> dict[str, int]:
+    """Return what a new try takes over from the entry: the tokens that the tries before it may have paid for.
+
+    Those of another task too, if it was killed while it added: it finds itself superseded, and counts nothing.
+    """
+    if before is None:
+        return {}
+    entry = before.entry
+    is_own = (entry.task, entry.generation) == (task.id, task.source.generation)
+    tokens = entry.tokens if is_own or entry.holder else 0
+    return {"tokens": tokens, "failures": entry.failures if is_own else 0}
 
 
 class _Adding:
     """What has been added of an entry, also if adding it fails half-way."""
 
-    def __init__(self, entry: Entry, tokens: int) -> None:
-        self.entry, self.tokens = entry, tokens
-        """The tokens that were paid for, in all tries."""
+    def __init__(self, entry: Entry, text: str, tokens: int) -> None:
+        self.entry, self.text, self.tokens = entry, text, tokens
+        """The entry, the answer as Markdown, and the tokens that were paid for, in all tries."""
         self.documents, self.warnings = list[str](), list[str]()
 
 
@@ -109,7 +126,9 @@ async def _add_held(
         # way, the next try waits for the hold's end.
         until = held.entry.held_until if isinstance(error, (TimeoutError, ImportUnderWay)) else deps.clock.now()
         failures = entry.failures + isinstance(error, ImportFailed)
-        left = {"held_until": until, "tokens": adding.tokens, "failures": failures}
+        # Where the end of an import is not known, all that the try may have cost stays counted.
+        tokens = held.entry.tokens if isinstance(error, _UNCERTAIN) else adding.tokens
+        left = {"held_until": until, "tokens": tokens, "failures": failures}
         if await deps.index_entries.put(held.entry.model_copy(update=left), held) is None:
             await _take_out(deps, adding)
         if isinstance(error, TimeoutError):
@@ -141,13 +160,13 @@ async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> N
 async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> None:
     """Add the answer and the files."""
     entry = adding.entry
-    text = await _answer_of(deps, task)
-    adding.documents.append(await _add_answer(deps, task, entry, text))
-    adding.tokens += len(text) // CHARACTERS_PER_TOKEN
-    for file in searchable_files(task.files, task.source):
+    adding.documents.append(await _add_answer(deps, task, entry, adding.text))
+    adding.tokens += _tokens_of_text(adding.text)
+    if task.source.size > LARGEST_FILE and searchable_files(task.files, task.source):
+        message = "File Search takes files of 100 MB at most."
+        adding.warnings.append(f"The index {entry.index} has the answer, but not the file: {message}")
+    for file in _files_to_add(task):
         try:
-            if task.source.size > LARGEST_FILE:
-                raise PermanentFailure("payload_too_large", "File Search takes files of 100 MB at most.")
             adding.documents.append(await deps.file_search.add_file(entry.store, file.name, metadata_of(entry)))
         except HandleGone:
             adding.warnings.append(f"The index {entry.index} has the answer, but not the file: its upload is gone.")
@@ -157,6 +176,14 @@ async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> Non
             message = f"The index {entry.index} has the answer, but not the file: {failure.message}"
             adding.warnings.append(message)
     adding.tokens += tokens_of_file(task) if len(adding.documents) > 1 else 0
+
+
+def _files_to_add(task: Task) -> list[GeminiFile]:
+    return searchable_files(task.files, task.source) if task.source.size <= LARGEST_FILE else []
+
+
+def _tokens_of_text(text: str) -> int:
+    return len(text) // CHARACTERS_PER_TOKEN
 
 
 async def _answer_of(deps: GenerateDeps, task: Task) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any, Literal, cast
 
 from local.standins.gemini.behaviour import Behaviour
@@ -58,7 +60,24 @@ class Bill:
                     self._ledger.count("gemini", counter, more)
 
     async def settled_after(self, chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
-        """Yield the chunks; settle with the last one. A stream that is cut, or ends in an error, is not counted."""
+        """Yield the chunks; settle with the last one. A stream that is cut, or ends in an error, is not counted.
+
+        If the client hangs up, the call's record has what was sent, as `sent_prompt_tokens`, `sent_answer_tokens`, …
+        """
+        sent: dict[str, Any] = {}
+        try:
+            async with aclosing(self._counted(chunks)) as settled:
+                async for chunk in settled:
+                    sent = chunk
+                    yield chunk
+        except (asyncio.CancelledError, GeneratorExit):
+            self._note_sent(sent.get("usageMetadata", {}))
+            raise
+
+    def _note_sent(self, usage: dict[str, Any]) -> None:
+        self._call.notes |= {f"sent_{name}": str(usage[field]) for field, name in _COUNTED.items() if field in usage}
+
+    async def _counted(self, chunks: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any]]:
         last: dict[str, Any] = {}
         resumable = False
         async for chunk in chunks:

@@ -4,6 +4,7 @@
          ──▶ CONTINUATION, MAX_TOKENS + token   the record of a hop; the same request with the token goes on
          ──▶ broken off behind a token          the record ends at the token; likewise
          ──▶ killed behind a token              its segments are the record; likewise, by the next claim
+         ──▶ closed by this side                what came is the record; without a token it counts for its cost only
 
 A response that goes on with another one names it under `resumedFrom`: claim, round and token. So the text of the other
 one ends at that token, whatever its own claim has stored since.
@@ -18,6 +19,7 @@ from typing import NamedTuple, cast
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
 from shared.domain.answer.usage import total_usage
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 
 MOST_HOPS = 64
 """Calls of one answer. The longest takes 16 streamed hops; the others are for streams that break."""
@@ -27,7 +29,7 @@ MOST_AT_LIMIT = 3
 """How often an answer goes on past a limit of tokens that we set ourselves."""
 TOKENS_KEPT = timedelta(hours=24)
 """How long a token is used. Google names no time; the files of the request live for 48 hours."""
-_BROKEN = "break"
+_BROKEN, _CLOSED = "break", "closed"
 _LIMITS = ("CONTINUATION", "MAX_TOKENS")
 
 
@@ -65,6 +67,24 @@ def broken_off(pieces: Sequence[Json]) -> Json | None:
     if last is None:
         return None
     return {**answer.join(pieces[: last + 1]), "cutBy": _BROKEN}
+
+
+def closed_early(pieces: Sequence[Json]) -> Json | None:
+    """Return what came of an answer whose stream this side has closed, or None if nothing came.
+
+    With a token, it can be gone on with from there, as after a break; otherwise it is kept only for what it cost.
+    """
+    spoken = [candidate for piece in pieces for candidate in answer.candidates(piece)]
+    if not spoken:
+        return None
+    characters = sum(len(answer.text(candidate)) for candidate in spoken)
+    response = broken_off(pieces) or {**answer.join(pieces), "cutBy": _CLOSED}
+    return {**response, "cutTokens": characters // CHARACTERS_PER_TOKEN}
+
+
+def is_closed(response: Json) -> bool:
+    """Return whether the response counts for its cost only."""
+    return response.get("cutBy") == _CLOSED
 
 
 def is_broken(response: Json) -> bool:
@@ -195,7 +215,7 @@ def whole_records(records: Iterable[Json], now: datetime) -> list[Json]:
     A round that another one goes on with ends at the token where that one begins. The last one's token is left out if
     it is too old.
     """
-    rounds = _by_round(records)
+    rounds = _by_round(record for record in records if not is_closed(_response(record)))
     origins = {
         (origin.claim, origin.round): origin.token
         for stored in rounds.values()

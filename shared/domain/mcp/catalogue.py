@@ -161,8 +161,9 @@ def handshake_task(task: Task) -> Json:
 
 def _protocol_task(task: Task) -> tuple[Json, int]:
     """Return what both forms share, and the milliseconds from the task's creation until it is deleted."""
-    cancelled = task.error is not None and task.error.code == "request_cancelled"
-    status = "cancelled" if cancelled else {"completed": "completed", "failed": "failed"}.get(task.status, "working")
+    status = (
+        "cancelled" if task.is_cancelled else {"completed": "completed", "failed": "failed"}.get(task.status, "working")
+    )
     updated = task.completed_at or task.started_at or task.accepted_at
     shown: Json = {
         "taskId": task.id,

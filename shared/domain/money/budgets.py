@@ -56,7 +56,7 @@ def is_far(scopes: Sequence[Scope], own: int, *, instances: int) -> bool:
 
     `own`: what an instance has added since `spent` was read, and what its calls under way may add.
     """
-    return all(own * instances <= scope.left for scope in scopes)
+    return all(own * instances <= scope.left - scope.reserved for scope in scopes)
 
 
 def decide(scopes: Sequence[Scope], estimate: int) -> tuple[Verdict, Scope | None]:

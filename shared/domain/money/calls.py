@@ -15,9 +15,10 @@ from typing import cast, get_args
 
 from pydantic import JsonValue
 
-from shared.domain.answer.response import Json
+from shared.domain.answer.response import Json, candidates, text
 from shared.domain.models.catalogue import Model, resolve
 from shared.domain.models.prices import InputKind, InputPrices, Tier
+from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 
 _MILLION = Decimal(1_000_000)
 _KINDS: dict[str, InputKind] = {
@@ -79,11 +80,15 @@ class Call:
     seconds: float | None = None
     cut: bool = False
     """Whether the stream was closed before its end, so that the last count seen stands for what was billed."""
+    is_estimated: bool = False
+    """Whether the service did not count the tokens."""
 
     @property
     def cost(self) -> Decimal | None:
-        """Return US dollars by the list prices of its day, or None if they are not known."""
-        return None if self.day is None else cost_of(self.tokens, self.answered, self.tier, self.day)
+        """Return US dollars by the list prices of its day, or None if they or its tokens are not known."""
+        return (
+            None if self.day is None or self.is_estimated else cost_of(self.tokens, self.answered, self.tier, self.day)
+        )
 
     @property
     def is_rerouted(self) -> bool:
@@ -100,12 +105,15 @@ def call_of(record: Json) -> Call:
     """Return the call of a stored round; see `functions.generate.model.call`."""
     question, response = cast(Json, record["question"]), cast(Json, record["response"])
     asked, at, seconds = str(question["model"]), record.get("at"), record.get("seconds")
+    counted = tokens_of(response)
+    is_estimated = bool(candidates(response)) and not counted.input
     return Call(
         question=str(question.get("name") or ""),
         asked=asked.removeprefix("models/"),
         answered=str(response.get("modelVersion") or asked).removeprefix("models/"),
         tier=served_tier(response, record.get("tier")),
-        tokens=tokens_of(response),
+        tokens=_estimated_tokens(question, response) if is_estimated else counted,
+        is_estimated=is_estimated,
         day=date.fromisoformat(at[:10]) if isinstance(at, str) else None,
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
         cut=bool(response.get("cutBy")),
@@ -123,6 +131,14 @@ def tokens_of(response: Json) -> Tokens:
         answer=_answered(response, counted),
         thinking=_number(counted.get("thoughtsTokenCount")),
     )
+
+
+def _estimated_tokens(question: Json, response: Json) -> Tokens:
+    """Return about what a call used whose answer came without the service's count."""
+    media = question.get("media")
+    counts = {name: _number(count) for name, count in media.items()} if isinstance(media, dict) else {}
+    characters = sum(len(text(candidate)) for candidate in candidates(response))
+    return Tokens(prompt=counts, answer={"text": characters // CHARACTERS_PER_TOKEN})
 
 
 def served_tier(response: Json, requested: JsonValue = None) -> Tier:

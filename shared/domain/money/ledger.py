@@ -106,6 +106,19 @@ def usage_of(
     }
 
 
+def uncounted_calls(calls: Sequence[Call], usage: Mapping[str, JsonValue]) -> list[Call]:
+    """Return the calls that are not among the `rounds` of a task's usage."""
+    counted = list(cast(Sequence[JsonValue], usage.get("rounds") or ()))
+    uncounted: list[Call] = []
+    for call in calls:
+        shown = _round(call)
+        if shown in counted:
+            counted.remove(shown)
+        else:
+            uncounted.append(call)
+    return uncounted
+
+
 def total_cost(calls: Sequence[Call], storages: Sequence[Storage] = ()) -> Decimal | None:
     """Return what the calls and the storage cost together, or None if the price of one is not known."""
     total = Decimal(0)
@@ -126,10 +139,17 @@ def price_source(calls: Sequence[Call]) -> str | None:
 def money_warnings(calls: Sequence[Call]) -> list[str]:
     """Return what the task's owner should know of the models that answered and of their prices, as sentences."""
     rerouted = {(call.asked, call.answered) for call in calls if call.is_rerouted}
-    unpriced = {f"{call.answered} ({call.tier})" for call in calls if call.day is not None and call.cost is None}
+    priced = [call for call in calls if call.day is not None and not call.is_estimated]
+    unpriced = {f"{call.answered} ({call.tier})" for call in priced if call.cost is None}
+    uncounted = sum(call.is_estimated for call in calls)
     return [
         *(f"model_rerouted: {asked} was asked for, and {answered} answered." for asked, answered in sorted(rerouted)),
         *(f"What this cost is not known: there is no price for {name}." for name in sorted(unpriced)),
+        *(
+            [f"What this cost is not known: Gemini did not count the tokens of {uncounted} of its calls."]
+            if uncounted
+            else []
+        ),
     ]
 
 

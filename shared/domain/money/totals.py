@@ -63,18 +63,19 @@ class DayRow(NamedTuple):
 def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Counters]:
     """Return what a task that has ended adds to the counters: itself and the storage of its context caches in the row
     of the model that ended it, and each call in that of the model that answered."""
+    rows = rows_of_calls(task, calls)
+    own = labels_of(task, calls[-1].answered if calls else model)
+    storage = in_pico(known_storage(task.ledger.storages))
+    ended = Counters(tasks=1, failed=int(task.error is not None), picodollars=storage)
+    return {**rows, own: rows.get(own, Counters()) + ended}
+
+
+def rows_of_calls(task: Task, calls: Sequence[Call]) -> dict[Labels, Counters]:
+    """Return what these calls of a task add to the counters."""
     rows: dict[Labels, Counters] = {}
-
-    def add(name: str, counters: Counters) -> None:
-        labels = labels_of(task, name)
-        rows[labels] = rows.get(labels, Counters()) + counters
-
-    add(
-        calls[-1].answered if calls else model,
-        Counters(tasks=1, failed=int(task.error is not None), picodollars=in_pico(known_storage(task.ledger.storages))),
-    )
     for call in calls:
-        add(call.answered, _counters(call))
+        labels = labels_of(task, call.answered)
+        rows[labels] = rows.get(labels, Counters()) + _counters(call)
     return rows
 
 
@@ -96,13 +97,15 @@ def _counters(call: Call) -> Counters:
     )
 
 
-_ASSUMED_INPUT, _ASSUMED_OUTPUT = Decimal(4), Decimal(20)
-"""US dollars for a million tokens: the dearest text model of the catalogue."""
+ASSUMED_INPUT, ASSUMED_OUTPUT, ASSUMED_MADE = Decimal("7.2"), Decimal(36), Decimal(120)
+"""US dollars for a million tokens: the dearest of the catalogue, in any tier; the last for sound and pictures."""
 
 
 def assumed_cost(tokens: Tokens) -> Decimal:
     """Return what tokens without a known price are taken to cost when budgets are checked: rather too much."""
-    return (tokens.input * _ASSUMED_INPUT + tokens.output * _ASSUMED_OUTPUT) / 1_000_000
+    made = sum(count for modality, count in tokens.answer.items() if modality != "text")
+    words = tokens.output - made
+    return (tokens.input * ASSUMED_INPUT + words * ASSUMED_OUTPUT + made * ASSUMED_MADE) / 1_000_000
 
 
 def in_pico(dollars: Decimal) -> int:

@@ -204,6 +204,10 @@ class Task(Frozen):
     def terminal(self) -> bool:
         return self.status in ("completed", "failed")
 
+    @property
+    def is_cancelled(self) -> bool:
+        return self.error is not None and self.error.code == "request_cancelled"
+
 
 def key_of(task_id: str) -> str:
     """The Firestore key: the 8 characters first, since ids in time order would make one hot range."""

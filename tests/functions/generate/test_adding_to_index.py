@@ -16,7 +16,9 @@ from shared import wiring
 from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.firestore import Stored
 from shared.domain.errors import TransientFailure
+from shared.domain.index_entries import Entry
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.money.indexing import EMBEDDING_MODEL
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, System, warned
 from tests.functions.generate.indexed_files import RECIPES, added, documents, documents_of, dropped, value_of
@@ -138,6 +140,62 @@ async def test_what_an_instance_added_that_died_before_its_commit_is_counted_onc
     after = await system.tasks.get(task.id)
     assert after is not None
     assert cast(Any, after.task.usage) == usage, "another instance had counted it"
+
+
+async def added_though_killed(system: System, monkeypatch: pytest.MonkeyPatch, name: str) -> Task:
+    """Add a file; the first instance is killed behind its imports, before it could write that it has made them."""
+    entries = wiring.generate().index_entries
+    put, puts = entries.put, list[Entry]()
+
+    async def killed_once(entry: Entry, before: Any) -> Any:
+        puts.append(entry)
+        if len(puts) == 2:
+            raise RuntimeError("killed")
+        return await put(entry, before)
+
+    monkeypatch.setattr(entries, "put", killed_once)
+    uri = await dropped(system, name, "The instance was killed between an import and its commit.")
+    await system.until(uri, lambda _: len(puts) >= 2)
+    async with asyncio.timeout(60):
+        while (task := await system.until(uri, lambda _: True)).after:
+            system.clock.advance(60)
+            await asyncio.sleep(0.03)
+    return task
+
+
+async def test_what_a_killed_instance_imported_is_counted_with_the_next_try(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await added_though_killed(system, monkeypatch, "north/killed.txt")
+    usage = cast(Any, task.usage)
+    answer = len("# killed.txt\n\nA summary of north/killed.txt.") // CHARACTERS_PER_TOKEN
+    one_try = answer + usage["rounds"][0]["prompt_tokens"]
+    assert usage["indexing"]["estimated_tokens"] == 2 * one_try
+    assert documents_of(system, task) == ["text/markdown", "text/plain"]
+    rows = await wiring.generate().totals.rows(system.clock.now().date(), system.clock.now().date())
+    assert sum(row.counters.prompt_tokens for row in rows if row.labels.model == EMBEDDING_MODEL) >= 2 * one_try
+
+
+async def test_an_import_whose_end_is_not_known_is_counted(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    deps = wiring.generate()
+    add_file, tries = deps.file_search.add_file, list[str]()
+
+    async def add_late(*args: Any) -> str:
+        tries.append(await add_file(*args))
+        if len(tries) == 1:
+            raise ImportUnderWay("File Search did not take the file in time")
+        return tries[-1]
+
+    monkeypatch.setattr(deps.file_search, "add_file", add_late)
+    uri = await dropped(system, "north/unknown-end.txt", "The import ends after we have stopped waiting.")
+    await system.until(uri, lambda _: bool(tries))
+    async with asyncio.timeout(60):
+        while (task := await system.until(uri, lambda _: True)).after:
+            system.clock.advance(60)
+            await asyncio.sleep(0.03)
+    usage = cast(Any, task.usage)
+    answer = len("# unknown-end.txt\n\nA summary of north/unknown-end.txt.") // CHARACTERS_PER_TOKEN
+    assert usage["indexing"]["estimated_tokens"] == 2 * (answer + usage["rounds"][0]["prompt_tokens"])
 
 
 async def test_a_file_that_the_service_cannot_take_is_left_out_after_three_tries_which_are_all_counted(

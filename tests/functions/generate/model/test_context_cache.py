@@ -270,7 +270,7 @@ async def test_a_cancelled_task_tells_what_its_cache_cost(system: System) -> Non
 
 
 async def test_a_task_without_a_cache_pays_for_no_storage(system: System) -> None:
-    task = await system.answered("single/plain.txt", b"some words", dropsight_model="gemini-4-neon")
+    task = await system.answered("single/plain.txt", b"some words", dropsight_model="gemini-4-carbon")
     usage: Any = task.usage
     assert "cache_storage" not in usage
     assert usage["price_source"] == "third_party"

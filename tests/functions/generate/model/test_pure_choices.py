@@ -13,7 +13,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import ConnectionBroken, DropsightError, FlexRefused, Throttled, Unavailable
 from shared.domain.media import Facts
 from shared.domain.media.kinds import media_type
-from shared.domain.models.catalogue import find_model
+from shared.domain.models.catalogue import default_model, find_model
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.task import Ran
 
@@ -42,11 +42,16 @@ def test_only_files_of_enough_tokens_are_cached_and_none_at_a_resolution_of_thei
     assert not cacheable(None, [HOUR], None)
 
 
-def test_files_are_counted_by_kind_and_not_at_all_for_a_model_that_is_not_known() -> None:
+def test_files_are_counted_by_kind_and_for_a_model_that_is_not_known_as_for_the_default() -> None:
     assert FLASH is not None
     once, twice = media_tokens([HOUR], FLASH), media_tokens([HOUR, HOUR], FLASH)
     assert twice == {"audio": 2 * once["audio"]}
-    assert media_tokens([HOUR], None) == {}
+    assert media_tokens([HOUR], None) == media_tokens([HOUR], default_model())
+
+
+def test_a_file_of_unknown_length_may_fill_the_window() -> None:
+    assert FLASH is not None
+    assert media_tokens([HOUR.model_copy(update={"duration": None}), HOUR], FLASH) == {"audio": FLASH.input_tokens}
 
 
 def test_a_tier_that_is_not_known_counts_as_the_standard_one() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from shared.domain.models.catalogue import catalogue
-from shared.domain.models.prices import Tier
+from shared.domain.models.prices import InputKind, Rates, Tier
 from shared.domain.money.calls import Call, Tokens, as_dollars, call_of, cost_of, tokens_of
+from shared.domain.money.ledger import money_warnings
+from shared.domain.money.totals import ASSUMED_INPUT, ASSUMED_MADE, ASSUMED_OUTPUT, assumed_cost, rows_of_calls
+from shared.domain.tasks.task import Source, Task, new_task
 
 DAY = date(2026, 11, 26)
 
@@ -22,6 +25,12 @@ def record(model: str, usage: dict[str, Any], **response: Any) -> Any:
         "at": "2026-11-26T10:00:00+00:00",
         "seconds": 1.5,
     }
+
+
+def task() -> Task:
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    source = Source(kind="object", bucket="inbox", name="a.wav", generation=1, size=3, created_at=now)
+    return new_task(source, owner="inbox:inbox", model="m", now=now, keep=timedelta(days=30))
 
 
 def details(**counts: int) -> Any:
@@ -148,3 +157,24 @@ def test_costs_of_calls_add_up_exactly() -> None:
         "", "gemini-2.5-flash-lite", "gemini-2.5-flash-lite", "flex", Tokens({"audio": 7}, answer={"text": 3}), DAY
     )
     assert call.cost == Decimal("0.00000165")
+
+
+def test_an_answer_that_the_service_did_not_count_has_an_unknown_cost_and_is_no_gift() -> None:
+    stored = record("gemini-3.5-flash-lite", {}, candidates=[{"content": {"parts": [{"text": "x" * 400}]}}])
+    stored["question"]["media"] = {"audio": 1920}
+    call = call_of(stored)
+    assert (call.cost, call.tokens.input, call.tokens.output) == (None, 1920, 100)
+    assert money_warnings([call]) == ["What this cost is not known: Gemini did not count the tokens of 1 of its calls."]
+    [(_, counters)] = rows_of_calls(task(), [call]).items()
+    assert (counters.unpriced_calls, counters.picodollars) == (1, 0)
+    assert counters.assumed_picodollars >= (1920 * 3 + 100 * 25) * 10**5
+
+
+def test_what_has_no_known_price_is_taken_to_be_as_dear_as_the_dearest() -> None:
+    asked = [model for model in catalogue().models if "embedding" not in model.outputs]
+    rates: list[Rates] = [rate for model in asked for price in model.prices for rate in (price, price.long) if rate]
+    assert max(rate.output for rate in rates) == ASSUMED_OUTPUT
+    assert max(rate.made or 0 for rate in rates) == ASSUMED_MADE
+    assert max(getattr(rate.input, kind) for rate in rates for kind in get_args(InputKind)) == ASSUMED_INPUT
+    picture = Tokens(prompt={"text": 10**6}, answer={"text": 10**6, "image": 10**6})
+    assert assumed_cost(picture) == ASSUMED_INPUT + ASSUMED_OUTPUT + ASSUMED_MADE

@@ -1,0 +1,74 @@
+"""Count what the calls of a cancelled task cost: who cancelled it could not know, and its holder stops only later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from functions.generate.lease import Lease
+from functions.generate.model.answer_store import load_answers
+from functions.generate.model.spending import earlier_reservation
+from shared.cloud.firestore import Stored
+from shared.cloud.telemetry import log_bug
+from shared.dependencies import GenerateDeps
+from shared.domain.answer.continuation import billed_records
+from shared.domain.models.catalogue import catalogue
+from shared.domain.money.calls import Call, call_of
+from shared.domain.money.ledger import money_warnings, uncounted_calls, usage_of
+from shared.domain.money.storage import storage_of
+from shared.domain.money.totals import rows_of, rows_of_calls
+from shared.domain.tasks.task import Task
+
+if TYPE_CHECKING:
+    from google.cloud import firestore
+
+
+async def count_calls(deps: GenerateDeps, stored: Stored, *, reserved: date | None = None) -> Stored | None:
+    """Enter all stored calls of a cancelled task that are not counted yet, and end its reservation.
+
+    `reserved`: the day of the reservation, if it is known. None if the document is gone.
+    """
+    calls = [call_of(record) for record in billed_records(await load_answers(deps, stored.task))]
+    reserved = reserved or await earlier_reservation(deps, stored.task)
+    late: list[Call] | None = None
+
+    def entered(current: Task) -> Task:
+        nonlocal late
+        late = None if current.usage is None else uncounted_calls(calls, current.usage)
+        return current if late == [] else _with_usage(deps, current, calls)
+
+    def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
+        rows = rows_of(task, calls, task.model) if late is None else rows_of_calls(task, late)
+        deps.totals.add(batch, deps.clock.now(), rows)
+        if reserved is not None:
+            deps.reservations.settle(batch, reserved, task.key)
+
+    return await deps.tasks.change(stored, entered, counted)
+
+
+def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call]) -> Task:
+    ledger = task.ledger
+    if task.usage is None:
+        ledger = ledger.with_storage(storage_of(task.cache, task.model, deps.clock.now()))
+    sizes = {"source": task.source.size, "uploaded": ledger.uploaded}
+    usage = usage_of(calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
+    warnings = tuple(dict.fromkeys((*task.warnings, *money_warnings(calls))))
+    return task.model_copy(update={"usage": usage, "ledger": ledger, "warnings": warnings})
+
+
+async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
+    """After a claim was lost because its task has ended, count what it called if that is not counted, and end what it
+    reserved."""
+    if lease.reserved is None and not lease.calls:
+        return
+    try:
+        stored = await deps.tasks.get(lease.task.id)
+        if stored is not None and stored.task.is_cancelled and lease.calls:
+            await count_calls(deps, stored, reserved=lease.reserved)
+        if lease.reserved is not None and (stored is None or stored.task.terminal):
+            batch = deps.tasks.client.batch()
+            deps.reservations.settle(batch, lease.reserved, lease.task.key)
+            await batch.commit()
+    except Exception as error:  # The reservation ends by itself.
+        log_bug("lost_claim_not_counted", error, task=lease.task.id)

@@ -1,0 +1,105 @@
+"""What a call had answered when its task was cancelled, or its time was up, is in the ledger: it is billed."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from functions.generate.result.after_work import run_after_work
+from shared import wiring
+from shared.cloud.firestore import Stored
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Task
+from tests.functions.generate.conftest import System
+from tests.functions.generate.test_budgets import is_reserved, spent_today, with_budgets
+from tests.functions.wired import DEFAULTS
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("own_calls")]
+
+TEXT = "A long answer, of which nobody hears the end. " * 200
+
+
+async def answering(system: System, name: str, latency: str = "1000s", **model: Any) -> tuple[str, Task]:
+    """Drop a file and return its task while the model is half-way through its answer."""
+    system.model.script.append({"text": TEXT, "chunks": 100, "latency": latency, **model})
+    uri = await system.drop(name, b"some words")
+    task = await system.until(uri, lambda task: task.lease_until is not None)
+    await system.until(uri, lambda _: system.model.asked)
+    begun = bytes_of_call(system)
+    await system.let_time_pass(uri, until=lambda: bytes_of_call(system) > begun + 1500)
+    return uri, task
+
+
+def bytes_of_call(system: System) -> int:
+    [call] = [call for call in system.tap.ledger.calls("gemini") if "streamGenerateContent" in str(call["path"])]
+    return int(str(call["bytes"]))
+
+
+def cut_calls(system: System) -> list[dict[str, Any]]:
+    return [call for call in system.tap.ledger.calls("gemini") if "sent_prompt_tokens" in call]
+
+
+async def cancel(system: System, task: Task) -> Stored:
+    stored = await system.tasks.get(task.id)
+    assert stored is not None
+    cancelled = await system.tasks.change(stored, lambda current: claims.cancel(current, now=system.clock.now()))
+    assert cancelled is not None
+    return cancelled
+
+
+async def sent(system: System) -> dict[str, Any]:
+    """What the stand-in had sent of the answer when the client hung up."""
+    async with asyncio.timeout(60):
+        while True:
+            if calls := cut_calls(system):
+                return calls[-1]
+            system.clock.advance(1)
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("counted_first", [False, True])
+async def test_what_a_cancelled_call_had_answered_is_on_the_task_and_in_the_totals_once(
+    system: System, monkeypatch: pytest.MonkeyPatch, counted_first: bool
+) -> None:
+    before = await spent_today()
+    with_budgets(monkeypatch, daily_budget=before + Decimal("0.0001"))
+    uri, task = await answering(system, f"cancelled/{counted_first}.txt")
+    assert await is_reserved(system, task)
+    cancelled = await cancel(system, task)
+    if counted_first:
+        assert await run_after_work(wiring.generate(), cancelled)
+    counted = await sent(system)
+    await system.until(uri, lambda task: task.usage is not None and task.usage["calls"])
+    if not counted_first:
+        stored = await system.tasks.get(task.id)
+        assert stored is not None
+        assert await run_after_work(wiring.generate(), stored)
+    ended = await system.until(uri, lambda task: task.terminal and not task.after)
+    usage: Any = ended.usage
+    assert usage["calls"] == 1
+    assert usage["prompt_tokens"] == int(counted["sent_prompt_tokens"])
+    assert usage["completion_tokens"] == int(counted["sent_answer_tokens"]) > 0
+    assert await spent_today() - before == Decimal(usage["cost"]) > 0
+    rows = await wiring.generate().totals.rows(system.clock.now().date(), system.clock.now().date())
+    assert sum(row.counters.tasks for row in rows if row.labels.prefix.endswith("cancelled/")) == 1 + counted_first
+    assert not await is_reserved(system, task)
+
+
+async def test_what_a_call_had_answered_when_its_time_was_up_counts_beside_the_next_call(system: System) -> None:
+    uri, task = await answering(system, "cancelled/time-is-up.txt", latency="4000s")
+    system.model.set_model(DEFAULTS)
+    await system.let_time_pass(uri, until=lambda: bool(cut_calls(system)), step=15)
+    counted = await sent(system)
+    async with asyncio.timeout(60):
+        while not (task := await system.until(uri, lambda _: True)).terminal or task.after:
+            system.clock.advance(30)
+            await asyncio.sleep(0.05)
+    usage: Any = task.usage
+    assert (task.error, usage["calls"]) == (None, 2)
+    first = usage["rounds"][0]
+    assert first["prompt_tokens"] == int(counted["sent_prompt_tokens"])
+    assert first["answer_tokens"] == int(counted["sent_answer_tokens"]) > 0
+    assert Decimal(usage["cost"]) == sum(Decimal(entry["cost"]) for entry in usage["rounds"])

@@ -1,0 +1,292 @@
+"""No budget is overdrawn by more than the calls that are under way, however calls, instances and days interleave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from shared.budgets import Budgets
+from shared.clock import Clock
+from shared.cloud.reservations import Grant, Reservation, Reservations
+from shared.cloud.totals import Totals
+from shared.domain.errors import BudgetSpent
+from shared.domain.money.totals import PICO, Counters, DayRow, Labels
+from shared.domain.tasks.task import Source, Task, new_task
+from shared.settings import BudgetSettings
+
+START = datetime(2026, 11, 26, 23, 40, tzinfo=UTC)
+OWNERS = ("inbox:a", "key:b")
+HOLDS = 1800.0
+
+
+@dataclass
+class Instant:
+    """A clock that stands still until it is moved."""
+
+    moment: datetime = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def time(self) -> float:
+        return self.moment.timestamp()
+
+    @property
+    def today(self) -> date:
+        return self.moment.date()
+
+
+@dataclass
+class Database:
+    """The counters and the reservations that all instances share."""
+
+    spent: dict[tuple[date, str], int] = field(default_factory=dict)
+    held: dict[date, dict[str, Reservation]] = field(default_factory=dict)
+    reads: int = 0
+
+    async def rows(self, first: date, last: date) -> list[DayRow]:
+        self.reads += 1
+        return [
+            DayRow(day.isoformat(), Labels(owner, "", "", "m"), Counters(picodollars=amount))
+            for (day, owner), amount in self.spent.items()
+            if first <= day <= last
+        ]
+
+    async def change(self, day: date, task_key: str, now: datetime, grant: Grant) -> bool:
+        others = {key: entry for key, entry in (await self.held_on(day, now)).items() if key != task_key}
+        wanted = await grant(others)
+        if wanted is not None:
+            self.held[day] = {**others, task_key: wanted}
+        return wanted is not None
+
+    async def held_on(self, day: date, now: datetime) -> dict[str, Reservation]:
+        return {key: entry for key, entry in self.held.get(day, {}).items() if entry.until > now}
+
+    async def is_held(self, day: date, task_key: str) -> bool:
+        return task_key in self.held.get(day, {})
+
+    def count(self, day: date, owner: str, cost: int) -> None:
+        self.spent[day, owner] = self.spent.get((day, owner), 0) + cost
+
+    def spent_on(self, day: date, owner: str = "") -> int:
+        return sum(amount for (then, whose), amount in self.spent.items() if then == day and owner in ("", whose))
+
+
+class HeldReservations:
+    """What `Budgets` asks of the reservations."""
+
+    def __init__(self, database: Database) -> None:
+        self.change, self.is_held, self.held = database.change, database.is_held, database.held_on
+
+
+def task_of(number: int, owner: str) -> Task:
+    source = Source(kind="object", bucket="a", name=f"{number}.txt", generation=1, size=3, created_at=START)
+    return new_task(source, owner=owner, model="m", now=START, keep=timedelta(days=30))
+
+
+async def no_budget_of_its_own(_name: str) -> Decimal | None:
+    return None
+
+
+def instance(database: Database, clock: Instant, limits: dict[str, Any]) -> Budgets:
+    return Budgets(
+        BudgetSettings.model_construct(**limits),
+        cast(Clock, clock),
+        cast(Totals, database),
+        cast(Reservations, HeldReservations(database)),
+        no_budget_of_its_own,
+    )
+
+
+def limits_of(dollars: Decimal | int) -> dict[str, Any]:
+    limit = Decimal(dollars)
+    return {
+        "daily_budget": limit,
+        "inbox_daily_budget": limit,
+        "key_daily_budget": limit,
+        "task_budget": Decimal(1000),
+        "budget_action": "wait",
+        "inboxes": {},
+    }
+
+
+async def calls_until_refused(database: Database, budgets: Budgets, clock: Instant, cost: Decimal) -> int:
+    """Make one call after another; return how many were granted."""
+    for number in range(3000):
+        task = task_of(number, "inbox:a")
+        try:
+            await budgets.reserve(task, cost, Decimal(0), seconds=HOLDS)
+        except BudgetSpent:
+            return number
+        database.count(clock.today, "inbox:a", int(cost * PICO))
+        database.held.get(clock.today, {}).pop(task.key, None)
+        budgets.settle(task, cost)
+    return 3000
+
+
+@pytest.mark.parametrize("dollars", [1, 200])
+async def test_calls_one_after_another_end_at_the_budget(dollars: int) -> None:
+    database, clock = Database(), Instant()
+    budgets = instance(database, clock, limits_of(dollars))
+    assert await calls_until_refused(database, budgets, clock, Decimal(dollars) / 1000) == 1000
+    assert database.reads < 300, "far from the budget, few calls read"
+
+
+async def test_what_tasks_that_were_put_off_have_spent_is_no_longer_left() -> None:
+    database, clock = Database(), Instant()
+    first, second = (instance(database, clock, limits_of(10)) for _ in range(2))
+    waiting = task_of(1, "inbox:a")
+    await first.reserve(waiting, Decimal("0.01"), Decimal(0), seconds=HOLDS)
+    await first.keep_spent(waiting, Decimal("9.99"))
+    first.settle(waiting, Decimal("9.99"))
+    with pytest.raises(BudgetSpent):
+        await second.reserve(task_of(2, "inbox:a"), Decimal("0.02"), Decimal(0), seconds=HOLDS)
+
+
+@dataclass
+class Running:
+    """A task with a call under way."""
+
+    task: Task
+    budgets: Budgets
+    estimate: Decimal
+    day: date | None
+    spent: Decimal
+    until: datetime
+
+
+@dataclass
+class Waiting:
+    """A task that was put off, and the day of its last call."""
+
+    task: Task
+    spent: Decimal
+    day: date
+
+
+class Spending(RuleBasedStateMachine):
+    """Instances that make, end and put off calls, and die, over two days and a budget that moves."""
+
+    INSTANCES = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock, self.database = Instant(), Database()
+        self.limit = Decimal(10)
+        self.instances = [self.new_instance() for _ in range(self.INSTANCES)]
+        self.running: list[Running] = []
+        self.waiting: list[Waiting] = []
+        self.killed: set[str] = set()
+        self.tasks = 0
+        self.loop = asyncio.new_event_loop()
+
+    def teardown(self) -> None:
+        self.loop.close()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    def new_instance(self) -> Budgets:
+        return instance(self.database, self.clock, limits_of(self.limit))
+
+    # What is true, whoever knows of it
+
+    def spent_truly(self) -> Decimal:
+        """What was spent today, with the calls of tasks that wait. Over midnight they count when they end."""
+        counted = Decimal(self.database.spent_on(self.clock.today)) / PICO
+        return counted + sum((entry.spent for entry in self.waiting if entry.day == self.clock.today), Decimal(0))
+
+    @rule(which=st.integers(0, INSTANCES - 1), cents=st.integers(1, 400), owner=st.sampled_from(OWNERS))
+    def a_call_begins(self, which: int, cents: int, owner: str) -> None:
+        self.tasks += 1
+        self.begin(which, task_of(self.tasks, owner), Decimal(cents) / 100, Decimal(0))
+
+    @precondition(lambda self: self.waiting)
+    @rule(which=st.integers(0, INSTANCES - 1), pick=st.integers(0, 99), cents=st.integers(1, 400))
+    def a_waiting_task_goes_on(self, which: int, pick: int, cents: int) -> None:
+        entry = self.waiting.pop(pick % len(self.waiting))
+        if not self.begin(which, entry.task, Decimal(cents) / 100, entry.spent):
+            self.waiting.append(entry)
+
+    def begin(self, which: int, task: Task, estimate: Decimal, spent: Decimal) -> bool:
+        budgets, before = self.instances[which], self.spent_truly()
+        try:
+            day = self.run(budgets.reserve(task, estimate, spent, seconds=HOLDS))
+        except BudgetSpent:
+            return False
+        if day is not None:
+            assert before < self.limit, "once a budget is spent, no call is granted"
+        elif estimate + spent > self.limit / 1000:
+            # What the others have spent since this instance looked is not known to it.
+            assert before + estimate + spent <= self.limit * (1 + Decimal(self.INSTANCES) / 20)
+        until = self.clock.now() + timedelta(seconds=HOLDS - 120)
+        self.running.append(Running(task, budgets, estimate, day, spent, until))
+        return True
+
+    @precondition(lambda self: self.running)
+    @rule(pick=st.integers(0, 99), share=st.integers(0, 100))
+    def a_task_ends(self, pick: int, share: int) -> None:
+        call = self.running.pop(pick % len(self.running))
+        self.end(call, call.spent + call.estimate * share / 100)
+
+    def end(self, call: Running, cost: Decimal) -> None:
+        self.database.count(self.clock.today, call.task.owner, int(cost * PICO))
+        for day in {call.day, self.clock.today} - {None}:
+            self.database.held.get(cast(date, day), {}).pop(call.task.key, None)
+        call.budgets.settle(call.task, cost)
+
+    @precondition(lambda self: self.running)
+    @rule(pick=st.integers(0, 99), share=st.integers(0, 100))
+    def a_task_is_put_off(self, pick: int, share: int) -> None:
+        call = self.running.pop(pick % len(self.running))
+        spent = call.spent + call.estimate * share / 100
+        if spent or call.day is not None:
+            self.run(call.budgets.keep_spent(call.task, spent))
+        call.budgets.settle(call.task, spent)
+        self.waiting.append(Waiting(call.task, spent, self.clock.today))
+
+    @precondition(lambda self: self.running)
+    @rule(which=st.integers(0, INSTANCES - 1))
+    def an_instance_is_killed(self, which: int) -> None:
+        """Its calls are lost: what they had reserved ends with time, and what they cost is in no ledger."""
+        dead = self.instances[which]
+        self.instances[which] = self.new_instance()
+        self.killed |= {call.task.key for call in self.running if call.budgets is dead}
+        self.running = [call for call in self.running if call.budgets is not dead]
+
+    @rule(seconds=st.sampled_from([1, 6, 61, 300]))
+    def time_passes(self, seconds: int) -> None:
+        until = self.clock.moment + timedelta(seconds=seconds)
+        self.clock.moment = until
+        late = [call for call in self.running if call.until <= until]
+        self.running = [call for call in self.running if call.until > until]
+        for call in late:
+            self.end(call, call.spent + call.estimate)
+
+    @rule(dollars=st.sampled_from([2, 10, 20]))
+    def the_budget_is_changed(self, dollars: int) -> None:
+        """A new revision of the functions, whose instances begin without memory; calls under way go on."""
+        self.limit = Decimal(dollars)
+        self.instances = [self.new_instance() for _ in range(self.INSTANCES)]
+
+    @invariant()
+    def no_reservation_outlives_its_task(self) -> None:
+        alive = {call.task.key for call in self.running} | {entry.task.key for entry in self.waiting}
+        held = self.run(self.database.held_on(self.clock.today, self.clock.now()))
+        for key, reservation in held.items():
+            assert key in alive | self.killed
+            if key not in {entry.task.key for entry in self.waiting}:
+                assert reservation.until <= self.clock.now() + timedelta(seconds=HOLDS)
+
+
+TestSpending = Spending.TestCase
+TestSpending.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
