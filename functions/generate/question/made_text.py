@@ -123,6 +123,9 @@ class MadeText:
     def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
         raise AssertionError("what was made of the parts is joined without a call")
 
+    async def is_counted(self, number: int) -> bool:
+        return False
+
     async def questions_of_part(self, number: int) -> list[Question]:
         return [await off_loop(self._question, number)]
 
