@@ -108,7 +108,7 @@ async def _add_held(
         # For the next try, which needs not wait; what was added so far is deleted then. If an import may still be under
         # way, the next try waits for the hold's end.
         until = held.entry.held_until if isinstance(error, (TimeoutError, ImportUnderWay)) else deps.clock.now()
-        failures = entry.failures + isinstance(error, ImportFailed)
+        failures = entry.failures + isinstance(error, (ImportFailed, HandleGone))
         left = {"held_until": until, "tokens": adding.tokens, "failures": failures}
         if await deps.index_entries.put(held.entry.model_copy(update=left), held) is None:
             await _take_out(deps, adding)
@@ -139,24 +139,32 @@ async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> N
 
 
 async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> None:
-    """Add the answer and the files."""
+    """Add the answer and the files. What the service will never take, or has often failed to, is left out."""
     entry = adding.entry
     text = await _answer_of(deps, task)
-    adding.documents.append(await _add_answer(deps, task, entry, text))
-    adding.tokens += len(text) // CHARACTERS_PER_TOKEN
+    try:
+        adding.documents.append(await _add_answer(deps, task, entry, text))
+        adding.tokens += len(text) // CHARACTERS_PER_TOKEN
+    except (PermanentFailure, ImportFailed, HandleGone) as failure:
+        if not isinstance(failure, PermanentFailure) and entry.failures + 1 < MOST_FAILURES:
+            raise
+        adding.warnings.append(f"The index {entry.index} does not have the answer: {failure.message}")
+    has_answer = bool(adding.documents)
+    what_it_has = (
+        f"The index {entry.index} {'has the answer, but not the file' if has_answer else 'has no file either'}"
+    )
     for file in searchable_files(task.files, task.source):
         try:
             if task.source.size > LARGEST_FILE:
                 raise PermanentFailure("payload_too_large", "File Search takes files of 100 MB at most.")
             adding.documents.append(await deps.file_search.add_file(entry.store, file.name, metadata_of(entry)))
         except HandleGone:
-            adding.warnings.append(f"The index {entry.index} has the answer, but not the file: its upload is gone.")
+            adding.warnings.append(f"{what_it_has}: its upload is gone.")
         except (PermanentFailure, ImportFailed) as failure:
             if isinstance(failure, ImportFailed) and entry.failures + 1 < MOST_FAILURES:
                 raise
-            message = f"The index {entry.index} has the answer, but not the file: {failure.message}"
-            adding.warnings.append(message)
-    adding.tokens += tokens_of_file(task) if len(adding.documents) > 1 else 0
+            adding.warnings.append(f"{what_it_has}: {failure.message}")
+    adding.tokens += tokens_of_file(task) if len(adding.documents) > has_answer else 0
 
 
 async def _answer_of(deps: GenerateDeps, task: Task) -> str:
