@@ -41,6 +41,7 @@ _MOST_BYTES_OF_LARGE = 48 << 20
 """Bytes that may be read of a file larger than `WHOLE_BYTES`."""
 _FIND_QUOTES = "shared.examiner_child.quotes:find_quotes"
 _COUNT_ROWS = "shared.examiner_child.rows:count_rows_of_pdf"
+_PAGE_TEXTS = "shared.examiner_child.rows:page_texts"
 _PAGES_WITHOUT_TEXT = "shared.examiner_child.rows:pages_without_text"
 _QUOTE_SECONDS = 30.0
 _MOST_BYTES_SEARCHED = 128 << 20
@@ -140,6 +141,15 @@ class Examiner:
             return list(await self._call({}, bounded, seconds, function=_PAGES_WITHOUT_TEXT))
         except SandboxError as error:
             _log.warning("pages without text were not looked for: %r", error)
+            return []
+
+    async def page_texts(self, source: RangeSource, *, seconds: float = _QUOTE_SECONDS) -> list[str]:
+        """Return the text of each page of a PDF; none where it takes too long or the file is damaged."""
+        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
+        try:
+            return list(await self._call({}, bounded, seconds, function=_PAGE_TEXTS))
+        except SandboxError as error:
+            _log.warning("the text of a file was not taken out: %r", error)
             return []
 
     async def _call(

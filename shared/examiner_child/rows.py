@@ -1,4 +1,4 @@
-"""Count the rows of an answer against the text of a PDF, in the examiner's child process."""
+"""Read the text of a PDF's pages, and count the rows of an answer against it, in the examiner's child process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ _FEW_WORDS = 5
 
 def count_rows_of_pdf(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
     """Return a `RowCount` of `arguments["rows"]`, which are lists of the texts of cells."""
-    with _opened(payload, source) as document:
-        pages = [_text(document[number]) for number in range(len(document))]
+    pages, _ = page_texts(arguments, payload, source)
     return count_rows(pages, arguments["rows"]), b""
+
+
+def page_texts(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
+    """Return the text of each page."""
+    with _opened(payload, source) as document:
+        return [_text(document[number]) for number in range(len(document))], b""
 
 
 def pages_without_text(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:

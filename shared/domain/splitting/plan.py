@@ -79,7 +79,7 @@ def is_part_source(source: str) -> bool:
 
 def is_split(recipe: Recipe, facts: Facts, model: Model | None) -> bool:
     """Return whether the file is too long for one call, or longer than its recipe wants, and can be split."""
-    if recipe.companions:
+    if recipe.companions or recipe.makes == "embedding":
         return False
     shown = shown_part(recipe, facts)
     family = facts.media_type.family
