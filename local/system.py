@@ -195,7 +195,7 @@ class LocalSystem:
         for bucket in (INBOX, REQUESTS):
             self.storage.subscribe(
                 bucket,
-                {"finalized"},
+                {"finalized"} if bucket == REQUESTS else {"finalized", "deleted"},
                 self._urls["ingest"],
                 lambda: {"Authorization": f"Bearer {self.issuer.token(EVENTARC, self._urls['ingest'])}"},
                 name=bucket,

@@ -52,6 +52,8 @@ class IngestDeps:
     clock: Clock
     intake: Intake
     requests: RequestIntake
+    dispatches: Dispatches
+    index_entries: IndexEntries
 
 
 @dataclass(frozen=True)

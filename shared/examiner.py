@@ -41,6 +41,8 @@ _MOST_BYTES_OF_LARGE = 48 << 20
 """Bytes that may be read of a file larger than `WHOLE_BYTES`."""
 _FIND_QUOTES = "shared.examiner_child.quotes:find_quotes"
 _COUNT_ROWS = "shared.examiner_child.rows:count_rows_of_pdf"
+_PAGE_TEXTS = "shared.examiner_child.rows:page_texts"
+_PAGES_WITHOUT_TEXT = "shared.examiner_child.rows:pages_without_text"
 _QUOTE_SECONDS = 30.0
 _MOST_BYTES_SEARCHED = 128 << 20
 """Bytes that may be read of a PDF in which quotes are looked up; the largest that Gemini takes has 50 MB."""
@@ -131,6 +133,24 @@ class Examiner:
             _log.warning("the rows of a file were not counted (%s): %r", media_type.mime, error)
             return RowCount(None, len(rows))
         return RowCount(on_pages, answered, tuple(MissingRow(page, line) for page, line in missing))
+
+    async def pages_without_text(self, source: RangeSource, *, seconds: float = _QUOTE_SECONDS) -> list[int]:
+        """Return the pages of a PDF, from 1, that show something and have no text; none where it takes too long."""
+        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
+        try:
+            return list(await self._call({}, bounded, seconds, function=_PAGES_WITHOUT_TEXT))
+        except SandboxError as error:
+            _log.warning("pages without text were not looked for: %r", error)
+            return []
+
+    async def page_texts(self, source: RangeSource, *, seconds: float = _QUOTE_SECONDS) -> list[str]:
+        """Return the text of each page of a PDF; none where it takes too long or the file is damaged."""
+        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
+        try:
+            return list(await self._call({}, bounded, seconds, function=_PAGE_TEXTS))
+        except SandboxError as error:
+            _log.warning("the text of a file was not taken out: %r", error)
+            return []
 
     async def _call(
         self, arguments: Mapping[str, Any], source: BoundedSource, seconds: float, *, function: str | None = None

@@ -34,6 +34,7 @@ _DRAWING_BYTES = 640 << 20
 @cache
 def ingest() -> IngestDeps:
     from shared.cloud.firestore import Tasks
+    from shared.cloud.index_entries import IndexEntries
     from shared.cloud.storage import Storage
     from shared.intake import Intake
     from shared.request_intake import RequestIntake
@@ -49,6 +50,8 @@ def ingest() -> IngestDeps:
         clock=clock,
         intake=Intake(settings, clock, tasks, dispatches, settings.settle_seconds),
         requests=RequestIntake(settings, clock, tasks, dispatches, storage),
+        dispatches=dispatches,
+        index_entries=IndexEntries(tasks.client),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import functions_framework.aio
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -27,6 +27,7 @@ from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import questions_of_request
 from functions.generate.result.after_work import run_after_work
+from functions.generate.result.deleted_object import remove_deleted_object
 from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
 from shared.cloud.firestore import Stored
@@ -64,24 +65,37 @@ class Dispatch(BaseModel):
     """The W3C `traceparent` of what enqueued it."""
 
 
+class EntryDispatch(BaseModel):
+    """Asks to take the entry of this key out of its index if its object is gone."""
+
+    entry: str
+    trace: str = ""
+
+
+_BODY = TypeAdapter[Dispatch | EntryDispatch](Dispatch | EntryDispatch)
+
 refuse_misconfiguration(GenerateSettings)
 
 
 @functions_framework.aio.http
 async def generate(request: Request) -> Response:
     try:
-        dispatch = Dispatch.model_validate_json(await request.body())
+        dispatch = _BODY.validate_json(await request.body())
     except ValidationError as error:
         log("ERROR", "dispatch_malformed", f"not a dispatch: {error.error_count()} errors")
         return PlainTextResponse("malformed dispatch: dropped")
     try:
         deps = wiring.generate()
-        with span("generate", parent=dispatch.trace, kind="consumer", task=dispatch.task):
-            done = await handle_dispatch(deps, dispatch)
+        if isinstance(dispatch, EntryDispatch):
+            with span("remove_entry", parent=dispatch.trace, kind="consumer"):
+                done = await remove_deleted_object(deps, dispatch.entry)
+        else:
+            with span("generate", parent=dispatch.trace, kind="consumer", task=dispatch.task):
+                done = await handle_dispatch(deps, dispatch)
     except Exception as error:
-        log_bug("dispatch_failed", error, task=dispatch.task)
+        log_bug("dispatch_failed", error, dispatch=dispatch.model_dump_json(exclude={"trace"}))
         return PlainTextResponse("failed: to be tried again", status_code=500)
-    return PlainTextResponse("done" if done else "after-work left", status_code=200 if done else 500)
+    return PlainTextResponse("done" if done else "work is left", status_code=200 if done else 500)
 
 
 async def handle_dispatch(deps: GenerateDeps, dispatch: Dispatch) -> bool:

@@ -1,4 +1,4 @@
-"""ingest: create the task of a new object, and enqueue its dispatch.
+"""ingest: create the task of a new object, and enqueue its dispatch; have a deleted object taken out of its indexes.
 
 Repeated deliveries are harmless: the task's id and the dispatch's name are derived from the object. Malformed and
 unwanted events are dropped; any other failure answers 500, so that Eventarc delivers the event again.
@@ -21,6 +21,8 @@ from shared.domain.tasks.task import Source
 from shared.intake import ignore_reason
 from shared.settings import IngestSettings, refuse_misconfiguration
 
+_DELETED = "google.cloud.storage.object.v1.deleted"
+
 refuse_misconfiguration(IngestSettings)
 
 
@@ -29,12 +31,15 @@ async def ingest(event: CloudEvent) -> None:
     try:
         source = source_of_event(event)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
-        log("ERROR", "event_malformed", f"not an object's finalized event: {error}", event=str(event.get("id")))
+        log("ERROR", "event_malformed", f"not an object's event: {error}", event=str(event.get("id")))
         return
     try:
         deps = wiring.ingest()
         with span("ingest", parent=str(event.get("traceparent") or ""), kind="consumer"):
-            await take_object(deps, source)
+            if event["type"] == _DELETED:
+                await clear_indexes(deps, source)
+            else:
+                await take_object(deps, source)
     except Exception as error:
         log_bug("ingest_failed", error, object=source.uri)
         raise HTTPException(500, "failed: to be delivered again") from error
@@ -49,8 +54,18 @@ async def take_object(deps: IngestDeps, source: Source) -> None:
         await deps.intake.take(source)
 
 
+async def clear_indexes(deps: IngestDeps, source: Source) -> None:
+    """Enqueue the removal of what the deleted generation has in indexes.
+
+    An overwrite deletes a generation too, and its event may be late: what a newer one has stays.
+    """
+    for stored in await deps.index_entries.of_object(source.uri):
+        if stored.entry.generation <= source.generation:
+            await deps.dispatches.enqueue_entry(stored.entry.key, source.generation)
+
+
 def source_of_event(event: CloudEvent) -> Source:
-    """Return the object of a `google.cloud.storage.object.v1.finalized` event."""
+    """Return the object of a `google.cloud.storage.object.v1.finalized` or `…deleted` event."""
     data = event.data
     data["name"].encode()  # Raises if it is not UTF-8: no object has such a name, and Firestore could not store it.
     return Source(

@@ -1,4 +1,7 @@
-"""Take out of the indexes what was deleted or overwritten: the entries of objects that are not there any more."""
+"""Take out of the indexes what was deleted or overwritten: the entries of objects that are not there any more.
+
+The object's event does it within seconds; this finds what the event has missed.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from collections import Counter
 from datetime import timedelta
 
 from shared.cloud.index_entries import StoredEntry
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log_bug
 from shared.dependencies import SweepDeps
 from shared.domain.index_entries import LONGEST_REST, SHORTEST_REST, next_check
+from shared.stale_entries import is_stale, remove_entry
 
 _PAGE = 100
 _AT_ONCE = 10
@@ -40,31 +44,17 @@ async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_a
 async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:
     """Remove the entry if its object is gone. One that cannot be checked does not hold up the others."""
     assert deps.index_entries is not None
+    assert deps.file_search is not None
     entry, now = stored.entry, deps.clock.now()
     if entry.is_held(now):
         return
     rested = next_check(entry.added_at, now)
-    bucket, _, name = entry.object.removeprefix("gs://").partition("/")
     try:
-        live = await deps.storage.stat(bucket, name)
-        if live is None or live.generation != entry.generation:
-            await _remove(deps, stored, tally)
+        if await is_stale(deps.storage, entry):
+            tally["index_entries_removed"] += await remove_entry(deps.file_search, deps.index_entries, stored)
             return
     except Exception as error:
         tally["errors"] += 1
         log_bug("index_entry_not_checked", error, task=entry.task, object=entry.object)
         rested = now + SHORTEST_REST
     await deps.index_entries.put(entry.model_copy(update={"check_at": rested}), stored)
-
-
-async def _remove(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:
-    """Delete an entry's documents, then the entry: what is interrupted is found again."""
-    assert deps.index_entries is not None
-    assert deps.file_search is not None
-    entry = stored.entry
-    left = await deps.file_search.documents_of(entry.store, entry.key) if entry.holder else entry.documents
-    for document in left:
-        await deps.file_search.delete_document(document)
-    if await deps.index_entries.remove(stored):
-        tally["index_entries_removed"] += 1
-        log("INFO", "index_entry_removed", f"{entry.object} is gone from the index {entry.index}", task=entry.task)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from google.api_core import exceptions as api_errors
 from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
 
 from shared.domain.index_entries import Entry
 
@@ -56,6 +57,11 @@ class IndexEntries:
         return {
             snapshot.id: _stored(snapshot) async for snapshot in self._client.get_all(references) if snapshot.exists
         }
+
+    async def of_object(self, uri: str) -> list[StoredEntry]:
+        """Return what an object has in all indexes."""
+        query = self._entries.where(filter=FieldFilter("object", "==", uri))
+        return [_stored(snapshot) async for snapshot in query.stream()]
 
     async def put(self, entry: Entry, before: StoredEntry | None) -> StoredEntry | None:
         """Write an entry if it is still as it was `before`; return None if another writer was faster."""

@@ -75,7 +75,7 @@ class Queue:
 
 
 class Dispatches:
-    """Enqueues dispatches for generate. A name is `{task key}-{epoch}`, with a suffix if an epoch needs two."""
+    """Enqueues dispatches for generate. A task's name is `{task key}-{epoch}`, with a suffix if an epoch needs two."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -89,6 +89,13 @@ class Dispatches:
         if trace := current_context() or task.trace:
             body["trace"] = trace
         return await self._queue.enqueue(name, body, at=at)
+
+    async def enqueue_entry(self, key: str, generation: int) -> bool:
+        """Have an index entry looked at, because this generation of its object was deleted."""
+        body: dict[str, object] = {"entry": key}
+        if trace := current_context():
+            body["trace"] = trace
+        return await self._queue.enqueue(f"entry-{key}-{generation}", body)
 
     async def is_enqueued(self, task: Task) -> bool:
         """Return whether the dispatch of the task's epoch is on the queue."""

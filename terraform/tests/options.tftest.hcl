@@ -175,7 +175,7 @@ run "a_bucket_that_was_there_before" {
   }
 
   assert {
-    condition     = google_eventarc_trigger.finalized["calls"].location == "eu" && google_eventarc_trigger.finalized["calls"].destination[0].cloud_run_service[0].region == "europe-west1"
+    condition     = google_eventarc_trigger.finalized["calls"].location == "eu" && google_eventarc_trigger.deleted["calls"].location == "eu" && google_eventarc_trigger.finalized["calls"].destination[0].cloud_run_service[0].region == "europe-west1"
     error_message = "The trigger of an adopted bucket is not where the bucket is."
   }
 

@@ -102,7 +102,12 @@ run "the_path_by_default" {
   }
 
   assert {
-    condition     = alltrue([for trigger in google_eventarc_trigger.finalized : trigger.location == "europe-west1"])
+    condition     = toset([for trigger in google_eventarc_trigger.deleted : one([for each in trigger.matching_criteria : each.value if each.attribute == "bucket"])]) == toset(values(output.inboxes)) && alltrue([for trigger in google_eventarc_trigger.deleted : contains(trigger.matching_criteria[*].value, "google.cloud.storage.object.v1.deleted") && trigger.destination[0].cloud_run_service[0].service == "dropsight-prod-ingest" && trigger.service_account == output.service_accounts.trigger])
+    error_message = "A deletion in an inbox does not call ingest, or one in another bucket does."
+  }
+
+  assert {
+    condition     = alltrue([for trigger in concat(values(google_eventarc_trigger.finalized), values(google_eventarc_trigger.deleted)) : trigger.location == "europe-west1"])
     error_message = "A trigger is not where its bucket is."
   }
 

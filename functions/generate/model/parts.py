@@ -13,9 +13,13 @@ from typing import cast
 from functions.generate.lease import Lease
 from functions.generate.model.rounds import ask_questions, step_of
 from functions.generate.question.split import AskedInParts
+from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.checks import Failed, Whole
+from shared.domain.errors import PermanentFailure
+from shared.domain.recipe.question import Question
 from shared.domain.splitting.plan import part_name
+from shared.domain.splitting.row_counts import counting_question
 from shared.domain.stored_rounds import Round
 
 
@@ -29,7 +33,10 @@ async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earli
         if not all(isinstance(step, Whole) for step in steps):
             if lease.slot is not None:
                 await lease.slot.take()
-            rounds = await ask_questions(deps, lease, await split.questions_of_part(number), rounds, names)
+            questions = await split.questions_of_part(number)
+            if await split.is_counted(number):
+                rounds = await _count_rows(deps, lease, counting_question(questions[0]), rounds, names)
+            rounds = await ask_questions(deps, lease, questions, rounds, names)
             steps = [await step_of(deps, rounds, name) for name in split.names_of_part(number)]
         lease.progress = max(lease.progress, 50 + 45 * number // count)
         if any(isinstance(step, Failed) for step in steps):
@@ -42,3 +49,14 @@ async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earli
         question = split.joining_question(recipe_question, cast(list[Whole], answers))
         rounds = await ask_questions(deps, lease, [question], rounds, names)
     return rounds
+
+
+async def _count_rows(
+    deps: GenerateDeps, lease: Lease, question: Question, rounds: list[Round], names: tuple[str, ...]
+) -> list[Round]:
+    """Ask how many rows a part holds. If that cannot be asked, they are not counted, and the answer is had without."""
+    try:
+        return await ask_questions(deps, lease, [question], rounds, names)
+    except PermanentFailure as failure:
+        log("WARNING", "rows_not_counted", failure.summary, task=lease.task.id)
+        return rounds

@@ -136,8 +136,8 @@ async def _made_text(
     from functions.generate.question.made_text import MadeText, read_text, refuse_unspeakable
 
     refuse_unspeakable(recipe, first.facts)
-    text = await read_text(deps, recipe, sent, model)
-    noticed = (*noticed, *_remarks(first, sent, of_source=True))
+    text, remarks = await read_text(deps, recipe, sent, model)
+    noticed = (*noticed, *_remarks(first, sent, of_source=True), *remarks)
     spoken = recipe.model_copy(update={"prompt": prompt})
     return MadeText(deps, lease, text, spoken, ran, model, noticed, sources=(first.stored.identity,))
 
@@ -234,7 +234,9 @@ def _refuse_misfits(
         return
     if refusal := media.check(files[0]):
         raise PermanentFailure(refusal.code, refusal.message)
-    refuse_if_too_long(visible_parts, find_model(recipe.model, today), recipe.media_resolution)
+    if recipe.makes != "embedding":
+        # Vectors are made of a file's text, window by window.
+        refuse_if_too_long(visible_parts, find_model(recipe.model, today), recipe.media_resolution)
 
 
 def _questions(

@@ -98,12 +98,14 @@ async def _made_text(
     for file in request.inputs:
         parts = await preparation.parts_of(file)
         refuse_unspeakable(recipe, preparation.files[-1])
-        texts.append(await read_text(deps, recipe, parts, preparation.model))
+        text, remarks = await read_text(deps, recipe, parts, preparation.model)
+        texts.append(text)
+        preparation.remarks += [f"{file.param}: {remark}" for remark in remarks]
     model = preparation.model or await known_model(deps, recipe.model)
     noticed = (*request.warnings, *preparation.remarks, *model_notices(deps, recipe.model))
-    text = "\n\n".join(text for text in texts if text.strip())
+    whole = "\n\n".join(text for text in texts if text.strip())
     manner = recipe.model_copy(update={"prompt": request.instructions.strip()})
-    return MadeText(deps, lease, text, manner, ran, model, noticed, sources=tuple(preparation.sources or ()))
+    return MadeText(deps, lease, whole, manner, ran, model, noticed, sources=tuple(preparation.sources or ()))
 
 
 async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:

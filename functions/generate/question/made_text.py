@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from functions.generate.question.parts import UploadPart
@@ -15,8 +16,10 @@ from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.checks import Whole
+from shared.domain.checks.rows import named_pages
 from shared.domain.errors import PermanentFailure
-from shared.domain.media import Facts
+from shared.domain.media import Facts, InMemory
+from shared.domain.media.limits import GEMINI
 from shared.domain.models.catalogue import Model
 from shared.domain.recipe import Recipe, RecipeQuestion, generation_config
 from shared.domain.recipe.making import embedding_body, speech_contents
@@ -25,6 +28,7 @@ from shared.domain.splitting.plan import Part, Span, part_name
 from shared.domain.splitting.text_cuts import Cut, cut_by_bytes, cut_by_characters
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Ran
+from shared.examiner import Threaded
 from shared.off_loop import off_loop
 
 SPOKEN_BYTES = 4_000
@@ -46,17 +50,43 @@ def refuse_unspeakable(recipe: Recipe, facts: Facts) -> None:
         raise PermanentFailure("unsupported_content_type", message)
 
 
-async def read_text(deps: GenerateDeps, recipe: Recipe, parts: Sequence[UploadPart], model: Model | None) -> str:
-    """Return the text of a file, given what would be sent of it. Raises `PermanentFailure` if it is too long."""
+class ReadText(NamedTuple):
+    text: str
+    remarks: tuple[str, ...]
+    """What is not in the text, as sentences."""
+
+
+async def read_text(deps: GenerateDeps, recipe: Recipe, parts: Sequence[UploadPart], model: Model | None) -> ReadText:
+    """Return the text of a file, given what would be sent of it. Raises `PermanentFailure` for a scan."""
     most = 4 * most_characters(deps, recipe, model)
     pieces: list[str] = []
+    remarks: tuple[str, ...] = ()
     for part in parts:
+        if part.facts.media_type.family == "pdf":
+            text, remarks = await _text_of_pdf(deps, part)
+            pieces.append(text)
         if part.facts.media_type.family != "text":
             continue
         with await part.open() as stream:
             data = await deps.storage.in_thread(partial(_read, stream, most + 1 - sum(map(len, pieces))))
         pieces.append(data.decode("utf-8", "replace").removeprefix("\ufeff"))
-    return "\n\n".join(pieces)
+    return ReadText("\n\n".join(pieces), remarks)
+
+
+async def _text_of_pdf(deps: GenerateDeps, part: UploadPart) -> ReadText:
+    """Return the text layer of a PDF. Raises `PermanentFailure` if it has none."""
+    with await part.open() as stream:
+        data = await deps.storage.in_thread(partial(_read, stream, GEMINI.pdf_bytes + 1))
+    pages = await deps.examiner.page_texts(Threaded(InMemory(data), deps.storage.in_thread))
+    empty = [number for number, text in enumerate(pages, 1) if not text.strip()]
+    if len(empty) == len(pages):
+        message = (
+            f"{part.name}: no text can be taken out of the PDF, of which vectors could be made; it may be a scan. Have "
+            "it read first, with the recipe transcribe-document, and drop the text that is published."
+        )
+        raise PermanentFailure("unsupported_content_type", message)
+    remarks = (f"Pages that have no text are not in the vectors: {named_pages(empty)}.",) if empty else ()
+    return ReadText("\n\n".join(pages), remarks)
 
 
 def most_characters(deps: GenerateDeps, recipe: Recipe, model: Model | None) -> int:
@@ -122,6 +152,9 @@ class MadeText:
 
     def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
         raise AssertionError("what was made of the parts is joined without a call")
+
+    async def is_counted(self, number: int) -> bool:
+        return False
 
     async def questions_of_part(self, number: int) -> list[Question]:
         return [await off_loop(self._question, number)]

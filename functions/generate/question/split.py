@@ -94,6 +94,7 @@ class AskedInParts(Protocol):
     def asked_to_join(self) -> tuple[RecipeQuestion, ...]: ...
     async def prepare(self, earlier: Part | None) -> None: ...
     def names_of_part(self, number: int) -> tuple[str, ...]: ...
+    async def is_counted(self, number: int) -> bool: ...
     async def questions_of_part(self, number: int) -> list[Question]: ...
     def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question: ...
 
@@ -117,6 +118,8 @@ class SplitObject:
     """Warnings that do not come from splitting."""
     plan: tuple[Span, ...] = ()
     warning: str = ""
+    pictures: frozenset[int] | None = None
+    """Pages without text, whose rows the model is asked to count; None until they are looked for."""
 
     async def prepare(self, earlier: Part | None) -> None:
         """Plan the parts, or keep to the plan of an earlier claim. Raises `PermanentFailure` for too many."""
@@ -130,8 +133,9 @@ class SplitObject:
                 f"{self.deps.settings.most_parts} are asked about. Split it by hand, and upload its parts."
             )
             raise PermanentFailure("media_too_long", message)
+        counted = [span for number, span in enumerate(self.plan, 1) if await self.is_counted(number)]
         self.warning = planning.split_warning(
-            self.plan, self.facts, self.recipe, self.model, joining=len(self.asked_to_join)
+            self.plan, self.facts, self.recipe, self.model, joining=len(self.asked_to_join), counted=counted
         )
         log("INFO", "file_split", self.warning, task=self.lease.task.id, object=self.lease.task.source.uri)
         await self.lease.change(lambda task: claims.warn(task, self.lease.token, (self.warning,)))
@@ -173,6 +177,15 @@ class SplitObject:
     def asked_to_join(self) -> tuple[RecipeQuestion, ...]:
         """Return the questions whose answers one more call makes into one."""
         return tuple(asked for asked in self.recipe.questions if way_to_join(self.recipe, asked) == "ask")
+
+    async def is_counted(self, number: int) -> bool:
+        """Return whether the rows of a part are counted by a question of their own: some of its pages have no text."""
+        if not self.recipe.count_rows or self.facts.media_type.family != "pdf":
+            return False
+        if self.pictures is None:
+            self.pictures = frozenset(await self.deps.examiner.pages_without_text(self._source))
+        span = self.plan[number - 1]
+        return any(span.start <= page <= span.end for page in self.pictures)
 
     async def questions_of_part(self, number: int) -> list[Question]:
         """Cut and upload a part, and return the questions about it. The task holds its slot."""

@@ -3,7 +3,7 @@ files.
 
 Steps run side by side, and each may be done again without harm; what is done is struck off the task in one write at
 the end. What fails keeps nothing else from being done, and is tried again for as long as a task may last; then it is
-given up, with a warning.
+given up, with a warning. An index that will never take the file is given up at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import current_context, span
 from shared.dependencies import GenerateDeps
-from shared.domain.errors import TaskFailure
+from shared.domain.errors import PermanentFailure, TaskFailure
 from shared.domain.money.indexing import row_of_indexing, with_indexing
 from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
@@ -130,7 +130,9 @@ async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | 
                 await _send_event(deps, task)
     except Exception as error:
         why = _told(error, task, step)
-        return _Ended(step, Published(warnings=(f"{_UNDONE[step]}: {why}",))) if _in_vain(deps, task) else None
+        never = step == "index" and isinstance(error, PermanentFailure)
+        given_up = never or _in_vain(deps, task)
+        return _Ended(step, Published(warnings=(f"{_UNDONE[step]}: {why}",))) if given_up else None
     return _Ended(step)
 
 

@@ -1,29 +1,56 @@
-"""Count the rows of an answer against the text of the PDF that was dropped, and name those that are missing."""
+"""Count the rows of an answer against the pages that it was read from, and name those that are missing.
+
+Pages with text are counted by their text, those without by what the model counted in a question of its own.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import partial
 
-from pydantic import JsonValue
-
+from functions.generate.model.rounds import step_of
 from shared.cloud.object_stream import SourceVanished
 from shared.dependencies import GenerateDeps
 from shared.domain import media
+from shared.domain.checks import Whole
 from shared.domain.checks.rows import RowCount, rows_of, warnings_of_rows
 from shared.domain.errors import PermanentFailure
+from shared.domain.splitting.plan import part_name
+from shared.domain.splitting.row_counts import CountedWindow, counted_rows, counting_name, warnings_of_windows
+from shared.domain.stored_rounds import Round, part_of_result
 from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop
 
 
-async def warn_of_missing_rows(deps: GenerateDeps, task: Task, value: JsonValue, text: str) -> list[str]:
-    """Return the warnings about a dropped object's rows. `value`: the structured answer; of others, `text` is read."""
-    rows = await off_loop(rows_of, value, text)
-    if task.source.kind != "object" or not rows:
+async def warn_of_missing_rows(
+    deps: GenerateDeps, task: Task, whole: Whole, rounds: Sequence[Round], name: str
+) -> list[str]:
+    """Return the warnings about the rows of a result, whose question is called `name`."""
+    rows = await off_loop(rows_of, whole.value, whole.text)
+    if name and not rows:
+        # One of several questions, which need not be about the table.
         return []
+    windows, count = await _counted_windows(deps, rounds, name)
+    warnings = warnings_of_windows(windows)
+    if (windows and len(windows) == count) or task.source.kind != "object" or not rows:
+        return warnings
     async with deps.transfers.slot():
-        return warnings_of_rows(await _count(deps, task, rows))
+        return [*warnings, *warnings_of_rows(await _count(deps, task, rows))]
+
+
+async def _counted_windows(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> tuple[list[CountedWindow], int]:
+    """Return the windows that the model was asked to count, and how many windows there are."""
+    part, windows = part_of_result(rounds, name), list[CountedWindow]()
+    spans = part.plan if part is not None else ()
+    for number, span in enumerate(spans, 1):
+        counted = await step_of(deps, rounds, counting_name(number, len(spans)))
+        answered = await step_of(deps, rounds, part_name(name, number, len(spans)))
+        if counted is not None and isinstance(answered, Whole):
+            on_pages = counted_rows(counted.value) if isinstance(counted, Whole) else None
+            windows.append(CountedWindow(span, on_pages, len(rows_of(answered.value, answered.text))))
+    return windows, len(spans)
 
 
 async def _count(deps: GenerateDeps, task: Task, rows: list[list[str]]) -> RowCount:

@@ -1,8 +1,8 @@
 """Hand the documents of a bundle over as new work: each becomes an object of the inbox, whose event makes its task.
 
-Written again without harm: a document's name holds the bundle's task, and is written only if there is none of it. Once
-all are written, their tasks are noted, so that a retry makes none anew for what was cleared from the inbox meanwhile. A
-document's own documents become no tasks, so bundles never feed themselves.
+Done again without harm: the name of a document holds its bundle's task, and it is written only if no object and no
+task of that name exists. So a retry makes none anew of what was cleared from the inbox meanwhile. Documents of
+documents become no tasks, so bundles never feed themselves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ async def make_document_tasks(deps: GenerateDeps, task: Task, documents: dict[st
     warnings = tuple(f"{ending} became no task of its own: its name in the inbox is too long." for ending in too_long)
     if task.children:
         return DocumentTasks(task.children, warnings)
-    writes = (_task_of(deps, task, name, documents[ending]) for ending, name in names.items() if name)
+    known = await _known_tasks(deps, task, len(names))
+    writes = (_task_of(deps, task, name, documents[ending], known) for ending, name in names.items() if name)
     # All are awaited before an error leaves: none is still being written when the next try begins.
     made = await asyncio.gather(*writes, return_exceptions=True)
     ids: list[str] = []
@@ -68,7 +69,15 @@ async def _note(deps: GenerateDeps, task: Task, ids: tuple[str, ...]) -> None:
         await deps.tasks.change(stored, noted)
 
 
-async def _task_of(deps: GenerateDeps, task: Task, name: str, file: File) -> str | None:
+async def _known_tasks(deps: GenerateDeps, task: Task, count: int) -> dict[str, str]:
+    """Return the ids of the tasks that an earlier try has made, by the names of their documents."""
+    made = await deps.tasks.page([task.owner], prefix=f"{task.source.uri}.documents/{task.id}/", limit=count)
+    return {document.source.name: document.id for document in made}
+
+
+async def _task_of(deps: GenerateDeps, task: Task, name: str, file: File, known: dict[str, str]) -> str | None:
+    if name in known:
+        return known[name]
     bucket, mark = task.source.bucket, {"dropsight-task": task.id}
     await deps.storage.write(bucket, name, file.data, file.content_type, only_if_absent=True, metadata=mark)
     stored = await deps.storage.stat(bucket, name)

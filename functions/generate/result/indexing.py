@@ -125,7 +125,7 @@ async def _add_held(
         # For the next try, which needs not wait; what was added so far is deleted then. If an import may still be under
         # way, the next try waits for the hold's end.
         until = held.entry.held_until if isinstance(error, (TimeoutError, ImportUnderWay)) else deps.clock.now()
-        failures = entry.failures + isinstance(error, ImportFailed)
+        failures = entry.failures + isinstance(error, (ImportFailed, HandleGone))
         # Where the end of an import is not known, all that the try may have cost stays counted.
         tokens = held.entry.tokens if isinstance(error, _UNCERTAIN) else adding.tokens
         left = {"held_until": until, "tokens": tokens, "failures": failures}
@@ -158,24 +158,31 @@ async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> N
 
 
 async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> None:
-    """Add the answer and the files."""
+    """Add the answer and the files. What the service will never take, or has often failed to, is left out."""
     entry = adding.entry
-    adding.documents.append(await _add_answer(deps, task, entry, adding.text))
-    adding.tokens += _tokens_of_text(adding.text)
+    try:
+        adding.documents.append(await _add_answer(deps, task, entry, adding.text))
+        adding.tokens += _tokens_of_text(adding.text)
+    except (PermanentFailure, ImportFailed, HandleGone) as failure:
+        if not isinstance(failure, PermanentFailure) and entry.failures + 1 < MOST_FAILURES:
+            raise
+        adding.warnings.append(f"The index {entry.index} does not have the answer: {failure.message}")
+    has_answer = bool(adding.documents)
+    what_it_has = (
+        f"The index {entry.index} {'has the answer, but not the file' if has_answer else 'has no file either'}"
+    )
     if task.source.size > LARGEST_FILE and searchable_files(task.files, task.source):
-        message = "File Search takes files of 100 MB at most."
-        adding.warnings.append(f"The index {entry.index} has the answer, but not the file: {message}")
+        adding.warnings.append(f"{what_it_has}: File Search takes files of 100 MB at most.")
     for file in _files_to_add(task):
         try:
             adding.documents.append(await deps.file_search.add_file(entry.store, file.name, metadata_of(entry)))
         except HandleGone:
-            adding.warnings.append(f"The index {entry.index} has the answer, but not the file: its upload is gone.")
+            adding.warnings.append(f"{what_it_has}: its upload is gone.")
         except (PermanentFailure, ImportFailed) as failure:
             if isinstance(failure, ImportFailed) and entry.failures + 1 < MOST_FAILURES:
                 raise
-            message = f"The index {entry.index} has the answer, but not the file: {failure.message}"
-            adding.warnings.append(message)
-    adding.tokens += tokens_of_file(task) if len(adding.documents) > 1 else 0
+            adding.warnings.append(f"{what_it_has}: {failure.message}")
+    adding.tokens += tokens_of_file(task) if len(adding.documents) > has_answer else 0
 
 
 def _files_to_add(task: Task) -> list[GeminiFile]:

@@ -58,7 +58,7 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
                 if question.about.searched:
                     warnings += await add_citations(deps, task, question.about.searched, step.response, result)
                 if question.ran.snapshot.get("count_rows"):
-                    warnings += await warn_of_missing_rows(deps, task, step.value, step.text)
+                    warnings += await warn_of_missing_rows(deps, task, step, rounds, name)
                 if question.makes is not None:
                     _describe(result, question.makes, rounds, question)
                 results.append(result)

@@ -115,7 +115,9 @@ class Media(BaseModel):
     """Of a text file, all of it."""
     lines: int = 0
     rows: tuple[str, ...] = ()
-    """Of a document, the lines whose cells are divided by `|`: the rows of its tables."""
+    """Of a document, the lines whose cells are divided by `|`: the rows of its tables. Of a scan, its lines."""
+    rows_of_pages: tuple[int, ...] = ()
+    """How many of the rows each page holds."""
     error: str = ""
     """Why it could not be decoded; empty when it could."""
 
@@ -136,6 +138,7 @@ class Finding(TypedDict, total=False):
     characters: int
     lines: int
     rows: tuple[str, ...]
+    rows_of_pages: tuple[int, ...]
 
 
 class Undecodable(Exception):

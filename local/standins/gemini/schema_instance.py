@@ -184,6 +184,9 @@ class InstanceWriter:
                 }
                 for first, last in spans
             ]
+        if properties.keys() == {"page", "rows"}:
+            counts = [count for entry in self._prompt.items for count in entry.media.rows_of_pages]
+            return [{"page": number, "rows": count} for number, count in enumerate(counts, 1)]
         if properties and (rows := [row for entry in self._prompt.items for row in entry.media.rows]):
             return [self._row(row, item, name) for row in rows[:ROWS_ANSWERED]]
         if "box_2d" in properties and any(entry.media.kind == "image" for entry in self._prompt.items):

@@ -145,11 +145,11 @@ def warnings_of_rows(counted: RowCount) -> list[str]:
     more = "" if len(counted.missing) <= _QUOTED else " and others"
     return [
         f"Rows are missing: {len(counted.missing):,} of the {counted.on_pages:,} that the file holds, on "
-        f"{_ranges(sorted(pages))}: {quoted}{more}."
+        f"{named_pages(sorted(pages))}: {quoted}{more}."
     ]
 
 
-def _ranges(pages: Iterable[int]) -> str:
+def named_pages(pages: Iterable[int]) -> str:
     """Return the pages in words: `pages 3, 7 to 12`."""
     runs: list[list[int]] = []
     for page in pages:

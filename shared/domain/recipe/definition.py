@@ -238,7 +238,7 @@ class Recipe(Frozen):
     too long for one call."""
     count_rows: bool = False
     """The answer's rows are counted against the text of the PDF, and those that are missing are named. A long PDF is
-    asked about in windows of pages, of which neighbours share a page."""
+    asked about in windows of pages, of which neighbours share a page; rows of scanned windows the model counts."""
     cut_documents: bool = False
     """Each document of a dropped PDF that the answer lists, with first_page and last_page, is published as a PDF of
     its own."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from pydantic import Field, JsonValue, StringConstraints
 
 from shared.domain.answer.response import Json
+from shared.domain.media.kinds import Family
 from shared.domain.models.catalogue import Output
 from shared.domain.tasks.task import Frozen
 
@@ -46,6 +47,11 @@ _EXAMPLES: dict[Makes, str] = {
     "speech": "gemini-3.8-flash-lite-tts",
     "embedding": "gemini-embedding-2",
     "picture": "gemini-3.1-flash-image",
+}
+_MADE_OF: dict[Makes, set[Family]] = {
+    "speech": {"text"},
+    "embedding": {"text", "pdf"},
+    "picture": {"text", "image", "pdf"},
 }
 _THING = {"speech": "speech", "embedding": "vectors", "picture": "pictures"}
 ABOUT: dict[Makes, str] = {
@@ -122,7 +128,7 @@ def misfits_of_making(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for name in ("max_tokens", "stop"):
         if getattr(recipe.parameters, name):
             yield f"parameters.{name}", f"this recipe makes {_THING[makes]}; {name} is for answers in words"
-    allowed = {"text"} if makes != "picture" else {"text", "image", "pdf"}
+    allowed = _MADE_OF[makes]
     if not allowed.issuperset(recipe.takes):
         yield "takes", f"{_THING[makes]} can be made of {' or '.join(sorted(allowed))} only"
 

@@ -79,7 +79,7 @@ def is_part_source(source: str) -> bool:
 
 def is_split(recipe: Recipe, facts: Facts, model: Model | None) -> bool:
     """Return whether the file is too long for one call, or longer than its recipe wants, and can be split."""
-    if recipe.companions:
+    if recipe.companions or recipe.makes == "embedding":
         return False
     shown = shown_part(recipe, facts)
     family = facts.media_type.family
@@ -197,21 +197,36 @@ def quietest(peaks: Sequence[int], block: float, begin: float, nominal: float) -
     return moment
 
 
-def split_warning(plan: Sequence[Span], facts: Facts, recipe: Recipe, model: Model | None, *, joining: int) -> str:
-    """Tell what is split, and what it is expected to take. `joining` is the number of calls that join answers."""
+def split_warning(
+    plan: Sequence[Span],
+    facts: Facts,
+    recipe: Recipe,
+    model: Model | None,
+    *,
+    joining: int,
+    counted: Sequence[Span] = (),
+) -> str:
+    """Tell what is split, and what it is expected to take.
+
+    `joining` is the number of calls that join answers; `counted` are the parts whose rows a call of their own counts.
+    """
     length = f"{facts.pages:,} pages" if facts.media_type.family == "pdf" else written(facts.duration or 0.0)
     told = f"The file ({length}) was split into {len(plan)} parts: {', '.join(span.label for span in plan)}."
     tokens_of_input = (
-        "" if model is None else f", about {estimate_tokens(plan, facts, recipe, model):,} tokens of input"
+        "" if model is None else f", about {estimate_tokens(plan, facts, recipe, model, counted):,} tokens of input"
     )
     one, asked = joining == 1, len(recipe.questions)
     own = "a call of its own" if asked == 1 else f"{asked} calls of its own"
     more = f", and {'one more joins' if one else f'{joining} more join'} the answers" if joining else ""
-    calls = len(plan) * asked + joining
+    if counted:
+        more += f", and {len(counted)} more count{'s' if len(counted) == 1 else ''} the rows of scanned pages"
+    calls = len(plan) * asked + joining + len(counted)
     return f"{told} Each part is asked about in {own}{more}: {calls} calls{tokens_of_input}."
 
 
-def estimate_tokens(plan: Sequence[Span], facts: Facts, recipe: Recipe, model: Model) -> int:
+def estimate_tokens(
+    plan: Sequence[Span], facts: Facts, recipe: Recipe, model: Model, counted: Sequence[Span] = ()
+) -> int:
     """Return about how many tokens of input the calls for all parts take together, without prompts."""
     shown = (
         facts.model_copy(
@@ -219,6 +234,6 @@ def estimate_tokens(plan: Sequence[Span], facts: Facts, recipe: Recipe, model: M
             if span.unit == "pages"
             else {"duration": span.end - span.start}
         )
-        for span in plan
+        for span in (*(span for _ in recipe.questions for span in plan), *counted)
     )
-    return len(recipe.questions) * sum(tokens.estimate(part, model, recipe.media_resolution) for part in shown)
+    return sum(tokens.estimate(part, model, recipe.media_resolution) for part in shown)

@@ -40,6 +40,7 @@ INBOX, RULED, RESULTS, REQUESTS, SETTINGS = "inbox", "ruled", "results", "reques
 MANIFESTS = "manifests:tests"
 QUEUE = "projects/test/locations/here/queues/dispatch"
 FINALIZED: EventType = "finalized"
+DELETED: EventType = "deleted"
 
 Body = dict[str, Any]
 
@@ -190,7 +191,9 @@ async def shared_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     )
     del environment["DROPSIGHT_CALLBACK_QUEUE"]
     for bucket in (INBOX, RULED, REQUESTS):
-        objects.subscribe(bucket, {FINALIZED}, urls["ingest"], dict, name=bucket)
+        objects.subscribe(
+            bucket, {FINALIZED} if bucket == REQUESTS else {FINALIZED, DELETED}, urls["ingest"], dict, name=bucket
+        )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)

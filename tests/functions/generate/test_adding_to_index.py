@@ -15,10 +15,11 @@ from local.standins.faults import Fault
 from shared import wiring
 from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.firestore import Stored
-from shared.domain.errors import TransientFailure
+from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.index_entries import Entry
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.indexing import EMBEDDING_MODEL
+from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, System, warned
 from tests.functions.generate.indexed_files import RECIPES, added, documents, documents_of, dropped, value_of
@@ -250,3 +251,62 @@ async def test_a_file_whose_upload_is_gone_is_there_with_its_answer_and_a_warnin
     task = await added(system, "north/gone.txt", "The upload of this is gone.")
     assert documents_of(system, task)[0] == "text/markdown"
     assert task.after == ()
+
+
+async def test_an_answer_that_the_service_does_not_take_is_tried_once_and_the_file_is_there_without_it(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deps, tries = wiring.generate(), list[str]()
+    add_file = deps.file_search.add_file
+
+    async def refuse_the_first(store: str, file: str, metadata: Any) -> str:
+        tries.append(file)
+        if len(tries) == 1:
+            raise PermanentFailure("unsupported_content_type", "File Search does not take the file: no reason")
+        return await add_file(store, file, metadata)
+
+    monkeypatch.setattr(deps.file_search, "add_file", refuse_the_first)
+    task = await added(system, "north/odd-answer.txt", "The answer to this is refused.")
+    assert len(tries) == 2
+    assert documents_of(system, task) == ["text/plain"]
+    assert warned(task) == (
+        "The index contracts does not have the answer: File Search does not take the file: no reason",
+    )
+    assert task.after == ()
+
+
+@pytest.mark.parametrize(
+    "failure", [ImportFailed("File Search could not take the file: internal error"), HandleGone("it is gone")]
+)
+async def test_an_import_that_always_fails_is_given_up_after_three_tries(
+    system: System, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    deps, tries = wiring.generate(), list[str]()
+
+    async def fail(store: str, file: str, metadata: Any) -> str:
+        tries.append(file)
+        raise failure
+
+    monkeypatch.setattr(deps.file_search, "add_file", fail)
+    name = f"north/never-{type(failure).__name__}.txt"
+    task = await added(system, name, "None of this is ever taken.")
+    assert len(tries) == 4, "three times the answer, then the file"
+    assert documents_of(system, task) == []
+    first, second = warned(task)
+    assert first.startswith("The index contracts does not have the answer: ")
+    assert second.startswith("The index contracts has no file either: ")
+
+
+async def test_an_index_that_cannot_be_made_is_a_warning_at_once(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deps, tries = wiring.generate(), list[str]()
+
+    async def refuse(index: str) -> str:
+        tries.append(index)
+        raise PermanentFailure("upstream_error", "There are 10 stores already.")
+
+    monkeypatch.setattr(deps.file_search, "open_store", refuse)
+    task = await added(system, "north/eleventh.txt", "There is no room for this.")
+    assert tries == ["contracts"]
+    assert warned(task) == ("The file could not be added to its index: There are 10 stores already.",)

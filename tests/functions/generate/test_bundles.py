@@ -206,6 +206,29 @@ async def test_documents_that_were_cleared_before_a_retry_are_made_no_second_tim
 
 
 @pytest.mark.usefixtures("_recipes")
+async def test_a_document_that_was_cleared_while_another_could_not_be_written_is_made_no_second_time(
+    system: System,
+) -> None:
+    writing = Fault(service="storage", match=f"POST /upload/storage/v1/b/{RULED}/o", status=403, every=1)
+    system.model.script.append(BUNDLE)
+    uri = await system.drop("post/half.pdf", SCAN, bucket=RULED)
+    system.tap.faults.add([writing.model_copy(update={"skip": 1})])
+    async with asyncio.timeout(60):
+        while len(await documents_of(system, "post/half.pdf")) < 1:
+            await asyncio.sleep(0.03)
+    (first,) = await children_of(system, await system.until(uri, lambda task: task.terminal))
+    await asyncio.to_thread(system.objects.bucket(RULED).blob(first.source.name).delete)
+    system.tap.faults.clear()
+    async with asyncio.timeout(60):
+        while (task := await system.until(uri, lambda task: task.terminal)).after:
+            system.clock.advance(10)
+            await asyncio.sleep(0.05)
+    (second,) = await children_of(system, task)
+    assert sorted(task.children) == sorted([first.id, second.id])
+    assert len(system.model.asked) == 3
+
+
+@pytest.mark.usefixtures("_recipes")
 async def test_a_document_of_a_bundle_is_never_cut_into_tasks_again(system: System) -> None:
     system.model.script.extend([listed(("invoice", 1, 5)), BUNDLE])
     task = await system.answered("nested/box.pdf", SCAN, bucket=RULED)

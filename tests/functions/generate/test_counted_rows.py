@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
+from PIL import Image, ImageDraw
 
+from local.standins.faults import Fault
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SETTINGS, System, warned
 from tests.pdf_text import pdf_with_text
@@ -52,6 +57,20 @@ def table(rows: int, a_page: int) -> bytes:
     return pdf_with_text([["Stock list", *page, f"Page {number}"] for number, page in enumerate(pages, 1)], leading=7)
 
 
+def scan(rows: int, a_page: int) -> bytes:
+    """A table as a scanner gives it: pages that are pictures, without a text layer."""
+    pages = []
+    for start in range(0, rows, a_page):
+        page = Image.new("L", (600, 800), 255)
+        pen = ImageDraw.Draw(page)
+        for at, number in enumerate(range(start, min(rows, start + a_page))):
+            pen.text((40, 20 + 18 * at), f"{number:05} Part {number % 7} {number % 90}.25", fill=0)
+        pages.append(page)
+    whole = io.BytesIO()
+    pages[0].save(whole, "PDF", save_all=True, append_images=pages[1:])
+    return whole.getvalue()
+
+
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def ruled(system: System) -> None:
     await asyncio.to_thread(system.objects.bucket(SETTINGS).blob("recipes.toml").upload_from_string, RULES)
@@ -85,3 +104,58 @@ async def test_a_short_file_is_asked_about_at_once_and_counted_too(system: Syste
     assert len(system.model.asked) == 1
     (warning,) = [warning for warning in warned(task) if warning.startswith("Rows are missing")]
     assert "200 of the 1,000 that the file holds, on pages 9 to 10" in warning
+
+
+def counts_asked(system: System) -> list[dict[str, Any]]:
+    bodies = [body for _, body in system.model.asked]
+    return [body for body in bodies if "Count the rows" in str(body["contents"])]
+
+
+async def test_the_rows_of_a_scan_are_counted_by_a_cheap_question_about_each_window(system: System) -> None:
+    task = await system.answered("stock/scan.pdf", scan(1_000, 40), bucket=RULED)
+    assert task.error is None, task.error
+    ids = await whole_ids(system, task)
+    assert len(ids) == len(set(ids)) == 1_000
+    assert not [warning for warning in warned(task) if "Rows" in warning]
+    asked = counts_asked(system)
+    assert (len(asked), len(system.model.asked)) == (3, 6)
+    assert {body["generationConfig"]["maxOutputTokens"] for body in asked} == {4_096}
+    assert "and 3 more count the rows of scanned pages: 6 calls" in warned(task)[0]
+    rounds = cast(Any, task.usage)["rounds"]
+    assert len(rounds) == 6
+    assert Decimal(cast(Any, task.usage)["cost"]) == sum(Decimal(entry["cost"]) for entry in rounds)
+
+
+async def test_rows_that_a_window_of_a_scan_leaves_out_are_named_with_its_pages(system: System) -> None:
+    task = await system.answered("wide/scan.pdf", scan(1_800, 40), bucket=RULED)
+    assert len(counts_asked(system)) == 2
+    (warning,) = [warning for warning in warned(task) if warning.startswith("Rows are missing")]
+    assert warning == (
+        "Rows are missing, as the model counted those of the scanned pages: 120 of 920 on pages 1 to 23; "
+        "120 of 920 on pages 23 to 45."
+    )
+
+
+async def test_an_answer_does_not_fail_because_its_rows_could_not_be_counted(system: System) -> None:
+    system.model.script.append({"text": "Too many to count."})
+    task = await system.answered("stock/uncounted.pdf", scan(480, 40), bucket=RULED)
+    assert len(await whole_ids(system, task)) == 480
+    (warning,) = [warning for warning in warned(task) if "rows on" in warning]
+    assert warning == "The rows on pages 1 to 7 were not counted: the model gave no count of them."
+
+
+async def test_a_file_with_text_is_asked_for_no_count(system: System) -> None:
+    await system.answered("stock/read.pdf", table(800, 40), bucket=RULED)
+    assert counts_asked(system) == []
+
+
+async def test_a_count_that_was_stored_is_not_asked_for_again(system: System) -> None:
+    system.tap.faults.add([Fault(service="gemini", match="streamGenerateContent", status=503, skip=3, times=1)])
+    uri = await system.drop("stock/interrupted.pdf", scan(480, 40), bucket=RULED)
+    async with asyncio.timeout(60):
+        while not (task := await system.until(uri, lambda _: True)).terminal:
+            system.clock.advance(10)
+            await asyncio.sleep(0.05)
+    assert task.error is None, task.error
+    assert len(await whole_ids(system, task)) == 480
+    assert len(counts_asked(system)) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 from collections import Counter
 from decimal import Decimal
@@ -117,11 +118,66 @@ async def test_a_late_older_task_does_not_replace_a_newer_file(system: System) -
     assert documents_of(system, first) == []
 
 
-async def test_deleting_an_object_deletes_its_entry(system: System) -> None:
+async def deleted(system: System, name: str) -> None:
+    await asyncio.to_thread(system.objects.bucket(RULED).blob(f"contracts/{name}").delete)
+
+
+async def deleted_unnoticed(system: System, *names: str) -> None:
+    """Delete objects whose events are lost."""
+    system.traffic.storage.set_events(hold=True)
+    for name in names:
+        await deleted(system, name)
+    assert system.traffic.storage.lose_held() == len(names)
+    system.traffic.storage.set_events(hold=False)
+
+
+async def are_gone(system: System, task: Task) -> None:
+    async with asyncio.timeout(60):
+        while documents_of(system, task):
+            await asyncio.sleep(0.03)
+
+
+async def test_deleting_an_object_takes_it_out_of_its_index_at_once(system: System) -> None:
+    task = await added(system, "north/may.txt", "The mayfly dances for a day.")
+    kept = await added(system, "north/tortoise.txt", "The tortoise lives longer.")
+    await deleted(system, "north/may.txt")
+    await are_gone(system, task)
+    assert await system.traffic.ended(30)
+    entries = wiring.generate().index_entries
+    assert await entries.of_object(task.source.uri) == []
+    assert [stored.entry.task for stored in await entries.of_object(kept.source.uri)] == [kept.id]
+    assert documents_of(system, kept) == ["text/markdown", "text/plain"]
+
+
+async def test_an_outage_of_the_index_delays_what_is_deleted(system: System) -> None:
+    task = await added(system, "north/stubborn.txt", "The stubborn file leaves later.")
+    system.tap.faults.add([Fault(service="gemini", match="DELETE /v1beta/fileSearchStores", status=503, times=1)])
+    await deleted(system, "north/stubborn.txt")
+    async with asyncio.timeout(60):
+        while system.tap.faults.listing():
+            await asyncio.sleep(0.03)
+    system.clock.advance(10)
+    await are_gone(system, task)
+
+
+async def test_the_late_event_of_an_overwritten_generation_leaves_what_the_newer_one_has(system: System) -> None:
+    first = await added(system, "north/again.txt", "The old text of it.")
+    second = await added(system, "north/again.txt", "The new text of it.", replaces=first)
+    # Loaded here: without the environment of a function, the module ends the process.
+    ingest = importlib.import_module("functions.ingest.main")
+    await ingest.clear_indexes(wiring.ingest(), first.source)
+    assert await system.traffic.ended(30)
+    assert documents_of(system, second) == ["text/markdown", "text/plain"]
+    (stored,) = await wiring.ingest().index_entries.of_object(second.source.uri)
+    await ingest.clear_indexes(wiring.ingest(), second.source)
+    assert await system.traffic.ended(30)
+    assert await wiring.ingest().index_entries.of_object(second.source.uri) == [stored], "the object is there"
+
+
+async def test_what_the_event_of_a_deletion_missed_is_found_by_sweep(system: System) -> None:
     task = await added(system, "north/short-lived.txt", "The mayfly lives for a day.")
     kept = await added(system, "north/kept.txt", "The tortoise lives long.")
-    blob = system.objects.bucket(RULED).blob("contracts/north/short-lived.txt")
-    await asyncio.to_thread(blob.delete)
+    await deleted_unnoticed(system, "north/short-lived.txt")
     deps, tally = cast(SweepDeps, wiring.generate()), Counter[str]()
     await remove_deleted_objects(deps, tally, stop_at=deps.clock.time() + 600, scheduled=False)
     assert tally["index_entries_removed"] >= 1
@@ -137,8 +193,7 @@ async def test_deleting_an_object_deletes_its_entry(system: System) -> None:
 async def test_an_entry_that_cannot_be_checked_does_not_hold_up_the_others(system: System) -> None:
     first = await added(system, "north/unchecked.txt", "The moth cannot be checked.")
     second = await added(system, "north/checked.txt", "The beetle can be checked.")
-    for name in ("unchecked", "checked"):
-        await asyncio.to_thread(system.objects.bucket(RULED).blob(f"contracts/north/{name}.txt").delete)
+    await deleted_unnoticed(system, "north/unchecked.txt", "north/checked.txt")
     system.tap.faults.add([Fault(service="gemini", match="DELETE /v1beta/fileSearchStores", status=503, times=1)])
     deps, tally = cast(SweepDeps, wiring.generate()), Counter[str]()
     await remove_deleted_objects(deps, tally, stop_at=deps.clock.time() + 600, scheduled=False)

@@ -12,6 +12,7 @@ from google.cloud.firestore_v1.vector import Vector
 
 from local.standins.gemini.embeddings import vector_of
 from tests.functions.generate.conftest import System, answers, warned
+from tests.pdf_text import pdf_with_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -58,6 +59,45 @@ async def test_a_long_text_is_cut_into_windows_of_which_a_call_takes_a_hundred(s
     assert warned(task) == (f"The text has {len(text):,} characters; it took 2 calls.",)
     assert task.usage is not None
     assert task.usage["calls"] == 2
+
+
+async def test_the_text_of_a_pdf_becomes_vectors_and_pages_without_text_are_named(system: System) -> None:
+    tea = [line.strip() for line in TEA.decode().split(".") if line.strip()]
+    task = await system.answered(
+        "tea.pdf", pdf_with_text([tea, [], ["An engine burns fuel."]]), dropsight_recipe="embed"
+    )
+    assert task.status == "completed", task.error
+    [chunk] = json.loads((await system.published(task))["embeddings.json"])["chunks"]
+    assert chunk["text"].startswith("Tea is brewed with boiling water")
+    assert chunk["text"].endswith("An engine burns fuel.")
+    assert warned(task) == ("Pages that have no text are not in the vectors: page 2.",)
+
+
+async def test_a_pdf_of_more_pages_than_the_model_would_take_is_embedded_by_its_text(system: System) -> None:
+    pages = [[f"Page {number} tells of tea.", *["Tea is brewed with water."] * 20] for number in range(60)]
+    task = await system.answered("long.pdf", pdf_with_text(pages), dropsight_recipe="embed")
+    assert task.status == "completed", task.error
+    chunks = json.loads((await system.published(task))["embeddings.json"])["chunks"]
+    assert len(chunks) > 10
+    assert "Page 59 tells" in chunks[-1]["text"]
+
+
+async def test_a_scan_is_refused_with_the_way_to_its_vectors(system: System) -> None:
+    task = await system.answered("scan.pdf", pdf_with_text([[], []]), dropsight_recipe="embed")
+    assert task.error is not None
+    assert task.error.code == "unsupported_content_type"
+    assert "with the recipe transcribe-document" in task.error.message
+    assert task.usage is None or not task.usage.get("calls")
+
+
+async def test_a_request_has_vectors_made_of_a_pdf(system: System) -> None:
+    uri = await system.drop("asked.pdf", pdf_with_text([["Green tea wants cooler water."]]))
+    content = [{"type": "file_url", "file_url": {"url": uri}}]
+    messages = [{"role": "user", "content": content}]
+    task = await system.requested("pdf-vectors", model="gemini-embedding-2", recipe="embed", messages=messages)
+    assert task.status == "completed", task.error
+    [chunk] = json.loads((await system.published(task))["embeddings.json"])["chunks"]
+    assert chunk["text"] == "Green tea wants cooler water."
 
 
 async def test_firestores_nearest_search_finds_the_task_whose_text_is_closest(system: System) -> None:
