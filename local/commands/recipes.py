@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import os
 import sys
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -213,7 +214,8 @@ async def _load_book_of_inbox(args: argparse.Namespace) -> RecipeBook:
             )
         return _load_book(None if place is None else Path(place))
     bucket, _, name = place.removeprefix("gs://").partition("/")
-    raw = await _storage(args).read(bucket, name, length=MAX_BYTES + 1)
+    async with aclosing(_storage(args)) as storage:
+        raw = await storage.read(bucket, name, length=MAX_BYTES + 1)
     if raw is None:
         raise SystemExit(f"{place} is not there")
     try:
@@ -251,7 +253,7 @@ def _describe_object(args: argparse.Namespace) -> Dropped:
         raise SystemExit(f"{args.uri} is no object's name: write gs://bucket/name")
     metadata = parse_metadata(args.meta)
     if args.type is None:
-        dropped = asyncio.run(_inspect_object(_storage(args), bucket, name))
+        dropped = asyncio.run(_inspect_object(args, bucket, name))
         return dropped.model_copy(update={"metadata": {**dropped.metadata, **metadata}})
     kind = kind_of_mime(args.type)
     family = kind.family if kind else next((family for family in _FAMILIES if family == args.type), None)
@@ -270,11 +272,12 @@ def _storage(args: argparse.Namespace) -> Storage:
     return Storage(os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), threads=1)
 
 
-async def _inspect_object(storage: Storage, bucket: str, name: str) -> Dropped:
-    stat = await storage.stat(bucket, name)
-    if stat is None:
-        raise SystemExit(f"gs://{bucket}/{name} is not there")
-    head = await storage.read(bucket, name, generation=stat.generation, length=media.HEAD) or b""
+async def _inspect_object(args: argparse.Namespace, bucket: str, name: str) -> Dropped:
+    async with aclosing(_storage(args)) as storage:
+        stat = await storage.stat(bucket, name)
+        if stat is None:
+            raise SystemExit(f"gs://{bucket}/{name} is not there")
+        head = await storage.read(bucket, name, generation=stat.generation, length=media.HEAD) or b""
     kind = media.sniff(head, name, stat.content_type)
     if not isinstance(kind, MediaType):
         raise SystemExit(kind.message)

@@ -1,8 +1,8 @@
 """Call the Gemini API: upload files as streams, and receive the model's answer as a stream of pieces.
 
 Uploads of a stream run with the sync client in a thread pool of their own (the async one reads on the event loop);
-everything else with `client.aio`. The SDK's own retries and continuations are off: whether and when to ask again is
-the task's business.
+everything else, and uploads from memory, with `client.aio`. The SDK's own retries and continuations are off: whether
+and when to ask again is the task's business.
 """
 
 from __future__ import annotations
@@ -130,7 +130,10 @@ class Gemini:
             return self._client.files.upload(file=stream, config=config)
 
         with _translated_errors(uploading=True):
-            file = await asyncio.get_running_loop().run_in_executor(self._threads, send)
+            if isinstance(stream, io.BytesIO):
+                file = await self._client.aio.files.upload(file=stream, config=config)
+            else:
+                file = await asyncio.get_running_loop().run_in_executor(self._threads, send)
         return GeminiFile(
             name=cast(str, file.name),
             uri=cast(str, file.uri),

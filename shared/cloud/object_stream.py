@@ -18,7 +18,7 @@ from shared.sized_stream import ReadableStream
 PIECE_BYTES = 8 << 20
 """Bytes read at once: the size in which google-genai sends a file on."""
 
-_SMALL_BYTES = 64 << 10
+SMALL_BYTES = 64 << 10
 """Objects up to this are read whole to tell their type."""
 _KEPT_BYTES = 4 << 20
 
@@ -108,7 +108,7 @@ class SmallContents:
         self._lock = threading.Lock()
 
     def keep(self, identity: str, content: bytes) -> None:
-        if 0 < len(content) <= _SMALL_BYTES:
+        if 0 < len(content) <= SMALL_BYTES:
             with self._lock:
                 self._contents[identity] = content
 

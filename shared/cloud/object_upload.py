@@ -5,8 +5,9 @@ from __future__ import annotations
 from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-RETRY = DEFAULT_RETRY.with_timeout(5)
-"""The client's retries bridge short failures. For longer ones the task is put off, which needs no lease."""
+RETRY_SECONDS = 5.0
+"""Retries bridge short failures. For longer ones the task is put off, which needs no lease."""
+RETRY = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
 
 
 class ObjectUpload:

@@ -1,6 +1,7 @@
 """Read inputs from Cloud Storage by generation, as streams or in ranges, and write small objects.
 
-The client has no async form, so its calls run in a thread pool of their own, as large as the function's concurrency.
+Whole objects are read and written from the event loop. Streams, ranges, sessions and lists take Google's client, which
+has no async form: its calls run in a thread pool of their own, as large as the function's concurrency.
 """
 
 from __future__ import annotations
@@ -8,24 +9,23 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.request import getproxies
 
-import requests.exceptions
 from google.api_core import exceptions as api_errors
-from google.auth import exceptions as auth_errors
 from google.cloud import storage  # type: ignore[attr-defined,unused-ignore]
-from google.resumable_media import common as media_errors
 
-from shared.cloud.object_stream import Fetch, ObjectRanges, ObjectStream, SmallContents, SourceVanished
+from shared.cloud.object_requests import ObjectRequests
+from shared.cloud.object_stream import SMALL_BYTES, Fetch, ObjectRanges, ObjectStream, SmallContents, SourceVanished
 from shared.cloud.object_upload import RETRY, ObjectUpload
+from shared.cloud.storage_errors import FAULTS, classified, failure, own_key_message, unreadable
 from shared.cloud.unpacking import MAGIC, Unpacked, unpacked_up_to
-from shared.domain.errors import Blocked, PermanentFailure, ReadForbidden, TaskFailure, TransientFailure, Unavailable
+from shared.domain.errors import PermanentFailure, TransientFailure
 
 T = TypeVar("T")
 
@@ -35,17 +35,6 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 _CERTIFICATES = frozenset({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
 _PAGE = 1000
-_FAULTS = (
-    api_errors.GoogleAPICallError,
-    api_errors.RetryError,
-    media_errors.InvalidResponse,
-    media_errors.DataCorruption,
-    requests.exceptions.RequestException,
-    ConnectionError,
-    auth_errors.GoogleAuthError,
-)
-_WORTH_ANOTHER_TRY = (408, 429)
-_OWN_KEY = "resourceIsEncryptedWithCustomerEncryptionKey"
 _PACKED = ("gzip", "x-gzip")
 """Content encodings that are unpacked."""
 _MOST_UNPACKED = 64 << 20
@@ -83,6 +72,7 @@ class Storage:
         self._client = storage.Client(project=project)
         # Else every request looks for proxies, certificates and ~/.netrc anew: a fifth of its CPU time.
         self._client._http.trust_env = bool(getproxies()) or not _CERTIFICATES.isdisjoint(os.environ)
+        self._requests = ObjectRequests(self._client, connections=threads, trust_env=bool(getproxies()))
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="storage")
         self._read_before = SmallContents()
 
@@ -90,8 +80,10 @@ class Storage:
         """Return the live generation of an object; None also for names that no object can have."""
         if not _is_possible_name(name):
             return None
-        blob = await self._read(partial(self._client.bucket(bucket).get_blob, name, retry=RETRY))
-        return None if blob is None else _stored(blob)
+        try:
+            return _stored(bucket, await self._read(self._requests.metadata(bucket, name)))
+        except api_errors.NotFound:
+            return None
 
     async def read(
         self, bucket: str, name: str, *, generation: int | None = None, start: int = 0, length: int | None = None
@@ -102,22 +94,17 @@ class Storage:
         """
         if length == 0:
             return b""
-        blob = self._client.bucket(bucket).blob(name, generation=generation)
         end = None if length is None else start + length - 1
-        call = partial(blob.download_as_bytes, start=start or None, end=end, raw_download=True, retry=RETRY)
-
-        def download() -> bytes:
-            data = cast(bytes, call())
-            if start == 0 and (blob.content_encoding or "").lower() in _PACKED:
-                return unpacked_up_to(data, _MOST_UNPACKED + 1 if length is None else length)
-            return data
-
+        content = self._requests.content(bucket, name, generation=generation, start=start, end=end)
         try:
-            return await self._read(download)
+            data, encoding = await self._read(content)
         except api_errors.NotFound:
             return None
         except api_errors.RequestRangeNotSatisfiable:
             return b""
+        if start == 0 and encoding in _PACKED:
+            return await self._run(partial(unpacked_up_to, data, _MOST_UNPACKED + 1 if length is None else length))
+        return data
 
     async def readable(self, stored: StoredObject, stop: threading.Event | None = None) -> StoredObject:
         """Return the object with its unpacked content and size, if it is stored with Content-Encoding: gzip.
@@ -125,7 +112,7 @@ class Storage:
         Raises `PermanentFailure` where it cannot be read at all, or unpacks to more than is taken.
         """
         if stored.own_key:
-            raise PermanentFailure("source_not_readable", _own_key_message(f"gs://{stored.bucket}/{stored.name}"))
+            raise PermanentFailure("source_not_readable", own_key_message(f"gs://{stored.bucket}/{stored.name}"))
         if stored.content_encoding not in _PACKED or stored.unpacked is not None:
             return stored
         fetch = self._fetcher(stored)
@@ -139,6 +126,22 @@ class Storage:
             return replace(stored, size=unpacked.size, crc32c="", unpacked=unpacked)
 
         return await self._run(measured) if stored.size else stored
+
+    async def small_content(self, source: StoredObject) -> bytes:
+        """Return the content of a small object, and keep it for the stream that is opened next; empty for others.
+
+        Raises `SourceVanished`.
+        """
+        if not 0 < source.size <= SMALL_BYTES or source.unpacked is not None:
+            return b""
+        last = source.size - 1
+        content = self._requests.content(source.bucket, source.name, generation=source.generation, end=last)
+        try:
+            data, _ = await self._read(content)
+        except api_errors.NotFound as error:
+            raise SourceVanished(source.name) from error
+        self._read_before.keep(source.identity, data)
+        return data
 
     def open(self, source: StoredObject, stop: threading.Event) -> ObjectStream:
         """Return a stream of one generation for a thread; it raises `StreamStopped` once `stop` is set."""
@@ -165,22 +168,14 @@ class Storage:
         disposition: str | None = None,
     ) -> int | None:
         """Write an object. Return its generation, or None if `if_generation` (0: must not exist) did not hold."""
-        blob = self._client.bucket(bucket).blob(name)
-        blob.metadata, blob.content_disposition = metadata, disposition
+        resource = {"name": name, "contentType": content_type, "metadata": metadata, "contentDisposition": disposition}
+        described = {field: value for field, value in resource.items() if value is not None}
         condition = 0 if only_if_absent else if_generation
-        upload = partial(
-            blob.upload_from_string,
-            data,
-            content_type=content_type,
-            if_generation_match=condition,
-            checksum="crc32c",
-            retry=RETRY,
-        )
         try:
-            await self._run(upload)
+            written = await classified(self._requests.insert(bucket, described, data, if_generation=condition))
         except api_errors.PreconditionFailed:
             return None
-        return int(blob.generation)
+        return int(written["generation"])
 
     def open_upload(
         self,
@@ -203,7 +198,7 @@ class Storage:
         blob = self._client.bucket(bucket).blob(name)
         blob.metadata = metadata
         await self._run(partial(blob.patch, retry=RETRY))
-        return _stored(blob)
+        return _stored(bucket, blob._properties)
 
     async def open_upload_session(
         self, bucket: str, name: str, size: int, content_type: str, *, metadata: dict[str, str], origin: str | None
@@ -230,7 +225,7 @@ class Storage:
     async def delete(self, bucket: str, name: str) -> None:
         """Delete an object; one that does not exist is no error."""
         try:
-            await self._run(partial(self._client.bucket(bucket).blob(name).delete, retry=RETRY))
+            await classified(self._requests.delete(bucket, name))
         except api_errors.NotFound:
             return
 
@@ -240,7 +235,7 @@ class Storage:
         while (page := await self._run(lambda: next(pages, None))) is not None:
             for blob in page:
                 if blob.name != after:
-                    yield _stored(blob)
+                    yield _stored(bucket, blob._properties)
 
     def _fetcher(self, source: StoredObject) -> Fetch:
         """Return a function that reads ranges of the object's content."""
@@ -260,8 +255,8 @@ class Storage:
             except api_errors.NotFound as error:
                 raise SourceVanished(blob.name) from error
             except api_errors.BadRequest as error:
-                raise _unreadable(error) from error
-            except _FAULTS as error:
+                raise unreadable(error) from error
+            except FAULTS as error:
                 raise failure(error) from error
             if is_whole:
                 self._read_before.keep(source.identity, data)
@@ -269,41 +264,23 @@ class Storage:
 
         return fetch
 
-    async def _read(self, call: Callable[[], T]) -> T:
-        """Run a read as `_run` does. A bad request is permanent: it would fail the same way every time."""
+    async def aclose(self) -> None:
+        await self._requests.aclose()
+        self._client.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @staticmethod
+    async def _read(request: Awaitable[T]) -> T:
+        """Await a read as `classified` does. A bad request is permanent: it would fail the same way every time."""
         try:
-            return await self._run(call)
+            return await classified(request)
         except TransientFailure as error:
             if isinstance(error.__cause__, api_errors.BadRequest):
-                raise _unreadable(error.__cause__) from error
+                raise unreadable(error.__cause__) from error
             raise
 
     async def _run(self, call: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except (api_errors.NotFound, api_errors.PreconditionFailed, api_errors.RequestRangeNotSatisfiable):
-            raise
-        except _FAULTS as error:
-            if isinstance(error, media_errors.InvalidResponse) and error.response.status_code == 412:
-                # Resumable uploads have errors of their own.
-                raise api_errors.PreconditionFailed(str(error)) from error  # type: ignore[no-untyped-call]
-            raise failure(error) from error
-
-
-def failure(error: Exception) -> TaskFailure:
-    """Return what an error of Cloud Storage means for a task."""
-    if isinstance(error, api_errors.Forbidden | api_errors.Unauthorized):
-        kind = ReadForbidden if isinstance(error, api_errors.Forbidden) else Blocked
-        return kind(f"Cloud Storage refuses the function's service account: {error.message}")
-    if isinstance(error, api_errors.ClientError) and error.code not in _WORTH_ANOTHER_TRY:
-        return TransientFailure(f"Cloud Storage refused a request: {error.message}")
-    return Unavailable(f"Cloud Storage did not answer: {type(error).__name__}")
-
-
-def _unreadable(error: api_errors.BadRequest) -> PermanentFailure:
-    if _OWN_KEY in str(error.errors):
-        return PermanentFailure("source_not_readable", _own_key_message("The object"))
-    return PermanentFailure("source_not_readable", f"Cloud Storage does not let it be read: {error.message}")
+        return await classified(asyncio.get_running_loop().run_in_executor(self._threads, call))
 
 
 def _is_possible_name(name: str) -> bool:
@@ -315,23 +292,17 @@ def _is_possible_name(name: str) -> bool:
     return 0 < size <= 1024 and "\r" not in name and "\n" not in name and name not in (".", "..")
 
 
-def _own_key_message(subject: str) -> str:
-    return (
-        f"{subject} is encrypted with a customer-supplied key, which only its uploader has: it cannot be read. Upload "
-        "it without such a key, or with a key of Cloud KMS."
-    )
-
-
-def _stored(blob: storage.Blob) -> StoredObject:
+def _stored(bucket: str, resource: Mapping[str, Any]) -> StoredObject:
+    """Return the object that a resource of the JSON API describes."""
     return StoredObject(
-        bucket=blob.bucket.name,
-        name=blob.name,
-        generation=int(blob.generation),
-        size=int(blob.size or 0),
-        content_type=blob.content_type,
-        created_at=blob.time_created,
-        metadata=dict(blob.metadata or {}),
-        crc32c=blob.crc32c or "",
-        content_encoding=(blob.content_encoding or "").strip().lower(),
-        own_key=blob._properties.get("customerEncryption") is not None,
+        bucket=bucket,
+        name=resource["name"],
+        generation=int(resource["generation"]),
+        size=int(resource.get("size") or 0),
+        content_type=resource.get("contentType"),
+        created_at=datetime.fromisoformat(resource["timeCreated"]),
+        metadata=dict(resource.get("metadata") or {}),
+        crc32c=resource.get("crc32c") or "",
+        content_encoding=(resource.get("contentEncoding") or "").strip().lower(),
+        own_key=resource.get("customerEncryption") is not None,
     )

@@ -29,6 +29,7 @@ from shared.cloud.gemini import Gemini
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
 from shared.examiner import Examiner
+from shared.request_intake import RequestIntake
 from shared.sandbox import Sandbox
 from shared.splitter import Splitter
 
@@ -92,7 +93,9 @@ async def _close(part: Any) -> None:
         queue: Any = part._client
         await queue.transport.close()
     elif isinstance(part, Storage):
-        part._client.close()
+        await part.aclose()
+    elif isinstance(part, RequestIntake):
+        await part._storage.aclose()
     elif isinstance(part, Gemini):
         await part._client.aio.aclose()
         part._client.close()

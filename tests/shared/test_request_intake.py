@@ -33,7 +33,9 @@ CAP = 5
 async def storage(clock: MovableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Storage]:
     stand_in = StorageStandIn(clock=clock, data=tmp_path / "storage", tap=Tap(), buckets=("requests",))
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{await stand_in.start()}")
-    yield Storage("test", threads=4)
+    storage = Storage("test", threads=4)
+    yield storage
+    await storage.aclose()
     await stand_in.stop()
 
 

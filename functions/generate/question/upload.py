@@ -46,7 +46,7 @@ async def examine_object(deps: GenerateDeps, stored: StoredObject, *, divisible:
 
     A `divisible` one may be too long for one call: it is for the caller to split it or to refuse it.
     """
-    ranges = deps.storage.ranges(stored, b"")
+    ranges = deps.storage.ranges(stored, await deps.storage.small_content(stored))
     kind, head = await deps.storage.in_thread(partial(_identified, ranges, stored, divisible=divisible))
     source = Threaded(deps.storage.ranges(stored, head), deps.storage.in_thread)
     facts = await deps.examiner.examine(source, kind)

@@ -94,6 +94,7 @@ async def system(
     for each in (queue, callbacks):
         channel: Any = each._client.transport
         await channel.close()
+    await storage.aclose()
     await objects.stop()
     await service.stop()
     await firestore.stop()

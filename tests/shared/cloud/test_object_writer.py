@@ -24,7 +24,9 @@ async def storage(
 ) -> AsyncIterator[Storage]:
     stand_in = StorageStandIn(clock=clock, data=tmp_path / "storage", tap=tap, buckets=("requests",))
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{await stand_in.start()}")
-    yield Storage("test", threads=2)
+    storage = Storage("test", threads=2)
+    yield storage
+    await storage.aclose()
     await stand_in.stop()
 
 
