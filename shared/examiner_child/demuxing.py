@@ -27,8 +27,9 @@ _DEMUXERS: dict[Format, str] = {
 """Formats that FFmpeg may use: by itself it would also open playlists, which name other files."""
 _BY_FIRST_BYTES: dict[Format, tuple[bytes, str]] = {
     "mpeg": (b"\0\0\1\xb3", "mpegvideo"), "musepack": (b"MPCK", "mpc8"),
+    "dts": (b"DTSHDHDR", "dtshd"),
 }  # fmt: skip
-"""Formats with a second layout: pictures without a container, and the newer stream of Musepack."""
+"""Formats with a second layout: pictures without a container, the newer stream of Musepack, and DTS-HD."""
 _OPTIONS = {"probesize": str(2 << 20), "analyzeduration": str(5_000_000)}
 _GAPS: dict[Format, float] = {"ogg": 1.0}
 """Seconds between two packets after which another recording begins. Ogg has no gaps; others may."""

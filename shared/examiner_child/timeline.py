@@ -11,6 +11,10 @@ from av.video.stream import VideoStream
 
 _BACK = 1.0
 """Seconds by which packets may be out of order: pictures are stored in decoding order."""
+_PRIMING = 1.4
+"""Seconds of sound before zero that only prime the decoder: Opus has up to 65,535 samples (RFC 7845, section 5.1)."""
+_WRAPPED = 1 << 31
+"""FFmpeg gives a packet of Vorbis that is cut short a negative duration, in 32 bits without sign."""
 
 
 class Timeline:
@@ -37,7 +41,7 @@ class Timeline:
             when = int(self._end)
         if self._first is None or not -self._back <= when - self._end <= self._gap:
             self._close(when)
-        self._end = max(self._end, when + (packet.duration or 0))
+        self._end = max(self._end, when + self._lasting(packet.duration or 0))
 
     @staticmethod
     def longest(lines: Iterable[Timeline]) -> float:
@@ -62,7 +66,10 @@ class Timeline:
 
     def _heard_from(self, first: float) -> float:
         """Return the audible start: sound shortly before zero only primes the decoder."""
-        return 0.0 if not self._decoding and -self._back <= first < 0 else first
+        return 0.0 if not self._decoding and -_PRIMING <= first * self._seconds < 0 else first
+
+    def _lasting(self, duration: int) -> int:
+        return duration - 2 * _WRAPPED if not self._decoding and _WRAPPED <= duration < 2 * _WRAPPED else duration
 
     def _close(self, when: int) -> None:
         if self._first is not None:

@@ -10,8 +10,7 @@ from shared.extractor_child.ooxml import A, C
 
 def add_chart(root: Element, document: Document) -> None:
     """Add a chart's title and the table of its values."""
-    titles = ("".join(text.text or "" for text in title.iter(f"{A}t")) for title in root.findall(f"{C}chart/{C}title"))
-    title = " ".join(titles)
+    title = title_of(root)
     document.add(f"**Chart{': ' + title if title else ''}**")
     series = list(root.iter(f"{C}ser"))
     names = [next(iter(_points(one, "tx")), f"series {number}") for number, one in enumerate(series, 1)]
@@ -20,6 +19,11 @@ def add_chart(root: Element, document: Document) -> None:
     count = max((len(column) for column in [labels, *values]), default=0)
     rows = [[column[at] if at < len(column) else "" for column in [labels, *values]] for at in range(count)]
     document.add_table([["", *names], *rows] if rows else [])
+
+
+def title_of(root: Element) -> str:
+    titles = ("".join(text.text or "" for text in title.iter(f"{A}t")) for title in root.findall(f"{C}chart/{C}title"))
+    return " ".join(titles)
 
 
 def _points(series: Element, what: str) -> list[str]:

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from bs4.element import Tag
 from markdownify import MarkdownConverter
 
-_NOT_READ = ["script", "style", "head", "template", "noscript", "svg", "math"]
+_NOT_READ = ["script", "style", "head", "template", "noscript", "svg"]
 _MOST_DEPTH = 300
 
 Show = Callable[[str, str], str]
@@ -37,12 +37,21 @@ def to_markdown(html: str, show: Show = lambda _, title: f"[Picture: {title}]" i
     soup = BeautifulSoup(html, "html.parser")
     for element in soup.find_all(_NOT_READ):
         element.decompose()
+    for formula in soup.find_all("math"):
+        formula.replace_with(_formula(formula))
     if _depth(soup) > _MOST_DEPTH:
         return soup.get_text("\n")
     converter = _Converter(
         show, heading_style="ATX", escape_misc=False, escape_underscores=False, table_infer_header=True
     )
     return str(converter.convert_soup(soup))
+
+
+def _formula(math: Tag) -> str:
+    """Return a formula as text: as TeX where the page has that, otherwise its symbols one after the other."""
+    noted = math.find("annotation")
+    written = math.get("alttext") or (noted.get_text() if noted is not None else math.get_text(" "))
+    return " ".join(str(written).split())
 
 
 def _depth(soup: Tag) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from shared.extractor_child.archive import Archive
@@ -39,3 +40,18 @@ def xml_of(archive: Archive, name: str) -> Element | None:
     """Return the root of a part with the usual names; None if there is none."""
     root = archive.xml(name) if name else None
     return None if root is None else usual(root)
+
+
+def drawn_paragraphs(root: Element) -> Iterator[str]:
+    """Yield the paragraphs of slides, text boxes and diagrams; those of lists are indented."""
+    for paragraph in root.iter(f"{A}p"):
+        properties = paragraph.find(f"{A}pPr")
+        level = properties.get("lvl", "0") if properties is not None else "0"
+        pieces = [
+            "\n" if part.tag == f"{A}br" else part.text or ""
+            for part in paragraph.iter()
+            if part.tag in (f"{A}t", f"{A}br")
+        ]
+        if text := "".join(pieces).strip():
+            indent = int(level) if level.isdecimal() else 0
+            yield f"{'  ' * min(indent, 8)}- {text}" if indent else text

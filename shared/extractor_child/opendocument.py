@@ -21,6 +21,8 @@ _NOT_READ = {f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}for
 _MOST_REPEATED = 100
 """Equal rows or cells after each other that are written out: sheets are filled to their end with empty ones."""
 _MOST_DEPTH = 200
+_OLD_ROOT = "{http://openoffice.org/2000/office}document-content"
+_OLD = "The file is an old OpenOffice document (.sxw, .sxc, .sxi). Save it as ODT, ODS or ODP, and upload that."
 
 
 def extract_opendocument(file: BinaryIO, document: Document) -> None:
@@ -57,6 +59,8 @@ class _Reader:
         stack: list[Element] = []
         for event, element in ElementTree.iterparse(content, events=("start", "end")):  # noqa: S314
             if event == "start":
+                if element.tag == _OLD_ROOT:
+                    raise DamagedError(_OLD)
                 stack.append(element)
                 if len(stack) > _MOST_DEPTH:
                     raise DamagedError("The document's parts are nested too deeply.")
@@ -138,12 +142,18 @@ class _Reader:
         for cell in row:
             if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
                 continue
-            lines = (self._inline(part) for part in cell if part.tag in (f"{_TEXT}p", f"{_TEXT}h", f"{_TEXT}list"))
+            lines = (line for part in cell for line in self._lines_of_cell(part))
             text = " ".join(line.strip() for line in lines if line.strip()) or cell.get(f"{_OFFICE}value", "")
-            comments = ["".join(comment.itertext()) for comment in cell.iter(f"{_OFFICE}annotation")]
+            comments = [self._all_of(comment) for comment in cell.findall(f"{_OFFICE}annotation")]
             text += "".join(f" (comment: {' '.join(comment.split())})" for comment in comments)
             cells += [text for _ in _repeats(cell)]
         return cells
+
+    def _lines_of_cell(self, part: Element) -> Iterator[str]:
+        if part.tag in (f"{_TEXT}p", f"{_TEXT}h"):
+            yield self._inline(part)
+        elif part.tag == f"{_TEXT}list":
+            yield from self._list(part, 0)
 
     def _list(self, block: Element, level: int) -> Iterator[str]:
         for item in block:

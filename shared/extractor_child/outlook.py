@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import re
 from typing import BinaryIO
@@ -17,10 +18,11 @@ from shared.extractor_child.rich_text import extract_rich_text
 _SUBJECT, _BODY, _HTML, _RTF, _HEADERS = "0037", "1000", "1013", "1009", "007D"
 _FROM, _FROM_SMTP, _FROM_ADDRESS, _TO, _CC = "0C1A", "5D01", "0C1F", "0E04", "0E03"
 _DATA, _LONG_NAME, _SHORT_NAME, _ATTACHED_MIME = "3701", "3707", "3704", "370E"
-_SENT, _CODE_PAGE = 0x0039_0040, 0x3FFD_0003
+_NAME, _SMTP, _ADDRESS = "3001", "39FE", "3003"
+_SENT, _CODE_PAGE, _PAGE_OF_HTML, _RECIPIENT_TYPE = 0x0039_0040, 0x3FFD_0003, 0x3FDE_0003, 0x0C15_0003
 """Properties ([MS-OXPROPS]): their numbers, and with fixed values also their types."""
 _FIXED_IN_MESSAGE, _FIXED_IN_ATTACHED_MESSAGE, _FIXED_IN_ATTACHMENT = 32, 24, 8
-"""Bytes before the properties of fixed length ([MS-OXMSG], section 2.4.1)."""
+"""Bytes before the properties of fixed length ([MS-OXMSG], section 2.4.1). Recipients have as many as attachments."""
 _EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
 _MOST_BYTES = 64 << 20
 _MOST_DEPTH = 3
@@ -40,32 +42,43 @@ def _add_message(opened: olefile.OleFileIO, path: list[str], document: Document,
     address = message.text(_FROM_SMTP) or message.text(_FROM_ADDRESS)
     sender = f"{message.text(_FROM)} <{address}>" if "@" in address else message.text(_FROM)
     dated = _DATE.search(message.text(_HEADERS))
+    names = {entry[len(path)] for entry in opened.listdir() if entry[: len(path)] == path and len(entry) > len(path)}
+    recipients = [
+        _Properties(opened, [*path, name], message) for name in sorted(names) if name.startswith("__recip_version1.0_")
+    ]
     header = {
         "From": sender,
-        "To": message.text(_TO),
-        "Cc": message.text(_CC),
+        "To": _recipients(recipients, 1) or message.text(_TO),
+        "Cc": _recipients(recipients, 2) or message.text(_CC),
+        "Bcc": _recipients(recipients, 3),
         "Date": message.sent() or (dated[1] if dated else ""),
         "Subject": message.text(_SUBJECT),
     }
     document.add("\n".join(f"**{name}:** {' '.join(value.split())}" for name, value in header.items() if value))
     _add_body(message, document)
-    names = {entry[len(path)] for entry in opened.listdir() if entry[: len(path)] == path and len(entry) > len(path)}
     for name in sorted(names):
         if name.startswith("__attach_version1.0_"):
-            _add_attachment(opened, [*path, name], document, attach)
+            _add_attachment(opened, _Properties(opened, [*path, name], message), [*path, name], document, attach)
+
+
+def _recipients(recipients: list[_Properties], kind: int) -> str:
+    """Return the recipients of a kind ([MS-OXOMSG], section 2.2.3.1), with their addresses where these are known."""
+    shown = (recipient.person() for recipient in recipients if recipient.number(_RECIPIENT_TYPE) == kind)
+    return "; ".join(filter(None, shown))
 
 
 def _add_body(message: _Properties, document: Document) -> None:
     if body := message.text(_BODY):
         document.add(body)
-    elif page := message.data(_HTML) or message.text(_HTML).encode():
-        document.add(to_markdown(page.decode(message.codec, "replace")))
+    elif page := message.data(_HTML) or message.text(_HTML).encode(message.html_codec, "replace"):
+        document.add(to_markdown(page.decode(message.html_codec, "replace")))
     elif packed := message.data(_RTF):
         extract_rich_text(_unpacked(packed), document)
 
 
-def _add_attachment(opened: olefile.OleFileIO, path: list[str], document: Document, attach: Attach) -> None:
-    attached = _Properties(opened, path)
+def _add_attachment(
+    opened: olefile.OleFileIO, attached: _Properties, path: list[str], document: Document, attach: Attach
+) -> None:
     name = attached.text(_LONG_NAME) or attached.text(_SHORT_NAME)
     if (data := attached.data(_DATA)) is not None:
         attach(data, name, attached.text(_ATTACHED_MIME), document)
@@ -77,15 +90,12 @@ def _add_attachment(opened: olefile.OleFileIO, path: list[str], document: Docume
 class _Properties:
     """The properties of a message or attachment."""
 
-    def __init__(self, opened: olefile.OleFileIO, path: list[str]) -> None:
+    def __init__(self, opened: olefile.OleFileIO, path: list[str], within: _Properties | None = None) -> None:
+        """`within` is the message of a recipient or attachment, which does not say its code page itself."""
         self._opened, self._path = opened, path
-        page = self._fixed(_CODE_PAGE)
-        number = int.from_bytes(page[:4], "little") if page else 1252
-        self.codec = {65001: "utf-8", 20127: "ascii"}.get(number, f"cp{number}")
-        try:
-            "".encode(self.codec)
-        except LookupError:
-            self.codec = "cp1252"
+        general, of_pages = self.number(_CODE_PAGE), self.number(_PAGE_OF_HTML)
+        self.codec: str = within.codec if within is not None else _codec(general or of_pages)
+        self.html_codec: str = _codec(of_pages or general)
 
     def text(self, number: str) -> str:
         for kind, codec in (("001F", "utf-16-le"), ("001E", self.codec)):
@@ -95,6 +105,14 @@ class _Properties:
 
     def data(self, number: str) -> bytes | None:
         return self._stream(f"__substg1.0_{number}0102")
+
+    def number(self, tag: int) -> int:
+        return int.from_bytes((self._fixed(tag) or b"")[:4], "little")
+
+    def person(self) -> str:
+        """Return the name and the address of a recipient."""
+        name, address = self.text(_NAME), self.text(_SMTP) or self.text(_ADDRESS)
+        return f"{name} <{address}>" if name and "@" in address and address != name else name or address
 
     def sent(self) -> str:
         ticks = int.from_bytes(self._fixed(_SENT) or b"", "little")
@@ -109,7 +127,7 @@ class _Properties:
         """Return the eight bytes of a property of fixed length."""
         data = self._stream("__properties_version1.0") or b""
         first = _FIXED_IN_MESSAGE if not self._path else _FIXED_IN_ATTACHED_MESSAGE
-        if self._path and self._path[-1].startswith("__attach"):
+        if self._path and self._path[-1].startswith(("__attach", "__recip")):
             first = _FIXED_IN_ATTACHMENT
         for start in range(first, len(data) - 15, 16):
             if int.from_bytes(data[start : start + 4], "little") == tag:
@@ -124,6 +142,17 @@ class _Properties:
         if len(data) < min(self._opened.get_size(path), _MOST_BYTES):
             raise DamagedError("The Outlook message is truncated: a part of it is missing. Save it anew.")
         return data
+
+
+def _codec(page: int) -> str:
+    """Return the Python name of a code page of Windows; that of Western Europe if there is none."""
+    name = {65001: "utf-8", 20127: "ascii", 50220: "iso2022_jp", 51932: "euc_jp", 20866: "koi8_r"}.get(
+        page, f"cp{page}"
+    )
+    try:
+        return codecs.lookup(f"iso8859-{page - 28_590}" if 28_591 <= page <= 28_605 else name).name
+    except LookupError:
+        return "cp1252"
 
 
 _LZFU_START = (

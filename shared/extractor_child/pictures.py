@@ -22,7 +22,14 @@ _LEAST_SIDE = 12
 _MOST_FRAMES = 16
 """Of a picture that moves."""
 _MOVING = ("GIF", "AVIF", "WEBP")
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError, Image.DecompressionBombError)
+_UNREADABLE = (
+    OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError, RuntimeError,
+    Image.DecompressionBombError,
+)  # fmt: skip
+_NOT_DECODED = (
+    "The picture cannot be decoded: it is truncated or damaged, or of a rare kind. Save it as PNG or JPEG, and upload "
+    "that."
+)
 
 
 def add_picture(document: Document, data: bytes, title: str) -> str:
@@ -62,7 +69,7 @@ def render(document: Document, data: bytes) -> None:
         message = f"The picture has more than {_MOST_PIXELS // 1_000_000} megapixels. Make it smaller, and upload that."
         raise DamagedError(message) from error
     except _UNREADABLE as error:
-        raise DamagedError("The picture cannot be decoded: it is truncated or damaged.") from error
+        raise DamagedError(_NOT_DECODED) from error
 
 
 def _spread(count: int) -> list[int]:

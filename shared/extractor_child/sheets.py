@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -14,7 +13,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from shared.domain.media.reading import DamagedError
 from shared.extractor_child.archive import Archive
+from shared.extractor_child.charts import title_of
 from shared.extractor_child.document import Document, TooLongError
+from shared.extractor_child.ooxml import R, drawn_paragraphs, xml_of
 from shared.extractor_child.pictures import add_picture
 
 _MOST_STRINGS = 48 << 20
@@ -23,7 +24,6 @@ _DAMAGED = "The workbook cannot be read: it is damaged, or not quite as Excel wr
 _NO_SHEETS = (
     "The workbook has no sheets that can be read; it may be in strict Open XML. Save it as ordinary XLSX or CSV."
 )
-_BLIP = re.compile(rb'r:embed="([^"]{1,64})"')
 
 
 def extract_sheets(file: BinaryIO, document: Document) -> None:
@@ -83,12 +83,28 @@ def _add_what_belongs_to(archive: Archive, sheet: str, document: Document) -> No
         if kind == "comments" and (root := archive.xml(part)) is not None:
             document.add("\n".join(_comments(root)))
         elif kind == "drawing":
-            drawn = archive.read(part) or b""
-            targets = archive.targets(part)
-            for number in _BLIP.findall(drawn):
-                _, picture = targets.get(number.decode("ascii", "replace"), ("", ""))
-                if picture and (data := archive.read(picture)) is not None:
-                    document.add(add_picture(document, data, ""))
+            _add_drawing(archive, part, document)
+
+
+def _add_drawing(archive: Archive, part: str, document: Document) -> None:
+    """Add the text boxes, the titles of the charts and the pictures that lie on a sheet."""
+    targets = archive.targets(part)
+    try:
+        root = xml_of(archive, part)
+        charts = [xml_of(archive, path) for kind, path in targets.values() if kind == "chart"]
+    except DamagedError as damage:
+        document.notes.append(f"What is drawn on a sheet was left out. {damage}")
+        return
+    if root is None:
+        return
+    for anchor in root:
+        document.add("\n".join(drawn_paragraphs(anchor)))
+    for title in filter(None, (title_of(chart) for chart in charts if chart is not None)):
+        document.add(f"**Chart: {title}**")
+    for number in filter(None, (element.get(f"{R}embed") for element in root.iter())):
+        _, picture = targets.get(number, ("", ""))
+        if picture and (data := archive.read(picture)) is not None:
+            document.add(add_picture(document, data, ""))
 
 
 def _comments(root: ElementTree.Element) -> Iterator[str]:

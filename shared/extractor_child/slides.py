@@ -5,7 +5,6 @@ The parts are read one by one: python-pptx would load every film that a presenta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
@@ -13,7 +12,7 @@ from shared.domain.media.reading import DamagedError
 from shared.extractor_child.archive import Archive
 from shared.extractor_child.charts import add_chart
 from shared.extractor_child.document import Document
-from shared.extractor_child.ooxml import A, C, P, R, xml_of
+from shared.extractor_child.ooxml import A, C, P, R, drawn_paragraphs, xml_of
 from shared.extractor_child.pictures import add_picture
 
 _NO_TEXT = ("sldNum", "dt", "ftr", "hdr", "sldImg")
@@ -55,7 +54,7 @@ def _add_slide(archive: Archive, path: str, number: int, document: Document) -> 
                 document.add("**Notes:**\n\n" + "\n\n".join(spoken))
         elif kind == "comments" and (comments := xml_of(archive, part)) is not None:
             texts = [text for element in comments.iter() if (text := element.text) and element.tag.endswith("}text")]
-            document.add("\n".join(f"**Comment:** {text}" for text in [*texts, *_paragraphs(comments)]))
+            document.add("\n".join(f"**Comment:** {text}" for text in [*texts, *drawn_paragraphs(comments)]))
 
 
 def _add_shape(archive: Archive, shape: Element, targets: dict[str, tuple[str, str]], document: Document) -> None:
@@ -71,7 +70,7 @@ def _add_shape(archive: Archive, shape: Element, targets: dict[str, tuple[str, s
         for element in shape.iter():
             part = targets.get(element.get(f"{R}id" if element.tag == f"{C}chart" else f"{R}dm", ""))
             if part is not None and (root := xml_of(archive, part[1])) is not None:
-                add_chart(root, document) if part[0] == "chart" else document.add("\n".join(_paragraphs(root)))
+                add_chart(root, document) if part[0] == "chart" else document.add("\n".join(drawn_paragraphs(root)))
         _add_pictures(archive, shape, targets, document)
     else:
         # Groups, and alternatives for other versions, of which the first is shown.
@@ -95,18 +94,4 @@ def _placeholder(shape: Element) -> str:
 
 
 def _text(shape: Element) -> str:
-    return "\n".join(_paragraphs(shape))
-
-
-def _paragraphs(root: Element) -> Iterator[str]:
-    for paragraph in root.iter(f"{A}p"):
-        properties = paragraph.find(f"{A}pPr")
-        level = properties.get("lvl", "0") if properties is not None else "0"
-        pieces = [
-            "\n" if part.tag == f"{A}br" else part.text or ""
-            for part in paragraph.iter()
-            if part.tag in (f"{A}t", f"{A}br")
-        ]
-        if text := "".join(pieces).strip():
-            indent = int(level) if level.isdecimal() else 0
-            yield f"{'  ' * min(indent, 8)}- {text}" if indent else text
+    return "\n".join(drawn_paragraphs(shape))

@@ -6,6 +6,7 @@ and headers, and needs 30 times the memory.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import BinaryIO
 from xml.etree import ElementTree
@@ -15,12 +16,14 @@ from shared.domain.media.reading import DamagedError
 from shared.extractor_child.archive import Archive
 from shared.extractor_child.charts import add_chart
 from shared.extractor_child.document import Document
+from shared.extractor_child.mail import extract_mail
 from shared.extractor_child.markup import to_markdown
-from shared.extractor_child.ooxml import A, C, R, W, usual, xml_of
+from shared.extractor_child.ooxml import A, C, R, W, drawn_paragraphs, usual, xml_of
 from shared.extractor_child.pictures import add_picture
 from shared.extractor_child.word_lists import Lists, heading_levels
 
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 _V = "{urn:schemas-microsoft-com:vml}"
 _NOT_READ = {f"{W}del", f"{W}moveFrom", f"{W}instrText", f"{W}rPr", f"{W}pPr", f"{W}delText", f"{W}sectPr"}
 _BREAKS = {f"{W}tab": "\t", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-", f"{W}ptab": "\t"}
@@ -48,9 +51,9 @@ class _Reader:
         parts = dict(self._targets.values())
         self._levels = heading_levels(xml_of(archive, parts.get("styles", "")))
         self._lists = Lists(xml_of(archive, parts.get("numbering", "")))
+        self._notes: dict[str, dict[str, str]] = {}
         self._notes = {
-            kind: self._texts(xml_of(archive, parts.get(f"{kind}s", "")), kind)
-            for kind in ("footnote", "endnote", "comment")
+            kind: self._texts(parts.get(f"{kind}s", ""), kind) for kind in ("footnote", "endnote", "comment")
         }
 
     def read(self, body: BinaryIO) -> None:
@@ -73,9 +76,8 @@ class _Reader:
             root = xml_of(self._archive, path) if what == kind else None
             if root is None:
                 continue
-            body, self._targets = self._targets, self._archive.targets(path)
-            text = "\n".join(filter(str.strip, (self._inline(paragraph) for paragraph in root.iter(f"{W}p"))))
-            self._targets = body
+            with self._within(path):
+                text = "\n".join(filter(str.strip, (self._inline(paragraph) for paragraph in root.iter(f"{W}p"))))
             if text and text not in seen:
                 seen.add(text)
                 self._document.add(f"[{label}: {text}]")
@@ -143,15 +145,23 @@ class _Reader:
                 pieces.append(add_picture(self._document, data, title) if data is not None else "")
             elif element.tag == f"{C}chart" and (root := xml_of(self._archive, self._path(element.get(f"{R}id")))):
                 add_chart(root, self._document)
+            elif element.tag == f"{_DIAGRAM}relIds" and (
+                root := xml_of(self._archive, self._path(element.get(f"{R}dm")))
+            ):
+                pieces += ["\n", *drawn_paragraphs(root), "\n"]
             elif element.tag == f"{W}txbxContent":
-                pieces += [self._inline(paragraph) for paragraph in element.iter(f"{W}p")]
+                # Empty lines around, because the text before and behind it is of another paragraph.
+                pieces += ["\n", *(self._inline(paragraph) for paragraph in element.iter(f"{W}p")), "\n"]
         return "\n".join(filter(None, pieces))
 
     def _chunk(self, chunk: Element) -> None:
         """Add a page in HTML that Word shows as part of the document."""
         path = self._path(chunk.get(f"{R}id"))
-        data = self._archive.read(path) if path.lower().endswith(("htm", "html", "xhtml", "txt")) else None
-        if data is not None:
+        ending = path.lower().rpartition(".")[2]
+        data = self._archive.read(path) if ending in ("htm", "html", "xhtml", "txt", "mht", "mhtml") else None
+        if data is not None and ending.startswith("mht"):
+            extract_mail(data, self._document, lambda *_: None)
+        elif data is not None:
             self._document.add(to_markdown(data.decode("utf-8", "replace")))
         else:
             self._document.notes.append(f"The part {path or 'without a name'} of the document was left out.")
@@ -159,12 +169,24 @@ class _Reader:
     def _path(self, number: str | None) -> str:
         return self._targets.get(number or "", ("", ""))[1]
 
-    def _texts(self, root: Element | None, kind: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for note in root.iter(f"{W}{kind}") if root is not None else ():
-            words = " ".join("".join(text.itertext()) for text in note.iter(f"{W}t"))
-            found[note.get(f"{W}id", "")] = " ".join(words.split())
-        return found
+    def _texts(self, path: str, kind: str) -> dict[str, str]:
+        """Return the notes or comments of a part by their ids."""
+        root = xml_of(self._archive, path)
+        texts: dict[str, str] = {}
+        with self._within(path):
+            for note in root.iter(f"{W}{kind}") if root is not None else ():
+                words = " ".join(self._inline(paragraph) for paragraph in note.iter(f"{W}p"))
+                texts[note.get(f"{W}id", "")] = " ".join(words.split())
+        return texts
+
+    @contextlib.contextmanager
+    def _within(self, path: str) -> Iterator[None]:
+        """Read another part than the body: its ids are those of its own relationships."""
+        body, self._targets = self._targets, self._archive.targets(path) if path else {}
+        try:
+            yield
+        finally:
+            self._targets = body
 
 
 def _symbol(code: str) -> str:

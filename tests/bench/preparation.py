@@ -1,8 +1,9 @@
 """`python -m tests.bench.preparation`: the peak memory of generate and its children while they prepare large files.
 
-Drops a recording of two hours that is converted, one whose result is too large to be kept, and workbooks of 50 MB, one
-after the other, into the local system. Prints the seconds until each task ended, and the most memory that generate and
-all its children had together (proportional set size). Ends with 1 if any was over 400 MiB.
+Drops a recording of two hours that is converted, one whose result is too large to be kept, workbooks of 50 MB and a
+PDF of 1,500 pages, one after the other, into the local system. Prints the seconds until each task ended, and the most
+memory that generate and all its children had together. That is the proportional set size: an instance is charged for a
+page that several processes share once. Ends with 1 if any was over 400 MiB.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from local.endpoints import PROJECT
 from local.layout import INBOX
 from local.system import LocalSystem, Options
 from local.workers import Worker
+from tests.shared.long_files import numbered_pdf
 
 _HOURS = 2
 _MOST_MIB = 400
@@ -180,6 +182,7 @@ _FILES: dict[str, Callable[[Path], object]] = {
     "two-hours-stereo.wav": _write_adpcm,
     "pictures.xlsx": lambda file: _write_workbook(file, rows=10_000, pictures=38),
     "texts.xlsx": lambda file: _write_workbook(file, rows=500, pictures=20, texts=700_000),
+    "1500-pages.pdf": lambda file: file.write_bytes(numbered_pdf(1500, page_bytes=40_000)),
     "numbers.xlsx": lambda file: _write_workbook(file, rows=500_000, pictures=0),
 }
 

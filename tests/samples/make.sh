@@ -28,6 +28,7 @@ ffmpeg -v error -y -i speech.wav $cut -codec:a libopus -b:a 16k ugly/speech.webm
 ffmpeg -v error -y -i speech.wav $cut -codec:a pcm_s16be ugly/speech.aiff
 ffmpeg -v error -y -i speech.wav $cut -codec:a mp2 -b:a 32k ugly/speech.mp2
 ffmpeg -v error -y -i speech.wav $cut -codec:a wmav2 -b:a 24k ugly/speech.wma
+ffmpeg -v error -y -i speech.wav $cut -ar 8000 -codec:a dca -strict -2 -b:a 32k ugly/speech.dts
 ffmpeg -v error -y -i clip.mp4 $cut -codec copy ugly/moov-last.mp4
 ffmpeg -v error -y -i clip.mp4 $cut -codec copy ugly/clip.mov
 ffmpeg -v error -y -i clip.mp4 $cut -codec copy ugly/clip.mkv

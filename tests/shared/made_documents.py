@@ -52,6 +52,12 @@ def zipped(parts: dict[str, bytes | str], *, stored: str = "") -> bytes:
     return out.getvalue()
 
 
+def with_parts(archive: bytes, parts: dict[str, bytes | str]) -> bytes:
+    """An archive with further parts."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return zipped({**{name: opened.read(name) for name in opened.namelist()}, **parts})
+
+
 def relationships(**targets: str) -> str:
     """Relationships by their kinds; a number behind a kind tells several of it apart."""
     listed = "".join(
@@ -184,24 +190,49 @@ _BIG = 4096
 
 def compound_file(entry: str, data: bytes = b"") -> bytes:
     """A compound file (OLE2) of one stream, which is padded with blanks."""
-    padded = data.ljust(_BIG, b" ")
+    return compound_tree({entry: data.ljust(_BIG, b" ")})
+
+
+def compound_tree(streams: dict[str, bytes]) -> bytes:
+    """A compound file of streams, some of them in a folder ("folder/name"); short ones are padded with zeros."""
+    folders = sorted({path.rpartition("/")[0] for path in streams if "/" in path})
+    paths = [*folders, *streams]
+    sector, table, sectors = 1 + (len(paths) + 4) // 4, list[bytes](), b""
+    entries = [_directory_entry("Root Entry", 5, child=_first_in("", paths))]
+    for at, path in enumerate(paths, 1):
+        folder, _, name = path.rpartition("/")
+        following = next((n for n, other in enumerate(paths, 1) if n > at and other.rpartition("/")[0] == folder), -1)
+        if path in folders:
+            entries.append(_directory_entry(name, 1, child=_first_in(path, paths), following=following))
+            continue
+        padded = streams[path].ljust(_BIG, b"\0")
+        padded += bytes(-len(padded) % 512)
+        entries.append(_directory_entry(name, 2, start=sector, size=len(padded), following=following))
+        sectors += padded
+        count = len(padded) // 512
+        table += [*(struct.pack("<I", next_one) for next_one in range(sector + 1, sector + count)), _END]
+        sector += count
+    listed = b"".join(entries)
+    listed += bytes(-len(listed) % 512)
+    of_directory = [*(struct.pack("<I", at) for at in range(2, 1 + len(listed) // 512)), _END]
     header = bytearray(512)
     header[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
     header[24:34] = b"\x3e\0\x03\0\xfe\xff\x09\0\x06\0"
     header[44:52] = struct.pack("<II", 1, 1)
     header[56:80] = struct.pack("<I", _BIG) + _END + bytes(4) + _END + bytes(4) + bytes(4)
     header[80:] = _FREE * 108
-    sectors = len(padded) // 512
-    chain = [_TABLE, _END, *(struct.pack("<I", at) for at in range(3, 2 + sectors)), _END]
-    table = b"".join(chain).ljust(512, b"\xff")
-    root = _directory_entry("Root Entry", 5, child=1)
-    stream = _directory_entry(entry, 2, start=2, size=len(padded))
-    return bytes(header) + table + (root + stream).ljust(512, b"\0") + padded
+    return bytes(header) + b"".join([_TABLE, *of_directory, *table]).ljust(512, b"\xff") + listed + sectors
 
 
-def _directory_entry(name: str, kind: int, *, child: int = -1, start: int = -2, size: int = 0) -> bytes:
+def _first_in(folder: str, paths: list[str]) -> int:
+    return next((at for at, path in enumerate(paths, 1) if path.rpartition("/")[0] == folder), -1)
+
+
+def _directory_entry(
+    name: str, kind: int, *, child: int = -1, start: int = -2, size: int = 0, following: int = -1
+) -> bytes:
     wide = name.encode("utf-16-le") + b"\0\0"
-    links = struct.pack("<HBBiii", len(wide), kind, 1, -1, -1, child)
+    links = struct.pack("<HBBiii", len(wide), kind, 1, -1, following, child)
     return wide.ljust(64, b"\0") + links + bytes(36) + struct.pack("<iQ", start, size)
 
 

@@ -61,3 +61,73 @@ def _checksum(data: bytes | bytearray) -> int:
         for _ in range(8):
             checksum = (checksum << 1 ^ (0x04C1_1DB7 if checksum & 0x8000_0000 else 0)) & 0xFFFF_FFFF
     return checksum
+
+
+def musepack(frames: int = 20) -> bytes:
+    """Musepack of the eighth stream version: frames of 1,152 samples with no band in them, one channel at 44,100 Hz."""
+    heard = struct.pack(">IB", 0, 8) + _varied(1152 * frames) + b"\0" + b"\0\0"
+    return b"MPCK" + _keyed(b"SH", heard) + _keyed(b"AP", b"\0\0") * frames + _keyed(b"SE", b"")
+
+
+def _keyed(key: bytes, content: bytes) -> bytes:
+    """A packet of Musepack; its size counts its key and itself."""
+    return key + bytes([3 + len(content)]) + content
+
+
+def _varied(number: int) -> bytes:
+    """A number of Musepack: seven bits a byte, the highest first."""
+    groups = [number >> shift & 0x7F for shift in (21, 14, 7, 0)]
+    return bytes([*(0x80 | group for group in groups[:-1]), groups[-1]])
+
+
+def tak(frames: int = 8) -> bytes:
+    """TAK in one channel of 16 bits at 8,000 Hz: frames of 1,024 samples that are all zero."""
+    described = ((2, 6), (0, 4), (8, 4), (1024 * frames, 35), (0, 3), (2000, 18), (8, 5), (0, 4), (0, 1))
+    block = _with_checksum(_low_bits(*described))
+    made = b"tBaK\1" + struct.pack("<I", len(block))[:3] + block + bytes(4)
+    for number in range(frames):
+        head = _low_bits((0xA0FF, 16), (2, 3), (number, 21), *described, (0, 6))
+        made += _with_checksum(head) + _with_checksum(bytes(8))
+    return made
+
+
+def _low_bits(*fields: tuple[int, int]) -> bytes:
+    """Numbers of so many bits each, the lowest bit first."""
+    total = at = 0
+    for value, width in fields:
+        total |= value << at
+        at += width
+    return total.to_bytes((at + 7) // 8, "little")
+
+
+def _with_checksum(data: bytes) -> bytes:
+    """The data and its checksum of 24 bits (RFC 4880, section 6.1)."""
+    checksum = 0xB704CE
+    for byte in data:
+        checksum ^= byte << 16
+        for _ in range(8):
+            checksum = (checksum << 1 ^ (0x86_4CFB if checksum & 0x80_0000 else 0)) & 0xFF_FFFF
+    return data + checksum.to_bytes(3, "little")
+
+
+def ending_early(ogg: bytes, samples: int) -> bytes:
+    """An Ogg file whose last page says that it ends so many samples after the page before it."""
+    made = bytearray(ogg)
+    last = made.rfind(b"OggS")
+    before = made.rfind(b"OggS", 0, last)
+    struct.pack_into("<q", made, last + 6, struct.unpack_from("<q", made, before + 6)[0] + samples)
+    return bytes(made[:last] + _sealed(made[last:]))
+
+
+def priming(opus: bytes, samples: int) -> bytes:
+    """An Opus file of which so many samples at 48,000 Hz only prime the decoder (RFC 7845, section 5.1)."""
+    made = bytearray(opus)
+    struct.pack_into("<H", made, made.index(b"OpusHead") + 10, samples)
+    second = made.index(b"OggS", 4)
+    return bytes(_sealed(made[:second]) + made[second:])
+
+
+def _sealed(page: bytearray) -> bytearray:
+    page[22:26] = bytes(4)
+    page[22:26] = struct.pack("<I", _checksum(page))
+    return page

@@ -26,24 +26,27 @@ class Foreign(NamedTuple):
 
 
 _DOC = Foreign("an old Word document (.doc)", "Save it as DOCX or PDF and drop that.")
-_XLS = Foreign("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")
+OLD_WORKBOOK = Foreign("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")
 _PPT = Foreign("an old PowerPoint presentation (.ppt)", "Save it as PPTX or PDF and drop that.")
+HANGUL = Foreign("a Hangul document (HWP)", "Save it as DOCX or PDF and drop that.")
 _OLD = (
     ("WordDocument", _DOC),
-    ("Workbook", _XLS),
-    ("Book", _XLS),
+    ("Workbook", OLD_WORKBOOK),
+    ("Book", OLD_WORKBOOK),
     ("PowerPoint Document", _PPT),
+    ("HwpSummaryInformation", HANGUL),
     ("VisioDocument", Foreign("an old Visio drawing", "Save it as PDF and drop that.")),
 )
 _CLASSES = {
-    bytes.fromhex("06090200"): _DOC, bytes.fromhex("00090200"): _DOC, bytes.fromhex("20080200"): _XLS,
-    bytes.fromhex("10080200"): _XLS, bytes.fromhex("108d8164"): _PPT,
+    bytes.fromhex("06090200"): _DOC, bytes.fromhex("00090200"): _DOC, bytes.fromhex("20080200"): OLD_WORKBOOK,
+    bytes.fromhex("10080200"): OLD_WORKBOOK, bytes.fromhex("108d8164"): _PPT,
 }  # fmt: skip
 """The beginnings of the classes that programs write into the root of their files."""
 _LOCKED = Foreign("an Office document with a password", "Save it without the password and drop that.")
 _OTHER = Foreign(
     "an old Microsoft Office document or another compound file", "Save it in today's format, or as PDF, and drop that."
 )
+_OLD_OPENOFFICE = Foreign("an old OpenOffice document (.sxw, .sxc, .sxi)", "Save it as ODT, ODS or ODP and drop that.")
 _WORK = Foreign("a Pages, Numbers or Keynote document", "Export it as PDF or in an Office format and drop that.")
 _BINARY_SHEETS = Foreign("a binary Excel workbook (.xlsb)", "Save it as XLSX and drop that.")
 _NO_WAY = "Only audio, images, video, PDF, text and documents can be understood."
@@ -61,7 +64,8 @@ _IN_ARCHIVE: tuple[tuple[bytes, str], ...] = (
     (b"ppt/", f"{_OOXML}.presentationml.presentation"),
     (b"xl/", f"{_OOXML}.spreadsheetml.sheet"),
 )
-_OF_WORK = {b"Index/Document.iwa", b"buildVersionHistory.plist", b"index.apxl"}
+_OF_WORK = (b"Index/Document.iwa", b"uildVersionHistory.plist", b"index.apxl")
+"""The ends of names. A document may lie in a folder within its archive."""
 _TELLING = (
     b"[Content_Types].xml",
     b"word/",
@@ -71,7 +75,9 @@ _TELLING = (
     b"Index/Document.iwa",
     b"visio/",
 )
-_MIMETYPES: tuple[tuple[bytes, str], ...] = (
+_MIMETYPES: tuple[tuple[bytes, Foreign | str], ...] = (
+    (b"application/vnd.sun.xml.", _OLD_OPENOFFICE),
+    (b"application/hwp+zip", HANGUL),
     (b"application/epub+zip", "application/epub+zip"),
     (b"application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.text"),
     (b"application/vnd.oasis.opendocument.spreadsheet", "application/vnd.oasis.opendocument.spreadsheet"),
@@ -115,7 +121,7 @@ def _by_names(names: set[bytes]) -> Foreign | str | None:
         return "application/epub+zip"
     if b"content.xml" in names and b"META-INF/manifest.xml" in names:
         return "application/vnd.oasis.opendocument.text"
-    if not names.isdisjoint(_OF_WORK):
+    if any(name.endswith(_OF_WORK) for name in names):
         return _WORK
     for beginning, drawing in _DRAWINGS:
         if any(name.startswith(beginning) for name in names):

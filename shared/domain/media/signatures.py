@@ -14,11 +14,17 @@ _TO_AUDIO = "Convert it to FLAC, MP3 or WAV and drop that."
 _TO_VIDEO = "Convert it to MP4 and drop that."
 _TO_CSV = "Export the table as CSV and drop that."
 _TO_EPUB = "Convert it to EPUB or PDF and drop that."
+_TO_DOCX = "Save it as DOCX or PDF and drop that."
 _TARGET = "Drop the file that it leads to."
 _NO_WAY = "Only audio, images, video, PDF and text can be understood."
 
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 """Bytes that no text contains."""
+
+_ACCESS = Foreign("an Access database", "Export the tables as CSV and drop those.")
+_MEASUREMENTS = Foreign("a file of measurements (NetCDF, HDF4, FITS or GRIB)", "Export it as CSV or PNG and drop that.")
+_LOTUS = Foreign("an old Lotus 1-2-3 spreadsheet", "Save it as XLSX or CSV and drop that.")
+_DRAWING = Foreign("a Windows drawing (WMF or EMF)", _TO_PNG)
 
 RAW_IMAGE = Foreign("a raw camera image", _TO_PNG)
 RAW_ENDINGS = (".dng", ".nef", ".nrw", ".arw", ".sr2", ".cr2", ".pef", ".srw", ".3fr", ".iiq", ".dcr", ".kdc", ".erf")
@@ -36,7 +42,6 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"\xff\x4f\xff\x51", "image/jp2"),
     (b"\0\0\0\x0cJXL ", Foreign("a JPEG XL image", _TO_PNG)),
     (b"\xff\x0a", Foreign("a JPEG XL image", _TO_PNG)),
-    (b"\0\0\1\0", "image/x-icon"),
     (b"MThd", Foreign("a MIDI score", _TO_AUDIO)),
     (b"#!AMR", "audio/amr"),
     (b".snd", "audio/basic"),
@@ -54,6 +59,10 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"FRM8", "audio/x-dff"),
     (b"Creative Voice File\x1a", "audio/x-voc"),
     (b"\x7f\xfe\x80\x01", "audio/vnd.dts"),
+    (b"\xfe\x7f\x01\x80", "audio/vnd.dts"),
+    (b"\x1f\xff\xe8\0", "audio/vnd.dts"),
+    (b"\xff\x1f\0\xe8", "audio/vnd.dts"),
+    (b"DTSHDHDR", "audio/vnd.dts"),
     (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "video/mxf"),
     (b"\x1f\x07\0", "video/dv"),
     (b"\x1f\x8b", Foreign("a gzip archive", _UNPACK)),
@@ -77,7 +86,45 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"!BDN", Foreign("an Outlook data file (PST)", "Save its messages as EML or MSG and drop those.")),
     (b"L\0\0\0\1\x14\2\0", Foreign("a Windows shortcut", _TARGET)),
     (b"book\0\0\0\0mark", Foreign("a macOS alias", _TARGET)),
-    (b"bplist00", Foreign("a link or settings of macOS (a property list)", _TARGET)),
+    (
+        b"bplist00",
+        Foreign(
+            "a property list of macOS: a link, settings or a saved page",
+            "Drop the file that it leads to, or save the page as PDF and drop that.",
+        ),
+    ),
+    (b"\0\1\0\0Standard Jet DB\0", _ACCESS),
+    (b"\0\1\0\0Standard ACE DB\0", _ACCESS),
+    (b"$FL2@(#)", Foreign("an SPSS table", _TO_CSV)),
+    (b"<stata_dta>", Foreign("a Stata table", _TO_CSV)),
+    (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", Foreign("a SAS table", _TO_CSV)),
+    (b"CDF\1", _MEASUREMENTS),
+    (b"CDF\2", _MEASUREMENTS),
+    (b"CDF\5", _MEASUREMENTS),
+    (b"\x0e\x03\x13\1", _MEASUREMENTS),
+    (b"GRIB", _MEASUREMENTS),
+    (b"SIMPLE  =", _MEASUREMENTS),
+    (b"\x09\0\4\0", office.OLD_WORKBOOK),
+    (b"\x09\2\6\0", office.OLD_WORKBOOK),
+    (b"\x09\4\6\0", office.OLD_WORKBOOK),
+    (b"\0\0\2\0\6\4\6\0", _LOTUS),
+    (b"\0\0\x1a\0", _LOTUS),
+    (b"\0\0\2\0\x20\x51\6\0", Foreign("an old Quattro Pro spreadsheet", "Save it as XLSX or CSV and drop that.")),
+    (b"\xffWPC", Foreign("a WordPerfect document", _TO_DOCX)),
+    (b"\x31\xbe\0\0", Foreign("an old Microsoft Write document", _TO_DOCX)),
+    (b"\x32\xbe\0\0", Foreign("an old Microsoft Write document", _TO_DOCX)),
+    (b"HWP Document File", office.HANGUL),
+    (
+        b"\x78\x9f\x3e\x22",
+        Foreign("what Outlook attaches for itself (winmail.dat)", "Save the message as MSG or EML and drop that."),
+    ),
+    (b"\xd7\xcd\xc6\x9a", _DRAWING),
+    (b"\1\0\x09\0\0\3", _DRAWING),
+    (b"DDS ", Foreign("a DDS image", _TO_PNG)),
+    (b"\x0a\5\1", Foreign("a PCX image", _TO_PNG)),
+    (b"\x01\xda", Foreign("an SGI image", _TO_PNG)),
+    (b"\x76\x2f\x31\1", Foreign("an OpenEXR image", _TO_PNG)),
+    (b"YUV4MPEG2 ", Foreign("a film without compression (Y4M)", _TO_VIDEO)),
     (b"AT&TFORM", Foreign("a DjVu document", _TO_PDF)),
     (b"ITSF", Foreign("a Windows help file (CHM)", _TO_PDF)),
     (b"\x06\x06\xed\xf5", Foreign("an InDesign document", _TO_PDF)),
@@ -114,12 +161,24 @@ _AT_PLACES: tuple[tuple[int, bytes, Foreign], ...] = (
     (128, b"DICM", Foreign("a DICOM image", _TO_PNG)),
     (60, b"BOOKMOBI", Foreign("a Kindle book", _TO_EPUB)),
     (60, b"TEXtREAd", Foreign("a Palm book", _TO_EPUB)),
+    (40, b" EMF", _DRAWING),
+    (32_769, b"CD001", Foreign("a disc image (ISO)", _UNPACK)),
     (2, b"-lh", Foreign("an LZH archive", _UNPACK)),
     (7, b"**ACE**", Foreign("an ACE archive", _UNPACK)),
 )
 """Marks that do not stand at the very beginning."""
+_MOST_ICONS = 256
+"""Pictures in one file. Fonts of macOS begin like icons, too, and have none."""
 _DOLBY_FRAME = 8192
 """Bytes within which the next frame of Dolby Digital begins; the longest has 4,096."""
+
+_SEALED = re.compile(rb"\x30[\x80-\x84].{0,4}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", re.DOTALL)
+"""PKCS #7 (RFC 2315, section 7): a sequence that begins with the number of one of its types."""
+_SEALED_FILE = Foreign(
+    "a signed or encrypted file (S/MIME, PKCS #7)", "Open it in its own program, and drop the file that is inside."
+)
+_PORTABLE_PIXELS = re.compile(rb"P[4-6]\s(?:#[^\n]{0,200}\n)?\d{1,5}\s{1,3}\d{1,5}\s")
+_PIXELS = Foreign("a portable pixel map (PBM, PGM or PPM)", _TO_PNG)
 
 POSTSCRIPT = Foreign("a PostScript document", _TO_PDF)
 ZIP = Foreign("a ZIP archive", _UNPACK)
@@ -157,8 +216,14 @@ def _in_binary(head: bytes) -> Foreign | str | None:
     for at, mark, foreign_type in _AT_PLACES:
         if head.startswith(mark, at):
             return foreign_type
+    if _SEALED.match(head):
+        return _SEALED_FILE
+    if _PORTABLE_PIXELS.match(head):
+        return _PIXELS
     if head.startswith(b"\x0b\x77") and head.find(b"\x0b\x77", 7, _DOLBY_FRAME) > 0:
         return "audio/ac3"
+    if head.startswith(b"\0\0\1\0") and 0 < int.from_bytes(head[4:6], "little") <= _MOST_ICONS:
+        return "image/x-icon"
     if head.startswith(b"MZ") and len(head) > 64 and b"\0" in head[:64]:
         return PROGRAM
     if head.startswith(b"BM") and len(head) >= 18 and head[6:10] == b"\0\0\0\0" and head[15:18] == b"\0\0\0":
