@@ -117,7 +117,7 @@ async def answer_of(deps: ApiDeps, task: Task) -> Json:
         text = f"{task.id} is {task.status}, {task.progress} % done. Call get_task with this id for the answer."
         return tool_result(summary, text)
     completion = json.loads((await render_task(deps, task)).body)["results"][0]
-    text = str(completion["choices"][0]["message"].get("content") or "")
+    text = "\n\n".join(str(choice["message"].get("content") or "") for choice in completion["choices"])
     return tool_result({**summary, "answer": text}, text)
 
 

@@ -48,6 +48,17 @@ def test_search_finds_by_name_status_recipe_and_metadata(system: Running, tab: T
         expect(tab.row("pears.txt")).to_be_visible()
 
 
+def test_several_answers_are_shown_one_below_the_other(system: Running, tab: Tab) -> None:
+    expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
+    question = {"role": "user", "content": "Two names for a boat?"}
+    body = {"model": "gemini-3.5-flash-lite", "messages": [question], "n": 2, "stream": True}
+    with answering(system, "The Heron.", latency="1s"):
+        task = system.http.post("/v1/llm/generations", json=body).json()
+        tab.page.goto(f"/#/tasks/{task['id']}")
+        expect(tab.page.get_by_role("heading", level=2, name="Answer 2")).to_be_visible()
+    expect(tab.page.locator(".answer p").filter(has_text="The Heron.")).to_have_count(2)
+
+
 def test_a_reload_and_another_device_show_the_same(system: Running, open_tab: Opener) -> None:
     task = system.end_of(system.drop("same/shared.txt", NOTES, "text/plain"))
     first = open_tab(f"/#/tasks/{task['id']}")

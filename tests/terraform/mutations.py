@@ -96,7 +96,10 @@ def break_(directory: Path, batch: Sequence[Mutation]) -> None:
 
 
 def tried(batch: Sequence[Mutation]) -> list[str]:
-    """Try mutations together in one copy. Return a line for each that survives, and for each failure of no mutation."""
+    """Try mutations together in one copy. Return a line for each listed check that passes, and each other one that fails.
+
+    A mutation may hide behind another that breaks its check too; tried alone, by its name, it cannot.
+    """
     with copied() as directory:
         break_(directory, batch)
         breaks = frozenset[str]().union(*(mutation.breaks for mutation in batch))
@@ -107,7 +110,7 @@ def tried(batch: Sequence[Mutation]) -> list[str]:
                 return []
             return [f"{', '.join(mutation.name for mutation in batch)}: nothing was tested:\n{report}"]
         failed = runs.failures(directory, report)
-    survived = [f"SURVIVED  {mutation.name}" for mutation in batch if mutation.caught_by not in failed]
+    survived = [f"SURVIVED  {one.name}: {check!r} passes" for one in batch for check in sorted(one.breaks - failed)]
     return survived + [
         f"UNLISTED  {check!r} fails too, for one of {[m.name for m in batch]}" for check in failed - breaks
     ]

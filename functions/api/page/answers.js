@@ -1,15 +1,23 @@
-// Recognises what an answer is (a transcript, boxes, rows, JSON, HTML, Markdown) and renders it.
+// Recognises what an answer is (a transcript, boxes, rows, JSON, HTML, Markdown, or several answers) and renders it.
 
 import { calmly, clock, h, svg } from "./dom.js";
 import { markdown, sanitised } from "./markdown.js";
 
+const contentOf = (choice) => choice?.message?.content ?? "";
+
 export function textOf(task) {
-  return (task.results ?? []).map((result) => result.choices?.[0]?.message?.content ?? "").join("\n\n");
+  return (task.results ?? []).flatMap((result) => (result.choices ?? []).map(contentOf)).join("\n\n");
 }
 
-// Returns { kind, value }: kind is transcript, boxes, rows, json, html or text.
+// Returns { kind, text, value }: kind is transcript, boxes, rows, json, html or text; or choices, each with a kind.
 export function recognise(task) {
   const text = textOf(task);
+  const choices = task.results?.[0]?.choices ?? [];
+  if (choices.length > 1) return { kind: "choices", text, value: choices.map((choice) => recogniseText(contentOf(choice), task)) };
+  return recogniseText(text, task);
+}
+
+function recogniseText(text, task) {
   const value = parse(text);
   if (value !== undefined) {
     const segments = Array.isArray(value) ? value : value?.segments;
@@ -73,6 +81,7 @@ export function render(answer, { player } = {}) {
     case "transcript": return transcript(answer.value, player);
     case "rows": return h("div", {}, others(answer), table(answer.value));
     case "boxes": return h("ol", { class: "found" }, answer.value.map((one, index) => h("li", { "data-box": index }, h("span", { class: `swatch tone-${index % 8}` }), h("bdi", {}, one.label ?? "thing"))));
+    case "choices": return h("div", {}, answer.value.map((one, index) => h("section", {}, h("h2", {}, `Answer ${index + 1}`), render(one, { player }))));
     case "json": return tree(answer.value);
     case "html": return sanitised(answer.text);
     default: return markdown(answer.text);

@@ -77,11 +77,12 @@ export async function modelList() {
   return (await models).data;
 }
 
-// Follows an answer while it is written. Calls `onText(whole)`; returns when it has ended, and goes on from where it
-// was if the connection breaks.
+// Follows an answer while it is written, or several, one after another. Calls `onText(whole)`; returns when it has
+// ended, and goes on from where it was if the connection breaks.
 export async function follow(taskId, onText, signal) {
   let offset = 0;
   let whole = "";
+  let last = 0;
   for (let tries = 0; tries < 200 && !signal.aborted; tries += 1) {
     try {
       const answer = await request(`/v1/llm/generations/${taskId}/stream?offset=${offset}`, { signal });
@@ -90,7 +91,11 @@ export async function follow(taskId, onText, signal) {
         tries = 0;
         if (event.name === "error" || event.data === "[DONE]") return whole;
         if (event.name !== "chunk") continue;
-        whole += JSON.parse(event.data).choices.map((choice) => choice.delta?.content ?? "").join("");
+        for (const { index, delta } of JSON.parse(event.data).choices) {
+          if (index !== last) whole += "\n\n";
+          last = index;
+          whole += delta?.content ?? "";
+        }
         offset = Number(event.id) + 1;
         onText(whole);
       }

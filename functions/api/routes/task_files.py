@@ -146,7 +146,7 @@ async def _input_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedF
     if text is None:
         raise _gone(f"The request behind {task.id} is not there any more.")
     inputs = await asyncio.to_thread(lambda: inputs_of(read(text)))
-    if not inputs:
+    if not inputs and number == 0:
         return None
     if number >= len(inputs):
         raise _not_there(f"The request behind {task.id} has {len(inputs)} files.")

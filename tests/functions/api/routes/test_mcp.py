@@ -142,6 +142,16 @@ async def test_a_task_that_fails_is_completed_with_an_error_for_the_model_to_rea
     assert "error" not in task
 
 
+async def test_a_task_with_several_answers_is_read_with_all_of_them(system: System) -> None:
+    body = {"model": "gemini-3.5-flash-lite", "messages": [{"role": "user", "content": "Hello?"}], "n": 2}
+    system.gemini.set_model({"text": "Good day."})
+    async with system.client(await system.key("mcp-several")) as client:
+        made = (await client.post("/v1/llm/generations", json={**body, "sync": True})).json()
+        task_id = made["id"].removeprefix("chatcmpl-")
+        result = await result_of(client, "tools/call", name="get_task", arguments={"task_id": task_id})
+    assert result["structuredContent"]["answer"] == "Good day.\n\nGood day."
+
+
 async def test_a_task_is_cancelled(system: System) -> None:
     system.gemini.set_model({"latency": "30s"})
     async with system.client(await system.key("mcp-cancel")) as client:

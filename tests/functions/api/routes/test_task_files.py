@@ -108,8 +108,10 @@ async def test_a_request_of_words_alone_has_no_file(system: System) -> None:
         body = {"model": "gemini-3.5-flash-lite", "messages": [{"role": "user", "content": "Hello?"}]}
         path = (await client.post("/v1/llm/generations", json=body)).headers["location"]
         answer = await client.get(path + "/source")
+        second = await client.get(path + "/source", params={"input": 1})
         pages = await client.get(path + "/source/pages")
     assert (answer.status_code, answer.content) == (204, b"")
+    assert second.status_code == 404
     assert pages.status_code == 404
     assert "words alone" in pages.json()["error"]["message"]
 
