@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+@cache
 def modules_imported_by_tests() -> set[str]:
     imported: set[str] = set()
     for path in (ROOT / "tests").rglob("*.py"):
@@ -21,9 +23,6 @@ def modules_imported_by_tests() -> set[str]:
     return imported
 
 
-IMPORTED = modules_imported_by_tests()
-
-
 @pytest.mark.parametrize("path", sorted((ROOT / "shared" / "cloud").glob("[!_]*.py")), ids=lambda path: path.stem)
 def test_a_module_that_calls_a_service_is_imported_by_a_test(path: Path) -> None:
-    assert f"shared.cloud.{path.stem}" in IMPORTED
+    assert f"shared.cloud.{path.stem}" in modules_imported_by_tests()
