@@ -96,7 +96,7 @@ def break_(directory: Path, batch: Sequence[Mutation]) -> None:
 
 
 def tried(batch: Sequence[Mutation]) -> list[str]:
-    """Try mutations together in one copy. Return a line for each listed check that passes, and each other one that fails.
+    """Try mutations together in one copy. Return a line for each listed check that passes or other check that fails.
 
     A mutation may hide behind another that breaks its check too; tried alone, by its name, it cannot.
     """
