@@ -42,7 +42,7 @@ class AnswerJudge:
         continuations: int,
         repairs: int = 1,
     ) -> Step:
-        """Return what `shared.domain.checks.next_step` does, without holding up the event loop."""
+        """Return the result of `shared.domain.checks.next_step`, without blocking the event loop."""
         judged: dict[str, Structured] = {}
 
         def remembered(text: str, _schema: dict[str, JsonValue]) -> Structured:
@@ -59,7 +59,7 @@ class AnswerJudge:
                 judged[missing.text] = await self.read(missing.text, cast(dict[str, JsonValue], schema))
 
     async def read(self, text: str, schema: dict[str, JsonValue]) -> Structured:
-        """Return the answer as JSON with what is wrong with it, as `shared.domain.checks.read` does."""
+        """Return the answer's value and its errors, as `shared.domain.checks.read` does."""
         key = hashlib.sha256(json.dumps([text, schema]).encode()).digest()
         structured = self._remembered.get(key)
         if structured is None:

@@ -1,8 +1,8 @@
-"""Keep the deployment, each inbox and each API key within their budgets of a day (UTC), in US dollars.
+"""Keep the deployment, each inbox and each API key within their daily budgets (UTC), in US dollars.
 
-Far from every budget, a call needs neither a read nor a write: this instance remembers for a minute what had been spent
-and reserved, and reads it anew once it has itself added a twentieth of what was left. Near one, each call is reserved
-first.
+Far from every budget, a call needs neither a read nor a write: the instance caches the spending and the reservations
+for a minute, and reads them again once it has itself spent a twentieth of what was left. Near a budget, each call is
+reserved first.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from shared.domain.tasks.task import Task
 from shared.settings import BudgetSettings
 
 _INSTANCES = 20
-"""An instance that knows nothing of the others adds at most this part of what is left."""
+"""Between two readings, an instance spends at most what is left divided by this number."""
 _UNREAD_SHARE = 1000
-"""Before it first reads what was spent on a day, an instance adds at most this part of a budget."""
+"""Before its first reading on a day, an instance spends at most a budget divided by this number."""
 _FRESH_SECONDS = 60.0
-"""Seconds that a look may be old: as long, others may have spent what this instance takes to be left."""
+"""Seconds for which a reading may be used. Meanwhile, other instances may spend what this one believes to be left."""
 _NEARLY_FRESH_SECONDS = 5.0
-"""Seconds that a look without a reservation may be old, once half of a budget is spent."""
+"""Seconds for which a reading may be used without a reservation, once half of a budget is spent."""
 _BUSY_SECONDS = 5.0
 _MOST_WAIT = timedelta(minutes=5)
 
 KeyBudget = Callable[[str], Awaitable[Decimal | None]]
-"""Returns the budget that an API key has of its own, by the key's id."""
+"""Returns an API key's own daily budget, by the key's id; None if it has none."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class _Spent:
     read_at: float
     by_scope: dict[str, int]
     held: dict[str, Reservation]
-    """What is reserved, by the tasks' keys."""
+    """The reservations, by the tasks' keys."""
     settled: int
-    """What this instance's calls without a reservation had cost before."""
+    """The cost of this instance's calls without a reservation, up to this reading."""
 
 
 class Budgets:
@@ -57,16 +57,16 @@ class Budgets:
         self._reservations, self._key_budget = reservations, key_budget
         self._known: _Spent | None = None
         self._under_way: dict[str, int] = {}
-        """What calls of this instance that needed no reservation may cost, by their tasks' keys."""
+        """The highest possible cost of running calls that needed no reservation, by their tasks' keys."""
         self._settled = 0
-        """What such calls have cost."""
+        """The cost of such calls that have ended."""
 
     async def reserve(self, task: Task, estimate: Decimal, spent_already: Decimal, *, seconds: float) -> date | None:
-        """Make sure that a call which costs `estimate` at most is within the budgets.
+        """Make sure that a call which costs at most `estimate` is within the budgets.
 
-        Return the day of the reservation that was made, or None if none was needed. `spent_already`: what earlier
-        calls of the task cost, which the counters do not have yet. `seconds`: how long the reservation holds if nobody
-        settles it. Raises `BudgetSpent`, or `PermanentFailure` where tasks over the budget are to fail.
+        Return the day of the new reservation, or None if none was needed. `spent_already`: the cost of the task's
+        earlier calls, which the counters do not include yet. `seconds`: how long the reservation holds if it is not
+        settled. Raises `BudgetSpent`, or `PermanentFailure` if tasks over the budget are set to fail.
         """
         self._refuse_dear_task(estimate + spent_already)
         limits = await self._limits(task.owner)
@@ -79,7 +79,7 @@ class Budgets:
         return self._today()
 
     def settle(self, task: Task, cost: Decimal) -> None:
-        """Note that no call of the task is under way any more, and what its calls cost."""
+        """Note that no call of the task is running any more. `cost`: the cost of its calls."""
         if self._under_way.pop(task.key, None) is not None:
             self._settled += in_pico(cost)
 
@@ -87,7 +87,7 @@ class Budgets:
         return sum(amount for key, amount in self._under_way.items() if key != task_key)
 
     async def _is_far(self, task_key: str, limits: dict[str, int], pico: int) -> bool:
-        """Return whether this instance may make the call without telling the others."""
+        """Return whether this instance may make the call without a reservation, which other instances would see."""
         own = pico + self._others_under_way(task_key)
         unread = self._settled - (self._known.settled if self._known is not None else 0)
         if not self._knows_today() and unread + own <= min(limits.values()) // _UNREAD_SHARE:
@@ -108,7 +108,7 @@ class Budgets:
 
         async def grant(others: dict[str, Reservation]) -> Reservation | None:
             nonlocal refused
-            # Read after the reservations: one that is settled in between counts twice rather than not at all.
+            # Read after the reservations: a reservation that is settled in between counts twice rather than not at all.
             known = await self._spent(0)
             own = self._others_under_way(task.key)
             scopes = [
@@ -131,12 +131,12 @@ class Budgets:
         raise refused
 
     async def reserved_day(self, task: Task) -> date | None:
-        """Return today if the task has a reservation of today; earlier days no longer bind anybody."""
+        """Return today if the task has a reservation for today, else None. Earlier reservations have no effect."""
         today = self._today()
         return today if await self._reservations.is_held(today, task.key) else None
 
     async def keep_spent(self, task: Task, spent_already: Decimal) -> date:
-        """Reduce the reservation of a task that is put off to what its calls have cost so far, until the day turns.
+        """Reduce the reservation of a postponed task to the cost of its calls so far, until the day ends.
 
         Return the day of the reservation.
         """
@@ -151,7 +151,7 @@ class Budgets:
         return today
 
     async def spent_budget(self, owner: str) -> BudgetSpent | None:
-        """Return which budget is spent for tasks of `owner`, or None."""
+        """Return the spent budget that stops tasks of `owner`, or None."""
         limits = await self._limits(owner)
         known = await self._spent(_FRESH_SECONDS)
         if any(scope.spent * 2 >= scope.limit for scope in _scopes(limits, known.by_scope, {})):
@@ -222,7 +222,7 @@ class Budgets:
 
 
 def seconds_to_tomorrow(now: datetime) -> int:
-    """Return the whole seconds until the day turns (UTC)."""
+    """Return the whole seconds until the next day (UTC)."""
     tomorrow = start_of(now.astimezone(UTC).date() + timedelta(days=1))
     return int((tomorrow - now).total_seconds()) + 1
 

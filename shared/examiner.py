@@ -62,7 +62,7 @@ class Examiner:
         whole_bytes: int = WHOLE_BYTES,
         seconds: float = _SECONDS,
     ) -> Facts:
-        """Return the facts of a file that was sniffed as `media_type`; what is wrong with it is `Facts.problem`.
+        """Return the facts of a file of the sniffed type `media_type`. `Facts.problem` has the error of a faulty file.
 
         `seconds` limits the child's work, not the time that `source` takes. Errors of `source` pass through, other
         than `OutOfReadsError`: what it hides is left out of the facts.
@@ -73,7 +73,7 @@ class Examiner:
         if media_type.format == "text":
             return _of_text(await self._with_encoding(facts, source, seconds))
         if media_type.preparation in ("extract", "render"):
-            # The extractor finds out what is inside, and what is wrong with it.
+            # The extractor examines the content and finds errors.
             return facts
         arguments = {"facts": facts.model_dump(mode="json"), "whole_bytes": whole_bytes}
         bounded = BoundedSource(source, most_bytes=max(_MOST_BYTES_OF_LARGE, 2 * whole_bytes))
@@ -88,7 +88,7 @@ class Examiner:
         return await self.examine(Threaded(InMemory(data), _here), media_type)
 
     async def _with_encoding(self, facts: Facts, source: RangeSource, seconds: float) -> Facts:
-        """Find out the encoding of a text that cannot be told by simple means."""
+        """Determine the encoding of a text in a child process, if simple checks do not tell."""
         if facts.media_type.encoding != UNKNOWN:
             return facts
         codec = None
@@ -123,7 +123,7 @@ class Examiner:
     async def count_rows(
         self, source: RangeSource, media_type: MediaType, rows: list[list[str]], *, seconds: float = _QUOTE_SECONDS
     ) -> RowCount:
-        """Count the rows of an answer against the text of a PDF; of other files, and in vain, `on_pages` is None."""
+        """Compare an answer's rows with the text of a PDF. `on_pages` is None for other files, or if this fails."""
         if media_type.format != "pdf":
             return RowCount(None, len(rows))
         bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)

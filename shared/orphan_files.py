@@ -63,7 +63,7 @@ class OrphanFiles:
         return Deleted(count, deleted, refused)
 
     async def _list_orphans(self, *, until: float) -> tuple[int, list[str]]:
-        """Return how many files this environment has, and the names of those that no task needs."""
+        """Return how many files this environment has, and the names of the files that no task needs."""
         count, orphans, batch = 0, list[str](), list[types.File]()
         async for file in self._gemini.files():
             if self._ours.fullmatch(file.name or ""):
@@ -101,7 +101,7 @@ class OrphanFiles:
 def needed(task: Task | UnreadableTask | None, name: str, token: int) -> bool:
     """Return whether an open task has recorded the file, or its latest claim may be uploading it.
 
-    A task that is still to be added to its index is as good as open: its files are added, and its answer is uploaded.
+    A task that has yet to be added to its index counts as open: its files are imported, and its answer is uploaded.
     """
     if isinstance(task, UnreadableTask):
         return True

@@ -1,6 +1,6 @@
 """Settings of each function, read once from its environment. `terraform/functions.tf` sets the same names.
 
-Variables begin with DROPSIGHT_, but for those that the platform or a client library names itself.
+Variables begin with DROPSIGHT_, except those that the platform or a client library defines.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Inbox(BaseModel):
     documents: bool = False
     """Whether documents that are cut out of a bundle are written into it, to become tasks of their own."""
     ignore: tuple[str, ...] = ()
-    """Globs of names that become no tasks, besides what tools leave behind (`shared.domain.media.ignored`)."""
+    """Globs of names that do not become tasks, in addition to files of tools (`shared.domain.media.ignored`)."""
 
     @field_validator("ignore")
     @classmethod
@@ -110,7 +110,7 @@ def refuse_misconfiguration(kind: type[BaseSettings]) -> None:
             for problem in error.errors()
         ]
     except SettingsError as error:
-        # What is to be JSON and is not; only the message says which field it was.
+        # A value that is not valid JSON; only the message names its field.
         field = _FIELD.search(str(error))
         problems = [f"DROPSIGHT_{field[1].upper()}: it is not JSON" if field else str(error)]
     else:
@@ -139,7 +139,7 @@ class DispatchSettings(Settings):
 
 
 class BudgetSettings(Settings):
-    """Budgets in US dollars by the catalogue's list prices. A day is one of UTC."""
+    """Budgets in US dollars by the catalogue's list prices. Days are in UTC."""
 
     daily_budget: Decimal = Field(default=Decimal(200), ge=0)
     """Of the whole deployment."""
@@ -148,9 +148,9 @@ class BudgetSettings(Settings):
     key_daily_budget: Decimal = Field(default=Decimal(200), ge=0)
     """Of each API key that has no daily budget of its own."""
     task_budget: Decimal = Field(default=Decimal(10), ge=0)
-    """The most that one task may cost; one that may cost more fails before it is asked."""
+    """The most that one task may cost. A task that may cost more fails before the model is called."""
     budget_action: Literal["wait", "fail"] = "wait"
-    """What becomes of tasks whose budget is spent: they wait until the day turns, or fail with `budget_exceeded`."""
+    """What tasks do when a daily budget is spent: wait for the next day, or fail with `budget_exceeded`."""
 
 
 class IngestSettings(DispatchSettings):
@@ -209,7 +209,7 @@ class GenerateSettings(DispatchSettings, BudgetSettings, GeminiSettings, Outboun
     """For each folder under manifests/: prefixes (gs://bucket/…) of the objects that its manifests may name."""
     task_max_age_hours: float = Field(default=168, gt=0)
     most_parts: int = Field(default=20, ge=1, le=200)
-    """Parts into which a file is split at most; each is a billed call of each question."""
+    """The most parts of a split file; each part takes one billed call for each question."""
     transfers: int = Field(default=8, ge=1)
     """Tasks of one instance that read, examine and upload files at once; the others wait for the model or for a slot.
     Each may take some 30 MiB."""

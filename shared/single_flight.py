@@ -1,4 +1,4 @@
-"""Let callers that want the same thing at the same time share one call."""
+"""Let simultaneous callers with the same key share one call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """`await flights.run(key, call)` starts `call`, or awaits the one that runs for this key.
+    """`await flights.run(key, call)` starts `call`, or awaits the call that is running for this key.
 
     Belongs to one event loop. A caller that is cancelled leaves the call to the others. Errors of the call reach all
     who wait for it.

@@ -32,11 +32,11 @@ _CUT_SOUND = "shared.splitter_child.sounds:cut"
 _KEPT_BYTES = 8 << 20
 """Parts of a PDF up to this size are held in memory."""
 _SECONDS = 300.0
-"""Of the child's work on one call: three hours of sound take a minute and a half."""
+"""Seconds of the child's work on one call: three hours of sound take a minute and a half."""
 
 
 class _Kept:
-    """Takes what a child puts out, and lets go of it again where it is more than `most` bytes."""
+    """Collects the output of a child, and discards it if it has more than `most` bytes."""
 
     def __init__(self, most: float = math.inf) -> None:
         self._most, self.size = most, 0
@@ -56,14 +56,14 @@ class _Kept:
 class Splitter:
     """Cuts files in a sandbox. A part of a recording is held in memory: three hours have 45 MB.
 
-    No child serves a second call: what a library took for a large file stays with the child that read it.
+    No child serves a second call, since libraries do not return the memory that a large file took.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     async def plan_pages(self, source: RangeSource, facts: Facts, *, most_pages: int, most_parts: int) -> list[Span]:
-        """Return ranges of pages of which none is too long or too large; more than `most_parts` if that needs more."""
+        """Return ranges of pages, none too long or too large. There may be more than `most_parts`."""
         arguments = {
             "pages": facts.pages,
             "most_pages": most_pages,

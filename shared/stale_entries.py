@@ -1,4 +1,4 @@
-"""Take out of an index what a file has there that was deleted or overwritten."""
+"""Remove the index entries of files that were deleted or overwritten."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ async def is_stale(storage: Storage, entry: Entry) -> bool:
 
 
 async def remove_entry(file_search: FileSearch, index_entries: IndexEntries, stored: StoredEntry) -> bool:
-    """Delete an entry's documents, then the entry: what is interrupted is found again.
+    """Delete an entry's documents, then the entry, so that an interrupted deletion is found again.
 
-    Return False if the entry has changed meanwhile, and stays.
+    Return False if the entry has changed meanwhile; it is then kept.
     """
     entry = stored.entry
     left = await file_search.documents_of(entry.store, entry.key) if entry.holder else entry.documents

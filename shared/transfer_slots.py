@@ -19,7 +19,7 @@ class TransferSlots:
         self._free = asyncio.Semaphore(count)
 
     def slot(self, *, most_seconds: float | None = None) -> Slot:
-        """Return a slot. One that is not to be had within `most_seconds` raises `TransientFailure`."""
+        """Return a slot. Raises `TransientFailure` if none is free within `most_seconds`."""
         return Slot(self._free, most_seconds)
 
 
@@ -40,7 +40,7 @@ class Slot:
             self._held = True
 
     def give_back(self) -> bool:
-        """Let another have it. Return whether it was held."""
+        """Give the slot back. Return whether it was held."""
         was_held, self._held = self._held, False
         if was_held:
             self._free.release()

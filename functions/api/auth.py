@@ -98,7 +98,7 @@ def rates() -> Rates:
 
 
 def limit_rate(key: Key) -> None:
-    """Take one of the key's requests, and tell the caller what is left. Raises `RequestRefused` if nothing is."""
+    """Count one request of the key, and tell the caller how many are left. Raises `RequestRefused` if none is."""
     left, wait = rates().take_token(key)
     seconds = math.ceil(wait)
     limit = {

@@ -1,8 +1,8 @@
 """List the tasks that a key may see, newest first, page by page.
 
-Firestore is asked for whole folders, and for a range of names where the prefix, or the one source that it lies in, ends
-within a name: one query. Several sources that end within names find more than they may, and what is too much is left
-out here; so their page can take several queries.
+A page usually takes one query, for whole folders. If the prefix ends within a name, or lies in one source that does,
+the query has a range of names. If several sources end within names, queries return too many tasks. The tasks that the
+key may not see are left out here, so such a page can take several queries.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Status, Task, is_task_id, place_of
 
 _MOST_QUERIES = 10
-"""At most this many queries per page. A page may then be short, even empty, and still have a next one."""
+"""The most queries for a page. A page may thus be short, even empty, and still have a next page."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ _FIELD_BYTES = 1 << 20
 _HEADER_BYTES = 16 << 10
 _PLAIN_TYPE = "application/octet-stream"
 _UTF8_NAME = re.compile(rb"; *filename\*=utf-8'[^';]*'([^; ]+)", re.IGNORECASE)
-"""RFC 5987's form of a name, which clients of .NET send beside one that has no letters but those of ASCII."""
+"""A name in RFC 5987's form, which .NET clients send in addition to a name in ASCII."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class UploadedFile:
 @dataclass
 class Form:
     fields: list[tuple[str, str]] = field(default_factory=list)
-    """In the order in which they came; a name may come several times."""
+    """In the order of the form; a name may occur several times."""
     file: UploadedFile | None = None
 
 
@@ -86,7 +86,7 @@ async def read_form(request: Request, writer: ObjectWriter, folder: str, *, name
 
 
 async def discard(writer: ObjectWriter, form: Form) -> None:
-    """Delete the file of a form that is not needed: refused, or uploaded before."""
+    """Delete the file of a form that was refused, or whose file had been uploaded before."""
     if form.file is not None:
         await writer.delete(form.file.stored)
 
@@ -128,7 +128,7 @@ class _Reader:
                 yield event
 
     async def data(self, most: int) -> AsyncIterator[bytes]:
-        """Yield the data of the part that came last. Raises 413 if it has more than `most` bytes."""
+        """Yield the data of the latest part. Raises 413 if it has more than `most` bytes."""
         size = 0
         while not isinstance(event := await self._next(), _PartEnd):
             if event is None:

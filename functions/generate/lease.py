@@ -59,13 +59,13 @@ class Lease:
         self.answering = False
         """Whether a billed model call is running."""
         self.resumable = False
-        """Whether the answer that is coming can be gone on with from what is stored of it."""
+        """Whether the incoming answer can be continued from its stored part."""
         self.told_chunks = 0
         """Chunks of the stream stored so far."""
         self.told_choice = 0
-        """The answer to which the last of them belongs, of several that the request wants."""
+        """The number of the answer that the last stored chunk belongs to, if the request wants several."""
         self.told_answers = 0
-        """How many answers are told as a whole: the next one follows them."""
+        """How many answers are streamed completely; the next one follows them."""
         self.stored_chunks = 0
         """Chunks of the stream, once it is complete."""
 
@@ -75,7 +75,7 @@ class Lease:
 
     @property
     def spent(self) -> Decimal:
-        """Return what the task has cost so far; calls without a price at what budgets take them for."""
+        """Return the task's cost so far. Calls without a price count at the price that budgets assume."""
         costs = ((call.cost, call) for call in self.calls or ())
         calls = sum((assumed_cost(call.tokens) if cost is None else cost for cost, call in costs), Decimal(0))
         return calls + known_storage(self.ledger.storages)
@@ -85,7 +85,7 @@ class Lease:
         return self._until - self._clock.time()
 
     def note_resumable(self) -> None:
-        """Note that a part of the answer is stored that nobody has to pay for again, whatever becomes of the call."""
+        """Note that a part of the answer is stored, and is not paid for again even if the call fails."""
         self.gained, self.answering, self.resumable = True, False, True
 
     @contextlib.contextmanager
@@ -108,7 +108,7 @@ class Lease:
             return changed
 
     async def confirm(self) -> None:
-        """Renew a lease that is more than half over. Call it before anything that is paid for; raises `LeaseLost`."""
+        """Renew the lease if more than half of it is over. Call it before any billed work. Raises `LeaseLost`."""
         left = self.task.lease_until - self._clock.now() if self.task.lease_until else timedelta(0)
         if left < self._lease / 2:
             await self.renew()
@@ -141,7 +141,7 @@ class Lease:
             if self._clock.time() >= self._until:
                 return self._end(TimeIsUp(f"the time for one dispatch of {self.task.id} is over"))
             try:
-                # The client would try for minutes, past the lease and past the time limit.
+                # Without a limit, the client would retry for minutes, past the lease and the time limit.
                 async with asyncio.timeout(third):
                     if self._clock.time() - self._leased_at() >= third:
                         await self.renew()
@@ -149,7 +149,7 @@ class Lease:
                         await self._look()
             except LeaseLost as lost:
                 return self._end(lost)
-            except Exception as error:  # Firestore may be away for a while; nobody else can claim meanwhile.
+            except Exception as error:  # Firestore may be down for a while; then no one else can claim.
                 log_bug("renewal_failed", error, task=self.task.id)
 
     def _leased_at(self) -> float:
@@ -161,7 +161,7 @@ class Lease:
         return until.timestamp() - self._lease.total_seconds() if until is not None else self._clock.time()
 
     async def renew(self) -> None:
-        """Extend the lease; record what was created at Gemini and used so far, so that a takeover knows of it."""
+        """Extend the lease, and record the files and usage at Gemini so far, so that a takeover finds them."""
 
         def renewed(task: Task) -> Task:
             return claims.renew(
@@ -178,7 +178,7 @@ class Lease:
         await self.change(renewed)
 
     async def look(self) -> None:
-        """Check now whether the claim still holds, and end the body if not."""
+        """Check now whether the claim still holds, and end the body if it does not."""
         try:
             await self._look()
         except LeaseLost as lost:

@@ -1,6 +1,6 @@
-"""Take out of the indexes what was deleted or overwritten: the entries of objects that are not there any more.
+"""Remove from the indexes the entries of objects that were deleted or overwritten.
 
-The object's event does it within seconds; this finds what the event has missed.
+The object's event normally does this within seconds; sweep covers lost events.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from shared.stale_entries import is_stale, remove_entry
 
 _PAGE = 100
 _AT_ONCE = 10
-"""How many objects are looked for side by side."""
+"""How many objects are checked concurrently."""
 
 
 async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Check the objects of index entries, the longest due first. `stop_at` is in seconds of the clock.
 
-    A sweep by hand checks those that rest too.
+    A sweep by hand also checks objects that are not due.
     """
     if deps.index_entries is None or deps.file_search is None:
         return
@@ -42,7 +42,7 @@ async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_a
 
 
 async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:
-    """Remove the entry if its object is gone. One that cannot be checked does not hold up the others."""
+    """Remove the entry if its object is gone. A failed check does not stop the others."""
     assert deps.index_entries is not None
     assert deps.file_search is not None
     entry, now = stored.entry, deps.clock.now()

@@ -30,10 +30,10 @@ _TASKS = "tasks"
 VECTOR_FIELD = "embedding"
 """The field of a task's document that a recipe for vectors sets."""
 _LISTED_FIELDS = [*Task.model_fields, "kept_until"]
-"""All but the vector, whose hundreds of numbers no list shows."""
+"""All fields except the vector: lists do not show its hundreds of numbers."""
 _PAGE = 300
 _BEHIND_ALL = "\U0010ffff"
-"""Sorts behind every character of a name."""
+"""Sorts after every character of a name."""
 _MOST_TRIES = 20
 """Tries of a change, about 15 seconds in all; a task has few writers, and each writes rarely."""
 
@@ -47,7 +47,7 @@ class Stored:
 
 
 class UndecodedTask:
-    """A task's document as it came; only what is looked at is decoded."""
+    """A task's document as it was received; fields are decoded when they are read."""
 
     def __init__(self, document: Any) -> None:
         self._document = document
@@ -102,7 +102,7 @@ class Tasks:
             await document_wire.create(self.client, self._path(task.id), to_document(marked))
         except api_errors.Conflict:
             stored = await self.get(task.id)
-            # The client repeats a commit whose answer was lost, and then meets its own document.
+            # The client repeats a commit whose response was lost, and then finds its own document.
             return stored is not None and stored.task.change == marked.change
         return True
 
@@ -112,7 +112,7 @@ class Tasks:
         return None if found is None else _stored(*found)
 
     async def get_undecoded(self, task_id: str) -> UndecodedTask | None:
-        """Return the task's document, with no more tries than one; None if that failed, or there is no document."""
+        """Return the task's document, read in a single try; None if that failed or there is no document."""
         document = await document_wire.get_undecoded(self.client, self._path(task_id))
         return None if document is None else UndecodedTask(document)
 
@@ -161,13 +161,13 @@ class Tasks:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def _update_with(self, also: Also, task: Task, fields: dict[str, Any], version: Version) -> Version:
-        """Replace these fields of the task's document, and commit with them what `also` adds."""
+        """Replace these fields of the task's document in one commit with the writes that `also` adds."""
         batch = self.client.batch()
         also(batch, task)
         return await document_wire.update(self.client, self._path(task.id), fields, version, batch._write_pbs)
 
     async def set_vector(self, task_id: str, vector: list[float]) -> None:
-        """Set the field by which Firestore finds the task's document among its nearest. No other field changes."""
+        """Set the field for Firestore's nearest-neighbour search. No other field changes."""
         await document_wire.set_field(self.client, self._path(task_id), VECTOR_FIELD, Vector(vector))
 
     async def store_answer(self, task: Task, name: str, record: str) -> None:
@@ -267,13 +267,13 @@ class Tasks:
         return int(rows[0][0].value)
 
     async def count_open(self) -> int:
-        """Return how many tasks have something left to do."""
+        """Return how many tasks have work left."""
         query = self.client.collection(_TASKS).where(filter=FieldFilter("open", "==", True))
         rows = await query.count().get()  # type: ignore[call-arg]
         return int(rows[0][0].value)
 
     async def open_tasks(self, after: str = "") -> AsyncIterator[Stored | UnreadableTask]:
-        """Yield every task with something left to do, ordered by key, page by page; `after` resumes past a key."""
+        """Yield every task that has work left, ordered by key, page by page; `after` resumes past a key."""
         tasks = self.client.collection(_TASKS)
         query = tasks.where(filter=FieldFilter("open", "==", True)).order_by("__name__")
         last = after
@@ -293,7 +293,7 @@ def changed_fields(before: Task, after: Task) -> set[str]:
 
 
 def to_document(task: Task, only: Collection[str] | None = None) -> dict[str, Any]:
-    """Return the task's fields, or those that `only` names and what is derived from them.
+    """Return the task's fields, or only the fields in `only` and the fields derived from them.
 
     The snapshot is JSON text: a schema in it may nest arrays, which Firestore refuses. Time to live goes by
     `expires_at`, empty while anything is left to do: no task is deleted that waits.

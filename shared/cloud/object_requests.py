@@ -32,7 +32,7 @@ _IDLE_SECONDS = 60.0
 _TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 """https://cloud.google.com/storage/docs/retry-strategy"""
 BROKEN = (aiohttp.ClientError, ConnectionError, TimeoutError)
-"""What is raised when a connection fails."""
+"""The exceptions for a failed connection."""
 _COMPACT = {"prettyPrint": "false"}
 
 
@@ -65,7 +65,7 @@ class ObjectRequests:
         Raises `NotFound` or `RequestRangeNotSatisfiable`; `DataLoss` if a whole object arrives damaged.
         """
         params = {"alt": "media", **({} if generation is None else {"generation": str(generation)})}
-        # Else Cloud Storage unpacks what is stored with gzip.
+        # Otherwise Cloud Storage decompresses objects that are stored with gzip.
         headers = {"Accept-Encoding": "gzip"}
         if start or end is not None:
             headers["Range"] = f"bytes={start}-{'' if end is None else end}"
@@ -79,7 +79,7 @@ class ObjectRequests:
     ) -> dict[str, Any]:
         """Write an object: its resource, with `name` and `contentType`, and its content. Return the new resource.
 
-        The write goes on if its caller is cancelled: what is written may have been paid for.
+        The write goes on if its caller is cancelled, since its content may be a billed answer.
         Raises `PreconditionFailed`.
         """
         params = {"uploadType": "multipart", **_COMPACT}
@@ -124,7 +124,7 @@ class ObjectRequests:
     async def _exchange(
         self, method: str, url: yarl.URL, headers: Mapping[str, str], body: bytes | None, *, refresh: bool
     ) -> Answer | None:
-        """Send one request and return its answer; None if the credentials are refused that it has not just renewed."""
+        """Send one request and return its response; None if credentials that were not just renewed are refused."""
         all_headers = {"Accept-Encoding": "identity", **headers, **await self._authorization(refresh=refresh)}
         data = None if body is None else io.BytesIO(body)
         async with self._session().request(method, url, headers=all_headers, data=data) as response:
@@ -181,7 +181,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _error(status: int, body: bytes) -> api_errors.GoogleAPICallError:
-    """Return the exception for an error's answer: JSON from the API, text from what stands before it."""
+    """Return the exception for an error response: JSON from the API, or text from a proxy before it."""
     message, errors = body.decode(errors="replace"), []
     try:
         described = json.loads(body)["error"]

@@ -29,8 +29,8 @@ from shared.domain.errors import PermanentFailure, TransientFailure
 
 T = TypeVar("T")
 
-# Else the client looks up each bucket in the background, for the attributes of traces that nobody takes: a billed call
-# at every cold start, which a function's account may not even make.
+# Otherwise the client looks up each bucket in the background, for attributes of traces that are not recorded: a billed
+# call at every cold start, which a function's account may not be allowed to make.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 _CERTIFICATES = frozenset({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
@@ -55,7 +55,7 @@ class StoredObject:
     content_encoding: str = ""
     """In lower case; empty if the bytes are stored as they are."""
     own_key: bool = False
-    """Encrypted with a key of the uploader: nobody else can read it."""
+    """Whether it is encrypted with a key of the uploader, so that only the uploader can read it."""
     unpacked: Unpacked | None = None
     """The unpacked content, if the object is packed; `size` is then its size."""
 
@@ -70,7 +70,7 @@ class Storage:
 
     def __init__(self, project: str, threads: int) -> None:
         self._client = storage.Client(project=project)
-        # Else every request looks for proxies, certificates and ~/.netrc anew: a fifth of its CPU time.
+        # Otherwise every request looks for proxies, certificates and ~/.netrc again: a fifth of its CPU time.
         self._client._http.trust_env = bool(getproxies()) or not _CERTIFICATES.isdisjoint(os.environ)
         self._requests = ObjectRequests(self._client, connections=threads, trust_env=bool(getproxies()))
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="storage")
@@ -90,7 +90,7 @@ class Storage:
     ) -> bytes | None:
         """Return `length` bytes from `start`: fewer at the object's end, none past it.
 
-        An object that is packed with gzip is unpacked where it is read from its start, up to 64 MiB of it.
+        An object that is packed with gzip is unpacked if it is read from its start, up to 64 MiB of it.
         """
         if length == 0:
             return b""
@@ -109,7 +109,7 @@ class Storage:
     async def readable(self, stored: StoredObject, stop: threading.Event | None = None) -> StoredObject:
         """Return the object with its unpacked content and size, if it is stored with Content-Encoding: gzip.
 
-        Raises `PermanentFailure` where it cannot be read at all, or unpacks to more than is taken.
+        Raises `PermanentFailure` if it cannot be read, or if its unpacked content is too large.
         """
         if stored.own_key:
             raise PermanentFailure("source_not_readable", own_key_message(f"gs://{stored.bucket}/{stored.name}"))
@@ -205,7 +205,7 @@ class Storage:
     ) -> str | None:
         """Return the URL of a resumable session for one new object; None if there is an object of this name.
 
-        Cloud Storage answers pages of `origin` only, and takes neither another type nor another number of bytes.
+        Cloud Storage accepts uploads from pages of `origin` only, and only with this type and number of bytes.
         """
         blob = self._client.bucket(bucket).blob(name)
         blob.metadata = metadata or None
@@ -223,7 +223,7 @@ class Storage:
             return None
 
     async def delete(self, bucket: str, name: str) -> None:
-        """Delete an object; one that does not exist is no error."""
+        """Delete an object. It is no error if the object does not exist."""
         try:
             await classified(self._requests.delete(bucket, name))
         except api_errors.NotFound:

@@ -24,8 +24,8 @@ def log(severity: Severity, action: str, message: str, **fields: str | int | flo
     present = {name: value for name, value in fields.items() if value is not None}
     line = json.dumps({**record, **present, **fields_for_log()}, ensure_ascii=False)
     with _writing:
-        # In two writes: where the platform sets LOG_EXECUTION_ID, functions-framework ends what is written with a line
-        # break of its own and drops this one; one that came with the text would make a blank entry.
+        # In two writes: if the platform sets LOG_EXECUTION_ID, functions-framework ends each text with a line break and
+        # drops this one. A line break within the text would make a blank entry.
         sys.stdout.write(line)
         sys.stdout.write("\n")
         sys.stdout.flush()
@@ -37,9 +37,9 @@ def log_bug(action: str, error: BaseException, **fields: str | int | float | boo
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the error's type, and its message where that cannot quote a prompt, a file or an answer.
+    """Return the error's type, and its message if that cannot quote a prompt, a file or an answer.
 
-    Of another error, what it was about is found by its stack trace.
+    For other errors, use the stack trace to find the cause.
     """
     kind = type(error).__name__
     if isinstance(error, TaskFailure):

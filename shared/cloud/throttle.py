@@ -1,4 +1,4 @@
-"""Share between instances what keeps calls from being made for now: `throttle/state`.
+"""Share between instances what stops calls for now, in the document `throttle/state`.
 
     models     notes about models that refuse calls, by the model's name
     breakers   models that failed again and again; see `shared.breaker`
@@ -24,7 +24,7 @@ EVERYTHING = "*"
 _STATE = "state"
 _FRESH_SECONDS = 1.0
 _PAUSE_FRESH_SECONDS = 10.0
-"""How long it may take until a pause is known everywhere."""
+"""How long it may take until all instances know of a pause."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class OpenBreaker:
-    """A model that failed again and again, and how often it was tried in vain since."""
+    """A model that failed repeatedly, and how many trial calls have failed since."""
 
     opened_at: datetime
     until: datetime
@@ -58,7 +58,7 @@ class Throttle:
         self._read_at = 0.0
         self._reads = SingleFlight[None]()
         self._writes = 0
-        """Writes by this instance: a read that began before one does not answer those that ask after it."""
+        """Number of writes by this instance. A read that began before a write is not used after it."""
         self._models: dict[str, RefusalNote] = {}
         self._paused: dict[str, Pause] = {}
         self._breakers: dict[str, OpenBreaker] = {}
@@ -71,7 +71,7 @@ class Throttle:
         return note if self._holds(note) else None
 
     async def leave_note(self, model: str, note: RefusalNote) -> None:
-        """Leave a note, unless an existing one lasts as long: a refusal for a minute must not hide one for a day."""
+        """Store a note, unless an existing one lasts as long: a refusal for a minute must not replace one for a day."""
         cached = self._models.get(model)
         if cached is None or cached.until < note.until:
             await self._read(0)
@@ -115,7 +115,7 @@ class Throttle:
         await self._merge({"breakers": {model: asdict(breaker) if breaker else None}})
 
     async def state(self) -> tuple[dict[str, RefusalNote], dict[str, Pause], dict[str, OpenBreaker]]:
-        """Return the notes that hold, what is paused, and the open breakers."""
+        """Return the notes in force, the pauses, and the open breakers."""
         await self._read(_FRESH_SECONDS)
         held = {model: note for model, note in self._models.items() if self._holds(note)}
         return held, dict(self._paused), dict(self._breakers)

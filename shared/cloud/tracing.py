@@ -1,4 +1,4 @@
-"""Trace tasks with OpenTelemetry, from the event over the queue to the outcome. While it is off, a span costs nothing.
+"""Trace tasks with OpenTelemetry, from the event through the queue to the outcome. If it is off, a span costs nothing.
 
     ingest or api ──traceparent──▶ task and dispatch ──▶ generate ──▶ notify
 
@@ -70,7 +70,7 @@ def trace_to(exporter: SpanExporter, function: str, settings: Settings, *, at_on
 
 
 def stop_tracing() -> None:
-    """Send what is left, and trace no more."""
+    """Send the remaining spans, and stop tracing."""
     global _tracing
     if _tracing is not None:
         _tracing.provider.shutdown()
@@ -127,7 +127,7 @@ def fields_for_log() -> dict[str, str]:
     if _tracing is None:
         return {}
     _, trace, _, _ = (current_context() or "---").split("-")
-    # No span id: functions-framework puts its own there, that of the platform's span of the request.
+    # No span id: functions-framework sets the id of the platform's span for the request.
     return {"logging.googleapis.com/trace": f"projects/{_tracing.project}/traces/{trace}"} if trace else {}
 
 

@@ -1,4 +1,4 @@
-"""Make Opus in Ogg of the sound of a recording, without loss of time: what is silent in the source stays so long.
+"""Convert the sound of a recording to Opus in Ogg. All times are kept: silence stays as long as in the source.
 
 Opus, because it is small, and what Gemini hears (16 kHz, one channel) survives it at a few kilobytes a second. Sound
 that is in Opus already is copied.
@@ -33,7 +33,7 @@ _CHECKED_EVERY = 256
 
 
 def convert_sound(opened: Opened, output: Output, pace: Pace) -> str:
-    """Write the recording's sound; return what it became, for a sentence."""
+    """Write the recording's sound; return the name of its new format, for a sentence."""
     sound = opened.sound
     if sound is None or sound.codec_context is None:
         raise DamagedError("The file holds no sound that can be decoded.")

@@ -1,4 +1,4 @@
-"""Keep what is converted where it was in time."""
+"""Keep the times of converted sound and pictures as in the source."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from av.video.stream import VideoStream
 from shared.examiner_child.demuxing import MOST_GAP
 
 LEAST_GAP = 0.1
-"""Seconds between two frames that are filled with silence; less is the unrest of clocks."""
+"""Gaps of more seconds are filled with silence; shorter ones are jitter of clocks."""
 
 
 class Clock:
-    """Gives joined recordings, whose times begin anew, and live ones, which begin at noon, one time from zero."""
+    """Maps times to one time line from zero: joined recordings restart their times, live ones may begin at noon."""
 
     def __init__(self, began: float | None = None) -> None:
         """`began` is when the first begins, by its own times; None: with what comes first."""
@@ -26,7 +26,7 @@ class Clock:
         self._end = 0.0
 
     def at(self, when: float, lasts: float) -> float:
-        """Return the seconds from the beginning at which something belongs that is stamped `when`."""
+        """Return the seconds from the beginning for the time stamp `when`."""
         if self._shift is None or not -1.0 <= when + self._shift - self._end <= MOST_GAP:
             self._shift = self._end - when
         self._end = max(self._end, when + self._shift + lasts)
@@ -40,7 +40,7 @@ def time_of(frame: AudioFrame | VideoFrame, source: AudioStream | VideoStream) -
 
 
 class SoundInTime:
-    """Brings decoded sound into one form, each frame where it belongs in time: gaps are filled with silence."""
+    """Converts decoded sound to one format, with each frame at its time: gaps are filled with silence."""
 
     def __init__(self, source: AudioStream, layout: str, rate: int, form: str, *, began: float | None = None) -> None:
         self._source = source

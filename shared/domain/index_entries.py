@@ -1,8 +1,9 @@
-"""The index of finished files: what an object has in it, who may read it, and when it is written anew.
+"""The index of finished files: an object's entry, who may read it, and when it is written again.
 
-An index is a Gemini File Search store. An object's entry is its answer and, where the service takes it, the file
-itself, as documents of the store. The documents carry hashes of the places under which a task is listed, and a
-question names those that its key may see: no name of an owner or folder gets into the filter's syntax.
+An index is a Gemini File Search store. An object's entry is its answer and, if the service accepts it, the file itself,
+as documents of the store. The documents' metadata has hashes of the places under which the task is listed, and a
+question filters by the hashes of the places that its key may see. Hashes keep the names of owners and folders out of
+the filter's syntax.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ from shared.domain.tasks.task import Frozen, GeminiFile, Source, Task, folder_of
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 MOST_FAILURES = 3
-"""How often a file's import may end with an error of the service, each of which is paid for, before it is left out."""
+"""How often the service may fail to import a file before the file is left out. Each failed import is billed."""
 SHORTEST_REST, LONGEST_REST = timedelta(minutes=8), timedelta(minutes=58)
-"""Between two checks of an object: a bit less than the time between two sweeps, and than an hour."""
+"""Time between two checks of an object: a little less than the interval of sweeps, and a little less than an hour."""
 LARGEST_FILE = 100 << 20
-"""Bytes of a file that File Search takes (its guide, "Rate limits")."""
+"""The most bytes of a file in File Search (its guide, "Rate limits")."""
 _SEARCHABLE = re.compile(r"text/.+|application/(pdf|json|xml)")
-"""Of what is uploaded for the model. Audio and video are not taken, pictures only with a multimodal embedding model."""
+"""MIME types of uploads that File Search accepts. Pictures need a multimodal embedding model; audio and video are not
+accepted."""
 
 Step = Literal["add", "done", "superseded", "busy"]
 
 
 class Entry(Frozen):
-    """What one object has in one index."""
+    """An object's entry in an index."""
 
     index: str
     store: str
@@ -42,34 +44,34 @@ class Entry(Frozen):
     """The task's `visible_to`."""
     documents: tuple[str, ...] = ()
     holder: str = ""
-    """Who is adding the documents; empty once all are there."""
+    """The instance that is adding the documents; empty once all have been added."""
     tokens: int = 0
-    """An estimate of what was charged for in all tries; while the entry is held, with all that this try may cost. So it
-    is counted by the task's commit, whichever instance dies."""
+    """An estimate of the billed tokens of all tries; while the entry is held, it includes the most that this try may
+    use. So the task's commit counts them even if an instance dies."""
     failures: int = 0
-    """How often the service could not take the task's file."""
+    """How often the service failed to import the task's file."""
     held_until: datetime | None = None
     added_at: datetime
-    """When the object was known to be there."""
+    """When the object was known to exist."""
     check_at: datetime
-    """When it is looked for next."""
+    """When to check next whether the object exists."""
 
     @property
     def key(self) -> str:
         return entry_key(self.index, self.object)
 
     def is_held(self, now: datetime) -> bool:
-        """Return whether an instance is adding documents. One that died leaves its holder behind, past its time."""
+        """Return whether an instance is adding documents. If it died, `holder` stays set after `held_until`."""
         return bool(self.holder) and self.held_until is not None and self.held_until > now
 
 
 class Places(NamedTuple):
-    """What a caller may see."""
+    """The places that a caller may see."""
 
     exact: tuple[str, ...]
-    """Values of `Task.visible_to`, each of which covers nothing else."""
+    """Places that occur in `Task.visible_to` and cover exactly what the caller may see."""
     left_out: tuple[str, ...] = ()
-    """Sources that are no folder: no value covers them and nothing else."""
+    """Sources that are not whole folders: no value of `Task.visible_to` covers exactly one of them."""
 
 
 def entry_key(index: str, uri: str) -> str:
@@ -77,12 +79,12 @@ def entry_key(index: str, uri: str) -> str:
 
 
 def next_check(added_at: datetime, now: datetime) -> datetime:
-    """Return when to look again for an object that is there: what is old is deleted more rarely."""
+    """Return when to check an existing object again. Older objects are checked less often: they are seldom deleted."""
     return now + min(max((now - added_at) / 2, SHORTEST_REST), LONGEST_REST)
 
 
 def next_step(before: Entry | None, task: str, generation: int, now: datetime) -> Step:
-    """Return what is left to do for a task, given what its object has in the index."""
+    """Return what is left to do for a task, given its object's entry in the index."""
     if before is None:
         return "add"
     if before.is_held(now):
@@ -94,45 +96,45 @@ def next_step(before: Entry | None, task: str, generation: int, now: datetime) -
 
 
 def is_indexed(task: Task) -> bool:
-    """Return whether the answer of a dropped object belongs into an index: not that of a key's rerun.
+    """Return whether the task's answer is added to an index: it must answer a dropped object, and not be a key's rerun.
 
-    A rerun answers its key alone, and would take the place of the answer that all readers of the inbox find.
+    A rerun answers its key alone, and would replace the answer that all readers of the inbox find.
     """
     is_dropped = task.source.kind == "object" and task.owner == f"inbox:{task.source.bucket}"
     return is_dropped and task.ran is not None and bool(task.ran.snapshot.get("index"))
 
 
 def searchable_files(files: Iterable[GeminiFile], source: Source) -> list[GeminiFile]:
-    """Return the uploads of the object itself, without files that were sent along, that File Search takes."""
+    """Return the uploads of the object itself that File Search accepts, without files that were sent along."""
     identity = re.escape(f"{source.uri}#{source.generation}")
     own = re.compile(rf"{identity}(#\d+)?")
     return [file for file in files if own.fullmatch(file.source) and _SEARCHABLE.fullmatch(file.mime_type)]
 
 
 def metadata_of(entry: Entry) -> dict[str, str]:
-    """Return the custom metadata of the entry's documents: 20 at most, which is the service's limit."""
+    """Return the custom metadata of the entry's documents: at most 20 values, the service's limit."""
     return {"entry": entry.key, "task": entry.task, **{_field(place): _hash(place) for place in entry.places}}
 
 
 def metadata_filter(places: Iterable[str]) -> str:
-    """Return the filter that lets pass what lies under one of `places` (google.aip.dev/160)."""
+    """Return the filter for documents that lie under one of `places` (google.aip.dev/160)."""
     return " OR ".join(f'{_field(place)} = "{_hash(place)}"' for place in places)
 
 
 def passes(metadata: Mapping[str, str], places: Iterable[str]) -> bool:
-    """Return whether a document with this metadata lies under one of `places`: what the filter is to ensure."""
+    """Return whether a document with this metadata lies under one of `places`, as the filter should ensure."""
     return any(metadata.get(_field(place)) == _hash(place) for place in places)
 
 
 def readable_places(owner: str, sources: Iterable[str]) -> Places:
-    """Return what a task of `owner` may be answered from: its own files, and those under its sources."""
+    """Return the places that a task of `owner` may be answered from: its own files, and files under its sources."""
     inexact = [source for source in sources if source.startswith("gs://") and folder_of(source) != source]
     exact = [source for source in sources if source not in inexact]
     return Places(tuple(dict.fromkeys((owner, *exact))), tuple(inexact))
 
 
 def _field(place: str) -> str:
-    """Return the metadata's name for an owner, or for a folder at this depth."""
+    """Return the metadata key for an owner, or for a folder of this depth."""
     return f"folder{place.count('/') - 3}" if place.startswith("gs://") else "owner"
 
 

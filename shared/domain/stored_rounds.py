@@ -1,7 +1,7 @@
-"""Rounds as they are stored: which of them count, which results they make, and whether a task is settled by them.
+"""Stored rounds: decide which of them count, which results they give, and whether they settle the task.
 
-A task whose claims were taken over may have several records of one round. A takeover reads them all, and goes on from
-those that count.
+A task whose claims were taken over may have several records of one round. A takeover reads all records, and continues
+from the rounds that count.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def round_of(record: Json) -> Round:
 def counted_rounds(rounds: Iterable[Round]) -> list[Round]:
     """Return one round for each number from 0 on, as the newest claim saw them.
 
-    A claim that was taken over may have stored a round that a later claim stored as well: the later one counts. The
-    line ends at a number that is missing, and at a round of an older claim than that of the round before it: the newer
-    claim did not see it, and went on without it.
+    If an earlier claim and a later one stored the same round, the later record counts. The list ends before a missing
+    number, and before a round whose claim is older than the claim of the previous round: the newer claim did not see
+    that round, and continued without it.
     """
     newest = {entry.number: entry for entry in sorted(rounds, key=lambda entry: (entry.claim, entry.number))}
     line: list[Round] = []
@@ -106,7 +106,7 @@ def recipe_of_rounds(rounds: Sequence[Round]) -> Ran | None:
 def next_question(question: Question, step: Again | None) -> Question:
     """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON.
 
-    A transcribing model takes no turns, nor does one that makes something else than words: it is asked the same again.
+    Transcribing models, and models that make speech, vectors or pictures, take no turns: they are asked the same again.
     """
     if step is None:
         return question

@@ -1,4 +1,4 @@
-"""Open ZIP archives that documents are, with limits on what is inside."""
+"""Open documents that are ZIP archives, with limits on their content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_UNPACKED = 2 << 30
 _MOST_RATIO, _RATIO_FROM = 200, 64 << 20
 """Largest ratio of unpacked to packed bytes above 64 MiB; the text of documents has 10 to 30."""
 MOST_XML = 64 << 20
-"""Of a part that is read whole."""
+"""Bytes of a part that is read whole."""
 _HEAD = 4096
 _RELATIONSHIPS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _BOMB = "The document unpacks to far more than it should hold: it is damaged or made to do harm."
@@ -26,7 +26,7 @@ class Archive:
     """A document's archive. Its parts are read one by one."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Raise `DamagedError` for what is no archive, a bomb, locked, or declares XML entities."""
+        """Raise `DamagedError` unless it is an unlocked archive of sane size without XML entities."""
         try:
             self.zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
@@ -87,7 +87,7 @@ class Archive:
             raise DamagedError(f"The document's part {name} is no XML: it is damaged.") from error
 
     def targets(self, part: str) -> dict[str, tuple[str, str]]:
-        """Return the relationships of an Office part: of each id its kind, and the part that it names."""
+        """Return the relationships of an Office part: for each id, the kind and the part that it names."""
         folder, name = posixpath.split(part)
         root = self.xml(f"{folder}/_rels/{name}.rels".lstrip("/"))
         relations: dict[str, tuple[str, str]] = {}

@@ -1,4 +1,4 @@
-"""What is taken out of a document: Markdown, and the pictures and files that it speaks of."""
+"""The content extracted from a document: Markdown, and the pictures and files that it refers to."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.domain.media.text_whole import WHOLE
 MOST_FILES = 100
 """Pictures and attached files that are sent along."""
 MOST_FILE_BYTES = 48 << 20
-"""Of all of them together."""
+"""Bytes of all of them together."""
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 class TooLongError(Exception):
-    """The document holds more text than any model takes."""
+    """The document has more text than any model accepts."""
 
 
 class ExtractedFile(NamedTuple):
@@ -32,7 +32,7 @@ class ExtractedFile(NamedTuple):
 
 
 class Document:
-    """Collects what is taken out of a document, within the limits."""
+    """Collects the content of a document, within the limits."""
 
     def __init__(self) -> None:
         self._blocks: list[str] = []
@@ -43,7 +43,7 @@ class Document:
         self._left_out = 0
 
     def add(self, text: str) -> None:
-        """Add a block of Markdown; raise `TooLongError` past what any model takes."""
+        """Add a block of Markdown. Raises `TooLongError` if the text is too long for any model."""
         block = _BLANK_LINES.sub("\n\n", text.replace("\0", "")).strip("\n")
         if not block.strip():
             return

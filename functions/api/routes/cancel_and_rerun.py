@@ -45,7 +45,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
         try:
             # For the after-work: whoever held the task stops without it.
             await deps.dispatches.enqueue(task, suffix="cancelled", at=_holder_has_stopped(deps, stored.task))
-        except Exception as error:  # sweep finds what is left to do.
+        except Exception as error:  # sweep does the remaining work.
             log_bug("dispatch_left_to_sweep", error, task=task.id)
     rendered = await render_for(deps, key, task)
     return Response(rendered.body, headers={"ETag": rendered.etag}, media_type="application/json")
@@ -76,7 +76,7 @@ async def rerun(
 
 
 def _holder_has_stopped(deps: ApiDeps, task: Task) -> datetime | None:
-    """Return when who was working on the task has stopped, and stored what its call has cost; None if nobody was."""
+    """Return when the task's holder has stopped and stored the cost of its call; None if the task had no holder."""
     now = deps.clock.now()
     return now + _HOLDER_STOPS if claims.leased(task, now) else None
 

@@ -43,7 +43,7 @@ router = APIRouter()
 
 _RETRY_WINDOW = timedelta(hours=1)
 _LOOKED_AT = 50
-"""Newest tasks among which the one that a client's retry belongs to is looked for."""
+"""How many of the newest tasks are searched for the task of a client's retry."""
 
 
 @router.post("/v1/chat/completions", operation_id="chat", **CHAT)
@@ -68,7 +68,7 @@ async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey
 
 
 async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, idempotency_key: str | None) -> Task:
-    """Return a new task, or the one that the client's own retry belongs to."""
+    """Return a new task, or, for an automatic retry, the task of the first attempt."""
     if idempotency_key is None and _is_retry(request):
         return await _task_of_retry(deps, key, checked)
     await budgets().spend(key)
@@ -86,9 +86,9 @@ def _is_retry(request: Request) -> bool:
 
 
 async def _task_of_retry(deps: ApiDeps, key: Key, checked: Checked) -> Task:
-    """Return the task of the same request that this client has lost, or one that all its retries share.
+    """Return the task that the client's first attempt made, or a task that all its retries share.
 
-    Asked twice on purpose, a question is two tasks.
+    Only automatic retries are looked up: a question that is sent twice on purpose makes two tasks.
     """
     sha256 = hashlib.sha256(await asyncio.to_thread(as_stored, checked.submission)).hexdigest()
     page = await list_page(deps.tasks, key, TaskFilter(), limit=_LOOKED_AT, after=None)
@@ -97,7 +97,7 @@ async def _task_of_retry(deps: ApiDeps, key: Key, checked: Checked) -> Task:
         is_same = task.owner == key.owner and task.request is not None and task.request.sha256 == sha256
         if is_same and task.accepted_at >= now - _RETRY_WINDOW and task.status != "failed":
             return task
-    # The first request was lost before it made a task.
+    # The first attempt was lost before it made a task.
     window = now.timestamp() // _RETRY_WINDOW.total_seconds()
     digest = hashlib.sha256(f"chat\0{window}\0{sha256}".encode()).hexdigest()
     return (await submit_once(deps, key, checked.submission, digest)).task
@@ -126,7 +126,7 @@ def _encoded(body: Json) -> bytes:
 
 
 def _refuse_foreign_model(body: Json) -> None:
-    """Raise 404 at once for a model that no Gemini model can be named: it would fail in its task."""
+    """Raise 404 at once for a name that no Gemini model can have: its task would fail."""
     from shared.domain.models.catalogue import Model, resolve
 
     name = str(body.get("model") or "").strip().removeprefix("models/")

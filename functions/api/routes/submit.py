@@ -58,7 +58,7 @@ class Checked(NamedTuple):
     submission: Submission
     inputs: Sequence[Input]
     payload: str
-    """The digest that an Idempotency-Key stands for."""
+    """The digest of the request, which is stored with an Idempotency-Key."""
     ran: Ran | None = None
     """The recipe to run, if this is a rerun of a dropped object."""
 
@@ -90,9 +90,9 @@ async def submit_checked(
     *,
     before: Task | None = None,
 ) -> Response:
-    """Make the task, or find the one that this Idempotency-Key made, and answer as the request wants it.
+    """Make the task, or find the task of this Idempotency-Key, and respond as the request wants.
 
-    `before`: the task of which this is a rerun.
+    `before`: the task that is rerun.
     """
     if checked.submission.sync:
         # Its answer is the result.
@@ -123,7 +123,7 @@ async def submit_checked(
 
 
 def as_submitted(task: Task) -> bytes:
-    """The task as it was made: a replay is answered as the first time was."""
+    """Return the task as it was when created, so that a replay gets the same response as the first request."""
     lifetime = task.expires_at - (task.completed_at or task.accepted_at)
     fresh = {
         "status": "pending",

@@ -54,7 +54,7 @@ from shared.domain.service_errors import HandleGone, TokenRefused
 from shared.off_loop import off_loop
 
 _TIME_TO_ASK = 0.5
-"""Share of a dispatch's time. With less left, after progress or a wait for a slot, the call is left to the next one."""
+"""Share of a dispatch's time. If less is left after progress or a wait for a slot, the next dispatch makes the call."""
 
 
 async def refuse_if_throttled(deps: GenerateDeps, model: str) -> None:
@@ -101,8 +101,8 @@ async def call_model(
 ) -> Json:
     """Make one billed call, the task's round `number`. Return the stored record: the question and the whole response.
 
-    `question_names` has the names of all questions of the task. `going_on`: what the call goes on with by its token.
-    Where a stream breaks behind a token, the record ends at the token. A `silent` call is not told to stream readers.
+    `question_names`: the names of all questions of the task. `going_on`: the answer that the call continues by token.
+    If a stream breaks after a token, the record ends at the token. A `silent` call is not streamed to readers.
     """
     silent = silent or question.part is not None
     so_far = going_on.so_far if going_on is not None else None
@@ -135,7 +135,7 @@ async def call_model(
 
 
 async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: Telling) -> None:
-    """Take the answer's pieces as they come. If this side has to stop listening, store what came: it is billed."""
+    """Collect the answer's pieces as they arrive. If the call is stopped, store the pieces so far: they are billed."""
     question = call.question
     try:
         with lease.timed("model"):
@@ -151,9 +151,9 @@ async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: Tellin
 
 @contextlib.asynccontextmanager
 async def _permitted(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[None]:
-    """Hold the slot that the call takes, if it takes one, and raise what speaks against a paid call by then."""
+    """Hold a slot if the call needs one; then raise if a billed call must not be made any more."""
     had_time = _has_time(deps, lease)
-    # What is made is held until it is stored, some 60 MiB of it: an instance has as many as it has slots.
+    # Speech and pictures, some 60 MiB, stay in memory until they are stored: slots limit how many there are.
     place = deps.transfers.slot() if question.makes is not None else contextlib.nullcontext()
     async with place:
         # The wait for the slot may have taken minutes.
@@ -171,9 +171,9 @@ def _has_time(deps: GenerateDeps, lease: Lease) -> bool:
 
 
 async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failure: TransientFailure) -> Json:
-    """Return the stored record of a stream that broke behind a token. Raises the failure where there is none."""
+    """Return the stored record of a stream that broke after a token. Raises the failure if there is no record."""
     if isinstance(failure, Unavailable):
-        # A refusal costs nothing; what broke off may have been an answer.
+        # A refusal costs nothing; a broken stream may have been an answer.
         lease.answering = bool(call.segments.pieces) or isinstance(failure, ConnectionBroken)
     await deps.breaker.note_failure(call.question.model, failure)
     record = await call.store_broken()
@@ -187,7 +187,7 @@ async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failu
 
 
 class GoingOn(NamedTuple):
-    """What a call goes on with."""
+    """The answer that a call continues."""
 
     origin: Origin
     so_far: Json
@@ -227,7 +227,7 @@ class _Call:
         return {**piece, **self._origin}
 
     async def store_broken(self) -> Json | None:
-        """Store what came up to the last token of a stream that broke; return the record, or None without a token."""
+        """Store a broken stream up to its last token; return the record, or None without a token."""
         response = await off_loop(broken_off, self.segments.pieces)
         return None if response is None else await self._store(response)
 
@@ -235,7 +235,7 @@ class _Call:
         return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})
 
     async def store_closed(self) -> None:
-        """Store what came of an answer that is not listened to any more, in one try, and enter it in the ledger."""
+        """Store the pieces of a stopped call, in one try, and enter the call in the ledger."""
         response = await off_loop(closed_early, self.segments.pieces)
         if response is None:
             return
@@ -245,7 +245,7 @@ class _Call:
         await store_closed_answer(self._deps, lease, self._number, record, progress=not is_closed(response))
 
     def refuse_second_break(self, record: Json, message: str) -> None:
-        """Raise `Unavailable` if this call broke off as the one before it did: the next one comes after a pause."""
+        """Raise `Unavailable` if this call broke off like the one before it, so that the next call follows a pause."""
         if self._after_break and is_broken(cast(Json, record["response"])):
             raise Unavailable(message)
 
@@ -297,7 +297,7 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
 
 
 async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncGenerator[Json]:
-    """Yield an answer's pieces; close the stream once it is caught in a loop, with a last piece that says so."""
+    """Yield an answer's pieces. If it repeats itself in a loop, yield a piece that says so, and close the stream."""
     watch, characters = LoopWatch(), 0
     async with aclosing(pieces):
         async for piece in pieces:
@@ -321,12 +321,12 @@ def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> Async
 
 
 async def _whole(ask: Callable[[], Awaitable[Json]]) -> AsyncIterator[Json]:
-    """Yield an answer that comes at once."""
+    """Yield an answer that is not streamed, as one piece."""
     yield await ask()
 
 
 def _with_successor(deps: GenerateDeps, model: str, failure: PermanentFailure) -> PermanentFailure:
-    """Add to the failure which model replaces one that was shut down."""
+    """Add to the failure the name of the model that replaces one that was shut down."""
     if failure.code != "model_not_found":
         return failure
     return PermanentFailure(failure.code, " ".join((failure.message, *model_notices(deps, model))))

@@ -2,7 +2,7 @@
 
     part 1 ─▶ each question ─▶ stored      part 2 ─▶ …      ─▶ joined by rule, or by one more stored call
 
-A part is cut and uploaded right before it is asked about; one that has all its answers is neither cut nor asked again.
+A part is cut and uploaded right before its questions. A part that has all its answers is not cut or asked again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from shared.domain.stored_rounds import Round
 
 
 async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earlier: Sequence[Round]) -> list[Round]:
-    """Ask what is open about each part, then what joins their answers; stop at what fails. Return all rounds."""
+    """Ask the open questions about each part, then the question that joins the answers; stop at the first failure.
+
+    Return all rounds.
+    """
     rounds = list(earlier)
     await split.prepare(rounds[0].question.part if rounds else None)
     names, count = split.names, len(split.plan)
@@ -54,7 +57,7 @@ async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earli
 async def _count_rows(
     deps: GenerateDeps, lease: Lease, question: Question, rounds: list[Round], names: tuple[str, ...]
 ) -> list[Round]:
-    """Ask how many rows a part holds. If that cannot be asked, they are not counted, and the answer is had without."""
+    """Ask how many rows a part has. If this question fails, the part is answered without a count."""
     try:
         return await ask_questions(deps, lease, [question], rounds, names)
     except PermanentFailure as failure:

@@ -65,7 +65,7 @@ meanwhile, several times: of those, an instance has only as many as it has slots
 
 
 async def load_rounds(deps: GenerateDeps, lease: Lease) -> list[Round]:
-    """Return the rounds that earlier claims stored, in order. What all of them cost goes into the ledger."""
+    """Return the rounds that earlier claims stored, in order. Enter the cost of all of them in the ledger."""
     lease.calls = []
     if lease.token == 1:
         return []
@@ -115,7 +115,7 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
 
 
 async def step_of_result(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Step | None:
-    """Return what follows for one result; None if a question that it needs was not asked yet."""
+    """Return the next step for one result; None if one of its questions was not asked yet."""
     if rounds[0].question.part is None:
         return await step_of(deps, rounds, name)
     part = part_of_result(rounds, name)
@@ -148,7 +148,7 @@ async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answe
 
 
 async def answers_for_readers(deps: GenerateDeps, rounds: Sequence[Round]) -> list[Answered]:
-    """Return what stream readers get: an answer for each that the request wants."""
+    """Return the answers for stream readers: one for each answer that the request wants."""
     answers: list[Answered] = []
     for choice in range(rounds[-1].question.choices):
         mine = [entry for entry in rounds if entry.question.choice == choice]
@@ -157,7 +157,7 @@ async def answers_for_readers(deps: GenerateDeps, rounds: Sequence[Round]) -> li
 
 
 async def _last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
-    """Return the last response to a question, or that of all parts."""
+    """Return the last response to a question, or the joined response of all parts."""
     last = rounds[-1]
     if last.question.part is None and last.question.is_timed_by_model:
         # They are told the words as they come, not the transcript that is made of them.
@@ -182,8 +182,8 @@ async def ask_questions(
 ) -> list[Round]:
     """Ask the open questions in order; stop at the first one that fails. Return all rounds.
 
-    `names` are those of all questions of the task, if these are not all. While long questions wait for the model, the
-    task holds a slot.
+    `names`: the names of all questions of the task, if `questions` are only some of them. While long questions wait for
+    the model, the task holds a slot.
     """
     if lease.slot is not None:
         if _waits_without_slot(questions):

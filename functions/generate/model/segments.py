@@ -1,4 +1,4 @@
-"""Store an answer while it comes, up to its continuation tokens, so that a killed call is not paid for twice.
+"""Store an answer while it arrives, up to its continuation tokens, so that a killed call is not paid for twice.
 
     tasks/{id}/answer-{claim}-{round}-{segment}.json     what came since the segment before, up to a token
 
@@ -20,7 +20,7 @@ _CHARACTERS_BETWEEN = 16_000
 
 
 class Segments:
-    """Collects the pieces of one call. `record` has all that its stored record will have but for the response."""
+    """Collects the pieces of one call. `record` is the call's stored record without the response."""
 
     def __init__(self, deps: GenerateDeps, lease: Lease, number: int, record: Json) -> None:
         self._deps, self._lease, self._number, self._record = deps, lease, number, record
@@ -30,9 +30,9 @@ class Segments:
         self._given_up = False
 
     async def add(self, piece: Json) -> None:
-        """Add a piece of the answer; store what came up to it if it has a token and the last segment is some way back.
+        """Add a piece of the answer. If it has a token and the last segment is long enough ago, store a segment.
 
-        A last piece is not stored by itself: the whole record follows.
+        The last piece does not make a segment: the whole record follows.
         """
         self.pieces.append(piece)
         first = next(iter(answer.candidates(piece)), None)
@@ -45,7 +45,7 @@ class Segments:
         self._count += 1
         record = {**self._record, "response": response, "segment": self._count}
         if not await store_segment(self._deps, self._lease, self._number, self._count, record):
-            # A gap would lose text: what is stored so far is where a later claim goes on.
+            # No segment may follow a gap, which would lose text: a later claim continues from the segments before it.
             self._given_up = True
             return
         self._stored, self._characters, self._stored_at = len(self.pieces), 0, self._deps.clock.time()

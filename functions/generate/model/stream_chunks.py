@@ -1,9 +1,9 @@
 """Store the model's answer in chunks for stream readers while it arrives, at most four chunks a second.
 
-one claim      chunks 0, 1, 2, … with its token; the last one has a finish reason
-a later claim  finds chunk 0 stored: it tells nothing, and the readers are told that the stream was interrupted
-               (unless the answer itself was stored: then what is missing of it is told)
-resumed        the answer goes on from a continuation token: what readers have of it is not told again
+one claim      stores chunks 0, 1, 2, … with its token; the last chunk has a finish reason
+a later claim  finds chunk 0 stored: it stores no chunks, and readers learn that the stream was interrupted
+               (unless the whole answer was stored: then the missing chunks are stored from it)
+resumed        continues the answer from a continuation token, and stores only text that readers do not have yet
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class Telling:
     """Collects the pieces of one answer and stores them as chunks."""
 
     def __init__(self, deps: GenerateDeps, lease: Lease, gathered: Gathered, offset: int | None, choice: int) -> None:
-        """`offset` is None if nobody reads the stream, or if another claim has stored chunks already."""
+        """`offset` is None if the answer is not streamed, or if another claim has already stored chunks."""
         self._deps, self._held, self._offset, self._choice = deps, lease, offset, choice
         self._gathered = gathered
         self._woken = asyncio.Event()
         self._writing = asyncio.Lock()
         self._is_marked = True
-        """Whether the last chunk says that a later claim can go on, or there is none."""
+        """Whether the last chunk says that a later claim can go on, or there is no chunk."""
 
     def go_on(self, chunks: list[Chunk], so_far: Json) -> None:
-        """Go on with the answer of which `so_far` is stored, after the chunks that readers have of it."""
+        """Continue an answer. `so_far`: its stored part. Chunks that readers already have are not stored again."""
         stored = Gathered(self._gathered.reasoning)
         stored.add(so_far)
         self._gathered.go_on(stored, join_chunks(chunks))
@@ -80,7 +80,7 @@ class Telling:
             self._held.stored_chunks, self._held.told_answers = self._offset, self._choice + 1
 
     async def mark_resumable(self) -> None:
-        """Store an empty chunk if readers would take a restart for the end of what they read, though it is not."""
+        """Store an empty chunk that marks the stream as resumable, so that readers do not take a break for its end."""
         if not self._held.resumable or self._is_marked:
             return
         try:
@@ -111,7 +111,7 @@ class Telling:
                 self._deps.chunks.put(self._held.task.id, offset, chunk), self._held.look()
             )
         except BaseException:
-            # No chunk may follow one that is missing: the end of the task stores the rest of the whole answer.
+            # No chunk may follow a missing one. The rest of the answer is stored when the task ends.
             self._offset = None
             raise
         if not stored:
@@ -133,9 +133,9 @@ async def telling(
 ) -> AsyncIterator[Telling]:
     """Store chunks while the body runs, and finish the stream if the body ends without an error.
 
-    A `silent` answer is not told: one about a part of the file, which readers get once all are joined, or a second
-    one after words of a first. `so_far`: what is stored of an answer that goes on. `choice`: which of the
-    request's answers it is; the stream is complete after the last one.
+    A `silent` answer is not streamed: an answer about a part of the file, which readers get once all are joined, or a
+    second answer after readers have text of a first. `so_far`: the stored part of an answer that is continued.
+    `choice`: the number of the answer, if the request wants several; the stream is complete after the last one.
     """
     lease.stored_chunks = 0
     silent = silent or choice > lease.told_answers
@@ -161,7 +161,7 @@ async def telling(
 
 
 class Answered(NamedTuple):
-    """One of the request's answers, as stream readers get it, and the claim under which it came."""
+    """One of the request's answers, as stream readers get it, with the claim that received it."""
 
     choice: int
     response: Json
@@ -171,7 +171,7 @@ class Answered(NamedTuple):
 async def store_remaining_chunks(
     deps: GenerateDeps, lease: Lease, answers: Sequence[Answered], *, reasoning: bool
 ) -> None:
-    """Store the chunks that an earlier claim did not get to, from the stored answers."""
+    """Store the chunks that an earlier claim did not store, from the stored answers."""
     chunks = await deps.chunks.since(lease.task.id, 0)
     offset = len(chunks)
     for answer in answers:
@@ -193,7 +193,7 @@ async def store_remaining_chunks(
 
 
 def _remaining(told: list[Chunk], answer: Answered, reasoning: bool) -> list[tuple[Json, FinishReason | None]] | None:
-    """Return what readers lack of an answer; None if it does not go on with what they were told."""
+    """Return the part of an answer that readers do not have; None if the answer does not continue the stored chunks."""
     if any(chunk.claim != answer.claim for chunk in told) and not any(chunk.resumable for chunk in told):
         return None
     if told and told[-1].finish is not None:
@@ -203,13 +203,13 @@ def _remaining(told: list[Chunk], answer: Answered, reasoning: bool) -> list[tup
     rest.go_on(whole, join_chunks(told))
     if rest.diverged or rest.is_behind:
         return None
-    # An answer that came without a finish reason may not be whole.
+    # An answer without a finish reason may be incomplete.
     rest.finish = whole.finish or "length"
     return list(rest.take())
 
 
 async def _undisturbed(voice: Telling, task_id: str) -> None:
-    """Store chunks and log failures: the answer itself is stored as a whole and must not fail because of its stream."""
+    """Store chunks and log failures: the whole answer is stored separately and must not fail because of its stream."""
     while True:
         try:
             await voice.keep_telling()

@@ -1,6 +1,6 @@
 """Build the questions of a dropped object: choose its recipe, examine and upload its files.
 
-Everything that can be told without the model is told before anything is uploaded.
+All checks that need no model are made before anything is uploaded.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ class _Prepared(NamedTuple):
     sent: list[list[UploadPart]]
     """What is sent of each part."""
     files: list[GeminiFile]
-    """All that is sent, uploaded."""
+    """The uploaded files."""
     shown: list[Facts]
 
 
 async def questions_of_object(
     deps: GenerateDeps, lease: Lease, ran: Ran | None = None
 ) -> tuple[Question, ...] | AskedInParts:
-    """Return the recipe's questions, or what is asked about in parts because it is too long for one call.
+    """Return the recipe's questions, or the split object if it is too long for one call.
 
     `ran` is the recipe snapshot of an earlier claim or of a rerun, if any.
     """
@@ -145,7 +145,7 @@ async def _made_text(
 async def _upload(
     deps: GenerateDeps, lease: Lease, parts: list[_Part], sent: list[list[UploadPart]]
 ) -> list[GeminiFile]:
-    """Upload all that is sent, and let go of its bytes. The files may not be ACTIVE yet."""
+    """Upload the files and free their bytes. The files may not be ACTIVE yet."""
     files: list[GeminiFile] = []
     for part, files_of_part in zip(parts, sent, strict=True):
         for at, file in enumerate(files_of_part):
@@ -172,7 +172,7 @@ async def _choose_recipe(deps: GenerateDeps, task: Task, dropped: Dropped) -> tu
 
 
 async def _document_recipe(deps: GenerateDeps, task: Task) -> str | None:
-    """Return the recipe for a document that was cut out of a bundle, as the bundle's recipe names it; else None."""
+    """Return the recipe that a bundle's recipe names for its documents, if the object is such a document; else None."""
     parent = parent_of(task.source)
     bundle = await deps.tasks.get(parent) if parent is not None else None
     if bundle is None or bundle.task.ran is None or not is_document_of(task.source, bundle.task):
@@ -222,7 +222,7 @@ def _refuse_misfits(
     """Raise `PermanentFailure` if the recipe, the model or the model's window does not fit the files."""
     first = files[0].media_type
     if first.family not in recipe.takes:
-        # A rerun's recipe was chosen without a look into the file.
+        # A rerun's recipe was chosen without reading the file.
         message = f"Recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {first.label}."
         raise PermanentFailure("invalid_param", message)
     for misfit in misfits(recipe, [facts.media_type.family for facts in files], today):

@@ -31,7 +31,7 @@ from shared.domain.tasks.task import Ran, Task
 async def questions_of_request(deps: GenerateDeps, lease: Lease) -> tuple[Question, ...] | AskedInParts:
     """Return the request's question, once for each answer that it wants.
 
-    What is too long for one call is asked about in parts.
+    A file that is too long for one call is split.
     """
     task, today = lease.task, deps.clock.now().date()
     request = await _read_request(deps, task)
@@ -62,7 +62,7 @@ async def questions_of_request(deps: GenerateDeps, lease: Lease) -> tuple[Questi
         ran=lease.ran,
         reasoning=recipe.thinking is not None and recipe.thinking.include,
         response_schema=request.question.asked_schema,
-        # What readers were told cannot be taken back, nor said again.
+        # Text that readers have received can neither be withdrawn nor sent again.
         continuations=0 if streamed else recipe.most_continuations,
         max_tokens=recipe.parameters.max_tokens,
         repairs=0 if streamed else 1,
@@ -111,7 +111,7 @@ async def _made_text(
 async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:
     """Read and check the request again as the api did; a manifest is checked here for the first time.
 
-    Raises `PermanentFailure` for what is wrong with it.
+    Raises `PermanentFailure` for an invalid request.
     """
     source = task.source
     if source.size > LARGEST_BODY:
@@ -136,7 +136,7 @@ async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:
 def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) -> None:
     """Raise for a file that a manifest's folder may not name, and for a callback URL that may not be called.
 
-    The api has checked the same of its own requests.
+    For requests that it wrote, `api` has checked this.
     """
     settings, is_manifest = deps.settings, task.source.kind == "manifest"
     own = (settings.requests_bucket, settings.results_bucket, settings.source_bucket)
@@ -154,7 +154,7 @@ def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) 
 
 
 def _snapshot(task: Task, recipe: Recipe) -> Ran:
-    """Return what stands on the task: settings, not the conversation, which is in the request object."""
+    """Return the part that the task stores: settings, but not the conversation, which is in the request object."""
     snapshot = recipe.ran().snapshot
     digest = task.request.sha256 if task.request else hashlib.sha256(json.dumps(snapshot).encode()).hexdigest()
     return Ran(recipe=recipe.name, sha256=digest, snapshot=snapshot, origin=task.source.uri)

@@ -1,5 +1,5 @@
-"""Have a text read aloud, or vectors made of it, part by part: each part is one billed call, stored as those of a
-split file are.
+"""Have a text read aloud, or vectors made of it, part by part. Each part is one billed call, stored like the calls of
+a split file.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from shared.examiner import Threaded
 from shared.off_loop import off_loop
 
 SPOKEN_BYTES = 4_000
-"""Of UTF-8, of one call: some four minutes of speech. The models take 8,192 tokens, but answer with eleven minutes at
-most, and the voice drifts in long answers (guide "Text-to-speech generation", limitations)."""
+"""Bytes of UTF-8 in one call: some four minutes of speech. The models accept 8,192 tokens, but answer with eleven
+minutes at most, and the voice drifts in long answers (guide "Text-to-speech generation", limitations)."""
 MOST_TEXTS = 100
-"""Of one call (batchEmbedContents)."""
+"""Texts in one call (batchEmbedContents)."""
 _SOUNDS_LIKE_WORDS = ("text/plain", "text/markdown")
 
 
 def refuse_unspeakable(recipe: Recipe, facts: Facts) -> None:
-    """Raise `PermanentFailure` for a file that is text, but none to read aloud."""
+    """Raise `PermanentFailure` for a text file that cannot be read aloud."""
     kind = facts.media_type
     if recipe.speech is not None and kind.preparation is None and kind.mime not in _SOUNDS_LIKE_WORDS:
         message = (
@@ -53,11 +53,11 @@ def refuse_unspeakable(recipe: Recipe, facts: Facts) -> None:
 class ReadText(NamedTuple):
     text: str
     remarks: tuple[str, ...]
-    """What is not in the text, as sentences."""
+    """Sentences about content that the text lacks."""
 
 
 async def read_text(deps: GenerateDeps, recipe: Recipe, parts: Sequence[UploadPart], model: Model | None) -> ReadText:
-    """Return the text of a file, given what would be sent of it. Raises `PermanentFailure` for a scan."""
+    """Return the text of a file, given its parts to upload. Raises `PermanentFailure` for a scan."""
     most = 4 * most_characters(deps, recipe, model)
     pieces: list[str] = []
     remarks: tuple[str, ...] = ()
@@ -90,20 +90,20 @@ async def _text_of_pdf(deps: GenerateDeps, part: UploadPart) -> ReadText:
 
 
 def most_characters(deps: GenerateDeps, recipe: Recipe, model: Model | None) -> int:
-    """Return how many characters a text may have: those of as many parts as a file is split into."""
+    """Return the most characters of a text: the most of one call, times the most parts of a file."""
     most = MOST_TEXTS * _window(recipe, model) if recipe.embedding is not None else SPOKEN_BYTES
     return most * deps.settings.most_parts
 
 
 @dataclass
 class MadeText:
-    """A text of which speech or vectors are made. `prepare` comes first."""
+    """A text to make speech or vectors of. Call `prepare` first."""
 
     deps: GenerateDeps
     lease: Lease
     text: str
     recipe: Recipe
-    """With its prompt filled in."""
+    """The recipe, with its prompt filled in."""
     ran: Ran
     model: Model | None
     noticed: tuple[str, ...]
@@ -112,7 +112,7 @@ class MadeText:
     warning: str = ""
 
     async def prepare(self, earlier: Part | None) -> None:
-        """Plan the parts, or keep to the plan of an earlier claim. Raises `PermanentFailure` for too many, or none."""
+        """Plan the parts, or use an earlier claim's plan. Raises `PermanentFailure` for too many parts or none."""
         if earlier is not None:
             self.plan, self.warning = earlier.plan, earlier.warning
             return
@@ -190,7 +190,7 @@ def _window_of(text: str, cut: Cut, offset: int) -> Window:
 
 
 def _window(recipe: Recipe, model: Model | None) -> int:
-    """Return the characters of a window: no text has more than two tokens for each."""
+    """Return the characters of a window, assuming at most two tokens for each character."""
     assert recipe.embedding is not None
     return min(recipe.embedding.window, model.input_tokens // 2 if model is not None else recipe.embedding.window)
 

@@ -1,4 +1,4 @@
-"""Turn an input into the files that the model gets: itself, what it is converted to, or what is taken out of it."""
+"""Turn an input into the files to upload: the input itself, its conversion, or the files extracted from it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from shared.extractor import Extraction
 from shared.sandbox import RangeSource
 
 _SPARE_SECONDS = 120.0
-"""Of a dispatch, what a conversion leaves for the upload and the model's answer."""
+"""How much of a dispatch's time a conversion leaves for the upload and the model's answer."""
 _LEAST_SECONDS = 30.0
 
 Opener = Callable[[], Awaitable[io.IOBase]]
-"""Opens a file to upload; called again for each try."""
+"""Opens a file to upload; called for each try."""
 
 
 class UploadPart(NamedTuple):
     """A file that the model gets."""
 
     facts: Facts
-    """Of what is sent."""
+    """The facts of the file as it is sent."""
     open: Opener
     name: str
     notes: tuple[str, ...] = ()
-    """Warnings for the task: what was converted, and what is left out."""
+    """Warnings for the task about conversions and omissions."""
 
     def without_bytes(self) -> UploadPart:
         """Return the part once it is uploaded: its bytes need not stay in memory while the service processes them."""
@@ -54,7 +54,7 @@ async def _refuse_second_upload() -> io.IOBase:
 
 
 def identities(source: str, parts: list[UploadPart]) -> list[str]:
-    """Return a name for each file of an object, by which a context cache knows it again."""
+    """Return a stable name for each file of an object, so that a context cache can be found again."""
     return [source, *(f"{source}#{number}" for number in range(1, len(parts)))]
 
 
@@ -82,7 +82,7 @@ async def parts_of_bytes(deps: GenerateDeps, lease: Lease, data: bytes, facts: F
 async def prepared_parts(
     deps: GenerateDeps, lease: Lease, source: RangeSource, facts: Facts, name: str
 ) -> list[UploadPart]:
-    """Return the files that an input becomes which cannot be sent as it is. Raises `PermanentFailure`."""
+    """Return the files made from an input that cannot be sent unchanged. Raises `PermanentFailure`."""
     if facts.media_type.preparation == "transcode":
         return [_transcoded_part(deps, lease, source, facts, name)]
     extraction = await deps.extractor.extract(source, facts.media_type)
@@ -91,7 +91,7 @@ async def prepared_parts(
 
 
 def _note(facts: Facts, extraction: Extraction) -> str:
-    """Return the task's warning about what is sent instead of the file."""
+    """Return the task's warning that another file is sent in place of the input."""
     if facts.media_type.preparation == "render":
         count = len(extraction.parts)
         return conversion_note(facts.media_type, "a PNG or JPEG image" if count == 1 else f"{count} images")
@@ -108,7 +108,7 @@ def _opener(data: bytes) -> Opener:
 
 
 def _transcoded_part(deps: GenerateDeps, lease: Lease, source: RangeSource, facts: Facts, name: str) -> UploadPart:
-    """Return a recording or film that is converted once it is uploaded: an earlier claim may have done that."""
+    """Return a recording or film that is converted at upload time, since an earlier claim may have uploaded it."""
     kept: list[Converted] = []
     sent = transcoded(facts.media_type)
     became = "MP4" if sent.family == "video" else "Opus in Ogg"

@@ -84,7 +84,7 @@ class RecipeQuestions(NamedTuple):
 
 
 class AskedInParts(Protocol):
-    """A file or a text that is asked about in parts."""
+    """A file or a text that is split into parts."""
 
     @property
     def plan(self) -> tuple[Span, ...]: ...
@@ -101,17 +101,17 @@ class AskedInParts(Protocol):
 
 @dataclass
 class SplitObject:
-    """An object that is asked about in parts. `prepare` comes first. It reads the object: the task holds its slot."""
+    """An object that is split into parts. Call `prepare` first. It reads the object while the task holds its slot."""
 
     deps: GenerateDeps
     lease: Lease
     stored: StoredObject
     facts: Facts
     recipe: Recipe
-    """With its system instruction filled in."""
+    """The recipe, with its system instruction filled in."""
     questions: PartQuestions
     require_source: Callable[[], Awaitable[object]]
-    """Raises `PermanentFailure` if the object is not there any more, as it was."""
+    """Raises `PermanentFailure` if the object was deleted or overwritten."""
     ran: Ran
     model: Model | None
     noticed: tuple[str, ...]
@@ -119,10 +119,10 @@ class SplitObject:
     plan: tuple[Span, ...] = ()
     warning: str = ""
     pictures: frozenset[int] | None = None
-    """Pages without text, whose rows the model is asked to count; None until they are looked for."""
+    """Pages without text, whose rows the model counts; None until they are determined."""
 
     async def prepare(self, earlier: Part | None) -> None:
-        """Plan the parts, or keep to the plan of an earlier claim. Raises `PermanentFailure` for too many."""
+        """Plan the parts, or use an earlier claim's plan. Raises `PermanentFailure` for too many parts."""
         if earlier is not None:
             self.plan, self.warning = earlier.plan, earlier.warning
             return
@@ -175,7 +175,7 @@ class SplitObject:
 
     @property
     def asked_to_join(self) -> tuple[RecipeQuestion, ...]:
-        """Return the questions whose answers one more call makes into one."""
+        """Return the questions whose answers about the parts are joined by one more call."""
         return tuple(asked for asked in self.recipe.questions if way_to_join(self.recipe, asked) == "ask")
 
     async def is_counted(self, number: int) -> bool:
@@ -206,7 +206,7 @@ class SplitObject:
         return questions
 
     def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
-        """Return the question that makes one answer of those about the parts."""
+        """Return the question that joins the answers about the parts."""
         recipe = self.recipe.model_copy(update={"range": None, "tools": ()})
         body = self.questions.about_answers(recipe, asked, self.recipe.range, answers, self.plan)
         return self._question(asked, 0, body)
@@ -216,7 +216,7 @@ class SplitObject:
         return self.facts.media_type.family == "video"
 
     def _range(self, span: Span) -> Range | None:
-        """Return which moments of what is uploaded a question is about."""
+        """Return the range of the uploaded file that a question is about."""
         if self._is_film:
             return Range(start=span.start, end=span.end)
         asked = self.recipe.range

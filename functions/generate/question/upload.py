@@ -44,7 +44,7 @@ async def readable_object(deps: GenerateDeps, source: Source, stop: threading.Ev
 async def examine_object(deps: GenerateDeps, stored: StoredObject, *, divisible: bool = False) -> Facts:
     """Examine an object that `Storage.readable` returned. Raises `PermanentFailure` if it cannot be sent.
 
-    A `divisible` one may be too long for one call: it is for the caller to split it or to refuse it.
+    A `divisible` object may be too long for one call: the caller splits or refuses it.
     """
     ranges = deps.storage.ranges(stored, await deps.storage.small_content(stored))
     kind, head = await deps.storage.in_thread(partial(_identified, ranges, stored, divisible=divisible))
@@ -67,16 +67,16 @@ def _identified(source: RandomAccess, stored: StoredObject, *, divisible: bool) 
 
 
 def file_warnings(facts: Facts) -> list[str]:
-    """Return what the user should know about the file, as sentences."""
+    """Return sentences about the file that the user should know."""
     return [*([facts.media_type.mismatch] if facts.media_type.mismatch else []), *facts.warnings]
 
 
 async def upload_part(
     deps: GenerateDeps, lease: Lease, part: UploadPart, *, index: int, source: str = ""
 ) -> GeminiFile:
-    """Return the file of a part of an input: the one that an earlier claim uploaded, or a new upload.
+    """Return the uploaded file of a part: an earlier claim's, or a new upload.
 
-    It may not be ACTIVE yet. Let go of the part's bytes before you call `wait_until_active`.
+    It may not be ACTIVE yet. Free the part's bytes before you call `wait_until_active`.
     """
     mime = part.facts.media_type.mime
     return await upload_stream(deps, lease, part.open, mime, name=part.name, index=index, source=source)
@@ -99,7 +99,7 @@ async def upload_stream(
 
 
 async def wait_until_active(deps: GenerateDeps, lease: Lease, file: GeminiFile) -> GeminiFile:
-    """Wait until the service has processed the file, and return it. Meanwhile others may have the task's slot."""
+    """Wait until the service has processed the file, and return it. Meanwhile other tasks may use the slot."""
     if file.active:
         lease.ledger = lease.ledger.with_seconds("file_processing", 0)
         return file
@@ -154,7 +154,7 @@ async def _upload(
 
 
 def file_id(tag: str, task: Task, index: int, token: int) -> str:
-    """Return `{environment tag}-{task key}-{input}-{claim}`: its own for each claim, since names may stay taken."""
+    """Return `{environment tag}-{task key}-{input}-{claim}`. Each claim has its own name: old ones may stay in use."""
     return f"{tag}-{task.key}-{index}-{token}"
 
 

@@ -1,9 +1,9 @@
-"""Do what is left once an outcome is committed: publish files, enqueue the callback, send the event, delete the Gemini
-files.
+"""Do the work that follows the outcome's commit: publish files, enqueue the callback, send the event, delete the
+Gemini files.
 
-Steps run side by side, and each may be done again without harm; what is done is struck off the task in one write at
-the end. What fails keeps nothing else from being done, and is tried again for as long as a task may last; then it is
-given up, with a warning. An index that will never take the file is given up at once.
+Steps run concurrently, and repeating one is harmless. One write at the end removes the completed steps from the task. A
+step that fails does not stop the others. It is retried until the task's age limit, and then given up with a warning. A
+file that an index will never accept is given up at once.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _UNDONE: dict[AfterStep, str] = {
 }
 
 _NOTICES: tuple[AfterStep, ...] = ("callback", "event")
-"""Steps that tell others of the task."""
+"""Steps that notify others of the task's end."""
 
 
 async def run_after_work(deps: GenerateDeps, stored: Stored) -> bool:
-    """Do the after-work of a terminal task. Return False if some is left for the next delivery of the dispatch."""
+    """Do the after-work of a terminal task. Return False if steps are left for the next delivery of the dispatch."""
     counted = await _count_cancelled(deps, stored)
     if counted is None:
         return True
@@ -57,25 +57,25 @@ async def _run(deps: GenerateDeps, stored: Stored) -> bool:
     steps = [step for step in stored.task.after if step not in _NOTICES]
     indexed = "index" in steps
     if indexed:
-        # The index takes the uploaded file.
+        # The index imports the uploaded file, so the file is deleted afterwards.
         steps = [step for step in steps if step != "delete_file"]
     done = await _do(deps, stored, steps)
     if indexed and done is not None and "index" not in done.task.after and "delete_file" in done.task.after:
         done = await _do(deps, done, ["delete_file"])
     if done is not None and (notices := [step for step in stored.task.after if step in _NOTICES]):
-        # They tell of the files too: they go out once those stand on the task.
+        # Notices contain the published files, so they are sent once the files are recorded on the task.
         done = await _do(deps, done, notices)
     return done is None or not done.task.after
 
 
 async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
-    """Enter what the calls of a cancelled task cost: who cancelled it could not know. None if the document is gone."""
+    """Record the cost of a cancelled task's calls, which the canceller did not know. None if the document is gone."""
     task = stored.task
     if task.usage is not None or not task.is_cancelled:
         return stored
     try:
         return await count_calls(deps, stored)
-    except Exception as error:  # What is not counted keeps nothing else from being done.
+    except Exception as error:  # A failed count must not stop the other steps.
         log_bug("calls_not_counted", error, task=task.id)
         return stored
 
@@ -94,7 +94,7 @@ async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Sto
         nonlocal owed
         if not done:
             return current
-        # Another instance that has struck the step off has counted it.
+        # If the step is gone, another instance has completed it and counted its tokens.
         owed = tokens if "index" in current.after else 0
         return with_indexing(claims.tidy(current, done, uris, warnings, children), owed)
 
@@ -106,7 +106,7 @@ async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Sto
 
 
 class _Ended(NamedTuple):
-    """A step that is done or given up."""
+    """The result of a step that succeeded or was given up."""
 
     step: AfterStep
     published: Published = Published()
@@ -114,7 +114,7 @@ class _Ended(NamedTuple):
 
 
 async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | None:
-    """Try one step; return None if it is to be tried again."""
+    """Try one step; return None if it has to be tried again."""
     try:
         match step:
             case "publish":
@@ -159,7 +159,7 @@ async def _delete_files(deps: GenerateDeps, task: Task) -> None:
 
 
 def _inputs(task: Task) -> int:
-    """Return how many inputs may have been uploaded: one for an object; one more than recorded for what has several."""
+    """Return how many inputs may have been uploaded: one for an object; with several inputs, one more than recorded."""
     most = max((file.input for file in task.files), default=0) + 1
     several = task.source.kind != "object" or any(is_part_source(file.source) for file in task.files)
     return most + 1 if several else most

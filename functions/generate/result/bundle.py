@@ -1,6 +1,6 @@
-"""Cut the documents that an answer names out of the PDF that was dropped.
+"""Cut the documents that an answer names out of the dropped PDF.
 
-They are published beside the answer, in the results bucket, which starts no tasks: a bundle is never cut again.
+They are published beside the answer in the results bucket, whose objects start no tasks: a bundle is never cut again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from shared.examiner import Threaded
 from shared.off_loop import off_loop
 
 _MOST_BYTES = 2 * GEMINI.pdf_bytes
-"""Of all documents of a file: they are held until they are published, and each has its own copy of shared fonts."""
+"""Bytes of a file's documents, which stay in memory until published. Each has its own copy of shared fonts."""
 
 
 async def cut_documents(deps: GenerateDeps, task: Task, value: JsonValue) -> Rendered:
-    """Return a PDF for each document that the answer names, and what could not be cut as warnings."""
+    """Return a PDF for each document that the answer names, and warnings about documents that could not be cut."""
     source = task.source
     try:
         stored = await deps.storage.stat(source.bucket, source.name) if source.kind == "object" else None
@@ -37,7 +37,7 @@ async def cut_documents(deps: GenerateDeps, task: Task, value: JsonValue) -> Ren
         if facts.media_type.family != "pdf":
             return Rendered({}, ("The documents were not cut out: only a PDF is cut.",))
         if facts.pages is None or facts.pages > GEMINI.pdf_pages or facts.size > GEMINI.pdf_bytes:
-            # It was asked about in parts, in each of which pages are counted anew.
+            # The PDF was split, and page numbers restart in each part.
             return Rendered({}, ("The documents were not cut out: the file was too long to be asked about at once.",))
         bundle = await off_loop(read_bundle, value, facts.pages)
         ranges = Threaded(deps.storage.ranges(stored, b""), deps.storage.in_thread)

@@ -1,6 +1,6 @@
-"""Count the rows of an answer against the pages that it was read from, and name those that are missing.
+"""Compare the rows of an answer with the pages of its source, and name missing rows.
 
-Pages with text are counted by their text, those without by what the model counted in a question of its own.
+Rows of pages with text are looked up in the text. For other pages, the model has counted rows in a separate call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from shared.off_loop import off_loop
 async def warn_of_missing_rows(
     deps: GenerateDeps, task: Task, whole: Whole, rounds: Sequence[Round], name: str
 ) -> list[str]:
-    """Return the warnings about the rows of a result, whose question is called `name`."""
+    """Return the warnings about the rows of the result of question `name`."""
     rows = await off_loop(rows_of, whole.value, whole.text)
     if name and not rows:
         # One of several questions, which need not be about the table.

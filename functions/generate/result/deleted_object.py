@@ -1,4 +1,4 @@
-"""Take a deleted file out of an index, as ingest dispatches it. What is not done here, sweep does."""
+"""Remove a deleted file from an index, when ingest dispatches it. Sweep removes files that are missed here."""
 
 from __future__ import annotations
 

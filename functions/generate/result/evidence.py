@@ -28,7 +28,7 @@ from shared.off_loop import off_loop
 async def move_evidence(
     deps: GenerateDeps, task: Task, sources: Sequence[str], value: JsonValue, result: Json
 ) -> list[str]:
-    """Leave only the answer in the result's content, and put the checked quotes beside it. Return warnings.
+    """Reduce the result's content to the answer, and put the checked quotes beside it. Return warnings.
 
     `sources` are the files that the model saw, as `gs://bucket/name#generation`; `value` is the whole structured
     answer; `result` is changed.
@@ -47,7 +47,7 @@ async def move_evidence(
 
 
 def _entry(quote: Quote, found: Found) -> Json:
-    """Return a quote as the task shows it. The page is where it was found, else the one that the model named."""
+    """Return a quote as the task shows it, with the page where it was found, or else the page that the model named."""
     # Firestore refuses a list within a list.
     boxes: list[JsonValue] = [{"box_2d": list(box)} for box in found.boxes]
     page = quote.page if found.match in ("missing", "unchecked") else found.page
@@ -55,7 +55,7 @@ def _entry(quote: Quote, found: Found) -> Json:
 
 
 async def _look_up(deps: GenerateDeps, task: Task, sources: Sequence[str], quotes: Sequence[Quote]) -> list[Found]:
-    """Look the quotes up in the task's file; `unchecked` if there is not just one, or it is gone."""
+    """Look the quotes up in the task's file. They are `unchecked` if there are several files, or none any more."""
     unchecked = [Found("unchecked")] * len(quotes)
     source = task.source
     try:

@@ -37,7 +37,7 @@ from shared.results import load_results
 _HELD = timedelta(minutes=10)
 """How long an entry is held."""
 _LONGEST = timedelta(minutes=7)
-"""How long adding documents may take: what it leaves of the hold is enough for an import that was begun at its end."""
+"""How long adding documents may take. The rest of the hold is enough for an import that begins at the end."""
 _FIRST_INDEX = 100
 """Of the numbers in the names of a task's uploads: smaller ones are its inputs."""
 _UNCERTAIN = (TimeoutError, asyncio.CancelledError, ImportUnderWay, ConnectionBroken)
@@ -45,7 +45,7 @@ _UNCERTAIN = (TimeoutError, asyncio.CancelledError, ImportUnderWay, ConnectionBr
 
 
 class Indexed(NamedTuple):
-    """What was added to an index."""
+    """The result of adding a file to an index."""
 
     tokens: int = 0
     """An estimate."""
@@ -53,7 +53,7 @@ class Indexed(NamedTuple):
 
 
 async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
-    """Add the task's answer and file to its index, in place of what the object had there."""
+    """Add the task's answer and file to its index, in place of the object's earlier entry."""
     assert task.ran is not None
     source, index, now = task.source, str(task.ran.snapshot["index"]), deps.clock.now()
     live = await deps.storage.stat(source.bucket, source.name)
@@ -72,7 +72,7 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
     before = await deps.index_entries.get(entry.key)
     match next_step(before.entry if before else None, task.id, source.generation, now):
         case "done":
-            # An instance that died, or that is just committing the task, has not counted what it paid.
+            # An instance that died, or is just committing the task, has not counted its tokens.
             return Indexed(before.entry.tokens if before else 0)
         case "superseded":
             return Indexed()
@@ -81,7 +81,7 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
     entry = entry.model_copy(update=_inherited(before, task))
     text, paid = await _answer_of(deps, task), entry.tokens
     documents = before.entry.documents if before else ()
-    # What adding may cost is counted before: an instance that is killed meanwhile cannot say how far it came.
+    # The possible cost is counted beforehand, since a killed instance cannot report its progress.
     most = paid + _tokens_of_text(text) + (tokens_of_file(task) if _files_to_add(task) else 0)
     hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD, "tokens": most}
     held = await deps.index_entries.put(entry.model_copy(update=hold), before)
@@ -91,9 +91,9 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
 
 
 def _inherited(before: StoredEntry | None, task: Task) -> dict[str, int]:
-    """Return what a new try takes over from the entry: the tokens that the tries before it may have paid for.
+    """Return the tokens that a new try takes over from the entry: the ones that earlier tries may have been billed.
 
-    Those of another task too, if it was killed while it added: it finds itself superseded, and counts nothing.
+    They include the tokens of another task that was killed meanwhile: it is superseded, and counts none itself.
     """
     if before is None:
         return {}
@@ -104,7 +104,7 @@ def _inherited(before: StoredEntry | None, task: Task) -> dict[str, int]:
 
 
 class _Adding:
-    """What has been added of an entry, also if adding it fails half-way."""
+    """The documents of an entry that have been added, even if adding fails half-way."""
 
     def __init__(self, entry: Entry, text: str, tokens: int) -> None:
         self.entry, self.text, self.tokens = entry, text, tokens
@@ -115,7 +115,7 @@ class _Adding:
 async def _add_held(
     deps: GenerateDeps, task: Task, adding: _Adding, before: StoredEntry | None, held: StoredEntry
 ) -> Indexed:
-    """Add the documents while the entry is held. If another instance has taken it over, take them out again."""
+    """Add the documents while the entry is held. If another instance has taken it over, remove them again."""
     entry = adding.entry
     try:
         async with asyncio.timeout(_LONGEST.total_seconds()):
@@ -126,7 +126,7 @@ async def _add_held(
         # way, the next try waits for the hold's end.
         until = held.entry.held_until if isinstance(error, (TimeoutError, ImportUnderWay)) else deps.clock.now()
         failures = entry.failures + isinstance(error, (ImportFailed, HandleGone))
-        # Where the end of an import is not known, all that the try may have cost stays counted.
+        # If it is unknown how an import ended, the possible cost of the try stays counted.
         tokens = held.entry.tokens if isinstance(error, _UNCERTAIN) else adding.tokens
         left = {"held_until": until, "tokens": tokens, "failures": failures}
         if await deps.index_entries.put(held.entry.model_copy(update=left), held) is None:
@@ -158,7 +158,7 @@ async def _remove_documents(deps: GenerateDeps, before: StoredEntry | None) -> N
 
 
 async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> None:
-    """Add the answer and the files. What the service will never take, or has often failed to, is left out."""
+    """Add the answer and the files, without those that the service cannot import or has often failed to."""
     entry = adding.entry
     try:
         adding.documents.append(await _add_answer(deps, task, entry, adding.text))
@@ -218,7 +218,7 @@ async def _add_answer(deps: GenerateDeps, task: Task, entry: Entry, text: str) -
         active = uploaded if uploaded.active else await deps.gemini.wait_until_active(uploaded)
         return await deps.file_search.add_file(entry.store, active.name, metadata_of(entry))
     finally:
-        # Also if the function is stopped; sweep deletes what is left after a crash.
+        # Even if the function is stopped; sweep deletes files that a crash leaves.
         await asyncio.shield(deps.gemini.delete(uploaded.name))
 
 

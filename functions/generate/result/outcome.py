@@ -39,7 +39,7 @@ _RESULTS_IN_DOCUMENT = 256 << 10
 async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) -> Outcome:
     """Return one result per question, or the first failure. `rounds` must not be empty.
 
-    Several answers that a request wants are choices of one result.
+    If a request wants several answers, they are choices of one result.
     """
     first = rounds[0].question
     warnings = list(first.about.warnings)
@@ -80,7 +80,7 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
 
 
 def with_ledger(lease: Lease, outcome: Outcome, now: datetime) -> Outcome:
-    """Return the outcome with what the task used and cost, as far as its calls have been read."""
+    """Return the outcome with the task's usage and cost, as far as its calls have been read."""
     ledger = lease.ledger.with_storage(storage_of(lease.cache, outcome.model or lease.model, now))
     if lease.calls is None:
         return replace(outcome, ledger=ledger)
@@ -104,7 +104,7 @@ def _completion(task: Task, question: Question, whole: Whole) -> Json:
 
 
 def _describe(result: Json, makes: Makes, rounds: Sequence[Round], question: Question) -> None:
-    """Say what was made where an answer in words would stand."""
+    """Put a sentence about the speech, vectors or pictures in place of an answer in words."""
     last = {entry.question.name: entry.response for entry in rounds}
     pieces = [piece for response in last.values() for piece in stored_pieces(response)]
     recipe = Recipe.model_validate(question.ran.snapshot)
@@ -126,7 +126,7 @@ async def _kept_apart(deps: GenerateDeps, task: Task, results: list[Json]) -> Po
     encoded = await off_loop(_encoded, results)
     if len(encoded) <= _RESULTS_IN_DOCUMENT:
         return None
-    # Each claim's own, and never overwritten: one that was overtaken may still be writing.
+    # Each claim has its own object, never overwritten: a claim that was taken over may still be writing.
     name = f"tasks/{task.id}/results-{task.token:06d}.json"
     await deps.storage.write(deps.settings.results_bucket, name, encoded, "application/json", only_if_absent=True)
     digest = await off_loop(hashlib.sha256, encoded)

@@ -19,11 +19,11 @@ from shared.domain.tasks.task import Frozen
 
 KEPT_AFTER_END = timedelta(minutes=15)
 _LARGEST_TEXT = 100_000
-"""Characters of one chunk: its document ends at 1 MiB, and one character may be several bytes."""
+"""Characters of one chunk: its document may have 1 MiB, and a character several bytes."""
 
 
 class Chunk(Frozen):
-    """One stored piece. Its offset is its place in the stream."""
+    """A stored piece. Its offset is its place in the stream."""
 
     # A newer version may have written more.
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -31,21 +31,21 @@ class Chunk(Frozen):
     delta: dict[str, JsonValue]
     finish: FinishReason | None = None
     choice: int = 0
-    """Which of the request's answers it belongs to."""
+    """The number of the answer that it belongs to, if the request wants several."""
     claim: int
-    """The token of the claim under which it was stored: a later one adds text only where it goes on with the answer."""
+    """The token of the claim that stored it. A later claim adds text only if it continues the answer."""
     resumable: bool = False
-    """Whether a later claim can go on with the answer by its continuation token."""
+    """Whether a later claim can continue the answer by its continuation token."""
     expires_at: datetime
 
 
 class Shown(NamedTuple):
-    """What the readers of a stream have."""
+    """The part of an answer that readers of the stream have."""
 
     content: str
     thoughts: str
     calls: tuple[Json, ...]
-    """Function calls, as deltas have them."""
+    """Function calls, in the form of deltas."""
 
 
 @dataclass
@@ -61,13 +61,13 @@ class Gathered:
     begun: bool = False
     """Whether a chunk was made: the first one names the role."""
     answered: bool = False
-    """Whether there was a word or a call: without one the question is asked again, so nothing may have been sent."""
+    """Whether there was a word or a call. Without one, the question is asked again, so nothing may be sent before."""
     diverged: bool = False
-    """Whether an answer that is gone on with says something else than its readers were told."""
+    """Whether the text of a continued answer differs from the text that readers have."""
     _ahead: dict[str, str] = field(default_factory=lambda: {"content": "", "thoughts": ""})
-    """What readers were told past the token from which the answer goes on; it comes again."""
+    """Text that readers already have, past the continuation token: the model sends it again."""
     _calls_ahead: list[Json] = field(default_factory=list)
-    """Likewise the calls."""
+    """Function calls that readers already have, likewise."""
     _blanks: list[str] = field(default_factory=list)
     _called: int = 0
 
@@ -81,13 +81,13 @@ class Gathered:
                 if isinstance(call := part.get("functionCall"), dict):
                     self._add_call(tool_call(call, self._called, part.get("thoughtSignature")))
             reason = answer.finish_reason(candidate)
-            # An answer that cannot be used fails: it has no last chunk. Nor has one that is gone on with.
+            # An answer that cannot be used fails, and has no last chunk. Nor does an answer that is continued.
             if reason is not None and ending_of(reason) != "malformed" and not is_limited(candidate):
                 ending = finish_reason(candidate)
                 self.finish = "tool_calls" if ending == "stop" and self._called else ending
 
     def go_on(self, stored: Gathered, shown: Shown) -> None:
-        """Go on with the answer of which `stored` is kept, after what its readers have."""
+        """Continue an answer, after the text that its readers have. `stored`: the stored part of the answer."""
         kept_content = stored.content + "".join(stored._blanks)
         for name, kept, told in (
             ("content", kept_content, shown.content),
@@ -105,7 +105,7 @@ class Gathered:
 
     @property
     def is_behind(self) -> bool:
-        """Return whether readers have more than has come so far."""
+        """Return whether readers have more text than has arrived so far."""
         return any(self._ahead.values()) or bool(self._calls_ahead)
 
     def _add_call(self, call: Json) -> None:
@@ -168,12 +168,12 @@ def _pieces(text: str) -> list[str]:
 
 
 def _is_same_call(call: Json, other: Json) -> bool:
-    """Return whether both call the same function alike; a call that comes again may have another id."""
+    """Return whether both are the same call of a function. Its id may differ if the model sends it again."""
     return call["function"] == other["function"]
 
 
 def join_chunks(chunks: list[Chunk]) -> Shown:
-    """Return what readers of all these chunks have."""
+    """Return the text and calls that readers of all these chunks have."""
     content = "".join(str(chunk.delta.get("content") or "") for chunk in chunks)
     thoughts = "".join(str(chunk.delta.get("reasoning_content") or "") for chunk in chunks)
     calls = tuple(call for chunk in chunks for call in cast(list[Json], chunk.delta.get("tool_calls") or ()))

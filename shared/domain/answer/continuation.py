@@ -1,4 +1,4 @@
-"""Go on with an answer by its continuation token: what is kept while it comes, and how its pieces become one.
+"""Continue an answer by its continuation token: what is stored while it arrives, and how its pieces are joined.
 
     call ──▶ segments, each up to a token       stored while the answer comes
          ──▶ CONTINUATION, MAX_TOKENS + token   the record of a hop; the same request with the token goes on
@@ -49,7 +49,7 @@ def token_of(response: Json) -> str | None:
 
 
 def joined_call(pieces: Sequence[Json]) -> Json:
-    """Return the response of a stream that came to its end; its token, if any, is that of its last piece.
+    """Return the response of a stream that has ended. Its token, if any, is the token of the last piece.
 
     A stream that ends behind a token without a finish reason has broken off, and is cut there.
     """
@@ -163,7 +163,7 @@ def standing_of(
 ) -> Standing:
     """Return where a question stands after these responses, one for each call, oldest first.
 
-    `most_tokens`: those that the request allows the whole answer. `past_limit`: how often it goes on past MAX_TOKENS.
+    `most_tokens`: the request's limit for the whole answer. `past_limit`: how often it may continue past MAX_TOKENS.
     """
     joined = hops_joined(responses)
     last = responses[-1]
@@ -269,7 +269,7 @@ def _is_old(record: Json, now: datetime) -> bool:
 
 
 def without_tokens(response: Json) -> Json:
-    """Return the response as one that cannot be gone on with."""
+    """Return the response without its continuation tokens, so that it is not continued."""
     candidates = [
         {name: value for name, value in candidate.items() if name != "continuationToken"}
         for candidate in answer.candidates(response)

@@ -1,4 +1,4 @@
-"""Join what pieces of an answer rest on: a later piece may name all of it anew, more of it, or something else."""
+"""Join the grounding of an answer's pieces: a later piece may repeat earlier chunks, add to them, or name others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNKS, _SUPPORTS, _INDICES = "groundingChunks", "groundingSupports", "groundin
 def joined_grounding(pieces: Sequence[JsonValue]) -> JsonValue:
     """Return one `groundingMetadata` with all chunks and supports of the pieces' own, oldest first; None without any.
 
-    Each chunk is there once, in the order of its first mention.
+    Each chunk occurs once, in the order of its first mention.
     """
     named = [piece for piece in pieces if isinstance(piece, dict) and piece]
     if len(named) < 2:
@@ -42,7 +42,7 @@ def joined_grounding(pieces: Sequence[JsonValue]) -> JsonValue:
 def grounding_of_answers(answers: Sequence[JsonValue]) -> JsonValue:
     """Return the joined `groundingMetadata` of answers that stand by themselves.
 
-    One that does not say which of its chunks its words rest on rests on all of them.
+    An answer that does not say which of its chunks its words are based on is based on all of them.
     """
     return joined_grounding([_with_support(answer) for answer in answers])
 
@@ -67,5 +67,5 @@ def _moved(support: Json, places: dict[int, int]) -> Json:
 
 
 def _objects(value: JsonValue) -> list[Json]:
-    """Return a list's items, at their places: what is no object stands there as an empty one."""
+    """Return a list's items in their places. An item that is not an object is replaced by an empty one."""
     return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []

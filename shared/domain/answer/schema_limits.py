@@ -20,13 +20,13 @@ KEYWORDS = (
     "additionalProperties", "required", "propertyOrdering", "default", "uniqueItems",
 )  # fmt: skip
 """`responseJsonSchema` in the Gemini API's reference, and `const`, which is sent as an `enum` of one. `$schema`,
-`default` and `uniqueItems` are not listed there, but taken: pydantic's schemas carry them."""
+`default` and `uniqueItems` are not listed there, but Gemini accepts them: pydantic's schemas have them."""
 MOST_BYTES = 128 << 10
-"""Of a schema as JSON. It stands on its task's document, which ends at 1 MiB."""
+"""Size of a schema as JSON. It is stored in its task's document, which may have at most 1 MiB."""
 MOST_LEVELS = 32
-"""Subschemas within each other, as written."""
+"""Levels of nested subschemas, as written."""
 MOST_FOLLOWED_LEVELS = 100
-"""Subschemas within each other once references are followed; one that leads back ends there."""
+"""Levels of nested subschemas with references followed; a reference to an enclosing schema is not followed."""
 MOST_SUBSCHEMAS = 2_000
 MOST_EXPANDED = 5_000
 """Subschemas once references are followed."""
@@ -35,7 +35,7 @@ _NAMED = ("properties", "$defs")
 _LISTED = ("prefixItems", "anyOf", "oneOf")
 _SINGLE = ("items", "additionalProperties")
 _IN_PLACE = ("anyOf", "oneOf")
-"""They judge the same value as the schema around them; so does `$ref`."""
+"""These keywords apply to the same value as the schema around them; so does `$ref`."""
 _NUMBERS = ("minimum", "maximum", "minItems", "maxItems")
 _MOST_ITEMS = 1 << 20
 _SHOWN = 60
@@ -44,7 +44,7 @@ Pointer = tuple[str, ...]
 
 
 class Flaw(NamedTuple):
-    """Why a schema is not taken. `path` leads to the place, such as `properties.price.pattern`; empty: all of it."""
+    """Why a schema is refused. `path` names the place, such as `properties.price.pattern`; empty: the whole schema."""
 
     path: str
     message: str
@@ -55,7 +55,7 @@ class Flaw(NamedTuple):
 
 @dataclass
 class _Node:
-    """A subschema, with the places of those that it applies to the same value, and to values within."""
+    """A subschema, with the places of the subschemas that apply to the same value, and to values within it."""
 
     schema: Mapping[str, Any]
     in_place: list[Pointer] = field(default_factory=list)
@@ -73,7 +73,7 @@ class _TooMuchError(Exception):
 
 
 def limits_flaw(schema: Mapping[str, Any]) -> Flaw | None:
-    """Return the first reason why a schema is not taken, or None. Costs time linear in the schema's size."""
+    """Return the first reason to refuse a schema, or None. Takes time linear in the schema's size."""
     try:
         _refuse_what_cannot_be_sent(schema)
         graph = _graph(schema)
@@ -85,10 +85,10 @@ def limits_flaw(schema: Mapping[str, Any]) -> Flaw | None:
 
 
 def evaluations(schema: Mapping[str, Any], levels: int, *, most_steps: int | None = None) -> int | None:
-    """Return how often, at most, a check judges one of the values that lie up to `levels` deep in an answer.
+    """Return the most times that a check evaluates any one value at a depth of up to `levels` in an answer.
 
-    Takes as many steps as the schema has parts for each level. None if that is more than `most_steps`, or if the schema
-    is one that `limits_flaw` refuses: tasks of an earlier version may have such schemas.
+    Takes one step for each part of the schema and level. Returns None if that is more than `most_steps`, or if
+    `limits_flaw` refuses the schema: tasks of an earlier version may have such schemas.
     """
     try:
         graph = _graph(schema)
@@ -160,7 +160,7 @@ def _graph(schema: Mapping[str, Any]) -> dict[Pointer, _Node]:
 
 def _follow_references(graph: dict[Pointer, _Node], anchors: Mapping[str, Pointer]) -> None:
     for pointer, node in graph.items():
-        # What is no schema, though it stands where one should, has no place in the graph.
+        # A value that is not a schema, although a schema is expected here, is left out of the graph.
         node.in_place = [target for target in node.in_place if target in graph]
         node.within = [target for target in node.within if target in graph]
         if "$ref" in node.schema:
@@ -236,7 +236,7 @@ def _target(
 
 
 def _refuse_endless(graph: Mapping[Pointer, _Node]) -> None:
-    """References that lead back to themselves without going into a value: a check of it never ends."""
+    """Refuse references that lead back to themselves at the same value, since a check would never end."""
     placed = set(_in_place_first(graph))
     for pointer in graph:
         if pointer not in placed:
@@ -244,7 +244,7 @@ def _refuse_endless(graph: Mapping[Pointer, _Node]) -> None:
 
 
 def _in_place_first(graph: Mapping[Pointer, _Node]) -> Iterator[Pointer]:
-    """Each subschema, behind those that it applies to the same value. What leads into a circle is left out."""
+    """Yield each subschema after those that it applies to the same value. Leave out those that lead to a cycle."""
     open_, users = {pointer: len(node.in_place) for pointer, node in graph.items()}, _users(graph)
     ready = [pointer for pointer, count in open_.items() if count == 0]
     while ready:
@@ -265,7 +265,7 @@ def _users(graph: Mapping[Pointer, _Node]) -> dict[Pointer, list[Pointer]]:
 
 
 def _refuse_large(graph: Mapping[Pointer, _Node]) -> None:
-    """Count the schema's parts with all references followed. A reference to a schema around it counts once."""
+    """Count the schema's parts with all references followed. A reference to an enclosing schema counts once."""
     counted: dict[Pointer, tuple[int, int]] = {}
     entered: set[Pointer] = set()
     waiting: list[Pointer] = [()]

@@ -17,7 +17,7 @@ from shared.domain.answer.transcript import TimedWord
 _PAUSE = 1.0
 """Seconds of silence between two words that begin a new segment."""
 _LONGEST = 20.0
-"""Seconds of a segment."""
+"""The most seconds of a segment."""
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
 """Thai, Lao, Burmese, Khmer, Japanese and Chinese: no blanks between words."""
@@ -26,7 +26,7 @@ _LABEL = re.compile(r"(?:spk|speaker)[ _-]?(\d+)", re.IGNORECASE)
 
 
 def join_words(texts: Iterable[str]) -> str:
-    """Return the words as they are written: with blanks between them where their language has any."""
+    """Return the words as text, with blanks between them if their language uses blanks."""
     joined = ""
     for text in texts:
         is_close = _UNSPACED_END.search(joined) and _UNSPACED_START.search(text)
@@ -37,7 +37,7 @@ def join_words(texts: Iterable[str]) -> str:
 def write_transcript(response: Json) -> Json:
     """Return the response with a transcript as its text: `{language, segments: [{start, end, speaker, text, words}]}`.
 
-    A recording without speech has no segments. An answer that broke off, or that is text alone, is left as it is.
+    A recording without speech has no segments. An answer that broke off or is plain text is returned unchanged.
     """
     candidates = answer.candidates(response)
     if not candidates:
@@ -72,7 +72,7 @@ def _timed_words(candidate: Json) -> tuple[list[TimedWord], str]:
 
 
 def _groups(words: list[TimedWord]) -> Iterator[list[TimedWord]]:
-    """Yield the words of each segment: a sentence of one speaker, or what is said between two pauses."""
+    """Yield the words of each segment: a sentence of one speaker, or the words between two pauses."""
     group: list[TimedWord] = []
     for word in words:
         if group and _begins_segment(group, word):
@@ -102,7 +102,7 @@ def _segment(group: list[TimedWord]) -> Json:
 
 
 def _speaker(label: str) -> str:
-    """Return how a speaker is named: `Speaker 1` for the service's `spk_1`."""
+    """Return a speaker's name: `Speaker 1` for the service's `spk_1`."""
     match = _LABEL.fullmatch(label.strip())
     return f"Speaker {match[1]}" if match else label.strip()
 
@@ -113,7 +113,7 @@ def _text(value: Json, name: str) -> str:
 
 
 def _seconds(offset: JsonValue, otherwise: float) -> float:
-    """Return a protobuf Duration in seconds; `otherwise` for what is none."""
+    """Return a protobuf Duration in seconds, or `otherwise` for other values."""
     if isinstance(offset, int | float) and not isinstance(offset, bool):
         return round(max(0.0, float(offset)), 3)
     try:

@@ -39,9 +39,9 @@ class Whole(NamedTuple):
     text: str
     value: JsonValue
     warnings: tuple[str, ...]
-    """What is missing, as sentences."""
+    """Sentences about missing content."""
     remarks: tuple[str, ...] = ()
-    """What was repaired, as sentences."""
+    """Sentences about repairs."""
 
 
 class Again(NamedTuple):
@@ -50,7 +50,7 @@ class Again(NamedTuple):
     kind: Literal["continue", "repair", "again"]
     turns: tuple[Json, ...]
     token: str | None = None
-    """The continuation token with which an answer to this very request goes on."""
+    """The continuation token to send with the same request."""
 
 
 class Failed(NamedTuple):
@@ -72,7 +72,7 @@ def next_step(
 ) -> Step:
     """Return what follows from the responses to one question, oldest first. `responses` must not be empty.
 
-    `judge` reads a structured answer and tells what is wrong with it.
+    `judge` reads a structured answer and returns its value and its errors.
     """
     text, going_on, continued, again = "", False, 0, 0
     step: Step = Failed("empty_answer", "Gemini gave no answer.")
@@ -140,7 +140,7 @@ def _once_more(reason: str | None) -> str:
 
 
 def _nothing(candidate: Json | None, reason: str | None, again: int) -> Failed:
-    """Return the failure of an answer without words that is not asked for again."""
+    """Return the failure for an answer without words, when the question is not asked again."""
     times = ", twice" if again else ""
     if candidate is None:
         if reason is not None:
@@ -175,7 +175,7 @@ def _left(
     *,
     blocked: bool,
 ) -> Step:
-    """Use the text of earlier rounds if a later round brought nothing, as long as it is valid by itself."""
+    """Use the text of earlier rounds if the last round added nothing and the text is valid by itself."""
     judged = judge(text, schema) if schema is not None else Structured(None, ())
     if judged.problems:
         return Failed("schema_not_satisfied", f"The answer does not fit its schema: {judged.problems[0]}.")
@@ -194,7 +194,7 @@ def _whole(responses: Sequence[Json], text: str, judged: Structured, warnings: t
 def cut_in_loop(phrase: str, tokens: int) -> Json:
     """Return the last piece of an answer whose stream was closed, since it repeated `phrase` over and over.
 
-    `tokens`: how many it had, if the service has not counted as many.
+    `tokens`: the number of its tokens, used if the service has counted fewer.
     """
     candidate: Json = {"index": 0, "finishReason": "MAX_TOKENS", "loop": phrase}
     return {"candidates": [candidate], "cutBy": "loop", "cutTokens": tokens}
@@ -256,7 +256,7 @@ def _turns(text: str, answer_text: str) -> tuple[Json, ...]:
 def _merged(responses: Sequence[Json], text: str, *, rewritten: bool = False) -> Json:
     """Return the last response with the whole text, and with the usage and the grounding of all rounds.
 
-    A round whose text was not kept counts too: its words were shown to the model again.
+    Rounds whose text was not kept are included, since their text was sent to the model again.
     """
     last = responses[-1]
     if len(responses) == 1 and not rewritten:

@@ -1,7 +1,7 @@
 """Check whether a recording or film is complete. Its content and length are read by FFmpeg.
 
-FFmpeg plays what is left of a file that was cut off, without a word. Most containers promise their length in one place,
-or end in one way; these are looked at here.
+FFmpeg plays the rest of a truncated file without an error. Most containers state their length in one place, or end in
+a fixed way; this module checks both.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Element(NamedTuple):
     start: int
     """Of its content."""
     end: int | None
-    """None: of unknown length, as live recordings write it."""
+    """None: the length is unknown, as in live recordings."""
 
 
 def _element(window: Window, at: int) -> _Element | None:
@@ -98,7 +98,7 @@ def _check_windows_media(window: Window) -> None:
 
 
 def _check_ogg(window: Window) -> tuple[str, ...]:
-    """Whether the last page is whole, and says that it is the last. In chained files it is that of the last link."""
+    """Whether the last page is whole and marked as the last. In chained files, this is the last link's last page."""
     tail = window.tail(_TAIL)
     at = tail.rfind(b"OggS")
     if at < 0:

@@ -1,4 +1,4 @@
-"""The kinds of media that Gemini takes, those that are converted to one of them, and the words for them.
+"""The kinds of media that Gemini accepts, the kinds that are converted to one of these, and their names.
 
 Audio types: Gemini API guide "Audio understanding", supported formats; M4A from the task API that Dropsight honours.
 Text types and PDF: guides "Document understanding" and "File prompting". Image and video types: the guides of the same
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 Family = Literal["audio", "image", "pdf", "text", "video"]
-"""What a model can or cannot take; a model's inputs are a set of these."""
+"""A kind of input; a model's inputs are a set of these."""
 
 Format = Literal[
     "wav", "aiff", "flac", "mpeg-audio", "adts", "ogg", "mp4", "matroska", "avi", "flv", "mpeg", "asf",
@@ -24,12 +24,12 @@ Format = Literal[
 """How the bytes are laid out: one parser each. Several types share one (audio/mp4, video/mp4, video/mov)."""
 
 Preparation = Literal["transcode", "render", "extract"]
-"""What makes a file of a type that Gemini does not take into one that it takes: encode sound or film anew, draw
-pictures anew, take text and pictures out of a document."""
+"""How a file that Gemini does not accept is prepared: encode sound or film anew, redraw pictures, or extract text and
+pictures from a document."""
 
 
 class Kind(NamedTuple):
-    """One row of the table: a MIME type in the spelling that is sent to Gemini, or one that is converted."""
+    """One row of the table: a MIME type as it is sent to Gemini, or a type that is converted."""
 
     mime: str
     family: Family
@@ -49,7 +49,7 @@ class MediaType(BaseModel):
     family: Family
     format: Format
     label: str
-    """For a sentence: "a WAV recording"."""
+    """The name in sentences, such as "a WAV recording"."""
     encoding: str | None = None
     """The codec of a text, by its Python name. Anything but "utf-8" is converted before it is sent."""
     mismatch: str | None = None

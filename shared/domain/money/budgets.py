@@ -97,9 +97,9 @@ def estimated_cost(
     ceiling: int,
     makes: Makes | None = None,
 ) -> Decimal:
-    """Return what a call costs at most: its media by the documented rules, its text, and the most of its answer.
+    """Return a call's highest possible cost: its media by the documented rules, its text, and its longest answer.
 
-    A model without a known price is taken to be dear.
+    A model without a known price counts at the highest price in the catalogue.
     """
     text = _characters(body.get("contents")) + _characters(body.get("systemInstruction"))
     counts: dict[str, int] = {str(kind): count for kind, count in media.items()}
@@ -110,7 +110,7 @@ def estimated_cost(
 
 
 def _most_answered(makes: Makes | None, body: Json, ceiling: int) -> dict[str, int]:
-    """Return the most tokens of an answer by their kind. `ceiling`: those of words."""
+    """Return the most tokens of an answer by their kind. `ceiling`: the most tokens of words."""
     match makes:
         case None:
             return {"text": ceiling}

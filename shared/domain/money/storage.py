@@ -1,4 +1,4 @@
-"""What it costs to keep tokens in a context cache: so much for a million tokens an hour, prorated."""
+"""The cost of keeping tokens in a context cache: a price for a million tokens an hour, prorated."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TOKEN_SECONDS = Decimal(3600 * 1_000_000)
 _SMALLEST = Decimal("1e-12")
 """A picodollar, in which totals are counted."""
 DEAR_STORAGE = Decimal("4.5")
-"""US dollars for a million tokens an hour: the dearest of the catalogue."""
+"""US dollars for a million tokens an hour: the highest price in the catalogue."""
 
 
 class Storage(BaseModel):
-    """What a task pays for one context cache."""
+    """A task's cost of one context cache."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -47,10 +47,10 @@ class Storage(BaseModel):
 
 
 def storage_of(cache: GeminiCache | None, model: str, now: datetime, *, is_deleted: bool = True) -> Storage | None:
-    """Return what a task pays for a cache with which it is done now; None if it has none, or one that others pay for.
+    """Return the task's cost of a cache that it no longer uses; None without a cache, or if other tasks pay for it.
 
-    `model`: the one asked, for a cache that does not name its own. One that is not deleted, as it is left for reruns,
-    is paid for until it expires.
+    `model`: the model of the call, for a cache that does not name its own. A cache that is left for reruns is paid for
+    until it expires.
     """
     if cache is None or cache.paid_from is None:
         return None
@@ -62,14 +62,14 @@ def storage_of(cache: GeminiCache | None, model: str, now: datetime, *, is_delet
 
 
 def total_storage(storages: Sequence[Storage]) -> Decimal | None:
-    """Return what all caches of a task cost together, or None if the price of one is not known."""
+    """Return the cost of all caches of a task, or None if a price is unknown."""
     costs = [storage.cost for storage in storages]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if len(known) == len(costs) else None
 
 
 def known_storage(storages: Sequence[Storage]) -> Decimal:
-    """Return what those caches cost whose price is known."""
+    """Return the cost of the caches with a known price."""
     return sum((cost for storage in storages if (cost := storage.cost) is not None), Decimal(0))
 
 
@@ -84,7 +84,7 @@ def storage_as_public(storages: Sequence[Storage]) -> Json:
 
 
 def most_storage_cost(tokens: int, seconds: float, model: str, day: date) -> Decimal:
-    """Return what keeping the tokens so long costs at most; a model without a known price is taken to be dear."""
+    """Return the highest possible cost of keeping the tokens so long. An unknown price counts as the highest one."""
     cost = Storage(tokens=tokens, seconds=seconds, model=model, day=day).cost
     return _cost(tokens, seconds, DEAR_STORAGE) if cost is None else cost
 

@@ -33,14 +33,14 @@ class Counters:
     thinking_tokens: int = 0
     picodollars: int = 0
     assumed_picodollars: int = 0
-    """For budgets only: what calls without a known price are taken to have cost."""
+    """For budgets only: the assumed cost of calls without a known price."""
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 class Labels(NamedTuple):
-    """What a row is about."""
+    """The tasks that a row counts."""
 
     owner: str
     prefix: str
@@ -61,8 +61,8 @@ class DayRow(NamedTuple):
 
 
 def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Counters]:
-    """Return what a task that has ended adds to the counters: itself and the storage of its context caches in the row
-    of the model that ended it, and each call in that of the model that answered."""
+    """Return the additions of an ended task to the counters: the task and the storage of its context caches in the row
+    of the model that ended it, and each call in the row of the model that answered."""
     rows = rows_of_calls(task, calls)
     own = labels_of(task, calls[-1].answered if calls else model)
     storage = in_pico(known_storage(task.ledger.storages))
@@ -71,7 +71,7 @@ def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Count
 
 
 def rows_of_calls(task: Task, calls: Sequence[Call]) -> dict[Labels, Counters]:
-    """Return what these calls of a task add to the counters."""
+    """Return the additions of these calls of a task to the counters."""
     rows: dict[Labels, Counters] = {}
     for call in calls:
         labels = labels_of(task, call.answered)
@@ -102,7 +102,7 @@ ASSUMED_INPUT, ASSUMED_OUTPUT, ASSUMED_MADE = Decimal("7.2"), Decimal(36), Decim
 
 
 def assumed_cost(tokens: Tokens) -> Decimal:
-    """Return what tokens without a known price are taken to cost when budgets are checked: rather too much."""
+    """Return the cost that budgets assume for tokens without a known price. It is meant to be too high."""
     made = sum(count for modality, count in tokens.answer.items() if modality != "text")
     words = tokens.output - made
     return (tokens.input * ASSUMED_INPUT + words * ASSUMED_OUTPUT + made * ASSUMED_MADE) / 1_000_000
@@ -141,7 +141,7 @@ def as_public(counters: Counters) -> Json:
 
 
 def counters_from(stored: Mapping[str, object]) -> Counters:
-    """Return the counters of a stored row; what it lacks is 0."""
+    """Return the counters of a stored row. Missing ones are 0."""
     values = {field.name: stored.get(field.name, 0) for field in fields(Counters)}
     return Counters(**{name: value for name, value in values.items() if isinstance(value, int)})
 

@@ -1,4 +1,4 @@
-"""Read the form of `POST /v1/audio/transcriptions` and `/translations`, and turn it into a request of ours."""
+"""Read the form of `POST /v1/audio/transcriptions` and `/translations`, and turn it into a Dropsight request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Job = Literal["transcribe", "translate"]
 
 WORDS_RECIPE = "transcribe-words"
 NO_SPEECH = "[no speech]"
-"""What the model answers for a recording in which nobody speaks: an empty answer would count as a failure."""
+"""The model's answer for a recording without speech, since an empty answer would count as a failure."""
 
 _OPENAI_MODEL = re.compile(r"(?:distil-|faster-)?whisper\b|gpt-|chatgpt-|o\d", re.IGNORECASE)
 _OF_A_LIST = re.compile(r"\[\d*\]$")
@@ -28,7 +28,7 @@ _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z -]{1,39}(?:[-_][A-Za-z0-9]{2,8})*")
 _PLAIN: frozenset[ResponseFormat] = frozenset({"json", "text"})
 _STREAMED: frozenset[ResponseFormat] = frozenset({"json", "text", "diarized_json"})
 _LONGEST_PROMPT = 8_000
-"""Characters: with our own words it fits into a system prompt."""
+"""Characters. With our own instructions, it still fits into a system prompt."""
 
 _PROMPTS: dict[tuple[Job, bool], str] = {
     ("transcribe", False): (
@@ -62,9 +62,9 @@ class TranscriptionForm(NamedTuple):
     file_url: str | None
     is_film: bool
     has_times: bool
-    """Whether json is wanted with times, as Subtitle Edit wants it: OpenAI gives them in verbose_json only."""
+    """Whether `json` has times, as Subtitle Edit expects. OpenAI gives times in `verbose_json` only."""
     words: bool
-    """Whether the model gives the time of every word: it is sent the recording and its language alone."""
+    """Whether the model gives the time of every word. Such a model gets only the recording and its language."""
     ignored: tuple[str, ...]
     """Fields that were accepted and have no effect."""
 
@@ -101,7 +101,7 @@ class TranscriptionForm(NamedTuple):
         return fields
 
     def _instructions(self) -> str | None:
-        """Return what the caller knows of the recording, as a system instruction."""
+        """Return a system instruction with the caller's information about the recording."""
         sentences: list[str] = []
         if self.language:
             sentences.append(f"The recording is in this language: {self.language}.")
@@ -118,7 +118,7 @@ class TranscriptionForm(NamedTuple):
 def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = False) -> TranscriptionForm:
     """Return the form. Raises `FieldRefused` for a value that OpenAI's API does not have.
 
-    `is_film`: the recording's name is that of a film. Models that give times of words take recordings only.
+    `is_film`: the file's name says that it is a film. Models that give times of words accept recordings only.
     """
     values: dict[str, list[str]] = {}
     for name, value in fields:
@@ -154,7 +154,7 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = 
         is_free = _OPENAI_MODEL.match(single["model"].rpartition("/")[2]) is not None
         read = _with_words(read, of_any_model="word" in granularities and is_free)
     if "word" in granularities and not read.words:
-        # They would have to be made up: the recipe's segments are what the model times.
+        # Times of words would have to be invented: the model only gives the times of segments.
         read = read._replace(ignored=(*read.ignored, "timestamp_granularities=word"))
     return read._replace(ignored=tuple(dict.fromkeys(read.ignored)))
 
@@ -162,7 +162,7 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = 
 def _with_words(form: TranscriptionForm, *, of_any_model: bool) -> TranscriptionForm:
     """Return the form for a model that gives times of words, if the caller names one, or wants words `of_any_model`.
 
-    Such a model names speakers by numbers: where the caller knows their names, another one is better.
+    Such a model gives speakers numbers; if the caller knows their names, another model is better.
     """
     named = find_model(form.model)
     model = form.model if named is not None and named.can("transcription") else None
@@ -181,7 +181,7 @@ def _with_words(form: TranscriptionForm, *, of_any_model: bool) -> Transcription
 
 
 def _model(name: str) -> str:
-    """Return the model: OpenAI's names stand for the one that Dropsight chooses."""
+    """Return the model. OpenAI's names stand for the model that Dropsight chooses."""
     if not name:
         raise _wrong("model", 'it is missing. Send "whisper-1", or the name of a Gemini model')
     # Some clients write openai/whisper-1.

@@ -1,4 +1,4 @@
-"""Join the samples of several sounds into one WAV, of which any stretch can be made by itself."""
+"""Join the samples of several sounds into one WAV. Any range of its bytes can be made separately."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from array import array
 from typing import NamedTuple
 
 _BYTES = 2
-"""Of a sample: 16 bits, one channel."""
+"""Bytes of a sample: 16 bits, one channel."""
 _FADE_SECONDS = 0.005
 """Too short to be heard, and long enough that the seam of two parts does not click."""
 
@@ -26,7 +26,7 @@ class WavJoin(NamedTuple):
         return size - size % _BYTES
 
     def header(self) -> bytes:
-        """Return what comes before the samples."""
+        """Return the WAV header, which comes before the samples."""
         out = io.BytesIO()
         samples = sum(map(self.even, self.sizes)) // _BYTES
         with wave.open(out, "wb") as sound:
@@ -37,7 +37,7 @@ class WavJoin(NamedTuple):
 
 
 def with_soft_edges(samples: bytes, *, first: bool, last: bool, rate: int) -> bytes:
-    """Return samples that begin softly if they are a sound's first, and end so if they are its last."""
+    """Return samples faded in if they are a sound's first, and faded out if they are its last."""
     if not (first or last):
         return samples
     values = array("h", samples)

@@ -231,21 +231,21 @@ class Recipe(Frozen):
     continuations: int | None = Field(default=None, ge=0, le=20)
     """How often an answer that reached the model's limit is continued. None: 3 times, but never past `max_tokens`."""
     split_minutes: int | None = Field(default=None, ge=1, le=570)
-    """A longer recording or film is asked about in parts of at most this length. None: only what is too long for one
-    call."""
+    """A longer recording or film is split into parts of at most this length. None: it is split only if it is too long
+    for one call."""
     split_pages: int | None = Field(default=None, ge=1, le=1000)
-    """A longer PDF is asked about in parts of at most this many pages. None: 10 with `count_rows`, else only what is
-    too long for one call."""
+    """A longer PDF is split into parts of at most this many pages. None: 10 with `count_rows`; otherwise a PDF is split
+    only if it is too long for one call."""
     count_rows: bool = False
-    """The answer's rows are counted against the text of the PDF, and those that are missing are named. A long PDF is
-    asked about in windows of pages, of which neighbours share a page; rows of scanned windows the model counts."""
+    """The answer's rows are compared with the text of the PDF, and warnings name missing rows. A long PDF is split into
+    windows of pages, and neighbouring windows share a page. In scanned windows, the model counts the rows."""
     cut_documents: bool = False
     """Each document of a dropped PDF that the answer lists, with first_page and last_page, is published as a PDF of
     its own."""
     document_recipe: str | None = None
-    """With `cut_documents`: the recipe with which each of these documents is asked about, as a task of its own."""
+    """With `cut_documents`: the recipe of the task that is created for each of these documents."""
     join: Join | None = None
-    """How the answers about parts become one. None: transcripts by their times, JSON field by field, others by one more
+    """How the answers about parts are joined. None: transcripts by their times, JSON field by field, others by one more
     call."""
     outputs: tuple[Ending, ...] = ("md",)
     index: str | None = Field(default=None, pattern=INDEX_NAME)

@@ -1,4 +1,4 @@
-"""Recipes that make something else than words: speech, vectors or pictures. What they take, and what is sent for it."""
+"""Recipes that make speech, vectors or pictures instead of words: their settings, and the requests they send."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PictureSize = Literal["1K", "2K", "4K"]
 """As the SDK documents `ImageConfig`."""
 
 MAKERS: dict[Makes, Output] = {"speech": "audio", "embedding": "embedding", "picture": "image"}
-"""What a model must answer with."""
+"""The output that a model must have."""
 MADE_ENDINGS = {"speech": "wav", "embedding": "embeddings.json", "picture": "png"}
 MADE_WISHES = {
     "voice": "speech.voice",
@@ -66,7 +66,7 @@ _ONLY_WORDS = (
 )  # fmt: skip
 """Fields of recipes whose answer is words."""
 _NOT_OF_TEXT = ("companions", "thinking", "media_resolution", "safety", "requires")
-"""Further fields that speech and vectors have no use for."""
+"""Further fields that speech and vectors do not use."""
 _PREFIXES: dict[TaskType, str] = {
     "RETRIEVAL_DOCUMENT": "title: none | text: ",
     "RETRIEVAL_QUERY": "task: search result | query: ",
@@ -81,7 +81,7 @@ _PREFIXES: dict[TaskType, str] = {
 
 
 class Speech(Frozen):
-    """Has the text read aloud, instead of asking about it. The recipe's prompt says in which manner."""
+    """Settings to have the text read aloud. The recipe's prompt describes the manner."""
 
     voice: Voice = "Kore"
     language: Language | None = None
@@ -89,17 +89,17 @@ class Speech(Frozen):
 
 
 class Embedding(Frozen):
-    """Has vectors made of the text."""
+    """Settings to make vectors of the text."""
 
     dimensions: int = Field(default=768, ge=128, le=2048)
-    """At most what Firestore searches."""
+    """The maximum is that of Firestore's vector search."""
     task_type: TaskType = "RETRIEVAL_DOCUMENT"
     window: int = Field(default=2000, ge=100, le=4000)
-    """Characters of the text that a vector stands for, at most; never more than half of the model's tokens."""
+    """The most characters of text for one vector; never more than half of the model's tokens."""
 
 
 class Picture(Frozen):
-    """Has a picture made."""
+    """Settings to make a picture."""
 
     aspect_ratio: AspectRatio | None = None
     size: PictureSize | None = None
@@ -107,12 +107,12 @@ class Picture(Frozen):
 
 
 def made_wishes(recipe: Recipe) -> dict[str, str]:
-    """Return the wishes that set how a recipe makes what it makes, and the fields that they set."""
+    """Return the wishes that change the recipe's speech or picture settings, and the fields that they set."""
     return {wish: place for wish, place in MADE_WISHES.items() if place.partition(".")[0] == recipe.makes}
 
 
 def misfits_of_making(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Yield the fields that make no sense in a recipe that makes something else than words, and why."""
+    """Yield the fields that a recipe for speech, vectors or pictures cannot have, and why."""
     chosen = [name for name in get_args(Makes) if getattr(recipe, name) is not None]
     if len(chosen) > 1:
         yield chosen[1], f"this recipe makes one thing: leave out {' or '.join(chosen[1:])}"
@@ -155,7 +155,7 @@ def method_of(makes: Makes | None) -> str:
 
 
 def made_config(recipe: Recipe) -> dict[str, JsonValue]:
-    """Return what generationConfig says of speech or pictures."""
+    """Return the fields of generationConfig for speech or pictures."""
     if recipe.speech is not None:
         voice: Json = {"prebuiltVoiceConfig": {"voiceName": recipe.speech.voice}}
         spoken: Json = {"voiceConfig": voice}
@@ -170,7 +170,7 @@ def made_config(recipe: Recipe) -> dict[str, JsonValue]:
 
 
 def speech_contents(recipe: Recipe, text: str) -> Json:
-    """Return the contents of a request to read a text aloud, word for word. The manner is no part of the text."""
+    """Return the contents of a request to read a text aloud, word for word. The manner is not read aloud."""
     part: Json = {"text": text}
     if recipe.prompt:
         part["speechMetadata"] = {"style": recipe.prompt}
@@ -178,7 +178,7 @@ def speech_contents(recipe: Recipe, text: str) -> Json:
 
 
 def embedding_body(embedding: Embedding, model: str, texts: Sequence[str]) -> Json:
-    """Return what `shared.cloud.embeddings` sends: one content for each text."""
+    """Return the request of `shared.cloud.embeddings`: one content for each text."""
     settings: Json = {"outputDimensionality": embedding.dimensions}
     prefix = _PREFIXES[embedding.task_type] if model.startswith("gemini-embedding-2") else ""
     if not prefix:

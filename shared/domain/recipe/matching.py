@@ -19,7 +19,7 @@ PREFIX = "dropsight-"
 
 
 class Dropped(Frozen):
-    """What is known about an object when its recipe is chosen."""
+    """The facts about an object that choose its recipe."""
 
     bucket: str = ""
     name: str

@@ -1,4 +1,4 @@
-"""Lay fields over a recipe: those of a recipe that uses it, of an object's metadata, of a request, of a rerun."""
+"""Override a recipe's fields with those of a recipe that uses it, an object's metadata, a request or a rerun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.domain.recipe.definition import Recipe
 def overlay(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's fields with `changes` in them; tables of settings are merged by key.
 
-    Another question leaves nothing of the former one, and its answer is not compared with the recording's length.
+    A new question replaces the former one completely, and its answer is not compared with the recording's length.
     """
     whole = dict(fields)
     if any(field in changes and changes[field] != fields.get(field) for field in ("prompt", "asks")):
@@ -38,6 +38,6 @@ def with_fields(recipe: Recipe, changes: Mapping[str, JsonValue]) -> Recipe:
 
 
 def first_flaw(error: ValidationError) -> tuple[str, str]:
-    """Return the path of the first faulty field (empty: the recipe as a whole) and what is wrong with it."""
+    """Return the path of the first faulty field (empty: the recipe as a whole) and its error."""
     first = error.errors()[0]
     return ".".join(str(step) for step in first["loc"]), first["msg"].removeprefix("Value error, ")

@@ -1,7 +1,7 @@
 """Placeholders in prompts: `{name}`, `{date}`, `{metadata.customer}`, `{metadata.language|English}`.
 
-They stand in system instructions too. A closed list, replaced in one pass: what is put in is never looked through
-again, and nothing is reached but these. `{{` and `}}` are braces: `literal` writes them.
+System instructions can have them too. The list is closed. All are replaced in one pass, so placeholders in a value are
+not replaced. `{{` and `}}` are braces; `literal` writes them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Missing(ValueError):
 
 
 def flaws(prompt: str) -> Iterator[str]:
-    """Yield what is wrong with the placeholders of a prompt, as sentences."""
+    """Yield sentences about errors in the placeholders of a prompt."""
     for token in _TOKEN.finditer(prompt):
         inside = token["inside"]
         if token[0] in ("{", "}"):

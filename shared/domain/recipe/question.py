@@ -27,11 +27,11 @@ class About(Frozen):
     evidence: bool = False
     """Whether the answer comes with quotes of its source."""
     searched: tuple[str, ...] = ()
-    """If it is answered from an index: the places of which the caller may read files."""
+    """If it is answered from an index: the places whose files the caller may read."""
 
 
 class Window(Frozen):
-    """A piece of a text of which a vector is made; where it stands is counted in characters."""
+    """A piece of a text to make a vector of; `start` and `end` are counted in characters."""
 
     start: int
     end: int
@@ -50,7 +50,7 @@ class Question(Frozen):
     name: str = ""
     """The question's name; empty if it is the only one."""
     choice: int = 0
-    """Which of the answers that its request wants it is about, counted from 0."""
+    """The number of this answer, counted from 0, if the request wants several."""
     choices: int = 1
     """How many answers its request wants."""
     response_schema: dict[str, JsonValue] | None = None
@@ -66,12 +66,12 @@ class Question(Frozen):
     sources: tuple[str, ...] = ()
     """Its files as `gs://bucket/name#generation`, which stay the same when the files are uploaded again."""
     part: Part | None = None
-    """What it is about, if its file was split."""
+    """The part of the file that it asks about, if the file was split."""
     about: About = About()
     makes: Makes | None = None
-    """What is made instead of words."""
+    """What the answer has instead of words: speech, vectors or a picture."""
     windows: tuple[Window, ...] = ()
-    """The texts of which vectors are made."""
+    """The texts to make vectors of."""
     media: dict[InputKind, int] = Field(default_factory=dict)
     """The tokens of its files, as estimated before the call."""
 

@@ -40,7 +40,7 @@ LARGEST_BODY = 29 << 20
 """Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run's limit is 32 MiB."""
 
 MOST_ANSWERS = 8
-"""Each is a billed call, and one follows the other."""
+"""Each answer is a billed call; the calls are made one after another."""
 _LONGEST_STOP = 1_000
 """Characters of a stop sequence. A request's settings are stored in its task's document, limited to 1 MiB."""
 _MOST_TOOL_BYTES = 256 << 10
@@ -215,9 +215,9 @@ def read(text: bytes) -> Submission:
 
 
 def replace_fields(request: bytes, changes: bytes) -> bytes:
-    """Return a stored request's JSON with some fields replaced. Raises as `read` does.
+    """Return a stored request's JSON with some fields replaced. Raises like `read`.
 
-    A field that is null is removed, except the model.
+    Null fields are removed, except the model.
     """
     before, after = cast(Json, json.loads(request)), read_changes(changes)
     if after.get("model", "") is None:
@@ -229,7 +229,7 @@ def replace_fields(request: bytes, changes: bytes) -> bytes:
 
 
 def read_changes(text: bytes) -> Json:
-    """Return a rerun's body, which may be empty. Raises as `read` does."""
+    """Return a rerun's body, which may be empty. Raises like `read`."""
     try:
         changes = parse(_plain_text(text or b"{}"))
     except ValueError as error:
@@ -246,7 +246,7 @@ def payload_digest(text: bytes) -> str:
 
 
 def digest_of(submission: Submission) -> str:
-    """Return the SHA-256 of a request as it is used: the same for every body that asks for the same."""
+    """Return the SHA-256 of a parsed request: the same for all bodies with the same meaning."""
     return payload_digest(as_stored(submission))
 
 
@@ -281,7 +281,7 @@ def _refusal(error: ValidationError) -> RequestRefused:
 
 
 def _by_depth(error: Any) -> int:
-    """Sort errors: of a union's alternatives, the one that was validated furthest is the most helpful."""
+    """Sort errors. In a union, the error of the alternative that was validated furthest is the most helpful."""
     return -len(error["loc"])
 
 
@@ -304,7 +304,7 @@ def _refuse_nan(text: bytes) -> None:
     def refuse(name: str) -> None:
         raise _unreadable(f"{name} is no JSON number")
 
-    with contextlib.suppress(ValueError, RecursionError):  # The parser that follows says what is wrong.
+    with contextlib.suppress(ValueError, RecursionError):  # The parser that follows reports the error.
         json.loads(text, parse_constant=refuse)
 
 

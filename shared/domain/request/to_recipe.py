@@ -36,7 +36,7 @@ from shared.domain.request.schema import Submission
 
 _ANONYMOUS = Recipe(name="request", takes=get_args(Family))
 _WISHES = {"range", "outputs"}
-"""What a request's metadata may wish for, if it names a recipe."""
+"""The wishes that a request's metadata may have, if it names a recipe."""
 
 
 class ResolvedRequest(NamedTuple):
@@ -44,7 +44,7 @@ class ResolvedRequest(NamedTuple):
     """The request as it was sent."""
     inputs: list[Input]
     recipe: Recipe
-    """With the request's settings. Its own prompt and system instruction have moved into the conversation."""
+    """The recipe with the request's settings. Its prompt and system instruction have moved into the conversation."""
     messages: Sequence[Message]
     system: str
     warnings: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class ResolvedRequest(NamedTuple):
 
     @property
     def instructions(self) -> str:
-        """Return the system prompt, and what messages of the system and the developer say."""
+        """Return the system prompt, and the texts of system and developer messages."""
         said = (message.text for message in self.messages if message.role in ("system", "developer"))
         return "\n\n".join(text for text in (self.system, *said) if text)
 
@@ -69,7 +69,7 @@ class ResolvedRequest(NamedTuple):
 def resolve_recipe(submission: Submission, today: date | None = None) -> ResolvedRequest:
     """Return the request with its recipe applied. Raises `RequestRefused`.
 
-    It is refused if there is no such recipe, if the recipe lacks something it needs, or if it is for other files.
+    It is refused if the recipe does not exist, lacks a required setting, or is for other files.
     """
     inputs = inputs_of(submission)
     has_question = _has_question(submission)
@@ -112,7 +112,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
 
 
 def _defaults(submission: Submission, *, structured: bool) -> dict[str, JsonValue]:
-    """Return what a request that names no recipe asks for where it says nothing: a transcript of its recording."""
+    """Return the defaults of a request that names no recipe: it asks for a transcript of its recording."""
     transcribes = submission.audio_url is not None and submission.prompt in (None, TRANSCRIBE_PROMPT)
     return {
         "prompt": "" if submission.audio_url is None else TRANSCRIBE_PROMPT,
@@ -122,7 +122,7 @@ def _defaults(submission: Submission, *, structured: bool) -> dict[str, JsonValu
 
 
 def _refuse_evidence(recipe: Recipe, submission: Submission) -> None:
-    """Raise if evidence is asked for where none can be given."""
+    """Raise if evidence is requested for an answer that cannot have any."""
     if not recipe.evidence:
         return
     any_json = submission.recipe is None and isinstance(submission.response_format, JsonObjectAnswer)
@@ -134,7 +134,7 @@ def _refuse_evidence(recipe: Recipe, submission: Submission) -> None:
 
 
 def _refuse_several_answers(recipe: Recipe, submission: Submission) -> None:
-    """Raise if several answers are wanted of what gives one: files are made of it, or it is not sampled at all."""
+    """Raise if several answers are requested from a recipe that gives one: it makes files, or does not sample."""
     if (submission.n or 1) == 1:
         return
     if submission.recipe is not None:
@@ -146,7 +146,7 @@ def _refuse_several_answers(recipe: Recipe, submission: Submission) -> None:
 
 
 def _refuse_searching(submission: Submission) -> None:
-    """Raise for what cannot be had from an answer out of an index, whose citations are checked once it is whole."""
+    """Raise for settings that an answer from an index cannot have: its citations are checked once it is complete."""
     if submission.index is None:
         return
     if submission.stream:
@@ -158,7 +158,7 @@ def _refuse_searching(submission: Submission) -> None:
 
 
 def _refuse_transcription(recipe: Recipe, submission: Submission, inputs: Sequence[Input]) -> None:
-    """Raise if a transcribing model is asked for something else than the transcript of one recording."""
+    """Raise if a transcribing model is asked for anything but the transcript of one recording."""
     if recipe.transcription is None:
         return
     if len(inputs) != 1:
@@ -168,7 +168,7 @@ def _refuse_transcription(recipe: Recipe, submission: Submission, inputs: Sequen
 
 
 def _refuse_chat(recipe: Recipe, submission: Submission, inputs: Sequence[Input]) -> None:
-    """Raise for a conversation, a stream or files of which speech, vectors or a picture cannot be made."""
+    """Raise for a conversation, a stream or files that a recipe for speech, vectors or pictures cannot use."""
     if recipe.makes is None:
         return
     if submission.stream:
@@ -217,7 +217,7 @@ def _has_question(submission: Submission) -> bool:
 
 
 def _conversation(submission: Submission, prompt: str) -> Sequence[Message]:
-    """Return the conversation, with the prompt appended to what the user said last."""
+    """Return the conversation, with the prompt appended to the user's last message."""
     if submission.audio_url is not None:
         file = AudioPart(type="audio_url", audio_url=Where(url=submission.audio_url))
         return [Message(role="user", content=[file, TextPart(type="text", text=prompt)])]

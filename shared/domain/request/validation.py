@@ -20,7 +20,7 @@ LARGEST_REQUEST = 20 << 20
 
 
 def read_and_check(text: bytes, today: date) -> ResolvedRequest:
-    """Return a body, resolved. Raises `RequestRefused` for everything that keeps the request from being run."""
+    """Return the resolved request. Raises `RequestRefused` for anything that prevents running it."""
     with refuse_on_error():
         resolved = resolve_recipe(read(text), today)
         _refuse_too_large(resolved)
@@ -31,7 +31,7 @@ def read_and_check(text: bytes, today: date) -> ResolvedRequest:
 def refuse_misfits(recipe: Recipe, submission: Submission, families: Sequence[Family], today: date | None) -> None:
     """Raise `RequestRefused`, naming the request's field, if the model cannot do what is asked for.
 
-    `families` is empty if it is not known what all files are.
+    `families` is empty if the kind of a file is unknown.
     """
     if submission.google.cached_content is not None:
         raise invalid_field(
@@ -61,7 +61,7 @@ def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> Non
 
 
 def _refuse_long(recipe: Recipe, param: str, facts: Facts) -> None:
-    """Raise for a recording of which the model would not give the times of words."""
+    """Raise for a recording if the model would not give the times of its words."""
     is_limited = recipe.transcription is not None and recipe.transcription.is_limited
     if not is_limited or facts.duration is None or facts.duration <= LONGEST_WITH_WORDS:
         return
@@ -74,7 +74,7 @@ def _refuse_long(recipe: Recipe, param: str, facts: Facts) -> None:
 
 
 def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:
-    """Return the families of all inputs, or those that they may have. Raises if the model does not take an input."""
+    """Return the families of all inputs, or their possible families. Raises if the model does not accept an input."""
     model = find_model(resolved.recipe.model, today)
     families: list[Family] = []
     for file in resolved.inputs:

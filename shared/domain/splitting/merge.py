@@ -10,23 +10,23 @@ from typing import Literal, NamedTuple
 from pydantic import JsonValue
 
 _MOST_REPEATED = 1_000
-"""Items of a list that two neighbouring parts may both hold."""
+"""The most items of a list that two neighbouring parts may share."""
 
 
 class Merged(NamedTuple):
     value: JsonValue
     conflicts: tuple[str, ...]
-    """Paths of the fields of which parts say different things: that of the first part is kept."""
+    """Paths of the fields in which parts differ. The first part's value is kept."""
 
 
 Overlap = Literal["none", "moments", "rows"]
 
 
 def merge_values(values: Sequence[JsonValue], *, overlap: Overlap = "none") -> Merged:
-    """Merge the values in order: lists one after the other, objects by field, of others the first that says something.
+    """Merge the values in order: concatenate lists, merge objects by field, and keep the first other non-empty value.
 
-    With an overlap, neighbouring parts may both list what lies on their seam, moments of a recording or rows of a page:
-    what ends a list and begins the next is kept once.
+    With an overlap, neighbouring parts may both list the moments or rows that they share. Items that end one list and
+    begin the next are kept once.
     """
     conflicts: list[str] = []
     merged = values[0]
@@ -54,10 +54,10 @@ def _merged(first: JsonValue, second: JsonValue, path: str, overlap: Overlap, co
 
 
 def _without_repeated(first: list[JsonValue], second: list[JsonValue], *, rows: bool) -> list[JsonValue]:
-    """Return `second` without the items at its beginning that repeat the end of `first`, but for case and white space.
+    """Return `second` without its first items that repeat the end of `first`, ignoring case and white space.
 
-    If two lists of `rows` do not agree on what they share, the items that lead `second` and stand near the end of
-    `first` are left out, as long as they are most of those that lead it.
+    If two lists of `rows` do not agree on the shared rows, items at the start of `second` that occur near the end of
+    `first` are left out, as long as they are most of the items at that start.
     """
     before, after = [*map(_key, first[-_MOST_REPEATED:])], [*map(_key, second[:_MOST_REPEATED])]
     for count in range(min(len(before), len(after)), 0, -1):

@@ -17,9 +17,9 @@ from shared.domain.recipe.fitness import shown_part
 from shared.domain.tasks.task import Frozen
 
 OVERLAP_SECONDS = 10.0
-"""Seconds of a recording that two neighbouring parts share, so that a sentence on the seam is heard whole once."""
+"""Seconds of a recording that two neighbouring parts share, so that one of them has a sentence at the cut whole."""
 _COUNTED_PAGES = 10
-"""Pages of a window in which rows are counted: of dense tables, models leave rows out after some hundreds."""
+"""Pages of a window in which rows are counted. After some hundreds of rows, models leave rows out."""
 _LONGEST_PART = 3 * 3600.0
 """Seconds. A part of this length can be transcribed within a few continuations of the model's longest answer."""
 _SEARCH_SECONDS, _SEARCH_SHARE = 30.0, 0.1
@@ -47,16 +47,16 @@ class Span(Frozen):
 
 
 class Part(Frozen):
-    """What a question is about, if its file was split. `number` counts from 1; it is 0 for the call that joins."""
+    """The part that a question is about, if its file was split. `number` counts from 1; 0 is the call that joins."""
 
     question: str
-    """The name of the recipe's question that all parts are asked."""
+    """The name of the recipe's question, which is asked about each part."""
     number: int
     plan: tuple[Span, ...]
-    """All parts, so that a takeover keeps to them."""
+    """All parts, so that a takeover uses the same ones."""
     join: Join
     warning: str
-    """Tells the user what was split."""
+    """Tells the user how the file was split."""
 
     @property
     def span(self) -> Span:
@@ -64,12 +64,12 @@ class Part(Frozen):
 
 
 def part_name(question: str, number: int, count: int) -> str:
-    """Return the name of the question about a part, and of the one that joins them (`number` 0)."""
+    """Return the name of the question about a part, or of the question that joins the parts (`number` 0)."""
     return f"{question} {f'part {number} of {count}' if number else 'joining'}".strip()
 
 
 def part_source(identity: str, span: Span) -> str:
-    """Return what an uploaded part is recorded as: `gs://bucket/name#generation#pages=1-750`."""
+    """Return the recorded identity of an uploaded part: `gs://bucket/name#generation#pages=1-750`."""
     return f"{identity}#{span.unit}={span.start:g}-{span.end:g}"
 
 
@@ -97,7 +97,7 @@ def is_split(recipe: Recipe, facts: Facts, model: Model | None) -> bool:
 
 
 def window_pages(recipe: Recipe) -> int | None:
-    """Return how many pages a part has at most by the wish of the recipe, or None."""
+    """Return the most pages of a part that the recipe allows, or None."""
     return recipe.split_pages or (_COUNTED_PAGES if recipe.count_rows else None)
 
 
@@ -108,14 +108,14 @@ def shared_pages(recipe: Recipe) -> int:
 
 
 def asked_span(recipe: Recipe, duration: float) -> tuple[float, float]:
-    """Return start and end, in seconds, of what is asked about."""
+    """Return the start and end, in seconds, of the stretch that the recipe asks about."""
     if recipe.range is None:
         return 0.0, duration
     return min(recipe.range.start, duration), min(recipe.range.end or duration, duration)
 
 
 def most_pages(recipe: Recipe, facts: Facts, model: Model | None) -> int:
-    """Return how many pages one part may have, without those that it shares with its neighbours."""
+    """Return how many pages one part may have, without the pages that it shares with its neighbours."""
     wanted = window_pages(recipe)
     most = _most_pages_of_model(recipe, facts, model)
     return most if wanted is None else max(1, min(most, wanted) - shared_pages(recipe))
@@ -129,7 +129,7 @@ def _most_pages_of_model(recipe: Recipe, facts: Facts, model: Model | None) -> i
 
 
 def most_seconds(recipe: Recipe, facts: Facts, model: Model | None) -> float:
-    """Return how many seconds one part may have, with what it shares with its neighbours."""
+    """Return how many seconds one part may have, including the overlap with its neighbours."""
     most = [_LONGEST_PART]
     if recipe.split_minutes is not None:
         most.append(recipe.split_minutes * 60.0)
@@ -145,7 +145,7 @@ def _room(model: Model) -> float:
 
 
 def plan_pages(first: int, last: int, most: int) -> list[tuple[int, int]]:
-    """Divide pages into as few ranges of at most `most` as there can be, of about the same length.
+    """Divide pages into as few ranges of at most `most` pages as possible, of about the same length.
 
     >>> plan_pages(1, 1500, 1000)
     [(1, 750), (751, 1500)]
@@ -157,7 +157,7 @@ def plan_pages(first: int, last: int, most: int) -> list[tuple[int, int]]:
 
 
 def with_shared_pages(plan: Sequence[Span], count: int) -> list[Span]:
-    """Return the parts with `count` pages more at their ends, which are the first ones of the next part."""
+    """Return the parts, each extended by the first `count` pages of the next part."""
     last = plan[-1].end
     return [span.model_copy(update={"end": min(last, span.end + count)}) for span in plan]
 
@@ -179,9 +179,9 @@ def spans_between(start: float, end: float, cuts: Sequence[float]) -> tuple[Span
 
 
 def quietest(peaks: Sequence[int], block: float, begin: float, nominal: float) -> float:
-    """Return the moment in the middle of the quietest half second, the nearest one to `nominal` of those alike.
+    """Return the middle of the quietest half second; of equally quiet ones, the nearest to `nominal`.
 
-    `peaks` are the loudest samples of blocks of `block` seconds, the first of which begins at `begin`.
+    `peaks` are the loudest samples of consecutive blocks of `block` seconds. The first block begins at `begin`.
     """
     width = max(1, round(0.5 / block))
     if len(peaks) < width:
@@ -206,9 +206,9 @@ def split_warning(
     joining: int,
     counted: Sequence[Span] = (),
 ) -> str:
-    """Tell what is split, and what it is expected to take.
+    """Return a sentence about the parts, the number of calls and the expected tokens.
 
-    `joining` is the number of calls that join answers; `counted` are the parts whose rows a call of their own counts.
+    `joining`: the number of calls that join answers. `counted`: the parts whose rows an additional call counts.
     """
     length = f"{facts.pages:,} pages" if facts.media_type.family == "pdf" else written(facts.duration or 0.0)
     told = f"The file ({length}) was split into {len(plan)} parts: {', '.join(span.label for span in plan)}."
@@ -227,7 +227,7 @@ def split_warning(
 def estimate_tokens(
     plan: Sequence[Span], facts: Facts, recipe: Recipe, model: Model, counted: Sequence[Span] = ()
 ) -> int:
-    """Return about how many tokens of input the calls for all parts take together, without prompts."""
+    """Return the approximate input tokens of the calls for all parts together, without prompts."""
     shown = (
         facts.model_copy(
             update={"pages": int(span.end - span.start) + 1}

@@ -1,4 +1,4 @@
-"""Join the transcripts of overlapping parts: where both heard the same words, they are kept once.
+"""Join the transcripts of overlapping parts: words that both parts have are kept once.
 
 first part   … and then he said goodbye and lef
 second part                  d goodbye and left the house …
@@ -14,9 +14,9 @@ from typing import NamedTuple
 _SLACK = 3.0
 """Seconds by which a model's times may be off."""
 _OFF = 12.0
-"""Seconds between the places at which the two parts put the same words, at most: words in a segment are not timed."""
+"""The most seconds between the times of a word in the two parts: words within a segment have no times of their own."""
 _MOST_WORDS = 160
-"""Words on each side of a seam that are compared: 10 seconds have 50 at most, and segments may be longer."""
+"""The most words on each side of a seam to compare: 10 seconds have at most 50, and segments may be longer."""
 _EDGE_WORDS = 90
 """Without times, how far from its edge the words that both parts heard may lie."""
 _LEAST_RUN, _LEAST_RUN_UNTIMED = 2, 4
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
     end: float | None
     text: str
     origin: int = 0
-    """What it was made from, for those who write it down again."""
+    """The object that it was made from, for callers that write it again."""
 
 
 class _Word(NamedTuple):
@@ -57,7 +57,7 @@ def join_pieces(
 ) -> tuple[list[Piece], bool]:
     """Join the pieces of two neighbouring parts that share `overlap` seconds around `cut`.
 
-    Returns them with whether they fit: if both have words there and none agree, they are joined by their times alone.
+    Also returns whether they agree. If both have words there but none agree, they are joined by times alone.
     """
     half = overlap / 2
     tail = _words(first, cut - half - _SLACK, float("inf"))[-_MOST_WORDS:]
@@ -69,7 +69,7 @@ def join_pieces(
 
 
 def join_texts(first: str, second: str) -> tuple[str, bool]:
-    """Join two transcripts without times; return whether words that both have were found."""
+    """Join two transcripts without times; also return whether shared words were found."""
     tail = _words([Piece(0.0, None, first)], float("-inf"), float("inf"))[-_EDGE_WORDS:]
     head = _words([Piece(0.0, None, second)], float("-inf"), float("inf"))[:_EDGE_WORDS]
     run = _longest_run(tail, head)
@@ -80,7 +80,7 @@ def join_texts(first: str, second: str) -> tuple[str, bool]:
 
 
 def _words(pieces: Sequence[Piece], after: float, before: float) -> list[_Word]:
-    """Return the words of the pieces that are said between two moments."""
+    """Return the words of the pieces between two times."""
     words: list[_Word] = []
     for index, piece in enumerate(pieces):
         until = _end(pieces, index)
@@ -134,7 +134,7 @@ def _runs(tail: Sequence[_Word], head: Sequence[_Word]) -> list[_Run]:
 
 
 def _best_run(tail: Sequence[_Word], head: Sequence[_Word]) -> _Run | None:
-    """Return the longest run that both parts put at about the same time.
+    """Return the longest run that has about the same time in both parts.
 
     Repeated words can match in several ways; then the times decide.
     """
@@ -155,13 +155,13 @@ def _is_whole(run: _Run, tail: Sequence[_Word]) -> bool:
 
 
 def _longest_run(tail: Sequence[_Word], head: Sequence[_Word]) -> _Run | None:
-    """Without times: the longest run; of those alike, the one nearest to both edges."""
+    """Without times: return the longest run; of equally long ones, the nearest to both edges."""
     fitting = [run for run in _runs(tail, head) if _is_enough(run, tail, _LEAST_RUN_UNTIMED)]
     return max(fitting, key=lambda run: (run.length, run.first - run.second), default=None)
 
 
 def _is_enough(run: _Run, tail: Sequence[_Word], least: int) -> bool:
-    """Return whether the run is no chance: long enough, or the whole of what ends one part and begins the other."""
+    """Return whether the run is no coincidence: long enough, or all that ends one part and begins the other."""
     return run.length >= least or _is_whole(run, tail)
 
 
@@ -200,7 +200,7 @@ def _ends_piece(words: Sequence[_Word], index: int) -> bool:
 
 
 def _up_to(pieces: Sequence[Piece], words: Sequence[_Word], index: int) -> list[Piece]:
-    """Return the pieces before the word at `index`, of which the last may be cut."""
+    """Return the pieces before the word at `index`. The last one may be cut."""
     if index == len(words):
         return list(pieces)
     word = words[index]
@@ -213,12 +213,12 @@ def _up_to(pieces: Sequence[Piece], words: Sequence[_Word], index: int) -> list[
 
 
 def _from(pieces: Sequence[Piece], words: Sequence[_Word], index: int) -> list[Piece]:
-    """Return the pieces from the word at `index` on, of which the first may be cut."""
+    """Return the pieces from the word at `index` on. The first one may be cut."""
     if index == len(words):
         last = words[index - 1]
         rest = pieces[last.piece].text[last.end :]
         left = list(pieces[last.piece + 1 :])
-        # Nothing but what closes a sentence is left of that piece.
+        # Only closing punctuation is left of that piece.
         return left if not _split(rest) else [pieces[last.piece]._replace(text=rest.lstrip(), start=last.when), *left]
     word = words[index]
     piece = pieces[word.piece]
@@ -228,7 +228,7 @@ def _from(pieces: Sequence[Piece], words: Sequence[_Word], index: int) -> list[P
 
 
 def _by_times(first: Sequence[Piece], second: Sequence[Piece], cut: float) -> list[Piece]:
-    """Join at the cut, which lies in a silence: a piece belongs to the side on which most of it is said."""
+    """Join at the cut, which lies in a silence. A piece belongs to the side that has most of it."""
     before = [piece for index, piece in enumerate(first) if (piece.start + _end(first, index)) / 2 < cut]
     after = [piece for index, piece in enumerate(second) if (piece.start + _end(second, index)) / 2 >= cut]
     return [*before, *after]
