@@ -244,6 +244,8 @@ class _Child:
         while await self._from.read(_DISCARDED_AT_ONCE):
             pass
         await self._process.wait()
+        # The end may have been noticed in this very turn of the event loop: the next one closes the transport.
+        await asyncio.sleep(0)
 
     async def _send(self, message: Mapping[str, Any], payload: bytes, seconds: float) -> None:
         """Send a message; raise `SandboxTimeout` if the child does not read it, be the machine as busy as it may."""
