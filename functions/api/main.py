@@ -5,6 +5,8 @@ Starlette awaits what a handler returns as an ASGI application; its lifespan nev
 
 from __future__ import annotations
 
+from shared import collector  # isort: split
+
 from typing import cast
 
 import functions_framework.aio
@@ -14,6 +16,7 @@ from starlette.responses import Response
 from functions.api.app import app
 from shared.settings import ApiSettings, refuse_misconfiguration
 
+collector.resume()
 refuse_misconfiguration(ApiSettings)
 
 

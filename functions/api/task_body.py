@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 
 from cachetools import LRUCache
+from starlette.responses import Response
 
 from functions.api.error_answers import task_not_found
 from functions.api.request_state import request_state
@@ -24,6 +26,7 @@ from shared.domain.tasks.view import public, without_results
 from shared.results import load_results
 
 PRIVATE = {"Cache-Control": "private, no-cache"}
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 _KEPT_BYTES = 48 << 20
 _REVISION = os.environ.get("K_REVISION", "")
 
@@ -111,6 +114,22 @@ async def render_for(deps: ApiDeps, key: Key, task: Task) -> Rendered:
 def render_brief(task: Task) -> bytes:
     """Render the task without its results, which can be as large as an answer."""
     return encode(public(task.model_copy(update={"results": None, "results_pointer": None})))
+
+
+def task_response(rendered: Rendered, if_none_match: str | None) -> Response:
+    """Return a look-up's 200, or 304 if the caller knows the task as it is."""
+    headers = {**PRIVATE, "ETag": rendered.etag}
+    if is_named(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    if not rendered.task.terminal:
+        headers["Retry-After"] = "2"
+    return Response(rendered.body, headers=headers, media_type="application/json")
+
+
+def is_named(if_none_match: str | None, etag: str) -> bool:
+    """Return whether a list of entity tags, strong or weak, names this one (RFC 9110, section 13.1.2)."""
+    header = (if_none_match or "").strip()
+    return header == "*" or etag in _ENTITY_TAG.findall(header)
 
 
 def encode(value: object) -> bytes:

@@ -6,6 +6,8 @@ answers 429 or 503 on purpose: those would slow the whole queue down.
 
 from __future__ import annotations
 
+from shared import collector  # isort: split
+
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -74,6 +76,7 @@ class EntryDispatch(BaseModel):
 
 _BODY = TypeAdapter[Dispatch | EntryDispatch](Dispatch | EntryDispatch)
 
+collector.resume()
 refuse_misconfiguration(GenerateSettings)
 
 

@@ -6,6 +6,8 @@ unwanted events are dropped; any other failure answers 500, so that Eventarc del
 
 from __future__ import annotations
 
+from shared import collector  # isort: split
+
 from datetime import datetime
 
 import functions_framework.aio
@@ -23,6 +25,7 @@ from shared.settings import IngestSettings, refuse_misconfiguration
 
 _DELETED = "google.cloud.storage.object.v1.deleted"
 
+collector.resume()
 refuse_misconfiguration(IngestSettings)
 
 

@@ -6,6 +6,8 @@ would slow the whole queue.
 
 from __future__ import annotations
 
+from shared import collector  # isort: split
+
 import json
 from datetime import timedelta
 
@@ -29,6 +31,7 @@ from shared.settings import NotifySettings, refuse_misconfiguration
 _PATIENCE = timedelta(hours=23)
 """Counted from the task's end. The queue itself gives up after 24 h and tries at least once an hour until then."""
 
+collector.resume()
 refuse_misconfiguration(NotifySettings)
 
 

@@ -6,6 +6,8 @@ true, "after": "name"}`. Answers with what it counted; a second run right after 
 
 from __future__ import annotations
 
+from shared import collector  # isort: split
+
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -41,6 +43,7 @@ class SweepRequest(BaseModel):
     """Of the tasks that a backfill makes: nobody waits for them."""
 
 
+collector.resume()
 refuse_misconfiguration(SweepSettings)
 
 

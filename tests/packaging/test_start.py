@@ -73,6 +73,26 @@ def test_no_function_loads_the_libraries_that_look_into_files(function: str, unp
     assert ("shared.examiner" in loaded) == (function == "generate")
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_garbage_is_collected_once_a_function_is_loaded_but_not_among_what_it_imports(
+    function: str, unpacked: Path
+) -> None:
+    code = (
+        "import gc, runpy, sys; before = gc.get_stats()[2]['collections']\n"
+        "runpy.run_path(f'functions/{sys.argv[1]}/main.py')\n"
+        "print(gc.get_stats()[2]['collections'] - before, gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, function],
+        cwd=unpacked,
+        env={**ENVIRONMENT, "PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["0", "True", "True"]
+
+
 def test_packages_that_are_not_deployed_cannot_be_imported(unpacked: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from deployed import OnlyDeployed\n"

@@ -14,8 +14,7 @@ from starlette.responses import Response
 from functions.api.auth import RequireScope
 from functions.api.listing import TaskFilter, list_page
 from functions.api.openapi_shapes import TASK, TASKS, UNCHANGED, TaskPath, errors
-from functions.api.task_body import PRIVATE, load_rendered, render_brief, render_task
-from functions.api.unchanged import is_named
+from functions.api.task_body import PRIVATE, is_named, load_rendered, render_brief, render_task, task_response
 from functions.api.waiting import wait_for_end
 from shared import wiring
 from shared.domain.tasks.access import Key
@@ -48,12 +47,7 @@ async def get_task(
     rendered = await load_rendered(deps, key, task_id)
     if wait and not rendered.task.terminal:
         rendered = await render_task(deps, await wait_for_end(deps, request, rendered.task, wait))
-    headers = {**PRIVATE, "ETag": rendered.etag}
-    if is_named(if_none_match, rendered.etag):
-        return Response(status_code=304, headers=headers)
-    if not rendered.task.terminal:
-        headers["Retry-After"] = "2"
-    return Response(rendered.body, headers=headers, media_type="application/json")
+    return task_response(rendered, if_none_match)
 
 
 @router.get(

@@ -1,10 +1,11 @@
-"""A look-up with the task's entity tag costs one read and answers 304 until the task changes, to who may see it."""
+"""A look-up costs one read; with the task's entity tag it answers 304 until the task changes, to who may see it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
+from fastapi import routing
 
 from local.standins.faults import Fault
 from shared import wiring
@@ -47,6 +48,28 @@ async def test_a_pending_task_answers_304_for_one_read_until_it_changes(system: 
     assert (changed.status_code, changed.json()["status"]) == (200, "processing")
     assert changed.headers["etag"] != first.headers["etag"]
     assert reads(system) == before + 1
+
+
+async def test_a_pending_task_is_read_once_and_shown_without_its_route(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = await system.key("asks-first", sources=(f"gs://{INBOX}/",))
+    task = await pending(system, "unchanged/five.txt")
+    async with system.client(secret) as client:
+        by_route = await client.get(f"/v1/tasks/{task.id}?wait=0")
+        monkeypatch.setattr(routing.APIRoute, "handle", _refuse)
+        before = reads(system)
+        shown = await client.get(f"/v1/tasks/{task.id}")
+    assert reads(system) == before + 1
+    assert (shown.status_code, shown.content) == (200, by_route.content)
+    own = ("x-request-id", "ratelimit")
+    assert {name: value for name, value in shown.headers.items() if name not in own} == {
+        name: value for name, value in by_route.headers.items() if name not in own
+    }
+
+
+async def _refuse(*_: object) -> None:
+    raise AssertionError("the route was asked")
 
 
 async def test_a_tag_shows_nothing_to_a_key_that_may_not_see_the_task(system: System) -> None:
