@@ -10,8 +10,9 @@ from typing import Any
 
 from shared.domain.checks.quotes import Found
 from shared.domain.checks.rows import MissingRow, RowCount
+from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media.facts import Facts
-from shared.domain.media.kinds import MediaType
+from shared.domain.media.kinds import MediaType, media_type
 from shared.domain.media.reading import InMemory, OutOfReadsError, RandomAccess
 from shared.domain.media.sniffing import UNKNOWN
 from shared.domain.media.text_whole import encoding_note
@@ -144,13 +145,18 @@ class Examiner:
             return []
 
     async def page_texts(self, source: RangeSource, *, seconds: float = _QUOTE_SECONDS) -> list[str]:
-        """Return the text of each page of a PDF; none where it takes too long or the file is damaged."""
+        """Return the text of each page of a PDF.
+
+        Raises `TransientFailure` where it takes too long or the child dies, which may be the instance's fault, and
+        `PermanentFailure` for a file that is damaged.
+        """
         bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
         try:
             return list(await self._call({}, bounded, seconds, function=_PAGE_TEXTS))
+        except (SandboxTimeout, SandboxCrashed) as error:
+            raise TransientFailure(f"the text could not be taken out of the PDF: {error}") from error
         except SandboxError as error:
-            _log.warning("the text of a file was not taken out: %r", error)
-            return []
+            raise PermanentFailure("file_processing_failed", _problem(error, media_type("application/pdf"))) from error
 
     async def _call(
         self, arguments: Mapping[str, Any], source: BoundedSource, seconds: float, *, function: str | None = None

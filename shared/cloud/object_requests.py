@@ -13,7 +13,9 @@ import base64
 import io
 import json
 import secrets
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote, urlencode
 
@@ -46,8 +48,12 @@ class Answer(NamedTuple):
 class ObjectRequests:
     """Belongs to the event loop that sends its first request."""
 
-    def __init__(self, client: storage.Client, *, connections: int, trust_env: bool) -> None:
+    def __init__(
+        self, client: storage.Client, *, connections: int, trust_env: bool, authorities: str | None = None
+    ) -> None:
+        """`authorities`: the file or folder of the certificates to trust; None for those of the system."""
         self._client, self._connections, self._trust_env = client, connections, trust_env
+        self._authorities = authorities
         self._opened: aiohttp.ClientSession | None = None
         self._refreshing = asyncio.Lock()
         self._writing: set[asyncio.Task[Answer]] = set()
@@ -148,7 +154,7 @@ class ObjectRequests:
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_IDLE_SECONDS, sock_read=_IDLE_SECONDS),
                 headers={"User-Agent": "Dropsight"},
@@ -156,6 +162,12 @@ class ObjectRequests:
                 trust_env=self._trust_env,
             )
         return self._opened
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        if (path := self._authorities) is None:
+            return True
+        is_folder = Path(path).is_dir()
+        return ssl.create_default_context(cafile=None if is_folder else path, capath=path if is_folder else None)
 
 
 def _path(bucket: str, name: str) -> str:

@@ -33,7 +33,8 @@ T = TypeVar("T")
 # call at every cold start, which a function's account may not be allowed to make.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
-_CERTIFICATES = frozenset({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables of Google's client; the first that is set names the authorities that are trusted, and no others are."""
 _PAGE = 1000
 _PACKED = ("gzip", "x-gzip")
 """Content encodings that are unpacked."""
@@ -70,9 +71,11 @@ class Storage:
 
     def __init__(self, project: str, threads: int) -> None:
         self._client = storage.Client(project=project)
+        proxied = bool(getproxies())
+        authorities = next(filter(None, map(os.environ.get, _CERTIFICATES)), None)
         # Otherwise every request looks for proxies, certificates and ~/.netrc again: a fifth of its CPU time.
-        self._client._http.trust_env = bool(getproxies()) or not _CERTIFICATES.isdisjoint(os.environ)
-        self._requests = ObjectRequests(self._client, connections=threads, trust_env=bool(getproxies()))
+        self._client._http.trust_env = proxied or authorities is not None
+        self._requests = ObjectRequests(self._client, connections=threads, trust_env=proxied, authorities=authorities)
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="storage")
         self._read_before = SmallContents()
 

@@ -17,8 +17,10 @@ _MOST_WORDS = 4096
 _SETTING = re.compile(rb"(?:\\[a-z]{1,32}-?\d{0,10}[ \r\n]?|\{\\\*[^{}]{0,2000}\}|\s)*")
 _MOST = 64 << 20
 _BINARY = re.compile(rb"\\(?:bin(\d{1,9}) ?|.)", re.DOTALL)
-_ASIDE = re.compile(rb"\{\s?(?:\\\*)?\\(footnote|annotation|shptxt|header[flr]?|footer[flr]?)(?![a-z])\s?")
-"""Groups that striprtf leaves out: notes, comments, text boxes, and what stands on every page."""
+_GROUPS = re.compile(
+    rb"\{\s?(?:\\\*)?\\(footnote|annotation|shptxt|header[flr]?|footer[flr]?)(?![a-z])\s?|\\[\\{}]|[{}]"
+)
+"""Braces; with a word, those of groups that striprtf leaves out: notes, comments, text boxes, headers and footers."""
 _LABELS = {
     b"footnote": b"Note",
     b"annotation": b"Comment",
@@ -29,21 +31,29 @@ _LABELS = {
 _IN_PLACE = (b"footnote", b"annotation")
 _BRACE = re.compile(rb"\\.|[{}]", re.DOTALL)
 _FONTS = re.compile(rb"\{\s?\\fonttbl")
+_CODE_PAGE = re.compile(rb"\\ansicpg\d{1,5}")
 
 
 def extract_rich_text(data: bytes, document: Document) -> None:
     plain, pictures = _without_pictures(_without_binary(data[:_MOST]))
     body, asides = _with_asides(plain)
-    fonts = _FONTS.search(plain)
-    preamble = plain[: _end_of_group(plain, fonts.end()) + 1] if fonts else b"{\\rtf1\\ansi "
     try:
         document.add(_text_of(body))
-        for aside in dict.fromkeys(asides):
-            document.add(_text_of(preamble + aside + b"}"))
+        if asides:
+            # At once, since all fonts are read each time; and in lines, since a field is looked for to the line's end.
+            document.add(_text_of(_preamble(plain) + b"\\par\\par\n".join(dict.fromkeys(asides)) + b"}"))
     except (ValueError, LookupError, RecursionError) as error:
         raise DamagedError("The rich text cannot be read: it is damaged.") from error
     for picture in pictures:
         document.add(add_picture(document, picture, ""))
+
+
+def _preamble(data: bytes) -> bytes:
+    """Return the beginning of a document with the code page and the fonts of this one."""
+    if (fonts := _FONTS.search(data)) is not None:
+        return data[: _end_of_group(data, fonts.end()) + 1]
+    page = _CODE_PAGE.search(data)
+    return b"{\\rtf1\\ansi" + (page[0] if page else b"") + b" "
 
 
 def _text_of(data: bytes) -> str:
@@ -64,21 +74,60 @@ def _without_binary(data: bytes) -> bytes:
 
 
 def _with_asides(data: bytes) -> tuple[bytes, list[bytes]]:
-    """Return the text with its notes and comments where they stand, and the text boxes, headers and footers."""
-    kept, moved, at = bytearray(), list[bytes](), 0
-    for match in _ASIDE.finditer(data):
-        if match.start() < at:
-            continue
-        end = _end_of_group(data, match.end())
-        name = next(name for name in _LABELS if match[1].startswith(name))
-        shown = b"{[" + _LABELS[name] + b": " + data[match.end() : end] + b"]}"
-        kept += data[at : match.start()]
-        if name in _IN_PLACE:
-            kept += b" " + shown
-        else:
-            moved.append(shown)
-        at = end + 1
-    return bytes(kept + data[at:]), moved
+    """Return the text with its notes and comments where they stand, and the text boxes, headers and footers.
+
+    It takes time in proportion to the data, however deeply they are nested.
+    """
+    text, depth, at = _TextAndAsides(), 0, 0
+    for match in _GROUPS.finditer(data):
+        if match[0] == b"}":
+            if text.depth == depth:
+                text.write(data[at : match.start()])
+                text.close()
+                at = match.end()
+            depth -= 1
+        elif match[0].startswith(b"{"):
+            depth += 1
+            if match[1] is not None:
+                text.write(data[at : match.start()])
+                text.open(match[1], depth)
+                at = match.end()
+    text.write(data[at:])
+    while text.depth is not None:
+        text.write(b"}" * (depth - text.depth))
+        depth = text.depth - 1
+        text.close()
+    return bytes(text.body), text.moved
+
+
+class _TextAndAsides:
+    """Collects a text and, apart from it, the groups that are moved out of it."""
+
+    def __init__(self) -> None:
+        self.body, self.moved = bytearray(), list[bytes]()
+        self._open: list[tuple[int | None, bytearray]] = [(None, self.body)]
+        """The depth of each group that is open, and where its text goes."""
+
+    @property
+    def depth(self) -> int | None:
+        """Of the innermost group that is open."""
+        return self._open[-1][0]
+
+    def write(self, piece: bytes) -> None:
+        self._open[-1][1].extend(piece)
+
+    def open(self, word: bytes, depth: int) -> None:
+        name = next(name for name in _LABELS if word.startswith(name))
+        # Else a control word before the group would run into the letters behind it.
+        self.write(b" " if name in _IN_PLACE else b"{}")
+        self._open.append((depth, self._open[-1][1] if name in _IN_PLACE else bytearray()))
+        self.write(b"{[" + _LABELS[name] + b": ")
+
+    def close(self) -> None:
+        self.write(b"]}")
+        _, shown = self._open.pop()
+        if shown is not self._open[-1][1]:
+            self.moved.append(bytes(shown))
 
 
 def _end_of_group(data: bytes, start: int) -> int:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from shared import examiner
+from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import check, media_type
 from shared.domain.media.reading import OutOfReadsError
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox
+from tests.pdf_text import pdf_with_text
 from tests.shared.examiner_bench import Counted
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -59,6 +62,23 @@ async def test_a_file_that_harms_its_parser_is_refused_and_the_next_is_examined(
     assert "upload" in refusal.message
     assert check(good) is None
     assert good.duration == pytest.approx(7.99, abs=0.01)
+
+
+@pytest.mark.parametrize("parser", ["loop", "segfault"])
+async def test_a_pdf_whose_text_is_not_taken_out_in_time_is_tried_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, parser: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(examiner, "_PAGE_TEXTS", f"tests.shared.sandbox_functions:{parser}")
+        with pytest.raises(TransientFailure, match="the text could not be taken out of the PDF"):
+            await Examiner(sandbox).page_texts(Counted(b"%PDF-1.7"), seconds=1.0)
+    assert await Examiner(sandbox).page_texts(Counted(pdf_with_text([["Words"], []]))) == ["Words", ""]
+
+
+async def test_a_pdf_whose_text_cannot_be_taken_out_is_called_damaged(sandbox: Sandbox) -> None:
+    with pytest.raises(PermanentFailure, match=r"should be a PDF.*damaged") as raised:
+        await Examiner(sandbox).page_texts(Counted(b"%PDF-1.7\nno pages"))
+    assert raised.value.code == "file_processing_failed"
 
 
 def bomb(entries: int) -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from shared.extractor_child import rich_text
+from shared.extractor_child.document import Document
 from tests.shared.extractor_desk import Desk
 from tests.shared.made_documents import (
     compound_tree,
@@ -127,6 +129,41 @@ def test_notes_comments_text_boxes_and_headers_of_rich_text_are_read(desk: Desk)
     assert "Sales rose [Note: By a third.] in May [Comment: Really?]." in text
     assert "[Header: Spółka" in text
     assert "[Text box: Call first" in text
+
+
+def test_a_note_in_a_header_and_a_text_box_in_a_note_of_rich_text_are_read(desk: Desk) -> None:
+    data = rb"{\rtf1\ansi{\header Draft{\footnote of May}}Sales rose{\footnote See {\shp{\shptxt the box}}below}.}"
+    text = " ".join(desk.take(data, "a.rtf").text.split())
+    assert "[Header: Draft [Note: of May]]" in text
+    assert "[Text box: the box]" in text
+    assert "Sales rose [Note: See below]." in text
+
+
+def test_a_header_of_rich_text_without_a_font_table_is_read_in_the_code_page_of_the_document(desk: Desk) -> None:
+    data = rb"{\rtf1\ansi\ansicpg1251{\header \'cf\'f0\'e8}\pard Body}"
+    assert "[Header: При]" in desk.take(data, "a.rtf").text
+
+
+def test_a_text_box_of_rich_text_that_does_not_end_leaves_the_header_around_it_readable(desk: Desk) -> None:
+    text = desk.take(rb"{\rtf1\ansi Body{\header Draft {\b of {\shptxt Call {\*\unknown first", "a.rtf").text
+    assert "[Text box: Call ]" in text
+    assert "[Header: Draft of ]" in text
+
+
+def test_the_fonts_of_rich_text_are_read_no_more_often_for_more_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    text_of = rich_text._text_of
+
+    def noted(data: bytes) -> str:
+        read.append(data)
+        return text_of(data)
+
+    monkeypatch.setattr(rich_text, "_text_of", noted)
+    headers = b"".join(rb"{\header Page %d}" % number for number in range(300))
+    document = Document()
+    rich_text.extract_rich_text(rb"{\rtf1\ansi{\fonttbl{\f0\fcharset0 Arial;}}" + headers + b"Body}", document)
+    assert "[Header: Page 299]" in document.text
+    assert sum(data.count(b"fonttbl") for data in read) == 2
 
 
 def test_binary_data_in_rich_text_does_not_end_it(desk: Desk) -> None:

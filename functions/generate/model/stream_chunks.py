@@ -153,6 +153,9 @@ async def telling(
     speaker = asyncio.create_task(_undisturbed(voice, lease.task.id))
     try:
         yield voice
+        # A chunk that is cut off while it is stored counts as missing, and nothing can follow it.
+        async with voice._writing:
+            speaker.cancel()
     finally:
         speaker.cancel()
         with contextlib.suppress(asyncio.CancelledError):

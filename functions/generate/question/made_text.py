@@ -57,7 +57,10 @@ class ReadText(NamedTuple):
 
 
 async def read_text(deps: GenerateDeps, recipe: Recipe, parts: Sequence[UploadPart], model: Model | None) -> ReadText:
-    """Return the text of a file, given its parts to upload. Raises `PermanentFailure` for a scan."""
+    """Return the text of a file, given its parts to upload.
+
+    Raises `PermanentFailure` for a scan or a damaged file, and `TransientFailure` if a PDF could not be read now.
+    """
     most = 4 * most_characters(deps, recipe, model)
     pieces: list[str] = []
     remarks: tuple[str, ...] = ()

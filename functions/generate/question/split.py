@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from functions.generate.lease import Lease
 from functions.generate.model.spending import media_tokens
@@ -37,6 +37,8 @@ from shared.domain.splitting.plan import Part, Span, part_name, part_source
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import GeminiFile, Ran
 from shared.examiner import Threaded
+
+T = TypeVar("T")
 
 
 class PartQuestions(Protocol):
@@ -126,7 +128,7 @@ class SplitObject:
         if earlier is not None:
             self.plan, self.warning = earlier.plan, earlier.warning
             return
-        self.plan = tuple(await self._guarded_plan())
+        self.plan = tuple(await self._reading(self._plan()))
         if len(self.plan) > self.deps.settings.most_parts:
             message = (
                 f"The file is too long: it would have to be split into {len(self.plan)} parts or more, and at most "
@@ -140,9 +142,10 @@ class SplitObject:
         log("INFO", "file_split", self.warning, task=self.lease.task.id, object=self.lease.task.source.uri)
         await self.lease.change(lambda task: claims.warn(task, self.lease.token, (self.warning,)))
 
-    async def _guarded_plan(self) -> list[Span]:
+    async def _reading(self, reading: Awaitable[T]) -> T:
+        """Await what reads the object. Raises `PermanentFailure` if it is not there any more, as it was."""
         try:
-            return await self._plan()
+            return await reading
         except (SourceVanished, OSError) as error:
             await self.require_source()
             raise TransientFailure("the object could not be read") from error
@@ -183,7 +186,7 @@ class SplitObject:
         if not self.recipe.count_rows or self.facts.media_type.family != "pdf":
             return False
         if self.pictures is None:
-            self.pictures = frozenset(await self.deps.examiner.pages_without_text(self._source))
+            self.pictures = frozenset(await self._reading(self.deps.examiner.pages_without_text(self._source)))
         span = self.plan[number - 1]
         return any(span.start <= page <= span.end for page in self.pictures)
 
@@ -191,11 +194,8 @@ class SplitObject:
         """Cut and upload a part, and return the questions about it. The task holds its slot."""
         span = self.plan[number - 1]
         await self.require_source()
-        try:
-            file = await wait_until_active(self.deps, self.lease, await self._upload(number, span))
-        except (SourceVanished, OSError) as error:
-            await self.require_source()
-            raise TransientFailure("the object could not be read") from error
+        uploaded = await self._reading(self._upload(number, span))
+        file = await wait_until_active(self.deps, self.lease, uploaded)
         recipe = self.recipe.model_copy(update={"range": self._range(span)})
         sent = [PreparedFile(file.mime_type, file.uri)]
         questions = []
