@@ -98,7 +98,7 @@ def _by_ffprobe(ffprobe: str, file: Path) -> float | None:
 
 
 def _is_played(stream: dict[str, Any]) -> bool:
-    return stream["codec_type"] in ("audio", "video") and not any(stream["disposition"].values())
+    return stream.get("codec_type") in ("audio", "video") and not any(stream["disposition"].values())
 
 
 def _by_decoding(file: Path) -> float | None:
