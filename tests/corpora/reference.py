@@ -102,14 +102,15 @@ def _is_played(stream: dict[str, Any]) -> bool:
 
 
 def _by_decoding(file: Path) -> float | None:
-    """The end of the first sound, or else of the first pictures, once decoded."""
-    for kind in ("a", "V"):
-        said = _run("ffmpeg", "-v", "quiet", "-i", str(file), "-map", f"0:{kind}:0", "-f", "null",
-                    "-progress", "pipe:1", "-nostats", "-")  # fmt: skip
-        ends = re.findall(r"^out_time_us=(\d+)$", said, re.MULTILINE)
-        if ends and int(ends[-1]):
-            return int(ends[-1]) / 1_000_000
-    return None
+    """The samples of the first sound, or else the end of the first pictures, once decoded."""
+    asked = ("ffmpeg", "-v", "quiet", "-i", str(file))
+    heard = (*asked, "-map", "0:a:0", "-ac", "1", "-ar", "8000", "-f", "s16le", "-")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if samples := subprocess.run(heard, capture_output=True, timeout=_SECONDS).stdout:
+            return len(samples) / 16_000
+    seen = _run(*asked, "-map", "0:V:0", "-f", "null", "-progress", "pipe:1", "-nostats", "-")
+    ends = re.findall(r"^out_time_us=(\d+)$", seen, re.MULTILINE)
+    return int(ends[-1]) / 1_000_000 if ends and int(ends[-1]) else None
 
 
 def _run(*command: str) -> str:

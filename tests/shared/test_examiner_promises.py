@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from shared.domain.media import Facts
 from tests.shared.examiner_bench import Bench, bench
 from tests.shared.made_media import film, recording
 from tests.shared.made_rare_media import musepack, tak
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "ugly"
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +80,10 @@ def test_a_musepack_recording_ends_within_its_last_packet(examiner: Bench) -> No
     facts = judged(examiner, musepack(20, samples=18_000), "talk.mpc")
     assert facts.duration == pytest.approx(18_000 / 44_100)
     assert facts.warnings == ()
+
+
+def test_the_last_packet_of_windows_media_counts_where_it_does_not_say_how_long_it_lasts(examiner: Bench) -> None:
+    plain, professional = (struct.pack("<HH", number, 1) for number in (0x161, 0x162))
+    made = (SAMPLES / "speech.wma").read_bytes()
+    assert plain in made
+    assert judged(examiner, made.replace(plain, professional), "talk.wma").duration == pytest.approx(1.024)
