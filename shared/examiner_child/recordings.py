@@ -42,8 +42,8 @@ _FILMS: dict[Format, str] = {
 _CUT = "The {} file is truncated: its header claims {:.1f} s of sound, only {:.1f} s are there. Upload it again."
 _PROMISES: tuple[Format, ...] = ("mpeg-audio", "mp4", "ape", "tta", "tak", "wavpack", "musepack")
 """Formats whose index or header promises a length that may be taken for it: they have no gaps, or tell of them."""
-_LONGEST_WINDOWS_PACKET = 10.0
-"""Seconds. Packets of WMA Pro and Lossless do not say how long they last, so the last one is not counted."""
+_WITHOUT_LENGTHS = ("wmapro", "wmalossless")
+"""Codecs whose packets do not say how long they last, so that the last one is not counted."""
 _UNTOLD = "The file does not say how long it is."
 
 
@@ -145,6 +145,8 @@ def _measured(file: ExaminedFile, start: int, facts: Facts, opened: Opened, whol
         _check_samples(file, opened, layout)
     elif counted <= 0:
         raise DamagedError("The file holds nothing to play: no sound and no picture was found behind its header.")
+    elif opened.pictures is None and _codec(opened.sound) in _WITHOUT_LENGTHS:
+        seconds = max(counted, opened.claimed)
     else:
         facts, seconds = _compared(facts, _promised(file, start, layout, opened), counted)
     if seconds > _LONGEST:
@@ -180,8 +182,6 @@ def _compared(facts: Facts, claimed: float, counted: float) -> tuple[Facts, floa
     if layout in _PROMISES and short:
         note = f"The recording seems to have been cut: its index promises {claimed:.0f} s, {counted:.0f} s are there."
         return facts.model_copy(update={"warnings": (*facts.warnings, note)}), counted
-    if layout == "asf" and counted < claimed < counted + _LONGEST_WINDOWS_PACKET:
-        return facts, claimed
     # The index also knows the silence that encoders put around the sound, and that Musepack's last packet is not full.
     agreed = 0 < claimed < counted < claimed + {"mpeg-audio": 0.2, "musepack": PACKET_SECONDS}.get(layout, 0.0)
     return facts, claimed if agreed else counted
