@@ -67,6 +67,11 @@ def _is_a_cover(stream: Stream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
+def lasting(stream: Stream | None) -> float:
+    """Return the seconds of a stream according to the headers; 0 if unknown."""
+    return float((stream.duration or 0) * (stream.time_base or 0)) if stream is not None else 0.0
+
+
 def count_seconds(opened: Opened, layout: Format, *, to_the_end: bool = False) -> float | None:
     """Return the seconds by all packets, or by the end of the last one; None if counting takes too long."""
     lines = _timelines(opened, layout)

@@ -17,9 +17,10 @@ from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import Format, MediaType, media_type
 from shared.domain.media.reading import DamagedError, Window
 from shared.domain.media.sniffing import sniff
-from shared.examiner_child.demuxing import Opened, count_seconds, open_as
+from shared.examiner_child.demuxing import Opened, count_seconds, lasting, open_as
 from shared.examiner_child.estimates import ENDS_BYTES, ends_of, estimate_seconds
 from shared.examiner_child.files import ExaminedFile, Ranges
+from shared.examiner_child.musepack import PACKET_SECONDS, promised_by_musepack
 from shared.examiner_child.opening import behind_tags, open_recording
 
 _LONGEST = 31 * 24 * 3600
@@ -39,6 +40,10 @@ _FILMS: dict[Format, str] = {
 }  # fmt: skip
 """And the other way round."""
 _CUT = "The {} file is truncated: its header claims {:.1f} s of sound, only {:.1f} s are there. Upload it again."
+_PROMISES: tuple[Format, ...] = ("mpeg-audio", "mp4", "ape", "tta", "tak", "wavpack", "musepack")
+"""Formats whose index or header promises a length that may be taken for it: they have no gaps, or tell of them."""
+_WITHOUT_LENGTHS = ("wmapro", "wmalossless")
+"""Codecs whose packets do not say how long they last, so that the last one is not counted."""
 _UNTOLD = "The file does not say how long it is."
 
 
@@ -140,8 +145,10 @@ def _measured(file: ExaminedFile, start: int, facts: Facts, opened: Opened, whol
         _check_samples(file, opened, layout)
     elif counted <= 0:
         raise DamagedError("The file holds nothing to play: no sound and no picture was found behind its header.")
+    elif opened.pictures is None and _codec(opened.sound) in _WITHOUT_LENGTHS:
+        seconds = max(counted, opened.claimed)
     else:
-        facts, seconds = _compared(facts, opened.claimed, counted)
+        facts, seconds = _compared(facts, _promised(file, start, layout, opened), counted)
     if seconds > _LONGEST:
         raise DamagedError("The file claims to last for more than a month: its header is damaged.")
     untold = () if seconds > 0 else (_UNTOLD,)
@@ -157,6 +164,14 @@ def _check_samples(file: ExaminedFile, opened: Opened, layout: Format) -> None:
             raise DamagedError(_CUT.format("AIFF", opened.claimed, there))
 
 
+def _promised(file: ExaminedFile, start: int, layout: Format, opened: Opened) -> float:
+    """Return the seconds that the header or index promises; 0 if it does not."""
+    if layout == "mp4":
+        # The length of the film is that of its longest track, which may hold chapters or subtitles.
+        return max((lasting(stream) for stream in (opened.sound, opened.pictures)), default=0.0)
+    return (promised_by_musepack(file.range(start, 256)) if layout == "musepack" else 0.0) or opened.claimed
+
+
 def _compared(facts: Facts, claimed: float, counted: float) -> tuple[Facts, float]:
     """Compare the counted length with the header's, in formats without gaps."""
     layout = facts.media_type.format
@@ -164,12 +179,9 @@ def _compared(facts: Facts, claimed: float, counted: float) -> tuple[Facts, floa
     if layout in ("flac", "aiff") and short:
         name = "FLAC" if layout == "flac" else "AIFF"
         raise DamagedError(_CUT.format(name, claimed, counted))
-    if layout == "mpeg-audio" and short:
-        note = (
-            f"The recording seems to have been cut: its index promises {claimed:.0f} s of sound, "
-            f"{counted:.0f} s are there."
-        )
+    if layout in _PROMISES and short:
+        note = f"The recording seems to have been cut: its index promises {claimed:.0f} s, {counted:.0f} s are there."
         return facts.model_copy(update={"warnings": (*facts.warnings, note)}), counted
-    # The index also knows the silence that encoders put around the sound.
-    agreed = layout == "mpeg-audio" and 0 < claimed < counted < claimed + 0.2
+    # The index also knows the silence that encoders put around the sound, and that Musepack's last packet is not full.
+    agreed = 0 < claimed < counted < claimed + {"mpeg-audio": 0.2, "musepack": PACKET_SECONDS}.get(layout, 0.0)
     return facts, claimed if agreed else counted

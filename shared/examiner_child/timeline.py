@@ -35,6 +35,9 @@ class Timeline:
         self.stretches = 0
 
     def add(self, packet: Packet[Any]) -> None:
+        if packet.is_discard:
+            # An edit list hides it, as the beginning and the end of films that were trimmed without encoding them.
+            return
         when = packet.dts if self._decoding and packet.dts is not None else packet.pts
         if when is None:
             # Streams without times: packets follow each other.

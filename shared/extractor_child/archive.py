@@ -42,6 +42,9 @@ class Archive:
                 raise DamagedError(_BOMB)
             if entry.flag_bits & 1:
                 raise DamagedError(_LOCKED)
+            # Some programs of Windows part folders with backslashes, which `zipfile` keeps.
+            entry.filename = entry.filename.replace("\\", "/")
+        self.zip.NameToInfo = {entry.filename: entry for entry in entries}
         self._names = {entry.filename.lower(): entry.filename for entry in entries}
 
     def refuse_entities(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from collections.abc import Callable
 from email.message import EmailMessage, MIMEPart
 
@@ -13,13 +14,27 @@ from shared.extractor_child.pictures import add_picture
 
 _HEADERS = ("From", "To", "Cc", "Bcc", "Date", "Subject", "Reply-To")
 
+_SIZE = re.compile(rb"(\d{1,10})[ \t]{0,8}\r?\n")
+_BETWEEN = re.compile(rb"(?<=\n)\r?\n(?=From [^\r\n]{1,200}\r?\n[!-9;-~]{1,76}:)")
+"""The empty line before the next message of a mailbox (RFC 4155)."""
+
 Attach = Callable[[bytes, str, str, Document], None]
 """Takes apart an attachment: its bytes, name and declared type."""
 
 
 def extract_mail(data: bytes, document: Document, attach: Attach) -> None:
-    message = email.message_from_bytes(data, policy=email.policy.default)
-    add_mail(message, document, attach)
+    messages = _messages(data)
+    for number, each in enumerate(messages, 1):
+        if len(messages) > 1:
+            document.add(f"## E-mail {number}")
+        add_mail(email.message_from_bytes(each, policy=email.policy.default), document, attach)
+
+
+def _messages(data: bytes) -> list[bytes]:
+    """Return the messages: a mailbox has many, and Apple Mail writes how many bytes one has before it."""
+    if sized := _SIZE.match(data):
+        return [data[sized.end() : sized.end() + int(sized[1])]]
+    return _BETWEEN.split(data) if data.startswith(b"From ") else [data]
 
 
 def add_mail(message: EmailMessage, document: Document, attach: Attach) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
-import openpyxl
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 
 from shared.domain.media.reading import DamagedError
@@ -37,7 +37,7 @@ def extract_sheets(file: BinaryIO, document: Document) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            book = _opened(file, archive)
             if not book.worksheets:
                 raise DamagedError(_NO_SHEETS)
             for sheet in book.worksheets:
@@ -54,6 +54,14 @@ def extract_sheets(file: BinaryIO, document: Document) -> None:
     except Exception as error:
         # openpyxl raises whatever a strange value leads to.
         raise DamagedError(_DAMAGED) from error
+
+
+def _opened(file: BinaryIO, archive: Archive) -> Any:
+    """Open a workbook as `openpyxl.load_workbook` does, with the names that its archive's parts should have."""
+    reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+    reader.archive, reader.valid_files = archive.zip, archive.zip.namelist()
+    reader.read()
+    return reader.wb
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 _SECONDS = 60
+_LONGEST_PACKET = 3600.0
+"""Seconds. FFmpeg wraps a negative duration around to days."""
 _PYPDF = "import sys, pypdf; print(len(pypdf.PdfReader(sys.argv[1]).pages))"
 _DEMUX = """
 import sys, av
@@ -61,7 +65,10 @@ def is_sound(file: Path) -> bool:
 
 
 def reference_seconds(file: Path) -> float | None:
-    """Seconds that can be demuxed, by ffprobe or PyAV left to themselves; None where they do not read the file."""
+    """Seconds that can be demuxed, by ffprobe or PyAV left to themselves; None where they do not read the file.
+
+    Where the packets do not say how long they last, the seconds that FFmpeg decodes.
+    """
     if ffprobe := shutil.which("ffprobe"):
         return _by_ffprobe(ffprobe, file)
     with contextlib.suppress(ValueError):
@@ -70,15 +77,40 @@ def reference_seconds(file: Path) -> float | None:
 
 
 def _by_ffprobe(ffprobe: str, file: Path) -> float | None:
-    asked = ("-v", "error", "-of", "json", "-show_entries", "packet=stream_index,dts_time,duration_time", str(file))
+    shown = "stream=index,codec_type:stream_disposition=attached_pic,timed_thumbnails"
+    shown += ":packet=stream_index,dts_time,duration_time,flags"
+    asked = ("-v", "error", "-of", "json", "-show_entries", shown, str(file))
     spans: dict[int, tuple[float, float]] = {}
     with contextlib.suppress(ValueError):
-        for packet in json.loads(_run(ffprobe, *asked)).get("packets", []):
-            if "dts_time" in packet:
+        probed = json.loads(_run(ffprobe, *asked))
+        played = {stream["index"] for stream in probed.get("streams", []) if _is_played(stream)}
+        packets = [packet for packet in probed.get("packets", []) if packet["stream_index"] in played]
+        lengths = [float(packet["duration_time"]) for packet in packets if "duration_time" in packet]
+        if packets and (not lengths or max(lengths) > _LONGEST_PACKET):
+            return _by_decoding(file)
+        for packet in packets:
+            # Those with D are hidden by an edit list.
+            if "dts_time" in packet and "D" not in packet["flags"]:
                 at = float(packet["dts_time"])
                 first, last = spans.get(packet["stream_index"], (at, at))
                 spans[packet["stream_index"]] = first, max(last, at + float(packet.get("duration_time", 0)))
     return max((last - max(0.0, first) for first, last in spans.values()), default=None)
+
+
+def _is_played(stream: dict[str, Any]) -> bool:
+    return stream.get("codec_type") in ("audio", "video") and not any(stream["disposition"].values())
+
+
+def _by_decoding(file: Path) -> float | None:
+    """The samples of the first sound, or else the end of the first pictures, once decoded."""
+    asked = ("ffmpeg", "-v", "quiet", "-i", str(file))
+    heard = (*asked, "-map", "0:a:0", "-ac", "1", "-ar", "8000", "-f", "s16le", "-")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if samples := subprocess.run(heard, capture_output=True, timeout=_SECONDS).stdout:
+            return len(samples) / 16_000
+    seen = _run(*asked, "-map", "0:V:0", "-f", "null", "-progress", "pipe:1", "-nostats", "-")
+    ends = re.findall(r"^out_time_us=(\d+)$", seen, re.MULTILINE)
+    return int(ends[-1]) / 1_000_000 if ends and int(ends[-1]) else None
 
 
 def _run(*command: str) -> str:

@@ -63,9 +63,12 @@ def _checksum(data: bytes | bytearray) -> int:
     return checksum
 
 
-def musepack(frames: int = 20) -> bytes:
-    """Musepack of the eighth stream version: frames of 1,152 samples with no band in them, one channel at 44,100 Hz."""
-    heard = struct.pack(">IB", 0, 8) + _varied(1152 * frames) + b"\0" + b"\0\0"
+def musepack(frames: int = 20, *, samples: int | None = None) -> bytes:
+    """Musepack of the eighth stream version: frames of 1,152 samples with no band in them, one channel at 44,100 Hz.
+
+    With `samples`, its header says that there are so many.
+    """
+    heard = struct.pack(">IB", 0, 8) + _varied(1152 * frames if samples is None else samples) + b"\0" + b"\0\0"
     return b"MPCK" + _keyed(b"SH", heard) + _keyed(b"AP", b"\0\0") * frames + _keyed(b"SE", b"")
 
 

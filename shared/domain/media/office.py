@@ -136,7 +136,8 @@ def _names(directory: bytes) -> set[bytes]:
     names: set[bytes] = set()
     while 0 <= at < end and directory[at : at + 4] == b"PK\1\2":
         name, extra, note = (int.from_bytes(directory[at + start : at + start + 2], "little") for start in (28, 30, 32))
-        names.add(directory[at + 46 : at + 46 + name])
+        # Some programs of Windows part folders with backslashes.
+        names.add(directory[at + 46 : at + 46 + name].replace(b"\\", b"/"))
         at += 46 + name + extra + note
     return names
 

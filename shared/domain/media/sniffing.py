@@ -314,7 +314,10 @@ def _as_text(head: bytes, encoding: str | None, name: str, declared: str | None)
         return signatures.SVG
     if inside is not None:
         return media_type(inside, encoding)
-    for kind in (kind_of_name(name), kind_of_mime(declared)):
+    named = kind_of_name(name)
+    if (named is None or named.mime == "text/plain") and text.begins_as_mail(head):
+        return media_type("message/rfc822", encoding)
+    for kind in (named, kind_of_mime(declared)):
         if kind is not None and (kind.format == "text" or (kind.format == "mail" and text.is_mail(head))):
             return media_type(kind.mime, encoding)
     return media_type("text/plain", encoding)

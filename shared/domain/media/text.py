@@ -37,6 +37,12 @@ _PROLOG_PARTS = (b"<!--", b"-->"), (b"<?", b"?>")
 _XML_DECLARATION = re.compile(rb"<\?xml\s")
 _RTF = re.compile(rb"\{\\rtf\d{0,2}\s{0,8}[\\{]")
 _MAIL = re.compile(rb"(?:From [^\r\n]{1,200}\r?\n)?[A-Za-z][A-Za-z0-9-]{0,60}:[ \t]?[^\r\n]{0,1000}\r?\n")
+_ENVELOPE = re.compile(rb"(?:From [^\r\n]{1,200}|\d{1,10}[ \t]{0,8})\r?\n")
+"""The line before a mail in a mailbox (mbox), and before one of Apple Mail (emlx)."""
+_FIELD = re.compile(rb"([!-9;-~]{1,76}):")
+_BY_MAILERS = {b"mime-version", b"received", b"message-id", b"return-path", b"delivered-to"}
+"""Header fields that programs write, and people do not."""
+_HEADER_BYTES = 16 << 10
 _HTML = re.compile(rb"<(?:!doctype\s{1,8}html|html[\s>])", re.IGNORECASE)
 _SVG_TYPE = re.compile(rb"<!doctype\s{1,8}svg", re.IGNORECASE)
 _SVG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
@@ -126,6 +132,21 @@ def has_words(whole: bytes, encoding: str | None) -> bool:
 def is_mail(head: bytes) -> bool:
     """Whether a text that is named like an e-mail begins with its header (RFC 5322)."""
     return _MAIL.match(head) is not None
+
+
+def begins_as_mail(head: bytes) -> bool:
+    """Whether a text begins with the header of an e-mail that went through a mail program, whatever its name."""
+    envelope = _ENVELOPE.match(head)
+    names = set[bytes]()
+    for line in head[envelope.end() if envelope else 0 :][:_HEADER_BYTES].splitlines()[:-1]:
+        if not line:
+            break
+        if not names or line[:1] not in (b" ", b"\t"):
+            field = _FIELD.match(line)
+            if field is None:
+                return False
+            names.add(field[1].lower())
+    return b"from" in names and not names.isdisjoint(_BY_MAILERS)
 
 
 def reads(data: bytes, codec: str) -> bool:

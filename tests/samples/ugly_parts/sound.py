@@ -173,5 +173,6 @@ def recordings() -> None:
     converts("speech.webm", None, "audio/webm", "audio/ogg", has_video=False, duration=1.008)
     fails("truncated.webm", encoded("clip.webm")[:4000], FAILED, "truncated")
     converts("speech.wma", None, "audio/x-ms-wma", "audio/ogg", duration=1.02)
+    converts("speech.dts", None, "audio/vnd.dts", "audio/ogg", duration=1.024)
     fails("ringtone.mid", b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\x04\0\xff\x2f\0", TYPE, "MIDI")
     converts("voice.amr", b"#!AMR\n" + b"\x3c" + bytes(31), "audio/amr", "audio/ogg", duration=0.02)
