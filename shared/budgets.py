@@ -56,7 +56,7 @@ class Budgets:
         self._settings, self._clock, self._totals = settings, clock, totals
         self._reservations, self._key_budget = reservations, key_budget
         self._known: _Spent | None = None
-        self._under_way: dict[str, int] = {}
+        self._under_way: dict[str, Reservation] = {}
         """The highest possible cost of running calls that needed no reservation, by their tasks' keys."""
         self._settled = 0
         """The cost of such calls that have ended."""
@@ -72,7 +72,7 @@ class Budgets:
         limits = await self._limits(task.owner)
         pico = in_pico(estimate + spent_already)
         if await self._is_far(task.key, limits, pico):
-            self._under_way[task.key] = pico
+            self._under_way[task.key] = Reservation(task.owner, pico, self._clock.now() + timedelta(seconds=seconds))
             return None
         self._under_way.pop(task.key, None)
         await self._reserve_near(task, limits, pico, seconds)
@@ -83,8 +83,9 @@ class Budgets:
         if self._under_way.pop(task.key, None) is not None:
             self._settled += in_pico(cost)
 
-    def _others_under_way(self, task_key: str) -> int:
-        return sum(amount for key, amount in self._under_way.items() if key != task_key)
+    def _others_under_way(self, task_key: str, scope: str = "") -> int:
+        """Return what calls of other tasks may cost in a scope, without reservations; the empty scope has all."""
+        return _reserved({key: call for key, call in self._under_way.items() if key != task_key}, scope)
 
     async def _is_far(self, task_key: str, limits: dict[str, int], pico: int) -> bool:
         """Return whether this instance may make the call without a reservation, which other instances would see."""
@@ -110,9 +111,9 @@ class Budgets:
             nonlocal refused
             # Read after the reservations: a reservation that is settled in between counts twice rather than not at all.
             known = await self._spent(0)
-            own = self._others_under_way(task.key)
             scopes = [
-                replace(scope, reserved=scope.reserved + own) for scope in _scopes(limits, known.by_scope, others)
+                replace(scope, reserved=scope.reserved + self._others_under_way(task.key, scope.name))
+                for scope in _scopes(limits, known.by_scope, others)
             ]
             verdict, against = decide(scopes, pico)
             if verdict == "granted" or against is None:

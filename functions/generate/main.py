@@ -96,7 +96,7 @@ async def generate(request: Request) -> Response:
             with span("generate", parent=dispatch.trace, kind="consumer", task=dispatch.task):
                 done = await handle_dispatch(deps, dispatch)
     except Exception as error:
-        log_bug("dispatch_failed", error, dispatch=dispatch.model_dump_json(exclude={"trace"}))
+        log_bug("dispatch_failed", error, **dispatch.model_dump(include={"task", "entry"}))
         return PlainTextResponse("failed: to be tried again", status_code=500)
     return PlainTextResponse("done" if done else "work is left", status_code=200 if done else 500)
 

@@ -51,7 +51,9 @@ async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> N
     rested = next_check(entry.added_at, now)
     try:
         if await is_stale(deps.storage, entry):
-            tally["index_entries_removed"] += await remove_entry(deps.file_search, deps.index_entries, stored)
+            removed = await remove_entry(deps.file_search, deps.index_entries, stored)
+            # Counted in a step of its own: checks beside this one count while it waits.
+            tally["index_entries_removed"] += removed
             return
     except Exception as error:
         tally["errors"] += 1

@@ -77,7 +77,8 @@ async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     task = stored.task
     if deps.throttle and deps.budgets and await is_gate_open(task, deps.throttle, deps.budgets):
         with span("wake", parent=task.trace, task=task.id):
-            tally["woken"] += await wake(deps.dispatches, task, deps.clock.now())
+            woken = await wake(deps.dispatches, task, deps.clock.now())
+            tally["woken"] += woken
         return
     if not is_overdue(deps, task):
         return

@@ -29,7 +29,7 @@ class Reservation:
 
 
 class TooManyAtOnce(Exception):
-    """Others changed the reservations at every try."""
+    """Others changed the reservations at every try, or their document is full."""
 
 
 Grant = Callable[[dict[str, Reservation]], Awaitable[Reservation | None]]
@@ -63,6 +63,8 @@ class Reservations:
                     await reference.create(document)
             except (api_errors.Conflict, api_errors.FailedPrecondition, api_errors.Aborted, api_errors.NotFound):
                 await asyncio.sleep(random.uniform(0, min(1, 0.02 * 2**tries)))  # noqa: S311
+            except api_errors.InvalidArgument as error:  # A document takes 1 MiB.
+                raise TooManyAtOnce from error
             else:
                 return True
         raise TooManyAtOnce

@@ -152,6 +152,21 @@ async def test_what_tasks_that_were_put_off_have_spent_is_no_longer_left() -> No
         await second.reserve(task_of(2, "inbox:a"), Decimal("0.02"), Decimal(0), seconds=HOLDS)
 
 
+async def test_calls_under_way_count_against_their_owner_and_the_deployment_and_not_against_another_owner() -> None:
+    database, clock = Database(), Instant()
+    limits = {**limits_of(200), "inbox_daily_budget": Decimal("0.5")}
+    budgets = instance(database, clock, limits)
+    for number in range(12):
+        assert await budgets.reserve(task_of(number, "key:b"), Decimal("0.1"), Decimal(0), seconds=HOLDS) is None
+    small = task_of(20, "inbox:a")
+    assert await budgets.reserve(small, Decimal("0.03"), Decimal(0), seconds=HOLDS) == clock.today
+    for scope in ("key_daily_budget", "daily_budget"):
+        budgets = instance(Database(), clock, {**limits_of(200), scope: Decimal(2)})
+        assert await budgets.reserve(task_of(1, "key:b"), Decimal("0.001"), Decimal(0), seconds=HOLDS) is None
+        with pytest.raises(BudgetSpent, match="under way"):
+            await budgets.reserve(task_of(2, "key:b"), Decimal("1.9995"), Decimal(0), seconds=HOLDS)
+
+
 @dataclass
 class Running:
     """A task with a call under way."""

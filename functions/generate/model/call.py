@@ -47,6 +47,7 @@ from shared.domain.errors import (
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.money.budgets import prompt_characters
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.cached_content import body_naming_cache
 from shared.domain.recipe.question import Question
@@ -220,6 +221,7 @@ class _Call:
             "question": cast(JsonValue, question.model_dump(mode="json", exclude={"body"})),
             "at": self._began.isoformat(),
             "tier": question.body.get("serviceTier"),
+            "characters": prompt_characters(question.body),
         }
         self.segments = Segments(deps, lease, number, self._head)
 
@@ -253,12 +255,13 @@ class _Call:
         """Store the record of the call, and enter the call in the task's ledger; return the record."""
         deps, lease = self._deps, self._lease
         record = self._record(response)
+        # Before it is stored, which may be broken off: it is billed all the same.
+        lease.calls = [*(lease.calls or ()), call_of(record)]
         with lease.timed("store"):
             if self.question.makes is not None:
                 record["response"] = response = await _store_pieces(deps, lease, self._number, response)
             lease.answering = False
             await store_answer(deps, lease, self._number, record)
-        lease.calls = [*(lease.calls or ()), call_of(record)]
         if is_resumable(response):
             lease.note_resumable()
         return record

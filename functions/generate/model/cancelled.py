@@ -15,9 +15,9 @@ from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import billed_records
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import Call, call_of
-from shared.domain.money.ledger import money_warnings, uncounted_calls, usage_of
+from shared.domain.money.ledger import Late, late_calls, money_warnings, usage_of
 from shared.domain.money.storage import storage_of
-from shared.domain.money.totals import rows_of, rows_of_calls
+from shared.domain.money.totals import rows_of, rows_of_late_calls
 from shared.domain.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ async def count_calls(deps: GenerateDeps, stored: Stored, *, reserved: date | No
     """
     calls = [call_of(record) for record in billed_records(await load_answers(deps, stored.task))]
     reserved = reserved or await earlier_reservation(deps, stored.task)
-    late: list[Call] | None = None
+    late: Late | None = None
 
     def entered(current: Task) -> Task:
         nonlocal late
-        late = None if current.usage is None else uncounted_calls(calls, current.usage)
-        return current if late == [] else _with_usage(deps, current, calls)
+        late = None if current.usage is None else late_calls(calls, current.usage)
+        return _with_usage(deps, current, calls) if late is None or late.calls else current
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        rows = rows_of(task, calls, task.model) if late is None else rows_of_calls(task, late)
+        rows = rows_of(task, calls, task.model) if late is None else rows_of_late_calls(task, *late)
         deps.totals.add(batch, deps.clock.now(), rows)
         if reserved is not None:
             deps.reservations.settle(batch, reserved, task.key)

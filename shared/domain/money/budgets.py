@@ -101,9 +101,8 @@ def estimated_cost(
 
     A model without a known price counts at the highest price in the catalogue.
     """
-    text = _characters(body.get("contents")) + _characters(body.get("systemInstruction"))
     counts: dict[str, int] = {str(kind): count for kind, count in media.items()}
-    counts["text"] = counts.get("text", 0) + text // CHARACTERS_PER_TOKEN + 1
+    counts["text"] = counts.get("text", 0) + prompt_characters(body) // CHARACTERS_PER_TOKEN + 1
     tokens = Tokens(prompt=counts, answer=_most_answered(makes, body, ceiling))
     cost = cost_of(tokens, model, tier, today)
     return assumed_cost(tokens) if cost is None else cost
@@ -123,6 +122,11 @@ def _most_answered(makes: Makes | None, body: Json, ceiling: int) -> dict[str, i
             return {}
         case _:
             assert_never(makes)
+
+
+def prompt_characters(body: Json) -> int:
+    """Return how many characters of text a request sends."""
+    return _characters(body.get("contents")) + _characters(body.get("systemInstruction"))
 
 
 def _characters(value: JsonValue) -> int:

@@ -112,7 +112,7 @@ def call_of(record: Json) -> Call:
         asked=asked.removeprefix("models/"),
         answered=str(response.get("modelVersion") or asked).removeprefix("models/"),
         tier=served_tier(response, record.get("tier")),
-        tokens=_estimated_tokens(question, response) if is_estimated else counted,
+        tokens=_estimated_tokens(record) if is_estimated else counted,
         is_estimated=is_estimated,
         day=date.fromisoformat(at[:10]) if isinstance(at, str) else None,
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
@@ -133,10 +133,12 @@ def tokens_of(response: Json) -> Tokens:
     )
 
 
-def _estimated_tokens(question: Json, response: Json) -> Tokens:
+def _estimated_tokens(record: Json) -> Tokens:
     """Return about what a call used whose answer came without the service's count."""
-    media = question.get("media")
+    media, response = cast(Json, record["question"]).get("media"), cast(Json, record["response"])
     counts = {name: _number(count) for name, count in media.items()} if isinstance(media, dict) else {}
+    sent = _number(record.get("characters")) // CHARACTERS_PER_TOKEN
+    counts["text"] = counts.get("text", 0) + sent
     characters = sum(len(text(candidate)) for candidate in candidates(response))
     return Tokens(prompt=counts, answer={"text": characters // CHARACTERS_PER_TOKEN})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -106,17 +106,37 @@ def usage_of(
     }
 
 
-def uncounted_calls(calls: Sequence[Call], usage: Mapping[str, JsonValue]) -> list[Call]:
-    """Return the calls that are not among the `rounds` of a task's usage."""
-    counted = list(cast(Sequence[JsonValue], usage.get("rounds") or ()))
-    uncounted: list[Call] = []
+class Late(NamedTuple):
+    """What is not in a task's usage yet."""
+
+    calls: list[Call]
+    parts: list[Json]
+    """The rounds of the usage that count a part of such a call."""
+
+
+def late_calls(calls: Sequence[Call], usage: Mapping[str, JsonValue]) -> Late:
+    """Return the calls that are not among the `rounds` of a task's usage, or of which less is.
+
+    A call that was counted while its answer came is stored with more of it later, and belongs to the same question.
+    """
+    counted = list(cast(Sequence[Json], usage.get("rounds") or ()))
+    uncounted: list[tuple[Call, Json]] = []
     for call in calls:
         shown = _round(call)
         if shown in counted:
             counted.remove(shown)
         else:
-            uncounted.append(call)
-    return uncounted
+            uncounted.append((call, shown))
+    late = Late([], [])
+    for call, shown in uncounted:
+        part = next((entry for entry in counted if entry["question"] == shown["question"]), None)
+        if part is not None:
+            counted.remove(part)
+            if _extent(shown) <= _extent(part):
+                continue
+            late.parts.append(part)
+        late.calls.append(call)
+    return late
 
 
 def total_cost(calls: Sequence[Call], storages: Sequence[Storage] = ()) -> Decimal | None:
@@ -165,6 +185,12 @@ def _round(call: Call) -> Json:
         "cost": as_dollars(call.cost) if call.cost is not None else None,
         "seconds": call.seconds,
     }
+
+
+def _extent(shown: Json) -> tuple[bool, int]:
+    """Return how much is known of a call: whether its cost is, and its tokens."""
+    names = ("prompt_tokens", "answer_tokens", "thinking_tokens")
+    return shown["cost"] is not None, sum(cast(int, shown[name]) for name in names)
 
 
 def _as_openai(tokens: Tokens) -> Json:

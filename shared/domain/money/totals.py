@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from shared.domain.answer.response import Json
 from shared.domain.money.calls import Call, Tokens, as_dollars
@@ -37,6 +37,9 @@ class Counters:
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    def __sub__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, field.name) - getattr(other, field.name) for field in fields(self)))
 
 
 class Labels(NamedTuple):
@@ -79,6 +82,15 @@ def rows_of_calls(task: Task, calls: Sequence[Call]) -> dict[Labels, Counters]:
     return rows
 
 
+def rows_of_late_calls(task: Task, calls: Sequence[Call], parts: Sequence[Json]) -> dict[Labels, Counters]:
+    """Return what these calls add to the counters. `parts`: the rounds of the usage that count a part of them."""
+    rows = rows_of_calls(task, calls)
+    for part in parts:
+        labels = labels_of(task, str(part["model"]))
+        rows[labels] = rows.get(labels, Counters()) - _counters_of_round(part)
+    return rows
+
+
 def labels_of(task: Task, model: str) -> Labels:
     return Labels(task.owner, _prefix(task), task.ran.recipe if task.ran else "", model)
 
@@ -94,6 +106,25 @@ def _counters(call: Call) -> Counters:
         thinking_tokens=tokens.thinking,
         picodollars=in_pico(cost) if cost is not None else 0,
         assumed_picodollars=in_pico(assumed_cost(tokens)) if cost is None else 0,
+    )
+
+
+def _counters_of_round(shown: Json) -> Counters:
+    """Return what a call has added to the counters, by its round in a task's usage."""
+    cost = shown["cost"]
+    prompt, cached, answer, thinking = (
+        cast(int, shown[f"{name}_tokens"]) for name in ("prompt", "cached", "answer", "thinking")
+    )
+    assumed = assumed_cost(Tokens({"text": prompt}, answer={"text": answer}, thinking=thinking))
+    return Counters(
+        calls=1,
+        unpriced_calls=int(cost is None),
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        answer_tokens=answer,
+        thinking_tokens=thinking,
+        picodollars=in_pico(Decimal(str(cost))) if cost is not None else 0,
+        assumed_picodollars=in_pico(assumed) if cost is None else 0,
     )
 
 

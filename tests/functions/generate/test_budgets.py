@@ -12,7 +12,7 @@ import pytest
 
 from functions.generate.lease import Lease
 from shared import wiring
-from shared.cloud.reservations import Reservation
+from shared.cloud.reservations import Reservation, TooManyAtOnce
 from shared.domain.errors import TransientFailure
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
@@ -211,3 +211,16 @@ async def test_a_task_that_is_put_off_keeps_no_more_reserved_than_it_has_spent(s
     await wiring.generate().reservations.change(now.date(), "another", now, look)
     assert task.key not in held
     await cancel(system, task)
+
+
+async def test_reservations_that_fill_their_document_leave_no_room_for_another(system: System) -> None:
+    reservations, now = wiring.generate().reservations, system.clock.now()
+    day = now.date() + timedelta(days=400)
+
+    async def half(_others: dict[str, Reservation]) -> Reservation:
+        return Reservation("x" * 600_000, 0, now + timedelta(hours=1))
+
+    assert await reservations.change(day, "first", now, half)
+    with pytest.raises(TooManyAtOnce):
+        await reservations.change(day, "second", now, half)
+    assert list(await reservations.held(day, now)) == ["first"]

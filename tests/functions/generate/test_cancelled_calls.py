@@ -103,3 +103,22 @@ async def test_what_a_call_had_answered_when_its_time_was_up_counts_beside_the_n
     assert first["prompt_tokens"] == int(counted["sent_prompt_tokens"])
     assert first["answer_tokens"] == int(counted["sent_answer_tokens"]) > 0
     assert Decimal(usage["cost"]) == sum(Decimal(entry["cost"]) for entry in usage["rounds"])
+
+
+async def test_a_call_that_is_stored_further_after_it_was_counted_is_counted_once(system: System) -> None:
+    before = await spent_today()
+    uri, task = await answering(system, "grown/one.txt", continuation_tokens=True, checkpoint_every=3)
+    assert await run_after_work(wiring.generate(), await cancel(system, task))
+    counted = await system.until(uri, lambda task: task.usage is not None)
+    first: Any = counted.usage
+    assert first["calls"] == 1, "what came up to a token"
+    await sent(system)
+    grown = await system.until(uri, lambda task: task.usage != first)
+    usage: Any = grown.usage
+    assert usage["calls"] == 1
+    assert usage["completion_tokens"] > first["completion_tokens"]
+    assert await spent_today() - before == Decimal(usage["cost"]) > 0
+    rows = await wiring.generate().totals.rows(system.clock.now().date(), system.clock.now().date())
+    mine = [row.counters for row in rows if row.labels.prefix.endswith("/grown/")]
+    assert sum(counters.calls for counters in mine) == sum(counters.tasks for counters in mine) == 1
+    assert sum(counters.answer_tokens for counters in mine) == usage["completion_tokens"]

@@ -25,6 +25,7 @@ class Indexed:
         self.entries = {entry.key: entry for entry in (made(f"gs://inbox/{n}", now) for n in range(count))}
         self.stats = self.writes = self.under_way = self.most_at_once = 0
         self.unreadable = set[str]()
+        self.generation = 7
 
     async def due(self, before: datetime, limit: int) -> list[StoredEntry]:
         found = sorted(self.entries.values(), key=lambda entry: entry.check_at)
@@ -43,7 +44,11 @@ class Indexed:
         self.under_way -= 1
         if name in self.unreadable:
             raise RuntimeError("on purpose")
-        return SimpleNamespace(generation=7)
+        return SimpleNamespace(generation=self.generation)
+
+    async def remove(self, stored: StoredEntry) -> bool:
+        await asyncio.sleep(0)
+        return self.entries.pop(stored.entry.key, None) is not None
 
 
 def made(uri: str, now: datetime) -> Entry:
@@ -105,3 +110,10 @@ async def test_an_object_that_could_not_be_looked_for_is_looked_for_by_the_next_
     before = indexed.stats
     assert (await swept(deps))["errors"] == 1
     assert indexed.stats == before + 1
+
+
+async def test_every_entry_that_is_removed_is_counted(deps: SweepDeps) -> None:
+    indexed = cast(Indexed, deps.index_entries)
+    indexed.generation = 8
+    assert (await swept(deps, scheduled=False))["index_entries_removed"] == 25
+    assert indexed.entries == {}

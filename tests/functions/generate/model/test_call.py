@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from functions.generate.lease import Lease
-from functions.generate.model.call import call_model, model_notices, refuse_if_throttled
+from functions.generate.model.call import _Call, call_model, model_notices, refuse_if_throttled
 from shared.cloud.throttle import RefusalNote
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import (
@@ -26,6 +27,7 @@ from shared.domain.errors import (
 )
 from shared.domain.models.catalogue import catalogue
 from shared.domain.recipe.question import Question
+from shared.domain.tasks.task import Ran
 from shared.transfer_slots import TransferSlots
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -101,3 +103,31 @@ async def test_what_came_while_a_slot_was_waited_for_keeps_the_call_from_being_p
         happened = error.__name__
     with pytest.raises(error):
         await call
+
+
+async def test_a_whole_answer_is_in_the_ledger_with_what_was_sent_though_storing_it_is_broken_off() -> None:
+    storing = asyncio.Event()
+
+    async def write(*arguments: Any, **options: Any) -> None:
+        storing.set()
+        await asyncio.Event().wait()
+
+    deps = SimpleNamespace(
+        clock=SimpleNamespace(now=lambda: NOW),
+        storage=SimpleNamespace(write=write),
+        settings=SimpleNamespace(results_bucket="results"),
+    )
+    lease = SimpleNamespace(
+        task=SimpleNamespace(id="task-1"), token=1, calls=None, timed=lambda step: contextlib.nullcontext()
+    )
+    sent: Any = [{"parts": [{"text": "w" * 400}]}]
+    question = Question(model="m", body={"contents": sent}, ran=Ran(recipe="r", sha256="0", snapshot={}))
+    call = _Call(cast(GenerateDeps, deps), cast(Lease, lease), question, 0, ("",), None)
+    call.segments.pieces.append({"candidates": [{"content": {"parts": [{"text": "w" * 40}]}, "finishReason": "STOP"}]})
+    whole = asyncio.create_task(call.store_whole())
+    await storing.wait()
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    [counted] = cast(Any, lease.calls)
+    assert (counted.tokens.input, counted.tokens.output) == (100, 10)

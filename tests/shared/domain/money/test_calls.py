@@ -162,12 +162,13 @@ def test_costs_of_calls_add_up_exactly() -> None:
 def test_an_answer_that_the_service_did_not_count_has_an_unknown_cost_and_is_no_gift() -> None:
     stored = record("gemini-3.5-flash-lite", {}, candidates=[{"content": {"parts": [{"text": "x" * 400}]}}])
     stored["question"]["media"] = {"audio": 1920}
-    call = call_of(stored)
-    assert (call.cost, call.tokens.input, call.tokens.output) == (None, 1920, 100)
+    assert call_of(stored).tokens.input == 1920, "records of before have no number of characters"
+    call = call_of({**stored, "characters": 4000})
+    assert (call.cost, call.tokens.input, call.tokens.output) == (None, 2920, 100)
     assert money_warnings([call]) == ["What this cost is not known: Gemini did not count the tokens of 1 of its calls."]
     [(_, counters)] = rows_of_calls(task(), [call]).items()
     assert (counters.unpriced_calls, counters.picodollars) == (1, 0)
-    assert counters.assumed_picodollars >= (1920 * 3 + 100 * 25) * 10**5
+    assert counters.assumed_picodollars >= (2920 * 3 + 100 * 25) * 10**5
 
 
 def test_what_has_no_known_price_is_taken_to_be_as_dear_as_the_dearest() -> None:
