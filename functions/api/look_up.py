@@ -15,7 +15,7 @@ from functions.api.auth import authenticate, limit_rate
 from functions.api.request_state import request_state
 from functions.api.task_body import PRIVATE, entity_tag, is_named, load_rendered, remembered, task_response
 from shared import wiring
-from shared.domain.errors import DropsightError, RequestRefused
+from shared.domain.errors import DropsightError
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import is_task_id
 
@@ -37,8 +37,8 @@ async def answer_look_up(scope: Scope) -> Response | None:
     try:
         key = await authenticate(bearer[1].decode("latin-1"))
         limit_rate(key)
-    except RequestRefused:
-        # The route refuses it again, as errors are answered.
+    except DropsightError:
+        # The route meets it again, and errors are answered there.
         return None
     state.key = key
     if "read" not in key.scopes:
