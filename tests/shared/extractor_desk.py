@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -22,6 +24,15 @@ class Taken:
         self.files = [part.facts.media_type.mime for part in parts]
         self.sizes = [(part.facts.width, part.facts.height) for part in parts]
         self.notes = " ".join(extraction.notes)
+
+
+@contextmanager
+def open_desk() -> Iterator[Desk]:
+    """Yield a desk, and end its child processes."""
+    with asyncio.Runner() as runner:
+        desk = Desk(runner)
+        yield desk
+        runner.run(desk.sandbox.close())
 
 
 class Desk:

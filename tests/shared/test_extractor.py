@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -17,7 +16,7 @@ from PIL import Image
 from shared.domain.media import InMemory, MediaType, identify
 from shared.examiner import Examiner
 from tests.shared.examiner_bench import Counted
-from tests.shared.extractor_desk import Desk
+from tests.shared.extractor_desk import Desk, open_desk
 from tests.shared.made_documents import (
     PICTURE,
     docx,
@@ -36,8 +35,8 @@ UGLY = Path(__file__).parents[1] / "samples" / "ugly"
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    with asyncio.Runner() as runner:
-        yield Desk(runner)
+    with open_desk() as opened:
+        yield opened
 
 
 def test_a_word_document_gives_headings_lists_tables_notes_comments_and_pictures(desk: Desk) -> None:

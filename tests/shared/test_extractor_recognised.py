@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import zipfile
 from collections.abc import Iterator
@@ -11,14 +10,14 @@ from email.message import EmailMessage
 import pytest
 
 from shared.domain.media import InMemory, MediaType, identify
-from tests.shared.extractor_desk import Desk
+from tests.shared.extractor_desk import Desk, open_desk
 from tests.shared.made_documents import docx, paragraph, xlsx, zipped
 
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    with asyncio.Runner() as runner:
-        yield Desk(runner)
+    with open_desk() as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("name", ["0001", "inbox/note.txt", "saved.emlx", "Archive.mbox"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import zipfile
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from shared.domain.errors import PermanentFailure
 from shared.domain.media import InMemory, MediaType, Refusal, identify
 from shared.extractor import Extractor
 from tests.shared.examiner_bench import Counted
-from tests.shared.extractor_desk import Desk
+from tests.shared.extractor_desk import Desk, open_desk
 from tests.shared.made_documents import (
     PICTURE,
     compound_file,
@@ -30,8 +29,8 @@ UGLY = Path(__file__).parents[1] / "samples" / "ugly"
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    with asyncio.Runner() as runner:
-        yield Desk(runner)
+    with open_desk() as opened:
+        yield opened
 
 
 def test_a_picture_of_too_many_pixels_is_refused(desk: Desk) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import struct
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from PIL import Image
 
 from shared.extractor_child import rich_text
 from shared.extractor_child.document import Document
-from tests.shared.extractor_desk import Desk
+from tests.shared.extractor_desk import Desk, open_desk
 from tests.shared.made_documents import (
     compound_tree,
     docx,
@@ -31,8 +30,8 @@ DRAWING = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    with asyncio.Runner() as runner:
-        yield Desk(runner)
+    with open_desk() as opened:
+        yield opened
 
 
 def test_a_text_box_of_word_stands_apart_from_the_paragraph_that_holds_it(desk: Desk) -> None:
