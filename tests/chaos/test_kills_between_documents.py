@@ -40,4 +40,5 @@ def test_a_kill_between_two_documents_makes_no_task_twice(running: Running, mome
     shown = [running.http.get(f"/v1/tasks/{child}").json() for child in children]
     assert {task["source"] for task in shown} == set(per_object)
     assert {task["parent"] for task in shown} == {bundle["id"]}
-    assert len(running.model_calls()) == 3
+    # The kill may cut off the answer about a document that was written before it: only that call is made again.
+    assert 3 <= len(running.model_calls()) <= 4
