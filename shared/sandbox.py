@@ -237,6 +237,15 @@ class _Child:
             await asyncio.wait({message})
 
     async def kill(self) -> None:
+        """End the process and wait for it, also if the caller is cancelled meanwhile: the event loop may close next."""
+        ending = asyncio.ensure_future(self._end())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait({ending})
+            raise
+
+    async def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._to.close()

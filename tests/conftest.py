@@ -1,6 +1,5 @@
 """What holds for all tests: their order, their time limit, and what a failed one shows."""
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -51,12 +50,6 @@ def _environment() -> dict[str, str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.pluginmanager.hasplugin("randomly"):
         items.sort(key=_rank)
-
-
-def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking through all modules and tests each time, some of which ask it to look."""
-    gc.collect()
-    gc.freeze()
 
 
 def _rank(item: pytest.Item) -> int:
