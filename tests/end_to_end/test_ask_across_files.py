@@ -7,17 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.indexed_notes import running_with_notes
 from tests.running import Json, Running, until
 
-RECIPES = b"""
-[[recipe]]
-name = "notes"
-takes = ["text"]
-for = {}
-prompt = "Sum it up."
-index = "notes"
-"""
-INBOXES = '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/inbox.toml"}}'
 FILES = {
     "north/wells.txt": b"The northern wells were drilled by Ottoline Marsh.",
     "north/roads.txt": b"The northern roads were paved with basalt.",
@@ -27,8 +19,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[Running]:
-    with Running(DROPSIGHT_INBOXES=INBOXES) as running:
-        running.bucket("dropsight-source").blob("recipes/inbox.toml").upload_from_string(RECIPES)
+    with running_with_notes() as running:
         for name, text in FILES.items():
             running.drop(name, text, "text/plain")
         running.wait_for_documents(len(FILES), 60)

@@ -36,6 +36,19 @@ def answer(url: str, *, body: bytes | None = None, headers: dict[str, str] | Non
             return error.code, error.read()
 
 
+def words_printed_by(code: str, function: str, unpacked: Path) -> list[str]:
+    """Run a program in the unpacked archive, with the function's name as its argument."""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, function],
+        cwd=unpacked,
+        env={**ENVIRONMENT, "PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.split()
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_starts_from_the_archive_and_answers(function: str, serve: Serve) -> None:
     with serve(function) as url:
@@ -60,15 +73,7 @@ def test_no_function_loads_the_libraries_that_look_into_files(function: str, unp
         "getattr(wiring, sys.argv[1])()\n"
         "print(*sorted(sys.modules))"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, function],
-        cwd=unpacked,
-        env={**ENVIRONMENT, "PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr
-    loaded = ran.stdout.split()
+    loaded = words_printed_by(code, function, unpacked)
     assert not {"av", "pypdfium2", "pypdfium2_raw", "shared.examiner_child"}.intersection(loaded)
     assert ("shared.examiner" in loaded) == (function == "generate")
 
@@ -82,15 +87,7 @@ def test_garbage_is_collected_once_a_function_is_loaded_but_not_among_what_it_im
         "runpy.run_path(f'functions/{sys.argv[1]}/main.py')\n"
         "print(gc.get_stats()[2]['collections'] - before, gc.isenabled(), gc.get_freeze_count() > 100_000)"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, function],
-        cwd=unpacked,
-        env={**ENVIRONMENT, "PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.split() == ["0", "True", "True"]
+    assert words_printed_by(code, function, unpacked) == ["0", "True", "True"]
 
 
 def test_packages_that_are_not_deployed_cannot_be_imported(unpacked: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
+from tests.indexed_notes import running_with_notes
 from tests.page.conftest import Tab, answering, settled
 from tests.pdf_text import pdf_with_text
 from tests.running import Running
@@ -21,15 +22,6 @@ EVIDENCE = [
     {"path": "tax", "quote": "VAT 19.00", "page": 2},
 ]
 ANSWER = {"answer": [{"total": "119.00", "number": "4711", "tax": "19"}], "evidence": EVIDENCE}
-NOTES = b"""
-[[recipe]]
-name = "notes"
-takes = ["text"]
-for = {}
-prompt = "Sum it up."
-index = "notes"
-"""
-INBOXES = '{"dropsight-inbox": {"recipes": "gs://dropsight-source/recipes/notes.toml"}}'
 IN_VIEW = """() => {
   const box = document.querySelector("[data-page='4'] .lit rect")?.getBoundingClientRect();
   const pages = document.querySelector(".pages").getBoundingClientRect();
@@ -39,8 +31,7 @@ IN_VIEW = """() => {
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[Running]:
-    with Running(DROPSIGHT_LEASE_SECONDS="5", DROPSIGHT_INBOXES=INBOXES) as running:
-        running.bucket("dropsight-source").blob("recipes/notes.toml").upload_from_string(NOTES)
+    with running_with_notes(DROPSIGHT_LEASE_SECONDS="5") as running:
         yield running
 
 

@@ -241,10 +241,8 @@ class _Call:
         response = await off_loop(closed_early, self.segments.pieces)
         if response is None:
             return
-        lease = self._lease
-        record = self._record(response)
-        lease.calls = [*(lease.calls or ()), call_of(record)]
-        await store_closed_answer(self._deps, lease, self._number, record, progress=not is_closed(response))
+        record, progress = self._enter(response), not is_closed(response)
+        await store_closed_answer(self._deps, self._lease, self._number, record, progress=progress)
 
     def refuse_second_break(self, record: Json, message: str) -> None:
         """Raise `Unavailable` if this call broke off like the one before it, so that the next call follows a pause."""
@@ -254,9 +252,7 @@ class _Call:
     async def _store(self, response: Json) -> Json:
         """Store the record of the call, and enter the call in the task's ledger; return the record."""
         deps, lease = self._deps, self._lease
-        record = self._record(response)
-        # Before it is stored, which may be broken off: it is billed all the same.
-        lease.calls = [*(lease.calls or ()), call_of(record)]
+        record = self._enter(response)
         with lease.timed("store"):
             if self.question.makes is not None:
                 record["response"] = response = await _store_pieces(deps, lease, self._number, response)
@@ -266,9 +262,12 @@ class _Call:
             lease.note_resumable()
         return record
 
-    def _record(self, response: Json) -> Json:
+    def _enter(self, response: Json) -> Json:
+        """Enter the call in the task's ledger, and return its record. It is billed even if storing it is cut off."""
         seconds = round((self._deps.clock.now() - self._began).total_seconds(), 3)
-        return {**self._head, "response": response, "seconds": seconds}
+        record: Json = {**self._head, "response": response, "seconds": seconds}
+        self._lease.calls = [*(self._lease.calls or ()), call_of(record)]
+        return record
 
 
 async def _store_pieces(deps: GenerateDeps, lease: Lease, number: int, response: Json) -> Json:

@@ -58,8 +58,7 @@ def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call]) -> Task:
 
 
 async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
-    """After a claim was lost because its task has ended, count what it called if that is not counted, and end what it
-    reserved."""
+    """Count the calls and end the reservation of a claim that was lost, if its task has ended meanwhile."""
     if lease.reserved is None and not lease.calls:
         return
     try:
