@@ -13,9 +13,9 @@ from shared.domain.checks.rows import MissingRow, RowCount
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType, media_type
-from shared.domain.media.reading import InMemory, OutOfReadsError, RandomAccess
+from shared.domain.media.random_access import InMemory, OutOfReadsError, RandomAccess
 from shared.domain.media.sniffing import UNKNOWN
-from shared.domain.media.text_whole import encoding_note
+from shared.domain.media.utf8_conversion import encoding_note
 from shared.domain.recipe.evidence import LONGEST_QUOTE, MOST_ENTRIES, Quote
 from shared.sandbox import (
     RangeSource,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType, media_type
-from shared.domain.media.reading import OutOfReadsError
+from shared.domain.media.random_access import OutOfReadsError
 from shared.sandbox import RangeSource, RangeUnavailable, Sandbox, SandboxError, SandboxOutOfMemory, SandboxTimeout
 
 _log = logging.getLogger(__name__)

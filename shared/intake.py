@@ -14,7 +14,7 @@ from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches, schedulable
 from shared.cloud.telemetry import log
 from shared.daily_limits import DailyLimits, inbox_day, start_of
-from shared.domain.media.ignored import ignored
+from shared.domain.media.ignored_objects import ignored
 from shared.domain.models.prices import Tier
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.tasks.task import Source, Task, Waiting, new_task

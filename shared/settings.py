@@ -51,7 +51,7 @@ class Inbox(BaseModel):
     documents: bool = False
     """Whether documents that are cut out of a bundle are written into it, to become tasks of their own."""
     ignore: tuple[str, ...] = ()
-    """Globs of names that do not become tasks, in addition to files of tools (`shared.domain.media.ignored`)."""
+    """Globs of names that get no task, in addition to those in `shared.domain.media.ignored_objects`."""
 
     @field_validator("ignore")
     @classmethod

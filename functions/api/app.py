@@ -23,18 +23,23 @@ from functions.api.routes import (
     cancel_and_rerun,
     chat,
     files,
+    keys,
     mcp,
     models,
-    operate,
-    process,
+    open_webui,
+    page,
+    session,
+    source_pages,
+    status_and_pause,
     stream,
     submit,
+    task_files,
     tasks,
     transcriptions,
+    uploads,
     usage,
 )
-from functions.api.routes.for_people import ROUTERS as ROUTERS_FOR_PEOPLE
-from functions.api.unserved import find_advice
+from functions.api.unsupported_paths import find_advice
 from shared import wiring
 from shared.domain.errors import RequestRefused, TaskFailure
 
@@ -72,9 +77,10 @@ def app() -> FastAPI:
         redirect_slashes=False,
         middleware=_middleware(wiring.api().settings.cors_origins),
     )
-    own = (submit, tasks, stream, cancel_and_rerun, models, usage, operate)
-    openai = (chat, transcriptions, files)
-    for router in (_open, *(module.router for module in (*own, *openai, mcp, process)), *ROUTERS_FOR_PEOPLE):
+    own = (submit, tasks, stream, cancel_and_rerun, models, usage, status_and_pause)
+    of_other_protocols = (chat, transcriptions, files, mcp, open_webui)
+    of_the_page = (session, task_files, source_pages, uploads, keys, page)
+    for router in (_open, *(module.router for module in (*own, *of_other_protocols, *of_the_page))):
         application.include_router(router)
     application.openapi = partial(openapi_document, application)  # type: ignore[method-assign]
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from starlette.requests import Request
 
 from functions.api.auth import require_scope
-from functions.api.budget import budgets
+from functions.api.daily_budgets import budgets
 from functions.api.listing import TaskFilter, list_page
 from functions.api.named_files import locate_files
 from functions.api.routes.cancel_and_rerun import cancel

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.error_answers import render_internal_error
-from functions.api.look_up import answer_look_up
+from functions.api.fast_lookup import answer_look_up
 from functions.api.request_state import RequestState, enter_request
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import span

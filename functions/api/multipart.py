@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 
-from functions.api.bodies import arriving
+from functions.api.request_bodies import arriving
 from shared.cloud.object_writer import ObjectWriter, WrittenObject
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.media import GEMINI

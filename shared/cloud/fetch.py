@@ -24,7 +24,7 @@ from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import GEMINI, MediaType, Refusal, identify, sniff
-from shared.domain.media.reading import OutOfReadsError
+from shared.domain.media.random_access import OutOfReadsError
 from shared.domain.request.addresses import without_secrets
 from shared.sized_stream import ReadableStream
 

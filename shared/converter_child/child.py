@@ -10,7 +10,7 @@ from shared.converter_child.output import Output, Patch
 from shared.converter_child.pace import Pace
 from shared.converter_child.sound import convert_sound
 from shared.domain.media.facts import Facts
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.examiner_child.files import ExaminedFile
 from shared.examiner_child.opening import behind_tags, open_recording
 from shared.sandbox_child import SourceFile

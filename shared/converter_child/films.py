@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from shared.converter_child.output import Output
 from shared.converter_child.pace import Pace
 from shared.converter_child.timing import SoundInTime, time_of
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.examiner_child.demuxing import Opened
 
 _PICTURES_IN_MP4 = ("h264", "hevc", "av1", "vp9", "mpeg4")

@@ -19,7 +19,7 @@ from av.packet import Packet
 from shared.converter_child.output import Output
 from shared.converter_child.pace import Pace
 from shared.converter_child.timing import LEAST_GAP, Clock, SoundInTime
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.examiner_child.demuxing import Opened
 
 _RATES = {8000: 16_000, 12000: 20_000, 16000: 24_000, 24000: 32_000, 48000: 40_000}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.domain.media.facts import Facts
-from shared.domain.media.iso import probe_heif
+from shared.domain.media.iso_bmff import probe_heif
 from shared.domain.media.kinds import Format
 from shared.domain.media.pictures import probe_jpeg, probe_png, probe_webp
-from shared.domain.media.reading import DamagedError, InMemory, Window
+from shared.domain.media.random_access import DamagedError, InMemory, Window
 from shared.examiner_child.files import ExaminedFile, Ranges
 from shared.sandbox_child import SourceFile
 

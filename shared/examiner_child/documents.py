@@ -7,7 +7,7 @@ from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_LoadMemDocu
 
 from shared.domain.media.facts import Facts
 from shared.domain.media.pdf import check_ending
-from shared.domain.media.reading import DamagedError, Window
+from shared.domain.media.random_access import DamagedError, Window
 from shared.examiner_child.files import ExaminedFile
 
 _LOCKED = "The PDF is encrypted. Save it without a password and upload it again."

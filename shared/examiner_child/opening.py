@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 
 from shared.domain.media.kinds import Format
-from shared.domain.media.reading import DamagedError, Window
+from shared.domain.media.random_access import DamagedError, Window
 from shared.domain.media.wav import find_sound, rewritten_header
 from shared.examiner_child.demuxing import Opened, open_as
 from shared.examiner_child.files import ExaminedFile, Part, Ranges

@@ -8,7 +8,7 @@ from typing import Any
 
 import pypdfium2
 
-from shared.domain.media.reading import InMemory
+from shared.domain.media.random_access import InMemory
 from shared.examiner_child.files import ExaminedFile
 from shared.sandbox_child import SourceFile
 

@@ -10,7 +10,7 @@ import pypdfium2
 from pypdfium2.raw import FPDF_PageToDevice, FPDFText_GetUnicode
 
 from shared.domain.checks.quotes import Found, SearchedText
-from shared.domain.media.reading import InMemory
+from shared.domain.media.random_access import InMemory
 from shared.examiner_child.files import ExaminedFile
 from shared.sandbox_child import SourceFile
 

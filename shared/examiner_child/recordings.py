@@ -12,11 +12,11 @@ import av
 from av.stream import Stream
 
 from shared.domain.media.conversions import by_codecs
-from shared.domain.media.endings import check_ending
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import Format, MediaType, media_type
-from shared.domain.media.reading import DamagedError, Window
+from shared.domain.media.random_access import DamagedError, Window
 from shared.domain.media.sniffing import sniff
+from shared.domain.media.truncation import check_ending
 from shared.examiner_child.demuxing import Opened, count_seconds, lasting, open_as
 from shared.examiner_child.estimates import ENDS_BYTES, ends_of, estimate_seconds
 from shared.examiner_child.files import ExaminedFile, Ranges

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 from xml.etree import ElementTree
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 
 _MOST_ENTRIES = 20_000
 _MOST_UNPACKED = 2 << 30

@@ -6,7 +6,7 @@ import posixpath
 from typing import BinaryIO
 from urllib.parse import unquote
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.extractor_child.archive import Archive
 from shared.extractor_child.document import Document
 from shared.extractor_child.markup import to_markdown

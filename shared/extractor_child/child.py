@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, cast
 
 from shared.domain.media import InMemory, MediaType, identify
 from shared.domain.media.kinds import Format
-from shared.domain.media.reading import DamagedError
-from shared.domain.media.text_whole import in_utf_8
+from shared.domain.media.random_access import DamagedError
+from shared.domain.media.utf8_conversion import in_utf_8
 from shared.examiner_child.files import ExaminedFile
 from shared.extractor_child.document import Document, ExtractedFile, TooLongError
 from shared.sandbox_child import SourceFile

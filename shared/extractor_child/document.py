@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from shared.domain.media.text_whole import WHOLE
+from shared.domain.media.utf8_conversion import WHOLE
 
 MOST_FILES = 100
 """Pictures and attached files that are sent along."""

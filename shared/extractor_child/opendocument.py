@@ -7,7 +7,7 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.extractor_child.archive import Archive
 from shared.extractor_child.document import Document
 from shared.extractor_child.pictures import add_picture

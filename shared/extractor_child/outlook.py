@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import olefile
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.extractor_child.document import Document
 from shared.extractor_child.mail import Attach
 from shared.extractor_child.markup import to_markdown

@@ -7,7 +7,7 @@ import warnings
 
 from PIL import Image, ImageOps
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.extractor_child.document import Document, ExtractedFile
 
 _TAKEN = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}

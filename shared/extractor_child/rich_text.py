@@ -6,7 +6,7 @@ import re
 
 from striprtf.striprtf import rtf_to_text
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.extractor_child.document import Document
 from shared.extractor_child.pictures import add_picture
 

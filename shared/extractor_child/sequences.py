@@ -7,7 +7,7 @@ import io
 import av
 from PIL import Image
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.examiner_child.demuxing import open_as
 from shared.extractor_child.document import Document
 from shared.extractor_child.pictures import add_picture

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.extractor_child.archive import Archive
 from shared.extractor_child.charts import title_of
 from shared.extractor_child.document import Document, TooLongError

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.extractor_child.archive import Archive
 from shared.extractor_child.charts import add_chart
 from shared.extractor_child.document import Document

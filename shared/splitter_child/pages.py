@@ -7,7 +7,7 @@ from typing import Any
 import pypdfium2
 
 from shared.converter_child.output import Output
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.domain.splitting.plan import plan_pages
 from shared.examiner_child.files import ExaminedFile
 from shared.sandbox_child import SourceFile

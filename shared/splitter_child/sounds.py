@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 
 from shared.converter_child.output import Output
 from shared.domain.media.facts import Facts
-from shared.domain.media.reading import DamagedError
+from shared.domain.media.random_access import DamagedError
 from shared.domain.splitting.plan import quietest
 from shared.examiner_child.demuxing import Opened
 from shared.examiner_child.files import ExaminedFile

@@ -12,7 +12,7 @@ import pytest
 from shared import examiner
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import check, media_type
-from shared.domain.media.reading import OutOfReadsError
+from shared.domain.media.random_access import OutOfReadsError
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox
 from tests.pdf_text import pdf_with_text

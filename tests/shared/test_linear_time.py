@@ -31,17 +31,17 @@ from shared.cloud.outbound import AddressRefused, target_of
 from shared.domain import service_errors as upstream
 from shared.domain.answer import citations, code_runs, timestamps, transcript
 from shared.domain.answer.transcript import Segment
-from shared.domain.checks import continuation, loops, recording, structure, words
+from shared.domain.checks import continuation, loops, structure, transcript_coverage, words
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.media import InMemory, MediaType, identify, in_utf_8, sniff
-from shared.domain.media.ignored import ignored
+from shared.domain.media.ignored_objects import ignored
 from shared.domain.media.text import encoding_of, kind_inside
-from shared.domain.media.text_whole import WholeText, encoding_note
+from shared.domain.media.utf8_conversion import WholeText, encoding_note
 from shared.domain.models.releases import release
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
 from shared.domain.recipe import book, choose, grant, placeholders
-from shared.domain.recipe.lines import lines
 from shared.domain.recipe.matching import Dropped
+from shared.domain.recipe.toml_lines import lines
 from shared.domain.recipe.wishes import WISHES
 from shared.domain.request import inputs_of, tasks
 from shared.domain.request.addresses import refusal
@@ -201,7 +201,7 @@ def _placed(text: str) -> None:
 
 def _timed(text: str) -> None:
     transcript.segments_in_text(text)
-    recording.transcript_warnings(text, None, 3600.0)
+    transcript_coverage.transcript_warnings(text, None, 3600.0)
     for value in (text, text[:100]):
         with contextlib.suppress(ValueError):
             timestamps.seconds_of(value)
@@ -300,11 +300,11 @@ AT_THE_START = {
     "local.standins.gemini.metadata_filter._TOKEN",
     "local.standins.gemini.wire._DURATION",
     "shared.domain.checks.continuation._OPENED",
-    "shared.domain.recipe.lines._HEADER",
-    "shared.domain.recipe.lines._PAIR",
+    "shared.domain.recipe.toml_lines._HEADER",
+    "shared.domain.recipe.toml_lines._PAIR",
     "shared.domain.request.google_receivers._FUNCTION",
     "shared.domain.request.google_receivers._SERVICE",
-    "shared.domain.tasks.documents._NAME",
+    "shared.domain.tasks.bundle_documents._NAME",
 }
 """Patterns that are tried at one place only, and never looked for."""
 BOUNDED = {

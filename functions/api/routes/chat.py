@@ -13,11 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from functions.api.auth import require_scope
-from functions.api.bodies import bodies
-from functions.api.budget import budgets
+from functions.api.daily_budgets import budgets
+from functions.api.deduplication import submit_once
 from functions.api.follower import Follower, followers
 from functions.api.listing import TaskFilter, list_page
-from functions.api.once import submit_once
 from functions.api.openai_headers import headers_of
 from functions.api.openai_stream import (
     DONE,
@@ -28,6 +27,7 @@ from functions.api.openai_stream import (
     stream_items,
 )
 from functions.api.openapi_clients import CHAT
+from functions.api.request_bodies import bodies
 from functions.api.routes.stream import HEARTBEAT
 from functions.api.routes.submit import Checked, IdempotencyKey, Submitter, check
 from functions.api.waiting import completion_of

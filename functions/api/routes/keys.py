@@ -15,10 +15,10 @@ from pydantic import Field, JsonValue, StringConstraints, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.bodies import bodies
 from functions.api.json_body import read_json_body
 from functions.api.openapi_shapes import errors, json_request_body, json_response
-from functions.api.routes.operate import Operator
+from functions.api.request_bodies import bodies
+from functions.api.routes.status_and_pause import Operator
 from functions.api.task_body import encode
 from shared import wiring
 from shared.cloud.keys import new_secret

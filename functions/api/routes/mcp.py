@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.bodies import bodies
+from functions.api.request_bodies import bodies
 from functions.api.routes.tasks import Reader
 from functions.api.task_body import encode
 from shared import wiring

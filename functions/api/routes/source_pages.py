@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from functions.api.file_responses import headers_for
 from functions.api.openapi_shapes import UNCHANGED, Document, TaskPath, errors, json_response
 from functions.api.routes.task_files import IfNoneMatch, Reader, ServedFile, source_of
-from functions.api.served_ranges import headers_for
 from functions.api.task_body import encode, find_task
 from shared import wiring
 from shared.domain.errors import RequestRefused

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.auth import RequireScope, require_scope
-from functions.api.bodies import bodies
-from functions.api.budget import budgets
+from functions.api.daily_budgets import budgets
 from functions.api.follower import followers
 from functions.api.openapi_shapes import SUBMITTED, errors, request_body
+from functions.api.request_bodies import bodies
 from functions.api.routes.stream import event_stream
 from functions.api.task_body import encode
 from functions.api.waiting import completion_of

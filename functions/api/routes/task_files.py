@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.responses import Response, StreamingResponse
 
 from functions.api.auth import ReadFiles
+from functions.api.file_responses import PIECE_BYTES, headers_for, media_type_of, part_of
 from functions.api.openapi_shapes import FILE, FILE_PART, NO_FILE, UNCHANGED, TaskPath, errors
 from functions.api.request_state import request_state
-from functions.api.served_ranges import PIECE_BYTES, headers_for, media_type_of, part_of
 from functions.api.task_body import find_task
 from shared import wiring
 from shared.cloud.storage import StoredObject

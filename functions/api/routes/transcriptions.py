@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from functions.api.auth import require_scope
+from functions.api.deduplication import submit_once
 from functions.api.follower import Follower, followers
-from functions.api.once import submit_once
 from functions.api.openai_headers import headers_of
 from functions.api.openai_stream import (
     DONE,
@@ -110,7 +110,7 @@ def _is_film(uploaded: Form) -> bool:
 
 
 def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]) -> Response:
-    from shared.domain.openai.transcript_forms import read_transcript, render
+    from shared.domain.openai.transcript_formats import read_transcript, render
 
     content, usage = _content(completion)
     body, content_type = render(form, read_transcript(content, usage, timed=form.is_timed))
@@ -119,7 +119,7 @@ def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]
 
 async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task: Task) -> AsyncIterator[bytes]:
     """Yield OpenAI's events: deltas while the model writes, or the segments once it has ended, and the whole text."""
-    from shared.domain.openai.transcript_forms import diarized_segments, read_transcript, times_of, token_usage
+    from shared.domain.openai.transcript_formats import diarized_segments, read_transcript, times_of, token_usage
 
     follower = followers().follow(task)
     before = _until_ended(deps, request, follower.task) if form.is_timed else _deltas(follower)

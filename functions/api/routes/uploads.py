@@ -16,9 +16,9 @@ from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.bodies import bodies
 from functions.api.json_body import read_json_body
 from functions.api.openapi_shapes import errors, json_request_body, json_response
+from functions.api.request_bodies import bodies
 from functions.api.routes.submit import Submitter
 from functions.api.task_body import encode
 from shared import wiring

@@ -49,7 +49,7 @@ from shared.domain.recipe import (
 from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question
 from shared.domain.splitting.plan import is_split
-from shared.domain.tasks.documents import is_document_of, parent_of
+from shared.domain.tasks.bundle_documents import is_document_of, parent_of
 from shared.domain.tasks.task import GeminiFile, Ran, Task
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from shared.dependencies import GenerateDeps
 from shared.domain.outputs import File
-from shared.domain.tasks.documents import document_name, parent_of
+from shared.domain.tasks.bundle_documents import document_name, parent_of
 from shared.domain.tasks.task import Task, derive_id
 
 

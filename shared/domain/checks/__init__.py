@@ -2,9 +2,9 @@
 
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
 from shared.domain.checks.loops import loop_at_end, repeated_phrase
-from shared.domain.checks.recording import transcript_warnings
 from shared.domain.checks.rounds import Again, Failed, Step, Whole, next_step
 from shared.domain.checks.structure import Structured, read, repair_prompt
+from shared.domain.checks.transcript_coverage import transcript_warnings
 
 __all__ = [
     "Again",

@@ -19,10 +19,10 @@ from shared.domain.media.kinds import (
     media_type,
 )
 from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size, check_soundness
-from shared.domain.media.reading import InMemory, RandomAccess
+from shared.domain.media.random_access import InMemory, RandomAccess
 from shared.domain.media.refusal import Refusal, RefusalCode
 from shared.domain.media.sniffing import HEAD, identify, sniff
-from shared.domain.media.text_whole import WHOLE, in_utf_8
+from shared.domain.media.utf8_conversion import WHOLE, in_utf_8
 
 __all__ = [
     "GEMINI",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared.domain.media.reading import RandomAccess
+from shared.domain.media.random_access import RandomAccess
 
 _OOXML = "application/vnd.openxmlformats-officedocument"
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

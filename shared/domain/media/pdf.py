@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from shared.domain.media.reading import MAX_READ, DamagedError, Window
+from shared.domain.media.random_access import MAX_READ, DamagedError, Window
 
 _TAIL = 64 * 1024
 _OVERLAP = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from shared.domain.media.facts import Facts
-from shared.domain.media.reading import DamagedError, Window
+from shared.domain.media.random_access import DamagedError, Window
 
 _TAIL = 64 * 1024
 """Cameras and editors append things behind the picture; its end is looked for this far back."""

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from shared.domain.media import office, signatures, text
 from shared.domain.media.kinds import MediaType, kind_of_mime, kind_of_name, media_type
-from shared.domain.media.links import link_in
+from shared.domain.media.link_files import link_in
 from shared.domain.media.mpeg_frames import adts_frame, layer_frame
 from shared.domain.media.office import Foreign
-from shared.domain.media.reading import MAX_READ, RandomAccess
+from shared.domain.media.random_access import MAX_READ, RandomAccess
 from shared.domain.media.refusal import Refusal
-from shared.domain.media.text_whole import WHOLE, WholeText
+from shared.domain.media.utf8_conversion import WHOLE, WholeText
 
 UNKNOWN = "unknown"
 """The encoding of a text that is not known yet: the examiner finds it out."""

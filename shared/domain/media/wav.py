@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Literal, NamedTuple
 
-from shared.domain.media.reading import DamagedError, Window
+from shared.domain.media.random_access import DamagedError, Window
 
 _UNKNOWN_SIZE = 0x7FFF_F000
 """Programs that write to a pipe cannot go back and fill in the length: they leave 0, or a number up here."""

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, cast
 from pydantic import ConfigDict, ValidationError
 
 from shared.domain.recipe.definition import Recipe
-from shared.domain.recipe.lines import Place, line_of, lines
 from shared.domain.recipe.overlay import overlay
+from shared.domain.recipe.toml_lines import Place, line_of, lines
 from shared.domain.recipe.validation import flaws
 from shared.domain.tasks.task import Frozen
 

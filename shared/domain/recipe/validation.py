@@ -11,8 +11,8 @@ from shared.domain.recipe import placeholders
 from shared.domain.recipe.definition import Recipe, RecipeQuestion, Rule
 from shared.domain.recipe.fitness import misfits
 from shared.domain.recipe.globs import glob_pattern
-from shared.domain.recipe.lines import Place
 from shared.domain.recipe.making import output_flaw
+from shared.domain.recipe.toml_lines import Place
 
 TAKEN_NAMES = ("task",)
 """Reserved names: Dropsight publishes its own files under them (`task.json`)."""

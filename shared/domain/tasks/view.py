@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from shared.domain.answer.response import Json
 from shared.domain.request.addresses import without_secrets
-from shared.domain.tasks.documents import parent_of
+from shared.domain.tasks.bundle_documents import parent_of
 from shared.domain.tasks.task import ID_PATTERN, Status, Task
 
 EXAMPLE_ID = "task-llm-1776874565-yq3szvcu"

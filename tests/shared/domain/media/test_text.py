@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.media import HEAD, WHOLE, InMemory, MediaType, Refusal, identify, in_utf_8, sniff
-from shared.domain.media.text_whole import encoding_note
+from shared.domain.media.utf8_conversion import encoding_note
 
 TEXTS = Path(__file__).parents[3] / "samples" / "texts"
 UGLY = TEXTS.parent / "ugly"

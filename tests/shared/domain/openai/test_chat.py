@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.errors import FieldRefused
 from shared.domain.openai.chat import ChatRequest, Located, named_files, read_chat
-from shared.domain.openai.schemas import without_unknown_keywords
+from shared.domain.openai.schema_keywords import without_unknown_keywords
 
 TASK, FILE = "task-llm-1776874565-yq3szvcu", "file-" + "0a" * 16
 

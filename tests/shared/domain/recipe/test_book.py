@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.answer.schemas import violations
 from shared.domain.recipe import BUILT_IN, RecipesInvalid, built_in, check, file_schema, load
-from shared.domain.recipe.lines import lines
+from shared.domain.recipe.toml_lines import lines
 
 MINIMAL = """
 [[recipe]]

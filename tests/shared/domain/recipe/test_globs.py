@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.recipe.globs import glob_pattern
-from shared.domain.recipe.lines import lines
+from shared.domain.recipe.toml_lines import lines
 
 PIECES = ["**/", "**", "*", "?", "[ab]", "[!a]", "a", "b", "/", ".", "\n"]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.tasks.documents import document_name, is_document_of, parent_of
+from shared.domain.tasks.bundle_documents import document_name, is_document_of, parent_of
 from shared.domain.tasks.task import Source, Task, new_task
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)

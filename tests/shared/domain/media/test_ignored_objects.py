@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shared.domain.media.ignored import ignored
+from shared.domain.media.ignored_objects import ignored
 from shared.domain.recipe.globs import glob_pattern
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from functions.api.budget import Budgets
+from functions.api.daily_budgets import Budgets
 from shared.budgets import Budgets as MoneyBudgets
 from shared.clock import MovableClock
 from shared.daily_limits import DailyLimits

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from functions.api import bodies as module
-from functions.api.bodies import SMALL_BYTES, bodies
+from functions.api import request_bodies as module
 from functions.api.follower import followers
+from functions.api.request_bodies import SMALL_BYTES, bodies
 from tests.functions.api.conftest import System
 from tests.functions.api.routes.test_submit import request
 

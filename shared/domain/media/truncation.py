@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared.domain.media.iso import check_film_is_whole
+from shared.domain.media.iso_bmff import check_film_is_whole
 from shared.domain.media.kinds import Format
-from shared.domain.media.reading import DamagedError, Window
+from shared.domain.media.random_access import DamagedError, Window
 from shared.domain.media.wav import check_avi_is_whole, check_sound_is_whole, find_sound
 
 _TAIL = 256 * 1024

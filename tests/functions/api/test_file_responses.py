@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.api.served_ranges import PIECE_BYTES, Part, headers_for, media_type_of, part_of
+from functions.api.file_responses import PIECE_BYTES, Part, headers_for, media_type_of, part_of
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.api.budget import budgets
+from functions.api.daily_budgets import budgets
 from shared.dependencies import ApiDeps
 from shared.domain.request import Submission
 from shared.domain.tasks.access import Key

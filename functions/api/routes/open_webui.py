@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.auth import require_scope
-from functions.api.bodies import arriving
-from functions.api.once import submit_once
+from functions.api.deduplication import submit_once
 from functions.api.openai_errors import as_openai
+from functions.api.request_bodies import arriving
 from functions.api.routes.submit import IdempotencyKey, Submitter, check
 from functions.api.task_body import encode
 from functions.api.waiting import completion_of

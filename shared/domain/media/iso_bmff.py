@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.domain.media.facts import Facts
-from shared.domain.media.reading import MAX_READ, DamagedError, Window
+from shared.domain.media.random_access import MAX_READ, DamagedError, Window
 
 _MOST_BOXES = 512
 _MANY = 4
