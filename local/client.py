@@ -92,7 +92,7 @@ class Client:
     def get_status(self) -> Json:
         return self._get("/v1/status")
 
-    def hold_up(self, action: Literal["pause", "resume"], inbox: str | None) -> Json:
+    def pause_or_resume(self, action: Literal["pause", "resume"], inbox: str | None) -> Json:
         """Pause or resume the whole system or an inbox; return the status."""
         return self._send("POST", f"/v1/{action}", json={"inbox": inbox} if inbox else {})
 

@@ -27,7 +27,7 @@ from typing_extensions import Buffer
 from shared.cloud.object_stream import StreamStopped
 from shared.converter_child.output import patched
 from shared.domain.errors import PermanentFailure, TransientFailure
-from shared.domain.media.conversions import by_hand
+from shared.domain.media.conversions import manual_conversion
 from shared.domain.media.facts import Facts
 from shared.sandbox import RangeSource, Reply, Sandbox, SandboxError, SandboxFailure, SandboxTimeout, Sink
 from shared.sized_stream import ReadableStream
@@ -197,8 +197,10 @@ def _problem(error: SandboxError, facts: Facts, seconds: float) -> str:
     kind = facts.media_type
     match error:
         case SandboxTimeout() | SandboxFailure(kind="TooSlowError"):
-            return f"The file is {kind.label}, and converting it takes more than {seconds:.0f} s. {by_hand(kind)}"
+            advice = manual_conversion(kind)
+            return f"The file is {kind.label}, and converting it takes more than {seconds:.0f} s. {advice}"
         case SandboxFailure(kind="DamagedError"):
             return f"The file is {kind.label}, which is to be converted. {error}"
         case _:
-            return f"The file is {kind.label}, and cannot be converted: it is damaged or protected. {by_hand(kind)}"
+            advice = manual_conversion(kind)
+            return f"The file is {kind.label}, and cannot be converted: it is damaged or protected. {advice}"

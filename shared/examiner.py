@@ -13,9 +13,9 @@ from shared.domain.checks.rows import MissingRow, RowCount
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType, media_type
-from shared.domain.media.random_access import InMemory, OutOfReadsError, RandomAccess
+from shared.domain.media.random_access import InMemory, RandomAccess, RangeUnavailableError
 from shared.domain.media.sniffing import UNKNOWN
-from shared.domain.media.utf8_conversion import encoding_note
+from shared.domain.media.utf8_conversion import encoding_warning
 from shared.domain.recipe.evidence import LONGEST_QUOTE, MOST_ENTRIES, Quote
 from shared.sandbox import (
     RangeSource,
@@ -66,7 +66,7 @@ class Examiner:
         """Return the facts of a file of the sniffed type `media_type`. `Facts.problem` has the error of a faulty file.
 
         `seconds` limits the child's work, not the time that `source` takes. Errors of `source` pass through, other
-        than `OutOfReadsError`: what it hides is left out of the facts.
+        than `RangeUnavailableError`: what it hides is left out of the facts.
         """
         facts = Facts(media_type=media_type, size=source.size)
         if source.size == 0:
@@ -187,7 +187,7 @@ class BoundedSource:
         self._bytes -= length
         try:
             return await self._source.read(offset, length)
-        except OutOfReadsError as error:
+        except RangeUnavailableError as error:
             raise RangeUnavailable from error
 
 
@@ -211,7 +211,7 @@ async def _here(call: Callable[[], bytes]) -> bytes:
 
 def _of_text(facts: Facts) -> Facts:
     """Return the facts of a text, with a warning if it is not in UTF-8."""
-    note = encoding_note(facts.media_type.encoding, facts.size)
+    note = encoding_warning(facts.media_type.encoding, facts.size)
     return facts if note is None else facts.model_copy(update={"warnings": (*facts.warnings, note)})
 
 

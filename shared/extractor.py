@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType, media_type
-from shared.domain.media.random_access import OutOfReadsError
+from shared.domain.media.random_access import RangeUnavailableError
 from shared.sandbox import RangeSource, RangeUnavailable, Sandbox, SandboxError, SandboxOutOfMemory, SandboxTimeout
 
 _log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class _Unread:
     async def read(self, offset: int, length: int) -> bytes:
         try:
             return await self._source.read(offset, length)
-        except OutOfReadsError as error:
+        except RangeUnavailableError as error:
             raise RangeUnavailable from error
 
 

@@ -14,7 +14,7 @@ from shared.cloud.firestore import Tasks
 from shared.cloud.queue import Dispatches, schedulable
 from shared.cloud.telemetry import log
 from shared.daily_limits import DailyLimits, inbox_day, start_of
-from shared.domain.media.ignored_objects import ignored
+from shared.domain.media.ignored_objects import reason_to_ignore
 from shared.domain.models.prices import Tier
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.tasks.task import Source, Task, Waiting, new_task
@@ -33,7 +33,7 @@ def ignore_reason(source: Source, settings: Settings) -> str | None:
         return f"no prefix of the inbox matches: {', '.join(inbox.prefixes)}"
     if source.name.endswith("/") and source.size == 0:
         return "it is a folder's placeholder"
-    return ignored(source.name, inbox.ignore)
+    return reason_to_ignore(source.name, inbox.ignore)
 
 
 def waiting_for_day(day: date, now: datetime, whose: str = "the inbox") -> Waiting | None:

@@ -48,7 +48,7 @@ _EXPOSED_HEADERS = (
     "x-dropsight-ignored", "x-dropsight-task",
 )  # fmt: skip
 
-_TAKEN_HEADERS = (
+_ALLOWED_HEADERS = (
     "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
     "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name",
 )  # fmt: skip
@@ -57,12 +57,12 @@ _DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
-_open = APIRouter()
+_public = APIRouter()
 
 
-@_open.get("/health", operation_id="health", responses={200: json_response("Health", {"status": "ok"}), **errors()})
+@_public.get("/health", operation_id="health", responses={200: json_response("Health", {"status": "ok"}), **errors()})
 async def health() -> Response:
-    """Say that this instance answers. Calls no other service."""
+    """Report that this instance is up. Calls no other service."""
     return Response(b'{"status":"ok"}', media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -80,7 +80,7 @@ def app() -> FastAPI:
     own = (submit, tasks, stream, cancel_and_rerun, models, usage, status_and_pause)
     of_other_protocols = (chat, transcriptions, files, mcp, open_webui)
     of_the_page = (session, task_files, source_pages, uploads, keys, page)
-    for router in (_open, *(module.router for module in (*own, *of_other_protocols, *of_the_page))):
+    for router in (_public, *(module.router for module in (*own, *of_other_protocols, *of_the_page))):
         application.include_router(router)
     application.openapi = partial(openapi_document, application)  # type: ignore[method-assign]
 
@@ -105,7 +105,7 @@ def _middleware(origins: tuple[str, ...]) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=list(_TAKEN_HEADERS),
+        allow_headers=list(_ALLOWED_HEADERS),
         expose_headers=list(_EXPOSED_HEADERS),
         max_age=600,
     )
@@ -143,13 +143,15 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
 
 
 def _is_served(request: Request, path: str) -> bool:
-    """Return whether there is anything at another path, for any method."""
+    """Return whether a route serves `path`, for any method."""
     scope = {**request.scope, "path": path}
     return any(route.matches(scope)[0] is not Match.NONE for route in request.app.routes)
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods that the path has: Starlette names those of its first route only, FastAPI none."""
-    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    """Return the methods that the path allows. Starlette gives those of the first matching route only, FastAPI none."""
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
     routes = request.app.routes
-    return [method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return [
+        method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]

@@ -98,7 +98,7 @@ def rates() -> Rates:
 
 
 def limit_rate(key: Key) -> None:
-    """Count one request of the key, and tell the caller how many are left. Raises `RequestRefused` if none is."""
+    """Count one request of the key and set the RateLimit headers. Raises `RequestRefused` if none was left."""
     left, wait = rates().take_token(key)
     seconds = math.ceil(wait)
     limit = {
@@ -114,7 +114,7 @@ def limit_rate(key: Key) -> None:
 
 
 async def authenticate(secret: str) -> Key:
-    """Return the key of a secret that may be used now. Raises `RequestRefused`."""
+    """Return the key of a secret. Raises `RequestRefused` if it is missing, unknown, revoked or expired."""
     if not secret:
         raise _unauthorised_refusal("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
     deps = wiring.api()

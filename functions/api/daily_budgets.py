@@ -1,4 +1,4 @@
-"""Hold each key to its budgets of a day (UTC): of tasks, and of money."""
+"""Enforce the daily budgets of each key, in tasks and in US dollars. Days are in UTC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.domain.errors import RequestRefused
 from shared.domain.tasks.access import Key
 
 _NEAR = 20
-"""With this many tasks left or fewer, every submit reads the count again."""
+"""If this many tasks or fewer are left, each submission reads the count again."""
 
 
 class Budgets:

@@ -15,7 +15,7 @@ _FAILS_AGAIN = frozenset({
     "model_not_found", "model_not_support_capability", "payload_too_large", "schema_not_satisfied",
     "source_not_allowed", "unsupported_content_type",
 })  # fmt: skip
-"""Failures that the content causes: the same content would fail again, so that no second task is made."""
+"""Failures that the content causes. The same content would fail again, so no second task is created."""
 
 
 async def submit_once(
@@ -27,7 +27,7 @@ async def submit_once(
     task replaces it.
     """
     await budgets().spend(key)
-    # No header can hold NUL: no Idempotency-Key of a caller is the same.
+    # NUL cannot occur in a header, so no Idempotency-Key of a caller equals this.
     record = idempotency_key or f"\0content:{digest}"
     for _ in range(_MOST_FAILURES):
         submitted = await deps.requests.submit(submission, digest, key_id=key.id, idempotency_key=record)

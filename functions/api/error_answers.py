@@ -49,14 +49,14 @@ def render_internal_error(accept: str, request_id: str) -> Response:
 
 
 def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
-    """Render the framework's own errors: unknown paths and methods."""
+    """Return the refusal for an error of the framework, such as an unknown path or method."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
     type_ = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return RequestRefused(status, type_, code, detail, headers=dict(headers or {}))
 
 
 def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
-    """Render the first error that pydantic found in a path, query or header."""
+    """Return the refusal for the first error that pydantic found in a path, query or header."""
     first = errors[0]
     location = first.get("loc")
     names = [str(part) for part in location[1:]] if isinstance(location, tuple) else []

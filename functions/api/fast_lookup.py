@@ -1,7 +1,7 @@
-"""Answer look-ups of a task before FastAPI takes the request up, which would take longer than the answer itself.
+"""Answer `GET /v1/tasks/{id}` without FastAPI, whose overhead exceeds the cost of the answer itself.
 
-Clients that wait for a task ask again and again. If they know the task as it is, which a few fields of the document
-tell, it is not decoded. Refusals and errors are left to the route, which goes on with the same document: one read.
+Waiting clients poll tasks. If the ETag still matches, which a few fields of the document show, the document is not
+decoded. Refusals and errors are left to the route, which reuses the document that was read here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from functions.api.auth import authenticate, limit_rate
 from functions.api.request_state import request_state
-from functions.api.task_body import PRIVATE, entity_tag, is_named, load_rendered, remembered, task_response
+from functions.api.task_body import PRIVATE, entity_tag, is_named, load_rendered, rendered_lately, task_response
 from shared import wiring
 from shared.domain.errors import DropsightError
 from shared.domain.tasks.access import Key
@@ -23,8 +23,8 @@ _PATH = "/v1/tasks/"
 _BEARER = re.compile(rb"Bearer +(\S+) *", re.IGNORECASE)
 
 
-async def answer_look_up(scope: Scope) -> Response | None:
-    """Return a 200 or 304, or None for the route to answer. What was found out is in the state of the request."""
+async def answer_lookup(scope: Scope) -> Response | None:
+    """Return a 200 or 304, or None if the route must answer. Keeps the key and the document in the request's state."""
     path: str = scope["path"]
     if not path.startswith(_PATH) or scope["query_string"] or scope["method"] not in ("GET", "HEAD"):
         return None
@@ -38,7 +38,7 @@ async def answer_look_up(scope: Scope) -> Response | None:
         key = await authenticate(bearer[1].decode("latin-1"))
         limit_rate(key)
     except DropsightError:
-        # The route meets it again, and errors are answered there.
+        # The route raises it again and renders it.
         return None
     state.key = key
     if "read" not in key.scopes:
@@ -47,9 +47,9 @@ async def answer_look_up(scope: Scope) -> Response | None:
 
 
 async def _answer(key: Key, task_id: str, if_none_match: str) -> Response | None:
-    """Return the answer; None if the key may not see the task, or it cannot be read or rendered."""
+    """Return the response; None if the key may not see the task, or the task cannot be read or rendered."""
     deps = wiring.api()
-    if (rendered := remembered(task_id)) is not None:
+    if (rendered := rendered_lately(task_id)) is not None:
         if not key.sees(rendered.task):
             return None
     else:
@@ -62,5 +62,5 @@ async def _answer(key: Key, task_id: str, if_none_match: str) -> Response | None
     try:
         return task_response(await load_rendered(deps, key, task_id), if_none_match)
     except DropsightError:
-        # The route meets it again, and errors are answered there.
+        # The route raises it again and renders it.
         return None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 PIECE_BYTES = 4 << 20
-"""Bytes of one answer to a range, and of one read: a player asks for the next itself."""
+"""The most bytes of a response to a range, and of one read. Players request the next range themselves."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SHOWN_FAMILIES = ("audio/", "video/")
@@ -23,7 +23,7 @@ _PDF_POLICY = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self';
 """Without `sandbox`, in which browsers refuse to start their own PDF viewer."""
 
 
-class Part(NamedTuple):
+class ByteRange(NamedTuple):
     """Bytes from `start` up to, not including, `end`."""
 
     start: int
@@ -33,10 +33,10 @@ class Part(NamedTuple):
         return f"bytes {self.start}-{self.end - 1}/{size}"
 
 
-def part_of(header: str | None, size: int) -> Part | None:
-    """Return the part that a Range header asks for, cut to one piece; None if the whole file is meant.
+def requested_range(header: str | None, size: int) -> ByteRange | None:
+    """Return the bytes that a Range header requests, at most `PIECE_BYTES`; None for the whole file.
 
-    Raises ValueError if no byte of the file lies in it (416). Several ranges, and other units, mean the whole file.
+    Raises ValueError if the file has none of these bytes (416). Several ranges, or other units, mean the whole file.
     """
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or match[1] == match[2] == "":
@@ -50,11 +50,11 @@ def part_of(header: str | None, size: int) -> Part | None:
             return None
     if start >= size or end <= start:
         raise ValueError(f"the file has {size} bytes")
-    return Part(start, min(end, start + PIECE_BYTES))
+    return ByteRange(start, min(end, start + PIECE_BYTES))
 
 
 def media_type_of(declared: str | None, name: str) -> str:
-    """Return the type of a file: as declared, else by the ending of its name."""
+    """Return the declared type, or if it says nothing, the type of the name's ending."""
     plain = (declared or "").partition(";")[0].strip().lower()
     if plain not in _UNKNOWN and re.fullmatch(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", plain):
         return plain
@@ -62,7 +62,7 @@ def media_type_of(declared: str | None, name: str) -> str:
 
 
 def headers_for(media_type: str, name: str, *, download: bool) -> dict[str, str]:
-    """Return the headers under which nothing in the file can run with this origin's rights."""
+    """Return headers that keep scripts in the file from running with the rights of this origin."""
     is_shown = media_type in _SHOWN or media_type.startswith(_SHOWN_FAMILIES)
     disposition = "inline" if is_shown and not download else "attachment"
     text = media_type.startswith("text/")

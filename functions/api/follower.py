@@ -2,7 +2,7 @@
 
 readers ──▶ Follower ──▶ one loop: chunks since the last one; the task itself once a second, and at the end
                │
-               └─ blocks, encoded once for all readers; ended streams are remembered for later readers (bounded)
+               └─ blocks, encoded once for all readers; ended streams are rendered_lately for later readers (bounded)
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from shared.domain.tasks.task import Task
 _SHORTEST, _LONGEST = 0.1, 0.4
 """Seconds between two polls: short after a change, longer while nothing changes."""
 _TASK_SECONDS = 1.0
-"""Seconds: how old the copy of a task may be that decides whether its stream goes on."""
+"""Seconds after which a follower reads its task again."""
 _POLLS_AT_ONCE = 24
 _POLLS_A_SECOND = 250
 """Polls per second of all loops together; with many streams, each is polled less often."""
 _REMEMBERED_BYTES = 48 << 20
 
 
-class Ending(NamedTuple):
+class StreamFailure(NamedTuple):
     """Why a stream ends before its answer."""
 
     code: str
     message: str
 
 
-_INTERRUPTED = Ending(
+_INTERRUPTED = StreamFailure(
     "stream_interrupted", "The stream was interrupted: a new attempt was begun. GET the task for the whole answer."
 )
 
@@ -57,7 +57,7 @@ class Follower:
         self.size = 0
         self.changed = asyncio.Event()
         self._last: Chunk | None = None
-        self._drained = False
+        self._has_all_chunks = False
         self._readers = self._stream_readers = 0
         self._loop: asyncio.Task[None] | None = None
         self._task_read_at = deps.clock.time()
@@ -80,24 +80,24 @@ class Follower:
     @property
     def is_over(self) -> bool:
         """Return whether the task cannot change any more."""
-        return self.task.terminal and (self._drained or self.is_whole or not self.task.stream)
+        return self.task.terminal and (self._has_all_chunks or self.is_whole or not self.task.stream)
 
     @property
     def _is_settled(self) -> bool:
-        """Return whether the readers have everything."""
+        """Return whether there is nothing left to poll for the current readers."""
         return self.is_over or (self.task.terminal and self._stream_readers == 0)
 
     @property
-    def failure(self) -> Ending | None:
+    def failure(self) -> StreamFailure | None:
         """Return why the stream ended early, or None."""
         task, last = self.task, self._last
         if not task.terminal:
             moved_on = last is not None and task.token > last.claim and not last.resumable
             return _INTERRUPTED if moved_on else None
-        if not self._drained:
+        if not self._has_all_chunks:
             return None
         if task.error is not None:
-            return Ending(task.error.code, task.error.message)
+            return StreamFailure(task.error.code, task.error.message)
         return None if self.is_whole else _INTERRUPTED
 
     @property
@@ -117,7 +117,7 @@ class Follower:
             try:
                 async with self._followers.polls:
                     has_news = await self._poll_once()
-            except Exception as error:  # The next look may find the service again; readers have heartbeats meanwhile.
+            except Exception as error:  # The next poll may succeed; until then readers get heartbeats.
                 log_bug("follow_failed", error, task=self.task.id)
                 has_news, pause = False, _LONGEST
             if has_news:
@@ -135,8 +135,8 @@ class Follower:
             self._append_chunk(chunk)
         has_news = bool(chunks)
         if ended_before:
-            # Every chunk is older than the end, so this look has found the last one.
-            self._drained = wants_chunks
+            # Chunks are written before the task ends, so this poll has read the last one.
+            self._has_all_chunks = wants_chunks
             return True
         stale = self._deps.clock.time() - self._task_read_at >= _TASK_SECONDS
         if not wants_chunks or stale or (self._last is not None and self._last.finish is not None):
@@ -183,11 +183,11 @@ class Followers:
         return len(self._active) / _POLLS_A_SECOND
 
     def find(self, task_id: str) -> Follower | None:
-        """Return the follower of a stream that this instance reads or has kept."""
+        """Return the follower of the task if it is active or remembered, else None."""
         return self._active.get(task_id) or self._ended.get(task_id)
 
     def follow(self, task: Task) -> Follower:
-        """Return the follower of a task that this instance has read just now."""
+        """Return the follower of `task`, which was just read; create it if needed."""
         self.shutdown.watch()
         follower = self.find(task.id)
         if follower is None:
@@ -197,7 +197,7 @@ class Followers:
         return follower
 
     def release(self, follower: Follower) -> None:
-        """Stop following once nobody reads. Ended streams are kept for later readers; the oldest are dropped first."""
+        """Stop following a task without readers. Ended streams are remembered; the oldest are dropped first."""
         was_active = self._active.pop(follower.task.id, None) is not None
         if was_active and follower.is_over and follower.task.stream and follower.size <= _REMEMBERED_BYTES:
             self._ended[follower.task.id] = follower

@@ -1,4 +1,4 @@
-"""Read a JSON body into its model, and name the field that is wrong."""
+"""Parse a JSON body into a pydantic model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Body = TypeVar("_Body", bound=StrictModel)
 
 
 def read_json_body(model: type[_Body], body: bytes) -> _Body:
-    """Return the body as `model`. Raises `RequestRefused` for what is not JSON, `FieldRefused` for a wrong field."""
+    """Return the body as `model`. Raises `RequestRefused` if it is not JSON, `FieldRefused` if a field is wrong."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

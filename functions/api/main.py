@@ -1,6 +1,7 @@
-"""api: the public HTTP API, a FastAPI application that the functions-framework's handler returns.
+"""api: the public HTTP API.
 
-Starlette awaits what a handler returns as an ASGI application; its lifespan never runs.
+The functions-framework handler returns the FastAPI application, and Starlette runs what a handler returns as an ASGI
+application. Lifespan events are never sent.
 """
 
 from __future__ import annotations

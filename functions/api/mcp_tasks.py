@@ -1,6 +1,7 @@
-"""Long work as the protocol's tasks: of the Tasks extension (2026-07-28), and of the experiment before it (2025-11-25).
+"""MCP tasks: those of the Tasks extension (2026-07-28), and the experimental ones before it (2025-11-25).
 
-Each is a task of ours, so that it is durable before its id is returned, and any instance answers for it.
+An MCP task is a Dropsight task with the same id, so it is durable before its id is returned, and any instance serves
+it.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from shared.domain.tasks.task import Task
 
 
 def is_task_wanted(call: Call) -> bool:
-    """Return whether the client takes a task in place of the answer of `understand`."""
+    """Return whether the client accepts a task instead of the answer of `understand`."""
     return call.takes_tasks if call.is_stateless else isinstance(call.params.get("task"), dict)
 
 
 async def understand(deps: ApiDeps, request: Request, key: Key, call: Call, arguments: Json) -> Json:
-    """Return the new task at once, or the answer if that comes within the `wait_seconds` of the arguments."""
+    """Create a task. Return the answer if it comes within the argument `wait_seconds`, else the task."""
     task = await mcp_tools.submit_question(deps, key, arguments)
     if not call.is_stateless:
         return {"task": handshake_task(task)}
@@ -38,7 +39,7 @@ async def understand(deps: ApiDeps, request: Request, key: Key, call: Call, argu
 
 
 async def get_task(deps: ApiDeps, key: Key, call: Call) -> Json:
-    """Return the task, and within it the result that the tool's call would have had."""
+    """Return the task; once it is completed, with the result that a call of the tool returns."""
     task = await _task_of(deps, key, call)
     shown = extension_task(task)
     if shown["status"] == "completed":
@@ -47,7 +48,7 @@ async def get_task(deps: ApiDeps, key: Key, call: Call) -> Json:
 
 
 async def update_task(deps: ApiDeps, key: Key, call: Call) -> Json:
-    """Acknowledge: no task of ours asks its client for anything, and what it did not ask for is ignored."""
+    """Accept and ignore the update: tasks never request input from their client."""
     await _task_of(deps, key, call)
     return {}
 
@@ -60,7 +61,7 @@ async def cancel_task(deps: ApiDeps, request: Request, key: Key, call: Call) -> 
 
 
 async def handshake_method(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
-    """Answer a method of the experiment of 2025-11-25."""
+    """Answer a `tasks/…` method of 2025-11-25."""
     if call.method == "tasks/list":
         cursor = call.params.get("cursor")
         after = cursor if isinstance(cursor, str) else None

@@ -1,4 +1,4 @@
-"""The tools and resources that agents call by MCP: each is a task, or a look at tasks."""
+"""The MCP tools and resources: they create, read, list and cancel tasks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 
 _LONGEST_WAIT = 50.0
-"""Seconds: clients give a call up after a minute."""
+"""Seconds. Clients give up a call after a minute."""
 _LARGEST_OUTPUT = 8 << 20
 
 Tool = Callable[[ApiDeps, Request, Key, Json], Awaitable[Json]]
@@ -37,18 +37,18 @@ Tool = Callable[[ApiDeps, Request, Key, Json], Awaitable[Json]]
 
 async def understand(deps: ApiDeps, request: Request, key: Key, arguments: Json) -> Json:
     task = await submit_question(deps, key, arguments)
-    return await _after_waiting(deps, request, task, arguments)
+    return await _wait_and_answer(deps, request, task, arguments)
 
 
 async def submit_question(deps: ApiDeps, key: Key, arguments: Json) -> Task:
-    """Make the task of a call of `understand`, or find the one that an earlier call with its idempotency_key made."""
+    """Create the task of an `understand` call, or return the task of an earlier call with the same idempotency_key."""
     require_scope(key, "submit")
     question, recipe = arguments.get("question"), arguments.get("recipe")
     if not question and not recipe:
         raise FieldRefused("question", "question: give a question, or the name of a recipe such as transcribe-timed.")
     content: list[JsonValue] = []
     if isinstance(uri := arguments.get("uri") or arguments.get("url"), str):
-        content.append({"type": "file_url", "file_url": await _place(deps, key, uri)})
+        content.append({"type": "file_url", "file_url": await _locate(deps, key, uri)})
     if question:
         content.append({"type": "text", "text": question})
     if not content:
@@ -72,7 +72,7 @@ def _idempotency_key(arguments: Json) -> str | None:
     given = arguments.get("idempotency_key")
     if given is None:
         return None
-    # As the header's: what no header can hold is kept for the records of other end points.
+    # The same rule as for the header: keys that no header can hold are reserved for other end points.
     if not isinstance(given, str) or not 1 <= len(given) <= 255 or not given.isprintable():
         raise FieldRefused("idempotency_key", "idempotency_key: give 1 to 255 printable characters.")
     return given
@@ -80,7 +80,7 @@ def _idempotency_key(arguments: Json) -> str | None:
 
 async def get_task(deps: ApiDeps, request: Request, key: Key, arguments: Json) -> Json:
     task = (await find_task(deps, key, str(arguments.get("task_id") or ""))).task
-    return await _after_waiting(deps, request, task, {"wait_seconds": 0, **arguments})
+    return await _wait_and_answer(deps, request, task, {"wait_seconds": 0, **arguments})
 
 
 async def list_tasks(deps: ApiDeps, request: Request, key: Key, arguments: Json) -> Json:
@@ -89,7 +89,7 @@ async def list_tasks(deps: ApiDeps, request: Request, key: Key, arguments: Json)
         status=status if status in ("pending", "processing", "completed", "failed") else None,  # type: ignore[arg-type]
         prefix=prefix if isinstance(prefix, str) and prefix else None,
     )
-    limit = min(100, max(1, _whole(arguments.get("limit"), 20)))
+    limit = min(100, max(1, _as_int(arguments.get("limit"), 20)))
     page = await list_page(deps.tasks, key, task_filter, limit=limit, after=after if isinstance(after, str) else None)
     return tool_result({"tasks": [task_summary(task) for task in page.tasks], "next": page.next})
 
@@ -109,7 +109,7 @@ TOOLS: dict[str, Tool] = {
 
 
 async def answer_of(deps: ApiDeps, task: Task) -> Json:
-    """Return the result of a tool whose task is this one: the answer's text, and the task as an object."""
+    """Return the tool result of a task: the text of its answer, and its summary as structured content."""
     summary = task_summary(task)
     if task.error is not None:
         return tool_result(summary, f"{task.id} failed: {task.error.message}", is_error=True)
@@ -127,14 +127,14 @@ def tool_result(structured: Json, text: str | None = None, *, is_error: bool = F
 
 
 async def list_resources(deps: ApiDeps, key: Key, cursor: str | None) -> Json:
-    """Return the newest completed tasks and their published files, a page at a time."""
+    """Return one page of completed tasks and their published files, newest first."""
     page = await list_page(deps.tasks, key, TaskFilter(status="completed"), limit=50, after=cursor)
     resources = [resource for task in page.tasks for resource in resource_of(task)]
     return {"resources": cast(JsonValue, resources), **({"nextCursor": page.next} if page.next else {})}
 
 
 async def read_resource(deps: ApiDeps, key: Key, uri: str) -> Json:
-    """Return a task as JSON, or a published file. Raises 404 for what the key may not see."""
+    """Return a task as JSON, or a published file. Raises 404 if it does not exist or the key may not see it."""
     if (match := OUTPUT_URI.fullmatch(uri)) is not None:
         task = (await find_task(deps, key, match["id"])).task
         return {"contents": [await _output(deps, task, match["name"], uri)]}
@@ -159,21 +159,21 @@ async def _output(deps: ApiDeps, task: Task, name: str, uri: str) -> Json:
         return {"uri": uri, "mimeType": "application/octet-stream", "blob": encoded.decode()}
 
 
-async def _after_waiting(deps: ApiDeps, request: Request, task: Task, arguments: Json) -> Json:
+async def _wait_and_answer(deps: ApiDeps, request: Request, task: Task, arguments: Json) -> Json:
     seconds = seconds_to_wait(arguments, otherwise=45)
     return await answer_of(deps, await wait_for_end(deps, request, task, seconds))
 
 
 def seconds_to_wait(arguments: Json, *, otherwise: int) -> float:
-    return min(_LONGEST_WAIT, max(0, _whole(arguments.get("wait_seconds"), otherwise)))
+    return min(_LONGEST_WAIT, max(0, _as_int(arguments.get("wait_seconds"), otherwise)))
 
 
-async def _place(deps: ApiDeps, key: Key, uri: str) -> Json:
+async def _locate(deps: ApiDeps, key: Key, uri: str) -> Json:
     if not is_named(uri):
         return {"url": uri}
     located = (await locate_files(deps, key, [uri]))[uri]
     return {"url": located.uri, **({"generation": str(located.generation)} if located.generation is not None else {})}
 
 
-def _whole(value: JsonValue, otherwise: int) -> int:
+def _as_int(value: JsonValue, otherwise: int) -> int:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else otherwise

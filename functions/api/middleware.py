@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.error_answers import render_internal_error
-from functions.api.fast_lookup import answer_look_up
+from functions.api.fast_lookup import answer_lookup
 from functions.api.request_state import RequestState, enter_request
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import span
@@ -36,7 +36,7 @@ class RequestMiddleware:
         inner = {**scope, "method": "GET"} if state.head else scope
         try:
             with _traced(scope):
-                answer = await answer_look_up(scope) or self._app
+                answer = await answer_lookup(scope) or self._app
                 await answer(inner, receive, sender.send)
         except ClientDisconnect:
             log("INFO", "client_gone", "the caller went away", request=state.request_id, path=scope["path"])

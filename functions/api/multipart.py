@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 
-from functions.api.request_bodies import arriving
+from functions.api.request_bodies import read_pieces
 from shared.cloud.object_writer import ObjectWriter, WrittenObject
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.media import GEMINI
@@ -101,7 +101,7 @@ class _Reader:
         kind, options = parse_options_header(request.headers.get("content-type"))
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
             raise _unreadable("it is not multipart/form-data with a boundary")
-        self._pieces = arriving(request, _LONGEST_UPLOAD_SECONDS)
+        self._pieces = read_pieces(request, _LONGEST_UPLOAD_SECONDS)
         self._events: deque[_Event] = deque()
         self._headers: dict[bytes, bytes] = {}
         self._name, self._value = bytearray(), bytearray()

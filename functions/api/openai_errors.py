@@ -1,4 +1,4 @@
-"""Errors of the end points that OpenAI's clients call: the statuses by which those clients choose their exceptions."""
+"""Error statuses of the OpenAI-compatible end points: OpenAI's clients choose their exception by the status."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from shared.domain.errors import FailureCode, RequestRefused
 OPENAI_PATHS = ("/v1/chat/", "/v1/audio/", "/v1/files")
 
 _NO_RETRY = frozenset(get_args(FailureCode)) | {"budget_exceeded"}
-"""A client's own retry after one of these would only fail, or be billed, again."""
+"""Codes after which an automatic retry would fail, or be billed, again."""
 
 
 def as_openai(refused: RequestRefused) -> RequestRefused:
     """Return the refusal with OpenAI's status: 400 for a field, 404 for a model, 429 for a budget, 504 for a wait.
 
-    `x-should-retry: false` keeps clients from repeating by themselves what a task has failed with.
+    `x-should-retry: false` stops clients from automatically retrying a request whose task failed.
     """
     status, headers = refused.status, dict(refused.headers)
     if refused.code in ("no_available_model", "model_not_found"):

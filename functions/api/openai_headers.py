@@ -1,17 +1,17 @@
-"""The headers that tell OpenAI's clients of the task that their request became."""
+"""Response headers of the OpenAI-compatible end points: the task of a request, and the ignored fields."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 _LONGEST = 1000
-"""Characters: clients and proxies refuse answers whose headers are long."""
+"""Characters. Clients and proxies refuse responses with long headers."""
 
 
 def headers_of(task_id: str, ignored: Sequence[str]) -> dict[str, str]:
     """Return the headers that name the task, and the fields that had no effect.
 
-    Those are named as the caller has written them: what no header can hold is replaced by `?`.
+    Field names are as the caller wrote them; characters that no header can hold are replaced by `?`.
     """
     headers = {"x-dropsight-task": task_id}
     if ignored:

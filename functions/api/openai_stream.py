@@ -1,4 +1,4 @@
-"""Follow a streamed task for the end points that OpenAI's clients read: data blocks without offsets."""
+"""The event streams of the OpenAI-compatible end points: data blocks without offsets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DATA = b"data: "
 
 
 class StreamItem(NamedTuple):
-    """A `chunk` (JSON of a chat.completion.chunk), a `pause` to tell the reader that there is more, the `end`, or an
+    """A `chunk` (JSON of a chat.completion.chunk), a `pause` (send a heartbeat), the `end`, or an
     `error` with its code and message."""
 
     kind: Literal["chunk", "pause", "end", "error"]
@@ -28,7 +28,7 @@ class StreamItem(NamedTuple):
 
 
 async def stream_items(follower: Follower) -> AsyncIterator[StreamItem]:
-    """Yield what the stream of a task holds, from its beginning to its end."""
+    """Yield the stream of a task from its beginning to its end."""
     sent, offset = 0, 0
     follower.join(stream=True)
     try:
@@ -59,7 +59,7 @@ def data_block(value: Json) -> bytes:
 
 
 def event_block(value: Json) -> bytes:
-    """Return a block with its type as its event's name, too: some clients read nothing else (Subtitle Edit)."""
+    """Return a block whose event name is its type: some clients read only that (Subtitle Edit)."""
     return f"event: {value['type']}\n".encode() + data_block(value)
 
 

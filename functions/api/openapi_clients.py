@@ -1,6 +1,6 @@
-"""What the end points of OpenAI's clients take and answer, for the OpenAPI document.
+"""The request and response schemas of the OpenAI-compatible end points, for the OpenAPI document.
 
-A type is written where another one is refused; of fields that are accepted whatever they hold, the description alone.
+A field has a type only if other types are refused. Fields that accept anything have a description only.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ _FORM_FIELDS: dict[str, str] = {
 
 @cache
 def chat_request() -> Document:
-    """Return the schema of a chat completion's request: what is passed on has the types of a request of ours."""
-    # Loaded for the document only: an instance starts without it.
+    """Return the schema of a chat completion request. Fields that are passed on have the types of `Submission`."""
+    # Imported here, because only the document needs it.
     from shared.domain.openai.chat import PASSED_ON
 
     own: dict[str, Any] = Submission.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]

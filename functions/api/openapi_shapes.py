@@ -1,4 +1,4 @@
-"""The responses of the API's routes for its OpenAPI document: their schemas, examples, links and errors."""
+"""The schemas, examples, links and errors of the API's responses, for the OpenAPI document."""
 
 from __future__ import annotations
 

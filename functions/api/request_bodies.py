@@ -20,12 +20,12 @@ from shared.domain.request import LARGEST_BODY, read
 from shared.domain.tasks.access import Key
 
 SMALL_BYTES = 256 << 10
-"""Bytes of a body that no budget counts. Larger bodies take several times their size while they are checked."""
+"""Bodies up to this size count against no budget. Checking a larger body takes several times its size in memory."""
 _LARGE_AT_ONCE = 2
 _BUDGET_BYTES = 80 << 20
 """Bytes of all large bodies being read: together with those being checked they fit into 512 MiB."""
 _BUDGET_OF_A_KEY = 48 << 20
-_PATIENCE_SECONDS = 5.0
+_BUDGET_WAIT_SECONDS = 5.0
 """Seconds a body waits for its share of the budget. Without a limit, two half-read bodies could block each other."""
 _GRACE_SECONDS = 10.0
 _SLOWEST_BYTES_A_SECOND = 32 << 10
@@ -48,7 +48,7 @@ class Bodies:
         A large body occupies one of few slots until the block ends.
         """
         _refuse_too_large(_declared_length(request))
-        share = _Share(self, key)
+        share = _BudgetShare(self, key)
         try:
             body = await self._read(request, share)
             if len(body) <= SMALL_BYTES:
@@ -59,10 +59,10 @@ class Bodies:
         finally:
             share.release()
 
-    async def _read(self, request: Request, share: _Share) -> bytes:
+    async def _read(self, request: Request, share: _BudgetShare) -> bytes:
         pieces: list[bytes] = []
         arrived = 0
-        async for piece in arriving(request):
+        async for piece in read_pieces(request):
             arrived += len(piece)
             _refuse_too_large(arrived)
             await share.grow_to(arrived)
@@ -72,7 +72,7 @@ class Bodies:
     async def take(self, key: Key, more: int) -> None:
         """Reserve bytes of both budgets, waiting until they have room."""
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_BUDGET_WAIT_SECONDS):
                 while self._bytes + more > _BUDGET_BYTES or self._of_keys[key.id] + more > _BUDGET_OF_A_KEY:
                     self._freed.clear()
                     await self._freed.wait()
@@ -92,7 +92,7 @@ class Bodies:
         self._freed.set()
 
 
-class _Share:
+class _BudgetShare:
     """The share of the budgets that one body holds."""
 
     def __init__(self, bodies: Bodies, key: Key) -> None:
@@ -109,8 +109,8 @@ class _Share:
         self._size = 0
 
 
-async def arriving(request: Request, longest: float = _LONGEST_SECONDS) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body. Raises 408 if they arrive too slowly; time spent by the reader does not count."""
+async def read_pieces(request: Request, longest: float = _LONGEST_SECONDS) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body. Raises 408 if they arrive too slowly, not counting the time that the caller takes."""
     arrived, waited = 0, 0.0
     loop, stream = asyncio.get_running_loop(), aiter(request.stream())
     while True:

@@ -1,4 +1,4 @@
-"""The state of the request that is being answered."""
+"""The state of the current request, in a context variable."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class RequestState:
     headers: dict[str, str] = field(default_factory=dict)
     """Headers to add to the response."""
     key: Key | None = None
-    """The caller's key, if one of its requests was taken for this one already."""
+    """The caller's key, if it was authenticated and rate-limited already."""
     document: UndecodedTask | None = None
-    """The task of the request's path, if it was read already."""
+    """The document of the task in the path, if it was read already."""
 
 
 _request_state: ContextVar[RequestState] = ContextVar("request_state")

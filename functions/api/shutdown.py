@@ -1,6 +1,6 @@
 """End open streams when the instance receives SIGTERM, within the 10 seconds that the platform gives.
 
-gunicorn's worker would keep them open until it is killed, and their readers would see a broken connection.
+gunicorn's worker would keep them open until it is killed, and clients would see a broken connection.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import FrameType
 
 class Shutdown:
     def __init__(self, notify_readers: Callable[[], None]) -> None:
-        """`tell` is called in the event loop after SIGTERM."""
+        """`notify_readers` is called in the event loop after SIGTERM."""
         self._notify = notify_readers
         self._watching = False
         self.begun = False

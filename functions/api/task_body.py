@@ -1,6 +1,6 @@
 """Render tasks for callers, with results from the bucket if they are large.
 
-Tasks at rest (ended, nothing left to do, no callback under way) never change again: they are kept in memory.
+Tasks at rest (ended, with no after-work and no pending callback) never change again, so they are cached in memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REVISION = os.environ.get("K_REVISION", "")
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedTask:
     """A task as the API returns it."""
 
     task: Task
@@ -44,33 +44,33 @@ class Rendered:
 
 
 def entity_tag(change: str) -> str | None:
-    """Return the entity tag of a task after this change, as this revision renders it; None if none was noted."""
+    """Return the ETag of a task after this change, as this revision renders it; None if `change` is empty."""
     return f'"{hashlib.sha256(f"{_REVISION} {change}".encode()).hexdigest()[:32]}"' if change else None
 
 
 class RenderedTasks:
-    """Rendered terminal tasks; the least recently used are dropped first."""
+    """A cache of rendered terminal tasks; the least recently used are dropped first."""
 
     def __init__(self, limit: int = _KEPT_BYTES) -> None:
         self._largest = limit // 4
-        self._rendered: LRUCache[str, Rendered] = LRUCache(limit, lambda rendered: len(rendered.body))
+        self._rendered: LRUCache[str, RenderedTask] = LRUCache(limit, lambda rendered: len(rendered.body))
 
-    def get(self, task_id: str) -> Rendered | None:
+    def get(self, task_id: str) -> RenderedTask | None:
         return self._rendered.get(task_id)
 
-    def put(self, rendered: Rendered) -> None:
+    def put(self, rendered: RenderedTask) -> None:
         task = rendered.task
         if is_at_rest(task) and task.id not in self._rendered and len(rendered.body) <= self._largest:
-            # The body holds the results: the task beside it need not hold them again.
+            # The body contains the results, so the cached task need not.
             bare = task.model_copy(update={"results": None, "ran": None})
-            self._rendered[task.id] = Rendered(bare, rendered.body)
+            self._rendered[task.id] = RenderedTask(bare, rendered.body)
 
 
 _rendered = RenderedTasks()
 
 
-def remembered(task_id: str) -> Rendered | None:
-    """Return the task if it is at rest and this instance has rendered it lately."""
+def rendered_lately(task_id: str) -> RenderedTask | None:
+    """Return the task if this instance has it in its cache, else None."""
     return _rendered.get(task_id)
 
 
@@ -90,25 +90,25 @@ async def find_task(deps: ApiDeps, key: Key, task_id: str) -> Stored:
     return stored
 
 
-async def load_rendered(deps: ApiDeps, key: Key, task_id: str) -> Rendered:
+async def load_rendered(deps: ApiDeps, key: Key, task_id: str) -> RenderedTask:
     if (rendered := _rendered.get(task_id)) is not None and key.sees(rendered.task):
         return rendered
     return await render_task(deps, (await find_task(deps, key, task_id)).task)
 
 
-async def render_task(deps: ApiDeps, task: Task) -> Rendered:
+async def render_task(deps: ApiDeps, task: Task) -> RenderedTask:
     if (rendered := _rendered.get(task.id)) is not None:
         return rendered
-    rendered = Rendered(task, encode(public(task, await _results(deps, task))))
+    rendered = RenderedTask(task, encode(public(task, await _results(deps, task))))
     _rendered.put(rendered)
     return rendered
 
 
-async def render_for(deps: ApiDeps, key: Key, task: Task) -> Rendered:
-    """Render the task as `show` does, without results if the key lacks the scope `read`."""
+async def render_for(deps: ApiDeps, key: Key, task: Task) -> RenderedTask:
+    """Render the task, without its results if the key lacks the scope `read`."""
     if "read" in key.scopes:
         return await render_task(deps, task)
-    return Rendered(task, encode(public(without_results(task))))
+    return RenderedTask(task, encode(public(without_results(task))))
 
 
 def render_brief(task: Task) -> bytes:
@@ -116,8 +116,8 @@ def render_brief(task: Task) -> bytes:
     return encode(public(task.model_copy(update={"results": None, "results_pointer": None})))
 
 
-def task_response(rendered: Rendered, if_none_match: str | None) -> Response:
-    """Return a look-up's 200, or 304 if the caller knows the task as it is."""
+def task_response(rendered: RenderedTask, if_none_match: str | None) -> Response:
+    """Return 200 with the task, or 304 if the caller's ETag still matches."""
     headers = {**PRIVATE, "ETag": rendered.etag}
     if is_named(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -1,10 +1,10 @@
-"""Paths of OpenAI's API, and of others, that are not served, and what to use instead of each."""
+"""Advice for requests to paths of other APIs, mostly OpenAI's, that are not served here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-_INSTEAD = {
+_ADVICE = {
     "responses": "The Responses API is not served: use POST /v1/chat/completions, with the same files and tools.",
     "embeddings": "Vectors are a file of a task: name the recipe embed in POST /v1/llm/generations.",
     "images": "Images are files of a task: name the recipe draw in POST /v1/llm/generations. "
@@ -23,15 +23,15 @@ _INSTEAD = {
 }
 
 _WHISPER_SERVERS = ("/asr", "/detect-language")
-"""Paths of a protocol that Bazarr speaks, and the servers which run Whisper."""
+"""Paths of the web service for Whisper that Bazarr and others call."""
 _BELOW_V1 = ("/chat/completions", "/audio", "/files", "/models", "/v1/v1")
-"""Paths, and beginnings of paths, that clients ask for whose base URL lacks /v1, or has it twice."""
+"""Path prefixes that clients request if their base URL lacks /v1, or has it twice."""
 
 
 def find_advice(path: str, is_served: Callable[[str], bool]) -> str | None:
-    """Return a sentence for a path that clients ask for and that is not served; None for any other path.
+    """Return a sentence on what to use instead of a path that is not served; None for unknown paths.
 
-    `is_served` tells whether there is anything at a path.
+    `is_served` returns whether a path is served.
     """
     if any(_is_at_or_below(path, name) for name in _BELOW_V1):
         return "OpenAI's end points lie below /v1: the client's base URL is this server's address and /v1, once."
@@ -43,7 +43,7 @@ def find_advice(path: str, is_served: Callable[[str], bool]) -> str | None:
     bare = path.rstrip("/")
     if path != bare and is_served(bare):
         return f"Leave out the slash at the end: {bare[:200]}"
-    return next((text for name, text in _INSTEAD.items() if _is_at_or_below(below, name)), None)
+    return next((text for name, text in _ADVICE.items() if _is_at_or_below(below, name)), None)
 
 
 def _is_at_or_below(path: str, name: str) -> bool:

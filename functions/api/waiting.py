@@ -24,11 +24,11 @@ _STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
     "deadline_exceeded": (503, "service_unavailable_error"),
     "quota_unavailable": (503, "service_unavailable_error"),
 }
-"""HTTP status by failure code for `sync: true`; all other failures are the request's: 422."""
+"""HTTP statuses of failures with `sync: true`. All other failures are caused by the request: 422."""
 
 
 async def wait_for_end(deps: ApiDeps, request: Request, task: Task, seconds: float) -> Task:
-    """Return the task once it has ended, the time is over, or the caller has disconnected."""
+    """Wait until the task has ended, `seconds` have passed, or the caller has disconnected; return the task."""
     if task.terminal or seconds <= 0:
         return task
     follower, deadline = followers().follow(task), deps.clock.time() + seconds

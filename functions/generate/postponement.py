@@ -18,7 +18,14 @@ from shared.dependencies import GenerateDeps
 from shared.domain.errors import FileStoreFull, LeaseLost, Postponement, TaskFailure, TimeIsUp
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks import claims
-from shared.domain.tasks.postponement import Patience, Rest, decide_rest, next_try_at, seconds_until_retry, still_waits
+from shared.domain.tasks.postponement import (
+    RetryLimits,
+    Wait,
+    decide_wait,
+    next_try_at,
+    seconds_until_retry,
+    still_waits,
+)
 from shared.domain.tasks.task import Task
 
 _BLOCKED_NOTE = timedelta(seconds=60)
@@ -34,7 +41,7 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
         await retire_cache(deps, lease)
     if isinstance(failure, FileStoreFull):
         await _make_room(deps, lease)
-    rest = decide_rest(
+    rest = decide_wait(
         lease.task, failure, _patience(deps), now=deps.clock.now(), answering=lease.answering, random=_RANDOM
     )
     if rest is None:
@@ -56,7 +63,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
             log("WARNING", "room_made", f"{made.deleted} of {made.count} files at Gemini were left over: deleted")
 
 
-async def _put_off(deps: GenerateDeps, lease: Lease, rest: Rest, summary: str) -> None:
+async def _put_off(deps: GenerateDeps, lease: Lease, rest: Wait, summary: str) -> None:
     """Release the claim. The dispatch is enqueued first: a crash in between leaves a dispatch, not a lost task."""
     epoch = await _next_dispatch(deps, lease.task, rest.until)
     now = deps.clock.now()
@@ -140,9 +147,9 @@ async def leave_throttle_note(deps: GenerateDeps, model: str, refusal: Postponem
         await deps.throttle.leave_note(model, RefusalNote(now + delay, refusal.reason, refusal.summary))
 
 
-def _patience(deps: GenerateDeps) -> Patience:
+def _patience(deps: GenerateDeps) -> RetryLimits:
     settings = deps.settings
-    return Patience(
+    return RetryLimits(
         settings.max_attempts,
         max_age=timedelta(hours=settings.task_max_age_hours),
         flex=timedelta(hours=settings.flex_patience_hours),

@@ -1,4 +1,4 @@
-"""ingest: create the task of a new object, and enqueue its dispatch; have a deleted object taken out of its indexes.
+"""ingest: create and dispatch the task of a new object; enqueue the removal of a deleted object from indexes.
 
 Repeated deliveries are harmless: the task's id and the dispatch's name are derived from the object. Malformed and
 unwanted events are dropped; any other failure answers 500, so that Eventarc delivers the event again.
@@ -58,9 +58,9 @@ async def take_object(deps: IngestDeps, source: Source) -> None:
 
 
 async def clear_indexes(deps: IngestDeps, source: Source) -> None:
-    """Enqueue the removal of what the deleted generation has in indexes.
+    """Enqueue the removal of the deleted generation from its indexes.
 
-    An overwrite deletes a generation too, and its event may be late: what a newer one has stays.
+    An overwrite deletes a generation too, and its event may be late. Entries of newer generations stay.
     """
     for stored in await deps.index_entries.of_object(source.uri):
         if stored.entry.generation <= source.generation:

@@ -1,7 +1,7 @@
 """notify: deliver one callback and record the result.
 
-Answers 500 if another attempt may help: the queue then retries with its backoff, for a day. Never 429 or 503, which
-would slow the whole queue.
+Answers 500 if another attempt may help; the queue then retries with backoff for a day. Does not answer 429 or 503,
+which would slow down the whole queue.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from shared.domain.tasks.webhook import signed_headers
 from shared.results import load_results
 from shared.settings import NotifySettings, refuse_misconfiguration
 
-_PATIENCE = timedelta(hours=23)
-"""Counted from the task's end. The queue itself gives up after 24 h and tries at least once an hour until then."""
+_GIVE_UP_AFTER = timedelta(hours=23)
+"""After this time since the task's end, an attempt counts as the last. The queue gives up after 24 h."""
 
 collector.resume()
 refuse_misconfiguration(NotifySettings)
@@ -38,7 +38,7 @@ refuse_misconfiguration(NotifySettings)
 class Notice(BaseModel):
     task: str
     trace: str = ""
-    """The W3C `traceparent` of what enqueued it."""
+    """The W3C `traceparent` of the span that enqueued it."""
 
 
 @functions_framework.aio.http
@@ -76,10 +76,10 @@ async def deliver_callback(deps: NotifyDeps, task_id: str) -> bool:
         body=body,
     )
     attempt = await deps.callbacks.deliver(callback.url, headers, body, auth=callback.auth)
-    out_of_patience = task.completed_at is not None and now - task.completed_at >= _PATIENCE
-    after = callback_after(callback, attempt, last=out_of_patience)
+    is_last = task.completed_at is not None and now - task.completed_at >= _GIVE_UP_AFTER
+    after = callback_after(callback, attempt, last=is_last)
     if after != callback:
-        await deps.tasks.change(stored, lambda current: claims.called_back(current, after))
+        await deps.tasks.change(stored, lambda current: claims.record_callback(current, after))
     annotate(callback=after.state, status=attempt.status)
     severity: Severity = "INFO" if after.state == "delivered" else "WARNING"
     log(severity, "callback_attempted", f"the callback is {after.state}: {attempt.error or 'accepted'}", task=task.id)

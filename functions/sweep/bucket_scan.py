@@ -1,4 +1,4 @@
-"""Scan the objects of a bucket, each once, in as many runs as that takes.
+"""Scan the objects of a bucket for missing tasks, each object once, over several runs if needed.
 
     ──seen_until──[since ········ until]──now      a scan lists all by name and checks those of that span
 
@@ -24,9 +24,9 @@ from shared.domain.tasks.task import Source, Task
 from shared.settings import SweepSettings
 
 _BATCH = 100
-_REST_OF_LISTING = timedelta(hours=1) / 1_000_000
-_REST_OF_READING = timedelta(hours=1) / 100_000
-"""Rest before the next scheduled scan, for each object listed and each document read: both are billed."""
+_COOLDOWN_PER_LISTED = timedelta(hours=1) / 1_000_000
+_COOLDOWN_PER_READ = timedelta(hours=1) / 100_000
+"""Cooldown before the next scheduled scan, for each object listed and each document read, since both are billed."""
 
 
 class ScanState(BaseModel):
@@ -55,15 +55,15 @@ class Place:
     """Return the objects without a task."""
     take: Callable[[Source], Awaitable[Task | None]]
     first_name: Callable[[datetime], str] = lambda since: ""
-    """Return the name after which all objects created `since` then are listed."""
+    """Return the name after which all objects created since `since` are listed."""
 
 
 async def scan_place(deps: SweepDeps, place: Place, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
     """Create the missing tasks of recent objects. `stop_at` is in seconds of the clock."""
     settings = deps.settings
     previous = ScanState.model_validate(await deps.notes.read(place.note) or {"seen_until": settings.installed_at})
-    rest = rest_after(settings, listed=previous.listed, read=previous.checked)
-    if scheduled and previous.until is None and deps.clock.now() < (previous.done_at or previous.seen_until) + rest:
+    cooldown = cooldown_after(settings, listed=previous.listed, read=previous.checked)
+    if scheduled and previous.until is None and deps.clock.now() < (previous.done_at or previous.seen_until) + cooldown:
         return
     scan = previous if previous.until is not None else _begin_scan(deps, place, previous)
     try:
@@ -78,18 +78,18 @@ async def scan_place(deps: SweepDeps, place: Place, tally: Counter[str], *, stop
         await deps.notes.write(place.note, scan.model_dump())
 
 
-def rest_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> timedelta:
-    """Return how long scheduled sweeps leave a place alone. It is well below the horizon of a scan."""
+def cooldown_after(settings: SweepSettings, *, listed: int = 0, read: int = 0) -> timedelta:
+    """Return the pause before the next scheduled scan of a place, at most a quarter of the event horizon."""
     most = timedelta(hours=settings.event_horizon_hours) / 4
-    return min(_REST_OF_LISTING * listed + _REST_OF_READING * read, most)
+    return min(_COOLDOWN_PER_LISTED * listed + _COOLDOWN_PER_READ * read, most)
 
 
 def _begin_scan(deps: SweepDeps, place: Place, previous: ScanState) -> ScanState:
-    """Return the scan after `last`. What arrived while sweep was off for longer than the horizon is left."""
+    """Return the scan that follows `previous`. It does not go back further than the event horizon."""
     settings, now = deps.settings, deps.clock.now()
     since = max(settings.installed_at, previous.seen_until)
-    if previous.done_at is None or previous.done_at < _horizon(deps):
-        since = max(since, _horizon(deps))
+    if previous.done_at is None or previous.done_at < _event_horizon(deps):
+        since = max(since, _event_horizon(deps))
     until = now - timedelta(seconds=settings.grace_seconds)
     return ScanState(seen_until=previous.seen_until, since=since, until=until, after=place.first_name(since))
 
@@ -100,14 +100,14 @@ async def _continue_scan(deps: SweepDeps, place: Place, scan: ScanState, tally: 
     assert scan.until is not None
     for prefix in sorted(place.prefixes):
         async for batch in in_batches(deps.storage.listing(place.bucket, prefix, after=scan.after)):
-            since = max(scan.since, _kept_since(deps))
+            since = max(scan.since, _oldest_kept(deps))
             young = [stored for stored in batch if since <= stored.created_at <= scan.until]
             tally["objects_checked"] += len(young)
             taken, failed = await take_all(deps, await place.find_lost(young), place.take, tally, stop_at=stop_at)
             for source in taken:
                 tally["objects_without_task"] += 1
                 log("WARNING", "sweep_ingested", "its event was lost", object=source.uri)
-            retried = [source.created_at for source in failed if source.created_at > _horizon(deps)]
+            retried = [source.created_at for source in failed if source.created_at > _event_horizon(deps)]
             scan.failed_from = min([*retried, *filter(None, [scan.failed_from])], default=None)
             scan.listed, scan.checked = scan.listed + len(batch), scan.checked + len(young)
             scan.after = batch[-1].name
@@ -170,10 +170,10 @@ async def in_batches(objects: AsyncIterator[StoredObject]) -> AsyncIterator[list
         yield batch
 
 
-def _horizon(deps: SweepDeps) -> datetime:
+def _event_horizon(deps: SweepDeps) -> datetime:
     return deps.clock.now() - timedelta(hours=deps.settings.event_horizon_hours)
 
 
-def _kept_since(deps: SweepDeps) -> datetime:
-    """Return since when no task can have expired: an older object without a task may have had one."""
+def _oldest_kept(deps: SweepDeps) -> datetime:
+    """Return the oldest creation time whose task cannot have expired. An older object may have had a task."""
     return deps.clock.now() - timedelta(days=deps.settings.task_days) + timedelta(hours=1)

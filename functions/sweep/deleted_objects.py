@@ -52,7 +52,7 @@ async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> N
     try:
         if await is_stale(deps.storage, entry):
             removed = await remove_entry(deps.file_search, deps.index_entries, stored)
-            # Counted in a step of its own: checks beside this one count while it waits.
+            # Not `+=` across the await: concurrent checks change the tally meanwhile.
             tally["index_entries_removed"] += removed
             return
     except Exception as error:

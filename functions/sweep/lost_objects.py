@@ -1,7 +1,7 @@
 """Create the tasks of dropped objects whose event was lost.
 
-Only objects younger than the event horizon, the installation and their inbox are taken, so neither old files nor files
-of expired tasks run again by themselves. `backfill` takes what was there before, on purpose.
+Only objects newer than the event horizon, the installation and their inbox get tasks, so old files and files of expired
+tasks do not run by themselves. `backfill` creates tasks for all objects, on request.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Create the tasks of requests and manifests that have none: the api died, or the event was lost.
+"""Create the missing tasks of requests and manifests: the api died before it created them, or the event was lost.
 
-Request objects are named by their time, so only the young ones are listed.
+The names of request objects contain their time, so only recent ones are listed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.domain.request.tasks import API_FOLDER, MANIFEST_FOLDER, id_of_objec
 from shared.domain.tasks.task import Source, derive_id
 
 _LONGEST_WRITE = 60
-"""Seconds that may lie between the time in a request's name and its object's creation."""
+"""The most seconds between the time in a request's name and the creation of its object."""
 
 
 async def take_lost_requests(deps: SweepDeps, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:

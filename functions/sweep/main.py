@@ -1,7 +1,7 @@
-"""sweep: find work that got lost and dispatch it again.
+"""sweep: find lost work and dispatch it again.
 
-Started by Cloud Scheduler, or by hand. The body, all of it optional: `{"backfill": "gs://inbox/prefix", "dry_run":
-true, "after": "name"}`. Answers with what it counted; a second run right after finds nothing to do.
+Called by Cloud Scheduler, or by hand. The fields of the body are optional: `{"backfill": "gs://inbox/prefix",
+"dry_run": true, "after": "name"}`. Answers with counts. Running it twice in a row is harmless.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SweepRequest(BaseModel):
     dry_run: bool = False
     after: str = ""
     service_tier: Tier = "flex"
-    """Of the tasks that a backfill makes: nobody waits for them."""
+    """The tier of the tasks that a backfill creates."""
 
 
 collector.resume()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
-from functions.sweep.bucket_scan import rest_after
+from functions.sweep.bucket_scan import cooldown_after
 from shared.cloud.firestore import Stored, UnreadableTask
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.tracing import current_context, span
@@ -29,10 +29,13 @@ class ReadState(BaseModel):
 
 
 async def redrive_all(deps: SweepDeps, tally: Counter[str], *, stop_at: float, scheduled: bool) -> None:
-    """Read open tasks from where the last run stopped. Scheduled runs rest after many, since each read is billed."""
+    """Read open tasks from where the last run stopped.
+
+    After a run that read many, scheduled runs pause for a cooldown, since each read is billed.
+    """
     progress = ReadState.model_validate(await deps.notes.read(_NOTE) or {})
-    rest = rest_after(deps.settings, read=progress.read)
-    if scheduled and progress.done_at is not None and deps.clock.now() < progress.done_at + rest:
+    cooldown = cooldown_after(deps.settings, read=progress.read)
+    if scheduled and progress.done_at is not None and deps.clock.now() < progress.done_at + cooldown:
         return
     if not progress.after:
         progress = ReadState()
@@ -111,7 +114,7 @@ async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
         given_up = task.callback.model_copy(
             update={"state": "unreachable", "last_error": "this deployment has no callback queue"}
         )
-        await deps.tasks.change(stored, lambda current: claims.called_back(current, given_up))
+        await deps.tasks.change(stored, lambda current: claims.record_callback(current, given_up))
         return None
     first, latest = f"{task.key}-callback", f"{task.key}-callback-{task.epoch}"
     if await deps.callbacks.has_dispatch(latest) or await deps.callbacks.has_dispatch(first):
@@ -127,15 +130,15 @@ async def _redrive_callback(deps: SweepDeps, stored: Stored) -> str | None:
 
 async def _next_epoch(deps: SweepDeps, listed: Stored) -> Stored | None:
     """Return the task, or None if it changed since it was listed."""
-    taken_up = False
+    has_changed = False
 
     def next_epoch(current: Task) -> Task:
-        nonlocal taken_up
-        taken_up = _dispatch_state(current) != _dispatch_state(listed.task)
-        return current if taken_up else claims.redispatch(current, at=deps.clock.now())
+        nonlocal has_changed
+        has_changed = _dispatch_state(current) != _dispatch_state(listed.task)
+        return current if has_changed else claims.redispatch(current, at=deps.clock.now())
 
     changed = await deps.tasks.change(listed, next_epoch)
-    return None if taken_up else changed
+    return None if has_changed else changed
 
 
 def _dispatch_state(task: Task) -> tuple[object, ...]:

@@ -50,8 +50,8 @@ def main(argv: list[str]) -> int:
                 screen.print_plain(screen.summarise_answer(task))
     for task in tasks if args.wait else ():
         if task["status"] not in ("completed", "failed"):
-            said = f"{task['id']} has not ended within {args.timeout:g} s: it is {task['status']}, and goes on."
-            screen.print_error(f"{said} `dropsight show {task['id']}` looks it up.")
+            message = f"{task['id']} has not ended within {args.timeout:g} s: it is {task['status']}, and goes on."
+            screen.print_error(f"{message} `dropsight show {task['id']}` looks it up.")
     return 1 if args.wait and any(task["status"] != "completed" for task in tasks) else 0
 
 

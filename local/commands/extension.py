@@ -63,16 +63,16 @@ def main(argv: list[str]) -> int:
 
 def read_env(text: str) -> dict[str, str]:
     """Return the parameters of an extension's .env file."""
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
         if equals and not name.startswith("#"):
             # Firebase's tools write the parameters' names with or without this prefix.
             plain = value.strip()
             quoted = len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'"
-            text_of = plain[1:-1].replace("\\n", "\n").replace('\\"', '"') if quoted else plain
-            found[name.strip().removeprefix("param:")] = text_of
-    return found
+            unquoted = plain[1:-1].replace("\\n", "\n").replace('\\"', '"') if quoted else plain
+            parameters[name.strip().removeprefix("param:")] = unquoted
+    return parameters
 
 
 def migrate(parameters: Mapping[str, str], project: str, today: date) -> Migration | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-Say = Callable[[str], object]
+Print = Callable[[str], object]
 
 
 def main(argv: list[str]) -> int:
@@ -98,7 +98,7 @@ async def run(
     arguments: argparse.Namespace,
     keys: Keys,
     clock: Clock,
-    say: Say = print,
+    print_line: Print = print,
     *,
     readable: tuple[str, ...] | None = None,
 ) -> int:
@@ -109,15 +109,15 @@ async def run(
     match arguments.action:
         case "create":
             if refusal := unreadable_sources(arguments.source, readable):
-                say(refusal)
+                print_line(refusal)
                 return 1
-            return await _create(arguments, keys, clock.now(), say)
+            return await _create(arguments, keys, clock.now(), print_line)
         case "list":
-            return await _list(arguments, keys, clock.now(), say)
+            return await _list(arguments, keys, clock.now(), print_line)
         case "revoke":
-            return await _revoke(arguments.id, keys, say)
+            return await _revoke(arguments.id, keys, print_line)
         case _:
-            return await _rotate(arguments, keys, clock.now(), say)
+            return await _rotate(arguments, keys, clock.now(), print_line)
 
 
 def unreadable_sources(sources: Sequence[str], readable: tuple[str, ...] | None) -> str | None:
@@ -133,7 +133,7 @@ def unreadable_sources(sources: Sequence[str], readable: tuple[str, ...] | None)
     )
 
 
-async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
+async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, print_line: Print) -> int:
     try:
         key = Key(
             id=arguments.id or id_of_name(arguments.name, secrets.token_hex(3)),
@@ -148,46 +148,48 @@ async def _create(arguments: argparse.Namespace, keys: Keys, now: datetime, say:
         )
     except ValidationError as error:
         for flaw in error.errors(include_url=False):
-            say(f"{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}")
+            print_line(f"{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}")
         return 1
     if any(existing.id == key.id for existing in await keys.listing()):
-        say(f"There is a key {key.id} already. Give another --id, or rotate it.")
+        print_line(f"There is a key {key.id} already. Give another --id, or rotate it.")
         return 1
     secret = new_secret()
     await keys.store(secret, key)
-    say(f"Key {key.id} ({key.name}). Its secret, shown only now:")
-    say(secret)
+    print_line(f"Key {key.id} ({key.name}). Its secret, shown only now:")
+    print_line(secret)
     return 0
 
 
-async def _list(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
+async def _list(arguments: argparse.Namespace, keys: Keys, now: datetime, print_line: Print) -> int:
     for key in await keys.listing():
         if arguments.json:
-            say(json.dumps({**key.model_dump(mode="json"), "state": state_of(key, now)}))
+            print_line(json.dumps({**key.model_dump(mode="json"), "state": state_of(key, now)}))
         else:
             until = f" until {key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else ""
             limits = f"{key.requests_per_minute}/min" + (f", {key.daily_tasks}/day" if key.daily_tasks else "")
             limits += f", {key.daily_budget:f} US dollars a day" if key.daily_budget is not None else ""
             sees = ", ".join(key.sources) or "its own tasks"
-            say(f"{key.id:<24} {state_of(key, now):<8}{until} {'+'.join(key.scopes)} {limits} {sees}  {key.name}")
+            print_line(
+                f"{key.id:<24} {state_of(key, now):<8}{until} {'+'.join(key.scopes)} {limits} {sees}  {key.name}"
+            )
     return 0
 
 
-async def _revoke(key_id: str, keys: Keys, say: Say) -> int:
+async def _revoke(key_id: str, keys: Keys, print_line: Print) -> int:
     ended = await keys.revoke(key_id)
-    say(f"{ended} secret{'s' * (ended != 1)} of {key_id} revoked." if ended else f"There is no key {key_id}.")
+    print_line(f"{ended} secret{'s' * (ended != 1)} of {key_id} revoked." if ended else f"There is no key {key_id}.")
     return 0 if ended else 1
 
 
-async def _rotate(arguments: argparse.Namespace, keys: Keys, now: datetime, say: Say) -> int:
+async def _rotate(arguments: argparse.Namespace, keys: Keys, now: datetime, print_line: Print) -> int:
     active = [key for key in await keys.listing() if key.id == arguments.id and state_of(key, now) == "active"]
     if not active:
-        say(f"There is no active key {arguments.id}.")
+        print_line(f"There is no active key {arguments.id}.")
         return 1
     ends = now + timedelta(seconds=arguments.overlap)
     secret = await keys.rotate(active[-1], now, old_ones_until=ends)
-    say(f"A new secret for {arguments.id}, shown only now; the old one works until {ends:%Y-%m-%d %H:%M} UTC:")
-    say(secret)
+    print_line(f"A new secret for {arguments.id}, shown only now; the old one works until {ends:%Y-%m-%d %H:%M} UTC:")
+    print_line(secret)
     return 0
 
 

@@ -11,10 +11,10 @@ from local.commands.status import print_status
 
 
 def main(argv: list[str]) -> int:
-    return hold_up("pause", __doc__, argv)
+    return pause_or_resume("pause", __doc__, argv)
 
 
-def hold_up(command: Literal["pause", "resume"], description: str | None, argv: list[str]) -> int:
+def pause_or_resume(command: Literal["pause", "resume"], description: str | None, argv: list[str]) -> int:
     """Pause or resume, as `command` says, and print the status that follows."""
     parser = argparse.ArgumentParser(prog=f"dropsight {command}", description=description)
     parser.add_argument("--inbox", metavar="BUCKET", help="only this inbox (default: the whole system)")
@@ -22,5 +22,5 @@ def hold_up(command: Literal["pause", "resume"], description: str | None, argv: 
     target.add_arguments(parser)
     args = parser.parse_args(argv)
     with Client(target.choose_target(args)) as client:
-        print_status(client.hold_up(command, args.inbox), as_json=args.json)
+        print_status(client.pause_or_resume(command, args.inbox), as_json=args.json)
     return 0

@@ -30,21 +30,21 @@ from shared.domain.recipe import (
     Dropped,
     Explained,
     Missing,
-    Problem,
     Recipe,
     RecipeBook,
+    RecipeProblem,
     RecipesInvalid,
+    apply_metadata,
     built_in,
     check,
     choose,
     explain,
     file_schema,
     fill,
-    grant,
     load,
     misfits,
 )
-from shared.domain.recipe.making import ABOUT
+from shared.domain.recipe.making import DESCRIPTIONS
 from shared.settings import Inbox
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _check_files(files: list[Path], *, as_json: bool) -> int:
     return 1 if any(problems_of.values()) else 0
 
 
-def _format_problem(problem: Problem) -> str:
+def _format_problem(problem: RecipeProblem) -> str:
     """Return `line: field: message`, which editors turn into a link after the file's name."""
     return f"{problem.line}: " + (f"{problem.field}: " if problem.field else "") + problem.message
 
@@ -122,7 +122,7 @@ def _list_recipes(book: RecipeBook, *, as_json: bool) -> int:
         return 0
     for recipe in book.recipes:
         notes = [
-            *([ABOUT[recipe.makes]] if recipe.makes else []),
+            *([DESCRIPTIONS[recipe.makes]] if recipe.makes else []),
             *([f"needs {', '.join(recipe.needs)}"] if recipe.needs else []),
             *(["by name only"] if recipe.rule is None else []),
             *([book.origin(recipe)] if book.origin(recipe) != "built in" else []),
@@ -135,7 +135,7 @@ def _list_recipes(book: RecipeBook, *, as_json: bool) -> int:
 
 def _explain_choice(book: RecipeBook, dropped: Dropped, *, as_json: bool) -> int:
     explained = explain(book.recipes, dropped)
-    problem, recipe, warnings = _grant_wishes(book, dropped)
+    problem, recipe, warnings = _apply_metadata(book, dropped)
     status = 0 if recipe is not None and problem is None else 1
     if as_json:
         screen.print_json(
@@ -165,10 +165,10 @@ def _explain_choice(book: RecipeBook, dropped: Dropped, *, as_json: bool) -> int
     return status
 
 
-def _grant_wishes(book: RecipeBook, dropped: Dropped) -> tuple[str | None, Recipe | None, tuple[str, ...]]:
-    """Return what would fail the task, the recipe with the object's wishes in it, and the task's warnings."""
+def _apply_metadata(book: RecipeBook, dropped: Dropped) -> tuple[str | None, Recipe | None, tuple[str, ...]]:
+    """Return what would fail the task, the recipe with the object's metadata applied, and the task's warnings."""
     try:
-        granted = grant(book.recipes, choose(book.recipes, dropped), dropped)
+        granted = apply_metadata(book.recipes, choose(book.recipes, dropped), dropped)
     except PermanentFailure as error:
         return str(error), None, ()
     problem = next(

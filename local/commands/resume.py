@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from local.commands.pause import hold_up
+from local.commands.pause import pause_or_resume
 
 
 def main(argv: list[str]) -> int:
-    return hold_up("resume", __doc__, argv)
+    return pause_or_resume("resume", __doc__, argv)

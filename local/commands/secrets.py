@@ -19,7 +19,7 @@ from pathlib import Path
 
 _VERSIONS = "secret_versions.auto.tfvars.json"
 _KEY = re.compile(r"[A-Za-z0-9._-]{20,200}")
-Say = Callable[[str], object]
+Print = Callable[[str], object]
 
 
 def main(argv: list[str]) -> int:
@@ -34,13 +34,15 @@ def main(argv: list[str]) -> int:
     return set_gemini_key(args.terraform, _read_key(), auto_approve=args.auto_approve)
 
 
-def set_gemini_key(directory: Path, key: str, *, auto_approve: bool = False, say: Say = print) -> int:
+def set_gemini_key(directory: Path, key: str, *, auto_approve: bool = False, print_line: Print = print) -> int:
     """Write the key as the secret's next version, and return Terraform's exit status."""
     if _KEY.fullmatch(key) is None:
-        say("That is no API key: 20 to 200 letters, digits, dots, dashes and underscores are expected.")
+        print_line("That is no API key: 20 to 200 letters, digits, dots, dashes and underscores are expected.")
         return 1
     if key.startswith("AIza"):
-        say("This is a standard key. Gemini refuses those: make an auth key in https://aistudio.google.com/apikey.")
+        print_line(
+            "This is a standard key. Gemini refuses those: make an auth key in https://aistudio.google.com/apikey."
+        )
     file = directory / _VERSIONS
     before = file.read_text() if file.exists() else None
     versions = json.loads(before)["secret_versions"] if before else _applied_versions(directory)
@@ -52,9 +54,9 @@ def set_gemini_key(directory: Path, key: str, *, auto_approve: bool = False, say
             file.unlink()
         else:
             file.write_text(before)
-        say("Terraform failed: the functions keep their key.")
+        print_line("Terraform failed: the functions keep their key.")
         return status
-    say(f"The functions use version {raised['gemini_api_key']}; keep {file} with the configuration.")
+    print_line(f"The functions use version {raised['gemini_api_key']}; keep {file} with the configuration.")
     return 0
 
 

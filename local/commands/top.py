@@ -31,22 +31,22 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     with Client(target.choose_target(args)) as client:
         if args.json:
-            screen.print_json(look(client))
+            screen.print_json(read_state(client))
         elif args.once or not screen.console.is_terminal:
-            screen.console.print(render(look(client)))
+            screen.console.print(render(read_state(client)))
         else:
             _watch(client, max(0.5, args.every))
     return 0
 
 
 def _watch(client: Client, every: float) -> None:
-    with Live(render(look(client)), console=screen.console, screen=True, auto_refresh=False) as live:
+    with Live(render(read_state(client)), console=screen.console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(every)
-            live.update(render(look(client)), refresh=True)
+            live.update(render(read_state(client)), refresh=True)
 
 
-def look(client: Client) -> Json:
+def read_state(client: Client) -> Json:
     """Return what the screen shows, from the newest tasks, today's usage and the status."""
     tasks = client.list_tasks(limit=_TASKS_SHOWN)
     status = client.get_status()
@@ -67,25 +67,25 @@ def look(client: Client) -> Json:
     }
 
 
-def render(seen: Json) -> Group:
-    states, waiting = cast(dict[str, int], seen["states"]), cast(dict[str, int], seen["waiting"])
+def render(state: Json) -> Group:
+    states, waiting = cast(dict[str, int], state["states"]), cast(dict[str, int], state["waiting"])
     numbers = Table(box=None, pad_edge=False, header_style="bold")
     for name in (*_STATES, "ended in a minute", "in an hour"):
         numbers.add_column(name, justify="right")
-    ended = [str(seen["ended_last_minute"]), str(seen["ended_last_hour"])]
+    ended = [str(state["ended_last_minute"]), str(state["ended_last_hour"])]
     numbers.add_row(*(str(states.get(name, 0)) for name in _STATES), *ended)
-    lines = [Text.from_markup(line) for line in describe_status(cast(Json, seen["status"]))]
+    lines = [Text.from_markup(line) for line in describe_status(cast(Json, state["status"]))]
     if waiting:
         lines.append(Text("waiting: " + ", ".join(f"{count} {reason}" for reason, count in sorted(waiting.items()))))
-    for day in cast(list[Json], seen["usage"]):
+    for day in cast(list[Json], state["usage"]):
         tokens = cast(int, day["prompt_tokens"]) + cast(int, day["answer_tokens"]) + cast(int, day["thinking_tokens"])
         lines.append(Text(f"{day['day']}: {day['tasks']} tasks, {day['calls']} calls, {tokens:,} tokens"))
     failures = screen.make_table("last failures", "code", flexible=("source", "message"))
-    for failure in cast(list[Json], seen["failures"]):
+    for failure in cast(list[Json], state["failures"]):
         error = cast(dict[str, str], failure["error"])
         source = escape(str(failure["source"] or "–"))
         failures.add_row(str(failure["id"]), error["code"], source, escape(error["message"]))
-    title = Text(f"Dropsight: the newest {seen['newest_tasks']} tasks", style="bold")
+    title = Text(f"Dropsight: the newest {state['newest_tasks']} tasks", style="bold")
     return Group(title, numbers, Text(), *lines, Text(), failures)
 
 

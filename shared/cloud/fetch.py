@@ -24,7 +24,7 @@ from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
 from shared.domain.errors import PermanentFailure, TransientFailure, Unavailable
 from shared.domain.media import GEMINI, MediaType, Refusal, identify, sniff
-from shared.domain.media.random_access import OutOfReadsError
+from shared.domain.media.random_access import RangeUnavailableError
 from shared.domain.request.addresses import without_secrets
 from shared.sized_stream import ReadableStream
 
@@ -100,7 +100,7 @@ class RemoteFile(ReadableStream):
 class RemoteRanges:
     """Ranges of a file that is being fetched, each read by a request of its own; the head is in memory.
 
-    Raises `OutOfReadsError` if one cannot be read: many servers serve no ranges, and some serve a file only once.
+    Raises `RangeUnavailableError` if one cannot be read: many servers serve no ranges, and some serve a file only once.
     """
 
     def __init__(self, outbound: Outbound, file: RemoteFile, *, seconds: float) -> None:
@@ -117,13 +117,13 @@ class RemoteRanges:
             return self._file.head[offset:end]
         left = self.until - time.monotonic()
         if self._file.version is None or left <= 0:
-            raise OutOfReadsError
+            raise RangeUnavailableError
         try:
             received = await self._fetched(offset, end, self._file.version, left)
         except (AddressRefused, NoAnswer) as error:
-            raise OutOfReadsError from error
+            raise RangeUnavailableError from error
         if len(received) < end - offset:
-            raise OutOfReadsError
+            raise RangeUnavailableError
         return received
 
     async def _fetched(self, offset: int, end: int, version: str, seconds: float) -> bytes:
@@ -132,7 +132,7 @@ class RemoteRanges:
         try:
             whole = (exchange.header("Content-Range") or "").strip() == f"bytes {offset}-{end - 1}/{self.size}"
             if exchange.status != 206 or not whole:
-                raise OutOfReadsError
+                raise RangeUnavailableError
             return await _read(exchange, end - offset)
         finally:
             exchange.close()
@@ -151,7 +151,7 @@ class BlockingRanges:
             return future.result(max(0.0, self._ranges.until - time.monotonic()) + _MARGIN_SECONDS)
         except TimeoutError as error:
             future.cancel()
-            raise OutOfReadsError from error
+            raise RangeUnavailableError from error
 
 
 class Web:
@@ -191,7 +191,7 @@ class Web:
         def identified() -> MediaType | Refusal:
             try:
                 return identify(ranges, file.name, file.content_type, file.head)
-            except OutOfReadsError:
+            except RangeUnavailableError:
                 return sniff(file.head, file.name, file.content_type)
 
         return await self._run(identified)

@@ -1,4 +1,4 @@
-"""What the converter's child process runs: recordings and films are encoded anew, and put out while they are.
+"""The code of the converter's child process: it re-encodes recordings and films, and emits them as it goes.
 
-Nothing in here is imported by a function: the libraries are large, and the bytes are foreign.
+No function imports this package: the libraries are large, and they parse untrusted bytes.
 """

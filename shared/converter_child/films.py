@@ -1,4 +1,4 @@
-"""Make an MP4 of a film: its streams are copied where MP4 has them, and encoded anew where not."""
+"""Convert a film to MP4: copy the streams that MP4 can hold, and re-encode the others."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _packets(opened: Opened) -> Iterator[Packet[Any]]:
             if packet.size:
                 yield packet
     except av.FFmpegError:
-        # What stands behind the damage is not seen.
+        # Nothing after the damage can be decoded.
         return
 
 
@@ -145,7 +145,7 @@ def _frames(source: Any, packet: Packet[Any] | None) -> list[Any]:
     try:
         return list(source.decode(packet))
     except av.FFmpegError:
-        # One damaged packet is not seen or heard; the times of the next ones say how long it was.
+        # A damaged packet is left out. The times of the next packets keep its gap.
         return []
 
 

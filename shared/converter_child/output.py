@@ -17,8 +17,8 @@ Patch = tuple[int, bytes]
 class Output(SizedStream):
     """A file that is written from start to end.
 
-    Formats write their lengths into their beginnings at the end, when those are gone already. Such bytes are kept as
-    `patches`: the file is written a second time, with `known` being those of the first.
+    Muxers go back and write lengths into the beginning of a file, which was sent already. Such writes are kept as
+    `patches`. When the file is written a second time, `known` are the patches of the first time.
     """
 
     def __init__(self, emit: Callable[[bytes], None], known: Iterable[Patch] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Foresee whether a conversion will be done in time."""
+"""Predict whether a conversion will finish in time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DOUBT = 1.5
 
 
 class TooSlowError(Exception):
-    """The conversion would not be done in time."""
+    """The conversion would not finish in time."""
 
 
 class Pace:

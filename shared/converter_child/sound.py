@@ -64,7 +64,7 @@ def _copy(opened: Opened, sound: AudioStream, made: OutputContainer, pace: Pace)
 
 
 def _mux(packet: Packet[Any], at: int, lasts: float, stream: AudioStream, made: OutputContainer) -> int:
-    """Write a packet that is to be heard `at` this tick; return the tick at which it ends."""
+    """Write a packet that starts at tick `at`; return the tick at which it ends."""
     ticks = round(lasts * _TICKS)
     packet.time_base = Fraction(1, _TICKS)
     packet.pts = packet.dts = at
@@ -97,7 +97,7 @@ def _decoded(opened: Opened, sound: AudioStream) -> Iterator[AudioFrame]:
         try:
             yield from packet.decode()
         except av.FFmpegError:
-            # One damaged packet is not heard; the times of the next ones say how long it was.
+            # A damaged packet is left out. The times of the next packets keep its gap.
             continue
 
 
@@ -107,5 +107,5 @@ def _packets(opened: Opened, sound: AudioStream, *, flush: bool = False) -> Iter
             if packet.size or flush:
                 yield packet
     except av.FFmpegError:
-        # What stands behind the damage is not heard.
+        # Nothing after the damage can be decoded.
         return

@@ -21,7 +21,7 @@ class Clock:
     """Maps times to one time line from zero: joined recordings restart their times, live ones may begin at noon."""
 
     def __init__(self, began: float | None = None) -> None:
-        """`began` is when the first begins, by its own times; None: with what comes first."""
+        """`began` is the start time of the first frame; None: the first frame sets it."""
         self._shift = None if began is None else -began
         self._end = 0.0
 
@@ -34,7 +34,7 @@ class Clock:
 
 
 def time_of(frame: AudioFrame | VideoFrame, source: AudioStream | VideoStream) -> float | None:
-    """Return the seconds that a decoded frame is stamped with. What a decoder gives out last may lack its unit."""
+    """Return the seconds that a decoded frame is stamped with. The last frames of a decoder may lack a time base."""
     base = frame.time_base or source.time_base
     return None if frame.pts is None or not base else float(frame.pts * base)
 
@@ -55,7 +55,7 @@ class SoundInTime:
         for frame in decoded:
             shape = frame.format.name, frame.layout.name, frame.sample_rate
             if self._shape not in (None, shape):
-                # The sound changes its form: what follows is another recording, joined to the first.
+                # The format changes where another recording was appended to the first.
                 self._resampler = AudioResampler(self._form, self._layout, self._rate)
             self._shape = shape
             when = time_of(frame, self._source)

@@ -21,7 +21,7 @@ _PICTURES: dict[Format, Callable[[Window, Facts], Facts]] = {
 
 
 def examine(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return `Facts` as JSON of a file that was sniffed: all of it is `payload`, or `source` reads it by ranges."""
+    """Return the `Facts` of a sniffed file as JSON. The file is `payload`, or `source` reads it by ranges."""
     facts = Facts.model_validate(arguments["facts"])
     if source is None:
         file = ExaminedFile(InMemory(payload).read, len(payload))
@@ -43,7 +43,7 @@ def _examined(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Facts:
         examined = facts.model_copy(update={"problem": problem})
     if not file.unavailable:
         return examined
-    # What could not be seen is not held against the file.
+    # A range that could not be read says nothing about the file.
     examined = examined if examined.problem is None else facts
     measured = facts.media_type.family == "image" or examined.duration is not None
     return examined.model_copy(update={"warnings": (*examined.warnings, *(() if measured else (_UNSEEN,)))})

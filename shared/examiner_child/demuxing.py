@@ -45,7 +45,7 @@ class Opened(NamedTuple):
 
 
 def open_as(file: io.RawIOBase | io.BytesIO, layout: Format) -> Opened:
-    """Raises `av.FFmpegError` where the bytes are not laid out so."""
+    """Open the file as `layout`. Raises `av.FFmpegError` if it has another format."""
     container = av.open(file, mode="r", format=_demuxer(file, layout), options=_OPTIONS, metadata_errors="replace")
     sound = next(iter(container.streams.audio), None)
     pictures = next((stream for stream in container.streams.video if not _is_a_cover(stream)), None)
@@ -83,7 +83,7 @@ def count_seconds(opened: Opened, layout: Format, *, to_the_end: bool = False) -
             if not number % 1024 and time.monotonic() > until:
                 return None
     except av.FFmpegError:
-        # What stands behind the damage is not heard.
+        # Nothing after the damage can be decoded.
         pass
     return max(line.end for line in lines.values()) if to_the_end else Timeline.longest(lines.values())
 

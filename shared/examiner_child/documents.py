@@ -1,4 +1,4 @@
-"""Examine PDFs with PDFium: damaged tables are rebuilt, and files that open without a password are open."""
+"""Examine PDFs with PDFium, which rebuilds damaged tables and opens files with an empty password."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _UNREADABLE = (
 
 
 def examine_document(file: ExaminedFile, window: Window, facts: Facts) -> Facts:
-    """Return how many pages a PDF has; raise `DamagedError` where it is cut off, locked or without pages."""
+    """Return how many pages a PDF has. Raises `DamagedError` if it is truncated, locked or has no pages."""
     warnings = check_ending(window)
-    # PDFium keeps the last error of all documents, and a document without pages brings none of its own: this one does.
+    # PDFium keeps the last error of any document, and a document without pages sets none. This document sets one.
     FPDF_LoadMemDocument(b"%", 1, None)
     try:
         with pypdfium2.PdfDocument(file) as document:

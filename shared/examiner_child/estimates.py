@@ -97,9 +97,9 @@ def _by_ends(file: ExaminedFile, start: int, layout: Format) -> float:
 
 
 def ends_of(file: ExaminedFile, start: int, layout: Format) -> bytes | None:
-    """Return the first megabyte and everything from the last cluster, pack or fragment on, which FFmpeg reads as one.
+    """Return the first megabyte, and everything from the last cluster, pack or fragment on. FFmpeg reads both as one.
 
-    None where there is no such thing, as in most films in MP4.
+    Return None if the format has none of these, like most MP4 films.
     """
     mark, before = _MARKS[layout]
     head = file.range(start, ENDS_BYTES)

@@ -16,8 +16,8 @@ _CACHED_BYTES = 48 << 20
 class ExaminedFile(ReadableStream):
     """A read-only file of `size` bytes, read by `fetch(offset, length)` in few and large pieces.
 
-    `unavailable` becomes true once a range could not be had: the libraries turn errors of reading into errors of their
-    own kind, or into the end of the file.
+    `unavailable` becomes true once a range cannot be read: the libraries turn read errors into errors of their own, or
+    into the end of the file.
     """
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int, *, cached_bytes: int = _CACHED_BYTES) -> None:
@@ -49,7 +49,7 @@ class ExaminedFile(ReadableStream):
         return self._blocks[number]
 
     def _bring(self, number: int, last: int) -> None:
-        # A reader that goes on where it stopped will go on: it gets twice as much each time.
+        # Sequential reads get twice as much each time.
         self._run = min(self._run * 2, _MOST_BLOCKS_AT_ONCE) if number == self._next_block else 1
         count = max(self._run, min(last - number + 1, _MOST_BLOCKS_AT_ONCE))
         data = self._fetched(number, count)
@@ -65,7 +65,7 @@ class ExaminedFile(ReadableStream):
             return self._fetch(start, min(count * _BLOCK, self.size - start))
         except OSError:
             if count > 1:
-                # Perhaps only what was read ahead cannot be had.
+                # Perhaps only the bytes read ahead are unavailable.
                 return self._fetched(number, 1)
             self.unavailable = True
             raise
@@ -96,7 +96,7 @@ class Part(ReadableStream):
         try:
             data = head + self._whole.range(self._start + max(0, self._at - len(self._prefix)), rest)
         except OSError:
-            # FFmpeg takes an error for the end of all; what it had read before is still worth something.
+            # FFmpeg would drop what it has read at an error; at the end of a file it keeps it.
             data = head
         buffer[: len(data)] = data
         self._at += len(data)

@@ -9,7 +9,7 @@ PACKET_SECONDS = _SMALLEST_FRAME * 4**7 / min(_RATES)
 
 
 def promised_by_musepack(head: bytes) -> float:
-    """Return the seconds that the header of the eighth stream version promises; 0 if it does not, or is another.
+    """Return the seconds in the header of stream version 8; 0 for other versions, or if the header has none.
 
     The packet “SH”: a checksum of four bytes, the version, the samples, the silence before them, and the rate's number.
     """

@@ -1,4 +1,4 @@
-"""Open recordings and films for FFmpeg, also WAV files whose own chunks lead it astray."""
+"""Open recordings and films with FFmpeg, including WAV files whose chunks FFmpeg misreads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import av
 
 from shared.domain.media.kinds import Format
 from shared.domain.media.random_access import DamagedError, Window
-from shared.domain.media.wav import find_sound, rewritten_header
+from shared.domain.media.wav import find_sound_chunks, rewritten_header
 from shared.examiner_child.demuxing import Opened, open_as
 from shared.examiner_child.files import ExaminedFile, Part, Ranges
 
@@ -29,8 +29,8 @@ def behind_tags(file: ExaminedFile) -> int:
 def open_recording(file: ExaminedFile, start: int, layout: Format) -> Opened:
     """Open the file from `start` on.
 
-    Raises `av.FFmpegError` where the bytes are not laid out as `layout`, or a range is not available, and
-    `DamagedError` for a WAV file without sound.
+    Raises `av.FFmpegError` if the format is not `layout` or a range is unavailable, and `DamagedError` for a WAV file
+    without sound.
     """
     if layout == "wav":
         return _open_wav(file, start)
@@ -47,7 +47,7 @@ def _open_wav(file: ExaminedFile, start: int) -> Opened:
     except av.FFmpegError:
         if file.unavailable:
             raise
-        places, sound = find_sound(window)
+        places, sound = find_sound_chunks(window)
         header = rewritten_header(window, places, sound)
         return open_as(Part(file, start + sound.start, prefix=header), "wav")
 
@@ -55,7 +55,7 @@ def _open_wav(file: ExaminedFile, start: int) -> Opened:
 def _end_of_sound(window: Window) -> int:
     """Return where the sound of a WAV file ends; the end of the file if it does not say so."""
     try:
-        _, sound = find_sound(window)
+        _, sound = find_sound_chunks(window)
     except DamagedError:
         return window.size
     return sound.start + sound.size

@@ -1,4 +1,4 @@
-"""Draw one page of a PDF as a picture, in a child process: what a page holds is as foreign as any file."""
+"""Draw one page of a PDF as a picture, in a child process: a page is untrusted input like any file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CACHED_BYTES = 16 << 20
 def draw_page(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
     """Return the number of pages, the size of page `arguments["page"]` in pixels, and the page as PNG.
 
-    A page that is not there, or page 0, has no picture; its size is that of the first.
+    For page 0, or a page that does not exist, there is no picture, and the size is that of the first page.
     """
     fetch, size = (InMemory(payload).read, len(payload)) if source is None else (source.range, source.size)
     file = ExaminedFile(fetch, size, cached_bytes=_CACHED_BYTES)

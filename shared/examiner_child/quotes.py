@@ -40,12 +40,12 @@ def _in_document(pages: _Pages, quotes: list[tuple[str, int | None]]) -> list[Fo
     found = [pages.find(words, page) for words, page in quotes]
     if any(entry.match != "missing" for entry in found) or pages.have_text():
         return found
-    # A scan: there is nothing to look into.
+    # A scanned page has no text to search.
     return [Found("unchecked")] * len(found)
 
 
 class _Pages:
-    """The pages of a document; each one's text is read once, when it is first looked into."""
+    """The pages of a document. The text of a page is read when it is first searched."""
 
     def __init__(self, document: pypdfium2.PdfDocument) -> None:
         self._document = document
@@ -53,7 +53,7 @@ class _Pages:
         self._characters = 0
 
     def find(self, words: str, page: int | None) -> Found:
-        """Return where the quote stands: on the page that it names if it is there, else on the nearest one."""
+        """Return where the quote is: on the page that it names, else on the nearest page that has it."""
         for number in self._by_distance(page):
             span = self._text(number).find(words)
             if span is not None:

@@ -1,7 +1,7 @@
-"""Examine recordings and films with FFmpeg: their streams, their length, and what is missing.
+"""Examine recordings and films with FFmpeg: their streams, their length, and whether anything is missing.
 
-Headers lie: an index covers the first third of a file that was joined from three, live recordings have none, a capture
-of a radio begins at noon. So the packets are counted where the file is small enough, and looked at in places where not.
+Headers are not trusted: the index of a file joined from three may cover only the first, live recordings have no index,
+and the times of a radio capture may start at noon. Small files have their packets counted; large files are sampled.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import av
 from av.stream import Stream
 
-from shared.domain.media.conversions import by_codecs
+from shared.domain.media.conversions import with_codecs
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import Format, MediaType, media_type
 from shared.domain.media.random_access import DamagedError, Window
@@ -48,7 +48,7 @@ _UNTOLD = "The file does not say how long it is."
 
 
 def examine_recording(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Facts:
-    """Return what a recording or film holds; raise `DamagedError` where it is broken, cut off or holds nothing.
+    """Return the facts of a recording or film. Raises `DamagedError` if it is damaged, truncated or empty.
 
     Files of up to `whole_bytes` are read from start to end, and their packets counted.
     """
@@ -73,7 +73,7 @@ def examine_recording(file: ExaminedFile, facts: Facts, whole_bytes: int) -> Fac
 
 
 def _behind_a_tag(file: ExaminedFile, start: int, facts: Facts) -> Facts:
-    """Return the facts with the type of what follows the tags, which may be longer than the sniffed head."""
+    """Return the facts with the type of what follows the tags, if the tags are longer than the sniffed head."""
     if start == 0:
         return facts
     if start >= file.size:
@@ -105,7 +105,7 @@ def _described(facts: Facts, opened: Opened) -> Facts:
     codec = _codec(sound)
     if kind.format == "ogg" and (_codec(pictures) or codec) not in _IN_OGG:
         raise DamagedError("The Ogg file holds no sound in Vorbis, Opus, FLAC or Speex.")
-    refined = by_codecs(_refined(kind, pictures is not None, codec), codec, _codec(pictures))
+    refined = with_codecs(_refined(kind, pictures is not None, codec), codec, _codec(pictures))
     context = None if pictures is None else pictures.codec_context
     return facts.model_copy(
         update={
@@ -165,7 +165,7 @@ def _check_samples(file: ExaminedFile, opened: Opened, layout: Format) -> None:
 
 
 def _promised(file: ExaminedFile, start: int, layout: Format, opened: Opened) -> float:
-    """Return the seconds that the header or index promises; 0 if it does not."""
+    """Return the seconds that the header or index gives; 0 if it gives none."""
     if layout == "mp4":
         # The length of the film is that of its longest track, which may hold chapters or subtitles.
         return max((lasting(stream) for stream in (opened.sound, opened.pictures)), default=0.0)
@@ -173,7 +173,7 @@ def _promised(file: ExaminedFile, start: int, layout: Format, opened: Opened) ->
 
 
 def _compared(facts: Facts, claimed: float, counted: float) -> tuple[Facts, float]:
-    """Compare the counted length with the header's, in formats without gaps."""
+    """Compare the counted length with that of the header, in formats that have no gaps."""
     layout = facts.media_type.format
     short = claimed > counted * 1.02 + 0.4
     if layout in ("flac", "aiff") and short:

@@ -28,7 +28,7 @@ def page_texts(arguments: dict[str, Any], payload: bytes, source: SourceFile | N
 
 
 def pages_without_text(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return the pages, from 1, that show something and have no text."""
+    """Return the pages, counted from 1, that show something but have no text."""
     with _opened(payload, source) as document:
         numbers = [number for number in range(len(document)) if _is_picture(document[number])]
     return [number + 1 for number in numbers], b""

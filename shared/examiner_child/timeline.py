@@ -18,13 +18,13 @@ _WRAPPED = 1 << 31
 
 
 class Timeline:
-    """Adds up the stretches of one stream: joined and chained files begin anew with their times."""
+    """Adds up the stretches of one stream: in joined and chained files, times start again."""
 
     def __init__(self, stream: AudioStream | VideoStream, *, gap: float) -> None:
         """`gap` is the seconds without a packet after which another recording begins."""
         base = stream.time_base
         self._seconds = float(base) if base else 0.0
-        # Times of decoding rise steadily; with times of showing, the first picture seems to come late.
+        # Decoding times (DTS) rise steadily. By presentation times (PTS), the first picture seems to come late.
         self._decoding = isinstance(stream, VideoStream)
         ticks = 1 / self._seconds if self._seconds else 1.0
         self._back, self._gap = _BACK * ticks, gap * ticks
@@ -36,7 +36,7 @@ class Timeline:
 
     def add(self, packet: Packet[Any]) -> None:
         if packet.is_discard:
-            # An edit list hides it, as the beginning and the end of films that were trimmed without encoding them.
+            # An edit list hides this packet, as in films that were trimmed without re-encoding.
             return
         when = packet.dts if self._decoding and packet.dts is not None else packet.pts
         if when is None:
@@ -51,7 +51,7 @@ class Timeline:
         """Return the seconds from the first packet of all streams to the end of the last."""
         heard = [line for line in lines if line.stretches]
         begins = min((line.first for line in heard), default=0.0)
-        # A stream that begins a little later only waits for the other to be decoded.
+        # A slightly later start only means that the streams are decoded one after the other.
         late = {line: line.first - begins for line in heard}
         return max((line.total + (late[line] if late[line] > _BACK else 0.0) for line in heard), default=0.0)
 
@@ -68,7 +68,7 @@ class Timeline:
         return (self._before + self._end - self._heard_from(self._first or 0.0)) * self._seconds
 
     def _heard_from(self, first: float) -> float:
-        """Return the audible start: sound shortly before zero only primes the decoder."""
+        """Return the audible start. Sound shortly before zero only primes the decoder."""
         return 0.0 if not self._decoding and -_PRIMING <= first * self._seconds < 0 else first
 
     def _lasting(self, duration: int) -> int:

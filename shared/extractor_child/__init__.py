@@ -1,4 +1,4 @@
-"""What the extractor's child process runs: text, tables, notes and pictures are taken out of documents.
+"""The code of the extractor's child process: it extracts text, tables, notes and pictures from documents.
 
-Nothing in here is imported by a function: the libraries are large, and the bytes are foreign.
+No function imports this package: the libraries are large, and they parse untrusted bytes.
 """

@@ -1,4 +1,4 @@
-"""Open documents that are ZIP archives, with limits on their content."""
+"""Open documents that are ZIP archives, and limit what they may contain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Archive:
     """A document's archive. Its parts are read one by one."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Raise `DamagedError` unless it is an unlocked archive of sane size without XML entities."""
+        """Raise `DamagedError` if it is not an archive, is locked or too large, or declares XML entities."""
         try:
             self.zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
@@ -42,7 +42,7 @@ class Archive:
                 raise DamagedError(_BOMB)
             if entry.flag_bits & 1:
                 raise DamagedError(_LOCKED)
-            # Some programs of Windows part folders with backslashes, which `zipfile` keeps.
+            # Some Windows programs separate folders with backslashes, which `zipfile` keeps.
             entry.filename = entry.filename.replace("\\", "/")
         self.zip.NameToInfo = {entry.filename: entry for entry in entries}
         self._names = {entry.filename.lower(): entry.filename for entry in entries}

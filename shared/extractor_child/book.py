@@ -1,4 +1,4 @@
-"""Take the text and pictures out of EPUB books, in reading order."""
+"""Extract the text and pictures of EPUB books, in reading order."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _MOST_DEPTH = 2
 
 
 def extract(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return the text of a document and what comes with it: as JSON what the files are, and then their bytes."""
+    """Return the text, pictures and attachments of a document: a JSON list of the files, and then their bytes."""
     assert source is not None
     kind = MediaType.model_validate(arguments["media_type"])
     file = ExaminedFile(source.range, source.size, cached_bytes=16 << 20)
@@ -103,7 +103,7 @@ def _whole(file: ExaminedFile) -> bytes:
 
 
 def _attach(data: bytes, name: str, declared: str, document: Document, *, depth: int) -> None:
-    """Add an attachment: a picture as such, a text or document as text, a PDF as a file of its own."""
+    """Add an attachment: pictures as pictures, texts and documents as text, PDFs as separate files."""
     kind = identify(InMemory(data), name, declared) if data else None
     label = name or "without a name"
     document.add(f"### Attachment: {label}")
@@ -139,7 +139,7 @@ def _attach_pdf(data: bytes, label: str, document: Document) -> None:
 
 
 def encoding(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return the Python name of the encoding that a text is most likely in; None if nothing fits."""
+    """Return the Python name of a text's most likely encoding; None if none fits."""
     from charset_normalizer import from_bytes
 
     best = from_bytes(payload).best()

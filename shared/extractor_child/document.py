@@ -21,7 +21,7 @@ class TooLongError(Exception):
 
 
 class ExtractedFile(NamedTuple):
-    """A picture or an attached file, as it is sent."""
+    """A picture or attachment in the form in which it is sent to Gemini."""
 
     mime: str
     data: bytes
@@ -53,7 +53,7 @@ class Document:
         self._blocks.append(block)
 
     def add_table(self, rows: Iterable[Sequence[str]]) -> int:
-        """Add the rows as a table, the first as its header; return how many there were. Empty rows are left out."""
+        """Add a table whose first row is its header, without empty rows. Return the number of rows added."""
         lines: list[str] = []
         header: list[str] = []
         width = size = 0
@@ -76,7 +76,7 @@ class Document:
         return len(lines)
 
     def add_file(self, file: ExtractedFile) -> str:
-        """Keep a picture or file, identical ones once. Return the mark that replaces it in the text."""
+        """Add a picture or file; an identical one is added once. Return the mark that replaces it in the text."""
         digest = hashlib.sha256(file.data).hexdigest()
         number = self._known.get(digest)
         if number is None:

@@ -1,4 +1,4 @@
-"""Take the header, text, pictures and attachments out of e-mails (EML) and saved web pages (MHT)."""
+"""Extract the header, text, pictures and attachments of e-mails (EML) and saved web pages (MHT)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def extract_mail(data: bytes, document: Document, attach: Attach) -> None:
 
 
 def _messages(data: bytes) -> list[bytes]:
-    """Return the messages: a mailbox has many, and Apple Mail writes how many bytes one has before it."""
+    """Return the messages. A mailbox has many, and Apple Mail puts a byte count before its only one."""
     if sized := _SIZE.match(data):
         return [data[sized.end() : sized.end() + int(sized[1])]]
     return _BETWEEN.split(data) if data.startswith(b"From ") else [data]
@@ -61,7 +61,7 @@ def add_mail(message: EmailMessage, document: Document, attach: Attach) -> None:
 
 
 def _parts(message: EmailMessage) -> tuple[dict[str, bytes], list[EmailMessage]]:
-    """Return the pictures within the text by their content ids or addresses, and the attachments."""
+    """Return the inline pictures by content id or address, and the attachments."""
     pictures: dict[str, bytes] = {}
     attached: list[EmailMessage] = []
     body = {part for kind in ("plain", "html") if (part := message.get_body((kind,))) is not None}
@@ -72,7 +72,7 @@ def _parts(message: EmailMessage) -> tuple[dict[str, bytes], list[EmailMessage]]
         if part.get_content_maintype() == "image" and address and not part.is_attachment():
             pictures[address] = _bytes(part)
         elif part["Content-Location"] and not part.is_attachment():
-            # What a saved web page is laid out with: style sheets, scripts, frames.
+            # Style sheets, scripts and frames of a saved web page.
             continue
         else:
             attached.append(part)
@@ -80,7 +80,7 @@ def _parts(message: EmailMessage) -> tuple[dict[str, bytes], list[EmailMessage]]
 
 
 def _leaves(message: EmailMessage) -> list[EmailMessage]:
-    """Return the parts that hold something; a message within is one, not its parts."""
+    """Return the parts that have content. A nested message counts as one part."""
     if not message.is_multipart():
         return [message]
     found: list[EmailMessage] = []
@@ -105,7 +105,7 @@ def _header(message: EmailMessage, name: str) -> str:
     try:
         return " ".join(str(message.get(name, "")).split())
     except (ValueError, LookupError, AttributeError, IndexError):
-        # The header is written in a way that the package cannot parse.
+        # The email package cannot parse this header.
         return " ".join(str(dict(message.raw_items()).get(name, "")).split())
 
 

@@ -1,4 +1,4 @@
-"""Turn HTML of documents and mails into Markdown."""
+"""Convert the HTML of documents and mails to Markdown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Converter(MarkdownConverter):  # type: ignore[misc,unused-ignore]
 
 
 def to_markdown(html: str, show: Show = lambda _, title: f"[Picture: {title}]" if title else "") -> str:
-    """Return the text of a page as Markdown, without what is not read."""
+    """Return the visible text of a page as Markdown."""
     soup = BeautifulSoup(html, "html.parser")
     for element in soup.find_all(_NOT_READ):
         element.decompose()
@@ -48,14 +48,14 @@ def to_markdown(html: str, show: Show = lambda _, title: f"[Picture: {title}]" i
 
 
 def _formula(math: Tag) -> str:
-    """Return a formula as text: as TeX where the page has that, otherwise its symbols one after the other."""
+    """Return a formula as text: its TeX if the page has it, otherwise its symbols in order."""
     noted = math.find("annotation")
     written = math.get("alttext") or (noted.get_text() if noted is not None else math.get_text(" "))
     return " ".join(str(written).split())
 
 
 def _depth(soup: Tag) -> int:
-    """Return how deeply the elements are nested, without going deep itself."""
+    """Return how deeply the elements are nested, without recursion."""
     deepest, level = 0, [soup]
     while level and deepest <= _MOST_DEPTH:
         level = [child for element in level for child in element.children if isinstance(child, Tag)]

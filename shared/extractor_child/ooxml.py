@@ -1,4 +1,4 @@
-"""The names of Office Open XML, whose strict form has others for the same things."""
+"""The names of Office Open XML. Its strict form uses other namespaces for the same elements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STRICT = {
 
 
 def usual(root: Element) -> Element:
-    """Replace the names of the strict form within an element by the usual ones; return the element."""
+    """Replace the namespaces of the strict form in an element with the usual ones; return the element."""
     for element in root.iter():
         element.tag = _usual(element.tag)
         for name in [name for name in element.attrib if name.startswith("{http://purl.oclc.org/")]:
@@ -37,13 +37,13 @@ def _usual(name: str) -> str:
 
 
 def xml_of(archive: Archive, name: str) -> Element | None:
-    """Return the root of a part with the usual names; None if there is none."""
+    """Return the root of a part with the usual namespaces; None if the part does not exist."""
     root = archive.xml(name) if name else None
     return None if root is None else usual(root)
 
 
 def drawn_paragraphs(root: Element) -> Iterator[str]:
-    """Yield the paragraphs of slides, text boxes and diagrams; those of lists are indented."""
+    """Yield the paragraphs of slides, text boxes and diagrams; list items are indented."""
     for paragraph in root.iter(f"{A}p"):
         properties = paragraph.find(f"{A}pPr")
         level = properties.get("lvl", "0") if properties is not None else "0"

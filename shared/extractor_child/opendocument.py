@@ -1,4 +1,4 @@
-"""Take the text, tables, notes, comments and pictures out of OpenDocument files (ODT, ODS, ODP)."""
+"""Extract the text, tables, notes, comments and pictures of OpenDocument files (ODT, ODS, ODP)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class _Reader:
                 self._rest_of_sheet(element)
                 element.clear()
             elif stack and element.tag == f"{_TABLE}table-row" and self._is_sheet(stack[:4]):
-                # Rows of a sheet wait as text, not as elements.
+                # Rows of a sheet are kept as text, which takes less memory than elements.
                 element.attrib["cells"] = "\x1f".join(self._cells(element))
                 del element[:]
             elif len(stack) == 3 and stack[1].tag == f"{_OFFICE}body":
@@ -124,7 +124,7 @@ class _Reader:
         for part in frame:
             if part.tag == f"{_DRAW}image":
                 self._document.add(self._picture(frame, part))
-                # Further ones are the same in other formats.
+                # The other images are the same picture in other formats.
                 break
             self._block(part)
 
@@ -164,7 +164,7 @@ class _Reader:
                     yield f"{'  ' * level}- {text}"
 
     def _inline(self, block: Element) -> str:
-        """Return the text of a paragraph, with notes and comments in brackets where they stand."""
+        """Return the text of a paragraph, with its notes and comments inline, in brackets."""
         pieces = [block.text or ""]
         for part in block:
             pieces += [self._inline_part(part), part.tail or ""]

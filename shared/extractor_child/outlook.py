@@ -1,4 +1,4 @@
-"""Take the header, text and attachments out of Outlook messages (MSG, [MS-OXMSG])."""
+"""Extract the header, text and attachments of Outlook messages (MSG, [MS-OXMSG])."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _add_message(opened: olefile.OleFileIO, path: list[str], document: Document,
 
 
 def _recipients(recipients: list[_Properties], kind: int) -> str:
-    """Return the recipients of a kind ([MS-OXOMSG], section 2.2.3.1), with their addresses where these are known."""
+    """Return the recipients of a kind ([MS-OXOMSG], section 2.2.3.1), with their addresses if known."""
     shown = (recipient.person() for recipient in recipients if recipient.number(_RECIPIENT_TYPE) == kind)
     return "; ".join(filter(None, shown))
 
@@ -91,7 +91,7 @@ class _Properties:
     """The properties of a message or attachment."""
 
     def __init__(self, opened: olefile.OleFileIO, path: list[str], within: _Properties | None = None) -> None:
-        """`within` is the message of a recipient or attachment, which does not say its code page itself."""
+        """`within` is the message of a recipient or attachment, and gives its code page."""
         self._opened, self._path = opened, path
         general, of_pages = self.number(_CODE_PAGE), self.number(_PAGE_OF_HTML)
         self.codec: str = within.codec if within is not None else _codec(general or of_pages)
@@ -124,7 +124,7 @@ class _Properties:
             return ""
 
     def _fixed(self, tag: int) -> bytes | None:
-        """Return the eight bytes of a property of fixed length."""
+        """Return the eight bytes of a fixed-length property."""
         data = self._stream("__properties_version1.0") or b""
         first = _FIXED_IN_MESSAGE if not self._path else _FIXED_IN_ATTACHED_MESSAGE
         if self._path and self._path[-1].startswith(("__attach", "__recip")):
@@ -145,7 +145,7 @@ class _Properties:
 
 
 def _codec(page: int) -> str:
-    """Return the Python name of a code page of Windows; that of Western Europe if there is none."""
+    """Return the Python name of a Windows code page; windows-1252 if Python does not know it."""
     name = {65001: "utf-8", 20127: "ascii", 50220: "iso2022_jp", 51932: "euc_jp", 20866: "koi8_r"}.get(
         page, f"cp{page}"
     )
@@ -165,7 +165,7 @@ _LZFU_START = (
 
 
 def _unpacked(data: bytes) -> bytes:
-    """Return rich text that is packed as [MS-OXRTFCP] says."""
+    """Decompress rich text ([MS-OXRTFCP])."""
     if data[8:12] == b"MELA":
         return data[16:]
     window = bytearray(_LZFU_START.ljust(4096, b"\0"))

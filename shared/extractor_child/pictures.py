@@ -1,4 +1,4 @@
-"""Make pictures into PNG or JPEG, which Gemini takes: each page or frame one picture."""
+"""Convert pictures to PNG or JPEG, which Gemini accepts: one picture for each page or frame."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOT_DECODED = (
 
 
 def add_picture(document: Document, data: bytes, title: str) -> str:
-    """Keep a picture of a document; return the mark that stands for it, empty for a mere ornament."""
+    """Add a picture of a document; return the mark that replaces it in the text. It is empty for ornaments."""
     try:
         with opened(data) as image:
             if min(image.size) < _LEAST_SIDE:
@@ -52,7 +52,7 @@ def render(document: Document, data: bytes) -> None:
         with opened(data) as image:
             count = getattr(image, "n_frames", 1)
             if image.format == "PSD":
-                # Its further frames are layers of the one picture.
+                # Its other frames are layers of the same picture.
                 count = 1
             wanted = _spread(count) if image.format in _MOVING else range(count)
             if image.format in _MOVING and count > 1:
@@ -89,7 +89,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def _drawn(image: Image.Image, title: str) -> ExtractedFile:
-    """Return the current frame as PNG, or as JPEG where that is much smaller."""
+    """Return the current frame as PNG, or as JPEG if that is much smaller."""
     image.draft("RGB", (_MOST_SIDE, _MOST_SIDE))
     ready: Image.Image = ImageOps.exif_transpose(image) if image.format in ("JPEG", "MPO", "TIFF") else image.copy()
     if ready.mode.startswith("I;16"):
@@ -113,7 +113,7 @@ def _drawn(image: Image.Image, title: str) -> ExtractedFile:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """What is transparent is shown on white, as documents show it."""
+    """Return the picture with a white background instead of transparency, as documents show it."""
     if image.mode == "P" and "transparency" not in image.info:
         return image.convert("RGB")
     layered = image.convert("RGBA")

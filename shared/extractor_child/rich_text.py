@@ -1,4 +1,4 @@
-"""Take the text and pictures out of rich text (RTF)."""
+"""Extract the text and pictures of rich text (RTF)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def extract_rich_text(data: bytes, document: Document) -> None:
     try:
         document.add(_text_of(body))
         if asides:
-            # At once, since all fonts are read each time; and in lines, since a field is looked for to the line's end.
+            # In one call, because each call reads all fonts. In lines, because fields are searched up to a line's end.
             document.add(_text_of(_preamble(plain) + b"\\par\\par\n".join(dict.fromkeys(asides)) + b"}"))
     except (ValueError, LookupError, RecursionError) as error:
         raise DamagedError("The rich text cannot be read: it is damaged.") from error
@@ -49,7 +49,7 @@ def extract_rich_text(data: bytes, document: Document) -> None:
 
 
 def _preamble(data: bytes) -> bytes:
-    """Return the beginning of a document with the code page and the fonts of this one."""
+    """Return an RTF header with the code page and the fonts of this document."""
     if (fonts := _FONTS.search(data)) is not None:
         return data[: _end_of_group(data, fonts.end()) + 1]
     page = _CODE_PAGE.search(data)
@@ -61,7 +61,7 @@ def _text_of(data: bytes) -> str:
 
 
 def _without_binary(data: bytes) -> bytes:
-    """Return the text without the bytes behind `\\bin`, which may be braces as well."""
+    """Return the text without the binary data after `\\bin`, which may contain braces."""
     if b"\\bin" not in data:
         return data
     kept, begin, at = bytearray(), 0, 0
@@ -74,9 +74,9 @@ def _without_binary(data: bytes) -> bytes:
 
 
 def _with_asides(data: bytes) -> tuple[bytes, list[bytes]]:
-    """Return the text with its notes and comments where they stand, and the text boxes, headers and footers.
+    """Return the text with its notes and comments inline, followed by the text boxes, headers and footers.
 
-    It takes time in proportion to the data, however deeply they are nested.
+    Takes time linear in the data, however deeply groups are nested.
     """
     text, depth, at = _TextAndAsides(), 0, 0
     for match in _GROUPS.finditer(data):
@@ -101,7 +101,7 @@ def _with_asides(data: bytes) -> tuple[bytes, list[bytes]]:
 
 
 class _TextAndAsides:
-    """Collects a text and, apart from it, the groups that are moved out of it."""
+    """Collects a text, and separately the groups that are moved to its end."""
 
     def __init__(self) -> None:
         self.body, self.moved = bytearray(), list[bytes]()
@@ -118,7 +118,7 @@ class _TextAndAsides:
 
     def open(self, word: bytes, depth: int) -> None:
         name = next(name for name in _LABELS if word.startswith(name))
-        # Else a control word before the group would run into the letters behind it.
+        # Without it, a control word before the group would absorb the letters after it.
         self.write(b" " if name in _IN_PLACE else b"{}")
         self._open.append((depth, self._open[-1][1] if name in _IN_PLACE else bytearray()))
         self.write(b"{[" + _LABELS[name] + b": ")
@@ -131,7 +131,7 @@ class _TextAndAsides:
 
 
 def _end_of_group(data: bytes, start: int) -> int:
-    """Return where the brace is that ends the group in which `start` is; the end of the data if there is none."""
+    """Return the position of the brace that closes the group around `start`; the end of the data if there is none."""
     depth = 1
     for brace in _BRACE.finditer(data, start):
         depth += {b"{": 1, b"}": -1}.get(brace[0], 0)
@@ -141,7 +141,7 @@ def _end_of_group(data: bytes, start: int) -> int:
 
 
 def _without_pictures(data: bytes) -> tuple[bytes, list[bytes]]:
-    """Return the text without the digits of its pictures, and the pictures."""
+    """Return the text without the hex data of its pictures, and the pictures."""
     kept, pictures, at = bytearray(), list[bytes](), 0
     for match in _PICTURE.finditer(data):
         if match.start() < at:

@@ -1,4 +1,4 @@
-"""Make pictures of a HEIC sequence, which is laid out like a film."""
+"""Extract pictures of a HEIC sequence, which is stored like a film."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_PICTURES = 16
 
 
 def render_sequence(data: bytes, document: Document) -> None:
-    """Add up to 16 pictures of the sequence, spread over it."""
+    """Add up to 16 pictures, evenly spread over the sequence."""
     try:
         opened = open_as(io.BytesIO(data), "heif-sequence")
         with opened.container:

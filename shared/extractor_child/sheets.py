@@ -1,4 +1,4 @@
-"""Take the tables, comments and pictures out of Excel workbooks (XLSX), sheet by sheet and row by row."""
+"""Extract the tables, comments and pictures of Excel workbooks (XLSX), sheet by sheet and row by row."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def extract_sheets(file: BinaryIO, document: Document) -> None:
     except InvalidFileException as error:
         raise DamagedError(_DAMAGED) from error
     except Exception as error:
-        # openpyxl raises whatever a strange value leads to.
+        # openpyxl lets any exception through that an unexpected value causes.
         raise DamagedError(_DAMAGED) from error
 
 
@@ -95,7 +95,7 @@ def _add_what_belongs_to(archive: Archive, sheet: str, document: Document) -> No
 
 
 def _add_drawing(archive: Archive, part: str, document: Document) -> None:
-    """Add the text boxes, the titles of the charts and the pictures that lie on a sheet."""
+    """Add the text boxes, chart titles and pictures of a sheet."""
     targets = archive.targets(part)
     try:
         root = xml_of(archive, part)

@@ -1,4 +1,4 @@
-"""Take the text, tables, charts, speaker's notes and pictures out of presentations (PPTX), slide by slide.
+"""Extract the text, tables, charts, speaker's notes and pictures of presentations (PPTX), slide by slide.
 
 The parts are read one by one: python-pptx would load every film that a presentation embeds into memory.
 """
@@ -73,7 +73,7 @@ def _add_shape(archive: Archive, shape: Element, targets: dict[str, tuple[str, s
                 add_chart(root, document) if part[0] == "chart" else document.add("\n".join(drawn_paragraphs(root)))
         _add_pictures(archive, shape, targets, document)
     else:
-        # Groups, and alternatives for other versions, of which the first is shown.
+        # Groups, and alternatives for other versions. Of alternatives, the first is shown.
         inside = list(shape)[:1] if shape.tag.endswith("}AlternateContent") else list(shape)
         for part_of_group in inside:
             _add_shape(archive, part_of_group, targets, document)

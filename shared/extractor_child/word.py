@@ -1,7 +1,7 @@
-"""Take the text, tables, notes, comments and pictures out of Word documents (DOCX), block by block.
+"""Extract the text, tables, notes, comments and pictures of Word documents (DOCX), block by block.
 
-The body is never held whole, and nothing that is read is dropped: mammoth, for one, leaves out formulas, charts, ruby
-and headers, and needs 30 times the memory.
+The body is never in memory as a whole. Existing libraries lose content: mammoth, for example, drops formulas, charts,
+ruby and headers, and needs 30 times the memory.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class _Reader:
             raise DamagedError("The text of the Word document is no XML: it is damaged.") from error
 
     def add_beside(self, kind: str, label: str) -> None:
-        """Add what stands at the top or bottom of all pages, each once."""
+        """Add the headers and footers, each once."""
         seen: set[str] = set()
         for what, path in list(self._targets.values()):
             root = xml_of(self._archive, path) if what == kind else None
@@ -128,7 +128,7 @@ class _Reader:
         if tag == f"{W}rt":
             return f" ({self._inline(part)})"
         if tag.endswith("}AlternateContent"):
-            # The same in several forms, of which the first is the newest.
+            # Several forms of the same content, the newest first.
             return "".join(self._inline(form) for form in list(part)[:1])
         if tag in (f"{W}drawing", f"{W}pict", f"{W}object"):
             return self._drawing(part)
@@ -150,12 +150,12 @@ class _Reader:
             ):
                 pieces += ["\n", *drawn_paragraphs(root), "\n"]
             elif element.tag == f"{W}txbxContent":
-                # Empty lines around, because the text before and behind it is of another paragraph.
+                # Empty lines separate it from the paragraphs before and after it.
                 pieces += ["\n", *(self._inline(paragraph) for paragraph in element.iter(f"{W}p")), "\n"]
         return "\n".join(filter(None, pieces))
 
     def _chunk(self, chunk: Element) -> None:
-        """Add a page in HTML that Word shows as part of the document."""
+        """Add an embedded HTML page, which Word shows as part of the document."""
         path = self._path(chunk.get(f"{R}id"))
         ending = path.lower().rpartition(".")[2]
         data = self._archive.read(path) if ending in ("htm", "html", "xhtml", "txt", "mht", "mhtml") else None
@@ -170,7 +170,7 @@ class _Reader:
         return self._targets.get(number or "", ("", ""))[1]
 
     def _texts(self, path: str, kind: str) -> dict[str, str]:
-        """Return the notes or comments of a part by their ids."""
+        """Return the notes or comments of a part by id."""
         root = xml_of(self._archive, path)
         texts: dict[str, str] = {}
         with self._within(path):
@@ -181,7 +181,7 @@ class _Reader:
 
     @contextlib.contextmanager
     def _within(self, path: str) -> Iterator[None]:
-        """Read another part than the body: its ids are those of its own relationships."""
+        """Read a part other than the body, with the relationships of that part."""
         body, self._targets = self._targets, self._archive.targets(path) if path else {}
         try:
             yield
@@ -190,7 +190,7 @@ class _Reader:
 
 
 def _symbol(code: str) -> str:
-    """Return a character of a symbol font, of which only its code is known."""
+    """Return a character of a symbol font, given by its code."""
     try:
         return chr(int(code, 16) - (0xF000 if code.upper().startswith("F0") else 0))
     except ValueError:

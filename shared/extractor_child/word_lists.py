@@ -1,4 +1,4 @@
-"""The headings and numbered lists of Word documents: their marks are not in the text, but counted when it is shown."""
+"""The headings and numbered lists of Word documents. Word does not store the marks of lists: they are counted."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Lists:
         self._counts: dict[str, list[int]] = {}
 
     def mark(self, paragraph: Element, style: Element | None) -> str:
-        """Return what stands before a paragraph: "- ", "3. ", "2.1 " or nothing."""
+        """Return the mark before a paragraph: "- ", "3. ", "2.1 " or nothing."""
         number, depth = self._place(paragraph)
         level = self._lists.get(number, {}).get(depth)
         if level is None:

@@ -15,7 +15,7 @@ from shared.splitter_child import CACHED_BYTES
 
 
 def plan(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return ranges of pages, as [first, last] from 1, of which none has more pages or bytes than allowed."""
+    """Return ranges of pages as [first, last], counted from 1. No range exceeds the limits on pages and bytes."""
     assert source is not None
     most_pages, most_bytes = arguments["most_pages"], arguments["most_bytes"]
     ranges = plan_pages(1, arguments["pages"], most_pages)
@@ -40,7 +40,7 @@ def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -
 
 
 class _Counter:
-    """A file that counts what is written to it."""
+    """A file that counts the bytes written to it."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -57,7 +57,7 @@ def _size(source: SourceFile, first: int, last: int) -> int:
 
 
 def _write(source: SourceFile, first: int, last: int, made: Output | _Counter) -> None:
-    # Opened anew for each range: PDFium keeps what it has read of a document until it is closed.
+    # Reopened for each range, because PDFium keeps what it has read until the document is closed.
     file = ExaminedFile(source.range, source.size, cached_bytes=CACHED_BYTES)
     with pypdfium2.PdfDocument(file) as document, pypdfium2.PdfDocument.new() as part:
         part.import_pages(document, list(range(first - 1, last)))

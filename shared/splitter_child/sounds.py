@@ -1,4 +1,4 @@
-"""Find silences in recordings, and cut them into parts with FFmpeg, without reading more than passes through."""
+"""Find silences in recordings, and cut recordings into parts with FFmpeg, in constant memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ counted from the beginning."""
 
 
 def silences(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return for each nominal cut the middle of the quietest half second within `search` seconds of it."""
+    """For each nominal cut, return the middle of the quietest half second within `search` seconds of it."""
     assert source is not None
     search, found = arguments["search"], list[float]()
     file = ExaminedFile(source.range, source.size, cached_bytes=CACHED_BYTES)
@@ -62,7 +62,7 @@ def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -
         assert isinstance(stream, AudioStream)
         stream.bit_rate, stream.options = _BITS, dict(_ENCODER)
         heard = _heard(file, arguments["facts"], arguments["start"], arguments["end"], _RATE, _FRAME_SAMPLES)
-        # The encoder keeps the last few milliseconds to itself: they had better be of silence.
+        # The encoder drops the last few milliseconds, so silence is appended.
         for samples in chain(heard, [array.array("h", bytes(2 * _FRAME_SAMPLES))]):
             frame = AudioFrame("s16", "mono", len(samples))
             frame.sample_rate, frame.pts = _RATE, written
@@ -81,7 +81,7 @@ def cut(arguments: dict[str, Any], _payload: bytes, source: SourceFile | None) -
 def _heard(
     file: ExaminedFile, facts: dict[str, Any], start: float, end: float, rate: int, block: int
 ) -> Iterator[array.array[int]]:
-    """Yield the samples between two moments, in one channel of 16 bits, in blocks; what is missing is silent."""
+    """Yield blocks of mono 16-bit samples between two times. Gaps are filled with silence."""
     layout = Facts.model_validate(facts).media_type.format
     opened = open_recording(file, behind_tags(file), layout)
     with opened.container:
@@ -116,7 +116,7 @@ def _is_counted(facts: dict[str, Any]) -> bool:
 def _samples(
     opened: Opened, sound: AudioStream, start: float, end: float, rate: int, counted: bool
 ) -> Iterator[tuple[int, array.array[int]]]:
-    """Yield decoded sound from a little before `start` to `end`, each piece with the number of its first sample."""
+    """Yield decoded sound from shortly before `start` to `end`, each piece with the index of its first sample."""
     resampler = AudioResampler(format="s16", layout="mono", rate=rate)
     began = 0.0 if counted else (opened.container.start_time or 0) / av.time_base
     if not counted and start > _RUN_UP:
@@ -142,7 +142,7 @@ def _samples(
 
 
 def _packets(opened: Opened, sound: AudioStream, counted: bool) -> Iterator[tuple[float, av.Packet[Any]]]:
-    """Yield the packets with their moments: counted from the first one, or as the container says."""
+    """Yield the packets with their times, relative to the first packet or as the container gives them."""
     base, so_far = float(sound.time_base or 0), 0.0
     try:
         for packet in opened.container.demux(sound):
@@ -152,7 +152,7 @@ def _packets(opened: Opened, sound: AudioStream, counted: bool) -> Iterator[tupl
             yield moment, packet
             so_far = moment + (packet.duration or 0) * base
     except av.FFmpegError:
-        # What stands behind the damage is not heard.
+        # Nothing after the damage can be decoded.
         return
 
 

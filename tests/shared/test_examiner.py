@@ -12,7 +12,7 @@ import pytest
 from shared import examiner
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import check, media_type
-from shared.domain.media.random_access import OutOfReadsError
+from shared.domain.media.random_access import RangeUnavailableError
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox
 from tests.pdf_text import pdf_with_text
@@ -40,7 +40,7 @@ class OnlyTheHead(Counted):
 
     async def read(self, offset: int, length: int) -> bytes:
         if offset + length > self._seen:
-            raise OutOfReadsError
+            raise RangeUnavailableError
         return await super().read(offset, length)
 
 

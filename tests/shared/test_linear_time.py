@@ -34,21 +34,29 @@ from shared.domain.answer.transcript import Segment
 from shared.domain.checks import continuation, loops, structure, transcript_coverage, words
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.media import InMemory, MediaType, identify, in_utf_8, sniff
-from shared.domain.media.ignored_objects import ignored
-from shared.domain.media.text import encoding_of, kind_inside
-from shared.domain.media.utf8_conversion import WholeText, encoding_note
+from shared.domain.media.ignored_objects import reason_to_ignore
+from shared.domain.media.text import encoding_of, kind_by_content
+from shared.domain.media.utf8_conversion import EncodingChecker, encoding_warning
 from shared.domain.models.releases import release
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
-from shared.domain.recipe import book, choose, grant, placeholders
+from shared.domain.recipe import apply_metadata, book, choose, placeholders
 from shared.domain.recipe.matching import Dropped
+from shared.domain.recipe.object_metadata import METADATA_KEYS
 from shared.domain.recipe.toml_lines import lines
-from shared.domain.recipe.wishes import WISHES
 from shared.domain.request import inputs_of, tasks
 from shared.domain.request.addresses import refusal
 from shared.domain.request.schema import read
 
 LENGTH = 16 << 10
-SLOW = {"transcripts and their times", "words", "loops", "citations", "errors of the service", "recipe files", "wishes"}
+SLOW = {
+    "transcripts and their times",
+    "words",
+    "loops",
+    "citations",
+    "errors of the service",
+    "recipe files",
+    "metadata",
+}
 """Readers that look at each word in Python, or are fed many times over: half of the text is enough."""
 MOMENT, MOST = 0.06, 4.0
 """Seconds of CPU: what a linear reader takes at half speed, and what none may take."""
@@ -86,12 +94,12 @@ def _identified(data: bytes) -> None:
     for name in ("a", "a.pdf", "a.svg"):
         found = identify(InMemory(data), name)
         if isinstance(found, MediaType) and found.family == "text":
-            encoding_note(found.encoding, len(data))
+            encoding_warning(found.encoding, len(data))
 
 
 def _whole(data: bytes) -> None:
     for encoding in ("utf-8", "windows-1252", "utf-16-le"):
-        judged = WholeText(encoding)
+        judged = EncodingChecker(encoding)
         judged.feed(data)
         assert judged.encoding != ""
         in_utf_8(data, encoding)
@@ -100,14 +108,14 @@ def _whole(data: bytes) -> None:
 def _granted(text: str) -> None:
     recipes = book.built_in().recipes
     about = {"name": "a.mp3", "family": "audio"}
-    for wish in WISHES:
-        key = f"dropsight-{wish.replace('_', '-')}"
+    for setting in METADATA_KEYS:
+        key = f"dropsight-{setting.replace('_', '-')}"
         told = Dropped.model_validate({**about, "metadata": {key: text[: 8 << 10]}})
         for recipe in (choose(recipes, told), *recipes[:3]):
             with contextlib.suppress(PermanentFailure):
-                grant(recipes, recipe.model_copy(update={"allow": WISHES}), told)
+                apply_metadata(recipes, recipe.model_copy(update={"allow": METADATA_KEYS}), told)
     told = Dropped.model_validate({**about, "metadata": {f"dropsight-{text[: 8 << 10]}": "x"}})
-    grant(recipes, choose(recipes, told), told)
+    apply_metadata(recipes, choose(recipes, told), told)
 
 
 def _submitted(text: str) -> None:
@@ -188,7 +196,7 @@ def _addressed(text: str) -> None:
 def _named(text: str) -> None:
     for name in (text, f"manifests/{text}", f"api/{text}.json"):
         tasks.id_of_object(name), tasks.manifest_owner(name)
-    ignored(text[:1024], ("*a*b", "**/x"))
+    reason_to_ignore(text[:1024], ("*a*b", "**/x"))
 
 
 def _placed(text: str) -> None:
@@ -214,7 +222,7 @@ READERS: dict[str, Reader] = {
     "identify text": _bytes_reader(_identified),
     "encoding": _bytes_reader(encoding_of),
     "kind of text": _bytes_reader(
-        lambda data: (kind_inside(data, "utf-8", "a.svg"), kind_inside(data, "windows-1252"))
+        lambda data: (kind_by_content(data, "utf-8", "a.svg"), kind_by_content(data, "windows-1252"))
     ),
     "whole text": _bytes_reader(_whole),
     "transcripts and their times": _timed,
@@ -223,7 +231,11 @@ READERS: dict[str, Reader] = {
     "subtitles": _subtitled,
     "tables": _tabled,
     "boxes": _boxed,
-    "fences": lambda text: (markup.unfenced(text), markup.in_fence(text, "html"), markup.unfenced(f"```{text}\n```")),
+    "fences": lambda text: (
+        markup.unfenced(text),
+        markup.fence_content(text, "html"),
+        markup.unfenced(f"```{text}\n```"),
+    ),
     "pages": lambda text: markup.page(text.replace("<a>", "<a"), "a"),
     "continuations": _continued,
     "structured answers": _structured,
@@ -235,7 +247,7 @@ READERS: dict[str, Reader] = {
     "recipe files": _recipes,
     "lines of recipe files": lambda text: lines(text),
     "placeholders": _placed,
-    "wishes": _granted,
+    "metadata": _granted,
     "addresses": _addressed,
     "requests": _submitted,
     "names of objects": _named,

@@ -16,7 +16,7 @@ from shared.domain.errors import FailureCode, WaitingReason
 from shared.domain.media.kinds import KINDS
 from shared.domain.media.limits import GEMINI
 from shared.domain.models.catalogue import catalogue
-from shared.domain.recipe.definition import Wish
+from shared.domain.recipe.definition import MetadataKey
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -128,7 +128,7 @@ def test_every_accepted_type_is_listed(family: str) -> None:
 
 def test_every_metadata_key_is_listed() -> None:
     listed = {name.removeprefix("dropsight-") for name in re.findall(r"`(dropsight-[a-z-]+)`", text("docs/recipes.md"))}
-    assert listed == {wish.replace("_", "-") for wish in get_args(Wish)}
+    assert listed == {key.replace("_", "-") for key in get_args(MetadataKey)}
 
 
 def test_the_api_page_names_the_default_model() -> None:

@@ -23,8 +23,8 @@ from shared.domain.tasks.task import Task
 
 router = APIRouter()
 
-_HOLDER_STOPS = timedelta(seconds=10)
-"""Twice as long as generate takes to look whether its task was cancelled."""
+_HOLDER_STOPS_WITHIN = timedelta(seconds=10)
+"""Twice the interval at which generate checks whether its task was cancelled."""
 
 
 @router.post(
@@ -43,7 +43,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
     if not stored.task.terminal and task.is_cancelled:
         log("INFO", "task_cancelled", f"{key.owner} cancelled {task.id}", task=task.id)
         try:
-            # For the after-work: whoever held the task stops without it.
+            # Enqueued for the after-work, since the holder stops without doing it.
             await deps.dispatches.enqueue(task, suffix="cancelled", at=_holder_has_stopped(deps, stored.task))
         except Exception as error:  # sweep does the remaining work.
             log_bug("dispatch_left_to_sweep", error, task=task.id)
@@ -70,18 +70,18 @@ async def rerun(
         if task.source.kind == "object":
             checked = await check_rerun(deps, key, task, changes)
         else:
-            before = await _request_behind(deps, task)
+            before = await _read_request(deps, task)
             checked = await check(deps, key, await asyncio.to_thread(replace_fields, before, changes))
     return await submit_checked(deps, request, key, checked, idempotency_key, before=task)
 
 
 def _holder_has_stopped(deps: ApiDeps, task: Task) -> datetime | None:
-    """Return when the task's holder has stopped and stored the cost of its call; None if the task had no holder."""
+    """Return by when the task's holder has stopped and stored the cost of its call; None if there is no holder."""
     now = deps.clock.now()
-    return now + _HOLDER_STOPS if claims.leased(task, now) else None
+    return now + _HOLDER_STOPS_WITHIN if claims.leased(task, now) else None
 
 
-async def _request_behind(deps: ApiDeps, task: Task) -> bytes:
+async def _read_request(deps: ApiDeps, task: Task) -> bytes:
     source = task.source
     text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: OpenAI's, over tasks."""
+"""POST /v1/chat/completions, compatible with OpenAI's. Each request becomes a task."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from shared.domain.tasks.task import Task
 router = APIRouter()
 
 _RETRY_WINDOW = timedelta(hours=1)
-_LOOKED_AT = 50
-"""How many of the newest tasks are searched for the task of a client's retry."""
+_SEARCHED_TASKS = 50
+"""How many of the newest tasks are searched for the task of a retried request."""
 
 
 @router.post("/v1/chat/completions", operation_id="chat", **CHAT)
@@ -68,7 +68,7 @@ async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey
 
 
 async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, idempotency_key: str | None) -> Task:
-    """Return a new task, or, for an automatic retry, the task of the first attempt."""
+    """Create a task, or return the task of the first attempt if the request is an automatic retry."""
     if idempotency_key is None and _is_retry(request):
         return await _task_of_retry(deps, key, checked)
     await budgets().spend(key)
@@ -81,23 +81,23 @@ async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, 
 
 
 def _is_retry(request: Request) -> bool:
-    """Return whether OpenAI's client sends the request once more; it counts that in a header."""
+    """Return whether the request is an automatic retry of an OpenAI client, which counts retries in a header."""
     return request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
 
 
 async def _task_of_retry(deps: ApiDeps, key: Key, checked: Checked) -> Task:
-    """Return the task that the client's first attempt made, or a task that all its retries share.
+    """Return the task of the client's first attempt, or one task for all its retries.
 
-    Only automatic retries are looked up: a question that is sent twice on purpose makes two tasks.
+    Only automatic retries are deduplicated: a request that is sent twice on purpose creates two tasks.
     """
     sha256 = hashlib.sha256(await asyncio.to_thread(as_stored, checked.submission)).hexdigest()
-    page = await list_page(deps.tasks, key, TaskFilter(), limit=_LOOKED_AT, after=None)
+    page = await list_page(deps.tasks, key, TaskFilter(), limit=_SEARCHED_TASKS, after=None)
     now = deps.clock.now()
     for task in page.tasks:
         is_same = task.owner == key.owner and task.request is not None and task.request.sha256 == sha256
         if is_same and task.accepted_at >= now - _RETRY_WINDOW and task.status != "failed":
             return task
-    # The first attempt was lost before it made a task.
+    # The first attempt was lost before it created a task.
     window = now.timestamp() // _RETRY_WINDOW.total_seconds()
     digest = hashlib.sha256(f"chat\0{window}\0{sha256}".encode()).hexdigest()
     return (await submit_once(deps, key, checked.submission, digest)).task
@@ -126,7 +126,7 @@ def _encoded(body: Json) -> bytes:
 
 
 def _refuse_foreign_model(body: Json) -> None:
-    """Raise 404 at once for a name that no Gemini model can have: its task would fail."""
+    """Raise 404 for a name that no Gemini model can have, instead of creating a task that would fail."""
     from shared.domain.models.catalogue import Model, resolve
 
     name = str(body.get("model") or "").strip().removeprefix("models/")

@@ -1,4 +1,4 @@
-"""/v1/files: OpenAI's, for the files that chat and transcription name by an id. They lie in the requests bucket."""
+"""/v1/files, compatible with OpenAI's. Files are stored in the requests bucket, and requests name them by id."""
 
 from __future__ import annotations
 

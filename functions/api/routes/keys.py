@@ -1,6 +1,6 @@
 """/v1/keys: an operator lists, makes, rotates and revokes API keys. A secret is shown once, when it is made.
 
-A key passes on no more than it may itself: neither to a new key nor by rotating an old one, whose new secret it sees.
+A key cannot create a key with more rights than its own. Nor can it rotate such a key, since it would see the secret.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ async def list_keys(key: Operator) -> Response:
     """All keys, the newest first; never their secrets."""
     deps = wiring.api()
     now = deps.clock.now()
-    shown = [_shown(found, now) for found in newest_of_each(await deps.keys.listing(), now)]
+    shown = [_shown(listed, now) for listed in newest_of_each(await deps.keys.listing(), now)]
     return _private({"object": "list", "data": cast(JsonValue, shown)})
 
 

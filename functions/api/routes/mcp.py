@@ -1,8 +1,8 @@
-"""POST /mcp: the Model Context Protocol over streamable HTTP, without sessions: any instance answers any request.
+"""POST /mcp: the Model Context Protocol over streamable HTTP, without sessions, so any instance can answer.
 
-Requests of 2026-07-28, which carry their revision with them, are answered beside those of clients that shake hands.
-Written out here, not taken from the protocol's SDK: that one keeps a task group for its lifespan, which
-functions-framework never runs, and takes half a second to load.
+Serves requests of 2026-07-28, which state their revision, and of older clients, which negotiate it in a handshake. The
+protocol's SDK is not used: it needs the ASGI lifespan, which functions-framework never runs, and loads for half a
+second.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.post("/mcp")
 async def mcp(request: Request, key: Reader) -> Response:
-    """Answer one JSON-RPC message; what needs no answer is accepted with 202."""
+    """Answer one JSON-RPC message. Notifications and responses get 202."""
     deps = wiring.api()
     _refuse_foreign_page(deps, request)
     async with bodies().body_of(request, key) as body:
@@ -43,7 +43,7 @@ async def mcp(request: Request, key: Reader) -> Response:
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         return _error(None, rpc.INVALID_REQUEST, "Send one JSON-RPC 2.0 message.", status=400)
     if not isinstance(method := message.get("method"), str) or (id_ := message.get("id")) is None:
-        # A notification, or the answer to a request that was never made.
+        # A notification, or a response to a request that was never sent.
         return Response(status_code=202)
     if isinstance(id_, bool) or not isinstance(id_, str | int | float):
         return _error(None, rpc.INVALID_REQUEST, "id: a string or a number is needed.", status=400)
@@ -65,7 +65,7 @@ async def no_session(key: Reader) -> Response:
 
 async def _result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
     """Return the result in the form of the request's revision. Raises `RpcError`."""
-    # Loaded by the first call: most instances serve no agent.
+    # Imported by the first call: most instances serve no MCP client.
     from shared.domain.mcp import catalogue
 
     method = _stateless_result if call.is_stateless else _handshake_result
@@ -110,7 +110,7 @@ async def _handshake_result(deps: ApiDeps, request: Request, key: Key, call: Cal
 
 
 async def _shared_result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
-    """Return the result of a method that all revisions have."""
+    """Return the result of a method that exists in all revisions."""
     from functions.api import mcp_tools
     from shared.domain.mcp import catalogue
 
@@ -133,7 +133,7 @@ async def _shared_result(deps: ApiDeps, request: Request, key: Key, call: Call) 
 
 
 async def _tool_result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
-    """Call a tool. What goes wrong within it is a result for the model to read, not an error of the protocol."""
+    """Call a tool. Its errors are results that the model can read, not protocol errors."""
     from functions.api import mcp_tasks, mcp_tools
 
     name, arguments = call.params.get("name"), call.params.get("arguments")
@@ -151,7 +151,7 @@ async def _tool_result(deps: ApiDeps, request: Request, key: Key, call: Call) ->
 
 
 def _refuse_foreign_page(deps: ApiDeps, request: Request) -> None:
-    """Raise 403 for a page of another origin (the protocol's guard against DNS rebinding)."""
+    """Raise 403 for pages of other origins, as the protocol requires against DNS rebinding."""
     origin = request.headers.get("origin")
     if origin is None or origin in deps.settings.cors_origins or origin.partition("://")[2] == request.url.netloc:
         return

@@ -57,7 +57,7 @@ async def model(model_id: str, key: Reader) -> Response:
 
 
 def _current_models() -> list[Model]:
-    """Return the models that answer today by themselves."""
+    """Return the models that are not shut down today."""
     today = wiring.api().clock.now().date()
     return [model for model in catalogue().models if model.shutdown is None or today < model.shutdown.on]
 
@@ -89,7 +89,7 @@ def describe_model(model: Model) -> Json:
 
 
 def _updated_at(model: Model) -> int:
-    """The month of the last update, which is all that is known."""
+    """Return the start of the month of the last update, in seconds since 1970; 0 if unknown."""
     if model.updated is None:
         return 0
     year, month = model.updated.split("-")[:2]

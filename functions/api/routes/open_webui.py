@@ -1,6 +1,6 @@
-"""PUT /process: Open WebUI's external document loader. The file is the body; its text comes back.
+"""PUT /process: an external document loader for Open WebUI. The body is a file; the response has its text.
 
-Recordings and films are transcribed, PDFs and pictures are transcribed to Markdown, and text is returned as it is.
+Recordings and films are transcribed, PDFs and pictures are transcribed to Markdown, and text is returned unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from functions.api.auth import require_scope
 from functions.api.deduplication import submit_once
 from functions.api.openai_errors import as_openai
-from functions.api.request_bodies import arriving
+from functions.api.request_bodies import read_pieces
 from functions.api.routes.submit import IdempotencyKey, Submitter, check
 from functions.api.task_body import encode
 from functions.api.waiting import completion_of
@@ -53,7 +53,7 @@ async def process(request: Request, key: Submitter, idempotency_key: Idempotency
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     kind = kind_of_mime(mime) or kind_of_name(name)
     if kind is None:
-        # By these words Open WebUI knows that it should read the file by itself.
+        # Open WebUI recognises these words and reads the file itself.
         why = f"files of the type {mime[:100] or 'unknown'} are not taken. Name the type in Content-Type"
         message = f"No extractable text: {name}: {why}."
         raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
@@ -107,7 +107,7 @@ async def _plain_text(deps: ApiDeps, stored: WrittenObject, name: str) -> Respon
 
 async def _bounded(request: Request) -> AsyncIterator[bytes]:
     size = 0
-    async for piece in arriving(request, _LONGEST_SECONDS):
+    async for piece in read_pieces(request, _LONGEST_SECONDS):
         size += len(piece)
         if size > GEMINI.file_bytes:
             message = f"The file has more than {GEMINI.file_bytes:,} bytes, which is more than Gemini takes."

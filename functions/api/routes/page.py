@@ -1,4 +1,4 @@
-"""GET /: the page for people. Static files, read from disk with their first request; no build step makes them."""
+"""GET /: the web page. Its static files are read from disk at the first request; there is no build step."""
 
 from __future__ import annotations
 

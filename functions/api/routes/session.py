@@ -1,9 +1,9 @@
-"""/v1/session: what a key may do, and a cookie with which a browser's own requests read files.
+"""/v1/session: what a key may do, and a cookie that lets the browser's own requests read files.
 
-The page keeps its key in sessionStorage and sends it as every other client does, so no cookie can make or change
-anything, and there is nothing to forge across sites. A player, a picture or a download cannot send that header: for
-them the key is also put into a cookie that scripts cannot read, that is sent only to paths of single tasks, only from
-pages of this origin, and that only the reading of files accepts.
+The page keeps its key in sessionStorage and sends it in the Authorization header, like every client. Cookies cannot
+create or change anything, so there is nothing to forge across sites (CSRF). Media players, images and downloads cannot
+send that header. For them the key is also set as a cookie: HttpOnly, limited to the paths of tasks, SameSite=Strict,
+and accepted only by the routes that serve files.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _is_https(request: Request) -> bool:
 
 
 def _inboxes_of(key: Key) -> list[Json]:
-    """Return the places in inboxes under which the key may upload: a prefix that tasks are made of, and it sees."""
+    """Return the inbox prefixes under which the key may upload: those in both the inbox's prefixes and its sources."""
     places: list[Json] = []
     for bucket, inbox in wiring.api().settings.inboxes.items():
         for source in key.sources:

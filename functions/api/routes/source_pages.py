@@ -1,6 +1,6 @@
-"""GET /v1/tasks/{id}/source/pages: the pages of a task's PDF as pictures, on which the page draws where quotes stand.
+"""GET /v1/tasks/{id}/source/pages: the pages of a task's PDF as pictures, on which the web page highlights quotes.
 
-They are drawn when they are asked for, in a child process; nothing of it is loaded before the first one.
+Pages are drawn on request, in a child process. Its code is imported at the first request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 _VERSION = "1"
-"""Part of the ETags: raised when pages are drawn in another way."""
+"""Part of the ETags: increase it if pages are drawn differently."""
 _PNG: Document = {
     "description": "The page.",
     "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
@@ -92,7 +92,7 @@ async def _pdf_of(key: Key, task_id: str, number: int) -> ServedFile:
 
 
 class _Ranges(NamedTuple):
-    """A served file as the drawer reads it."""
+    """Adapts a served file to the reader that the page drawer expects."""
 
     file: ServedFile
 

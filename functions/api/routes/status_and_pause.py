@@ -1,4 +1,4 @@
-"""GET /v1/status, POST /v1/pause and /v1/resume: see what holds work up, hold it up, and let it go on."""
+"""GET /v1/status, POST /v1/pause and /v1/resume: show what delays tasks, and stop and restart work on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter()
 Operator = Annotated[Key, Depends(RequireScope("operate"))]
 
 _WOKEN_AT_ONCE = 500
-"""Tasks that a resume dispatches itself; sweep does the rest within minutes."""
+"""How many tasks a resume dispatches itself. Sweep dispatches the others within minutes."""
 
 
 class Which(BaseModel):
@@ -69,7 +69,7 @@ async def resume(key: Operator, which: Which | None = None) -> Response:
         await wake_waiting_tasks(
             deps.tasks, deps.dispatches, deps.throttle, deps.budgets, now=deps.clock.now(), most=_WOKEN_AT_ONCE
         )
-    except Exception as error:  # They look again by themselves, and sweep wakes them.
+    except Exception as error:  # Waiting tasks retry by themselves, and sweep wakes them.
         log_bug("tasks_not_woken", error)
     return await _status(deps)
 

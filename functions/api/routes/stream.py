@@ -1,7 +1,7 @@
-"""GET /v1/llm/generations/{id}/stream: an answer as it is written, from any offset, to any number of readers.
+"""GET /v1/llm/generations/{id}/stream: an answer while it is written, from any offset, for any number of readers.
 
-Blocks have the form that openai's SDK and an EventSource both read. `retry:` stands within the first block, and a
-heartbeat is a comment without a blank line: a block without data makes the SDK parse an empty event and crash.
+OpenAI's SDK and EventSource can both read the blocks. `retry:` is part of the first block, and a heartbeat is a comment
+without a blank line, because the SDK crashes on a block without data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""POST /v1/llm/generations: check a request, make its task, and answer at once, at its end, or with its stream."""
+"""POST /v1/llm/generations: check a request, create its task, and respond at once, at its end, or with its stream."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ IdempotencyKey = Annotated[
 ]
 
 _IN_THREAD_BYTES = 16 << 10
-"""Larger bodies are read in a thread: base64, schemas and JSON of megabytes would hold up every other caller."""
+"""Larger bodies are parsed in a thread: megabytes of base64 and JSON would block the event loop."""
 
 
 class Checked(NamedTuple):
@@ -90,7 +90,7 @@ async def submit_checked(
     *,
     before: Task | None = None,
 ) -> Response:
-    """Make the task, or find the task of this Idempotency-Key, and respond as the request wants.
+    """Create the task, or find the task of this Idempotency-Key, and respond as the request's `sync` and `stream` say.
 
     `before`: the task that is rerun.
     """
@@ -137,7 +137,7 @@ def as_submitted(task: Task) -> bytes:
         "waiting": None,
         "started_at": None,
         "completed_at": None,
-        # An end puts it off.
+        # The end of a task postpones its expiry.
         "expires_at": task.accepted_at + lifetime,
         "ran": None,
     }
@@ -178,7 +178,7 @@ def _read_rerun(before: Task, changes: bytes, today: date) -> Checked:
 
 
 def _refuse_forbidden(deps: ApiDeps, key: Key, checked: Checked) -> None:
-    """Raise for a file that the key may not name, or that lies inside, and for a callback that cannot be sent."""
+    """Raise for files that the key may not name, URLs of internal addresses, and callbacks that cannot be sent."""
     settings = deps.settings
     for file in checked.inputs:
         if isinstance(file, Remote):

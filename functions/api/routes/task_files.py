@@ -1,4 +1,4 @@
-"""GET /v1/tasks/{id}/source and …/outputs/{name}: a task's source and published files, for who may see the task."""
+"""GET /v1/tasks/{id}/source and …/outputs/{name}: the source and the published files of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.responses import Response, StreamingResponse
 
 from functions.api.auth import ReadFiles
-from functions.api.file_responses import PIECE_BYTES, headers_for, media_type_of, part_of
+from functions.api.file_responses import PIECE_BYTES, headers_for, media_type_of, requested_range
 from functions.api.openapi_shapes import FILE, FILE_PART, NO_FILE, UNCHANGED, TaskPath, errors
 from functions.api.request_state import request_state
 from functions.api.task_body import find_task
@@ -90,9 +90,9 @@ async def get_output(
 
 
 async def source_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedFile | None:
-    """Return the object that a task is about, or a file of its request; None if the request is words alone.
+    """Return the task's object, or file `number` of its request; None if the request has no files.
 
-    Raises 404 or 410 if the file is not there.
+    Raises 404 or 410 if the file does not exist any more.
     """
     if task.source.kind == "object":
         source = task.source
@@ -109,7 +109,7 @@ def _is_called(uri: str, name: str) -> bool:
 async def _stored_file(
     deps: ApiDeps, bucket: str, name: str, generation: int | None, task: Task | None = None
 ) -> ServedFile:
-    """Return an object of this generation. `task`: the one that must have published it."""
+    """Return an object of this generation. `task`: the task that must have published it."""
     stored = await deps.storage.stat(bucket, name)
     if stored is None or (generation is not None and stored.generation != generation):
         raise _gone(f"gs://{bucket}/{name} is not there any more, or was overwritten.")
@@ -131,7 +131,7 @@ async def _stored_file(
 
 
 async def _unpacked(deps: ApiDeps, stored: StoredObject) -> ServedFile:
-    """Return an object that is stored packed: it has no ranges of its content, so it is read whole."""
+    """Return an object with a Content-Encoding. It is read whole, because ranges would be of the encoded bytes."""
     data = await deps.storage.read(stored.bucket, stored.name, generation=stored.generation)
     if data is None:
         raise _gone(f"gs://{stored.bucket}/{stored.name} was overwritten while it was read.")
@@ -177,7 +177,7 @@ def _serve(
     if if_none_match is not None and etag in if_none_match:
         return Response(status_code=304, headers=headers)
     try:
-        part = part_of(range_header, file.size) if if_range in (None, etag) else None
+        part = requested_range(range_header, file.size) if if_range in (None, etag) else None
     except ValueError as error:
         refused = {"Content-Range": f"bytes */{file.size}"}
         raise RequestRefused(

@@ -27,7 +27,7 @@ Reader = Annotated[Key, Depends(RequireScope("read"))]
 _GS_URI = r"^gs://[^/]+/"
 """A slash after the bucket: gs://inbox would mean gs://inbox-2 too."""
 _PAGE_BYTES = 20 << 20
-"""A page ends early before it is larger than an answer may be (32 MB)."""
+"""A page ends early at this size: responses are limited to 32 MB."""
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions and /translations: OpenAI's, over tasks.
+"""POST /v1/audio/transcriptions and /translations, compatible with OpenAI's. Each request becomes a task.
 
 form ──▶ file into the requests bucket ──▶ its digest ──▶ the task of this content, new or there already ──▶ wait
 """
@@ -69,7 +69,7 @@ async def _answer(request: Request, key: Key, job: Job, idempotency_key: str | N
         events = _events(deps, request, form, task)
         return StreamingResponse(events, headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)
     completion = json.loads(bytes((await completion_of(deps, request, task, headers)).body))
-    return _rendered(form, completion, headers)
+    return _render(form, completion, headers)
 
 
 async def _task_of_form(
@@ -87,7 +87,7 @@ async def _task_of_form(
         url = uploaded.file.stored.uri if uploaded.file else cast(str, form.file_url)
         body = form.submission(url)
         checked = await check(deps, key, json.dumps(body).encode())
-        # The same bytes are the same recording, wherever this upload of them lies.
+        # The same bytes are the same recording, in whichever object this upload is.
         content = uploaded.file.stored.sha256 if uploaded.file else url
         options = json.dumps(form.submission(content), sort_keys=True)
         digest = hashlib.sha256(options.encode()).hexdigest()
@@ -109,7 +109,7 @@ def _is_film(uploaded: Form) -> bool:
     return kind is not None and kind.family == "video"
 
 
-def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]) -> Response:
+def _render(form: TranscriptionForm, completion: Json, headers: dict[str, str]) -> Response:
     from shared.domain.openai.transcript_formats import read_transcript, render
 
     content, usage = _content(completion)
@@ -118,7 +118,7 @@ def _rendered(form: TranscriptionForm, completion: Json, headers: dict[str, str]
 
 
 async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task: Task) -> AsyncIterator[bytes]:
-    """Yield OpenAI's events: deltas while the model writes, or the segments once it has ended, and the whole text."""
+    """Yield OpenAI's events: deltas while the model writes, or segments once it has ended; then the whole text."""
     from shared.domain.openai.transcript_formats import diarized_segments, read_transcript, times_of, token_usage
 
     follower = followers().follow(task)
@@ -144,31 +144,31 @@ async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task
 
 
 async def _deltas(follower: Follower) -> AsyncIterator[bytes | Task]:
-    """Yield the text as it is written, and finally the task, unless it failed or the stream broke off."""
-    text, is_told = "", False
+    """Yield the text as it is written, and finally the task. Yield an error instead if it failed or broke off."""
+    text, has_begun = "", False
     async for item in stream_items(follower):
         match item.kind:
             case "chunk":
                 piece = json.loads(item.data)["choices"][0]["delta"].get("content") or ""
                 text += piece
-                if is_told:
+                if has_begun:
                     yield _delta(piece)
                 elif not NO_SPEECH.startswith(text.strip()[: len(NO_SPEECH)]):
-                    is_told = True
+                    has_begun = True
                     yield _delta(text)
             case "pause":
                 yield HEARTBEAT
             case "end":
                 yield follower.task
-            case "error" if follower.task.status == "completed" and not is_told:
-                # Its chunks are not kept any more, the answer is.
+            case "error" if follower.task.status == "completed" and not has_begun:
+                # The chunks were deleted already, but the answer exists.
                 yield follower.task
             case "error":
                 yield error_block(item)
 
 
 async def _until_ended(deps: ApiDeps, request: Request, task: Task) -> AsyncIterator[bytes | Task]:
-    """Yield heartbeats, and finally the task, unless it failed or takes longer than a caller can wait."""
+    """Yield heartbeats, and finally the task. Yield an error instead if it failed or takes too long."""
     deadline = deps.clock.time() + deps.settings.sync_seconds
     while not task.terminal and deps.clock.time() < deadline and not followers().shutdown.begun:
         task = await wait_for_end(deps, request, task, HEARTBEAT_SECONDS)

@@ -1,7 +1,7 @@
 """POST /v1/uploads: open a session through which a browser sends one file straight into an inbox.
 
-The session's URL is all that its holder needs: it takes one object of this name, type and size, once, for a week, and
-only from pages of the origin that asked. The bytes never pass through this function.
+The session's URL needs no other credentials. It accepts one object of this name, type and size, for a week, from pages
+of the requesting origin. The bytes never pass through this function.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ async def open_upload(request: Request, key: Submitter) -> Response:
 
 
 def _choose_inbox(deps: ApiDeps, key: Key, upload: Upload) -> str:
-    """Return the inbox to upload to. Raises if it is none, or the key may not see what is there."""
+    """Return the inbox to upload to. Raises if it is not an inbox, or its sources do not cover the object."""
     inboxes = deps.settings.inboxes
     covered = [bucket for bucket in inboxes if key.covers(f"gs://{bucket}/{upload.name}")]
     if upload.inbox is None and covered:

@@ -39,9 +39,9 @@ from shared.domain.recipe import (
     PreparedFile,
     Range,
     Recipe,
+    apply_metadata,
     choose,
     fill,
-    grant,
     misfits,
     request,
     shown_part,
@@ -156,7 +156,7 @@ async def _upload(
 
 
 async def _choose_recipe(deps: GenerateDeps, task: Task, dropped: Dropped) -> tuple[Recipe, Ran, tuple[str, ...]]:
-    """Choose the object's recipe and apply the wishes of its metadata; return it with its snapshot and warnings."""
+    """Choose the object's recipe and apply its metadata; return it with its snapshot and warnings."""
     book = await deps.recipes.book(deps.settings.inboxes[task.source.bucket].recipes)
     name = await _document_recipe(deps, task)
     first = choose(book.recipes, dropped) if name is None else book.named(name)
@@ -164,7 +164,7 @@ async def _choose_recipe(deps: GenerateDeps, task: Task, dropped: Dropped) -> tu
         message = f"The recipe of the file's bundle has document_recipe = {name!r}, and no recipe is named so any more."
         raise PermanentFailure("invalid_param", message)
     try:
-        granted = grant(book.recipes, first, dropped)
+        granted = apply_metadata(book.recipes, first, dropped)
     except (ValueError, RecursionError, OverflowError) as error:
         message = f"The metadata of {task.source.uri} cannot be read: {type(error).__name__}. Write it anew."
         raise PermanentFailure("invalid_param", message) from error

@@ -14,7 +14,7 @@ from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import TimeIsUp
 from shared.domain.media import Facts, InMemory
-from shared.domain.media.conversions import conversion_note, transcoded
+from shared.domain.media.conversions import conversion_warning, transcoded
 from shared.examiner import Threaded
 from shared.extractor import Extraction
 from shared.sandbox import RangeSource
@@ -94,10 +94,10 @@ def _note(facts: Facts, extraction: Extraction) -> str:
     """Return the task's warning that another file is sent in place of the input."""
     if facts.media_type.preparation == "render":
         count = len(extraction.parts)
-        return conversion_note(facts.media_type, "a PNG or JPEG image" if count == 1 else f"{count} images")
+        return conversion_warning(facts.media_type, "a PNG or JPEG image" if count == 1 else f"{count} images")
     files = len(extraction.parts) - 1
     beside = "" if not files else " and 1 picture or file" if files == 1 else f" and {files} pictures or files"
-    return conversion_note(facts.media_type, f"Markdown{beside}")
+    return conversion_warning(facts.media_type, f"Markdown{beside}")
 
 
 def _opener(data: bytes) -> Opener:
@@ -120,7 +120,7 @@ def _transcoded_part(deps: GenerateDeps, lease: Lease, source: RangeSource, fact
         return deps.converter.stream(source, facts, kept[0], seconds=seconds, stop=lease.stop)
 
     shown = facts.model_copy(update={"media_type": sent, "warnings": ()})
-    return UploadPart(shown, open_converted, name, (conversion_note(facts.media_type, became),))
+    return UploadPart(shown, open_converted, name, (conversion_warning(facts.media_type, became),))
 
 
 def _conversion_seconds(deps: GenerateDeps, lease: Lease) -> float:

@@ -10,11 +10,11 @@ import re
 
 _QUOTED = 120
 """Characters of the end that the model is asked to begin with."""
-_LEAST_OVERLAP = 20
+_MIN_OVERLAP = 20
 """Characters. A shorter overlap may be chance, or a repeated row."""
-_LEAST_IN_A_SENTENCE = 8
+_MIN_OVERLAP_IN_SENTENCE = 8
 """Where words break off in a sentence, which does not come twice; still, "the" before "then" is no overlap."""
-_MOST_OVERLAP = 4000
+_MAX_OVERLAP = 4000
 _TAIL = 40
 _PREAMBLE = 300
 """Characters that a piece may have before the quoted end."""
@@ -38,41 +38,41 @@ def join_without_overlap(first: str, second: str, *, structured: bool = False) -
     >>> join_without_overlap("We met on Monday and", "on Monday and talked.")
     'We met on Monday and talked.'
     """
-    fenced = _fenced(first, second)
-    rest = _past_overlap(first, second)
+    fenced = _fence_content(first, second)
+    rest = _after_overlap(first, second)
     if rest is None and fenced is not None:
-        rest = _past_overlap(first, fenced)
+        rest = _after_overlap(first, fenced)
     if rest is None:
-        rest = _past_preamble(first, second)
-    if rest is None and fenced is not None and (structured or _opened_again(first, second)):
+        rest = _after_preamble(first, second)
+    if rest is None and fenced is not None and (structured or _reopens_fence(first, second)):
         rest = fenced
     return first + (second if rest is None else rest)
 
 
-def _past_overlap(first: str, piece: str) -> str | None:
+def _after_overlap(first: str, piece: str) -> str | None:
     """Return `piece` without its repetition of the end of `first`; None if it repeats nothing."""
     bare = piece.lstrip()
-    begins = (piece, bare, bare.removeprefix("...").removeprefix("…").lstrip())
+    beginnings = (piece, bare, bare.removeprefix("...").removeprefix("…").lstrip())
     # As it was told to. A longer agreement may be of rows that are alike and meant to come again.
     quote = first[-_QUOTED:]
-    for begin in begins:
-        if len(quote) >= _LEAST_IN_A_SENTENCE and begin.startswith(quote):
+    for begin in beginnings:
+        if len(quote) >= _MIN_OVERLAP_IN_SENTENCE and begin.startswith(quote):
             return begin[len(quote) :]
-    for begin in begins:
-        for length in range(min(len(first), len(begin), _MOST_OVERLAP), _LEAST_IN_A_SENTENCE - 1, -1):
-            if first.endswith(begin[:length]) and (length >= _LEAST_OVERLAP or _breaks_off(begin[:length])):
+    for begin in beginnings:
+        for length in range(min(len(first), len(begin), _MAX_OVERLAP), _MIN_OVERLAP_IN_SENTENCE - 1, -1):
+            if first.endswith(begin[:length]) and (length >= _MIN_OVERLAP or _ends_mid_sentence(begin[:length])):
                 return begin[length:]
     return None
 
 
-def _breaks_off(overlap: str) -> bool:
+def _ends_mid_sentence(overlap: str) -> bool:
     return overlap[-1].isalpha() and " " in overlap.strip()
 
 
-def _past_preamble(first: str, piece: str) -> str | None:
+def _after_preamble(first: str, piece: str) -> str | None:
     """Find the end of `first` a little way into the piece, after words that do not belong to the answer."""
     tail = first[-_TAIL:]
-    at = piece.find(tail, 0, _PREAMBLE + _QUOTED) if len(tail.strip()) >= _LEAST_OVERLAP else -1
+    at = piece.find(tail, 0, _PREAMBLE + _QUOTED) if len(tail.strip()) >= _MIN_OVERLAP else -1
     if at < 0:
         return None
     past = at + len(tail)
@@ -82,7 +82,7 @@ def _past_preamble(first: str, piece: str) -> str | None:
     return piece[past:] if _END_OF_PREAMBLE.search(piece[:begin]) else None
 
 
-def _fenced(first: str, piece: str) -> str | None:
+def _fence_content(first: str, piece: str) -> str | None:
     """Return the content of the fence that the piece begins with, possibly after some words; None without a fence."""
     opened = _OPENED.match(piece)
     if opened is None or (opened["before"].strip() and not opened["kind"]):
@@ -90,16 +90,16 @@ def _fenced(first: str, piece: str) -> str | None:
     inside = piece[opened.end() :]
     # Its end goes too, unless it closes the fence of `first` or one within.
     closed = inside.rstrip()
-    if closed.endswith("```") and not _within_fence(first) and _within_fence(inside):
+    if closed.endswith("```") and not _is_in_fence(first) and _is_in_fence(inside):
         return closed.removesuffix("```").rstrip("\n")
     return inside
 
 
-def _opened_again(first: str, piece: str) -> bool:
+def _reopens_fence(first: str, piece: str) -> bool:
     """Return whether `first` broke off within a fence that the piece opens again; a bare ``` would close it."""
     opened = _OPENED.match(piece)
-    return opened is not None and bool(opened["kind"]) and not opened["before"].strip() and _within_fence(first)
+    return opened is not None and bool(opened["kind"]) and not opened["before"].strip() and _is_in_fence(first)
 
 
-def _within_fence(text: str) -> bool:
+def _is_in_fence(text: str) -> bool:
     return len(_FENCES.findall(text)) % 2 == 1

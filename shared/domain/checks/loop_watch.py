@@ -48,13 +48,13 @@ def phrase_in_loop(tail: str) -> str | None:
         if _is_bare_word(phrase):
             return None
         if _has_letter(phrase) or _period(tail, _TOKENS_OF_LIKE_LINES):
-            return _in_short(phrase)
+            return _on_one_line(phrase)
         return None
-    alike = without_counters(tail)
+    without_numbers = without_counters(tail)
     # Shorter than what came, and so the text that must repeat.
-    period = _period(alike, _TOKENS_OF_LIKE_LINES * len(alike) // max(1, len(tail)))
-    if period and _has_letter(alike[-period:]):
-        return _in_short(alike[-period:])
+    period = _period(without_numbers, _TOKENS_OF_LIKE_LINES * len(without_numbers) // max(1, len(tail)))
+    if period and _has_letter(without_numbers[-period:]):
+        return _on_one_line(without_numbers[-period:])
     return None
 
 
@@ -78,13 +78,13 @@ def _period(text: str, tokens: int) -> int | None:
 def _repeats(text: str, period: int, tokens: int) -> bool:
     phrase = text[-period:]
     least = next(times for longest, times in _REPEATS if period <= longest) * period
-    needed = max(least, _length_of(tokens, phrase))
+    needed = max(least, _characters_of(tokens, phrase))
     if needed > len(text):
         return False
     return text[-needed:] == (phrase * (needed // period + 1))[-needed:]
 
 
-def _length_of(tokens: int, phrase: str) -> int:
+def _characters_of(tokens: int, phrase: str) -> int:
     """Return how many characters of the phrase make so many tokens; outside ASCII, each is about a token."""
     wide = sum(not character.isascii() for character in phrase)
     in_phrase = wide + (len(phrase) - wide) / _CHARACTERS_A_TOKEN
@@ -103,7 +103,7 @@ def _has_letter(phrase: str) -> bool:
     return any(map(str.isalpha, phrase))
 
 
-def _in_short(phrase: str) -> str:
+def _on_one_line(phrase: str) -> str:
     """Return the phrase from the beginning of a line or a word, on one line."""
     for mark in ("\n", " "):
         head, separator, rest = phrase.partition(mark)

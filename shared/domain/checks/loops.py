@@ -11,18 +11,18 @@ from shared.domain.checks.words import Piece, pieces
 _REPEATS = 6
 _WORDS = 12
 """Shorter phrases must repeat more often: people do say "no, no, no"."""
-_LEAST_WORDS = 0.5
+_MIN_WORDS = 0.5
 _LONGEST_PHRASE = 30
 """Pieces are words, or characters of scripts without spaces."""
-_LOOKED_AT = 30_000
+_EXAMINED_PIECES = 30_000
 """Pieces examined at the beginning, and as many at the end."""
 _CHARACTERS = 300_000
 """Characters examined: in a text of one long word, each character is a piece."""
 _TAIL = 60_000
 """Characters at the end that are examined for a loop."""
-_LEAST_TAIL, _LEAST_BARE_TAIL = 400, 2000
+_MIN_TAIL, _MIN_TAIL_WITHOUT_LETTERS = 400, 2000
 """Characters that must repeat; more if there is no letter among them: table lines are long rows of dashes."""
-_TIMES_A_LONG_ONE, _LONG = 4, 200
+_LONG_REPEATS, _LONG_CHARACTERS = 4, 200
 _COUNTERS = re.compile(
     r"\d{1,3}(?::\d{1,2}){1,3}(?:[.,]\d{1,6})?"
     r"|(\"(?:start|end)\"\s{0,8}:\s{0,8})\d{1,9}(?:\.\d{1,9})?"
@@ -38,12 +38,12 @@ def loop_at_end(text: str) -> str | None:
     An answer that was cut off in such a loop would go on with it for as long as it is paid for.
     """
     end = text[-_TAIL:]
-    if length := _period(end[::-1], _LEAST_BARE_TAIL):
-        return _from_its_beginning(end[-length:])
+    if length := _period(end[::-1], _MIN_TAIL_WITHOUT_LETTERS):
+        return _start_at_boundary(end[-length:])
     counted = without_counters(end)
     # Columns of nothing but times or numbers are a table.
     length = _period(counted[::-1], None)
-    return _from_its_beginning(counted[-length:]) if length else None
+    return _start_at_boundary(counted[-length:]) if length else None
 
 
 def without_counters(text: str) -> str:
@@ -51,11 +51,11 @@ def without_counters(text: str) -> str:
     return _COUNTERS.sub(r"\g<1>\g<2>0", text)
 
 
-def _period(backwards: str, least_bare: int | None) -> int | None:
+def _period(backwards: str, min_without_letters: int | None) -> int | None:
     """Return the length of the phrase that the beginning of `backwards` repeats often enough to be a loop.
 
-    Agreement with itself, moved by each length (the Z-function): linear in the text. `least_bare`: how many characters
-    must repeat where no letter is among them; None: those never do.
+    Computes the Z-function, which takes time linear in the text. `min_without_letters` is how many characters must
+    repeat if there is no letter among them; if it is None, such text never counts as a loop.
     """
     size = len(backwards)
     first_letter = next((at for at, letter in enumerate(backwards) if letter.isalpha()), size)
@@ -69,14 +69,14 @@ def _period(backwards: str, least_bare: int | None) -> int | None:
         run = at + same
         if run > right:
             left, right = at, run
-        if run < max(_LEAST_TAIL, at * (_TIMES_A_LONG_ONE if at >= _LONG else _REPEATS)):
+        if run < max(_MIN_TAIL, at * (_LONG_REPEATS if at >= _LONG_CHARACTERS else _REPEATS)):
             continue
-        if at > first_letter or (least_bare is not None and run >= least_bare):
+        if at > first_letter or (min_without_letters is not None and run >= min_without_letters):
             return at
     return None
 
 
-def _from_its_beginning(phrase: str) -> str:
+def _start_at_boundary(phrase: str) -> str:
     """Return the phrase from its natural beginning: the match may start anywhere within it."""
     twice = phrase * 2
     for mark in ("\n", ". ", " "):
@@ -92,8 +92,8 @@ def repeated_phrase(text: str) -> str | None:
     """Return a phrase that repeats at least six times in a row (twelve for a single word), or None."""
     begin, end = text[:_CHARACTERS], text[_CHARACTERS:][-_CHARACTERS:]
     first = pieces(begin)
-    last = (end, pieces(end)[-_LOOKED_AT:]) if end else (begin, first[_LOOKED_AT:][-_LOOKED_AT:])
-    for part, passage in ((begin, first[:_LOOKED_AT]), last):
+    last = (end, pieces(end)[-_EXAMINED_PIECES:]) if end else (begin, first[_EXAMINED_PIECES:][-_EXAMINED_PIECES:])
+    for part, passage in ((begin, first[:_EXAMINED_PIECES]), last):
         if phrase := _repeated(passage):
             return " ".join(part[phrase[0].start : phrase[-1].start + len(phrase[-1].text)].split())
     return None
@@ -113,4 +113,4 @@ def _repeated(pieces: Sequence[Piece]) -> Sequence[Piece] | None:
 
 
 def _repeats(phrase: Sequence[Piece]) -> int:
-    return max(_REPEATS, ceil(_WORDS / max(_LEAST_WORDS, sum(piece.words for piece in phrase))))
+    return max(_REPEATS, ceil(_WORDS / max(_MIN_WORDS, sum(piece.words for piece in phrase))))

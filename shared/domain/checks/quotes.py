@@ -17,7 +17,7 @@ Match = Literal["exact", "normalised", "missing", "unchecked"]
 """`exact`: the words stand there, apart from white space. `normalised`: so do their letters and digits in a row.
 `missing`: they do not. `unchecked`: the source has no text to look into, or is gone."""
 
-_NAMED = 5
+_MAX_NAMED = 5
 
 
 class Span(NamedTuple):
@@ -38,7 +38,7 @@ class Found(NamedTuple):
     """Its lines on the page: top, left, bottom, right, each 0 to 1000."""
 
 
-class _Form(NamedTuple):
+class _SearchForm(NamedTuple):
     """A text in another form, and where each of its characters stood."""
 
     text: str
@@ -50,8 +50,8 @@ class SearchedText:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._spaced: _Form | None = None
-        self._bare: _Form | None = None
+        self._spaced: _SearchForm | None = None
+        self._normalised: _SearchForm | None = None
 
     def find(self, quote: str) -> Span | None:
         """Return the first place of the quote, exact before normalised; None if it is not there."""
@@ -63,11 +63,11 @@ class SearchedText:
         return self._find_in(self._spaced, _without_blanks(quote).text, "exact")
 
     def find_normalised(self, quote: str) -> Span | None:
-        if self._bare is None:
-            self._bare = _bare(self._text)
-        return self._find_in(self._bare, _bare(quote).text, "normalised")
+        if self._normalised is None:
+            self._normalised = _letters_and_digits(self._text)
+        return self._find_in(self._normalised, _letters_and_digits(quote).text, "normalised")
 
-    def _find_in(self, form: _Form, wanted: str, match: Match) -> Span | None:
+    def _find_in(self, form: _SearchForm, wanted: str, match: Match) -> Span | None:
         text, places = form
         at = text.find(wanted) if wanted else -1
         while at >= 0:
@@ -78,13 +78,13 @@ class SearchedText:
         return None
 
 
-def _without_blanks(text: str) -> _Form:
+def _without_blanks(text: str) -> _SearchForm:
     """Return the text without white space and soft hyphens, and where each character stood."""
     places = array("L", (index for index, letter in enumerate(text) if not letter.isspace() and letter != "\xad"))
-    return _Form("".join(text[index] for index in places), places)
+    return _SearchForm("".join(text[index] for index in places), places)
 
 
-def _bare(text: str) -> _Form:
+def _letters_and_digits(text: str) -> _SearchForm:
     """Return the letters and digits in lower case and plain form (ﬁ is fi, ＡＢＣ is abc), and where each stood."""
     letters: list[str] = []
     places = array("L")
@@ -93,7 +93,7 @@ def _bare(text: str) -> _Form:
             if plain.isalnum():
                 letters.append(plain)
                 places.append(index)
-    return _Form("".join(letters), places)
+    return _SearchForm("".join(letters), places)
 
 
 def _cuts_a_number(text: str, start: int, end: int) -> bool:
@@ -107,22 +107,22 @@ def _cuts_a_number(text: str, start: int, end: int) -> bool:
 def warnings_of_evidence(answer_paths: Sequence[str], evidence: Sequence[Json]) -> list[str]:
     """Return what users should know: values whose quote is not in the source, and values without a quote."""
     missing = [str(entry["path"]) for entry in evidence if entry["match"] == "missing"]
-    proven = {_plain_path(str(entry["path"])) for entry in evidence}
-    bare = [path for path in answer_paths if not _is_proven(_plain_path(path), proven)]
+    proven_paths = {_plain_path(str(entry["path"])) for entry in evidence}
+    unproven = [path for path in answer_paths if not _is_proven(_plain_path(path), proven_paths)]
     warnings = []
     if missing:
         warnings.append(f"Quotes that are not in the source, so their values may be invented: {_listed(missing)}.")
-    if bare:
-        warnings.append(f"Values without a quote: {_listed(bare)}.")
+    if unproven:
+        warnings.append(f"Values without a quote: {_listed(unproven)}.")
     if any(entry["match"] == "unchecked" for entry in evidence):
         warnings.append("Quotes were not looked up: the source has no text that can be searched.")
     return warnings
 
 
-def _is_proven(path: str, proven: set[str]) -> bool:
+def _is_proven(path: str, proven_paths: set[str]) -> bool:
     """Whether the value, or something that it is part of, has a quote."""
     while path:
-        if path in proven:
+        if path in proven_paths:
             return True
         path = path[: max(path.rfind("."), path.rfind("["))] if max(path.rfind("."), path.rfind("[")) > 0 else ""
     return False
@@ -138,8 +138,8 @@ def _plain_path(path: str) -> str:
 
 def _listed(paths: Sequence[str]) -> str:
     shown = [path[:80] or "the answer" for path in dict.fromkeys(paths)]
-    more = len(shown) - _NAMED
-    return ", ".join(shown[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(shown) - _MAX_NAMED
+    return ", ".join(shown[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def paths_of_values(answer: object) -> list[str]:

@@ -21,16 +21,16 @@ from pydantic import JsonValue
 from shared.domain.answer.timestamps import as_asked, meant, written_exactly
 from shared.domain.answer.transcript import listed
 
-_SCALE, _NEAR = 1000, 50
+_SCALE, _TOLERANCE = 1000, 50
 """The scale of boxes, and by how much they may exceed it. Larger values were not meant on this scale."""
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _TIMES = ("start", "end")
-_UNSAID = ("speaker", "language", "text")
+_NULLABLE = ("speaker", "language", "text")
 """Fields of a segment that may be null, whatever the schema requires: an empty text means the same."""
-_NAMED = 3
+_MAX_NAMED = 3
 
 
-class Remarks:
+class RepairLog:
     """Repairs counted by kind, with the first few of each."""
 
     def __init__(self) -> None:
@@ -40,32 +40,32 @@ class Remarks:
     def add(self, kind: str, before: str, after: str, where: str = "") -> None:
         self._counts[kind] += 1
         named = self._named.setdefault(kind, [])
-        if len(named) < _NAMED:
-            named.append(f"{where and f'{where}: '}{_cut(before)} → {_cut(after)}")
+        if len(named) < _MAX_NAMED:
+            named.append(f"{where and f'{where}: '}{_shorten(before)} → {_shorten(after)}")
 
     def sentences(self) -> tuple[str, ...]:
         return tuple(
             f"{count} {kind}{'s' if count > 1 and not kind.endswith('x') else 'es' if count > 1 else ''} of the answer "
-            f"put right without asking again: {', '.join(self._named[kind])}{', …' if count > _NAMED else ''}."
+            f"put right without asking again: {', '.join(self._named[kind])}{', …' if count > _MAX_NAMED else ''}."
             for kind, count in self._counts.items()
         )
 
 
-def times_and_boxes(value: JsonValue) -> tuple[JsonValue, tuple[str, ...]]:
+def repair_times_and_boxes(value: JsonValue) -> tuple[JsonValue, tuple[str, ...]]:
     """Return the value with repaired times and boxes, and sentences about the changes."""
-    remarks = Remarks()
-    mended = _boxes(value, remarks)
-    segments = listed(mended)
-    if segments is not None and any(isinstance(segment, dict) and _odd_times(segment) for segment in segments):
+    remarks = RepairLog()
+    repaired = _boxes(value, remarks)
+    segments = listed(repaired)
+    if segments is not None and any(isinstance(segment, dict) and _has_odd_times(segment) for segment in segments):
         timed_segments = [_timed(segment, remarks) if isinstance(segment, dict) else segment for segment in segments]
-        mended = {**mended, "segments": timed_segments} if isinstance(mended, dict) else timed_segments
-    return mended, remarks.sentences()
+        repaired = {**repaired, "segments": timed_segments} if isinstance(repaired, dict) else timed_segments
+    return repaired, remarks.sentences()
 
 
-def to_schema(value: JsonValue, schema: dict[str, JsonValue]) -> Iterator[tuple[JsonValue, tuple[str, ...]]]:
+def repair_to_schema(value: JsonValue, schema: dict[str, JsonValue]) -> Iterator[tuple[JsonValue, tuple[str, ...]]]:
     """Yield versions of the value that may fit the schema, the smallest change first."""
-    remarks = Remarks()
-    fitted = _Fitting(schema, remarks).fit(value, schema, "")
+    remarks = RepairLog()
+    fitted = _SchemaFitter(schema, remarks).fit(value, schema, "")
     yield fitted, remarks.sentences()
     yield _without_nulls(fitted, remarks), remarks.sentences()
 
@@ -74,30 +74,30 @@ def _json(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
-def _odd_times(segment: dict[str, JsonValue]) -> bool:
+def _has_odd_times(segment: dict[str, JsonValue]) -> bool:
     return any(isinstance(time := segment.get(name), str) and not as_asked(time) for name in _TIMES)
 
 
-def _timed(segment: dict[str, JsonValue], remarks: Remarks) -> dict[str, JsonValue]:
+def _timed(segment: dict[str, JsonValue], remarks: RepairLog) -> dict[str, JsonValue]:
     timed = dict(segment)
     for name in _TIMES:
         time = segment.get(name)
         if not isinstance(time, str) or as_asked(time):
             continue
         try:
-            right = written_exactly(meant(time))
+            corrected = written_exactly(meant(time))
         except (ValueError, OverflowError):
             continue
-        timed[name] = right
-        remarks.add("time", time, right)
+        timed[name] = corrected
+        remarks.add("time", time, corrected)
     return timed
 
 
-def _boxes(value: JsonValue, remarks: Remarks) -> JsonValue:
+def _boxes(value: JsonValue, remarks: RepairLog) -> JsonValue:
     if isinstance(value, list):
         return [_boxes(item, remarks) for item in value] if any(isinstance(e, dict | list) for e in value) else value
     if not isinstance(value, dict):
@@ -119,7 +119,7 @@ def _box(box: JsonValue) -> list[int] | None:
     if all(0 <= number <= 1 for number in numbers) and any(number % 1 for number in numbers):
         # The share of the picture, as other models give it.
         numbers = [number * _SCALE for number in numbers]
-    if any(not -_NEAR <= number <= _SCALE + _NEAR for number in numbers):
+    if any(not -_TOLERANCE <= number <= _SCALE + _TOLERANCE for number in numbers):
         return None
     edges = [round(min(max(number, 0), _SCALE)) for number in numbers]
     (top, bottom), (left, right) = sorted((edges[0], edges[2])), sorted((edges[1], edges[3]))
@@ -139,7 +139,7 @@ def _numbers(box: JsonValue) -> Iterator[float]:
             yield float(min(max(number, -9999), 9999))
 
 
-def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
+def _without_nulls(value: JsonValue, remarks: RepairLog) -> JsonValue:
     """Replace nulls in a transcript's segments; a missing end is the next segment's start."""
     segments = listed(value)
     if segments is None:
@@ -147,7 +147,7 @@ def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
     filled_segments: list[JsonValue] = []
     for index, (segment, after) in enumerate(zip_longest(segments, segments[1:])):
         assert isinstance(segment, dict)
-        filled: dict[str, JsonValue] = {name: "" for name in _UNSAID if segment.get(name, "") is None}
+        filled: dict[str, JsonValue] = {name: "" for name in _NULLABLE if segment.get(name, "") is None}
         if segment.get("end", "") is None:
             filled["end"] = after["start"] if isinstance(after, dict) else segment["start"]
         for name, inner in filled.items():
@@ -156,10 +156,10 @@ def _without_nulls(value: JsonValue, remarks: Remarks) -> JsonValue:
     return {**value, "segments": filled_segments} if isinstance(value, dict) else filled_segments
 
 
-class _Fitting:
+class _SchemaFitter:
     """Walks a value along its schema."""
 
-    def __init__(self, root: dict[str, JsonValue], remarks: Remarks) -> None:
+    def __init__(self, root: dict[str, JsonValue], remarks: RepairLog) -> None:
         self._root, self._remarks = root, remarks
 
     def fit(self, value: JsonValue, schema: JsonValue, where: str) -> JsonValue:
@@ -167,7 +167,7 @@ class _Fitting:
         if schema is None:
             return value
         types = _types(schema)
-        if types and not any(_is(value, item) for item in types):
+        if types and not any(_has_type(value, item) for item in types):
             changed = self._converted(value, types, schema, where)
             if changed is None:
                 return value
@@ -178,7 +178,7 @@ class _Fitting:
         if isinstance(value, list):
             items = schema.get("items")
             return [self.fit(item, items, f"{where}[{index}]") for index, item in enumerate(value)]
-        return self._listed(value, schema, where)
+        return self._enum_word(value, schema, where)
 
     def _members(self, value: dict[str, JsonValue], schema: dict[str, JsonValue], where: str) -> JsonValue:
         properties, required = schema.get("properties"), schema.get("required")
@@ -216,22 +216,22 @@ class _Fitting:
 
     def _unwrapped(self, value: dict[str, JsonValue], schema: dict[str, JsonValue]) -> JsonValue:
         """Return the only list in an object, or a list of the object."""
-        held = [inner for inner in value.values() if isinstance(inner, list)]
-        if len(value) == 1 and held:
-            return held[0]
+        lists = [inner for inner in value.values() if isinstance(inner, list)]
+        if len(value) == 1 and lists:
+            return lists[0]
         items = self._resolved(schema.get("items"))
         return [value] if items is not None and "object" in _types(items) else None
 
-    def _listed(self, value: JsonValue, schema: dict[str, JsonValue], where: str) -> JsonValue:
+    def _enum_word(self, value: JsonValue, schema: dict[str, JsonValue], where: str) -> JsonValue:
         """Return the `enum` word that matches ignoring case."""
         words = schema.get("enum")
         if not isinstance(value, str) or not isinstance(words, list) or value in words:
             return value
-        near = [word for word in words if isinstance(word, str) and word.casefold() == value.strip().casefold()]
-        if len(near) != 1:
+        matching = [word for word in words if isinstance(word, str) and word.casefold() == value.strip().casefold()]
+        if len(matching) != 1:
             return value
-        self._remarks.add("value", _json(value), _json(near[0]), where)
-        return near[0]
+        self._remarks.add("value", _json(value), _json(matching[0]), where)
+        return matching[0]
 
     def _branch(self, value: JsonValue, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
         """Return the only one of several schemas that can hold the value; None if there are more."""
@@ -240,7 +240,7 @@ class _Fitting:
             if not isinstance(several, list):
                 continue
             schemas = [resolved for option in several if (resolved := self._resolved(option)) is not None]
-            fitting = [option for option in schemas if any(_is(value, kind) for kind in _types(option))]
+            fitting = [option for option in schemas if any(_has_type(value, kind) for kind in _types(option))]
             others = fitting or [option for option in schemas if _types(option) != ("null",)]
             return others[0] if len(others) == 1 else None
         return schema
@@ -269,7 +269,7 @@ def _takes_null(schema: dict[str, JsonValue]) -> bool:
     return not types or "null" in types or several or (isinstance(words, list) and None in words)
 
 
-def _is(value: JsonValue, kind: str) -> bool:
+def _has_type(value: JsonValue, kind: str) -> bool:
     match kind:
         case "object":
             return isinstance(value, dict)

@@ -28,7 +28,7 @@ from shared.domain.checks.structure import Structured, read, repair_prompt
 from shared.domain.errors import FailureCode
 from shared.domain.outputs.markup import unfenced
 
-_SHORT = 200
+_MAX_FENCE_CHARACTERS = 200
 """Characters. A longer answer cannot be an empty fence."""
 
 
@@ -74,48 +74,52 @@ def next_step(
 
     `judge` reads a structured answer and returns its value and its errors.
     """
-    text, going_on, continued, again = "", False, 0, 0
+    text, is_continuing, continued, asked_again = "", False, 0, 0
     step: Step = Failed("empty_answer", "Gemini gave no answer.")
     for index, response in enumerate(responses):
         candidate = next(iter(answer.candidates(response)), None)
         reason = answer.finish_reason(candidate) if candidate is not None else answer.block_reason(response)
         ending = finish_reasons.ending_of(reason)
         blocked = ending == "blocked" or (candidate is None and reason is not None)
-        nothing = candidate is None or _says_nothing(candidate)
-        if candidate is None or nothing or (going_on and ending == "malformed"):
+        is_empty = candidate is None or _says_nothing(candidate)
+        if candidate is None or is_empty or (is_continuing and ending == "malformed"):
             if text:
-                return _left(responses[:index], reason, text, schema, judge, blocked=blocked)
-            if blocked or ending == "given_up" or again:
-                return _nothing(candidate, reason, again)
-            again, going_on = again + 1, False
-            step = Again("again", _turns("", _once_more(reason)))
+                return _answer_of_earlier_rounds(responses[:index], reason, text, schema, judge, blocked=blocked)
+            if blocked or ending == "given_up" or asked_again:
+                return _failure_of_empty_answer(candidate, reason, asked_again)
+            asked_again, is_continuing = asked_again + 1, False
+            step = Again("again", _turns("", _ask_again_text(reason)))
             continue
         piece = answer.text(candidate)
-        text = join_without_overlap(text, piece, structured=schema is not None) if going_on else piece
+        text = join_without_overlap(text, piece, structured=schema is not None) if is_continuing else piece
         calls = answer.calls(candidate)
         if ending == "malformed":
-            going_on, step = False, _unusable(reason, text, again, repairs)
-            again += 1
+            is_continuing, step = False, _after_malformed_answer(reason, text, asked_again, repairs)
+            asked_again += 1
             text = ""
             continue
-        looped = _loop_cut(candidate) or (loop_at_end(text) if ending == "cut" else None)
-        going_on = (
-            ending == "cut" and looped is None and not calls and answer.has_words(piece) and continued < continuations
+        loop_phrase = _phrase_of_cut_loop(candidate) or (loop_at_end(text) if ending == "cut" else None)
+        is_continuing = (
+            ending == "cut"
+            and loop_phrase is None
+            and not calls
+            and answer.has_words(piece)
+            and continued < continuations
         )
-        if going_on:
+        if is_continuing:
             continued += 1
             step = Again("continue", _turns(text, continuation_prompt(text, structured=schema is not None)))
             continue
         judged = judge(text, schema) if schema is not None and not calls else Structured(None, ())
         if not judged.problems:
-            warnings = _shortcomings(candidate, reason, looped)
-            step = _whole(responses[: index + 1], text, judged, warnings)
+            warnings = _incompleteness_warnings(candidate, reason, loop_phrase)
+            step = _complete_answer(responses[: index + 1], text, judged, warnings)
         elif blocked:
             step = Failed("content_policy_violation", f"Gemini stopped early ({reason}): {judged.problems[0]}.")
         elif ending == "cut":
-            step = Failed("schema_not_satisfied", _cut_off(candidate, reason, judged.problems[0], looped))
-        elif again < repairs:
-            again += 1
+            step = Failed("schema_not_satisfied", _cut_off_message(candidate, reason, judged.problems[0], loop_phrase))
+        elif asked_again < repairs:
+            asked_again += 1
             step = Again("repair", _turns(text, repair_prompt(judged.problems)))
         else:
             problems = "; ".join(judged.problems[:3])
@@ -130,16 +134,20 @@ def _says_nothing(candidate: Json) -> bool:
     if answer.says_nothing(candidate):
         return True
     text = answer.text(candidate)
-    return 0 < len(text) <= _SHORT and len(answer.parts(candidate)) == 1 and not answer.has_words(unfenced(text))
+    return (
+        0 < len(text) <= _MAX_FENCE_CHARACTERS
+        and len(answer.parts(candidate)) == 1
+        and not answer.has_words(unfenced(text))
+    )
 
 
-def _once_more(reason: str | None) -> str:
+def _ask_again_text(reason: str | None) -> str:
     if finish_reasons.ending_of(reason) == "malformed":
         return f"Your answer could not be used ({explained(reason)}). Answer again, in full."
     return "Your answer was empty. Answer again, in full."
 
 
-def _nothing(candidate: Json | None, reason: str | None, again: int) -> Failed:
+def _failure_of_empty_answer(candidate: Json | None, reason: str | None, again: int) -> Failed:
     """Return the failure for an answer without words, when the question is not asked again."""
     times = ", twice" if again else ""
     if candidate is None:
@@ -158,15 +166,15 @@ def _nothing(candidate: Json | None, reason: str | None, again: int) -> Failed:
             return Failed("empty_answer", f"Gemini answered without a word{times} ({explained(reason)}).")
 
 
-def _unusable(reason: str | None, text: str, again: int, repairs: int) -> Step:
+def _after_malformed_answer(reason: str | None, text: str, again: int, repairs: int) -> Step:
     """Ask again for an answer that the service calls malformed, or fail."""
     if again < repairs:
-        return Again("again", _turns(text, _once_more(reason)))
+        return Again("again", _turns(text, _ask_again_text(reason)))
     times = ", twice" if again else ""
     return Failed("upstream_error", f"Gemini's answer cannot be used{times} ({explained(reason)}).")
 
 
-def _left(
+def _answer_of_earlier_rounds(
     before: Sequence[Json],
     reason: str | None,
     text: str,
@@ -181,10 +189,10 @@ def _left(
         return Failed("schema_not_satisfied", f"The answer does not fit its schema: {judged.problems[0]}.")
     became = "was blocked" if blocked else "brought nothing"
     warning = f"Going on with the answer {became} ({reason or 'no reason given'}): it is not complete."
-    return _whole(before, text, judged, (warning,))
+    return _complete_answer(before, text, judged, (warning,))
 
 
-def _whole(responses: Sequence[Json], text: str, judged: Structured, warnings: tuple[str, ...]) -> Whole:
+def _complete_answer(responses: Sequence[Json], text: str, judged: Structured, warnings: tuple[str, ...]) -> Whole:
     """Return the final answer. If its value was repaired, its text is the repaired JSON."""
     spoken = json.dumps(judged.value, ensure_ascii=False) if judged.remarks else text
     merged = _merged(responses, spoken, rewritten=bool(judged.remarks))
@@ -200,16 +208,16 @@ def cut_in_loop(phrase: str, tokens: int) -> Json:
     return {"candidates": [candidate], "cutBy": "loop", "cutTokens": tokens}
 
 
-def _loop_cut(candidate: Json) -> str | None:
+def _phrase_of_cut_loop(candidate: Json) -> str | None:
     phrase = candidate.get("loop")
     return phrase if isinstance(phrase, str) else None
 
 
-def _cut_off(candidate: Json, reason: str | None, problem: str, looped: str | None) -> str:
-    if looped is not None and _loop_cut(candidate):
-        return f"The answer was caught in a loop and was cut off: {_loop(looped)}"
-    if looped is not None:
-        return f"The answer was caught in a loop and ended at the token limit: {_loop(looped)}"
+def _cut_off_message(candidate: Json, reason: str | None, problem: str, loop_phrase: str | None) -> str:
+    if loop_phrase is not None and _phrase_of_cut_loop(candidate):
+        return f"The answer was caught in a loop and was cut off: {_describe_loop(loop_phrase)}"
+    if loop_phrase is not None:
+        return f"The answer was caught in a loop and ended at the token limit: {_describe_loop(loop_phrase)}"
     if reason == "MAX_TOKENS":
         return (
             f"The answer ended at the token limit before its JSON was whole ({problem}). "
@@ -218,17 +226,17 @@ def _cut_off(candidate: Json, reason: str | None, problem: str, looped: str | No
     return f"The answer broke off before its JSON was whole ({explained(reason)}; {problem}). Ask for less."
 
 
-def _loop(phrase: str) -> str:
+def _describe_loop(phrase: str) -> str:
     short = phrase if len(phrase) <= 40 else f"{phrase[:40].rstrip()}…"
     return f"it repeats “{short}” over and over."
 
 
-def _shortcomings(candidate: Json, reason: str | None, looped: str | None) -> tuple[str, ...]:
-    if looped is not None and _loop_cut(candidate):
-        return (f"The answer was caught in a loop; it was cut off and not continued: {_loop(looped)}",)
-    if looped is not None:
+def _incompleteness_warnings(candidate: Json, reason: str | None, loop_phrase: str | None) -> tuple[str, ...]:
+    if loop_phrase is not None and _phrase_of_cut_loop(candidate):
+        return (f"The answer was caught in a loop; it was cut off and not continued: {_describe_loop(loop_phrase)}",)
+    if loop_phrase is not None:
         limit = "The answer ended at the token limit, caught in a loop, and was not continued"
-        return (f"{limit}: {_loop(looped)}",)
+        return (f"{limit}: {_describe_loop(loop_phrase)}",)
     if reason == "RECITATION":
         return ("The model stopped because it was reciting a known text (RECITATION): the answer is not complete.",)
     match finish_reasons.ending_of(reason):

@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-_LEAST_SHARE = 0.75
+_MIN_OVERLAP_SHARE = 0.75
 """Share of a row's words and numbers that its line must have."""
-_LEAST_FOUND = 0.5
+_MIN_MATCHED_SHARE = 0.5
 """Share of the rows that must be found in the text; with fewer, the text does not tell how many there are."""
-_LEAST_ALIKE = 3
-"""Lines with rows that make their form one of the table's."""
-_MOST_TRIED = 100
+_MIN_ROWS_OF_SHAPE = 3
+"""How many lines of one shape must have rows for that shape to count as the table's."""
+_MAX_CANDIDATES = 100
 """Lines that a row is compared with for each of its two rarest words and numbers."""
-_QUOTED = 3
-_PIECE = re.compile(r"[^\W_]+(?:[.,'’:/-][^\W_]+)*")
+_MAX_QUOTED = 3
+_TOKEN = re.compile(r"[^\W_]+(?:[.,'’:/-][^\W_]+)*")
 _NUMBER = re.compile(r"\d[\d.,'’]*")
 
 
@@ -74,63 +74,65 @@ def _cells(row: JsonValue) -> list[str]:
 def count_rows(pages: Sequence[str], rows: Sequence[Sequence[str]]) -> RowCount:
     """Count the rows against the texts of the pages. Takes time that grows with both: run it in a child process."""
     lines = [
-        (number, line, _pieces(line))
+        (number, line, _tokens(line))
         for number, text in enumerate(pages, 1)
         for line in text.splitlines()
         if line.strip()
     ]
-    taken = _lines_of_rows([_pieces(" ".join(row)) for row in rows], [pieces for _, _, pieces in lines])
-    if not rows or len(taken) < _LEAST_FOUND * len(rows):
+    matched = _lines_of_rows([_tokens(" ".join(row)) for row in rows], [tokens for _, _, tokens in lines])
+    if not rows or len(matched) < _MIN_MATCHED_SHARE * len(rows):
         return RowCount(None, len(rows))
-    forms = Counter(_form(lines[at][2]) for at in taken)
-    wanted = {form for form, count in forms.items() if len(form) > 1 and count >= min(_LEAST_ALIKE, len(taken))}
+    shapes = Counter(_shape(lines[at][2]) for at in matched)
+    table_shapes = {
+        shape for shape, count in shapes.items() if len(shape) > 1 and count >= min(_MIN_ROWS_OF_SHAPE, len(matched))
+    }
     missing = tuple(
         MissingRow(number, line.strip())
-        for at, (number, line, pieces) in enumerate(lines)
-        if at not in taken and _form(pieces) in wanted
+        for at, (number, line, tokens) in enumerate(lines)
+        if at not in matched and _shape(tokens) in table_shapes
     )
-    return RowCount(len(taken) + len(missing), len(rows), missing)
+    return RowCount(len(matched) + len(missing), len(rows), missing)
 
 
 def _lines_of_rows(rows: list[list[str]], lines: list[list[str]]) -> set[int]:
     """Return the lines that have a row, each for one row: the first that is free of those that fit best."""
     places: dict[str, list[int]] = defaultdict(list)
-    for at, pieces in enumerate(lines):
-        for piece in set(pieces):
-            places[piece].append(at)
-    taken: set[int] = set()
+    for at, tokens in enumerate(lines):
+        for token in set(tokens):
+            places[token].append(at)
+    matched: set[int] = set()
     for row in rows:
         wanted = Counter(row)
-        rare = sorted((places[piece] for piece in wanted if piece in places), key=len)[:2]
-        free = (islice((at for at in found if at not in taken), _MOST_TRIED) for found in rare)
-        best = max(((_shared(wanted, lines[at]), -at) for found in free for at in found), default=None)
-        if best is not None and best[0] >= _LEAST_SHARE * len(row):
-            taken.add(-best[1])
-    return taken
+        rare = sorted((places[token] for token in wanted if token in places), key=len)[:2]
+        free = (islice((at for at in candidates if at not in matched), _MAX_CANDIDATES) for candidates in rare)
+        best = max(((_overlap(wanted, lines[at]), -at) for candidates in free for at in candidates), default=None)
+        if best is not None and best[0] >= _MIN_OVERLAP_SHARE * len(row):
+            matched.add(-best[1])
+    return matched
 
 
-def _shared(wanted: Counter[str], pieces: list[str]) -> int:
-    return (wanted & Counter(pieces)).total()
+def _overlap(wanted: Counter[str], tokens: list[str]) -> int:
+    return (wanted & Counter(tokens)).total()
 
 
-def _pieces(text: str) -> list[str]:
+def _tokens(text: str) -> list[str]:
     """Return words in lower case and numbers in one form: 1,250.00 is 1250."""
-    return [_plain(piece) for piece in _PIECE.findall(text)]
+    return [_normalise(token) for token in _TOKEN.findall(text)]
 
 
-def _plain(piece: str) -> str:
-    if not _NUMBER.fullmatch(piece):
-        return piece.casefold()
-    digits = re.sub(r"[^\d.]", "", re.sub(r",(?=\d{1,2}$)", ".", piece))
+def _normalise(token: str) -> str:
+    if not _NUMBER.fullmatch(token):
+        return token.casefold()
+    digits = re.sub(r"[^\d.]", "", re.sub(r",(?=\d{1,2}$)", ".", token))
     whole, _, rest = digits.rpartition(".") if "." in digits else (digits, "", "")
     fraction = rest.rstrip("0")
-    plain = whole.replace(".", "").lstrip("0") or "0"
-    return f"{plain}.{fraction}" if fraction else plain
+    digits_before_point = whole.replace(".", "").lstrip("0") or "0"
+    return f"{digits_before_point}.{fraction}" if fraction else digits_before_point
 
 
-def _form(pieces: list[str]) -> str:
+def _shape(tokens: list[str]) -> str:
     """Return the kinds of a line's words and numbers in their order; words in a row count as one."""
-    kinds = ("9" if piece[0].isdigit() else "a" for piece in pieces)
+    kinds = ("9" if token[0].isdigit() else "a" for token in tokens)
     return "".join("a" if kind == "a" else kind * len(list(group)) for kind, group in groupby(kinds))
 
 
@@ -141,8 +143,8 @@ def warnings_of_rows(counted: RowCount) -> list[str]:
     if not counted.missing:
         return []
     pages = Counter(row.page for row in counted.missing)
-    quoted = ", ".join(f"“{row.line[:60]}”" for row in counted.missing[:_QUOTED])
-    more = "" if len(counted.missing) <= _QUOTED else " and others"
+    quoted = ", ".join(f"“{row.line[:60]}”" for row in counted.missing[:_MAX_QUOTED])
+    more = "" if len(counted.missing) <= _MAX_QUOTED else " and others"
     return [
         f"Rows are missing: {len(counted.missing):,} of the {counted.on_pages:,} that the file holds, on "
         f"{named_pages(sorted(pages))}: {quoted}{more}."

@@ -14,7 +14,7 @@ from shared.domain.answer.response import Json
 from shared.domain.answer.schemas import fits, is_quick, violations
 from shared.domain.answer.transcript import is_transcript, segments
 from shared.domain.checks import repairs
-from shared.domain.outputs.markup import in_fence, unfenced
+from shared.domain.outputs.markup import fence_content, unfenced
 
 _QUICK_CHARACTERS = 128 << 10
 """The longest answer that is checked within a few milliseconds."""
@@ -50,10 +50,10 @@ def read_quickly(text: str, schema: dict[str, JsonValue]) -> Structured | None:
     value, problem = _value(text)
     if problem is not None:
         return Structured(None, (problem,))
-    mended, remarks = repairs.times_and_boxes(value)
-    if not is_quick(mended, schema) or not fits(mended, schema) or _false_times(mended):
+    repaired, remarks = repairs.repair_times_and_boxes(value)
+    if not is_quick(repaired, schema) or not fits(repaired, schema) or _impossible_times(repaired):
         return None
-    return Structured(mended, (), remarks)
+    return Structured(repaired, (), remarks)
 
 
 def read_in_sandbox(arguments: Json, payload: bytes, source: Any) -> tuple[JsonValue, bytes]:
@@ -69,22 +69,22 @@ def too_costly(reason: str) -> Structured:
 
 def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
     """Return the value, repaired where needed and where the schema accepts the repair."""
-    mended, remarks = repairs.times_and_boxes(value)
-    problems = _problems(mended, schema)
+    repaired, remarks = repairs.repair_times_and_boxes(value)
+    problems = _problems(repaired, schema)
     if not problems:
-        return Structured(mended, (), remarks)
+        return Structured(repaired, (), remarks)
     if remarks and not _problems(value, schema):
         # What looks odd is what the schema asks for.
         return Structured(value, ())
-    for fitted, more in repairs.to_schema(mended, schema):
-        timed, times = repairs.times_and_boxes(fitted)
+    for fitted, more in repairs.repair_to_schema(repaired, schema):
+        timed, times = repairs.repair_times_and_boxes(fitted)
         if more and not _problems(timed, schema):
             return Structured(timed, (), (*remarks, *more, *times))
-    return Structured(mended, problems)
+    return Structured(repaired, problems)
 
 
 def _problems(value: JsonValue, schema: dict[str, JsonValue]) -> tuple[str, ...]:
-    return tuple(violations(value, schema) or _false_times(value))
+    return tuple(violations(value, schema) or _impossible_times(value))
 
 
 def repair_prompt(problems: tuple[str, ...]) -> str:
@@ -110,13 +110,13 @@ def _parsed(text: str) -> JsonValue:
     try:
         return parse_loosely(unfenced(text).strip())
     except ValueError:
-        inside = in_fence(text, "json")
+        inside = fence_content(text, "json")
         if inside is None:
             raise
         return parse_loosely(inside.strip())
 
 
-def _false_times(value: JsonValue) -> list[str]:
+def _impossible_times(value: JsonValue) -> list[str]:
     if not is_transcript(value):
         return []
     try:

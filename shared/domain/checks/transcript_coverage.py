@@ -13,16 +13,16 @@ from shared.domain.checks.loops import repeated_phrase
 from shared.domain.checks.words import count
 from shared.domain.recipe.definition import Range
 
-_SLACK = 5.0
+_TOLERANCE_SECONDS = 5.0
 """Seconds by which written times may be off."""
-_UNTOLD_SECONDS, _UNTOLD_SHARE = 30.0, 0.1
+_SILENT_END_SECONDS, _SILENT_END_SHARE = 30.0, 0.1
 """The end of a recording may be silent; a longer gap than both of these is a warning."""
 _GAP_SECONDS, _GAP_SHARE = 180.0, 0.15
 _WORDS_A_MINUTE = 20
 """Slow speech has five times as many."""
 _SLOW_SPEECH = 100 / 60
 """Words a second."""
-_LONG_ENOUGH = 180.0
+_MIN_SECONDS_FOR_WORD_COUNT = 180.0
 """Seconds. In shorter recordings the number of words means little."""
 _SAME_SEGMENTS = 5
 
@@ -37,14 +37,17 @@ def transcript_warnings(
     end = duration if range_ is None or range_.end is None else min(range_.end, duration or range_.end)
     if not words.strip():
         return ("The transcript has no words: nothing was said in the recording, or nothing was understood.",)
-    warnings = [*_order(timed), *(_past_end(timed, duration) or (_outside(timed, start, end) if range_ else []))]
-    warnings += _coverage(timed, start, end)
-    if end is not None and end - start >= _LONG_ENOUGH:
+    warnings = [
+        *_warnings_of_order(timed),
+        *(_warnings_past_end(timed, duration) or (_warnings_outside_range(timed, start, end) if range_ else [])),
+    ]
+    warnings += _warnings_of_gaps(timed, start, end)
+    if end is not None and end - start >= _MIN_SECONDS_FOR_WORD_COUNT:
         minutes = (end - start) / 60
         if count(words) < _WORDS_A_MINUTE * minutes:
             message = f"The transcript has {count(words)} words for {minutes:.0f} minutes"
             warnings.append(f"{message}: part of the recording may be missing.")
-    warnings += _loops(timed, words)
+    warnings += _warnings_of_loops(timed, words)
     return tuple(warnings)
 
 
@@ -78,24 +81,24 @@ def _words(text: str, value: JsonValue, timed: Sequence[Segment]) -> str:
     return "\n".join(segments_[0].text if segments_ else line for segments_, line in lines)
 
 
-def _order(timed: Sequence[Segment]) -> Iterator[str]:
+def _warnings_of_order(timed: Sequence[Segment]) -> Iterator[str]:
     backwards = [after for before, after in pairwise(timed) if after.start < before.start - 1]
     if backwards:
         first = written(backwards[0].start)
         yield f"The transcript's times go backwards {len(backwards)} times, first at {first}: they may not be right."
 
 
-def _coverage(timed: Sequence[Segment], start: float, end: float | None) -> Iterator[str]:
+def _warnings_of_gaps(timed: Sequence[Segment], start: float, end: float | None) -> Iterator[str]:
     if not timed or end is None or end <= start:
         return
     steps = sorted(after.start - before.start for before, after in pairwise(timed) if after.start > before.start)
-    usual = steps[len(steps) // 2] if steps else 0.0
+    typical_step = steps[len(steps) // 2] if steps else 0.0
     in_order = sorted(timed, key=lambda segment: segment.start)
     # Where only beginnings are written, a segment lasts as its words do, and the last one as long as the others.
     until = list(accumulate((_end(segment) for segment in in_order), max))
     last = max(segment.start if segment.end is None else segment.end for segment in timed)
-    untold = end - max(until[-1], last + (usual if in_order[-1].end is None else 0), start)
-    if untold > max(_UNTOLD_SECONDS, _UNTOLD_SHARE * (end - start)):
+    missing_end = end - max(until[-1], last + (typical_step if in_order[-1].end is None else 0), start)
+    if missing_end > max(_SILENT_END_SECONDS, _SILENT_END_SHARE * (end - start)):
         yield f"The transcript ends at {written(last)} of {written(end)}: the rest may be missing."
     for begin, after in zip([start, *until], in_order, strict=False):
         if after.start - begin > max(_GAP_SECONDS, _GAP_SHARE * (end - start)):
@@ -109,33 +112,35 @@ def _end(segment: Segment) -> float:
     return segment.start + count(segment.text) / _SLOW_SPEECH
 
 
-def _past_end(timed: Sequence[Segment], duration: float | None) -> list[str]:
+def _warnings_past_end(timed: Sequence[Segment], duration: float | None) -> list[str]:
     last = max((segment.start if segment.end is None else segment.end for segment in timed), default=0.0)
-    if duration is None or last <= duration + _SLACK:
+    if duration is None or last <= duration + _TOLERANCE_SECONDS:
         return []
     return [f"The transcript names {written(last)}, past the recording's end at {written(duration)}."]
 
 
-def _outside(timed: Sequence[Segment], start: float, end: float | None) -> list[str]:
+def _warnings_outside_range(timed: Sequence[Segment], start: float, end: float | None) -> list[str]:
     """Warn of times outside the requested part; times count from the start of the whole recording."""
     for segment in timed:
-        if segment.start < start - _SLACK or (end is not None and max(segment.start, segment.end or 0) > end + _SLACK):
+        if segment.start < start - _TOLERANCE_SECONDS or (
+            end is not None and max(segment.start, segment.end or 0) > end + _TOLERANCE_SECONDS
+        ):
             span = f"from {written(start)}" + (f" to {written(end)}" if end is not None else " on")
             return [f"The transcript tells of {written(segment.start)}, outside of the part {span} that was asked for."]
     return []
 
 
-def _loops(timed: Sequence[Segment], text: str) -> Iterator[str]:
+def _warnings_of_loops(timed: Sequence[Segment], text: str) -> Iterator[str]:
     run = 1
     for before, after in pairwise(timed):
         run = run + 1 if after.text and after.text == before.text else 1
         if run == _SAME_SEGMENTS:
-            yield _loop(after.text)
+            yield _loop_warning(after.text)
             return
     if phrase := repeated_phrase(text):
-        yield _loop(phrase)
+        yield _loop_warning(phrase)
 
 
-def _loop(phrase: str) -> str:
+def _loop_warning(phrase: str) -> str:
     short = phrase if len(phrase) <= 40 else f"{phrase[:40].rstrip()}…"
     return f"The transcript repeats “{short}” over and over: the model may have been caught in a loop."

@@ -1,1 +1,1 @@
-"""The Model Context Protocol: what agents are offered, and in which words."""
+"""The request and response formats of the Model Context Protocol (MCP)."""

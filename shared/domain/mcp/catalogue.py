@@ -1,4 +1,4 @@
-"""Describe the tools, resources and tasks that an MCP client lists."""
+"""Build the MCP results that describe this server, its tools, its resources and its tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IDEMPOTENCY_KEY: Json = {
 
 
 def tools(*, has_task_support: bool) -> list[Json]:
-    """Return the tools; with what each says of tasks, which only the revision 2025-11-25 has there."""
+    """Return the descriptions of the tools. `has_task_support`: include `execution`, which only 2025-11-25 has."""
     return [
         _understand(has_task_support=has_task_support),
         {
@@ -102,6 +102,7 @@ def _understand(*, has_task_support: bool) -> Json:
 
 
 def resource_templates() -> list[Json]:
+    """Return the URI templates of a task and of its published files."""
     return [
         {"uriTemplate": "dropsight://tasks/{id}", "name": "task", "mimeType": "application/json"},
         {"uriTemplate": "dropsight://tasks/{id}/outputs/{name}", "name": "output"},
@@ -109,7 +110,7 @@ def resource_templates() -> list[Json]:
 
 
 def resource_of(task: Task) -> list[Json]:
-    """Return the resources of a completed task: itself, and its published files."""
+    """Return the resources of a completed task: the task itself and its published files."""
     about = task.source.name if task.source.kind == "object" else task.id
     own: Json = {
         "uri": f"dropsight://tasks/{task.id}",
@@ -123,7 +124,7 @@ def resource_of(task: Task) -> list[Json]:
 
 
 def task_summary(task: Task) -> Json:
-    """Return a task without its results."""
+    """Return the task as a tool shows it: without its results."""
     shown = public(task.model_copy(update={"results": None, "results_pointer": None}))
     kept = (
         "id",
@@ -142,10 +143,10 @@ def task_summary(task: Task) -> Json:
 
 
 def extension_task(task: Task) -> Json:
-    """Return the task in the words of the Tasks extension, without its result.
+    """Return the task in the format of the Tasks extension (2026-07-28), without its result.
 
-    `failed` is kept for errors of the protocol there: a task of ours that failed is completed, by a result that is
-    an error.
+    That format reserves `failed` for protocol errors. A failed task is therefore shown as completed, and its result has
+    `isError`.
     """
     shown, lifetime = _protocol_task(task)
     if shown["status"] == "failed":
@@ -154,13 +155,13 @@ def extension_task(task: Task) -> Json:
 
 
 def handshake_task(task: Task) -> Json:
-    """Return the task in the words of 2025-11-25, "Tasks"."""
+    """Return the task in the format of 2025-11-25."""
     shown, lifetime = _protocol_task(task)
     return {**shown, "ttl": lifetime, "pollInterval": _POLL_MILLISECONDS}
 
 
 def _protocol_task(task: Task) -> tuple[Json, int]:
-    """Return what both forms share, and the milliseconds from the task's creation until it is deleted."""
+    """Return the fields that both formats share, and the milliseconds from the task's creation to its deletion."""
     status = (
         "cancelled" if task.is_cancelled else {"completed": "completed", "failed": "failed"}.get(task.status, "working")
     )
@@ -179,7 +180,7 @@ def _protocol_task(task: Task) -> tuple[Json, int]:
 
 
 def initialized(wanted: JsonValue) -> Json:
-    """Return the server's side of the handshake, in the version that the client wants if that has one."""
+    """Return the result of `initialize`, for the wanted version if it has a handshake, else for the newest that has."""
     tasks: Json = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
     return {
         "protocolVersion": wanted if wanted in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[0],
@@ -190,6 +191,7 @@ def initialized(wanted: JsonValue) -> Json:
 
 
 def discovered() -> Json:
+    """Return the result of `server/discover`."""
     return {
         "supportedVersions": list(VERSIONS),
         "capabilities": {"tools": {}, "resources": {}, "extensions": {TASKS_EXTENSION: {}}},
@@ -198,7 +200,7 @@ def discovered() -> Json:
 
 
 def stateless_result(method: str, result: Json) -> Json:
-    """Return a result as 2026-07-28 wants it: what kind it is, who answers, and how long a client may keep it."""
+    """Return a result with the fields that 2026-07-28 requires: its type, the server, and how long it may be cached."""
     kept: Json = {}
     if method in ("server/discover", "tools/list", "resources/templates/list"):
         kept = {"ttlMs": _HOUR_MILLISECONDS, "cacheScope": "public"}

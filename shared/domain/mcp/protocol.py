@@ -1,7 +1,7 @@
-"""Read the envelope of an MCP request: which revision of the protocol it speaks, and what its client can do.
+"""Read which protocol revision an MCP request uses, and what its client supports.
 
-Since 2026-07-28 every request says so itself, in its headers and in `_meta`; before, clients shook hands by
-`initialize`. Requests of both kinds are answered side by side.
+Since 2026-07-28 each request states both in its headers and in `_meta`. Before that, clients exchanged them once, in a
+handshake (`initialize`). Both kinds of requests are served.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from shared.domain.answer.response import Json
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
 NO_RESOURCE = -32002
-"""Until 2025-11-25; `INVALID_PARAMS` since."""
+"""The code for a missing resource until 2025-11-25. Later revisions use `INVALID_PARAMS`."""
 HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION = -32020, -32021, -32022
 
 STATELESS_VERSIONS = ("2026-07-28",)
 HANDSHAKE_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 VERSIONS = (*STATELESS_VERSIONS, *HANDSHAKE_VERSIONS)
-"""Of the protocol, newest first."""
+"""The protocol versions that are served, newest first."""
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 
 _VERSION = "io.modelcontextprotocol/protocolVersion"
@@ -32,11 +32,11 @@ _NAMED_BY = {
     "tools/call": "name", "prompts/get": "name", "resources/read": "uri",
     "tasks/get": "taskId", "tasks/update": "taskId", "tasks/cancel": "taskId",
 }  # fmt: skip
-"""The parameter that the header Mcp-Name repeats, by method."""
+"""By method: the parameter whose value the header Mcp-Name must repeat."""
 
 
 class RpcError(Exception):
-    """An error of the protocol: its code, a sentence, and the HTTP status that carries it."""
+    """A JSON-RPC error: its code and message, and the HTTP status of the response."""
 
     def __init__(self, code: int, message: str, *, status: int = 200, data: Json | None = None) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class RpcError(Exception):
 
 
 class Call(NamedTuple):
-    """One request: `is_stateless` since 2026-07-28; `takes_tasks` if the result may be a task of the extension."""
+    """One request. `is_stateless`: of 2026-07-28 or later. `takes_tasks`: the client supports the Tasks extension."""
 
     method: str
     params: Json
@@ -53,7 +53,7 @@ class Call(NamedTuple):
 
 
 def read_call(headers: Mapping[str, str], method: str, params: Json) -> Call:
-    """Return the request. Raises `RpcError` for headers or `_meta` that its revision does not allow."""
+    """Return the request. Raises `RpcError` if its revision does not allow its headers or its `_meta`."""
     meta = params.get("_meta")
     meta = meta if isinstance(meta, dict) else {}
     in_header, in_meta = headers.get("mcp-protocol-version"), meta.get(_VERSION)
@@ -77,7 +77,7 @@ def read_call(headers: Mapping[str, str], method: str, params: Json) -> Call:
 
 
 def require_tasks(call: Call) -> None:
-    """Raise unless the client says with this request that it knows the Tasks extension."""
+    """Raise `RpcError` if the client does not declare the Tasks extension in this request."""
     if not call.takes_tasks:
         needed: Json = {"requiredCapabilities": {"extensions": {TASKS_EXTENSION: {}}}}
         message = f"{call.method} is for clients that declare {TASKS_EXTENSION}."
@@ -85,7 +85,7 @@ def require_tasks(call: Call) -> None:
 
 
 def _refuse_other_headers(headers: Mapping[str, str], name: str, expected: JsonValue) -> None:
-    """Raise if a header does not repeat what the body says, by which servers in between may have been misled."""
+    """Raise `RpcError` if a header differs from the body: proxies may have routed the request by the header."""
     value = headers.get(name.lower())
     if value is None:
         raise RpcError(HEADER_MISMATCH, f"The header {name} is missing: it repeats the body's value.", status=400)
@@ -95,7 +95,7 @@ def _refuse_other_headers(headers: Mapping[str, str], name: str, expected: JsonV
 
 
 def _decode(value: str) -> str | None:
-    """Return a header's value; one that is not plain ASCII comes as `=?base64?…?=`. None if that is malformed."""
+    """Return the decoded value of a header; None if it is malformed. Text outside ASCII is sent as `=?base64?…?=`."""
     value = value.strip(" \t")
     if not (value.startswith("=?base64?") and value.endswith("?=")):
         return value

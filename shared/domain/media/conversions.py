@@ -20,7 +20,7 @@ _PICTURES_TAKEN: dict[Format, tuple[str, ...]] = {
 """The same for the pictures of films."""
 
 
-def by_codecs(kind: MediaType, sound: str, pictures: str) -> MediaType:
+def with_codecs(kind: MediaType, sound: str, pictures: str) -> MediaType:
     """Return the type of a recording or film, to be encoded anew if Gemini does not take what is inside.
 
     `sound` and `pictures` are FFmpeg's names of the codecs, empty if there is none.
@@ -36,12 +36,12 @@ def transcoded(kind: MediaType) -> MediaType:
     return media_type("video/mp4" if kind.family == "video" else "audio/ogg")
 
 
-def conversion_note(kind: MediaType, became: str) -> str:
+def conversion_warning(kind: MediaType, became: str) -> str:
     """Return the task's warning. `became` says what the file was made into."""
     return f"The file is {kind.label}, which Gemini does not take; it was converted to {became}."
 
 
-def by_hand(kind: MediaType) -> str:
+def manual_conversion(kind: MediaType) -> str:
     """Return how a person converts a recording or film that is not converted here."""
     if kind.family == "video":
         return "Convert it with “ffmpeg -i FILE -c:v libx264 -c:a aac -pix_fmt yuv420p FILE.mp4”, and upload that."

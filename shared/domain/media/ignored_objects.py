@@ -21,7 +21,7 @@ _ENDINGS = (".icloud", ".crdownload", ".part", ".partial", ".filepart", ".opdown
 _FOLDERS = {"__macosx", ".trash", ".trashes", ".spotlight-v100", ".fseventsd", "@eadir", "$recycle.bin"}
 
 
-def ignored(name: str, patterns: Sequence[str] = ()) -> str | None:
+def reason_to_ignore(name: str, patterns: Sequence[str] = ()) -> str | None:
     """Return why an object of this name is ignored; None if it is not.
 
     `patterns`: the operator's own globs, for whole names; one without a slash is for the last part of a name too.

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from shared.domain.media.facts import Facts
 from shared.domain.media.random_access import MAX_READ, DamagedError, Window
 
-_MOST_BOXES = 512
-_MANY = 4
+_MAX_BOXES = 512
+_MAX_FRAGMENTS_READ = 4
 """Fragments after which only the last one is looked for."""
-_PROMISED = (b"mdat", b"moov", b"moof", b"meta")
+_CHECKED_BOXES = (b"mdat", b"moov", b"moof", b"meta")
 """Boxes that must be there as long as they say. What stands behind the last box of a file, such as an ID3 tag, looks
 like a box of another kind and of any length."""
 
@@ -23,9 +23,9 @@ class _Box(NamedTuple):
     end: int
 
 
-def check_film_is_whole(window: Window) -> None:
+def check_mp4_is_complete(window: Window) -> None:
     """Raise `DamagedError` where a film or recording lacks its index or was cut off."""
-    if all(box.kind != b"moov" for box in _whole(window)):
+    if all(box.kind != b"moov" for box in _top_level_boxes(window)):
         raise DamagedError(
             "The file has no index (“moov”): the recording was not finished, or the upload broke off. Export it again."
         )
@@ -33,7 +33,7 @@ def check_film_is_whole(window: Window) -> None:
 
 def probe_heif(window: Window, facts: Facts) -> Facts:
     """Facts of HEIC and HEIF: how large the primary picture is shown, else the largest one inside."""
-    meta = next((box for box in _whole(window) if box.kind == b"meta"), None)
+    meta = next((box for box in _top_level_boxes(window) if box.kind == b"meta"), None)
     if meta is None:
         raise DamagedError("The HEIC image holds no picture: it is truncated or damaged.")
     boxes = [
@@ -81,7 +81,7 @@ def _properties_of_primary(window: Window, meta: _Box) -> list[int]:
     return []
 
 
-def _whole(window: Window) -> list[_Box]:
+def _top_level_boxes(window: Window) -> list[_Box]:
     """The top-level boxes, up to the first fragments of a film that has many.
 
     `DamagedError` when one of them reaches past the end of the file.
@@ -89,31 +89,31 @@ def _whole(window: Window) -> list[_Box]:
     boxes: list[_Box] = []
     for box in _boxes(window, 0, window.size):
         boxes.append(box)
-        _must_be_there(window, box)
-        if len(boxes) > _MANY and sum(child.kind == b"moof" for child in boxes) > _MANY:
-            return [*(child for child in boxes if child.kind != b"moof"), *_behind(window, box)]
+        _require_complete(window, box)
+        if len(boxes) > _MAX_FRAGMENTS_READ and sum(child.kind == b"moof" for child in boxes) > _MAX_FRAGMENTS_READ:
+            return [*(child for child in boxes if child.kind != b"moof"), *_last_fragments(window, box)]
     return boxes
 
 
-def _behind(window: Window, box: _Box) -> list[_Box]:
+def _last_fragments(window: Window, box: _Box) -> list[_Box]:
     """The boxes from the last fragment on, as far as it begins in the last megabyte; else none."""
     start = max(box.end, window.size - MAX_READ)
     at = window.at(start, MAX_READ).rfind(b"moof")
     boxes = list(_boxes(window, start + at - 4, window.size)) if at >= 4 else []
     for child in boxes:
-        _must_be_there(window, child)
+        _require_complete(window, child)
     return boxes
 
 
-def _must_be_there(window: Window, box: _Box) -> None:
-    if box.end > window.size and box.kind in _PROMISED:
+def _require_complete(window: Window, box: _Box) -> None:
+    if box.end > window.size and box.kind in _CHECKED_BOXES:
         raise DamagedError(
             f"The file is truncated: {box.end:,} bytes are promised, {window.size:,} are there. Upload it again."
         )
 
 
 def _boxes(window: Window, at: int, end: int) -> Iterator[_Box]:
-    for _ in range(_MOST_BOXES):
+    for _ in range(_MAX_BOXES):
         header = window.at(at, 16) if at + 8 <= end else b""
         if len(header) < 8:
             return

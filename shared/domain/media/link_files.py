@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from shared.domain.media.office import Foreign
+from shared.domain.media.office import UnsupportedKind
 
 _GOOGLE = (".gdoc", ".gsheet", ".gslides", ".gform", ".gdraw", ".gjam", ".gsite", ".gscript", ".glink")
-_LINK = Foreign("a link to a page or file", "Save what it leads to as PDF and drop that.")
-_GOOGLE_LINK = Foreign(
+_LINK = UnsupportedKind("a link to a page or file", "Save what it leads to as PDF and drop that.")
+_GOOGLE_LINK = UnsupportedKind(
     "a link to a Google document, not the document itself",
     "Download that as PDF or in an Office format and drop it.",
 )
 
 
-def link_in(plain: bytes, name: str) -> Foreign | None:
+def link_in(plain: bytes, name: str) -> UnsupportedKind | None:
     """Return what kind of link a text is by its name and its content; None if it says something of its own."""
     ending = name.lower()
     if ending.endswith(_GOOGLE) and plain.lstrip()[:1] == b"{" and (b'"doc_id"' in plain or b'"url"' in plain):

@@ -11,62 +11,66 @@ COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ARCHIVE = b"PK"
 _DIRECTORY_BYTES = 256 << 10
 """From the end of an archive, where its directory is."""
-_MOST_SECTORS = 64
+_MAX_SECTORS = 64
 """Sectors of a compound file's directory that are looked at; each has four or 32 entries."""
 _SECTOR_BYTES = (512, 4096)
 _HEADER_SECTORS = 109
 """Sectors of the allocation table that the header lists ([MS-CFB], section 2.2)."""
 
 
-class Foreign(NamedTuple):
+class UnsupportedKind(NamedTuple):
     """A kind of file that is not sent: its name, and what the user can do."""
 
     label: str
-    way_out: str
+    advice: str
 
 
-_DOC = Foreign("an old Word document (.doc)", "Save it as DOCX or PDF and drop that.")
-OLD_WORKBOOK = Foreign("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")
-_PPT = Foreign("an old PowerPoint presentation (.ppt)", "Save it as PPTX or PDF and drop that.")
-HANGUL = Foreign("a Hangul document (HWP)", "Save it as DOCX or PDF and drop that.")
-_OLD = (
+_DOC = UnsupportedKind("an old Word document (.doc)", "Save it as DOCX or PDF and drop that.")
+OLD_WORKBOOK = UnsupportedKind("an old Excel workbook (.xls)", "Save it as XLSX or CSV and drop that.")
+_PPT = UnsupportedKind("an old PowerPoint presentation (.ppt)", "Save it as PPTX or PDF and drop that.")
+HANGUL = UnsupportedKind("a Hangul document (HWP)", "Save it as DOCX or PDF and drop that.")
+_KIND_OF_STREAM = (
     ("WordDocument", _DOC),
     ("Workbook", OLD_WORKBOOK),
     ("Book", OLD_WORKBOOK),
     ("PowerPoint Document", _PPT),
     ("HwpSummaryInformation", HANGUL),
-    ("VisioDocument", Foreign("an old Visio drawing", "Save it as PDF and drop that.")),
+    ("VisioDocument", UnsupportedKind("an old Visio drawing", "Save it as PDF and drop that.")),
 )
-_CLASSES = {
+_KIND_OF_CLASS = {
     bytes.fromhex("06090200"): _DOC, bytes.fromhex("00090200"): _DOC, bytes.fromhex("20080200"): OLD_WORKBOOK,
     bytes.fromhex("10080200"): OLD_WORKBOOK, bytes.fromhex("108d8164"): _PPT,
 }  # fmt: skip
 """The beginnings of the classes that programs write into the root of their files."""
-_LOCKED = Foreign("an Office document with a password", "Save it without the password and drop that.")
-_OTHER = Foreign(
+_ENCRYPTED = UnsupportedKind("an Office document with a password", "Save it without the password and drop that.")
+_OTHER_COMPOUND = UnsupportedKind(
     "an old Microsoft Office document or another compound file", "Save it in today's format, or as PDF, and drop that."
 )
-_OLD_OPENOFFICE = Foreign("an old OpenOffice document (.sxw, .sxc, .sxi)", "Save it as ODT, ODS or ODP and drop that.")
-_WORK = Foreign("a Pages, Numbers or Keynote document", "Export it as PDF or in an Office format and drop that.")
-_BINARY_SHEETS = Foreign("a binary Excel workbook (.xlsb)", "Save it as XLSX and drop that.")
-_NO_WAY = "Only audio, images, video, PDF, text and documents can be understood."
+_OLD_OPENOFFICE = UnsupportedKind(
+    "an old OpenOffice document (.sxw, .sxc, .sxi)", "Save it as ODT, ODS or ODP and drop that."
+)
+_IWORK = UnsupportedKind(
+    "a Pages, Numbers or Keynote document", "Export it as PDF or in an Office format and drop that."
+)
+_BINARY_SHEETS = UnsupportedKind("a binary Excel workbook (.xlsb)", "Save it as XLSX and drop that.")
+_NOT_UNDERSTOOD = "Only audio, images, video, PDF, text and documents can be understood."
 _PROGRAMS = (
-    (b"AndroidManifest.xml", Foreign("an Android program", _NO_WAY)),
-    (b"META-INF/MANIFEST.MF", Foreign("a Java program", _NO_WAY)),
+    (b"AndroidManifest.xml", UnsupportedKind("an Android program", _NOT_UNDERSTOOD)),
+    (b"META-INF/MANIFEST.MF", UnsupportedKind("a Java program", _NOT_UNDERSTOOD)),
 )
 _DRAWINGS = (
-    (b"visio/", Foreign("a Visio drawing", "Save it as PDF and drop that.")),
-    (b"FixedDocSeq.fdseq", Foreign("an XPS document", "Save it as PDF and drop that.")),
-    (b"FixedDocumentSequence.fdseq", Foreign("an XPS document", "Save it as PDF and drop that.")),
+    (b"visio/", UnsupportedKind("a Visio drawing", "Save it as PDF and drop that.")),
+    (b"FixedDocSeq.fdseq", UnsupportedKind("an XPS document", "Save it as PDF and drop that.")),
+    (b"FixedDocumentSequence.fdseq", UnsupportedKind("an XPS document", "Save it as PDF and drop that.")),
 )
 _IN_ARCHIVE: tuple[tuple[bytes, str], ...] = (
     (b"word/", f"{_OOXML}.wordprocessingml.document"),
     (b"ppt/", f"{_OOXML}.presentationml.presentation"),
     (b"xl/", f"{_OOXML}.spreadsheetml.sheet"),
 )
-_OF_WORK = (b"Index/Document.iwa", b"uildVersionHistory.plist", b"index.apxl")
+_IWORK_NAME_ENDINGS = (b"Index/Document.iwa", b"uildVersionHistory.plist", b"index.apxl")
 """The ends of names. A document may lie in a folder within its archive."""
-_TELLING = (
+_MARKER_NAMES = (
     b"[Content_Types].xml",
     b"word/",
     b"ppt/",
@@ -75,7 +79,7 @@ _TELLING = (
     b"Index/Document.iwa",
     b"visio/",
 )
-_MIMETYPES: tuple[tuple[bytes, Foreign | str], ...] = (
+_MIMETYPES: tuple[tuple[bytes, UnsupportedKind | str], ...] = (
     (b"application/vnd.sun.xml.", _OLD_OPENOFFICE),
     (b"application/hwp+zip", HANGUL),
     (b"application/epub+zip", "application/epub+zip"),
@@ -85,15 +89,15 @@ _MIMETYPES: tuple[tuple[bytes, Foreign | str], ...] = (
 )
 
 
-def bytes_behind(source: RandomAccess, head: bytes) -> bytes:
+def read_directory(source: RandomAccess, head: bytes) -> bytes:
     """Return the directory of an archive or compound file, as far as it is needed to tell what it holds."""
     if head.startswith(_ARCHIVE):
         start = max(0, source.size - _DIRECTORY_BYTES)
         return source.read(start, source.size - start)
-    return _directory(source, head) if head.startswith(COMPOUND) and len(head) >= 512 else b""
+    return _compound_directory(source, head) if head.startswith(COMPOUND) and len(head) >= 512 else b""
 
 
-def in_archive(head: bytes, behind: bytes) -> Foreign | str | None:
+def identify_archive(head: bytes, directory: bytes) -> UnsupportedKind | str | None:
     """Return the document that a ZIP archive is; None if it is just an archive."""
     at = head.find(b"mimetypeapplication/", 0, 1024)
     if at >= 0:
@@ -102,10 +106,10 @@ def in_archive(head: bytes, behind: bytes) -> Foreign | str | None:
         for mark, mime in _MIMETYPES:
             if content.startswith(mark):
                 return mime
-    names = _names(behind)
+    names = _names(directory)
     if not names:
         # The directory is cut off, or too long: what stands in the first bytes has to do.
-        names = {name for name in _TELLING if name in head}
+        names = {name for name in _MARKER_NAMES if name in head}
     if b"[Content_Types].xml" in names:
         if b"xl/workbook.bin" in names:
             return _BINARY_SHEETS
@@ -115,14 +119,14 @@ def in_archive(head: bytes, behind: bytes) -> Foreign | str | None:
     return _by_names(names)
 
 
-def _by_names(names: set[bytes]) -> Foreign | str | None:
+def _by_names(names: set[bytes]) -> UnsupportedKind | str | None:
     """Return the document of an archive with these names in it that is no document of Office."""
     if b"META-INF/container.xml" in names:
         return "application/epub+zip"
     if b"content.xml" in names and b"META-INF/manifest.xml" in names:
         return "application/vnd.oasis.opendocument.text"
-    if any(name.endswith(_OF_WORK) for name in names):
-        return _WORK
+    if any(name.endswith(_IWORK_NAME_ENDINGS) for name in names):
+        return _IWORK
     for beginning, drawing in _DRAWINGS:
         if any(name.startswith(beginning) for name in names):
             return drawing
@@ -142,15 +146,15 @@ def _names(directory: bytes) -> set[bytes]:
     return names
 
 
-def in_compound_file(head: bytes, directory: bytes) -> Foreign | str:
+def identify_compound_file(head: bytes, directory: bytes) -> UnsupportedKind | str:
     """Return the document that a compound file is, by the class of its root, or by the names in its directory."""
     entries = (directory or head).upper()
     if _utf_16("__properties_version1.0") in entries or _utf_16("__substg1.0_") in entries:
         return "application/vnd.ms-outlook"
     if _utf_16("EncryptedPackage") in entries:
-        return _LOCKED
-    by_class = _CLASSES.get(directory[80:84])
-    return by_class or next((found for name, found in _OLD if _utf_16(name) in entries), _OTHER)
+        return _ENCRYPTED
+    by_class = _KIND_OF_CLASS.get(directory[80:84])
+    return by_class or next((kind for name, kind in _KIND_OF_STREAM if _utf_16(name) in entries), _OTHER_COMPOUND)
 
 
 def _utf_16(name: str) -> bytes:
@@ -158,14 +162,14 @@ def _utf_16(name: str) -> bytes:
     return name.upper().encode("utf-16-le")
 
 
-def _directory(source: RandomAccess, head: bytes) -> bytes:
+def _compound_directory(source: RandomAccess, head: bytes) -> bytes:
     """Return the first sectors of a compound file's directory, which may lie anywhere in it."""
     width = 1 << min(int.from_bytes(head[30:32], "little"), 16)
     if width not in _SECTOR_BYTES:
         return b""
     sector = int.from_bytes(head[48:52], "little")
     entries, table = bytearray(), dict[int, bytes]()
-    for _ in range(_MOST_SECTORS):
+    for _ in range(_MAX_SECTORS):
         if (sector + 1) * width >= source.size:
             break
         entries += source.read((sector + 1) * width, width)
@@ -173,7 +177,7 @@ def _directory(source: RandomAccess, head: bytes) -> bytes:
         if part >= _HEADER_SECTORS:
             break
         if part not in table:
-            where = int.from_bytes(head[76 + 4 * part : 80 + 4 * part], "little")
-            table[part] = source.read((where + 1) * width, width)
+            table_sector = int.from_bytes(head[76 + 4 * part : 80 + 4 * part], "little")
+            table[part] = source.read((table_sector + 1) * width, width)
         sector = int.from_bytes(table[part][4 * at : 4 * at + 4], "little")
     return bytes(entries)

@@ -27,13 +27,13 @@ def check_ending(window: Window) -> tuple[str, ...]:
     linearized = _LINEARIZED.search(window.at(0, 2048))
     if linearized is not None and int(linearized[1]) > window.size:
         raise DamagedError(_CUT)
-    end, behind = _last_mark(window)
+    end, after_mark = _last_mark(window)
     if end is None:
         tail = window.tail(_TAIL)
         if (start := tail.rfind(b"startxref")) >= 0 and not _OBJECT.search(tail[start:]):
             return (_NO_MARK,)
         raise DamagedError(_CUT)
-    if _OBJECT.search(behind):
+    if _OBJECT.search(after_mark):
         raise DamagedError(_CUT)
     junk = (_JUNK,) if window.size - end > 1024 else ()
     before = max(0, end - _TAIL)
@@ -41,7 +41,7 @@ def check_ending(window: Window) -> tuple[str, ...]:
 
 
 def _last_mark(window: Window) -> tuple[int | None, bytes]:
-    """Where the last end mark begins, and what stands behind it, as far as it fits into one read."""
+    """Return where the last end mark begins, and up to `MAX_READ` bytes from there on."""
     end = window.size
     while end > 0:
         start = max(0, end - MAX_READ)

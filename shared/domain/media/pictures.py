@@ -9,7 +9,7 @@ from shared.domain.media.random_access import DamagedError, Window
 
 _TAIL = 64 * 1024
 """Cameras and editors append things behind the picture; its end is looked for this far back."""
-_MOST_SEGMENTS = 256
+_MAX_SEGMENTS = 256
 _ANIMATED = "The picture is animated; only its first frame may be looked at."
 
 
@@ -19,9 +19,9 @@ def probe_png(window: Window, facts: Facts) -> Facts:
     if header[4:8] != b"IHDR" or zlib.crc32(header[4:21]) != int.from_bytes(header[21:25], "big"):
         raise DamagedError("The PNG image has a damaged header.")
     width, height = int.from_bytes(header[8:12], "big"), int.from_bytes(header[12:16], "big")
-    _must_have_area("PNG", width, height)
+    _require_area("PNG", width, height)
     at, animated = 33, False
-    for _ in range(_MOST_SEGMENTS):
+    for _ in range(_MAX_SEGMENTS):
         chunk = window.at(at, 12)
         if len(chunk) < 12:
             raise DamagedError("The PNG image is truncated: it holds no picture data. Upload it again.")
@@ -38,7 +38,7 @@ def probe_png(window: Window, facts: Facts) -> Facts:
 def probe_jpeg(window: Window, facts: Facts) -> Facts:
     """Facts of JPEG. Pictures in CMYK are noted, since few programs show their colours right."""
     at, size = 2, None
-    for _ in range(_MOST_SEGMENTS):
+    for _ in range(_MAX_SEGMENTS):
         marker = window.exactly(at, 4)
         if marker[0] != 0xFF:
             raise DamagedError("The JPEG image is damaged: its header breaks off.")
@@ -56,7 +56,7 @@ def probe_jpeg(window: Window, facts: Facts) -> Facts:
         at += 2 + max(2, int.from_bytes(marker[2:4], "big"))
     if size is None:
         raise DamagedError("The JPEG image is damaged: it does not say how large it is.")
-    _must_have_area("JPEG", size[0], size[1])
+    _require_area("JPEG", size[0], size[1])
     tail_start = max(at, window.size - _TAIL)
     if b"\xff\xd9" not in window.at(tail_start, _TAIL):
         raise DamagedError("The JPEG image is truncated: its end is missing. Upload it again.")
@@ -84,11 +84,11 @@ def probe_webp(window: Window, facts: Facts) -> Facts:
         width, height = int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
     else:
         raise DamagedError("The WebP image is damaged: it holds no picture.")
-    _must_have_area("WebP", width, height)
+    _require_area("WebP", width, height)
     return _sized(facts, width, height, animated=kind == b"VP8X" and bool(data[0] & 2))
 
 
-def _must_have_area(label: str, width: int, height: int) -> None:
+def _require_area(label: str, width: int, height: int) -> None:
     if width <= 0 or height <= 0:
         raise DamagedError(f"The {label} image is damaged: it claims to be {width} x {height} pixels large.")
 

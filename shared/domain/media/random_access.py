@@ -36,7 +36,7 @@ class DamagedError(Exception):
     """The file contradicts itself or its format; the text is a sentence for a person."""
 
 
-class OutOfReadsError(Exception):
+class RangeUnavailableError(Exception):
     """The range is not available, or the file would need too many reads."""
 
 

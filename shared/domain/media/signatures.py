@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from shared.domain.media import office
-from shared.domain.media.office import Foreign
+from shared.domain.media.office import UnsupportedKind
 
 _UNPACK = "Unpack it and drop the files that are inside."
 _TO_PDF = "Save it as PDF and drop that."
@@ -16,21 +16,23 @@ _TO_CSV = "Export the table as CSV and drop that."
 _TO_EPUB = "Convert it to EPUB or PDF and drop that."
 _TO_DOCX = "Save it as DOCX or PDF and drop that."
 _TARGET = "Drop the file that it leads to."
-_NO_WAY = "Only audio, images, video, PDF and text can be understood."
+_NOT_UNDERSTOOD = "Only audio, images, video, PDF and text can be understood."
 
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 """Bytes that no text contains."""
 
-_ACCESS = Foreign("an Access database", "Export the tables as CSV and drop those.")
-_MEASUREMENTS = Foreign("a file of measurements (NetCDF, HDF4, FITS or GRIB)", "Export it as CSV or PNG and drop that.")
-_LOTUS = Foreign("an old Lotus 1-2-3 spreadsheet", "Save it as XLSX or CSV and drop that.")
-_DRAWING = Foreign("a Windows drawing (WMF or EMF)", _TO_PNG)
+_ACCESS = UnsupportedKind("an Access database", "Export the tables as CSV and drop those.")
+_MEASUREMENTS = UnsupportedKind(
+    "a file of measurements (NetCDF, HDF4, FITS or GRIB)", "Export it as CSV or PNG and drop that."
+)
+_LOTUS = UnsupportedKind("an old Lotus 1-2-3 spreadsheet", "Save it as XLSX or CSV and drop that.")
+_DRAWING = UnsupportedKind("a Windows drawing (WMF or EMF)", _TO_PNG)
 
-RAW_IMAGE = Foreign("a raw camera image", _TO_PNG)
+RAW_IMAGE = UnsupportedKind("a raw camera image", _TO_PNG)
 RAW_ENDINGS = (".dng", ".nef", ".nrw", ".arw", ".sr2", ".cr2", ".pef", ".srw", ".3fr", ".iiq", ".dcr", ".kdc", ".erf")
 """They look like TIFF, and hold a thumbnail as their first page."""
 
-_PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
+_PREFIXES: tuple[tuple[bytes, UnsupportedKind | str], ...] = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
     (b"II*\0", "image/tiff"),
@@ -40,9 +42,9 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"8BPS", "image/vnd.adobe.photoshop"),
     (b"\0\0\0\x0cjP  ", "image/jp2"),
     (b"\xff\x4f\xff\x51", "image/jp2"),
-    (b"\0\0\0\x0cJXL ", Foreign("a JPEG XL image", _TO_PNG)),
-    (b"\xff\x0a", Foreign("a JPEG XL image", _TO_PNG)),
-    (b"MThd", Foreign("a MIDI score", _TO_AUDIO)),
+    (b"\0\0\0\x0cJXL ", UnsupportedKind("a JPEG XL image", _TO_PNG)),
+    (b"\xff\x0a", UnsupportedKind("a JPEG XL image", _TO_PNG)),
+    (b"MThd", UnsupportedKind("a MIDI score", _TO_AUDIO)),
     (b"#!AMR", "audio/amr"),
     (b".snd", "audio/basic"),
     (b"caff", "audio/x-caf"),
@@ -65,39 +67,45 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"DTSHDHDR", "audio/vnd.dts"),
     (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "video/mxf"),
     (b"\x1f\x07\0", "video/dv"),
-    (b"\x1f\x8b", Foreign("a gzip archive", _UNPACK)),
-    (b"BZh", Foreign("a bzip2 archive", _UNPACK)),
-    (b"\xfd7zXZ\0", Foreign("an xz archive", _UNPACK)),
-    (b"7z\xbc\xaf\x27\x1c", Foreign("a 7-Zip archive", _UNPACK)),
-    (b"Rar!\x1a\x07", Foreign("a RAR archive", _UNPACK)),
-    (b"\x28\xb5\x2f\xfd", Foreign("a Zstandard archive", _UNPACK)),
-    (b"\x7fELF", Foreign("a Linux program (ELF)", _NO_WAY)),
-    (b"\xcf\xfa\xed\xfe", Foreign("a macOS program", _NO_WAY)),
-    (b"\xca\xfe\xba\xbe", Foreign("a Java class or macOS program", _NO_WAY)),
-    (b"\0asm", Foreign("a WebAssembly program", _NO_WAY)),
-    (b"SQLite format 3\0", Foreign("an SQLite database", _TO_CSV)),
-    (b"PAR1", Foreign("a Parquet table", _TO_CSV)),
-    (b"ARROW1\0\0", Foreign("an Arrow table", _TO_CSV)),
-    (b"Obj\x01", Foreign("an Avro table", _TO_CSV)),
-    (b"\x89HDF\r\n\x1a\n", Foreign("an HDF5 file", _TO_CSV)),
-    (b"\x93NUMPY", Foreign("a NumPy array", _TO_CSV)),
-    (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", Foreign("a OneNote section", "Export it as PDF or DOCX and drop that.")),
-    (b"\xa1\x2f\xff\x43\xd9\xef\x76\x4c", Foreign("a OneNote index", "Export the notes as PDF or DOCX and drop that.")),
-    (b"!BDN", Foreign("an Outlook data file (PST)", "Save its messages as EML or MSG and drop those.")),
-    (b"L\0\0\0\1\x14\2\0", Foreign("a Windows shortcut", _TARGET)),
-    (b"book\0\0\0\0mark", Foreign("a macOS alias", _TARGET)),
+    (b"\x1f\x8b", UnsupportedKind("a gzip archive", _UNPACK)),
+    (b"BZh", UnsupportedKind("a bzip2 archive", _UNPACK)),
+    (b"\xfd7zXZ\0", UnsupportedKind("an xz archive", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", UnsupportedKind("a 7-Zip archive", _UNPACK)),
+    (b"Rar!\x1a\x07", UnsupportedKind("a RAR archive", _UNPACK)),
+    (b"\x28\xb5\x2f\xfd", UnsupportedKind("a Zstandard archive", _UNPACK)),
+    (b"\x7fELF", UnsupportedKind("a Linux program (ELF)", _NOT_UNDERSTOOD)),
+    (b"\xcf\xfa\xed\xfe", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
+    (b"\xca\xfe\xba\xbe", UnsupportedKind("a Java class or macOS program", _NOT_UNDERSTOOD)),
+    (b"\0asm", UnsupportedKind("a WebAssembly program", _NOT_UNDERSTOOD)),
+    (b"SQLite format 3\0", UnsupportedKind("an SQLite database", _TO_CSV)),
+    (b"PAR1", UnsupportedKind("a Parquet table", _TO_CSV)),
+    (b"ARROW1\0\0", UnsupportedKind("an Arrow table", _TO_CSV)),
+    (b"Obj\x01", UnsupportedKind("an Avro table", _TO_CSV)),
+    (b"\x89HDF\r\n\x1a\n", UnsupportedKind("an HDF5 file", _TO_CSV)),
+    (b"\x93NUMPY", UnsupportedKind("a NumPy array", _TO_CSV)),
+    (
+        b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d",
+        UnsupportedKind("a OneNote section", "Export it as PDF or DOCX and drop that."),
+    ),
+    (
+        b"\xa1\x2f\xff\x43\xd9\xef\x76\x4c",
+        UnsupportedKind("a OneNote index", "Export the notes as PDF or DOCX and drop that."),
+    ),
+    (b"!BDN", UnsupportedKind("an Outlook data file (PST)", "Save its messages as EML or MSG and drop those.")),
+    (b"L\0\0\0\1\x14\2\0", UnsupportedKind("a Windows shortcut", _TARGET)),
+    (b"book\0\0\0\0mark", UnsupportedKind("a macOS alias", _TARGET)),
     (
         b"bplist00",
-        Foreign(
+        UnsupportedKind(
             "a property list of macOS: a link, settings or a saved page",
             "Drop the file that it leads to, or save the page as PDF and drop that.",
         ),
     ),
     (b"\0\1\0\0Standard Jet DB\0", _ACCESS),
     (b"\0\1\0\0Standard ACE DB\0", _ACCESS),
-    (b"$FL2@(#)", Foreign("an SPSS table", _TO_CSV)),
-    (b"<stata_dta>", Foreign("a Stata table", _TO_CSV)),
-    (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", Foreign("a SAS table", _TO_CSV)),
+    (b"$FL2@(#)", UnsupportedKind("an SPSS table", _TO_CSV)),
+    (b"<stata_dta>", UnsupportedKind("a Stata table", _TO_CSV)),
+    (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", UnsupportedKind("a SAS table", _TO_CSV)),
     (b"CDF\1", _MEASUREMENTS),
     (b"CDF\2", _MEASUREMENTS),
     (b"CDF\5", _MEASUREMENTS),
@@ -109,62 +117,67 @@ _PREFIXES: tuple[tuple[bytes, Foreign | str], ...] = (
     (b"\x09\4\6\0", office.OLD_WORKBOOK),
     (b"\0\0\2\0\6\4\6\0", _LOTUS),
     (b"\0\0\x1a\0", _LOTUS),
-    (b"\0\0\2\0\x20\x51\6\0", Foreign("an old Quattro Pro spreadsheet", "Save it as XLSX or CSV and drop that.")),
-    (b"\xffWPC", Foreign("a WordPerfect document", _TO_DOCX)),
-    (b"\x31\xbe\0\0", Foreign("an old Microsoft Write document", _TO_DOCX)),
-    (b"\x32\xbe\0\0", Foreign("an old Microsoft Write document", _TO_DOCX)),
+    (
+        b"\0\0\2\0\x20\x51\6\0",
+        UnsupportedKind("an old Quattro Pro spreadsheet", "Save it as XLSX or CSV and drop that."),
+    ),
+    (b"\xffWPC", UnsupportedKind("a WordPerfect document", _TO_DOCX)),
+    (b"\x31\xbe\0\0", UnsupportedKind("an old Microsoft Write document", _TO_DOCX)),
+    (b"\x32\xbe\0\0", UnsupportedKind("an old Microsoft Write document", _TO_DOCX)),
     (b"HWP Document File", office.HANGUL),
     (
         b"\x78\x9f\x3e\x22",
-        Foreign("what Outlook attaches for itself (winmail.dat)", "Save the message as MSG or EML and drop that."),
+        UnsupportedKind(
+            "what Outlook attaches for itself (winmail.dat)", "Save the message as MSG or EML and drop that."
+        ),
     ),
     (b"\xd7\xcd\xc6\x9a", _DRAWING),
     (b"\1\0\x09\0\0\3", _DRAWING),
-    (b"DDS ", Foreign("a DDS image", _TO_PNG)),
-    (b"\x0a\5\1", Foreign("a PCX image", _TO_PNG)),
-    (b"\x01\xda", Foreign("an SGI image", _TO_PNG)),
-    (b"\x76\x2f\x31\1", Foreign("an OpenEXR image", _TO_PNG)),
-    (b"YUV4MPEG2 ", Foreign("a film without compression (Y4M)", _TO_VIDEO)),
-    (b"AT&TFORM", Foreign("a DjVu document", _TO_PDF)),
-    (b"ITSF", Foreign("a Windows help file (CHM)", _TO_PDF)),
-    (b"\x06\x06\xed\xf5", Foreign("an InDesign document", _TO_PDF)),
-    (b"AC10", Foreign("an AutoCAD drawing (DWG)", _TO_PDF)),
-    (b"icns", Foreign("a macOS icon", _TO_PNG)),
-    (b"gimp xcf", Foreign("a GIMP image", _TO_PNG)),
+    (b"DDS ", UnsupportedKind("a DDS image", _TO_PNG)),
+    (b"\x0a\5\1", UnsupportedKind("a PCX image", _TO_PNG)),
+    (b"\x01\xda", UnsupportedKind("an SGI image", _TO_PNG)),
+    (b"\x76\x2f\x31\1", UnsupportedKind("an OpenEXR image", _TO_PNG)),
+    (b"YUV4MPEG2 ", UnsupportedKind("a film without compression (Y4M)", _TO_VIDEO)),
+    (b"AT&TFORM", UnsupportedKind("a DjVu document", _TO_PDF)),
+    (b"ITSF", UnsupportedKind("a Windows help file (CHM)", _TO_PDF)),
+    (b"\x06\x06\xed\xf5", UnsupportedKind("an InDesign document", _TO_PDF)),
+    (b"AC10", UnsupportedKind("an AutoCAD drawing (DWG)", _TO_PDF)),
+    (b"icns", UnsupportedKind("a macOS icon", _TO_PNG)),
+    (b"gimp xcf", UnsupportedKind("a GIMP image", _TO_PNG)),
     (b"FUJIFILMCCD-RAW", RAW_IMAGE),
     (b"IIRO", RAW_IMAGE),
     (b"IIRS", RAW_IMAGE),
     (b"IIU\0", RAW_IMAGE),
-    (b"II\xbc\x01", Foreign("a JPEG XR image", _TO_PNG)),
-    (b"BPG\xfb", Foreign("a BPG image", _TO_PNG)),
-    (b"FWS", Foreign("a Flash animation (SWF)", _TO_VIDEO)),
-    (b"CWS", Foreign("a Flash animation (SWF)", _TO_VIDEO)),
-    (b"MSCF", Foreign("a Windows cabinet archive", _UNPACK)),
-    (b"!<arch>\n", Foreign("a Debian package or another archive", _UNPACK)),
-    (b"\xed\xab\xee\xdb", Foreign("an RPM package", _UNPACK)),
-    (b"xar!", Foreign("a macOS package", _UNPACK)),
-    (b'\x04"M\x18', Foreign("an LZ4 archive", _UNPACK)),
-    (b"LZIP", Foreign("an lzip archive", _UNPACK)),
-    (b"\x1f\x9d", Foreign("a compress (.Z) archive", _UNPACK)),
-    (b"\xfe\xed\xfa\xce", Foreign("a macOS program", _NO_WAY)),
-    (b"\xfe\xed\xfa\xcf", Foreign("a macOS program", _NO_WAY)),
-    (b"\xce\xfa\xed\xfe", Foreign("a macOS program", _NO_WAY)),
-    (b"\xd4\xc3\xb2\xa1", Foreign("a capture of network traffic", "Export it as text and drop that.")),
-    (b"\x0a\x0d\x0d\x0a", Foreign("a capture of network traffic", "Export it as text and drop that.")),
-    (b"wOFF", Foreign("a font", _NO_WAY)),
-    (b"wOF2", Foreign("a font", _NO_WAY)),
-    (b"OTTO", Foreign("a font", _NO_WAY)),
-    (b"\0\1\0\0\0", Foreign("a font", _NO_WAY)),
+    (b"II\xbc\x01", UnsupportedKind("a JPEG XR image", _TO_PNG)),
+    (b"BPG\xfb", UnsupportedKind("a BPG image", _TO_PNG)),
+    (b"FWS", UnsupportedKind("a Flash animation (SWF)", _TO_VIDEO)),
+    (b"CWS", UnsupportedKind("a Flash animation (SWF)", _TO_VIDEO)),
+    (b"MSCF", UnsupportedKind("a Windows cabinet archive", _UNPACK)),
+    (b"!<arch>\n", UnsupportedKind("a Debian package or another archive", _UNPACK)),
+    (b"\xed\xab\xee\xdb", UnsupportedKind("an RPM package", _UNPACK)),
+    (b"xar!", UnsupportedKind("a macOS package", _UNPACK)),
+    (b'\x04"M\x18', UnsupportedKind("an LZ4 archive", _UNPACK)),
+    (b"LZIP", UnsupportedKind("an lzip archive", _UNPACK)),
+    (b"\x1f\x9d", UnsupportedKind("a compress (.Z) archive", _UNPACK)),
+    (b"\xfe\xed\xfa\xce", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
+    (b"\xfe\xed\xfa\xcf", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
+    (b"\xce\xfa\xed\xfe", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
+    (b"\xd4\xc3\xb2\xa1", UnsupportedKind("a capture of network traffic", "Export it as text and drop that.")),
+    (b"\x0a\x0d\x0d\x0a", UnsupportedKind("a capture of network traffic", "Export it as text and drop that.")),
+    (b"wOFF", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
+    (b"wOF2", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
+    (b"OTTO", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
+    (b"\0\1\0\0\0", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
 )
 
-_AT_PLACES: tuple[tuple[int, bytes, Foreign], ...] = (
-    (128, b"DICM", Foreign("a DICOM image", _TO_PNG)),
-    (60, b"BOOKMOBI", Foreign("a Kindle book", _TO_EPUB)),
-    (60, b"TEXtREAd", Foreign("a Palm book", _TO_EPUB)),
+_AT_PLACES: tuple[tuple[int, bytes, UnsupportedKind], ...] = (
+    (128, b"DICM", UnsupportedKind("a DICOM image", _TO_PNG)),
+    (60, b"BOOKMOBI", UnsupportedKind("a Kindle book", _TO_EPUB)),
+    (60, b"TEXtREAd", UnsupportedKind("a Palm book", _TO_EPUB)),
     (40, b" EMF", _DRAWING),
-    (32_769, b"CD001", Foreign("a disc image (ISO)", _UNPACK)),
-    (2, b"-lh", Foreign("an LZH archive", _UNPACK)),
-    (7, b"**ACE**", Foreign("an ACE archive", _UNPACK)),
+    (32_769, b"CD001", UnsupportedKind("a disc image (ISO)", _UNPACK)),
+    (2, b"-lh", UnsupportedKind("an LZH archive", _UNPACK)),
+    (7, b"**ACE**", UnsupportedKind("an ACE archive", _UNPACK)),
 )
 """Marks that do not stand at the very beginning."""
 _MOST_ICONS = 256
@@ -174,28 +187,28 @@ _DOLBY_FRAME = 8192
 
 _SEALED = re.compile(rb"\x30[\x80-\x84].{0,4}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", re.DOTALL)
 """PKCS #7 (RFC 2315, section 7): a sequence that begins with the number of one of its types."""
-_SEALED_FILE = Foreign(
+_SEALED_FILE = UnsupportedKind(
     "a signed or encrypted file (S/MIME, PKCS #7)", "Open it in its own program, and drop the file that is inside."
 )
 _PORTABLE_PIXELS = re.compile(rb"P[4-6]\s(?:#[^\n]{0,200}\n)?\d{1,5}\s{1,3}\d{1,5}\s")
-_PIXELS = Foreign("a portable pixel map (PBM, PGM or PPM)", _TO_PNG)
+_PIXELS = UnsupportedKind("a portable pixel map (PBM, PGM or PPM)", _TO_PNG)
 
-POSTSCRIPT = Foreign("a PostScript document", _TO_PDF)
-ZIP = Foreign("a ZIP archive", _UNPACK)
-TAR = Foreign("a tar archive", _UNPACK)
-PROGRAM = Foreign("a Windows program", _NO_WAY)
-SVG = Foreign("an SVG drawing", _TO_PNG)
-RIFF_OTHER = Foreign("a RIFF file of an unknown kind", _NO_WAY)
-BINARY = Foreign("binary data of an unknown kind", _NO_WAY)
+POSTSCRIPT = UnsupportedKind("a PostScript document", _TO_PDF)
+ZIP = UnsupportedKind("a ZIP archive", _UNPACK)
+TAR = UnsupportedKind("a tar archive", _UNPACK)
+PROGRAM = UnsupportedKind("a Windows program", _NOT_UNDERSTOOD)
+SVG = UnsupportedKind("an SVG drawing", _TO_PNG)
+RIFF_OTHER = UnsupportedKind("a RIFF file of an unknown kind", _NOT_UNDERSTOOD)
+BINARY = UnsupportedKind("binary data of an unknown kind", _NOT_UNDERSTOOD)
 
 
 _POSTSCRIPT = re.compile(rb"%!PS(?:-Adobe-\d\.\d(?: EPSF-\d\.\d| [A-Z][A-Za-z]{0,20})?)?[ \t]{0,8}(?:\r|\n|\Z)")
 
 
-def foreign(head: bytes, *, reads_as_text: bool, behind: bytes = b"") -> Foreign | str | None:
+def identify_by_signature(head: bytes, *, reads_as_text: bool, directory: bytes = b"") -> UnsupportedKind | str | None:
     """What `head` begins, when that is something known that is not sent, or the MIME type that is converted.
 
-    `behind` are the bytes by which archives and compound files are told apart. A text may begin with any letters: of
+    `directory` are the bytes by which archives and compound files are told apart. A text may begin with any letters: of
     one, only marks that no text has decide.
     """
     if _POSTSCRIPT.match(head):
@@ -206,16 +219,16 @@ def foreign(head: bytes, *, reads_as_text: bool, behind: bytes = b"") -> Foreign
         if head.startswith(prefix) and not (reads_as_text and prefix.isascii() and not _CONTROLS.search(prefix)):
             return type_
     if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
-        return office.in_archive(head, behind) or ZIP
+        return office.identify_archive(head, directory) or ZIP
     if head.startswith(office.COMPOUND):
-        return office.in_compound_file(head, behind)
+        return office.identify_compound_file(head, directory)
     return None if reads_as_text else _in_binary(head)
 
 
-def _in_binary(head: bytes) -> Foreign | str | None:
-    for at, mark, foreign_type in _AT_PLACES:
+def _in_binary(head: bytes) -> UnsupportedKind | str | None:
+    for at, mark, kind in _AT_PLACES:
         if head.startswith(mark, at):
-            return foreign_type
+            return kind
     if _SEALED.match(head):
         return _SEALED_FILE
     if _PORTABLE_PIXELS.match(head):

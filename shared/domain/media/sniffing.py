@@ -1,7 +1,7 @@
-"""Find out a file's type: its bytes decide, its name only tells kinds of text apart, the declared type comes last.
+"""Detect a file's type from its bytes. The name, then the declared type, only decide between kinds of text.
 
-Uploaders guess types from names, and names lie: a PNG that is called .mp3 is a PNG, a ZIP that is called .pdf is a
-ZIP. What is wrongly declared is sent as what it is, with a note; what cannot be sent is refused by its true name.
+Uploaders guess types from names, and names can be wrong: a PNG named .mp3 is a PNG. A wrongly declared file is sent
+with its real type and a warning. A file that cannot be sent is refused under its real type.
 """
 
 from __future__ import annotations
@@ -14,115 +14,116 @@ from shared.domain.media import office, signatures, text
 from shared.domain.media.kinds import MediaType, kind_of_mime, kind_of_name, media_type
 from shared.domain.media.link_files import link_in
 from shared.domain.media.mpeg_frames import adts_frame, layer_frame
-from shared.domain.media.office import Foreign
+from shared.domain.media.office import UnsupportedKind
 from shared.domain.media.random_access import MAX_READ, RandomAccess
 from shared.domain.media.refusal import Refusal
-from shared.domain.media.utf8_conversion import WHOLE, WholeText
+from shared.domain.media.utf8_conversion import WHOLE, EncodingChecker
 
 UNKNOWN = "unknown"
-"""The encoding of a text that is not known yet: the examiner finds it out."""
+"""The encoding of a text that could not be detected here: the examiner detects it."""
 HEAD = 64 * 1024
-"""Bytes from the start that `sniff` wants; fewer only when the file is shorter."""
+"""How many bytes from the start `sniff` needs, or the whole file if it is shorter."""
 
 _HEIC = {b"heic", b"heix", b"heim", b"heis"}
 _HEIC_SEQUENCE = {b"hevc", b"hevx", b"hevm", b"hevs"}
 _HEIF = {b"mif1", b"msf1", b"mif2", b"miaf"}
 _AVIF = {b"avif", b"avis"}
 _MPEG_MIMES = {0: "audio/aac", 1: "audio/mpeg", 2: "audio/mpeg", 3: "audio/mp3"}
-"""By layer; ADTS has none."""
-_LONGEST_FRAME = 8192
-_SURELY = 5
-"""Consecutive frames that no other kind of file has by chance."""
+"""MIME types by MPEG audio layer; 0 stands for ADTS, which has no layers."""
+_MAX_FRAME_BYTES = 8192
+_FRAMES_FOR_CERTAINTY = 5
+"""How many consecutive valid frames prove MPEG audio: no other file has as many by chance."""
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
 _PDF_OBJECT = re.compile(rb"\d[ \t\r\n]{1,8}\d{1,10}[ \t\r\n]{1,8}obj\b")
 _PDF_FIRST_LINE = re.compile(rb"%PDF-\d\.\d[ \t]{0,8}(?:[\r\n]|\Z)")
 _TOP_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _AUDIO_ENDINGS = (".m4a", ".m4b", ".m4p", ".weba")
 _TAG_HEADER = 10
-"""Bytes before the content of an ID3v2 tag (ID3v2.4, section 3.1)."""
-_TAGS = 4
-"""Consecutive tags that are skipped."""
+"""Bytes of an ID3v2 tag's header (ID3v2.4, section 3.1)."""
+_MAX_TAGS = 4
+"""How many consecutive tags are skipped at most."""
 
 
 class _Head(NamedTuple):
-    """The beginning of a file, and what its name says."""
+    """The first bytes of a file, and its name."""
 
     data: bytes
     name: str
     is_text: bool
-    """Whether it reads as text in some encoding. Then letters alone do not prove another format."""
-    behind: bytes = b""
-    """The bytes after an ID3v2 tag that does not end within `data`; of archives and compound files, the directory."""
+    """Whether the bytes are text in some encoding. Then a signature of letters alone proves no other format."""
+    extra: bytes = b""
+    """What follows an ID3v2 tag that extends past `data`; for archives and compound files, their directory."""
 
 
 def identify(source: RandomAccess, name: str, declared: str | None = None, head: bytes = b"") -> MediaType | Refusal:
-    """Return the type of a whole file, from its first `HEAD` bytes (`head`, if read already) and more if needed.
+    """Return the type of a file, or why it is refused. `head`: its first `HEAD` bytes, if they were read already.
 
-    Reads on behind an ID3v2 tag that is longer than that, and through a text, up to `WHOLE` bytes of it.
+    If an ID3v2 tag is longer than `HEAD`, the bytes after it are read too; of a text, up to `WHOLE` bytes.
     """
     head = head or source.read(0, min(HEAD, source.size))
-    at, behind = _end_of_tag(head), b""
-    for _ in range(_TAGS):
-        if at is None or at + _LONGEST_FRAME < len(head) or at >= source.size:
+    at, after_tag = _end_of_tag(head), b""
+    for _ in range(_MAX_TAGS):
+        if at is None or at + _MAX_FRAME_BYTES < len(head) or at >= source.size:
             break
-        behind = source.read(at, min(HEAD, source.size - at))
-        more = _end_of_tag(behind)
+        after_tag = source.read(at, min(HEAD, source.size - at))
+        more = _end_of_tag(after_tag)
         at = None if more is None else at + more
-    sniffed = sniff(head, name, declared, behind or office.bytes_behind(source, head))
+    sniffed = sniff(head, name, declared, after_tag or office.read_directory(source, head))
     if isinstance(sniffed, Refusal) or sniffed.format != "text":
         return sniffed
     if source.size <= len(head):
-        return sniffed if text.has_words(head, sniffed.encoding) else _wordless(name)
+        return sniffed if text.has_words(head, sniffed.encoding) else _refuse_blank(name)
     if sniffed.encoding in (None, UNKNOWN):
         return sniffed
-    judged = WholeText(sniffed.encoding)
-    judged.feed(head)
+    checker = EncodingChecker(sniffed.encoding)
+    checker.feed(head)
     for start in range(len(head), min(source.size, WHOLE), MAX_READ):
-        judged.feed(source.read(start, min(MAX_READ, source.size - start)))
-    encoding = judged.encoding
+        checker.feed(source.read(start, min(MAX_READ, source.size - start)))
+    encoding = checker.encoding
     return refuse(signatures.BINARY, name) if encoding is None else sniffed.model_copy(update={"encoding": encoding})
 
 
-def sniff(head: bytes, name: str, declared: str | None = None, behind: bytes = b"") -> MediaType | Refusal:
+def sniff(head: bytes, name: str, declared: str | None = None, extra: bytes = b"") -> MediaType | Refusal:
     """Return the type of a file that begins with `head` (`HEAD` bytes, or the whole file), or why it is refused."""
     if not head:
         return Refusal(
             code="empty_file",
-            message=f"“{_short(name)}” is empty (0 bytes). Upload it again, and check that the upload was complete.",
+            message=f"“{_short_name(name)}” is empty (0 bytes). Upload it again, and check that the upload was "
+            "complete.",
         )
     if not head.strip(b"\0"):
         return Refusal(
             code="file_processing_failed",
-            message=f"“{_short(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
+            message=f"“{_short_name(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
         )
     encoding = text.encoding_of(head)
-    start = _Head(head, name, encoding is not None, behind)
-    sniffed = _by_content(start) or _as_text(head, encoding, name, declared)
+    start = _Head(head, name, encoding is not None, extra)
+    sniffed = _by_content(start) or _text_type(head, encoding, name, declared)
     if (
         isinstance(sniffed, MediaType)
         and sniffed.mime == "image/tiff"
         and name.lower().endswith(signatures.RAW_ENDINGS)
     ):
         sniffed = signatures.RAW_IMAGE
-    if isinstance(sniffed, Foreign):
+    if isinstance(sniffed, UnsupportedKind):
         return refuse(sniffed, name)
     return sniffed.model_copy(update={"mismatch": _mismatch(sniffed, name, declared)})
 
 
-def _wordless(name: str) -> Refusal:
-    message = f"“{_short(name)}” holds no words, only blanks. Upload it again, and check that it was saved."
+def _refuse_blank(name: str) -> Refusal:
+    message = f"“{_short_name(name)}” holds no words, only blanks. Upload it again, and check that it was saved."
     return Refusal(code="empty_file", message=message)
 
 
-def refuse(foreign: Foreign, name: str) -> Refusal:
-    """Return the refusal of a file that is not sent."""
+def refuse(kind: UnsupportedKind, name: str) -> Refusal:
+    """Return the refusal of an unsupported file."""
     return Refusal(
         code="unsupported_content_type",
-        message=f"“{_short(name)}” is {foreign.label}, which cannot be processed. {foreign.way_out}",
+        message=f"“{_short_name(name)}” is {kind.label}, which cannot be processed. {kind.advice}",
     )
 
 
-def _by_content(head: _Head) -> MediaType | Foreign | None:
+def _by_content(head: _Head) -> MediaType | UnsupportedKind | None:
     for rule in _RULES:
         sniffed = rule(head)
         if sniffed is not None:
@@ -130,10 +131,10 @@ def _by_content(head: _Head) -> MediaType | Foreign | None:
     return None
 
 
-def _fixed(head: _Head) -> str | None:
+def _by_prefix(head: _Head) -> str | None:
     data = head.data
     if data.startswith(b"fLaC"):
-        # The first block is STREAMINFO, which has 34 bytes (RFC 9639, section 8.2).
+        # The first block is STREAMINFO, of 34 bytes (RFC 9639, section 8.2).
         return (
             "audio/flac" if not head.is_text or (data[4:5] in (b"\0", b"\x80") and data[5:8] == b"\0\0\x22") else None
         )
@@ -149,24 +150,24 @@ def _fixed(head: _Head) -> str | None:
     return None
 
 
-def _riff(head: _Head) -> str | Foreign | None:
+def _riff(head: _Head) -> str | UnsupportedKind | None:
     data = head.data
     if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
         return None if head.is_text and data[16:17] != b"\0" else "audio/aiff"
     if data[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
         return None
     kinds = {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/avi"}
-    # The first chunk is a header of less than 16 MiB: the highest byte of its size is zero.
+    # The first chunk is a header below 16 MiB, so the highest byte of its size is zero.
     proof = data[16:17] if data[:4] == b"RIFX" else data[19:20]
     if head.is_text and (proof != b"\0" or data[8:12] not in kinds):
         return None
     return kinds.get(data[8:12], signatures.RIFF_OTHER)
 
 
-def _iso(start: _Head) -> str | Foreign | None:
+def _iso(start: _Head) -> str | UnsupportedKind | None:
     head, name = start.data, start.name
     if start.is_text and head[:1] != b"\0":
-        # The first box is a header: one of 16 MiB and more is none, nor a text.
+        # The first box is a header below 16 MiB, so its first byte is zero, which no text begins with.
         return None
     if head[4:8] in _TOP_BOXES and int.from_bytes(head[:4], "big") >= 8:
         return "video/mov"
@@ -184,7 +185,7 @@ def _iso(start: _Head) -> str | Foreign | None:
     if brands[0] in (b"jp2 ", b"jpx "):
         return "image/jp2"
     if brands[0] in (b"jxl ", b"crx "):
-        return Foreign("a JPEG XL or raw camera image", "Convert it to PNG or JPEG and drop that.")
+        return UnsupportedKind("a JPEG XL or raw camera image", "Convert it to PNG or JPEG and drop that.")
     if brands[0] == b"qt  ":
         return "video/mov"
     return "video/3gpp" if brands[0].startswith((b"3gp", b"3gr", b"3gs")) else "video/mp4"
@@ -219,7 +220,7 @@ def _asf(start: _Head) -> str | None:
 
 
 def _pdf(start: _Head) -> str | None:
-    # Readers forgive up to 1,024 bytes before the header; a text that merely speaks of PDFs is no PDF.
+    # Readers accept up to 1,024 bytes before the header. A text that only mentions PDFs is not one.
     head = start.data
     header = _PDF_HEADER.search(head, 0, 1032)
     if header is None:
@@ -232,12 +233,12 @@ def _pdf(start: _Head) -> str | None:
     return "application/pdf" if proven and (spaces_only or named) else None
 
 
-def _mpeg_audio(start: _Head) -> str | Foreign | None:
+def _mpeg_audio(start: _Head) -> str | UnsupportedKind | None:
     head = start.data
     if head.startswith(b"ID3"):
         at = _end_of_tag(head)
         if at is not None:
-            return _behind_id3(start, at)
+            return _after_id3(start, at)
         return None if start.is_text else "audio/mp3"
     if head.startswith(b"\xff\xfe") and start.is_text:
         return None
@@ -246,7 +247,7 @@ def _mpeg_audio(start: _Head) -> str | Foreign | None:
 
 
 def _end_of_tag(head: bytes) -> int | None:
-    """Return where an ID3v2 tag at the beginning ends; None if there is none. Its size has four times seven bits."""
+    """Return the end of an ID3v2 tag at the start; None if there is none. Its size is four bytes of seven bits."""
     sized = head[6:_TAG_HEADER]
     if head[:3] != b"ID3" or len(sized) < 4 or head[3] not in (2, 3, 4) or any(byte > 0x7F for byte in sized):
         return None
@@ -257,32 +258,32 @@ def _end_of_tag(head: bytes) -> int | None:
     return _TAG_HEADER + size + footer
 
 
-def _behind_id3(head: _Head, at: int) -> str | Foreign:
-    """Look behind an ID3v2 tag: players put them before all kinds of audio."""
-    rest = head.behind or head.data[at:]
-    if (further := _end_of_tag(rest)) is not None and further < len(rest):
-        rest = rest[further:]
-    behind = _Head(rest, head.name, is_text=False)
-    for rule in (_fixed, _riff, _ogg):
-        sniffed = rule(behind)
+def _after_id3(head: _Head, at: int) -> str | UnsupportedKind:
+    """Return the type of what follows an ID3v2 tag: players put such tags before all kinds of audio."""
+    rest = head.extra or head.data[at:]
+    if (next_end := _end_of_tag(rest)) is not None and next_end < len(rest):
+        rest = rest[next_end:]
+    after_tag = _Head(rest, head.name, is_text=False)
+    for rule in (_by_prefix, _riff, _ogg):
+        sniffed = rule(after_tag)
         if sniffed is not None:
             return sniffed
-    return signatures.foreign(rest, reads_as_text=False) or _frames_at(rest, 0) or "audio/mp3"
+    return signatures.identify_by_signature(rest, reads_as_text=False) or _frames_at(rest, 0) or "audio/mp3"
 
 
 def _frames_within(head: bytes) -> str | None:
-    """Recognise recordings cut out of a stream: they begin within a frame, so many frames must follow."""
-    at = head.find(b"\xff", 1, _LONGEST_FRAME)
+    """Recognise recordings cut from a stream. They may start within a frame, so several frames must follow."""
+    at = head.find(b"\xff", 1, _MAX_FRAME_BYTES)
     while at >= 0:
-        mime = _frames_at(head, at, least=_SURELY)
+        mime = _frames_at(head, at, least=_FRAMES_FOR_CERTAINTY)
         if mime in ("audio/mp3", "audio/aac"):
             return mime
-        at = head.find(b"\xff", at + 1, _LONGEST_FRAME)
+        at = head.find(b"\xff", at + 1, _MAX_FRAME_BYTES)
     return None
 
 
 def _frames_at(head: bytes, start: int, least: int = 2) -> str | None:
-    """Return the type of `wanted` consecutive MPEG or ADTS frames, or of all up to the end of the file."""
+    """Return the type of `least` consecutive MPEG or ADTS frames, or of all frames up to the end of the data."""
     kinds, at = set[tuple[int, int]](), start
     for _ in range(least):
         frame = layer_frame(head[at : at + 4]) or adts_frame(head[at : at + 7])
@@ -295,36 +296,36 @@ def _frames_at(head: bytes, start: int, least: int = 2) -> str | None:
     return _MPEG_MIMES[kinds.pop()[0]] if len(kinds) == 1 else None
 
 
-def _known_foreign(head: _Head) -> Foreign | str | None:
-    return signatures.foreign(head.data, reads_as_text=head.is_text, behind=head.behind)
+def _by_signature(head: _Head) -> UnsupportedKind | str | None:
+    return signatures.identify_by_signature(head.data, reads_as_text=head.is_text, directory=head.extra)
 
 
-_RULES: tuple[Callable[[_Head], str | Foreign | None], ...] = (
-    _fixed, _riff, _iso, _matroska, _ogg, _asf, _pdf, _known_foreign, _mpeg_audio,
+_RULES: tuple[Callable[[_Head], str | UnsupportedKind | None], ...] = (
+    _by_prefix, _riff, _iso, _matroska, _ogg, _asf, _pdf, _by_signature, _mpeg_audio,
 )  # fmt: skip
 
 
-def _as_text(head: bytes, encoding: str | None, name: str, declared: str | None) -> MediaType | Foreign:
+def _text_type(head: bytes, encoding: str | None, name: str, declared: str | None) -> MediaType | UnsupportedKind:
     if encoding is None:
         return signatures.BINARY
     if (link := link_in(head, name)) is not None:
         return link
-    inside = text.kind_inside(head, encoding, name) if encoding != UNKNOWN else None
+    inside = text.kind_by_content(head, encoding, name) if encoding != UNKNOWN else None
     if inside == "image/svg+xml":
         return signatures.SVG
     if inside is not None:
         return media_type(inside, encoding)
     named = kind_of_name(name)
-    if (named is None or named.mime == "text/plain") and text.begins_as_mail(head):
+    if (named is None or named.mime == "text/plain") and text.starts_with_mail_header(head):
         return media_type("message/rfc822", encoding)
     for kind in (named, kind_of_mime(declared)):
-        if kind is not None and (kind.format == "text" or (kind.format == "mail" and text.is_mail(head))):
+        if kind is not None and (kind.format == "text" or (kind.format == "mail" and text.looks_like_mail(head))):
             return media_type(kind.mime, encoding)
     return media_type("text/plain", encoding)
 
 
 def _mismatch(media_type: MediaType, name: str, declared: str | None) -> str | None:
-    """Return a note if the name or the declared type promises another family or format."""
+    """Return a warning if the name or the declared type is of another family or format."""
     for kind, source in ((kind_of_name(name), "is named like"), (kind_of_mime(declared), "was uploaded as")):
         if kind is not None and (kind.family, kind.format) != (media_type.family, media_type.format):
             if kind.format == media_type.format and media_type.format in ("mp4", "matroska"):
@@ -333,7 +334,7 @@ def _mismatch(media_type: MediaType, name: str, declared: str | None) -> str | N
     return None
 
 
-def _short(name: str) -> str:
+def _short_name(name: str) -> str:
     """Return the last part of an object's name, short enough for a sentence."""
     last = name.rstrip("/").rpartition("/")[2] or name
     return last if len(last) <= 80 else f"{last[:60]}…{last[-16:]}"

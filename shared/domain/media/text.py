@@ -16,16 +16,16 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-_MOST_MARKS = 512
+_MAX_END_MARKS = 512
 """End marks (0x1A, NUL) at the end of a text: DOS and CP/M filled blocks with them."""
 _HIGH = bytes(range(0x80, 0x100))
 _STRAY = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
-_CONTROLS_SHARE = 0.01
+_MAX_CONTROLS_SHARE = 0.01
 """Share of control characters in text: terminal logs and broken exports have a few, binary data many."""
-_A_FEW_CONTROLS = 8
+_MAX_CONTROLS_IN_SHORT_TEXT = 8
 """Control characters that even a short text may have, as long as most of it is none."""
-_FOREIGN_BYTES = 0.25
+_MAX_HIGH_BYTES_SHARE = 0.25
 """With a higher share of bytes over 0x7F, a single-byte text is hardly Western European."""
 _DECLARED = re.compile(rb"(?:encoding|charset)\s*=\s*[\"']?([A-Za-z][A-Za-z0-9._-]{2,20})")
 """How XML and HTML name their encoding."""
@@ -40,7 +40,7 @@ _MAIL = re.compile(rb"(?:From [^\r\n]{1,200}\r?\n)?[A-Za-z][A-Za-z0-9-]{0,60}:[ 
 _ENVELOPE = re.compile(rb"(?:From [^\r\n]{1,200}|\d{1,10}[ \t]{0,8})\r?\n")
 """The line before a mail in a mailbox (mbox), and before one of Apple Mail (emlx)."""
 _FIELD = re.compile(rb"([!-9;-~]{1,76}):")
-_BY_MAILERS = {b"mime-version", b"received", b"message-id", b"return-path", b"delivered-to"}
+_MAILER_FIELDS = {b"mime-version", b"received", b"message-id", b"return-path", b"delivered-to"}
 """Header fields that programs write, and people do not."""
 _HEADER_BYTES = 16 << 10
 _HTML = re.compile(rb"<(?:!doctype\s{1,8}html|html[\s>])", re.IGNORECASE)
@@ -56,7 +56,7 @@ def encoding_of(head: bytes) -> str | None:
     """
     for bom, codec in _BOMS:
         if head.startswith(bom):
-            return codec if reads(head, codec) else None
+            return codec if decodes(head, codec) else None
     wide = _utf_16_without_mark(head)
     if wide is not None:
         return wide
@@ -64,18 +64,18 @@ def encoding_of(head: bytes) -> str | None:
     controls = len(_CONTROLS.findall(body))
     if not may_be_text(len(body), controls):
         return None
-    if any(shift in body for shift in _JAPANESE_SHIFTS) and reads(body, "iso2022_jp"):
+    if any(shift in body for shift in _JAPANESE_SHIFTS) and decodes(body, "iso2022_jp"):
         return "iso2022_jp"
-    if reads(body, "utf-8"):
+    if decodes(body, "utf-8"):
         return "utf-8"
     if not may_be_text(len(body), controls * 10):
         # Without UTF-8's own check digits, control characters weigh more.
         return None
-    declared = _declared(body)
+    declared = _declared_encoding(body)
     if declared is not None:
         return declared
     high = len(body) - len(body.translate(None, _HIGH))
-    western = high <= _FOREIGN_BYTES * len(body) and reads(body, "windows-1252")
+    western = high <= _MAX_HIGH_BYTES_SHARE * len(body) and decodes(body, "windows-1252")
     return "windows-1252" if western or _mostly_utf_8(body) else "unknown"
 
 
@@ -92,20 +92,22 @@ def _without_end_marks(head: bytes) -> bytes:
     body = marked.rstrip(b"\0\x1a")
     if len(marked) - len(body) > len(body) // 2:
         body = marked
-    return body if len(head) - len(body) <= _MOST_MARKS else head
+    return body if len(head) - len(body) <= _MAX_END_MARKS else head
 
 
 def may_be_text(size: int, controls: int) -> bool:
     """Whether `size` bytes with so many control characters among them may be a text."""
-    return size > 0 and (controls <= _CONTROLS_SHARE * size or (controls <= _A_FEW_CONTROLS and controls * 6 <= size))
+    return size > 0 and (
+        controls <= _MAX_CONTROLS_SHARE * size or (controls <= _MAX_CONTROLS_IN_SHORT_TEXT and controls * 6 <= size)
+    )
 
 
-def controls_in(data: bytes) -> int:
+def count_controls(data: bytes) -> int:
     """Count the control characters that no text needs."""
     return len(_CONTROLS.findall(data))
 
 
-def kind_inside(head: bytes, encoding: str, name: str = "") -> str | None:
+def kind_by_content(head: bytes, encoding: str, name: str = "") -> str | None:
     """Return the MIME type that the text itself shows (even "image/svg+xml", which is not sent), or None.
 
     A text that merely begins with `<svg>` or `<?xml` in prose has no type of its own.
@@ -114,12 +116,12 @@ def kind_inside(head: bytes, encoding: str, name: str = "") -> str | None:
     plain = plain.removeprefix(codecs.BOM_UTF8)
     if _RTF.match(plain):
         return "text/rtf"
-    start, svg_type = _past_prolog(plain)
+    start, svg_type = _skip_prolog(plain)
     if _SVG.match(plain, start) and (svg_type or name.lower().endswith(".svg") or _ONLY_IN_SVG.search(plain, start)):
         return "image/svg+xml"
     if _HTML.match(plain, start):
         return "text/html"
-    return "text/xml" if _XML_DECLARATION.match(plain, _past_blanks(plain, 0)) else None
+    return "text/xml" if _XML_DECLARATION.match(plain, _skip_blanks(plain, 0)) else None
 
 
 def has_words(whole: bytes, encoding: str | None) -> bool:
@@ -129,12 +131,12 @@ def has_words(whole: bytes, encoding: str | None) -> bool:
     return bool(whole.decode(encoding, "replace").strip("\ufeff\0\x1a \t\r\n\v\f\xa0"))
 
 
-def is_mail(head: bytes) -> bool:
+def looks_like_mail(head: bytes) -> bool:
     """Whether a text that is named like an e-mail begins with its header (RFC 5322)."""
     return _MAIL.match(head) is not None
 
 
-def begins_as_mail(head: bytes) -> bool:
+def starts_with_mail_header(head: bytes) -> bool:
     """Whether a text begins with the header of an e-mail that went through a mail program, whatever its name."""
     envelope = _ENVELOPE.match(head)
     names = set[bytes]()
@@ -146,10 +148,10 @@ def begins_as_mail(head: bytes) -> bool:
             if field is None:
                 return False
             names.add(field[1].lower())
-    return b"from" in names and not names.isdisjoint(_BY_MAILERS)
+    return b"from" in names and not names.isdisjoint(_MAILER_FIELDS)
 
 
-def reads(data: bytes, codec: str) -> bool:
+def decodes(data: bytes, codec: str) -> bool:
     """Whether `codec` decodes the bytes, a character cut at their end forgiven."""
     try:
         codecs.getincrementaldecoder(codec)("strict").decode(data, final=False)
@@ -158,12 +160,12 @@ def reads(data: bytes, codec: str) -> bool:
     return True
 
 
-def _past_prolog(plain: bytes) -> tuple[int, bool]:
+def _skip_prolog(plain: bytes) -> tuple[int, bool]:
     """Return where the first element may begin, after blanks, comments, instructions and an SVG document type.
 
     And whether there was such a document type.
     """
-    at, svg_type = _past_blanks(plain, 0), False
+    at, svg_type = _skip_blanks(plain, 0), False
     while at < len(plain):
         closed = next((end for start, end in _PROLOG_PARTS if plain.startswith(start, at)), None)
         if closed is None and not svg_type and _SVG_TYPE.match(plain, at):
@@ -173,20 +175,20 @@ def _past_prolog(plain: bytes) -> tuple[int, bool]:
                 at, closed = subset, b"]"
         elif closed is None and svg_type and plain.startswith(b">", at):
             # What ends a document type behind its own declarations.
-            at = _past_blanks(plain, at + 1)
+            at = _skip_blanks(plain, at + 1)
             continue
         if closed is None or (closing := plain.find(closed, at)) < 0:
             break
-        at = _past_blanks(plain, closing + len(closed))
+        at = _skip_blanks(plain, closing + len(closed))
     return at, svg_type
 
 
-def _past_blanks(plain: bytes, at: int) -> int:
+def _skip_blanks(plain: bytes, at: int) -> int:
     match = _BLANKS.match(plain, at)
     return match.end() if match else at
 
 
-def _declared(head: bytes) -> str | None:
+def _declared_encoding(head: bytes) -> str | None:
     match = _DECLARED.search(head[:2048])
     if match is None:
         return None
@@ -196,7 +198,7 @@ def _declared(head: bytes) -> str | None:
     except (LookupError, UnicodeError):
         return None
     codec = codecs.lookup(name).name
-    return codec if codec.replace("-", "_") not in _NO_ENCODINGS and reads(head, codec) else None
+    return codec if codec.replace("-", "_") not in _NO_ENCODINGS and decodes(head, codec) else None
 
 
 def _utf_16_without_mark(head: bytes) -> str | None:
@@ -209,7 +211,7 @@ def _utf_16_without_mark(head: bytes) -> str | None:
         ("utf-16-le", zeros_odd, zeros_even, even),
         ("utf-16-be", zeros_even, zeros_odd, odd),
     ):
-        few_controls = controls_in(letters) <= _CONTROLS_SHARE * len(letters)
-        if high > 0.7 and low < 0.02 and few_controls and reads(head[: len(head) & ~1], codec):
+        few_controls = count_controls(letters) <= _MAX_CONTROLS_SHARE * len(letters)
+        if high > 0.7 and low < 0.02 and few_controls and decodes(head[: len(head) & ~1], codec):
             return codec
     return None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared.domain.media.iso_bmff import check_film_is_whole
+from shared.domain.media.iso_bmff import check_mp4_is_complete
 from shared.domain.media.kinds import Format
 from shared.domain.media.random_access import DamagedError, Window
-from shared.domain.media.wav import check_avi_is_whole, check_sound_is_whole, find_sound
+from shared.domain.media.wav import check_avi_is_complete, check_wav_is_complete, find_sound_chunks
 
 _TAIL = 256 * 1024
 """Several of the largest Ogg pages (65,307 bytes)."""
@@ -24,11 +24,11 @@ def check_ending(window: Window, layout: Format) -> tuple[str, ...]:
     """Return warnings; raise `DamagedError` where a file of this layout was cut off."""
     match layout:
         case "wav":
-            return check_sound_is_whole(window, find_sound(window)[1])
+            return check_wav_is_complete(window, find_sound_chunks(window)[1])
         case "mp4":
-            check_film_is_whole(window)
+            check_mp4_is_complete(window)
         case "avi":
-            check_avi_is_whole(window)
+            check_avi_is_complete(window)
         case "matroska":
             _check_matroska(window)
         case "flv":
@@ -51,7 +51,7 @@ class _Element(NamedTuple):
     """None: the length is unknown, as in live recordings."""
 
 
-def _element(window: Window, at: int) -> _Element | None:
+def _read_element(window: Window, at: int) -> _Element | None:
     header = window.at(at, 12)
     if not header or header[0] < 0x10:
         return None
@@ -63,18 +63,18 @@ def _element(window: Window, at: int) -> _Element | None:
         return None
     size = int.from_bytes(header[id_width : id_width + width], "big") & (1 << 7 * width) - 1
     start = at + id_width + width
-    unknown = size == (1 << 7 * width) - 1
-    return _Element(int.from_bytes(header[:id_width], "big"), start, None if unknown else start + size)
+    has_unknown_size = size == (1 << 7 * width) - 1
+    return _Element(int.from_bytes(header[:id_width], "big"), start, None if has_unknown_size else start + size)
 
 
 def _check_matroska(window: Window) -> None:
-    element = _element(window, 0)
+    element = _read_element(window, 0)
     while element is not None and element.id != _SEGMENT and element.end is not None:
-        element = _element(window, element.end)
+        element = _read_element(window, element.end)
     if element is None or element.id != _SEGMENT:
         raise DamagedError("The WebM file holds nothing (no segment): it is truncated or damaged.")
     if element.end is not None and element.end > window.size:
-        raise DamagedError(_promised("WebM file", element.end, window.size))
+        raise DamagedError(_truncated_message("WebM file", element.end, window.size))
 
 
 def _check_flash(window: Window) -> None:
@@ -94,7 +94,7 @@ def _check_windows_media(window: Window) -> None:
     promised = int.from_bytes(header[properties + 40 : properties + 48], "little")
     live = header[properties + 88] & 1
     if promised > window.size and not live:
-        raise DamagedError(_promised("Windows Media file", promised, window.size))
+        raise DamagedError(_truncated_message("Windows Media file", promised, window.size))
 
 
 def _check_ogg(window: Window) -> tuple[str, ...]:
@@ -109,5 +109,5 @@ def _check_ogg(window: Window) -> tuple[str, ...]:
     return () if page[5] & 4 else (_NOT_CLOSED,)
 
 
-def _promised(label: str, promised: int, size: int) -> str:
+def _truncated_message(label: str, promised: int, size: int) -> str:
     return f"The {label} is truncated: {promised:,} bytes are promised, {size:,} are there. Upload it again."

@@ -1,14 +1,14 @@
 """Check the encoding of a whole text, beyond its first bytes, and convert it to UTF-8.
 
-head ──▶ `text.encoding_of` ──▶ `WholeText` is fed the rest, block by block ──▶ the encoding of all of it
-     ──▶ `in_utf_8`: what is sent to Gemini, which reads UTF-8
+head ──▶ `text.encoding_of` ──▶ `EncodingChecker` is fed the rest, block by block ──▶ the encoding of all of it
+     ──▶ `in_utf_8`: what is sent to Gemini, which decodes UTF-8
 """
 
 from __future__ import annotations
 
 import codecs
 
-from shared.domain.media.text import controls_in, may_be_text
+from shared.domain.media.text import count_controls, may_be_text
 
 WHOLE = 8 << 20
 """The largest text that is read whole and converted, in bytes: twice what the largest model takes."""
@@ -20,31 +20,31 @@ _END_MARKS = "\x1a\0"
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-class WholeText:
+class EncodingChecker:
     """Checks a text block by block. `encoding` is the codec that reads all blocks; None once they are not text."""
 
     def __init__(self, encoding: str) -> None:
-        self._declared, self._decoder = encoding, codecs.getincrementaldecoder(encoding)("strict")
-        self._fits, self._size, self._controls = True, 0, 0
+        self._encoding, self._decoder = encoding, codecs.getincrementaldecoder(encoding)("strict")
+        self._is_decodable, self._size, self._controls = True, 0, 0
 
     def feed(self, block: bytes) -> None:
         self._size += len(block)
-        if not self._declared.startswith(("utf-16", "utf-32")):
-            self._controls += controls_in(block)
-        if self._fits:
+        if not self._encoding.startswith(("utf-16", "utf-32")):
+            self._controls += count_controls(block)
+        if self._is_decodable:
             try:
                 self._decoder.decode(block, final=False)
             except UnicodeError:
-                self._fits = False
+                self._is_decodable = False
 
     @property
     def encoding(self) -> str | None:
-        if self._fits and self._declared != "windows-1252":
+        if self._is_decodable and self._encoding != "windows-1252":
             # End marks fill a block at most.
-            return self._declared if may_be_text(self._size, max(0, self._controls - 128)) else None
+            return self._encoding if may_be_text(self._size, max(0, self._controls - 128)) else None
         if not may_be_text(self._size, self._controls):
             return None
-        return "windows-1252" if self._declared in ("utf-8", "windows-1252") else self._declared
+        return "windows-1252" if self._encoding in ("utf-8", "windows-1252") else self._encoding
 
 
 def in_utf_8(data: bytes, encoding: str) -> bytes:
@@ -64,7 +64,7 @@ def in_utf_8(data: bytes, encoding: str) -> bytes:
     return b"".join(converted).rstrip(_END_MARKS.encode())
 
 
-def encoding_note(encoding: str | None, size: int) -> str | None:
+def encoding_warning(encoding: str | None, size: int) -> str | None:
     """Return a warning about a text that is not in UTF-8, or None."""
     if encoding in (None, "utf-8"):
         return None

@@ -9,9 +9,9 @@ from shared.domain.media.random_access import DamagedError, Window
 
 _UNKNOWN_SIZE = 0x7FFF_F000
 """Programs that write to a pipe cannot go back and fill in the length: they leave 0, or a number up here."""
-_FORGIVEN = 0.01
+_TOLERATED_SHARE = 0.01
 """Share of the sound that may be missing at the end before the file counts as truncated."""
-_MOST_CHUNKS = 64
+_MAX_CHUNKS = 64
 
 
 class Chunk(NamedTuple):
@@ -20,7 +20,7 @@ class Chunk(NamedTuple):
     """As promised: the file may end before."""
 
 
-def find_sound(window: Window) -> tuple[Chunk, Chunk]:
+def find_sound_chunks(window: Window) -> tuple[Chunk, Chunk]:
     """Return the layout and the sound of a WAV file; raise `DamagedError` where one is missing or says nothing."""
     chunks = _chunks(window)
     layout, sound = chunks.get(b"fmt "), chunks.get(b"data")
@@ -34,7 +34,7 @@ def find_sound(window: Window) -> tuple[Chunk, Chunk]:
     return layout, sound
 
 
-def check_sound_is_whole(window: Window, sound: Chunk) -> tuple[str, ...]:
+def check_wav_is_complete(window: Window, sound: Chunk) -> tuple[str, ...]:
     """Return warnings; raise `DamagedError` where there is no sound, or much less than was promised."""
     available = window.size - sound.start
     if sound.size <= 0 or available <= 0:
@@ -42,7 +42,7 @@ def check_sound_is_whole(window: Window, sound: Chunk) -> tuple[str, ...]:
     missing = sound.size - available
     if missing <= 0:
         return ()
-    if missing > sound.size * _FORGIVEN:
+    if missing > sound.size * _TOLERATED_SHARE:
         raise DamagedError(
             f"The WAV file is truncated: its header claims {sound.size:,} bytes of sound, "
             f"only {available:,} are there. Upload it again."
@@ -61,10 +61,10 @@ def rewritten_header(window: Window, layout: Chunk, sound: Chunk) -> bytes:
     return kind + struct.pack(f"{order}I", 4 + len(inside) + size) + b"WAVE" + inside
 
 
-def check_avi_is_whole(window: Window) -> None:
+def check_avi_is_complete(window: Window) -> None:
     """Raise `DamagedError` where an AVI film ends before its pictures do."""
     at = 12
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         header = window.at(at, 12)
         if len(header) < 8:
             break
@@ -86,7 +86,7 @@ def _chunks(window: Window) -> dict[bytes, Chunk]:
     order: Literal["big", "little"] = "big" if window.at(0, 4) == b"RIFX" else "little"
     chunks: dict[bytes, Chunk] = {}
     at, long_size = 12, 0
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         header = window.at(at, 8)
         if len(header) < 8:
             break
@@ -96,7 +96,7 @@ def _chunks(window: Window) -> dict[bytes, Chunk]:
         if name == b"data":
             size = _sound_size(window, at + 8, size, long_size)
         chunks.setdefault(name, Chunk(at + 8, size))
-        at = _behind(window, at, size)
+        at = _next_chunk_offset(window, at, size)
     return chunks
 
 
@@ -110,7 +110,7 @@ def _sound_size(window: Window, start: int, size: int, long_size: int) -> int:
     return rest if size >= _UNKNOWN_SIZE else size
 
 
-def _behind(window: Window, at: int, size: int) -> int:
+def _next_chunk_offset(window: Window, at: int, size: int) -> int:
     """Where the chunk after this one begins: at an even place, unless a program forgot the byte between.
 
     That byte is zero, and a chunk's name is not.
@@ -122,11 +122,11 @@ def _behind(window: Window, at: int, size: int) -> int:
 
 def _are_chunks(window: Window, at: int) -> bool:
     """Whether all that follows is chunks, and no sound that looks like the name of one."""
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         if at >= window.size:
             return at <= window.size + 1
         header = window.at(at, 8)
         if len(header) < 8:
             return False
-        at = _behind(window, at, int.from_bytes(header[4:], "little"))
+        at = _next_chunk_offset(window, at, int.from_bytes(header[4:], "little"))
     return False

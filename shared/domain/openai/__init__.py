@@ -1,1 +1,1 @@
-"""The forms of OpenAI's API: what its clients send, and what they read."""
+"""The request and response formats of OpenAI's API."""

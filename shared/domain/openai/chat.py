@@ -1,6 +1,6 @@
-"""Turn the body of `POST /v1/chat/completions`, as OpenAI's clients send it, into a request of ours.
+"""Convert the body of `POST /v1/chat/completions`, as OpenAI's clients send it, to the body of a Dropsight request.
 
-Known fields are passed on, harmless ones are accepted without effect and named, and the model decides on the rest.
+Supported fields are passed on. Other fields are ignored, and their names are returned to the caller.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ PASSED_ON = frozenset({
     "tool_choice", "stream", "safety_settings", "media_resolution", "recipe", "callback_url", "callback_auth",
     "reasoning", "evidence", "index", "service_tier", "n",
 }) & frozenset(Submission.model_fields)  # fmt: skip
-"""Fields that mean the same in a request of ours."""
+"""Fields that have the same meaning in a Dropsight request."""
 _EFFORTS = {"max": "xhigh"}
-"""An effort of other models that no model of Gemini has, and the nearest one."""
+"""Efforts that no Gemini model has, each with the nearest effort that exists."""
 _FILE_ID = re.compile(r"file-[0-9a-f]{32}")
 _DATA_OR_ADDRESS = re.compile(r"(?:data:|https?://|gs://)", re.IGNORECASE)
 _AUDIO_TYPES = {"mp3": "audio/mp3", "m4a": "audio/mp4", "mp4": "audio/mp4", "mpeg": "audio/mp3"}
 
 
 class Located(NamedTuple):
-    """Where the file behind a file's id, or a task's, lies."""
+    """The object that a file id or task id stands for."""
 
     uri: str
     generation: int | None = None
@@ -42,14 +42,14 @@ class ChatRequest(NamedTuple):
     body: Json
     """The body of `POST /v1/llm/generations`."""
     ignored: tuple[str, ...]
-    """Fields that were accepted and have no effect."""
+    """Fields that were accepted but have no effect."""
     stream: bool
     include_usage: bool
     """Whether a stream ends with the usage."""
 
 
 def named_files(body: Json) -> list[str]:
-    """Return the ids of files and tasks that the messages name, which must be looked up for `read_chat`."""
+    """Return the file ids and task ids in the messages, which the caller looks up for `read_chat`."""
     names: list[str] = []
     for message in _objects(body.get("messages")):
         for part in _objects(message.get("content")):
@@ -66,7 +66,7 @@ def is_file_id(text: str) -> bool:
 
 
 def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
-    """Return the request. `files` has the places of `named_files`. Raises `FieldRefused`."""
+    """Return the request. `files` gives the object of each id in `named_files`. Raises `FieldRefused`."""
     given = {name: value for name, value in body.items() if value is not None and value != []}
     if "functions" in given or "function_call" in given:
         raise FieldRefused("functions", "functions: this form is not taken any more. Use tools and tool_choice.")
@@ -97,7 +97,7 @@ def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
 
 
 def _google(extra_body: JsonValue, google: JsonValue) -> JsonValue:
-    """Return Gemini's own settings: `extra_body` of openai-python puts them beside the other fields, or within."""
+    """Return Gemini's own settings: openai-python sends them in `extra_body`, or merges that into the body."""
     return extra_body.get("google") if isinstance(extra_body, dict) else google
 
 
@@ -118,7 +118,7 @@ def _response_format(form: JsonValue, dropped: set[str]) -> JsonValue:
         wanted = 'send an object, such as {"type": "json_object"}'
         raise FieldRefused("response_format", f"response_format: {wanted}.")
     if isinstance(schema := form.get("schema"), dict):
-        # A form of other servers than OpenAI's, which clients still send.
+        # The format of other servers, which some clients send.
         form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     inner = form.get("json_schema")
     if isinstance(inner, dict) and isinstance(schema := inner.get("schema"), dict):
@@ -136,7 +136,7 @@ def _messages(messages: JsonValue, files: Mapping[str, Located]) -> JsonValue:
 
 
 def _message(message: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
-    """Return one message without what only comes along because clients send back what they got."""
+    """Return one message without the response-only fields that clients echo, such as `refusal` and `audio`."""
     kept = {"role", "content", "name", "tool_calls", "tool_call_id"}
     plain: Json = {name: value for name, value in message.items() if name in kept and value not in (None, [])}
     if isinstance(calls := plain.get("tool_calls"), list):
@@ -194,7 +194,7 @@ def _file(part: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
     if _DATA_OR_ADDRESS.match(text):
         return {"type": "file_url", "file_url": {"url": text}}
     if file.get("file_data"):
-        # Some clients leave the "data:" out; then the name tells the type.
+        # Some clients leave out "data:"; then the type follows from the file's name.
         kind = kind_of_name(str(file.get("filename") or ""))
         mime = kind.mime if kind else "application/pdf"
         return {"type": "file_url", "file_url": {"url": f"data:{mime};base64,{text}"}}
@@ -203,7 +203,7 @@ def _file(part: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
 
 
 def _located(text: str, param: str, files: Mapping[str, Located]) -> Json | None:
-    """Return the place of a file that is named by an id; None if the text is no id."""
+    """Return the object that an id stands for; None if the text is not an id. Raises `FieldRefused` for unknown ids."""
     if not is_named(text):
         return None
     if (file := files.get(text)) is None:
@@ -212,7 +212,7 @@ def _located(text: str, param: str, files: Mapping[str, Located]) -> Json | None
 
 
 def _addresses(part: Json) -> list[str]:
-    """Return every text of a part that may name a file."""
+    """Return every short text in a content part, since any of them may be an id."""
     texts: list[str] = []
     for value in part.values():
         members = list(value.values()) if isinstance(value, dict) else [value]

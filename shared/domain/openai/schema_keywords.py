@@ -1,6 +1,7 @@
-"""Make the JSON Schemas of OpenAI's clients acceptable to Gemini: drop the keywords that it does not take.
+"""Drop the keywords of a client's JSON Schema that Gemini does not accept.
 
-Clients make schemas of classes and send all that a class says; our own end points refuse such a keyword instead.
+OpenAI's clients generate schemas from classes, with keywords that the user never wrote. Dropsight's own end points
+refuse such keywords instead.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from shared.domain.answer.response import Json
 from shared.domain.answer.schema_limits import KEYWORDS, MOST_LEVELS
 
 _OLD_DEFINITIONS = "#/definitions/"
-_OF_NAMES = ("properties", "$defs")
+_KEYWORDS_OF_NAMED_SCHEMAS = ("properties", "$defs")
 """Keywords whose members are schemas by name."""
-_LISTS = ("anyOf", "oneOf", "prefixItems")
-_SINGLE = ("items", "additionalProperties")
+_KEYWORDS_OF_LISTS = ("anyOf", "oneOf", "prefixItems")
+_KEYWORDS_OF_ONE_SCHEMA = ("items", "additionalProperties")
 
 
 def without_unknown_keywords(schema: Json, dropped: set[str], level: int = 0) -> Json:
-    """Return the schema with Gemini's keywords only; the names of the others are added to `dropped`.
+    """Return the schema with Gemini's keywords only; add the names of the others to `dropped`.
 
-    One deeper than is taken is left as it is, and refused by the check that follows.
+    Levels below `MOST_LEVELS` are returned unchanged: the check that follows refuses schemas that deep.
     """
     if level > MOST_LEVELS:
         return schema
@@ -33,7 +34,7 @@ def without_unknown_keywords(schema: Json, dropped: set[str], level: int = 0) ->
         else:
             plain[keyword] = _inner(keyword, value, dropped, level + 1)
     if "$ref" in plain and any(not keyword.startswith("$") for keyword in plain):
-        # Gemini takes nothing beside a reference.
+        # Gemini accepts no other keyword beside $ref.
         plain["anyOf"] = [{"$ref": plain.pop("$ref")}]
     return plain
 
@@ -42,15 +43,15 @@ def _inner(keyword: str, value: JsonValue, dropped: set[str], level: int) -> Jso
     def plain(item: JsonValue) -> JsonValue:
         return without_unknown_keywords(item, dropped, level) if isinstance(item, dict) else item
 
-    if keyword in _OF_NAMES and isinstance(value, dict):
+    if keyword in _KEYWORDS_OF_NAMED_SCHEMAS and isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
-    if keyword in _LISTS and isinstance(value, list):
+    if keyword in _KEYWORDS_OF_LISTS and isinstance(value, list):
         return [plain(item) for item in value]
-    return plain(value) if keyword in _SINGLE else value
+    return plain(value) if keyword in _KEYWORDS_OF_ONE_SCHEMA else value
 
 
 def _unwrapped(schema: Json) -> Json:
-    """Return the schema in today's words: `definitions`, `nullable`, and `allOf` of one."""
+    """Return the schema with old forms replaced: `definitions`, `nullable`, and `allOf` with one member."""
     changed = dict(schema)
     if "definitions" in changed:
         changed.setdefault("$defs", changed.pop("definitions"))

@@ -1,4 +1,4 @@
-"""Render a finished transcription in the forms that OpenAI's API knows."""
+"""Render a finished transcription in OpenAI's response formats."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ class Transcript(NamedTuple):
     segments: list[Segment]
     language: str
     seconds: float
-    """The recording's length, as far as it is known."""
+    """The recording's length, or an estimate of it."""
     usage: Json
     words: list[TimedWord]
-    """Empty if the model gave no times of words."""
+    """Empty if the model gave no word times."""
 
 
 def read_transcript(content: str, usage: Json, *, timed: bool) -> Transcript:
-    """Read the model's answer. `usage` is the ChatCompletion's."""
+    """Parse the model's answer. `usage` is that of the ChatCompletion; `timed`: the answer has segments with times."""
     if not timed:
         text = content.strip()
         plain = "" if NO_SPEECH in text and len(text) < 2 * len(NO_SPEECH) else text
         return Transcript(plain, [], "", _seconds(usage, []), usage, [])
-    language, words, found = "", list[TimedWord](), segments_in_text(content)
+    language, words, timed_segments = "", list[TimedWord](), segments_in_text(content)
     try:
         value = parse(content)
     except ValueError:
         value = None
     if value is not None and is_transcript(value):
-        found, words = segments(value), timed_words(value)
-        language = _language(value, found)
-    spoken = [segment for segment in found if segment.text and segment.text != NO_SPEECH]
+        timed_segments, words = segments(value), timed_words(value)
+        language = _language(value, timed_segments)
+    spoken = [segment for segment in timed_segments if segment.text and segment.text != NO_SPEECH]
     text = join_words(" ".join(segment.text.split()) for segment in spoken)
     return Transcript(text, spoken, language, _seconds(usage, spoken), usage, words)
 
@@ -71,7 +71,7 @@ def render(form: TranscriptionForm, transcript: Transcript) -> tuple[str, str]:
 
 
 def _cues(transcript: Transcript) -> list[Cue]:
-    """Return subtitles: from the times of words, or where the model gave none, from those of segments."""
+    """Return subtitle cues, from word times if the model gave any, else from segment times."""
     return make_cues(transcript.words or words_of(transcript.segments))
 
 
@@ -88,7 +88,7 @@ def token_usage(usage: Json) -> Json:
 
 
 def diarized_segments(transcript: Transcript) -> list[Json]:
-    """Return OpenAI's segments with speakers: those that are not named are A, B, …"""
+    """Return OpenAI's segments with speakers. A speaker without a name is A."""
     names: dict[str, str] = {}
     return [
         {
@@ -104,7 +104,7 @@ def diarized_segments(transcript: Transcript) -> list[Json]:
 
 
 def times_of(form: TranscriptionForm, transcript: Transcript) -> Json:
-    """Return the segments and words that are added to json; nothing if no times are wanted in it."""
+    """Return the segments and words to add to `json`; empty if the caller wants no times."""
     return _times(form, transcript) if form.has_times else {}
 
 
@@ -130,7 +130,7 @@ def _words(transcript: Transcript) -> JsonValue:
 
 
 def _segment(transcript: Transcript, number: int) -> Json:
-    """Return a segment with all fields that Whisper has; those that only Whisper knows are neutral."""
+    """Return a segment with all of Whisper's fields. Those that only Whisper can compute have neutral values."""
     segment = transcript.segments[number]
     return {
         "id": number,
@@ -157,7 +157,7 @@ def _diarized(transcript: Transcript) -> Json:
 
 
 def _end(transcript: Transcript, number: int) -> float:
-    """Return a segment's end: where the model gave none, the next one's start."""
+    """Return the end of a segment, or the start of the next one if the model gave no end."""
     segment = transcript.segments[number]
     if segment.end is not None and segment.end >= segment.start:
         return segment.end
@@ -170,9 +170,9 @@ def _seconds(usage: Json, spoken: Sequence[Segment]) -> float:
     return float(round(_audio_tokens(usage) / _AUDIO_TOKENS_A_SECOND, 2) or last)
 
 
-def _language(value: JsonValue, found: Sequence[Segment]) -> str:
+def _language(value: JsonValue, segments: Sequence[Segment]) -> str:
     named = value.get("language") if isinstance(value, dict) else None
-    return named if isinstance(named, str) else next((segment.language for segment in found if segment.language), "")
+    return named if isinstance(named, str) else next((segment.language for segment in segments if segment.language), "")
 
 
 def _audio_tokens(usage: Json) -> int:

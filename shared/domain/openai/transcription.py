@@ -1,4 +1,4 @@
-"""Read the form of `POST /v1/audio/transcriptions` and `/translations`, and turn it into a Dropsight request."""
+"""Parse the form of `POST /v1/audio/transcriptions` and `/translations`, and convert it to a Dropsight request."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NO_SPEECH = "[no speech]"
 
 _OPENAI_MODEL = re.compile(r"(?:distil-|faster-)?whisper\b|gpt-|chatgpt-|o\d", re.IGNORECASE)
 _OF_A_LIST = re.compile(r"\[\d*\]$")
-"""Clients write the members of a list as `name[]`, or count them: `name[0]`."""
+"""Clients name the members of a list `name[]` or `name[0]`."""
 _LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z -]{1,39}(?:[-_][A-Za-z0-9]{2,8})*")
 _PLAIN: frozenset[ResponseFormat] = frozenset({"json", "text"})
 _STREAMED: frozenset[ResponseFormat] = frozenset({"json", "text", "diarized_json"})
 _LONGEST_PROMPT = 8_000
-"""Characters. With our own instructions, it still fits into a system prompt."""
+"""Characters. Together with the built-in instructions, it fits into a system prompt."""
 
 _PROMPTS: dict[tuple[Job, bool], str] = {
     ("transcribe", False): (
@@ -64,17 +64,17 @@ class TranscriptionForm(NamedTuple):
     has_times: bool
     """Whether `json` has times, as Subtitle Edit expects. OpenAI gives times in `verbose_json` only."""
     words: bool
-    """Whether the model gives the time of every word. Such a model gets only the recording and its language."""
+    """Whether a transcription model is used, which gives word times. It gets only the recording and its language."""
     ignored: tuple[str, ...]
     """Fields that were accepted and have no effect."""
 
     @property
     def is_timed(self) -> bool:
-        """Whether the answer needs segments with times."""
+        """Whether the answer must have segments with times."""
         return self.response_format not in _PLAIN or self.has_times
 
     def submission(self, url: str) -> Json:
-        """Return the body of `POST /v1/llm/generations` that asks for it."""
+        """Return the body of `POST /v1/llm/generations` for the recording at `url`."""
         if self.words:
             return self._submission_for_words(url)
         prompt = _PROMPTS.get((self.job, self.is_timed))
@@ -101,7 +101,7 @@ class TranscriptionForm(NamedTuple):
         return fields
 
     def _instructions(self) -> str | None:
-        """Return a system instruction with the caller's information about the recording."""
+        """Return a system prompt with the language, speakers and prompt of the form; None if it has none of them."""
         sentences: list[str] = []
         if self.language:
             sentences.append(f"The recording is in this language: {self.language}.")
@@ -116,9 +116,9 @@ class TranscriptionForm(NamedTuple):
 
 
 def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = False) -> TranscriptionForm:
-    """Return the form. Raises `FieldRefused` for a value that OpenAI's API does not have.
+    """Return the parsed form. Raises `FieldRefused` for values that OpenAI's API does not have.
 
-    `is_film`: the file's name says that it is a film. Models that give times of words accept recordings only.
+    `is_film`: the file has the name of a film. Models that give word times accept recordings only.
     """
     values: dict[str, list[str]] = {}
     for name, value in fields:
@@ -134,8 +134,8 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = 
     granularities = _granularities(values.get("timestamp_granularities", []), form)
     prompt = values.get("prompt", [""])[-1].strip()
     if len(prompt) > _LONGEST_PROMPT:
-        raise _wrong("prompt", f"it has {len(prompt):,} characters; at most {_LONGEST_PROMPT:,} are taken")
-    read = TranscriptionForm(
+        raise _invalid("prompt", f"it has {len(prompt):,} characters; at most {_LONGEST_PROMPT:,} are taken")
+    form_read = TranscriptionForm(
         job=job,
         model=_model(single.get("model", "")),
         response_format=form,
@@ -150,19 +150,19 @@ def read_fields(fields: Iterable[tuple[str, str]], job: Job, *, is_film: bool = 
         words=False,
         ignored=tuple(ignored),
     )
-    if job == "transcribe" and read.is_timed and not is_film:
+    if job == "transcribe" and form_read.is_timed and not is_film:
         is_free = _OPENAI_MODEL.match(single["model"].rpartition("/")[2]) is not None
-        read = _with_words(read, of_any_model="word" in granularities and is_free)
-    if "word" in granularities and not read.words:
-        # Times of words would have to be invented: the model only gives the times of segments.
-        read = read._replace(ignored=(*read.ignored, "timestamp_granularities=word"))
-    return read._replace(ignored=tuple(dict.fromkeys(read.ignored)))
+        form_read = _with_words(form_read, of_any_model="word" in granularities and is_free)
+    if "word" in granularities and not form_read.words:
+        # This model gives segment times only; word times would be invented.
+        form_read = form_read._replace(ignored=(*form_read.ignored, "timestamp_granularities=word"))
+    return form_read._replace(ignored=tuple(dict.fromkeys(form_read.ignored)))
 
 
 def _with_words(form: TranscriptionForm, *, of_any_model: bool) -> TranscriptionForm:
-    """Return the form for a model that gives times of words, if the caller names one, or wants words `of_any_model`.
+    """Return the form for a transcription model, if the caller names one or accepts `of_any_model`; else unchanged.
 
-    Such a model gives speakers numbers; if the caller knows their names, another model is better.
+    Transcription models number the speakers. If the caller names the speakers, the default model is kept.
     """
     named = find_model(form.model)
     model = form.model if named is not None and named.can("transcription") else None
@@ -181,9 +181,9 @@ def _with_words(form: TranscriptionForm, *, of_any_model: bool) -> Transcription
 
 
 def _model(name: str) -> str:
-    """Return the model. OpenAI's names stand for the model that Dropsight chooses."""
+    """Return the model to use: Dropsight's default for the names of OpenAI's models."""
     if not name:
-        raise _wrong("model", 'it is missing. Send "whisper-1", or the name of a Gemini model')
+        raise _invalid("model", 'it is missing. Send "whisper-1", or the name of a Gemini model')
     # Some clients write openai/whisper-1.
     return DEFAULT_MODEL if _OPENAI_MODEL.match(name.rpartition("/")[2]) else name
 
@@ -191,16 +191,16 @@ def _model(name: str) -> str:
 def _response_format(text: str, job: Job) -> ResponseFormat:
     allowed = [form for form in get_args(ResponseFormat) if job == "transcribe" or form != "diarized_json"]
     if text and text not in allowed:
-        raise _wrong("response_format", f"{text[:40]!r} is none of {', '.join(allowed)}")
+        raise _invalid("response_format", f"{text[:40]!r} is none of {', '.join(allowed)}")
     return cast(ResponseFormat, text or "json")
 
 
 def _granularities(texts: list[str], form: ResponseFormat) -> set[str]:
     names = {name.strip().strip("[]\"' ") for text in texts for name in text.split(",")} - {""}
     if wrong := sorted(names - {"segment", "word"}):
-        raise _wrong("timestamp_granularities", f"{wrong[0][:40]!r} is neither segment nor word")
+        raise _invalid("timestamp_granularities", f"{wrong[0][:40]!r} is neither segment nor word")
     if names and form not in ("verbose_json", "json"):
-        raise _wrong("timestamp_granularities", "times are part of the response_format verbose_json or json only")
+        raise _invalid("timestamp_granularities", "times are part of the response_format verbose_json or json only")
     return names
 
 
@@ -208,7 +208,7 @@ def _language(text: str) -> str | None:
     if not text or text.lower() in ("auto", "none", "null"):
         return None
     if _LANGUAGE.fullmatch(text) is None:
-        raise _wrong("language", f"{text[:40]!r} is no language: write a code such as en or de")
+        raise _invalid("language", f"{text[:40]!r} is no language: write a code such as en or de")
     return text
 
 
@@ -220,7 +220,7 @@ def _temperature(text: str) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise _wrong("temperature", f"{text[:40]!r} is no number from 0 to 1")
+        raise _invalid("temperature", f"{text[:40]!r} is no number from 0 to 1")
     return value
 
 
@@ -229,8 +229,8 @@ def _boolean(name: str, text: str) -> bool:
         return False
     if text.lower() in ("true", "1"):
         return True
-    raise _wrong(name, f"{text[:40]!r} is neither true nor false")
+    raise _invalid(name, f"{text[:40]!r} is neither true nor false")
 
 
-def _wrong(param: str, why: str) -> FieldRefused:
+def _invalid(param: str, why: str) -> FieldRefused:
     return FieldRefused(param, f"{param}: {why}.")

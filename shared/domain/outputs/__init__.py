@@ -65,7 +65,7 @@ class _CannotMake(ValueError):
 
 def needs_picture(question: RecipeQuestion, value: JsonValue) -> bool:
     """Return whether the image is needed: to draw on it, or to convert boxes to pixels."""
-    return ("png" in question.outputs or "json" in question.outputs) and _boxed(question, value)
+    return ("png" in question.outputs or "json" in question.outputs) and _has_boxes(question, value)
 
 
 def render(question: RecipeQuestion, text: str, value: JsonValue, source: Source) -> Rendered:
@@ -74,7 +74,7 @@ def render(question: RecipeQuestion, text: str, value: JsonValue, source: Source
     warnings: list[str] = []
     for output in question.outputs:
         try:
-            data = _made(output, question, text, value, source, warnings)
+            data = _render_output(output, question, text, value, source, warnings)
         except ValueError as error:
             warnings.append(f"No .{question.ending(output)} was made: {error}.")
         else:
@@ -82,12 +82,12 @@ def render(question: RecipeQuestion, text: str, value: JsonValue, source: Source
     return Rendered(files, tuple(warnings))
 
 
-def _made(
+def _render_output(
     output: Ending, question: RecipeQuestion, text: str, value: JsonValue, source: Source, warnings: list[str]
 ) -> bytes:
     match output:
         case "txt" | "md":
-            return _encoded(_readable(output, text, value, source))
+            return _encoded(_render_text(output, text, value, source))
         case "html":
             return _encoded(markup.page(text, source.name.rpartition("/")[2]))
         case "json":
@@ -117,7 +117,7 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-def _readable(output: Ending, text: str, value: JsonValue, source: Source) -> str:
+def _render_text(output: Ending, text: str, value: JsonValue, source: Source) -> str:
     if is_transcript(value):
         return subtitles.plain(segments(value))
     return markup.with_sources(markup.unfenced(text), source.pages) if output == "md" else text
@@ -125,7 +125,7 @@ def _readable(output: Ending, text: str, value: JsonValue, source: Source) -> st
 
 def _published(question: RecipeQuestion, value: JsonValue, source: Source) -> JsonValue:
     """Return the structured answer as JSON, with boxes also in pixels."""
-    if not _boxed(question, value):
+    if not _has_boxes(question, value):
         return value
     try:
         width, height = _size(source)
@@ -135,7 +135,7 @@ def _published(question: RecipeQuestion, value: JsonValue, source: Source) -> Js
 
 
 def _drawn(question: RecipeQuestion, value: JsonValue, source: Source) -> drawing.Drawn:
-    if not _boxed(question, value):
+    if not _has_boxes(question, value):
         raise _CannotMake("the answer has no boxes")
     if source.drawn is not None:
         return source.drawn
@@ -146,7 +146,7 @@ def _drawn(question: RecipeQuestion, value: JsonValue, source: Source) -> drawin
     return drawing.drawn(source.picture, boxes.boxes(value, question.response_schema, *_size(source)))
 
 
-def _boxed(question: RecipeQuestion, value: JsonValue) -> bool:
+def _has_boxes(question: RecipeQuestion, value: JsonValue) -> bool:
     return boxes.has_boxes(value) or boxes.asked_for(question.response_schema)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 _SCALE = 1000
-_OF_A_BOX = frozenset({"box_2d", "label", "text_label", "mask"})
+_DETECTION_FIELDS = frozenset({"box_2d", "label", "text_label", "mask"})
 """Fields that describe a detected object. A box without area and without these is no detection."""
 
 
@@ -45,10 +45,10 @@ def asked_for(schema: JsonValue) -> bool:
 def boxes(value: JsonValue, schema: JsonValue, width: int, height: int) -> list[Box]:
     """Return all boxes of an answer in pixels of an image of this size; boxes without area are left out."""
     objects = _objects(value, schema)
-    held = (
+    groups = (
         [[boxed_item] for boxed_item in _boxed(value)] if objects is None else [list(_boxed(item)) for item in objects]
     )
-    placed = (_box(item, number, width, height) for number, items in enumerate(held, 1) for item in items)
+    placed = (_box(item, number, width, height) for number, items in enumerate(groups, 1) for item in items)
     return [box for box in placed if box is not None]
 
 
@@ -67,7 +67,11 @@ def _objects(value: JsonValue, schema: JsonValue) -> list[dict[str, JsonValue]] 
     items = [item for item in value if isinstance(item, dict)]
     if len(items) < len(value) or not (any("box_2d" in item for item in items) or _lists_boxes(schema)):
         return None
-    return [item for item in items if item.keys() - _OF_A_BOX or _edges(item) is not None or "box_2d" not in item]
+    return [
+        item
+        for item in items
+        if item.keys() - _DETECTION_FIELDS or _coordinates(item) is not None or "box_2d" not in item
+    ]
 
 
 def _lists_boxes(schema: JsonValue) -> bool:
@@ -100,7 +104,7 @@ def _in_pixels(value: JsonValue, width: int, height: int) -> JsonValue:
 
 
 def _box(item: dict[str, JsonValue], number: int, width: int, height: int) -> Box | None:
-    edges = _edges(item)
+    edges = _coordinates(item)
     if edges is None:
         return None
     top, left, bottom, right = edges
@@ -119,7 +123,7 @@ def _box(item: dict[str, JsonValue], number: int, width: int, height: int) -> Bo
     )
 
 
-def _edges(item: dict[str, JsonValue]) -> tuple[int, int, int, int] | None:
+def _coordinates(item: dict[str, JsonValue]) -> tuple[int, int, int, int] | None:
     """Return top, left, bottom, right on the model's scale; None if the area is empty."""
     box = item.get("box_2d")
     numbers = [edge for edge in box if isinstance(edge, int | float)] if isinstance(box, list) else []

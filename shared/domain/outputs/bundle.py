@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
 
-_MOST = 200
+_MAX_DOCUMENTS = 200
 """Documents that are cut out of one file."""
-_MOST_TIMES = 2
+_MAX_COPIES = 2
 """How often all pages of a file may be cut out of it: documents may share pages, but each cut is made and kept."""
 _LONGEST_NAME = 60
 """Bytes."""
@@ -41,8 +41,8 @@ def read_bundle(value: JsonValue, pages: int) -> Bundle:
     documents: list[BundledDocument] = []
     warnings: list[str] = []
     entries = _entries(value)
-    left = _MOST_TIMES * pages
-    for number, entry in enumerate(entries[:_MOST], 1):
+    left = _MAX_COPIES * pages
+    for number, entry in enumerate(entries[:_MAX_DOCUMENTS], 1):
         first, last = _number(entry.get("first_page")), _number(entry.get("last_page"))
         if first is None or last is None or not 1 <= first <= last <= pages:
             named = f"{entry.get('first_page')} to {entry.get('last_page')}"[:40]
@@ -53,8 +53,8 @@ def read_bundle(value: JsonValue, pages: int) -> Bundle:
             continue
         left -= last - first + 1
         documents.append(BundledDocument(first, last, f"{number:02}-{_slug(entry)}.pdf"))
-    if len(entries) > _MOST:
-        warnings.append(f"Of {len(entries):,} documents, the first {_MOST} were cut out.")
+    if len(entries) > _MAX_DOCUMENTS:
+        warnings.append(f"Of {len(entries):,} documents, the first {_MAX_DOCUMENTS} were cut out.")
     return Bundle(tuple(documents), (*warnings, *_gaps(documents, pages)))
 
 

@@ -58,11 +58,11 @@ def make_cues(words: Sequence[TimedWord]) -> list[Cue]:
     """Return the cues in order; two overlap only where two speakers begin at the same moment."""
     groups: list[list[TimedWord]] = []
     for word in sorted((word for word in words if word.text), key=lambda word: word.start):
-        if groups and _goes_on(groups[-1], word):
+        if groups and _belongs_to_cue(groups[-1], word):
             groups[-1].append(word)
         else:
             groups.append([word])
-    cues = [_cue(group) for group in _without_orphans(groups)]
+    cues = [_cue(group) for group in _merge_orphans(groups)]
     return [
         cue._replace(end=_end(cue, after.start if after is not None else None))
         for cue, after in pairwise([*cues, None])
@@ -72,14 +72,16 @@ def make_cues(words: Sequence[TimedWord]) -> list[Cue]:
 
 def srt_of(cues: Sequence[Cue]) -> str:
     return "\n".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_safe(cue.text)}\n"
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_escape_arrow(cue.text)}\n"
         for number, cue in enumerate(cues, 1)
     )
 
 
 def vtt_of(cues: Sequence[Cue]) -> str:
     """Render WebVTT; markup characters are escaped (WebVTT, section 3)."""
-    blocks = [f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(_safe(cue.text))}\n" for cue in cues]
+    blocks = [
+        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(_escape_arrow(cue.text))}\n" for cue in cues
+    ]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
@@ -103,20 +105,20 @@ def _pieces(text: str) -> list[str]:
     return [word[at : at + LINE] for word in text.split() for at in range(0, len(word), LINE)]
 
 
-def _goes_on(group: list[TimedWord], word: TimedWord) -> bool:
+def _belongs_to_cue(group: list[TimedWord], word: TimedWord) -> bool:
     """Return whether the word still belongs to the cue that `group` is."""
     first, last = group[0], group[-1]
-    length = sum(len(each.text) + 1 for each in group)
+    length = sum(len(spoken.text) + 1 for spoken in group)
     if word.speaker != first.speaker or word.start - last.end > _PAUSE or word.end - first.start > _LONGEST:
         return False
-    if len(_lines([*(each.text for each in group), word.text])) > LINES:
+    if len(_lines([*(spoken.text for spoken in group), word.text])) > LINES:
         return False
     if _SENTENCE_END.search(last.text):
         return length < LINE / 2
     return not (_CLAUSE_END.search(last.text) and length > LINE * 1.4)
 
 
-def _without_orphans(groups: list[list[TimedWord]]) -> list[list[TimedWord]]:
+def _merge_orphans(groups: list[list[TimedWord]]) -> list[list[TimedWord]]:
     """Move words from a full cue to a following one of a single short word, where the speech goes on."""
     for before, after in pairwise(groups):
         is_orphan = len(after) == 1 and len(before) > 3 and after[0].speaker == before[0].speaker
@@ -172,7 +174,7 @@ def _clock(seconds: float, point: str) -> str:
     return f"{whole // 3600:02}:{whole % 3600 // 60:02}:{whole % 60:02}{point}{rest:03}"
 
 
-def _safe(text: str) -> str:
+def _escape_arrow(text: str) -> str:
     return text.replace("-->", "→")
 
 

@@ -22,7 +22,7 @@ MAX_PIXELS = 40_000_000
 """The most pixels of a picture that is drawn on: decoded they take four bytes each, and twice that in conversion."""
 _MAX_SIDE = 4096
 _MAX_MASK = 4_000_000
-_MOST_VEILS = 20
+_MAX_MASK_COVERS = 20
 """How many times masks may cover the picture in all: an image can make the model answer with thousands."""
 _COLOURS = (
     "#e6194b",
@@ -69,7 +69,7 @@ def upright_size(picture: bytes) -> tuple[int, int]:
     """Return width and height with the EXIF orientation applied; reads the header only."""
     from PIL import ExifTags
 
-    with _opened(picture) as image:
+    with _open_image(picture) as image:
         try:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
         except _BROKEN as error:
@@ -82,19 +82,19 @@ def drawn(picture: bytes, boxes: list[Box]) -> Drawn:
     from PIL import ImageDraw
 
     canvas = _canvas(picture)
-    scaled = [_fitted(box, canvas.width, canvas.height) for box in boxes]
-    left_out, to_veil = 0, _MOST_VEILS * canvas.width * canvas.height
+    scaled = [_scale_box(box, canvas.width, canvas.height) for box in boxes]
+    left_out, pixels_left = 0, _MAX_MASK_COVERS * canvas.width * canvas.height
     for index, box in enumerate(scaled):
         if box.mask is not None:
-            to_veil -= (box.right - box.left) * (box.bottom - box.top)
-            left_out += to_veil < 0 or not _veiled(canvas, box, _colour(index))
+            pixels_left -= (box.right - box.left) * (box.bottom - box.top)
+            left_out += pixels_left < 0 or not _draw_mask(canvas, box, _colour(index))
     pen = ImageDraw.Draw(canvas)
     stroke = max(2, min(canvas.size) // 250)
     for index, box in enumerate(scaled):
         edges = (box.left, box.top, max(box.left, box.right - 1), max(box.top, box.bottom - 1))
         pen.rectangle(edges, outline=_colour(index), width=stroke)
     for index, box in enumerate(scaled):
-        _write(pen, legible(box.label, box.number), box, _colour(index), canvas.size)
+        _draw_label(pen, legible(box.label, box.number), box, _colour(index), canvas.size)
     out = io.BytesIO()
     canvas.convert("RGB").save(out, "PNG", optimize=False)
     return Drawn(out.getvalue(), left_out)
@@ -104,18 +104,18 @@ def _canvas(picture: bytes) -> Picture:
     """Return the picture upright, at the size that is drawn. It is shrunk before it is copied."""
     from PIL import Image
 
-    small, orientation = _decoded(picture)
+    small, orientation = _decode_image(picture)
     small.thumbnail((_MAX_SIDE, _MAX_SIDE))
     if (turn := _TURNS.get(orientation)) is not None:
         small = small.transpose(Image.Transpose[turn])
     return small.convert("RGBA")
 
 
-def _decoded(picture: bytes) -> tuple[Picture, int]:
+def _decode_image(picture: bytes) -> tuple[Picture, int]:
     """Return the picture in RGB and its EXIF orientation. JPEGs are decoded at about the drawn size."""
     from PIL import ExifTags
 
-    with _opened(picture) as opened:
+    with _open_image(picture) as opened:
         try:
             opened.draft("RGB", (_MAX_SIDE, _MAX_SIDE))
             opened.load()
@@ -125,7 +125,7 @@ def _decoded(picture: bytes) -> tuple[Picture, int]:
             raise NotDrawable(f"the image could not be decoded to draw on it: {error}") from error
 
 
-def _opened(picture: bytes) -> Picture:
+def _open_image(picture: bytes) -> Picture:
     from PIL import Image
 
     try:
@@ -137,7 +137,7 @@ def _opened(picture: bytes) -> Picture:
     return image
 
 
-def _fitted(box: Box, width: int, height: int) -> Box:
+def _scale_box(box: Box, width: int, height: int) -> Box:
     top, left, bottom, right = box.box_2d
     return box._replace(
         left=round(left * width / 1000),
@@ -147,23 +147,23 @@ def _fitted(box: Box, width: int, height: int) -> Box:
     )
 
 
-def _veiled(canvas: Picture, box: Box, colour: str) -> bool:
+def _draw_mask(canvas: Picture, box: Box, colour: str) -> bool:
     """Draw the mask over its box; return whether it could be read."""
     from PIL import Image, ImageColor
 
-    mask = _mask(box.mask or "")
+    mask = _decode_mask(box.mask or "")
     if mask is None:
         return False
     width, height = box.right - box.left, box.bottom - box.top
     if width > 0 and height > 0:
         cut = mask.resize((width, height)).point(lambda level: _MASK_ALPHA if level > _MASK_THRESHOLD else 0)
-        veil = Image.new("RGBA", (width, height), ImageColor.getrgb(colour))
-        veil.putalpha(cut)
-        canvas.alpha_composite(veil, (box.left, box.top))
+        overlay = Image.new("RGBA", (width, height), ImageColor.getrgb(colour))
+        overlay.putalpha(cut)
+        canvas.alpha_composite(overlay, (box.left, box.top))
     return True
 
 
-def _mask(data: str) -> Picture | None:
+def _decode_mask(data: str) -> Picture | None:
     from PIL import Image
 
     try:
@@ -182,7 +182,7 @@ def legible(label: str, number: int) -> str:
     return bare[:60] if all(" " <= letter <= "~" for letter in bare) else f"#{number}"
 
 
-def _write(pen: ImageDraw, text: str, box: Box, colour: str, size: tuple[int, int]) -> None:
+def _draw_label(pen: ImageDraw, text: str, box: Box, colour: str, size: tuple[int, int]) -> None:
     from PIL import ImageFont
 
     if not text:

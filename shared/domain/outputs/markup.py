@@ -26,7 +26,7 @@ _TEXT = (
 )
 _TABLES = "caption col colgroup table tbody td tfoot th thead tr"
 _TAGS = frozenset(f"{_BLOCKS} {_TEXT} {_TABLES}".split())
-_OF_A_PAGE = _TAGS | {"!doctype", "html", "head", "body", "center", "font", "img", "svg"}
+_KNOWN_TAGS = _TAGS | {"!doctype", "html", "head", "body", "center", "font", "img", "svg"}
 _ATTRIBUTES = {
     "*": {"style", "align", "dir", "lang", "title"},
     "a": {"href"},
@@ -69,7 +69,7 @@ def unfenced(text: str) -> str:
     return text
 
 
-def in_fence(text: str, kind: str) -> str | None:
+def fence_content(text: str, kind: str) -> str | None:
     """Return the content of the only fence of this kind, if there are only words around it; else None."""
     lines = text.split("\n")
     fences = [_FENCE.fullmatch(line.rstrip()) for line in lines]
@@ -101,16 +101,16 @@ def with_sources(text: str, pages: Sequence[Page]) -> str:
     """Append the cited pages to Markdown."""
     if not pages:
         return text
-    links = (f"[{_plain(page.title)}](<{_address(page.url)}>)" for page in pages)
+    links = (f"[{_escape_markdown(page.title)}](<{_escape_url(page.url)}>)" for page in pages)
     listed = "\n".join(f"{number}. {link}" for number, link in enumerate(links, 1))
     return f"{text.rstrip()}\n\nSources:\n\n{listed}\n"
 
 
-def _plain(title: str) -> str:
+def _escape_markdown(title: str) -> str:
     return re.sub(r"([\\`*_\[\]<>])", r"\\\1", " ".join(title.split()))
 
 
-def _address(url: str) -> str:
+def _escape_url(url: str) -> str:
     """Remove characters that would end a link within <…>."""
     return re.sub(r"[\s<>\\]", lambda match: quote(match[0]), url)
 
@@ -124,7 +124,7 @@ def page(answer: str, title: str) -> str:
 
     # UTF-8 has no halves of characters, which JSON can name.
     whole = answer.encode(errors="replace").decode()
-    fenced = in_fence(whole, "html")
+    fenced = fence_content(whole, "html")
     fragment = (unfenced(whole) if fenced is None else fenced).strip()
     if not _is_html(fragment) or too_deep(fragment):
         return _PAGE.format(title=html.escape(title), body=f"<pre>{html.escape(fragment)}</pre>")
@@ -144,7 +144,7 @@ def page(answer: str, title: str) -> str:
 
 def _is_html(text: str) -> bool:
     """Return whether the text has an HTML tag; <a@b.c> is none, nor is the <name> of a form letter."""
-    return any(tag[0].lower().strip("</") in _OF_A_PAGE for tag in _TAG.finditer(text))
+    return any(tag[0].lower().strip("</") in _KNOWN_TAGS for tag in _TAG.finditer(text))
 
 
 def _without_false_tags(text: str) -> str:

@@ -41,7 +41,7 @@ _FORMATTING = frozenset(
 def too_deep(html: str) -> bool:
     """Return whether more than `DEEPEST` elements may be open at once."""
     open_elements: list[str] = []
-    dangling = 0
+    unclosed_formatting = 0
     foreign = False
     for end, name in _tags(html):
         foreign = foreign or name in ("svg", "math")
@@ -50,13 +50,13 @@ def too_deep(html: str) -> bool:
         if not end:
             open_elements.append(name)
         elif (place := _closed(open_elements, name, foreign)) is None:
-            dangling -= name in _FORMATTING and dangling > 0
+            unclosed_formatting -= name in _FORMATTING and unclosed_formatting > 0
         elif name in _FORMATTING or name == "form":
             del open_elements[place]
         else:
-            dangling += sum(tag in _FORMATTING for tag in open_elements[place + 1 :])
+            unclosed_formatting += sum(tag in _FORMATTING for tag in open_elements[place + 1 :])
             del open_elements[place:]
-        if len(open_elements) + dangling > DEEPEST:
+        if len(open_elements) + unclosed_formatting > DEEPEST:
             return True
     return False
 
@@ -84,11 +84,11 @@ def _tags(html: str) -> Iterator[tuple[bool, str]]:
             yield from _starts(html, start + 1, position)
             continue
         if html.startswith("<!--", start):
-            position = _behind(html, "-->", start + 4)
+            position = _end_of(html, "-->", start + 4)
         elif raw is not None:
-            position = _behind(html, f"</{raw[1]}", start)
+            position = _end_of(html, f"</{raw[1]}", start)
         elif html.startswith(("</", "<!", "<?"), start):
-            position = _behind(html, ">", start)
+            position = _end_of(html, ">", start)
         elif (bare := _START.match(html, start)) is not None:
             yield False, bare[1].lower()
             continue
@@ -99,6 +99,6 @@ def _starts(html: str, start: int, end: int) -> Iterator[tuple[bool, str]]:
     return ((False, tag[1].lower()) for tag in _START.finditer(html, start, end))
 
 
-def _behind(html: str, text: str, start: int) -> int:
+def _end_of(html: str, text: str, start: int) -> int:
     place = html.find(text, start)
     return len(html) if place < 0 else place + len(text)

@@ -12,7 +12,7 @@ FUNCTION = f"{__name__}:run"
 """A call for `shared.sandbox`."""
 
 
-class OnPicture(NamedTuple):
+class DrawingReply(NamedTuple):
     """The picture's upright size, if it can be read, and the PNG or why there is none."""
 
     size: tuple[int, int] | None
@@ -41,8 +41,8 @@ def run(arguments: dict[str, Any], picture: bytes, _source: object) -> tuple[dic
     return {**facts, "left_out": drawn.left_out}, drawn.png
 
 
-def read_reply(value: Any, png: bytes) -> OnPicture:
+def read_reply(value: Any, png: bytes) -> DrawingReply:
     """Convert the child's reply."""
     size = tuple(value["size"]) if value["size"] else None
     drawn = drawing.Drawn(png, value["left_out"]) if png else None
-    return OnPicture(size, drawn, value["undrawable"])
+    return DrawingReply(size, drawn, value["undrawable"])

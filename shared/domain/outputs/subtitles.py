@@ -12,7 +12,7 @@ _SHORTEST_MS = 500
 _LAST_MS = 3000
 """Seconds that the last cue is shown if its end is unknown."""
 
-Cue = tuple[int, int, Segment]
+_TimedSegment = tuple[int, int, Segment]
 """Start and end in milliseconds."""
 
 
@@ -44,14 +44,14 @@ def plain(segments: Sequence[Segment]) -> str:
     )
 
 
-def cues(segments: Sequence[Segment]) -> list[Cue]:
+def cues(segments: Sequence[Segment]) -> list[_TimedSegment]:
     """Return the cues ordered by start, each with an end after its start; segments without words are left out.
 
     Times written as MM:SS are whole seconds, so neighbours may overlap by one or end where they start: an end that is
     missing or not after its start becomes the next start, and no cue is shorter than half a second.
     """
     spoken = sorted((segment for segment in segments if segment.text), key=lambda segment: segment.start)
-    timed: list[Cue] = []
+    timed: list[_TimedSegment] = []
     for segment, after in zip_longest(spoken, spoken[1:]):
         start = round(segment.start * 1000)
         end = round(segment.end * 1000) if segment.end is not None else 0

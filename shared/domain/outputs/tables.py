@@ -41,10 +41,10 @@ def neutralised(text: str) -> str:
     """Return text that no spreadsheet runs as a formula: an apostrophe goes before = + - @ and control characters."""
     safe = _WITHIN.sub(r"\1'", text)
     bare = safe.lstrip(" ")
-    return f"'{safe}" if bare.startswith(_FORMULA) or _first_seen(bare) in _FORMULA else safe
+    return f"'{safe}" if bare.startswith(_FORMULA) or _first_visible(bare) in _FORMULA else safe
 
 
-def _first_seen(text: str) -> str:
+def _first_visible(text: str) -> str:
     """Return the first character that is not a space or a zero-width mark, in its plain form (＝ is =)."""
     for letter in text:
         if unicodedata.category(letter)[0] not in "CZ":
@@ -73,7 +73,7 @@ def _declared(schema: dict[str, JsonValue] | None) -> list[str]:
     """Return the properties of a record, as far as the schema names them."""
     at: JsonValue = schema
     for _ in range(3):
-        at = _referred(at, schema)
+        at = _resolve_reference(at, schema)
         if not isinstance(at, dict):
             return []
         if isinstance(at.get("items"), dict):
@@ -89,7 +89,7 @@ def _declared(schema: dict[str, JsonValue] | None) -> list[str]:
     return []
 
 
-def _referred(at: JsonValue, schema: JsonValue) -> JsonValue:
+def _resolve_reference(at: JsonValue, schema: JsonValue) -> JsonValue:
     """Resolve a local reference as pydantic writes them; return anything else unchanged."""
     place = at.get("$ref") if isinstance(at, dict) else None
     if not isinstance(place, str) or not place.startswith("#/"):

@@ -28,14 +28,14 @@ from shared.domain.recipe.validation import flaws
 from shared.domain.tasks.task import Frozen
 
 _TOML_LINE = re.compile(r"\s?\(at (?:line (\d+), column \d+|end of document)\)")
-_TOP = ("built_in", "recipe")
+_TOP_LEVEL_KEYS = ("built_in", "recipe")
 _LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]++[ \t]*+\.[ \t]*+){100}")
 """Matches a key with a hundred parts: the TOML parser's time grows with the square of their number."""
 MAX_BYTES = 1 << 20
 """The largest recipe file, in bytes."""
 
 
-class Problem(NamedTuple):
+class RecipeProblem(NamedTuple):
     """A problem and its place. `field` is a path like `recipe[1].parameters.temperature`; empty for the whole file."""
 
     line: int
@@ -49,7 +49,7 @@ class Problem(NamedTuple):
 class RecipesInvalid(ValueError):
     """A recipe file that cannot be used."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[RecipeProblem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
@@ -82,7 +82,7 @@ def load(text: str, origin: str = "a file") -> RecipeBook:
     return _Reader(text, built_in().recipes).book(origin)
 
 
-def check(text: str) -> list[Problem]:
+def check(text: str) -> list[RecipeProblem]:
     """Return every problem of a recipe file; empty if it can be used."""
     try:
         load(text)
@@ -113,7 +113,7 @@ def file_schema() -> dict[str, Any]:
 class _Reader:
     def __init__(self, text: str, shipped: tuple[Recipe, ...]) -> None:
         self._text, self._shipped = text, shipped
-        self._problems: list[Problem] = []
+        self._problems: list[RecipeProblem] = []
         self._lines: dict[Place, int] = {}
         self._faulty: set[str] = set()
         """Names of recipes with problems; recipes that use them are not reported for these."""
@@ -123,40 +123,44 @@ class _Reader:
         own = self._recipes(document)
         names = {recipe.name for recipe in own}
         shipped = self._shipped if document.get("built_in", True) else ()
-        behind = tuple(recipe for recipe in shipped if recipe.name not in names)
-        self._judge_document_recipes(document.get("recipe", []), {recipe.name: recipe for recipe in (*own, *behind)})
+        shipped_after = tuple(recipe for recipe in shipped if recipe.name not in names)
+        self._check_document_recipes(
+            document.get("recipe", []), {recipe.name: recipe for recipe in (*own, *shipped_after)}
+        )
         if self._problems:
             raise RecipesInvalid(sorted(self._problems))
-        return RecipeBook(recipes=(*own, *behind), origins=dict.fromkeys(names, origin))
+        return RecipeBook(recipes=(*own, *shipped_after), origins=dict.fromkeys(names, origin))
 
     def _document(self) -> dict[str, Any]:
         if len(self._text.encode()) > MAX_BYTES:
-            raise RecipesInvalid([Problem(1, "", f"the file is larger than {MAX_BYTES >> 20} MiB")])
+            raise RecipesInvalid([RecipeProblem(1, "", f"the file is larger than {MAX_BYTES >> 20} MiB")])
         if long := _LONG_KEY.search(self._text):
             line = self._text.count("\n", 0, long.start()) + 1
-            raise RecipesInvalid([Problem(line, "", "a key of a hundred parts and more")])
+            raise RecipesInvalid([RecipeProblem(line, "", "a key of a hundred parts and more")])
         try:
             document = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
-            raise RecipesInvalid([_syntax(error, self._text)]) from error
+            raise RecipesInvalid([_syntax_problem(error, self._text)]) from error
         except (ValueError, RecursionError) as error:
             # A number of thousands of digits, or as many brackets.
-            raise RecipesInvalid([Problem(1, "", f"not TOML that can be read: {type(error).__name__}")]) from error
+            raise RecipesInvalid(
+                [RecipeProblem(1, "", f"not TOML that can be read: {type(error).__name__}")]
+            ) from error
         self._lines = lines(self._text)
         for key in document:
-            if key not in _TOP:
-                self._say((key,), f"unknown: a recipe file holds {' and '.join(_TOP)}")
+            if key not in _TOP_LEVEL_KEYS:
+                self._report((key,), f"unknown: a recipe file holds {' and '.join(_TOP_LEVEL_KEYS)}")
         if not isinstance(document.get("built_in", True), bool):
-            self._say(("built_in",), "must be true or false")
+            self._report(("built_in",), "must be true or false")
         return document
 
     def _recipes(self, document: dict[str, Any]) -> tuple[Recipe, ...]:
         entries = document.get("recipe", [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            self._say(("recipe",), "write each recipe under a line [[recipe]]")
+            self._report(("recipe",), "write each recipe under a line [[recipe]]")
             return ()
         if not entries:
-            self._problems.append(Problem(1, "", "the file holds no recipe: begin one with a line [[recipe]]"))
+            self._problems.append(RecipeProblem(1, "", "the file holds no recipe: begin one with a line [[recipe]]"))
         raw = {
             recipe.name: recipe.model_dump(mode="json", by_alias=True, exclude_unset=True) for recipe in self._shipped
         }
@@ -164,22 +168,22 @@ class _Reader:
         read: list[Recipe] = []
         for index, entry in enumerate(entries):
             place: Place = ("recipe", index)
-            whole = self._with_what_it_uses(place, entry, raw)
+            whole = self._with_used_recipe(place, entry, raw)
             recipe, faulty = self._validated(place, whole)
             if recipe is None:
                 continue
-            self._judge(place, recipe, faulty)
+            self._check_fields(place, recipe, faulty)
             if faulty:
                 self._faulty.add(recipe.name)
                 continue
             if recipe.name in names:
-                self._say((*place, "name"), f"a second recipe named {recipe.name}: names are unique in a file")
+                self._report((*place, "name"), f"a second recipe named {recipe.name}: names are unique in a file")
             names.add(recipe.name)
             raw[recipe.name] = whole
             read.append(recipe)
         return tuple(read)
 
-    def _with_what_it_uses(self, place: Place, entry: dict[str, Any], raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def _with_used_recipe(self, place: Place, entry: dict[str, Any], raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
         """Lay the entry over the recipe that it uses."""
         used = entry.get("use")
         own = {key: value for key, value in entry.items() if key != "use"}
@@ -188,10 +192,10 @@ class _Reader:
         if used in self._faulty:
             return {**_PLACEHOLDER, **({} if "asks" in own else {"prompt": "as the other says"}), **own}
         if used not in raw:
-            self._say((*place, "use"), f"no recipe is named {used!r} here or among the built-in ones before it")
+            self._report((*place, "use"), f"no recipe is named {used!r} here or among the built-in ones before it")
             return own
-        below = {key: value for key, value in raw[used].items() if key not in ("name", "for")}
-        return overlay(below, own)
+        base = {key: value for key, value in raw[used].items() if key not in ("name", "for")}
+        return overlay(base, own)
 
     def _validated(self, place: Place, whole: dict[str, Any]) -> tuple[Recipe | None, frozenset[str]]:
         """Return the recipe without its faulty fields, and their names."""
@@ -199,7 +203,7 @@ class _Reader:
             return Recipe.model_validate(whole), frozenset()
         except ValidationError as error:
             for flaw in error.errors():
-                self._say((*place, *flaw["loc"]), _said(cast(dict[str, Any], flaw)))
+                self._report((*place, *flaw["loc"]), _describe_error(cast(dict[str, Any], flaw)))
             faulty = frozenset(str(flaw["loc"][0]) for flaw in error.errors() if flaw["loc"])
         rest = {**_PLACEHOLDER, **{key: value for key, value in whole.items() if key not in faulty}}
         try:
@@ -207,30 +211,30 @@ class _Reader:
         except ValidationError:
             return None, faulty
 
-    def _judge(self, place: Place, recipe: Recipe, faulty: frozenset[str]) -> None:
+    def _check_fields(self, place: Place, recipe: Recipe, faulty: frozenset[str]) -> None:
         """Yield problems beyond types, except those of faulty fields and of fields that depend on them."""
         for field, message in flaws(recipe):
-            if not faulty.intersection((str(field[0]), *_DEPENDS.get(str(field[0]), ()))):
-                self._say((*place, *field), message)
+            if not faulty.intersection((str(field[0]), *_DEPENDENCIES.get(str(field[0]), ()))):
+                self._report((*place, *field), message)
 
-    def _judge_document_recipes(self, entries: Any, recipes: dict[str, Recipe]) -> None:
+    def _check_document_recipes(self, entries: Any, recipes: dict[str, Recipe]) -> None:
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
             name = entry.get("document_recipe") if isinstance(entry, dict) else None
             if not isinstance(name, str) or name in self._faulty:
                 continue
             place: Place = ("recipe", index, "document_recipe")
             if name not in recipes:
-                self._say(place, f"no recipe is named {name!r} here or among the built-in ones")
+                self._report(place, f"no recipe is named {name!r} here or among the built-in ones")
             elif "pdf" not in recipes[name].takes:
-                self._say(place, f"the documents are PDFs: {name} takes {' or '.join(recipes[name].takes)}")
+                self._report(place, f"the documents are PDFs: {name} takes {' or '.join(recipes[name].takes)}")
 
-    def _say(self, place: Place, message: str) -> None:
-        self._problems.append(Problem(line_of(self._lines, place), _path(place), message))
+    def _report(self, place: Place, message: str) -> None:
+        self._problems.append(RecipeProblem(line_of(self._lines, place), _path(place), message))
 
 
 _PLACEHOLDER = {"name": "unnamed", "takes": ["text"]}
 """Values that replace faulty fields, so that the others can still be checked."""
-_DEPENDS = {
+_DEPENDENCIES = {
     "prompt": ("asks", "needs", "range"),
     "outputs": ("response_schema", "takes", "needs", "asks"),
     "model": ("takes",),
@@ -240,14 +244,14 @@ _DEPENDS = {
 """The fields on which the check of a field depends."""
 
 
-def _syntax(error: tomllib.TOMLDecodeError, text: str) -> Problem:
+def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> RecipeProblem:
     message = str(error)
     match = _TOML_LINE.search(message)
     line = int(match[1]) if match and match[1] else text.count("\n") + 1
-    return Problem(line, "", f"not TOML: {_TOML_LINE.sub('', message)}")
+    return RecipeProblem(line, "", f"not TOML: {_TOML_LINE.sub('', message)}")
 
 
-def _said(error: dict[str, Any]) -> str:
+def _describe_error(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         fields = sorted({"use", *(field.alias or name for name, field in Recipe.model_fields.items())})
         return f"unknown field; a recipe has {', '.join(fields)}" if len(error["loc"]) == 1 else "unknown field"

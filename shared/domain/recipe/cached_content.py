@@ -11,22 +11,22 @@ from pydantic import JsonValue
 from shared.domain.answer.response import Json
 from shared.domain.recipe.question import Question
 
-_HELD = ("systemInstruction", "tools", "toolConfig")
+_CACHED_FIELDS = ("systemInstruction", "tools", "toolConfig")
 """Fields that a request that names a cache may not carry itself."""
 
 
 def shared_content(body: Json) -> Json:
     """Return what all questions about the same files share: the files, the system instruction and the tools."""
     media, _ = _split_media(cast(list[Json], body["contents"])[0])
-    held = {name: body[name] for name in _HELD if name in body}
-    return {"contents": [{"role": "user", "parts": media}], **held}
+    cached = {name: body[name] for name in _CACHED_FIELDS if name in body}
+    return {"contents": [{"role": "user", "parts": media}], **cached}
 
 
 def body_naming_cache(cache_name: str, body: Json) -> Json:
     """Return the body without what the cache holds, naming the cache."""
     first, *later = cast(list[Json], body["contents"])
     _, words = _split_media(first)
-    rest = {name: value for name, value in body.items() if name not in _HELD}
+    rest = {name: value for name, value in body.items() if name not in _CACHED_FIELDS}
     return {**rest, "contents": [{**first, "parts": words}, *later], "cachedContent": cache_name}
 
 

@@ -48,13 +48,13 @@ Join = Literal["transcript", "append", "merge", "ask"]
 field, or by one more call."""
 Harm = Literal["harassment", "hate_speech", "sexually_explicit", "dangerous_content", "civic_integrity", "jailbreak"]
 Threshold = Literal["off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above"]
-Wish = Literal[
+MetadataKey = Literal[
     "recipe", "prompt", "model", "system", "range", "schema", "outputs", "with", "temperature", "max_tokens",
     "thinking", "media_resolution", "service_tier", "voice", "language", "aspect_ratio", "image_size",
 ]  # fmt: skip
-"""What an object's metadata may set, each as `dropsight-{wish}`."""
+"""What an object's metadata may set, each as `dropsight-{key}`."""
 
-_MOST_STORED = 512 << 10
+_MAX_STORED_BYTES = 512 << 10
 """The largest recipe as JSON, in bytes: it is stored in each task's document, which is limited to 1 MiB."""
 
 
@@ -82,7 +82,7 @@ class Thinking(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _in_short(cls, value: Any) -> Any:
+    def _expand_short_form(cls, value: Any) -> Any:
         if isinstance(value, bool):
             return value
         if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"-?\d+", value)):
@@ -96,7 +96,7 @@ class Thinking(Frozen):
         return {"anyOf": [{"enum": ["off", "dynamic", *get_args(Level)]}, {"type": "integer"}, handler(core)]}
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Thinking:
+    def _refuse_level_with_budget(self) -> Thinking:
         if self.level is not None and self.budget is not None:
             raise ValueError("set a level or a budget, not both")
         return self
@@ -110,7 +110,7 @@ class Range(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _in_short(cls, value: Any) -> Any:
+    def _expand_short_form(cls, value: Any) -> Any:
         if isinstance(value, str):
             first, dash, last = value.replace("–", "-").partition("-")
             if not dash:
@@ -137,7 +137,7 @@ class Range(Frozen):
         return f"the range begins at {written(self.start)}, the recording ends at {written(duration)}"
 
     @model_validator(mode="after")
-    def _forward(self) -> Range:
+    def _refuse_backwards(self) -> Range:
         if self.end is not None and self.end <= self.start:
             raise ValueError(f"the range ends at {written(self.end)}, not after its start at {written(self.start)}")
         return self
@@ -250,16 +250,16 @@ class Recipe(Frozen):
     outputs: tuple[Ending, ...] = ("md",)
     index: str | None = Field(default=None, pattern=INDEX_NAME)
     """The finished file of a dropped object, and its answer, are added to this index, which requests can ask."""
-    allow: tuple[Wish, ...] = ()
-    """Which wishes of an object's metadata are accepted."""
-    needs: tuple[Wish, ...] = ()
+    allow: tuple[MetadataKey, ...] = ()
+    """Which keys of an object's metadata are applied."""
+    needs: tuple[MetadataKey, ...] = ()
     """What must be set by a recipe that uses this one, or by the object's metadata."""
     requires: tuple[Capability, ...] = ()
     """Capabilities that its prompt needs, besides those that its settings imply."""
 
     @field_validator("functions")
     @classmethod
-    def _declared(cls, functions: tuple[dict[str, JsonValue], ...]) -> tuple[dict[str, JsonValue], ...]:
+    def _refuse_invalid_functions(cls, functions: tuple[dict[str, JsonValue], ...]) -> tuple[dict[str, JsonValue], ...]:
         for declaration in functions:
             if flaw := function_flaw(declaration):
                 raise ValueError(flaw)
@@ -269,10 +269,10 @@ class Recipe(Frozen):
         return functions
 
     @model_validator(mode="after")
-    def _small_enough(self) -> Recipe:
+    def _refuse_too_large(self) -> Recipe:
         size = len(self.model_dump_json(by_alias=True, exclude_defaults=True).encode())
-        if size > _MOST_STORED:
-            raise ValueError(f"the recipe has {size:,} bytes as JSON; at most {_MOST_STORED:,} are taken")
+        if size > _MAX_STORED_BYTES:
+            raise ValueError(f"the recipe has {size:,} bytes as JSON; at most {_MAX_STORED_BYTES:,} are taken")
         return self
 
     @property

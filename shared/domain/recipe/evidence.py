@@ -41,7 +41,7 @@ class Quote(NamedTuple):
     """Counted from 1."""
 
 
-class Evidenced(NamedTuple):
+class AnswerWithEvidence(NamedTuple):
     """An answer apart from its evidence."""
 
     answer: JsonValue
@@ -50,7 +50,7 @@ class Evidenced(NamedTuple):
 
 def with_evidence(schema: Json) -> Json:
     """Return the schema of an answer with its evidence. References keep pointing to what they pointed to."""
-    inner = cast(Json, _moved({name: value for name, value in schema.items() if name != "$defs"}))
+    inner = cast(Json, _with_moved_references({name: value for name, value in schema.items() if name != "$defs"}))
     wrapped: Json = {
         "type": "object",
         "properties": {"answer": inner, "evidence": {"type": "array", "items": _ENTRY}},
@@ -58,32 +58,34 @@ def with_evidence(schema: Json) -> Json:
         "propertyOrdering": ["answer", "evidence"],
     }
     if "$defs" in schema:
-        wrapped["$defs"] = _moved(schema["$defs"])
+        wrapped["$defs"] = _with_moved_references(schema["$defs"])
     return wrapped
 
 
-def _moved(schema: JsonValue) -> JsonValue:
+def _with_moved_references(schema: JsonValue) -> JsonValue:
     """Return the schema with references to its root pointing to where it stands in the wrapped one."""
     if isinstance(schema, list):
-        return [_moved(part) for part in schema]
+        return [_with_moved_references(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    return {name: _moved_reference(part) if name == "$ref" else _moved(part) for name, part in schema.items()}
+    return {
+        name: _move_reference(part) if name == "$ref" else _with_moved_references(part) for name, part in schema.items()
+    }
 
 
-def _moved_reference(reference: JsonValue) -> JsonValue:
+def _move_reference(reference: JsonValue) -> JsonValue:
     if not isinstance(reference, str) or not reference.startswith("#") or reference.startswith("#/$defs/"):
         return reference
     return _ANSWER + reference[1:]
 
 
-def split_evidence(value: JsonValue) -> Evidenced | None:
+def split_evidence(value: JsonValue) -> AnswerWithEvidence | None:
     """Return the answer and its quotes; None if the value is not of the wrapped form."""
     if not isinstance(value, dict) or "answer" not in value:
         return None
     entries = value.get("evidence")
     quotes = [_quote(entry) for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return Evidenced(value["answer"], tuple(quotes))
+    return AnswerWithEvidence(value["answer"], tuple(quotes))
 
 
 def _quote(entry: Json) -> Quote:

@@ -24,7 +24,7 @@ _LARGEST_SIZE = 1 << 60
 """Bytes; Cloud Storage ends at 5 TiB."""
 
 
-def _bytes(value: Any) -> Any:
+def _parse_size(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     match = _SIZE.fullmatch(value.strip())
@@ -36,11 +36,11 @@ def _bytes(value: Any) -> Any:
     return int(size)
 
 
-def _several(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def _schema(value: Any) -> Any:
+def _parse_schema(value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = parse(value)
@@ -51,7 +51,7 @@ def _schema(value: Any) -> Any:
     return value
 
 
-def _tier(value: Any) -> Any:
+def _parse_tier(value: Any) -> Any:
     return "standard" if value in ("default", "auto") else value
 
 
@@ -81,21 +81,21 @@ _ONE_OR_MORE = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "
 _FAMILY = {"enum": list(get_args(Family))}
 
 Bytes = Annotated[
-    int, Field(ge=0), BeforeValidator(_bytes), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+    int, Field(ge=0), BeforeValidator(_parse_size), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})
 ]
 """A number, or text such as `20MB`."""
-Words = Annotated[tuple[str, ...], BeforeValidator(_several), _ONE_OR_MORE]
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), _ONE_OR_MORE]
 """A string, or a list of strings."""
 Families = Annotated[
     tuple[Family, ...],
-    BeforeValidator(_several),
+    BeforeValidator(_as_tuple),
     WithJsonSchema({"anyOf": [_FAMILY, {"type": "array", "items": _FAMILY}]}),
 ]
-ServiceTier = Annotated[Tier, BeforeValidator(_tier), WithJsonSchema({"enum": ["default", *get_args(Tier)]})]
+ServiceTier = Annotated[Tier, BeforeValidator(_parse_tier), WithJsonSchema({"enum": ["default", *get_args(Tier)]})]
 """OpenAI's name for the standard tier is `default`; `auto` means it too."""
 Schema = Annotated[
     dict[str, JsonValue],
-    BeforeValidator(_schema),
+    BeforeValidator(_parse_schema),
     WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
 ]
 """A JSON Schema as a table or as JSON text."""

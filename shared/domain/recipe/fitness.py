@@ -21,14 +21,14 @@ from shared.domain.models.catalogue import (
     resolve,
 )
 from shared.domain.recipe.definition import Recipe, ServerTool, Thinking
-from shared.domain.recipe.making import misfits_of_making, unable
+from shared.domain.recipe.making import misfits_of_making, reason_unable
 
 _TOOL_CAPABILITY: dict[ServerTool, Capability] = {
     "code_execution": "code_execution",
     "google_search": "search_grounding",
     "url_context": "url_context",
 }
-_WORDS: dict[Capability, str] = {
+_CAPABILITY_PHRASES: dict[Capability, str] = {
     "code_execution": "run code",
     "search_grounding": "ground its answers in Google Search",
     "url_context": "read the pages behind URLs",
@@ -69,21 +69,21 @@ def _model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | No
 
 def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Misfit]:
     """Yield what makes no sense for files of `families` (empty: unknown), and what the recipe's model cannot do."""
-    yield from _senseless(recipe, families)
+    yield from _misfits_of_files(recipe, families)
     model = _model_for(recipe, today)
     if isinstance(model, Misfit):
         yield model
         return
     if model is None:
         return
-    ended = model.notice(today) if model.answered_by and today else None
-    for misfit in _beyond(recipe, families, model):
-        yield misfit._replace(message=f"{misfit.message} {ended}") if ended else misfit
+    shutdown_notice = model.notice(today) if model.answered_by and today else None
+    for misfit in _misfits_of_model(recipe, families, model):
+        yield misfit._replace(message=f"{misfit.message} {shutdown_notice}") if shutdown_notice else misfit
 
 
-def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Misfit]:
+def _misfits_of_model(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterator[Misfit]:
     """Yield what `model` cannot do for the recipe."""
-    if model.can("live") or (cannot := unable(recipe.makes, model.id, model.outputs)):
+    if model.can("live") or (cannot := reason_unable(recipe.makes, model.id, model.outputs)):
         why = f"Model {model.id} does not answer with text." if model.can("live") else cannot
         yield Misfit("model", "model_not_support_capability", str(why))
         return
@@ -93,9 +93,9 @@ def _beyond(recipe: Recipe, families: Sequence[Family], model: Model) -> Iterato
     if recipe.transcription is not None and not model.can("transcription"):
         message = f"Model {model.id} gives no times of words: gemini-3.5-transcribe does, or leave them out."
         yield Misfit("model", "model_not_support_capability", message)
-    for field, capability in _wanted(recipe):
+    for field, capability in _needed_capabilities(recipe):
         if not model.can(capability):
-            what = _WORDS.get(capability, capability)
+            what = _CAPABILITY_PHRASES.get(capability, capability)
             yield Misfit(field, "model_not_support_capability", f"Model {model.id} cannot {what}.")
     yield from _thinking(recipe.thinking, model)
     if _is_structured(recipe) and (recipe.tools or recipe.functions) and model.id.startswith(("gemini-2", "gemini-1")):
@@ -120,7 +120,7 @@ def shown_part(recipe: Recipe, facts: Facts) -> Facts:
     return facts.model_copy(update={"duration": max(0.0, end - recipe.range.start)})
 
 
-def _senseless(recipe: Recipe, families: Sequence[Family]) -> Iterator[Misfit]:
+def _misfits_of_files(recipe: Recipe, families: Sequence[Family]) -> Iterator[Misfit]:
     listed = " and ".join(dict.fromkeys(families))
     for field, message in misfits_of_making(recipe):
         yield Misfit(field, "invalid_param", f"{message[:1].upper()}{message[1:]}.")
@@ -135,7 +135,7 @@ def _is_structured(recipe: Recipe) -> bool:
     return any(question.response_schema is not None for question in recipe.questions)
 
 
-def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
+def _needed_capabilities(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
     for capability in recipe.requires:
         yield "requires", capability
     for tool in recipe.tools:
@@ -149,23 +149,23 @@ def _wanted(recipe: Recipe) -> Iterator[tuple[str, Capability]]:
 def _thinking(thinking: Thinking | None, model: Model) -> Iterator[Misfit]:
     if thinking is None:
         return
-    how = model.thinking
+    control = model.thinking
     problem: str | None = None
-    if how is None:
+    if control is None:
         problem = None if thinking.budget == 0 and not thinking.include else f"Model {model.id} does not think."
-    elif thinking.budget == 0 and not how.can_be_off:
+    elif thinking.budget == 0 and not control.can_be_off:
         problem = f"Model {model.id} cannot stop thinking."
-    elif isinstance(how, ThinkingByLevel) and thinking.budget is not None:
-        problem = f"Model {model.id} thinks by level ({', '.join(how.levels)}), not by a number of tokens."
-    elif isinstance(how, ThinkingByLevel) and thinking.level is not None and thinking.level not in how.levels:
-        problem = f"Model {model.id} thinks by the levels {', '.join(how.levels)}, not {thinking.level}."
+    elif isinstance(control, ThinkingByLevel) and thinking.budget is not None:
+        problem = f"Model {model.id} thinks by level ({', '.join(control.levels)}), not by a number of tokens."
+    elif isinstance(control, ThinkingByLevel) and thinking.level is not None and thinking.level not in control.levels:
+        problem = f"Model {model.id} thinks by the levels {', '.join(control.levels)}, not {thinking.level}."
     elif (
-        isinstance(how, ThinkingByBudget)
+        isinstance(control, ThinkingByBudget)
         and thinking.budget is not None
         and thinking.budget > 0
-        and not how.least <= thinking.budget <= how.most
+        and not control.least <= thinking.budget <= control.most
     ):
-        message = f"Model {model.id} thinks with {how.least:,} to {how.most:,} tokens, not {thinking.budget:,}."
+        message = f"Model {model.id} thinks with {control.least:,} to {control.most:,} tokens, not {thinking.budget:,}."
         yield Misfit("thinking", "invalid_param", message)
     if problem:
         yield Misfit("thinking", "model_not_support_capability", problem)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
-_MOST_REMEMBERED = 1_000
+_MAX_CACHED = 1_000
 """Characters whose transitions are cached; names may contain more than a million different ones."""
-_Taken = Callable[[str], bool]
+_Matcher = Callable[[str], bool]
 """Returns whether a character matches one position of the glob."""
 
 
@@ -20,7 +20,7 @@ class Glob:
     """A compiled glob. Raises ValueError for a bracket that is never closed, or a range that runs backwards."""
 
     def __init__(self, text: str) -> None:
-        self._steps: list[_Taken] = []
+        self._steps: list[_Matcher] = []
         self._skips: list[tuple[int, int]] = []
         """Positions that are reached together with another one, in order."""
         self._stays_in_folder = self._stays = 0
@@ -43,29 +43,29 @@ class Glob:
         if piece == "**/":
             # Nothing, or anything that ends with a slash.
             self._skips += [(at, at + 1), (at, at + 2)]
-            self._steps += [_nothing, _slash]
+            self._steps += [_match_nothing, _is_slash]
             self._stays |= 2 << at
         elif piece in ("*", "**"):
             self._skips.append((at, at + 1))
-            self._steps.append(_nothing)
+            self._steps.append(_match_nothing)
             if piece == "*":
                 self._stays_in_folder |= 1 << at
             else:
                 self._stays |= 1 << at
         elif piece == "?":
-            self._steps.append(_no_slash)
+            self._steps.append(_is_not_slash)
         elif piece[0] == "[":
-            self._steps.append(_set(piece[1:-1]))
+            self._steps.append(_character_class(piece[1:-1]))
         else:
             self._steps.append(piece[-1].__eq__)
 
     def _advance(self, character: str) -> int:
         """Return the positions, as bits, that the character advances."""
         if character not in self._advances:
-            if len(self._advances) == _MOST_REMEMBERED:
+            if len(self._advances) == _MAX_CACHED:
                 self._advances.clear()
-            taken = (bool(step(character)) << place for place, step in enumerate(self._steps))
-            self._advances[character] = sum(taken)
+            advanced = (bool(step(character)) << place for place, step in enumerate(self._steps))
+            self._advances[character] = sum(advanced)
         return self._advances[character]
 
     def _with_skips(self, reached: int) -> int:
@@ -97,7 +97,7 @@ def _pieces(glob: str) -> Iterator[str]:
         at += len(piece)
 
 
-def _set(members: str) -> _Taken:
+def _character_class(members: str) -> _Matcher:
     negated = "^/" if members[0] in "!^" else ""
     quoted = re.sub(r"([\\\[\]^&~|])", r"\\\1", members[1:] if negated else members)
     try:
@@ -107,13 +107,13 @@ def _set(members: str) -> _Taken:
     return lambda character: compiled.match(character) is not None
 
 
-def _nothing(_character: str) -> bool:
+def _match_nothing(_character: str) -> bool:
     return False
 
 
-def _slash(character: str) -> bool:
+def _is_slash(character: str) -> bool:
     return character == "/"
 
 
-def _no_slash(character: str) -> bool:
+def _is_not_slash(character: str) -> bool:
     return character != "/"

@@ -33,39 +33,39 @@ AspectRatio = Literal["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "
 PictureSize = Literal["1K", "2K", "4K"]
 """As the SDK documents `ImageConfig`."""
 
-MAKERS: dict[Makes, Output] = {"speech": "audio", "embedding": "embedding", "picture": "image"}
+NEEDED_OUTPUTS: dict[Makes, Output] = {"speech": "audio", "embedding": "embedding", "picture": "image"}
 """The output that a model must have."""
 MADE_ENDINGS = {"speech": "wav", "embedding": "embeddings.json", "picture": "png"}
-MADE_WISHES = {
+MADE_METADATA_KEYS = {
     "voice": "speech.voice",
     "language": "speech.language",
     "aspect_ratio": "picture.aspect_ratio",
     "image_size": "picture.size",
 }
-"""Wishes of metadata, and the fields of a recipe that they set."""
-_EXAMPLES: dict[Makes, str] = {
+"""Keys of metadata, and the fields of a recipe that they set."""
+_EXAMPLE_MODELS: dict[Makes, str] = {
     "speech": "gemini-3.8-flash-lite-tts",
     "embedding": "gemini-embedding-2",
     "picture": "gemini-3.1-flash-image",
 }
-_MADE_OF: dict[Makes, set[Family]] = {
+_INPUT_FAMILIES: dict[Makes, set[Family]] = {
     "speech": {"text"},
     "embedding": {"text", "pdf"},
     "picture": {"text", "image", "pdf"},
 }
-_THING = {"speech": "speech", "embedding": "vectors", "picture": "pictures"}
-ABOUT: dict[Makes, str] = {
+_PRODUCTS = {"speech": "speech", "embedding": "vectors", "picture": "pictures"}
+DESCRIPTIONS: dict[Makes, str] = {
     "speech": "reads the text aloud",
     "embedding": "makes vectors, by which texts of a like meaning are found",
     "picture": "draws a picture of the text, or anew from a picture",
 }
 """What a recipe does, where its prompt does not say it."""
-_ONLY_WORDS = (
+_FIELDS_OF_WORDS = (
     "asks", "system", "response_schema", "evidence", "range", "transcription", "transcript", "continuations",
     "split_minutes", "split_pages", "count_rows", "cut_documents", "join", "tools", "functions", "index",
 )  # fmt: skip
 """Fields of recipes whose answer is words."""
-_NOT_OF_TEXT = ("companions", "thinking", "media_resolution", "safety", "requires")
+_FIELDS_OF_WORDS_AND_PICTURES = ("companions", "thinking", "media_resolution", "safety", "requires")
 """Further fields that speech and vectors do not use."""
 _PREFIXES: dict[TaskType, str] = {
     "RETRIEVAL_DOCUMENT": "title: none | text: ",
@@ -106,9 +106,9 @@ class Picture(Frozen):
     """None: the model's own, 1K."""
 
 
-def made_wishes(recipe: Recipe) -> dict[str, str]:
-    """Return the wishes that change the recipe's speech or picture settings, and the fields that they set."""
-    return {wish: place for wish, place in MADE_WISHES.items() if place.partition(".")[0] == recipe.makes}
+def made_metadata_keys(recipe: Recipe) -> dict[str, str]:
+    """Return the metadata keys that change the recipe's speech or picture settings, and the fields that they set."""
+    return {key: place for key, place in MADE_METADATA_KEYS.items() if place.partition(".")[0] == recipe.makes}
 
 
 def misfits_of_making(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -119,34 +119,34 @@ def misfits_of_making(recipe: Recipe) -> Iterator[tuple[str, str]]:
     makes = recipe.makes
     if makes is None:
         return
-    fields = _ONLY_WORDS if makes == "picture" else (*_ONLY_WORDS, *_NOT_OF_TEXT)
+    fields = _FIELDS_OF_WORDS if makes == "picture" else (*_FIELDS_OF_WORDS, *_FIELDS_OF_WORDS_AND_PICTURES)
     for field in fields:
         if getattr(recipe, field) != type(recipe).model_fields[field].get_default(call_default_factory=True):
-            yield field, f"this recipe makes {_THING[makes]}; {field} is for answers in words"
+            yield field, f"this recipe makes {_PRODUCTS[makes]}; {field} is for answers in words"
     if makes == "embedding" and recipe.prompt:
         yield "prompt", "vectors are made of the text alone: leave out the prompt"
     for name in ("max_tokens", "stop"):
         if getattr(recipe.parameters, name):
-            yield f"parameters.{name}", f"this recipe makes {_THING[makes]}; {name} is for answers in words"
-    allowed = _MADE_OF[makes]
+            yield f"parameters.{name}", f"this recipe makes {_PRODUCTS[makes]}; {name} is for answers in words"
+    allowed = _INPUT_FAMILIES[makes]
     if not allowed.issuperset(recipe.takes):
-        yield "takes", f"{_THING[makes]} can be made of {' or '.join(sorted(allowed))} only"
+        yield "takes", f"{_PRODUCTS[makes]} can be made of {' or '.join(sorted(allowed))} only"
 
 
 def output_flaw(makes: Makes, outputs: Sequence[str]) -> str | None:
     """Return why files of these endings cannot be made, or None."""
     if list(outputs) == [MADE_ENDINGS[makes]]:
         return None
-    return f'a recipe that makes {_THING[makes]} has outputs = ["{MADE_ENDINGS[makes]}"]'
+    return f'a recipe that makes {_PRODUCTS[makes]} has outputs = ["{MADE_ENDINGS[makes]}"]'
 
 
-def unable(makes: Makes | None, model: str, outputs: frozenset[Output]) -> str | None:
+def reason_unable(makes: Makes | None, model: str, outputs: frozenset[Output]) -> str | None:
     """Return why a model cannot make what a recipe makes (None: words), or None."""
     if makes is None:
         return None if "text" in outputs else f"Model {model} does not answer with text."
-    if MAKERS[makes] in outputs:
+    if NEEDED_OUTPUTS[makes] in outputs:
         return None
-    return f"Model {model} makes no {_THING[makes]}: {_EXAMPLES[makes]} does."
+    return f"Model {model} makes no {_PRODUCTS[makes]}: {_EXAMPLE_MODELS[makes]} does."
 
 
 def method_of(makes: Makes | None) -> str:

@@ -51,16 +51,16 @@ def choose(recipes: Sequence[Recipe], about: Dropped) -> Recipe:
 def explain(recipes: Sequence[Recipe], about: Dropped) -> list[Explained]:
     """Return why each recipe matched or not, in order."""
     explained: list[Explained] = []
-    taken = False
+    has_match = False
     for recipe in recipes:
         why_not = mismatch(recipe, about)
         if why_not is not None:
             explained.append(Explained(recipe.name, matches=False, chosen=False, why=why_not))
-        elif taken:
+        elif has_match:
             explained.append(Explained(recipe.name, matches=True, chosen=False, why="it would match, but comes later"))
         else:
             explained.append(Explained(recipe.name, matches=True, chosen=True, why=_reason(recipe)))
-            taken = True
+            has_match = True
     return explained
 
 
@@ -70,13 +70,13 @@ def mismatch(recipe: Recipe, about: Dropped) -> str | None:
     if rule is None:
         return f"it has no `for`: only metadata {PREFIX}recipe: {recipe.name}, or `use`, takes it"
     if about.family not in recipe.takes:
-        return f"it takes {_or(recipe.takes)}, this is {about.family}"
+        return f"it takes {_join_with_or(recipe.takes)}, this is {about.family}"
     if rule.family and about.family not in rule.family:
-        return f"it is for {_or(rule.family)}, this is {about.family}"
+        return f"it is for {_join_with_or(rule.family)}, this is {about.family}"
     if rule.prefix and not about.name.startswith(rule.prefix):
-        return f"the name does not begin with {_or(rule.prefix)}"
+        return f"the name does not begin with {_join_with_or(rule.prefix)}"
     if rule.glob and not any(glob_pattern(glob).fullmatch(about.name) for glob in rule.glob):
-        return f"the name does not match {_or(rule.glob)}"
+        return f"the name does not match {_join_with_or(rule.glob)}"
     if about.size < rule.min_size:
         return f"{about.size} bytes are less than {rule.min_size}"
     if rule.max_size is not None and about.size > rule.max_size:
@@ -88,13 +88,13 @@ def _reason(recipe: Recipe) -> str:
     rule = recipe.rule
     assert rule is not None
     reasons = [
-        *([f"the name begins with {_or(rule.prefix)}"] if rule.prefix else []),
-        *([f"the name matches {_or(rule.glob)}"] if rule.glob else []),
-        *([f"it is {_or(rule.family)}"] if rule.family else []),
+        *([f"the name begins with {_join_with_or(rule.prefix)}"] if rule.prefix else []),
+        *([f"the name matches {_join_with_or(rule.glob)}"] if rule.glob else []),
+        *([f"it is {_join_with_or(rule.family)}"] if rule.family else []),
         *(["its size is in the range"] if rule.min_size or rule.max_size is not None else []),
     ]
     return " and ".join(reasons) or "it is for every file"
 
 
-def _or(choices: Sequence[str]) -> str:
+def _join_with_or(choices: Sequence[str]) -> str:
     return " or ".join(choices)

@@ -31,7 +31,7 @@ class Transcription(Frozen):
     """Names and terms as they are spelled."""
 
     @model_validator(mode="after")
-    def _possible(self) -> Transcription:
+    def _refuse_words_with_vocabulary(self) -> Transcription:
         if self.words and self.vocabulary:
             raise ValueError("times of words and a vocabulary cannot be had together: leave one of them out")
         return self

@@ -14,7 +14,7 @@ from shared.domain.recipe.globs import glob_pattern
 from shared.domain.recipe.making import output_flaw
 from shared.domain.recipe.toml_lines import Place
 
-TAKEN_NAMES = ("task",)
+RESERVED_NAMES = ("task",)
 """Reserved names: Dropsight publishes its own files under them (`task.json`)."""
 
 
@@ -28,7 +28,7 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     if len({ask.name for ask in recipe.asks}) < len(recipe.asks):
         yield ("asks",), "two asks of the same name"
     for index, ask in enumerate(recipe.asks):
-        if ask.name in TAKEN_NAMES:
+        if ask.name in RESERVED_NAMES:
             yield ("asks", index, "name"), f"{ask.name} is taken: {ask.name}.json is the task itself"
     prompts: list[Place] = [("asks", index, "prompt") for index in range(len(recipe.asks))] or [("prompt",)]
     for field, question in zip(prompts, recipe.questions, strict=True):
@@ -40,7 +40,7 @@ def flaws(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     for message in placeholders.flaws(recipe.system or ""):
         yield ("system",), message
     if recipe.rule:
-        yield from _of_the_rule(recipe.rule, recipe)
+        yield from _flaws_of_rule(recipe.rule, recipe)
     for misfit in misfits(recipe, recipe.takes):
         yield tuple(misfit.field.split(".")), misfit.message
 
@@ -75,15 +75,15 @@ def _flaws_of_outputs(question: RecipeQuestion, families: Sequence[Family], *, s
             yield 'png draws on the source: only for takes = ["image"]'
         if output in ("srt", "vtt") and not {"audio", "video"}.issuperset(families):
             yield f'{output} is for takes = ["audio", "video"]'
-        if output == "png" and _leaves_out(schema, ("box_2d",)):
+        if output == "png" and _lacks_properties(schema, ("box_2d",)):
             yield "png draws the boxes of the answer: the response_schema has no box_2d"
-        if output in ("srt", "vtt") and _leaves_out(schema, ("start", "text")):
+        if output in ("srt", "vtt") and _lacks_properties(schema, ("start", "text")):
             yield f"{output} is made of segments: the response_schema has none with a start and a text"
     if len(set(question.outputs)) < len(question.outputs):
         yield "an ending is listed twice"
 
 
-def _of_the_rule(rule: Rule, recipe: Recipe) -> Iterator[tuple[Place, str]]:
+def _flaws_of_rule(rule: Rule, recipe: Recipe) -> Iterator[tuple[Place, str]]:
     if any(name.startswith(("/", "gs://")) for name in (*rule.prefix, *rule.glob)):
         yield ("for",), "names of objects begin neither with / nor with gs://bucket/"
     if rule.family and not set(rule.family) & set(recipe.takes):
@@ -97,7 +97,7 @@ def _of_the_rule(rule: Rule, recipe: Recipe) -> Iterator[tuple[Place, str]]:
             yield ("for", "glob", index), str(error)
 
 
-def _leaves_out(schema: dict[str, JsonValue] | None, names: tuple[str, ...]) -> bool:
+def _lacks_properties(schema: dict[str, JsonValue] | None, names: tuple[str, ...]) -> bool:
     """Whether a schema says which properties there are, and not all of `names` are among them."""
     declared = set(_properties(schema))
     return bool(declared) and not declared.issuperset(names)

@@ -55,7 +55,7 @@ def body(recipe: Recipe, question: RecipeQuestion, contents: list[Json], today: 
     texts = [part for part in cast(list[Json], contents[-1]["parts"]) if "text" in part]
     media = [part for part in parts if "fileData" in part or "inlineData" in part]
     if recipe.range and texts and not all("videoMetadata" in part for part in media):
-        texts[-1]["text"] = _naming(recipe.range, cast(str, texts[-1]["text"]))
+        texts[-1]["text"] = _with_range_named(recipe.range, cast(str, texts[-1]["text"]))
     if question.evidence:
         cast(list[JsonValue], contents[-1]["parts"]).append({"text": EVIDENCE_PROMPT})
     return {"contents": cast(JsonValue, contents), **settings(recipe, question, today)}
@@ -135,7 +135,7 @@ def _offsets(range_: Range) -> Json:
     return sampled if range_.end is None else {**sampled, "endOffset": _duration(range_.end)}
 
 
-def _naming(range_: Range, prompt: str) -> str:
+def _with_range_named(range_: Range, prompt: str) -> str:
     """Return the prompt with the range appended, unless it names it already."""
     start, end = written(range_.start), written(range_.end) if range_.end is not None else "the end"
     if start in prompt and end in prompt:

@@ -159,7 +159,7 @@ class Message(StrictModel):
     """Only in a tool's message."""
 
     @model_validator(mode="after")
-    def _coherent(self) -> Message:
+    def _refuse_inconsistent_fields(self) -> Message:
         if self.content is None and not self.tool_calls:
             raise ValueError("a message needs content (an assistant's may have tool_calls instead)")
         if self.tool_calls and self.role != "assistant":

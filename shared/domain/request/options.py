@@ -25,7 +25,7 @@ class JsonSchemaFormat(StrictModel):
     strict: bool | None = None
 
     @model_validator(mode="after")
-    def _taken(self) -> Self:
+    def _refuse_unsupported_schema(self) -> Self:
         if flaw := schema_flaw(self.schema_):
             raise error_at("json_schema", flaw.message, f"schema.{flaw.path}" if flaw.path else "")
         return self
@@ -61,7 +61,7 @@ class ThinkingConfig(StrictModel):
     include_thoughts: bool | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def _refuse_level_with_budget(self) -> Self:
         if self.thinking_budget is not None and self.thinking_level is not None:
             raise ValueError("set thinking_budget or thinking_level, not both")
         return self

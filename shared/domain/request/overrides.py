@@ -12,8 +12,8 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
 from shared.domain.media import Family
 from shared.domain.models.catalogue import ThinkingByBudget, ThinkingSetting, find_model
-from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, lacking, output_flaws, with_fields
-from shared.domain.recipe.making import made_wishes
+from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, missing_needs, output_flaws, with_fields
+from shared.domain.recipe.making import made_metadata_keys
 from shared.domain.recipe.overlay import overlay
 from shared.domain.recipe.transcription import Transcription
 from shared.domain.request.options import AudioTranscriptionConfig, JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
@@ -33,7 +33,7 @@ _REQUEST_FIELDS = {
     "parameters": "frequency_penalty",
 }
 """The request's field for each of the recipe's; the others have the same name."""
-_NEEDED = {
+_MISSING_FIELDS = {
     "prompt": ("prompt", "a prompt"),
     "schema": ("response_format", "a response_format of the type json_schema"),
     "range": (f"metadata.{PREFIX}range", "a part of the recording, for example 02:30-03:29"),
@@ -90,20 +90,20 @@ def overrides_of(
         changes["thinking"] = _thinking(recipe, submission, today)
     if (config := submission.google.audio_transcription_config) is not None:
         changes["transcription"] = _transcription(recipe, config)
-    wishes = wishes_of(submission) if "metadata" in fields else {}
-    changes = overlay(changes, _made_settings(recipe, wishes))
-    if wished_range := wishes.get("range"):
-        changes["range"] = wished_range
-    if endings := wishes.get("outputs"):
+    metadata = dropsight_metadata(submission) if "metadata" in fields else {}
+    changes = overlay(changes, _made_settings(recipe, metadata))
+    if range_ := metadata.get("range"):
+        changes["range"] = range_
+    if endings := metadata.get("outputs"):
         changes["outputs"] = [ending.strip() for ending in endings.split(",") if ending.strip()]
     return changes
 
 
-def _made_settings(recipe: Recipe, wishes: Mapping[str, str]) -> dict[str, JsonValue]:
-    """Return what wishes say of the speech or picture that the recipe makes."""
+def _made_settings(recipe: Recipe, metadata: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Return the settings of the speech or picture that the recipe makes, as the metadata gives them."""
     changes: dict[str, JsonValue] = {}
-    for wish, place in made_wishes(recipe).items():
-        if value := wishes.get(wish.replace("_", "-")):
+    for key, place in made_metadata_keys(recipe).items():
+        if value := metadata.get(key.replace("_", "-")):
             table, _, setting = place.partition(".")
             changes = overlay(changes, {table: {setting: value}})
     return changes
@@ -111,8 +111,8 @@ def _made_settings(recipe: Recipe, wishes: Mapping[str, str]) -> dict[str, JsonV
 
 def refuse_incomplete(recipe: Recipe) -> None:
     """Raise `RequestRefused` if the recipe needs something that the request does not say."""
-    for need in lacking(recipe):
-        param, why = _NEEDED[need]
+    for need in missing_needs(recipe):
+        param, why = _MISSING_FIELDS[need]
         raise invalid_field(param, f"the recipe {recipe.name} needs {why}")
 
 
@@ -140,8 +140,8 @@ def request_field(field: str, submission: Submission | None = None) -> str:
     return _REQUEST_FIELDS.get(field, field.rpartition(".")[2])
 
 
-def wishes_of(submission: Submission) -> dict[str, str]:
-    """Return the wishes in the request's metadata. For all but two, a request has fields of its own."""
+def dropsight_metadata(submission: Submission) -> dict[str, str]:
+    """Return the metadata whose keys begin with `dropsight-`, without that prefix."""
     metadata = {key.lower(): value.strip() for key, value in (submission.metadata or {}).items()}
     return {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
 

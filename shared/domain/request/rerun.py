@@ -45,7 +45,7 @@ def resolve_rerun(
     The snapshot is None if nothing ran before and the changes do not say what to ask: the inbox's recipes decide then.
     """
     before = recipe = _DEFAULT_RECIPE if ran is None else _recipe_that_ran(ran)
-    about = json.dumps({"model": recipe.model, "audio_url": uri}).encode()
+    base_request = json.dumps({"model": recipe.model, "audio_url": uri}).encode()
     replacements = read_changes(changes)
     replacements = {
         name: value for name, value in replacements.items() if value is not None or name not in _IGNORED_NULLS
@@ -53,7 +53,7 @@ def resolve_rerun(
     for name, why in _REFUSED_FIELDS.items():
         if name in replacements:
             raise invalid_field(name, why)
-    submission = read(replace_fields(about, json.dumps(replacements).encode()))
+    submission = read(replace_fields(base_request, json.dumps(replacements).encode()))
     if submission.recipe is not None:
         recipe = find_recipe(submission.recipe)
     # A recipe that is named brings its own model.

@@ -145,7 +145,7 @@ class Submission(StrictModel):
 
     @field_validator("tools")
     @classmethod
-    def _few_and_different(cls, tools: list[FunctionTool] | None) -> list[FunctionTool] | None:
+    def _refuse_repeated_or_large_tools(cls, tools: list[FunctionTool] | None) -> list[FunctionTool] | None:
         names = [tool.function.name for tool in tools or []]
         if repeated := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"there are two functions named {repeated}")
@@ -156,7 +156,7 @@ class Submission(StrictModel):
 
     @field_validator("metadata")
     @classmethod
-    def _writable(cls, metadata: dict[str, str] | None) -> dict[str, str] | None:
+    def _refuse_unstorable_metadata(cls, metadata: dict[str, str] | None) -> dict[str, str] | None:
         for name, value in (metadata or {}).items():
             if _CONTROL.search(name) or _CONTROL_BUT_LINES.search(value):
                 raise ValueError(f"{name!r} holds a control character")
@@ -165,7 +165,7 @@ class Submission(StrictModel):
         return metadata
 
     @model_validator(mode="after")
-    def _coherent(self) -> Self:
+    def _refuse_inconsistent_fields(self) -> Self:
         if (self.audio_url is None) == (self.messages is None):
             raise ValueError("give audio_url or messages, one of them")
         if self.callback_auth is not None and self.callback_url is None:

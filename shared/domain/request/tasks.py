@@ -94,7 +94,7 @@ def request_task(
         content_type="application/json",
     )
     task = new_task(source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
-    return _described(task, submission, now, text).model_copy(update={"asked_lately": asked_lately})
+    return _with_request_fields(task, submission, now, text).model_copy(update={"asked_lately": asked_lately})
 
 
 def rerun_task(
@@ -102,7 +102,7 @@ def rerun_task(
 ) -> Task:
     """Return a new task about the object of `before`, which is to run `ran` (None: the inbox's recipe)."""
     task = new_task(before.source, owner=f"key:{key_id}", model=submission.model, now=now, keep=keep, task_id=task_id)
-    return _described(task, submission, now).model_copy(
+    return _with_request_fields(task, submission, now).model_copy(
         update={"created_at": _time_of(task_id), "ran": ran, "asked_lately": asked_lately(before, now)}
     )
 
@@ -124,7 +124,9 @@ def manifest_task(
 ) -> Task:
     """Return a manifest's task. `submission` is None if the manifest cannot be read; generate reports it then."""
     model = submission.model if submission is not None else DEFAULT_MODEL
-    return _described(new_task(source, owner=owner, model=model, now=now, keep=keep, salt=salt), submission, now, text)
+    return _with_request_fields(
+        new_task(source, owner=owner, model=model, now=now, keep=keep, salt=salt), submission, now, text
+    )
 
 
 def _time_of(task_id: str) -> datetime:
@@ -132,7 +134,7 @@ def _time_of(task_id: str) -> datetime:
     return datetime.fromtimestamp(int(task_id.split("-")[2]), UTC)
 
 
-def _described(task: Task, submission: Submission | None, now: datetime, text: bytes | None = None) -> Task:
+def _with_request_fields(task: Task, submission: Submission | None, now: datetime, text: bytes | None = None) -> Task:
     """Return the task with those parts of the request that its document repeats: no prompts, no inline data."""
     day: dict[str, object] = {"inbox_day": f"{task.owner}/{now.astimezone(UTC).date().isoformat()}"}
     if submission is None:

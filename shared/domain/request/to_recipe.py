@@ -18,25 +18,25 @@ from pydantic import JsonValue
 
 from shared.domain.media import Family, kind_of_name
 from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, RecipeQuestion, fill
-from shared.domain.recipe.making import made_wishes
+from shared.domain.recipe.making import made_metadata_keys
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
 from shared.domain.request.options import JsonObjectAnswer, TextAnswer
 from shared.domain.request.overrides import (
+    dropsight_metadata,
     find_recipe,
     invalid_field,
     overrides_of,
     refuse_incomplete,
     refuse_unmakeable,
     request_field,
-    wishes_of,
     with_overrides,
 )
 from shared.domain.request.schema import Submission
 
 _ANONYMOUS = Recipe(name="request", takes=get_args(Family))
-_WISHES = {"range", "outputs"}
-"""The wishes that a request's metadata may have, if it names a recipe."""
+_METADATA_KEYS = {"range", "outputs"}
+"""The `dropsight-` keys that the metadata of a request may have, if it names a recipe."""
 
 
 class ResolvedRequest(NamedTuple):
@@ -57,8 +57,8 @@ class ResolvedRequest(NamedTuple):
     @property
     def instructions(self) -> str:
         """Return the system prompt, and the texts of system and developer messages."""
-        said = (message.text for message in self.messages if message.role in ("system", "developer"))
-        return "\n\n".join(text for text in (self.system, *said) if text)
+        of_messages = (message.text for message in self.messages if message.role in ("system", "developer"))
+        return "\n\n".join(text for text in (self.system, *of_messages) if text)
 
     @property
     def takes_any_json(self) -> bool:
@@ -74,20 +74,20 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
     inputs = inputs_of(submission)
     has_question = _has_question(submission)
     fields = {name for name in submission.model_fields_set if getattr(submission, name) is not None}
-    wishes = set(wishes_of(submission))
+    keys = set(dropsight_metadata(submission))
     if submission.recipe is None:
-        base, ignored, by = _ANONYMOUS, wishes & _WISHES, "a request that names no recipe"
+        base, ignored, by = _ANONYMOUS, keys & _METADATA_KEYS, "a request that names no recipe"
         changes = overrides_of(base, submission, fields - {"metadata"}, today)
         changes |= _defaults(submission, structured=changes.get("response_schema") is not None)
     else:
-        base, ignored, by = find_recipe(submission.recipe), wishes - _WISHES - {"find"}, "a request"
-        ignored = ignored - {wish.replace("_", "-") for wish in made_wishes(base)}
+        base, ignored, by = find_recipe(submission.recipe), keys - _METADATA_KEYS - {"find"}, "a request"
+        ignored = ignored - {key.replace("_", "-") for key in made_metadata_keys(base)}
         changes = overrides_of(base, submission, fields, today)
         changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
     recipe = with_overrides(base, submission, changes)
-    met = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
+    given = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
     requires = recipe.requires if submission.index is None else (*recipe.requires, "file_search")
-    needs = tuple(need for need in recipe.needs if need not in met)
+    needs = tuple(need for need in recipe.needs if need not in given)
     recipe = recipe.model_copy(update={"needs": needs, "requires": requires})
     refuse_incomplete(recipe)
     _refuse_evidence(recipe, submission)
@@ -107,7 +107,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
         recipe.model_copy(update={"prompt": "", "system": None}),
         _conversation(submission, prompt),
         system,
-        tuple(f"The metadata {PREFIX}{wish} was ignored: it is not heard of {by}." for wish in sorted(ignored)),
+        tuple(f"The metadata {PREFIX}{key} was ignored: it is not heard of {by}." for key in sorted(ignored)),
     )
 
 
@@ -180,8 +180,8 @@ def _refuse_chat(recipe: Recipe, submission: Submission, inputs: Sequence[Input]
         )
     if submission.system_prompt and recipe.makes != "speech":
         raise invalid_field("system_prompt", f"{recipe.name} takes none")
-    told = any(message.role in ("system", "developer") and message.text.strip() for message in messages)
-    if told and recipe.makes != "speech":
+    has_system_message = any(message.role in ("system", "developer") and message.text.strip() for message in messages)
+    if has_system_message and recipe.makes != "speech":
         raise invalid_field("messages", f"{recipe.name} takes no system message: send messages of the user only")
     if recipe.makes == "picture":
         return

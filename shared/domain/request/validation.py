@@ -47,17 +47,17 @@ def refuse_file(recipe: Recipe, param: str, facts: Facts, *, alone: bool) -> Non
     """Raise `PermanentFailure` if an examined file does not fit its request. `alone`: it is the only file."""
     family, label = facts.media_type.family, facts.media_type.label
     if family not in recipe.takes:
-        raise _unfit(f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {label}.")
+        raise _invalid_param(f"{param}: the recipe {recipe.name} takes {' or '.join(recipe.takes)}; this is {label}.")
     for flaw in output_flaws(recipe, [family]):
-        raise _unfit(f"{request_field('outputs')}: {flaw}; {param} is {label}.")
+        raise _invalid_param(f"{request_field('outputs')}: {flaw}; {param} is {label}.")
     _refuse_long(recipe, param, facts)
     if recipe.range is None:
         return
     field = request_field("range")
     if alone and family not in ("audio", "video"):
-        raise _unfit(f"{field}: a range is a part of audio or video; {param} is {label}.")
+        raise _invalid_param(f"{field}: a range is a part of audio or video; {param} is {label}.")
     if missed := recipe.range.missed(facts.duration):
-        raise _unfit(f"{field}: {missed} ({param}).")
+        raise _invalid_param(f"{field}: {missed} ({param}).")
 
 
 def _refuse_long(recipe: Recipe, param: str, facts: Facts) -> None:
@@ -101,5 +101,5 @@ def _refuse_too_large(resolved: ResolvedRequest) -> None:
         )
 
 
-def _unfit(message: str) -> PermanentFailure:
+def _invalid_param(message: str) -> PermanentFailure:
     return PermanentFailure("invalid_param", message)

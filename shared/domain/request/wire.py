@@ -16,7 +16,7 @@ from shared.domain.recipe import wire as recipe_wire
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
 from shared.domain.request.to_recipe import ResolvedRequest
 
-_UNSIGNED = "skip_thought_signature_validator"
+_PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
 """Stands for the signature of a call whose client did not keep it (guide "Thought signatures"); without any, Gemini 3
 refuses the request."""
 
@@ -26,7 +26,10 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
     recipe, choice = resolved.recipe, resolved.submission.tool_choice
     media = ([media_part(recipe, part) for part in (file, *file.more)] for file in files)
     request = recipe_wire.body(
-        recipe, resolved.question, _contents(resolved.messages, media, _unsigned(recipe.model, today)), today
+        recipe,
+        resolved.question,
+        _contents(resolved.messages, media, _placeholder_signature(recipe.model, today)),
+        today,
     )
     if recipe.transcription is not None:
         return request
@@ -35,23 +38,23 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
     if system := resolved.instructions:
         request["systemInstruction"] = {"parts": [{"text": system}]}
     if choice is not None:
-        request["toolConfig"] = {"functionCallingConfig": _calling(choice)}
+        request["toolConfig"] = {"functionCallingConfig": _function_calling_config(choice)}
     return request
 
 
-def _unsigned(name: str, today: date | None) -> str | None:
+def _placeholder_signature(name: str, today: date | None) -> str | None:
     model = find_model(name, today)
-    return _UNSIGNED if model is not None and isinstance(model.thinking, ThinkingByLevel) else None
+    return _PLACEHOLDER_SIGNATURE if model is not None and isinstance(model.thinking, ThinkingByLevel) else None
 
 
-def _contents(messages: Sequence[Message], media: Iterator[list[Json]], unsigned: str | None) -> list[Json]:
+def _contents(messages: Sequence[Message], media: Iterator[list[Json]], placeholder: str | None) -> list[Json]:
     names = {call.id: call.function.name for message in messages for call in message.tool_calls or []}
     turns: list[Json] = []
     for message in messages:
         if message.role in ("system", "developer"):
             continue
         role = "model" if message.role == "assistant" else "user"
-        parts = list(_parts(message, names, media, unsigned))
+        parts = list(_parts(message, names, media, placeholder))
         if turns and turns[-1]["role"] == role:
             cast(list[JsonValue], turns[-1]["parts"]).extend(parts)
         else:
@@ -63,11 +66,11 @@ def _contents(messages: Sequence[Message], media: Iterator[list[Json]], unsigned
 
 
 def _parts(
-    message: Message, names: dict[str, str], media: Iterator[list[Json]], unsigned: str | None
+    message: Message, names: dict[str, str], media: Iterator[list[Json]], placeholder: str | None
 ) -> Iterator[Json]:
     if message.role == "tool":
         name = names.get(message.tool_call_id or "", message.name or message.tool_call_id or "")
-        yield {"functionResponse": {"name": name, "response": _object(message.text, "result")}}
+        yield {"functionResponse": {"name": name, "response": _as_object(message.text, "result")}}
         return
     for part in message.parts:
         if isinstance(part, TextPart):
@@ -76,9 +79,9 @@ def _parts(
             yield from next(media)
     for number, call in enumerate(message.tool_calls or []):
         called: Json = {
-            "functionCall": {"name": call.function.name, "args": _object(call.function.arguments, "arguments")}
+            "functionCall": {"name": call.function.name, "args": _as_object(call.function.arguments, "arguments")}
         }
-        signature = call.thought_signature or (unsigned if number == 0 else None)
+        signature = call.thought_signature or (placeholder if number == 0 else None)
         yield {**called, "thoughtSignature": signature} if signature else called
 
 
@@ -86,7 +89,7 @@ def _is_tools_answer(part: JsonValue) -> bool:
     return isinstance(part, dict) and "functionResponse" in part
 
 
-def _object(text: str, otherwise: str) -> Json:
+def _as_object(text: str, otherwise: str) -> Json:
     """Return a function's arguments as an object, as Gemini wants them; what is not plain JSON stays text."""
     try:
         value = parse(text)
@@ -95,7 +98,7 @@ def _object(text: str, otherwise: str) -> Json:
     return value if isinstance(value, dict) else {otherwise: value}
 
 
-def _calling(choice: str | ChosenFunction) -> Json:
+def _function_calling_config(choice: str | ChosenFunction) -> Json:
     if isinstance(choice, ChosenFunction):
         return {"mode": "ANY", "allowedFunctionNames": [choice.function.name]}
     return {"mode": {"none": "NONE", "auto": "AUTO", "required": "ANY"}[choice]}

@@ -24,7 +24,7 @@ _MOST_SOURCES = 29
 _SOURCE = re.compile(r"gs://[a-z0-9][a-z0-9._-]+/.*|manifests:[^/]*", re.DOTALL)
 
 
-def _source(text: str) -> str:
+def _valid_source(text: str) -> str:
     if _SOURCE.fullmatch(text) is None:
         raise ValueError(
             f"{text!r} is not a source: write gs://bucket/ or gs://bucket/folder/ (with a slash after the bucket, or "
@@ -41,7 +41,7 @@ class Key(BaseModel):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")
     name: str
     scopes: tuple[Scope, ...] = DEFAULT_SCOPES
-    sources: tuple[Annotated[str, AfterValidator(_source)], ...] = Field(default=(), max_length=_MOST_SOURCES)
+    sources: tuple[Annotated[str, AfterValidator(_valid_source)], ...] = Field(default=(), max_length=_MOST_SOURCES)
     """Prefixes of objects that it may name as inputs and whose tasks it sees; `manifests:{folder}` shows tasks only."""
     created_at: datetime
     expires_at: datetime | None = None

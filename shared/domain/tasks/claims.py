@@ -97,7 +97,7 @@ def renew(
     ledger: Ledger | None = None,
 ) -> Task:
     """Extend the lease and record the progress. Raises `LeaseLost` if the claim is not the current one."""
-    _must_hold(task, token)
+    _require_claim(task, token)
     return task.model_copy(
         update={
             "lease_until": now + lease,
@@ -127,7 +127,7 @@ def put_off(
 
     `epoch`: of the dispatch that is due then (default: the next).
     """
-    _must_hold(task, token)
+    _require_claim(task, token)
     waiting = keep_waiting(task, now=now, until=until, reason=reason, detail=detail, epoch=epoch)
     return waiting.model_copy(
         update={
@@ -146,7 +146,7 @@ def keep_waiting(
     task: Task, *, now: datetime, until: datetime, reason: WaitingReason, detail: str = "", epoch: int | None = None
 ) -> Task:
     """Let an unclaimed task wait longer."""
-    since = task.waiting_since if last_reason(task) == reason and task.waiting_since else now
+    since = task.waiting_since if last_waiting_reason(task) == reason and task.waiting_since else now
     return task.model_copy(
         update={
             "epoch": max(task.epoch + 1, epoch or 0),
@@ -157,7 +157,7 @@ def keep_waiting(
     )
 
 
-def last_reason(task: Task) -> WaitingReason | None:
+def last_waiting_reason(task: Task) -> WaitingReason | None:
     """Return the reason that the task waits for, or waited for last."""
     last = task.waiting or task.waited
     return last.reason if last else None
@@ -165,7 +165,7 @@ def last_reason(task: Task) -> WaitingReason | None:
 
 def warn(task: Task, token: int, warnings: tuple[str, ...]) -> Task:
     """Put warnings on the task before it ends."""
-    _must_hold(task, token)
+    _require_claim(task, token)
     return task.model_copy(update={"warnings": tuple(dict.fromkeys((*task.warnings, *warnings)))})
 
 
@@ -180,7 +180,7 @@ def finish(
     event: bool = False,
 ) -> Task:
     """End the task: completed with results, or failed with an error. `event`: whether one is published."""
-    _must_hold(task, token)
+    _require_claim(task, token)
     return _end(task.model_copy(update=_at_gemini(task, files, cache)), outcome, now=now, event=event)
 
 
@@ -215,16 +215,16 @@ def tidy(
             "children": children or task.children,
         }
     )
-    return tidied.model_copy(update={"open": _anything_left(tidied)})
+    return tidied.model_copy(update={"open": _has_work_left(tidied)})
 
 
-def called_back(task: Task, callback: Callback) -> Task:
+def record_callback(task: Task, callback: Callback) -> Task:
     """Record the state of the task's callback. Once it is settled, the task is closed."""
     noted = task.model_copy(update={"callback": callback})
-    return noted.model_copy(update={"open": _anything_left(noted)})
+    return noted.model_copy(update={"open": _has_work_left(noted)})
 
 
-def _anything_left(task: Task) -> bool:
+def _has_work_left(task: Task) -> bool:
     pending = task.callback is not None and task.callback.state == "pending"
     return not task.terminal or bool(task.after) or pending
 
@@ -239,7 +239,7 @@ def _at_gemini(task: Task, files: tuple[GeminiFile, ...] | None, cache: GeminiCa
     return {} if files is None else {"files": files, "cache": cache}
 
 
-def _must_hold(task: Task, token: int) -> None:
+def _require_claim(task: Task, token: int) -> None:
     if task.token != token or task.terminal:
         raise LeaseLost(f"claim {token} of {task.id} has ended: its token is {task.token}, it is {task.status}")
 

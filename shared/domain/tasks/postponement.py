@@ -23,7 +23,7 @@ from shared.domain.tasks.task import Task
 _GEMINI_DAY = ZoneInfo("America/Los_Angeles")
 """Gemini resets daily quotas at midnight Pacific time."""
 _NO_TIME_NAMED = 300.0
-_LONGEST_PATIENCE = 3600.0
+_LONGEST_WAIT = 3600.0
 """Seconds. The longest pause between two tries of a task that has waited long for one reason."""
 _LONGEST_BACKOFF = 1800.0
 _BUSY_SECONDS = (3.0, 15.0)
@@ -31,7 +31,7 @@ _OUTAGES_PER_ATTEMPT = 6
 """Outages of a service allow this many times more tries than failures of the task itself: about half a day."""
 
 
-class Rest(NamedTuple):
+class Wait(NamedTuple):
     """Until when a task waits, and why."""
 
     until: datetime
@@ -40,7 +40,7 @@ class Rest(NamedTuple):
     counted: claims.Counted | None = None
 
 
-class Patience(NamedTuple):
+class RetryLimits(NamedTuple):
     """The operator's limits."""
 
     max_attempts: int
@@ -50,9 +50,9 @@ class Patience(NamedTuple):
     """How long a task waits for the flex tier, from its first refusal, before it is asked at the standard price."""
 
 
-def decide_rest(
-    task: Task, failure: TaskFailure | TimeIsUp, patience: Patience, *, now: datetime, answering: bool, random: Random
-) -> Rest | None:
+def decide_wait(
+    task: Task, failure: TaskFailure | TimeIsUp, limits: RetryLimits, *, now: datetime, answering: bool, random: Random
+) -> Wait | None:
     """Return how long the task waits; None if it has no tries left.
 
     `answering`: a billed call was running. A broken or cut-off answer was paid for, so it counts as an attempt.
@@ -61,34 +61,34 @@ def decide_rest(
     match failure:
         case BudgetSpent() if not failure.is_spent:
             # It is up to other calls, which take seconds or minutes.
-            return Rest(now + timedelta(seconds=random.uniform(*_BUSY_SECONDS)), failure.reason, failure.message)
+            return Wait(now + timedelta(seconds=random.uniform(*_BUSY_SECONDS)), failure.reason, failure.message)
         case FlexRefused():
             delay = seconds_until_retry(failure, now)
-            until = next_try_at(task, failure.reason, delay, patience.max_age, now=now, random=random)
-            ends = end_of_flex(task, patience.flex) or now + patience.flex
-            return Rest(max(now, min(until, ends)), failure.reason, failure.message)
+            until = next_try_at(task, failure.reason, delay, limits.max_age, now=now, random=random)
+            ends = end_of_flex(task, limits.flex) or now + limits.flex
+            return Wait(max(now, min(until, ends)), failure.reason, failure.message)
         case Postponement():
             delay = seconds_until_retry(failure, now)
-            until = next_try_at(task, failure.reason, delay, patience.max_age, now=now, random=random)
-            return Rest(until, failure.reason, failure.message)
+            until = next_try_at(task, failure.reason, delay, limits.max_age, now=now, random=random)
+            return Wait(until, failure.reason, failure.message)
         case TimeIsUp() if not answering:
-            return Rest(now, "time_limit", "one dispatch's time was over")
+            return Wait(now, "time_limit", "one dispatch's time was over")
         case Unavailable() if not answering:
-            if outages >= patience.max_attempts * _OUTAGES_PER_ATTEMPT:
+            if outages >= limits.max_attempts * _OUTAGES_PER_ATTEMPT:
                 return None
-            return Rest(_back_off(now, outages, random), "retrying", failure.message, "outage")
-        case _ if attempts >= patience.max_attempts:
+            return Wait(_back_off(now, outages, random), "retrying", failure.message, "outage")
+        case _ if attempts >= limits.max_attempts:
             return None
         case TimeIsUp():
-            return Rest(now, "time_limit", "the model was still answering", "attempt")
+            return Wait(now, "time_limit", "the model was still answering", "attempt")
         case _:
-            return Rest(_back_off(now, attempts, random), "retrying", failure.message, "attempt")
+            return Wait(_back_off(now, attempts, random), "retrying", failure.message, "attempt")
 
 
-def end_of_flex(task: Task, patience: timedelta) -> datetime | None:
+def end_of_flex(task: Task, limits: timedelta) -> datetime | None:
     """Return when the task is promoted to the standard tier; None if flex never refused it."""
     first = next((attempt.at for attempt in task.ledger.attempts if attempt.reason == "flex"), None)
-    return None if first is None else first + patience
+    return None if first is None else first + limits
 
 
 def _back_off(now: datetime, times: int, random: Random) -> datetime:
@@ -104,8 +104,8 @@ def next_try_at(
     Tasks that wait for the same moment are spread over a few seconds. A task that has waited for hours tries again
     after about as long as it has waited, an hour at most. None waits past its age limit.
     """
-    since = task.waiting_since if task.waiting_since is not None and claims.last_reason(task) == reason else now
-    waited = min(_LONGEST_PATIENCE, (now - since).total_seconds() * random.uniform(0.75, 1.5))
+    since = task.waiting_since if task.waiting_since is not None and claims.last_waiting_reason(task) == reason else now
+    waited = min(_LONGEST_WAIT, (now - since).total_seconds() * random.uniform(0.75, 1.5))
     spread = random.uniform(0.5, 3)
     until = now + timedelta(seconds=max(delay, waited) + spread)
     limit = task.accepted_at + max_age + timedelta(seconds=1)

@@ -48,7 +48,9 @@ async def receiver() -> AsyncIterator[Receiver]:
     await server.stop()
 
 
-async def called_back(system: System, secret: str, url: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+async def wait_for_callback(
+    system: System, secret: str, url: str, until: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
     """The task, once its callback stands as wanted. The clock is moved where an attempt waits for its backoff."""
     async with system.client(secret) as client, asyncio.timeout(60):
         task = (await client.post("/v1/llm/generations", json=request(callback_url=url))).json()
@@ -72,7 +74,7 @@ async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(
 
     monkeypatch.setattr("standardwebhooks.webhooks.datetime", RoadTime)
     secret = await system.key("called-back")
-    task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+    task = await wait_for_callback(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     [(headers, body)] = receiver.calls
     told = json.loads(body)
     assert Webhook(CALLBACK_SECRET).verify(body, headers) == told
@@ -85,7 +87,7 @@ async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(
 async def test_a_receiver_that_is_busy_is_tried_again_with_the_same_id(system: System, receiver: Receiver) -> None:
     receiver.statuses = [503, 429, 200]
     secret = await system.key("patient")
-    task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+    task = await wait_for_callback(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     ids = [headers["webhook-id"] for headers, _ in receiver.calls]
     stamps = [headers["webhook-timestamp"] for headers, _ in receiver.calls]
     assert len(ids) == 3
@@ -100,7 +102,7 @@ async def test_a_receiver_that_refuses_is_not_asked_again(
 ) -> None:
     receiver.statuses = [status]
     secret = await system.key(f"refused-{status}")
-    task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == state)
+    task = await wait_for_callback(system, secret, receiver.url, lambda callback: callback["state"] == state)
     await system.quiet()
     assert len(receiver.calls) == 1
     assert task["callback"]["last_status"] == status
@@ -109,7 +111,7 @@ async def test_a_receiver_that_refuses_is_not_asked_again(
 async def test_a_dead_receiver_is_told_apart_from_a_refusing_one_after_a_day(system: System) -> None:
     secret = await system.key("dead")
     url = "http://127.0.0.1:9/hook"
-    task = await called_back(system, secret, url, lambda callback: callback["state"] != "pending")
+    task = await wait_for_callback(system, secret, url, lambda callback: callback["state"] != "pending")
     assert task["callback"]["state"] == "unreachable"
     assert task["callback"]["last_status"] is None
     assert task["callback"]["attempts"] > 2
@@ -149,7 +151,7 @@ async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_els
     planted = "hush-9c1f"
     secret = await system.key("hushed")
     url = f"{receiver.url}?token={planted}#{planted}"
-    task = await called_back(system, secret, url, lambda callback: callback["state"] == "delivered")
+    task = await wait_for_callback(system, secret, url, lambda callback: callback["state"] == "delivered")
     await system.quiet()
     place = f"/v1/tasks/{task['id']}"
     async with system.client(secret) as client:
@@ -208,7 +210,7 @@ async def test_slow_receivers_do_not_keep_a_quick_one_waiting(
         async with system.client(secret) as client:
             for number in range(20):
                 await client.post("/v1/llm/generations", json=request(callback_url=url, seed=number))
-        task = await called_back(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
+        task = await wait_for_callback(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     finally:
         over.set()
     assert task["callback"]["attempts"] == 1

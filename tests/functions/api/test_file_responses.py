@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from functions.api.file_responses import PIECE_BYTES, Part, headers_for, media_type_of, part_of
+from functions.api.file_responses import PIECE_BYTES, ByteRange, headers_for, media_type_of, requested_range
 
 
 @pytest.mark.parametrize(
     ("header", "size", "part"),
     [
         (None, 100, None),
-        ("bytes=0-9", 100, Part(0, 10)),
-        ("bytes=0-0", 100, Part(0, 1)),
-        ("bytes=90-", 100, Part(90, 100)),
-        ("bytes=90-500", 100, Part(90, 100)),
-        ("bytes=-10", 100, Part(90, 100)),
-        ("bytes=-500", 100, Part(0, 100)),
-        ("bytes=0-", 10 * PIECE_BYTES, Part(0, PIECE_BYTES)),
-        (f"bytes=-{2 * PIECE_BYTES}", 10 * PIECE_BYTES, Part(8 * PIECE_BYTES, 9 * PIECE_BYTES)),
+        ("bytes=0-9", 100, ByteRange(0, 10)),
+        ("bytes=0-0", 100, ByteRange(0, 1)),
+        ("bytes=90-", 100, ByteRange(90, 100)),
+        ("bytes=90-500", 100, ByteRange(90, 100)),
+        ("bytes=-10", 100, ByteRange(90, 100)),
+        ("bytes=-500", 100, ByteRange(0, 100)),
+        ("bytes=0-", 10 * PIECE_BYTES, ByteRange(0, PIECE_BYTES)),
+        (f"bytes=-{2 * PIECE_BYTES}", 10 * PIECE_BYTES, ByteRange(8 * PIECE_BYTES, 9 * PIECE_BYTES)),
         # What is no single range of bytes means the whole file (RFC 9110, section 14.2).
         ("bytes=0-1,4-5", 100, None),
         ("bytes=9-2", 100, None),
@@ -28,14 +28,16 @@ from functions.api.file_responses import PIECE_BYTES, Part, headers_for, media_t
         ("bytes=" + "9" * 30 + "-", 100, None),
     ],
 )
-def test_a_range_names_one_part_and_an_answer_has_one_piece(header: str | None, size: int, part: Part | None) -> None:
-    assert part_of(header, size) == part
+def test_a_range_names_one_part_and_an_answer_has_one_piece(
+    header: str | None, size: int, part: ByteRange | None
+) -> None:
+    assert requested_range(header, size) == part
 
 
 @pytest.mark.parametrize("header", ["bytes=100-", "bytes=100-200", "bytes=-0"])
 def test_a_range_outside_the_file_is_refused(header: str) -> None:
     with pytest.raises(ValueError, match="100 bytes"):
-        part_of(header, 100)
+        requested_range(header, 100)
 
 
 @pytest.mark.parametrize(

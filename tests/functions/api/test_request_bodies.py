@@ -130,7 +130,7 @@ async def test_bodies_that_find_no_room_are_told_to_come_back_and_room_is_given_
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BUDGET_BYTES", LARGE)
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_BUDGET_WAIT_SECONDS", 0.1)
     secret = await system.key("crowded")
     async with sender(system) as first:
         await first.head(secret, LARGE)
@@ -147,7 +147,7 @@ async def test_bodies_that_find_no_room_are_told_to_come_back_and_room_is_given_
 
 async def test_one_key_cannot_take_all_the_room(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BUDGET_OF_A_KEY", LARGE)
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_BUDGET_WAIT_SECONDS", 0.1)
     greedy, modest = await system.key("greedy"), await system.key("modest")
     async with sender(system) as first:
         await first.head(greedy, LARGE)

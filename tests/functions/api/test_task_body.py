@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from functions.api.task_body import Rendered, RenderedTasks
+from functions.api.task_body import RenderedTask, RenderedTasks
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Source, Task, new_task
 
@@ -21,24 +21,24 @@ def ended(name: str) -> Task:
 
 
 def test_the_least_recently_used_are_dropped_first_by_the_bytes_of_their_bodies() -> None:
-    remembered, tasks = RenderedTasks(limit=40), [ended(name) for name in "abcdef"]
+    rendered_lately, tasks = RenderedTasks(limit=40), [ended(name) for name in "abcdef"]
     for task in tasks[:4]:
-        remembered.put(Rendered(task, b"x" * 10))
-    assert remembered.get(tasks[0].id) is not None
-    remembered.put(Rendered(tasks[4], b"x" * 10))
-    assert [remembered.get(task.id) is not None for task in tasks] == [True, False, True, True, True, False]
+        rendered_lately.put(RenderedTask(task, b"x" * 10))
+    assert rendered_lately.get(tasks[0].id) is not None
+    rendered_lately.put(RenderedTask(tasks[4], b"x" * 10))
+    assert [rendered_lately.get(task.id) is not None for task in tasks] == [True, False, True, True, True, False]
 
 
 def test_a_task_that_may_change_and_a_body_of_over_a_quarter_of_the_limit_are_not_remembered() -> None:
-    remembered = RenderedTasks(limit=40)
+    rendered_lately = RenderedTasks(limit=40)
     for task, body in ((pending("a"), b"x"), (ended("b"), b"x" * 11)):
-        remembered.put(Rendered(task, body))
-        assert remembered.get(task.id) is None
+        rendered_lately.put(RenderedTask(task, body))
+        assert rendered_lately.get(task.id) is None
 
 
 def test_a_remembered_task_holds_its_results_once() -> None:
-    remembered, task = RenderedTasks(), ended("a").model_copy(update={"results": ({"id": "x"},)})
-    remembered.put(Rendered(task, b"{}"))
-    kept = remembered.get(task.id)
+    rendered_lately, task = RenderedTasks(), ended("a").model_copy(update={"results": ({"id": "x"},)})
+    rendered_lately.put(RenderedTask(task, b"{}"))
+    kept = rendered_lately.get(task.id)
     assert kept is not None
     assert kept.task.results is None

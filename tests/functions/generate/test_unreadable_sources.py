@@ -26,7 +26,7 @@ allow = ["schema", "range", "thinking", "temperature", "max_tokens", "with", "mo
 
 
 @pytest.mark.parametrize(
-    ("wish", "value"),
+    ("setting", "value"),
     [
         ("schema", "[" * 3000),
         ("schema", '{"a":' * 1500),
@@ -40,11 +40,11 @@ allow = ["schema", "range", "thinking", "temperature", "max_tokens", "with", "mo
         ("with", "é" * 600),
     ],
 )
-async def test_metadata_that_cannot_be_meant_fails_at_once(system: System, wish: str, value: str) -> None:
+async def test_metadata_that_cannot_be_meant_fails_at_once(system: System, setting: str, value: str) -> None:
     await system.drop("recipes.toml", RULES.encode(), bucket="settings")
     system.clock.advance(30)
-    name = f"wishes/{wish}-{abs(hash(value)) % 10_000}.txt"
-    task = await system.answered(name, b"A text.\n", bucket=RULED, **{f"dropsight_{wish}": value})
+    name = f"metadata/{setting}-{abs(hash(value)) % 10_000}.txt"
+    task = await system.answered(name, b"A text.\n", bucket=RULED, **{f"dropsight_{setting}": value})
     assert task.error is not None
     assert task.error.code in ("invalid_param", "source_gone")
     assert task.attempts == 0

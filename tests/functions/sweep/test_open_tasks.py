@@ -244,7 +244,7 @@ async def test_a_callback_whose_notice_is_on_the_queue_is_left_alone(system: Swe
 async def test_a_callback_that_is_settled_closes_its_task(state: str, system: SweepDeps, clock: MovableClock) -> None:
     known = await called_back_never(system, clock)
     callback = Callback.model_validate({"url": "https://example.org/hook", "state": state})
-    assert await system.tasks.change(known, lambda task: claims.called_back(task, callback))
+    assert await system.tasks.change(known, lambda task: claims.record_callback(task, callback))
     assert await run(system) == {}
 
 

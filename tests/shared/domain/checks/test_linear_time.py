@@ -15,7 +15,7 @@ from shared.domain.answer.response import Json
 from shared.domain.answer.transcript import segments_in_text
 from shared.domain.checks import join_without_overlap, next_step, read, transcript_warnings
 from shared.domain.outputs import tables
-from shared.domain.outputs.markup import in_fence, unfenced
+from shared.domain.outputs.markup import fence_content, unfenced
 
 _SIZE = 30_000
 _MOST_SECONDS = 0.75
@@ -61,7 +61,7 @@ DONE: dict[str, Callable[[str], object]] = {
     "pieces": lambda text: answer.join([response(text[at : at + 50]) for at in range(0, len(text), 50)]),
     "cell": tables.neutralised,
     "unfenced": unfenced,
-    "in fence": lambda text: in_fence(f"```json\n{text}\n```", "json"),
+    "in fence": lambda text: fence_content(f"```json\n{text}\n```", "json"),
     "code": lambda text: as_markdown({"code_execution": [{"language": "python", "code": text}]}),
 }
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shared.domain.media.ignored_objects import ignored
+from shared.domain.media.ignored_objects import reason_to_ignore
 from shared.domain.recipe.globs import glob_pattern
 
 
@@ -19,7 +19,7 @@ from shared.domain.recipe.globs import glob_pattern
     ],
 )
 def test_parts_of_a_parallel_upload_are_ignored(name: str) -> None:
-    assert "part of a parallel upload" in (ignored(name) or "")
+    assert "part of a parallel upload" in (reason_to_ignore(name) or "")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_parts_of_a_parallel_upload_are_ignored(name: str) -> None:
     ],
 )  # fmt: skip
 def test_junk_of_sync_tools_is_ignored_wherever_it_lies(name: str) -> None:
-    assert ignored(name) is not None
+    assert reason_to_ignore(name) is not None
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_junk_of_sync_tools_is_ignored_wherever_it_lies(name: str) -> None:
     ],
 )  # fmt: skip
 def test_names_that_only_look_a_little_like_junk_are_files(name: str) -> None:
-    assert ignored(name) is None
+    assert reason_to_ignore(name) is None
 
 
 def test_an_operators_patterns_are_for_the_last_part_or_with_a_slash_for_the_whole_name() -> None:
     patterns = ("*.bak", "drafts/**")
-    assert ignored("deep/in/a.bak", patterns) == "the inbox ignores *.bak"
-    assert ignored("drafts/x/y.md", patterns) == "the inbox ignores drafts/**"
-    assert ignored("in/drafts/y.md", patterns) is None
-    assert ignored("a.bak.md", patterns) is None
+    assert reason_to_ignore("deep/in/a.bak", patterns) == "the inbox ignores *.bak"
+    assert reason_to_ignore("drafts/x/y.md", patterns) == "the inbox ignores drafts/**"
+    assert reason_to_ignore("in/drafts/y.md", patterns) is None
+    assert reason_to_ignore("a.bak.md", patterns) is None
 
 
 @pytest.mark.parametrize("glob", ["*a" * 40 + "*b", "**/" * 20 + "b", "**a" * 30 + "b", "[!b]*" * 40 + "b"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.media import HEAD, WHOLE, InMemory, MediaType, Refusal, identify, in_utf_8, sniff
-from shared.domain.media.utf8_conversion import encoding_note
+from shared.domain.media.utf8_conversion import encoding_warning
 
 TEXTS = Path(__file__).parents[3] / "samples" / "texts"
 UGLY = TEXTS.parent / "ugly"
@@ -42,7 +42,7 @@ def test_a_text_is_known_as_text_and_as_what_its_name_says(file: Path) -> None:
     kind = found(data, file.name)
     assert kind.mime == MIMES[file.suffix]
     assert kind.encoding == ENCODINGS.get(file.name, "utf-8")
-    assert (encoding_note(kind.encoding, len(data)) is not None) == (file.name in ENCODINGS)
+    assert (encoding_warning(kind.encoding, len(data)) is not None) == (file.name in ENCODINGS)
     converted = in_utf_8(data, kind.encoding or "").decode()
     assert "\ufffd" not in converted
     assert not converted.endswith(("\x1a", "\0"))
@@ -76,17 +76,17 @@ def test_a_script_with_binary_data_behind_it_is_no_text() -> None:
 
 def test_a_text_that_is_too_long_to_be_converted_is_looked_at_up_to_a_bound_and_told() -> None:
     class Counted(InMemory):
-        reads = 0
+        decodes = 0
 
         def read(self, offset: int, length: int) -> bytes:
-            Counted.reads += length
+            Counted.decodes += length
             return super().read(offset, length)
 
     data = "Maß und Zeit\n".encode("latin-1") * (WHOLE // 8)
     kind = identify(Counted(data), "a.txt")
     assert isinstance(kind, MediaType)
-    assert Counted.reads <= WHOLE + (1 << 20) + HEAD
-    assert "may be read wrongly" in (encoding_note(kind.encoding, len(data)) or "")
+    assert Counted.decodes <= WHOLE + (1 << 20) + HEAD
+    assert "may be read wrongly" in (encoding_warning(kind.encoding, len(data)) or "")
 
 
 BINARY = {

@@ -15,7 +15,7 @@ from PIL import Image
 
 from shared.domain.outputs import Source, render
 from shared.domain.outputs.drawing import MAX_PIXELS
-from shared.domain.outputs.sandboxed_drawing import FUNCTION, OnPicture, arguments_of, read_reply
+from shared.domain.outputs.sandboxed_drawing import FUNCTION, DrawingReply, arguments_of, read_reply
 from shared.domain.recipe import RecipeQuestion
 from shared.sandbox import Sandbox
 
@@ -42,7 +42,7 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
-async def drawn(sandbox: Sandbox, picture: bytes, *, size: tuple[int, int] | None = None) -> OnPicture:
+async def drawn(sandbox: Sandbox, picture: bytes, *, size: tuple[int, int] | None = None) -> DrawingReply:
     arguments = arguments_of(BOXES, None, size=size, draw=True)
     reply = await sandbox.run(FUNCTION, arguments, payload=picture, seconds=90)
     return read_reply(reply.value, reply.payload)

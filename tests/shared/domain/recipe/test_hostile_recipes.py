@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import PermanentFailure, RequestRefused
-from shared.domain.recipe import BUILT_IN, Dropped, Recipe, choose, grant
+from shared.domain.recipe import BUILT_IN, Dropped, Recipe, apply_metadata, choose
 from shared.domain.recipe.book import check
-from shared.domain.recipe.wishes import WISHES
+from shared.domain.recipe.object_metadata import METADATA_KEYS
 from shared.domain.request import resolve_rerun
 from shared.domain.tasks.task import Ran
 from tests.shared.domain.request.hostile_schemas import HOSTILE, doubling
@@ -61,7 +61,7 @@ def test_a_recipe_fits_on_the_document_of_its_task() -> None:
 def test_a_models_name_is_taken_as_a_request_takes_it() -> None:
     assert Recipe(name="a", takes=("audio",), prompt="p", model=" models/gemini-2.5-pro ").model == "gemini-2.5-pro"
     about = Dropped(name="a.mp3", family="audio", metadata={"dropsight-model": "models/gemini-2.5-pro"})
-    assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.model == "gemini-2.5-pro"
+    assert apply_metadata(BUILT_IN, choose(BUILT_IN, about), about).recipe.model == "gemini-2.5-pro"
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -70,11 +70,11 @@ def test_metadata_with_a_schema_made_to_stop_the_service_is_refused_at_once(host
     about = Dropped(name="a.pdf", family="pdf", metadata=metadata)
     began = time.process_time()
     with pytest.raises(PermanentFailure, match="dropsight-schema"):
-        grant(BUILT_IN, choose(BUILT_IN, about), about)
+        apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
     assert time.process_time() - began < 2
 
 
-wished = st.one_of(
+values = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
         [
@@ -102,13 +102,15 @@ wished = st.one_of(
 )
 
 
-@given(st.dictionaries(st.sampled_from([f"dropsight-{wish}" for wish in WISHES]), wished, max_size=4), st.booleans())
+@given(
+    st.dictionaries(st.sampled_from([f"dropsight-{key}" for key in METADATA_KEYS]), values, max_size=4), st.booleans()
+)
 @settings(max_examples=400, deadline=None, derandomize=True)
 def test_odd_wishes_are_granted_or_refused(metadata: dict[str, str], everything: bool) -> None:
-    recipes = [recipe.model_copy(update={"allow": WISHES}) for recipe in BUILT_IN] if everything else BUILT_IN
+    recipes = [recipe.model_copy(update={"allow": METADATA_KEYS}) for recipe in BUILT_IN] if everything else BUILT_IN
     about = Dropped(name="folder/a.mp3", family="audio", metadata=metadata)
     try:
-        granted = grant(recipes, choose(recipes, about), about)
+        granted = apply_metadata(recipes, choose(recipes, about), about)
     except PermanentFailure:
         return
     assert Recipe.model_validate(granted.recipe.ran().snapshot).model_copy(update={"rule": None}) == (

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from shared.domain.recipe import BUILT_IN, Recipe, check
-from shared.domain.recipe.making import MADE_ENDINGS, MAKERS, Embedding, Makes, embedding_body
+from shared.domain.recipe.making import MADE_ENDINGS, NEEDED_OUTPUTS, Embedding, Makes, embedding_body
 
 MADE = {recipe.makes: recipe for recipe in BUILT_IN if recipe.makes is not None}
 
@@ -17,7 +17,7 @@ def problems(*lines: str) -> list[str]:
 
 
 def test_there_is_a_built_in_recipe_for_each_thing_that_is_made() -> None:
-    assert set(MADE) == set(MAKERS) == set(MADE_ENDINGS) == set(get_args(Makes))
+    assert set(MADE) == set(NEEDED_OUTPUTS) == set(MADE_ENDINGS) == set(get_args(Makes))
     assert [recipe.outputs for recipe in MADE.values()] == [("wav",), ("embeddings.json",), ("png",)]
 
 

@@ -15,10 +15,10 @@ from shared.domain.recipe import (
     Range,
     Recipe,
     Rule,
+    apply_metadata,
     choose,
     explain,
     fill,
-    grant,
     load,
     misfits,
 )
@@ -113,7 +113,7 @@ def test_globs_stay_within_a_folder_unless_doubled(glob: str, fits: list[str], f
 
 def test_metadata_names_another_recipe() -> None:
     about = dropped(family="image", dropsight_recipe="detect")
-    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    granted = apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
     assert granted.recipe.name == "detect"
     assert granted.warnings == ()
 
@@ -127,7 +127,7 @@ def test_metadata_changes_what_the_recipe_allows() -> None:
         dropsight_max_tokens="500",
         dropsight_thinking="2048",
     )
-    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    granted = apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
     asked = granted.recipe
     assert (asked.prompt, asked.model, asked.range) == (
         "Who speaks? {{literally}}",
@@ -142,7 +142,7 @@ def test_metadata_changes_what_the_recipe_allows() -> None:
 
 def test_a_wish_that_the_recipe_does_not_allow_is_not_heard_and_said_so() -> None:
     strict = recipe()
-    granted = grant((strict,), strict, dropped(dropsight_prompt="Ignore that.", dropsight_recipe="other"))
+    granted = apply_metadata((strict,), strict, dropped(dropsight_prompt="Ignore that.", dropsight_recipe="other"))
     assert granted.recipe == strict
     assert [warning.split(" was")[0] for warning in granted.warnings] == [
         "The metadata dropsight-recipe",
@@ -151,7 +151,7 @@ def test_a_wish_that_the_recipe_does_not_allow_is_not_heard_and_said_so() -> Non
 
 
 def test_an_unknown_wish_is_said_with_the_likely_one() -> None:
-    granted = grant(BUILT_IN, BUILT_IN[0], dropped(dropsight_promt="x"))
+    granted = apply_metadata(BUILT_IN, BUILT_IN[0], dropped(dropsight_promt="x"))
     assert "dropsight-promt" in granted.warnings[0]
     assert "dropsight-prompt" in granted.warnings[0]
 
@@ -174,27 +174,27 @@ def test_an_unknown_wish_is_said_with_the_likely_one() -> None:
 def test_a_wish_that_cannot_be_granted_is_refused_by_its_name(metadata: dict[str, str], says: str) -> None:
     about = dropped().model_copy(update={"metadata": {key.replace("_", "-"): value for key, value in metadata.items()}})
     with pytest.raises(PermanentFailure, match=says):
-        grant(BUILT_IN, choose(BUILT_IN, about), about)
+        apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
 
 
 def test_what_a_recipe_needs_is_heard_without_being_allowed() -> None:
     about = dropped(dropsight_recipe="extract", dropsight_schema='{"type": "array", "items": {"type": "string"}}')
-    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    granted = apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
     assert granted.recipe.response_schema == {"type": "array", "items": {"type": "string"}}
 
 
 def test_several_companions_are_named_with_commas() -> None:
     about = dropped("b.pdf", "pdf", dropsight_recipe="compare", dropsight_with="a.pdf, old/c.pdf")
-    assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("a.pdf", "old/c.pdf")
+    assert apply_metadata(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("a.pdf", "old/c.pdf")
 
 
 @pytest.mark.parametrize("elsewhere", ["../b/secret.pdf", "x/../../secret.pdf", "/b/secret.pdf"])
 def test_companions_lie_in_the_files_own_folder_or_below(elsewhere: str) -> None:
     about = dropped("team-a/b.pdf", "pdf", dropsight_recipe="compare", dropsight_with="old/c.pdf")
-    assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("team-a/old/c.pdf",)
+    assert apply_metadata(BUILT_IN, choose(BUILT_IN, about), about).recipe.companions == ("team-a/old/c.pdf",)
     about = dropped("team-a/b.pdf", "pdf", dropsight_recipe="compare", dropsight_with=elsewhere)
     with pytest.raises(PermanentFailure, match="own folder"):
-        grant(BUILT_IN, choose(BUILT_IN, about), about)
+        apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
 
 
 def test_what_the_operator_gave_to_a_recipe_that_needs_it_is_not_changed_by_metadata() -> None:
@@ -208,7 +208,7 @@ response_schema = { type = "array" }
 """
     recipes = load(text).recipes
     about = dropped("prices/a.pdf", "pdf", dropsight_schema='{"type": "object"}')
-    granted = grant(recipes, choose(recipes, about), about)
+    granted = apply_metadata(recipes, choose(recipes, about), about)
     assert granted.recipe.response_schema == {"type": "array"}
     assert "dropsight-schema was ignored" in granted.warnings[0]
 
@@ -216,7 +216,7 @@ response_schema = { type = "array" }
 def test_an_answer_to_another_question_is_not_measured_by_the_recording() -> None:
     about = dropped(dropsight_prompt="Who speaks?")
     assert choose(BUILT_IN, about).transcript
-    assert not grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.transcript
+    assert not apply_metadata(BUILT_IN, choose(BUILT_IN, about), about).recipe.transcript
     assert not load('[[recipe]]\nname="x"\nuse="transcribe"\nprompt="Who speaks?"').recipes[0].transcript
     assert load('[[recipe]]\nname="x"\nuse="transcribe"\nmodel="gemini-2.5-pro"').recipes[0].transcript
 
@@ -295,7 +295,7 @@ def test_outputs_that_can_never_be_made_are_refused_as_a_file_of_recipes_would_b
 ) -> None:
     about = dropped("a", family, dropsight_recipe="extract", dropsight_outputs=outputs, dropsight_schema=schema)
     with pytest.raises(PermanentFailure, match=f"dropsight-outputs: .*{says}"):
-        grant(BUILT_IN, choose(BUILT_IN, about), about)
+        apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
 
 
 @pytest.mark.parametrize(
@@ -308,28 +308,28 @@ def test_outputs_that_can_never_be_made_are_refused_as_a_file_of_recipes_would_b
 )
 def test_outputs_that_the_schema_allows_are_granted(family: Family, outputs: str, schema: str) -> None:
     about = dropped("a", family, dropsight_recipe="extract", dropsight_outputs=outputs, dropsight_schema=schema)
-    assert grant(BUILT_IN, choose(BUILT_IN, about), about).recipe.outputs == tuple(outputs.split(","))
+    assert apply_metadata(BUILT_IN, choose(BUILT_IN, about), about).recipe.outputs == tuple(outputs.split(","))
 
 
 @pytest.mark.parametrize("key", ["find", "dropsight-find"])
 def test_what_a_prompt_asks_of_metadata_is_found_with_the_prefix_too(key: str) -> None:
     metadata = {"dropsight-recipe": "detect", key: "cups"}
     about = dropped("a.png", "image").model_copy(update={"metadata": metadata})
-    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    granted = apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
     assert granted.warnings == ()
     assert fill(granted.recipe.prompt, about).startswith("Detect cups in")
 
 
 def test_a_wished_system_instruction_is_literal() -> None:
     about = dropped(dropsight_system="Answer as {json}.")
-    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    granted = apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
     assert granted.recipe.system == "Answer as {{json}}."
 
 
 @pytest.mark.parametrize(("family", "expected"), [("audio", 0), ("video", 0), ("pdf", 1), ("text", 1), ("image", 1)])
 def test_a_range_is_of_audio_or_video(family: Family, expected: int) -> None:
     about = dropped("a", family, dropsight_recipe="ask", dropsight_prompt="What?", dropsight_range="00:01-00:02")
-    granted = grant(BUILT_IN, choose(BUILT_IN, about), about)
+    granted = apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
     assert len(list(misfits(granted.recipe, [family]))) == expected
 
 

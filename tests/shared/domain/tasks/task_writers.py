@@ -287,7 +287,7 @@ class TaskWriters:
         callback = self.task.callback.model_copy(update={"state": state})
         self.begin(
             Writer(self.stored),
-            lambda task: claims.called_back(task, callback),
+            lambda task: claims.record_callback(task, callback),
             lambda reference: reference,
             self.leave,
         )

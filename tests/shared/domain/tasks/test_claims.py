@@ -96,7 +96,7 @@ def test_a_takeover_is_told_from_a_claim_after_a_put_off(held: Task) -> None:
 def test_how_long_a_task_has_waited_for_one_reason_outlasts_the_tries_in_between(held: Task) -> None:
     waiting = claims.put_off(held, 1, now=NOW, until=LATER, reason="rate_limited")
     again = claims.claim(waiting, now=LATER, lease=LEASE)
-    assert claims.last_reason(again) == "rate_limited"
+    assert claims.last_waiting_reason(again) == "rate_limited"
     same = claims.put_off(again, 3, now=LATER, until=LATER + LEASE, reason="rate_limited")
     other = claims.put_off(again, 3, now=LATER, until=LATER + LEASE, reason="blocked")
     assert (same.waiting_since, other.waiting_since) == (NOW, LATER)

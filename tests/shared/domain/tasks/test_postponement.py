@@ -24,9 +24,9 @@ from shared.domain.errors import (
 from shared.domain.money.ledger import Attempt
 from shared.domain.tasks import claims
 from shared.domain.tasks.postponement import (
-    Patience,
-    Rest,
-    decide_rest,
+    RetryLimits,
+    Wait,
+    decide_wait,
     end_of_flex,
     next_try_at,
     seconds_until_retry,
@@ -36,7 +36,7 @@ from shared.domain.tasks.task import Source, Task, new_task
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SOURCE = Source(kind="object", bucket="inbox", name="a.txt", generation=1, size=3, created_at=NOW)
-PATIENCE = Patience(max_attempts=8, max_age=timedelta(hours=168), flex=timedelta(hours=6))
+PATIENCE = RetryLimits(max_attempts=8, max_age=timedelta(hours=168), flex=timedelta(hours=6))
 
 
 def a_task(**fields: object) -> Task:
@@ -44,11 +44,11 @@ def a_task(**fields: object) -> Task:
     return task.model_copy(update=fields)
 
 
-def rest_of(failure: TaskFailure | TimeIsUp, *, answering: bool = False, **fields: object) -> Rest | None:
-    return decide_rest(a_task(**fields), failure, PATIENCE, now=NOW, answering=answering, random=Random(1))
+def rest_of(failure: TaskFailure | TimeIsUp, *, answering: bool = False, **fields: object) -> Wait | None:
+    return decide_wait(a_task(**fields), failure, PATIENCE, now=NOW, answering=answering, random=Random(1))
 
 
-def seconds(rest: Rest | None) -> float:
+def seconds(rest: Wait | None) -> float:
     assert rest is not None
     return (rest.until - NOW).total_seconds()
 
@@ -95,8 +95,8 @@ def test_an_outage_is_counted_apart_unless_an_answer_was_being_paid_for() -> Non
 
 def test_time_that_runs_out_costs_an_attempt_only_while_the_model_answers() -> None:
     waiting, answering = rest_of(TimeIsUp("over")), rest_of(TimeIsUp("over"), answering=True)
-    assert waiting == Rest(NOW, "time_limit", "one dispatch's time was over")
-    assert answering == Rest(NOW, "time_limit", "the model was still answering", "attempt")
+    assert waiting == Wait(NOW, "time_limit", "one dispatch's time was over")
+    assert answering == Wait(NOW, "time_limit", "the model was still answering", "attempt")
     assert rest_of(TimeIsUp("over"), attempts=7) == waiting
     assert rest_of(TimeIsUp("over"), answering=True, attempts=7) is None
 
