@@ -8,7 +8,7 @@ from functools import cache
 from typing import Annotated
 
 from cachetools import LRUCache
-from fastapi import Security
+from fastapi import Depends, Security
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.requests import Request
@@ -58,6 +58,12 @@ class ReadFiles:
         limit_rate(key)
         require_scope(key, "read")
         return key
+
+
+Reader = Annotated[Key, Depends(RequireScope("read"))]
+Submitter = Annotated[Key, Depends(RequireScope("submit"))]
+Operator = Annotated[Key, Depends(RequireScope("operate"))]
+FileReader = Annotated[Key, Depends(ReadFiles())]
 
 
 def require_scope(key: Key, scope: Scope) -> None:

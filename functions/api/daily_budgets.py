@@ -24,21 +24,20 @@ class Budgets:
     async def spend(self, key: Key) -> None:
         """Count one more task. Raises 402 if a budget is used up, of tasks or of money."""
         if (spent := await self._money.spent_budget(key.owner)) is not None:
-            wait = str(seconds_to_tomorrow(self._clock.now()))
-            raise RequestRefused(
-                402, "insufficient_quota", "budget_exceeded", spent.message, headers={"Retry-After": wait}
-            )
+            raise self._refusal(spent.message)
         if key.daily_tasks is None or await self._limits.admit(key.owner, key.daily_tasks, near=_NEAR):
             return
-        now = self._clock.now().astimezone(UTC)
-        tomorrow = start_of(now.date() + timedelta(days=1))
+        tomorrow = start_of(self._clock.now().astimezone(UTC).date() + timedelta(days=1))
         message = f"This key may submit {key.daily_tasks} tasks a day. The next day begins at {tomorrow.isoformat()}."
-        wait = str(int((tomorrow - now).total_seconds()) + 1)
-        raise RequestRefused(402, "insufficient_quota", "budget_exceeded", message, headers={"Retry-After": wait})
+        raise self._refusal(message)
 
     def give_back(self, key: Key) -> None:
         """Undo the count of a replayed request, which created no task."""
         self._limits.give_back(key.owner)
+
+    def _refusal(self, message: str) -> RequestRefused:
+        headers = {"Retry-After": str(seconds_to_tomorrow(self._clock.now()))}
+        return RequestRefused(402, "insufficient_quota", "budget_exceeded", message, headers=headers)
 
 
 @cache

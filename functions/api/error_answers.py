@@ -64,6 +64,10 @@ def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefu
     return FieldRefused(name, f"{name}: {first.get('msg', 'invalid')}")
 
 
+def not_found(message: str) -> RequestRefused:
+    return RequestRefused(404, "not_found", "not_found", message)
+
+
 def task_not_found(task_id: str) -> RequestRefused:
     name = task_id if len(task_id) <= 64 else f"{task_id[:64]}…"
     return RequestRefused(404, "not_found", "task_not_found", f"There is no task {name!r} for this key.", param="id")

@@ -1,10 +1,12 @@
-"""Parse a JSON body into a pydantic model."""
+"""Parse JSON request bodies into pydantic models, and render JSON responses."""
 
 from __future__ import annotations
 
+import json
 from typing import TypeVar
 
 from pydantic import ValidationError
+from starlette.responses import Response
 
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.request.messages import StrictModel
@@ -23,3 +25,13 @@ def read_json_body(model: type[_Body], body: bytes) -> _Body:
             raise RequestRefused(400, "invalid_request_error", "invalid_param", message) from error
         field = ".".join(str(part) for part in first["loc"]) or "body"
         raise FieldRefused(field, f"{field}: {first['msg']}") from error
+
+
+def encode_json(value: object) -> bytes:
+    """Return compact JSON in UTF-8; lone surrogates become backslash escapes."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def render_json(value: object, cache_control: str = "private, no-cache", status: int = 200) -> Response:
+    headers = {"Cache-Control": cache_control}
+    return Response(encode_json(value), status, headers, media_type="application/json")

@@ -12,11 +12,10 @@ from pydantic import JsonValue
 from starlette.requests import Request
 
 from functions.api.auth import require_scope
-from functions.api.daily_budgets import budgets
 from functions.api.listing import TaskFilter, list_page
 from functions.api.named_files import locate_files
 from functions.api.routes.cancel_and_rerun import cancel
-from functions.api.routes.submit import check
+from functions.api.routes.submit import check, submit_within_budget
 from functions.api.task_body import find_task, render_task
 from functions.api.waiting import wait_for_end
 from shared.dependencies import ApiDeps
@@ -59,13 +58,7 @@ async def submit_question(deps: ApiDeps, key: Key, arguments: Json) -> Task:
         body["recipe"] = recipe
     idempotency_key = _idempotency_key(arguments)
     checked = await check(deps, key, json.dumps(body).encode())
-    await budgets().spend(key)
-    submitted = await deps.requests.submit(
-        checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
-    )
-    if submitted.replayed:
-        budgets().give_back(key)
-    return submitted.task
+    return (await submit_within_budget(deps, key, checked, idempotency_key)).task
 
 
 def _idempotency_key(arguments: Json) -> str | None:

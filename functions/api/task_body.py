@@ -6,7 +6,6 @@ Tasks at rest (ended, with no after-work and no pending callback) never change a
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cachetools import LRUCache
 from starlette.responses import Response
 
 from functions.api.error_answers import task_not_found
+from functions.api.json_body import encode_json
 from functions.api.request_state import request_state
 from shared.cloud.firestore import Stored
 from shared.dependencies import ApiDeps
@@ -99,7 +99,7 @@ async def load_rendered(deps: ApiDeps, key: Key, task_id: str) -> RenderedTask:
 async def render_task(deps: ApiDeps, task: Task) -> RenderedTask:
     if (rendered := _rendered.get(task.id)) is not None:
         return rendered
-    rendered = RenderedTask(task, encode(public(task, await _results(deps, task))))
+    rendered = RenderedTask(task, encode_json(public(task, await _results(deps, task))))
     _rendered.put(rendered)
     return rendered
 
@@ -108,12 +108,12 @@ async def render_for(deps: ApiDeps, key: Key, task: Task) -> RenderedTask:
     """Render the task, without its results if the key lacks the scope `read`."""
     if "read" in key.scopes:
         return await render_task(deps, task)
-    return RenderedTask(task, encode(public(without_results(task))))
+    return RenderedTask(task, encode_json(public(without_results(task))))
 
 
 def render_brief(task: Task) -> bytes:
     """Render the task without its results, which can be as large as an answer."""
-    return encode(public(task.model_copy(update={"results": None, "results_pointer": None})))
+    return encode_json(public(task.model_copy(update={"results": None, "results_pointer": None})))
 
 
 def task_response(rendered: RenderedTask, if_none_match: str | None) -> Response:
@@ -130,10 +130,6 @@ def is_named(if_none_match: str | None, etag: str) -> bool:
     """Return whether a list of entity tags, strong or weak, names this one (RFC 9110, section 13.1.2)."""
     header = (if_none_match or "").strip()
     return header == "*" or etag in _ENTITY_TAG.findall(header)
-
-
-def encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 async def _results(deps: ApiDeps, task: Task) -> tuple[Json, ...] | None:

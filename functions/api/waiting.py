@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.follower import followers, wait_for_change
-from functions.api.task_body import encode, render_task
+from functions.api.json_body import encode_json
+from functions.api.task_body import render_task
 from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, RequestErrorType, RequestRefused
@@ -63,4 +64,4 @@ async def completion_of(deps: ApiDeps, request: Request, task: Task, headers: di
         raise RequestRefused(status, type_, ended.error.code, ended.error.message, headers=headers)
     body = cast(Json, json.loads((await render_task(deps, ended)).body))
     results = cast(list[Json], body["results"])
-    return Response(encode(results[0]), headers=headers, media_type="application/json")
+    return Response(encode_json(results[0]), headers=headers, media_type="application/json")

@@ -136,7 +136,7 @@ def judge_task(case: Case, task: dict[str, object]) -> Judged:
     usage = cast(dict[str, Any], task.get("usage") or {})
     error = task.get("error")
     score = _score(case, _answer_text(task)) if task["status"] == "completed" else Score(0, 0, 1)
-    completed, created = task.get("completed"), task.get("created")
+    completed, created = task.get("completed_at"), task.get("created")
     return Judged(
         file=case.file.name,
         task=str(task["id"]),

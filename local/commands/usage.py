@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from local import screen, target
 from local.client import Client
+from shared.domain.outputs.tables import neutralised
 
 _COUNTS = (
     "tasks",
@@ -46,16 +47,13 @@ def main(argv: list[str]) -> int:
     if args.csv or not screen.console.is_terminal:
         writer = csv.writer(sys.stdout, lineterminator="\n", delimiter="," if args.csv else "\t")
         writer.writerow([*groups, *_COUNTS, "cost"])
-        writer.writerows([_cell(row[name]) for name in (*groups, *_COUNTS, "cost")] for row in rows)
+        writer.writerows(
+            [neutralised("" if row[name] is None else str(row[name])) for name in (*groups, *_COUNTS, "cost")]
+            for row in rows
+        )
         return 0
     _print_table(groups, rows, cast(dict[str, object], usage["total"]))
     return 0
-
-
-def _cell(value: object) -> str:
-    """Return the value as text; one that a spreadsheet would take for a formula is neutralised."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def _print_table(groups: list[str], rows: list[dict[str, object]], total: dict[str, object]) -> None:

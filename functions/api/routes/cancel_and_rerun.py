@@ -9,9 +9,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.api.auth import Submitter
 from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, request_body
 from functions.api.request_bodies import bodies
-from functions.api.routes.submit import IdempotencyKey, Submitter, check, check_rerun, submit_checked
+from functions.api.routes.submit import IdempotencyKey, check, check_rerun, submit_checked
 from functions.api.task_body import find_task, render_for
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug

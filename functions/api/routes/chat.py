@@ -12,8 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from functions.api.auth import require_scope
-from functions.api.daily_budgets import budgets
+from functions.api.auth import Submitter, require_scope
 from functions.api.deduplication import submit_once
 from functions.api.follower import Follower, followers
 from functions.api.listing import TaskFilter, list_page
@@ -29,7 +28,7 @@ from functions.api.openai_stream import (
 from functions.api.openapi_clients import CHAT
 from functions.api.request_bodies import bodies
 from functions.api.routes.stream import HEARTBEAT
-from functions.api.routes.submit import Checked, IdempotencyKey, Submitter, check
+from functions.api.routes.submit import Checked, IdempotencyKey, check, submit_within_budget
 from functions.api.waiting import completion_of
 from shared import wiring
 from shared.dependencies import ApiDeps
@@ -71,13 +70,7 @@ async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, 
     """Create a task, or return the task of the first attempt if the request is an automatic retry."""
     if idempotency_key is None and _is_retry(request):
         return await _task_of_retry(deps, key, checked)
-    await budgets().spend(key)
-    submitted = await deps.requests.submit(
-        checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
-    )
-    if submitted.replayed:
-        budgets().give_back(key)
-    return submitted.task
+    return (await submit_within_budget(deps, key, checked, idempotency_key)).task
 
 
 def _is_retry(request: Request) -> bool:

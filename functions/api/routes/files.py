@@ -11,10 +11,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from functions.api.auth import Reader, Submitter
+from functions.api.json_body import render_json
 from functions.api.openapi_clients import FILE_CONTENT, FILE_DELETED, FILE_LIST, FILE_UPLOAD, ONE_FILE
-from functions.api.routes.submit import Submitter
-from functions.api.routes.tasks import Reader
-from functions.api.task_body import encode
 from shared import wiring
 from shared.cloud.storage import StoredObject
 from shared.dependencies import ApiDeps
@@ -49,7 +48,7 @@ async def create(request: Request, key: Submitter) -> Response:
     except RequestRefused:
         await discard(deps.uploads, form)
         raise
-    return _answer(_shown(stored))
+    return render_json(_shown(stored))
 
 
 @router.get("", operation_id="list_files", **FILE_LIST)
@@ -66,7 +65,7 @@ async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "") -
         if len(files) > most:
             break
     shown = files[:most]
-    return _answer(
+    return render_json(
         {
             "object": "list",
             "data": cast(list, shown),  # type: ignore[type-arg]
@@ -80,7 +79,7 @@ async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "") -
 @router.get("/{file_id}", operation_id="get_file", **ONE_FILE)
 async def show(file_id: str, key: Reader) -> Response:
     """Describe a file."""
-    return _answer(_shown(await _find(wiring.api(), key, file_id)))
+    return render_json(_shown(await _find(wiring.api(), key, file_id)))
 
 
 @router.get("/{file_id}/content", operation_id="get_file_content", **FILE_CONTENT)
@@ -98,7 +97,7 @@ async def delete(file_id: str, key: Submitter) -> Response:
     deps = wiring.api()
     stored = await _find(deps, key, file_id)
     await deps.storage.delete(stored.bucket, stored.name)
-    return _answer({"id": file_id, "object": "file", "deleted": True})
+    return render_json({"id": file_id, "object": "file", "deleted": True})
 
 
 async def _find(deps: ApiDeps, key: Key, file_id: str) -> StoredObject:
@@ -134,7 +133,3 @@ def _shown(stored: StoredObject) -> Json:
         "purpose": unquote(stored.metadata.get(_PURPOSE_MARK, "user_data")),
         "status": "processed",
     }
-
-
-def _answer(body: Json) -> Response:
-    return Response(encode(body), media_type="application/json", headers={"Cache-Control": "private, no-cache"})

@@ -15,11 +15,11 @@ from pydantic import Field, JsonValue, StringConstraints, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.json_body import read_json_body
+from functions.api.auth import Operator
+from functions.api.error_answers import not_found
+from functions.api.json_body import read_json_body, render_json
 from functions.api.openapi_shapes import errors, json_request_body, json_response
 from functions.api.request_bodies import bodies
-from functions.api.routes.status_and_pause import Operator
-from functions.api.task_body import encode
 from shared import wiring
 from shared.cloud.keys import new_secret
 from shared.cloud.telemetry import log
@@ -34,6 +34,7 @@ router = APIRouter()
 
 KeyPath = Annotated[str, Path(json_schema_extra={"examples": ["cron-4f0c8b"]})]
 _YEAR = 366 * 86_400
+_PRIVATE = "private, no-store"
 
 
 class NewKey(StrictModel):
@@ -67,7 +68,7 @@ async def list_keys(key: Operator) -> Response:
     deps = wiring.api()
     now = deps.clock.now()
     shown = [_shown(listed, now) for listed in newest_of_each(await deps.keys.listing(), now)]
-    return _private({"object": "list", "data": cast(JsonValue, shown)})
+    return render_json({"object": "list", "data": cast(JsonValue, shown)}, _PRIVATE)
 
 
 @router.post(
@@ -87,7 +88,7 @@ async def make_key(request: Request, key: Operator) -> Response:
     secret = new_secret()
     await deps.keys.store(secret, made)
     log("WARNING", "key_made", f"{key.owner} made the key {made.id}", owner=made.owner)
-    return _private(_shown(made, now) | {"secret": secret})
+    return render_json(_shown(made, now) | {"secret": secret}, _PRIVATE)
 
 
 @router.post(
@@ -104,11 +105,11 @@ async def rotate_key(key_id: KeyPath, request: Request, key: Operator) -> Respon
     now = deps.clock.now()
     current = await _find(key_id)
     if state_of(current, now) != "active":
-        raise _not_there(f"The key {key_id} is {state_of(current, now)}: make a new one.")
+        raise not_found(f"The key {key_id} is {state_of(current, now)}: make a new one.")
     _refuse_excess(current, key)
     secret = await deps.keys.rotate(current, now, old_ones_until=now + timedelta(seconds=rotation.overlap))
     log("WARNING", "key_rotated", f"{key.owner} rotated the key {key_id}", owner=current.owner)
-    return _private(_shown(current.model_copy(update={"created_at": now}), now) | {"secret": secret})
+    return render_json(_shown(current.model_copy(update={"created_at": now}), now) | {"secret": secret}, _PRIVATE)
 
 
 @router.post(
@@ -122,7 +123,7 @@ async def revoke_key(key_id: KeyPath, key: Operator) -> Response:
     current = await _find(key_id)
     await deps.keys.revoke(key_id)
     log("WARNING", "key_revoked", f"{key.owner} revoked the key {key_id}", owner=current.owner)
-    return _private(_shown(current.model_copy(update={"revoked": True}), deps.clock.now()))
+    return render_json(_shown(current.model_copy(update={"revoked": True}), deps.clock.now()), _PRIVATE)
 
 
 def _key_of(wanted: NewKey, maker: Key, now: datetime) -> Key:
@@ -158,12 +159,8 @@ async def _find(key_id: str) -> Key:
     now = deps.clock.now()
     keys = newest_of_each([key for key in await deps.keys.listing() if key.id == key_id], now)
     if not keys:
-        raise _not_there(f"There is no key {key_id[:64]!r}.")
+        raise not_found(f"There is no key {key_id[:64]!r}.")
     return keys[0]
-
-
-def _not_there(message: str) -> RequestRefused:
-    return RequestRefused(404, "not_found", "not_found", message)
 
 
 def _shown(key: Key, now: datetime) -> Json:
@@ -180,7 +177,3 @@ def _shown(key: Key, now: datetime) -> Json:
         "daily_tasks": key.daily_tasks,
         "daily_budget": None if key.daily_budget is None else as_dollars(key.daily_budget),
     }
-
-
-def _private(body: Json) -> Response:
-    return Response(encode(body), headers={"Cache-Control": "private, no-store"}, media_type="application/json")

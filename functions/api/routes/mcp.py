@@ -15,9 +15,9 @@ from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.api.auth import Reader
+from functions.api.json_body import render_json
 from functions.api.request_bodies import bodies
-from functions.api.routes.tasks import Reader
-from functions.api.task_body import encode
 from shared import wiring
 from shared.dependencies import ApiDeps
 from shared.domain.answer.plain_json import parse
@@ -50,7 +50,8 @@ async def mcp(request: Request, key: Reader) -> Response:
     params = message.get("params")
     try:
         call = rpc.read_call(request.headers, method, params if isinstance(params, dict) else {})
-        return _json({"jsonrpc": "2.0", "id": id_, "result": await _result(deps, request, key, call)})
+        result = await _result(deps, request, key, call)
+        return render_json({"jsonrpc": "2.0", "id": id_, "result": result}, "no-store")
     except rpc.RpcError as error:
         return _error(id_, error.code, error.message, status=error.status, data=error.data)
 
@@ -161,8 +162,4 @@ def _refuse_foreign_page(deps: ApiDeps, request: Request) -> None:
 
 def _error(id_: Any, code: int, message: str, *, status: int = 200, data: Json | None = None) -> Response:
     error: Json = {"code": code, "message": message, **({"data": data} if data is not None else {})}
-    return _json({"jsonrpc": "2.0", "id": id_, "error": error}, status)
-
-
-def _json(body: Json, status: int = 200) -> Response:
-    return Response(encode(body), status, media_type="application/json", headers={"Cache-Control": "no-store"})
+    return render_json({"jsonrpc": "2.0", "id": id_, "error": error}, "no-store", status)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import JsonValue
 from starlette.responses import Response
 
-from functions.api.auth import RequireScope
+from functions.api.auth import Reader
+from functions.api.json_body import render_json
 from functions.api.openapi_shapes import errors, json_response
-from functions.api.task_body import encode
 from shared import wiring
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.models.catalogue import Model, catalogue, resolve
-from shared.domain.tasks.access import Key
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(RequireScope("read"))]
-_HEADERS = {"Cache-Control": "private, max-age=300"}
+_CACHE_CONTROL = "private, max-age=300"
 
 
 @router.get(
@@ -33,13 +31,13 @@ async def configurations(key: Reader) -> Response:
     """The models with what they take, can do, and their limits."""
     served = catalogue()
     listed = [describe_model(model) for model in _current_models()]
-    return _json({"object": "list", "default": served.default, "data": cast(JsonValue, listed)})
+    return render_json({"object": "list", "default": served.default, "data": cast(JsonValue, listed)}, _CACHE_CONTROL)
 
 
 @router.get("/v1/models", operation_id="models", responses={200: json_response("ModelList"), **errors(401, 403, 429)})
 async def models(key: Reader) -> Response:
     """The models, in OpenAI's form."""
-    return _json({"object": "list", "data": [as_openai(model) for model in _current_models()]})
+    return render_json({"object": "list", "data": [as_openai(model) for model in _current_models()]}, _CACHE_CONTROL)
 
 
 @router.get(
@@ -53,7 +51,7 @@ async def model(model_id: str, key: Reader) -> Response:
     if not isinstance(served, Model):
         message = f"There is no model {model_id[:128]!r}. GET /v1/models lists them."
         raise RequestRefused(404, "not_found", "no_available_model", message, param="model")
-    return _json({**describe_model(served), **as_openai(served)})
+    return render_json({**describe_model(served), **as_openai(served)}, _CACHE_CONTROL)
 
 
 def _current_models() -> list[Model]:
@@ -94,7 +92,3 @@ def _updated_at(model: Model) -> int:
         return 0
     year, month = model.updated.split("-")[:2]
     return int(datetime(int(year), int(month), 1, tzinfo=UTC).timestamp())
-
-
-def _json(value: Json) -> Response:
-    return Response(encode(value), headers=_HEADERS, media_type="application/json")

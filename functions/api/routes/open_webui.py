@@ -15,12 +15,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.auth import require_scope
+from functions.api.auth import Submitter, require_scope
 from functions.api.deduplication import submit_once
+from functions.api.json_body import encode_json
 from functions.api.openai_errors import as_openai
 from functions.api.request_bodies import read_pieces
-from functions.api.routes.submit import IdempotencyKey, Submitter, check
-from functions.api.task_body import encode
+from functions.api.routes.submit import IdempotencyKey, check
 from functions.api.waiting import completion_of
 from shared import wiring
 from shared.cloud.object_writer import WrittenObject
@@ -116,5 +116,5 @@ async def _bounded(request: Request) -> AsyncIterator[bytes]:
 
 
 def _document(text: str, metadata: Json, headers: dict[str, str]) -> Response:
-    body = encode({"page_content": text, "metadata": metadata})
+    body = encode_json({"page_content": text, "metadata": metadata})
     return Response(body, headers=headers, media_type="application/json")

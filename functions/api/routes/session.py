@@ -8,16 +8,16 @@ and accepted only by the routes that serve files.
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.auth import COOKIE, RequireScope
+from functions.api.auth import COOKIE, Reader
+from functions.api.json_body import render_json
 from functions.api.openapi_shapes import errors, json_response
-from functions.api.task_body import encode
 from shared import wiring
 from shared.domain.answer.response import Json
 from shared.domain.models.catalogue import catalogue
@@ -25,9 +25,7 @@ from shared.domain.tasks.access import Key
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(RequireScope("read"))]
 _PATH = "/v1/tasks/"
-_PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 _RESPONSES = {200: json_response("SessionShown"), **errors(401, 403, 429)}
@@ -64,7 +62,7 @@ def _describe(key: Key) -> Response:
         "model": catalogue().default,
         "recipes": cast(JsonValue, _recipes()),
     }
-    return Response(encode(body), headers=_PRIVATE, media_type="application/json")
+    return render_json(body, "private, no-store")
 
 
 def _is_https(request: Request) -> bool:

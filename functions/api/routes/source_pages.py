@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from functions.api.auth import FileReader
+from functions.api.error_answers import not_found
 from functions.api.file_responses import headers_for
+from functions.api.json_body import encode_json
 from functions.api.openapi_shapes import UNCHANGED, Document, TaskPath, errors, json_response
-from functions.api.routes.task_files import IfNoneMatch, Reader, ServedFile, source_of
-from functions.api.task_body import encode, find_task
+from functions.api.routes.task_files import IfNoneMatch, ServedFile, source_of
+from functions.api.task_body import find_task
 from shared import wiring
 from shared.domain.errors import RequestRefused
 from shared.domain.tasks.access import Key
@@ -41,7 +44,7 @@ WhichInput = Annotated[int, Query(ge=0, le=1000, description="Which file of a re
 )
 async def get_pages(
     task_id: TaskPath,
-    key: Reader,
+    key: FileReader,
     input: WhichInput = 0,  # noqa: A002
     if_none_match: IfNoneMatch = None,
 ) -> Response:
@@ -52,7 +55,7 @@ async def get_pages(
         return Response(status_code=304, headers=headers)
     drawn = await _draw(file, 0)
     body = {"object": "pages", "pages": drawn.pages, "width": drawn.width, "height": drawn.height}
-    return Response(encode(body), headers=headers)
+    return Response(encode_json(body), headers=headers)
 
 
 @router.get(
@@ -63,7 +66,7 @@ async def get_pages(
 async def get_page(
     task_id: TaskPath,
     number: Annotated[int, Path(ge=1, le=100_000, description="Counted from 1.", examples=[1])],
-    key: Reader,
+    key: FileReader,
     input: WhichInput = 0,  # noqa: A002
     if_none_match: IfNoneMatch = None,
 ) -> Response:
@@ -84,10 +87,9 @@ async def _pdf_of(key: Key, task_id: str, number: int) -> ServedFile:
     task = (await find_task(deps, key, task_id)).task
     file = await source_of(deps, key, task, number)
     if file is None:
-        raise RequestRefused(404, "not_found", "not_found", "The task is about words alone: there is no file.")
+        raise not_found("The task is about words alone: there is no file.")
     if file.media_type != "application/pdf":
-        message = f"Only PDFs have pages here; this file is {file.media_type}."
-        raise RequestRefused(404, "not_found", "not_found", message)
+        raise not_found(f"Only PDFs have pages here; this file is {file.media_type}.")
     return file
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from functions.api.auth import RequireScope
+from functions.api.auth import Operator
+from functions.api.json_body import render_json
 from functions.api.openapi_shapes import errors, json_response
-from functions.api.task_body import encode
 from shared import wiring
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import EVERYTHING, Pause
@@ -19,12 +18,10 @@ from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
 from shared.domain.money.calls import as_dollars
-from shared.domain.tasks.access import Key
 from shared.waking import wake_waiting_tasks
 
 router = APIRouter()
 
-Operator = Annotated[Key, Depends(RequireScope("operate"))]
 
 _WOKEN_AT_ONCE = 500
 """How many tasks a resume dispatches itself. Sweep dispatches the others within minutes."""
@@ -107,7 +104,7 @@ async def _status(deps: ApiDeps) -> Response:
         "open_tasks": await deps.tasks.count_open(),
         "budget": {"spent_today": as_dollars(spent), "daily_budget": as_dollars(budget), "currency": "USD"},
     }
-    return Response(encode(body), headers={"Cache-Control": "no-store"}, media_type="application/json")
+    return render_json(body, "no-store")
 
 
 def _seconds(moment: datetime) -> int:

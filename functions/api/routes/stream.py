@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
-from functions.api.auth import RequireScope
+from functions.api.auth import Reader
 from functions.api.error_answers import task_not_found
 from functions.api.follower import Follower, followers, format_block, wait_for_change
 from functions.api.openapi_shapes import NOTHING, STREAM, TaskPath, errors
@@ -24,12 +24,10 @@ from shared.dependencies import ApiDeps
 from shared.domain.answer.chunks import KEPT_AFTER_END
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
-from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(RequireScope("read"))]
 
 HEARTBEAT_SECONDS = 15.0
 LARGEST_STREAM = 9_500_000

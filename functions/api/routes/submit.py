@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.auth import RequireScope, require_scope
+from functions.api.auth import Submitter, require_scope
 from functions.api.daily_budgets import budgets
 from functions.api.follower import followers
+from functions.api.json_body import encode_json
 from functions.api.openapi_shapes import SUBMITTED, errors, request_body
 from functions.api.request_bodies import bodies
 from functions.api.routes.stream import event_stream
-from functions.api.task_body import encode
 from functions.api.waiting import completion_of
 from shared import wiring
 from shared.cloud.outbound import refusal_of, refuse_callback
@@ -40,10 +40,10 @@ from shared.domain.request.uploads import is_own_upload
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
 from shared.domain.tasks.view import public
+from shared.request_intake import Submitted
 
 router = APIRouter()
 
-Submitter = Annotated[Key, Depends(RequireScope("submit"))]
 
 IdempotencyKey = Annotated[
     str | None,
@@ -122,6 +122,17 @@ async def submit_checked(
     return Response(as_submitted(task), headers={**headers, "Retry-After": "2"}, media_type="application/json")
 
 
+async def submit_within_budget(deps: ApiDeps, key: Key, checked: Checked, idempotency_key: str | None) -> Submitted:
+    """Create the task of a checked request, or find the task of this Idempotency-Key, which costs no budget."""
+    await budgets().spend(key)
+    submitted = await deps.requests.submit(
+        checked.submission, checked.payload, key_id=key.id, idempotency_key=idempotency_key
+    )
+    if submitted.replayed:
+        budgets().give_back(key)
+    return submitted
+
+
 def as_submitted(task: Task) -> bytes:
     """Return the task as it was when created, so that a replay gets the same response as the first request."""
     lifetime = task.expires_at - (task.completed_at or task.accepted_at)
@@ -143,7 +154,7 @@ def as_submitted(task: Task) -> bytes:
     }
     view = public(task.model_copy(update=fresh))
     view.pop("usage", None)
-    return encode(view)
+    return encode_json(view)
 
 
 async def check(deps: ApiDeps, key: Key, text: bytes) -> Checked:

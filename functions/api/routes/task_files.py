@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response, StreamingResponse
 
-from functions.api.auth import ReadFiles
+from functions.api.auth import FileReader
+from functions.api.error_answers import not_found
 from functions.api.file_responses import PIECE_BYTES, headers_for, media_type_of, requested_range
 from functions.api.openapi_shapes import FILE, FILE_PART, NO_FILE, UNCHANGED, TaskPath, errors
 from functions.api.request_state import request_state
@@ -25,7 +26,6 @@ from shared.domain.tasks.task import Task
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(ReadFiles())]
 RangeHeader = Annotated[str | None, Header(alias="Range")]
 IfRange = Annotated[str | None, Header(alias="If-Range")]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
@@ -51,7 +51,7 @@ class ServedFile:
 @router.get("/v1/tasks/{task_id}/source", operation_id="get_source", responses=_SOURCE_RESPONSES)
 async def get_source(
     task_id: TaskPath,
-    key: Reader,
+    key: FileReader,
     input: Annotated[int, Query(ge=0, le=1000, description="Which file of a request.")] = 0,  # noqa: A002
     download: Download = False,
     range_header: RangeHeader = None,
@@ -71,7 +71,7 @@ async def get_source(
 async def get_output(
     task_id: TaskPath,
     name: Annotated[str, Path(description="The last part of one of the task's `outputs`, or its ending.")],
-    key: Reader,
+    key: FileReader,
     download: Download = False,
     range_header: RangeHeader = None,
     if_range: IfRange = None,
@@ -83,7 +83,7 @@ async def get_output(
     place = next((uri for uri in task.outputs if _is_called(uri, name)), None)
     if place is None:
         names = ", ".join(uri.rpartition("/")[2] for uri in task.outputs) or "none"
-        raise _not_there(f"{task.id} published no file {name[:128]!r}. Its files: {names}.")
+        raise not_found(f"{task.id} published no file {name[:128]!r}. Its files: {names}.")
     bucket, _, path = place.removeprefix("gs://").partition("/")
     file = await _stored_file(deps, bucket, path, None, task)
     return _serve(file, download, range_header, if_range, if_none_match)
@@ -149,17 +149,17 @@ async def _input_of(deps: ApiDeps, key: Key, task: Task, number: int) -> ServedF
     if not inputs and number == 0:
         return None
     if number >= len(inputs):
-        raise _not_there(f"The request behind {task.id} has {len(inputs)} files.")
+        raise not_found(f"The request behind {task.id} has {len(inputs)} files.")
     match inputs[number]:
         case Inline() as inline:
             data = await asyncio.to_thread(inline.data)
             return _in_memory(task.metadata.get("file", ""), inline.mime, data, f"{source.generation}-{number}")
         case StoredInput() as stored:
             if not key.covers(stored.uri):
-                raise _not_there(f"This key may not read {stored.uri}.")
+                raise not_found(f"This key may not read {stored.uri}.")
             return await _stored_file(deps, stored.bucket, stored.name, stored.generation)
         case Remote():
-            raise _not_there("This file came from the web and is not kept. Open its own address.")
+            raise not_found("This file came from the web and is not kept. Open its own address.")
 
 
 def _in_memory(name: str, media_type: str, data: bytes, version: str) -> ServedFile:
@@ -202,10 +202,6 @@ async def _pieces(file: ServedFile, start: int, end: int) -> AsyncIterator[bytes
             return
         yield piece
         start += len(piece)
-
-
-def _not_there(message: str) -> RequestRefused:
-    return RequestRefused(404, "not_found", "not_found", message)
 
 
 def _gone(message: str) -> RequestRefused:

@@ -7,22 +7,20 @@ import json
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.auth import RequireScope
+from functions.api.auth import Reader
 from functions.api.listing import TaskFilter, list_page
 from functions.api.openapi_shapes import TASK, TASKS, UNCHANGED, TaskPath, errors
 from functions.api.task_body import PRIVATE, is_named, load_rendered, render_brief, render_task, task_response
 from functions.api.waiting import wait_for_end
 from shared import wiring
-from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import ID_PATTERN, Status
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(RequireScope("read"))]
 
 _GS_URI = r"^gs://[^/]+/"
 """A slash after the bucket: gs://inbox would mean gs://inbox-2 too."""

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from functions.api.auth import require_scope
+from functions.api.auth import Submitter, require_scope
 from functions.api.deduplication import submit_once
 from functions.api.follower import Follower, followers
 from functions.api.openai_headers import headers_of
@@ -29,7 +29,7 @@ from functions.api.openai_stream import (
 )
 from functions.api.openapi_clients import TRANSCRIPTION
 from functions.api.routes.stream import HEARTBEAT, HEARTBEAT_SECONDS
-from functions.api.routes.submit import IdempotencyKey, Submitter, check
+from functions.api.routes.submit import IdempotencyKey, check
 from functions.api.task_body import render_task
 from functions.api.waiting import completion_of, wait_for_end
 from shared import wiring

@@ -16,11 +16,10 @@ from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api.json_body import read_json_body
+from functions.api.auth import Submitter
+from functions.api.json_body import read_json_body, render_json
 from functions.api.openapi_shapes import errors, json_request_body, json_response
 from functions.api.request_bodies import bodies
-from functions.api.routes.submit import Submitter
-from functions.api.task_body import encode
 from shared import wiring
 from shared.dependencies import ApiDeps
 from shared.domain.errors import FieldRefused, RequestRefused
@@ -81,7 +80,7 @@ async def open_upload(request: Request, key: Submitter) -> Response:
         raise FieldRefused("name", f"name: {uri} exists already. Choose another name.")
     expires_at = int((deps.clock.now() + _KEPT).timestamp())
     opened = {"object": "upload", "url": url, "uri": uri, "size": upload.size, "expires_at": expires_at}
-    return Response(encode(opened), headers={"Cache-Control": "no-store"}, media_type="application/json")
+    return render_json(opened, "no-store")
 
 
 def _choose_inbox(deps: ApiDeps, key: Key, upload: Upload) -> str:

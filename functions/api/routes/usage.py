@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, timedelta
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import JsonValue
 from starlette.responses import Response
 
-from functions.api.auth import RequireScope
+from functions.api.auth import Reader
+from functions.api.json_body import render_json
 from functions.api.openapi_shapes import errors, json_response
-from functions.api.task_body import encode
 from shared import wiring
 from shared.domain.errors import FieldRefused
 from shared.domain.models.catalogue import catalogue
@@ -20,7 +20,6 @@ from shared.domain.tasks.access import Key
 
 router = APIRouter()
 
-Reader = Annotated[Key, Depends(RequireScope("read"))]
 
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _LONGEST = timedelta(days=400)
@@ -62,7 +61,7 @@ async def usage(
         "data": cast(JsonValue, grouped(rows, groups)),
         "total": as_public(total),
     }
-    return Response(encode(body), headers={"Cache-Control": "private, no-cache"}, media_type="application/json")
+    return render_json(body)
 
 
 def _day(param: str, text: str | None) -> date | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from shared.domain.answer.transcript import Segment, TimedWord
 from shared.domain.answer.words import join_words
+from shared.domain.outputs.subtitles import escape_markup, time_line
 
 LINE = 42
 """Characters of a line."""
@@ -72,16 +73,13 @@ def make_cues(words: Sequence[TimedWord]) -> list[Cue]:
 
 def srt_of(cues: Sequence[Cue]) -> str:
     return "\n".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_escape_arrow(cue.text)}\n"
-        for number, cue in enumerate(cues, 1)
+        f"{number}\n{_time_line(cue, ',')}\n{_escape_arrow(cue.text)}\n" for number, cue in enumerate(cues, 1)
     )
 
 
 def vtt_of(cues: Sequence[Cue]) -> str:
     """Render WebVTT; markup characters are escaped (WebVTT, section 3)."""
-    blocks = [
-        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(_escape_arrow(cue.text))}\n" for cue in cues
-    ]
+    blocks = [f"{_time_line(cue, '.')}\n{escape_markup(_escape_arrow(cue.text))}\n" for cue in cues]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
@@ -169,14 +167,9 @@ def _end(cue: Cue, after: float | None) -> float:
     return after if after > cue.start else cue.end
 
 
-def _clock(seconds: float, point: str) -> str:
-    whole, rest = divmod(round(seconds * 1000), 1000)
-    return f"{whole // 3600:02}:{whole % 3600 // 60:02}:{whole % 60:02}{point}{rest:03}"
+def _time_line(cue: Cue, point: str) -> str:
+    return time_line(round(cue.start * 1000), round(cue.end * 1000), point)
 
 
 def _escape_arrow(text: str) -> str:
     return text.replace("-->", "→")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -23,7 +23,7 @@ def srt(segments: Sequence[Segment]) -> str:
     for number, (start, end, segment) in enumerate(cues(segments), 1):
         speaker, text = _speaker(segment), _one_block(segment.text)
         line = text if speaker == before else f"{_named(segment)}{text}"
-        blocks.append(f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{line.replace('-->', '→')}\n")
+        blocks.append(f"{number}\n{time_line(start, end, ',')}\n{line.replace('-->', '→')}\n")
         before = speaker
     return "\n".join(blocks)
 
@@ -32,8 +32,8 @@ def vtt(segments: Sequence[Segment]) -> str:
     """Render cues with voice tags; markup characters are escaped (WebVTT, section 3)."""
     blocks = ["WEBVTT\n"]
     for start, end, segment in cues(segments):
-        voice = f"<v {_escaped(speaker)}>" if (speaker := _speaker(segment)) else ""
-        blocks.append(f"{_clock(start, '.')} --> {_clock(end, '.')}\n{voice}{_escaped(_one_block(segment.text))}\n")
+        voice = f"<v {escape_markup(speaker)}>" if (speaker := _speaker(segment)) else ""
+        blocks.append(f"{time_line(start, end, '.')}\n{voice}{escape_markup(_one_block(segment.text))}\n")
     return "\n".join(blocks)
 
 
@@ -61,6 +61,11 @@ def cues(segments: Sequence[Segment]) -> list[_TimedSegment]:
     return timed
 
 
+def time_line(start: int, end: int, point: str) -> str:
+    """Return the line of a cue's times, given in milliseconds. `point`: a comma in SubRip, a dot in WebVTT."""
+    return f"{_clock(start, point)} --> {_clock(end, point)}"
+
+
 def _clock(milliseconds: int, point: str) -> str:
     seconds, rest = divmod(milliseconds, 1000)
     return f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}{point}{rest:03}"
@@ -81,5 +86,5 @@ def _one_block(text: str) -> str:
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _escaped(text: str) -> str:
+def escape_markup(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue
 
 from shared.domain.answer.response import Json
 from shared.domain.media.kinds import Family
 from shared.domain.models.catalogue import Output
+from shared.domain.recipe.transcription import Language
 from shared.domain.tasks.task import Frozen
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ TaskType = Literal[
     "QUESTION_ANSWERING", "FACT_VERIFICATION", "CODE_RETRIEVAL_QUERY",
 ]  # fmt: skip
 """Guide "Embeddings", supported task types."""
-Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-"""A BCP 47 code."""
 AspectRatio = Literal["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"]
 PictureSize = Literal["1K", "2K", "4K"]
 """As the SDK documents `ImageConfig`."""

@@ -45,6 +45,12 @@ def test_a_folder_without_expected_answers_says_how_to_write_one(tmp_path: Path)
         find_cases(tmp_path)
 
 
+def test_the_seconds_of_a_task_are_from_its_creation_to_its_end(folder: Path) -> None:
+    case = Case(folder / "talk.wav", folder / "talk.wav.expected.txt", "txt")
+    judged = judge_task(case, {"id": "t", "status": "failed", "created": 100, "completed_at": 107})
+    assert judged.seconds == 7.0
+
+
 def test_a_failed_task_scores_nothing_and_keeps_its_error(folder: Path) -> None:
     case = Case(folder / "talk.wav", folder / "talk.wav.expected.txt", "txt")
     error = {"code": "empty_file", "message": "It is empty."}
