@@ -1,4 +1,4 @@
-"""Check answers: are they complete, do they fit their schema, do they cover their recording?"""
+"""Check answers: whether they are complete, fit their schema and cover their recording."""
 
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
 from shared.domain.checks.loops import loop_at_end, repeated_phrase

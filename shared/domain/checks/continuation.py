@@ -13,7 +13,7 @@ _QUOTED = 120
 _MIN_OVERLAP = 20
 """Characters. A shorter overlap may be chance, or a repeated row."""
 _MIN_OVERLAP_IN_SENTENCE = 8
-"""Where words break off in a sentence, which does not come twice; still, "the" before "then" is no overlap."""
+"""Within a sentence, a shorter overlap suffices, since sentences rarely repeat. "the" before "then" is no overlap."""
 _MAX_OVERLAP = 4000
 _TAIL = 40
 _PREAMBLE = 300
@@ -53,7 +53,7 @@ def _after_overlap(first: str, piece: str) -> str | None:
     """Return `piece` without its repetition of the end of `first`; None if it repeats nothing."""
     bare = piece.lstrip()
     beginnings = (piece, bare, bare.removeprefix("...").removeprefix("…").lstrip())
-    # As it was told to. A longer agreement may be of rows that are alike and meant to come again.
+    # The requested quote. A longer match may be of similar rows that are meant to repeat.
     quote = first[-_QUOTED:]
     for begin in beginnings:
         if len(quote) >= _MIN_OVERLAP_IN_SENTENCE and begin.startswith(quote):
@@ -70,7 +70,7 @@ def _ends_mid_sentence(overlap: str) -> bool:
 
 
 def _after_preamble(first: str, piece: str) -> str | None:
-    """Find the end of `first` a little way into the piece, after words that do not belong to the answer."""
+    """Return `piece` without an introduction and the repeated end of `first` after it; None if there is none."""
     tail = first[-_TAIL:]
     at = piece.find(tail, 0, _PREAMBLE + _QUOTED) if len(tail.strip()) >= _MIN_OVERLAP else -1
     if at < 0:
@@ -88,7 +88,7 @@ def _fence_content(first: str, piece: str) -> str | None:
     if opened is None or (opened["before"].strip() and not opened["kind"]):
         return None
     inside = piece[opened.end() :]
-    # Its end goes too, unless it closes the fence of `first` or one within.
+    # Its closing fence is removed too, unless it closes a fence in `first` or in the piece.
     closed = inside.rstrip()
     if closed.endswith("```") and not _is_in_fence(first) and _is_in_fence(inside):
         return closed.removesuffix("```").rstrip("\n")

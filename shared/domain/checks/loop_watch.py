@@ -1,8 +1,8 @@
-"""Notice while an answer still comes that it repeats itself, so that its stream can be closed.
+"""Detect in a stream that the answer repeats itself, so that the stream can be closed.
 
-What ends in a loop would go on to the limit of tokens, and all of it is paid for. A stream is closed for what no answer
-means to say: the same lines over and over for a thousand tokens. It takes more where the lines differ in their times
-and numbers, as those of a pause in a transcript do, or have no letters, as empty rows of a table do.
+An answer in a loop continues to the token limit, and every token is billed. A stream is closed once the same lines have
+repeated for a thousand tokens. More are required if the lines differ in times and numbers, as in the pauses of a
+transcript, or have no letters, as in empty rows of a table.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ _TOKENS, _TOKENS_OF_LIKE_LINES = 1_000, 1_600
 """Tokens that must repeat: exactly, or but for times and numbers (or without any letter)."""
 _CHARACTERS_A_TOKEN = 4
 _STEP = 500
-"""Characters between two looks."""
+"""Characters between two checks."""
 _TAIL = 40_000
-"""Characters that are looked at: three times the longest phrase."""
+"""Characters that are examined: three times the longest phrase."""
 _SUFFIX = 48
 _CANDIDATES = 24
 _REPEATS = ((200, 6), (2_000, 4), (_TAIL, 3))
-"""How often a phrase must come, by its length: up to so many characters, so many times."""
+"""How often a phrase must repeat: pairs of the longest phrase in characters, and the number of times."""
 
 
 class LoopWatch:
@@ -31,7 +31,7 @@ class LoopWatch:
         self._tail = ""
 
     def add(self, text: str) -> str | None:
-        """Add what came. Return the phrase that it repeats, once it is surely caught in a loop."""
+        """Add new text. Return the repeated phrase once the answer is certainly in a loop, else None."""
         self._pieces.append(text)
         self._new += len(text)
         if self._new < _STEP:
@@ -51,7 +51,7 @@ def phrase_in_loop(tail: str) -> str | None:
             return _on_one_line(phrase)
         return None
     without_numbers = without_counters(tail)
-    # Shorter than what came, and so the text that must repeat.
+    # It is shorter than the original text, so fewer characters must repeat.
     period = _period(without_numbers, _TOKENS_OF_LIKE_LINES * len(without_numbers) // max(1, len(tail)))
     if period and _has_letter(without_numbers[-period:]):
         return _on_one_line(without_numbers[-period:])
@@ -92,9 +92,9 @@ def _characters_of(tokens: int, phrase: str) -> int:
 
 
 def _is_bare_word(phrase: str) -> bool:
-    """Return whether a word or two, without a line's end or a mark, are all that is repeated.
+    """Return whether only one or two words repeat, without line ends or punctuation.
 
-    Such text is asked for at times, to fill a page; where it is a loop, it ends at the limit of tokens.
+    Users sometimes request such text as filler. If it is a loop, it ends at the token limit.
     """
     return len(phrase.split()) <= 2 and all(character.isalnum() or character == " " for character in phrase)
 

@@ -1,4 +1,4 @@
-"""Look quotes up in a text: as they stand, or without regard to white space, case, punctuation and forms of letters.
+"""Find quotes in a text: exactly, or ignoring white space, case, punctuation and letter forms.
 
 A number is never found within a longer one: 12 is not in 112, nor 1,234 in 1,234,567.
 """
@@ -29,7 +29,7 @@ class Span(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What became of one quote."""
+    """The result of looking up one quote."""
 
     match: Match
     page: int | None = None
@@ -39,14 +39,14 @@ class Found(NamedTuple):
 
 
 class _SearchForm(NamedTuple):
-    """A text in another form, and where each of its characters stood."""
+    """A text in another form, with the original offset of each character."""
 
     text: str
     places: array[int]
 
 
 class SearchedText:
-    """A text in which quotes are looked up; its forms are made once, when they are first needed."""
+    """A text to search for quotes. Its normalised forms are computed once, when first needed."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -105,7 +105,7 @@ def _cuts_a_number(text: str, start: int, end: int) -> bool:
 
 
 def warnings_of_evidence(answer_paths: Sequence[str], evidence: Sequence[Json]) -> list[str]:
-    """Return what users should know: values whose quote is not in the source, and values without a quote."""
+    """Return warnings about values whose quote is not in the source, and values without a quote."""
     missing = [str(entry["path"]) for entry in evidence if entry["match"] == "missing"]
     proven_paths = {_plain_path(str(entry["path"])) for entry in evidence}
     unproven = [path for path in answer_paths if not _is_proven(_plain_path(path), proven_paths)]
@@ -120,7 +120,7 @@ def warnings_of_evidence(answer_paths: Sequence[str], evidence: Sequence[Json]) 
 
 
 def _is_proven(path: str, proven_paths: set[str]) -> bool:
-    """Whether the value, or something that it is part of, has a quote."""
+    """Return whether the value, or an object or list that contains it, has a quote."""
     while path:
         if path in proven_paths:
             return True
@@ -143,7 +143,7 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def paths_of_values(answer: object) -> list[str]:
-    """Return the places of all values other than null: `lines[2].price`."""
+    """Return the paths of all values other than null, such as `lines[2].price`."""
     paths: list[str] = []
     waiting: list[tuple[str, object]] = [("", answer)]
     while waiting:

@@ -1,10 +1,10 @@
-"""Repair mistakes of a structured answer that have only one meaning, instead of paying for a second call.
+"""Repair unambiguous mistakes in a structured answer, instead of paying for a second call.
 
     times     00:60, 00:01:500, 1.5s, 1:2:3        → 01:00, 00:01.500, 00:01.500, 01:02:03
     boxes     [-2, 900, 1003, 100]                 → [0, 100, 1000, 900]
     values    null for a speaker, "12" for 12, one object for a list of one, HIGH for high
 
-What may mean two things is left as it is. The values of the last line are only touched where the schema refuses them.
+Ambiguous values are left unchanged. Values of the last line are repaired only if the schema refuses them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shared.domain.answer.timestamps import as_asked, meant, written_exactly
 from shared.domain.answer.transcript import listed
 
 _SCALE, _TOLERANCE = 1000, 50
-"""The scale of boxes, and by how much they may exceed it. Larger values were not meant on this scale."""
+"""The scale of boxes, and by how much they may exceed it. Larger values must be on another scale."""
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _TIMES = ("start", "end")
 _NULLABLE = ("speaker", "language", "text")
@@ -157,7 +157,7 @@ def _without_nulls(value: JsonValue, remarks: RepairLog) -> JsonValue:
 
 
 class _SchemaFitter:
-    """Walks a value along its schema."""
+    """Adapts a value to its schema, recursively."""
 
     def __init__(self, root: dict[str, JsonValue], remarks: RepairLog) -> None:
         self._root, self._remarks = root, remarks
@@ -223,7 +223,7 @@ class _SchemaFitter:
         return [value] if items is not None and "object" in _types(items) else None
 
     def _enum_word(self, value: JsonValue, schema: dict[str, JsonValue], where: str) -> JsonValue:
-        """Return the `enum` word that matches ignoring case."""
+        """Return the `enum` value that equals this one except for case."""
         words = schema.get("enum")
         if not isinstance(value, str) or not isinstance(words, list) or value in words:
             return value

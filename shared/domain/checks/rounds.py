@@ -1,6 +1,6 @@
-"""Decide what follows from the rounds of a question so far: another call, an answer, or a failure.
+"""Decide the next step of a question from its rounds so far: another call, an answer, or a failure.
 
-Pure and replayable: a takeover that finds the stored rounds of an earlier claim comes to the same decision.
+Pure: a takeover that reads the stored rounds of an earlier claim makes the same decision.
 
     answer ──▶ says nothing, or cannot be used? ──▶ `Again`, once
            ──▶ cut off at a limit of tokens?    ──▶ `Again` with a continuation prompt (bounded; never out of a loop)

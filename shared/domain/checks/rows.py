@@ -1,4 +1,4 @@
-"""Count the rows of a table in an answer against the lines of the pages that it was read from.
+"""Compare the rows of a table in an answer with the lines of the pages that it was read from.
 
 A row of the answer belongs to the line that has its words and numbers. The lines that look like those and have no row
 are missing: they have words and numbers in the same order of kinds, such as number, words, number, number.
@@ -95,7 +95,7 @@ def count_rows(pages: Sequence[str], rows: Sequence[Sequence[str]]) -> RowCount:
 
 
 def _lines_of_rows(rows: list[list[str]], lines: list[list[str]]) -> set[int]:
-    """Return the lines that have a row, each for one row: the first that is free of those that fit best."""
+    """Return the lines that match a row. Each line matches one row: the best free line, and of equals the first."""
     places: dict[str, list[int]] = defaultdict(list)
     for at, tokens in enumerate(lines):
         for token in set(tokens):
@@ -137,7 +137,7 @@ def _shape(tokens: list[str]) -> str:
 
 
 def warnings_of_rows(counted: RowCount) -> list[str]:
-    """Return what users should know: which rows are missing and on which pages, or that they were not counted."""
+    """Return a warning that names the missing rows and their pages, or says that rows could not be counted."""
     if counted.on_pages is None:
         return [f"The {counted.answered:,} rows were not counted: the file has no text that tells how many it holds."]
     if not counted.missing:

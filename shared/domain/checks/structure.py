@@ -1,6 +1,6 @@
 """Check a structured answer: its JSON, its schema, and the prompt that asks for a corrected one.
 
-What has one meaning is put right first (`repairs`): only what has not is asked for again.
+Unambiguous mistakes are repaired first (see `repairs`). The model is asked again only if that does not suffice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Structured(NamedTuple):
 
 
 def read(text: str, schema: dict[str, JsonValue]) -> Structured:
-    """Return the answer as JSON (a ``` fence around it is forgiven), judged by the schema.
+    """Parse the answer as JSON, with or without a ``` fence, and check it against the schema.
 
     Times of segments must be times. With a large answer, or one that does not fit, this may take seconds and hundreds
     of MiB: see `read_quickly`.
@@ -44,7 +44,7 @@ def read(text: str, schema: dict[str, JsonValue]) -> Structured:
 
 
 def read_quickly(text: str, schema: dict[str, JsonValue]) -> Structured | None:
-    """Return what `read` returns, or None if that is not sure to take a few milliseconds only."""
+    """Return the result of `read`, or None if computing it might take more than a few milliseconds."""
     if len(text) > _QUICK_CHARACTERS:
         return None
     value, problem = _value(text)
@@ -74,7 +74,7 @@ def _judged(value: JsonValue, schema: dict[str, JsonValue]) -> Structured:
     if not problems:
         return Structured(repaired, (), remarks)
     if remarks and not _problems(value, schema):
-        # What looks odd is what the schema asks for.
+        # The schema accepts the original value, so it was no mistake.
         return Structured(value, ())
     for fitted, more in repairs.repair_to_schema(repaired, schema):
         timed, times = repairs.repair_times_and_boxes(fitted)

@@ -14,7 +14,7 @@ from shared.domain.checks.words import count
 from shared.domain.recipe.definition import Range
 
 _TOLERANCE_SECONDS = 5.0
-"""Seconds by which written times may be off."""
+"""Tolerance of written times, in seconds."""
 _SILENT_END_SECONDS, _SILENT_END_SHARE = 30.0, 0.1
 """The end of a recording may be silent; a longer gap than both of these is a warning."""
 _GAP_SECONDS, _GAP_SHARE = 180.0, 0.15
@@ -94,7 +94,7 @@ def _warnings_of_gaps(timed: Sequence[Segment], start: float, end: float | None)
     steps = sorted(after.start - before.start for before, after in pairwise(timed) if after.start > before.start)
     typical_step = steps[len(steps) // 2] if steps else 0.0
     in_order = sorted(timed, key=lambda segment: segment.start)
-    # Where only beginnings are written, a segment lasts as its words do, and the last one as long as the others.
+    # Without end times, a segment lasts as long as its words, and the last one as long as a typical step.
     until = list(accumulate((_end(segment) for segment in in_order), max))
     last = max(segment.start if segment.end is None else segment.end for segment in timed)
     missing_end = end - max(until[-1], last + (typical_step if in_order[-1].end is None else 0), start)

@@ -11,7 +11,7 @@ _UNDIVIDED = f"{_THAI_LAO_BURMESE_KHMER}{_CHINESE_JAPANESE_KOREAN}"
 _CHARACTER = re.compile(f"[{_UNDIVIDED}]")
 _PIECE = re.compile(rf"[{_UNDIVIDED}]|[^\s{_UNDIVIDED}]+")
 _LONGEST = 100
-"""Characters: what goes on for longer without a space ("hahahaha…") is no word, and is read by its characters."""
+"""The longest word, in characters. Longer text without spaces ("hahahaha…") is split into characters."""
 
 
 class Piece(NamedTuple):

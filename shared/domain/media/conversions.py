@@ -1,4 +1,4 @@
-"""Which recordings and films are re-encoded, and into what.
+"""Decide which recordings and films are re-encoded, and to which type.
 
 Types that are always converted are marked in `kinds.py`; for the others, the codecs inside decide.
 """
@@ -13,17 +13,17 @@ _SOUND_TAKEN: dict[Format, tuple[str, ...]] = {
     "mp4": ("aac", "mp3"),
     "ogg": ("vorbis", "opus", "flac"),
 }
-"""How the names of the codecs begin whose sound is sent as it is. In layouts that are not listed, every sound is."""
+"""By format: prefixes of the audio codecs that are sent unchanged. Formats not listed are sent with any codec."""
 _PICTURES_TAKEN: dict[Format, tuple[str, ...]] = {
     "avi": ("h264", "mpeg4", "msmpeg4", "mjpeg", "mpeg1video", "mpeg2video"),
 }
-"""The same for the pictures of films."""
+"""The same for video codecs."""
 
 
 def with_codecs(kind: MediaType, sound: str, pictures: str) -> MediaType:
-    """Return the type of a recording or film, to be encoded anew if Gemini does not take what is inside.
+    """Return the type of a recording or film, marked for re-encoding if Gemini does not accept its codec.
 
-    `sound` and `pictures` are FFmpeg's names of the codecs, empty if there is none.
+    `sound` and `pictures` are FFmpeg's codec names, empty without such a stream.
     """
     codec, taken = (pictures, _PICTURES_TAKEN) if kind.family == "video" else (sound, _SOUND_TAKEN)
     if kind.preparation is not None or kind.format not in taken or codec.startswith(taken[kind.format]):
@@ -37,12 +37,12 @@ def transcoded(kind: MediaType) -> MediaType:
 
 
 def conversion_warning(kind: MediaType, became: str) -> str:
-    """Return the task's warning. `became` says what the file was made into."""
+    """Return the task's warning. `became` names the new format."""
     return f"The file is {kind.label}, which Gemini does not take; it was converted to {became}."
 
 
 def manual_conversion(kind: MediaType) -> str:
-    """Return how a person converts a recording or film that is not converted here."""
+    """Return advice for users on how to convert a recording or film themselves."""
     if kind.family == "video":
         return "Convert it with “ffmpeg -i FILE -c:v libx264 -c:a aac -pix_fmt yuv420p FILE.mp4”, and upload that."
     return "Convert it with “ffmpeg -i FILE -c:a flac FILE.flac”, and upload that."

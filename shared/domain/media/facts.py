@@ -1,4 +1,4 @@
-"""What an examination found out about a file."""
+"""The result of examining a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.domain.media.kinds import MediaType
 
 
 class Facts(BaseModel):
-    """Facts about a file, checked against its size. What does not apply or is unknown is None."""
+    """Facts about a file. A fact that does not apply, or is unknown, is None."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,6 +25,6 @@ class Facts(BaseModel):
     has_audio: bool = False
     has_video: bool = False
     warnings: tuple[str, ...] = ()
-    """Sentences for the task's warnings: it can be sent, but not all may be understood."""
+    """Warnings for the task. The file can be sent, but some of it may not be understood."""
     problem: str | None = None
     """A sentence if the file is damaged, empty or locked: sending it would only cost money."""

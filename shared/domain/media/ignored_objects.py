@@ -1,4 +1,4 @@
-"""Recognise objects that nobody dropped: files that tools create for themselves.
+"""Recognise objects that tools created for themselves, which get no task.
 
 Parts of a parallel upload: `gcloud storage cp` and gsutil write a large file in parts, compose and delete them; each
 part is a finalized object (gcloud, "Parallel composite uploads"; gsutil wrote them under a leading slash).
@@ -24,7 +24,7 @@ _FOLDERS = {"__macosx", ".trash", ".trashes", ".spotlight-v100", ".fseventsd", "
 def reason_to_ignore(name: str, patterns: Sequence[str] = ()) -> str | None:
     """Return why an object of this name is ignored; None if it is not.
 
-    `patterns`: the operator's own globs, for whole names; one without a slash is for the last part of a name too.
+    `patterns`: the operator's globs. One with a slash is matched against the whole name, others against its last part.
     """
     if name.removeprefix("/").startswith(_PARTS):
         return "it is a part of a parallel upload, which is composed and deleted"

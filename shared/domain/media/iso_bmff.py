@@ -1,4 +1,4 @@
-"""MP4, QuickTime and HEIC (ISO/IEC 14496-12): boxes in boxes. What they hold, other than HEIC, is read by FFmpeg."""
+"""Read the nested boxes of MP4, QuickTime and HEIC (ISO/IEC 14496-12). FFmpeg reads the content, except of HEIC."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from shared.domain.media.random_access import MAX_READ, DamagedError, Window
 
 _MAX_BOXES = 512
 _MAX_FRAGMENTS_READ = 4
-"""Fragments after which only the last one is looked for."""
+"""After this many fragments, only the last one is searched."""
 _CHECKED_BOXES = (b"mdat", b"moov", b"moof", b"meta")
-"""Boxes that must be there as long as they say. What stands behind the last box of a file, such as an ID3 tag, looks
-like a box of another kind and of any length."""
+"""Boxes that must be complete. Data after the last box, such as an ID3 tag, looks like a box of another kind."""
 
 
 class _Box(NamedTuple):
@@ -24,7 +23,7 @@ class _Box(NamedTuple):
 
 
 def check_mp4_is_complete(window: Window) -> None:
-    """Raise `DamagedError` where a film or recording lacks its index or was cut off."""
+    """Raise `DamagedError` if a film or recording is truncated or has no index."""
     if all(box.kind != b"moov" for box in _top_level_boxes(window)):
         raise DamagedError(
             "The file has no index (“moov”): the recording was not finished, or the upload broke off. Export it again."
@@ -32,7 +31,7 @@ def check_mp4_is_complete(window: Window) -> None:
 
 
 def probe_heif(window: Window, facts: Facts) -> Facts:
-    """Facts of HEIC and HEIF: how large the primary picture is shown, else the largest one inside."""
+    """Return the facts of HEIC and HEIF: the shown size of the primary picture, or of the largest picture."""
     meta = next((box for box in _top_level_boxes(window) if box.kind == b"meta"), None)
     if meta is None:
         raise DamagedError("The HEIC image holds no picture: it is truncated or damaged.")
@@ -57,7 +56,7 @@ def probe_heif(window: Window, facts: Facts) -> Facts:
 
 
 def _properties_of_primary(window: Window, meta: _Box) -> list[int]:
-    """The numbers (from 1) of the properties that the primary picture has."""
+    """Return the numbers, from 1, of the primary picture's properties."""
     primary = next(_find(window, meta.start + 4, meta.end, b"pitm"), None)
     if primary is None:
         return []
@@ -82,9 +81,9 @@ def _properties_of_primary(window: Window, meta: _Box) -> list[int]:
 
 
 def _top_level_boxes(window: Window) -> list[_Box]:
-    """The top-level boxes, up to the first fragments of a film that has many.
+    """Return the top-level boxes; of a film with many fragments, only the first and the last of these.
 
-    `DamagedError` when one of them reaches past the end of the file.
+    Raises `DamagedError` if a box extends past the end of the file.
     """
     boxes: list[_Box] = []
     for box in _boxes(window, 0, window.size):
@@ -96,7 +95,7 @@ def _top_level_boxes(window: Window) -> list[_Box]:
 
 
 def _last_fragments(window: Window, box: _Box) -> list[_Box]:
-    """The boxes from the last fragment on, as far as it begins in the last megabyte; else none."""
+    """Return the boxes from the last fragment on; empty if it does not begin in the last megabyte."""
     start = max(box.end, window.size - MAX_READ)
     at = window.at(start, MAX_READ).rfind(b"moof")
     boxes = list(_boxes(window, start + at - 4, window.size)) if at >= 4 else []

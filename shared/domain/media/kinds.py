@@ -33,11 +33,11 @@ class Kind(NamedTuple):
 
     mime: str
     family: Family
-    """Of a document that is converted: what it is sent as."""
+    """For documents that are converted: the family that they are sent as."""
     format: Format
     label: str
     preparation: Preparation | None = None
-    """What has to be done before it is sent; None if it is sent as it is."""
+    """How the file is prepared before it is sent; None if it is sent unchanged."""
 
 
 class MediaType(BaseModel):
@@ -53,9 +53,9 @@ class MediaType(BaseModel):
     encoding: str | None = None
     """The codec of a text, by its Python name. Anything but "utf-8" is converted before it is sent."""
     mismatch: str | None = None
-    """A warning if the name or the declared type says another kind of file."""
+    """A warning if the name or the declared type stands for another kind of file."""
     preparation: Preparation | None = None
-    """What has to be done before it is sent; None if it is sent as it is."""
+    """How the file is prepared before it is sent; None if it is sent unchanged."""
 
 
 _KINDS = (
@@ -207,7 +207,7 @@ _BY_SUFFIX = {
 
 
 def kind_of_mime(declared: str | None) -> Kind | None:
-    """Return the row of a declared type, ignoring parameters, case and common other spellings."""
+    """Return the kind of a declared MIME type, ignoring parameters and case and resolving aliases."""
     if not declared:
         return None
     plain = declared.partition(";")[0].strip().lower()
@@ -215,7 +215,7 @@ def kind_of_mime(declared: str | None) -> Kind | None:
 
 
 def kind_of_name(name: str) -> Kind | None:
-    """Return the row of a file name's ending."""
+    """Return the kind of a file name's ending; None if it is unknown."""
     stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return _ALL.get(_BY_SUFFIX.get(suffix.lower(), "")) if dot and stem else None
 

@@ -43,7 +43,7 @@ def check(facts: Facts, limits: Limits = GEMINI) -> Refusal | None:
 
 
 def check_soundness(facts: Facts) -> Refusal | None:
-    """Return why this file is of no use to anyone, or None."""
+    """Return why this file is unusable (empty or damaged), or None."""
     if facts.size == 0:
         return Refusal(code="empty_file", message="The file is empty (0 bytes). Upload it again.")
     if facts.problem is not None:
@@ -52,7 +52,7 @@ def check_soundness(facts: Facts) -> Refusal | None:
 
 
 def check_size(size: int, pdf: bool, limits: Limits = GEMINI) -> Refusal | None:
-    """Check the limit on bytes, which needs no reading."""
+    """Return why a file of this size may not be sent, or None."""
     if pdf and size > limits.pdf_bytes:
         return Refusal(
             code="payload_too_large",
@@ -69,7 +69,7 @@ def check_size(size: int, pdf: bool, limits: Limits = GEMINI) -> Refusal | None:
 
 
 def check_prompt(files: Iterable[Facts], limits: Limits = GEMINI) -> Refusal | None:
-    """Check the limits that apply to all files of one prompt together."""
+    """Return why these files may not be sent in one prompt, or None."""
     seconds, pages, images = 0.0, 0, 0
     for facts in files:
         family = facts.media_type.family

@@ -1,4 +1,4 @@
-"""Recognise files that hold nothing but the address of something else."""
+"""Recognise files that contain only a link."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GOOGLE_LINK = UnsupportedKind(
 
 
 def link_in(plain: bytes, name: str) -> UnsupportedKind | None:
-    """Return what kind of link a text is by its name and its content; None if it says something of its own."""
+    """Return the kind of link that a text is, by its name and content; None if it is not a link."""
     ending = name.lower()
     if ending.endswith(_GOOGLE) and plain.lstrip()[:1] == b"{" and (b'"doc_id"' in plain or b'"url"' in plain):
         return _GOOGLE_LINK

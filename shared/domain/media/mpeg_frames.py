@@ -22,11 +22,11 @@ class Frame(NamedTuple):
     channels: int
     layer: int = 0
     side_info: int = 0
-    """Bytes between the header and the place where a Xing header may stand."""
+    """Bytes between the header and a possible Xing header."""
 
 
 def layer_frame(header: bytes) -> Frame | None:
-    """The frame of layer I, II or III that a four-byte header announces."""
+    """Return the frame of layer I, II or III with this four-byte header; None if the header is invalid."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -45,7 +45,7 @@ def layer_frame(header: bytes) -> Frame | None:
 
 
 def adts_frame(header: bytes) -> Frame | None:
-    """The AAC packet that a seven-byte ADTS header announces."""
+    """Return the AAC packet with this seven-byte ADTS header; None if the header is invalid."""
     if len(header) < 7 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
         return None
     rate_index = header[2] >> 2 & 15

@@ -1,4 +1,4 @@
-"""Tell documents apart that are archives (ZIP) or compound files (OLE2) inside."""
+"""Identify documents that are ZIP archives or compound files (OLE2)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _OOXML = "application/vnd.openxmlformats-officedocument"
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ARCHIVE = b"PK"
 _DIRECTORY_BYTES = 256 << 10
-"""From the end of an archive, where its directory is."""
+"""Bytes at the end of an archive that are read for its directory."""
 _MAX_SECTORS = 64
-"""Sectors of a compound file's directory that are looked at; each has four or 32 entries."""
+"""How many sectors of a compound file's directory are read; each has four or 32 entries."""
 _SECTOR_BYTES = (512, 4096)
 _HEADER_SECTORS = 109
 """Sectors of the allocation table that the header lists ([MS-CFB], section 2.2)."""
 
 
 class UnsupportedKind(NamedTuple):
-    """A kind of file that is not sent: its name, and what the user can do."""
+    """A kind of file that is not supported: its name in a sentence, and advice for the user."""
 
     label: str
     advice: str
@@ -41,7 +41,7 @@ _KIND_OF_CLASS = {
     bytes.fromhex("06090200"): _DOC, bytes.fromhex("00090200"): _DOC, bytes.fromhex("20080200"): OLD_WORKBOOK,
     bytes.fromhex("10080200"): OLD_WORKBOOK, bytes.fromhex("108d8164"): _PPT,
 }  # fmt: skip
-"""The beginnings of the classes that programs write into the root of their files."""
+"""By the first bytes of the class id in the root entry."""
 _ENCRYPTED = UnsupportedKind("an Office document with a password", "Save it without the password and drop that.")
 _OTHER_COMPOUND = UnsupportedKind(
     "an old Microsoft Office document or another compound file", "Save it in today's format, or as PDF, and drop that."
@@ -69,7 +69,7 @@ _IN_ARCHIVE: tuple[tuple[bytes, str], ...] = (
     (b"xl/", f"{_OOXML}.spreadsheetml.sheet"),
 )
 _IWORK_NAME_ENDINGS = (b"Index/Document.iwa", b"uildVersionHistory.plist", b"index.apxl")
-"""The ends of names. A document may lie in a folder within its archive."""
+"""Endings of names. The document may be in a folder of its archive."""
 _MARKER_NAMES = (
     b"[Content_Types].xml",
     b"word/",
@@ -90,7 +90,7 @@ _MIMETYPES: tuple[tuple[bytes, UnsupportedKind | str], ...] = (
 
 
 def read_directory(source: RandomAccess, head: bytes) -> bytes:
-    """Return the directory of an archive or compound file, as far as it is needed to tell what it holds."""
+    """Return the directory of an archive or compound file, up to a limit; empty for other files."""
     if head.startswith(_ARCHIVE):
         start = max(0, source.size - _DIRECTORY_BYTES)
         return source.read(start, source.size - start)
@@ -98,17 +98,17 @@ def read_directory(source: RandomAccess, head: bytes) -> bytes:
 
 
 def identify_archive(head: bytes, directory: bytes) -> UnsupportedKind | str | None:
-    """Return the document that a ZIP archive is; None if it is just an archive."""
+    """Return the kind of document that a ZIP archive is; None if it is not a document."""
     at = head.find(b"mimetypeapplication/", 0, 1024)
     if at >= 0:
-        # The first entry of OpenDocument and EPUB, stored as it is, says what they are.
+        # The first entry of OpenDocument and EPUB is their MIME type, uncompressed.
         content = head[at + len(b"mimetype") :]
         for mark, mime in _MIMETYPES:
             if content.startswith(mark):
                 return mime
     names = _names(directory)
     if not names:
-        # The directory is cut off, or too long: what stands in the first bytes has to do.
+        # The directory is truncated or too long, so the first bytes are searched instead.
         names = {name for name in _MARKER_NAMES if name in head}
     if b"[Content_Types].xml" in names:
         if b"xl/workbook.bin" in names:
@@ -120,7 +120,7 @@ def identify_archive(head: bytes, directory: bytes) -> UnsupportedKind | str | N
 
 
 def _by_names(names: set[bytes]) -> UnsupportedKind | str | None:
-    """Return the document of an archive with these names in it that is no document of Office."""
+    """Return the kind of document of an archive with these names, other than Office documents."""
     if b"META-INF/container.xml" in names:
         return "application/epub+zip"
     if b"content.xml" in names and b"META-INF/manifest.xml" in names:
@@ -134,20 +134,20 @@ def _by_names(names: set[bytes]) -> UnsupportedKind | str | None:
 
 
 def _names(directory: bytes) -> set[bytes]:
-    """Return the names in an archive's directory; none if it is not there from its beginning."""
+    """Return the names in an archive's directory; empty if its beginning is missing."""
     end = directory.rfind(b"PK\5\6")
     at = end - int.from_bytes(directory[end + 12 : end + 16], "little") if end >= 0 else -1
     names: set[bytes] = set()
     while 0 <= at < end and directory[at : at + 4] == b"PK\1\2":
         name, extra, note = (int.from_bytes(directory[at + start : at + start + 2], "little") for start in (28, 30, 32))
-        # Some programs of Windows part folders with backslashes.
+        # Some Windows programs separate folders with backslashes.
         names.add(directory[at + 46 : at + 46 + name].replace(b"\\", b"/"))
         at += 46 + name + extra + note
     return names
 
 
 def identify_compound_file(head: bytes, directory: bytes) -> UnsupportedKind | str:
-    """Return the document that a compound file is, by the class of its root, or by the names in its directory."""
+    """Return the kind of document that a compound file is, by the class of its root or the names of its streams."""
     entries = (directory or head).upper()
     if _utf_16("__properties_version1.0") in entries or _utf_16("__substg1.0_") in entries:
         return "application/vnd.ms-outlook"
@@ -158,12 +158,12 @@ def identify_compound_file(head: bytes, directory: bytes) -> UnsupportedKind | s
 
 
 def _utf_16(name: str) -> bytes:
-    """Return a name as it stands in a directory, in capitals."""
+    """Return a name as the directory stores it, in capitals."""
     return name.upper().encode("utf-16-le")
 
 
 def _compound_directory(source: RandomAccess, head: bytes) -> bytes:
-    """Return the first sectors of a compound file's directory, which may lie anywhere in it."""
+    """Return the first sectors of a compound file's directory, which can be anywhere in the file."""
     width = 1 << min(int.from_bytes(head[30:32], "little"), 16)
     if width not in _SECTOR_BYTES:
         return b""

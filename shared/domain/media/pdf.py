@@ -1,4 +1,4 @@
-"""Is a PDF (ISO 32000) all there? Its pages are counted by PDFium, which also opens one whose end is missing."""
+"""Check whether a PDF (ISO 32000) is complete. PDFium, which counts its pages, also opens truncated files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CUT = "The PDF is truncated: its end (%%EOF) is missing. Upload it again."
 
 
 def check_ending(window: Window) -> tuple[str, ...]:
-    """Return warnings about a PDF's end; raise `DamagedError` where the file was cut off.
+    """Return warnings about a PDF's end. Raises `DamagedError` if the file is truncated.
 
-    Readers open many PDFs whose end is missing, with the pages that are left, which are fewer than there were.
+    Readers open many truncated PDFs, but only with the remaining pages.
     """
     linearized = _LINEARIZED.search(window.at(0, 2048))
     if linearized is not None and int(linearized[1]) > window.size:
@@ -54,7 +54,7 @@ def _last_mark(window: Window) -> tuple[int | None, bytes]:
 
 
 def _table_begins(window: Window, tail: bytes) -> bool:
-    """Whether the last `startxref` leads to a cross-reference table or stream."""
+    """Return whether the last `startxref` points to a cross-reference table or stream."""
     starts = _START.findall(tail)
     if not starts:
         return False

@@ -8,13 +8,13 @@ from shared.domain.media.facts import Facts
 from shared.domain.media.random_access import DamagedError, Window
 
 _TAIL = 64 * 1024
-"""Cameras and editors append things behind the picture; its end is looked for this far back."""
+"""Cameras and editors append data to pictures, so the end mark is searched in this many bytes."""
 _MAX_SEGMENTS = 256
 _ANIMATED = "The picture is animated; only its first frame may be looked at."
 
 
 def probe_png(window: Window, facts: Facts) -> Facts:
-    """Facts of PNG and APNG."""
+    """Return the facts of PNG and APNG."""
     header = window.exactly(8, 25)
     if header[4:8] != b"IHDR" or zlib.crc32(header[4:21]) != int.from_bytes(header[21:25], "big"):
         raise DamagedError("The PNG image has a damaged header.")
@@ -36,7 +36,7 @@ def probe_png(window: Window, facts: Facts) -> Facts:
 
 
 def probe_jpeg(window: Window, facts: Facts) -> Facts:
-    """Facts of JPEG. Pictures in CMYK are noted, since few programs show their colours right."""
+    """Return the facts of JPEG, with a warning for CMYK, whose colours few programs show right."""
     at, size = 2, None
     for _ in range(_MAX_SEGMENTS):
         marker = window.exactly(at, 4)
@@ -68,7 +68,7 @@ def probe_jpeg(window: Window, facts: Facts) -> Facts:
 
 
 def probe_webp(window: Window, facts: Facts) -> Facts:
-    """Facts of WebP: lossy, lossless, extended, animated."""
+    """Return the facts of WebP: lossy, lossless, extended or animated."""
     promised = window.number("<I", 4) + 8
     if promised > window.size:
         raise DamagedError(

@@ -1,4 +1,4 @@
-"""Refusals of files, in words for the person who dropped them."""
+"""The refusal of a file, with a message for the person who dropped it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recognise files that Gemini does not take by their first bytes, so that refusals name them and what to do."""
+"""Recognise unsupported and convertible files by their first bytes, so that refusals name them and give advice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DRAWING = UnsupportedKind("a Windows drawing (WMF or EMF)", _TO_PNG)
 
 RAW_IMAGE = UnsupportedKind("a raw camera image", _TO_PNG)
 RAW_ENDINGS = (".dng", ".nef", ".nrw", ".arw", ".sr2", ".cr2", ".pef", ".srw", ".3fr", ".iiq", ".dcr", ".kdc", ".erf")
-"""They look like TIFF, and hold a thumbnail as their first page."""
+"""Raw images have the signature of TIFF, with a thumbnail as the first page."""
 
 _PREFIXES: tuple[tuple[bytes, UnsupportedKind | str], ...] = (
     (b"GIF87a", "image/gif"),
@@ -179,14 +179,14 @@ _AT_PLACES: tuple[tuple[int, bytes, UnsupportedKind], ...] = (
     (2, b"-lh", UnsupportedKind("an LZH archive", _UNPACK)),
     (7, b"**ACE**", UnsupportedKind("an ACE archive", _UNPACK)),
 )
-"""Marks that do not stand at the very beginning."""
+"""Signatures at an offset."""
 _MOST_ICONS = 256
-"""Pictures in one file. Fonts of macOS begin like icons, too, and have none."""
+"""The most pictures in one icon. Fonts of macOS have the same signature and a count of zero."""
 _DOLBY_FRAME = 8192
-"""Bytes within which the next frame of Dolby Digital begins; the longest has 4,096."""
+"""Bytes within which the next frame of Dolby Digital must begin; the longest frame has 4,096."""
 
 _SEALED = re.compile(rb"\x30[\x80-\x84].{0,4}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", re.DOTALL)
-"""PKCS #7 (RFC 2315, section 7): a sequence that begins with the number of one of its types."""
+"""PKCS #7 (RFC 2315, section 7): a sequence that begins with an object identifier of PKCS #7."""
 _SEALED_FILE = UnsupportedKind(
     "a signed or encrypted file (S/MIME, PKCS #7)", "Open it in its own program, and drop the file that is inside."
 )
@@ -206,10 +206,10 @@ _POSTSCRIPT = re.compile(rb"%!PS(?:-Adobe-\d\.\d(?: EPSF-\d\.\d| [A-Z][A-Za-z]{0
 
 
 def identify_by_signature(head: bytes, *, reads_as_text: bool, directory: bytes = b"") -> UnsupportedKind | str | None:
-    """What `head` begins, when that is something known that is not sent, or the MIME type that is converted.
+    """Return the unsupported kind of the file that starts with `head`, or the MIME type of a convertible one, or None.
 
-    `directory` are the bytes by which archives and compound files are told apart. A text may begin with any letters: of
-    one, only marks that no text has decide.
+    `directory` is what `office.read_directory` returns. If `head` reads as text, only signatures count that no text can
+    begin with.
     """
     if _POSTSCRIPT.match(head):
         return POSTSCRIPT
@@ -251,7 +251,7 @@ def _is_transport_stream(head: bytes, start: int, packet: int) -> bool:
 
 
 def _is_loas(head: bytes) -> bool:
-    """Whether three frames of AAC in LOAS follow each other (ISO/IEC 14496-3, table 1.36)."""
+    """Return whether the data begins with three consecutive LOAS frames (ISO/IEC 14496-3, table 1.36)."""
     at = 0
     for _ in range(3):
         frame = head[at : at + 3]

@@ -52,7 +52,7 @@ _ONLY_IN_SVG = re.compile(rb"http://www\.w3\.org/2000/svg|</svg", re.IGNORECASE)
 def encoding_of(head: bytes) -> str | None:
     """Return the codec that reads `head`: None if it is not text, "unknown" if the encoding is not known.
 
-    A character cut by the end of `head` is forgiven, and so are end marks and a few stray control characters.
+    Tolerates a character cut at the end of `head`, end marks, and a few stray control characters.
     """
     for bom, codec in _BOMS:
         if head.startswith(bom):
@@ -69,7 +69,7 @@ def encoding_of(head: bytes) -> str | None:
     if decodes(body, "utf-8"):
         return "utf-8"
     if not may_be_text(len(body), controls * 10):
-        # Without UTF-8's own check digits, control characters weigh more.
+        # Valid UTF-8 is strong evidence of text. Without it, fewer control characters are tolerated.
         return None
     declared = _declared_encoding(body)
     if declared is not None:
@@ -80,14 +80,14 @@ def encoding_of(head: bytes) -> str | None:
 
 
 def _mostly_utf_8(body: bytes) -> bool:
-    """Whether far more characters are UTF-8 than bytes are not: a file put together from several."""
+    """Return whether most non-ASCII characters are valid UTF-8, as in a file joined from several."""
     decoded = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(body, final=False)
     stray = len(_STRAY.findall(decoded))
     return stray * 4 <= len(_BEYOND_ASCII.findall(decoded)) - stray
 
 
 def _without_end_marks(head: bytes) -> bytes:
-    """Strip end marks. A text may be padded with any number of 0x1A, but with fewer NULs than it has characters."""
+    """Strip end marks: any number of 0x1A, and NULs up to half the length of the text."""
     marked = head.rstrip(b"\x1a")
     body = marked.rstrip(b"\0\x1a")
     if len(marked) - len(body) > len(body) // 2:
@@ -96,14 +96,14 @@ def _without_end_marks(head: bytes) -> bytes:
 
 
 def may_be_text(size: int, controls: int) -> bool:
-    """Whether `size` bytes with so many control characters among them may be a text."""
+    """Return whether `size` bytes with this many control characters may be a text."""
     return size > 0 and (
         controls <= _MAX_CONTROLS_SHARE * size or (controls <= _MAX_CONTROLS_IN_SHORT_TEXT and controls * 6 <= size)
     )
 
 
 def count_controls(data: bytes) -> int:
-    """Count the control characters that no text needs."""
+    """Return the number of control characters, other than those for layout."""
     return len(_CONTROLS.findall(data))
 
 
@@ -125,19 +125,19 @@ def kind_by_content(head: bytes, encoding: str, name: str = "") -> str | None:
 
 
 def has_words(whole: bytes, encoding: str | None) -> bool:
-    """Whether a whole text holds more than blanks."""
+    """Return whether a text has anything but white space. `whole` is the complete text."""
     if encoding in (None, "unknown"):
         return True
     return bool(whole.decode(encoding, "replace").strip("\ufeff\0\x1a \t\r\n\v\f\xa0"))
 
 
 def looks_like_mail(head: bytes) -> bool:
-    """Whether a text that is named like an e-mail begins with its header (RFC 5322)."""
+    """Return whether a text begins like an e-mail header (RFC 5322), for files that are named like e-mails."""
     return _MAIL.match(head) is not None
 
 
 def starts_with_mail_header(head: bytes) -> bool:
-    """Whether a text begins with the header of an e-mail that went through a mail program, whatever its name."""
+    """Return whether a text begins with an e-mail header that a mail program wrote, for files of any name."""
     envelope = _ENVELOPE.match(head)
     names = set[bytes]()
     for line in head[envelope.end() if envelope else 0 :][:_HEADER_BYTES].splitlines()[:-1]:
@@ -152,7 +152,7 @@ def starts_with_mail_header(head: bytes) -> bool:
 
 
 def decodes(data: bytes, codec: str) -> bool:
-    """Whether `codec` decodes the bytes, a character cut at their end forgiven."""
+    """Return whether `codec` decodes the bytes, except for a character cut at their end."""
     try:
         codecs.getincrementaldecoder(codec)("strict").decode(data, final=False)
     except UnicodeError:
@@ -161,9 +161,9 @@ def decodes(data: bytes, codec: str) -> bool:
 
 
 def _skip_prolog(plain: bytes) -> tuple[int, bool]:
-    """Return where the first element may begin, after blanks, comments, instructions and an SVG document type.
+    """Return the position after white space, comments, instructions and an SVG document type.
 
-    And whether there was such a document type.
+    Also return whether there was such a document type.
     """
     at, svg_type = _skip_blanks(plain, 0), False
     while at < len(plain):
@@ -174,7 +174,7 @@ def _skip_prolog(plain: bytes) -> tuple[int, bool]:
             if 0 <= subset < end:
                 at, closed = subset, b"]"
         elif closed is None and svg_type and plain.startswith(b">", at):
-            # What ends a document type behind its own declarations.
+            # The end of a document type with an internal subset.
             at = _skip_blanks(plain, at + 1)
             continue
         if closed is None or (closing := plain.find(closed, at)) < 0:
@@ -202,7 +202,7 @@ def _declared_encoding(head: bytes) -> str | None:
 
 
 def _utf_16_without_mark(head: bytes) -> str | None:
-    """Recognise UTF-16 without a mark: mostly Latin text has zeros in every second place."""
+    """Recognise UTF-16 without a byte order mark: in mostly Latin text, every second byte is zero."""
     even, odd = head[0::2], head[1::2]
     if len(odd) < 2:
         return None

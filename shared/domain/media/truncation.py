@@ -21,7 +21,7 @@ _NOT_CLOSED = "The recording was not closed properly; its last seconds may be mi
 
 
 def check_ending(window: Window, layout: Format) -> tuple[str, ...]:
-    """Return warnings; raise `DamagedError` where a file of this layout was cut off."""
+    """Return warnings. Raises `DamagedError` if a file of this format is truncated."""
     match layout:
         case "wav":
             return check_wav_is_complete(window, find_sound_chunks(window)[1])
@@ -38,7 +38,7 @@ def check_ending(window: Window, layout: Format) -> tuple[str, ...]:
         case "ogg":
             return _check_ogg(window)
         case _:
-            # Of the others nothing promises bytes, or FFmpeg tells what they promise.
+            # The other formats do not state their length, or FFmpeg compares it.
             pass
     return ()
 
@@ -98,7 +98,7 @@ def _check_windows_media(window: Window) -> None:
 
 
 def _check_ogg(window: Window) -> tuple[str, ...]:
-    """Whether the last page is whole and marked as the last. In chained files, this is the last link's last page."""
+    """Check that the last page is complete, and warn if it is not marked as the last."""
     tail = window.tail(_TAIL)
     at = tail.rfind(b"OggS")
     if at < 0:

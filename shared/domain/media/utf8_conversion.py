@@ -15,7 +15,7 @@ WHOLE = 8 << 20
 _PIECE = 256 << 10
 """Bytes converted at once, which takes a few milliseconds."""
 _READ_AS_WESTERN = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
-"""What a byte that is no UTF-8 is read as; Python gives it as half a character meanwhile."""
+"""Maps the surrogate of an invalid UTF-8 byte to that byte in windows-1252."""
 _END_MARKS = "\x1a\0"
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -40,7 +40,7 @@ class EncodingChecker:
     @property
     def encoding(self) -> str | None:
         if self._is_decodable and self._encoding != "windows-1252":
-            # End marks fill a block at most.
+            # End marks fill one block of 128 bytes at most.
             return self._encoding if may_be_text(self._size, max(0, self._controls - 128)) else None
         if not may_be_text(self._size, self._controls):
             return None
@@ -50,8 +50,8 @@ class EncodingChecker:
 def in_utf_8(data: bytes, encoding: str) -> bytes:
     """Return the text in UTF-8, without byte order mark and end marks.
 
-    Of a text in UTF-8 or `windows-1252` each byte that is no UTF-8 is read as Western European: files that were put
-    together from several have both. Elsewhere what the codec cannot read becomes a replacement character.
+    In UTF-8 and `windows-1252`, each byte that is not valid UTF-8 is read as windows-1252, because files joined from
+    several have both. In other encodings, undecodable bytes become replacement characters.
     """
     mixed = encoding in ("utf-8", "windows-1252")
     decoder = codecs.getincrementaldecoder("utf-8" if mixed else encoding)("surrogateescape" if mixed else "replace")

@@ -1,4 +1,4 @@
-"""Read the chunks of WAV and AVI files (RIFF): where the sound lies, and whether it is all there."""
+"""Read the chunks of WAV and AVI files (RIFF): where the sound is, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from shared.domain.media.random_access import DamagedError, Window
 
 _UNKNOWN_SIZE = 0x7FFF_F000
-"""Programs that write to a pipe cannot go back and fill in the length: they leave 0, or a number up here."""
+"""Programs that write to a pipe cannot fill in the length later: they leave 0, or a number from here on."""
 _TOLERATED_SHARE = 0.01
 """Share of the sound that may be missing at the end before the file counts as truncated."""
 _MAX_CHUNKS = 64
@@ -17,11 +17,11 @@ _MAX_CHUNKS = 64
 class Chunk(NamedTuple):
     start: int
     size: int
-    """As promised: the file may end before."""
+    """As the header says. The file may end earlier."""
 
 
 def find_sound_chunks(window: Window) -> tuple[Chunk, Chunk]:
-    """Return the layout and the sound of a WAV file; raise `DamagedError` where one is missing or says nothing."""
+    """Return the format chunk and the data chunk. Raises `DamagedError` if one is missing, or the format is invalid."""
     chunks = _chunks(window)
     layout, sound = chunks.get(b"fmt "), chunks.get(b"data")
     if layout is None:
@@ -35,7 +35,7 @@ def find_sound_chunks(window: Window) -> tuple[Chunk, Chunk]:
 
 
 def check_wav_is_complete(window: Window, sound: Chunk) -> tuple[str, ...]:
-    """Return warnings; raise `DamagedError` where there is no sound, or much less than was promised."""
+    """Return warnings. Raises `DamagedError` if there is no sound, or much less than the header says."""
     available = window.size - sound.start
     if sound.size <= 0 or available <= 0:
         raise DamagedError("The WAV file holds no sound: it has zero frames.")
@@ -51,7 +51,7 @@ def check_wav_is_complete(window: Window, sound: Chunk) -> tuple[str, ...]:
 
 
 def rewritten_header(window: Window, layout: Chunk, sound: Chunk) -> bytes:
-    """A header that leads to the sound of a WAV file whose own chunks are laid out wrongly."""
+    """Return a correct header for the sound of a WAV file whose chunks are in the wrong places."""
     order = "<" if window.at(0, 4) != b"RIFX" else ">"
     kind = b"RIFX" if order == ">" else b"RIFF"
     described = window.exactly(layout.start, min(layout.size, 64))
@@ -62,7 +62,7 @@ def rewritten_header(window: Window, layout: Chunk, sound: Chunk) -> bytes:
 
 
 def check_avi_is_complete(window: Window) -> None:
-    """Raise `DamagedError` where an AVI film ends before its pictures do."""
+    """Raise `DamagedError` if an AVI film is truncated or has no pictures."""
     at = 12
     for _ in range(_MAX_CHUNKS):
         header = window.at(at, 12)
@@ -101,7 +101,7 @@ def _chunks(window: Window) -> dict[bytes, Chunk]:
 
 
 def _sound_size(window: Window, start: int, size: int, long_size: int) -> int:
-    """Bytes of sound, also where the header was never completed."""
+    """Return the size of the sound in bytes, also if the header was never completed."""
     if size == 0xFFFF_FFFF and long_size:
         return long_size
     rest = window.size - start
@@ -111,9 +111,9 @@ def _sound_size(window: Window, start: int, size: int, long_size: int) -> int:
 
 
 def _next_chunk_offset(window: Window, at: int, size: int) -> int:
-    """Where the chunk after this one begins: at an even place, unless a program forgot the byte between.
+    """Return the offset of the next chunk. It is even, unless a program left out the padding byte.
 
-    That byte is zero, and a chunk's name is not.
+    The padding byte is zero, and a chunk's name does not begin with zero.
     """
     end = at + 8 + size
     forgotten = size & 1 and window.at(end, 1) not in (b"\0", b"") and not window.at(end + 1, 4).isalnum()
@@ -121,7 +121,7 @@ def _next_chunk_offset(window: Window, at: int, size: int) -> int:
 
 
 def _are_chunks(window: Window, at: int) -> bool:
-    """Whether all that follows is chunks, and no sound that looks like the name of one."""
+    """Return whether the rest of the file consists of chunks, rather than of sound that looks like a chunk's name."""
     for _ in range(_MAX_CHUNKS):
         if at >= window.size:
             return at <= window.size + 1
