@@ -41,14 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     names = [part.strip() for part in args.only.split(",") if part.strip()] or list(PARTS)
     if unknown := set(names) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    book = _Book(args.json, args.rounds)
+    book = Book(args.json, args.rounds)
     began = time.monotonic()
     event_loop.run(_measure(names, args.rounds, args.tasks, book))
     screen.print_plain(f"\nAll parts, after {time.monotonic() - began:.0f} s:\n\n{as_table(book.parts)}")
     return 0
 
 
-class _Book:
+class Book:
     """Keeps what was measured, and prints and writes each part as it comes."""
 
     def __init__(self, file: Path, rounds: int) -> None:
@@ -64,7 +64,7 @@ class _Book:
         screen.print_plain(as_table([part]))
 
 
-async def _measure(names: Sequence[str], rounds: int, tasks: int, book: _Book) -> None:
+async def _measure(names: Sequence[str], rounds: int, tasks: int, book: Book) -> None:
     if "cold" in names:
         book.add(await _part("cold", partial(cold_start, rounds)))
     if set(names) <= {"cold"}:
