@@ -1,21 +1,23 @@
 """One HTTP/1.1 request and its answer, streamed both ways, on a connection of its own.
 
-The front door and the queue call functions with it. No pool: a worker may be killed at any moment, and a connection
-that is kept alive across its death would turn the next request into an error that the platform does not have.
+The front door, the queue, events and Pub/Sub call functions with it. No pool: a worker may be killed at any moment, and
+a connection that is kept alive across its death would turn the next request into an error that the platform does not
+have.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
 import h11
 
 Headers = Sequence[tuple[bytes, bytes]]
+"""Names and values. `Content-Length` belongs to them if there is a body."""
 
 _Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 
@@ -36,6 +38,28 @@ class Answer:
     status: int
     headers: Headers
     """Names in lower case."""
+    body_bytes: int = 0
+    """How long the body was, if it was read to its end."""
+
+
+async def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Send a request and read its answer to the end. Raises OSError, ConnectionLost, MalformedAnswer."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    all_headers = {"Host": parts.netloc.rpartition("@")[-1], **headers}
+    connection = await HttpConnection.to(url)
+    try:
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()]
+        await connection.send_head(method, target, encoded)
+        if body:
+            await connection.send_body(body)
+        await connection.end_body()
+        answer, length = await connection.answer(), 0
+        async for chunk in connection.chunks():
+            length += len(chunk)
+        return replace(answer, body_bytes=length)
+    finally:
+        connection.close()
 
 
 class HttpConnection:

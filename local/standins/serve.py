@@ -9,6 +9,10 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+_GATHERED_BYTES = 64 << 10
+"""Pieces of a response that are larger are sent at once."""
 
 
 class HttpServer:
@@ -27,6 +31,7 @@ class HttpServer:
         listener.listen(1024)
         config = uvicorn.Config(
             self._app,
+            http=_Protocol,
             interface="asgi3",
             lifespan="off",
             log_level="error",
@@ -43,6 +48,48 @@ class HttpServer:
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task
+
+
+class _GatheringTransport:
+    """Send what is written in one turn of the event loop in one piece.
+
+    uvicorn writes the head and the body of a response one after the other; a caller would wake up for each.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._loop = transport, asyncio.get_running_loop()
+        self._pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if len(data) > _GATHERED_BYTES:
+            self._flush()
+            self._transport.write(data)
+            return
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._flush()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._transport.write(data)
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(_GatheringTransport(transport))
 
 
 class _Uvicorn(uvicorn.Server):

@@ -97,7 +97,7 @@ class BenchSystem:
         while self.system.storage.pending() or self.system.is_busy():
             if time.monotonic() > deadline:
                 raise SystemExit(f"not done after {_DEADLINE_SECONDS:.0f} s")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
 
     def _report(self, function: str, record: dict[str, object]) -> None:
         if record.get("action") == "task_completed":

@@ -27,7 +27,6 @@ def cold_start(rounds: int) -> list[Row]:
             taken[name].append(_cpu_of(program))
     return [
         Row(
-            "cold",
             f"cold start of {name}, CPU",
             "s",
             middle(taken[name]),

@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterable
 
 import psutil
-
-_PROBE_SECONDS = 1.0
-_QUIET = 0.15
-"""Share of the processors that others may use before figures in seconds are worth little."""
-
-
-def busy_share(seconds: float = _PROBE_SECONDS) -> float:
-    """Return the share of all processors that was in use while this process slept."""
-    return psutil.cpu_percent(interval=seconds) / 100
-
-
-def noise(shares: Iterable[float]) -> str | None:
-    """Return what is to be said of shares measured before, between and after the rounds; None for a quiet machine."""
-    most = max(shares, default=0.0)
-    if most <= _QUIET:
-        return None
-    return (
-        f"The machine was not quiet: other programs used up to {most:.0%} of it between the rounds. "
-        "Figures in seconds are worthless; ratios and CPU times are rough."
-    )
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -37,6 +18,32 @@ def cpu_seconds(pids: Iterable[int]) -> float:
             times = psutil.Process(pid).cpu_times()
             used += times.user + times.system + times.children_user + times.children_system
     return used
+
+
+class Neighbours:
+    """`with Neighbours() as others:`, then `others.share`: the share of all processors that other programs used."""
+
+    share = 0.0
+
+    def __enter__(self) -> Neighbours:
+        self._began, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        there = (time.monotonic() - self._began) * (psutil.cpu_count() or 1)
+        others = _busy_seconds() - self._busy - (_own_seconds() - self._own)
+        self.share = max(0.0, others / there)
+
+
+def _busy_seconds() -> float:
+    """Return the CPU time of all programs since the start of the machine, and what its host gave to other machines."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
+
+
+def _own_seconds() -> float:
+    """Return the CPU time of this process and of all that it has started."""
+    return cpu_seconds([os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))])
 
 
 class Stopwatch:

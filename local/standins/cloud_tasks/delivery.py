@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from google.cloud.tasks_v2 import types
 
 from local.standins.cloud_tasks.store import Entry
 from local.standins.deadlines import Deadlines
 from local.standins.faults import Fault
-from local.standins.http1 import Answer, ConnectionLost, HttpConnection, MalformedAnswer
+from local.standins.http1 import Answer, ConnectionLost, MalformedAnswer, exchange
 from local.standins.ledger import Call
 from local.standins.wire_tap import Tap
 from shared.clock import Clock
@@ -79,22 +78,12 @@ class Courier:
 
     async def _send(self, entry: Entry, call: Call) -> Outcome:
         request = entry.task.http_request
-        url = urlsplit(request.url)
-        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        connection = await HttpConnection.to(request.url)
-        try:
-            await connection.send_head(types.HttpMethod(request.http_method).name, target, self._headers(entry))
-            if request.body:
-                await connection.send_body(request.body)
-            await connection.end_body()
-            answer = await connection.answer()
-            async for chunk in connection.chunks():
-                call.bytes += len(chunk)
-        finally:
-            connection.close()
+        method = types.HttpMethod(request.http_method).name
+        answer = await exchange(method, request.url, self._headers(entry), request.body)
+        call.bytes += answer.body_bytes
         return Outcome(answer.status, f"HTTP status code {answer.status}", _retry_after(answer))
 
-    def _headers(self, entry: Entry) -> list[tuple[bytes, bytes]]:
+    def _headers(self, entry: Entry) -> dict[str, str]:
         task, request = entry.task, entry.task.http_request
         queue, _, task_id = entry.name.rpartition("/tasks/")
         headers = {
@@ -107,7 +96,6 @@ class Courier:
             token = self._sign(request.oidc_token.service_account_email, request.oidc_token.audience)
             headers["Authorization"] = f"Bearer {token}"
         headers |= {
-            "Host": urlsplit(request.url).netloc.rpartition("@")[-1],
             "User-Agent": "Google-Cloud-Tasks",
             "X-CloudTasks-QueueName": queue.rpartition("/")[-1],
             "X-CloudTasks-TaskName": task_id,
@@ -121,7 +109,7 @@ class Courier:
             headers["X-CloudTasks-TaskRetryReason"] = entry.retry_reason
         if request.body or request.http_method in _METHODS_WITH_BODY:
             headers["Content-Length"] = str(len(request.body))
-        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        return headers
 
 
 _METHODS_WITH_BODY = (types.HttpMethod.POST, types.HttpMethod.PUT, types.HttpMethod.PATCH)

@@ -107,6 +107,8 @@ def _check_request(request: Pb) -> None:
         raise invalid(f"HttpRequest.url is too long: {len(url)} characters when encoded, at most {LONGEST_URL}")
     request.url = url
     request.http_method = request.http_method or types.HttpMethod.POST
+    if request.http_method not in list(types.HttpMethod):
+        raise invalid(f"HttpRequest.http_method {request.http_method} is not a method")
     method = types.HttpMethod(request.http_method).name
     if request.body and method not in _WITH_BODY:
         raise invalid(f"HttpRequest.body is not allowed with the method {method}")

@@ -1,14 +1,13 @@
-"""Which index entries a document has, and the sorted index of one field in one collection.
+"""The sorted index of one field in one collection, and which entries a document has in it.
 
-Every field is kept in an index on each write, whatever `firestore.indexes.json` exempts: what a query may do is decided
-by `indexes.py`, how fast it is does not depend on it. Encodings are cut to a bounded prefix, so whoever reads an index
-must check the documents it names.
+What a query may do is decided by `indexes.py`; how fast it is does not depend on `firestore.indexes.json`. Encodings
+are cut to a bounded prefix, so whoever reads an index must check the documents it names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import NamedTuple
 
 from sortedcontainers import SortedList  # type: ignore[import-untyped]
 
@@ -20,6 +19,24 @@ PREFIX = 256
 
 Entry = tuple[bytes, bytes]
 """Encoded value (cut), and order key of the document's path: bytes alone, which garbage collection passes over."""
+
+
+class Indexed(NamedTuple):
+    """What an index is of: the values of a field, or the elements of the arrays in it."""
+
+    field: paths.FieldPath
+    elements: bool = False
+
+    def value(self, document: Document | None) -> Value | None:
+        return values.lookup(document, self.field) if document is not None else None
+
+    def encodings(self, value: Value | None) -> set[bytes]:
+        """Return the encodings under which a document with this value of the field is found."""
+        if value is None:
+            return set()
+        if not self.elements:
+            return {values.encode(value)[:PREFIX]}
+        return {values.encode(item)[:PREFIX] for item in value.array_value.values}
 
 
 class FieldIndex:
@@ -37,7 +54,7 @@ class FieldIndex:
     def remove(self, entry: Entry) -> None:
         self._entries.remove(entry)
 
-    def fill(self, entries: list[Entry]) -> None:
+    def fill(self, entries: Iterable[Entry]) -> None:
         self._entries.update(entries)
 
     def span(self, low: bytes, high: bytes) -> tuple[int, int]:
@@ -52,40 +69,3 @@ class FieldIndex:
     def between(self, start: int, end: int, *, downwards: bool = False) -> Iterator[Entry]:
         entries: Iterator[Entry] = self._entries.islice(start, end, reverse=downwards)
         return entries
-
-
-def field_entries(document: Document, names: Iterable[str] | None = None) -> dict[str, set[bytes]]:
-    """Return the document's encoded values by index name (`contains` for an array's elements).
-
-    `names` restricts them to these fields, which the document may lack.
-    """
-    fields = document.fields
-    encodings: dict[str, set[bytes]] = {}
-    _collect(fields if names is None else {name: fields[name] for name in names if name in fields}, "", encodings)
-    return encodings
-
-
-def changed_fields(before: Document, after: Document) -> list[str]:
-    """Return the names of the fields, not nested ones, that differ."""
-    old, new = before.fields, after.fields
-    return [name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name]]
-
-
-def contains(field: str) -> str:
-    """Return the name of the index of the elements of the array at `field`."""
-    return field + "[]"
-
-
-def _collect(fields: Any, prefix: str, encodings: dict[str, set[bytes]]) -> None:
-    for name, value in fields.items():
-        field = prefix + paths.quote(name)
-        encodings[field] = {values.encode(value)[:PREFIX]}
-        kind = value.WhichOneof("value_type")
-        if kind == "array_value":
-            encodings[contains(field)] = _elements(value)
-        elif kind == "map_value" and not values.is_vector(value):
-            _collect(value.map_value.fields, field + ".", encodings)
-
-
-def _elements(value: Value) -> set[bytes]:
-    return {values.encode(item)[:PREFIX] for item in value.array_value.values}

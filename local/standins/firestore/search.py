@@ -13,9 +13,9 @@ from heapq import nsmallest
 from itertools import groupby
 from operator import itemgetter
 
-from local.standins.firestore import entries, paths, values
+from local.standins.firestore import paths, values
 from local.standins.firestore.conditions import Condition, Filter, Junction
-from local.standins.firestore.entries import FieldIndex
+from local.standins.firestore.entries import FieldIndex, Indexed
 from local.standins.firestore.query import Order, Query
 from local.standins.firestore.store import Collection, Database, Record
 from local.standins.firestore.wire import Document
@@ -75,11 +75,11 @@ class _Work:
 
     def _look_up(self, collection: Collection, changed: set[Record]) -> None:
         query = self._query
-        if not collection.indexed:
+        if collection.names is None:
             records: list[Record] = list(collection.records.values())
         else:
             narrowed = _narrow(collection, query.filter)
-            walk = _walk(collection, query)
+            walk = _walk(collection, collection.names, query)
             least = collection.live if narrowed is None else narrowed.size
             if walk.cost(least, query.needed) < least:
                 first_matches = _first_matches(walk, query, changed)
@@ -125,8 +125,7 @@ def _narrow_condition(collection: Collection, condition: Condition) -> _Narrowed
     ranges = condition.spans()
     if ranges is None or condition.field == paths.NAME:
         return None
-    name = paths.format_field(condition.field)
-    index = collection.index(entries.contains(name) if condition.operator.startswith("array") else name)
+    index = collection.index(Indexed(condition.field, elements=condition.operator.startswith("array")))
     spans = [(index, *index.span(low, high)) for low, high in ranges]
     return _Narrowed(spans, sum(end - start for _, start, end in spans))
 
@@ -163,14 +162,13 @@ class _NameWalk(_Walk):
             yield [self.collection.record(entry)]
 
 
-def _walk(collection: Collection, query: Query) -> _Walk:
+def _walk(collection: Collection, names: FieldIndex, query: Query) -> _Walk:
     order = query.orders[0]
     low, high = _limits(query, order)
     if order.field == paths.NAME:
-        names = collection.index("__name__")
         start, end = names.name_span(_name_key(query, low), _name_key(query, high))
         return _NameWalk(collection, names, start, max(start, end), order.downwards)
-    index = collection.index(paths.format_field(order.field))
+    index = collection.index(Indexed(order.field))
     start, end = index.span(low, high)
     return _Walk(collection, index, start, max(start, end), order.downwards)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from local.standins.firestore import entries, paths
-from local.standins.firestore.entries import Entry, FieldIndex
+from local.standins.firestore import paths
+from local.standins.firestore.entries import Entry, FieldIndex, Indexed
 from local.standins.firestore.wire import Document
 
 HISTORY_MICROS = 3600 * 1_000_000
@@ -64,26 +64,30 @@ class Record:
 
 
 class Collection:
-    """The records of one collection, and indexes of every field if there are many."""
+    """The records of one collection; if they are many, an index of names, and one of each field that a query used.
+
+    A write pays only for the indexes that there are, and most fields are never asked for.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.records: dict[str, Record] = {}
         self.live = 0
-        self._indexes: dict[str, FieldIndex] | None = None
+        self.names: FieldIndex | None = None
+        """The names of the documents; None as long as there are too few for indexes."""
+        self._indexes: dict[Indexed, FieldIndex] = {}
         self._records_by_key: dict[bytes, Record] = {}
 
-    @property
-    def indexed(self) -> bool:
-        return self._indexes is not None
-
-    def index(self, field: str) -> FieldIndex:
-        """Return the index of a field or of `__name__`, empty if no document has the field.
-
-        The collection must be indexed.
-        """
-        assert self._indexes is not None
-        return self._indexes.get(field, _EMPTY)
+    def index(self, indexed: Indexed) -> FieldIndex:
+        """Return an index, which is made now if this is its first use."""
+        if (found := self._indexes.get(indexed)) is None:
+            found = self._indexes[indexed] = FieldIndex()
+            found.fill(
+                (encoding, record.key)
+                for record in self.records.values()
+                for encoding in indexed.encodings(indexed.value(record.document))
+            )
+        return found
 
     def record(self, entry: Entry) -> Record:
         """Return the record of an index entry."""
@@ -99,11 +103,16 @@ class Collection:
         before = record.document
         record.set(micros, document)
         self.live += (document is not None) - (before is not None)
-        if self._indexes is not None:
-            self._records_by_key[record.key] = record
-            self._reindex(self._indexes, record, before, document)
-        elif self.live > _INDEXED_FROM:
-            self._index_all()
+        if self.names is None:
+            self.index_names()
+            return
+        self._records_by_key[record.key] = record
+        if before is None and document is not None:
+            self.names.add((b"", record.key))
+        elif before is not None and document is None:
+            self.names.remove((b"", record.key))
+        for indexed, index in self._indexes.items():
+            _update(index, indexed, record.key, before, document)
 
     def drop(self, record: Record) -> None:
         """Remove a record without any state."""
@@ -111,55 +120,28 @@ class Collection:
         self._records_by_key.pop(record.key, None)
 
     def restore(self, record: Record, micros: int, document: Document | None) -> None:
-        """Set a state without indexing it; `build_indexes` must follow once all states are restored."""
+        """Set a state without indexing it; `index_names` must follow once all states are restored."""
         self.live += (document is not None) - (record.document is not None)
         record.set(micros, document)
 
-    def build_indexes(self) -> None:
-        if self.live > _INDEXED_FROM:
-            self._index_all()
-
-    def _index_all(self) -> None:
-        filled: dict[str, list[Entry]] = {}
-        for record in self.records.values():
-            if record.document is not None:
-                for field, encodings in _entries(record.document).items():
-                    filled.setdefault(field, []).extend((encoding, record.key) for encoding in encodings)
+    def index_names(self) -> None:
+        """Make the index of names if there are many documents."""
+        if self.live <= _INDEXED_FROM:
+            return
         self._records_by_key = {record.key: record for record in self.records.values()}
-        self._indexes = {}
-        for field, field_entries in filled.items():
-            self._indexes[field] = FieldIndex()
-            self._indexes[field].fill(field_entries)
-
-    @staticmethod
-    def _reindex(
-        indexes: dict[str, FieldIndex], record: Record, before: Document | None, after: Document | None
-    ) -> None:
-        if before is not None and after is not None:
-            names = entries.changed_fields(before, after)
-            old, new = entries.field_entries(before, names), entries.field_entries(after, names)
-        else:
-            old = _entries(before) if before is not None else {}
-            new = _entries(after) if after is not None else {}
-        for field, encodings in old.items():
-            for encoding in encodings - new.get(field, set()):
-                indexes[field].remove((encoding, record.key))
-        for field, encodings in new.items():
-            added = encodings - old.get(field, set())
-            if added and field not in indexes:
-                indexes[field] = FieldIndex()
-            for encoding in added:
-                indexes[field].add((encoding, record.key))
+        self.names = FieldIndex()
+        self.names.fill((b"", record.key) for record in self.records.values() if record.document is not None)
 
 
-_EMPTY = FieldIndex()
-_NAME_ENTRY = {b""}
-
-
-def _entries(document: Document) -> dict[str, set[bytes]]:
-    field_entries = entries.field_entries(document)
-    field_entries["__name__"] = _NAME_ENTRY
-    return field_entries
+def _update(index: FieldIndex, indexed: Indexed, key: bytes, before: Document | None, after: Document | None) -> None:
+    value_before, value_after = indexed.value(before), indexed.value(after)
+    if value_before == value_after:
+        return
+    old, new = indexed.encodings(value_before), indexed.encodings(value_after)
+    for encoding in old - new:
+        index.remove((encoding, key))
+    for encoding in new - old:
+        index.add((encoding, key))
 
 
 class Database:
@@ -233,7 +215,7 @@ class Database:
             self._log.append((micros, [record]))
             self.last = max(self.last, micros)
         for collection in self._collections.values():
-            collection.build_indexes()
+            collection.index_names()
         self._expire_history()
 
     def states(self) -> Iterator[tuple[int, str, Document | None]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from local.standins.firestore import paths, values
 from local.standins.firestore.databases import Databases
+from local.standins.firestore.entries import Indexed
 from local.standins.firestore.store import Collection, Database, Record
 from local.standins.firestore.wire import Refusal, Value, timestamp_of
 from shared.clock import Clock
@@ -47,8 +48,8 @@ class TimeToLive:
 
 
 def _expired(collection: Collection, field: paths.FieldPath, latest: bytes) -> list[Record]:
-    if collection.indexed:
-        index = collection.index(paths.format_field(field))
+    if collection.names is not None:
+        index = collection.index(Indexed(field))
         records = [collection.record(entry) for entry in index.between(*index.span(_EARLIEST, latest))]
     else:
         records = list(collection.records.values())

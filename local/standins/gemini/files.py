@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from datetime import UTC, datetime
@@ -131,17 +130,14 @@ class FileStore:
         if sum(stored.size for stored in self._files.values()) + size > self.capacity:
             raise _storage_full(self.capacity)
 
-    async def add(self, stored: StoredFile, content: Path) -> None:
+    def add(self, stored: StoredFile, content: Path) -> None:
         """Take over `content` (it is moved) as the bytes of `stored`."""
-        await asyncio.to_thread(self._write, stored, content)
-        self._files[stored.id] = stored
-
-    def _write(self, stored: StoredFile, content: Path) -> None:
         content.rename(self.path(stored.id))
         record = self._folder / f"{stored.id}.json"
         draft = record.with_suffix(".draft")
         draft.write_text(stored.model_dump_json())
         draft.rename(record)
+        self._files[stored.id] = stored
 
     def _forget(self, file_id: str) -> None:
         (self._folder / f"{file_id}.json").unlink(missing_ok=True)

@@ -30,10 +30,14 @@ class Prober:
         self._child: subprocess.Popen[bytes] | None = None
         self._alone = threading.Lock()
 
+    def is_quick(self, mime_type: str) -> bool:
+        """Return whether a small file of this type is read without the child."""
+        return kind_of(mime_type) in (None, "text")
+
     def of_file(self, path: Path, mime_type: str) -> Media:
         """Return what the file holds. What cannot be decoded, or not in time, comes back with `error`."""
         kind = kind_of(mime_type)
-        if kind is None or kind == "text":
+        if self.is_quick(mime_type):
             with path.open("rb") as content:
                 return plain(content, mime_type)
         with self._alone:
@@ -44,7 +48,7 @@ class Prober:
         return Media(mime_type=mime_type, size=path.stat().st_size, kind=kind, error=error)
 
     def of_bytes(self, data: bytes, mime_type: str) -> Media:
-        if kind_of(mime_type) in (None, "text"):
+        if self.is_quick(mime_type):
             return plain(io.BytesIO(data), mime_type)
         with tempfile.NamedTemporaryFile(prefix="gemini-inline-") as file:
             file.write(data)

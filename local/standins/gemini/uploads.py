@@ -25,6 +25,10 @@ GRANULARITY = 256 * 1024
 """Every chunk but the last is a multiple of this many bytes."""
 _BLOCK_BYTES = 1 << 20
 """Bytes that are gathered before a thread writes them; an upload holds two such blocks in memory."""
+_SMALL_BYTES = 64 << 10
+"""Bytes that are written and read on the event loop: that takes less time than the way to a thread and back."""
+_AHEAD_SECONDS = 0.005
+"""How far an upload may be ahead of its link before it waits: waiting for each piece costs more than it tells."""
 _VIDEO_SECONDS = 0.5
 """How long a video is PROCESSING unless the behaviour says otherwise."""
 
@@ -121,14 +125,17 @@ class Uploads:
             if session.size is not None and size < session.size:
                 raise invalid(f"The upload was finalized after {size} bytes; {session.size} were announced.")
             self._files.check_quota(size)
-            digest, media = await asyncio.gather(
-                asyncio.to_thread(self._digest(session).of, content),
-                asyncio.to_thread(self._prober.of_file, content, session.mime_type),
-            )
+            if size <= _SMALL_BYTES and self._prober.is_quick(session.mime_type):
+                digest, media = self._digest(session).of(content), self._prober.of_file(content, session.mime_type)
+            else:
+                digest, media = await asyncio.gather(
+                    asyncio.to_thread(self._digest(session).of, content),
+                    asyncio.to_thread(self._prober.of_file, content, session.mime_type),
+                )
             if behaviour.fail_processing:
                 media = media.model_copy(update={"error": "The file failed to be processed."})
             stored = self._to_stored_file(session, size, digest, media, behaviour)
-            await self._files.add(stored, content)
+            self._files.add(stored, content)
             self._remove(session)
             return stored
 
@@ -151,7 +158,7 @@ class Uploads:
     async def _write_block(
         self, session: Session, offset: int, body: AsyncIterator[bytes], behaviour: Behaviour
     ) -> int:
-        began, received = self._clock.time(), 0
+        began, received, due = self._clock.time(), 0, 0.0
         with self._content(session).open("r+b", buffering=0) as out:
             out.seek(offset)
             writer = _BlockWriter(out, self._digest(session), offset)
@@ -162,9 +169,12 @@ class Uploads:
                     if offset + received > FILE_BYTES:
                         self._files.check_quota(offset + received)
                     if behaviour.link_mib_s is not None:
-                        await self._clock.sleep_until(began + received / (behaviour.link_mib_s * 1024**2))
+                        due = began + received / (behaviour.link_mib_s * 1024**2)
+                        if due - self._clock.time() > _AHEAD_SECONDS:
+                            await self._clock.sleep_until(due)
             finally:
                 await writer.close()
+        await self._clock.sleep_until(due)
         return received
 
     def _digest(self, session: Session) -> _Digest:
@@ -218,6 +228,9 @@ class _BlockWriter:
             await self._start_write()
 
     async def close(self) -> None:
+        if self._writing is None and len(self._block) <= _SMALL_BYTES:
+            self._write_block(self._block)
+            return
         await self._start_write()
         await self._wait_for_write()
 

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from local.standins.gemini.errors import bad_request
@@ -34,6 +35,7 @@ def read_message(message: str, value: dict[str, Any]) -> dict[str, Any]:
     return read
 
 
+@cache
 def camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)
@@ -43,6 +45,12 @@ def snake(name: str) -> str:
     return re.sub(r"([A-Z])", lambda match: "_" + match.group(1).lower(), name)
 
 
+@cache
+def _field_names(message: str) -> dict[str, str]:
+    """Return the fields' names by each casing in which they may come."""
+    return {spelled: name for name in MESSAGES[message] for spelled in (name, camel(name))}
+
+
 class _Reader:
     def __init__(self) -> None:
         self.violations: Violations = []
@@ -50,7 +58,7 @@ class _Reader:
     def message(self, message: str, value: Any, path: str) -> Any:
         if not isinstance(value, dict):
             return self._wrong(path, f"{_PACKAGE}.{message}", value)
-        fields = {**{name: name for name in MESSAGES[message]}, **{camel(name): name for name in MESSAGES[message]}}
+        fields = _field_names(message)
         group, exclusive = ONE_OF.get(message, ("", ()))
         read: dict[str, Any] = {}
         for key, field_value in value.items():

@@ -19,11 +19,16 @@ _DUAL_REGIONS = ("NAM4", "EUR4", "EUR5", "EUR7", "EUR8", "ASIA1")
 _LABEL = re.compile(r"[\w-]{0,63}")
 _LIFECYCLE_ACTIONS = ("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload")
 _PUBLIC_ACCESS = ("enforced", "inherited", "unspecified")
+_RPO = ("DEFAULT", "ASYNC_TURBO")
+_TERMINAL_CLASSES = ("NEARLINE", "ARCHIVE")
+_LOCATION = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*")
 
 
 def new_config(config: Json, now: str, lock_time: str) -> Json:
     """Return the configuration of a new bucket from the caller's `config` and the defaults."""
     location = str(config.get("location") or "US").upper()
+    if not _LOCATION.fullmatch(location):
+        raise invalid("The specified location constraint is not valid.")
     kind = "region"
     if config.get("customPlacementConfig") or location in _DUAL_REGIONS:
         kind = "dual-region"
@@ -91,13 +96,24 @@ def _check(state: Json) -> None:
     if len(labels) > 64:
         raise invalid("A bucket can have at most 64 labels.")
     for rule in state.get("lifecycle", {}).get("rule") or ():
-        if (rule.get("action") or {}).get("type") not in _LIFECYCLE_ACTIONS or not rule.get("condition"):
-            raise invalid("Invalid lifecycle rule: it needs a known action and at least one condition.")
+        _check_lifecycle(rule)
     period = state.get("retentionPolicy", {"retentionPeriod": 1}).get("retentionPeriod")
     if period is None or not 0 < int(period) <= 3_155_760_000:
         raise invalid(f"Invalid retention period: {period}")
     if state["iamConfiguration"].get("publicAccessPrevention", "inherited") not in _PUBLIC_ACCESS:
         raise invalid("Invalid argument: publicAccessPrevention is 'enforced' or 'inherited'.")
+    if state.get("rpo", "DEFAULT") not in _RPO:
+        raise invalid(f"Invalid argument: rpo is {' or '.join(_RPO)}.")
+    if (state.get("autoclass") or {}).get("terminalStorageClass", "NEARLINE") not in _TERMINAL_CLASSES:
+        raise invalid(f"Invalid argument: terminalStorageClass is {' or '.join(_TERMINAL_CLASSES)}.")
+
+
+def _check_lifecycle(rule: Json) -> None:
+    action = rule.get("action") or {}
+    if action.get("type") not in _LIFECYCLE_ACTIONS or not rule.get("condition"):
+        raise invalid("Invalid lifecycle rule: it needs a known action and at least one condition.")
+    if action["type"] == "SetStorageClass":
+        check_storage_class(action.get("storageClass") or "")
 
 
 def _fill_in(before: Json, state: Json, now: str, lock_time: str) -> None:

@@ -23,13 +23,13 @@ from local.standins.storage.bucket_config import new_config, patched_config, rep
 from local.standins.storage.catalog import Catalog
 from local.standins.storage.errors import ApiError, condition_not_met, invalid, not_offered
 from local.standins.storage.names import check_bucket_name
+from local.standins.storage.notifications import MOST, check_notification
 from local.standins.storage.records import OWNER, PROJECT_NUMBER, Bucket, Json, timestamp
 from local.standins.storage.request import ApiRequest
 from local.standins.storage.store import Store
 
 _LOCK_AFTER = 90 * 86400
 _PERMISSIONS_OF = "storage."
-_EVENT_TYPES = ("OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE", "OBJECT_DELETE", "OBJECT_ARCHIVE")
 _FIRST_POLICY: Json = {
     "version": 1,
     "bindings": [
@@ -168,12 +168,11 @@ class Buckets:
 
     async def insert_notification(self, request: ApiRequest) -> Response:
         config = await request.json(NOTIFICATION)
-        if not config.get("topic") or not config.get("payload_format"):
-            raise ApiError(400, "Required parameters: topic, payload_format", "required")
-        if any(kind not in _EVENT_TYPES for kind in config.get("event_types") or ()):
-            raise invalid(f"Invalid event types: {config['event_types']}")
+        check_notification(config)
         with self._store.transaction():
             bucket = self._catalog.bucket(request.parts["bucket"])
+            if len(bucket.notifications) >= MOST:
+                raise invalid(f"A bucket can have at most {MOST} notification configurations.")
             key = str(self._store.rising("notification", 1))
             resource = {name: value for name, value in config.items() if value is not None} | {
                 "kind": "storage#notification",

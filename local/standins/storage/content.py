@@ -1,4 +1,7 @@
-"""The objects' bytes: one file per content, named at random, never after an object. All of it runs in threads."""
+"""The objects' bytes: one file per content, named at random, never after an object.
+
+Threads read and write them, but not small ones, which take less time than the way to a thread and back.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ T = TypeVar("T")
 
 BLOCK = 1 << 20
 """Bytes read from or written to disk at a time."""
+SMALL = 64 << 10
+"""Bytes that are read or written on the event loop."""
 
 
 class Digests:
@@ -150,7 +155,10 @@ class Contents:
     async def pour(self, chunks: AsyncIterator[bytes], writer: Writer) -> None:
         """Append a stream, a block at a time."""
         async for block in blocks(chunks):
-            await self.run(writer.append, block)
+            if len(block) <= SMALL:
+                writer.append(block)
+            else:
+                await self.run(writer.append, block)
 
 
 async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from local.standins.ledger import Ledger
 from local.standins.storage.catalog import Catalog
-from local.standins.storage.content import BLOCK, Reader
+from local.standins.storage.content import BLOCK, SMALL, Reader
 from local.standins.storage.encryption import check_key
 from local.standins.storage.errors import ApiError
 from local.standins.storage.object_config import parse_time
@@ -68,7 +68,11 @@ class Downloads:
             status = 206
             headers.append(("content-range", f"bytes {requested.start}-{requested.end - 1}/{version.size}"))
         part = requested or _Slice(0, version.size)
-        headers.append(("content-length", str(part.end - part.start)))
+        length = part.end - part.start
+        headers.append(("content-length", str(length)))
+        if length <= SMALL:
+            request.ledger.count("storage", "bytes_out", length)
+            return _with_headers(Response(reader.read(part.start, length), status), headers)
         return self._stream(request.ledger, self._read(reader, part), status, headers)
 
     def _stream(
@@ -79,10 +83,7 @@ class Downloads:
                 ledger.count("storage", "bytes_out", len(block))
                 yield block
 
-        response = StreamingResponse(counted(), status)
-        # Set raw: names and dispositions may hold what the framework's Latin-1 cannot write.
-        response.raw_headers = [(name.encode(), _field_value(value)) for name, value in headers]
-        return response
+        return _with_headers(StreamingResponse(counted(), status), headers)
 
     async def _read(self, reader: Reader, part: _Slice) -> AsyncIterator[bytes]:
         at, began = part.start, time.monotonic()
@@ -141,6 +142,12 @@ def _headers(version: ObjectVersion) -> list[tuple[str, str]]:
     if key := state.get("customerEncryption"):
         headers += [("x-goog-encryption-algorithm", "AES256"), ("x-goog-encryption-key-sha256", key["keySha256"])]
     return headers
+
+
+def _with_headers(response: Response, headers: list[tuple[str, str]]) -> Response:
+    # Set raw: names and dispositions may hold what the framework's Latin-1 cannot write.
+    response.raw_headers = [(name.encode(), _field_value(value)) for name, value in headers]
+    return response
 
 
 def _field_value(text: str) -> bytes:

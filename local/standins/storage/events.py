@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote
 
-import httpx2
-
 from local.standins.database import CannotWrite
+from local.standins.http1 import ConnectionLost, MalformedAnswer, exchange
 from local.standins.storage.catalog import EventType
 from local.standins.storage.records import ObjectVersion
 from local.standins.storage.store import Store
@@ -53,7 +52,7 @@ class Events:
         self._retention, self._timeout = retention, timeout
         self._subscriptions: dict[str, Subscription] = {}
         self._couriers: dict[str, asyncio.Task[None]] = {}
-        self._client: httpx2.AsyncClient | None = None
+        self._started = False
         self._copies, self._delay, self._hold, self._unordered = 1, 0.0, False, False
         self._run_began = store.rising("event", 0)
         store.change("DELETE FROM deliveries WHERE expires <= ?", (clock.time(),))
@@ -65,8 +64,7 @@ class Events:
         """The stand-in's own URL, for the links in the events' object resources."""
 
     async def start(self) -> None:
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=16)
-        self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(self._timeout), limits=limits, trust_env=False)
+        self._started = True
         for subscription in self._subscriptions.values():
             self._employ(subscription)
 
@@ -75,9 +73,7 @@ class Events:
             task.cancel()
         await asyncio.gather(*self._couriers.values(), return_exceptions=True)
         self._couriers.clear()
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        self._started = False
 
     def subscribe(self, subscription: Subscription) -> None:
         """Add a subscription, before or after `start`. It replaces an earlier one of the same name."""
@@ -85,7 +81,7 @@ class Events:
         self._subscriptions[name] = subscription
         if task := self._couriers.pop(name, None):
             task.cancel()
-        if self._client is not None:
+        if self._started:
             self._employ(subscription)
 
     def publish(self, kind: EventType, version: ObjectVersion) -> None:
@@ -225,13 +221,18 @@ class Events:
                 wait.cancel()
 
     async def _deliver(self, subscription: Subscription, delivery: int, event: int, attempts: int) -> None:
-        assert self._client is not None
         headers, body = self._store.rows("SELECT headers, body FROM events WHERE id = ?", (event,))[0]
-        sent = {**json.loads(headers), **(subscription.headers() if subscription.headers else {})}
+        content = body.encode()
+        sent = {
+            **json.loads(headers),
+            "content-length": str(len(content)),
+            **(subscription.headers() if subscription.headers else {}),
+        }
         accepted = False
-        with contextlib.suppress(httpx2.HTTPError):
-            answer = await self._client.post(subscription.url, content=body.encode(), headers=sent)
-            accepted = answer.is_success
+        with contextlib.suppress(OSError, ConnectionLost, MalformedAnswer):
+            async with asyncio.timeout(self._timeout):
+                answer = await exchange("POST", subscription.url, sent, content)
+            accepted = 200 <= answer.status < 300
         if accepted:
             await self._written("DELETE FROM deliveries WHERE id = ?", (delivery,))
         else:

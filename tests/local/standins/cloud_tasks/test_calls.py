@@ -45,6 +45,7 @@ def _changed(**request: object) -> dict[str, Any]:
         task("http://127.0.0.1:99999/"),
         task(f"http://127.0.0.1/{'x' * 2083}"),
         _changed(http_method="GET", body=b"x"),
+        _changed(http_method=99),
         _changed(headers={"bad header": "x"}),
         _changed(headers={"x": "a\nb"}),
         _changed(headers={"x": "a\x7fb"}),

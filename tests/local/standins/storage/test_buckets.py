@@ -143,6 +143,28 @@ def test_notification_configurations_are_kept(bucket: Any) -> None:
     assert not made.exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"topic": None}, "Invalid Google Cloud Pub/Sub topic"),
+        ({"topic": "//pubsub.googleapis.com/projects/p/topics/"}, "Invalid Google Cloud Pub/Sub topic"),
+        ({"topic": "topic"}, "Invalid Google Cloud Pub/Sub topic"),
+        ({"payload_format": None}, "Invalid payload format"),
+        ({"payload_format": "XML"}, "Invalid payload format: XML"),
+        ({"event_types": ["OBJECT_FINALIZE", "OBJECT_READ"]}, "Invalid event type: OBJECT_READ"),
+        ({"custom_attributes": {"a": 1}}, "custom_attributes.a"),
+    ],
+)
+def test_a_notification_configuration_that_the_service_cannot_use_is_refused(
+    bucket: Any, change: dict[str, object], message: str
+) -> None:
+    config = {"topic": "//pubsub.googleapis.com/projects/p/topics/t", "payload_format": "NONE", **change}
+    path = f"/b/{bucket.name}/notificationConfigs"
+    with pytest.raises(exceptions.BadRequest, match=message):
+        bucket.client._connection.api_request(method="POST", path=path, data=config)
+    assert list(bucket.list_notifications()) == []
+
+
 def test_a_locked_retention_policy_stays(bucket: Any) -> None:
     bucket.retention_period = 100
     bucket.patch()
@@ -201,3 +223,27 @@ def test_what_is_not_offered_is_said_plainly(bucket: Any, http: httpx2.Client, c
 def test_paths_that_are_none_are_not_found_and_methods_that_are_none_not_allowed(http: httpx2.Client) -> None:
     assert http.get("/storage/v1/nothing").status_code == 404
     assert http.delete("/storage/v1/b").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"rpo": "SOON"},
+        {"autoclass": {"enabled": True, "terminalStorageClass": "COLDLINE"}},
+        {"lifecycle": {"rule": [{"action": {"type": "SetStorageClass"}, "condition": {"age": 1}}]}},
+        {
+            "lifecycle": {
+                "rule": [{"action": {"type": "SetStorageClass", "storageClass": "ICE"}, "condition": {"age": 1}}]
+            }
+        },
+    ],
+)
+def test_a_bucket_s_unknown_values_are_refused(client: Any, bucket: Any, config: dict[str, object]) -> None:
+    for method, path in (("POST", "/b"), ("PATCH", f"/b/{bucket.name}")):
+        with pytest.raises(exceptions.BadRequest):
+            client._connection.api_request(method=method, path=path, data={"name": f"b-{uuid.uuid4().hex}", **config})
+
+
+def test_a_location_that_is_none_is_refused(client: Any) -> None:
+    with pytest.raises(exceptions.BadRequest, match="The specified location constraint is not valid"):
+        client.bucket(f"b-{uuid.uuid4().hex}").create(location="no place")
