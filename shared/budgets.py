@@ -14,12 +14,13 @@ from decimal import Decimal
 
 from shared.clock import Clock
 from shared.cloud.reservations import Reservation, Reservations, TooManyAtOnce
+from shared.cloud.telemetry import log
 from shared.cloud.totals import Totals
 from shared.daily_limits import start_of
 from shared.domain.errors import BudgetSpent, PermanentFailure
 from shared.domain.money.budgets import Scope, decide, is_far
-from shared.domain.money.calls import as_dollars
-from shared.domain.money.totals import PICO, in_pico, spent_by_scope
+from shared.domain.money.calls import PICO, as_dollars, in_pico
+from shared.domain.money.totals import spent_by_scope
 from shared.domain.tasks.task import Task
 from shared.settings import BudgetSettings
 
@@ -184,6 +185,7 @@ class Budgets:
         message = (
             f"The budget {whose}, {limit} US dollars a day, is spent. The next day begins at {tomorrow.isoformat()}."
         )
+        log("WARNING", "budget_spent", message, budget=scope.name or "deployment")
         return BudgetSpent(message, delay=min(_MOST_WAIT, tomorrow - self._clock.now()).total_seconds())
 
     async def _limits(self, owner: str) -> dict[str, int]:
