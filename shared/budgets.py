@@ -14,12 +14,13 @@ from decimal import Decimal
 
 from shared.clock import Clock
 from shared.cloud.reservations import Reservation, Reservations, TooManyAtOnce
+from shared.cloud.telemetry import log
 from shared.cloud.totals import Totals
 from shared.daily_limits import start_of
 from shared.domain.errors import BudgetSpent, PermanentFailure
 from shared.domain.money.budgets import Scope, decide, is_far
-from shared.domain.money.calls import as_dollars
-from shared.domain.money.totals import PICO, in_pico, spent_by_scope
+from shared.domain.money.calls import PICO, as_dollars, in_pico
+from shared.domain.money.totals import spent_by_scope
 from shared.domain.tasks.task import Task
 from shared.settings import BudgetSettings
 
@@ -61,22 +62,21 @@ class Budgets:
         self._settled = 0
         """The cost of such calls that have ended."""
 
-    async def reserve(self, task: Task, estimate: Decimal, spent_already: Decimal, *, seconds: float) -> date | None:
+    async def reserve(self, task: Task, estimate: Decimal, spent_already: Decimal) -> date | None:
         """Make sure that a call which costs at most `estimate` is within the budgets.
 
         Return the day of the new reservation, or None if none was needed. `spent_already`: the cost of the task's
-        earlier calls, which the counters do not include yet. `seconds`: how long the reservation holds if it is not
-        settled. Raises `BudgetSpent`, or `PermanentFailure` if tasks over the budget are set to fail.
+        earlier calls. Raises `BudgetSpent`, or `PermanentFailure` if tasks over the budget are set to fail.
         """
         self._refuse_dear_task(estimate + spent_already)
         limits = await self._limits(task.owner)
-        pico = in_pico(estimate + spent_already)
+        pico = in_pico(estimate + spent_already) - task.ledger.counted
+        wanted = Reservation(task.owner, pico, start_of(self._today() + timedelta(days=1)))
         if await self._is_far(task.key, limits, pico):
-            self._under_way[task.key] = Reservation(task.owner, pico, self._clock.now() + timedelta(seconds=seconds))
+            self._under_way[task.key] = wanted
             return None
         self._under_way.pop(task.key, None)
-        await self._reserve_near(task, limits, pico, seconds)
-        return self._today()
+        return await self._reserve_near(task, limits, wanted)
 
     def settle(self, task: Task, cost: Decimal) -> None:
         """Note that no call of the task is running any more. `cost`: the cost of its calls."""
@@ -103,8 +103,8 @@ class Budgets:
                 break
         return False
 
-    async def _reserve_near(self, task: Task, limits: dict[str, int], pico: int, seconds: float) -> None:
-        now = self._clock.now()
+    async def _reserve_near(self, task: Task, limits: dict[str, int], wanted: Reservation) -> date:
+        today, now = self._today(), self._clock.now()
         refused: BudgetSpent | None = None
 
         async def grant(others: dict[str, Reservation]) -> Reservation | None:
@@ -115,15 +115,17 @@ class Budgets:
                 replace(scope, reserved=scope.reserved + self._others_under_way(task.key, scope.name))
                 for scope in _scopes(limits, known.by_scope, others)
             ]
-            verdict, against = decide(scopes, pico)
+            verdict, against = decide(scopes, wanted.picodollars)
             if verdict == "granted" or against is None:
-                return Reservation(task.owner, pico, now + timedelta(seconds=seconds))
+                return wanted
             refused = self._refusal(against, is_busy=verdict == "busy")
             return None
 
         try:
-            if await self._reservations.change(self._today(), task.key, now, grant):
-                return
+            if await self._reservations.change(today, task.key, now, grant):
+                known = await self._spent(_FRESH_SECONDS)
+                self._known = replace(known, held={**known.held, task.key: wanted})
+                return today
         except TooManyAtOnce as error:
             raise BudgetSpent("Many tasks are close to the budget at once.", delay=_BUSY_SECONDS) from error
         assert refused is not None
@@ -135,21 +137,6 @@ class Budgets:
         """Return today if the task has a reservation for today, else None. Earlier reservations have no effect."""
         today = self._today()
         return today if await self._reservations.is_held(today, task.key) else None
-
-    async def keep_spent(self, task: Task, spent_already: Decimal) -> date:
-        """Reduce the reservation of a postponed task to the cost of its calls so far, until the day ends.
-
-        Return the day of the reservation.
-        """
-        today = self._today()
-        tomorrow = start_of(today + timedelta(days=1))
-        kept = Reservation(task.owner, in_pico(spent_already), tomorrow if spent_already else self._clock.now())
-
-        async def grant(_others: dict[str, Reservation]) -> Reservation:
-            return kept
-
-        await self._reservations.change(today, task.key, self._clock.now(), grant)
-        return today
 
     async def spent_budget(self, owner: str) -> BudgetSpent | None:
         """Return the spent budget that stops tasks of `owner`, or None."""
@@ -184,6 +171,7 @@ class Budgets:
         message = (
             f"The budget {whose}, {limit} US dollars a day, is spent. The next day begins at {tomorrow.isoformat()}."
         )
+        log("WARNING", "budget_spent", message, budget=scope.name or "deployment")
         return BudgetSpent(message, delay=min(_MOST_WAIT, tomorrow - self._clock.now()).total_seconds())
 
     async def _limits(self, owner: str) -> dict[str, int]:

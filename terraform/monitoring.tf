@@ -11,7 +11,7 @@ locals {
     tasks_completed   = { from = ["generate"], filter = "jsonPayload.action=\"task_completed\"" }
     tasks_failed      = { from = ["generate", "api"], filter = "jsonPayload.action=\"task_failed\"" }
     tasks_blocked     = { from = ["generate"], filter = "jsonPayload.action=\"task_put_off\" AND jsonPayload.reason=\"blocked\"" }
-    tasks_over_budget = { from = ["generate"], filter = "jsonPayload.action=\"task_put_off\" AND jsonPayload.reason=\"budget\"" }
+    budget_refusals   = { from = ["generate", "api"], filter = "jsonPayload.action=\"budget_spent\"" }
     breakers_opened   = { from = ["generate"], filter = "jsonPayload.action=\"breaker_opened\"" }
     sweeps_finished   = { from = ["sweep"], filter = "jsonPayload.action=\"sweep_finished\"" }
     sweep_findings    = { from = ["sweep"], filter = "jsonPayload.action=(\"sweep_redrove\" OR \"sweep_ingested\" OR \"sweep_part_failed\")" }
@@ -70,8 +70,8 @@ locals {
       title    = "a budget is spent"
       severity = "WARNING"
       hold     = "60s"
-      query    = "sum(increase(${local.logged.tasks_over_budget}[15m])) > 0"
-      what     = "Tasks wait because a budget of the day is spent: of the deployment, an inbox or a key. `jsonPayload.message` says which. They go on when the day turns (UTC), or within minutes once it is raised; `spending` has the amounts."
+      query    = "sum(increase(${local.logged.budget_refusals}[15m])) > 0"
+      what     = "A budget of the day is spent: of the deployment, an inbox or a key. `jsonPayload.budget` says which. Requests are refused, and tasks wait or fail, as `spending.action` says, until the day turns (UTC) or the budget is raised; `spending` has the amounts."
     }
     breaker_opened = {
       title    = "a model fails again and again"

@@ -16,7 +16,7 @@ from shared.cloud.firestore import Also, Decide, Stored, Tasks
 from shared.cloud.telemetry import log_bug
 from shared.cloud.tracing import span
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
-from shared.domain.money.calls import Call
+from shared.domain.money.calls import PICO, Call
 from shared.domain.money.ledger import Step
 from shared.domain.money.storage import known_storage
 from shared.domain.money.totals import assumed_cost
@@ -75,10 +75,10 @@ class Lease:
 
     @property
     def spent(self) -> Decimal:
-        """Return the task's cost so far. Calls without a price count at the price that budgets assume."""
+        """Return the task's cost so far. Calls without a price, and lost calls, count at what budgets assume."""
         costs = ((call.cost, call) for call in self.calls or ())
         calls = sum((assumed_cost(call.tokens) if cost is None else cost for cost, call in costs), Decimal(0))
-        return calls + known_storage(self.ledger.storages)
+        return calls + known_storage(self.ledger.storages) + Decimal(self.ledger.lost.picodollars) / PICO
 
     @property
     def seconds_left(self) -> float:

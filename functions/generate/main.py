@@ -23,7 +23,7 @@ from functions.generate.model.answer_store import has_progressed
 from functions.generate.model.cancelled import end_lost_claim
 from functions.generate.model.parts import ask_parts
 from functions.generate.model.rounds import answers_for_readers, ask_questions, is_settled, load_rounds
-from functions.generate.model.spending import reserved_day
+from functions.generate.model.spending import ledger_of_uncalled, reserved_day
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
@@ -147,7 +147,7 @@ async def work_on_task(deps: GenerateDeps, claimed: Stored) -> bool:
             async with lease:
                 outcome = await answer_task(deps, lease)
         except PermanentFailure as failure:
-            outcome = _failed(failure)
+            outcome = _failed(deps, lease, failure)
         ended = await commit_outcome(deps, lease, outcome)
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
@@ -170,7 +170,7 @@ async def put_off_or_fail(deps: GenerateDeps, lease: Lease, failure: TaskFailure
     times = lease.task.attempts + lease.task.outages + 1
     message = f"Given up after {times} attempts; the last one: {failure}"
     try:
-        ended = await commit_outcome(deps, lease, _failed(PermanentFailure("upstream_error", message)))
+        ended = await commit_outcome(deps, lease, _failed(deps, lease, PermanentFailure("upstream_error", message)))
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
         await end_lost_claim(deps, lease)
@@ -264,7 +264,8 @@ async def dispatch_at_lease_end(deps: GenerateDeps, stored: Stored) -> bool:
     return True
 
 
-def _failed(failure: PermanentFailure) -> Outcome:
+def _failed(deps: GenerateDeps, lease: Lease, failure: PermanentFailure) -> Outcome:
+    lease.ledger = ledger_of_uncalled(deps, lease.task, lease.ledger)
     return Outcome(error=TaskError(code=failure.code, message=failure.message))
 
 

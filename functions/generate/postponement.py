@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from functions.generate.lease import Lease
 from functions.generate.model.cancelled import end_lost_claim
 from functions.generate.model.context_cache import retire_cache
-from functions.generate.model.spending import give_back
-from shared.cloud.firestore import Stored
+from functions.generate.model.spending import reserved_day
+from shared.cloud.firestore import Also, Stored
 from shared.cloud.queue import schedulable
 from shared.cloud.telemetry import log, log_bug
 from shared.cloud.throttle import RefusalNote
 from shared.cloud.tracing import annotate
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import FileStoreFull, LeaseLost, Postponement, TaskFailure, TimeIsUp
+from shared.domain.money.calls import in_pico
+from shared.domain.money.totals import rows_of_waiting
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks import claims
 from shared.domain.tasks.postponement import (
@@ -27,6 +30,9 @@ from shared.domain.tasks.postponement import (
     still_waits,
 )
 from shared.domain.tasks.task import Task
+
+if TYPE_CHECKING:
+    from google.cloud import firestore
 
 _BLOCKED_NOTE = timedelta(seconds=60)
 _MOST_ROOM_SECONDS = 30.0
@@ -46,7 +52,6 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
     )
     if rest is None:
         return False
-    await give_back(deps, lease)
     await _put_off(deps, lease, rest, failure.summary if isinstance(failure, TaskFailure) else rest.detail)
     return True
 
@@ -66,7 +71,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
 async def _put_off(deps: GenerateDeps, lease: Lease, rest: Wait, summary: str) -> None:
     """Release the claim. The dispatch is enqueued first: a crash in between leaves a dispatch, not a lost task."""
     epoch = await _next_dispatch(deps, lease.task, rest.until)
-    now = deps.clock.now()
+    now, count = deps.clock.now(), await _count_spent(deps, lease)
     try:
         await lease.change(
             lambda task: claims.put_off(
@@ -82,7 +87,8 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Wait, summary: str) -
                 cache=lease.cache,
                 model=lease.model,
                 ledger=lease.ledger,
-            )
+            ),
+            count,
         )
     except LeaseLost as lost:
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
@@ -97,6 +103,30 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Wait, summary: str) -
         reason=rest.reason,
         until=rest.until.isoformat(),
     )
+
+
+async def _count_spent(deps: GenerateDeps, lease: Lease) -> Also | None:
+    """Return the writes that count what the task's calls have cost so far and end its reservation; None if there are
+    none.
+
+    The counters are of the day on which the money was spent, however long the task waits.
+    """
+    if lease.calls is None:
+        # What earlier claims have spent is not known; what they have reserved stays reserved.
+        return None
+    spent = in_pico(lease.spent)
+    more, reserved = spent - lease.ledger.counted, await reserved_day(deps, lease)
+    lease.ledger = lease.ledger.model_copy(update={"counted": spent})
+    if not more and reserved is None:
+        return None
+
+    def count(batch: firestore.AsyncWriteBatch, task: Task) -> None:
+        if more:
+            deps.totals.add(batch, deps.clock.now(), rows_of_waiting(task, more))
+        if reserved is not None:
+            deps.reservations.settle(batch, reserved, task.key)
+
+    return count
 
 
 async def keep_waiting(deps: GenerateDeps, stored: Stored, note: RefusalNote) -> None:

@@ -18,11 +18,13 @@ _COUNTS = (
     "failed",
     "calls",
     "unpriced_calls",
+    "lost_calls",
     "prompt_tokens",
     "cached_tokens",
     "answer_tokens",
     "thinking_tokens",
 )
+_COSTS = ("cost", "assumed_cost")
 
 
 def main(argv: list[str]) -> int:
@@ -46,11 +48,9 @@ def main(argv: list[str]) -> int:
     rows = cast(list[dict[str, object]], usage["data"])
     if args.csv or not screen.console.is_terminal:
         writer = csv.writer(sys.stdout, lineterminator="\n", delimiter="," if args.csv else "\t")
-        writer.writerow([*groups, *_COUNTS, "cost"])
-        writer.writerows(
-            [neutralised("" if row[name] is None else str(row[name])) for name in (*groups, *_COUNTS, "cost")]
-            for row in rows
-        )
+        columns = (*groups, *_COUNTS, *_COSTS)
+        writer.writerow(columns)
+        writer.writerows([neutralised("" if row[name] is None else str(row[name])) for name in columns] for row in rows)
         return 0
     _print_table(groups, rows, cast(dict[str, object], usage["total"]))
     return 0

@@ -303,6 +303,7 @@ _BROKEN = (
     TimeoutError,
     ConnectionError,
 )
+_NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, aiohttp.ClientConnectorError)
 _UNREADABLE = (errors.UnknownApiResponseError, json.JSONDecodeError, UnicodeDecodeError, ValidationError)
 """The SDK's errors for an answer that is not JSON, or has another shape; a plain ValueError concerns the request."""
 
@@ -317,6 +318,8 @@ def _translated_errors(*, uploading: bool = False) -> Iterator[None]:
         inner = body.get("error", body)
         details = cast(list[JsonValue], inner.get("details") or []) if isinstance(inner, dict) else []
         raise failure(error.code or 500, error.status or "", error.message or "no message", details) from error
+    except _NOT_CONNECTED as error:
+        raise Unavailable(f"Gemini cannot be reached: {type(error).__name__}") from error
     except _BROKEN as error:
         raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:

@@ -1,6 +1,7 @@
 """What calls under way may still cost: `reservations/{day}`, one entry for each task that is near a budget.
 
-A reservation is settled in the commit of its task's outcome. One whose holder died ends by itself.
+A reservation ends in the commit that ends its task or puts it off. One whose holder died holds until its task is taken
+over, since what it stands for may have been spent; none holds longer than its day.
 """
 
 from __future__ import annotations

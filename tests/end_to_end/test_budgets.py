@@ -10,7 +10,7 @@ import pytest
 
 from tests.running import Running, until
 
-FILES, WITHIN, IN_FLIGHT = 40, 10, 8
+FILES, WITHIN, IN_FLIGHT = 100, 10, 8
 
 
 def drop(system: Running, name: str) -> None:

@@ -267,6 +267,9 @@ def test_totals_are_the_sums_of_the_tasks(system: Running) -> None:
         usage = system.http.get("/v1/usage", params={"group_by": groups}).json()
         assert sum(row["tasks"] for row in usage["data"]) == usage["total"]["tasks"] == FILES
         assert sum(Decimal(row["cost"]) for row in usage["data"]) == Decimal(usage["total"]["cost"]) == sum(costs)
+    lost = [task["usage"]["lost_calls"] for task in tasks if "lost_calls" in task["usage"]]
+    assert usage["total"]["lost_calls"] == sum(entry["calls"] for entry in lost) == 2
+    assert Decimal(usage["total"]["assumed_cost"]) == sum(Decimal(entry["assumed_cost"]) for entry in lost) > 0
     assert usage["total"]["calls"] == len(rounds(tasks))
     assert usage["total"]["prompt_tokens"] == sum(task["usage"]["prompt_tokens"] for task in tasks)
     assert usage["total"]["failed"] == 1

@@ -19,13 +19,14 @@ from shared.clock import Clock
 from shared.cloud.reservations import Grant, Reservation, Reservations
 from shared.cloud.totals import Totals
 from shared.domain.errors import BudgetSpent
-from shared.domain.money.totals import PICO, Counters, DayRow, Labels
+from shared.domain.money.calls import PICO
+from shared.domain.money.totals import Counters, DayRow, Labels
 from shared.domain.tasks.task import Source, Task, new_task
 from shared.settings import BudgetSettings
 
 START = datetime(2026, 11, 26, 23, 40, tzinfo=UTC)
 OWNERS = ("inbox:a", "key:b")
-HOLDS = 1800.0
+LONGEST_CALL = timedelta(seconds=1680)
 
 
 @dataclass
@@ -93,6 +94,12 @@ def task_of(number: int, owner: str) -> Task:
     return new_task(source, owner=owner, model="m", now=START, keep=timedelta(days=30))
 
 
+def with_counted(task: Task, dollars: Decimal) -> Task:
+    """The task when so much of its cost is counted, though it has not ended."""
+    ledger = task.ledger.model_copy(update={"counted": int(dollars * PICO)})
+    return task.model_copy(update={"ledger": ledger})
+
+
 async def no_budget_of_its_own(_name: str) -> Decimal | None:
     return None
 
@@ -124,7 +131,7 @@ async def calls_until_refused(database: Database, budgets: Budgets, clock: Insta
     for number in range(3000):
         task = task_of(number, "inbox:a")
         try:
-            await budgets.reserve(task, cost, Decimal(0), seconds=HOLDS)
+            await budgets.reserve(task, cost, Decimal(0))
         except BudgetSpent:
             return number
         database.count(clock.today, "inbox:a", int(cost * PICO))
@@ -141,15 +148,25 @@ async def test_calls_one_after_another_end_at_the_budget(dollars: int) -> None:
     assert database.reads < 300, "far from the budget, few calls read"
 
 
-async def test_what_tasks_that_were_put_off_have_spent_is_no_longer_left() -> None:
+async def test_what_the_counters_include_of_a_waiting_task_is_not_reserved_again() -> None:
     database, clock = Database(), Instant()
-    first, second = (instance(database, clock, limits_of(10)) for _ in range(2))
-    waiting = task_of(1, "inbox:a")
-    await first.reserve(waiting, Decimal("0.01"), Decimal(0), seconds=HOLDS)
-    await first.keep_spent(waiting, Decimal("9.99"))
-    first.settle(waiting, Decimal("9.99"))
+    budgets = instance(database, clock, limits_of(10))
+    waiting = with_counted(task_of(1, "inbox:a"), Decimal(6))
+    database.count(clock.today, "inbox:a", 6 * PICO)
+    assert await budgets.reserve(waiting, Decimal("3.9"), Decimal(6)) == clock.today
+    with pytest.raises(BudgetSpent, match="under way"):
+        await budgets.reserve(task_of(2, "inbox:a"), Decimal("0.2"), Decimal(0))
+
+
+async def test_what_a_dead_holder_has_reserved_stays_reserved_until_the_day_ends() -> None:
+    database, clock = Database(), Instant(START.replace(hour=1))
+    await instance(database, clock, limits_of(10)).reserve(task_of(1, "inbox:a"), Decimal("9.9"), Decimal(0))
+    budgets = instance(database, clock, limits_of(10))
+    clock.moment += timedelta(hours=22)
     with pytest.raises(BudgetSpent):
-        await second.reserve(task_of(2, "inbox:a"), Decimal("0.02"), Decimal(0), seconds=HOLDS)
+        await budgets.reserve(task_of(2, "inbox:a"), Decimal("0.2"), Decimal(0))
+    clock.moment += timedelta(hours=2)
+    await budgets.reserve(task_of(2, "inbox:a"), Decimal("0.2"), Decimal(0))
 
 
 async def test_calls_under_way_count_against_their_owner_and_the_deployment_and_not_against_another_owner() -> None:
@@ -157,14 +174,14 @@ async def test_calls_under_way_count_against_their_owner_and_the_deployment_and_
     limits = {**limits_of(200), "inbox_daily_budget": Decimal("0.5")}
     budgets = instance(database, clock, limits)
     for number in range(12):
-        assert await budgets.reserve(task_of(number, "key:b"), Decimal("0.1"), Decimal(0), seconds=HOLDS) is None
+        assert await budgets.reserve(task_of(number, "key:b"), Decimal("0.1"), Decimal(0)) is None
     small = task_of(20, "inbox:a")
-    assert await budgets.reserve(small, Decimal("0.03"), Decimal(0), seconds=HOLDS) == clock.today
+    assert await budgets.reserve(small, Decimal("0.03"), Decimal(0)) == clock.today
     for scope in ("key_daily_budget", "daily_budget"):
         budgets = instance(Database(), clock, {**limits_of(200), scope: Decimal(2)})
-        assert await budgets.reserve(task_of(1, "key:b"), Decimal("0.001"), Decimal(0), seconds=HOLDS) is None
+        assert await budgets.reserve(task_of(1, "key:b"), Decimal("0.001"), Decimal(0)) is None
         with pytest.raises(BudgetSpent, match="under way"):
-            await budgets.reserve(task_of(2, "key:b"), Decimal("1.9995"), Decimal(0), seconds=HOLDS)
+            await budgets.reserve(task_of(2, "key:b"), Decimal("1.9995"), Decimal(0))
 
 
 @dataclass
@@ -181,11 +198,11 @@ class Running:
 
 @dataclass
 class Waiting:
-    """A task that was put off, and the day of its last call."""
+    """A task that was put off, or whose holder died."""
 
     task: Task
     spent: Decimal
-    day: date
+    """With what a dead holder's call may have cost."""
 
 
 class Spending(RuleBasedStateMachine):
@@ -200,7 +217,8 @@ class Spending(RuleBasedStateMachine):
         self.instances = [self.new_instance() for _ in range(self.INSTANCES)]
         self.running: list[Running] = []
         self.waiting: list[Waiting] = []
-        self.killed: set[str] = set()
+        self.lost: dict[str, tuple[date, Decimal]] = {}
+        """What the calls of dead holders cost, by the tasks' keys, and when, as far as it had been reserved."""
         self.tasks = 0
         self.loop = asyncio.new_event_loop()
 
@@ -216,9 +234,9 @@ class Spending(RuleBasedStateMachine):
     # What is true, whoever knows of it
 
     def spent_truly(self) -> Decimal:
-        """What was spent today, with the calls of tasks that wait. Over midnight they count when they end."""
+        """What was spent today, with what only the bill tells: the calls of dead holders."""
         counted = Decimal(self.database.spent_on(self.clock.today)) / PICO
-        return counted + sum((entry.spent for entry in self.waiting if entry.day == self.clock.today), Decimal(0))
+        return counted + sum((cost for day, cost in self.lost.values() if day == self.clock.today), Decimal(0))
 
     @rule(which=st.integers(0, INSTANCES - 1), cents=st.integers(1, 400), owner=st.sampled_from(OWNERS))
     def a_call_begins(self, which: int, cents: int, owner: str) -> None:
@@ -235,7 +253,7 @@ class Spending(RuleBasedStateMachine):
     def begin(self, which: int, task: Task, estimate: Decimal, spent: Decimal) -> bool:
         budgets, before = self.instances[which], self.spent_truly()
         try:
-            day = self.run(budgets.reserve(task, estimate, spent, seconds=HOLDS))
+            day = self.run(budgets.reserve(task, estimate, spent))
         except BudgetSpent:
             return False
         if day is not None:
@@ -243,7 +261,8 @@ class Spending(RuleBasedStateMachine):
         elif estimate + spent > self.limit / 1000:
             # What the others have spent since this instance looked is not known to it.
             assert before + estimate + spent <= self.limit * (1 + Decimal(self.INSTANCES) / 20)
-        until = self.clock.now() + timedelta(seconds=HOLDS - 120)
+        self.lost.pop(task.key, None)
+        until = self.clock.now() + LONGEST_CALL
         self.running.append(Running(task, budgets, estimate, day, spent, until))
         return True
 
@@ -254,28 +273,33 @@ class Spending(RuleBasedStateMachine):
         self.end(call, call.spent + call.estimate * share / 100)
 
     def end(self, call: Running, cost: Decimal) -> None:
-        self.database.count(self.clock.today, call.task.owner, int(cost * PICO))
+        self.count(call, cost)
+
+    def count(self, call: Running, cost: Decimal) -> Task:
+        """Count what is not counted yet, and end the reservation, as one commit does."""
+        self.database.count(self.clock.today, call.task.owner, int(cost * PICO) - call.task.ledger.counted)
         for day in {call.day, self.clock.today} - {None}:
             self.database.held.get(cast(date, day), {}).pop(call.task.key, None)
         call.budgets.settle(call.task, cost)
+        return with_counted(call.task, cost)
 
     @precondition(lambda self: self.running)
     @rule(pick=st.integers(0, 99), share=st.integers(0, 100))
     def a_task_is_put_off(self, pick: int, share: int) -> None:
         call = self.running.pop(pick % len(self.running))
         spent = call.spent + call.estimate * share / 100
-        if spent or call.day is not None:
-            self.run(call.budgets.keep_spent(call.task, spent))
-        call.budgets.settle(call.task, spent)
-        self.waiting.append(Waiting(call.task, spent, self.clock.today))
+        self.waiting.append(Waiting(self.count(call, spent), spent))
 
     @precondition(lambda self: self.running)
-    @rule(which=st.integers(0, INSTANCES - 1))
-    def an_instance_is_killed(self, which: int) -> None:
-        """Its calls are lost: what they had reserved ends with time, and what they cost is in no ledger."""
+    @rule(which=st.integers(0, INSTANCES - 1), share=st.integers(0, 100))
+    def an_instance_is_killed(self, which: int, share: int) -> None:
+        """Its calls are lost: nobody knows what they cost. Their tasks wait to be taken over."""
         dead = self.instances[which]
         self.instances[which] = self.new_instance()
-        self.killed |= {call.task.key for call in self.running if call.budgets is dead}
+        for call in [call for call in self.running if call.budgets is dead]:
+            self.waiting.append(Waiting(call.task, call.spent + call.estimate))
+            if call.day is not None:
+                self.lost[call.task.key] = (call.day, call.estimate * share / 100)
         self.running = [call for call in self.running if call.budgets is not dead]
 
     @rule(seconds=st.sampled_from([1, 6, 61, 300]))
@@ -296,11 +320,7 @@ class Spending(RuleBasedStateMachine):
     @invariant()
     def no_reservation_outlives_its_task(self) -> None:
         alive = {call.task.key for call in self.running} | {entry.task.key for entry in self.waiting}
-        held = self.run(self.database.held_on(self.clock.today, self.clock.now()))
-        for key, reservation in held.items():
-            assert key in alive | self.killed
-            if key not in {entry.task.key for entry in self.waiting}:
-                assert reservation.until <= self.clock.now() + timedelta(seconds=HOLDS)
+        assert self.run(self.database.held_on(self.clock.today, self.clock.now())).keys() <= alive
 
 
 TestSpending = Spending.TestCase

@@ -172,13 +172,18 @@ def _has_time(deps: GenerateDeps, lease: Lease) -> bool:
 
 
 async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failure: TransientFailure) -> Json:
-    """Return the stored record of a stream that broke after a token. Raises the failure if there is no record."""
+    """Return the stored record of a stream that broke after a token. Raises the failure if there is no record.
+
+    An answer that was refused costs nothing. What came over a connection that broke is billed.
+    """
     if isinstance(failure, Unavailable):
-        # A refusal costs nothing; a broken stream may have been an answer.
+        # A broken stream may have been an answer.
         lease.answering = bool(call.segments.pieces) or isinstance(failure, ConnectionBroken)
     await deps.breaker.note_failure(call.question.model, failure)
     record = await call.store_broken()
     if record is None:
+        if isinstance(failure, ConnectionBroken):
+            await call.store_closed()
         raise failure
     if not isinstance(failure, ConnectionBroken):
         # What came is kept: this is no attempt that failed.
@@ -237,9 +242,14 @@ class _Call:
         return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})
 
     async def store_closed(self) -> None:
-        """Store the pieces of a stopped call, in one try, and enter the call in the ledger."""
+        """Store the pieces of a call that was stopped or broke off, in one try, and enter the call in the ledger.
+
+        Without a piece, all that is known is what the call may have cost at most.
+        """
         response = await off_loop(closed_early, self.segments.pieces)
         if response is None:
+            lost = self._lease.ledger.lost
+            self._lease.ledger = self._lease.ledger.with_lost(lost.with_call(lost.estimate or 0))
             return
         record, progress = self._enter(response), not is_closed(response)
         await store_closed_answer(self._deps, self._lease, self._number, record, progress=progress)

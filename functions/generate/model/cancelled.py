@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
-from functions.generate.model.spending import earlier_reservation
+from functions.generate.model.spending import earlier_reservation, ledger_of_uncalled
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log_bug
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import billed_records
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import Call, call_of
-from shared.domain.money.ledger import Late, late_calls, money_warnings, usage_of
+from shared.domain.money.ledger import Late, LostCalls, late_calls, money_warnings, usage_of
 from shared.domain.money.storage import storage_of
 from shared.domain.money.totals import rows_of, rows_of_late_calls
 from shared.domain.tasks.task import Task
@@ -24,22 +24,29 @@ if TYPE_CHECKING:
     from google.cloud import firestore
 
 
-async def count_calls(deps: GenerateDeps, stored: Stored, *, reserved: date | None = None) -> Stored | None:
+async def count_calls(
+    deps: GenerateDeps, stored: Stored, *, reserved: date | None = None, lost: LostCalls | None = None
+) -> Stored | None:
     """Enter all stored calls of a cancelled task that are not counted yet, and end its reservation.
 
-    `reserved`: the day of the reservation, if it is known. None if the document is gone.
+    `reserved`: the day of the reservation, if it is known. `lost`: what the holder knows of lost calls. None if the
+    document is gone.
     """
     calls = [call_of(record) for record in billed_records(await load_answers(deps, stored.task))]
     reserved = reserved or await earlier_reservation(deps, stored.task)
     late: Late | None = None
+    late_lost = LostCalls()
 
     def entered(current: Task) -> Task:
-        nonlocal late
+        nonlocal late, late_lost
         late = None if current.usage is None else late_calls(calls, current.usage)
-        return _with_usage(deps, current, calls) if late is None or late.calls else current
+        late_lost = (lost or late_lost).beyond(current.ledger.lost)
+        if late is not None and not late.calls and not late_lost.calls:
+            return current
+        return _with_usage(deps, current, calls, lost if late_lost.calls else None)
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        rows = rows_of(task, calls, task.model) if late is None else rows_of_late_calls(task, *late)
+        rows = rows_of(task, calls, task.model) if late is None else rows_of_late_calls(task, *late, late_lost)
         deps.totals.add(batch, deps.clock.now(), rows)
         if reserved is not None:
             deps.reservations.settle(batch, reserved, task.key)
@@ -47,9 +54,10 @@ async def count_calls(deps: GenerateDeps, stored: Stored, *, reserved: date | No
     return await deps.tasks.change(stored, entered, counted)
 
 
-def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call]) -> Task:
-    ledger = task.ledger
+def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call], lost: LostCalls | None) -> Task:
+    ledger = task.ledger if lost is None else task.ledger.with_lost(lost)
     if task.usage is None:
+        ledger = ledger_of_uncalled(deps, task, ledger)
         ledger = ledger.with_storage(storage_of(task.cache, task.model, deps.clock.now()))
     sizes = {"source": task.source.size, "uploaded": ledger.uploaded}
     usage = usage_of(calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
@@ -59,15 +67,16 @@ def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call]) -> Task:
 
 async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
     """Count the calls and end the reservation of a claim that was lost, if its task has ended meanwhile."""
-    if lease.reserved is None and not lease.calls:
+    was_billed = bool(lease.calls) or lease.ledger.lost.calls > lease.task.ledger.lost.calls
+    if lease.reserved is None and not was_billed:
         return
     try:
         stored = await deps.tasks.get(lease.task.id)
-        if stored is not None and stored.task.is_cancelled and lease.calls:
-            await count_calls(deps, stored, reserved=lease.reserved)
+        if stored is not None and stored.task.is_cancelled and was_billed:
+            await count_calls(deps, stored, reserved=lease.reserved, lost=lease.ledger.lost)
         if lease.reserved is not None and (stored is None or stored.task.terminal):
             batch = deps.tasks.client.batch()
             deps.reservations.settle(batch, lease.reserved, lease.task.key)
             await batch.commit()
-    except Exception as error:  # The reservation ends by itself.
+    except Exception as error:  # The reservation ends with the day.
         log_bug("lost_claim_not_counted", error, task=lease.task.id)

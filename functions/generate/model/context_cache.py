@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from functions.generate.lease import Lease
+from functions.generate.model.spending import reserve_cost
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import PermanentFailure, TaskFailure
@@ -45,7 +46,10 @@ def cacheable(model: Model | None, files: Sequence[Facts], resolution: Resolutio
 
 
 async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Question]) -> None:
-    """Set `lease.cache` to a cache that the open `questions` share, if that saves money."""
+    """Set `lease.cache` to a cache that the open `questions` share, if that saves money.
+
+    Raises what `reserve_cost` raises: a task that waits for its budget pays for no storage.
+    """
     if not questions or not questions[0].cacheable:
         await retire_cache(deps, lease)
         return
@@ -57,6 +61,7 @@ async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Q
     await retire_cache(deps, lease)
     if len(questions) < 2 and not lease.task.asked_lately:
         return
+    await reserve_cost(deps, lease, question)
     try:
         if lease.task.asked_lately:
             lease.cache = await _found_or_made(deps, question, holds)

@@ -16,13 +16,13 @@ from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, default_model
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import Resolution
-from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, output_ceiling
+from shared.domain.money.budgets import MOST_OUTPUT, dearest_call, estimated_cost, output_ceiling
+from shared.domain.money.calls import in_pico
+from shared.domain.money.ledger import Ledger
 from shared.domain.money.storage import most_storage_cost
 from shared.domain.recipe.question import Question
 from shared.domain.tasks.task import Task
 
-_MARGIN_SECONDS = 120.0
-"""How much longer than its dispatch a reservation holds, for a takeover to renew it."""
 _KINDS: dict[Family, InputKind] = {"audio": "audio", "image": "image", "pdf": "image", "text": "text", "video": "video"}
 
 
@@ -68,14 +68,35 @@ async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> 
     estimate = estimated_cost(
         question.body, question.media, question.model, tier, today, ceiling=ceiling, makes=question.makes
     )
+    await _note_estimate(lease, in_pico(estimate))
     # All at once: a request is stopped before anything is paid for it.
     estimate *= question.choices - question.choice
     if question.cacheable and (cache := lease.cache) is not None and cache.paid_from is not None:
         kept = (cache.expires_at - cache.paid_from).total_seconds()
         estimate += most_storage_cost(cache.tokens, max(0.0, kept), question.model, today)
-    holds = lease.seconds_left + _MARGIN_SECONDS
-    reserved = await deps.budgets.reserve(lease.task, estimate, lease.spent, seconds=holds)
+    reserved = await deps.budgets.reserve(lease.task, estimate, lease.spent)
     lease.reserved = reserved or lease.reserved
+
+
+async def _note_estimate(lease: Lease, estimate: int) -> None:
+    """Note what the coming call may cost at most, and that a lost claim may have made it.
+
+    That is stored before the call, whose instance may die as well.
+    """
+    before = lease.ledger.lost
+    lost = before.after_takeovers(lease.task.takeovers, max(estimate, before.estimate or 0))
+    lease.ledger = lease.ledger.with_lost(lost.model_copy(update={"estimate": estimate}))
+    if lost != before:
+        await lease.renew()
+
+
+def ledger_of_uncalled(deps: GenerateDeps, task: Task, ledger: Ledger) -> Ledger:
+    """Return the ledger of a task that ends before another call: with the call that a lost claim may have made."""
+    most = ledger.lost.estimate
+    if most is None:
+        dearest = dearest_call(task.model, deps.clock.now().date())
+        most = in_pico(min(dearest, deps.settings.task_budget))
+    return ledger.with_lost(ledger.lost.after_takeovers(task.takeovers, most))
 
 
 def _ceiling(deps: GenerateDeps, question: Question) -> int:
@@ -86,18 +107,6 @@ def _ceiling(deps: GenerateDeps, question: Question) -> int:
 def requested_tier(question: Question) -> Tier:
     named = question.body.get("serviceTier")
     return cast(Tier, named) if named in get_args(Tier) else "standard"
-
-
-async def give_back(deps: GenerateDeps, lease: Lease) -> None:
-    """Keep what the calls of a task that is put off have cost so far reserved, and no more: it is not counted yet."""
-    if lease.calls is None:
-        # What earlier claims have spent is not known.
-        return
-    try:
-        if lease.spent or await reserved_day(deps, lease) is not None:
-            lease.reserved = await deps.budgets.keep_spent(lease.task, lease.spent)
-    except Exception as error:  # It ends by itself.
-        log_bug("reservation_not_given_back", error, task=lease.task.id)
 
 
 async def reserved_day(deps: GenerateDeps, lease: Lease) -> date | None:
@@ -111,6 +120,6 @@ async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
     """Return the day of a reservation that some claim of the task has left behind, or None."""
     try:
         return await deps.budgets.reserved_day(task)
-    except Exception as error:  # It ends by itself; the task's own end does not wait for it.
+    except Exception as error:  # It ends with the day; the task's own end does not wait for it.
         log_bug("reservation_not_read", error, task=task.id)
         return None

@@ -80,17 +80,19 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
 
 
 def with_ledger(lease: Lease, outcome: Outcome, now: datetime) -> Outcome:
-    """Return the outcome with the task's usage and cost, as far as its calls have been read."""
+    """Return the outcome with the task's usage and cost; the cost is None if its earlier calls were not read."""
     ledger = lease.ledger.with_storage(storage_of(lease.cache, outcome.model or lease.model, now))
-    if lease.calls is None:
-        return replace(outcome, ledger=ledger)
-    task = lease.task
+    task, calls = lease.task, lease.calls or []
     ledger = ledger.with_seconds("event", (task.accepted_at - task.source.created_at).total_seconds())
     ledger = ledger.with_seconds("queue", ((task.started_at or now) - task.accepted_at).total_seconds())
     sizes = {"source": task.source.size, "uploaded": ledger.uploaded}
-    usage = usage_of(lease.calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
-    warnings = tuple(dict.fromkeys((*outcome.warnings, *money_warnings(lease.calls))))
-    return replace(outcome, usage=usage, ledger=ledger, warnings=warnings)
+    usage = usage_of(calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
+    warnings = dict.fromkeys((*outcome.warnings, *money_warnings(calls)))
+    if lease.calls is None:
+        # What was counted of them while the task waited stays counted.
+        ledger, usage["cost"] = ledger.model_copy(update={"counted": 0}), None
+        warnings["What this cost is not known: the answers that were stored could not be read."] = None
+    return replace(outcome, usage=usage, ledger=ledger, warnings=tuple(warnings))
 
 
 def _completion(task: Task, question: Question, whole: Whole) -> Json:

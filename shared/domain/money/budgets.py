@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal, assert_never, cast
+from typing import Literal, assert_never, cast, get_args
 
 from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
-from shared.domain.models.catalogue import Model, resolve
+from shared.domain.models.catalogue import Model, default_model, resolve
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.calls import Tokens, cost_of
@@ -106,6 +106,15 @@ def estimated_cost(
     tokens = Tokens(prompt=counts, answer=_most_answered(makes, body, ceiling))
     cost = cost_of(tokens, model, tier, today)
     return assumed_cost(tokens) if cost is None else cost
+
+
+def dearest_call(model: str, today: date) -> Decimal:
+    """Return the highest possible cost of a call of which only the model is known: its window full of sound."""
+    known = resolve(model, today)
+    window = (known if isinstance(known, Model) else default_model()).input_tokens
+    tokens = Tokens(prompt={"audio": window}, answer={"text": output_ceiling({}, model, today)})
+    costs = [cost for tier in get_args(Tier) if (cost := cost_of(tokens, model, tier, today)) is not None]
+    return max(costs, default=assumed_cost(tokens))
 
 
 def _most_answered(makes: Makes | None, body: Json, ceiling: int) -> dict[str, int]:

@@ -20,6 +20,7 @@ from shared.domain.models.catalogue import Model, resolve
 from shared.domain.models.prices import InputKind, InputPrices, Tier
 from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 
+PICO = 10**12
 _MILLION = Decimal(1_000_000)
 _KINDS: dict[str, InputKind] = {
     "text": "text",
@@ -174,6 +175,10 @@ def cost_of(tokens: Tokens, model: str, tier: Tier, day: date) -> Decimal | None
         + made * (rates.made or 0)
     )
     return total / _MILLION
+
+
+def in_pico(dollars: Decimal) -> int:
+    return int(dollars * PICO)
 
 
 def as_dollars(cost: Decimal) -> str:

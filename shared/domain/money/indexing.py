@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import cast
 
 from shared.domain.answer.response import Json
-from shared.domain.money.calls import as_dollars
-from shared.domain.money.totals import Counters, Labels, in_pico, labels_of
+from shared.domain.money.calls import as_dollars, in_pico
+from shared.domain.money.totals import Counters, Labels, labels_of
 from shared.domain.tasks.task import Task
 
 EMBEDDING_MODEL = "gemini-embedding-001"

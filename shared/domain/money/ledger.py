@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from shared.domain.answer.response import Json
 from shared.domain.models.catalogue import Model, resolve
-from shared.domain.money.calls import Call, Tokens, as_dollars
+from shared.domain.money.calls import PICO, Call, Tokens, as_dollars
 from shared.domain.money.storage import Storage, storage_as_public, total_storage
 
 Step = Literal["event", "queue", "upload", "file_processing", "model", "store"]
@@ -40,6 +40,34 @@ class Attempt(_Frozen):
     detail: str = ""
 
 
+class LostCalls(_Frozen):
+    """Calls of which no count came, as of a killed instance, and what they may have cost at most.
+
+    A task's takeovers lose one call at most up to the next call that a claim makes, which is when they are looked at.
+    """
+
+    calls: int = 0
+    picodollars: int = 0
+    takeovers: int = 0
+    """The task's takeovers that have been looked at."""
+    estimate: int | None = None
+    """Picodollars that the latest call may cost at most; None if there is none that is known of."""
+
+    def with_call(self, picodollars: int) -> LostCalls:
+        return self.model_copy(update={"calls": self.calls + 1, "picodollars": self.picodollars + picodollars})
+
+    def beyond(self, other: LostCalls) -> LostCalls:
+        """Return the calls that the other one does not have, if this is a later state of it."""
+        calls, picodollars = self.calls - other.calls, self.picodollars - other.picodollars
+        return LostCalls(calls=calls, picodollars=picodollars) if calls > 0 else LostCalls()
+
+    def after_takeovers(self, takeovers: int, picodollars: int) -> LostCalls:
+        """Return the lost calls after so many takeovers of the task. `picodollars`: what the last one lost at most."""
+        if takeovers <= self.takeovers:
+            return self
+        return self.with_call(picodollars).model_copy(update={"takeovers": takeovers})
+
+
 class Ledger(_Frozen):
     """What earlier claims of a task did; the calls themselves are stored as rounds."""
 
@@ -50,6 +78,9 @@ class Ledger(_Frozen):
     """Bytes sent to the Files API."""
     storages: tuple[Storage, ...] = ()
     """The context caches with which the task is done."""
+    lost: LostCalls = LostCalls()
+    counted: int = 0
+    """Picodollars of its calls that the budgets' counters include already, though the task has not ended."""
 
     def with_seconds(self, step: Step, seconds: float) -> Ledger:
         spent = self.timings.get(step, 0.0) + max(0.0, seconds)
@@ -60,6 +91,9 @@ class Ledger(_Frozen):
 
     def with_storage(self, storage: Storage | None) -> Ledger:
         return self if storage is None else self.model_copy(update={"storages": (*self.storages, storage)})
+
+    def with_lost(self, lost: LostCalls) -> Ledger:
+        return self if lost == self.lost else self.model_copy(update={"lost": lost})
 
     def with_attempt(self, claim: int, at: datetime, reason: str, detail: str = "") -> Ledger:
         """Return the ledger with one more attempt; the oldest are dropped past `_MOST_ATTEMPTS`."""
@@ -95,6 +129,7 @@ def usage_of(
         "cost": as_dollars(cost) if cost is not None else None,
         "price_source": price_source(calls),
         **({"cache_storage": storage_as_public(ledger.storages)} if ledger.storages else {}),
+        **({"lost_calls": _lost_as_public(ledger.lost)} if ledger.lost.calls else {}),
         "calls": len(calls),
         "rounds": [_round(call) for call in calls],
         "bytes": dict(sizes),
@@ -171,6 +206,10 @@ def money_warnings(calls: Sequence[Call]) -> list[str]:
             else []
         ),
     ]
+
+
+def _lost_as_public(lost: LostCalls) -> Json:
+    return {"calls": lost.calls, "assumed_cost": as_dollars(Decimal(lost.picodollars) / PICO)}
 
 
 def _round(call: Call) -> Json:

@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, cast, get_args
 
 from shared.domain.answer.response import Json
-from shared.domain.money.calls import Call, Tokens, as_dollars
+from shared.domain.money.calls import PICO, Call, Tokens, as_dollars, in_pico
+from shared.domain.money.ledger import LostCalls
 from shared.domain.money.storage import known_storage
 from shared.domain.tasks.task import Task
 
 Group = Literal["day", "key", "inbox", "prefix", "recipe", "model"]
 GROUPS: tuple[Group, ...] = get_args(Group)
-PICO = 10**12
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,16 @@ class Counters:
     failed: int = 0
     calls: int = 0
     unpriced_calls: int = 0
+    lost_calls: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     answer_tokens: int = 0
     thinking_tokens: int = 0
     picodollars: int = 0
     assumed_picodollars: int = 0
-    """For budgets only: the assumed cost of calls without a known price."""
+    """The assumed cost of calls without a known price, and of lost calls; `picodollars` does not include it."""
+    waiting_picodollars: int = 0
+    """For budgets only: the cost of tasks that have not ended. Their end takes it off again."""
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
@@ -69,8 +72,22 @@ def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Count
     rows = rows_of_calls(task, calls)
     own = labels_of(task, calls[-1].answered if calls else model)
     storage = in_pico(known_storage(task.ledger.storages))
-    ended = Counters(tasks=1, failed=int(task.error is not None), picodollars=storage)
-    return {**rows, own: rows.get(own, Counters()) + ended}
+    ended = Counters(
+        tasks=1,
+        failed=int(task.error is not None),
+        picodollars=storage,
+        waiting_picodollars=-task.ledger.counted,
+    )
+    return {**rows, own: rows.get(own, Counters()) + ended + counters_of_lost(task.ledger.lost)}
+
+
+def counters_of_lost(lost: LostCalls) -> Counters:
+    return Counters(lost_calls=lost.calls, assumed_picodollars=lost.picodollars)
+
+
+def rows_of_waiting(task: Task, picodollars: int) -> dict[Labels, Counters]:
+    """Return what the calls of a task that is put off add to the counters of budgets."""
+    return {labels_of(task, task.model): Counters(waiting_picodollars=picodollars)}
 
 
 def rows_of_calls(task: Task, calls: Sequence[Call]) -> dict[Labels, Counters]:
@@ -82,9 +99,17 @@ def rows_of_calls(task: Task, calls: Sequence[Call]) -> dict[Labels, Counters]:
     return rows
 
 
-def rows_of_late_calls(task: Task, calls: Sequence[Call], parts: Sequence[Json]) -> dict[Labels, Counters]:
-    """Return what these calls add to the counters. `parts`: the rounds of the usage that count a part of them."""
+def rows_of_late_calls(
+    task: Task, calls: Sequence[Call], parts: Sequence[Json], lost: LostCalls
+) -> dict[Labels, Counters]:
+    """Return what these calls add to the counters, with lost ones.
+
+    `parts`: the rounds of the usage that count a part of them.
+    """
     rows = rows_of_calls(task, calls)
+    if lost.calls:
+        own = labels_of(task, task.model)
+        rows[own] = rows.get(own, Counters()) + counters_of_lost(lost)
     for part in parts:
         labels = labels_of(task, str(part["model"]))
         rows[labels] = rows.get(labels, Counters()) - _counters_of_round(part)
@@ -139,36 +164,40 @@ def assumed_cost(tokens: Tokens) -> Decimal:
     return (tokens.input * ASSUMED_INPUT + words * ASSUMED_OUTPUT + made * ASSUMED_MADE) / 1_000_000
 
 
-def in_pico(dollars: Decimal) -> int:
-    return int(dollars * PICO)
-
-
 def spent_by_scope(rows: Iterable[DayRow]) -> dict[str, int]:
     """Return the picodollars spent by each owner, and by all under the empty name."""
     spent: dict[str, int] = {"": 0}
     for row in rows:
-        amount = row.counters.picodollars + row.counters.assumed_picodollars
+        counters = row.counters
+        amount = counters.picodollars + counters.assumed_picodollars + counters.waiting_picodollars
         spent[""] += amount
         spent[row.labels.owner] = spent.get(row.labels.owner, 0) + amount
     return spent
 
 
 def grouped(rows: Iterable[DayRow], groups: Sequence[Group]) -> list[Json]:
-    """Return the sums of the rows by `groups`, in their order."""
+    """Return the sums of the rows by `groups`, in their order. Tasks that have not ended make no row."""
     sums: dict[tuple[str, ...], Counters] = {}
     for row in rows:
         key = tuple(_label(row, group) for group in groups)
         sums[key] = sums.get(key, Counters()) + row.counters
-    return [{**dict(zip(groups, key, strict=True)), **as_public(sums[key])} for key in sorted(sums)]
+    return [
+        {**dict(zip(groups, key, strict=True)), **as_public(sums[key])}
+        for key in sorted(sums)
+        if sums[key] != Counters(waiting_picodollars=sums[key].waiting_picodollars)
+    ]
 
 
 def as_public(counters: Counters) -> Json:
-    """Return the counters with their cost in US dollars; it is None if no call had a known price."""
+    """Return the counters with their costs in US dollars; `cost` is None if no call had a known price."""
     shown: dict[str, int] = asdict(counters)
-    shown.pop("assumed_picodollars")
-    pico = shown.pop("picodollars")
+    cost, assumed, _ = (_dollars(shown.pop(f"{kind}picodollars")) for kind in ("", "assumed_", "waiting_"))
     unknown = counters.calls > 0 and counters.calls == counters.unpriced_calls
-    return {**shown, "cost": None if unknown else as_dollars(Decimal(pico) / PICO)}
+    return {**shown, "cost": None if unknown else cost, "assumed_cost": assumed}
+
+
+def _dollars(picodollars: int) -> str:
+    return as_dollars(Decimal(picodollars) / PICO)
 
 
 def counters_from(stored: Mapping[str, object]) -> Counters:

@@ -17,6 +17,7 @@ from shared.domain.models.catalogue import Model, resolve
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SETTINGS, Body, System, answers, camelled, words
+from tests.functions.generate.test_budgets import with_budgets
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -274,3 +275,12 @@ async def test_a_task_without_a_cache_pays_for_no_storage(system: System) -> Non
     usage: Any = task.usage
     assert "cache_storage" not in usage
     assert usage["price_source"] == "third_party"
+
+
+@pytest.mark.usefixtures("_recipe")
+async def test_over_its_budget_a_task_pays_for_no_cache(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = calls(system)
+    with_budgets(monkeypatch, inbox_daily_budget=Decimal(0), budget_action="fail")
+    task = await system.answered("cached/over-budget.txt", LARGE, bucket=RULED)
+    assert task.error is not None
+    assert (task.error.code, more(system, before)) == ("budget_exceeded", {})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.domain.money.calls import Call, Tokens
-from shared.domain.money.ledger import Ledger, late_calls, usage_of
+from shared.domain.money.ledger import Ledger, LostCalls, late_calls, usage_of
 from shared.domain.money.totals import Counters, rows_of_calls, rows_of_late_calls
 from tests.shared.domain.money.test_calls import DAY, task
 
@@ -40,10 +40,22 @@ def test_a_call_that_was_counted_while_it_ran_counts_for_what_it_has_grown_by(es
     before = [replace(BEGUN, is_estimated=estimated), other]
     after = [WHOLE, other, replace(WHOLE, seconds=9.5)]
     late = late_calls(after, usage(before))
-    added = sum(rows_of_late_calls(task(), *late).values(), Counters())
+    added = sum(rows_of_late_calls(task(), *late, LostCalls()).values(), Counters())
     assert sums(before) + added == sums(after)
 
 
 def test_a_call_of_which_less_was_read_than_is_counted_adds_nothing() -> None:
     assert late_calls([BEGUN], usage([WHOLE])) == ([], [])
     assert late_calls([WHOLE], usage([WHOLE])) == ([], [])
+
+
+def test_takeovers_lose_one_call_until_the_next_call_and_what_it_cost_is_told() -> None:
+    once = LostCalls(estimate=7).after_takeovers(2, 10)
+    assert (once.calls, once.picodollars) == (1, 10)
+    assert once.after_takeovers(2, 10) is once
+    twice = once.after_takeovers(3, 5).with_call(1)
+    assert (twice.calls, twice.picodollars) == (3, 16)
+    assert (twice.beyond(once), once.beyond(twice)) == (LostCalls(calls=2, picodollars=6), LostCalls())
+    shown = usage_of([WHOLE], ledger=Ledger(lost=twice), sizes={}, prices_read=DAY)
+    assert shown["lost_calls"] == {"calls": 3, "assumed_cost": "0.000000000016"}
+    assert (shown["cost"], "lost_calls" in usage([WHOLE])) == (usage([WHOLE])["cost"], False)

@@ -1,0 +1,134 @@
+"""A call of which no count came is on its task and in the budgets, with the most that it may have cost."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from local.standins.faults import Fault
+from shared import wiring
+from shared.domain.tasks import claims
+from shared.domain.tasks.task import Task
+from tests.functions.generate.conftest import System
+from tests.functions.generate.test_budgets import is_reserved, spent_today
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("own_calls")]
+
+CEILING = Decimal("2.50") * 1000 / 1_000_000
+"""What the longest answer of a task of these tests costs, in US dollars."""
+
+
+async def dropped(system: System, name: str) -> str:
+    return await system.drop(name, b"some words", dropsight_max_tokens="1000")
+
+
+async def ended(system: System, uri: str) -> Task:
+    async with asyncio.timeout(60):
+        while not (task := await system.until(uri, lambda _: True)).terminal or task.after:
+            system.clock.advance(30)
+            await asyncio.sleep(0.05)
+    return task
+
+
+async def claimed_by_one_who_dies(system: System, uri: str) -> None:
+    stored = await system.tasks.get((await system.until(uri, lambda task: task.waiting is not None)).id)
+    assert stored is not None
+    lease = timedelta(seconds=60)
+    await system.tasks.change(stored, lambda task: claims.claim(task, now=system.clock.now(), lease=lease))
+
+
+def lost(task: Task) -> tuple[int, Decimal]:
+    usage: Any = task.usage
+    entry = usage.get("lost_calls", {"calls": 0, "assumed_cost": "0"})
+    return entry["calls"], Decimal(entry["assumed_cost"])
+
+
+def cost(task: Task) -> Decimal:
+    usage: Any = task.usage
+    return Decimal(usage["cost"])
+
+
+async def test_the_call_of_a_holder_that_died_is_counted_once_however_often_its_task_is_put_off(
+    system: System,
+) -> None:
+    before = await spent_today()
+    system.model.script.extend([{"status": 503}, {"status": 429}, {"status": 503}])
+    uri = await dropped(system, "lost/killed.txt")
+    await claimed_by_one_who_dies(system, uri)
+    task = await ended(system, uri)
+    calls, assumed = lost(task)
+    assert (task.error, calls, task.usage and task.usage["calls"]) == (None, 1, 1)
+    assert CEILING < assumed < 2 * CEILING
+    assert await spent_today() - before == cost(task) + assumed
+
+
+async def test_each_holder_that_may_have_made_a_call_counts(system: System) -> None:
+    system.model.script.extend([{"status": 503}, {"status": 429}])
+    uri = await dropped(system, "lost/twice.txt")
+    await claimed_by_one_who_dies(system, uri)
+    system.clock.advance(61)
+    await system.until(uri, lambda task: task.waiting is not None and task.waiting.reason == "rate_limited")
+    await claimed_by_one_who_dies(system, uri)
+    assert lost(await ended(system, uri))[0] == 2
+
+
+async def test_a_task_that_ends_before_another_call_counts_what_its_dead_holder_may_have_spent(system: System) -> None:
+    before = await spent_today()
+    system.model.script.append({"status": 503})
+    uri = await dropped(system, "lost/cancelled.txt")
+    await claimed_by_one_who_dies(system, uri)
+    stored = await system.tasks.get((await system.until(uri, lambda _: True)).id)
+    assert stored is not None
+    system.clock.advance(61)
+
+    def taken_over_and_cancelled(task: Task) -> Task:
+        now = system.clock.now()
+        return claims.cancel(claims.claim(task, now=now, lease=timedelta(seconds=60)), now=now)
+
+    await system.tasks.change(stored, taken_over_and_cancelled)
+    task = await ended(system, uri)
+    calls, assumed = lost(task)
+    assert calls == 1
+    assert CEILING < assumed < 2 * CEILING
+    assert await spent_today() - before == assumed
+
+
+@pytest.mark.parametrize("pieces", [0, 2])
+async def test_a_connection_that_breaks_counts_what_came_or_what_may_have_come(system: System, pieces: int) -> None:
+    before = await spent_today()
+    system.tap.faults.add([Fault(service="gemini", match="enerateContent", times=1, cut_after=pieces)])
+    system.model.script.append({"text": "several words " * 40, "chunks": 8})
+    task = await ended(system, await dropped(system, f"lost/broken-{pieces}.txt"))
+    calls, assumed = lost(task)
+    usage: Any = task.usage
+    if pieces:
+        assert (calls, usage["calls"]) == (0, 2)
+        assert usage["rounds"][0]["answer_tokens"] > 0
+    else:
+        assert (calls, usage["calls"]) == (1, 1)
+        assert assumed > CEILING
+    assert await spent_today() - before == cost(task) + assumed
+
+
+async def test_a_refusal_costs_nothing(system: System) -> None:
+    system.model.script.extend([{"status": 503}, {"status": 500}])
+    assert lost(await ended(system, await dropped(system, "lost/refused.txt"))) == (0, Decimal(0))
+
+
+async def test_what_a_task_has_spent_counts_while_it_waits_and_once_when_it_ends(system: System) -> None:
+    before = await spent_today()
+    system.model.script.extend([{"finish_reason": "MAX_TOKENS"}, {"status": 429}, {"status": 503}])
+    uri = await system.drop("waits/half.txt", b"some words")
+    task = await system.until(uri, lambda task: task.waiting is not None)
+    waiting = await spent_today() - before
+    assert waiting > 0
+    assert not await is_reserved(system, task), "far from a budget, nothing is reserved"
+    today = system.clock.now().date()
+    rows = [row for row in await wiring.generate().totals.rows(today, today) if row.labels.prefix.endswith("/waits/")]
+    assert {row.counters.tasks for row in rows} == {0}
+    task = await ended(system, uri)
+    assert await spent_today() - before == cost(task) > waiting
