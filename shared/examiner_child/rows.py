@@ -9,6 +9,7 @@ import pypdfium2
 from shared.domain.checks.rows import count_rows
 from shared.domain.media.random_access import InMemory
 from shared.examiner_child.files import ExaminedFile
+from shared.examiner_child.page_text import PageText
 from shared.sandbox_child import SourceFile
 
 _FEW_WORDS = 5
@@ -39,7 +40,7 @@ def _is_picture(page: pypdfium2.PdfPage) -> bool:
 
 
 def _text(page: pypdfium2.PdfPage) -> str:
-    return str(page.get_textpage().get_text_bounded())
+    return PageText(page.get_textpage()).lines
 
 
 def _opened(payload: bytes, source: SourceFile | None) -> pypdfium2.PdfDocument:

@@ -70,6 +70,26 @@ async def test_boxes_lie_on_the_page_as_it_is_shown(examiner: Examiner, rotate: 
     assert (top > 500) == (rotate in (180, 270))
 
 
+async def test_arabic_is_found_whose_letters_are_drawn_in_another_order(examiner: Examiner) -> None:
+    quotes = [Quote("a", words, 1) for words in ("شاي أخضر", "المبلغ الإجمالي هو ٤٥٦٫٧٨ دينار", "456.78", "شاي أزرق")]
+    green, total, number, blue = await find_in(examiner, (SAMPLES / "cells.pdf").read_bytes(), quotes)
+    assert [entry.match for entry in (green, total, number, blue)] == ["exact", "exact", "normalised", "missing"]
+    ((top, left, bottom, right),) = total.boxes
+    assert bottom - top < 30
+    assert left < 780 < 900 < right
+
+
+async def test_a_quote_over_two_pages_is_found_on_the_first(examiner: Examiner) -> None:
+    pages = [["Lease", "The rent is due on the", "Page 1"], ["Lease", "first day of each month.", "Page 2"]]
+    (entry,) = await find_in(examiner, pdf_with_text(pages), [Quote("a", "due on the first day of each month", 2)])
+    assert (entry.match, entry.page, len(entry.boxes)) == ("normalised", 1, 1)
+
+
+async def test_words_that_were_drawn_one_by_one_are_in_one_box(examiner: Examiner) -> None:
+    (entry,) = await find_in(examiner, (SAMPLES / "cells.pdf").read_bytes(), [Quote("a", "efficient file", 1)])
+    assert len(entry.boxes) == 1
+
+
 async def test_a_scan_has_no_text_to_look_into(examiner: Examiner) -> None:
     found = await find_in(examiner, pdf_with_text([[], []]), [Quote("a", "Total 12", 1)])
     assert [entry.match for entry in found] == ["unchecked"]

@@ -41,6 +41,56 @@ def test_a_number_is_found_where_it_stands_alone_after_a_longer_one() -> None:
     assert span.start == 12
 
 
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        ("12.50", "1,250"),
+        ("1250.00", "1.250.00,0"),
+        ("Total 1.5", "Total 15"),
+        ("Total 15", "Total 1.5"),
+        ("3,14", "314"),
+    ],
+)
+def test_a_number_with_other_decimals_is_another_number(quote: str, text: str) -> None:
+    assert SearchedText(text).find(quote) is None
+
+
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        ("1.250", "1,250"),
+        ("1250", "1.250"),
+        ("1 234 567,50", "1,234,567.50"),
+        ("456.78", "المبلغ ٤٥٦٫٧٨"),
+        ("M\u00fcller", "signed: MU\u0308LLER"),
+        ("du\u0301 19.5 %", "D\u00da 19,5%"),
+    ],
+)
+def test_the_same_in_other_digits_marks_and_letters_is_found(quote: str, text: str) -> None:
+    assert SearchedText(text).find(quote) is not None
+
+
+@pytest.mark.parametrize(
+    ("quote", "place"), [("Tax", "Tax 7"), ("total", "Total 12"), ("art", "art deco"), ("東京", "東京都")]
+)
+def test_words_of_their_own_are_found_before_parts_of_words(quote: str, place: str) -> None:
+    text = "Taxi 4, Subtotal 9, party. Tax 7, Total 12, art deco, 東京都"
+    span = SearchedText(text).find(quote)
+    assert span is not None
+    assert text[span.start :].startswith(place)
+
+
+def test_a_quote_that_goes_on_on_the_next_page_is_found_at_its_beginning() -> None:
+    first = SearchedText("Before. The rent is due\non the first day\nPage 1 of 2")
+    second = SearchedText("Lease of 2024\nof each month, in full. Behind.")
+    span = first.find_across("due on the first day of each month", second)
+    assert span is not None
+    assert (span.match, span.start) == ("normalised", 20)
+    assert first.find_across("due on the first day of every month", second) is None
+    assert first.find_across("the first day of each year", second) is None
+    assert first.find_across("day", second) is None
+
+
 @given(st.text(max_size=200), st.data())
 def test_any_part_of_a_text_with_a_letter_is_found_in_it(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

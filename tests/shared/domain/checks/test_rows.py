@@ -74,7 +74,18 @@ def test_rows_of_a_transcription_are_those_of_its_tables_without_their_heads() -
 
 
 @pytest.mark.parametrize(
-    ("answered", "printed"), [("1250", "1,250.00"), ("1250.5", "1.250,50"), ("7", "007"), ("0", "0.0")]
+    ("answered", "printed"),
+    [
+        ("1250", "1,250.00"),
+        ("1250.5", "1.250,50"),
+        ("1250", "1.250"),
+        ("1.25", "1.250"),
+        ("1234567.5", "1 234 567,50"),
+        ("1000000", "10,00,000"),
+        ("1250.5", "١٬٢٥٠٫٥٠"),
+        ("7", "007"),
+        ("0", "0.0"),
+    ],
 )
 def test_a_number_is_the_same_however_it_is_printed(answered: str, printed: str) -> None:
     assert count_rows([f"Tea {printed}"], [["tea", answered]]).on_pages == 1
@@ -90,3 +101,62 @@ def test_warnings_name_the_pages_and_some_of_the_rows() -> None:
     assert "on page 2:" in warnings_of_rows(RowCount(2, 1, missing[:1]))[0]
     assert warnings_of_rows(RowCount(3, 3)) == []
     assert "were not counted" in warnings_of_rows(RowCount(None, 3))[0]
+
+
+WORDS = "goes on over several lines of its narrow cell"
+
+
+def lines_of_cells(number: int) -> list[str]:
+    return [
+        f"{number:04}",
+        f"A description {number}",
+        "that goes on over several",
+        "lines of its narrow cell",
+        "3 12.50",
+    ]
+
+
+def row_of_cells(number: int) -> list[str]:
+    return [f"{number:04}", f"A description {number} that {WORDS}", "3", "12.5"]
+
+
+def test_the_lines_of_a_high_row_are_one_row() -> None:
+    text = "\n".join(line for number in range(20) for line in lines_of_cells(number))
+    answered = [row_of_cells(number) for number in range(20)]
+    assert count_rows([text], answered) == RowCount(20, 20)
+    counted = count_rows([text], [*answered[:7], *answered[8:]])
+    assert counted == RowCount(20, 19, (MissingRow(1, " ".join(lines_of_cells(7))),))
+
+
+def test_a_row_may_go_on_below_the_foot_and_the_head_of_pages() -> None:
+    lines = [line for number in range(20) for line in lines_of_cells(number)]
+    pages = ["\n".join([*lines[:42], "Page 1 of 2"]), "\n".join(["No Article Qty Price", *lines[42:]])]
+    assert count_rows(pages, [row_of_cells(number) for number in range(20)]) == RowCount(20, 20)
+
+
+def test_what_a_merged_cell_says_may_be_in_each_of_its_rows() -> None:
+    lines = [text for number in range(12) for text in ([f"Group {number // 3}"] * (number % 3 == 0) + [line(number)])]
+    answered = [[f"Group {number // 3}", *row(number)] for number in range(12)]
+    assert count_rows(["\n".join(lines)], answered) == RowCount(12, 12)
+    assert count_rows(["\n".join(lines)], answered[:-1]).missing == (MissingRow(1, line(11)),)
+
+
+def test_sums_between_the_rows_are_no_rows() -> None:
+    lines = [text for number in range(20) for text in ([line(number)] + ["Sum of ten  10,000.00"] * (number % 10 == 9))]
+    assert count_rows(["\n".join(lines)], [row(number) for number in range(20)]) == RowCount(20, 20)
+
+
+def test_words_and_numbers_may_touch_in_the_text_and_names_may_have_numbers() -> None:
+    text = "0001Cable 2m4 1,000.50\n0002Cable 3 m x 45 1,037.50\n0003Tea6 1,074.50\n0004Lamp E277 9.00"
+    answered = [["0001", "Cable 2m", "4", "1000.5"], ["0003", "Tea", "6", "1074.5"], ["0004", "Lamp E27", "7", "9"]]
+    counted = count_rows([text], answered)
+    assert counted.missing == (MissingRow(1, "0002Cable 3 m x 45 1,037.50"),)
+
+
+def test_rows_side_by_side_are_two_rows() -> None:
+    texts = [f"{line(number)}  {line(number + 10)}" for number in range(10)]
+    assert count_rows(["\n".join(texts)], [row(number) for number in range(20)]) == RowCount(20, 20)
+
+
+def test_the_rows_of_a_text_without_pages_are_named_without_pages() -> None:
+    assert "that the file holds: “Tea 2”." in warnings_of_rows(RowCount(2, 1, (MissingRow(None, "Tea 2"),)))[0]
