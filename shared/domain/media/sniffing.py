@@ -96,7 +96,7 @@ def sniff(head: bytes, name: str, declared: str | None = None, behind: bytes = b
             message=f"“{_short(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
         )
     encoding = text.encoding_of(head)
-    start = _Head(head, name, encoding is not None, behind)
+    start = _Head(head, name, text.begins_as_text(head, encoding), behind)
     sniffed = _by_content(start) or _as_text(head, encoding, name, declared)
     if (
         isinstance(sniffed, MediaType)
