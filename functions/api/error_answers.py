@@ -56,12 +56,18 @@ def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | Non
 
 
 def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
-    """Render the first error that pydantic found in a path, query or header."""
+    """Render the first error that pydantic found in a path, query, header or body."""
     first = errors[0]
+    if first.get("type") == "json_invalid":
+        return body_not_json()
     location = first.get("loc")
-    names = [str(part) for part in location[1:]] if isinstance(location, tuple) else []
-    name = ".".join(names) or "request"
+    place, *names = location if isinstance(location, tuple) else ("request",)
+    name = ".".join(map(str, names)) or str(place)
     return FieldRefused(name, f"{name}: {first.get('msg', 'invalid')}")
+
+
+def body_not_json() -> RequestRefused:
+    return RequestRefused(400, "invalid_request_error", "invalid_param", "The body is not JSON.", param="body")
 
 
 def task_not_found(task_id: str) -> RequestRefused:
