@@ -48,6 +48,20 @@ def render_internal_error(accept: str, request_id: str) -> Response:
     return render_refusal(RequestRefused(500, "server_error", "internal_error", message), accept, request_id)
 
 
+def render_outage(accept: str, request_id: str) -> Response:
+    return render_refusal(unavailable("A service that Dropsight needs does not answer."), accept, request_id)
+
+
+def unavailable(why: str) -> RequestRefused:
+    return RequestRefused(
+        503,
+        "service_unavailable_error",
+        "service_unavailable",
+        f"{why} Try again in a moment.",
+        headers={"Retry-After": "2"},
+    )
+
+
 def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
     """Render the framework's own errors: unknown paths and methods."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
