@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from functions.api.error_answers import refusal_of_parameters, refusal_of_status, render_refusal
+from functions.api.error_answers import refusal_of_parameters, refusal_of_status, render_refusal, unavailable
 from functions.api.middleware import RequestMiddleware
 from functions.api.openai_errors import OPENAI_PATHS, as_openai
 from functions.api.openapi import docs_page, openapi_document
@@ -120,11 +120,7 @@ async def _answer_refusal(request: Request, error: Exception) -> Response:
 
 async def _answer_unavailable(request: Request, error: Exception) -> Response:
     """Answer 503 when a service that the API depends on does not answer."""
-    message = f"{error} Try again in a moment."
-    refused = RequestRefused(
-        503, "service_unavailable_error", "service_unavailable", message, headers={"Retry-After": "2"}
-    )
-    return await _answer_refusal(request, refused)
+    return await _answer_refusal(request, unavailable(str(error)))
 
 
 async def _answer_invalid_parameters(request: Request, error: Exception) -> Response:

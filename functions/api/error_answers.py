@@ -48,6 +48,20 @@ def render_internal_error(accept: str, request_id: str) -> Response:
     return render_refusal(RequestRefused(500, "server_error", "internal_error", message), accept, request_id)
 
 
+def render_outage(accept: str, request_id: str) -> Response:
+    return render_refusal(unavailable("A service that Dropsight needs does not answer."), accept, request_id)
+
+
+def unavailable(why: str) -> RequestRefused:
+    return RequestRefused(
+        503,
+        "service_unavailable_error",
+        "service_unavailable",
+        f"{why} Try again in a moment.",
+        headers={"Retry-After": "2"},
+    )
+
+
 def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
     """Return the refusal for an error of the framework, such as an unknown path or method."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
@@ -56,16 +70,22 @@ def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | Non
 
 
 def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
-    """Return the refusal for the first error that pydantic found in a path, query or header."""
+    """Return the refusal for the first error that pydantic found in a path, query, header or body."""
     first = errors[0]
+    if first.get("type") == "json_invalid":
+        return body_not_json()
     location = first.get("loc")
-    names = [str(part) for part in location[1:]] if isinstance(location, tuple) else []
-    name = ".".join(names) or "request"
+    place, *names = location if isinstance(location, tuple) else ("request",)
+    name = ".".join(map(str, names)) or str(place)
     return FieldRefused(name, f"{name}: {first.get('msg', 'invalid')}")
 
 
 def not_found(message: str) -> RequestRefused:
     return RequestRefused(404, "not_found", "not_found", message)
+
+
+def body_not_json() -> RequestRefused:
+    return RequestRefused(400, "invalid_request_error", "invalid_param", "The body is not JSON.", param="body")
 
 
 def task_not_found(task_id: str) -> RequestRefused:

@@ -8,7 +8,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from shared.domain.errors import FieldRefused, RequestRefused
+from functions.api.error_answers import body_not_json
+from shared.domain.errors import FieldRefused
 from shared.domain.request.messages import StrictModel
 
 _Body = TypeVar("_Body", bound=StrictModel)
@@ -21,8 +22,7 @@ def read_json_body(model: type[_Body], body: bytes) -> _Body:
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            message = "The body is not JSON."
-            raise RequestRefused(400, "invalid_request_error", "invalid_param", message) from error
+            raise body_not_json() from error
         field = ".".join(str(part) for part in first["loc"]) or "body"
         raise FieldRefused(field, f"{field}: {first['msg']}") from error
 

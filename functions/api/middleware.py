@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, nullcontext
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api.error_answers import render_internal_error
+from functions.api.error_answers import render_internal_error, render_outage
 from functions.api.fast_lookup import answer_lookup
 from functions.api.request_state import RequestState, enter_request
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import is_outage, log, log_failure
 from shared.cloud.tracing import span
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -43,8 +43,9 @@ class RequestMiddleware:
         except Exception as error:
             if sender.started:
                 raise
-            log_bug("request_failed", error, request=state.request_id, method=scope["method"], path=scope["path"])
-            response = render_internal_error(_accept(scope), state.request_id)
+            log_failure("request_failed", error, request=state.request_id, method=scope["method"], path=scope["path"])
+            render = render_outage if is_outage(error) else render_internal_error
+            response = render(_accept(scope), state.request_id)
             await response(inner, receive, sender.send)
 
 

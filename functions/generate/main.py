@@ -34,7 +34,7 @@ from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_bug, log_failure
 from shared.cloud.tracing import annotate, span
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import (
@@ -96,7 +96,7 @@ async def generate(request: Request) -> Response:
             with span("generate", parent=dispatch.trace, kind="consumer", task=dispatch.task):
                 done = await handle_dispatch(deps, dispatch)
     except Exception as error:
-        log_bug("dispatch_failed", error, **dispatch.model_dump(include={"task", "entry"}))
+        log_failure("dispatch_failed", error, **dispatch.model_dump(include={"task", "entry"}))
         return PlainTextResponse("failed: to be tried again", status_code=500)
     return PlainTextResponse("done" if done else "work is left", status_code=200 if done else 500)
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from shared import wiring
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.tracing import span
 from shared.dependencies import IngestDeps
 from shared.domain.tasks.task import Source
@@ -44,7 +44,7 @@ async def ingest(event: CloudEvent) -> None:
             else:
                 await take_object(deps, source)
     except Exception as error:
-        log_bug("ingest_failed", error, object=source.uri)
+        log_failure("ingest_failed", error, object=source.uri)
         raise HTTPException(500, "failed: to be delivered again") from error
 
 

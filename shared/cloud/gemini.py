@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import aiohttp
 import httpx2
@@ -129,7 +129,7 @@ class Gemini:
         def send() -> types.File:
             return self._client.files.upload(file=stream, config=config)
 
-        with _translated_errors(uploading=True):
+        with _translated_errors("upload"):
             if isinstance(stream, io.BytesIO):
                 file = await self._client.aio.files.upload(file=stream, config=config)
             else:
@@ -149,7 +149,7 @@ class Gemini:
         failures = 0
         for tries in itertools.count():
             try:
-                with _translated_errors():
+                with _translated_errors("file"):
                     file = await self._client.aio.files.get(name=uploaded.name)
             except Unavailable:
                 failures += 1
@@ -166,15 +166,8 @@ class Gemini:
 
     async def delete(self, name: str) -> None:
         """Delete a file; one that does not exist is no error."""
-        try:
-            with _translated_errors():
-                await self._client.aio.files.delete(name=name)
-        except HandleGone:
-            return
-        except PermanentFailure as failure:
-            # The documented answer for a missing file is 403; a 404 says the same.
-            if failure.code != "model_not_found":
-                raise
+        with suppress(HandleGone), _translated_errors("file"):
+            await self._client.aio.files.delete(name=name)
 
     async def create_cache(self, model: str, body: Json, *, lifetime: timedelta, display_name: str) -> tuple[str, int]:
         """Create a context cache of the body's contents, system instruction and tools; return its name and tokens."""
@@ -309,21 +302,25 @@ _UNREADABLE = (errors.UnknownApiResponseError, json.JSONDecodeError, UnicodeDeco
 
 
 @contextmanager
-def _translated_errors(*, uploading: bool = False) -> Iterator[None]:
-    """Convert exceptions of the SDK and its transports to those of `shared.domain.errors`."""
+def _translated_errors(call: Literal["model", "file", "upload"] = "model") -> Iterator[None]:
+    """Convert exceptions of the SDK and its transports to those of `shared.domain.errors`.
+
+    `call` is what the call was about: a 404 says that this is not there.
+    """
     try:
         yield
     except errors.APIError as error:
         body = error.details if isinstance(error.details, dict) else {}
         inner = body.get("error", body)
         details = cast(list[JsonValue], inner.get("details") or []) if isinstance(inner, dict) else []
-        raise failure(error.code or 500, error.status or "", error.message or "no message", details) from error
+        message, of_file = error.message or "no message", call != "model"
+        raise failure(error.code or 500, error.status or "", message, details, of_file=of_file) from error
     except _NOT_CONNECTED as error:
         raise Unavailable(f"Gemini cannot be reached: {type(error).__name__}") from error
     except _BROKEN as error:
         raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:
-        if uploading:
+        if call == "upload":
             # The SDK's message for an upload that was not finalized; any other may come from the stream that is read.
             if "upload" not in str(error).lower():
                 raise
@@ -334,7 +331,7 @@ def _translated_errors(*, uploading: bool = False) -> Iterator[None]:
         raise _not_a_request(error) from error
     except (TypeError, AttributeError, KeyError) as error:
         # The SDK takes the shape of an answer for granted.
-        if uploading:
+        if call == "upload":
             raise
         raise ConnectionBroken(f"Gemini's answer could not be read: {type(error).__name__}") from error
 

@@ -16,6 +16,11 @@ from shared.domain.errors import DropsightError, TaskFailure
 Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 _writing = threading.Lock()
+_OUTAGES = {
+    "Aborted", "DeadlineExceeded", "GatewayTimeout", "InternalServerError", "ResourceExhausted", "RetryError",
+    "ServiceUnavailable", "TooManyRequests",
+}  # fmt: skip
+"""What google.api_core raises when a service is away, busy or too slow; a later try may succeed."""
 
 
 def log(severity: Severity, action: str, message: str, **fields: str | int | float | bool | None) -> None:
@@ -34,6 +39,20 @@ def log(severity: Severity, action: str, message: str, **fields: str | int | flo
 def log_bug(action: str, error: BaseException, **fields: str | int | float | bool | None) -> None:
     """Log an unexpected error with its stack trace, in which each error is described as `describe_error` does."""
     log("ERROR", action, describe_error(error), stack_trace="".join(_trace_of(error)), **fields)
+
+
+def log_failure(action: str, error: BaseException, **fields: str | int | float | bool | None) -> None:
+    """Log that a service of Google failed as a warning, and any other unexpected error as `log_bug` does."""
+    if is_outage(error):
+        log("WARNING", action, describe_error(error), **fields)
+    else:
+        log_bug(action, error, **fields)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether a service of Google is away, busy or too slow."""
+    kind = type(error)
+    return kind.__module__.startswith("google.api_core") and kind.__name__ in _OUTAGES
 
 
 def describe_error(error: BaseException) -> str:

@@ -8,6 +8,7 @@ which will never work. The API names a suspended key in full in its message: no 
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 from pydantic import JsonValue
 
@@ -39,7 +40,7 @@ _TOKEN = re.compile(r"continuation[ _]?token", re.IGNORECASE)
 
 
 class HandleGone(TransientFailure):
-    """An uploaded file does not exist any more (the service answers 403): upload it again."""
+    """An uploaded file does not exist any more (the service answers 403, or 404): upload it again."""
 
 
 class NameTaken(TransientFailure):
@@ -53,13 +54,16 @@ class TokenRefused(PermanentFailure):
         super().__init__("upstream_error", message)
 
 
-def failure(code: int, status: str, message: str, details: list[JsonValue]) -> TaskFailure:
-    """Return the exception for an error's code, status, message and details.
+def failure(code: int, status: str, message: str, details: list[JsonValue], *, of_file: bool = False) -> TaskFailure:
+    """Return the exception for an error's code, status, message and details; `of_file`, of a call about a file.
 
     The message may quote the request, so the exception's summary has Google's own names of the error instead.
     """
     shown_message = _KEY.sub("…", message)[:_SHOWN] or "no message"
-    failed = _failure(code, status, shown_message, details)
+    if of_file and code == HTTPStatus.NOT_FOUND:
+        failed: TaskFailure = HandleGone(f"Gemini does not have the file: {shown_message}")
+    else:
+        failed = _failure(code, status, shown_message, details)
     return failed.with_summary(failed.message.replace(shown_message, _names_of(code, status, details)))
 
 

@@ -139,8 +139,8 @@ def _attach_pdf(data: bytes, label: str, document: Document) -> None:
 
 
 def encoding(arguments: dict[str, Any], payload: bytes, source: SourceFile | None) -> tuple[Any, bytes]:
-    """Return the Python name of a text's most likely encoding; None if none fits."""
+    """Return the Python name of a text's most likely encoding; None if none fits, or all is blank."""
     from charset_normalizer import from_bytes
 
     best = from_bytes(payload).best()
-    return (None if best is None else best.encoding), b""
+    return (None if best is None or not str(best).strip() else best.encoding), b""

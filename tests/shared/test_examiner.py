@@ -13,6 +13,7 @@ from shared import examiner
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import check, media_type
 from shared.domain.media.random_access import RangeUnavailableError
+from shared.domain.media.sniffing import UNKNOWN
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox
 from tests.pdf_text import pdf_with_text
@@ -147,3 +148,9 @@ async def test_an_empty_file_is_empty(sandbox: Sandbox) -> None:
     refusal = check(await Examiner(sandbox).examine(Counted(b""), WAV))
     assert refusal is not None
     assert refusal.code == "empty_file"
+
+
+async def test_bytes_that_are_blanks_in_the_likeliest_encoding_are_no_text(sandbox: Sandbox) -> None:
+    facts = await Examiner(sandbox).examine_bytes(b"\xff" * 10_000, media_type("text/plain", UNKNOWN))
+    assert facts.problem is not None
+    assert "in an encoding that cannot be told" in facts.problem

@@ -191,6 +191,8 @@ _SEALED_FILE = UnsupportedKind(
     "a signed or encrypted file (S/MIME, PKCS #7)", "Open it in its own program, and drop the file that is inside."
 )
 _PORTABLE_PIXELS = re.compile(rb"P[4-6]\s(?:#[^\n]{0,200}\n)?\d{1,5}\s{1,3}\d{1,5}\s")
+_WHOLE_PIXELS_HEADER = re.compile(rb"P[56]\n(?:#[^\n]{0,200}\n)?\d{1,5} \d{1,5}\n\d{1,5}\n")
+"""As all programs write it. It has no byte that no text has, and a white picture behind it has none either."""
 _PIXELS = UnsupportedKind("a portable pixel map (PBM, PGM or PPM)", _TO_PNG)
 
 POSTSCRIPT = UnsupportedKind("a PostScript document", _TO_PDF)
@@ -213,6 +215,8 @@ def identify_by_signature(head: bytes, *, reads_as_text: bool, directory: bytes 
     """
     if _POSTSCRIPT.match(head):
         return POSTSCRIPT
+    if _WHOLE_PIXELS_HEADER.match(head):
+        return _PIXELS
     if head[257:262] == b"ustar" and head[262:265] in (b"\x0000", b"  \0"):
         return TAR
     for prefix, type_ in _PREFIXES:

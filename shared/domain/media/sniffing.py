@@ -97,7 +97,7 @@ def sniff(head: bytes, name: str, declared: str | None = None, extra: bytes = b"
             message=f"“{_short_name(name)}” holds only zeros: an upload or a disk went wrong. Upload it again.",
         )
     encoding = text.encoding_of(head)
-    start = _Head(head, name, encoding is not None, extra)
+    start = _Head(head, name, text.begins_as_text(head, encoding), extra)
     sniffed = _by_content(start) or _text_type(head, encoding, name, declared)
     if (
         isinstance(sniffed, MediaType)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -18,6 +19,20 @@ _BOMS = (
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MAX_END_MARKS = 512
 """End marks (0x1A, NUL) at the end of a text: DOS and CP/M filled blocks with them."""
+_HEADER = 64
+"""Bytes of a file in which a binary format has its header, and a zero among its numbers."""
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_FEWEST_WIDE_CHARACTERS = 32
+"""Fewer two-byte values may be letters by chance."""
+_WIDE_SAMPLE = 8192
+"""Bytes in which letters of UTF-16 and UTF-32 are looked for."""
+_IN_ALL_SCRIPTS = re.compile("[\t\n\r -~\u3000-\u3002]")
+"""Blanks, digits, stops and Latin letters: read with the wrong byte order, or at random, a text has next to none."""
+_LEAST_COMMON = 0.04
+"""Their share in a text of any script."""
+_OF_TEXTS = frozenset("LMNPSZ")
+"""Unicode categories of what texts consist of, by their first letter. Of the others, texts only have Cf."""
+_INVISIBLE = "\ufeff\0\x1a\xad\u200b\u200c\u200d\u2060"
 _HIGH = bytes(range(0x80, 0x100))
 _STRAY = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -63,14 +78,14 @@ def encoding_of(head: bytes) -> str | None:
     body = _without_end_marks(head)
     controls = len(_CONTROLS.findall(body))
     if not may_be_text(len(body), controls):
-        return None
+        return _wide_by_letters(head)
     if any(shift in body for shift in _JAPANESE_SHIFTS) and decodes(body, "iso2022_jp"):
         return "iso2022_jp"
     if decodes(body, "utf-8"):
         return "utf-8"
-    if not may_be_text(len(body), controls * 10):
-        # Valid UTF-8 is strong evidence of text. Without it, fewer control characters are tolerated.
-        return None
+    if not may_be_text(len(body), controls * 10) or b"\0" in body[:_HEADER]:
+        # Without UTF-8's own check digits, control characters weigh more: a white picture has few beyond its header.
+        return _wide_by_letters(head)
     declared = _declared_encoding(body)
     if declared is not None:
         return declared
@@ -93,6 +108,11 @@ def _without_end_marks(head: bytes) -> bytes:
     if len(marked) - len(body) > len(body) // 2:
         body = marked
     return body if len(head) - len(body) <= _MAX_END_MARKS else head
+
+
+def begins_as_text(head: bytes, encoding: str | None) -> bool:
+    """Whether the first bytes, read in this encoding, are no header of a binary format: those have zeros."""
+    return encoding is not None and (encoding.startswith(("utf-16", "utf-32")) or b"\0" not in head[:_HEADER])
 
 
 def may_be_text(size: int, controls: int) -> bool:
@@ -128,7 +148,9 @@ def has_words(whole: bytes, encoding: str | None) -> bool:
     """Return whether a text has anything but white space. `whole` is the complete text."""
     if encoding in (None, "unknown"):
         return True
-    return bool(whole.decode(encoding, "replace").strip("\ufeff\0\x1a \t\r\n\v\f\xa0"))
+    return any(
+        not character.isspace() for character in whole.decode(encoding, "replace") if character not in _INVISIBLE
+    )
 
 
 def looks_like_mail(head: bytes) -> bool:
@@ -215,3 +237,26 @@ def _utf_16_without_mark(head: bytes) -> str | None:
         if high > 0.7 and low < 0.02 and few_controls and decodes(head[: len(head) & ~1], codec):
             return codec
     return None
+
+
+def _wide_by_letters(head: bytes) -> str | None:
+    """Recognise UTF-16 and UTF-32 without a mark in any script: all of it is letters, with blanks or stops among them.
+
+    Only for what is no text otherwise.
+    """
+    best, most = None, 0
+    for codec in _WIDE:
+        try:
+            sample = codecs.getincrementaldecoder(codec)("strict").decode(head[:_WIDE_SAMPLE], final=False)
+        except UnicodeError:
+            continue
+        common = len(_IN_ALL_SCRIPTS.findall(sample))
+        enough = len(sample) >= _FEWEST_WIDE_CHARACTERS and common >= _LEAST_COMMON * len(sample)
+        if enough and common > most and all(map(_is_of_text, sample)):
+            best, most = codec, common
+    return best
+
+
+def _is_of_text(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in _OF_TEXTS or category == "Cf" or character.isspace()

@@ -9,6 +9,7 @@ import pytest
 
 from functions.api import auth
 from local.commands import keys as keys_command
+from local.standins.faults import Fault
 from shared.cloud.keys import Keys
 from tests.functions.api.conftest import INBOX, System
 from tests.functions.api.routes.test_submit import request
@@ -150,3 +151,18 @@ async def test_an_unforeseen_error_is_logged_once_and_answered_in_the_contracts_
     assert answer.json()["error"]["request_id"] == answer.headers["x-request-id"]
     assert told.out.count('"action": "request_failed"') == 1
     assert told.err == ""
+
+
+async def test_a_database_that_is_busy_is_answered_503_and_is_no_bug(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with system.client(await system.key("busy")) as client:
+        await client.get("/v1/tasks")
+        system.tap.faults.add([Fault(service="firestore", match="RunQuery", status=409)])
+        answer = await client.get("/v1/tasks")
+        system.tap.faults.clear()
+    told = capsys.readouterr().out
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.json()["error"]["code"] == "service_unavailable"
+    assert told.count('"action": "request_failed"') == 1
+    assert "stack_trace" not in told

@@ -164,3 +164,14 @@ async def test_a_model_that_was_shut_down_meanwhile_fails_with_its_successor(sys
     assert task.error is not None
     assert task.error.code == "model_not_found"
     assert "use gemini-3.8-flash." in task.error.message
+
+
+@pytest.mark.parametrize("call", ["POST /upload", "GET /v1beta/files/"])
+async def test_a_file_that_gemini_does_not_find_is_uploaded_again_and_no_model_is_blamed(
+    system: System, call: str
+) -> None:
+    system.model.set_model({"processing": "1s"})
+    system.tap.faults.add([Fault(service="gemini", match=call, status=404, times=1)])
+    task = await system.answered(f"models/no-file-{call[:3]}.txt", NOTES)
+    assert task.error is None
+    assert len(system.model.asked) == 1

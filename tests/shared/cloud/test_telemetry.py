@@ -12,7 +12,7 @@ from functions_framework.execution_id import ExecutionContext, LoggingHandlerAdd
 from google.api_core import exceptions
 from google.genai import errors as genai_errors
 
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_bug, log_failure
 from shared.domain.errors import LeaseLost, Throttled
 
 
@@ -109,3 +109,24 @@ def test_errors_that_cause_each_other_end(capsys: pytest.CaptureFixture[str]) ->
     first, second = ValueError("a"), TypeError("b")
     first.__cause__, second.__cause__ = second, first
     assert logged(first, capsys)["stack_trace"].count("Traceback") == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "severity"),
+    [
+        (api_errors.ResourceExhausted("busy"), "WARNING"),
+        (api_errors.Aborted("contention"), "WARNING"),
+        (api_errors.RetryError("too slow", None), "WARNING"),
+        (api_errors.AlreadyExists("twice"), "ERROR"),
+        (api_errors.PermissionDenied("no grant"), "ERROR"),
+        (ValueError("ours"), "ERROR"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_services_outage_is_a_warning_without_a_stack_and_anything_else_a_bug(
+    error: BaseException, severity: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_failure("ingest_failed", raised(error), task="t")
+    record = json.loads(capsys.readouterr().out)
+    assert (record["severity"], record["action"]) == (severity, "ingest_failed")
+    assert ("stack_trace" in record) == (severity == "ERROR")

@@ -170,6 +170,13 @@ def test_a_missing_file_is_uploaded_again_while_a_missing_permission_blocks() ->
     assert isinstance(failure(403, "PERMISSION_DENIED", "The caller does not have permission", []), Blocked)
 
 
+def test_not_found_is_about_the_file_where_the_call_is_and_else_about_the_model() -> None:
+    assert isinstance(failure(404, "NOT_FOUND", "It is not there.", [], of_file=True), HandleGone)
+    missing_model = failure(404, "NOT_FOUND", "It is not there.", [])
+    assert isinstance(missing_model, PermanentFailure)
+    assert missing_model.code == "model_not_found"
+
+
 def test_a_file_that_is_not_active_yet_is_tried_again() -> None:
     message = "The File abc-123 is not in an ACTIVE state and usage is not allowed."
     found = failure(400, "FAILED_PRECONDITION", message, [])

@@ -155,6 +155,15 @@ async def test_only_operators_see_and_change_what_is_held_up(system: System, pat
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "scope_missing")
 
 
+@pytest.mark.parametrize("path", ["/v1/pause", "/v1/resume", "/v1/keys", "/v1/uploads"])
+async def test_a_body_that_is_not_json_is_answered_400_and_one_of_another_shape_422(system: System, path: str) -> None:
+    operator = await system.key(f"money-bodies-{path[4:]}", scopes=("operate", "submit", "read"))
+    async with system.client(operator, **{"Content-Type": "application/json"}) as client:
+        answers = [await client.post(path, content=content) for content in ("{", "[]")]
+    told = [(answer.status_code, answer.json()["error"]["param"]) for answer in answers]
+    assert told == [(400, "body"), (422, "body")]
+
+
 async def test_an_unknown_inbox_is_not_paused(system: System) -> None:
     operator = await system.key("money-unknown", scopes=("operate",))
     async with system.client(operator) as client:

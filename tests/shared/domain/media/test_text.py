@@ -6,6 +6,7 @@ what is indented.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from pathlib import Path
@@ -60,6 +61,62 @@ def test_every_encoding_of_unicode_is_converted_without_its_mark(codec: str) -> 
     text = "Größe und Maß\r\nin Köln\r\n"
     data = text.encode(codec)
     assert in_utf_8(data, found(data, "a.txt").encoding or "").decode() == text
+
+
+WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+SCRIPTS = {
+    "Russian": "Съешь же ещё этих мягких французских булок, да выпей чаю.\r\n",
+    "Greek": "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία.\n",
+    "Japanese": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",
+    "Chinese": "今天天气很好。我们去公园散步。\n",
+    "Arabic": "مرحبا بكم في مدينتنا الجميلة\n",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("codec", WIDE)
+def test_a_text_of_any_script_in_a_wide_encoding_needs_no_mark(codec: str, script: str) -> None:
+    text = SCRIPTS[script] * 9
+    data = text.encode(codec)
+    assert in_utf_8(data, found(data, "a.txt").encoding or "").decode() == text
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_noise_is_no_text_in_a_wide_encoding(seed: int) -> None:
+    assert isinstance(identify(InMemory(random.Random(seed).randbytes(70 + seed)), "a.bin"), Refusal)
+
+
+def test_samples_and_numbers_of_two_bytes_are_no_text() -> None:
+    for values in (range(0, 32_000, 7), [round(9000 * math.sin(at / 9)) for at in range(2000)]):
+        data = b"".join(value.to_bytes(2, "little", signed=True) for value in values)
+        assert isinstance(identify(InMemory(data), "a.bin"), Refusal)
+
+
+@pytest.mark.parametrize("blanks", ["\u200b\u200b\xa0\n", "\u3000\u2028", "\xad\u2060"])
+def test_a_text_of_nothing_visible_is_empty(blanks: str) -> None:
+    refusal = identify(InMemory(blanks.encode()), "a.txt")
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "empty_file"
+
+
+WHITE = b"\xff" * 60_000
+GREY = b"@" * 60_000
+
+
+@pytest.mark.parametrize("pixels", [WHITE, GREY], ids=["white", "grey"])
+def test_a_picture_of_one_colour_is_no_text(pixels: bytes) -> None:
+    sizes = (60_054, 0, 54, 40, 200, 100)
+    header = b"BM" + b"".join(value.to_bytes(4, "little") for value in sizes) + b"\1\0\x18\0" + bytes(24)
+    assert found(header + pixels, "scan.bmp").mime == "image/bmp"
+    pixel_map = identify(InMemory(b"P6\n200 100\n255\n" + pixels), "scan.ppm")
+    assert isinstance(pixel_map, Refusal)
+    assert "portable pixel map" in pixel_map.message
+
+
+def test_a_white_picture_with_zeros_in_its_header_is_no_text() -> None:
+    refusal = identify(InMemory(b"\0\0\x02" + bytes(9) + b"\xc8\0d\0\x18\0" + WHITE), "scan.tga")
+    assert isinstance(refusal, Refusal)
+    assert "binary data" in refusal.message
 
 
 def test_a_byte_behind_the_head_is_found_where_a_block_ends_in_a_character() -> None:
