@@ -74,12 +74,15 @@ class System:
 
     async def ended(self, secret: str, uri: str) -> Json:
         """The task of a dropped object, once it has ended and all is published."""
-        async with self.client(secret) as client, asyncio.timeout(60):
+        seen: tuple[int, int] | None = None
+        async with self.client(secret) as client:
             while True:
+                while (written := self.traffic.writes()) == seen:
+                    await asyncio.sleep(0.02)
+                seen = written
                 listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]
                 if listed and listed[0]["status"] in ("completed", "failed") and "outputs" in listed[0]:
                     return cast(Json, listed[0])
-                await asyncio.sleep(0.05)
 
     async def quiet(self) -> None:
         """Until no function has anything left to do."""

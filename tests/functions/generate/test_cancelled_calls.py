@@ -93,10 +93,7 @@ async def test_what_a_call_had_answered_when_its_time_was_up_counts_beside_the_n
     system.model.set_model(DEFAULTS)
     await system.let_time_pass(uri, until=lambda: bool(cut_calls(system)), step=15)
     counted = await sent(system)
-    async with asyncio.timeout(60):
-        while not (task := await system.until(uri, lambda _: True)).terminal or task.after:
-            system.clock.advance(30)
-            await asyncio.sleep(0.05)
+    task = await system.until(uri, lambda task: task.terminal and not task.after, skip_waits=True)
     usage: Any = task.usage
     assert (task.error, usage["calls"]) == (None, 2)
     first = usage["rounds"][0]
