@@ -6,6 +6,7 @@ FILE ?=
 RECIPE ?=
 META ?=
 RUNS ?= 10
+MINUTES ?=
 ONLY ?=
 SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
@@ -56,8 +57,8 @@ test-clients: setup .venv-clients/ready ## let clients of other makers do their 
 chaos: setup ## test the promises under kills, faults, duplicates and losses (ten minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos
 
-stress: setup ## run the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos)
-	@$(BIN)/python -m tests.stress --runs $(RUNS) --suite $(SUITE)
+stress: setup ## run the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos, MINUTES=60)
+	@$(BIN)/python -m tests.stress --runs $(RUNS) --suite $(SUITE) $(if $(MINUTES),--minutes $(MINUTES))
 
 check: setup ## check format, lint, types and layers
 	$(BIN)/ruff format --check .

@@ -1,13 +1,14 @@
 """`make stress`: a suite over and over in random order, while other processes want every core.
 
-Each run prints its counts and the seed of its order; its whole report is kept in build/stress/. Exit status 0 only
-where no run failed.
+Each run prints its counts and the seed of its order; its whole report is kept in build/stress/. With `--minutes`, no
+run is begun that would end later, if it took as long as the longest before it. Exit status 0 only where no run failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import random
 import subprocess
@@ -59,13 +60,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__)
     parser.add_argument("--suite", choices=sorted(SUITES), default="tests")
     parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no run that would end later")
     parser.add_argument("--load", type=int, default=os.cpu_count() or 1, help="busy processes (default: one a core)")
     parser.add_argument("--seed", type=int, help="of the first run's order; the others follow it")
     args = parser.parse_args()
     REPORTS.mkdir(parents=True, exist_ok=True)
     first = random.randrange(1 << 31) if args.seed is None else args.seed
     runs: list[Run] = []
+    until = time.monotonic() + 60 * args.minutes
     for number in range(1, args.runs + 1):
+        if not has_time_for_another(runs, until - time.monotonic()):
+            _say(f"{number - 1} of {args.runs} runs: another would not end within {args.minutes:g} minutes")
+            break
         seed = first + number - 1
         report = REPORTS / f"{args.suite}-{number:02d}"
         with busy(args.load):
@@ -77,6 +83,11 @@ def main() -> int:
         if not run.passed:
             _say(f"    see {report.relative_to(ROOT)}.log")
     return _sum_up(args.suite, runs)
+
+
+def has_time_for_another(runs: list[Run], seconds: float) -> bool:
+    """Whether one more run would end in time; the first is always begun, for nobody knows how long it takes."""
+    return not runs or max(run.seconds for run in runs) <= seconds
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import ROOT
-from tests.stress import Run, busy, read_results
+from tests.stress import Run, busy, has_time_for_another, read_results
 
 TESTS = """
 import asyncio
@@ -95,6 +95,13 @@ def test_a_run_that_ended_without_results_has_not_passed(tmp_path: Path) -> None
     assert str(run) == "no test ran in 3 s"
     assert not run.passed
     assert Run({"passed": 1}, 1.0, {"a": 1.0}, [], 0).passed
+
+
+def test_stress_begins_no_run_that_would_not_end_in_time() -> None:
+    runs = [Run({}, seconds, {}, [], 0) for seconds in (60.0, 90.0)]
+    assert has_time_for_another([], 1.0)
+    assert has_time_for_another(runs, 90.0)
+    assert not has_time_for_another(runs, 89.0)
 
 
 def test_the_load_ends_with_its_context() -> None:

@@ -6,6 +6,7 @@ import io
 import math
 import struct
 from fractions import Fraction
+from functools import cache
 
 import av
 from av.audio.stream import AudioStream
@@ -16,9 +17,16 @@ SECONDS = 3
 
 def tone(rate: int, start: int, samples: int) -> bytes:
     """440 Hz in 16 bits, one channel."""
-    return b"".join(
-        struct.pack("<h", int(9000 * math.sin(2 * math.pi * 440 * at / rate))) for at in range(start, start + samples)
-    )
+    period = _period(rate)
+    first = 2 * start % len(period)
+    return (period * (2 * samples // len(period) + 2))[first : first + 2 * samples]
+
+
+@cache
+def _period(rate: int) -> bytes:
+    """Return the shortest stretch of the tone after which it begins anew."""
+    samples = rate // math.gcd(rate, 440)
+    return struct.pack(f"<{samples}h", *(int(9000 * math.sin(2 * math.pi * 440 * at / rate)) for at in range(samples)))
 
 
 def recording(

@@ -57,7 +57,8 @@ SLOW = {
     "recipe files",
     "metadata",
 }
-"""Readers that look at each word in Python, or are fed many times over: half of the text is enough."""
+"""Readers that look at each word in Python, or are fed many times over. Their steps are slow enough for a quarter of the
+text to show time that grows faster than the text."""
 MOMENT, MOST = 0.06, 4.0
 """Seconds of CPU: what a linear reader takes at half speed, and what none may take."""
 STEEP = 9.0
@@ -330,7 +331,7 @@ BOUNDED = {
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_takes_time_in_proportion_whatever_it_is_fed(name: str) -> None:
-    assert_linear(READERS[name], LENGTH // 2 if name in SLOW else LENGTH)
+    assert_linear(READERS[name], LENGTH // 4 if name in SLOW else LENGTH)
 
 
 @pytest.mark.timeout(120)

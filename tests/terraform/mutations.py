@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.terraform import runs
@@ -78,6 +79,7 @@ def _agree(one: Mutation, other: Mutation) -> bool:
     return end <= others_start or others_end <= start
 
 
+@cache
 def _stopped_by(mutation: Mutation) -> frozenset[str]:
     """What fails, or is not checked any more because its run fails as a whole."""
     every_run = [run for path in runs.tests_of(CONFIGURATION) for run in runs.runs_in(path.read_text())]

@@ -160,11 +160,7 @@ async def test_after_work_that_stops_between_two_documents_makes_each_task_once(
     system.model.script.append(BUNDLE)
     uri = await system.drop("post/stopped.pdf", SCAN, bucket=RULED)
     system.tap.faults.add([Fault(service="storage", match=writing, skip=1, status=403, times=1)])
-    async with asyncio.timeout(60):
-        while not (task := await system.until(uri, lambda task: task.terminal)).children:
-            if system.tap.faults.listing() == []:
-                system.clock.advance(10)
-            await asyncio.sleep(0.05)
+    task = await system.until(uri, lambda task: task.terminal and task.children, skip_waits=True)
     children = await children_of(system, task)
     assert [child.id for child in children] == list(task.children)
     assert len(children) == 2
@@ -195,10 +191,7 @@ async def test_documents_that_were_cleared_before_a_retry_are_made_no_second_tim
     for gone in (*await documents_of(system, name), *([name] if is_bundle_gone else [])):
         await asyncio.to_thread(inbox.blob(gone).delete)
     monkeypatch.setattr(publishing, "_as_file", as_file)
-    async with asyncio.timeout(60):
-        while (task := await system.until(uri, lambda _: True)).after:
-            system.clock.advance(10)
-            await asyncio.sleep(0.05)
+    task = await system.until(uri, lambda task: not task.after, skip_waits=True)
     assert list(task.children) == [child.id for child in children]
     assert json.loads((await system.published(task))["task.json"])["children"] == list(task.children)
     assert await documents_of(system, name) == {}
@@ -219,10 +212,7 @@ async def test_a_document_that_was_cleared_while_another_could_not_be_written_is
     (first,) = await children_of(system, await system.until(uri, lambda task: task.terminal))
     await asyncio.to_thread(system.objects.bucket(RULED).blob(first.source.name).delete)
     system.tap.faults.clear()
-    async with asyncio.timeout(60):
-        while (task := await system.until(uri, lambda task: task.terminal)).after:
-            system.clock.advance(10)
-            await asyncio.sleep(0.05)
+    task = await system.until(uri, lambda task: task.terminal and not task.after, skip_waits=True)
     (second,) = await children_of(system, task)
     assert sorted(task.children) == sorted([first.id, second.id])
     assert len(system.model.asked) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -59,10 +58,7 @@ async def test_refused_flex_work_waits_and_is_promoted_when_patience_is_over(sys
     assert task.waiting is not None
     assert task.waiting.reason == "flex"
     began = system.clock.now()
-    async with asyncio.timeout(60):
-        while not (task := await system.until(uri, lambda task: True)).terminal:
-            system.clock.advance(300)
-            await asyncio.sleep(0.05)
+    task = await system.until(uri, lambda task: task.terminal, skip_waits=True)
     system.model.script.clear()
     usage: Any = task.usage
     assert (task.status, usage["service_tier"]) == ("completed", "standard")

@@ -37,3 +37,23 @@ async def test_an_entry_of_the_script_says_nothing_of_the_next_answer(system: Sy
     for name in ("first", "second"):
         assert (await system.answered(f"left/{name}.txt", b"some words")).status == "completed"
     assert system.model.behaviour == Behaviour(text="plain")
+
+
+async def test_the_clock_is_moved_to_the_next_dispatch_only_while_nobody_works(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.model.script.extend([{"status": 503}, {"text": "late", "latency": "30s", "chunks": 2}])
+    waits = await system.drop("left/waits.txt", b"some words")
+    await system.until(waits, lambda task: task.waiting is not None and not system.traffic.under_way())
+    works = await system.drop("left/works.txt", b"some words")
+    await system.until(works, lambda _: bool(system.model.asked))
+    assert system.traffic.queue.next_due() is not None
+    moves: list[float] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(system.clock, "advance", moves.append)
+        system.traffic.skip_wait()
+    assert moves == []
+    system.clock.advance(31)
+    for uri in (works, waits):
+        task = await system.until(uri, lambda task: task.terminal and not task.after, skip_waits=True)
+        assert answers(task)

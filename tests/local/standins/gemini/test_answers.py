@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,26 +44,28 @@ def test_an_answer_says_that_it_is_a_stand_ins_and_repeats_the_question(shared: 
 
 
 @pytest.mark.parametrize(
-    ("content", "mime_type", "words"),
+    ("make", "mime_type", "words"),
     [
-        (media_samples.wav(75, 8000, 2), "audio/wav", ("WAV", "01:15", "8000 Hz", "stereo")),
-        (media_samples.aiff(4), "audio/aiff", ("AIFF", "00:04", "8000 Hz")),
-        (media_samples.flac(65), "audio/flac", ("FLAC", "01:05", "16000 Hz")),
-        (media_samples.mp3(383), "audio/mp3", ("MP3", "00:10", "44100 Hz")),
-        (media_samples.aac(250), "audio/aac", ("AAC", "00:16", "16000 Hz", "mono")),
-        (media_samples.ogg_opus(30), "audio/ogg", ("Ogg Opus", "00:30", "48000 Hz")),
-        ((SAMPLES / "speech.ogg").read_bytes(), "audio/ogg", ("Ogg Vorbis", "16000 Hz", "mono")),
-        (media_samples.mp4(12, video=False), "audio/mp4", ("M4A", "00:12", "44100 Hz")),
-        (media_samples.mp4(7, 640, 360), "video/mp4", ("MP4", "00:07", "640 × 360", "with sound")),
-        (media_samples.webm(3), "video/webm", ("WebM", "00:03", "64 × 48", "without sound")),
-        (media_samples.png(320, 200), "image/png", ("PNG", "320 × 200", "red")),
-        (media_samples.jpeg(), "image/jpeg", ("JPEG", "320 × 200", "blue")),
-        (media_samples.pdf("The first page", "The second"), "application/pdf", ("2 pages", "The first page")),
-        (b"Dear reader,\nthis is all.", "text/plain", ("25 characters", "Dear reader,")),
+        (partial(media_samples.wav, 75, 8000, 2), "audio/wav", ("WAV", "01:15", "8000 Hz", "stereo")),
+        (partial(media_samples.aiff, 4), "audio/aiff", ("AIFF", "00:04", "8000 Hz")),
+        (partial(media_samples.flac, 65), "audio/flac", ("FLAC", "01:05", "16000 Hz")),
+        (partial(media_samples.mp3, 383), "audio/mp3", ("MP3", "00:10", "44100 Hz")),
+        (partial(media_samples.aac, 250), "audio/aac", ("AAC", "00:16", "16000 Hz", "mono")),
+        (partial(media_samples.ogg_opus, 30), "audio/ogg", ("Ogg Opus", "00:30", "48000 Hz")),
+        ((SAMPLES / "speech.ogg").read_bytes, "audio/ogg", ("Ogg Vorbis", "16000 Hz", "mono")),
+        (partial(media_samples.mp4, 12, video=False), "audio/mp4", ("M4A", "00:12", "44100 Hz")),
+        (partial(media_samples.mp4, 7, 640, 360), "video/mp4", ("MP4", "00:07", "640 × 360", "with sound")),
+        (partial(media_samples.webm, 3), "video/webm", ("WebM", "00:03", "64 × 48", "without sound")),
+        (partial(media_samples.png, 320, 200), "image/png", ("PNG", "320 × 200", "red")),
+        (media_samples.jpeg, "image/jpeg", ("JPEG", "320 × 200", "blue")),
+        (partial(media_samples.pdf, "The first page", "The second"), "application/pdf", ("2 pages", "The first page")),
+        (lambda: b"Dear reader,\nthis is all.", "text/plain", ("25 characters", "Dear reader,")),
     ],
 )
-def test_an_answer_tells_what_was_sent(shared: Running, content: bytes, mime_type: str, words: tuple[str, ...]) -> None:
-    answer = ask(shared, inline(content, mime_type), "Describe this.")
+def test_an_answer_tells_what_was_sent(
+    shared: Running, make: Callable[[], bytes], mime_type: str, words: tuple[str, ...]
+) -> None:
+    answer = ask(shared, inline(make(), mime_type), "Describe this.")
     for word in words:
         assert word in answer
 
