@@ -48,8 +48,8 @@ class Part:
         """What noise did to the part's figures; empty if the machine was quiet."""
         if self.others <= _QUIET:
             return ""
-        clock = "Times on the clock are worthless" if any(row.clock for row in self.rows) else "No time is on the clock"
-        return f"Other programs used {self.others:.0%} of the processors. {clock}; CPU times are rough."
+        clock = "Times on the clock are worthless, " if any(row.clock for row in self.rows) else ""
+        return f"Other programs used {self.others:.0%} of the processors: {clock}CPU times are rough."
 
     def verdict(self, row: Row) -> str:
         if row.clock and self.remark:
