@@ -1,7 +1,7 @@
 """A circuit breaker for each model: after many failures of one kind it is not asked for a while, but for one probe.
 
 closed ──▶ 20 failures of a kind within two minutes, in one instance: open, one alert, known everywhere in a second
-open   ──▶ a minute later one call is let through: it closes the breaker, or the next minute is waited, too
+open   ──▶ a minute later one call is let through: it closes the breaker, or the pause doubles, to ten minutes at most
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ locals {
       severity = "ERROR"
       hold     = "60s"
       query    = "sum(increase(${local.logged.breakers_opened}[15m])) > 0"
-      what     = "Calls of a model failed one after the other, and it is not asked for now. One call a minute tries whether it works again, and closes the breaker by itself; `GET /v1/status` shows it."
+      what     = "Calls of a model failed one after the other, and it is not asked for now. After a minute one call tries whether it works again, and closes the breaker by itself; each try that fails doubles the pause, up to ten minutes. `GET /v1/status` shows it."
     }
     sweep_findings = {
       title    = "sweep keeps finding lost work"

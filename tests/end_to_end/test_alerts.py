@@ -135,13 +135,14 @@ def generate_does_not_answer(system: Running) -> None:
 def a_keys_budget_is_spent(system: Running) -> None:
     """The first request holds the budget while it is answered, which is no alert; what it costs spends it."""
     system.advance("24h")
-    system.model(latency="10m")
+    system.model(latency="30s")
     submit(system)
     until(lambda: system.calls("gemini", "enerateContent"), 60, lambda: "the model was not asked")
     submit(system)
     until(lambda: waits_for(system, "Calls under way"), 60, lambda: f"{system.tasks()}")
     assert count(system, "budget_refusals") == _before["budget_refusals"]
     system.model(reset=True)
+    system.advance("40s")
     grows(system, "budget_refusals", 1, step="30s")
     until(lambda: waits_for(system, "is spent"), 60, lambda: f"{system.tasks()}")
     system.advance("24h")
