@@ -190,7 +190,9 @@ async def answer_task(deps: GenerateDeps, lease: Lease) -> Outcome:
         async with deps.transfers.slot() as slot:
             lease.slot = slot
             if task.source.kind == "object":
-                questions = await questions_of_object(deps, lease, recipe_of_rounds(rounds) or task.ran)
+                was_split = rounds[0].question.part is not None if rounds else None
+                ran = recipe_of_rounds(rounds) or task.ran
+                questions = await questions_of_object(deps, lease, ran, was_split=was_split)
             else:
                 questions = await questions_of_request(deps, lease)
             if not isinstance(questions, tuple):

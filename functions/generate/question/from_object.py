@@ -51,6 +51,7 @@ from shared.domain.recipe.question import About, Question
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.bundle_documents import is_document_of, parent_of
 from shared.domain.tasks.task import GeminiFile, Ran, Task
+from shared.examiner import Threaded
 
 
 class _Part(NamedTuple):
@@ -68,11 +69,12 @@ class _Prepared(NamedTuple):
 
 
 async def questions_of_object(
-    deps: GenerateDeps, lease: Lease, ran: Ran | None = None
+    deps: GenerateDeps, lease: Lease, ran: Ran | None = None, *, was_split: bool | None = None
 ) -> tuple[Question, ...] | AskedInParts:
-    """Return the recipe's questions, or the split object if it is too long for one call.
+    """Return the recipe's questions, or the split object if it is too long for one call or its rows are counted.
 
-    `ran` is the recipe snapshot of an earlier claim or of a rerun, if any.
+    `ran` is the recipe snapshot of an earlier claim or of a rerun, if any. `was_split`: whether an earlier claim asked
+    about parts; None if none has asked.
     """
     source = lease.task.source
     try:
@@ -97,12 +99,17 @@ async def questions_of_object(
         model = await known_model(deps, recipe.model)
         ignored = ignored_parameters(model, recipe.parameters) if model else None
         noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
-        if splitting:
+        # What an earlier claim found stays: a page may not be readable in time twice.
+        is_open = not splitting and was_split is not False
+        pictures = await _pages_to_count(deps, recipe, first) if is_open else frozenset[int]()
+        if splitting or pictures or was_split:
             noticed = (*noticed, *_remarks(first, [], of_source=True), *without_evidence(filled))
             filled = filled.model_copy(update={"evidence": False})
             written = RecipeQuestions(partial(_fill_for, dropped), today)
             still_there = partial(require_live_object, deps, source)
-            return SplitObject(deps, lease, stored, first.facts, filled, written, still_there, ran, model, noticed)
+            split = SplitObject(deps, lease, stored, first.facts, filled, written, still_there, ran, model, noticed)
+            split.pictures = pictures or None
+            return split
         sent = [await parts_of_object(deps, lease, part.stored, part.facts) for part in parts]
         if recipe.makes in ("speech", "embedding"):
             return await _made_text(deps, lease, filled, ran, prompts[0], first, sent[0], model, noticed)
@@ -119,6 +126,19 @@ async def questions_of_object(
     questions = tuple(_questions(filled, ran, prompts, prepared, noticed, today, streamed=lease.task.stream))
     await count_tokens_if_nearly_full(deps, model, questions[0].body, visible_parts, recipe.media_resolution)
     return questions
+
+
+async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: _Part) -> frozenset[int]:
+    """Return the pages whose rows the model has to count, because they are pictures. Companions are not counted."""
+    kind = first.facts.media_type
+    if not recipe.count_rows or recipe.companions or kind.preparation is not None:
+        return frozenset()
+    if kind.family == "image":
+        return frozenset((1,))
+    if kind.family != "pdf":
+        return frozenset()
+    source = Threaded(deps.storage.ranges(first.stored, b""), deps.storage.in_thread)
+    return frozenset(await deps.examiner.pages_without_text(source))
 
 
 async def _made_text(

@@ -1,6 +1,7 @@
 """Split an object that is too long for one call: plan its parts, and build the questions about each.
 
 PDF                  cut by pages
+scan, picture        also whole, as one part, if the model counts its rows
 recording            cut at silences, 10 s of it in two parts each
 film                 uploaded once; each question names the moments that it is about
 """
@@ -29,7 +30,7 @@ from shared.domain.media import Facts, media_type
 from shared.domain.models.catalogue import Model
 from shared.domain.models.prices import InputKind
 from shared.domain.recipe import PreparedFile, Range, Recipe, request
-from shared.domain.recipe.definition import RecipeQuestion
+from shared.domain.recipe.definition import Join, RecipeQuestion
 from shared.domain.recipe.question import About, Question
 from shared.domain.splitting import plan as planning
 from shared.domain.splitting.joining import joining_prompt, part_note, way_to_join
@@ -152,6 +153,8 @@ class SplitObject:
 
     async def _plan(self) -> list[Span]:
         splitter, facts = self.deps.splitter, self.facts
+        if facts.media_type.family in ("pdf", "image") and not planning.is_split(self.recipe, facts, self.model):
+            return [Span(start=1, end=facts.pages or 1, unit="pages")]
         if facts.media_type.family == "pdf":
             most = planning.most_pages(self.recipe, facts, self.model)
             most_parts = self.deps.settings.most_parts
@@ -179,11 +182,15 @@ class SplitObject:
     @property
     def asked_to_join(self) -> tuple[RecipeQuestion, ...]:
         """Return the questions whose answers about the parts are joined by one more call."""
-        return tuple(asked for asked in self.recipe.questions if way_to_join(self.recipe, asked) == "ask")
+        return tuple(asked for asked in self.recipe.questions if self._join(asked) == "ask")
+
+    def _join(self, asked: RecipeQuestion) -> Join:
+        join = way_to_join(self.recipe, asked)
+        return "append" if join == "ask" and self._is_whole else join
 
     async def is_counted(self, number: int) -> bool:
         """Return whether the rows of a part are counted by a question of their own: some of its pages have no text."""
-        if not self.recipe.count_rows or self.facts.media_type.family != "pdf":
+        if not self.recipe.count_rows or self.facts.media_type.family not in ("pdf", "image"):
             return False
         if self.pictures is None:
             self.pictures = frozenset(await self._reading(self.deps.examiner.pages_without_text(self._source)))
@@ -201,7 +208,7 @@ class SplitObject:
         questions = []
         for asked in recipe.questions:
             shown = recipe.range if self.recipe.range else None
-            note = "" if self._is_film else part_note(self.plan, number)
+            note = "" if self._is_film or self._is_whole else part_note(self.plan, number)
             questions.append(self._question(asked, number, self.questions.about_part(recipe, asked, shown, note, sent)))
         return questions
 
@@ -210,6 +217,11 @@ class SplitObject:
         recipe = self.recipe.model_copy(update={"range": None, "tools": ()})
         body = self.questions.about_answers(recipe, asked, self.recipe.range, answers, self.plan)
         return self._question(asked, 0, body)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether a document or picture is asked about at once, so that its rows are counted."""
+        return len(self.plan) == 1 and self.plan[0].unit == "pages"
 
     @property
     def _is_film(self) -> bool:
@@ -225,9 +237,9 @@ class SplitObject:
         return Range(start=max(0.0, asked.start - span.start), end=min(asked.end or span.end, span.end) - span.start)
 
     async def _upload(self, number: int, span: Span) -> GeminiFile:
-        if self._is_film:
-            (film,) = await parts_of_object(self.deps, self.lease, self.stored, self.facts)
-            return await upload_part(self.deps, self.lease, film, index=0, source=self.stored.identity)
+        if self._is_film or self._is_whole:
+            (whole,) = await parts_of_object(self.deps, self.lease, self.stored, self.facts)
+            return await upload_part(self.deps, self.lease, whole, index=0, source=self.stored.identity)
 
         async def open_part() -> io.IOBase:
             return await self.deps.splitter.cut(self._source, self.facts, span, self.lease.stop)
@@ -243,7 +255,7 @@ class SplitObject:
             question=asked.name,
             number=number,
             plan=self.plan,
-            join=way_to_join(recipe, asked),
+            join=self._join(asked),
             warning=self.warning,
         )
         return Question(
@@ -285,4 +297,4 @@ def without_evidence(recipe: Recipe) -> list[str]:
     """Return the warning of a split file whose recipe asks for evidence."""
     if not recipe.evidence:
         return []
-    return ["No evidence was asked for: the file is split, and quotes are looked up in whole files."]
+    return ["No evidence was asked for: quotes are looked up in files that are asked about at once, and have text."]

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from local.standins.faults import Fault
 from shared.domain.tasks.task import Task
-from tests.functions.generate.conftest import RULED, SETTINGS, System, warned
+from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, System, warned
 from tests.pdf_text import pdf_with_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,7 +23,7 @@ RULES = """
 [[recipe]]
 name = "stock"
 for = { prefix = "stock/" }
-takes = "pdf"
+takes = ["pdf", "image"]
 prompt = "List every row of the table."
 count_rows = true
 outputs = ["json"]
@@ -134,6 +134,47 @@ async def test_rows_that_a_window_of_a_scan_leaves_out_are_named_with_its_pages(
         "Rows are missing, as the model counted those of the scanned pages: 120 of 920 on pages 1 to 23; "
         "120 of 920 on pages 23 to 45."
     )
+
+
+async def test_the_rows_of_a_short_scan_are_counted_too(system: System) -> None:
+    task = await system.answered("wide/short-scan.pdf", scan(1_000, 40), bucket=RULED)
+    assert task.error is None, task.error
+    assert (len(counts_asked(system)), len(system.model.asked)) == (1, 2)
+    told, short = warned(task)
+    assert told == "The rows of pages 1 to 25 were counted in a call of its own, since they have no text to count."
+    assert short == (
+        "Rows are missing, as the model counted those of the scanned pages: 200 of 1,000 on pages 1 to 25."
+    )
+    assert "part 1 of" not in str(system.model.asked[-1][1]["contents"])
+
+
+async def test_the_count_of_a_short_scan_is_not_asked_for_again_though_its_pages_cannot_be_read(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.tap.faults.add([Fault(service="gemini", match="streamGenerateContent", status=503, skip=1, times=1)])
+    uri = await system.drop("wide/once.pdf", scan(400, 40), bucket=RULED)
+    async with asyncio.timeout(60):
+        while not (task := await system.until(uri, lambda _: True)).terminal:
+            if counts_asked(system):
+                monkeypatch.setattr(
+                    "shared.examiner._PAGES_WITHOUT_TEXT", "shared.examiner_child.rows:no_such_function"
+                )
+            system.clock.advance(10)
+            await asyncio.sleep(0.05)
+    assert task.error is None, task.error
+    assert len(await whole_ids(system, task)) == 400
+    assert len(counts_asked(system)) == 1
+
+
+async def test_the_rows_of_a_picture_are_counted_too(system: System) -> None:
+    row = {"id": "1", "name": "Tea", "price": 2.5}
+    counted, answered = {"pages": [{"page": 1, "rows": 3}]}, {"rows": [row, row]}
+    system.model.script += [{"text": json.dumps(counted)}, {"text": json.dumps(answered)}]
+    task = await system.answered("stock/page.png", SAMPLES / "picture.png", bucket=RULED)
+    assert task.error is None, task.error
+    assert (len(counts_asked(system)), len(system.model.asked)) == (1, 2)
+    (warning,) = [warning for warning in warned(task) if warning.startswith("Rows are missing")]
+    assert warning.endswith("1 of 3 on page 1.")
 
 
 async def test_an_answer_does_not_fail_because_its_rows_could_not_be_counted(system: System) -> None:
