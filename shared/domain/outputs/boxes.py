@@ -97,7 +97,7 @@ def _in_pixels(value: JsonValue, width: int, height: int) -> JsonValue:
     in_pixels: dict[str, JsonValue] = {}
     for name, inner in value.items():
         in_pixels[name] = _in_pixels(inner, width, height)
-        # The answer may have a `box` of its own: that is what was asked for.
+        # A `box` in the answer was requested by the schema, so it is kept.
         if name == "box_2d" and box is not None and "box" not in value:
             in_pixels["box"] = {"left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom}
     return in_pixels
@@ -115,7 +115,7 @@ def _box(item: dict[str, JsonValue], number: int, width: int, height: int) -> Bo
         number=number,
         left=x,
         top=y,
-        # What was found is a pixel at least, however small the picture.
+        # At least one pixel, also in small pictures.
         right=max(round(right * width / _SCALE), x + 1),
         bottom=max(round(bottom * height / _SCALE), y + 1),
         box_2d=edges,

@@ -1,4 +1,4 @@
-"""Divide a transcript into subtitles that can be read: two lines of 42 characters, neither too short nor too fast.
+"""Divide a transcript into readable subtitles: two lines of 42 characters, neither too short nor too fast.
 
 The figures are those of common guidelines for subtitles (Netflix, BBC): 42 characters a line, two lines, 5/6 of a
 second to 7 seconds, about 20 characters a second.
@@ -39,7 +39,7 @@ class Cue(NamedTuple):
 
 
 def words_of(segments: Sequence[Segment]) -> list[TimedWord]:
-    """Return the words of segments; their times are shared out by length, which is how long they take to say."""
+    """Return the words of segments, with times estimated in proportion to the length of the words."""
     words: list[TimedWord] = []
     for segment, end in _with_ends(segments):
         pieces = _pieces(segment.text)
@@ -160,7 +160,7 @@ def _balanced(texts: Sequence[str]) -> list[str]:
 
 
 def _end(cue: Cue, after: float | None) -> float:
-    """Return when the cue goes: late enough to be read, but not after the next one has come."""
+    """Return the end of the cue: late enough to be read, but not after the start of the next."""
     wanted = max(cue.end, cue.start + _SHORTEST, cue.start + min(_LONGEST, len(cue.text) / _SPEED))
     if after is None or wanted <= after:
         return wanted

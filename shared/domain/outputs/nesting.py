@@ -1,6 +1,6 @@
 """Bound the nesting of HTML in linear time: a parser's work on each tag grows with the number of open elements.
 
-Errs towards too deep: every start tag counts, also in comments and quotes; an end tag only where it surely closes.
+Overestimates: every start tag counts, also in comments and quotes, and an end tag counts only if it certainly closes.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BLANK = r"(?:[^\S\t\r\n]|[\ufeff\u200b-\u200f\u2060])*"
 _CALLS = r"[+\-＋－][^;\t\r\n]*?(?:\w\(|\|)"
 _WITHIN = re.compile(rf"([;\t\r\n])(?={_BLANK}(?:[=@＝＠]|{_CALLS}))")
-"""Where a cell would begin anew for a program that divides by semicolons or tabs, and so reads no quotes within a
-line: a formula, or a sum that calls something. A list of "- one" and "- two" is left as it is."""
+"""Matches formulas that programs would see at the start of a cell if they split lines at semicolons or tabs. Sums count
+only if they call a function: a list of "- one" and "- two" is unchanged."""
 
 
 class NoTable(ValueError):

@@ -184,7 +184,7 @@ class _Reader:
         return tuple(read)
 
     def _with_used_recipe(self, place: Place, entry: dict[str, Any], raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """Lay the entry over the recipe that it uses."""
+        """Return the entry's fields, with those of the recipe that it uses as defaults."""
         used = entry.get("use")
         own = {key: value for key, value in entry.items() if key != "use"}
         if used is None:
@@ -212,7 +212,7 @@ class _Reader:
             return None, faulty
 
     def _check_fields(self, place: Place, recipe: Recipe, faulty: frozenset[str]) -> None:
-        """Yield problems beyond types, except those of faulty fields and of fields that depend on them."""
+        """Report problems beyond types, except those of faulty fields and of fields that depend on them."""
         for field, message in flaws(recipe):
             if not faulty.intersection((str(field[0]), *_DEPENDENCIES.get(str(field[0]), ()))):
                 self._report((*place, *field), message)

@@ -1,4 +1,4 @@
-"""What questions about the same files share: the content of a context cache, its digest, and a question without it."""
+"""Split questions about the same files into shared content, which goes into a context cache, and the rest."""
 
 from __future__ import annotations
 

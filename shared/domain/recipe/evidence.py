@@ -42,7 +42,7 @@ class Quote(NamedTuple):
 
 
 class AnswerWithEvidence(NamedTuple):
-    """An answer apart from its evidence."""
+    """An answer and its evidence, separated."""
 
     answer: JsonValue
     quotes: tuple[Quote, ...]
@@ -63,7 +63,7 @@ def with_evidence(schema: Json) -> Json:
 
 
 def _with_moved_references(schema: JsonValue) -> JsonValue:
-    """Return the schema with references to its root pointing to where it stands in the wrapped one."""
+    """Return the schema with references adapted to its place in the wrapped schema."""
     if isinstance(schema, list):
         return [_with_moved_references(part) for part in schema]
     if not isinstance(schema, dict):

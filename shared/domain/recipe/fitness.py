@@ -68,7 +68,7 @@ def _model_for(recipe: Recipe, today: date | None = None) -> Model | Misfit | No
 
 
 def misfits(recipe: Recipe, families: Sequence[Family], today: date | None = None) -> Iterator[Misfit]:
-    """Yield what makes no sense for files of `families` (empty: unknown), and what the recipe's model cannot do."""
+    """Yield settings that do not suit files of `families` (empty: unknown), or that the model does not support."""
     yield from _misfits_of_files(recipe, families)
     model = _model_for(recipe, today)
     if isinstance(model, Misfit):
@@ -113,7 +113,7 @@ def _misfits_of_model(recipe: Recipe, families: Sequence[Family], model: Model) 
 
 
 def shown_part(recipe: Recipe, facts: Facts) -> Facts:
-    """What the model is shown of a file: of a video the range only."""
+    """Return the facts of what the model is shown of a file: of a video, only the range."""
     if recipe.range is None or facts.media_type.family != "video" or facts.duration is None:
         return facts
     end = facts.duration if recipe.range.end is None else min(recipe.range.end, facts.duration)

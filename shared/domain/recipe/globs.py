@@ -1,7 +1,7 @@
 """Match object names against globs: `*` and `?` within a folder, `**` across folders (`**/` also none), `[abc]`.
 
-Names are foreign, so a match takes time linear in the name: all places in the glob that have been reached are followed
-at once, one bit for each, where a regular expression would try them one after the other.
+Names are untrusted, so matching takes time linear in the name: it tracks all reached positions of the glob at once, one
+bit each. A regular expression would backtrack.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _is_set(recipe: Recipe, need: MetadataKey) -> bool:
 
 
 def _companion_names(name: str, companions: list[str]) -> JsonValue:
-    """Return full names of files in the object's folder or below: who may write there may not read elsewhere."""
+    """Return the full names of the companions. They are in the object's folder: its uploader may not read others."""
     folder = name[: name.rfind("/") + 1]
     for companion in companions:
         if companion.startswith("/") or ".." in companion.split("/"):

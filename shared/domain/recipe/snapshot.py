@@ -1,4 +1,4 @@
-"""Read the snapshot of a recipe that stands on a task."""
+"""Read the recipe snapshot that is stored on a task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def questions_of(ran: Ran | None) -> tuple[RecipeQuestion, ...]:
     try:
         return Recipe.model_validate(ran.snapshot).questions
     except ValidationError:
-        # Of a request without a recipe, as version 1.0 stored it: the request's own fields.
+        # Version 1.0 stored the fields of a request that named no recipe.
         schema = _schema(ran.snapshot.get("response_format"))
         return (
             RecipeQuestion(

@@ -1,7 +1,7 @@
-"""Find the line of a key in a TOML text: `tomllib` does not tell, and messages need it.
+"""Find the line of each key in a TOML text, for messages, since `tomllib` does not give lines.
 
-Reads text that `tomllib` has accepted, so it need not judge syntax: only where values end, so that a `key =` or a
-`[table]` inside a string is not taken for one.
+The text must be valid TOML. Only the ends of values are parsed, so that a `key =` or `[table]` inside a string is not
+mistaken for one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ask a model that is made for transcribing: it takes a recording and settings, no prompt, and gives times of words."""
+"""Requests to a transcription model, which takes a recording and settings but no prompt, and gives word times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Phrase = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Transcription(Frozen):
-    """What a transcribing model is to give, and what it may know of the recording."""
+    """Settings of a transcription model."""
 
     words: bool = False
     """The time of every word."""

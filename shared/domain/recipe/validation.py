@@ -1,4 +1,4 @@
-"""Find what makes no sense in a recipe although each field has the right type."""
+"""Find contradictions in a recipe whose fields all have valid types."""
 
 from __future__ import annotations
 

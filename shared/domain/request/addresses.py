@@ -1,6 +1,6 @@
-"""Decide which addresses named by callers may be connected to: public unicast ones, nothing that leads inside.
+"""Decide which addresses named by callers may be connected to: only public unicast addresses, no internal ones.
 
-IPv6 forms that carry an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64) all lie outside of what is allowed.
+IPv6 addresses that embed an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64) are all refused.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def refusal(address: str, *, allow_loopback: bool = False) -> str | None:
 
 
 def without_secrets(url: str) -> str:
-    """Return scheme, host, port and path of a URL, to be shown: a query or a user name often holds a secret."""
+    """Return a URL without user name and query, which often contain secrets, so that it can be shown."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""

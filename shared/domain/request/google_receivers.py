@@ -6,8 +6,8 @@
 | `REGION-PROJECT.cloudfunctions.net/NAME` | ID token | `https://REGION-PROJECT.cloudfunctions.net/NAME` |
 | `workflowexecutions.googleapis.com/v1/…/callbacks/ID` | access token | |
 
-An ID token is worthless to any other receiver than its audience. An access token is not: it goes to the callback end
-points of Workflows only, so that a caller cannot have notify's account ask anything else of Google's APIs.
+An ID token is useless to receivers other than its audience. An access token is not, so it is sent only to the callback
+end points of Workflows: otherwise callers could make notify's account call other Google APIs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AccessToken:
 
 
 class NoGoogleReceiver(ValueError):
-    """The URL is none of the end points of Google to which a token may be sent."""
+    """The URL is not a Google end point to which a token may be sent."""
 
 
 def token_of_receiver(
@@ -50,8 +50,8 @@ def token_of_receiver(
 ) -> IdToken | AccessToken:
     """Return the token for a parsed URL. `path` includes the query; `host_header` the port, unless it is the usual one.
 
-    `is_this_machine`: the URL leads to this machine and the local system allows that; its path then tells which of
-    Google's receivers it plays. Raises `NoGoogleReceiver`.
+    `is_this_machine`: the URL leads to this machine, which the local system allows. Its path then decides which of
+    Google's receivers it stands for. Raises `NoGoogleReceiver`.
     """
     path = path.partition("?")[0]
     origin = f"{'https' if secure else 'http'}://{host_header}"

@@ -1,4 +1,4 @@
-"""List the media of a request, in the order in which the model gets them."""
+"""List the files of a request, in the order in which they are sent to the model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Inline(NamedTuple):
 
     @property
     def declared_family(self) -> Family | None:
-        """The family as far as the request says it; the true one is known once the file is read."""
+        """The family according to the request. The real one is known once the file is read."""
         kind = kind_of_mime(self.mime)
         return self.family or (kind.family if kind else None)
 

@@ -27,7 +27,7 @@ MAX_TEXT = 1_000_000
 
 
 class StrictModel(BaseModel):
-    """Base of what callers send: unknown fields are refused, and null counts as left out."""
+    """Base class of request bodies: unknown fields are refused, and null counts as absent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -141,7 +141,7 @@ class ToolCall(StrictModel):
     type: Literal["function"] = "function"
     function: CalledFunction
     extra_content: CallExtras | None = None
-    """As it came with the call: Gemini 3 thinks on from its signature."""
+    """As Gemini returned it with the call. Gemini 3 needs its signature to continue its reasoning."""
 
     @property
     def thought_signature(self) -> str | None:
@@ -188,7 +188,7 @@ def _parameters(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def find_unanswered_call(messages: Sequence[Message]) -> tuple[str, str] | None:
-    """Return where and why the tools' answers do not match the calls before them: Gemini wants each once."""
+    """Return the field and the reason if tool results do not match the calls: Gemini requires one for each call."""
     open_: list[str] = []
     for turn, message in enumerate(messages):
         if message.role == "tool":

@@ -32,7 +32,7 @@ _REQUEST_FIELDS = {
     "transcription": "extra_body.google.audio_transcription_config",
     "parameters": "frequency_penalty",
 }
-"""The request's field for each of the recipe's; the others have the same name."""
+"""Request fields by recipe field. Fields that are not listed have the same name in both."""
 _MISSING_FIELDS = {
     "prompt": ("prompt", "a prompt"),
     "schema": ("response_format", "a response_format of the type json_schema"),
@@ -65,7 +65,7 @@ def with_overrides(recipe: Recipe, submission: Submission, changes: Mapping[str,
 def overrides_of(
     recipe: Recipe, submission: Submission, fields: Set[str], today: date | None = None
 ) -> dict[str, JsonValue]:
-    """Return the recipe's fields that the request's `given` fields set: all but its words."""
+    """Return the recipe fields that `fields` of the request set, except prompt and system."""
     changes: dict[str, JsonValue] = {}
     parameters: Json = {name: getattr(submission, name) for name in _PARAMETERS if name in fields}
     if "stop" in fields:
@@ -110,7 +110,7 @@ def _made_settings(recipe: Recipe, metadata: Mapping[str, str]) -> dict[str, Jso
 
 
 def refuse_incomplete(recipe: Recipe) -> None:
-    """Raise `RequestRefused` if the recipe needs something that the request does not say."""
+    """Raise `RequestRefused` if the request lacks something that the recipe needs."""
     for need in missing_needs(recipe):
         param, why = _MISSING_FIELDS[need]
         raise invalid_field(param, f"the recipe {recipe.name} needs {why}")
@@ -176,7 +176,7 @@ def _transcription(recipe: Recipe, config: AudioTranscriptionConfig) -> JsonValu
 
 
 def _thinking(recipe: Recipe, submission: Submission, today: date | None) -> JsonValue:
-    """Convert OpenAI's effort, or Gemini's own setting; `reasoning` includes the thoughts."""
+    """Return the recipe's thinking settings from `reasoning_effort`, or from Gemini's own thinking_config."""
     level, budget = (recipe.thinking.level, recipe.thinking.budget) if recipe.thinking else (None, None)
     model = find_model(submission.model, today)
     config, effort = submission.google.thinking_config, submission.reasoning_effort

@@ -42,7 +42,7 @@ def resolve_rerun(
 ) -> tuple[Ran | None, Submission]:
     """Return the recipe snapshot to run for the file at `uri`, and the changes as a request. Raises `RequestRefused`.
 
-    The snapshot is None if nothing ran before and the changes do not say what to ask: the inbox's recipes decide then.
+    The snapshot is None if nothing ran before and the changes set no question. Then the inbox's recipes are used.
     """
     before = recipe = _DEFAULT_RECIPE if ran is None else _recipe_that_ran(ran)
     base_request = json.dumps({"model": recipe.model, "audio_url": uri}).encode()
@@ -68,7 +68,7 @@ def resolve_rerun(
     kind = kind_of_name(uri)
     families = [kind.family] if kind is not None and kind.family in changed.takes else []
     if ran is not None and kind is not None and not families and not set(before.takes) & set(changed.takes):
-        # The name may be wrong, unless what ran took no such files either: generate checks the content.
+        # The name may be wrong. So refuse only if the earlier recipe took other files too; generate checks content.
         raise invalid_field("recipe", f"{changed.name} takes {' or '.join(changed.takes)}, this is {kind.family}")
     refuse_misfits(changed, submission, families, today)
     if submission.stream and len(changed.questions) > 1:
@@ -82,7 +82,7 @@ def _recipe_that_ran(ran: Ran) -> Recipe:
     try:
         return Recipe.model_validate(ran.snapshot)
     except ValidationError as error:
-        # Of a task that was made by an earlier version, which took more.
+        # The task was created by an earlier version, which accepted more.
         _, flaw = first_flaw(error)
         raise invalid_field(
             "recipe", f"{ran.recipe}, as it ran, is not taken any more: {flaw}; drop the file again"

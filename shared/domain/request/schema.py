@@ -256,7 +256,7 @@ def refuse_on_error() -> Iterator[None]:
     try:
         yield
     except (ValueError, OverflowError, RecursionError) as error:
-        # Not its message: it may repeat inline data.
+        # Without the error's message, which may contain inline data.
         message = f"The request cannot be used: a value in it is out of the ordinary ({type(error).__name__})."
         raise FieldRefused("body", message) from error
 
@@ -271,7 +271,7 @@ def _plain_text(text: bytes) -> bytes:
 
 
 def _refusal(error: ValidationError) -> RequestRefused:
-    # Never the input itself: it may hold inline data, and the answer is logged by others.
+    # Without the input, which may contain inline data: callers log error responses.
     first = min(error.errors(include_url=False, include_input=False), key=_by_depth)
     if first["type"] == "json_invalid":
         return _unreadable(first["msg"])
@@ -281,14 +281,14 @@ def _refusal(error: ValidationError) -> RequestRefused:
 
 
 def _by_depth(error: Any) -> int:
-    """Sort errors. In a union, the error of the alternative that was validated furthest is the most helpful."""
+    """Return a sort key. In a union, the error of the alternative that was validated furthest is the most helpful."""
     return -len(error["loc"])
 
 
 def _param(location: Sequence[str | int]) -> str:
     steps = [step for step in location if isinstance(step, int) or re.fullmatch(r"[a-z0-9_]+", step)]
     members = {"str", "text", "image_url", "video_url", "audio_url", "file_url", "input_audio", "file"}
-    # pydantic names the member of a union as a step of its own, right behind an index or the field.
+    # pydantic adds the name of the union's member to the location, after an index or the field.
     return ".".join(
         str(step)
         for before, step in zip([None, *steps], steps, strict=False)
@@ -313,6 +313,6 @@ def _unreadable(why: str) -> RequestRefused:
 
 
 def as_stored(submission: Submission) -> bytes:
-    """Return the request as it is stored: the given fields, without how it is answered."""
+    """Return the JSON of a request as it is stored: only the fields that were set."""
     fields = submission.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return json.dumps(cast(Json, fields), ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,7 +1,7 @@
-"""Build the task of a request object: for the api's commit, and for ingest's, if the api died before it.
+"""Build the task of a request object. api commits it; ingest does if api died before.
 
-Both derive the same task from the same object. Its metadata is trusted because only the api's account may write under
-`api/` of the requests bucket.
+Both derive the same task from the same object. The object's metadata is trusted, because only the account of api may
+write under `api/` of the requests bucket.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _time_of(task_id: str) -> datetime:
 
 
 def _with_request_fields(task: Task, submission: Submission | None, now: datetime, text: bytes | None = None) -> Task:
-    """Return the task with those parts of the request that its document repeats: no prompts, no inline data."""
+    """Return the task with the fields that are copied from the request: no prompts and no inline data."""
     day: dict[str, object] = {"inbox_day": f"{task.owner}/{now.astimezone(UTC).date().isoformat()}"}
     if submission is None:
         return task.model_copy(update=day)

@@ -1,10 +1,10 @@
-"""Resolve a request into a recipe, which says how to ask, and the conversation that the model is shown.
+"""Resolve a request into a recipe and the conversation for the model.
 
     Submission ─▶ `resolve_recipe` ─▶ ResolvedRequest ─▶ `wire.body`
 
-The recipe fills in what the request leaves out; a request that names none gets an anonymous one. An object's custom
-metadata has its place in the request's `metadata`: what a prompt asks for (`find`), and `dropsight-range` and
-`dropsight-outputs`, for which a request has no field.
+The recipe fills in what the request leaves out; a request that names none gets an anonymous one. The
+request's `metadata` stands for an object's custom metadata: values of placeholders in prompts (`find`), and
+`dropsight-range` and `dropsight-outputs`, for which a request has no field.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ResolvedRequest(NamedTuple):
 def resolve_recipe(submission: Submission, today: date | None = None) -> ResolvedRequest:
     """Return the request with its recipe applied. Raises `RequestRefused`.
 
-    It is refused if the recipe does not exist, lacks a required setting, or is for other files.
+    Refuses a recipe that does not exist, lacks a required setting, or is for other kinds of files.
     """
     inputs = inputs_of(submission)
     has_question = _has_question(submission)
@@ -112,7 +112,7 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
 
 
 def _defaults(submission: Submission, *, structured: bool) -> dict[str, JsonValue]:
-    """Return the defaults of a request that names no recipe: it asks for a transcript of its recording."""
+    """Return the defaults of a request that names no recipe: to transcribe its recording."""
     transcribes = submission.audio_url is not None and submission.prompt in (None, TRANSCRIBE_PROMPT)
     return {
         "prompt": "" if submission.audio_url is None else TRANSCRIBE_PROMPT,

@@ -17,8 +17,8 @@ from shared.domain.request.messages import ChosenFunction, Message, TextPart
 from shared.domain.request.to_recipe import ResolvedRequest
 
 _PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
-"""Stands for the signature of a call whose client did not keep it (guide "Thought signatures"); without any, Gemini 3
-refuses the request."""
+"""Replaces the signature of a call if the client did not keep it (guide "Thought signatures"). Gemini 3 refuses
+requests without any."""
 
 
 def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: date | None = None) -> Json:
@@ -59,7 +59,7 @@ def _contents(messages: Sequence[Message], media: Iterator[list[Json]], placehol
             cast(list[JsonValue], turns[-1]["parts"]).extend(parts)
         else:
             turns.append({"role": role, "parts": cast(JsonValue, parts)})
-    # Newer models take a turn that has anything after a tool's answer for the model's own, and refuse the request.
+    # Newer models refuse a turn that has other parts after a tool's result: they take it for a turn of the model.
     for turn in turns:
         turn["parts"] = sorted(cast(list[JsonValue], turn["parts"]), key=_is_tools_answer)
     return turns
@@ -90,7 +90,7 @@ def _is_tools_answer(part: JsonValue) -> bool:
 
 
 def _as_object(text: str, otherwise: str) -> Json:
-    """Return a function's arguments as an object, as Gemini wants them; what is not plain JSON stays text."""
+    """Return a JSON object, as Gemini requires; text that is not a JSON object becomes the value of `otherwise`."""
     try:
         value = parse(text)
     except ValueError:

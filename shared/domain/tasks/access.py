@@ -1,7 +1,7 @@
 """What an API key may see and do.
 
 A key sees the tasks it submitted, those of objects under its `sources`, and those of manifests under a `manifests:`
-source. Everything else is, for it, not there.
+source. For all other tasks it gets 404.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Key(BaseModel):
         return any(uri.startswith(source) for source in self.sources if source.startswith("gs://"))
 
     def visible_prefixes(self, prefix: str | None = None) -> list[str]:
-        """Return values of `Task.visible_to` that cover all the key may see, or more; with `prefix`, only below it."""
+        """Return values of `Task.visible_to` that cover all visible tasks, or more; with `prefix`, those below it."""
         if prefix is None:
             places = [source for source in self.sources if source.startswith("gs://")]
             others = [source for source in self.sources if not source.startswith("gs://")]
@@ -76,7 +76,7 @@ class Key(BaseModel):
         return list(dict.fromkeys(folder_of(place) for place in self._narrowed(prefix)))
 
     def exact_prefix(self, prefix: str | None) -> str | None:
-        """Return what the names of all that the key may see below `prefix` begin with; None if folders tell it."""
+        """Return the one prefix of the visible names below `prefix`, if it ends within a name; else None."""
         narrowed = list(dict.fromkeys(self._narrowed(prefix))) if prefix is not None else []
         return narrowed[0] if len(narrowed) == 1 and folder_of(narrowed[0]) != narrowed[0] else None
 

@@ -1,8 +1,8 @@
-"""Names of documents that were cut out of a bundle and are tasks of their own.
+"""Names of the documents that are cut out of a bundle and become tasks.
 
     scan.pdf.documents/{task of scan.pdf}/01-invoice.pdf
 
-So a document says which bundle it is of, whoever makes its task: ingest, sweep or a backfill.
+The name leads to the bundle, so ingest, sweep and backfill can all create the document's task.
 """
 
 from __future__ import annotations

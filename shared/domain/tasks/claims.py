@@ -14,9 +14,9 @@
     put_off   +1   –            the holder: waiting {reason, until}, the epoch rises, a dispatch is due then
     cancel    +1   –            the api: failed with request_cancelled; the holder finds out and stops
 
-Each function takes the document as it is read and returns the document to write, or raises `LeaseLost`. The store
-writes it on condition that the document has not changed meanwhile, and otherwise reads and asks again; so what is
-written was always decided on what is true. Terminal states never change, progress never falls, the token only rises.
+Each function takes the document as it was read and returns the document to write, or raises `LeaseLost`. The store
+writes it only if the document has not changed since; otherwise it reads the document and calls the function again.
+Terminal states never change, progress never falls, the token only rises.
 """
 
 from __future__ import annotations
@@ -279,7 +279,7 @@ def _end(task: Task, outcome: Outcome, *, now: datetime, event: bool) -> Task:
             "lease_until": None,
             "dispatch_at": now,
             "completed_at": now,
-            # It is kept for as long after its end as it was to be kept at first.
+            # The retention period starts again at the end of the task.
             "expires_at": now + (task.expires_at - task.accepted_at),
             "after": after,
             "open": bool(after),

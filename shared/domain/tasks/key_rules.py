@@ -1,4 +1,4 @@
-"""What an operator may make of keys: states, ids, and what one key may pass on to another."""
+"""Rules for API keys: their state, their ids, and which rights a key may give to another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def state_of(key: Key, now: datetime) -> KeyState:
 
 
 def id_of_name(name: str, ending: str) -> str:
-    """Return an id that people recognise: the name in plain letters, and random letters behind it."""
+    """Return a readable id: the name in ASCII letters, and `ending`."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-") or "key"
     return f"{plain}-{ending}"
 

@@ -99,7 +99,7 @@ def _back_off(now: datetime, times: int, random: Random) -> datetime:
 def next_try_at(
     task: Task, reason: WaitingReason, delay: float, max_age: timedelta, *, now: datetime, random: Random
 ) -> datetime:
-    """Return when to try again: not before `delay` seconds, and later the longer the task has waited already.
+    """Return when to try again: after at least `delay` seconds, and later the longer the task has waited.
 
     Tasks that wait for the same moment are spread over a few seconds. A task that has waited for hours tries again
     after about as long as it has waited, an hour at most. None waits past its age limit.
@@ -113,14 +113,14 @@ def next_try_at(
 
 
 def seconds_until_retry(failure: Postponement, now: datetime) -> float:
-    """Return the seconds until another try makes sense: as the service says, or until the daily quota's reset."""
+    """Return the seconds until the next try: as the service says, or until the daily quota is reset."""
     if failure.delay is not None:
         return failure.delay
     if not isinstance(failure, DailyQuotaSpent):
         return _NO_TIME_NAMED
     local = now.astimezone(_GEMINI_DAY)
     reset = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    # As moments, not as clock readings: the night of a clock change has an hour more or less.
+    # By timestamps, not by local times: at clock changes, a night is an hour longer or shorter.
     return reset.timestamp() - now.timestamp()
 
 

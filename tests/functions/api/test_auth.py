@@ -20,11 +20,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def keys(system: System, *words: str) -> tuple[int, list[str]]:
     parser = argparse.ArgumentParser()
     keys_command.add_arguments(parser)
-    said: list[str] = []
+    printed: list[str] = []
     status = await keys_command.run(
-        parser.parse_args(words), Keys(system.database, system.clock), system.clock, lambda line: said.append(line)
+        parser.parse_args(words), Keys(system.database, system.clock), system.clock, lambda line: printed.append(line)
     )
-    return status, said
+    return status, printed
 
 
 async def code(system: System, secret: str) -> tuple[int, str | None]:
@@ -40,7 +40,7 @@ async def test_an_expired_key_is_told_apart_from_an_unknown_one(system: System) 
 
 
 async def test_the_command_makes_lists_rotates_and_revokes_keys(system: System) -> None:
-    status, said = await keys(
+    status, printed = await keys(
         system,
         "create",
         "--name",
@@ -52,7 +52,7 @@ async def test_the_command_makes_lists_rotates_and_revokes_keys(system: System) 
         "--expires-in",
         "90d",
     )
-    secret = said[-1]
+    secret = printed[-1]
     assert (status, secret[:3]) == (0, "sk-")
     assert len(secret) >= 35
     assert (await code(system, secret))[0] == 200
@@ -72,8 +72,8 @@ async def test_the_command_makes_lists_rotates_and_revokes_keys(system: System) 
 
 
 async def test_a_rotated_keys_tasks_stay_its_own(system: System) -> None:
-    _, said = await keys(system, "create", "--name", "Rota", "--id", "rota")
-    async with system.client(said[-1]) as client:
+    _, printed = await keys(system, "create", "--name", "Rota", "--id", "rota")
+    async with system.client(printed[-1]) as client:
         task = (await client.post("/v1/llm/generations", json=request())).json()
     _, rotated = await keys(system, "rotate", "rota")
     async with system.client(rotated[-1]) as client:
@@ -125,9 +125,9 @@ async def test_errors_come_as_problems_to_who_accepts_those(system: System) -> N
 
 async def test_pages_of_listed_origins_may_call_and_others_may_not(system: System) -> None:
     async with system.client(None) as client:
-        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-        allowed = await client.options("/v1/tasks", headers={"Origin": "https://app.example", **asked})
-        foreign = await client.options("/v1/tasks", headers={"Origin": "https://evil.example", **asked})
+        preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        allowed = await client.options("/v1/tasks", headers={"Origin": "https://app.example", **preflight})
+        foreign = await client.options("/v1/tasks", headers={"Origin": "https://evil.example", **preflight})
         refused = await client.get("/v1/tasks", headers={"Origin": "https://app.example"})
     assert allowed.headers["access-control-allow-origin"] == "https://app.example"
     assert "access-control-allow-origin" not in foreign.headers
@@ -145,12 +145,12 @@ async def test_an_unforeseen_error_is_logged_once_and_answered_in_the_contracts_
     monkeypatch.setattr(auth, "limit_rate", broken)
     async with system.client(secret) as client:
         answer = await client.get("/v1/tasks")
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "internal_error"
     assert answer.json()["error"]["request_id"] == answer.headers["x-request-id"]
-    assert told.out.count('"action": "request_failed"') == 1
-    assert told.err == ""
+    assert output.out.count('"action": "request_failed"') == 1
+    assert output.err == ""
 
 
 async def test_a_database_that_is_busy_is_answered_503_and_is_no_bug(
@@ -161,8 +161,8 @@ async def test_a_database_that_is_busy_is_answered_503_and_is_no_bug(
         system.tap.faults.add([Fault(service="firestore", match="RunQuery", status=409)])
         answer = await client.get("/v1/tasks")
         system.tap.faults.clear()
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert answer.json()["error"]["code"] == "service_unavailable"
-    assert told.count('"action": "request_failed"') == 1
-    assert "stack_trace" not in told
+    assert output.count('"action": "request_failed"') == 1
+    assert "stack_trace" not in output

@@ -76,11 +76,11 @@ async def test_a_callback_carries_the_whole_task_and_a_signature_that_verifies(
     secret = await system.key("called-back")
     task = await wait_for_callback(system, secret, receiver.url, lambda callback: callback["state"] == "delivered")
     [(headers, body)] = receiver.calls
-    told = json.loads(body)
-    assert Webhook(CALLBACK_SECRET).verify(body, headers) == told
+    delivered = json.loads(body)
+    assert Webhook(CALLBACK_SECRET).verify(body, headers) == delivered
     with pytest.raises(WebhookVerificationError):
         Webhook(CALLBACK_SECRET).verify(body.replace(b"completed", b"faileddd"), headers)
-    assert (told["id"], told["status"], told["results"]) == (task["id"], "completed", task["results"])
+    assert (delivered["id"], delivered["status"], delivered["results"]) == (task["id"], "completed", task["results"])
     assert task["callback"]["last_status"] == 200
 
 
@@ -155,7 +155,7 @@ async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_els
     await system.quiet()
     place = f"/v1/tasks/{task['id']}"
     async with system.client(secret) as client:
-        told = [
+        delivered = [
             await client.get(place),
             await client.get("/v1/tasks"),
             await client.post(f"{place}/cancel"),
@@ -173,12 +173,12 @@ async def test_a_secret_in_the_callbacks_url_reaches_its_receiver_and_nobody_els
         return [blob.download_as_text() for blob in system.objects.list_blobs(RESULTS)]
 
     published = await asyncio.to_thread(read)
-    assert [answer.status_code for answer in told] == [200] * 4 + [422] * 7
+    assert [answer.status_code for answer in delivered] == [200] * 4 + [422] * 7
     assert receiver.calls[0][0]["host"] in shown
     assert shown == receiver.url
     assert any(task["id"] in text for text in published)
-    said = [answer.text + str(answer.headers) for answer in told]
-    for text in (*said, *published, capsys.readouterr().out, *(body.decode() for _, body in receiver.calls)):
+    texts = [answer.text + str(answer.headers) for answer in delivered]
+    for text in (*texts, *published, capsys.readouterr().out, *(body.decode() for _, body in receiver.calls)):
         assert planted not in text
 
 
@@ -217,7 +217,7 @@ async def test_slow_receivers_do_not_keep_a_quick_one_waiting(
     async with system.client(secret) as client, asyncio.timeout(60):
         while True:
             listed = (await client.get("/v1/tasks")).json()["data"]
-            if {each["callback"]["state"] for each in listed} == {"delivered"}:
+            if {task["callback"]["state"] for task in listed} == {"delivered"}:
                 break
             due = system.queue.next_due()
             if due is not None and due > system.clock.time():

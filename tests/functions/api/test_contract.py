@@ -40,8 +40,8 @@ async def test_schemathesis_finds_nothing_that_the_document_does_not_say(
         cwd=tmp_path, env={**os.environ, **hooks},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
 async def test_the_documentation_page_needs_no_script_and_nothing_foreign(system: System) -> None:
@@ -51,7 +51,7 @@ async def test_the_documentation_page_needs_no_script_and_nothing_foreign(system
     assert "<script" not in page.text
     assert not re.search(r"(src|href)=['\"]?(https?:)?//", page.text)
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
-    operations = {path: each for path, each in described["paths"].items() if path.startswith("/v1/")}
+    operations = {path: operation for path, operation in described["paths"].items() if path.startswith("/v1/")}
     assert all(
         method["security"] == [{"api_key": []}] for operation in operations.values() for method in operation.values()
     )

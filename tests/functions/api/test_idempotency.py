@@ -52,14 +52,17 @@ async def test_submits_to_several_instances_make_one_task_and_leave_no_other_obj
     assert key is not None
     checked = await check(wiring.api(), key, json.dumps(request()).encode())
     made = await asyncio.gather(
-        *(each.submit(checked.submission, checked.payload, key_id=key.id, idempotency_key="spread") for each in several)
+        *(
+            submitted.submit(checked.submission, checked.payload, key_id=key.id, idempotency_key="spread")
+            for submitted in several
+        )
     )
     await system.quiet()
     async with system.client(secret) as client:
         listed = (await client.get("/v1/tasks")).json()["data"]
-    assert {each.task.id for each in made} == {listed[0]["id"]}
+    assert {submitted.task.id for submitted in made} == {listed[0]["id"]}
     assert len(listed) == 1
-    assert sum(not each.replayed for each in made) == 1
+    assert sum(not submitted.replayed for submitted in made) == 1
 
 
 async def test_an_object_whose_task_was_never_committed_becomes_one_by_its_event(system: System) -> None:

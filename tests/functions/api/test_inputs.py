@@ -261,16 +261,16 @@ async def test_requests_and_manifests_whose_events_were_lost_are_found_by_sweep(
     system.storage.lose_held()
     system.storage.set_events(hold=False)
     system.clock.advance(3600)
-    found: Counter[str] = Counter()
-    await take_lost_requests(wiring.sweep(), found, stop_at=system.clock.time() + 60, scheduled=False)
+    counts: Counter[str] = Counter()
+    await take_lost_requests(wiring.sweep(), counts, stop_at=system.clock.time() + 60, scheduled=False)
     await system.quiet()
     async with system.client(secret) as client:
         listed = (await client.get("/v1/tasks")).json()["data"]
-    assert found["objects_without_task"] == 2
+    assert counts["objects_without_task"] == 2
     assert {task["status"] for task in listed} == {"completed"}
     assert task_id in {task["id"] for task in listed}
-    await take_lost_requests(wiring.sweep(), found, stop_at=system.clock.time() + 60, scheduled=False)
-    assert found["objects_without_task"] == 2
+    await take_lost_requests(wiring.sweep(), counts, stop_at=system.clock.time() + 60, scheduled=False)
+    assert counts["objects_without_task"] == 2
 
 
 async def test_inline_data_that_is_too_large_for_a_call_is_uploaded_first(system: System) -> None:

@@ -150,17 +150,17 @@ def in_bytes(headers: Mapping[str, str | bytes]) -> dict[bytes, bytes]:
 
 def refused_in_form(answer: Any) -> None:
     """An answer of the API's own, which is no server error."""
-    told = (
+    message = (
         answer.request.method,
         str(answer.url)[:200],
         dict(answer.request.headers),
         answer.status_code,
         answer.text[:200],
     )
-    assert answer.status_code < 500, told
+    assert answer.status_code < 500, message
     if answer.status_code >= 400 and answer.request.method != "HEAD":
         body = answer.json()
-        assert ("error" in body and body["error"]["message"]) or body.get("detail"), told
+        assert ("error" in body and body["error"]["message"]) or body.get("detail"), message
 
 
 async def test_odd_paths(system: System) -> None:
@@ -241,10 +241,10 @@ async def test_head_tells_what_get_would(system: System) -> None:
             "/docs",
             "/nowhere",
         ):
-            got, head = await client.get(path), await client.head(path)
-            assert (head.status_code, head.content) == (got.status_code, b""), path
+            body, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (body.status_code, b""), path
             for name in ("content-type", "etag", "content-length", "ratelimit-policy"):
-                assert head.headers.get(name) == got.headers.get(name), (path, name)
+                assert head.headers.get(name) == body.headers.get(name), (path, name)
 
 
 ODD_TEXT = st.text(max_size=40) | st.sampled_from(["NaN", "1e309", "-0", "null", "\x00", "\ud7ff", "%", "..", "𝟙", "١"])

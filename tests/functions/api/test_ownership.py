@@ -44,11 +44,11 @@ async def test_another_keys_task_is_not_there_by_any_endpoint(system: System) ->
             ("POST", "/v1/tasks/{}/cancel", {}),
             ("POST", "/v1/tasks/{}/rerun", {"json": {}}),
         ):
-            there, nowhere = [await client.request(method, path.format(each), **options) for each in (task_id, never)]
+            there, nowhere = [await client.request(method, path.format(id_), **options) for id_ in (task_id, never)]
             assert there.status_code == nowhere.status_code == 404, (method, path, there.text)
             if method != "HEAD":
-                told, other = there.json()["error"], nowhere.json()["error"]
-                assert (told["code"], told["message"].replace(task_id, never)) == ("task_not_found", other["message"])
+                error, other = there.json()["error"], nowhere.json()["error"]
+                assert (error["code"], error["message"].replace(task_id, never)) == ("task_not_found", other["message"])
         for params in (
             {},
             {"status": "completed"},
@@ -154,10 +154,10 @@ async def test_secrets_prompts_and_inline_data_are_in_no_document_and_no_log(
         for name in ("tasks", "keys", "idempotency")
         for snapshot in await system.database.collection(name).get()
     ]
-    said = capsys.readouterr().out + broken.text + "".join(documents)
+    published = capsys.readouterr().out + broken.text + "".join(documents)
     inline = request()["audio_url"].partition(",")[2]
     assert task["status"] == "completed"
-    assert secret not in said
-    assert "a very private prompt" not in said
-    assert "the secret system" not in said
-    assert inline[:60] not in said
+    assert secret not in published
+    assert "a very private prompt" not in published
+    assert "the secret system" not in published
+    assert inline[:60] not in published

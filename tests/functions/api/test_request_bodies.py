@@ -40,8 +40,8 @@ class Sender:
         await self._writer.drain()
 
     async def head(self, secret: str, length: int | str, *, method: str = "POST", path: str = PATH) -> None:
-        told = f"Content-Length: {length}" if length != "chunked" else "Transfer-Encoding: chunked"
-        lines = [f"{method} {path} HTTP/1.1", "Host: here", f"Authorization: Bearer {secret}", told]
+        output = f"Content-Length: {length}" if length != "chunked" else "Transfer-Encoding: chunked"
+        lines = [f"{method} {path} HTTP/1.1", "Host: here", f"Authorization: Bearer {secret}", output]
         await self.send("\r\n".join([*lines, "", ""]).encode())
 
     async def status(self) -> int:
@@ -184,10 +184,10 @@ async def test_callers_who_leave_are_no_errors(system: System, capsys: pytest.Ca
     async with asyncio.timeout(SOON):
         while followers()._active:
             await asyncio.sleep(0.02)
-    told = capsys.readouterr()
-    assert told.out.count('"action": "client_gone"') == 6
-    assert '"severity": "ERROR"' not in told.out
-    assert "Traceback" not in told.out + told.err
+    output = capsys.readouterr()
+    assert output.out.count('"action": "client_gone"') == 6
+    assert '"severity": "ERROR"' not in output.out
+    assert "Traceback" not in output.out + output.err
 
 
 async def test_a_reader_who_is_away_half_way_leaves_nothing_behind(
@@ -210,6 +210,6 @@ async def test_a_reader_who_is_away_half_way_leaves_nothing_behind(
         await client.post(f"/v1/tasks/{task['id']}/cancel")
     system.clock.advance(3600)
     await system.quiet()
-    told = capsys.readouterr()
-    assert '"action": "request_failed"' not in told.out
-    assert "Traceback" not in told.out + told.err
+    output = capsys.readouterr()
+    assert '"action": "request_failed"' not in output.out
+    assert "Traceback" not in output.out + output.err

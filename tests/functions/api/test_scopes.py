@@ -95,7 +95,7 @@ async def test_the_table_names_every_endpoint(system: System) -> None:
         for example, name in examples.items():
             path = path.replace(example, name)
         named.add((method, path.partition("?")[0]))
-    assert {each for each in named if each[0] != "HEAD"} == there
+    assert {pair for pair in named if pair[0] != "HEAD"} == there
 
 
 @pytest.mark.parametrize("scopes", [(), ("read",), ("submit",), ("read", "submit"), ("operate",)])
@@ -119,12 +119,12 @@ async def test_every_endpoint_holds_every_scope(system: System, scopes: tuple[Sc
         async with system.client(secret) as client:
             filled = path.format(task=task, streamed=streamed, paged=paged, file=file)
             answer = await client.request(method, filled, **options)
-        told = (method, path, scopes, answer.status_code, answer.text[:300])
+        outcome = (method, path, scopes, answer.status_code, answer.text[:300])
         may = {"read", "submit"} <= set(scopes) if scope == "both" else scope is None or scope in scopes
-        assert (answer.status_code == 200) is may, told
-        assert answer.status_code in (200, 403), told
+        assert (answer.status_code == 200) is may, outcome
+        assert answer.status_code in (200, 403), outcome
         if "read" not in scopes:
-            assert ANSWER not in answer.text, told
+            assert ANSWER not in answer.text, outcome
 
 
 async def test_a_key_that_only_submits_sees_no_answer_by_any_request_that_it_may_make(system: System) -> None:

@@ -91,5 +91,5 @@ async def test_a_stream_ends_with_the_offset_to_go_on_at_and_another_instance_go
     async with system.client(secret) as other:
         rest = await other.get(task["stream"]["url"], params={"offset": offset})
     chunks = [json.loads(line[6:]) for line in [*heard, *rest.text.splitlines()] if line.startswith('data: {"id"')]
-    said = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
-    assert said == TEXT
+    streamed = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+    assert streamed == TEXT

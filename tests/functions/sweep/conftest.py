@@ -91,8 +91,8 @@ async def system(
     )
     transport: Any = tasks.client._firestore_api.transport
     await transport.close()
-    for each in (queue, callbacks):
-        channel: Any = each._client.transport
+    for client in (queue, callbacks):
+        channel: Any = client._client.transport
         await channel.close()
     await storage.aclose()
     await objects.stop()

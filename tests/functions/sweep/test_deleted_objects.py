@@ -28,8 +28,8 @@ class Indexed:
         self.generation = 7
 
     async def due(self, before: datetime, limit: int) -> list[StoredEntry]:
-        found = sorted(self.entries.values(), key=lambda entry: entry.check_at)
-        return [StoredEntry(entry, None) for entry in found if entry.check_at < before][:limit]
+        due = sorted(self.entries.values(), key=lambda entry: entry.check_at)
+        return [StoredEntry(entry, None) for entry in due if entry.check_at < before][:limit]
 
     async def put(self, entry: Entry, before: StoredEntry | None) -> StoredEntry:
         self.writes += 1

@@ -29,9 +29,9 @@ async def fill(system: SweepDeps, count: int) -> None:
 async def swept(
     system: SweepDeps, bucket: str = "inbox", *, stop_at: float = math.inf, scheduled: bool = False
 ) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    await take_lost_objects(system, bucket, found, stop_at=stop_at, scheduled=scheduled)
-    return {name: count for name, count in found.items() if count}
+    tally: Counter[str] = Counter()
+    await take_lost_objects(system, bucket, tally, stop_at=stop_at, scheduled=scheduled)
+    return {name: count for name, count in tally.items() if count}
 
 
 async def scan_state(system: SweepDeps) -> ScanState:
@@ -204,7 +204,7 @@ async def test_backfill_goes_on_past_what_cannot_be_taken_and_counts_it(
 ) -> None:
     await fill(system, 3)
     tap.faults.add([Fault(service="firestore", match="Commit", times=1, status=403)])
-    found: Counter[str] = Counter()
-    assert await backfill(system, "inbox", "", after="", dry_run=False, tally=found, stop_at=math.inf) is None
-    assert (found["without_task"], found["errors"]) == (3, 1)
+    tally: Counter[str] = Counter()
+    assert await backfill(system, "inbox", "", after="", dry_run=False, tally=tally, stop_at=math.inf) is None
+    assert (tally["without_task"], tally["errors"]) == (3, 1)
     assert len([stored async for stored in system.tasks.open_tasks()]) == 2

@@ -92,16 +92,16 @@ async def test_a_lease_that_ended_long_ago_is_redriven_whatever_is_on_the_queue(
     system: SweepDeps, clock: MovableClock
 ) -> None:
     """Its dispatch may be one that a sleeping holder never answers."""
-    held = claims.claim(new(clock, timedelta(hours=1)), now=clock.now() - timedelta(hours=1), lease=LEASE)
-    known = await store(system, held)
+    leased = claims.claim(new(clock, timedelta(hours=1)), now=clock.now() - timedelta(hours=1), lease=LEASE)
+    known = await store(system, leased)
     await system.dispatches.enqueue(known.task)
     assert await swept(system, known) == {"leases_expired": 1}
 
 
 async def test_after_work_that_nobody_finished_is_redriven(system: SweepDeps, clock: MovableClock) -> None:
     then = clock.now() - timedelta(hours=1)
-    held = claims.claim(new(clock, timedelta(hours=1)), now=then, lease=LEASE)
-    known = await store(system, claims.finish(held, 1, DONE, now=then))
+    leased = claims.claim(new(clock, timedelta(hours=1)), now=then, lease=LEASE)
+    known = await store(system, claims.finish(leased, 1, DONE, now=then))
     assert await swept(system, known) == {"after_work_unfinished": 1}
 
 
@@ -117,9 +117,9 @@ async def test_a_task_that_moved_on_since_it_was_listed_is_left_alone(
 ) -> None:
     """Sweep lists hundreds at once; until it comes to one, somebody may have taken it up."""
     now, task = clock.now(), new(clock, timedelta(hours=1))
-    held = claims.claim(task, now=now - timedelta(hours=1), lease=LEASE)
-    ended = claims.finish(held, 1, DONE, now=now - timedelta(hours=1))
-    known = await store(system, {"claimed": task, "closed": ended}.get(change, held))
+    leased = claims.claim(task, now=now - timedelta(hours=1), lease=LEASE)
+    ended = claims.finish(leased, 1, DONE, now=now - timedelta(hours=1))
+    known = await store(system, {"claimed": task, "closed": ended}.get(change, leased))
 
     def moved_on(current: Task) -> Task:
         match change:

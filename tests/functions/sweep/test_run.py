@@ -97,7 +97,7 @@ async def test_a_part_that_fails_is_counted_and_the_others_run(
     async def fail(*args: Any, **options: Any) -> None:
         raise RuntimeError("on purpose")
 
-    async def take(system: SweepDeps, bucket: str, found: Counter[str], **options: Any) -> None:
+    async def take(system: SweepDeps, bucket: str, tally: Counter[str], **options: Any) -> None:
         ran.append(bucket)
 
     for name in ("redrive_all", "take_lost_requests", "delete_orphan_files"):

@@ -257,13 +257,13 @@ async def test_a_cursor_that_no_page_ended_with_is_refused(system: System, curso
 
 async def test_a_page_of_an_allowed_origin_may_send_what_the_newest_revision_needs(system: System) -> None:
     needed = ("authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name")
-    asked = {
+    request = {
         "Origin": "https://app.example",
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": ",".join(needed),
     }
     async with system.client(None) as client:
-        answer = await client.options("/mcp", headers=asked)
+        answer = await client.options("/mcp", headers=request)
     assert answer.status_code == 200, answer.text
     assert set(needed) <= set(answer.headers["access-control-allow-headers"].lower().split(", "))
 

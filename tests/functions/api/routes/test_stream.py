@@ -302,7 +302,7 @@ async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_c
     ]
     for number, (told_before, claim, chunks, text) in enumerate(cases):
         other = stored.task.model_copy(update={"id": f"task-llm-1776874565-{number:08d}"})
-        held = Lease(
+        lease = Lease(
             wiring.generate().tasks,
             system.clock,
             Stored(other, None),
@@ -312,8 +312,8 @@ async def test_what_a_crash_left_untold_of_a_stored_answer_is_told_by_the_next_c
         store, expires = wiring.api().chunks, system.clock.now() + timedelta(hours=1)
         for offset, content in enumerate(told_before):
             await store.put(other.id, offset, Chunk(delta={"content": content}, claim=claim, expires_at=expires))
-        await store_remaining_chunks(wiring.generate(), held, [Answered(0, answer, 1)], reasoning=False)
-        found = await store.since(other.id, 0)
-        assert held.stored_chunks == chunks
-        assert join_chunks(found)[0] == text
-        assert (found[-1].finish == "stop") == (chunks > 0)
+        await store_remaining_chunks(wiring.generate(), lease, [Answered(0, answer, 1)], reasoning=False)
+        kept = await store.since(other.id, 0)
+        assert lease.stored_chunks == chunks
+        assert join_chunks(kept)[0] == text
+        assert (kept[-1].finish == "stop") == (chunks > 0)

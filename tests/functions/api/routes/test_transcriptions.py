@@ -56,7 +56,7 @@ async def test_timed_forms_come_of_one_task_whatever_form_is_wanted(system: Syst
         diarized = await create(model="gpt-4o-transcribe-diarize", file=SPEECH, response_format="diarized_json")
     assert isinstance(verbose, TranscriptionVerbose)
     assert isinstance(diarized, TranscriptionDiarized)
-    assert [segment.text for segment in verbose.segments or []] == [each["text"] for each in SEGMENTS["segments"]]  # type: ignore[index]
+    assert [segment.text for segment in verbose.segments or []] == [item["text"] for item in SEGMENTS["segments"]]  # type: ignore[index]
     assert verbose.language == "en"
     assert verbose.duration > 0
     assert [segment.speaker for segment in diarized.segments] == ["Ada", "Bob"]
@@ -77,7 +77,7 @@ async def test_a_translation_is_asked_for_in_english(system: System) -> None:
 async def test_the_text_is_streamed_as_it_is_written_and_again_from_its_task(system: System) -> None:
     system.gemini.set_model({"text": "One two three four five six seven eight nine ten. " * 20})
     async with openai_client(system, "streamer") as client:
-        told = []
+        texts = []
         for _ in range(2):
             events = [
                 event
@@ -89,8 +89,8 @@ async def test_the_text_is_streamed_as_it_is_written_and_again_from_its_task(sys
             done = events[-1]
             assert done.type == "transcript.text.done"
             assert deltas.strip() == done.text
-            told.append(done.text)
-    assert told[0] == told[1]
+            texts.append(done.text)
+    assert texts[0] == texts[1]
     assert len(await tasks_of(system, "streamer")) == 1
 
 

@@ -42,12 +42,12 @@ async def test_an_upload_goes_on_after_a_lost_connection(system: System) -> None
         first = await browser.put(
             upload["url"], content=data[:half], headers={"Content-Range": f"bytes 0-{half - 1}/{size}"}
         )
-        asked = await browser.put(upload["url"], headers={"Content-Range": f"bytes */{size}"})
+        answer = await browser.put(upload["url"], headers={"Content-Range": f"bytes */{size}"})
         last = await browser.put(
             upload["url"], content=data[half:], headers={"Content-Range": f"bytes {half}-{size - 1}/{size}"}
         )
-    assert [first.status_code, asked.status_code, last.status_code] == [308, 308, 200]
-    assert asked.headers["range"] == f"bytes=0-{half - 1}"
+    assert [first.status_code, answer.status_code, last.status_code] == [308, 308, 200]
+    assert answer.headers["range"] == f"bytes=0-{half - 1}"
 
 
 async def test_only_this_size_is_taken(system: System) -> None:

@@ -303,9 +303,9 @@ def test_misfits_name_the_place_and_are_few() -> None:
         "type": "array",
         "items": {"type": "object", "properties": {"n": {"type": "integer"}}},
     }
-    found = violations([{"n": "x"}] * 40, schema)
-    assert found[0].startswith("[0].n: ")
-    assert len(found) == 10
+    problems = violations([{"n": "x"}] * 40, schema)
+    assert problems[0].startswith("[0].n: ")
+    assert len(problems) == 10
 
 
 def test_a_pattern_that_would_run_away_gives_up() -> None:

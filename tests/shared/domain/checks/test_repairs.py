@@ -52,10 +52,10 @@ def transcript(**changes: JsonValue) -> str:
 
 
 def segment_of(text: str) -> Any:
-    found = read(text, TRANSCRIPT)
-    assert found.problems == ()
-    assert len(found.remarks) > 0
-    value: Any = found.value
+    structured = read(text, TRANSCRIPT)
+    assert structured.problems == ()
+    assert len(structured.remarks) > 0
+    value: Any = structured.value
     return value["segments"][0]
 
 
@@ -101,20 +101,20 @@ def test_null_for_what_was_not_said_is_an_empty_text(name: str) -> None:
     items["properties"]["language"] = {"type": "string"}
     items["required"].append("language")
     text = json.dumps({"segments": [{**SEGMENT, "language": "en", name: None}]})
-    found: Any = read(text, schema)
-    assert (found.problems, found.value["segments"][0][name]) == ((), "")
+    structured: Any = read(text, schema)
+    assert (structured.problems, structured.value["segments"][0][name]) == ((), "")
 
 
 def test_an_end_that_is_null_is_the_next_beginning() -> None:
     second = {**SEGMENT, "start": "00:09", "end": None}
-    found: Any = read(json.dumps({"segments": [{**SEGMENT, "end": None}, second]}), TRANSCRIPT)
-    assert found.problems == ()
-    assert [segment["end"] for segment in found.value["segments"]] == ["00:09", "00:09"]
+    structured: Any = read(json.dumps({"segments": [{**SEGMENT, "end": None}, second]}), TRANSCRIPT)
+    assert structured.problems == ()
+    assert [segment["end"] for segment in structured.value["segments"]] == ["00:09", "00:09"]
 
 
 def test_null_for_what_may_be_left_out_is_left_out() -> None:
-    found = read(json.dumps({"language": None, "segments": [SEGMENT]}), TRANSCRIPT)
-    assert (found.problems, found.value) == ((), {"segments": [SEGMENT]})
+    structured = read(json.dumps({"language": None, "segments": [SEGMENT]}), TRANSCRIPT)
+    assert (structured.problems, structured.value) == ((), {"segments": [SEGMENT]})
 
 
 def test_null_that_the_schema_takes_stays() -> None:
@@ -125,8 +125,8 @@ def test_null_that_the_schema_takes_stays() -> None:
 def test_what_looks_odd_but_is_what_the_schema_asks_for_stays() -> None:
     schema = json.loads(json.dumps(TRANSCRIPT))
     schema["properties"]["segments"]["items"]["properties"]["start"]["pattern"] = r"^\d{2}:\d{2}:\d{3}$"
-    found: Any = read(transcript(start="00:01:500"), schema)
-    assert (found.value["segments"][0]["start"], found.problems, found.remarks) == ("00:01:500", (), ())
+    structured: Any = read(transcript(start="00:01:500"), schema)
+    assert (structured.value["segments"][0]["start"], structured.problems, structured.remarks) == ("00:01:500", (), ())
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_what_looks_odd_but_is_what_the_schema_asks_for_stays() -> None:
     ],
 )
 def test_a_box_with_one_meaning_is_put_right(given: JsonValue, right: list[int]) -> None:
-    found = read(json.dumps([{"label": "cup", "box_2d": given}]), BOXES)
-    assert (found.problems, found.value) == ((), [{"label": "cup", "box_2d": right}])
-    assert "1 box of the answer" in found.remarks[0]
+    structured = read(json.dumps([{"label": "cup", "box_2d": given}]), BOXES)
+    assert (structured.problems, structured.value) == ((), [{"label": "cup", "box_2d": right}])
+    assert "1 box of the answer" in structured.remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ VALUES: dict[str, JsonValue] = {
     ],
 )
 def test_a_value_with_one_meaning_takes_the_form_that_the_schema_asks_for(given: JsonValue, right: JsonValue) -> None:
-    found = read(json.dumps(given), VALUES)
-    assert (found.problems, found.value) == ((), right)
-    assert found.remarks
+    structured = read(json.dumps(given), VALUES)
+    assert (structured.problems, structured.value) == ((), right)
+    assert structured.remarks
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_a_value_with_one_meaning_takes_the_form_that_the_schema_asks_for(given:
     [{"count": "a dozen"}, {"count": "1,5"}, {"count": 1.5}, {"done": "perhaps"}, {"level": "middle"}, {"tags": "a"}],
 )
 def test_a_value_that_cannot_be_told_is_asked_for_again(given: JsonValue) -> None:
-    found = read(json.dumps(given), VALUES)
-    assert found.problems
-    assert found.value == given
+    structured = read(json.dumps(given), VALUES)
+    assert structured.problems
+    assert structured.value == given
 
 
 def test_a_list_is_taken_for_the_only_list_of_the_object_and_the_other_way_round() -> None:
@@ -222,11 +222,11 @@ def test_a_mended_answer_says_so_and_its_text_is_the_mended_one() -> None:
 def test_remarks_on_many_changes_stay_short() -> None:
     text = json.dumps({"segments": [{**SEGMENT, "start": "00:60", "end": "1:2:3", "speaker": None}] * 5000})
     began = time.process_time()
-    found = read(text, TRANSCRIPT)
+    structured = read(text, TRANSCRIPT)
     assert time.process_time() - began < 10
-    assert found.problems == ()
-    assert len("".join(found.remarks)) < 600
-    assert "10000 times" in " ".join(found.remarks)
+    assert structured.problems == ()
+    assert len("".join(structured.remarks)) < 600
+    assert "10000 times" in " ".join(structured.remarks)
 
 
 def test_references_in_a_circle_end() -> None:

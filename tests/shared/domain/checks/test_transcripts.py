@@ -157,9 +157,9 @@ def test_a_model_caught_in_a_loop_is_warned_of() -> None:
 
 @pytest.mark.parametrize("words", [31_000, 100_000])
 def test_a_loop_at_the_end_of_a_long_transcript_is_warned_of(words: int) -> None:
-    said = " ".join(f"word{number}" for number in range(words))
-    assert repeated_phrase(f"{said} " + "and then we left " * 8) == "and then we left"
-    assert repeated_phrase("and then we left " * 8 + said) == "and then we left"
+    text = " ".join(f"word{number}" for number in range(words))
+    assert repeated_phrase(f"{text} " + "and then we left " * 8) == "and then we left"
+    assert repeated_phrase("and then we left " * 8 + text) == "and then we left"
 
 
 @given(st.text(alphabet="ab はい、ก.", max_size=300))
@@ -177,8 +177,8 @@ MOMENTS = st.integers(0, 9000) | st.none()
     st.floats(0, 9000) | st.none(),
     st.tuples(st.integers(0, 9000), st.integers(1, 900)) | st.none(),
 )
-def test_any_transcript_is_judged(told: list[Any], duration: float | None, part: tuple[int, int] | None) -> None:
-    value: JsonValue = [{"start": start, "end": end, "text": text} for start, end, text in told]
+def test_any_transcript_is_judged(warnings: list[Any], duration: float | None, part: tuple[int, int] | None) -> None:
+    value: JsonValue = [{"start": start, "end": end, "text": text} for start, end, text in warnings]
     range_ = Range(start=part[0], end=sum(part)) if part else None
     assert all(
         transcript_warning.endswith(".") for transcript_warning in transcript_warnings("", value, duration, range_)

@@ -17,6 +17,6 @@ def test_any_bytes_are_either_typed_or_refused(data: bytes, name: str) -> None:
 
 
 def test_text_that_declares_an_encoding_that_does_not_exist_is_still_told() -> None:
-    found = sniff(b'<?xml version="1.0" encoding="windows-1"?><a>\xe9</a>', "a.xml")
-    assert isinstance(found, MediaType)
-    assert found.encoding == "windows-1252"
+    sniffed = sniff(b'<?xml version="1.0" encoding="windows-1"?><a>\xe9</a>', "a.xml")
+    assert isinstance(sniffed, MediaType)
+    assert sniffed.encoding == "windows-1252"

@@ -12,15 +12,15 @@ SAMPLES = Path(__file__).parents[3] / "samples"
 
 
 def known(head: bytes, name: str, declared: str | None = None) -> MediaType:
-    found = sniff(head, name, declared)
-    assert isinstance(found, MediaType), found
-    return found
+    sniffed = sniff(head, name, declared)
+    assert isinstance(sniffed, MediaType), sniffed
+    return sniffed
 
 
 def refused(head: bytes, name: str, declared: str | None = None) -> Refusal:
-    found = sniff(head, name, declared)
-    assert isinstance(found, Refusal), found
-    return found
+    sniffed = sniff(head, name, declared)
+    assert isinstance(sniffed, Refusal), sniffed
+    return sniffed
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,11 @@ def test_plain_text_is_of_the_kind_that_its_name_or_else_its_declared_type_says(
 
 def test_a_false_declared_type_is_overruled_and_noted() -> None:
     head = (SAMPLES / "picture.png").read_bytes()
-    found = known(head, "upload", "audio/mp3")
-    assert found.mime == "image/png"
+    sniffed = known(head, "upload", "audio/mp3")
+    assert sniffed.mime == "image/png"
     assert (
-        found.mismatch == "The file was uploaded as an MP3 recording, but is a PNG image; it was taken for what it is."
+        sniffed.mismatch
+        == "The file was uploaded as an MP3 recording, but is a PNG image; it was taken for what it is."
     )
     assert known(head, "picture.png", "image/x-png").mismatch is None
 

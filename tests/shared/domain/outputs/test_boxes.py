@@ -27,14 +27,14 @@ def test_boxes_are_published_in_pixels_of_the_image() -> None:
         {"label": "broken", "box_2d": ["a", 1, 2, 3]},
         {"label": "outside", "box_2d": [-50, 0, 2000, 1000]},
     ]
-    told = json.loads(made("json", value=value, width=200, height=100))
-    assert (told["width"], told["height"]) == (200, 100)
-    assert [(entry["label"], entry["box"]) for entry in told["objects"]] == [
+    published = json.loads(made("json", value=value, width=200, height=100))
+    assert (published["width"], published["height"]) == (200, 100)
+    assert [(entry["label"], entry["box"]) for entry in published["objects"]] == [
         ("cup", {"left": 50, "top": 10, "right": 150, "bottom": 50}),
         ("turned", {"left": 160, "top": 80, "right": 180, "bottom": 90}),
         ("outside", {"left": 0, "top": 0, "right": 200, "bottom": 100}),
     ]
-    assert told["objects"][0]["box_2d"] == [100, 250, 500, 750]
+    assert published["objects"][0]["box_2d"] == [100, 250, 500, 750]
 
 
 def test_what_else_is_said_of_an_object_is_published_with_its_box() -> None:
@@ -92,26 +92,26 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from([None, {"items": {"properties": {"box_2d": {}}}}]))
 def test_any_answer_is_published_without_a_loss(value: Any, schema: Any) -> None:
-    asked = RecipeQuestion(name="", prompt="p", response_schema=schema, outputs=("json", "png", "csv", "txt"))
+    question = RecipeQuestion(name="", prompt="p", response_schema=schema, outputs=("json", "png", "csv", "txt"))
     try:
-        rendered = render(asked, json.dumps(value), value, Source("a.png", picture=picture((7, 3))))
+        rendered = render(question, json.dumps(value), value, Source("a.png", picture=picture((7, 3))))
     except OverflowError:
         assert is_transcript(value)  # What is read from a model has no such times.
         return
     if value is None and schema is None:
         return
-    told = json.loads(rendered.files["json"].data)
-    if isinstance(told, dict) and "objects" in told and not isinstance(value, dict):
-        assert all(any(without_pixels(entry) == item for item in value) for entry in told["objects"])
+    published = json.loads(rendered.files["json"].data)
+    if isinstance(published, dict) and "objects" in published and not isinstance(value, dict):
+        assert all(any(without_pixels(entry) == item for item in value) for entry in published["objects"])
     else:
-        assert without_pixels(told) == value
+        assert without_pixels(published) == value
 
 
 def without_pixels(value: Any) -> Any:
     if isinstance(value, list):
-        return [without_pixels(each) for each in value]
+        return [without_pixels(inner) for inner in value]
     if isinstance(value, dict):
-        return {name: without_pixels(each) for name, each in value.items() if name != "box"}
+        return {name: without_pixels(inner) for name, inner in value.items() if name != "box"}
     return value
 
 

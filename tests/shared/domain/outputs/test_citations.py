@@ -42,8 +42,8 @@ def test_pages_are_annotated_where_their_words_stand_in_characters() -> None:
 
 
 def test_openais_client_reads_the_annotations() -> None:
-    told = completion({"candidates": [GROUNDED]}, task_id="t", created=1, model="m")
-    message = ChatCompletion.model_validate(told).choices[0].message
+    answer = completion({"candidates": [GROUNDED]}, task_id="t", created=1, model="m")
+    message = ChatCompletion.model_validate(answer).choices[0].message
     assert message.annotations is not None
     assert message.annotations[0].url_citation.url == "https://tea.example/a"
 
@@ -51,8 +51,8 @@ def test_openais_client_reads_the_annotations() -> None:
 def test_markdown_ends_with_the_list_of_its_sources() -> None:
     message: Json = {"annotations": [*citations(GROUNDED, TEXT), *citations(GROUNDED, TEXT)]}
     assert pages_of(message) == [Page("https://tea.example/a", "Tea [old]")]
-    asked = RecipeQuestion(name="", prompt="p", response_schema=None, outputs=("md", "txt"))
-    files = render(asked, TEXT, None, Source("a.txt", pages=tuple(pages_of(message)))).files
+    question = RecipeQuestion(name="", prompt="p", response_schema=None, outputs=("md", "txt"))
+    files = render(question, TEXT, None, Source("a.txt", pages=tuple(pages_of(message)))).files
     assert files["md"].data.decode() == f"{TEXT}\n\nSources:\n\n1. [Tea \\[old\\]](<https://tea.example/a>)\n"
     assert files["txt"].data.decode() == TEXT
 
@@ -63,7 +63,7 @@ def test_an_answer_that_rests_on_nothing_is_left_as_it_is() -> None:
 
 
 def test_a_source_stays_one_link_whatever_its_address_holds() -> None:
-    asked = RecipeQuestion(name="", prompt="p", response_schema=None, outputs=("md",))
+    question = RecipeQuestion(name="", prompt="p", response_schema=None, outputs=("md",))
     pages = (Page("https://tea.example/a>b c\n<d", "Tea"),)
-    files = render(asked, "x", None, Source("a.txt", pages=pages)).files
+    files = render(question, "x", None, Source("a.txt", pages=pages)).files
     assert files["md"].data.decode().endswith("1. [Tea](<https://tea.example/a%3Eb%20c%0A%3Cd>)\n")

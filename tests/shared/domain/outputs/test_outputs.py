@@ -79,7 +79,7 @@ def test_a_time_that_is_none_is_said_with_its_place() -> None:
 
 def test_lines_of_a_plain_transcript_tell_their_times() -> None:
     text = "[00:05] Hello\n(1:02:03) there\n00:07 - 00:09: you\n- **no time**\nAt 10:00 we met"
-    assert [(each.start, each.end, each.text) for each in segments_in_text(text)] == [
+    assert [(segment.start, segment.end, segment.text) for segment in segments_in_text(text)] == [
         (5, None, "Hello"),
         (3723, None, "there"),
         (7, 9, "you"),
@@ -100,8 +100,8 @@ def test_the_fence_around_a_whole_document_is_taken_off_and_inner_ones_stay() ->
 
 
 def test_several_questions_publish_under_their_own_names() -> None:
-    asked = RecipeQuestion(name="points", prompt="p", response_schema=None, outputs=("md", "txt"))
-    assert list(render(asked, "x", None, Source("a.mp3")).files) == ["points.md", "points.txt"]
+    question = RecipeQuestion(name="points", prompt="p", response_schema=None, outputs=("md", "txt"))
+    assert list(render(question, "x", None, Source("a.mp3")).files) == ["points.md", "points.txt"]
 
 
 def test_subtitles_of_an_answer_without_segments_are_a_warning() -> None:

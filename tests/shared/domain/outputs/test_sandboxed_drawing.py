@@ -84,9 +84,9 @@ async def test_a_picture_that_cannot_be_drawn_on_still_has_its_boxes_published(p
     finally:
         await sandbox.close()
     width, height = made.size or (None, None)
-    asked = RecipeQuestion(name="", prompt="p", response_schema={"type": "array"}, outputs=("json", "png"))
+    question = RecipeQuestion(name="", prompt="p", response_schema={"type": "array"}, outputs=("json", "png"))
     source = Source("a.png", width, height, drawn=made.drawn, undrawable=made.undrawable)
-    rendered = render(asked, "", BOXES, source)
+    rendered = render(question, "", BOXES, source)
     assert list(rendered.files) == ["json"]
     assert rendered.warnings[0].startswith("No .png was made: ")
 
@@ -108,6 +108,6 @@ async def test_a_drawing_stands_as_its_boxes_do(orientation: int) -> None:
     out = io.BytesIO()
     Image.new("RGB", (60, 30), "white").save(out, "JPEG", exif=exif)
     source = Source("a.jpg", picture=out.getvalue())
-    asked = RecipeQuestion(name="", prompt="p", response_schema={"type": "array"}, outputs=("png",))
-    with Image.open(io.BytesIO(render(asked, "", BOXES, source).files["png"].data)) as shown:
+    question = RecipeQuestion(name="", prompt="p", response_schema={"type": "array"}, outputs=("png",))
+    with Image.open(io.BytesIO(render(question, "", BOXES, source).files["png"].data)) as shown:
         assert shown.size == ((30, 60) if orientation >= 5 else (60, 30))

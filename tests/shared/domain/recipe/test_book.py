@@ -105,15 +105,15 @@ prompt = "x"
 outputs = ["csv"]
 """
     )
-    found = {(problem.line, problem.field): problem.message for problem in problems}
-    assert found[(1, "built_in")] == "must be true or false"
-    assert "unknown" in found[(2, "surprise")]
-    assert "500KB" in found[(7, "recipe[0].for.max_size")]
-    assert "unknown field" in found[(8, "recipe[0].colour")]
-    assert "{name.__class__}" in found[(9, "recipe[0].prompt")]
-    assert (14, "recipe[0].parameters.temperature") in found
-    assert (17, "recipe[1].name") in found
-    assert (18, "recipe[1].takes[0]") in found
+    places = {(problem.line, problem.field): problem.message for problem in problems}
+    assert places[(1, "built_in")] == "must be true or false"
+    assert "unknown" in places[(2, "surprise")]
+    assert "500KB" in places[(7, "recipe[0].for.max_size")]
+    assert "unknown field" in places[(8, "recipe[0].colour")]
+    assert "{name.__class__}" in places[(9, "recipe[0].prompt")]
+    assert (14, "recipe[0].parameters.temperature") in places
+    assert (17, "recipe[1].name") in places
+    assert (18, "recipe[1].takes[0]") in places
     assert problems == sorted(problems)
 
 
@@ -202,11 +202,11 @@ def test_keys_within_strings_and_nested_values_are_not_taken_for_keys() -> None:
 
 def test_every_key_of_the_shipped_file_is_found_on_its_line() -> None:
     text = resources.files("shared.domain.recipe").joinpath("built_in.toml").read_text(encoding="utf-8")
-    rows, found = text.splitlines(), lines(text)
+    rows, places = text.splitlines(), lines(text)
     for index, entry in enumerate(tomllib.loads(text)["recipe"]):
-        assert rows[found[("recipe", index)] - 1] == "[[recipe]]"
+        assert rows[places[("recipe", index)] - 1] == "[[recipe]]"
         for key in entry:
-            assert rows[found[("recipe", index, key)] - 1].startswith(f"{key} = ")
+            assert rows[places[("recipe", index, key)] - 1].startswith(f"{key} = ")
 
 
 def test_the_schema_for_editors_takes_what_check_takes() -> None:

@@ -41,15 +41,17 @@ def test_what_does_not_fit_is_named_when_the_recipe_is_read(name: str, line: str
 
 
 def test_an_unknown_voice_is_answered_with_the_voices_there_are() -> None:
-    [problem, *_] = [each for each in problems('use = "speak"', 'speech = { voice = "Bob" }') if "Zephyr" in each]
+    [problem, *_] = [
+        message for message in problems('use = "speak"', 'speech = { voice = "Bob" }') if "Zephyr" in message
+    ]
     assert problem.startswith("Input should be 'Achernar'")
 
 
 def test_recipes_for_words_publish_no_speech_and_ask_no_model_for_speech() -> None:
-    told = problems('takes = "text"', 'prompt = "Sum up."', 'outputs = ["wav"]')
-    assert told == ["wav is made by recipes with a table speech"]
-    told = problems('takes = "text"', 'prompt = "Sum up."', 'model = "gemini-3.8-flash-tts"')
-    assert told == ["Model gemini-3.8-flash-tts does not answer with text."]
+    messages = problems('takes = "text"', 'prompt = "Sum up."', 'outputs = ["wav"]')
+    assert messages == ["wav is made by recipes with a table speech"]
+    messages = problems('takes = "text"', 'prompt = "Sum up."', 'model = "gemini-3.8-flash-tts"')
+    assert messages == ["Model gemini-3.8-flash-tts does not answer with text."]
 
 
 def test_one_recipe_makes_one_thing() -> None:

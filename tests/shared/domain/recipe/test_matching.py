@@ -72,19 +72,19 @@ def test_the_first_match_wins_and_the_choice_is_explained() -> None:
         recipe("calls", prefix=["calls/"], glob="**/*.mp3"),
         recipe("rest"),
     )
-    told = {decision.recipe: decision for decision in explain(recipes, dropped())}
+    decisions = {decision.recipe: decision for decision in explain(recipes, dropped())}
 
     assert choose(recipes, dropped()).name == "calls"
-    assert "letters/" in told["elsewhere"].why
-    assert "less than 1000000" in told["large"].why
-    assert "more than 10" in told["small"].why
-    assert told["pictures"].why == "it is for image, this is audio"
-    assert "dropsight-recipe: by-name" in told["by-name"].why
-    assert told["papers"].why == "it takes pdf, this is audio"
-    assert told["calls"].chosen
-    assert "calls/" in told["calls"].why
-    assert told["rest"].matches
-    assert not told["rest"].chosen
+    assert "letters/" in decisions["elsewhere"].why
+    assert "less than 1000000" in decisions["large"].why
+    assert "more than 10" in decisions["small"].why
+    assert decisions["pictures"].why == "it is for image, this is audio"
+    assert "dropsight-recipe: by-name" in decisions["by-name"].why
+    assert decisions["papers"].why == "it takes pdf, this is audio"
+    assert decisions["calls"].chosen
+    assert "calls/" in decisions["calls"].why
+    assert decisions["rest"].matches
+    assert not decisions["rest"].chosen
 
 
 def test_where_nothing_matches_the_file_is_named() -> None:
@@ -128,16 +128,16 @@ def test_metadata_changes_what_the_recipe_allows() -> None:
         dropsight_thinking="2048",
     )
     granted = apply_metadata(BUILT_IN, choose(BUILT_IN, about), about)
-    asked = granted.recipe
-    assert (asked.prompt, asked.model, asked.range) == (
+    recipe = granted.recipe
+    assert (recipe.prompt, recipe.model, recipe.range) == (
         "Who speaks? {{literally}}",
         "gemini-2.5-pro",
         Range(start=150, end=209),
     )
-    assert (asked.parameters.temperature, asked.parameters.max_tokens) == (0.2, 500)
-    assert asked.thinking is not None
-    assert asked.thinking.budget == 2048
-    assert fill(asked.prompt, about) == "Who speaks? {literally}"
+    assert (recipe.parameters.temperature, recipe.parameters.max_tokens) == (0.2, 500)
+    assert recipe.thinking is not None
+    assert recipe.thinking.budget == 2048
+    assert fill(recipe.prompt, about) == "Who speaks? {literally}"
 
 
 def test_a_wish_that_the_recipe_does_not_allow_is_not_heard_and_said_so() -> None:
@@ -267,13 +267,13 @@ def test_what_ran_is_snapshot_and_hash_from_which_the_recipe_comes_back() -> Non
     ],
 )
 def test_what_a_model_cannot_do_is_told_beforehand(changes: dict[str, object], says: str) -> None:
-    asked = Recipe.model_validate({"name": "x", "takes": ["audio"], "prompt": "p", **changes})
-    assert any(says in misfit.message for misfit in misfits(asked, ["audio"]))
+    recipe = Recipe.model_validate({"name": "x", "takes": ["audio"], "prompt": "p", **changes})
+    assert any(says in misfit.message for misfit in misfits(recipe, ["audio"]))
 
 
 def test_a_model_newer_than_the_catalogue_is_left_to_the_service() -> None:
-    asked = Recipe(name="x", takes=("audio",), prompt="p", model="gemini-4.5-flash", tools=("url_context",))
-    assert list(misfits(asked, ["audio"])) == []
+    recipe = Recipe(name="x", takes=("audio",), prompt="p", model="gemini-4.5-flash", tools=("url_context",))
+    assert list(misfits(recipe, ["audio"])) == []
 
 
 ROWS = '{"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}}'

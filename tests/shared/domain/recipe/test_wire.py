@@ -104,13 +104,13 @@ def test_thinking_is_asked_for_as_the_model_knows_it(model: str, thinking: str, 
 
 def test_functions_are_declared_where_any_json_schema_is_taken() -> None:
     schema = {"type": "object", "properties": {"unit": {"type": ["string", "null"], "const": "C"}}}
-    told = {"type": "object", "properties": {"unit": {"type": ["string", "null"], "enum": ["C"]}}}
+    expected = {"type": "object", "properties": {"unit": {"type": ["string", "null"], "enum": ["C"]}}}
     asked = recipe(functions=[{"name": "weather", "parameters": schema, "response": schema}, {"name": "stop"}])
     sent = body(asked, "audio")["tools"]
     assert sent == [
         {
             "functionDeclarations": [
-                {"name": "weather", "parametersJsonSchema": told, "responseJsonSchema": told},
+                {"name": "weather", "parametersJsonSchema": expected, "responseJsonSchema": expected},
                 {"name": "stop"},
             ]
         }
@@ -167,7 +167,7 @@ def test_a_continuation_is_asked_for_without_the_form() -> None:
     assert sent["generationConfig"] == {"seed": 1}
 
 
-@pytest.mark.parametrize("shipped", BUILT_IN, ids=lambda each: each.name)
+@pytest.mark.parametrize("shipped", BUILT_IN, ids=lambda recipe: recipe.name)
 def test_the_client_library_takes_what_every_shipped_recipe_sends(shipped: Recipe) -> None:
     sent = body(shipped, "audio")
     config = {**sent.get("generationConfig", {}), "systemInstruction": sent.get("systemInstruction")}

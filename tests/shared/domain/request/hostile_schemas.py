@@ -130,8 +130,10 @@ def refused_by_recipe(schema: Schema) -> str | None:
     from shared.domain.recipe.book import check
 
     text = json.dumps(json.dumps(schema))
-    found = check(f'[[recipe]]\nname = "a"\ntakes = "text"\nprompt = "p"\noutputs = "json"\nresponse_schema = {text}\n')
-    return str(found[0]) if found else None
+    problems = check(
+        f'[[recipe]]\nname = "a"\ntakes = "text"\nprompt = "p"\noutputs = "json"\nresponse_schema = {text}\n'
+    )
+    return str(problems[0]) if problems else None
 
 
 def refused_by_request(schema: Schema) -> str | None:
@@ -140,16 +142,16 @@ def refused_by_request(schema: Schema) -> str | None:
 
     form = {"type": "json_schema", "json_schema": {"schema": schema}}
     tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
-    said = []
+    messages = []
     for field in ({"response_format": form}, {"tools": tools}):
         body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}], **field}
         try:
             read_and_check(json.dumps(body).encode(), date(2026, 11, 26))
         except RequestRefused as refused:
-            said.append(f"{refused.code}: {refused.message}")
-    assert len(said) != 1, "a schema is refused in one place and taken in the other"
-    assert all(each.startswith("invalid_param: ") for each in said)
-    return said[0] if said else None
+            messages.append(f"{refused.code}: {refused.message}")
+    assert len(messages) != 1, "a schema is refused in one place and taken in the other"
+    assert all(message.startswith("invalid_param: ") for message in messages)
+    return messages[0] if messages else None
 
 
 def unfit_answers_to(schema: Schema) -> list[str]:

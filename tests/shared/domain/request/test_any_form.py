@@ -120,5 +120,5 @@ HI = {"role": "user", "content": "hi"}
 )
 def test_every_call_has_its_answer(messages: list[dict[str, Any]], param: str | None) -> None:
     """Gemini refuses a conversation in which one is missing, and it would be known only after the task began."""
-    found = outcome(json.dumps({"model": "gemini-2.5-flash", "messages": messages}).encode())
-    assert (found.param if isinstance(found, RequestRefused) else None) == param
+    result = outcome(json.dumps({"model": "gemini-2.5-flash", "messages": messages}).encode())
+    assert (result.param if isinstance(result, RequestRefused) else None) == param

@@ -57,11 +57,11 @@ def optional_places(value: Any, model: Any, path: tuple[str | int, ...] = ()) ->
         key = field.alias or name
         if not field.is_required():
             yield (*path, key)
-        held = getattr(value, name)
-        for index, each in enumerate(held) if isinstance(held, list) else [(None, held)]:
-            if isinstance(each, StrictModel):
+        member = getattr(value, name)
+        for index, item in enumerate(member) if isinstance(member, list) else [(None, member)]:
+            if isinstance(item, StrictModel):
                 step = (key,) if index is None else (key, index)
-                yield from optional_places(each, type(each), (*path, *step))
+                yield from optional_places(item, type(item), (*path, *step))
 
 
 PLACES = list(optional_places(read(json.dumps(FULL).encode()), Submission))
@@ -172,9 +172,9 @@ def test_what_would_fail_later_is_refused_at_once_by_its_own_name(field: dict[st
     ],
 )
 def test_a_body_of_an_odd_form_is_taken_or_refused_but_never_stumbled_over(text: bytes, status: int) -> None:
-    found = outcome(text)
-    if isinstance(found, RequestRefused):
-        assert (found.status, found.code) == (status, "invalid_param")
+    result = outcome(text)
+    if isinstance(result, RequestRefused):
+        assert (result.status, result.code) == (status, "invalid_param")
     else:
         assert status == 200
     if status == 400:
@@ -215,20 +215,20 @@ def test_a_body_of_an_odd_form_is_taken_or_refused_but_never_stumbled_over(text:
 )
 def test_an_address_is_taken_as_it_is_written_or_refused(url: str, taken: bool) -> None:
     for recipe in ({}, {"recipe": "transcribe"}):
-        found = outcome(written(audio_url=url, **recipe))
-        if isinstance(found, RequestRefused):
-            assert (found.status, found.param, taken) == (422, "audio_url", False), found.message
+        result = outcome(written(audio_url=url, **recipe))
+        if isinstance(result, RequestRefused):
+            assert (result.status, result.param, taken) == (422, "audio_url", False), result.message
         else:
             assert taken
-            assert getattr(found.inputs[0], "uri", url) == url
+            assert getattr(result.inputs[0], "uri", url) == url
 
 
 def test_inline_data_is_the_same_when_it_is_decoded() -> None:
     for size in range(1, 9):
         data = bytes(range(size))
         url = "data:audio/wav;base64," + base64.b64encode(data).decode()
-        (found,) = inputs_of(read(written(audio_url=url)))
-        assert base64.b64decode(getattr(found, "encoded", ""), validate=True) == data
+        (result,) = inputs_of(read(written(audio_url=url)))
+        assert base64.b64decode(getattr(result, "encoded", ""), validate=True) == data
 
 
 @pytest.mark.parametrize(

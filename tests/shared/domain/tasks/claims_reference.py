@@ -56,8 +56,8 @@ class Reference:
         return self.outcome is not None
 
     def claim(self, now: datetime, until: datetime) -> Reference | None:
-        held = self.lease_until is not None and now < self.lease_until
-        if self.over or held:
+        is_leased = self.lease_until is not None and now < self.lease_until
+        if self.over or is_leased:
             return None
         waited = self.waited if self.waiting is None else self.waiting
         return replace(

@@ -63,11 +63,11 @@ def changing(known: Stored, decide: Decide, nonce: str) -> Generator[Call, Answe
         written = yield Write(changed.model_copy(update={"change": nonce}), current.version)
         if written is not None:
             return written
-        found = yield "read"
-        assert found is not None
-        if found.task.change == nonce:
-            return found
-        current = found
+        document = yield "read"
+        assert document is not None
+        if document.task.change == nonce:
+            return document
+        current = document
 
 
 @dataclass
@@ -313,7 +313,7 @@ class TaskWriters:
 
     def overdue(self, task: Task) -> bool:
         """As sweep finds it: late, and with nothing on the queue unless its lease ended."""
-        moments = [each for each in (task.accepted_at, task.dispatch_at, task.lease_until) if each is not None]
+        moments = [moment for moment in (task.accepted_at, task.dispatch_at, task.lease_until) if moment is not None]
         late = task.open and max(moments) <= self.now - GRACE
         return late and (task.lease_until is not None or task.epoch not in self.queue)
 

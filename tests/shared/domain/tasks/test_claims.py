@@ -26,7 +26,7 @@ def pending() -> Task:
 
 
 @pytest.fixture
-def held(pending: Task) -> Task:
+def leased(pending: Task) -> Task:
     return claims.claim(pending, now=NOW, lease=LEASE)
 
 
@@ -38,21 +38,21 @@ def test_a_claim_raises_the_token_and_starts_the_task_once(pending: Task) -> Non
     assert second.lease_until == LATER + LEASE
 
 
-def test_a_lease_keeps_others_out_until_the_moment_it_ends(held: Task) -> None:
+def test_a_lease_keeps_others_out_until_the_moment_it_ends(leased: Task) -> None:
     end = NOW + LEASE
     with pytest.raises(LeaseLost, match="leased"):
-        claims.claim(held, now=end - timedelta(microseconds=1), lease=LEASE)
-    assert claims.claim(held, now=end, lease=LEASE).token == 2
+        claims.claim(leased, now=end - timedelta(microseconds=1), lease=LEASE)
+    assert claims.claim(leased, now=end, lease=LEASE).token == 2
 
 
-def test_an_ended_task_is_not_claimed(held: Task) -> None:
-    for ended in (claims.finish(held, 1, DONE, now=NOW), claims.cancel(held, now=NOW)):
+def test_an_ended_task_is_not_claimed(leased: Task) -> None:
+    for ended in (claims.finish(leased, 1, DONE, now=NOW), claims.cancel(leased, now=NOW)):
         with pytest.raises(LeaseLost):
             claims.claim(ended, now=LATER, lease=LEASE)
 
 
-def test_who_was_taken_over_writes_nothing_more(held: Task) -> None:
-    taken = claims.claim(held, now=LATER, lease=LEASE)
+def test_who_was_taken_over_writes_nothing_more(leased: Task) -> None:
+    taken = claims.claim(leased, now=LATER, lease=LEASE)
     with pytest.raises(LeaseLost):
         claims.renew(taken, 1, now=LATER, lease=LEASE)
     with pytest.raises(LeaseLost):
@@ -61,8 +61,8 @@ def test_who_was_taken_over_writes_nothing_more(held: Task) -> None:
         claims.finish(taken, 1, DONE, now=LATER)
 
 
-def test_who_finished_or_was_cancelled_writes_nothing_more(held: Task) -> None:
-    for ended in (claims.finish(held, 1, DONE, now=NOW), claims.cancel(held, now=NOW)):
+def test_who_finished_or_was_cancelled_writes_nothing_more(leased: Task) -> None:
+    for ended in (claims.finish(leased, 1, DONE, now=NOW), claims.cancel(leased, now=NOW)):
         for token in (1, 2):
             with pytest.raises(LeaseLost):
                 claims.renew(ended, token, now=NOW, lease=LEASE)
@@ -70,8 +70,8 @@ def test_who_finished_or_was_cancelled_writes_nothing_more(held: Task) -> None:
                 claims.finish(ended, token, FAILED, now=NOW)
 
 
-def test_who_put_a_task_off_does_not_hold_it_any_more(held: Task) -> None:
-    waiting = claims.put_off(held, 1, now=NOW, until=LATER, reason="rate_limited", detail="slow down")
+def test_who_put_a_task_off_does_not_hold_it_any_more(leased: Task) -> None:
+    waiting = claims.put_off(leased, 1, now=NOW, until=LATER, reason="rate_limited", detail="slow down")
     assert (waiting.status, waiting.token, waiting.lease_until, waiting.epoch) == ("processing", 2, None, 1)
     assert waiting.waiting is not None
     assert (waiting.waiting.reason, waiting.waiting.until, waiting.dispatch_at) == ("rate_limited", LATER, LATER)
@@ -81,20 +81,20 @@ def test_who_put_a_task_off_does_not_hold_it_any_more(held: Task) -> None:
 
 @pytest.mark.parametrize(("counted", "uses_up"), [(None, (0, 0)), ("attempt", (1, 0)), ("outage", (0, 1))])
 def test_a_put_off_uses_up_what_it_is_counted_as(
-    held: Task, counted: claims.Counted | None, uses_up: tuple[int, int]
+    leased: Task, counted: claims.Counted | None, uses_up: tuple[int, int]
 ) -> None:
-    waiting = claims.put_off(held, 1, now=NOW, until=LATER, reason="retrying", counted=counted)
+    waiting = claims.put_off(leased, 1, now=NOW, until=LATER, reason="retrying", counted=counted)
     assert (waiting.attempts, waiting.outages) == uses_up
 
 
-def test_a_takeover_is_told_from_a_claim_after_a_put_off(held: Task) -> None:
-    waiting = claims.put_off(held, 1, now=NOW, until=LATER, reason="retrying")
+def test_a_takeover_is_told_from_a_claim_after_a_put_off(leased: Task) -> None:
+    waiting = claims.put_off(leased, 1, now=NOW, until=LATER, reason="retrying")
     assert claims.claim(waiting, now=LATER, lease=LEASE).takeovers == 0
-    assert claims.claim(held, now=NOW + 2 * LEASE, lease=LEASE).takeovers == 1
+    assert claims.claim(leased, now=NOW + 2 * LEASE, lease=LEASE).takeovers == 1
 
 
-def test_how_long_a_task_has_waited_for_one_reason_outlasts_the_tries_in_between(held: Task) -> None:
-    waiting = claims.put_off(held, 1, now=NOW, until=LATER, reason="rate_limited")
+def test_how_long_a_task_has_waited_for_one_reason_outlasts_the_tries_in_between(leased: Task) -> None:
+    waiting = claims.put_off(leased, 1, now=NOW, until=LATER, reason="rate_limited")
     again = claims.claim(waiting, now=LATER, lease=LEASE)
     assert claims.last_waiting_reason(again) == "rate_limited"
     same = claims.put_off(again, 3, now=LATER, until=LATER + LEASE, reason="rate_limited")
@@ -102,63 +102,63 @@ def test_how_long_a_task_has_waited_for_one_reason_outlasts_the_tries_in_between
     assert (same.waiting_since, other.waiting_since) == (NOW, LATER)
 
 
-def test_progress_never_falls_and_never_says_done_before_the_end(held: Task) -> None:
-    far = claims.renew(held, 1, now=NOW, lease=LEASE, progress=150)
+def test_progress_never_falls_and_never_says_done_before_the_end(leased: Task) -> None:
+    far = claims.renew(leased, 1, now=NOW, lease=LEASE, progress=150)
     assert far.progress == 99
     assert claims.renew(far, 1, now=NOW, lease=LEASE, progress=3).progress == 99
 
 
-def test_a_renewal_that_names_no_files_keeps_those_that_are_recorded(held: Task) -> None:
-    uploaded = claims.renew(held, 1, now=NOW, lease=LEASE, files=(FILE,))
+def test_a_renewal_that_names_no_files_keeps_those_that_are_recorded(leased: Task) -> None:
+    uploaded = claims.renew(leased, 1, now=NOW, lease=LEASE, files=(FILE,))
     assert claims.renew(uploaded, 1, now=NOW, lease=LEASE).files == (FILE,)
     assert claims.put_off(uploaded, 1, now=NOW, until=LATER, reason="retrying").files == (FILE,)
     assert claims.finish(uploaded, 1, DONE, now=NOW).files == (FILE,)
 
 
-def test_completion_brings_results_and_full_progress_at_once(held: Task) -> None:
-    ended = claims.finish(held, 1, DONE, now=LATER)
+def test_completion_brings_results_and_full_progress_at_once(leased: Task) -> None:
+    ended = claims.finish(leased, 1, DONE, now=LATER)
     assert (ended.status, ended.progress, ended.results, ended.error) == ("completed", 100, DONE.results, None)
     assert (ended.completed_at, ended.lease_until, ended.waiting, ended.open) == (LATER, None, None, True)
 
 
 @pytest.mark.parametrize("empty", [Outcome(), Outcome(results=())])
-def test_nothing_is_completed_without_results(held: Task, empty: Outcome) -> None:
+def test_nothing_is_completed_without_results(leased: Task, empty: Outcome) -> None:
     with pytest.raises(ValueError, match="without results"):
-        claims.finish(held, 1, empty, now=NOW)
+        claims.finish(leased, 1, empty, now=NOW)
 
 
-def test_a_failure_keeps_the_progress_and_says_why(held: Task) -> None:
-    half = claims.renew(held, 1, now=NOW, lease=LEASE, progress=50)
+def test_a_failure_keeps_the_progress_and_says_why(leased: Task) -> None:
+    half = claims.renew(leased, 1, now=NOW, lease=LEASE, progress=50)
     ended = claims.finish(half, 1, FAILED, now=NOW)
     assert (ended.status, ended.progress, ended.results) == ("failed", 50, None)
     assert ended.error is not None
 
 
-def test_a_cancelled_task_says_so_and_cancelling_again_changes_nothing(held: Task) -> None:
-    ended = claims.cancel(held, now=NOW)
+def test_a_cancelled_task_says_so_and_cancelling_again_changes_nothing(leased: Task) -> None:
+    ended = claims.cancel(leased, now=NOW)
     assert ended.error is not None
     assert (ended.status, ended.error.code, ended.token) == ("failed", "request_cancelled", 2)
     assert claims.cancel(ended, now=LATER) is ended
-    done = claims.finish(held, 1, DONE, now=NOW)
+    done = claims.finish(leased, 1, DONE, now=NOW)
     assert claims.cancel(done, now=LATER) is done
 
 
-def test_what_is_left_to_do_after_the_end_depends_on_what_there_is(pending: Task, held: Task) -> None:
-    told = held.model_copy(update={"callback": Callback(url="https://example.org/")})
-    uploaded = claims.renew(held, 1, now=NOW, lease=LEASE, files=(FILE,))
-    taken = claims.claim(held, now=LATER, lease=LEASE)
-    assert claims.finish(held, 1, DONE, now=NOW).after == ("publish",)
-    assert claims.finish(told, 1, DONE, now=NOW).after == ("publish", "callback")
+def test_what_is_left_to_do_after_the_end_depends_on_what_there_is(pending: Task, leased: Task) -> None:
+    with_callback = leased.model_copy(update={"callback": Callback(url="https://example.org/")})
+    uploaded = claims.renew(leased, 1, now=NOW, lease=LEASE, files=(FILE,))
+    taken = claims.claim(leased, now=LATER, lease=LEASE)
+    assert claims.finish(leased, 1, DONE, now=NOW).after == ("publish",)
+    assert claims.finish(with_callback, 1, DONE, now=NOW).after == ("publish", "callback")
     assert claims.finish(uploaded, 1, DONE, now=NOW).after == ("publish", "delete_file")
     assert claims.finish(taken, 2, DONE, now=NOW).after == ("publish", "delete_file"), (
         "the first claim may have uploaded"
     )
     assert claims.cancel(pending, now=NOW).after == ("publish",)
-    assert claims.cancel(held, now=NOW).after == ("publish", "delete_file"), "the holder may be uploading"
+    assert claims.cancel(leased, now=NOW).after == ("publish", "delete_file"), "the holder may be uploading"
 
 
-def test_a_task_is_open_until_all_its_after_work_is_done(held: Task) -> None:
-    ended = claims.finish(claims.renew(held, 1, now=NOW, lease=LEASE, files=(FILE,)), 1, DONE, now=NOW)
+def test_a_task_is_open_until_all_its_after_work_is_done(leased: Task) -> None:
+    ended = claims.finish(claims.renew(leased, 1, now=NOW, lease=LEASE, files=(FILE,)), 1, DONE, now=NOW)
     half = claims.tidy(ended, ("publish",), ("gs://results/a.md",), ("no table in it",))
     assert (half.after, half.open, half.files) == (("delete_file",), True, (FILE,))
     assert (half.outputs, half.warnings) == (("gs://results/a.md",), ("no table in it",))

@@ -22,9 +22,9 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 def ended(kind: Literal["object", "request", "manifest"] = "object", name: str = "a.mp3", **outcome: Any) -> Task:
     source = Source(kind=kind, bucket="inbox", name=name, generation=1, size=3, created_at=NOW)
     task = new_task(source, owner="inbox:inbox", model="m", now=NOW, keep=timedelta(days=30))
-    held = claims.claim(task, now=NOW, lease=timedelta(seconds=60))
+    leased = claims.claim(task, now=NOW, lease=timedelta(seconds=60))
     whole = outcome or {"results": ({"id": "x"},)}
-    return claims.finish(held, 1, Outcome(**whole), now=NOW + timedelta(seconds=5), event=True)
+    return claims.finish(leased, 1, Outcome(**whole), now=NOW + timedelta(seconds=5), event=True)
 
 
 def event(task: Task) -> TaskEvent:

@@ -38,20 +38,20 @@ def source(name: str = "a.txt", generation: int = 1, bucket: str = "inbox", **fi
 def test_an_id_is_derived_alike_every_time_and_has_the_public_form(
     bucket: str, name: str, generation: int, created_at: datetime, salt: int
 ) -> None:
-    found = derive_id(bucket, name, generation, created_at, salt)
-    assert found == derive_id(bucket, name, generation, created_at, salt)
-    assert is_task_id(found)
-    assert not found.endswith("z"), "Cloud Run keeps some paths that end in z for itself"
-    assert int(found.split("-")[2]) == int(created_at.timestamp())
-    assert key_of(found) == found[-8:] + found[9:19]
+    derived = derive_id(bucket, name, generation, created_at, salt)
+    assert derived == derive_id(bucket, name, generation, created_at, salt)
+    assert is_task_id(derived)
+    assert not derived.endswith("z"), "Cloud Run keeps some paths that end in z for itself"
+    assert int(derived.split("-")[2]) == int(created_at.timestamp())
+    assert key_of(derived) == derived[-8:] + derived[9:19]
 
 
 @ALIKE
 @given(digest=st.binary(max_size=40), seconds=st.integers(0, 9_999_999_999))
 def test_whatever_the_digest_the_id_has_its_form(digest: bytes, seconds: int) -> None:
-    found = make_id(seconds, digest)
-    assert is_task_id(found)
-    assert not found.endswith("z")
+    derived = make_id(seconds, digest)
+    assert is_task_id(derived)
+    assert not derived.endswith("z")
 
 
 @ALIKE
