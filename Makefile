@@ -11,7 +11,8 @@ ONLY ?=
 SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
 
-.PHONY: help setup demo up test test-clients test-page screenshots check fix lock chaos stress bench package deploy check-terraform clean
+.PHONY: help setup demo up test test-clients test-page screenshots check fix lock chaos stress bench package deploy check-terraform \
+  terraform-mutations terraform-plans terraform-checkov clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -93,9 +94,16 @@ deploy: package ## apply terraform/ (the first time: GEMINI_API_KEY=… make dep
 	@cd terraform && terraform init -input=false && \
 	  { [ -z "$$GEMINI_API_KEY" ] || export TF_VAR_gemini_api_key="$$GEMINI_API_KEY"; } && terraform apply
 
-check-terraform: setup $(CHECKOV) ## check terraform/: format, tests, plan, mutations, checkov (a few minutes)
+check-terraform: setup ## check terraform/: format, tests, plan, mutations, checkov (a few minutes)
+	@$(MAKE) --no-print-directory -j 3 --output-sync=target terraform-mutations terraform-plans terraform-checkov
+
+terraform-mutations:
 	$(BIN)/python -m tests.terraform.mutations
+
+terraform-plans:
 	$(BIN)/python -m pytest tests/terraform
+
+terraform-checkov: $(CHECKOV)
 	$(CHECKOV) --config-file terraform/.checkov.yaml -d terraform
 
 build/checkov/bin/checkov: terraform/requirements.txt

@@ -1,4 +1,5 @@
-# What is refused before anything is made.
+# What is refused before anything is made. Each plan costs seconds, so a run has as much that is refused as Terraform tells
+# of at once.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -8,142 +9,86 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
-run "everyone_is_no_invoker" {
+run "variables_refuse" {
   command = plan
 
   variables {
+    # Everyone is no invoker.
     api = { invokers = ["allUsers"] }
-  }
-
-  expect_failures = [var.api]
-}
-
-run "results_are_no_inbox" {
-  command = plan
-
-  variables {
-    inboxes = { loop = { bucket = "acme-files-dropsight-prod-results" } }
-  }
-
-  expect_failures = [google_storage_bucket.results]
-}
-
-run "requests_are_no_inbox" {
-  command = plan
-
-  variables {
-    inboxes = { loop = { bucket = "acme-files-dropsight-prod-requests" } }
-  }
-
-  expect_failures = [google_storage_bucket.requests]
-}
-
-run "a_queue_that_floods_generate" {
-  command = plan
-
-  variables {
-    dispatch = { concurrent = 5000 }
-  }
-
-  expect_failures = [google_cloud_tasks_queue.dispatch]
-}
-
-run "a_timeout_that_nobody_waits_for" {
-  command = plan
-
-  variables {
-    functions = { generate = { timeout_seconds = 3600 } }
-  }
-
-  expect_failures = [google_cloudfunctions2_function.function]
-}
-
-run "a_timeout_that_kills_idle_workers" {
-  command = plan
-
-  variables {
-    functions = { ingest = { timeout_seconds = 120 } }
-  }
-
-  expect_failures = [google_cloudfunctions2_function.function]
-}
-
-run "several_requests_on_half_a_cpu" {
-  command = plan
-
-  variables {
-    functions = { notify = { cpu = "0.5" } }
-  }
-
-  expect_failures = [google_cloudfunctions2_function.function]
-}
-
-run "a_callback_secret_of_the_wrong_form" {
-  command = plan
-
-  variables {
-    callback_secret = "hunter2"
-  }
-
-  expect_failures = [var.callback_secret]
-}
-
-run "answers_that_are_deleted_under_their_task" {
-  command = plan
-
-  variables {
+    # Without its place, a name could be that of another project's service.
+    callback_receivers = { services = ["minutes"] }
+    callback_secret    = "hunter2"
+    # Without a slash, the bucket acme-invoices-2 is meant too.
+    manifests = { orders = { writers = [], sources = ["gs://acme-invoices"] } }
+    # Answers would be deleted under tasks that need them.
     tasks = { days = 8 }
   }
 
-  expect_failures = [var.tasks]
+  expect_failures = [
+    var.api,
+    var.callback_receivers,
+    var.callback_secret,
+    var.manifests,
+    var.tasks,
+  ]
 }
 
-run "a_folder_of_manifests_that_may_hand_over_nothing" {
+run "variables_refuse_too" {
   command = plan
 
   variables {
+    # Browsers send no identity token, which a private API asks for.
+    api = { cors_origins = ["https://app.example.com"] }
+    # Whoever writes a request could have it call Dropsight's own functions.
+    callback_receivers = { services = ["projects/acme-files/locations/europe-west1/services/dropsight-prod-sweep"] }
+    # A folder that may hand over nothing.
     tasks = { manifests_daily_cap = 0 }
   }
 
-  expect_failures = [var.tasks]
+  expect_failures = [
+    var.api,
+    var.callback_receivers,
+    var.tasks,
+  ]
 }
 
-run "a_source_that_means_other_buckets_too" {
+run "buckets_and_queues_refuse" {
   command = plan
 
   variables {
-    manifests = { orders = { writers = [], sources = ["gs://acme-invoices"] } }
+    # More than generate has room for.
+    dispatch = { concurrent = 5000 }
+    # What is written into the one or the other would become a task again and again.
+    inboxes = {
+      answers = { bucket = "acme-files-dropsight-prod-results" }
+      asked   = { bucket = "acme-files-dropsight-prod-requests" }
+    }
   }
 
-  expect_failures = [var.manifests]
+  expect_failures = [
+    google_cloud_tasks_queue.dispatch,
+    google_storage_bucket.requests,
+    google_storage_bucket.results,
+  ]
 }
 
-run "browsers_cannot_call_a_private_api" {
+run "functions_refuse" {
   command = plan
 
   variables {
-    api = { cors_origins = ["https://app.example.com"] }
+    functions = {
+      # Cloud Tasks does not wait so long.
+      generate = { timeout_seconds = 3600 }
+      # An idle worker is killed when it wakes.
+      ingest = { timeout_seconds = 120 }
+      # Several requests at once on half a CPU.
+      notify = { cpu = "0.5" }
+    }
   }
 
-  expect_failures = [var.api]
-}
-
-run "a_receiver_of_callbacks_without_its_place" {
-  command = plan
-
-  variables {
-    callback_receivers = { services = ["minutes"] }
-  }
-
-  expect_failures = [var.callback_receivers]
-}
-
-run "dropsights_own_functions_take_no_callbacks" {
-  command = plan
-
-  variables {
-    callback_receivers = { services = ["projects/acme-files/locations/europe-west1/services/dropsight-prod-sweep"] }
-  }
-
-  expect_failures = [var.callback_receivers]
+  expect_failures = [
+    google_cloudfunctions2_function.function["generate"],
+    google_cloudfunctions2_function.function["ingest"],
+    google_cloudfunctions2_function.function["notify"],
+  ]
 }

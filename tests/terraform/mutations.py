@@ -57,7 +57,10 @@ def place(text: str, mutation: Mutation) -> tuple[int, int]:
 
 
 def batches(chosen: Sequence[Mutation]) -> list[list[Mutation]]:
-    """Put mutations together that break different places and different checks; an invalid one stands alone."""
+    """Put mutations together that break different places and are caught by different checks.
+
+    What else they break, they may break together. An invalid one stands alone.
+    """
     made: list[list[Mutation]] = []
     for mutation in chosen:
         fitting = (batch for batch in made if all(_agree(mutation, other) for other in batch))
@@ -70,7 +73,7 @@ def batches(chosen: Sequence[Mutation]) -> list[list[Mutation]]:
 
 
 def _agree(one: Mutation, other: Mutation) -> bool:
-    if INVALID in one.breaks | other.breaks or _stopped_by(one) & other.breaks or one.breaks & _stopped_by(other):
+    if INVALID in one.breaks | other.breaks or _hides(one, other) or _hides(other, one):
         return False
     if one.file != other.file:
         return True
@@ -79,11 +82,15 @@ def _agree(one: Mutation, other: Mutation) -> bool:
     return end <= others_start or others_end <= start
 
 
+def _hides(one: Mutation, other: Mutation) -> bool:
+    """Whether one fails by itself what catches the other, or keeps from being checked what the other breaks."""
+    unchecked = frozenset[str]().union(*(run.checks - {run.name} for run in _runs() if run.name in one.breaks))
+    return other.caught_by in one.breaks or bool(unchecked & other.breaks)
+
+
 @cache
-def _stopped_by(mutation: Mutation) -> frozenset[str]:
-    """What fails, or is not checked any more because its run fails as a whole."""
-    every_run = [run for path in runs.tests_of(CONFIGURATION) for run in runs.runs_in(path.read_text())]
-    return mutation.breaks.union(*(run.checks for run in every_run if run.name in mutation.breaks))
+def _runs() -> tuple[runs.Run, ...]:
+    return tuple(run for path in runs.tests_of(CONFIGURATION) for run in runs.runs_in(path.read_text()))
 
 
 def break_(directory: Path, batch: Sequence[Mutation]) -> None:

@@ -1,6 +1,7 @@
 """Reads Terraform's test files: which runs they have, what each asserts, and which of it a report says has failed.
 
-An assertion is known by its error message, which no other has, and a run that fails otherwise by its name.
+An assertion is known by its error message, which no other has; a refusal that a run expects, in a line of its own, by
+the run's name and what refuses; and a run that fails otherwise by its name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 _RUN = re.compile(r'^run "(\w+)" \{(?:\}|\n.*?^\})\n', re.DOTALL | re.MULTILINE)
 _ASSERTION = re.compile(r'^  assert \{\n.*?^    error_message = "(.*?)"\n  \}\n', re.DOTALL | re.MULTILINE)
+_REFUSAL = re.compile(r"^    ((?:google_\w+|var)\.[^ ]+),\n", re.MULTILINE)
 _ERROR = r"^Error: .*\n\n +on tests/"
 _FAILED_RUN = re.compile(r'^ +run "(\w+)"\.\.\. fail$', re.MULTILINE)
 
@@ -20,27 +22,30 @@ _FAILED_RUN = re.compile(r'^ +run "(\w+)"\.\.\. fail$', re.MULTILINE)
 class Run:
     name: str
     text: str
-    assertions: tuple[tuple[int, str], ...]
-    """The line behind each assertion and its error message, in order."""
+    expectations: tuple[tuple[range, str], ...]
+    """The lines of each assertion or expected refusal, and what it is known by."""
 
     @property
     def checks(self) -> frozenset[str]:
-        """What can fail in it: its assertions and the whole run; nothing if it only prepares the runs after it."""
-        expects = self.assertions or "\n  expect_failures = " in self.text
-        return frozenset({self.name, *(message for _, message in self.assertions)} if expects else ())
+        """What can fail in it: its expectations and the whole run; nothing if it only prepares the runs after it."""
+        expects = self.expectations or "\n  expect_failures = " in self.text
+        return frozenset({self.name, *(name for _, name in self.expectations)} if expects else ())
 
     def at(self, line: int) -> str:
-        """Return the error message of the assertion in which a line of the file lies, or the run's name."""
-        return next((message for end, message in self.assertions if line < end), self.name)
+        """Return the expectation in which a line of the file lies, or the run's name."""
+        return next((name for lines, name in self.expectations if line in lines), self.name)
 
 
 def runs_in(text: str) -> Iterator[Run]:
     for match in _RUN.finditer(text):
-        assertions = tuple(
-            (1 + text.count("\n", 0, match.start() + assertion.end()), assertion[1])
-            for assertion in _ASSERTION.finditer(match[0])
+        expected = [(found, found[1]) for found in _ASSERTION.finditer(match[0])]
+        expected += [(found, f"{match[1]}: {found[1]}") for found in _REFUSAL.finditer(match[0])]
+        first = 1 + text.count("\n", 0, match.start())
+        expectations = tuple(
+            (range(*(first + match[0].count("\n", 0, place) for place in found.span())), name)
+            for found, name in expected
         )
-        yield Run(match[1], match[0], assertions)
+        yield Run(match[1], match[0], expectations)
 
 
 def tests_of(directory: Path) -> list[Path]:
@@ -68,7 +73,7 @@ def was_tested(report: str) -> bool:
 
 
 def failures(directory: Path, report: str) -> set[str]:
-    """Return what failed: error messages of assertions, and names of runs that failed otherwise."""
+    """Return what failed: expectations, and names of runs that failed otherwise."""
     failed = set()
     for path in tests_of(directory):
         runs = {run.name: run for run in runs_in(path.read_text())}

@@ -34,7 +34,10 @@ run "read_by_few" {
 run "refused" {
   command = plan
 
-  expect_failures = [var.api]
+  expect_failures = [
+    var.api,
+    var.tasks,
+  ]
 }
 """
 REPORT = """\
@@ -71,13 +74,21 @@ def test_a_run_checks_its_assertions_and_what_it_expects_to_fail() -> None:
     assert [(run.name, set(run.checks)) for run in runs.runs_in(FILE)] == [
         ("made", set()),
         ("read_by_few", {"read_by_few", "Someone else reads.", "Someone else writes."}),
-        ("refused", {"refused"}),
+        ("refused", {"refused", "refused: var.api", "refused: var.tasks"}),
     ]
 
 
 def test_what_failed_is_told_by_message_and_otherwise_by_the_runs_name(directory: Path) -> None:
     assert runs.was_tested(REPORT)
     assert runs.failures(directory, REPORT) == {"Someone else writes.", "refused"}
+
+
+def test_what_did_not_refuse_is_told_by_its_run_and_name(directory: Path) -> None:
+    line = 1 + FILE[: FILE.index("    var.tasks")].count("\n")
+    report = REPORT + (
+        f'\nError: Missing expected failure\n\n  on tests/access.tftest.hcl line {line}, in run "refused":\n'
+    )
+    assert runs.failures(directory, report) == {"Someone else writes.", "refused: var.tasks"}
 
 
 def test_a_run_that_could_not_be_planned_is_told_by_its_name(directory: Path) -> None:

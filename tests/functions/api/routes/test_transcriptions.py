@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import openai
 import pytest
@@ -104,18 +106,42 @@ async def test_streamed_speakers_come_as_segments(system: System) -> None:
     assert [event.type for event in events] == ["transcript.text.segment"] * 2 + ["transcript.text.done"]
 
 
+def form_of_dotnet(fields: list[tuple[str, str]], file_name: str, content: bytes) -> tuple[bytes, str]:
+    """Return a form as .NET's MultipartFormDataContent writes it, and its Content-Type.
+
+    Names are quoted only where they must be, each field has a type, and the file's name comes twice.
+    """
+    boundary = "6f1b8c1e-8d0f-4a43-9a3e-1f2f0c9b7d55"
+    encoded = base64.b64encode(file_name.encode()).decode()
+    disposition = f"form-data; name=file; filename=\"=?utf-8?B?{encoded}?=\"; filename*=utf-8''{quote(file_name)}"
+    parts = [b"Content-Type: audio/wav\r\nContent-Disposition: " + disposition.encode() + b"\r\n\r\n" + content]
+    for name, value in fields:
+        shown = name if name.isidentifier() else f'"{name}"'
+        headers = f"Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name={shown}"
+        parts.append(f"{headers}\r\n\r\n{value}".encode())
+    body = f"\r\n--{boundary}\r\n".encode().join(parts)
+    return f"--{boundary}\r\n".encode() + body + f"\r\n--{boundary}--\r\n".encode(), (
+        f'multipart/form-data; boundary="{boundary}"'
+    )
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_subtitle_edit_gets_its_segments_in_json_and_from_the_names_of_events(
     system: System, stream: bool
 ) -> None:
     """Its form (OpenAiSttService.cs): json with granularities, and of a stream it reads named events alone."""
     system.gemini.set_model({"text": json.dumps(SEGMENTS)})
-    fields = {"model": "gemini-3.8-flash", "response_format": "json", "language": "en"}
-    given = {**fields, "timestamp_granularities[]": ["segment", "word"], **({"stream": "true"} if stream else {})}
+    fields = [
+        ("model", "gemini-3.8-flash"),
+        ("language", "en"),
+        ("response_format", "json"),
+        ("timestamp_granularities[]", "segment"),
+        ("timestamp_granularities[]", "word"),
+        *([("stream", "true")] if stream else []),
+    ]
+    content, content_type = form_of_dotnet(fields, "Grüße.wav", SPEECH.read_bytes())
     async with system.client(await system.key("subtitle-edit")) as client:
-        answer = await client.post(
-            "/v1/audio/transcriptions", data=given, files={"file": ("a.wav", SPEECH.read_bytes(), "audio/wav")}
-        )
+        answer = await client.post("/v1/audio/transcriptions", content=content, headers={"Content-Type": content_type})
     assert answer.status_code == 200, answer.text
     text = "Good morning, and welcome to the meeting of today. Thank you."
     if stream:
