@@ -57,8 +57,8 @@ SLOW = {
     "recipe files",
     "metadata",
 }
-"""Readers that look at each word in Python, or are fed many times over. Their steps are slow enough for a quarter of the
-text to show time that grows faster than the text."""
+"""Readers that look at each word in Python, or are fed many times over. Their steps are slow enough for a quarter of
+the text to show time that grows faster than the text."""
 MOMENT, MOST = 0.06, 4.0
 """Seconds of CPU: what a linear reader takes at half speed, and what none may take."""
 STEEP = 9.0
