@@ -20,11 +20,13 @@ from tests.functions.wired import DEFAULTS
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("own_calls")]
 
 TEXT = "A long answer, of which nobody hears the end. " * 200
+PIECES = 100
+TOKENS_OF_PIECE = len(TEXT) // 4 // PIECES
 
 
 async def answering(system: System, name: str, latency: str = "1000s", **model: Any) -> tuple[str, Task]:
     """Drop a file and return its task while the model is half-way through its answer."""
-    system.model.script.append({"text": TEXT, "chunks": 100, "latency": latency, **model})
+    system.model.script.append({"text": TEXT, "chunks": PIECES, "latency": latency, **model})
     uri = await system.drop(name, b"some words")
     task = await system.until(uri, lambda task: task.lease_until is not None)
     await system.until(uri, lambda _: system.model.asked)
@@ -60,6 +62,12 @@ async def sent(system: System) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
+def assert_heard(answer_tokens: int, call: dict[str, Any]) -> None:
+    """Assert that what was sent is counted, but for a piece that was on its way when the client hung up."""
+    sent_tokens = int(call["sent_answer_tokens"])
+    assert 0 < answer_tokens <= sent_tokens <= answer_tokens + TOKENS_OF_PIECE
+
+
 @pytest.mark.parametrize("counted_first", [False, True])
 async def test_what_a_cancelled_call_had_answered_is_on_the_task_and_in_the_totals_once(
     system: System, monkeypatch: pytest.MonkeyPatch, counted_first: bool
@@ -82,7 +90,7 @@ async def test_what_a_cancelled_call_had_answered_is_on_the_task_and_in_the_tota
     usage: Any = ended.usage
     assert usage["calls"] == 1
     assert usage["prompt_tokens"] == int(counted["sent_prompt_tokens"])
-    assert usage["completion_tokens"] == int(counted["sent_answer_tokens"]) > 0
+    assert_heard(usage["completion_tokens"], counted)
     assert await spent_today() - before == Decimal(usage["cost"]) > 0
     rows = await wiring.generate().totals.rows(system.clock.now().date(), system.clock.now().date())
     assert sum(row.counters.tasks for row in rows if row.labels.prefix.endswith(f"/{folder}/")) == 1
@@ -99,7 +107,7 @@ async def test_what_a_call_had_answered_when_its_time_was_up_counts_beside_the_n
     assert (task.error, usage["calls"]) == (None, 2)
     first = usage["rounds"][0]
     assert first["prompt_tokens"] == int(counted["sent_prompt_tokens"])
-    assert first["answer_tokens"] == int(counted["sent_answer_tokens"]) > 0
+    assert_heard(first["answer_tokens"], counted)
     assert Decimal(usage["cost"]) == sum(Decimal(entry["cost"]) for entry in usage["rounds"])
 
 
