@@ -70,13 +70,14 @@ class Budgets:
         """
         self._refuse_dear_task(estimate + spent_already)
         limits = await self._limits(task.owner)
-        pico = in_pico(estimate + spent_already) - task.ledger.counted
+        owed = in_pico(spent_already) - task.ledger.counted
+        pico = in_pico(estimate) + owed
         wanted = Reservation(task.owner, pico, start_of(self._today() + timedelta(days=1)))
         if await self._is_far(task.key, limits, pico):
             self._under_way[task.key] = wanted
             return None
         self._under_way.pop(task.key, None)
-        return await self._reserve_near(task, limits, wanted)
+        return await self._reserve_near(task, limits, wanted, owed)
 
     def settle(self, task: Task, cost: Decimal) -> None:
         """Note that no call of the task is running any more. `cost`: the cost of its calls."""
@@ -103,7 +104,8 @@ class Budgets:
                 break
         return False
 
-    async def _reserve_near(self, task: Task, limits: dict[str, int], wanted: Reservation) -> date:
+    async def _reserve_near(self, task: Task, limits: dict[str, int], wanted: Reservation, owed: int) -> date:
+        """Reserve what the task may add to the counters. `owed`: how much of that it has spent already."""
         today, now = self._today(), self._clock.now()
         refused: BudgetSpent | None = None
 
@@ -112,10 +114,14 @@ class Budgets:
             # Read after the reservations: a reservation that is settled in between counts twice rather than not at all.
             known = await self._spent(0)
             scopes = [
-                replace(scope, reserved=scope.reserved + self._others_under_way(task.key, scope.name))
+                replace(
+                    scope,
+                    spent=scope.spent + owed,
+                    reserved=scope.reserved + self._others_under_way(task.key, scope.name),
+                )
                 for scope in _scopes(limits, known.by_scope, others)
             ]
-            verdict, against = decide(scopes, wanted.picodollars)
+            verdict, against = decide(scopes, wanted.picodollars - owed)
             if verdict == "granted" or against is None:
                 return wanted
             refused = self._refusal(against, is_busy=verdict == "busy")

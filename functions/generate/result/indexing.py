@@ -28,7 +28,7 @@ from shared.domain.index_entries import (
     next_step,
     searchable_files,
 )
-from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.models.tokens import most_of_text
 from shared.domain.money.indexing import tokens_of_file
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import GeminiFile, Task
@@ -82,7 +82,7 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
     text, paid = await _answer_of(deps, task), entry.tokens
     documents = before.entry.documents if before else ()
     # The possible cost is counted beforehand, since a killed instance cannot report its progress.
-    most = paid + _tokens_of_text(text) + (tokens_of_file(task) if _files_to_add(task) else 0)
+    most = paid + most_of_text(text) + (tokens_of_file(task) if _files_to_add(task) else 0)
     hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD, "tokens": most}
     held = await deps.index_entries.put(entry.model_copy(update=hold), before)
     if held is None:
@@ -162,7 +162,7 @@ async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> Non
     entry = adding.entry
     try:
         adding.documents.append(await _add_answer(deps, task, entry, adding.text))
-        adding.tokens += _tokens_of_text(adding.text)
+        adding.tokens += most_of_text(adding.text)
     except (PermanentFailure, ImportFailed, HandleGone) as failure:
         if not isinstance(failure, PermanentFailure) and entry.failures + 1 < MOST_FAILURES:
             raise
@@ -187,10 +187,6 @@ async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> Non
 
 def _files_to_add(task: Task) -> list[GeminiFile]:
     return searchable_files(task.files, task.source) if task.source.size <= LARGEST_FILE else []
-
-
-def _tokens_of_text(text: str) -> int:
-    return len(text) // CHARACTERS_PER_TOKEN
 
 
 async def _answer_of(deps: GenerateDeps, task: Task) -> str:

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal, assert_never, cast, get_args
+from typing import Literal, assert_never, get_args
 
 from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
 from shared.domain.models.catalogue import Model, default_model, resolve
 from shared.domain.models.prices import InputKind, Tier
-from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.models.tokens import most_of_text
 from shared.domain.money.calls import Tokens, cost_of
 from shared.domain.money.totals import assumed_cost
 from shared.domain.recipe.making import Makes
@@ -102,7 +102,7 @@ def estimated_cost(
     A model without a known price counts at the highest price in the catalogue.
     """
     counts: dict[str, int] = {str(kind): count for kind, count in media.items()}
-    counts["text"] = counts.get("text", 0) + prompt_characters(body) // CHARACTERS_PER_TOKEN + 1
+    counts["text"] = counts.get("text", 0) + most_of_text(*_prompt_texts(body))
     tokens = Tokens(prompt=counts, answer=_most_answered(makes, body, ceiling))
     cost = cost_of(tokens, model, tier, today)
     return assumed_cost(tokens) if cost is None else cost
@@ -123,7 +123,7 @@ def _most_answered(makes: Makes | None, body: Json, ceiling: int) -> dict[str, i
         case None:
             return {"text": ceiling}
         case "speech":
-            spoken = _LEAST_SPEECH + _SPEECH_A_CHARACTER * _characters(body.get("contents"))
+            spoken = _LEAST_SPEECH + _SPEECH_A_CHARACTER * sum(map(len, _texts(body.get("contents"))))
             return {"audio": min(ceiling, spoken)}
         case "picture":
             return {"image": _PICTURE, "text": _WORDS_OF_PICTURE}
@@ -135,14 +135,18 @@ def _most_answered(makes: Makes | None, body: Json, ceiling: int) -> dict[str, i
 
 def prompt_characters(body: Json) -> int:
     """Return how many characters of text a request sends."""
-    return _characters(body.get("contents")) + _characters(body.get("systemInstruction"))
+    return sum(map(len, _prompt_texts(body)))
 
 
-def _characters(value: JsonValue) -> int:
-    """Return how many characters the texts in contents have."""
+def _prompt_texts(body: Json) -> list[str]:
+    return [*_texts(body.get("contents")), *_texts(body.get("systemInstruction"))]
+
+
+def _texts(value: JsonValue) -> list[str]:
+    """Return the texts in contents."""
     if isinstance(value, list):
-        return sum(map(_characters, value))
+        return [text for each in value for text in _texts(each)]
     if not isinstance(value, dict):
-        return 0
-    own = len(cast(str, value["text"])) if isinstance(value.get("text"), str) else 0
-    return own + _characters(value.get("parts"))
+        return []
+    own = value.get("text")
+    return [*([own] if isinstance(own, str) else []), *_texts(value.get("parts"))]

@@ -17,7 +17,7 @@ from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.firestore import Stored
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.index_entries import Entry
-from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.models.tokens import most_of_text
 from shared.domain.money.indexing import EMBEDDING_MODEL
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import Task
@@ -169,7 +169,7 @@ async def test_what_a_killed_instance_imported_is_counted_with_the_next_try(
 ) -> None:
     task = await added_though_killed(system, monkeypatch, "north/killed.txt")
     usage = cast(Any, task.usage)
-    answer = len("# killed.txt\n\nA summary of north/killed.txt.") // CHARACTERS_PER_TOKEN
+    answer = most_of_text("# killed.txt\n\nA summary of north/killed.txt.")
     one_try = answer + usage["rounds"][0]["prompt_tokens"]
     assert usage["indexing"]["estimated_tokens"] == 2 * one_try
     assert documents_of(system, task) == ["text/markdown", "text/plain"]
@@ -195,7 +195,7 @@ async def test_an_import_whose_end_is_not_known_is_counted(system: System, monke
             system.clock.advance(60)
             await asyncio.sleep(0.03)
     usage = cast(Any, task.usage)
-    answer = len("# unknown-end.txt\n\nA summary of north/unknown-end.txt.") // CHARACTERS_PER_TOKEN
+    answer = most_of_text("# unknown-end.txt\n\nA summary of north/unknown-end.txt.")
     assert usage["indexing"]["estimated_tokens"] == 2 * (answer + usage["rounds"][0]["prompt_tokens"])
 
 
@@ -218,7 +218,7 @@ async def test_a_file_that_the_service_cannot_take_is_left_out_after_three_tries
     assert len(tries) == 3
     assert documents_of(system, task) == ["text/markdown"]
     assert any("has the answer, but not the file: File Search could not" in warning for warning in task.warnings)
-    answer = len("# refused.txt\n\nA summary of north/refused.txt.") // CHARACTERS_PER_TOKEN
+    answer = most_of_text("# refused.txt\n\nA summary of north/refused.txt.")
     assert cast(Any, task.usage)["indexing"]["estimated_tokens"] == 3 * answer
 
 

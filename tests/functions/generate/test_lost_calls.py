@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from local.standins.faults import Fault
 from shared import wiring
+from shared.cloud.gemini import Gemini
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import System
@@ -132,3 +134,20 @@ async def test_what_a_task_has_spent_counts_while_it_waits_and_once_when_it_ends
     assert {row.counters.tasks for row in rows} == {0}
     task = await ended(system, uri)
     assert await spent_today() - before == cost(task) > waiting
+
+
+async def test_a_call_that_reaches_nobody_costs_nothing(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    deps, before = wiring.generate(), await spent_today()
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with monkeypatch.context() as patch:
+        patch.setenv("GOOGLE_GEMINI_BASE_URL", f"http://127.0.0.1:{port}")
+        unreachable = Gemini("a key", deps.clock, threads=1)
+    monkeypatch.setattr(deps.gemini, "stream", unreachable.stream)
+    uri = await dropped(system, "lost/unreachable.txt")
+    task = await system.until(uri, lambda task: task.waiting is not None)
+    assert "Gemini cannot be reached" in str(task.waiting and task.waiting.detail)
+    monkeypatch.undo()
+    task = await ended(system, uri)
+    assert (task.error, lost(task)) == (None, (0, Decimal(0)))
+    assert await spent_today() - before == cost(task)

@@ -75,3 +75,26 @@ def test_what_cannot_fit_the_context_is_refused_with_a_way_out() -> None:
     assert "media_resolution to low" in refusal.message
     assert tokens.check_context([film], FLASH, "low") is None
     assert tokens.check_context([facts("text/plain", size=10**9)], FLASH) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("", 0),
+        ("four letters make one token", 7),
+        ("你好世界", 4),
+        ("привет", 6),
+        ("नमस्ते", 6),
+        ("🙂", 1),
+        ("3.14159", 7),
+        ('{"a":1}', 7),
+        ("QUJDREVGR0hJSktM", 14),
+        ("\ud800", 1),
+    ],
+)
+def test_a_text_has_a_token_for_every_character_that_is_no_small_letter_or_blank(text: str, most: int) -> None:
+    assert tokens.most_of_text(text) == most
+
+
+def test_several_texts_have_the_tokens_of_their_sum() -> None:
+    assert tokens.most_of_text("ab", "cd", "你") == 2

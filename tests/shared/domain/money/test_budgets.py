@@ -66,11 +66,17 @@ def test_the_estimate_counts_media_texts_and_the_ceiling() -> None:
         "systemInstruction": {"parts": [{"text": "z" * 196}]},
     }
     cost = estimated_cost(body, {"audio": 1000}, "gemini-2.5-flash-lite", "standard", DAY, ceiling=1000)
-    assert cost == (Decimal("0.3") * 1000 + Decimal("0.1") * 250 + Decimal("0.4") * 1000) / 1_000_000
+    assert cost == (Decimal("0.3") * 1000 + Decimal("0.1") * 249 + Decimal("0.4") * 1000) / 1_000_000
     half = estimated_cost(body, {"audio": 1000}, "gemini-2.5-flash-lite", "flex", DAY, ceiling=1000)
     assert half * 2 == cost
     unknown = estimated_cost({}, {}, "gemini-9-xenon", "standard", DAY, ceiling=1000)
     assert unknown > estimated_cost({}, {}, "gemini-3.1-pro-preview", "standard", DAY, ceiling=1000)
+
+
+def test_a_prompt_in_chinese_is_estimated_at_a_token_a_character() -> None:
+    body: Any = {"contents": [{"parts": [{"text": "字" * 1000}]}]}
+    cost = estimated_cost(body, {}, "gemini-2.5-flash-lite", "standard", DAY, ceiling=0)
+    assert cost == Decimal("0.1") * 1000 / 1_000_000
 
 
 @pytest.mark.parametrize(
