@@ -16,7 +16,7 @@ from shared.domain.errors import DropsightError, TransientFailure
 from shared.sized_stream import ReadableStream
 
 PIECE_BYTES = 8 << 20
-"""Bytes read at once: the size in which google-genai sends a file on."""
+"""Bytes read at once."""
 
 SMALL_BYTES = 64 << 10
 """Objects up to this are read whole to tell their type."""
@@ -37,7 +37,8 @@ class StreamStopped(DropsightError):
 class ObjectStream(ReadableStream):
     """Seekable, binary. While one piece is being sent on, the next is being fetched.
 
-    Read from start to end it checks the object's CRC-32C, and raises `TransientFailure` where it differs.
+    Read from start to end it checks the object's CRC-32C, and raises `TransientFailure` where it differs. What is read
+    again in between, because an upload goes on from an earlier place, counts once.
     """
 
     def __init__(self, fetch: Fetch, size: int, crc32c: str, stop: threading.Event) -> None:
@@ -86,10 +87,11 @@ class ObjectStream(ReadableStream):
             self._ahead = (start, end, self._thread.submit(self._fetch, start, end))
 
     def _check(self, start: int, piece: bytes) -> None:
-        if start != self._checked:
+        new = piece[self._checked - start :] if start <= self._checked else b""
+        if not new:
             return
-        self._checksum.update(piece)  # type: ignore[no-untyped-call]
-        self._checked += len(piece)
+        self._checksum.update(new)  # type: ignore[no-untyped-call]
+        self._checked += len(new)
         if self._checked == self.size and self._crc32c:
             digest: bytes = self._checksum.digest()  # type: ignore[no-untyped-call]
             checksum = base64.b64encode(digest).decode()

@@ -97,8 +97,7 @@ async def _close(part: Any) -> None:
     elif isinstance(part, RequestIntake):
         await part._storage.aclose()
     elif isinstance(part, Gemini):
-        await part._client.aio.aclose()
-        part._client.close()
+        await part.aclose()
     elif isinstance(part, Sandbox):
         await part.close()
     elif isinstance(part, AnswerJudge | Examiner | Splitter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import random
 import threading
@@ -234,3 +235,14 @@ def test_what_the_head_holds_is_not_fetched_again() -> None:
     assert ranges.read(0, 64) == DATA[:64]
     assert ranges.read(10, 54) == DATA[10:64]
     assert ranges.read(2000, 10) == b""
+
+
+@pytest.mark.parametrize("place", [0, 1, 250, 399])
+def test_a_stream_that_is_read_again_from_an_earlier_place_is_checked_all_the_same(place: int) -> None:
+    for checksum, is_whole in ((crc32c(DATA), True), (crc32c(b"another"), False)):
+        with reading(checksum=checksum) as stream:
+            stream.read(400)
+            stream.seek(place)
+            with contextlib.nullcontext() if is_whole else pytest.raises(TransientFailure):
+                while stream.read(300):
+                    pass
