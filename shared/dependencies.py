@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from shared.extractor import Extractor
     from shared.intake import Intake
     from shared.orphan_files import OrphanFiles
+    from shared.page_drawer import PageDrawer
     from shared.request_intake import RequestIntake
     from shared.sandbox import Sandbox
     from shared.splitter import Splitter
@@ -74,6 +75,7 @@ class GenerateDeps:
     judge: AnswerJudge
     drawing: Sandbox
     """The child process that draws on pictures, one at a time."""
+    page_drawer: PageDrawer
     examiner: Examiner
     totals: Totals
     reservations: Reservations

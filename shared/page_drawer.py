@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from shared.domain.errors import DropsightError
 from shared.examiner import BoundedSource
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 _FUNCTION = "shared.examiner_child.page_picture:draw_page"
 _SECONDS = 20.0
 _MEMORY_BYTES = 400 << 20
-"""Address space; half of it is Python and PDFium. The function api has 512 MiB."""
+"""Address space; half of it is Python and PDFium. The functions api and generate draw pages; api has 512 MiB."""
 _AT_ONCE_BYTES = 1 << 20
 """Files up to this many bytes are read before a child is reserved, since other pages may be waiting for it."""
 _MOST_BYTES = 96 << 20
@@ -31,7 +31,7 @@ class DrawnPage(NamedTuple):
     width: int
     height: int
     """Pixels."""
-    png: bytes
+    picture: bytes
     """Empty for a page that is not there."""
 
 
@@ -42,11 +42,11 @@ class PageDrawer:
         self._sandbox = sandbox or Sandbox(processes=1, memory_bytes=_MEMORY_BYTES)
         self._under_way = 0
 
-    async def draw(self, file: RangeSource, page: int) -> DrawnPage:
+    async def draw(self, file: RangeSource, page: int, form: Literal["PNG", "JPEG"] = "PNG") -> DrawnPage:
         """Return a page, counted from 1; page 0 only counts and measures. Raises `PageNotDrawn`."""
         self._under_way += 1
         try:
-            reply = await self._run(BoundedSource(file, most_bytes=_MOST_BYTES), {"page": page})
+            reply = await self._run(BoundedSource(file, most_bytes=_MOST_BYTES), {"page": page, "form": form})
         except SandboxError as error:
             _log.warning("a page was not drawn: %r", error)
             raise PageNotDrawn("Drawing it takes too much time or memory, or it is damaged.") from error
@@ -58,7 +58,7 @@ class PageDrawer:
             raise PageNotDrawn("The document is damaged, or protected with a password.")
         return DrawnPage(reply.value["pages"], reply.value["width"], reply.value["height"], reply.payload)
 
-    async def _run(self, source: BoundedSource, arguments: dict[str, int]) -> Reply:
+    async def _run(self, source: BoundedSource, arguments: dict[str, int | str]) -> Reply:
         if source.size > _AT_ONCE_BYTES:
             return await self._sandbox.run(_FUNCTION, arguments, source=source, seconds=_SECONDS)
         payload = await source.read(0, source.size)

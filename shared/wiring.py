@@ -75,6 +75,7 @@ def generate() -> GenerateDeps:
     from shared.examiner import Examiner
     from shared.extractor import Extractor
     from shared.orphan_files import OrphanFiles
+    from shared.page_drawer import PageDrawer
     from shared.sandbox import Sandbox
     from shared.splitter import Splitter
     from shared.transfer_slots import TransferSlots
@@ -103,6 +104,7 @@ def generate() -> GenerateDeps:
         recipes=RecipeBooks(storage, clock),
         judge=AnswerJudge(Sandbox()),
         drawing=Sandbox(processes=1, memory_bytes=_DRAWING_BYTES),
+        page_drawer=PageDrawer(),
         # Two, so that a file whose server is slow does not hold up the others.
         examiner=Examiner(Sandbox(processes=2)),
         totals=totals,

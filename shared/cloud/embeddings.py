@@ -1,4 +1,4 @@
-"""Have vectors made of texts, in the form of an answer of generateContent, as all other answers are kept."""
+"""Have vectors made of texts or pictures, in the form of an answer of generateContent, as all answers are kept."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
 async def embed(client: genai.Client, model: str, body: Json, timeout: float) -> Json:
     """Return the vectors of the body's contents, one for each, in one call. `timeout` is in seconds.
 
+    The contents are texts, or pictures as inlineData: all of one kind, since the service counts their tokens together.
     Another number or length of vectors is an answer, too: it is billed, and would come again.
     """
     contents = [types.Content.model_validate(content) for content in cast(list[Json], body["contents"])]
@@ -34,16 +35,25 @@ async def embed(client: genai.Client, model: str, body: Json, timeout: float) ->
         numbers.byteswap()
     blob: Json = {"mimeType": VECTORS, "data": base64.b64encode(numbers.tobytes()).decode()}
     content: Json = {"role": "model", "parts": [{"inlineData": blob}]}
-    usage = response.usage_metadata
-    counted = usage.prompt_token_count if usage is not None else None
-    tokens = counted or sum(len(part.text or "") for content in contents for part in content.parts or []) // (
-        CHARACTERS_PER_TOKEN
-    )
     made: Json = {
         "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
-        "usageMetadata": {"promptTokenCount": tokens, "totalTokenCount": tokens},
+        "usageMetadata": _usage(response, contents),
     }
     if len(vectors) != len(contents):
-        return unusable(made, f"has {len(vectors)} vectors for {len(contents)} texts")
+        return unusable(made, f"has {len(vectors)} vectors for {len(contents)} inputs")
     odd = next((len(vector) for vector in vectors if len(vector) != settings["outputDimensionality"]), None)
     return made if odd is None else unusable(made, f"has vectors of {odd} dimensions")
+
+
+def _usage(response: types.EmbedContentResponse, contents: list[types.Content]) -> Json:
+    """Return the prompt's tokens by kind, as prices are. Those of texts are estimated if the service counts none."""
+    parts = [part for content in contents for part in content.parts or []]
+    is_text = all(part.inline_data is None for part in parts)
+    usage = response.usage_metadata
+    tokens = usage.prompt_token_count if usage is not None else None
+    if not tokens and is_text:
+        tokens = sum(len(part.text or "") for part in parts) // CHARACTERS_PER_TOKEN
+    if not tokens:
+        return {}
+    details: Json = {"modality": "TEXT" if is_text else "IMAGE", "tokenCount": tokens}
+    return {"promptTokenCount": tokens, "totalTokenCount": tokens, "promptTokensDetails": [details]}

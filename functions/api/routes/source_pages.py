@@ -76,10 +76,10 @@ async def get_page(
     if headers["ETag"] == if_none_match:
         return Response(status_code=304, headers=headers)
     drawn = await _draw(file, number)
-    if not drawn.png:
+    if not drawn.picture:
         message = f"The document has {drawn.pages} pages; there is no page {number}."
         raise RequestRefused(404, "not_found", "not_found", message, param="number")
-    return Response(drawn.png, headers=headers)
+    return Response(drawn.picture, headers=headers)
 
 
 async def _pdf_of(key: Key, task_id: str, number: int) -> ServedFile:

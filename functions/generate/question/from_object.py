@@ -156,10 +156,10 @@ async def _made_text(
     from functions.generate.question.made_text import MadeText, read_text, refuse_unspeakable
 
     refuse_unspeakable(recipe, first.facts)
-    text, remarks = await read_text(deps, recipe, sent, model)
+    text, remarks, shown = await read_text(deps, recipe, sent, model)
     noticed = (*noticed, *_remarks(first, sent, of_source=True), *remarks)
     spoken = recipe.model_copy(update={"prompt": prompt})
-    return MadeText(deps, lease, text, spoken, ran, model, noticed, sources=(first.stored.identity,))
+    return MadeText(deps, lease, text, spoken, ran, model, noticed, sources=(first.stored.identity,), shown=shown)
 
 
 async def _upload(
@@ -255,7 +255,7 @@ def _refuse_misfits(
     if refusal := media.check(files[0]):
         raise PermanentFailure(refusal.code, refusal.message)
     if recipe.makes != "embedding":
-        # Vectors are made of a file's text, window by window.
+        # Vectors are made of a file's text window by window, and of its pages one by one.
         refuse_if_too_long(visible_parts, find_model(recipe.model, today), recipe.media_resolution)
 
 

@@ -92,20 +92,24 @@ async def _made_text(
 ) -> AskedInParts:
     # Loaded where it is used: most instances never make anything but words.
     from functions.generate.question.made_text import MadeText, read_text, refuse_unspeakable
+    from functions.generate.question.shown_pages import ShownPage
 
     recipe = request.recipe
     texts = [message.text for message in request.messages if message.role == "user"]
+    shown: tuple[ShownPage, ...] = ()
     for file in request.inputs:
         parts = await preparation.parts_of(file)
         refuse_unspeakable(recipe, preparation.files[-1])
-        text, remarks = await read_text(deps, recipe, parts, preparation.model)
+        text, remarks, of_file = await read_text(deps, recipe, parts, preparation.model)
+        shown += of_file
         texts.append(text)
         preparation.remarks += [f"{file.param}: {remark}" for remark in remarks]
     model = preparation.model or await known_model(deps, recipe.model)
     noticed = (*request.warnings, *preparation.remarks, *model_notices(deps, recipe.model))
     whole = "\n\n".join(text for text in texts if text.strip())
     manner = recipe.model_copy(update={"prompt": request.instructions.strip()})
-    return MadeText(deps, lease, whole, manner, ran, model, noticed, sources=tuple(preparation.sources or ()))
+    sources = tuple(preparation.sources or ())
+    return MadeText(deps, lease, whole, manner, ran, model, noticed, sources=sources, shown=shown)
 
 
 async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:

@@ -1,10 +1,9 @@
-"""Have a text read aloud, or vectors made of it, part by part. Each part is one billed call, stored like the calls of
-a split file.
+"""Have a text read aloud, or vectors made of it and of pages without text, part by part. Each part is one billed call,
+stored like the calls of a split file.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,16 @@ from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from functions.generate.question.parts import UploadPart
+from functions.generate.question.shown_pages import (
+    Picture,
+    ShownPage,
+    in_batches,
+    load_pictures,
+    picture_tokens,
+    read_at_most,
+    read_whole,
+    shown_pictures,
+)
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
@@ -19,8 +28,8 @@ from shared.domain.checks import Whole
 from shared.domain.checks.rows import named_pages
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import Facts, InMemory
-from shared.domain.media.limits import GEMINI
 from shared.domain.models.catalogue import Model
+from shared.domain.models.prices import InputKind
 from shared.domain.recipe import Recipe, RecipeQuestion, generation_config
 from shared.domain.recipe.making import embedding_body, speech_contents
 from shared.domain.recipe.question import About, Question, Window
@@ -54,42 +63,43 @@ class ReadText(NamedTuple):
     text: str
     remarks: tuple[str, ...]
     """Sentences about content that the text lacks."""
+    shown: tuple[ShownPage, ...] = ()
+    """Pages and pictures of which vectors are made without text."""
 
 
 async def read_text(deps: GenerateDeps, recipe: Recipe, parts: Sequence[UploadPart], model: Model | None) -> ReadText:
-    """Return the text of a file, given its parts to upload.
+    """Return the text of a file, given its parts to upload, and its pages without text.
 
-    Raises `PermanentFailure` for a scan or a damaged file, and `TransientFailure` if a PDF could not be read now.
+    Raises `PermanentFailure` for a damaged file, and `TransientFailure` if a PDF could not be read now.
     """
+    if parts[0].facts.media_type.family == "image":
+        return ReadText("", (), shown_pictures(parts))
     most = 4 * most_characters(deps, recipe, model)
     pieces: list[str] = []
     remarks: tuple[str, ...] = ()
+    shown: tuple[ShownPage, ...] = ()
     for part in parts:
         if part.facts.media_type.family == "pdf":
-            text, remarks = await _text_of_pdf(deps, part)
+            text, remarks, shown = await _text_of_pdf(deps, part)
             pieces.append(text)
         if part.facts.media_type.family != "text":
             continue
         with await part.open() as stream:
-            data = await deps.storage.in_thread(partial(_read, stream, most + 1 - sum(map(len, pieces))))
+            data = await deps.storage.in_thread(partial(read_at_most, stream, most + 1 - sum(map(len, pieces))))
         pieces.append(data.decode("utf-8", "replace").removeprefix("\ufeff"))
-    return ReadText("\n\n".join(pieces), remarks)
+    return ReadText("\n\n".join(pieces), remarks, shown)
 
 
 async def _text_of_pdf(deps: GenerateDeps, part: UploadPart) -> ReadText:
-    """Return the text layer of a PDF. Raises `PermanentFailure` if it has none."""
-    with await part.open() as stream:
-        data = await deps.storage.in_thread(partial(_read, stream, GEMINI.pdf_bytes + 1))
-    pages = await deps.examiner.page_texts(Threaded(InMemory(data), deps.storage.in_thread))
+    """Return the text layer of a PDF, and the pages that show something and have none."""
+    source = Threaded(InMemory(await read_whole(deps, part)), deps.storage.in_thread)
+    pages = await deps.examiner.page_texts(source)
     empty = [number for number, text in enumerate(pages, 1) if not text.strip()]
-    if len(empty) == len(pages):
-        message = (
-            f"{part.name}: no text can be taken out of the PDF, of which vectors could be made; it may be a scan. Have "
-            "it read first, with the recipe transcribe-document, and drop the text that is published."
-        )
-        raise PermanentFailure("unsupported_content_type", message)
-    remarks = (f"Pages that have no text are not in the vectors: {named_pages(empty)}.",) if empty else ()
-    return ReadText("\n\n".join(pages), remarks)
+    pictures = set(await deps.examiner.pages_without_text(source)) if empty else set[int]()
+    blank = [number for number in empty if number not in pictures]
+    remarks = (f"Empty pages are not in the vectors: {named_pages(blank)}.",) if blank else ()
+    shown = tuple(ShownPage(number, part) for number in empty if number in pictures)
+    return ReadText("\n\n".join(pages), remarks, shown)
 
 
 def most_characters(deps: GenerateDeps, recipe: Recipe, model: Model | None) -> int:
@@ -100,7 +110,7 @@ def most_characters(deps: GenerateDeps, recipe: Recipe, model: Model | None) -> 
 
 @dataclass
 class MadeText:
-    """A text to make speech or vectors of. Call `prepare` first."""
+    """A text to make speech or vectors of, with its pages without text. Call `prepare` first."""
 
     deps: GenerateDeps
     lease: Lease
@@ -111,6 +121,7 @@ class MadeText:
     model: Model | None
     noticed: tuple[str, ...]
     sources: tuple[str, ...] = ()
+    shown: tuple[ShownPage, ...] = ()
     plan: tuple[Span, ...] = ()
     warning: str = ""
 
@@ -122,14 +133,14 @@ class MadeText:
         self.plan = await off_loop(self._plan)
         most = self.deps.settings.most_parts
         if not self.plan:
-            raise PermanentFailure("empty_file", "There is no text in it.")
+            raise PermanentFailure("empty_file", f"There is no text {self._or_picture}in it.")
         if len(self.plan) > most:
-            message = f"The text is too long: it has {len(self.text):,} characters, which take {len(self.plan)} calls, "
+            message = f"{self._subject} is too long: it has {self._length}, which take {len(self.plan)} calls, "
             raise PermanentFailure(
                 "media_too_long", f"{message}and at most {most} are made. Cut it into several files."
             )
         if len(self.plan) > 1:
-            self.warning = f"The text has {len(self.text):,} characters; it took {len(self.plan)} calls."
+            self.warning = f"{self._subject} has {self._length}; it took {len(self.plan)} calls."
             await self.lease.change(lambda task: claims.warn(task, self.lease.token, (self.warning,)))
         log("INFO", "text_planned", f"{len(self.plan)} calls", task=self.lease.task.id)
 
@@ -140,7 +151,23 @@ class MadeText:
             windows = cut_by_characters(self.text, _window(self.recipe, self.model))
             batches = (windows[at : at + MOST_TEXTS] for at in range(0, len(windows), MOST_TEXTS))
             cuts = [(batch[0][0], batch[-1][1]) for batch in batches]
-        return tuple(Span(start=start, end=end, unit="characters") for start, end in cuts)
+        texts = tuple(Span(start=start, end=end, unit="characters") for start, end in cuts)
+        groups = in_batches(self.shown)
+        return (*texts, *(Span(start=batch[0].page, end=batch[-1].page, unit="pages") for batch in groups))
+
+    @property
+    def _or_picture(self) -> str:
+        return "" if self.recipe.embedding is None else "and no picture "
+
+    @property
+    def _subject(self) -> str:
+        return "The file" if self.shown else "The text"
+
+    @property
+    def _length(self) -> str:
+        characters = [f"{len(self.text):,} characters"] if self.text.strip() or not self.shown else []
+        pages = [f"{count:,} page{'' if count == 1 else 's'} without text"] if (count := len(self.shown)) else []
+        return " and ".join([*characters, *pages])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -160,9 +187,13 @@ class MadeText:
         return False
 
     async def questions_of_part(self, number: int) -> list[Question]:
-        return [await off_loop(self._question, number)]
+        span = self.plan[number - 1]
+        if span.unit == "characters":
+            return [await off_loop(self._question_of_text, number)]
+        shown = [each for each in self.shown if span.start <= each.page <= span.end]
+        return [self._question_of_pictures(number, await load_pictures(self.deps, shown))]
 
-    def _question(self, number: int) -> Question:
+    def _question_of_text(self, number: int) -> Question:
         recipe, span = self.recipe, self.plan[number - 1]
         start, text = int(span.start), self.text[int(span.start) : int(span.end)]
         windows: tuple[Window, ...] = ()
@@ -174,6 +205,19 @@ class MadeText:
         else:
             config = generation_config(recipe, recipe.questions[0])
             body = {**speech_contents(recipe, text.strip()), "generationConfig": config}
+        return self._question(number, body, windows)
+
+    def _question_of_pictures(self, number: int, pictures: Sequence[Picture]) -> Question:
+        recipe = self.recipe
+        assert recipe.embedding is not None
+        body = embedding_body(recipe.embedding, recipe.model, [], [picture.blob for picture in pictures])
+        windows = tuple(Window(page=picture.page) for picture in pictures)
+        return self._question(number, body, windows, picture_tokens(pictures, self.model))
+
+    def _question(
+        self, number: int, body: Json, windows: tuple[Window, ...], media: dict[InputKind, int] | None = None
+    ) -> Question:
+        recipe = self.recipe
         warnings = (*([self.warning] if self.warning else []), *self.noticed)
         return Question(
             model=recipe.model,
@@ -185,6 +229,7 @@ class MadeText:
             about=About(warnings=warnings),
             makes=recipe.makes,
             windows=windows,
+            media=media or {},
         )
 
 
@@ -196,10 +241,3 @@ def _window(recipe: Recipe, model: Model | None) -> int:
     """Return the characters of a window, assuming at most two tokens for each character."""
     assert recipe.embedding is not None
     return min(recipe.embedding.window, model.input_tokens // 2 if model is not None else recipe.embedding.window)
-
-
-def _read(stream: io.IOBase, most: int) -> bytes:
-    pieces = bytearray()
-    while len(pieces) < most and (piece := stream.read(most - len(pieces))):
-        pieces += piece
-    return bytes(pieces)

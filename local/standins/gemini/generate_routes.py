@@ -73,11 +73,14 @@ class GenerateRoutes:
     async def _embed(self, request: Request, model: Model, method: str, behaviour: Behaviour) -> Response:
         body = await json_body(request, REQUEST_BYTES)
         if method == "embedContent":
-            answer = await asyncio.to_thread(embeddings.embed, [read_message("EmbedContentRequest", body)], model)
-            answer["embedding"] = answer.pop("embeddings")[0]
+            requests = [read_message("EmbedContentRequest", body)]
         else:
-            read = read_message("BatchEmbedContentsRequest", body)
-            answer = await asyncio.to_thread(embeddings.embed, read.get("requests", []), model)
+            requests = read_message("BatchEmbedContentsRequest", body).get("requests", [])
+        embeddings.check_count(requests)
+        prompts = [await self._reader.read({"contents": [each.get("content", {})]}, model) for each in requests]
+        answer = await asyncio.to_thread(embeddings.embed, requests, prompts, model)
+        if method == "embedContent":
+            answer["embedding"] = answer.pop("embeddings")[0]
         await self._clock.sleep(behaviour.latency)
         tokens = answer["usageMetadata"]["promptTokenCount"]
         current_call.get().notes["prompt_tokens"] = str(tokens)

@@ -1,4 +1,4 @@
-"""Vectors as they are published: one for each window of a text, all of length 1."""
+"""Vectors as they are published: one for each window of a text and each page without text, all of length 1."""
 
 from __future__ import annotations
 
@@ -39,8 +39,12 @@ def vectors_file(
 ) -> bytes:
     """Return the published JSON. Numbers have seven digits, as those of 32 bits do."""
     chunks: list[Json] = [
-        {**window.model_dump(), "vector": [float(f"{value:.7g}") for value in vector]}
+        {**_place(window), "vector": [float(f"{value:.7g}") for value in vector]}
         for window, vector in zip(windows, vectors, strict=True)
     ]
     about = {"model": model, "dimensions": dimensions, "task_type": task_type, "normalised": True}
     return json.dumps({**about, "chunks": chunks}, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _place(window: Window) -> Json:
+    return window.model_dump(exclude={"page"}) if window.page is None else {"page": window.page}

@@ -49,13 +49,13 @@ _EXAMPLE_MODELS: dict[Makes, str] = {
 }
 _INPUT_FAMILIES: dict[Makes, set[Family]] = {
     "speech": {"text"},
-    "embedding": {"text", "pdf"},
+    "embedding": {"text", "pdf", "image"},
     "picture": {"text", "image", "pdf"},
 }
 _PRODUCTS = {"speech": "speech", "embedding": "vectors", "picture": "pictures"}
 DESCRIPTIONS: dict[Makes, str] = {
     "speech": "reads the text aloud",
-    "embedding": "makes vectors, by which texts of a like meaning are found",
+    "embedding": "makes vectors, by which texts, pages and pictures of a like meaning are found",
     "picture": "draws a picture of the text, or anew from a picture",
 }
 """What a recipe does, where its prompt does not say it."""
@@ -88,7 +88,7 @@ class Speech(Frozen):
 
 
 class Embedding(Frozen):
-    """Settings to make vectors of the text."""
+    """Settings to make vectors of texts, pages and pictures."""
 
     dimensions: int = Field(default=768, ge=128, le=2048)
     """The maximum is that of Firestore's vector search."""
@@ -123,7 +123,7 @@ def misfits_of_making(recipe: Recipe) -> Iterator[tuple[str, str]]:
         if getattr(recipe, field) != type(recipe).model_fields[field].get_default(call_default_factory=True):
             yield field, f"this recipe makes {_PRODUCTS[makes]}; {field} is for answers in words"
     if makes == "embedding" and recipe.prompt:
-        yield "prompt", "vectors are made of the text alone: leave out the prompt"
+        yield "prompt", "vectors are made of the file alone: leave out the prompt"
     for name in ("max_tokens", "stop"):
         if getattr(recipe.parameters, name):
             yield f"parameters.{name}", f"this recipe makes {_PRODUCTS[makes]}; {name} is for answers in words"
@@ -176,11 +176,12 @@ def speech_contents(recipe: Recipe, text: str) -> Json:
     return {"contents": [{"role": "user", "parts": [part]}]}
 
 
-def embedding_body(embedding: Embedding, model: str, texts: Sequence[str]) -> Json:
-    """Return the request of `shared.cloud.embeddings`: one content for each text."""
+def embedding_body(embedding: Embedding, model: str, texts: Sequence[str], pictures: Sequence[Json] = ()) -> Json:
+    """Return the request of `shared.cloud.embeddings`: one content for each text, and each picture as inlineData."""
     settings: Json = {"outputDimensionality": embedding.dimensions}
     prefix = _PREFIXES[embedding.task_type] if model.startswith("gemini-embedding-2") else ""
     if not prefix:
         settings["taskType"] = embedding.task_type
     contents: list[JsonValue] = [{"role": "user", "parts": [{"text": prefix + text}]} for text in texts]
+    contents += [{"role": "user", "parts": [{"inlineData": picture}]} for picture in pictures]
     return {"contents": contents, "embedding": settings}

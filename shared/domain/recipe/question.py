@@ -31,11 +31,13 @@ class About(Frozen):
 
 
 class Window(Frozen):
-    """A piece of a text to make a vector of; `start` and `end` are counted in characters."""
+    """What a vector is made of: a piece of a text, or a page without text. `start` and `end` count characters."""
 
-    start: int
-    end: int
-    text: str
+    start: int = 0
+    end: int = 0
+    text: str = ""
+    page: int | None = None
+    """Of a page or a picture, counted from 1."""
 
 
 class Question(Frozen):
@@ -71,7 +73,7 @@ class Question(Frozen):
     makes: Makes | None = None
     """What the answer has instead of words: speech, vectors or a picture."""
     windows: tuple[Window, ...] = ()
-    """The texts to make vectors of."""
+    """The texts and pages to make vectors of."""
     media: dict[InputKind, int] = Field(default_factory=dict)
     """The tokens of its files, as estimated before the call."""
 

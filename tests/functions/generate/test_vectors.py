@@ -1,17 +1,22 @@
-"""Vectors of a text: published with the text that each stands for, and found by Firestore's nearest search."""
+"""Vectors of texts, scanned pages and pictures: published with what each stands for, and found by Firestore's nearest
+search.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from typing import Any
 
+import pypdfium2
 import pytest
 from google.cloud.firestore_v1.base_vector_query import DistanceMeasure
 from google.cloud.firestore_v1.vector import Vector
+from PIL import Image
 
 from local.standins.gemini.embeddings import vector_of
-from tests.functions.generate.conftest import System, answers, warned
+from tests.functions.generate.conftest import SAMPLES, System, answers, warned
 from tests.pdf_text import pdf_with_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -61,7 +66,26 @@ async def test_a_long_text_is_cut_into_windows_of_which_a_call_takes_a_hundred(s
     assert task.usage["calls"] == 2
 
 
-async def test_the_text_of_a_pdf_becomes_vectors_and_pages_without_text_are_named(system: System) -> None:
+def scanned(*tones: int) -> bytes:
+    """A PDF as a scanner makes it, with a page of each shade of grey."""
+    out = io.BytesIO()
+    first, *others = [Image.new("L", (60, 80), tone) for tone in tones]
+    first.save(out, "PDF", save_all=True, append_images=others)
+    return out.getvalue()
+
+
+def joined(*documents: bytes) -> bytes:
+    """A PDF with the pages of all documents."""
+    out = io.BytesIO()
+    with pypdfium2.PdfDocument.new() as whole:
+        for data in documents:
+            with pypdfium2.PdfDocument(data) as document:
+                whole.import_pages(document)
+        whole.save(out)
+    return out.getvalue()
+
+
+async def test_the_text_of_a_pdf_becomes_vectors_and_empty_pages_are_named(system: System) -> None:
     tea = [line.strip() for line in TEA.decode().split(".") if line.strip()]
     task = await system.answered(
         "tea.pdf", pdf_with_text([tea, [], ["An engine burns fuel."]]), dropsight_recipe="embed"
@@ -70,7 +94,64 @@ async def test_the_text_of_a_pdf_becomes_vectors_and_pages_without_text_are_name
     [chunk] = json.loads((await system.published(task))["embeddings.json"])["chunks"]
     assert chunk["text"].startswith("Tea is brewed with boiling water")
     assert chunk["text"].endswith("An engine burns fuel.")
-    assert warned(task) == ("Pages that have no text are not in the vectors: page 2.",)
+    assert warned(task) == ("Empty pages are not in the vectors: page 2.",)
+
+
+async def test_each_page_of_a_scan_has_a_vector_of_what_it_shows(system: System) -> None:
+    task = await system.answered("scan.pdf", scanned(10, 60, 120, 120, 180, 200, 240), dropsight_recipe="embed")
+    assert task.status == "completed", task.error
+    chunks = json.loads((await system.published(task))["embeddings.json"])["chunks"]
+    assert [chunk["page"] for chunk in chunks] == [1, 2, 3, 4, 5, 6, 7]
+    assert all(
+        set(chunk) == {"page", "vector"} and math.hypot(*chunk["vector"]) == pytest.approx(1) for chunk in chunks
+    )
+    first, second, third, fourth, *_ = [chunk["vector"] for chunk in chunks]
+    assert third == fourth
+    assert first != second != third
+    assert warned(task) == ("The file has 7 pages without text; it took 2 calls.",)
+    assert answers(task) == ["gemini-embedding-2 made 7 vectors of 768 dimensions."]
+
+
+async def test_the_tokens_of_pages_and_pictures_are_paid_for_as_pictures(system: System) -> None:
+    task = await system.answered("paid.pdf", scanned(30), dropsight_recipe="embed")
+    assert task.usage is not None
+    assert task.usage["prompt_tokens_by_modality"] == {"image": task.usage["prompt_tokens"]}
+    cost = float(str(task.usage["cost"]))
+    assert cost == pytest.approx(float(str(task.usage["prompt_tokens"])) * 0.45e-6)
+
+
+async def test_a_pdf_of_which_some_pages_are_scanned_has_vectors_of_its_text_and_of_those(system: System) -> None:
+    tea = [line.strip() for line in TEA.decode().split(".") if line.strip()]
+    data = joined(pdf_with_text([tea]), scanned(90), pdf_with_text([["An engine burns fuel."], []]), scanned(150))
+    published = await vectors_of(system, "mixed.pdf", data)
+    text, *pages = published["chunks"]
+    assert text["text"].startswith("Tea is brewed")
+    assert text["text"].endswith("An engine burns fuel.")
+    assert [page["page"] for page in pages] == [2, 5]
+
+
+async def test_a_picture_has_one_vector(system: System) -> None:
+    for name in ("photo.jpg", "picture.png"):
+        published = await vectors_of(system, name, (SAMPLES / name).read_bytes())
+        [chunk] = published["chunks"]
+        assert chunk["page"] == 1
+
+
+async def test_a_picture_of_another_kind_is_drawn_anew_first(system: System) -> None:
+    out = io.BytesIO()
+    Image.new("L", (60, 80), 128).save(out, "TIFF", save_all=True, append_images=[Image.new("L", (60, 80), 200)])
+    published = await vectors_of(system, "two.tiff", out.getvalue())
+    assert [chunk["page"] for chunk in published["chunks"]] == [1, 2]
+
+
+async def test_a_picture_that_the_model_does_not_take_is_refused_with_the_way_out(system: System) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (60, 80), "red").save(out, "WEBP")
+    task = await system.answered("red.webp", out.getvalue(), dropsight_recipe="embed")
+    assert task.error is not None
+    assert task.error.code == "unsupported_content_type"
+    assert "PNG and JPEG" in task.error.message
+    assert task.usage is None or not task.usage.get("calls")
 
 
 async def test_a_pdf_of_more_pages_than_the_model_would_take_is_embedded_by_its_text(system: System) -> None:
@@ -82,12 +163,21 @@ async def test_a_pdf_of_more_pages_than_the_model_would_take_is_embedded_by_its_
     assert "Page 59 tells" in chunks[-1]["text"]
 
 
-async def test_a_scan_is_refused_with_the_way_to_its_vectors(system: System) -> None:
-    task = await system.answered("scan.pdf", pdf_with_text([[], []]), dropsight_recipe="embed")
+async def test_a_pdf_of_empty_pages_is_refused_before_anything_is_paid(system: System) -> None:
+    task = await system.answered("empty.pdf", pdf_with_text([[], []]), dropsight_recipe="embed")
     assert task.error is not None
-    assert task.error.code == "unsupported_content_type"
-    assert "with the recipe transcribe-document" in task.error.message
+    assert task.error.code == "empty_file"
+    assert task.error.message == "There is no text and no picture in it."
     assert task.usage is None or not task.usage.get("calls")
+
+
+async def test_a_request_has_vectors_made_of_a_scan(system: System) -> None:
+    uri = await system.drop("asked-scan.pdf", scanned(70))
+    messages = [{"role": "user", "content": [{"type": "file_url", "file_url": {"url": uri}}]}]
+    task = await system.requested("scan-vectors", model="gemini-embedding-2", recipe="embed", messages=messages)
+    assert task.status == "completed", task.error
+    [chunk] = json.loads((await system.published(task))["embeddings.json"])["chunks"]
+    assert chunk["page"] == 1
 
 
 async def test_a_request_has_vectors_made_of_a_pdf(system: System) -> None:

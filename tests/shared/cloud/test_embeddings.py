@@ -64,4 +64,8 @@ async def test_another_length_than_was_asked_for_is_a_billed_answer_that_cannot_
     answer = await embed(gemini._client, MODEL, body_of("tea"), timeout=30)
     assert answer["unusable"] == "has vectors of 1 dimensions"
     assert take_out(answer) == []
-    assert answer["usageMetadata"] == {"promptTokenCount": 6, "totalTokenCount": 6}
+    assert answer["usageMetadata"] == {
+        "promptTokenCount": 6,
+        "totalTokenCount": 6,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 6}],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from operator import mul
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from google.genai import errors, types
 from tests.local.standins.gemini.conftest import Running
 
 MODEL = "gemini-embedding-2"
+SAMPLES = Path(__file__).parents[3] / "samples"
 
 
 def vectors(running: Running, *texts: str, model: str = MODEL, **config: Any) -> list[list[float]]:
@@ -73,6 +75,26 @@ def test_one_text_can_be_sent_without_a_batch(shared: Running) -> None:
 def test_what_is_too_much_is_refused(shared: Running, texts: list[str], config: dict[str, Any], message: str) -> None:
     with pytest.raises(errors.ClientError, match=message):
         vectors(shared, *texts, **config)
+
+
+def of_media(running: Running, *parts: types.Part) -> list[float]:
+    answer = running.client.models.embed_content(model=MODEL, contents=[types.Content(parts=list(parts))])
+    [embedding] = answer.embeddings or []
+    return embedding.values or []
+
+
+def inline(name: str, mime_type: str) -> types.Part:
+    return types.Part.from_bytes(data=(SAMPLES / name).read_bytes(), mime_type=mime_type)
+
+
+def test_the_same_bytes_have_the_same_vector_and_others_another(shared: Running) -> None:
+    photo, picture = inline("photo.jpg", "image/jpeg"), inline("picture.png", "image/png")
+    assert of_media(shared, photo) == of_media(shared, photo) != of_media(shared, picture)
+
+
+def test_a_content_has_six_pictures_at_most(shared: Running) -> None:
+    with pytest.raises(errors.ClientError, match="at most 6 images"):
+        of_media(shared, *[inline("picture.png", "image/png")] * 7)
 
 
 def test_a_model_for_words_makes_no_vectors(shared: Running) -> None:
