@@ -61,6 +61,13 @@ async def test_a_long_text_is_cut_into_windows_of_which_a_call_takes_a_hundred(s
     assert task.usage["calls"] == 2
 
 
+async def test_a_later_claim_embeds_only_the_parts_that_are_not_stored(system: System) -> None:
+    system.model.script.extend([{}, {"status": 503}])
+    published = await vectors_of(system, "interrupted.txt", b"A sentence of words. " * 12_000)
+    assert len(published["chunks"]) > 100
+    assert len(system.model.asked) == 2
+
+
 async def test_the_text_of_a_pdf_becomes_vectors_and_pages_without_text_are_named(system: System) -> None:
     tea = [line.strip() for line in TEA.decode().split(".") if line.strip()]
     task = await system.answered(
