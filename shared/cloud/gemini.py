@@ -27,7 +27,7 @@ from pydantic import JsonValue, ValidationError
 from shared.clock import Clock
 from shared.cloud.request_bodies import write_bodies_in_pieces
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable
+from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable, Unreachable
 from shared.domain.models.served import ServedModel
 from shared.domain.service_errors import HandleGone, failure
 from shared.domain.tasks.task import GeminiFile
@@ -316,7 +316,7 @@ def _translated_errors(call: Literal["model", "file", "upload"] = "model") -> It
         message, of_file = error.message or "no message", call != "model"
         raise failure(error.code or 500, error.status or "", message, details, of_file=of_file) from error
     except _NOT_CONNECTED as error:
-        raise Unavailable(f"Gemini cannot be reached: {type(error).__name__}") from error
+        raise Unreachable(f"Gemini cannot be reached: {type(error).__name__}") from error
     except _BROKEN as error:
         raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:
