@@ -141,8 +141,8 @@ async def test_the_rows_of_a_short_scan_are_counted_too(system: System) -> None:
     task = await system.answered("wide/short-scan.pdf", scan(1_000, 40), bucket=RULED)
     assert task.error is None, task.error
     assert (len(counts_asked(system)), len(system.model.asked)) == (1, 2)
-    counted, short = warned(task)
-    assert counted == "An additional call counts the rows of the file, because most of its pages have no text."
+    why, short = warned(task)
+    assert why == "An additional call counts the rows of the file, because most of its pages have no text."
     assert short == (
         "Rows are missing, as the model counted those of the scanned pages: 200 of 1,000 on pages 1 to 25."
     )
@@ -174,8 +174,8 @@ async def test_the_rows_of_a_picture_are_counted_too(system: System) -> None:
     task = await system.answered("stock/page.png", SAMPLES / "picture.png", bucket=RULED)
     assert task.error is None, task.error
     assert (len(counts_asked(system)), len(system.model.asked)) == (1, 2)
-    counted, short = warned(task)
-    assert counted == "An additional call counts the rows of the file, because it is a picture."
+    why, short = warned(task)
+    assert why == "An additional call counts the rows of the file, because it is a picture."
     assert short.startswith("Rows are missing")
     assert short.endswith("1 of 3 on page 1.")
 

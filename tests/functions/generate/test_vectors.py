@@ -10,6 +10,7 @@ import pytest
 from google.cloud.firestore_v1.base_vector_query import DistanceMeasure
 from google.cloud.firestore_v1.vector import Vector
 
+from local.standins.faults import Fault
 from local.standins.gemini.embeddings import vector_of
 from tests.functions.generate.conftest import System, answers, warned
 from tests.pdf_text import pdf_with_text
@@ -62,10 +63,12 @@ async def test_a_long_text_is_cut_into_windows_of_which_a_call_takes_a_hundred(s
 
 
 async def test_a_later_claim_embeds_only_the_parts_that_are_not_stored(system: System) -> None:
-    system.model.script.extend([{}, {"status": 503}])
-    published = await vectors_of(system, "interrupted.txt", b"A sentence of words. " * 12_000)
-    assert len(published["chunks"]) > 100
-    assert len(system.model.asked) == 2
+    system.tap.faults.add([Fault(service="gemini", match="mbedContents", status=503, skip=1, times=1)])
+    task = await system.answered("interrupted.txt", b"A sentence of words. " * 12_000, dropsight_recipe="embed")
+    assert task.status == "completed", task.error
+    assert task.token > 1
+    assert task.usage is not None
+    assert task.usage["calls"] == 2
 
 
 async def test_the_text_of_a_pdf_becomes_vectors_and_pages_without_text_are_named(system: System) -> None:
