@@ -62,13 +62,18 @@ class Budgets:
         self._settled = 0
         """The cost of such calls that have ended."""
 
-    async def reserve(self, task: Task, estimate: Decimal, spent_already: Decimal) -> date | None:
+    async def reserve(
+        self, task: Task, estimate: Decimal, spent_already: Decimal, *, lost: Decimal = Decimal(0)
+    ) -> date | None:
         """Make sure that a call which costs at most `estimate` is within the budgets.
 
         Return the day of the new reservation, or None if none was needed. `spent_already`: the cost of the task's
-        earlier calls. Raises `BudgetSpent`, or `PermanentFailure` if tasks over the budget are set to fail.
+        earlier calls; `lost`: how much of it is only assumed, for lost calls. That counts in the daily budgets, but a
+        killed instance does not bring the task over its own.
+
+        Raises `BudgetSpent`, or `PermanentFailure` if tasks over the budget are set to fail.
         """
-        self._refuse_dear_task(estimate + spent_already)
+        self._refuse_over_task_budget(estimate + spent_already - lost)
         limits = await self._limits(task.owner)
         owed = in_pico(spent_already) - task.ledger.counted
         pico = in_pico(estimate) + owed
@@ -107,10 +112,11 @@ class Budgets:
     async def _reserve_near(self, task: Task, limits: dict[str, int], wanted: Reservation, owed: int) -> date:
         """Reserve what the task may add to the counters. `owed`: how much of that it has spent already."""
         today, now = self._today(), self._clock.now()
-        refused: BudgetSpent | None = None
+        against: Scope | None = None
+        is_busy = False
 
         async def grant(others: dict[str, Reservation]) -> Reservation | None:
-            nonlocal refused
+            nonlocal against, is_busy
             # Read after the reservations: a reservation that is settled in between counts twice rather than not at all.
             known = await self._spent(0)
             scopes = [
@@ -122,10 +128,8 @@ class Budgets:
                 for scope in _scopes(limits, known.by_scope, others)
             ]
             verdict, against = decide(scopes, wanted.picodollars - owed)
-            if verdict == "granted" or against is None:
-                return wanted
-            refused = self._refusal(against, is_busy=verdict == "busy")
-            return None
+            is_busy = verdict == "busy"
+            return wanted if verdict == "granted" else None
 
         try:
             if await self._reservations.change(today, task.key, now, grant):
@@ -134,7 +138,8 @@ class Budgets:
                 return today
         except TooManyAtOnce as error:
             raise BudgetSpent("Many tasks are close to the budget at once.", delay=_BUSY_SECONDS) from error
-        assert refused is not None
+        assert against is not None
+        refused = self._refusal(against, is_busy=is_busy)
         if self._settings.budget_action == "fail" and refused.is_spent:
             raise PermanentFailure("budget_exceeded", refused.message)
         raise refused
@@ -145,20 +150,27 @@ class Budgets:
         return today if await self._reservations.is_held(today, task.key) else None
 
     async def spent_budget(self, owner: str) -> BudgetSpent | None:
-        """Return the spent budget that stops tasks of `owner`, or None."""
+        """Return the spent budget that stops a task of `owner`, and log it; or None."""
+        spent = await self._spent_scope(owner)
+        return None if spent is None else self._refusal(spent, is_busy=False)
+
+    async def is_spent(self, owner: str) -> bool:
+        """Return whether a spent budget stops tasks of `owner`."""
+        return await self._spent_scope(owner) is not None
+
+    async def _spent_scope(self, owner: str) -> Scope | None:
         limits = await self._limits(owner)
         known = await self._spent(_FRESH_SECONDS)
         if any(scope.spent * 2 >= scope.limit for scope in _scopes(limits, known.by_scope, {})):
             known = await self._spent(_NEARLY_FRESH_SECONDS)
-        spent = next((scope for scope in _scopes(limits, known.by_scope, {}) if scope.left <= 0), None)
-        return None if spent is None else self._refusal(spent, is_busy=False)
+        return next((scope for scope in _scopes(limits, known.by_scope, {}) if scope.left <= 0), None)
 
     async def state(self) -> tuple[Decimal, Decimal]:
         """Return what the deployment has spent today, and its budget."""
         known = await self._spent(_NEARLY_FRESH_SECONDS)
         return Decimal(known.by_scope[""]) / PICO, self._settings.daily_budget
 
-    def _refuse_dear_task(self, total: Decimal) -> None:
+    def _refuse_over_task_budget(self, total: Decimal) -> None:
         most = self._settings.task_budget
         if total > most:
             message = (
@@ -168,6 +180,7 @@ class Budgets:
             raise PermanentFailure("budget_exceeded", message)
 
     def _refusal(self, scope: Scope, *, is_busy: bool) -> BudgetSpent:
+        """Return what a call or a task is refused with; log a spent budget."""
         whose = f"of {scope.name}" if scope.name else "of this deployment"
         limit = as_dollars(Decimal(scope.limit) / PICO)
         if is_busy:

@@ -15,7 +15,7 @@ async def is_gate_open(task: Task, throttle: Throttle, budgets: Budgets) -> bool
     """Return whether the task waits for a pause or a budget that is not in its way any more."""
     if task.terminal or task.waiting is None or task.waiting.reason not in ("paused", "budget"):
         return False
-    return await throttle.pause_of(task.owner) is None and await budgets.spent_budget(task.owner) is None
+    return await throttle.pause_of(task.owner) is None and not await budgets.is_spent(task.owner)
 
 
 async def wake(dispatches: Dispatches, task: Task, now: datetime) -> bool:

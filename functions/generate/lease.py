@@ -78,7 +78,12 @@ class Lease:
         """Return the task's cost so far. Calls without a price, and lost calls, count at what budgets assume."""
         costs = ((call.cost, call) for call in self.calls or ())
         calls = sum((assumed_cost(call.tokens) if cost is None else cost for cost, call in costs), Decimal(0))
-        return calls + known_storage(self.ledger.storages) + Decimal(self.ledger.lost.picodollars) / PICO
+        return calls + known_storage(self.ledger.storages) + self.assumed_of_lost
+
+    @property
+    def assumed_of_lost(self) -> Decimal:
+        """Return what the task's lost calls may have cost at most."""
+        return Decimal(self.ledger.lost.picodollars) / PICO
 
     @property
     def seconds_left(self) -> float:

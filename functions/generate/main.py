@@ -23,7 +23,7 @@ from functions.generate.model.answer_store import has_progressed
 from functions.generate.model.cancelled import end_lost_claim
 from functions.generate.model.parts import ask_parts
 from functions.generate.model.rounds import answers_for_readers, ask_questions, is_settled, load_rounds
-from functions.generate.model.spending import ledger_of_uncalled, reserved_day
+from functions.generate.model.spending import ledger_with_lost_call, reserved_day
 from functions.generate.model.stream_chunks import store_remaining_chunks
 from functions.generate.postponement import keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
@@ -267,7 +267,7 @@ async def dispatch_at_lease_end(deps: GenerateDeps, stored: Stored) -> bool:
 
 
 def _failed(deps: GenerateDeps, lease: Lease, failure: PermanentFailure) -> Outcome:
-    lease.ledger = ledger_of_uncalled(deps, lease.task, lease.ledger)
+    lease.ledger = ledger_with_lost_call(deps, lease.task, lease.ledger)
     return Outcome(error=TaskError(code=failure.code, message=failure.message))
 
 

@@ -47,12 +47,12 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
         await retire_cache(deps, lease)
     if isinstance(failure, FileStoreFull):
         await _make_room(deps, lease)
-    rest = decide_wait(
-        lease.task, failure, _patience(deps), now=deps.clock.now(), answering=lease.answering, random=_RANDOM
+    wait = decide_wait(
+        lease.task, failure, _retry_limits(deps), now=deps.clock.now(), answering=lease.answering, random=_RANDOM
     )
-    if rest is None:
+    if wait is None:
         return False
-    await _put_off(deps, lease, rest, failure.summary if isinstance(failure, TaskFailure) else rest.detail)
+    await _put_off(deps, lease, wait, failure.summary if isinstance(failure, TaskFailure) else wait.detail)
     return True
 
 
@@ -68,9 +68,9 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
             log("WARNING", "room_made", f"{made.deleted} of {made.count} files at Gemini were left over: deleted")
 
 
-async def _put_off(deps: GenerateDeps, lease: Lease, rest: Wait, summary: str) -> None:
+async def _put_off(deps: GenerateDeps, lease: Lease, wait: Wait, summary: str) -> None:
     """Release the claim. The dispatch is enqueued first: a crash in between leaves a dispatch, not a lost task."""
-    epoch = await _next_dispatch(deps, lease.task, rest.until)
+    epoch = await _next_dispatch(deps, lease.task, wait.until)
     now, count = deps.clock.now(), await _count_spent(deps, lease)
     try:
         await lease.change(
@@ -78,11 +78,11 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Wait, summary: str) -
                 task,
                 lease.token,
                 now=now,
-                until=rest.until,
-                reason=rest.reason,
-                detail=rest.detail,
+                until=wait.until,
+                reason=wait.reason,
+                detail=wait.detail,
                 epoch=epoch,
-                counted=rest.counted,
+                counted=wait.counted,
                 files=lease.files,
                 cache=lease.cache,
                 model=lease.model,
@@ -94,14 +94,14 @@ async def _put_off(deps: GenerateDeps, lease: Lease, rest: Wait, summary: str) -
         log("INFO", "lease_lost", str(lost), task=lease.task.id)
         await end_lost_claim(deps, lease)
         return
-    annotate(waiting=rest.reason)
+    annotate(waiting=wait.reason)
     log(
-        "ERROR" if rest.reason == "blocked" else "WARNING",
+        "ERROR" if wait.reason == "blocked" else "WARNING",
         "task_put_off",
         summary,
         task=lease.task.id,
-        reason=rest.reason,
-        until=rest.until.isoformat(),
+        reason=wait.reason,
+        until=wait.until.isoformat(),
     )
 
 
@@ -132,7 +132,7 @@ async def _count_spent(deps: GenerateDeps, lease: Lease) -> Also | None:
 async def keep_waiting(deps: GenerateDeps, stored: Stored, note: RefusalNote) -> None:
     """Enqueue the next dispatch of a task whose model is still throttled, without claiming the task."""
     task, now = stored.task, deps.clock.now()
-    delay, max_age = (note.until - now).total_seconds(), _patience(deps).max_age
+    delay, max_age = (note.until - now).total_seconds(), _retry_limits(deps).max_age
     until = next_try_at(task, note.reason, delay, max_age, now=now, random=_RANDOM)
     epoch = await _next_dispatch(deps, task, until)
     await deps.tasks.change(
@@ -177,7 +177,7 @@ async def leave_throttle_note(deps: GenerateDeps, model: str, refusal: Postponem
         await deps.throttle.leave_note(model, RefusalNote(now + delay, refusal.reason, refusal.summary))
 
 
-def _patience(deps: GenerateDeps) -> RetryLimits:
+def _retry_limits(deps: GenerateDeps) -> RetryLimits:
     settings = deps.settings
     return RetryLimits(
         settings.max_attempts,

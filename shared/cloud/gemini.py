@@ -25,7 +25,7 @@ from shared.clock import Clock
 from shared.cloud.gemini_uploads import GeminiUploads
 from shared.cloud.request_bodies import write_bodies_in_pieces
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken, PermanentFailure, Unavailable
+from shared.domain.errors import ConnectionBroken, PermanentFailure, Unavailable, Unreachable
 from shared.domain.models.served import ServedModel
 from shared.domain.service_errors import HandleGone, failure
 from shared.domain.tasks.task import GeminiFile
@@ -308,7 +308,7 @@ def _translated_errors(call: Literal["model", "file", "upload"] = "model") -> It
         message, of_file = error.message or "no message", call != "model"
         raise failure(error.code or 500, error.status or "", message, details, of_file=of_file) from error
     except _NOT_CONNECTED as error:
-        raise Unavailable(f"Gemini cannot be reached: {type(error).__name__}") from error
+        raise Unreachable(f"Gemini cannot be reached: {type(error).__name__}") from error
     except _BROKEN as error:
         raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:

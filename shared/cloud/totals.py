@@ -1,4 +1,4 @@
-"""Counters of what tasks used and cost: `usage/{day}-{shard}`, written in the same commit as a task's outcome.
+"""Counters of what tasks used and cost: `usage/{day}-{shard}`, written in the commit that ends a task or puts it off.
 
 A document takes about one write a second, so a day has several; they are read together.
 """
@@ -27,7 +27,7 @@ class Totals:
         self._collection = client.collection(_COLLECTION)
 
     def add(self, batch: firestore.AsyncWriteBatch, now: datetime, rows: Mapping[Labels, Counters]) -> None:
-        """Add the counters of an ended task to a batch, as one write."""
+        """Add counters to a batch, as one write."""
         day = now.astimezone(UTC).date()
         shard = random.randrange(_SHARDS)  # noqa: S311
         changes = {labels.row: {**labels._asdict(), **_increments(counters)} for labels, counters in rows.items()}

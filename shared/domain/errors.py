@@ -147,6 +147,10 @@ class Unavailable(TransientFailure):
     """A service did not answer or is unavailable: not the task's fault."""
 
 
+class Unreachable(Unavailable):
+    """No connection came about, so the service was asked nothing."""
+
+
 class ConnectionBroken(Unavailable):
     """The connection broke: whether the service did what it was asked is not known."""
 

@@ -18,7 +18,7 @@ from shared.budgets import Budgets
 from shared.clock import Clock
 from shared.cloud.reservations import Grant, Reservation, Reservations
 from shared.cloud.totals import Totals
-from shared.domain.errors import BudgetSpent
+from shared.domain.errors import BudgetSpent, PermanentFailure
 from shared.domain.money.calls import PICO
 from shared.domain.money.totals import Counters, DayRow, Labels
 from shared.domain.tasks.task import Source, Task, new_task
@@ -156,6 +156,28 @@ async def test_what_the_counters_include_of_a_waiting_task_is_not_reserved_again
     assert await budgets.reserve(waiting, Decimal("3.9"), Decimal(6)) == clock.today
     with pytest.raises(BudgetSpent, match="under way"):
         await budgets.reserve(task_of(2, "inbox:a"), Decimal("0.2"), Decimal(0))
+
+
+async def test_lost_calls_count_in_the_daily_budgets_and_not_against_the_tasks_own() -> None:
+    database, clock = Database(), Instant()
+    budgets = instance(database, clock, {**limits_of(10), "task_budget": Decimal(6)})
+    task, estimate, lost = task_of(1, "inbox:a"), Decimal("3.9"), Decimal(6)
+    assert await budgets.reserve(task, estimate, lost, lost=lost) == clock.today
+    assert database.held[clock.today][task.key].picodollars == int((estimate + lost) * PICO)
+    with pytest.raises(PermanentFailure, match="may cost 9"):
+        await budgets.reserve(task, estimate, lost)
+
+
+async def test_a_spent_budget_is_logged_where_it_refuses_and_not_where_it_is_looked_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    database, clock = Database(), Instant()
+    database.count(clock.today, "inbox:a", 10 * PICO)
+    budgets = instance(database, clock, limits_of(10))
+    assert await budgets.is_spent("inbox:a")
+    assert "budget_spent" not in capsys.readouterr().out
+    assert await budgets.spent_budget("inbox:a") is not None
+    assert "budget_spent" in capsys.readouterr().out
 
 
 async def test_what_a_dead_holder_has_reserved_stays_reserved_until_the_day_ends() -> None:

@@ -16,7 +16,7 @@ from functions.generate.model.answer_store import store_answer, store_closed_ans
 from functions.generate.model.context_cache import prolong, retire_cache
 from functions.generate.model.segments import Segments
 from functions.generate.model.service_tier import flex_refusals_named
-from functions.generate.model.stream_chunks import Telling, telling
+from functions.generate.model.stream_chunks import ChunkWriter, writing_chunks
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
@@ -107,7 +107,9 @@ async def call_model(
     """
     silent = silent or question.part is not None
     so_far = going_on.so_far if going_on is not None else None
-    stream = telling(deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far, choice=question.choice)
+    stream = writing_chunks(
+        deps, lease, reasoning=question.reasoning, silent=silent, so_far=so_far, choice=question.choice
+    )
     async with _permitted(deps, lease, question), stream as readers:
         call = _Call(deps, lease, question, number, question_names, going_on)
         lease.answering, lease.resumable = True, going_on is not None
@@ -118,7 +120,7 @@ async def call_model(
                 # Without the token, the service took the same request.
                 raise TokenRefused(failure.message).with_summary(failure.summary) from failure
             if not isinstance(failure, TokenRefused):
-                await call.store_broken()
+                await call.store_what_came()
             raise _with_successor(deps, question.model, failure) from failure
         except TransientFailure as failure:
             return await _record_of_broken(deps, lease, call, failure)
@@ -126,7 +128,7 @@ async def call_model(
             lease.answering = False
             raise
         except Postponement as refusal:
-            await call.store_broken()
+            await call.store_what_came()
             await leave_throttle_note(deps, question.model, refusal)
             raise
         record = await call.store_whole()
@@ -135,7 +137,7 @@ async def call_model(
     return record
 
 
-async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: Telling) -> None:
+async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: ChunkWriter) -> None:
     """Collect the answer's pieces as they arrive. If the call is stopped, store the pieces so far: they are billed."""
     question = call.question
     try:
@@ -143,7 +145,7 @@ async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: Tellin
             async with aclosing(cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question))) as pieces:
                 async for piece in pieces:
                     await call.segments.add(call.with_origin(piece))
-                    readers.heard(piece)
+                    readers.add(piece)
                     await readers.mark_resumable()
     except asyncio.CancelledError:
         await call.store_closed()
@@ -174,15 +176,15 @@ def _has_time(deps: GenerateDeps, lease: Lease) -> bool:
 async def _record_of_broken(deps: GenerateDeps, lease: Lease, call: _Call, failure: TransientFailure) -> Json:
     """Return the stored record of a stream that broke after a token. Raises the failure if there is no record.
 
-    An answer that was refused costs nothing. What came over a connection that broke is billed.
+    A call that was refused costs nothing. An answer that had begun, or whose connection broke, is billed.
     """
     if isinstance(failure, Unavailable):
         # A broken stream may have been an answer.
         lease.answering = bool(call.segments.pieces) or isinstance(failure, ConnectionBroken)
     await deps.breaker.note_failure(call.question.model, failure)
-    record = await call.store_broken()
+    record = await call.store_what_came()
     if record is None:
-        if isinstance(failure, ConnectionBroken):
+        if isinstance(failure, ConnectionBroken) and not call.segments.pieces:
             await call.store_closed()
         raise failure
     if not isinstance(failure, ConnectionBroken):
@@ -237,6 +239,13 @@ class _Call:
         """Store a broken stream up to its last token; return the record, or None without a token."""
         response = await off_loop(broken_off, self.segments.pieces)
         return None if response is None else await self._store(response)
+
+    async def store_what_came(self) -> Json | None:
+        """Store an answer that ended in an error: up to its last token, whose record is returned, or for its cost."""
+        record = await self.store_broken()
+        if record is None and self.segments.pieces:
+            await self.store_closed()
+        return record
 
     async def store_whole(self) -> Json:
         return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})

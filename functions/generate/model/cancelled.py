@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
-from functions.generate.model.spending import earlier_reservation, ledger_of_uncalled
+from functions.generate.model.spending import earlier_reservation, ledger_with_lost_call
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log_bug
 from shared.dependencies import GenerateDeps
@@ -57,7 +57,7 @@ async def count_calls(
 def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call], lost: LostCalls | None) -> Task:
     ledger = task.ledger if lost is None else task.ledger.with_lost(lost)
     if task.usage is None:
-        ledger = ledger_of_uncalled(deps, task, ledger)
+        ledger = ledger_with_lost_call(deps, task, ledger)
         ledger = ledger.with_storage(storage_of(task.cache, task.model, deps.clock.now()))
     sizes = {"source": task.source.size, "uploaded": ledger.uploaded}
     usage = usage_of(calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)

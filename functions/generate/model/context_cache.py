@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from functions.generate.lease import Lease
+from functions.generate.model.service_tier import with_service_tier
 from functions.generate.model.spending import reserve_cost
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
@@ -61,7 +62,7 @@ async def share_in_cache(deps: GenerateDeps, lease: Lease, questions: Sequence[Q
     await retire_cache(deps, lease)
     if len(questions) < 2 and not lease.task.asked_lately:
         return
-    await reserve_cost(deps, lease, question)
+    await reserve_cost(deps, lease, with_service_tier(deps, lease, question))
     try:
         if lease.task.asked_lately:
             lease.cache = await _found_or_made(deps, question, holds)

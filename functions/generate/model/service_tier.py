@@ -14,7 +14,7 @@ from functions.generate.model.spending import requested_tier
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken, FlexRefused, Throttled, Unavailable
+from shared.domain.errors import ConnectionBroken, FlexRefused, Throttled, Unavailable, Unreachable
 from shared.domain.models.catalogue import find_model
 from shared.domain.models.prices import Tier
 from shared.domain.recipe.question import Question
@@ -45,7 +45,7 @@ async def flex_refusals_named(pieces: AsyncIterator[Json], question: Question) -
             begun = True
             yield piece
     except (Throttled, Unavailable) as refusal:
-        if begun or isinstance(refusal, ConnectionBroken) or requested_tier(question) != "flex":
+        if begun or isinstance(refusal, ConnectionBroken | Unreachable) or requested_tier(question) != "flex":
             raise
         delay = refusal.delay if isinstance(refusal, Throttled) else None
         words = "No capacity for the flex tier: "

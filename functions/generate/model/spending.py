@@ -1,4 +1,4 @@
-"""Keep a call within the budgets: estimate what it costs at most, reserve that, and give back what it did not cost."""
+"""Keep a call within the budgets: estimate what it costs at most, and reserve that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, default_model
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import Resolution
-from shared.domain.money.budgets import MOST_OUTPUT, dearest_call, estimated_cost, output_ceiling
+from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, highest_call_cost, output_ceiling
 from shared.domain.money.calls import in_pico
 from shared.domain.money.ledger import Ledger
 from shared.domain.money.storage import most_storage_cost
@@ -74,7 +74,7 @@ async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> 
     if question.cacheable and (cache := lease.cache) is not None and cache.paid_from is not None:
         kept = (cache.expires_at - cache.paid_from).total_seconds()
         estimate += most_storage_cost(cache.tokens, max(0.0, kept), question.model, today)
-    reserved = await deps.budgets.reserve(lease.task, estimate, lease.spent)
+    reserved = await deps.budgets.reserve(lease.task, estimate, lease.spent, lost=lease.assumed_of_lost)
     lease.reserved = reserved or lease.reserved
 
 
@@ -90,12 +90,12 @@ async def _note_estimate(lease: Lease, estimate: int) -> None:
         await lease.renew()
 
 
-def ledger_of_uncalled(deps: GenerateDeps, task: Task, ledger: Ledger) -> Ledger:
+def ledger_with_lost_call(deps: GenerateDeps, task: Task, ledger: Ledger) -> Ledger:
     """Return the ledger of a task that ends before another call: with the call that a lost claim may have made."""
     most = ledger.lost.estimate
     if most is None:
-        dearest = dearest_call(task.model, deps.clock.now().date())
-        most = in_pico(min(dearest, deps.settings.task_budget))
+        highest = highest_call_cost(task.model, deps.clock.now().date())
+        most = in_pico(min(highest, deps.settings.task_budget))
     return ledger.with_lost(ledger.lost.after_takeovers(task.takeovers, most))
 
 

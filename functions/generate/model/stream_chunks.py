@@ -25,12 +25,12 @@ from shared.domain.answer.response import Json
 _SECONDS_BETWEEN = 0.25
 
 
-class Telling:
+class ChunkWriter:
     """Collects the pieces of one answer and stores them as chunks."""
 
     def __init__(self, deps: GenerateDeps, lease: Lease, gathered: Gathered, offset: int | None, choice: int) -> None:
         """`offset` is None if the answer is not streamed, or if another claim has already stored chunks."""
-        self._deps, self._held, self._offset, self._choice = deps, lease, offset, choice
+        self._deps, self._lease, self._offset, self._choice = deps, lease, offset, choice
         self._gathered = gathered
         self._woken = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -44,7 +44,7 @@ class Telling:
         self._gathered.go_on(stored, join_chunks(chunks))
         self._heed_divergence()
 
-    def heard(self, piece: Json) -> None:
+    def add(self, piece: Json) -> None:
         if self._offset is None:
             return
         self._gathered.add(piece)
@@ -54,16 +54,16 @@ class Telling:
 
     def _heed_divergence(self) -> None:
         if self._gathered.diverged:
-            log("WARNING", "stream_diverged", "the answer goes on with other words", task=self._held.task.id)
+            log("WARNING", "stream_diverged", "the answer goes on with other words", task=self._lease.task.id)
             self._offset = None
 
-    async def keep_telling(self) -> None:
+    async def keep_storing(self) -> None:
         """Store collected pieces regularly, until cancelled."""
         while True:
             await self._woken.wait()
             self._woken.clear()
             if self._gathered.finish is None:
-                await self._tell()
+                await self._store_collected()
                 await asyncio.sleep(_SECONDS_BETWEEN)
 
     async def finish(self) -> None:
@@ -75,22 +75,22 @@ class Telling:
             self._gathered.finish = None
         whole = self._gathered.finish is not None
         if self._gathered and not self._gathered.diverged:
-            await self._tell()
+            await self._store_collected()
         if whole and self._offset is not None:
-            self._held.stored_chunks, self._held.told_answers = self._offset, self._choice + 1
+            self._lease.stored_chunks, self._lease.told_answers = self._offset, self._choice + 1
 
     async def mark_resumable(self) -> None:
         """Store an empty chunk that marks the stream as resumable, so that readers do not take a break for its end."""
-        if not self._held.resumable or self._is_marked:
+        if not self._lease.resumable or self._is_marked:
             return
         try:
             async with self._writing:
                 if not self._is_marked:
                     await self._store({}, None)
-        except Exception as error:  # As in `_undisturbed`.
-            log_bug("chunk_not_stored", error, task=self._held.task.id)
+        except Exception as error:  # As in `_store_until_cancelled`.
+            log_bug("chunk_not_stored", error, task=self._lease.task.id)
 
-    async def _tell(self) -> None:
+    async def _store_collected(self) -> None:
         async with self._writing:
             for delta, finish in self._gathered.take():
                 await self._store(delta, finish)
@@ -102,27 +102,27 @@ class Telling:
             delta=delta,
             finish=finish,
             choice=self._choice,
-            claim=self._held.token,
-            resumable=self._held.resumable,
-            expires_at=_expiry(self._deps, self._held),
+            claim=self._lease.token,
+            resumable=self._lease.resumable,
+            expires_at=_expiry(self._deps, self._lease),
         )
         try:
             stored, _ = await asyncio.gather(
-                self._deps.chunks.put(self._held.task.id, offset, chunk), self._held.look()
+                self._deps.chunks.put(self._lease.task.id, offset, chunk), self._lease.look()
             )
         except BaseException:
             # No chunk may follow a missing one. The rest of the answer is stored when the task ends.
             self._offset = None
             raise
         if not stored:
-            log("WARNING", "stream_taken", "another claim tells this stream", task=self._held.task.id)
+            log("WARNING", "stream_taken", "another claim writes this stream", task=self._lease.task.id)
         self._offset = offset + 1 if stored else None
         self._is_marked = chunk.resumable or self._offset is None
-        self._held.told_chunks, self._held.told_choice = self._offset or 0, self._choice
+        self._lease.told_chunks, self._lease.told_choice = self._offset or 0, self._choice
 
 
 @asynccontextmanager
-async def telling(
+async def writing_chunks(
     deps: GenerateDeps,
     lease: Lease,
     *,
@@ -130,7 +130,7 @@ async def telling(
     silent: bool = False,
     so_far: Json | None = None,
     choice: int = 0,
-) -> AsyncIterator[Telling]:
+) -> AsyncIterator[ChunkWriter]:
     """Store chunks while the body runs, and finish the stream if the body ends without an error.
 
     A `silent` answer is not streamed: an answer about a part of the file, which readers get once all are joined, or a
@@ -144,23 +144,23 @@ async def telling(
     offset = None if silent else len(chunks) if going_on else await _beginning(deps, lease)
     earlier = [chunk for chunk in chunks if chunk.choice == choice]
     begun = bool(earlier) if going_on else bool(offset) and lease.told_choice == choice
-    voice = Telling(deps, lease, Gathered(reasoning, begun=begun), offset, choice)
+    writer = ChunkWriter(deps, lease, Gathered(reasoning, begun=begun), offset, choice)
     if going_on and so_far is not None:
-        voice.go_on(earlier, so_far)
+        writer.go_on(earlier, so_far)
     if offset is None:
-        yield voice
+        yield writer
         return
-    speaker = asyncio.create_task(_undisturbed(voice, lease.task.id))
+    storing = asyncio.create_task(_store_until_cancelled(writer, lease.task.id))
     try:
-        yield voice
+        yield writer
         # A chunk that is cut off while it is stored counts as missing, and nothing can follow it.
-        async with voice._writing:
-            speaker.cancel()
+        async with writer._writing:
+            storing.cancel()
     finally:
-        speaker.cancel()
+        storing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await speaker
-    await voice.finish()
+            await storing
+    await writer.finish()
 
 
 class Answered(NamedTuple):
@@ -195,15 +195,15 @@ async def store_remaining_chunks(
     lease.stored_chunks = offset
 
 
-def _remaining(told: list[Chunk], answer: Answered, reasoning: bool) -> list[tuple[Json, FinishReason | None]] | None:
+def _remaining(stored: list[Chunk], answer: Answered, reasoning: bool) -> list[tuple[Json, FinishReason | None]] | None:
     """Return the part of an answer that readers do not have; None if the answer does not continue the stored chunks."""
-    if any(chunk.claim != answer.claim for chunk in told) and not any(chunk.resumable for chunk in told):
+    if any(chunk.claim != answer.claim for chunk in stored) and not any(chunk.resumable for chunk in stored):
         return None
-    if told and told[-1].finish is not None:
+    if stored and stored[-1].finish is not None:
         return []
-    whole, rest = Gathered(reasoning), Gathered(reasoning, begun=bool(told))
+    whole, rest = Gathered(reasoning), Gathered(reasoning, begun=bool(stored))
     whole.add(answer.response)
-    rest.go_on(whole, join_chunks(told))
+    rest.go_on(whole, join_chunks(stored))
     if rest.diverged or rest.is_behind:
         return None
     # An answer without a finish reason may be incomplete.
@@ -211,11 +211,11 @@ def _remaining(told: list[Chunk], answer: Answered, reasoning: bool) -> list[tup
     return list(rest.take())
 
 
-async def _undisturbed(voice: Telling, task_id: str) -> None:
+async def _store_until_cancelled(writer: ChunkWriter, task_id: str) -> None:
     """Store chunks and log failures: the whole answer is stored separately and must not fail because of its stream."""
     while True:
         try:
-            await voice.keep_telling()
+            await writer.keep_storing()
         except Exception as error:
             log_bug("chunk_not_stored", error, task=task_id)
             return

@@ -100,9 +100,10 @@ async def questions_of_object(
         ignored = ignored_parameters(model, recipe.parameters) if model else None
         noticed = (*warnings, *model_notices(deps, recipe.model), *([ignored] if ignored else []))
         # What an earlier claim found stays: a page may not be readable in time twice.
-        is_open = not splitting and was_split is not False
+        is_open = not splitting and was_split is None
         pictures = await _pages_to_count(deps, recipe, first) if is_open else frozenset[int]()
-        if splitting or pictures or was_split:
+        is_made_of_text = recipe.makes in ("speech", "embedding")
+        if splitting or pictures or (was_split and not is_made_of_text):
             noticed = (*noticed, *_remarks(first, [], of_source=True), *without_evidence(filled))
             filled = filled.model_copy(update={"evidence": False})
             written = RecipeQuestions(partial(_fill_for, dropped), today)
@@ -111,7 +112,7 @@ async def questions_of_object(
             split.pictures = pictures or None
             return split
         sent = [await parts_of_object(deps, lease, part.stored, part.facts) for part in parts]
-        if recipe.makes in ("speech", "embedding"):
+        if is_made_of_text:
             return await _made_text(deps, lease, filled, ran, prompts[0], first, sent[0], model, noticed)
         visible_parts = [shown_part(recipe, file.facts) for files_of_part in sent for file in files_of_part]
         refuse_if_too_long(visible_parts, model, recipe.media_resolution)
@@ -129,7 +130,11 @@ async def questions_of_object(
 
 
 async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: _Part) -> frozenset[int]:
-    """Return the pages whose rows the model has to count, because they are pictures. Companions are not counted."""
+    """Return the pages without text, if the model has to count the rows: most pages are pictures. Companions are not
+    counted.
+
+    One page without text, such as a cover, is not worth another call and the loss of evidence.
+    """
     kind = first.facts.media_type
     if not recipe.count_rows or recipe.companions or kind.preparation is not None:
         return frozenset()
@@ -138,7 +143,8 @@ async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: _Part) -> f
     if kind.family != "pdf":
         return frozenset()
     source = Threaded(deps.storage.ranges(first.stored, b""), deps.storage.in_thread)
-    return frozenset(await deps.examiner.pages_without_text(source))
+    without_text = frozenset(await deps.examiner.pages_without_text(source))
+    return without_text if 2 * len(without_text) > (first.facts.pages or 1) else frozenset()
 
 
 async def _made_text(

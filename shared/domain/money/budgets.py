@@ -108,7 +108,7 @@ def estimated_cost(
     return assumed_cost(tokens) if cost is None else cost
 
 
-def dearest_call(model: str, today: date) -> Decimal:
+def highest_call_cost(model: str, today: date) -> Decimal:
     """Return the highest possible cost of a call of which only the model is known: its window full of sound."""
     known = resolve(model, today)
     window = (known if isinstance(known, Model) else default_model()).input_tokens

@@ -211,7 +211,8 @@ def split_warning(
     `joining`: the number of calls that join answers. `counted`: the parts whose rows an additional call counts.
     """
     if len(plan) == 1 and counted:
-        return f"The rows of {plan[0].label} were counted in a call of its own, since they have no text to count."
+        why = "it is a picture" if facts.media_type.family == "image" else "most of its pages have no text"
+        return f"An additional call counts the rows of the file, because {why}."
     length = f"{facts.pages:,} pages" if facts.media_type.family == "pdf" else written(facts.duration or 0.0)
     told = f"The file ({length}) was split into {len(plan)} parts: {', '.join(span.label for span in plan)}."
     tokens_of_input = (

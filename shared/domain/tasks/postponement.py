@@ -26,7 +26,7 @@ _NO_TIME_NAMED = 300.0
 _LONGEST_WAIT = 3600.0
 """Seconds. The longest pause between two tries of a task that has waited long for one reason."""
 _LONGEST_BACKOFF = 1800.0
-_BUSY_SECONDS = (3.0, 15.0)
+_BUSY_SECONDS = (3.0, 12.0)
 _OUTAGES_PER_ATTEMPT = 6
 """Outages of a service allow this many times more tries than failures of the task itself: about half a day."""
 
@@ -60,8 +60,10 @@ def decide_wait(
     attempts, outages = task.attempts + 1, task.outages + 1
     match failure:
         case BudgetSpent() if not failure.is_spent:
-            # It is up to other calls, which take seconds or minutes.
-            return Wait(now + timedelta(seconds=random.uniform(*_BUSY_SECONDS)), failure.reason, failure.message)
+            # It is up to other calls, which take seconds or minutes; what a killed instance reserved, hours.
+            delay = random.uniform(*_BUSY_SECONDS)
+            until = next_try_at(task, failure.reason, delay, limits.max_age, now=now, random=random)
+            return Wait(until, failure.reason, failure.message)
         case FlexRefused():
             delay = seconds_until_retry(failure, now)
             until = next_try_at(task, failure.reason, delay, limits.max_age, now=now, random=random)
@@ -85,10 +87,10 @@ def decide_wait(
             return Wait(_back_off(now, attempts, random), "retrying", failure.message, "attempt")
 
 
-def end_of_flex(task: Task, limits: timedelta) -> datetime | None:
+def end_of_flex(task: Task, patience: timedelta) -> datetime | None:
     """Return when the task is promoted to the standard tier; None if flex never refused it."""
     first = next((attempt.at for attempt in task.ledger.attempts if attempt.reason == "flex"), None)
-    return None if first is None else first + limits
+    return None if first is None else first + patience
 
 
 def _back_off(now: datetime, times: int, random: Random) -> datetime:

@@ -8,6 +8,7 @@ import json
 from decimal import Decimal
 from typing import Any, cast
 
+import pypdfium2
 import pytest
 import pytest_asyncio
 from PIL import Image, ImageDraw
@@ -140,8 +141,8 @@ async def test_the_rows_of_a_short_scan_are_counted_too(system: System) -> None:
     task = await system.answered("wide/short-scan.pdf", scan(1_000, 40), bucket=RULED)
     assert task.error is None, task.error
     assert (len(counts_asked(system)), len(system.model.asked)) == (1, 2)
-    told, short = warned(task)
-    assert told == "The rows of pages 1 to 25 were counted in a call of its own, since they have no text to count."
+    why, short = warned(task)
+    assert why == "An additional call counts the rows of the file, because most of its pages have no text."
     assert short == (
         "Rows are missing, as the model counted those of the scanned pages: 200 of 1,000 on pages 1 to 25."
     )
@@ -173,8 +174,10 @@ async def test_the_rows_of_a_picture_are_counted_too(system: System) -> None:
     task = await system.answered("stock/page.png", SAMPLES / "picture.png", bucket=RULED)
     assert task.error is None, task.error
     assert (len(counts_asked(system)), len(system.model.asked)) == (1, 2)
-    (warning,) = [warning for warning in warned(task) if warning.startswith("Rows are missing")]
-    assert warning.endswith("1 of 3 on page 1.")
+    why, short = warned(task)
+    assert why == "An additional call counts the rows of the file, because it is a picture."
+    assert short.startswith("Rows are missing")
+    assert short.endswith("1 of 3 on page 1.")
 
 
 async def test_an_answer_does_not_fail_because_its_rows_could_not_be_counted(system: System) -> None:
@@ -188,6 +191,17 @@ async def test_an_answer_does_not_fail_because_its_rows_could_not_be_counted(sys
 async def test_a_file_with_text_is_asked_for_no_count(system: System) -> None:
     await system.answered("stock/read.pdf", table(800, 40), bucket=RULED)
     assert counts_asked(system) == []
+
+
+async def test_a_cover_without_text_does_not_take_the_other_pages_for_scanned(system: System) -> None:
+    whole = io.BytesIO()
+    with pypdfium2.PdfDocument(scan(1, 40)) as cover, pypdfium2.PdfDocument(table(1_000, 112)) as pages:
+        cover.import_pages(pages)
+        cover.save(whole)
+    task = await system.answered("stock/covered.pdf", whole.getvalue(), bucket=RULED)
+    assert (len(counts_asked(system)), len(system.model.asked)) == (0, 1)
+    (warning,) = warned(task)
+    assert "200 of the 1,000 that the file holds" in warning
 
 
 async def test_a_count_that_was_stored_is_not_asked_for_again(system: System) -> None:

@@ -116,6 +116,16 @@ async def test_a_connection_that_breaks_counts_what_came_or_what_may_have_come(s
     assert await spent_today() - before == cost(task) + assumed
 
 
+@pytest.mark.parametrize("status", [400, 429, 500, 503])
+async def test_an_answer_that_ends_in_an_error_is_counted_as_far_as_it_came(system: System, status: int) -> None:
+    before = await spent_today()
+    system.model.script.append({"text": "several words " * 40, "chunks": 8, "error_after": 2, "error_status": status})
+    task = await ended(system, await dropped(system, f"lost/failed-{status}.txt"))
+    usage: Any = task.usage
+    assert usage["rounds"][0]["answer_tokens"] > 0
+    assert await spent_today() - before == cost(task)
+
+
 async def test_a_refusal_costs_nothing(system: System) -> None:
     system.model.script.extend([{"status": 503}, {"status": 500}])
     assert lost(await ended(system, await dropped(system, "lost/refused.txt"))) == (0, Decimal(0))

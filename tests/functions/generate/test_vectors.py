@@ -15,6 +15,7 @@ from google.cloud.firestore_v1.base_vector_query import DistanceMeasure
 from google.cloud.firestore_v1.vector import Vector
 from PIL import Image
 
+from local.standins.faults import Fault
 from local.standins.gemini.embeddings import vector_of
 from tests.functions.generate.conftest import SAMPLES, System, answers, warned
 from tests.pdf_text import pdf_with_text
@@ -83,6 +84,15 @@ def joined(*documents: bytes) -> bytes:
                 whole.import_pages(document)
         whole.save(out)
     return out.getvalue()
+
+
+async def test_a_later_claim_embeds_only_the_parts_that_are_not_stored(system: System) -> None:
+    system.tap.faults.add([Fault(service="gemini", match="mbedContents", status=503, skip=1, times=1)])
+    task = await system.answered("interrupted.txt", b"A sentence of words. " * 12_000, dropsight_recipe="embed")
+    assert task.status == "completed", task.error
+    assert task.token > 1
+    assert task.usage is not None
+    assert task.usage["calls"] == 2
 
 
 async def test_the_text_of_a_pdf_becomes_vectors_and_empty_pages_are_named(system: System) -> None:

@@ -160,8 +160,8 @@ async def test_a_body_that_is_not_json_is_answered_400_and_one_of_another_shape_
     operator = await system.key(f"money-bodies-{path[4:]}", scopes=("operate", "submit", "read"))
     async with system.client(operator, **{"Content-Type": "application/json"}) as client:
         answers = [await client.post(path, content=content) for content in ("{", "[]")]
-    told = [(answer.status_code, answer.json()["error"]["param"]) for answer in answers]
-    assert told == [(400, "body"), (422, "body")]
+    refused = [(answer.status_code, answer.json()["error"]["param"]) for answer in answers]
+    assert refused == [(400, "body"), (422, "body")]
 
 
 async def test_an_unknown_inbox_is_not_paused(system: System) -> None:

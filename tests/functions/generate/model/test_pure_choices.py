@@ -10,7 +10,7 @@ from functions.generate.model.context_cache import cacheable
 from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.spending import media_tokens, requested_tier
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken, DropsightError, FlexRefused, Throttled, Unavailable
+from shared.domain.errors import ConnectionBroken, DropsightError, FlexRefused, Throttled, Unavailable, Unreachable
 from shared.domain.media import Facts
 from shared.domain.media.kinds import media_type
 from shared.domain.models.catalogue import default_model, find_model
@@ -74,9 +74,11 @@ async def test_a_flex_call_that_is_refused_before_its_first_piece_waits_for_capa
     [
         (None, Throttled("busy"), []),
         ("flex", ConnectionBroken("gone"), []),
+        ("flex", Unreachable("no connection"), []),
         ("flex", Unavailable("broken off"), [{"candidates": []}]),
     ],
 )
 async def test_other_failures_stay_what_they_are(tier: str | None, refusal: DropsightError, pieces: list[Json]) -> None:
-    with pytest.raises(type(refusal)):
+    with pytest.raises(DropsightError) as raised:
         [piece async for piece in flex_refusals_named(answer_then(refusal, *pieces), question(tier))]
+    assert raised.value is refusal

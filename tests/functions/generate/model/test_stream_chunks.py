@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from functions.generate.lease import Lease
-from functions.generate.model.stream_chunks import Answered, Telling, store_remaining_chunks, telling
+from functions.generate.model.stream_chunks import Answered, ChunkWriter, store_remaining_chunks, writing_chunks
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.chunks import Chunk, Gathered
 from shared.domain.answer.response import Json
@@ -76,62 +76,62 @@ def deps(chunks: Chunks) -> GenerateDeps:
 
 
 @pytest.fixture
-def voice(deps: GenerateDeps, held: Held) -> Telling:
-    return Telling(deps, cast(Lease, held), Gathered(False), 0, 0)
+def writer(deps: GenerateDeps, held: Held) -> ChunkWriter:
+    return ChunkWriter(deps, cast(Lease, held), Gathered(False), 0, 0)
 
 
-def say(voice: Telling, text: str) -> None:
-    voice.heard({"candidates": [{"content": {"parts": [{"text": text}]}}]})
+def say(writer: ChunkWriter, text: str) -> None:
+    writer.add({"candidates": [{"content": {"parts": [{"text": text}]}}]})
 
 
 async def test_a_chunk_from_before_the_first_token_is_followed_by_one_that_says_the_answer_goes_on(
-    voice: Telling, chunks: Chunks, held: Held
+    writer: ChunkWriter, chunks: Chunks, held: Held
 ) -> None:
-    say(voice, "one ")
-    await voice.finish()
-    await voice.mark_resumable()
+    say(writer, "one ")
+    await writer.finish()
+    await writer.mark_resumable()
     assert [chunk.resumable for chunk in chunks.stored] == [False]
     held.resumable = True
-    await asyncio.gather(voice.mark_resumable(), voice.mark_resumable())
+    await asyncio.gather(writer.mark_resumable(), writer.mark_resumable())
     assert [(chunk.delta, chunk.resumable) for chunk in chunks.stored[1:]] == [({}, True)]
 
 
-async def test_no_chunk_is_spent_where_the_readers_know(voice: Telling, chunks: Chunks, held: Held) -> None:
+async def test_no_chunk_is_spent_where_the_readers_know(writer: ChunkWriter, chunks: Chunks, held: Held) -> None:
     held.resumable = True
-    await voice.mark_resumable()
-    say(voice, "one ")
-    await voice.finish()
-    await voice.mark_resumable()
+    await writer.mark_resumable()
+    say(writer, "one ")
+    await writer.finish()
+    await writer.mark_resumable()
     assert [chunk.delta.get("content") for chunk in chunks.stored] == ["one "]
 
 
-async def test_an_answer_goes_on_if_its_readers_cannot_be_told(voice: Telling, chunks: Chunks, held: Held) -> None:
-    say(voice, "one ")
-    await voice.finish()
+async def test_an_answer_goes_on_if_its_readers_cannot_be_told(writer: ChunkWriter, chunks: Chunks, held: Held) -> None:
+    say(writer, "one ")
+    await writer.finish()
     held.resumable = chunks.failing = True
-    await voice.mark_resumable()
+    await writer.mark_resumable()
     assert len(chunks.stored) == 1
 
 
-async def test_no_chunk_follows_one_that_could_not_be_stored(voice: Telling, chunks: Chunks, held: Held) -> None:
+async def test_no_chunk_follows_one_that_could_not_be_stored(writer: ChunkWriter, chunks: Chunks, held: Held) -> None:
     """The end of the task stores what is missing: a stream with a hole would pass for the whole answer."""
     chunks.failing = True
-    say(voice, "one ")
+    say(writer, "one ")
     with pytest.raises(ConnectionError):
-        await voice.finish()
+        await writer.finish()
     chunks.failing = False
-    voice.heard({"candidates": [{"content": {"parts": [{"text": "two"}]}, "finishReason": "STOP"}]})
-    await voice.finish()
+    writer.add({"candidates": [{"content": {"parts": [{"text": "two"}]}, "finishReason": "STOP"}]})
+    await writer.finish()
     assert (chunks.stored, held.stored_chunks) == ([], 0)
 
 
 async def test_an_answer_that_ends_while_a_chunk_is_stored_is_told_to_its_end(deps: GenerateDeps, held: Held) -> None:
     slow = SlowChunks()
     cast(SimpleNamespace, deps).chunks = slow
-    async with telling(deps, cast(Lease, held), reasoning=False) as voice:
-        say(voice, "one ")
+    async with writing_chunks(deps, cast(Lease, held), reasoning=False) as writer:
+        say(writer, "one ")
         await slow.begun.wait()
-        voice.heard(answered(0, "two").response)
+        writer.add(answered(0, "two").response)
         asyncio.get_running_loop().call_soon(slow.gate.set)
     assert [(chunk.delta.get("content"), chunk.finish) for chunk in slow.stored] == [("one ", None), ("two", "stop")]
     assert held.stored_chunks == 2
@@ -148,14 +148,14 @@ async def test_an_answer_is_not_told_behind_one_that_was_not_told_whole(
     """The end of the task tells what is missing of the one, and all of the other."""
     lease = cast(Lease, held)
 
-    async with telling(deps, lease, reasoning=False) as first:
+    async with writing_chunks(deps, lease, reasoning=False) as first:
         say(first, "one ")
         await first.finish()
         chunks.failing = True
         say(first, "two")
     chunks.failing = False
-    async with telling(deps, lease, reasoning=False, choice=1) as second:
-        second.heard(answered(1, "three").response)
+    async with writing_chunks(deps, lease, reasoning=False, choice=1) as second:
+        second.add(answered(1, "three").response)
     assert [chunk.delta.get("content") for chunk in chunks.stored] == ["one "]
     assert held.stored_chunks == 0
     await store_remaining_chunks(deps, lease, [answered(0, "one two"), answered(1, "three")], reasoning=False)

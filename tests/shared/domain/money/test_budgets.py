@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.money.budgets import Scope, dearest_call, decide, estimated_cost, is_far, output_ceiling
+from shared.domain.money.budgets import Scope, decide, estimated_cost, highest_call_cost, is_far, output_ceiling
 
 DAY = date(2026, 11, 26)
 
@@ -84,7 +84,7 @@ def test_a_prompt_in_chinese_is_estimated_at_a_token_a_character() -> None:
 )
 def test_no_call_costs_more_than_the_dearest_one(model: str) -> None:
     window = {"audio": 900_000, "image": 50_000, "text": 50_000}
-    most = dearest_call(model, DAY)
+    most = highest_call_cost(model, DAY)
     for tier in ("standard", "flex"):
         assert 0 < estimated_cost({}, window, model, tier, DAY, ceiling=65_536) <= most  # type: ignore[arg-type]
     assert most < 50

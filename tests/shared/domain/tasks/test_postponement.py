@@ -142,6 +142,14 @@ def test_a_budget_that_other_calls_have_reserved_is_tried_again_within_seconds()
     assert seconds(rest_of(BudgetSpent("spent", delay=3600))) >= 3600
 
 
+def test_a_budget_that_stays_reserved_is_tried_again_the_more_seldom_the_longer_it_does() -> None:
+    since = NOW - timedelta(minutes=20)
+    waited = claims.keep_waiting(a_task(), now=since, until=NOW, reason="budget")
+    busy = BudgetSpent("reserved", delay=5, is_spent=False)
+    wait = decide_wait(waited, busy, PATIENCE, now=NOW, answering=False, random=Random(1))
+    assert 15 * 60 <= seconds(wait) <= 31 * 60
+
+
 def test_a_task_waits_for_the_flex_tier_until_its_patience_is_over_and_no_longer() -> None:
     assert 60 <= seconds(rest_of(FlexRefused("busy", delay=60))) <= 64
     first = Attempt(claim=1, at=NOW - timedelta(hours=5, minutes=59), reason="flex")
