@@ -19,7 +19,7 @@ from shared.cloud.firestore import Tasks
 from shared.cloud.idempotency import RECORD_LIFETIME, StoredRecord, Submissions
 from shared.cloud.queue import Dispatches
 from shared.cloud.storage import Storage
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.daily_limits import DailyLimits, start_of
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.request import LARGEST_BODY, Submission, read
@@ -118,7 +118,7 @@ class RequestIntake:
             try:
                 await self._dispatches.enqueue(submitted.task, epoch=0)
             except Exception as error:  # The request object's event puts it too, or sweep: nothing is lost but time.
-                log_bug("dispatch_left_to_others", error, task=submitted.task.id)
+                log_failure("dispatch_left_to_others", error, task=submitted.task.id)
         return submitted
 
     async def take(self, source: Source) -> Task | None:

@@ -192,7 +192,7 @@ resource "google_cloudfunctions2_function" "function" {
     }
   }
 
-  # Its indexes first, lest a query fail; its grants, lest the build or the first request do.
+  # Without its indexes a query would fail, and without its grants the build or the first request.
   depends_on = [
     google_firestore_index.composite,
     google_firestore_field.override,

@@ -50,7 +50,7 @@ locals {
       hold     = "300s"
       # Not notify: it answers 500 for a receiver that is down, so that the queue tries again.
       query = "sum by (service_name) (increase(${local.mishaps}[10m])) >= 5 and sum by (service_name) (increase(${local.mishaps}[10m])) / sum by (service_name) (increase(${local.requests}[10m])) > 0.05"
-      what  = "More than 5 % of a function's answers are 5xx. Its log has the trace of a bug, `jsonPayload.stack_trace:*`, or the warning of an outage, `jsonPayload.action=~\"_failed$\"`."
+      what  = "More than 5 % of a function's answers are 5xx. Its log has the trace of a bug, `jsonPayload.stack_trace:*`, or the warning of an outage, `jsonPayload.action=(\"request_failed\" OR \"ingest_failed\" OR \"dispatch_failed\")`."
     }
     queue_depth = {
       title    = "a queue is deep"

@@ -2,7 +2,7 @@
 
 readers ──▶ Follower ──▶ one loop: chunks since the last one; the task itself once a second, and at the end
                │
-               └─ blocks, encoded once for all readers; ended streams are rendered_lately for later readers (bounded)
+               └─ blocks, encoded once for all readers; ended streams are kept for later readers (bounded)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cachetools import FIFOCache
 
 from functions.api.shutdown import Shutdown
 from shared import wiring
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log_failure
 from shared.dependencies import ApiDeps
 from shared.domain.answer.chunks import Chunk
 from shared.domain.answer.completion import chunk as openai_chunk
@@ -118,7 +118,7 @@ class Follower:
                 async with self._followers.polls:
                     has_news = await self._poll_once()
             except Exception as error:  # The next poll may succeed; until then readers get heartbeats.
-                log_bug("follow_failed", error, task=self.task.id)
+                log_failure("follow_failed", error, task=self.task.id)
                 has_news, pause = False, _LONGEST
             if has_news:
                 self.notify_readers()

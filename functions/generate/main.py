@@ -34,7 +34,7 @@ from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
 from shared.cloud.firestore import Stored
 from shared.cloud.queue import lease_end
-from shared.cloud.telemetry import log, log_bug, log_failure
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.tracing import annotate, span
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import (
@@ -156,7 +156,7 @@ async def work_on_task(deps: GenerateDeps, claimed: Stored) -> bool:
     except (TaskFailure, TimeIsUp) as failure:
         return await put_off_or_fail(deps, lease, failure)
     except Exception as error:
-        log_bug("generate_failed", error, task=lease.task.id, object=lease.task.source.uri)
+        log_failure("generate_failed", error, task=lease.task.id, object=lease.task.source.uri)
         return await put_off_or_fail(deps, lease, TransientFailure(f"an internal error: {type(error).__name__}"))
     finally:
         deps.budgets.settle(lease.task, lease.spent)

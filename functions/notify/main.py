@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from shared import wiring
 from shared.cloud.callbacks import Attempt
-from shared.cloud.telemetry import Severity, log, log_bug
+from shared.cloud.telemetry import Severity, log, log_failure
 from shared.cloud.tracing import annotate, span
 from shared.dependencies import NotifyDeps
 from shared.domain.tasks import claims
@@ -53,7 +53,7 @@ async def notify(request: Request) -> Response:
         with span("notify", parent=notice.trace, kind="consumer", task=notice.task):
             settled = await deliver_callback(deps, notice.task)
     except Exception as error:
-        log_bug("notify_failed", error, task=notice.task)
+        log_failure("notify_failed", error, task=notice.task)
         settled = False
     return PlainTextResponse("settled" if settled else "to be tried again", status_code=200 if settled else 500)
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from shared.cloud.firestore import UnreadableTask
 from shared.cloud.storage import StoredObject
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.tracing import span
 from shared.dependencies import SweepDeps
 from shared.domain.tasks.task import Source, Task
@@ -135,7 +135,7 @@ async def take_all(
                 taken.append(source)
         except Exception as error:
             tally["errors"] += 1
-            log_bug("sweep_object_failed", error, object=source.uri)
+            log_failure("sweep_object_failed", error, object=source.uri)
             failed.append(source)
             if deps.clock.time() > stop_at:
                 return taken, [*failed, *sources[place + 1 :]]

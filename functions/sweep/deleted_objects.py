@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import timedelta
 
 from shared.cloud.index_entries import StoredEntry
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log_failure
 from shared.dependencies import SweepDeps
 from shared.domain.index_entries import LONGEST_REST, SHORTEST_REST, next_check
 from shared.stale_entries import is_stale, remove_entry
@@ -57,6 +57,6 @@ async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> N
             return
     except Exception as error:
         tally["errors"] += 1
-        log_bug("index_entry_not_checked", error, task=entry.task, object=entry.object)
+        log_failure("index_entry_not_checked", error, task=entry.task, object=entry.object)
         rested = now + SHORTEST_REST
     await deps.index_entries.put(entry.model_copy(update={"check_at": rested}), stored)

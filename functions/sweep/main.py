@@ -22,7 +22,7 @@ from functions.sweep.lost_objects import backfill, take_lost_objects
 from functions.sweep.lost_requests import take_lost_requests
 from functions.sweep.open_tasks import redrive_all
 from shared import wiring
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.tracing import annotate, span
 from shared.dependencies import SweepDeps
 from shared.domain.errors import TaskFailure
@@ -129,4 +129,4 @@ async def _run_part(name: str, tally: Counter[str], part: Awaitable[None]) -> No
         log("ERROR", "sweep_part_failed", failure.summary, part=name)
     except Exception as error:
         tally["errors"] += 1
-        log_bug("sweep_part_failed", error, part=name)
+        log_failure("sweep_part_failed", error, part=name)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from functions.sweep.bucket_scan import cooldown_after
 from shared.cloud.firestore import Stored, UnreadableTask
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.tracing import current_context, span
 from shared.dependencies import SweepDeps
 from shared.domain.tasks import claims
@@ -68,7 +68,7 @@ async def _repair_one(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> N
         await redrive(deps, stored, tally)
     except Exception as error:
         tally["errors"] += 1
-        log_bug("sweep_task_failed", error, task=stored.task.id)
+        log_failure("sweep_task_failed", error, task=stored.task.id)
 
 
 async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:

@@ -17,8 +17,8 @@ Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 _writing = threading.Lock()
 _OUTAGES = {
-    "Aborted", "DeadlineExceeded", "GatewayTimeout", "InternalServerError", "ResourceExhausted", "RetryError",
-    "ServiceUnavailable", "TooManyRequests",
+    "Aborted", "BadGateway", "DeadlineExceeded", "GatewayTimeout", "InternalServerError", "ResourceExhausted",
+    "RetryError", "ServiceUnavailable", "TooManyRequests",
 }  # fmt: skip
 """What google.api_core raises when a service is away, busy or too slow; a later try may succeed."""
 

@@ -22,7 +22,7 @@ from tests.bench.bench_system import BenchSystem
 from tests.bench.cold_start import cold_start
 from tests.bench.figures import Part, Row, as_json, as_table
 from tests.bench.look_ups import growth, look_ups
-from tests.bench.machine import Neighbours
+from tests.bench.machine import OtherLoad
 from tests.bench.small_files import cost, cpu_per_task, latency, throughput
 from tests.bench.transfer import transfer
 
@@ -41,14 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     names = [part.strip() for part in args.only.split(",") if part.strip()] or list(PARTS)
     if unknown := set(names) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    book = Book(args.json, args.rounds)
+    report = Report(args.json, args.rounds)
     began = time.monotonic()
-    event_loop.run(_measure(names, args.rounds, args.tasks, book))
-    screen.print_plain(f"\nAll parts, after {time.monotonic() - began:.0f} s:\n\n{as_table(book.parts)}")
+    event_loop.run(_measure(names, args.rounds, args.tasks, report))
+    screen.print_plain(f"\nAll parts, after {time.monotonic() - began:.0f} s:\n\n{as_table(report.parts)}")
     return 0
 
 
-class Book:
+class Report:
     """Keeps what was measured, and prints and writes each part as it comes."""
 
     def __init__(self, file: Path, rounds: int) -> None:
@@ -64,9 +64,9 @@ class Book:
         screen.print_plain(as_table([part]))
 
 
-async def _measure(names: Sequence[str], rounds: int, tasks: int, book: Book) -> None:
+async def _measure(names: Sequence[str], rounds: int, tasks: int, report: Report) -> None:
     if "cold" in names:
-        book.add(await _part("cold", partial(cold_start, rounds)))
+        report.add(await _part("cold", partial(cold_start, rounds)))
     if set(names) <= {"cold"}:
         return
     with tempfile.TemporaryDirectory(prefix="dropsight-bench-") as name:
@@ -83,13 +83,13 @@ async def _measure(names: Sequence[str], rounds: int, tasks: int, book: Book) ->
             }
             for part, measure in run.items():
                 if part in names:
-                    book.add(await _part(part, measure))
+                    report.add(await _part(part, measure))
 
 
 async def _part(name: str, measure: Measure) -> Part:
     screen.print_progress(f"measuring {name}")
     began = time.monotonic()
-    with Neighbours() as others:
+    with OtherLoad() as others:
         rows = measure()
         if inspect.isawaitable(rows):
             rows = await rows

@@ -20,12 +20,12 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return used
 
 
-class Neighbours:
-    """`with Neighbours() as others:`, then `others.share`: the share of all processors that other programs used."""
+class OtherLoad:
+    """`with OtherLoad() as others:`, then `others.share`: the share of all processors that other programs used."""
 
     share = 0.0
 
-    def __enter__(self) -> Neighbours:
+    def __enter__(self) -> OtherLoad:
         self._began, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
         return self
 

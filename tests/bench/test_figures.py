@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.bench.__main__ import Book
+from tests.bench.__main__ import Report
 from tests.bench.figures import Part, Row, agree
 
 SECONDS = Row("drop to completed", "ms", 60.0, 30.0, "≤ 1.8×", clock=True)
@@ -31,9 +31,9 @@ def test_rounds_agree_if_no_series_spreads_by_more_than_a_twentieth() -> None:
 
 
 def test_the_file_holds_the_parts_so_far(tmp_path: Path) -> None:
-    book = Book(tmp_path / "build" / "bench.json", rounds=3)
+    report = Report(tmp_path / "build" / "bench.json", rounds=3)
     for name in ("cpu", "latency"):
-        book.add(Part(name, [CPU], seconds=1.0, others=0.0))
+        report.add(Part(name, [CPU], seconds=1.0, others=0.0))
         written = json.loads((tmp_path / "build" / "bench.json").read_text())
         assert written["parts"][-1]["name"] == name
     assert [part["name"] for part in written["parts"]] == ["cpu", "latency"]

@@ -15,7 +15,7 @@ from functions.api.request_bodies import bodies
 from functions.api.routes.submit import IdempotencyKey, check, check_rerun, submit_checked
 from functions.api.task_body import find_task, render_for
 from shared import wiring
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.dependencies import ApiDeps
 from shared.domain.errors import RequestRefused
 from shared.domain.request import replace_fields
@@ -47,7 +47,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
             # Enqueued for the after-work, since the holder stops without doing it.
             await deps.dispatches.enqueue(task, suffix="cancelled", at=_holder_has_stopped(deps, stored.task))
         except Exception as error:  # sweep does the remaining work.
-            log_bug("dispatch_left_to_sweep", error, task=task.id)
+            log_failure("dispatch_left_to_sweep", error, task=task.id)
     rendered = await render_for(deps, key, task)
     return Response(rendered.body, headers={"ETag": rendered.etag}, media_type="application/json")
 

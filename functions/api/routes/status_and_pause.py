@@ -12,7 +12,7 @@ from functions.api.auth import Operator
 from functions.api.json_body import render_json
 from functions.api.openapi_shapes import errors, json_response
 from shared import wiring
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.throttle import EVERYTHING, Pause
 from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
@@ -67,7 +67,7 @@ async def resume(key: Operator, which: Which | None = None) -> Response:
             deps.tasks, deps.dispatches, deps.throttle, deps.budgets, now=deps.clock.now(), most=_WOKEN_AT_ONCE
         )
     except Exception as error:  # Waiting tasks retry by themselves, and sweep wakes them.
-        log_bug("tasks_not_woken", error)
+        log_failure("tasks_not_woken", error)
     return await _status(deps)
 
 

@@ -39,8 +39,8 @@ _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?:[ \xa0\u2009\u202f]\d{3})+(?:[.,]\d+
 
 
 class MissingRow(NamedTuple):
-    page: int | None
-    """Counted from 1; None if the text has no pages."""
+    page: int
+    """Counted from 1."""
     line: str
 
 
@@ -245,13 +245,12 @@ def warnings_of_rows(counted: RowCount) -> list[str]:
         return [f"The {counted.answered:,} rows were not counted: the file has no text that tells how many it holds."]
     if not counted.missing:
         return []
-    pages = sorted(Counter(row.page for row in counted.missing if row.page is not None))
-    where = f", on {named_pages(pages)}" if pages else ""
+    pages = sorted({row.page for row in counted.missing})
     quoted = ", ".join(f"“{row.line[:60]}”" for row in counted.missing[:_MAX_QUOTED])
     more = "" if len(counted.missing) <= _MAX_QUOTED else " and others"
     return [
-        f"Rows are missing: {len(counted.missing):,} of the {counted.on_pages:,} that the file holds{where}: "
-        f"{quoted}{more}."
+        f"Rows are missing: {len(counted.missing):,} of the {counted.on_pages:,} that the file holds, on "
+        f"{named_pages(pages)}: {quoted}{more}."
     ]
 
 

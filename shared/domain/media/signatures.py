@@ -191,7 +191,7 @@ _SEALED_FILE = UnsupportedKind(
     "a signed or encrypted file (S/MIME, PKCS #7)", "Open it in its own program, and drop the file that is inside."
 )
 _PORTABLE_PIXELS = re.compile(rb"P[4-6]\s(?:#[^\n]{0,200}\n)?\d{1,5}\s{1,3}\d{1,5}\s")
-_WHOLE_PIXELS_HEADER = re.compile(rb"P[56]\n(?:#[^\n]{0,200}\n)?\d{1,5} \d{1,5}\n\d{1,5}\n")
+_WHOLE_PIXELS_HEADER = re.compile(rb"P([56])\n(?:#[^\n]{0,200}\n)?(\d{1,5}) (\d{1,5})\n(\d{1,5})\n")
 """As all programs write it. It has no byte that no text has, and a white picture behind it has none either."""
 _PIXELS = UnsupportedKind("a portable pixel map (PBM, PGM or PPM)", _TO_PNG)
 
@@ -207,15 +207,17 @@ BINARY = UnsupportedKind("binary data of an unknown kind", _NOT_UNDERSTOOD)
 _POSTSCRIPT = re.compile(rb"%!PS(?:-Adobe-\d\.\d(?: EPSF-\d\.\d| [A-Z][A-Za-z]{0,20})?)?[ \t]{0,8}(?:\r|\n|\Z)")
 
 
-def identify_by_signature(head: bytes, *, reads_as_text: bool, directory: bytes = b"") -> UnsupportedKind | str | None:
+def identify_by_signature(
+    head: bytes, *, reads_as_text: bool, is_whole: bool = False, directory: bytes = b""
+) -> UnsupportedKind | str | None:
     """Return the unsupported kind of the file that starts with `head`, or the MIME type of a convertible one, or None.
 
-    `directory` is what `office.read_directory` returns. If `head` reads as text, only signatures count that no text can
-    begin with.
+    `is_whole` says that `head` is all of the file, and `directory` is what `office.read_directory` returns. If `head`
+    reads as text, only signatures count that no text can begin with.
     """
     if _POSTSCRIPT.match(head):
         return POSTSCRIPT
-    if _WHOLE_PIXELS_HEADER.match(head):
+    if _is_pixel_map(head, is_whole=is_whole):
         return _PIXELS
     if head[257:262] == b"ustar" and head[262:265] in (b"\x0000", b"  \0"):
         return TAR
@@ -248,6 +250,17 @@ def _in_binary(head: bytes) -> UnsupportedKind | str | None:
     if any(_is_transport_stream(head, *layout) for layout in ((0, 188), (4, 192), (0, 204))):
         return "video/mp2t"
     return "audio/x-loas" if _is_loas(head) else None
+
+
+def _is_pixel_map(head: bytes, *, is_whole: bool) -> bool:
+    """Return whether a whole header of PGM or PPM has as many bytes behind it as its pixels take."""
+    header = _WHOLE_PIXELS_HEADER.match(head)
+    if header is None:
+        return False
+    width, height, brightest = map(int, header.groups()[1:])
+    pixels = width * height * (3 if header[1] == b"6" else 1) * (2 if brightest > 255 else 1)
+    behind = len(head) - header.end()
+    return behind == pixels if is_whole else behind <= pixels
 
 
 def _is_transport_stream(head: bytes, start: int, packet: int) -> bool:

@@ -297,7 +297,9 @@ def _frames_at(head: bytes, start: int, least: int = 2) -> str | None:
 
 
 def _by_signature(head: _Head) -> UnsupportedKind | str | None:
-    return signatures.identify_by_signature(head.data, reads_as_text=head.is_text, directory=head.extra)
+    return signatures.identify_by_signature(
+        head.data, reads_as_text=head.is_text, is_whole=len(head.data) < HEAD, directory=head.extra
+    )
 
 
 _RULES: tuple[Callable[[_Head], str | UnsupportedKind | None], ...] = (

@@ -20,7 +20,9 @@ _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MAX_END_MARKS = 512
 """End marks (0x1A, NUL) at the end of a text: DOS and CP/M filled blocks with them."""
 _HEADER = 64
-"""Bytes of a file in which a binary format has its header, and a zero among its numbers."""
+"""Bytes of a file in which a binary format has its header."""
+_FEWEST_ZEROS = 4
+"""Zeros that a binary format has among the numbers of its header; in a text there may be a stray one."""
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _FEWEST_WIDE_CHARACTERS = 32
 """Fewer two-byte values may be letters by chance."""
@@ -83,7 +85,7 @@ def encoding_of(head: bytes) -> str | None:
         return "iso2022_jp"
     if decodes(body, "utf-8"):
         return "utf-8"
-    if not may_be_text(len(body), controls * 10) or b"\0" in body[:_HEADER]:
+    if not may_be_text(len(body), controls * 10) or _has_binary_header(body):
         # Without UTF-8's own check digits, control characters weigh more: a white picture has few beyond its header.
         return _wide_by_letters(head)
     declared = _declared_encoding(body)
@@ -111,8 +113,12 @@ def _without_end_marks(head: bytes) -> bytes:
 
 
 def begins_as_text(head: bytes, encoding: str | None) -> bool:
-    """Whether the first bytes, read in this encoding, are no header of a binary format: those have zeros."""
-    return encoding is not None and (encoding.startswith(("utf-16", "utf-32")) or b"\0" not in head[:_HEADER])
+    """Whether the first bytes, read in this encoding, are no header of a binary format."""
+    return encoding is not None and (encoding.startswith(("utf-16", "utf-32")) or not _has_binary_header(head))
+
+
+def _has_binary_header(data: bytes) -> bool:
+    return data.count(0, 0, _HEADER) >= _FEWEST_ZEROS
 
 
 def may_be_text(size: int, controls: int) -> bool:
@@ -245,7 +251,11 @@ def _wide_by_letters(head: bytes) -> str | None:
     Only for what is no text otherwise.
     """
     best, most = None, 0
+    bytewise = _is_utf_8_with_zeros(head)
     for codec in _WIDE:
+        if bytewise and codec.startswith("utf-16"):
+            # Two bytes of Latin text are a Chinese character. Four are no character at all, so UTF-32 needs no doubt.
+            continue
         try:
             sample = codecs.getincrementaldecoder(codec)("strict").decode(head[:_WIDE_SAMPLE], final=False)
         except UnicodeError:
@@ -255,6 +265,12 @@ def _wide_by_letters(head: bytes) -> str | None:
         if enough and common > most and all(map(_is_of_text, sample)):
             best, most = codec, common
     return best
+
+
+def _is_utf_8_with_zeros(head: bytes) -> bool:
+    """Return whether, but for zeros, this is a text of single bytes: words or records that zeros part or fill."""
+    body = head.replace(b"\0", b"")
+    return count_controls(body) <= _MAX_CONTROLS_SHARE * len(body) and decodes(body, "utf-8")
 
 
 def _is_of_text(character: str) -> bool:

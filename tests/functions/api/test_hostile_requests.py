@@ -94,10 +94,10 @@ async def road_task(system: System, secret: str, uri: str) -> dict[str, Any]:
     async with system.client(secret) as client, asyncio.timeout(30):
         while True:
             listed = (await client.get("/v1/tasks")).json()["data"]
-            if leaks := [
+            if ended := [
                 task for task in listed if task["source"] == uri and task["status"] in ("completed", "failed")
             ]:
-                return dict(leaks[0])
+                return dict(ended[0])
             await asyncio.sleep(0.05)
 
 

@@ -241,10 +241,10 @@ async def test_head_tells_what_get_would(system: System) -> None:
             "/docs",
             "/nowhere",
         ):
-            body, head = await client.get(path), await client.head(path)
-            assert (head.status_code, head.content) == (body.status_code, b""), path
+            answer, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (answer.status_code, b""), path
             for name in ("content-type", "etag", "content-length", "ratelimit-policy"):
-                assert head.headers.get(name) == body.headers.get(name), (path, name)
+                assert head.headers.get(name) == answer.headers.get(name), (path, name)
 
 
 ODD_TEXT = st.text(max_size=40) | st.sampled_from(["NaN", "1e309", "-0", "null", "\x00", "\ud7ff", "%", "..", "𝟙", "١"])

@@ -40,8 +40,8 @@ class Sender:
         await self._writer.drain()
 
     async def head(self, secret: str, length: int | str, *, method: str = "POST", path: str = PATH) -> None:
-        output = f"Content-Length: {length}" if length != "chunked" else "Transfer-Encoding: chunked"
-        lines = [f"{method} {path} HTTP/1.1", "Host: here", f"Authorization: Bearer {secret}", output]
+        length_header = f"Content-Length: {length}" if length != "chunked" else "Transfer-Encoding: chunked"
+        lines = [f"{method} {path} HTTP/1.1", "Host: here", f"Authorization: Bearer {secret}", length_header]
         await self.send("\r\n".join([*lines, "", ""]).encode())
 
     async def status(self) -> int:

@@ -21,24 +21,24 @@ def ended(name: str) -> Task:
 
 
 def test_the_least_recently_used_are_dropped_first_by_the_bytes_of_their_bodies() -> None:
-    rendered_lately, tasks = RenderedTasks(limit=40), [ended(name) for name in "abcdef"]
+    cache, tasks = RenderedTasks(limit=40), [ended(name) for name in "abcdef"]
     for task in tasks[:4]:
-        rendered_lately.put(RenderedTask(task, b"x" * 10))
-    assert rendered_lately.get(tasks[0].id) is not None
-    rendered_lately.put(RenderedTask(tasks[4], b"x" * 10))
-    assert [rendered_lately.get(task.id) is not None for task in tasks] == [True, False, True, True, True, False]
+        cache.put(RenderedTask(task, b"x" * 10))
+    assert cache.get(tasks[0].id) is not None
+    cache.put(RenderedTask(tasks[4], b"x" * 10))
+    assert [cache.get(task.id) is not None for task in tasks] == [True, False, True, True, True, False]
 
 
 def test_a_task_that_may_change_and_a_body_of_over_a_quarter_of_the_limit_are_not_remembered() -> None:
-    rendered_lately = RenderedTasks(limit=40)
+    cache = RenderedTasks(limit=40)
     for task, body in ((pending("a"), b"x"), (ended("b"), b"x" * 11)):
-        rendered_lately.put(RenderedTask(task, body))
-        assert rendered_lately.get(task.id) is None
+        cache.put(RenderedTask(task, body))
+        assert cache.get(task.id) is None
 
 
 def test_a_remembered_task_holds_its_results_once() -> None:
-    rendered_lately, task = RenderedTasks(), ended("a").model_copy(update={"results": ({"id": "x"},)})
-    rendered_lately.put(RenderedTask(task, b"{}"))
-    kept = rendered_lately.get(task.id)
+    cache, task = RenderedTasks(), ended("a").model_copy(update={"results": ({"id": "x"},)})
+    cache.put(RenderedTask(task, b"{}"))
+    kept = cache.get(task.id)
     assert kept is not None
     assert kept.task.results is None

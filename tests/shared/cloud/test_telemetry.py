@@ -116,6 +116,7 @@ def test_errors_that_cause_each_other_end(capsys: pytest.CaptureFixture[str]) ->
     [
         (api_errors.ResourceExhausted("busy"), "WARNING"),
         (api_errors.Aborted("contention"), "WARNING"),
+        (api_errors.BadGateway("no answer"), "WARNING"),
         (api_errors.RetryError("too slow", None), "WARNING"),
         (api_errors.AlreadyExists("twice"), "ERROR"),
         (api_errors.PermissionDenied("no grant"), "ERROR"),

@@ -156,7 +156,3 @@ def test_words_and_numbers_may_touch_in_the_text_and_names_may_have_numbers() ->
 def test_rows_side_by_side_are_two_rows() -> None:
     texts = [f"{line(number)}  {line(number + 10)}" for number in range(10)]
     assert count_rows(["\n".join(texts)], [row(number) for number in range(20)]) == RowCount(20, 20)
-
-
-def test_the_rows_of_a_text_without_pages_are_named_without_pages() -> None:
-    assert "that the file holds: “Tea 2”." in warnings_of_rows(RowCount(2, 1, (MissingRow(None, "Tea 2"),)))[0]

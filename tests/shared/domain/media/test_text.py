@@ -70,6 +70,8 @@ SCRIPTS = {
     "Japanese": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",
     "Chinese": "今天天气很好。我们去公园散步。\n",
     "Arabic": "مرحبا بكم في مدينتنا الجميلة\n",
+    "Korean": "모든 국민은 법 앞에 평등하다.\n",
+    "English": "All human beings are born free and equal.\n",
 }
 
 
@@ -92,6 +94,27 @@ def test_samples_and_numbers_of_two_bytes_are_no_text() -> None:
         assert isinstance(identify(InMemory(data), "a.bin"), Refusal)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_words_and_records_of_single_bytes_between_zeros_are_no_text_of_two_bytes(seed: int) -> None:
+    choose = random.Random(seed)
+    words = "\0".join(choose.choice(["the", "of", "a", "in", "été", "is", "Köln", "to"]) for _ in range(300))
+    records = "".join("".join(choose.choices("abcdefgh ijklmnop", k=15)) + "\0" for _ in range(60))
+    for text in (words, records):
+        assert isinstance(identify(InMemory(text.encode()), "words.bin"), Refusal)
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "windows-1252"])
+def test_a_stray_zero_near_the_beginning_leaves_a_text_a_text(codec: str) -> None:
+    data = ("BM: Größe\0 und Maß\n" + "in Köln und anderswo\n" * 200).encode(codec)
+    assert found(data, "a.txt").encoding == codec
+
+
+@pytest.mark.parametrize("length", [20, 100, 5000, 200_000])
+def test_a_text_about_a_pixel_map_is_a_text(length: int) -> None:
+    data = b"P5\n10 12\n255\n" + (b"is how a small grey picture begins. " * 6000)[:length]
+    assert found(data, "a.txt").mime == "text/plain"
+
+
 @pytest.mark.parametrize("blanks", ["\u200b\u200b\xa0\n", "\u3000\u2028", "\xad\u2060"])
 def test_a_text_of_nothing_visible_is_empty(blanks: str) -> None:
     refusal = identify(InMemory(blanks.encode()), "a.txt")
@@ -111,6 +134,9 @@ def test_a_picture_of_one_colour_is_no_text(pixels: bytes) -> None:
     pixel_map = identify(InMemory(b"P6\n200 100\n255\n" + pixels), "scan.ppm")
     assert isinstance(pixel_map, Refusal)
     assert "portable pixel map" in pixel_map.message
+    large = identify(InMemory(b"P5\n600 400\n255\n" + WHITE * 4), "scan.pgm")
+    assert isinstance(large, Refusal)
+    assert "portable pixel map" in large.message
 
 
 def test_a_white_picture_with_zeros_in_its_header_is_no_text() -> None:
@@ -133,16 +159,16 @@ def test_a_script_with_binary_data_behind_it_is_no_text() -> None:
 
 def test_a_text_that_is_too_long_to_be_converted_is_looked_at_up_to_a_bound_and_told() -> None:
     class Counted(InMemory):
-        decodes = 0
+        bytes_read = 0
 
         def read(self, offset: int, length: int) -> bytes:
-            Counted.decodes += length
+            Counted.bytes_read += length
             return super().read(offset, length)
 
     data = "Maß und Zeit\n".encode("latin-1") * (WHOLE // 8)
     kind = identify(Counted(data), "a.txt")
     assert isinstance(kind, MediaType)
-    assert Counted.decodes <= WHOLE + (1 << 20) + HEAD
+    assert Counted.bytes_read <= WHOLE + (1 << 20) + HEAD
     assert "may be read wrongly" in (encoding_warning(kind.encoding, len(data)) or "")
 
 
