@@ -48,8 +48,17 @@ def render_internal_error(accept: str, request_id: str) -> Response:
     return render_refusal(RequestRefused(500, "server_error", "internal_error", message), accept, request_id)
 
 
-def render_outage(accept: str, request_id: str) -> Response:
-    return render_refusal(unavailable("A service that Dropsight needs does not answer."), accept, request_id)
+def render_outage(accept: str, request_id: str, *, may_repeat: bool) -> Response:
+    """Render the answer to a request that an outage interrupted, maybe after it made a task.
+
+    A client that obeys Retry-After may pay for a second task unless `may_repeat`.
+    """
+    why = "A service that Dropsight needs does not answer."
+    if may_repeat:
+        return render_refusal(unavailable(why), accept, request_id)
+    advice = "The request may have been accepted: look before you send it again, and send an Idempotency-Key."
+    refused = RequestRefused(503, "service_unavailable_error", "service_unavailable", f"{why} {advice}")
+    return render_refusal(refused, accept, request_id)
 
 
 def unavailable(why: str) -> RequestRefused:

@@ -44,8 +44,10 @@ class RequestMiddleware:
             if sender.started:
                 raise
             log_failure("request_failed", error, request=state.request_id, method=scope["method"], path=scope["path"])
-            render = render_outage if is_outage(error) else render_internal_error
-            response = render(_accept(scope), state.request_id)
+            if is_outage(error):
+                response = render_outage(_accept(scope), state.request_id, may_repeat=_may_repeat(scope))
+            else:
+                response = render_internal_error(_accept(scope), state.request_id)
             await response(inner, receive, sender.send)
 
 
@@ -80,6 +82,11 @@ class _ResponseSender:
 def _request_id(scope: Scope) -> str:
     present = _header(scope, b"x-request-id")
     return present.decode() if present and _REQUEST_ID.fullmatch(present) else f"req-{secrets.token_hex(12)}"
+
+
+def _may_repeat(scope: Scope) -> bool:
+    """Return whether the same request, sent once more, cannot make a second task."""
+    return scope["method"] in ("GET", "HEAD") or bool(_header(scope, b"idempotency-key"))
 
 
 def _accept(scope: Scope) -> str:

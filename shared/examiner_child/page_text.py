@@ -84,7 +84,9 @@ class PageText:
     @cached_property
     def lines(self) -> str:
         """The text with the cells of a row in one line."""
-        return self._joined if self.right_to_left is None else self.right_to_left.text
+        text = self._joined if self.right_to_left is None else self.right_to_left.text
+        # PDFium counts the halves of a character beyond U+FFFF as two.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @property
     def _joined(self) -> str:

@@ -37,3 +37,24 @@ def test_the_rows_of_both_tables_are_counted() -> None:
     assert [row.line for row in count_rows(["\n".join(lines())], [*arabic, *narrow[:-1]]).missing] == [
         "0011 Cable 3 2,211.50"
     ]
+
+
+def test_a_character_beyond_the_first_plane_is_one_character() -> None:
+    """Here the font says that its letter A is 𝔸."""
+    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>"
+    names = b"1 begincodespacerange <00> <ff> endcodespacerange 1 beginbfchar <41> <D835DD38> endbfchar"
+    drawn = b"BT /F 20 Tf 20 50 Td (AB) Tj ET"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 100]"
+        b" /Contents 4 0 R /Resources << /Font << /F 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(drawn), drawn),
+        font,
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(names), names),
+    ]
+    body = b"".join(b"%d 0 obj\n%s\nendobj\n" % numbered for numbered in enumerate(objects, 1))
+    with pypdfium2.PdfDocument(b"%PDF-1.7\n" + body + b"trailer << /Root 1 0 R /Size 7 >>\n%%EOF\n") as document:
+        page = document[0].get_textpage()
+        assert PageText(page).lines == "𝔸B"
+        page.close()

@@ -37,6 +37,8 @@ class Mutation:
     to: str
     caught_by: str
     also: tuple[str, ...] = ()
+    apart_from: str = ""
+    """A mutation that keeps this one's run from failing as it does alone."""
 
     @property
     def breaks(self) -> frozenset[str]:
@@ -73,6 +75,8 @@ def batches(chosen: Sequence[Mutation]) -> list[list[Mutation]]:
 
 
 def _agree(one: Mutation, other: Mutation) -> bool:
+    if other.name == one.apart_from or one.name == other.apart_from:
+        return False
     if INVALID in one.breaks | other.breaks or _hides(one, other) or _hides(other, one):
         return False
     if one.file != other.file:

@@ -166,3 +166,16 @@ async def test_a_database_that_is_busy_is_answered_503_and_is_no_bug(
     assert answer.json()["error"]["code"] == "service_unavailable"
     assert output.count('"action": "request_failed"') == 1
     assert "stack_trace" not in output
+
+
+async def test_after_an_outage_only_what_makes_no_second_task_is_to_be_sent_again(system: System) -> None:
+    """A task that was made before the outage would be paid for twice."""
+    async with system.client(await system.key("outage")) as client:
+        await client.get("/v1/tasks")
+        system.tap.faults.add([Fault(service="firestore", match="Commit", status=500)])
+        plain = await client.post("/v1/llm/generations", json=request())
+        keyed = await client.post("/v1/llm/generations", json=request(), headers={"Idempotency-Key": "one"})
+        system.tap.faults.clear()
+    assert (plain.status_code, plain.headers.get("retry-after")) == (503, None)
+    assert "Idempotency-Key" in plain.json()["error"]["message"]
+    assert (keyed.status_code, keyed.headers.get("retry-after")) == (503, "2")
