@@ -1,10 +1,13 @@
 """Call the Gemini API: upload files as streams, and receive the model's answer as a stream of pieces.
 
-The SDK's own retries and continuations are off: whether and when to ask again is the task's business.
+Uploads of a stream run with the sync client in a thread pool of their own (the async one reads on the event loop);
+everything else, and uploads from memory, with `client.aio`. The SDK's own retries and continuations are off: whether
+and when to ask again is the task's business.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import json
@@ -22,14 +25,14 @@ from google.genai import errors, types
 from pydantic import JsonValue, ValidationError
 
 from shared.clock import Clock
-from shared.cloud.gemini_uploads import GeminiUploads
 from shared.cloud.request_bodies import write_bodies_in_pieces
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken, PermanentFailure, Unavailable, Unreachable
+from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable, Unreachable
 from shared.domain.models.served import ServedModel
 from shared.domain.service_errors import HandleGone, failure
 from shared.domain.tasks.task import GeminiFile
 
+_UPLOAD_PIECE_TIMEOUT_MS = 180_000
 _CALL_TIMEOUT_MS = 60_000
 _MOST_CHARACTERS = 300
 _MODELS_REMEMBERED = 1_000
@@ -66,7 +69,6 @@ class Gemini:
         self._client = genai.Client(api_key=api_key, http_options=options)
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
-        self._uploads = GeminiUploads(api_key, self._threads, lambda name: self._client.aio.files.get(name=name))
         self._models: TTLCache[str, ServedModel | None] = TTLCache(_MODELS_REMEMBERED, _FRESH_SECONDS, clock.time)
 
     @property
@@ -117,10 +119,21 @@ class Gemini:
         source: str = "",
     ) -> GeminiFile:
         """Upload `stream` as `files/{file_id}`. `active` of the file says whether it needs no waiting for."""
+        config = types.UploadFileConfig(
+            name=file_id,
+            mime_type=mime_type,
+            display_name=display_name[:512],
+            http_options=types.HttpOptions(timeout=_UPLOAD_PIECE_TIMEOUT_MS),
+        )
+
+        def send() -> types.File:
+            return self._client.files.upload(file=stream, config=config)
+
         with _translated_errors("upload"):
-            file = await self._uploads.send(
-                stream, name=f"files/{file_id}", mime_type=mime_type, display_name=display_name[:512]
-            )
+            if isinstance(stream, io.BytesIO):
+                file = await self._client.aio.files.upload(file=stream, config=config)
+            else:
+                file = await asyncio.get_running_loop().run_in_executor(self._threads, send)
         return GeminiFile(
             name=cast(str, file.name),
             uri=cast(str, file.uri),
@@ -130,11 +143,6 @@ class Gemini:
             source=source,
             active=file.state == types.FileState.ACTIVE,
         )
-
-    async def aclose(self) -> None:
-        await self._uploads.aclose()
-        await self._client.aio.aclose()
-        self._client.close()
 
     async def wait_until_active(self, uploaded: GeminiFile) -> GeminiFile:
         """Wait until a file is ACTIVE. Raises `file_processing_failed` if Gemini cannot decode it."""
@@ -312,12 +320,14 @@ def _translated_errors(call: Literal["model", "file", "upload"] = "model") -> It
     except _BROKEN as error:
         raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
     except ValueError as error:
+        if call == "upload":
+            # The SDK's message for an upload that was not finalized; any other may come from the stream that is read.
+            if "upload" not in str(error).lower():
+                raise
+            raise TransientFailure(f"the upload to Gemini was not finished: {error}") from error
         if isinstance(error, _UNREADABLE):
             # It may have been an answer that is billed.
             raise ConnectionBroken(f"Gemini's answer could not be read: {type(error).__name__}") from error
-        if call == "upload":
-            # It comes from the stream that is read.
-            raise
         raise _not_a_request(error) from error
     except (TypeError, AttributeError, KeyError) as error:
         # The SDK takes the shape of an answer for granted.

@@ -97,7 +97,8 @@ async def _close(part: Any) -> None:
     elif isinstance(part, RequestIntake):
         await part._storage.aclose()
     elif isinstance(part, Gemini):
-        await part.aclose()
+        await part._client.aio.aclose()
+        part._client.close()
     elif isinstance(part, Sandbox):
         await part.close()
     elif isinstance(part, AnswerJudge | Examiner | Splitter):
