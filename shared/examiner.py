@@ -136,13 +136,16 @@ class Examiner:
         return RowCount(on_pages, answered, tuple(MissingRow(page, line) for page, line in missing))
 
     async def pages_without_text(self, source: RangeSource, *, seconds: float = _QUOTE_SECONDS) -> list[int]:
-        """Return the pages of a PDF, from 1, that show something and have no text; none where it takes too long."""
-        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
+        """Return what `find_pages_without_text` returns; nothing where that fails."""
         try:
-            return list(await self._call({}, bounded, seconds, function=_PAGES_WITHOUT_TEXT))
-        except SandboxError as error:
+            return await self.find_pages_without_text(source, seconds=seconds)
+        except (TransientFailure, PermanentFailure) as error:
             _log.warning("pages without text were not looked for: %r", error)
             return []
+
+    async def find_pages_without_text(self, source: RangeSource, *, seconds: float = _QUOTE_SECONDS) -> list[int]:
+        """Return the pages of a PDF, from 1, that show something and have no text. Raises what `page_texts` raises."""
+        return list(await self._read_pdf(source, seconds, _PAGES_WITHOUT_TEXT))
 
     async def page_texts(self, source: RangeSource, *, seconds: float = _QUOTE_SECONDS) -> list[str]:
         """Return the text of each page of a PDF.
@@ -150,9 +153,12 @@ class Examiner:
         Raises `TransientFailure` where it takes too long or the child dies, which may be the instance's fault, and
         `PermanentFailure` for a file that is damaged.
         """
+        return list(await self._read_pdf(source, seconds, _PAGE_TEXTS))
+
+    async def _read_pdf(self, source: RangeSource, seconds: float, function: str) -> Any:
         bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
         try:
-            return list(await self._call({}, bounded, seconds, function=_PAGE_TEXTS))
+            return await self._call({}, bounded, seconds, function=function)
         except (SandboxTimeout, SandboxCrashed) as error:
             raise TransientFailure(f"the text could not be taken out of the PDF: {error}") from error
         except SandboxError as error:

@@ -9,6 +9,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
+from shared.domain.errors import TransientFailure
 from shared.domain.media import InMemory
 from shared.examiner import Examiner, Threaded
 from shared.sandbox import Sandbox
@@ -22,10 +23,11 @@ async def examiner() -> AsyncIterator[Examiner]:
     await sandbox.close()
 
 
-async def pages_without_text(examiner: Examiner, data: bytes) -> list[int]:
-    async def here(call: Callable[[], bytes]) -> bytes:
-        return call()
+async def here(call: Callable[[], bytes]) -> bytes:
+    return call()
 
+
+async def pages_without_text(examiner: Examiner, data: bytes) -> list[int]:
     return await examiner.pages_without_text(Threaded(InMemory(data), here))
 
 
@@ -49,3 +51,9 @@ async def test_a_scanned_page_among_others_has_no_text_and_an_empty_one_shows_no
 
 async def test_a_damaged_file_has_no_pages_to_count(examiner: Examiner) -> None:
     assert await pages_without_text(examiner, b"%PDF-1.4 and no more") == []
+
+
+async def test_who_needs_the_pages_learns_that_there_was_no_time_for_them(examiner: Examiner) -> None:
+    source = Threaded(InMemory(with_scan([["Page 1"], []])), here)
+    with pytest.raises(TransientFailure):
+        await examiner.find_pages_without_text(source, seconds=0.001)

@@ -18,7 +18,7 @@ const ABOUT = {
   "ask": ["Ask a question", "Anything about the file, in your own words."],
   "extract": ["Extract data", "Rows and fields as you describe them; a table and a .csv."],
   speak: ["Read aloud", "The text as speech, in a voice of your choice."],
-  embed: ["Make vectors", "Numbers by which texts of a like meaning are found."],
+  embed: ["Make vectors", "Numbers by which texts, pages and pictures with a similar meaning are found."],
   draw: ["Draw a picture", "Of what a text describes, or from another picture."],
   "compare": ["Compare files", "What they share, where they differ. Small files, two or more."],
 };

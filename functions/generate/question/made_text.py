@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from functions.generate.lease import Lease
@@ -76,18 +77,20 @@ async def read_text(deps: GenerateDeps, recipe: Recipe, parts: Sequence[UploadPa
         return ReadText("", (), shown_pictures(parts))
     most = 4 * most_characters(deps, recipe, model)
     pieces: list[str] = []
-    remarks: tuple[str, ...] = ()
-    shown: tuple[ShownPage, ...] = ()
+    remarks: list[str] = []
+    shown: list[ShownPage] = []
     for part in parts:
         if part.facts.media_type.family == "pdf":
-            text, remarks, shown = await _text_of_pdf(deps, part)
-            pieces.append(text)
+            document = await _text_of_pdf(deps, part)
+            pieces.append(document.text)
+            remarks += document.remarks
+            shown += document.shown
         if part.facts.media_type.family != "text":
             continue
         with await part.open() as stream:
             data = await deps.storage.in_thread(partial(read_at_most, stream, most + 1 - sum(map(len, pieces))))
         pieces.append(data.decode("utf-8", "replace").removeprefix("\ufeff"))
-    return ReadText("\n\n".join(pieces), remarks, shown)
+    return ReadText("\n\n".join(pieces), tuple(remarks), tuple(shown))
 
 
 async def _text_of_pdf(deps: GenerateDeps, part: UploadPart) -> ReadText:
@@ -95,7 +98,7 @@ async def _text_of_pdf(deps: GenerateDeps, part: UploadPart) -> ReadText:
     source = Threaded(InMemory(await read_whole(deps, part)), deps.storage.in_thread)
     pages = await deps.examiner.page_texts(source)
     empty = [number for number, text in enumerate(pages, 1) if not text.strip()]
-    pictures = set(await deps.examiner.pages_without_text(source)) if empty else set[int]()
+    pictures = set(await deps.examiner.find_pages_without_text(source)) if empty else set[int]()
     blank = [number for number in empty if number not in pictures]
     remarks = (f"Empty pages are not in the vectors: {named_pages(blank)}.",) if blank else ()
     shown = tuple(ShownPage(number, part) for number in empty if number in pictures)
@@ -152,8 +155,9 @@ class MadeText:
             batches = (windows[at : at + MOST_TEXTS] for at in range(0, len(windows), MOST_TEXTS))
             cuts = [(batch[0][0], batch[-1][1]) for batch in batches]
         texts = tuple(Span(start=start, end=end, unit="characters") for start, end in cuts)
-        groups = in_batches(self.shown)
-        return (*texts, *(Span(start=batch[0].page, end=batch[-1].page, unit="pages") for batch in groups))
+        # A mail may have several PDFs: pages are counted through all of them.
+        ends = [0, *accumulate(map(len, in_batches(self.shown)))]
+        return (*texts, *(Span(start=start + 1, end=end, unit="pages") for start, end in pairwise(ends)))
 
     @property
     def _or_picture(self) -> str:
@@ -190,7 +194,7 @@ class MadeText:
         span = self.plan[number - 1]
         if span.unit == "characters":
             return [await off_loop(self._question_of_text, number)]
-        shown = [each for each in self.shown if span.start <= each.page <= span.end]
+        shown = self.shown[int(span.start) - 1 : int(span.end)]
         return [self._question_of_pictures(number, await load_pictures(self.deps, shown))]
 
     def _question_of_text(self, number: int) -> Question:

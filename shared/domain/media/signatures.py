@@ -193,6 +193,8 @@ _SEALED_FILE = UnsupportedKind(
 _PORTABLE_PIXELS = re.compile(rb"P[4-6]\s(?:#[^\n]{0,200}\n)?\d{1,5}\s{1,3}\d{1,5}\s")
 _WHOLE_PIXELS_HEADER = re.compile(rb"P([56])\n(?:#[^\n]{0,200}\n)?(\d{1,5}) (\d{1,5})\n(\d{1,5})\n")
 """As all programs write it. It has no byte that no text has, and a white picture behind it has none either."""
+_STRAY_PIXEL_BYTES = 2
+"""Bytes by which a whole file may be longer or shorter than its pixels: a line break at its end, or a byte lost."""
 _PIXELS = UnsupportedKind("a portable pixel map (PBM, PGM or PPM)", _TO_PNG)
 
 POSTSCRIPT = UnsupportedKind("a PostScript document", _TO_PDF)
@@ -260,7 +262,7 @@ def _is_pixel_map(head: bytes, *, is_whole: bool) -> bool:
     width, height, brightest = map(int, header.groups()[1:])
     pixels = width * height * (3 if header[1] == b"6" else 1) * (2 if brightest > 255 else 1)
     behind = len(head) - header.end()
-    return behind == pixels if is_whole else behind <= pixels
+    return abs(behind - pixels) <= _STRAY_PIXEL_BYTES if is_whole else behind <= pixels
 
 
 def _is_transport_stream(head: bytes, start: int, packet: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from email.message import EmailMessage
 from typing import Any
 
 import pypdfium2
@@ -138,6 +139,18 @@ async def test_a_pdf_of_which_some_pages_are_scanned_has_vectors_of_its_text_and
     assert text["text"].startswith("Tea is brewed")
     assert text["text"].endswith("An engine burns fuel.")
     assert [page["page"] for page in pages] == [2, 5]
+
+
+async def test_each_pdf_that_a_mail_encloses_has_vectors_of_its_scanned_pages(system: System) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "ada@example.com", "bob@example.com", "Two scans"
+    mail.set_content("The scans are enclosed.")
+    for name, tones in (("a.pdf", (10, 60)), ("b.pdf", (90, 200))):
+        mail.add_attachment(scanned(*tones), maintype="application", subtype="pdf", filename=name)
+    published = await vectors_of(system, "scans.eml", mail.as_bytes())
+    pages = [chunk for chunk in published["chunks"] if "page" in chunk]
+    assert [page["page"] for page in pages] == [1, 2, 1, 2]
+    assert len({tuple(page["vector"]) for page in pages}) == 4
 
 
 async def test_a_picture_has_one_vector(system: System) -> None:

@@ -134,6 +134,10 @@ def test_a_picture_of_one_colour_is_no_text(pixels: bytes) -> None:
     pixel_map = identify(InMemory(b"P6\n200 100\n255\n" + pixels), "scan.ppm")
     assert isinstance(pixel_map, Refusal)
     assert "portable pixel map" in pixel_map.message
+    for lost in (-1, 0, 1):
+        blank = identify(InMemory(b"P5\n60 40\n255\n" + b"\xff" * (60 * 40 + lost)), "scan.pgm")
+        assert isinstance(blank, Refusal)
+        assert "portable pixel map" in blank.message
     large = identify(InMemory(b"P5\n600 400\n255\n" + WHITE * 4), "scan.pgm")
     assert isinstance(large, Refusal)
     assert "portable pixel map" in large.message
