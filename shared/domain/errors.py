@@ -9,6 +9,7 @@ DropsightError
     ├── PermanentFailure      the task fails with a public code
     ├── TransientFailure      tried again with backoff, a bounded number of times
     │   └── Unavailable       the service is away: more often, for longer
+    │       ├── Unreachable        and was asked nothing
     │       └── ConnectionBroken   and may have done what it was asked
     └── Postponement          tried again at a time the cause names; not counted as an attempt
         ├── Throttled         a rate limit, for as long as the service says
