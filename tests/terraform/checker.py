@@ -9,6 +9,8 @@ terraform itself does, with the provider from its registry; a plan is then not t
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -18,12 +20,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from tests.environment import NO_AUTHORITY
 
 CONFIGURATION = Path(__file__).parents[2] / "terraform"
 CHECKER = os.environ.get("TERRAFORM_CHECK")
+CACHES = CONFIGURATION.parent / "build" / "terraform-checker"
+"""A folder for each check that runs at the same time: a checker may rewrite at its start what another one runs."""
 
 _STATE = shutil.ignore_patterns(".terraform*", "*.tfstate*", "__pycache__")
 _STATE_AND_SETTINGS = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "__pycache__")
@@ -80,7 +84,29 @@ def plan(**variables: object) -> dict[str, Any]:
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     # Terraform's registry is the one service outside that is called.
     environment = {name: value for name, value in os.environ.items() if value != NO_AUTHORITY}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    with _own_cache() as cache:
+        environment["XDG_CACHE_HOME"] = str(cache)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def _own_cache() -> Iterator[Path]:
+    """Yield a cache folder that no other process or thread uses meanwhile; the next one may find it filled."""
+    CACHES.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        with (CACHES / f"{number}.lock").open("w") as lock:
+            if _is_taken(lock):
+                continue
+            yield CACHES / str(number)
+            return
+
+
+def _is_taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def main() -> int:

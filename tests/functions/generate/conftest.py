@@ -153,7 +153,9 @@ class System:
         return await self.answered(f"manifests/tests/{name}.json", json.dumps(body).encode(), bucket=REQUESTS)
 
     async def published(self, task: Task) -> dict[str, bytes]:
-        """The files of a task by their endings."""
+        """The files of a task by their endings, once all are written: a task ends before they are."""
+        uri = f"gs://{task.source.bucket}/{task.source.name}"
+        await self.until(uri, lambda newest: newest.terminal and "publish" not in newest.after)
 
         def read() -> dict[str, bytes]:
             bucket, stem = self.objects.bucket(RESULTS), f"{task.source.bucket}/{task.source.name}."

@@ -160,7 +160,7 @@ async def test_after_work_that_stops_between_two_documents_makes_each_task_once(
     system.model.script.append(BUNDLE)
     uri = await system.drop("post/stopped.pdf", SCAN, bucket=RULED)
     system.tap.faults.add([Fault(service="storage", match=writing, skip=1, status=403, times=1)])
-    task = await system.until(uri, lambda task: task.terminal and task.children, skip_waits=True)
+    task = await system.until(uri, lambda task: task.terminal and not task.after, skip_waits=True)
     children = await children_of(system, task)
     assert [child.id for child in children] == list(task.children)
     assert len(children) == 2
