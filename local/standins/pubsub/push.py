@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import Callable
 
 from local.standins.http1 import ConnectionLost, MalformedAnswer, exchange
 from local.standins.pubsub.rules import Pb
+from local.standins.pubsub.subscription import Leased, Subscription
 
 Sign = Callable[[str, str], str]
 """An ID token for a service account's email and an audience."""
 
 _ACKNOWLEDGING = (102, 200, 201, 202, 204)
+_POLL_SECONDS = 0.05
+_MOST_AT_ONCE = 100
 
 
-def wrapped(message: Pb, subscription: str) -> bytes:
+class PushDelivery:
+    """Sends a subscription's messages to its endpoint from now on, several at once, but one of an ordering key."""
+
+    def __init__(self, subscription: Subscription, forward_dead_letters: Callable[[], None], sign: Sign) -> None:
+        self._subscription, self._forward_dead_letters, self._sign = subscription, forward_dead_letters, sign
+        self._running = asyncio.create_task(self._run())
+
+    def cancel(self) -> None:
+        self._running.cancel()
+
+    async def stop(self) -> None:
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+
+    async def _run(self) -> None:
+        sending = set[asyncio.Task[None]]()
+        try:
+            while True:
+                self._forward_dead_letters()
+                for leased in self._subscription.lease(_MOST_AT_ONCE - len(sending), one_of_a_key=True):
+                    sending.add(asyncio.create_task(self._send(leased)))
+                await asyncio.sleep(_POLL_SECONDS)
+                sending = {task for task in sending if not task.done()}
+        finally:
+            for task in sending:
+                task.cancel()
+
+    async def _send(self, leased: Leased) -> None:
+        # A request that takes longer than the deadline for acknowledgements has failed, as in the service.
+        settings, accepted = self._subscription.settings, False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(settings.ack_deadline_seconds):
+                accepted = await push(leased, settings, self._sign)
+        if accepted:
+            self._subscription.acknowledge([leased.ack_id])
+        else:
+            self._subscription.modify_deadline([leased.ack_id], 0)
+
+
+def wrapped(leased: Leased, settings: Pb) -> bytes:
+    message = leased.message
     published = message.publish_time.ToJsonString()
     inner: dict[str, object] = {
         "data": base64.b64encode(message.data).decode(),
@@ -26,13 +72,18 @@ def wrapped(message: Pb, subscription: str) -> bytes:
     }
     if message.attributes:
         inner["attributes"] = dict(message.attributes)
-    return json.dumps({"message": inner, "subscription": subscription}).encode()
+    if message.ordering_key:
+        inner["orderingKey"] = message.ordering_key
+    outer: dict[str, object] = {"message": inner, "subscription": settings.name}
+    if settings.HasField("dead_letter_policy"):
+        outer["deliveryAttempt"] = leased.attempt
+    return json.dumps(outer).encode()
 
 
-async def push(message: Pb, settings: Pb, sign: Sign) -> bool:
+async def push(leased: Leased, settings: Pb, sign: Sign) -> bool:
     """Send one message. Return whether the endpoint's answer acknowledges it."""
     config = settings.push_config
-    body = wrapped(message, settings.name)
+    body = wrapped(leased, settings)
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "CloudPubSub-Google",

@@ -19,8 +19,16 @@ MOST_MESSAGES = 1000
 _MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
 _SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
 _NAME = re.compile(r"projects/[^/]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9_.~+%-]{2,254}")
-_NOT_SERVED = ("dead_letter_policy", "bigquery_config", "cloud_storage_config")
-_NOT_SERVED_FLAGS = ("enable_message_ordering", "enable_exactly_once_delivery", "detached")
+_NOT_SERVED = ("bigquery_config", "cloud_storage_config")
+_NOT_SERVED_OF_TOPICS = ("schema_settings", "ingestion_data_source_settings", "message_retention_duration")
+_DEFAULT_RETENTION_SECONDS, _LEAST_RETENTION_SECONDS, _MOST_RETENTION_SECONDS = 7 * 86_400, 600, 31 * 86_400
+_DEFAULT_EXPIRATION_SECONDS = 31 * 86_400
+DEFAULT_DELIVERY_ATTEMPTS, _MOST_DELIVERY_ATTEMPTS = 5, 100
+_LONGEST_ORDERING_KEY = 1024
+CHANGEABLE = frozenset({"ack_deadline_seconds", "labels", "push_config", "retry_policy", "dead_letter_policy",
+                        "expiration_policy", "retain_acked_messages", "message_retention_duration",
+                        "enable_exactly_once_delivery"})  # fmt: skip
+"""The fields of a subscription that can be updated."""
 
 
 def not_served(what: str) -> Refusal:
@@ -29,6 +37,10 @@ def not_served(what: str) -> Refusal:
 
 def missing(name: str) -> Refusal:
     return Refusal(grpc.StatusCode.NOT_FOUND, f"Resource not found (resource={name.rpartition('/')[2]}).")
+
+
+def exists(name: str) -> Refusal:
+    return Refusal(grpc.StatusCode.ALREADY_EXISTS, f"Resource already exists (resource={name.rpartition('/')[2]}).")
 
 
 def check_name(name: str, kind: str) -> None:
@@ -45,8 +57,8 @@ def check_messages(request: Pb) -> None:
     for message in request.messages:
         if not message.data and not message.attributes:
             raise invalid("Some messages in the request are empty: data or an attribute is needed.")
-        if message.ordering_key:
-            raise not_served("Ordering keys")
+        if len(message.ordering_key.encode()) > _LONGEST_ORDERING_KEY:
+            raise invalid(f"An ordering key has {_LONGEST_ORDERING_KEY} bytes at most.")
         _check_attributes(message.attributes)
 
 
@@ -60,25 +72,58 @@ def _check_attributes(attributes: Pb) -> None:
             raise invalid(f"The attribute {key!r} is longer than {_LONGEST_VALUE} bytes.")
 
 
+def prepare_topic(submitted: Pb) -> Pb:
+    """Return the topic as the service keeps it."""
+    for field in _NOT_SERVED_OF_TOPICS:
+        if submitted.HasField(field):
+            raise not_served(field)
+    if submitted.message_transforms:
+        raise not_served("message_transforms")
+    topic = types.Topic.pb()()
+    topic.CopyFrom(submitted)
+    topic.state = types.Topic.State.ACTIVE
+    return topic
+
+
 def prepare_subscription(submitted: Pb) -> Pb:
     """Return the subscription as the service keeps it, with defaults."""
     for field in _NOT_SERVED:
         if submitted.HasField(field):
             raise not_served(field)
-    for flag in _NOT_SERVED_FLAGS:
-        if getattr(submitted, flag):
-            raise not_served(flag)
+    if submitted.message_transforms:
+        raise not_served("message_transforms")
     subscription = types.Subscription.pb()()
     subscription.CopyFrom(submitted)
     subscription.ack_deadline_seconds = submitted.ack_deadline_seconds or _SHORTEST_DEADLINE
     check_deadline(subscription.ack_deadline_seconds)
+    if not submitted.HasField("message_retention_duration"):
+        subscription.message_retention_duration.FromSeconds(_DEFAULT_RETENTION_SECONDS)
+    if not submitted.HasField("expiration_policy"):
+        subscription.expiration_policy.ttl.FromSeconds(_DEFAULT_EXPIRATION_SECONDS)
+    if not _LEAST_RETENTION_SECONDS <= subscription.message_retention_duration.seconds <= _MOST_RETENTION_SECONDS:
+        raise invalid("Invalid message retention duration given: 10 minutes to 31 days.")
+    _check_push(subscription)
+    if subscription.HasField("dead_letter_policy"):
+        _prepare_dead_letters(subscription.dead_letter_policy)
+    subscription.state = types.Subscription.State.ACTIVE
+    return subscription
+
+
+def _check_push(subscription: Pb) -> None:
     push = subscription.push_config
     if push.HasField("no_wrapper"):
         raise not_served("Unwrapped push")
     if push.push_endpoint and not push.push_endpoint.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
         raise invalid(f"Invalid push endpoint given (endpoint={push.push_endpoint}).")
-    subscription.state = types.Subscription.State.ACTIVE
-    return subscription
+    if push.push_endpoint and subscription.enable_exactly_once_delivery:
+        raise invalid("Exactly-once delivery is for pull subscriptions only.")
+
+
+def _prepare_dead_letters(policy: Pb) -> None:
+    check_name(policy.dead_letter_topic, "topics")
+    policy.max_delivery_attempts = policy.max_delivery_attempts or DEFAULT_DELIVERY_ATTEMPTS
+    if not DEFAULT_DELIVERY_ATTEMPTS <= policy.max_delivery_attempts <= _MOST_DELIVERY_ATTEMPTS:
+        raise invalid(f"max_delivery_attempts is {DEFAULT_DELIVERY_ATTEMPTS} to {_MOST_DELIVERY_ATTEMPTS}.")
 
 
 def check_deadline(seconds: int) -> None:

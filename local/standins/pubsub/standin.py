@@ -13,9 +13,10 @@ import grpc.aio
 
 from local.standins.grpc_refusals import Refusal
 from local.standins.oidc import Issuer
+from local.standins.pubsub.publisher import TopicPb
 from local.standins.pubsub.push import Sign
 from local.standins.pubsub.rules import check_name
-from local.standins.pubsub.service import PubSubService, TopicPb
+from local.standins.pubsub.service import PubSubService
 from local.standins.wire_tap import Tap
 from shared.clock import Clock
 
@@ -28,7 +29,7 @@ class PubSubStandIn:
 
     def __init__(self, *, clock: Clock, tap: Tap, sign: Sign, topics: Sequence[str] = ()) -> None:
         self.service = PubSubService(clock, sign)
-        self.service.topics.update({name: TopicPb(name=name) for name in topics})
+        self.service.resources.topics.update({name: TopicPb(name=name) for name in topics})
         self._tap = tap
         self._server: grpc.aio.Server | None = None
 

@@ -1,29 +1,46 @@
 """One subscription: what is outstanding, what is leased to a subscriber, and when it is delivered again.
 
-waiting ──lease──▶ leased ──acknowledge──▶ gone
+waiting ──lease──▶ leased ──acknowledge──▶ acknowledged (kept only for a seek, or until earlier ones of its key are too)
    ▲                 │
    └─── deadline over, or modified to 0 (after the retry policy's backoff)
+
+With ordering, the messages of a key are leased in their order, none before the earlier ones are acknowledged or leased
+with it; when one is delivered again, all later ones of its key are, acknowledged ones too
+(https://cloud.google.com/pubsub/docs/ordering).
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from local.standins.pubsub.filters import parse_filter
-from local.standins.pubsub.rules import Pb
+from local.standins.pubsub.rules import DEFAULT_DELIVERY_ATTEMPTS, Pb
 from shared.clock import Clock
 
 _numbers = itertools.count(1)
 
 
+@dataclass(frozen=True)
+class Leased:
+    ack_id: str
+    message: Pb
+    attempt: int
+    """1 for the first delivery."""
+
+
 @dataclass(eq=False)
 class _Delivery:
     message: Pb
+    published: float
     due: float
     """When it may be delivered (again); for a leased message, the end of its lease."""
-    attempts: int = 0
+    failures: int = 0
+    """How often it was given back, or its deadline was over."""
     ack_id: str = ""
+    """Empty unless it is leased."""
+    acknowledged: bool = False
 
 
 class Subscription:
@@ -36,47 +53,122 @@ class Subscription:
     def add(self, message: Pb) -> None:
         """Take a published message, if it passes the filter."""
         if self._matches(message.attributes):
-            self._outstanding[message.message_id] = _Delivery(message, self._clock.time())
+            self._outstanding[message.message_id] = _Delivery(
+                message, _seconds(message.publish_time), self._clock.time()
+            )
 
-    def lease(self, most: int, seconds: float | None = None) -> list[tuple[str, Pb, int]]:
-        """Lease up to `most` messages. Return ack id, message and number of the attempt of each."""
-        now, leased = self._clock.time(), list[tuple[str, Pb, int]]()
+    def lease(self, most: int, seconds: float | None = None, most_bytes: int | None = None,
+              *, one_of_a_key: bool = False) -> list[Leased]:  # fmt: skip
+        """Lease up to `most` messages, and no further one once they have `most_bytes` or more."""
+        self._end_leases()
+        now, leased, size, closed_keys = self._clock.time(), list[Leased](), 0, set[str]()
         for delivery in self._outstanding.values():
-            if len(leased) >= most:
+            if len(leased) >= most or (most_bytes is not None and size >= most_bytes):
                 break
+            key = self._key(delivery)
+            if delivery.acknowledged or key in closed_keys:
+                continue
             if delivery.due <= now:
-                delivery.attempts += 1
-                # The ack id of an earlier attempt has expired.
                 delivery.ack_id = f"{delivery.message.message_id}:{next(_numbers)}"
                 delivery.due = now + (seconds or self.settings.ack_deadline_seconds)
-                leased.append((delivery.ack_id, delivery.message, delivery.attempts))
+                leased.append(Leased(delivery.ack_id, delivery.message, delivery.failures + 1))
+                size += delivery.message.ByteSize()
+                if not one_of_a_key:
+                    continue
+            if key:
+                closed_keys.add(key)
         return leased
 
-    def acknowledge(self, ack_ids: list[str]) -> None:
-        """Acknowledge messages. Ids that have expired or are unknown have no effect, as in the service."""
-        for ack_id in ack_ids:
-            delivery = self._leased(ack_id)
-            if delivery is not None:
-                del self._outstanding[delivery.message.message_id]
+    def is_leased(self, ack_id: str) -> bool:
+        return self._leased(ack_id) is not None
 
-    def modify_deadline(self, ack_ids: list[str], seconds: float) -> None:
-        """Lengthen leases; with 0, give the messages back."""
+    def acknowledge(self, ack_ids: Sequence[str]) -> list[str]:
+        """Acknowledge messages. Return the ids that have expired or are unknown: they have no effect."""
+        without_effect = list[str]()
         for ack_id in ack_ids:
             if (delivery := self._leased(ack_id)) is None:
+                without_effect.append(ack_id)
                 continue
-            if seconds == 0:
-                delivery.ack_id = ""
-                delivery.due = self._clock.time() + self._backoff(delivery.attempts)
+            delivery.acknowledged, delivery.ack_id = True, ""
+            self._forget_acknowledged(delivery)
+        return without_effect
+
+    def modify_deadline(self, ack_ids: Sequence[str], seconds: float) -> list[str]:
+        """Lengthen leases; with 0, give the messages back. Return the ids that have expired or are unknown."""
+        without_effect = list[str]()
+        for ack_id in ack_ids:
+            if (delivery := self._leased(ack_id)) is None:
+                without_effect.append(ack_id)
+            elif seconds == 0:
+                self._give_back(delivery, self._clock.time())
             else:
                 delivery.due = self._clock.time() + seconds
+        return without_effect
+
+    def seek(self, time: Pb) -> None:
+        """Have what was published before the time acknowledged, and the rest, as far as it is kept, delivered again."""
+        for message_id, delivery in list(self._outstanding.items()):
+            delivery.acknowledged = delivery.published < _seconds(time)
+            delivery.ack_id, delivery.failures, delivery.due = "", 0, self._clock.time()
+            if delivery.acknowledged and not self.settings.retain_acked_messages:
+                del self._outstanding[message_id]
+
+    def take_undeliverable(self) -> list[Leased]:
+        """Remove and return the messages that were delivered as often as the dead letter policy allows."""
+        if not self.settings.HasField("dead_letter_policy"):
+            return []
+        self._end_leases()
+        most = self.settings.dead_letter_policy.max_delivery_attempts or DEFAULT_DELIVERY_ATTEMPTS
+        given_up = [delivery for delivery in self._outstanding.values()
+                    if delivery.failures >= most and not delivery.acknowledged and not delivery.ack_id]  # fmt: skip
+        for delivery in given_up:
+            del self._outstanding[delivery.message.message_id]
+        return [Leased("", delivery.message, delivery.failures) for delivery in given_up]
+
+    def clear(self) -> None:
+        self._outstanding.clear()
+
+    def _end_leases(self) -> None:
+        """Give back what has a deadline that is over; forget what is older than the subscription keeps messages."""
+        now = self._clock.time()
+        kept_since = now - self.settings.message_retention_duration.ToMilliseconds() / 1000
+        for message_id, delivery in list(self._outstanding.items()):
+            if delivery.published <= kept_since:
+                del self._outstanding[message_id]
+            elif delivery.ack_id and delivery.due <= now:
+                self._give_back(delivery, delivery.due)
+
+    def _give_back(self, delivery: _Delivery, now: float) -> None:
+        delivery.failures += 1
+        due = now + self._backoff(delivery.failures)
+        for other in (delivery, *self._later_of_its_key(delivery)):
+            other.ack_id, other.acknowledged, other.due = "", False, due
+
+    def _later_of_its_key(self, delivery: _Delivery) -> Iterator[_Delivery]:
+        if key := self._key(delivery):
+            after = itertools.dropwhile(lambda other: other is not delivery, self._outstanding.values())
+            yield from (other for other in itertools.islice(after, 1, None) if self._key(other) == key)
+
+    def _forget_acknowledged(self, delivery: _Delivery) -> None:
+        if self.settings.retain_acked_messages:
+            return
+        if not (key := self._key(delivery)):
+            del self._outstanding[delivery.message.message_id]
+            return
+        of_key = [other for other in self._outstanding.values() if self._key(other) == key]
+        for other in itertools.takewhile(lambda other: other.acknowledged, of_key):
+            del self._outstanding[other.message.message_id]
+
+    def _key(self, delivery: _Delivery) -> str:
+        return str(delivery.message.ordering_key) if self.settings.enable_message_ordering else ""
 
     def _leased(self, ack_id: str) -> _Delivery | None:
         delivery = self._outstanding.get(ack_id.partition(":")[0])
-        if delivery is None or delivery.ack_id != ack_id or delivery.due <= self._clock.time():
+        if delivery is None or not ack_id or delivery.ack_id != ack_id or delivery.due <= self._clock.time():
             return None
         return delivery
 
-    def _backoff(self, attempts: int) -> float:
+    def _backoff(self, failures: int) -> float:
         if self.settings.HasField("retry_policy"):
             policy = self.settings.retry_policy
             least, most = policy.minimum_backoff.ToMilliseconds() / 1000, policy.maximum_backoff.ToMilliseconds() / 1000
@@ -84,4 +176,8 @@ class Subscription:
             least, most = 0.1, 60.0
         else:
             return 0.0
-        return float(min(most or 600.0, (least or 10.0) * 2 ** (attempts - 1)))
+        return float(min(most or 600.0, (least or 10.0) * 2 ** (failures - 1)))
+
+
+def _seconds(timestamp: Pb) -> float:
+    return float(timestamp.ToMicroseconds()) / 1e6

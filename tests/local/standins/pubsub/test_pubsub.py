@@ -1,65 +1,20 @@
-"""Topics and subscriptions through the real clients: filters, acks, redelivery, push."""
+"""Topics and subscriptions through the real clients: filters, acks, redelivery, streams, lists, policies."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc.aio
 import pytest
 from google.api_core import exceptions as api_errors
-from google.pubsub_v1.services.publisher import PublisherAsyncClient
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
-from google.pubsub_v1.services.subscriber import SubscriberAsyncClient
-from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
-from starlette.requests import Request
-from starlette.responses import Response
 
 from local.standins.grpc_refusals import Refusal
-from local.standins.pubsub import PubSubStandIn
 from local.standins.pubsub.filters import parse_filter
-from local.standins.serve import HttpServer
-from local.standins.wire_tap import Tap
-from shared.clock import MovableClock
+from tests.local.standins.pubsub.bench import TOPIC, Bench
 
 # It lets a test look without waiting.
 pytestmark = pytest.mark.filterwarnings("ignore:The return_immediately flag")
-TOPIC = "projects/test/topics/events"
-
-
-class Bench:
-    def __init__(self, endpoint: str, clock: MovableClock) -> None:
-        self.clock = clock
-        channels = [grpc.aio.insecure_channel(endpoint) for _ in range(2)]
-        self.publisher: Any = PublisherAsyncClient(transport=PublisherGrpcAsyncIOTransport(channel=channels[0]))
-        self.subscriber: Any = SubscriberAsyncClient(transport=SubscriberGrpcAsyncIOTransport(channel=channels[1]))
-
-    async def subscribe(self, name: str, **settings: object) -> str:
-        path = f"projects/test/subscriptions/{name}"
-        await self.subscriber.create_subscription(request={"name": path, "topic": TOPIC, **settings})
-        return path
-
-    async def publish(self, data: bytes, **attributes: str) -> str:
-        message = {"data": data, "attributes": attributes}
-        answer = await self.publisher.publish(topic=TOPIC, messages=[message])
-        return str(answer.message_ids[0])
-
-    async def pull(self, path: str) -> list[Any]:
-        request = {"subscription": path, "max_messages": 10, "return_immediately": True}
-        return list((await self.subscriber.pull(request=request)).received_messages)
-
-
-@pytest.fixture
-async def bench(clock: MovableClock, tap: Tap) -> AsyncIterator[Bench]:
-    stand_in = PubSubStandIn(clock=clock, tap=tap, sign=lambda email, audience: f"{email} {audience}", topics=[TOPIC])
-    made = Bench(f"127.0.0.1:{await stand_in.start()}", clock)
-    yield made
-    await made.publisher.transport.close()
-    await made.subscriber.transport.close()
-    await stand_in.stop()
 
 
 async def test_a_message_stays_until_it_is_acknowledged(bench: Bench) -> None:
@@ -127,6 +82,7 @@ def test_what_is_no_filter_is_refused(text: str) -> None:
 
 
 async def test_what_the_service_refuses_is_refused(bench: Bench) -> None:
+    path = await bench.subscribe("refusing")
     for message in ({}, {"data": b"x", "attributes": {"a": "v" * 1025}}, {"data": b"x", "attributes": {"googx": "v"}}):
         with pytest.raises(api_errors.InvalidArgument):
             await bench.publisher.publish(topic=TOPIC, messages=[message])
@@ -135,38 +91,14 @@ async def test_what_the_service_refuses_is_refused(bench: Bench) -> None:
     with pytest.raises(api_errors.AlreadyExists):
         await bench.publisher.create_topic(name=TOPIC)
     with pytest.raises(api_errors.MethodNotImplemented):
-        await bench.subscribe("ordered", enable_message_ordering=True)
-
-
-async def test_a_push_carries_a_token_and_is_repeated_until_it_is_accepted(bench: Bench) -> None:
-    seen: list[tuple[str, dict[str, Any]]] = []
-    arrived = asyncio.Event()
-
-    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        seen.append((request.headers["authorization"], json.loads(await request.body())))
-        await Response(status_code=500 if len(seen) == 1 else 204)(scope, receive, send)
-        if len(seen) == 2:
-            arrived.set()
-
-    server = HttpServer(endpoint)
-    url = f"http://127.0.0.1:{await server.start()}/events"
-    try:
-        push = {"push_endpoint": url, "oidc_token": {"service_account_email": "push@test"}}
-        path = await bench.subscribe("pushed", push_config=push)
-        await bench.publish(b"one", kind="a")
-        async with asyncio.timeout(20):
-            while not arrived.is_set():
-                bench.clock.advance(1)
-                await asyncio.sleep(0.05)
-    finally:
-        await server.stop()
-    token, body = seen[0]
-    assert token == f"Bearer push@test {url}"
-    assert body["subscription"] == path
-    assert base64.b64decode(body["message"]["data"]) == b"one"
-    assert body["message"]["attributes"] == {"kind": "a"}
-    assert seen[1][1]["message"]["messageId"] == body["message"]["messageId"]
+        await bench.subscribe("stored", cloud_storage_config={"bucket": "b"})
+    with pytest.raises(api_errors.MethodNotImplemented, match="CreateSnapshot"):
+        await bench.subscriber.create_snapshot(name="projects/test/snapshots/s", subscription=path)
+    with pytest.raises(api_errors.MethodNotImplemented, match="snapshot"):
+        await bench.subscriber.seek(request={"subscription": path, "snapshot": "projects/test/snapshots/s"})
+    schema = {"schema": "projects/test/schemas/s", "encoding": "JSON"}
+    with pytest.raises(api_errors.MethodNotImplemented, match="schema_settings"):
+        await bench.publisher.create_topic(request={"name": f"{TOPIC}-typed", "schema_settings": schema})
 
 
 async def test_a_stream_delivers_what_is_published_and_takes_acks(bench: Bench) -> None:
@@ -174,12 +106,7 @@ async def test_a_stream_delivers_what_is_published_and_takes_acks(bench: Bench) 
     await bench.publish(b"one")
     received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     received.put_nowait({"subscription": path, "stream_ack_deadline_seconds": 10})
-
-    async def requests() -> AsyncIterator[Any]:
-        while True:
-            yield await received.get()
-
-    stream = await bench.subscriber.streaming_pull(requests=requests())
+    stream = await bench.subscriber.streaming_pull(requests=_taken_from(received))
     async for answer in stream:
         (message,) = answer.received_messages
         assert message.message.data == b"one"
@@ -221,3 +148,87 @@ async def test_a_request_of_ten_million_bytes_is_refused_and_a_smaller_one_is_pu
     assert await bench.publish(b"x" * 9_900_000)
     with pytest.raises(api_errors.InvalidArgument):
         await bench.publish(b"x" * 10_000_000)
+
+
+async def test_a_list_comes_in_pages_of_the_size_that_was_asked_for(bench: Bench) -> None:
+    for name in ("a-topic", "b-topic"):
+        await bench.publisher.create_topic(name=f"projects/test/topics/{name}")
+    await bench.publisher.create_topic(name="projects/test2/topics/other")
+    pages = [page async for page in (await bench.publisher.list_topics(
+        request={"project": "projects/test", "page_size": 2})).pages]  # fmt: skip
+    names = [[topic.name.rpartition("/")[2] for topic in page.topics] for page in pages]
+    assert names == [["a-topic", "b-topic"], ["events"]]
+
+
+async def test_an_update_changes_the_fields_of_its_mask_only(bench: Bench) -> None:
+    path = await bench.subscribe("changing", labels={"a": "1"})
+    new = {"name": path, "ack_deadline_seconds": 60, "retain_acked_messages": True}
+    request = {"subscription": new, "update_mask": {"paths": ["ack_deadline_seconds"]}}
+    updated = await bench.subscriber.update_subscription(request=request)
+    assert (updated.ack_deadline_seconds, updated.retain_acked_messages, dict(updated.labels)) == (
+        60,
+        False,
+        {"a": "1"},
+    )
+    assert await bench.subscriber.get_subscription(subscription=path) == updated
+    for paths in ([], ["filter"], ["enable_message_ordering"]):
+        with pytest.raises(api_errors.InvalidArgument):
+            await bench.subscriber.update_subscription(request={"subscription": new, "update_mask": {"paths": paths}})
+    request = {"topic": {"name": TOPIC, "labels": {"b": "2"}}, "update_mask": {"paths": ["labels"]}}
+    assert dict((await bench.publisher.update_topic(request=request)).labels) == {"b": "2"}
+
+
+async def test_a_detached_subscription_gets_nothing_and_cannot_be_pulled_from(bench: Bench) -> None:
+    path = await bench.subscribe("detached")
+    await bench.publish(b"one")
+    await bench.publisher.detach_subscription(request={"subscription": path})
+    await bench.publish(b"two")
+    assert (await bench.subscriber.get_subscription(subscription=path)).detached
+    with pytest.raises(api_errors.FailedPrecondition):
+        await bench.pull(path)
+    assert [name async for name in await bench.publisher.list_topic_subscriptions(topic=TOPIC)] == []
+
+
+async def test_a_stream_delivers_no_more_than_its_subscriber_has_room_for(bench: Bench) -> None:
+    path = await bench.subscribe("limited")
+    for number in range(5):
+        await bench.publish(b"%d" % number)
+    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    first = {"subscription": path, "stream_ack_deadline_seconds": 10, "max_outstanding_messages": 2}
+    requests.put_nowait(first)
+    received = list[bytes]()
+    async for answer in await bench.subscriber.streaming_pull(requests=_taken_from(requests)):
+        assert len(answer.received_messages) <= 2
+        received += [message.message.data for message in answer.received_messages]
+        if len(received) == 5:
+            break
+        # Only what is acknowledged makes room.
+        requests.put_nowait({"ack_ids": [message.ack_id for message in answer.received_messages]})
+    assert received == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_a_stream_ends_with_its_subscription(bench: Bench) -> None:
+    path = await bench.subscribe("short-lived")
+    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    requests.put_nowait({"subscription": path, "stream_ack_deadline_seconds": 10})
+    stream = await bench.subscriber.streaming_pull(requests=_taken_from(requests))
+    await bench.subscriber.delete_subscription(subscription=path)
+    with pytest.raises(api_errors.NotFound):
+        async for _ in stream:
+            pass
+
+
+async def test_a_stream_refuses_a_request_that_contradicts_itself(bench: Bench) -> None:
+    path = await bench.subscribe("strict")
+    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    requests.put_nowait({"subscription": path, "stream_ack_deadline_seconds": 10})
+    requests.put_nowait({"modify_deadline_ack_ids": ["a:1"], "modify_deadline_seconds": []})
+    stream = await bench.subscriber.streaming_pull(requests=_taken_from(requests))
+    with pytest.raises(api_errors.InvalidArgument):
+        async for _ in stream:
+            pass
+
+
+async def _taken_from(requests: asyncio.Queue[dict[str, Any]]) -> AsyncIterator[Any]:
+    while True:
+        yield await requests.get()
