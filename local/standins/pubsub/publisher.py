@@ -54,6 +54,7 @@ class Publisher:
             request.topic, changed, replace_message_field=True, replace_repeated_field=True
         )
         self._resources.topics[request.topic.name] = prepare_topic(changed)
+        self._resources.tell_retention(request.topic.name)
         return self._resources.topics[request.topic.name]
 
     async def ListTopics(self, request: Pb) -> Pb:  # noqa: N802

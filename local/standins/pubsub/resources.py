@@ -48,6 +48,14 @@ class Resources:
         return [subscription for _, subscription in sorted(self.subscriptions.items())
                 if subscription.settings.topic == topic and not subscription.settings.detached]  # fmt: skip
 
+    def tell_retention(self, topic: str) -> None:
+        """Note in the topic's subscriptions how long the topic keeps messages for them."""
+        for subscription in self.of_topic(topic):
+            subscription.settings.ClearField("topic_message_retention_duration")
+            if self.topics[topic].HasField("message_retention_duration"):
+                kept = self.topics[topic].message_retention_duration
+                subscription.settings.topic_message_retention_duration.CopyFrom(kept)
+
     def policy(self, resource: str) -> Pb:
         if resource not in self.topics and resource not in self.subscriptions:
             raise missing(resource)

@@ -20,7 +20,7 @@ _MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
 _SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
 _NAME = re.compile(r"projects/[^/]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9_.~+%-]{2,254}")
 _NOT_SERVED = ("bigquery_config", "cloud_storage_config")
-_NOT_SERVED_OF_TOPICS = ("schema_settings", "ingestion_data_source_settings", "message_retention_duration")
+_NOT_SERVED_OF_TOPICS = ("schema_settings", "ingestion_data_source_settings")
 _DEFAULT_RETENTION_SECONDS, _LEAST_RETENTION_SECONDS, _MOST_RETENTION_SECONDS = 7 * 86_400, 600, 31 * 86_400
 _DEFAULT_EXPIRATION_SECONDS = 31 * 86_400
 DEFAULT_DELIVERY_ATTEMPTS, _MOST_DELIVERY_ATTEMPTS = 5, 100
@@ -81,6 +81,8 @@ def prepare_topic(submitted: Pb) -> Pb:
         raise not_served("message_transforms")
     topic = types.Topic.pb()()
     topic.CopyFrom(submitted)
+    if topic.HasField("message_retention_duration"):
+        _check_retention(topic.message_retention_duration)
     topic.state = types.Topic.State.ACTIVE
     return topic
 
@@ -100,13 +102,17 @@ def prepare_subscription(submitted: Pb) -> Pb:
         subscription.message_retention_duration.FromSeconds(_DEFAULT_RETENTION_SECONDS)
     if not submitted.HasField("expiration_policy"):
         subscription.expiration_policy.ttl.FromSeconds(_DEFAULT_EXPIRATION_SECONDS)
-    if not _LEAST_RETENTION_SECONDS <= subscription.message_retention_duration.seconds <= _MOST_RETENTION_SECONDS:
-        raise invalid("Invalid message retention duration given: 10 minutes to 31 days.")
+    _check_retention(subscription.message_retention_duration)
     _check_push(subscription)
     if subscription.HasField("dead_letter_policy"):
         _prepare_dead_letters(subscription.dead_letter_policy)
     subscription.state = types.Subscription.State.ACTIVE
     return subscription
+
+
+def _check_retention(duration: Pb) -> None:
+    if not _LEAST_RETENTION_SECONDS <= duration.seconds <= _MOST_RETENTION_SECONDS:
+        raise invalid("Invalid message retention duration given: 10 minutes to 31 days.")
 
 
 def _check_push(subscription: Pb) -> None:

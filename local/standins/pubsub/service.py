@@ -1,4 +1,4 @@
-"""The services of Pub/Sub over gRPC: Publisher, Subscriber and IAMPolicy. Calls that are not here are UNIMPLEMENTED."""
+"""The services of Pub/Sub over gRPC. Calls that are not here are UNIMPLEMENTED."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import grpc
 from google.iam.v1 import iam_policy_pb2, policy_pb2
+from google.pubsub_v1 import types
 
 from local.standins.grpc_refusals import Refusal
 from local.standins.pubsub.publisher import Publisher
@@ -29,12 +30,22 @@ class PubSubService:
             handler("google.pubsub.v1.Publisher", Publisher(self.resources)),
             streaming_handler(self.resources),
             handler("google.pubsub.v1.Subscriber", self._subscriber),
+            handler("google.pubsub.v1.SchemaService", _Schemas()),
             handler("google.iam.v1.IAMPolicy", _Policies(self.resources)),
             NotServed(),
         )
 
     async def close(self) -> None:
         await self._subscriber.close()
+
+
+class _Schemas:
+    """Schemas cannot be made, so that there are none to list."""
+
+    rpcs: ClassVar[Rpcs] = {"ListSchemas": (types.ListSchemasRequest.pb(), types.ListSchemasResponse.pb())}
+
+    async def ListSchemas(self, request: Pb) -> Pb:  # noqa: N802 - the RPC's name
+        return types.ListSchemasResponse.pb()()
 
 
 class _Policies:

@@ -1,4 +1,4 @@
-"""The calls of google.pubsub.v1.Subscriber. Snapshots are not offered."""
+"""The calls of google.pubsub.v1.Subscriber. Snapshots cannot be made, so that there are none to list."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Subscriber:
         "Pull": (types.PullRequest.pb(), types.PullResponse.pb()),
         "Acknowledge": (types.AcknowledgeRequest.pb(), EmptyPb),
         "ModifyAckDeadline": (types.ModifyAckDeadlineRequest.pb(), EmptyPb),
+        "ListSnapshots": (types.ListSnapshotsRequest.pb(), types.ListSnapshotsResponse.pb()),
         "Seek": (types.SeekRequest.pb(), types.SeekResponse.pb()),
     }
 
@@ -61,6 +62,7 @@ class Subscriber:
             raise exists(request.name)
         subscription = Subscription(self._prepared(request), self._resources.clock)
         self._resources.subscriptions[request.name] = subscription
+        self._resources.tell_retention(request.topic)
         self._start_or_stop_pushing(request.name)
         return subscription.settings
 
@@ -128,6 +130,9 @@ class Subscriber:
         subscription = self._resources.subscription(request.subscription)
         _tell_without_effect(subscription, subscription.modify_deadline(request.ack_ids, request.ack_deadline_seconds))
         return EmptyPb()
+
+    async def ListSnapshots(self, request: Pb) -> Pb:  # noqa: N802
+        return types.ListSnapshotsResponse.pb()()
 
     async def Seek(self, request: Pb) -> Pb:  # noqa: N802
         if not request.HasField("time"):

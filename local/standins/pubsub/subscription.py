@@ -110,7 +110,7 @@ class Subscription:
         for message_id, delivery in list(self._outstanding.items()):
             delivery.acknowledged = delivery.published < _seconds(time)
             delivery.ack_id, delivery.failures, delivery.due = "", 0, self._clock.time()
-            if delivery.acknowledged and not self.settings.retain_acked_messages:
+            if delivery.acknowledged and not self._retains_acknowledged:
                 del self._outstanding[message_id]
 
     def take_undeliverable(self) -> list[Leased]:
@@ -129,14 +129,22 @@ class Subscription:
         self._outstanding.clear()
 
     def _end_leases(self) -> None:
-        """Give back what has a deadline that is over; forget what is older than the subscription keeps messages."""
-        now = self._clock.time()
-        kept_since = now - self.settings.message_retention_duration.ToMilliseconds() / 1000
+        """Give back what has a deadline that is over; drop what is older than the subscription keeps messages."""
+        now, settings = self._clock.time(), self.settings
+        kept = settings.message_retention_duration.ToSeconds()
+        kept_at_all = max(kept, settings.topic_message_retention_duration.ToSeconds())
         for message_id, delivery in list(self._outstanding.items()):
-            if delivery.published <= kept_since:
+            if now - delivery.published >= kept_at_all:
                 del self._outstanding[message_id]
+            elif now - delivery.published >= kept:
+                delivery.acknowledged, delivery.ack_id = True, ""
             elif delivery.ack_id and delivery.due <= now:
                 self._give_back(delivery, delivery.due)
+
+    @property
+    def _retains_acknowledged(self) -> bool:
+        settings = self.settings
+        return settings.retain_acked_messages or settings.HasField("topic_message_retention_duration")
 
     def _give_back(self, delivery: _Delivery, now: float) -> None:
         delivery.failures += 1
@@ -150,7 +158,7 @@ class Subscription:
             yield from (other for other in itertools.islice(after, 1, None) if self._key(other) == key)
 
     def _forget_acknowledged(self, delivery: _Delivery) -> None:
-        if self.settings.retain_acked_messages:
+        if self._retains_acknowledged:
             return
         if not (key := self._key(delivery)):
             del self._outstanding[delivery.message.message_id]

@@ -199,3 +199,26 @@ async def test_what_nobody_took_is_dropped_after_seven_days(bench: Bench) -> Non
     bench.clock.advance(7 * 86_400 + 1)
     await bench.publish(b"two")
     assert list(await pulled(bench, path)) == [b"two"]
+
+
+async def test_a_topic_that_keeps_messages_lets_its_subscriptions_seek_back(bench: Bench) -> None:
+    path = await bench.subscribe("seeking")
+    kept = {"topic": {"name": TOPIC, "message_retention_duration": {"seconds": 10 * 86_400}}}
+    await bench.publisher.update_topic(request={**kept, "update_mask": {"paths": ["message_retention_duration"]}})
+    since = datetime.fromtimestamp(bench.clock.time(), UTC)
+    await bench.publish(b"acknowledged")
+    await acknowledge(bench, path, *(await pulled(bench, path)).values())
+    await bench.publish(b"neglected")
+    bench.clock.advance(8 * 86_400)
+    assert await pulled(bench, path) == {}
+    await bench.subscriber.update_subscription(
+        request={
+            "subscription": {"name": path, "message_retention_duration": {"seconds": 9 * 86_400}},
+            "update_mask": {"paths": ["message_retention_duration"]},
+        }
+    )
+    await bench.subscriber.seek(request={"subscription": path, "time": since})
+    assert list(await pulled(bench, path)) == [b"acknowledged", b"neglected"]
+    bench.clock.advance(2 * 86_400)
+    await bench.subscriber.seek(request={"subscription": path, "time": since})
+    assert await pulled(bench, path) == {}

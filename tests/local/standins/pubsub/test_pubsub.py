@@ -94,6 +94,7 @@ async def test_what_the_service_refuses_is_refused(bench: Bench) -> None:
         await bench.subscribe("stored", cloud_storage_config={"bucket": "b"})
     with pytest.raises(api_errors.MethodNotImplemented, match="CreateSnapshot"):
         await bench.subscriber.create_snapshot(name="projects/test/snapshots/s", subscription=path)
+    assert [snapshot async for snapshot in await bench.subscriber.list_snapshots(project="projects/test")] == []
     with pytest.raises(api_errors.MethodNotImplemented, match="snapshot"):
         await bench.subscriber.seek(request={"subscription": path, "snapshot": "projects/test/snapshots/s"})
     schema = {"schema": "projects/test/schemas/s", "encoding": "JSON"}
