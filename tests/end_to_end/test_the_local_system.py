@@ -9,13 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import httpx2
 import psutil
 import pytest
+from google.cloud import tasks_v2
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
 from local.__main__ import _COMMANDS, _STAND_INS, main
 from local.client import Client
 from local.commands.drop import wait_for_end
+from local.layout import QUEUES
 from local.target import Target
 from tests import machine
 from tests.running import ROOT, SAMPLES, Running, until
@@ -188,6 +192,27 @@ def test_functions_are_served_with_the_platforms_environment(system: Running) ->
     assert environment["LOG_EXECUTION_ID"] == "true"
     assert environment["FUNCTION_SOURCE"] == "functions/ingest/main.py"
     assert environment["K_REVISION"]
+
+
+def test_time_limits_and_retries_are_those_that_terraform_deploys(system: Running) -> None:
+    sizes = json.loads((ROOT / "terraform" / "sizes.json").read_text())
+    limits = {
+        name: psutil.Process(worker["pids"][0]).environ()["CLOUD_RUN_TIMEOUT_SECONDS"]
+        for name, worker in system.control("GET", "/workers").items()
+        if worker["pids"]
+    }
+    assert limits.keys() >= {"api", "ingest", "generate"}
+    assert limits == {name: str(sizes["functions"][name]["timeout_seconds"]) for name in limits}
+    channel = grpc.insecure_channel(system.endpoints.queue)
+    queues = tasks_v2.CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
+    with queues:
+        for queue in queues.list_queues(parent=QUEUES.rpartition("/")[0]):
+            deployed, retry = sizes["queues"][queue.name.rpartition("/")[2]], queue.retry_config
+            assert retry.max_attempts == deployed["max_attempts"]
+            assert retry.min_backoff.total_seconds() == deployed["min_backoff_seconds"]
+            assert retry.max_backoff.total_seconds() == deployed["max_backoff_seconds"]
+            assert retry.max_doublings == deployed["max_doublings"]
+            assert retry.max_retry_duration.total_seconds() == deployed.get("max_retry_seconds", 0)
 
 
 def test_functions_refuse_callers_without_a_token(system: Running) -> None:

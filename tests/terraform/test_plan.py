@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
+from local.deployment import FunctionSize, QueueRetry, read_function_sizes, read_queue_retries
 from tests.terraform import checker, newest_schema
 from tests.terraform.test_environment import LOCAL_ONLY, READS
 
@@ -172,6 +173,32 @@ def test_an_api_that_was_just_turned_on_is_waited_for(planned: Plan) -> None:
         (provisioner,) = service["provisioners"]
         assert provisioner["type"] == "local-exec"
         assert "var.bootstrap.api_seconds" in str(provisioner["expressions"])
+
+
+def test_functions_and_queues_get_the_sizes_that_the_local_system_runs_with(planned: Plan) -> None:
+    sizes, retries = read_function_sizes(), read_queue_retries()
+    functions, queues = dict[str, FunctionSize](), dict[str, QueueRetry]()
+    for _, kind, values in resources(planned):
+        name = values.get("name", "").rpartition("-")[2]
+        if kind == "google_cloudfunctions2_function":
+            (service,) = values["service_config"]
+            functions[name] = FunctionSize(
+                concurrency=service["max_instance_request_concurrency"],
+                max_instances=service["max_instance_count"],
+                timeout_seconds=service["timeout_seconds"],
+            )
+        elif kind == "google_cloud_tasks_queue":
+            (retry,) = values["retry_config"]
+            limit = retry.get("max_retry_duration")
+            queues[name] = QueueRetry(
+                max_attempts=retry["max_attempts"],
+                max_retry_seconds=float(limit.removesuffix("s")) if limit else None,
+                min_backoff_seconds=float(retry["min_backoff"].removesuffix("s")),
+                max_backoff_seconds=float(retry["max_backoff"].removesuffix("s")),
+                max_doublings=retry["max_doublings"],
+            )
+    assert functions == sizes
+    assert queues == retries
 
 
 def test_every_secret_is_given_to_the_functions_that_may_read_it(planned: Plan) -> None:
