@@ -22,6 +22,8 @@ from local.standins.storage.request import ApiRequest, discard_body
 Handler = Callable[[ApiRequest], Awaitable[Response]]
 Cost = Literal["class_a", "class_b", "free"]
 
+_LENGTHS = frozenset({"content-length", "transfer-encoding"})
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,7 @@ class Router:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await self.answer(request)
+            response = _without_length(request) or await self.answer(request)
         except ClientDisconnect:
             return
         await response(scope, receive, send)
@@ -100,6 +102,13 @@ class Router:
         if self.otherwise is not None:
             return await self.otherwise(ApiRequest(request, self._ledger, {"path": "/".join(segments)}))
         raise ApiError(404, "Not Found")
+
+
+def _without_length(request: Request) -> Response | None:
+    """Return the refusal of a body whose length is not told, as Google's front ends give it: 0 is a length too."""
+    if request.method not in ("POST", "PUT") or not _LENGTHS.isdisjoint(request.headers):
+        return None
+    return _refused(request, ApiError(411, f"{request.method} requests require a Content-length header."))
 
 
 def _with_version(segments: list[str]) -> list[str]:

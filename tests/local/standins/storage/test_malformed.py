@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import httpx2
@@ -92,3 +93,29 @@ def test_a_number_may_come_as_text_and_null_clears(bucket: Any, http: httpx2.Cli
         policy = http.patch(path, json={"retentionPolicy": {"retentionPeriod": period}}).json()["retentionPolicy"]
         assert policy["retentionPeriod"] == "60"
     assert "retentionPolicy" not in http.patch(path, content=json.dumps({"retentionPolicy": None})).json()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_upload_that_does_not_tell_its_length_is_refused(bucket: Any, http: httpx2.Client, version: str) -> None:
+    path = f"/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=x"
+    with socket.create_connection((http.base_url.host, http.base_url.port), timeout=60) as connection:
+        connection.sendall(f"POST {path} HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 411 ")
+    assert not bucket.blob("x").exists()
+
+
+def test_an_upload_that_breaks_off_leaves_no_object(bucket: Any, http: httpx2.Client) -> None:
+    head = f"POST /upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=x HTTP/1.1\r\nHost: localhost\r\n"
+    for rest in ("Content-Length: 100\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"):
+        with socket.create_connection((http.base_url.host, http.base_url.port), timeout=60) as connection:
+            connection.sendall((head + rest).encode())
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(65536) == b""
+        assert not bucket.blob("x").exists()
+
+
+def test_chunks_without_a_length_in_all_are_an_upload(bucket: Any, http: httpx2.Client) -> None:
+    path = f"/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=x"
+    assert http.post(path, content=iter([b"abc", b"de"])).status_code == 200
+    assert bucket.blob("x").download_as_bytes() == b"abcde"
