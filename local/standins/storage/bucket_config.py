@@ -113,7 +113,8 @@ def _check_lifecycle(rule: Json) -> None:
     if action.get("type") not in _LIFECYCLE_ACTIONS or not rule.get("condition"):
         raise invalid("Invalid lifecycle rule: it needs a known action and at least one condition.")
     if action["type"] == "SetStorageClass":
-        check_storage_class(action.get("storageClass") or "")
+        # Lower case is accepted here.
+        check_storage_class(str(action.get("storageClass") or "").upper())
 
 
 def _fill_in(before: Json, state: Json, now: str, lock_time: str) -> None:

@@ -30,16 +30,6 @@ from local.standins.storage.store import Store
 
 _LOCK_AFTER = 90 * 86400
 _PERMISSIONS_OF = "storage."
-_FIRST_POLICY: Json = {
-    "version": 1,
-    "bindings": [
-        {
-            "role": "roles/storage.legacyBucketOwner",
-            "members": [f"projectEditor:{PROJECT_NUMBER}", f"projectOwner:{PROJECT_NUMBER}"],
-        },
-        {"role": "roles/storage.legacyBucketReader", "members": [f"projectViewer:{PROJECT_NUMBER}"]},
-    ],
-}
 Merge = Callable[[Json, Json, str, str], Json]
 
 
@@ -58,6 +48,7 @@ class Buckets:
             request.query.get("predefinedAcl"),
             request.query.get("predefinedDefaultObjectAcl"),
             request.flag("enableObjectRetention"),
+            request.query.get("project"),
         )
         return request.json_response(bucket.resource(request.base, request.full))
 
@@ -67,6 +58,7 @@ class Buckets:
         predefined: str | None = None,
         predefined_default: str | None = None,
         object_retention: bool = False,
+        project: str | None = None,
     ) -> Bucket:
         name = config.get("name")
         if not isinstance(name, str) or not name:
@@ -85,7 +77,9 @@ class Buckets:
             "defaultObjectAcl": predefined_default_acl("projectPrivate"),
         }
         requested_acls = _requested_acls(bucket, config, predefined, predefined_default)
-        bucket = replace(bucket, state=bucket.state | acls | requested_acls)
+        bucket = replace(
+            bucket, state=bucket.state | acls | requested_acls, iam=_first_policy(project) if project else None
+        )
         with self._store.transaction():
             self._store.put_bucket(bucket)
         return bucket
@@ -144,7 +138,7 @@ class Buckets:
 
     async def get_iam(self, request: ApiRequest) -> Response:
         bucket = self._catalog.bucket(request.parts["bucket"])
-        return request.json_response(_policy(bucket, bucket.iam or _FIRST_POLICY))
+        return request.json_response(_policy(bucket, bucket.iam or _first_policy(PROJECT_NUMBER)))
 
     async def set_iam(self, request: ApiRequest) -> Response:
         policy = await request.json(POLICY)
@@ -242,6 +236,18 @@ def _requested_acls(bucket: Bucket, config: Json, predefined: str | None, predef
         acls[key] = listed(name) if name is not None else check_entries(config[key], of)
         refuse_public(bucket, acls[key])
     return acls
+
+
+def _first_policy(project: str) -> Json:
+    """Return the policy of a new bucket: its members are named by the project's id, unlike those of access lists."""
+    owners, readers = [f"projectEditor:{project}", f"projectOwner:{project}"], [f"projectViewer:{project}"]
+    return {
+        "version": 1,
+        "bindings": [
+            {"role": "roles/storage.legacyBucketOwner", "members": owners},
+            {"role": "roles/storage.legacyBucketReader", "members": readers},
+        ],
+    }
 
 
 def _policy(bucket: Bucket, policy: Json) -> Json:

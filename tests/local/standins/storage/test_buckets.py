@@ -31,6 +31,17 @@ def test_a_bucket_keeps_what_it_was_created_with(client: Any) -> None:
     assert found.iam_configuration.uniform_bucket_level_access_enabled
 
 
+def test_the_policy_of_a_new_bucket_names_its_project_by_the_id(client: Any, bucket: Any) -> None:
+    members = {member for binding in bucket.get_iam_policy().bindings for member in binding["members"]}
+    assert members == {f"{kind}:{client.project}" for kind in ("projectEditor", "projectOwner", "projectViewer")}
+
+
+def test_a_lifecycle_rule_may_name_its_storage_class_in_lower_case(bucket: Any) -> None:
+    bucket.add_lifecycle_set_storage_class_rule("coldline", age=60)
+    bucket.patch()
+    assert [rule["action"]["storageClass"] for rule in bucket.lifecycle_rules] == ["coldline"]
+
+
 def test_a_name_that_is_taken_is_refused(client: Any, bucket: Any) -> None:
     with pytest.raises(exceptions.Conflict):
         client.create_bucket(bucket.name)
