@@ -12,7 +12,8 @@ with it; when one is delivered again, all later ones of its key are, acknowledge
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local.standins.pubsub.filters import parse_filter
@@ -49,13 +50,16 @@ class Subscription:
         self._matches = parse_filter(settings.filter)
         self._outstanding: dict[str, _Delivery] = {}
         """By message id, in the order of their publishing."""
+        self._of_key: defaultdict[str, dict[str, _Delivery]] = defaultdict(dict)
+        """With ordering: those of each key, likewise."""
 
     def add(self, message: Pb) -> None:
         """Take a published message, if it passes the filter."""
         if self._matches(message.attributes):
-            self._outstanding[message.message_id] = _Delivery(
-                message, _seconds(message.publish_time), self._clock.time()
-            )
+            delivery = _Delivery(message, _seconds(message.publish_time), self._clock.time())
+            self._outstanding[message.message_id] = delivery
+            if key := self._key(delivery):
+                self._of_key[key][message.message_id] = delivery
 
     def lease(self, most: int, seconds: float | None = None, most_bytes: int | None = None,
               *, one_of_a_key: bool = False) -> list[Leased]:  # fmt: skip
@@ -107,11 +111,11 @@ class Subscription:
 
     def seek(self, time: Pb) -> None:
         """Have what was published before the time acknowledged, and the rest, as far as it is kept, delivered again."""
-        for message_id, delivery in list(self._outstanding.items()):
+        for delivery in list(self._outstanding.values()):
             delivery.acknowledged = delivery.published < _seconds(time)
             delivery.ack_id, delivery.failures, delivery.due = "", 0, self._clock.time()
             if delivery.acknowledged and not self._retains_acknowledged:
-                del self._outstanding[message_id]
+                self._drop(delivery)
 
     def take_undeliverable(self) -> list[Leased]:
         """Remove and return the messages that were delivered as often as the dead letter policy allows."""
@@ -122,20 +126,21 @@ class Subscription:
         given_up = [delivery for delivery in self._outstanding.values()
                     if delivery.failures >= most and not delivery.acknowledged and not delivery.ack_id]  # fmt: skip
         for delivery in given_up:
-            del self._outstanding[delivery.message.message_id]
+            self._drop(delivery)
         return [Leased("", delivery.message, delivery.failures) for delivery in given_up]
 
     def clear(self) -> None:
         self._outstanding.clear()
+        self._of_key.clear()
 
     def _end_leases(self) -> None:
         """Give back what has a deadline that is over; drop what is older than the subscription keeps messages."""
         now, settings = self._clock.time(), self.settings
         kept = settings.message_retention_duration.ToSeconds()
         kept_at_all = max(kept, settings.topic_message_retention_duration.ToSeconds())
-        for message_id, delivery in list(self._outstanding.items()):
+        for delivery in list(self._outstanding.values()):
             if now - delivery.published >= kept_at_all:
-                del self._outstanding[message_id]
+                self._drop(delivery)
             elif now - delivery.published >= kept:
                 delivery.acknowledged, delivery.ack_id = True, ""
             elif delivery.ack_id and delivery.due <= now:
@@ -152,20 +157,28 @@ class Subscription:
         for other in (delivery, *self._later_of_its_key(delivery)):
             other.ack_id, other.acknowledged, other.due = "", False, due
 
-    def _later_of_its_key(self, delivery: _Delivery) -> Iterator[_Delivery]:
-        if key := self._key(delivery):
-            after = itertools.dropwhile(lambda other: other is not delivery, self._outstanding.values())
-            yield from (other for other in itertools.islice(after, 1, None) if self._key(other) == key)
+    def _later_of_its_key(self, delivery: _Delivery) -> list[_Delivery]:
+        if not (key := self._key(delivery)):
+            return []
+        of_key = self._of_key[key].values()
+        return list(itertools.dropwhile(lambda other: other is not delivery, of_key))[1:]
 
     def _forget_acknowledged(self, delivery: _Delivery) -> None:
         if self._retains_acknowledged:
             return
         if not (key := self._key(delivery)):
-            del self._outstanding[delivery.message.message_id]
+            self._drop(delivery)
             return
-        of_key = [other for other in self._outstanding.values() if self._key(other) == key]
-        for other in itertools.takewhile(lambda other: other.acknowledged, of_key):
-            del self._outstanding[other.message.message_id]
+        of_key = self._of_key[key].values()
+        for other in list(itertools.takewhile(lambda other: other.acknowledged, of_key)):
+            self._drop(other)
+
+    def _drop(self, delivery: _Delivery) -> None:
+        del self._outstanding[delivery.message.message_id]
+        if key := self._key(delivery):
+            del self._of_key[key][delivery.message.message_id]
+            if not self._of_key[key]:
+                del self._of_key[key]
 
     def _key(self, delivery: _Delivery) -> str:
         return str(delivery.message.ordering_key) if self.settings.enable_message_ordering else ""
