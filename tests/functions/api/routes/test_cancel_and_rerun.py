@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.domain.tasks.task import key_of
-from tests.functions.api.conftest import INBOX, SAMPLES, System
+from tests.functions.api.conftest import INBOX, REQUESTS, SAMPLES, System
 from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -77,6 +77,18 @@ async def test_a_rerun_asks_again_with_some_fields_replaced_and_leaves_the_old_t
     assert (second["model"], second["metadata"]) == ("gemini-2.5-pro", {"n": "1"})
     assert (old["model"], old["status"]) == ("gemini-2.5-flash", "completed")
     assert (refused.status_code, refused.json()["error"]["param"]) == (422, "colour")
+
+
+async def test_a_rerun_whose_request_is_gone_says_so_and_asks_to_submit_it_again(system: System) -> None:
+    async with system.client(await system.key("too-late")) as client:
+        first = (await client.post("/v1/llm/generations", json=request(prompt="One?"))).json()
+        await client.get(f"/v1/tasks/{first['id']}", params={"wait": 20})
+        stored = system.objects.bucket(REQUESTS).blob(f"api/{first['id']}.json")
+        await asyncio.to_thread(stored.delete)
+        answer = await client.post(f"/v1/tasks/{first['id']}/rerun", json={})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (410, "source_gone")
+    assert "Submit it again" in error["message"]
 
 
 async def dropped(system: System, secret: str, name: str, data: bytes) -> Json:
