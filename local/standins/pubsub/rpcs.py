@@ -33,7 +33,7 @@ def _unary(method: Any, request: Pb, answer: Pb) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(call, request.FromString, answer.SerializeToString)
 
 
-class NotServed(grpc.GenericRpcHandler):
+class NotServed(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Answers the calls of Pub/Sub that no handler before it takes."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:

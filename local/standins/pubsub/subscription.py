@@ -149,7 +149,7 @@ class Subscription:
     @property
     def _retains_acknowledged(self) -> bool:
         settings = self.settings
-        return settings.retain_acked_messages or settings.HasField("topic_message_retention_duration")
+        return bool(settings.retain_acked_messages or settings.HasField("topic_message_retention_duration"))
 
     def _give_back(self, delivery: _Delivery, now: float) -> None:
         delivery.failures += 1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from google.cloud import pubsub_v1
+from google.cloud import pubsub_v1  # type: ignore[attr-defined,unused-ignore]
 from google.cloud.pubsub_v1.subscriber.exceptions import AcknowledgeStatus
 
 from tests.local.standins.pubsub.bench import TOPIC, Bench
