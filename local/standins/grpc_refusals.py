@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import grpc
+import grpc.aio
+
+from local.standins.ledger import current_call
 
 
 class Refusal(Exception):
@@ -15,3 +20,10 @@ class Refusal(Exception):
 
 def invalid(message: str) -> Refusal:
     return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+async def refuse(context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:
+    """End the current call. The ledger has its status before the caller has the answer."""
+    current_call.get().status = refusal.code.name
+    await context.abort(refusal.code, refusal.message)
+    raise AssertionError("a call that was aborted goes on")

@@ -17,7 +17,7 @@ from google.iam.v1 import iam_policy_pb2, policy_pb2
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
 
-from local.standins.grpc_refusals import Refusal, invalid
+from local.standins.grpc_refusals import Refusal, invalid, refuse
 from local.standins.pubsub.push import Sign, push
 from local.standins.pubsub.rules import Pb, check_deadline, check_messages, check_name, missing, prepare_subscription
 from local.standins.pubsub.subscription import Subscription
@@ -166,8 +166,7 @@ class PubSubService:
             subscription = self._subscription(first.subscription)
             check_deadline(first.stream_ack_deadline_seconds)
         except Refusal as refusal:
-            await context.abort(refusal.code, refusal.message)
-            return
+            await refuse(context, refusal)
         reading = asyncio.create_task(_read_acks(subscription, requests))
         try:
             while not reading.done():
@@ -235,7 +234,7 @@ def _unary(method: Callable[[Pb], Awaitable[Pb]], request: Pb, answer: Pb) -> gr
         try:
             return await method(message)
         except Refusal as refusal:
-            await context.abort(refusal.code, refusal.message)
+            await refuse(context, refusal)
 
     return grpc.unary_unary_rpc_method_handler(call, request.FromString, answer.SerializeToString)
 
