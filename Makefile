@@ -37,7 +37,7 @@ up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/dropsight up
 
 # Each worker runs whole files, so that what a file's tests share (a wired function, a local system) is made once.
-test: setup ## run the tests (about seven minutes on two cores)
+test: setup ## run the tests (about thirteen minutes on two cores)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos --ignore tests/page tests
 
 test-page: setup ## drive the page with a real Chromium (Debian's package chromium, or `playwright install chromium`)
@@ -55,7 +55,7 @@ test-clients: setup .venv-clients/ready ## let clients of other makers do their 
 	@.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
 	@touch $@
 
-chaos: setup ## test the promises under kills, faults, duplicates and losses (ten minutes)
+chaos: setup ## test the promises under kills, faults, duplicates and losses (a quarter of an hour)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos
 
 stress: setup ## run the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos, MINUTES=60)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 import grpc
+import grpc.aio
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
+
+from local.standins.ledger import current_call
 
 
 class Refusal(Exception):
@@ -29,3 +33,10 @@ class Refusal(Exception):
 
 def invalid(message: str) -> Refusal:
     return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+async def refuse(context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:
+    """End the current call. The ledger has its status before the caller has the answer."""
+    current_call.get().status = refusal.code.name
+    await context.abort(refusal.code, refusal.message, refusal.trailing_metadata)
+    raise AssertionError("a call that was aborted goes on")

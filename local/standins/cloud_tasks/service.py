@@ -26,7 +26,7 @@ from local.standins.cloud_tasks.rules import (
 )
 from local.standins.cloud_tasks.spec import with_defaults
 from local.standins.database import CannotWrite
-from local.standins.grpc_refusals import Refusal, invalid
+from local.standins.grpc_refusals import Refusal, invalid, refuse
 from local.standins.ledger import current_call
 
 _Method = Callable[[Pb], Awaitable[Pb]]
@@ -182,9 +182,9 @@ def _rpc(method: _Method, request: Pb, answer: Pb) -> grpc.RpcMethodHandler:
         try:
             return await method(message)
         except Refusal as refusal:
-            await context.abort(refusal.code, refusal.message)
+            await refuse(context, refusal)
         except CannotWrite as error:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, f"The change could not be kept: {error}")
+            await refuse(context, Refusal(grpc.StatusCode.UNAVAILABLE, f"The change could not be kept: {error}"))
 
     return grpc.unary_unary_rpc_method_handler(call, request.FromString, answer.SerializeToString)
 

@@ -20,7 +20,7 @@ from local.standins.firestore.listen import Listeners
 from local.standins.firestore.queries import Queries
 from local.standins.firestore.reads import Reads
 from local.standins.firestore.ttl import TimeToLive
-from local.standins.firestore.wire import Refusal
+from local.standins.grpc_refusals import Refusal, refuse
 from local.standins.ledger import current_call
 from local.standins.wire_tap import Tap
 from shared.clock import Clock
@@ -130,7 +130,7 @@ def _unary(answer: Callable[[Any], Awaitable[Any]], request: Any) -> grpc.RpcMet
         try:
             return await answer(message)
         except Refusal as refusal:
-            await context.abort(refusal.code, refusal.message)
+            await refuse(context, refusal)
 
     return grpc.unary_unary_rpc_method_handler(handle, request.FromString, _serialized)
 
@@ -152,7 +152,7 @@ def _answers(
             async for message in answer(incoming):
                 yield message
         except Refusal as refusal:
-            await context.abort(refusal.code, refusal.message)
+            await refuse(context, refusal)
 
     return handle
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
-from local.standins.grpc_refusals import Refusal, invalid
+from local.standins.grpc_refusals import Refusal, invalid, refuse
 from local.standins.pubsub.rules import Pb, not_served
 
 Rpcs: TypeAlias = dict[str, tuple[Pb, Pb]]
@@ -24,11 +24,11 @@ def handler(service: str, served: Any) -> grpc.GenericRpcHandler:
 
 
 def _unary(method: Any, request: Pb, answer: Pb) -> grpc.RpcMethodHandler:
-    async def call(message: Pb, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    async def call(message: Pb, context: grpc.aio.ServicerContext) -> Any:
         try:
             return await method(message)
         except Refusal as refusal:
-            await context.abort(refusal.code, refusal.message, refusal.trailing_metadata)
+            await refuse(context, refusal)
 
     return grpc.unary_unary_rpc_method_handler(call, request.FromString, answer.SerializeToString)
 
@@ -42,10 +42,10 @@ class NotServed(grpc.GenericRpcHandler):  # type: ignore[misc]
             return None
         refusal = not_served(name)
 
-        async def refuse(message: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            await context.abort(refusal.code, refusal.message)
+        async def call(message: bytes, context: grpc.aio.ServicerContext) -> None:
+            await refuse(context, refusal)
 
-        return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.unary_unary_rpc_method_handler(call)
 
 
 def page(names: Collection[str], request: Pb, under: str = "") -> tuple[list[str], str]:

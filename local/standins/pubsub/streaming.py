@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 from google.pubsub_v1 import types
 
-from local.standins.grpc_refusals import Refusal, invalid
+from local.standins.grpc_refusals import Refusal, invalid, refuse
 from local.standins.pubsub.resources import Resources
 from local.standins.pubsub.rules import Pb, check_deadline
 from local.standins.pubsub.subscription import Leased
@@ -23,12 +23,12 @@ _RequestPb, _ResponsePb = types.StreamingPullRequest.pb(), types.StreamingPullRe
 
 
 def streaming_handler(resources: Resources) -> grpc.GenericRpcHandler:
-    async def call(requests: AsyncIterator[Pb], context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Pb]:
+    async def call(requests: AsyncIterator[Pb], context: grpc.aio.ServicerContext) -> AsyncIterator[Pb]:
         try:
             async for answer in _Stream(resources, await anext(requests)).answers(requests):
                 yield answer
         except Refusal as refusal:
-            await context.abort(refusal.code, refusal.message)
+            await refuse(context, refusal)
 
     method = grpc.stream_stream_rpc_method_handler(call, _RequestPb.FromString, _ResponsePb.SerializeToString)
     return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", {"StreamingPull": method})
