@@ -12,7 +12,7 @@ from functions.generate.model.context_cache import retire_cache
 from functions.generate.model.spending import reserved_day
 from shared.cloud.firestore import Also, Stored
 from shared.cloud.queue import schedulable
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.throttle import RefusalNote
 from shared.cloud.tracing import annotate
 from shared.dependencies import GenerateDeps
@@ -62,7 +62,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
         until = deps.clock.time() + min(_MOST_ROOM_SECONDS, lease.seconds_left)
         made = await deps.orphan_files.make_room(until=until)
     except Exception as error:  # The task is put off whatever comes of this.
-        log_bug("room_not_made", error, task=lease.task.id)
+        log_failure("room_not_made", error, service="Firestore", task=lease.task.id)
     else:
         if made.deleted:
             log("WARNING", "room_made", f"{made.deleted} of {made.count} files at Gemini were left over: deleted")

@@ -10,7 +10,7 @@ from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
 from functions.generate.model.spending import earlier_reservation, ledger_with_lost_call
 from shared.cloud.firestore import Stored
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log_failure
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import billed_records
 from shared.domain.models.catalogue import catalogue
@@ -81,4 +81,4 @@ async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
             deps.reservations.settle(batch, lease.reserved, lease.task.key)
             await batch.commit()
     except Exception as error:  # The reservation ends with the day.
-        log_bug("lost_claim_not_counted", error, task=lease.task.id)
+        log_failure("lost_claim_not_counted", error, service="Firestore", task=lease.task.id)

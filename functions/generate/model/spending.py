@@ -7,7 +7,7 @@ from datetime import date
 from typing import cast, get_args
 
 from functions.generate.lease import Lease
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log_failure
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.media import Facts
@@ -121,5 +121,5 @@ async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
     try:
         return await deps.budgets.reserved_day(task)
     except Exception as error:  # It ends with the day; the task's own end does not wait for it.
-        log_bug("reservation_not_read", error, task=task.id)
+        log_failure("reservation_not_read", error, service="Firestore", task=task.id)
         return None

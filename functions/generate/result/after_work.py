@@ -18,7 +18,7 @@ from functions.generate.question.upload import own_names
 from functions.generate.result.indexing import add_to_index
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.tracing import current_context, span
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import PermanentFailure, TaskFailure
@@ -76,7 +76,7 @@ async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
     try:
         return await count_calls(deps, stored)
     except Exception as error:  # A failed count must not stop the other steps.
-        log_bug("calls_not_counted", error, task=task.id)
+        log_failure("calls_not_counted", error, service="Firestore", task=task.id)
         return stored
 
 
@@ -140,7 +140,7 @@ def _told(error: Exception, task: Task, step: AfterStep) -> str:
     if isinstance(error, TaskFailure):
         log("WARNING", "after_work_postponed", error.summary, task=task.id, step=step)
         return error.message
-    log_bug("after_work_failed", error, task=task.id, step=step)
+    log_failure("after_work_failed", error, task=task.id, step=step)
     return f"an internal error ({type(error).__name__})"
 
 
