@@ -25,6 +25,7 @@ from shared.domain.tasks.postponement import (
     RetryLimits,
     Wait,
     decide_wait,
+    next_after_work_at,
     next_try_at,
     seconds_until_retry,
     still_waits,
@@ -154,6 +155,16 @@ async def schedule_next(deps: GenerateDeps, stored: Stored) -> None:
     await deps.tasks.change(
         stored,
         lambda current: claims.redispatch(current, at=at, epoch=epoch) if still_waits(current, task, now) else current,
+    )
+
+
+async def put_off_after_work(deps: GenerateDeps, stored: Stored, failure: Postponement) -> None:
+    """Enqueue a dispatch that goes on with the after-work of an ended task."""
+    task, now = stored.task, deps.clock.now()
+    at = next_after_work_at(task, failure, now=now, random=_RANDOM)
+    epoch = await _next_dispatch(deps, task, at)
+    await deps.tasks.change(
+        stored, lambda current: claims.redispatch(current, at=at, epoch=epoch) if current.after else current
     )
 
 
