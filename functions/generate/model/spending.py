@@ -31,16 +31,13 @@ def media_tokens(
 ) -> dict[InputKind, int]:
     """Return how many tokens the files have at most, by the documented rules.
 
-    A file of unknown length may fill the model's window. One for a model that is not known counts as for the default.
+    A file for a model that is not known counts as for the default.
     """
     counts: dict[InputKind, int] = {}
     rules = model or default_model()
     for facts in files:
         kind = _KINDS[facts.media_type.family]
-        known = tokens.can_be_estimated(facts)
-        counts[kind] = counts.get(kind, 0) + (
-            tokens.estimate(facts, rules, resolution) if known else rules.input_tokens
-        )
+        counts[kind] = counts.get(kind, 0) + tokens.most(facts, rules, resolution)
     return {kind: min(count, rules.input_tokens) for kind, count in counts.items()}
 
 

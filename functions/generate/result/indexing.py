@@ -28,7 +28,7 @@ from shared.domain.index_entries import (
     next_step,
     searchable_files,
 )
-from shared.domain.models.tokens import most_of_text
+from shared.domain.models.text_tokens import most_of_text
 from shared.domain.money.indexing import cost_of_indexing, tokens_of_file
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import GeminiFile, Task
