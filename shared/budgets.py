@@ -20,6 +20,7 @@ from shared.daily_limits import start_of
 from shared.domain.errors import BudgetSpent, PermanentFailure
 from shared.domain.money.budgets import Scope, decide, is_far
 from shared.domain.money.calls import PICO, as_dollars, in_pico
+from shared.domain.money.indexing import cost_of_ended
 from shared.domain.money.totals import spent_by_scope
 from shared.domain.tasks.task import Task
 from shared.settings import BudgetSettings
@@ -74,8 +75,19 @@ class Budgets:
         Raises `BudgetSpent`, or `PermanentFailure` if tasks over the budget are set to fail.
         """
         self._refuse_over_task_budget(estimate + spent_already - lost)
+        return await self._reserve(task, estimate, in_pico(spent_already) - task.ledger.counted)
+
+    async def reserve_import(self, task: Task, estimate: Decimal, spent_already: Decimal) -> date | None:
+        """Make sure that adding an ended task to its index is within the budgets, as `reserve` does for a call.
+
+        `spent_already`: the cost of earlier tries to add it. The counters have its calls, but not these.
+        """
+        self._refuse_over_task_budget(estimate + spent_already + cost_of_ended(task))
+        return await self._reserve(task, estimate, in_pico(spent_already))
+
+    async def _reserve(self, task: Task, estimate: Decimal, owed: int) -> date | None:
+        """Reserve the estimate, and what the task has spent and the counters do not have yet: `owed`."""
         limits = await self._limits(task.owner)
-        owed = in_pico(spent_already) - task.ledger.counted
         pico = in_pico(estimate) + owed
         wanted = Reservation(task.owner, pico, start_of(self._today() + timedelta(days=1)))
         if await self._is_far(task.key, limits, pico):
@@ -85,7 +97,7 @@ class Budgets:
         return await self._reserve_near(task, limits, wanted, owed)
 
     def settle(self, task: Task, cost: Decimal) -> None:
-        """Note that no call of the task is running any more. `cost`: the cost of its calls."""
+        """Note that no call or import of the task is running any more. `cost`: what they cost."""
         if self._under_way.pop(task.key, None) is not None:
             self._settled += in_pico(cost)
 

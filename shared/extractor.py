@@ -11,6 +11,8 @@ from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType, media_type
 from shared.domain.media.random_access import RangeUnavailableError
+from shared.domain.models.text_tokens import most_of_text
+from shared.off_loop import off_loop
 from shared.sandbox import RangeSource, RangeUnavailable, Sandbox, SandboxError, SandboxOutOfMemory, SandboxTimeout
 
 _log = logging.getLogger(__name__)
@@ -70,7 +72,8 @@ class Extractor:
             raise PermanentFailure("context_length_exceeded", message)
         if "problem" in value:
             raise PermanentFailure("file_processing_failed", value["problem"])
-        return _extraction([_File.model_validate(file) for file in value["files"]], value["notes"], reply.payload)
+        files = [_File.model_validate(file) for file in value["files"]]
+        return await off_loop(_extraction, files, value["notes"], reply.payload)
 
 
 class _Unread:
@@ -91,7 +94,10 @@ def _extraction(files: list[_File], notes: list[str], payload: bytes) -> Extract
     at = 0
     for file in files:
         data, at = payload[at : at + file.data], at + file.data
-        kind = media_type(file.mime, "utf-8" if file.mime.startswith("text/") else None)
+        kind = media_type(file.mime)
+        if kind.family == "text":
+            most = most_of_text(data.decode("utf-8", "replace"))
+            kind = kind.model_copy(update={"encoding": "utf-8", "most_tokens": most})
         facts = Facts(media_type=kind, size=len(data), width=file.width, height=file.height, pages=file.pages)
         parts.append(ExtractedPart(facts, data, file.title))
     return Extraction(tuple(parts), tuple(notes))

@@ -13,7 +13,7 @@ from typing import Self
 
 from shared.clock import Clock
 from shared.cloud.firestore import Also, Decide, Stored, Tasks
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log_failure
 from shared.cloud.tracing import span
 from shared.domain.errors import DropsightError, LeaseLost, TimeIsUp
 from shared.domain.money.calls import PICO, Call
@@ -155,7 +155,7 @@ class Lease:
             except LeaseLost as lost:
                 return self._end(lost)
             except Exception as error:  # Firestore may be down for a while; then no one else can claim.
-                log_bug("renewal_failed", error, task=self.task.id)
+                log_failure("renewal_failed", error, service="Firestore", task=self.task.id)
 
     def _leased_at(self) -> float:
         """Return when the lease began that stands in the document, in seconds since 1970.

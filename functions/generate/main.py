@@ -108,12 +108,14 @@ async def handle_dispatch(deps: GenerateDeps, dispatch: Dispatch) -> bool:
         log("WARNING", "task_missing", "a dispatch names a task that is not there", task=dispatch.task)
         return True
     task, now = stored.task, deps.clock.now()
-    if task.terminal:
-        return await run_after_work(deps, stored) if task.after else True
+    if task.terminal and not task.after:
+        return True
     if claims.leased(task, now):
         return await dispatch_at_lease_end(deps, stored)
     if dispatch.epoch < task.epoch and task.dispatch_at is not None and task.dispatch_at > now:
         return True
+    if task.terminal:
+        return await run_after_work(deps, stored)
     if task.waiting is not None and task.waiting.until - now > _EARLY:
         await schedule_next(deps, stored)
         return True

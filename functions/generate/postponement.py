@@ -12,7 +12,7 @@ from functions.generate.model.context_cache import retire_cache
 from functions.generate.model.spending import reserved_day
 from shared.cloud.firestore import Also, Stored
 from shared.cloud.queue import schedulable
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.throttle import RefusalNote
 from shared.cloud.tracing import annotate
 from shared.dependencies import GenerateDeps
@@ -25,6 +25,7 @@ from shared.domain.tasks.postponement import (
     RetryLimits,
     Wait,
     decide_wait,
+    next_after_work_at,
     next_try_at,
     seconds_until_retry,
     still_waits,
@@ -62,7 +63,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
         until = deps.clock.time() + min(_MOST_ROOM_SECONDS, lease.seconds_left)
         made = await deps.orphan_files.make_room(until=until)
     except Exception as error:  # The task is put off whatever comes of this.
-        log_bug("room_not_made", error, task=lease.task.id)
+        log_failure("room_not_made", error, service="Firestore", task=lease.task.id)
     else:
         if made.deleted:
             log("WARNING", "room_made", f"{made.deleted} of {made.count} files at Gemini were left over: deleted")
@@ -154,6 +155,16 @@ async def schedule_next(deps: GenerateDeps, stored: Stored) -> None:
     await deps.tasks.change(
         stored,
         lambda current: claims.redispatch(current, at=at, epoch=epoch) if still_waits(current, task, now) else current,
+    )
+
+
+async def put_off_after_work(deps: GenerateDeps, stored: Stored, failure: Postponement) -> None:
+    """Enqueue a dispatch that goes on with the after-work of an ended task."""
+    task, now = stored.task, deps.clock.now()
+    at = next_after_work_at(task, failure, now=now, random=_RANDOM)
+    epoch = await _next_dispatch(deps, task, at)
+    await deps.tasks.change(
+        stored, lambda current: claims.redispatch(current, at=at, epoch=epoch) if current.after else current
     )
 
 

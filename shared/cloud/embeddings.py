@@ -12,7 +12,7 @@ from google.genai import types
 
 from shared.domain.answer.made import VECTORS, unusable
 from shared.domain.answer.response import Json
-from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 
 
 async def embed(client: genai.Client, model: str, body: Json, timeout: float) -> Json:

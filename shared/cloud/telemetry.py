@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from shared.cloud.tracing import fields_for_log
-from shared.domain.errors import DropsightError, TaskFailure
+from shared.domain.errors import Blocked, DropsightError, Postponement, TaskFailure, TransientFailure
 
 Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -41,18 +41,27 @@ def log_bug(action: str, error: BaseException, **fields: str | int | float | boo
     log("ERROR", action, describe_error(error), stack_trace="".join(_trace_of(error)), **fields)
 
 
-def log_failure(action: str, error: BaseException, **fields: str | int | float | bool | None) -> None:
-    """Log that a service of Google failed as a warning, and any other unexpected error as `log_bug` does."""
-    if is_outage(error):
-        log("WARNING", action, describe_error(error), **fields)
-    else:
+def log_failure(
+    action: str, error: BaseException, *, service: str | None = None, **fields: str | int | float | bool | None
+) -> None:
+    """Log that a service of Google failed as a warning, and any other unexpected error as `log_bug` does.
+
+    `service`: the service whose client raised the error, since the error of a connection does not name it.
+    """
+    if not is_outage(error):
         log_bug(action, error, **fields)
+        return
+    is_named = service is None or isinstance(error, TaskFailure)
+    message = describe_error(error)
+    log("WARNING", action, message if is_named else f"{service} is unavailable: {message}", **fields)
 
 
 def is_outage(error: BaseException) -> bool:
     """Return whether a service of Google is away, busy or too slow."""
+    if isinstance(error, TaskFailure):
+        return isinstance(error, TransientFailure | Postponement) and not isinstance(error, Blocked)
     kind = type(error)
-    return kind.__module__.startswith("google.api_core") and kind.__name__ in _OUTAGES
+    return kind is TimeoutError or (kind.__module__.startswith("google.api_core") and kind.__name__ in _OUTAGES)
 
 
 def describe_error(error: BaseException) -> str:

@@ -46,7 +46,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
-from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.budgets import prompt_characters
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.cached_content import body_naming_cache

@@ -10,7 +10,7 @@ from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
 from functions.generate.model.spending import earlier_reservation, ledger_with_lost_call
 from shared.cloud.firestore import Stored
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log_failure
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import billed_records
 from shared.domain.models.catalogue import catalogue
@@ -29,8 +29,8 @@ async def count_calls(
 ) -> Stored | None:
     """Enter all stored calls of a cancelled task that are not counted yet, and end its reservation.
 
-    `reserved`: the day of the reservation, if it is known. `lost`: what the holder knows of lost calls. None if the
-    document is gone.
+    `reserved`: the day of the reservation, if it is known. `lost`: the lost calls, if the holder that was cut off tells
+    of them; they take the place of those that were assumed. None if the document is gone.
     """
     calls = [call_of(record) for record in billed_records(await load_answers(deps, stored.task))]
     reserved = reserved or await earlier_reservation(deps, stored.task)
@@ -40,10 +40,10 @@ async def count_calls(
     def entered(current: Task) -> Task:
         nonlocal late, late_lost
         late = None if current.usage is None else late_calls(calls, current.usage)
-        late_lost = (lost or late_lost).beyond(current.ledger.lost)
-        if late is not None and not late.calls and not late_lost.calls:
+        late_lost = LostCalls() if lost is None else lost - current.ledger.lost
+        if late is not None and not late.calls and late_lost == LostCalls():
             return current
-        return _with_usage(deps, current, calls, lost if late_lost.calls else None)
+        return _with_usage(deps, current, calls, lost)
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
         rows = rows_of(task, calls, task.model) if late is None else rows_of_late_calls(task, *late, late_lost)
@@ -55,9 +55,12 @@ async def count_calls(
 
 
 def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call], lost: LostCalls | None) -> Task:
-    ledger = task.ledger if lost is None else task.ledger.with_lost(lost)
-    if task.usage is None:
+    ledger = task.ledger
+    if lost is not None:
+        ledger = ledger.with_lost(lost)
+    elif task.usage is None:
         ledger = ledger_with_lost_call(deps, task, ledger)
+    if task.usage is None:
         ledger = ledger.with_storage(storage_of(task.cache, task.model, deps.clock.now()))
     sizes = {"source": task.source.size, "uploaded": ledger.uploaded}
     usage = usage_of(calls, ledger=ledger, sizes=sizes, prices_read=catalogue().prices_read)
@@ -67,16 +70,15 @@ def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call], lost: Los
 
 async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
     """Count the calls and end the reservation of a claim that was lost, if its task has ended meanwhile."""
-    was_billed = bool(lease.calls) or lease.ledger.lost.calls > lease.task.ledger.lost.calls
-    if lease.reserved is None and not was_billed:
-        return
     try:
         stored = await deps.tasks.get(lease.task.id)
-        if stored is not None and stored.task.is_cancelled and was_billed:
-            await count_calls(deps, stored, reserved=lease.reserved, lost=lease.ledger.lost)
+        if stored is not None and stored.task.is_cancelled:
+            was_cut_off = stored.task.token == lease.token + 1
+            lost = lease.ledger.lost if was_cut_off else None
+            await count_calls(deps, stored, reserved=lease.reserved, lost=lost)
         if lease.reserved is not None and (stored is None or stored.task.terminal):
             batch = deps.tasks.client.batch()
             deps.reservations.settle(batch, lease.reserved, lease.task.key)
             await batch.commit()
     except Exception as error:  # The reservation ends with the day.
-        log_bug("lost_claim_not_counted", error, task=lease.task.id)
+        log_failure("lost_claim_not_counted", error, service="Firestore", task=lease.task.id)

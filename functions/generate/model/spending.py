@@ -7,7 +7,7 @@ from datetime import date
 from typing import cast, get_args
 
 from functions.generate.lease import Lease
-from shared.cloud.telemetry import log_bug
+from shared.cloud.telemetry import log_failure
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.media import Facts
@@ -31,16 +31,13 @@ def media_tokens(
 ) -> dict[InputKind, int]:
     """Return how many tokens the files have at most, by the documented rules.
 
-    A file of unknown length may fill the model's window. One for a model that is not known counts as for the default.
+    A file for a model that is not known counts as for the default.
     """
     counts: dict[InputKind, int] = {}
     rules = model or default_model()
     for facts in files:
         kind = _KINDS[facts.media_type.family]
-        known = tokens.can_be_estimated(facts)
-        counts[kind] = counts.get(kind, 0) + (
-            tokens.estimate(facts, rules, resolution) if known else rules.input_tokens
-        )
+        counts[kind] = counts.get(kind, 0) + tokens.most(facts, rules, resolution)
     return {kind: min(count, rules.input_tokens) for kind, count in counts.items()}
 
 
@@ -121,5 +118,5 @@ async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
     try:
         return await deps.budgets.reserved_day(task)
     except Exception as error:  # It ends with the day; the task's own end does not wait for it.
-        log_bug("reservation_not_read", error, task=task.id)
+        log_failure("reservation_not_read", error, service="Firestore", task=task.id)
         return None

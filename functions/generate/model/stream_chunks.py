@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from functions.generate.lease import Lease
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.chunks import KEPT_AFTER_END, Chunk, Gathered, join_chunks
 from shared.domain.answer.completion import FinishReason
@@ -88,7 +88,7 @@ class ChunkWriter:
                 if not self._is_marked:
                     await self._store({}, None)
         except Exception as error:  # As in `_store_until_cancelled`.
-            log_bug("chunk_not_stored", error, task=self._lease.task.id)
+            log_failure("chunk_not_stored", error, service="Firestore", task=self._lease.task.id)
 
     async def _store_collected(self) -> None:
         async with self._writing:
@@ -217,7 +217,7 @@ async def _store_until_cancelled(writer: ChunkWriter, task_id: str) -> None:
         try:
             await writer.keep_storing()
         except Exception as error:
-            log_bug("chunk_not_stored", error, task=task_id)
+            log_failure("chunk_not_stored", error, service="Firestore", task=task_id)
             return
 
 

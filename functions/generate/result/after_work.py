@@ -3,7 +3,7 @@ Gemini files.
 
 Steps run concurrently, and repeating one is harmless. One write at the end removes the completed steps from the task. A
 step that fails does not stop the others. It is retried until the task's age limit, and then given up with a warning. A
-file that an index will never accept is given up at once.
+file that an index will never accept is given up at once; one whose import a budget is against waits for the budget.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from functions.generate.model.cancelled import count_calls
 from functions.generate.model.context_cache import delete_cache
+from functions.generate.model.spending import earlier_reservation
+from functions.generate.postponement import put_off_after_work
 from functions.generate.question.upload import own_names
 from functions.generate.result.indexing import add_to_index
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
-from shared.cloud.telemetry import log, log_bug
+from shared.cloud.telemetry import log, log_failure
 from shared.cloud.tracing import current_context, span
 from shared.dependencies import GenerateDeps
-from shared.domain.errors import PermanentFailure, TaskFailure
+from shared.domain.errors import BudgetSpent, PermanentFailure, TaskFailure
 from shared.domain.money.indexing import row_of_indexing, with_indexing
 from shared.domain.splitting.plan import is_part_source
 from shared.domain.tasks import claims
@@ -59,12 +61,15 @@ async def _run(deps: GenerateDeps, stored: Stored) -> bool:
     if indexed:
         # The index imports the uploaded file, so the file is deleted afterwards.
         steps = [step for step in steps if step != "delete_file"]
-    done = await _do(deps, stored, steps)
+    done, waits_for = await _do(deps, stored, steps)
     if indexed and done is not None and "index" not in done.task.after and "delete_file" in done.task.after:
-        done = await _do(deps, done, ["delete_file"])
+        done, _ = await _do(deps, done, ["delete_file"])
     if done is not None and (notices := [step for step in stored.task.after if step in _NOTICES]):
         # Notices contain the published files, so they are sent once the files are recorded on the task.
-        done = await _do(deps, done, notices)
+        done, _ = await _do(deps, done, notices)
+    if done is not None and waits_for is not None and {"index", "delete_file"}.issuperset(done.task.after):
+        await put_off_after_work(deps, done, waits_for)
+        return True
     return done is None or not done.task.after
 
 
@@ -76,19 +81,24 @@ async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
     try:
         return await count_calls(deps, stored)
     except Exception as error:  # A failed count must not stop the other steps.
-        log_bug("calls_not_counted", error, task=task.id)
+        log_failure("calls_not_counted", error, service="Firestore", task=task.id)
         return stored
 
 
-async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Stored | None:
-    """Do the steps and return the task without those that succeeded; None if the document is gone."""
+async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> tuple[Stored | None, BudgetSpent | None]:
+    """Do the steps. Return the task without those that succeeded, and the budget that a step waits for.
+
+    Instead of the task, None if its document is gone.
+    """
     attempts = await asyncio.gather(*(_attempt(deps, stored.task, step) for step in steps))
-    ended = [attempt for attempt in attempts if attempt is not None]
+    ended = [attempt for attempt in attempts if isinstance(attempt, _Ended)]
+    waits_for = next((attempt for attempt in attempts if isinstance(attempt, BudgetSpent)), None)
     done = tuple(attempt.step for attempt in ended)
     uris = tuple(uri for attempt in ended for uri in attempt.published.uris)
     warnings = tuple(warning for attempt in ended for warning in attempt.published.warnings)
     children = tuple(child for attempt in ended for child in attempt.published.children)
     tokens, owed = sum(attempt.indexed_tokens for attempt in ended), 0
+    reserved = await earlier_reservation(deps, stored.task) if "index" in done else None
 
     def tidied(current: Task) -> Task:
         nonlocal owed
@@ -101,8 +111,10 @@ async def _do(deps: GenerateDeps, stored: Stored, steps: list[AfterStep]) -> Sto
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
         if owed:
             deps.totals.add(batch, deps.clock.now(), row_of_indexing(task, owed))
+        if reserved is not None:
+            deps.reservations.settle(batch, reserved, task.key)
 
-    return await deps.tasks.change(stored, tidied, counted if tokens else None)
+    return await deps.tasks.change(stored, tidied, counted if tokens or reserved else None), waits_for
 
 
 class _Ended(NamedTuple):
@@ -113,8 +125,8 @@ class _Ended(NamedTuple):
     indexed_tokens: int = 0
 
 
-async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | None:
-    """Try one step; return None if it has to be tried again."""
+async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | BudgetSpent | None:
+    """Try one step. If it has to be tried again, return the budget that it waits for, or None."""
     try:
         match step:
             case "publish":
@@ -132,7 +144,9 @@ async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | 
         why = _told(error, task, step)
         never = step == "index" and isinstance(error, PermanentFailure)
         given_up = never or _in_vain(deps, task)
-        return _Ended(step, Published(warnings=(f"{_UNDONE[step]}: {why}",))) if given_up else None
+        if given_up:
+            return _Ended(step, Published(warnings=(f"{_UNDONE[step]}: {why}",)))
+        return error if isinstance(error, BudgetSpent) else None
     return _Ended(step)
 
 
@@ -140,7 +154,7 @@ def _told(error: Exception, task: Task, step: AfterStep) -> str:
     if isinstance(error, TaskFailure):
         log("WARNING", "after_work_postponed", error.summary, task=task.id, step=step)
         return error.message
-    log_bug("after_work_failed", error, task=task.id, step=step)
+    log_failure("after_work_failed", error, task=task.id, step=step)
     return f"an internal error ({type(error).__name__})"
 
 

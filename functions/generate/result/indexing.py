@@ -28,8 +28,8 @@ from shared.domain.index_entries import (
     next_step,
     searchable_files,
 )
-from shared.domain.models.tokens import most_of_text
-from shared.domain.money.indexing import tokens_of_file
+from shared.domain.models.text_tokens import most_of_text
+from shared.domain.money.indexing import cost_of_indexing, tokens_of_file
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import GeminiFile, Task
 from shared.results import load_results
@@ -53,7 +53,10 @@ class Indexed(NamedTuple):
 
 
 async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
-    """Add the task's answer and file to its index, in place of the object's earlier entry."""
+    """Add the task's answer and file to its index, in place of the object's earlier entry.
+
+    Raises `BudgetSpent`, or `PermanentFailure`, before anything is paid that the budgets do not allow.
+    """
     assert task.ran is not None
     source, index, now = task.source, str(task.ran.snapshot["index"]), deps.clock.now()
     live = await deps.storage.stat(source.bucket, source.name)
@@ -81,13 +84,18 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
     entry = entry.model_copy(update=_inherited(before, task))
     text, paid = await _answer_of(deps, task), entry.tokens
     documents = before.entry.documents if before else ()
-    # The possible cost is counted beforehand, since a killed instance cannot report its progress.
-    most = paid + most_of_text(text) + (tokens_of_file(task) if _files_to_add(task) else 0)
-    hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD, "tokens": most}
-    held = await deps.index_entries.put(entry.model_copy(update=hold), before)
-    if held is None:
-        raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
-    return await _add_held(deps, task, _Adding(entry, text, paid), before, held)
+    more = most_of_text(text) + (tokens_of_file(task) if _files_to_add(task) else 0)
+    adding = _Adding(entry, text, paid)
+    await deps.budgets.reserve_import(task, cost_of_indexing(more), cost_of_indexing(paid))
+    try:
+        # The possible cost is counted beforehand, since a killed instance cannot report its progress.
+        hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD}
+        held = await deps.index_entries.put(entry.model_copy(update={**hold, "tokens": paid + more}), before)
+        if held is None:
+            raise TransientFailure(f"{source.uri} is being added to the index {index} by another instance")
+        return await _add_held(deps, task, adding, before, held)
+    finally:
+        deps.budgets.settle(task, cost_of_indexing(adding.tokens))
 
 
 def _inherited(before: StoredEntry | None, task: Task) -> dict[str, int]:

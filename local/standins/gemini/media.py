@@ -113,6 +113,8 @@ class Media(BaseModel):
     """The first text in it."""
     characters: int = 0
     """Of a text file, all of it."""
+    dense: int = 0
+    """How many of the characters take a token each."""
     lines: int = 0
     rows: tuple[str, ...] = ()
     """Of a document, the lines whose cells are divided by `|`: the rows of its tables. Of a scan, its lines."""
@@ -136,6 +138,7 @@ class Finding(TypedDict, total=False):
     colours: tuple[str, ...]
     text: str
     characters: int
+    dense: int
     lines: int
     rows: tuple[str, ...]
     rows_of_pages: tuple[int, ...]

@@ -7,6 +7,7 @@ import os
 from typing import BinaryIO
 
 from local.standins.gemini.media import Finding, Media, kind_of
+from local.standins.gemini.tokens import count_dense
 
 _TEXT_KEPT = 2_000
 _BLOCK_BYTES = 1 << 20
@@ -27,16 +28,17 @@ def _read(content: BinaryIO, size: int) -> Finding:
     encoding = "utf-16" if first[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
     content.seek(0)
-    characters = lines = read = 0
+    characters = dense = lines = read = 0
     beginning = ""
     while read < _READ_THROUGH_BYTES and (block := content.read(_BLOCK_BYTES)):
         text = decoder.decode(block)
         read += len(block)
         characters += len(text)
+        dense += count_dense(text)
         lines += text.count("\n")
         beginning = beginning or text[:_TEXT_KEPT]
     if 0 < read < size:
-        characters, lines = characters * size // read, lines * size // read
+        characters, dense, lines = (count * size // read for count in (characters, dense, lines))
     if size and not beginning.endswith("\n"):
         lines += 1
-    return Finding(container="text", characters=characters, lines=lines, text=beginning.strip())
+    return Finding(container="text", characters=characters, dense=dense, lines=lines, text=beginning.strip())

@@ -16,7 +16,7 @@ from local.standins.gemini.media import Media, kind_of
 from local.standins.gemini.models import Model
 from local.standins.gemini.prober import Prober
 from local.standins.gemini.search_stores import Chunk
-from local.standins.gemini.tokens import Modality, of_json, of_media, of_text
+from local.standins.gemini.tokens import Modality, of_json, of_media, of_prompt, of_text
 from shared.clock import Clock
 
 _FILE_URI = re.compile(r"(?:https?://[^/]+/v1(?:beta|alpha)?/)?files/([^/?#]+)")
@@ -171,7 +171,7 @@ async def _inline(blob: dict[str, Any], prober: Prober) -> Media:
 
 def _plain_tokens(part: dict[str, Any]) -> int:
     if "text" in part:
-        return of_text(part["text"])
+        return of_prompt(part["text"])
     return of_json({name: value for name, value in part.items() if name != "thoughtSignature"})
 
 

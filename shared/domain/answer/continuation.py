@@ -19,7 +19,7 @@ from typing import NamedTuple, cast
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
 from shared.domain.answer.usage import total_usage
-from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 
 MOST_HOPS = 64
 """Calls of one answer. The longest takes 16 streamed hops; the others are for streams that break."""

@@ -52,6 +52,8 @@ class MediaType(BaseModel):
     """The name in sentences, such as "a WAV recording"."""
     encoding: str | None = None
     """The codec of a text, by its Python name. Anything but "utf-8" is converted before it is sent."""
+    most_tokens: int | None = None
+    """How many tokens a text has at most; None if they were not counted."""
     mismatch: str | None = None
     """A warning if the name or the declared type stands for another kind of file."""
     preparation: Preparation | None = None

@@ -71,16 +71,19 @@ def identify(source: RandomAccess, name: str, declared: str | None = None, head:
     sniffed = sniff(head, name, declared, after_tag or office.read_directory(source, head))
     if isinstance(sniffed, Refusal) or sniffed.format != "text":
         return sniffed
-    if source.size <= len(head):
-        return sniffed if text.has_words(head, sniffed.encoding) else _refuse_blank(name)
+    if source.size <= len(head) and not text.has_words(head, sniffed.encoding):
+        return _refuse_blank(name)
     if sniffed.encoding in (None, UNKNOWN):
         return sniffed
     checker = EncodingChecker(sniffed.encoding)
     checker.feed(head)
     for start in range(len(head), min(source.size, WHOLE), MAX_READ):
         checker.feed(source.read(start, min(MAX_READ, source.size - start)))
-    encoding = checker.encoding
-    return refuse(signatures.BINARY, name) if encoding is None else sniffed.model_copy(update={"encoding": encoding})
+    # A short text was looked at as a whole before.
+    encoding = sniffed.encoding if source.size <= len(head) else checker.encoding
+    if encoding is None:
+        return refuse(signatures.BINARY, name)
+    return sniffed.model_copy(update={"encoding": encoding, "most_tokens": checker.most_tokens(source.size)})
 
 
 def sniff(head: bytes, name: str, declared: str | None = None, extra: bytes = b"") -> MediaType | Refusal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 
 from shared.domain.media.text import count_controls, may_be_text
+from shared.domain.models.text_tokens import TextTokens
 
 WHOLE = 8 << 20
 """The largest text that is read whole and converted, in bytes: twice what the largest model takes."""
@@ -21,21 +22,33 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 class EncodingChecker:
-    """Checks a text block by block. `encoding` is the codec that reads all blocks; None once they are not text."""
+    """Checks a text block by block, and counts its tokens.
+
+    `encoding` is the codec that reads all blocks; None once they are not text.
+    """
 
     def __init__(self, encoding: str) -> None:
         self._encoding, self._decoder = encoding, codecs.getincrementaldecoder(encoding)("strict")
         self._is_decodable, self._size, self._controls = True, 0, 0
+        self._tokens = TextTokens()
 
     def feed(self, block: bytes) -> None:
         self._size += len(block)
         if not self._encoding.startswith(("utf-16", "utf-32")):
             self._controls += count_controls(block)
-        if self._is_decodable:
-            try:
-                self._decoder.decode(block, final=False)
-            except UnicodeError:
-                self._is_decodable = False
+        try:
+            text = self._decoder.decode(block, final=False) if self._is_decodable else None
+        except UnicodeError:
+            text, self._is_decodable = None, False
+        if text is None:
+            self._tokens.add_unread(len(block))
+        else:
+            self._tokens.add(text)
+
+    def most_tokens(self, size: int) -> int:
+        """Return how many tokens a text of `size` bytes has at most that began with the blocks."""
+        cut_off = len(self._decoder.getstate()[0])
+        return self._tokens.most + cut_off + size - self._size
 
     @property
     def encoding(self) -> str | None:

@@ -6,13 +6,13 @@ The service's own count (`usageMetadata`, `countTokens`) is authoritative; estim
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Sequence
 from typing import Literal, assert_never
 
 from shared.domain.media.facts import Facts
 from shared.domain.media.refusal import Refusal
 from shared.domain.models.catalogue import Model
+from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 
 Resolution = Literal["low", "medium", "high", "ultra_high"]
 """`media_resolution` of a request or, with Gemini 3, of one part."""
@@ -23,16 +23,12 @@ PDF_PAGE = 258
 """Guide "Document understanding", technical details."""
 IMAGE_TILE = 258
 """Guide "Image understanding": an image of at most 384 x 384, or each tile of a larger one."""
-CHARACTERS_PER_TOKEN = 4
-"""Guide "Understand and count tokens"."""
 FRAME = 258
 """A picture of a video, one a second (guide "Video understanding")."""
 FRAME_AT_LOW_RESOLUTION = 66
 
 CACHE = 4096
 """Minimum tokens of a context cache (guide "Context caching"), if the catalogue has no other value."""
-
-_LETTERS_OF_WORDS = f"{string.ascii_lowercase}{string.whitespace}".encode()
 
 _SMALL_SIDE = 384
 _LEAST_TILE, _MOST_TILE = 256, 768
@@ -44,7 +40,7 @@ _GEMINI_3_FRAME: dict[Resolution, int] = {"low": 70, "medium": 70, "high": 280, 
 
 
 def estimate(facts: Facts, model: Model, resolution: Resolution | None = None) -> int:
-    """Return the tokens of one file. Unknown lengths count as zero."""
+    """Return about how many tokens one file has. Unknown lengths count as zero."""
     by_part = model.can("media_resolution_per_part")
     family = facts.media_type.family
     match family:
@@ -66,26 +62,26 @@ def estimate(facts: Facts, model: Model, resolution: Resolution | None = None) -
 
 
 def can_be_estimated(facts: Facts) -> bool:
-    """Return whether the estimate is reliable: a recording's length or a document's pages are known."""
+    """Return whether the estimate is reliable: a recording's length, a document's pages or a text's size are known."""
     match facts.media_type.family:
         case "audio" | "video":
             return facts.duration is not None
         case "pdf":
             return facts.pages is not None
+        case "text":
+            return facts.size > 0
         case _:
             return True
 
 
-def most_of_text(*texts: str) -> int:
-    """Return about how many tokens the texts have at most, whatever their language.
-
-    The guide's four characters a token are English words. Digits, signs, and letters of most other scripts take up to
-    one token each, and so do nearly all characters of identifiers and of base64, where capitals are frequent.
-    """
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    dense = [data.translate(None, _LETTERS_OF_WORDS) for data in encoded]
-    plain = sum(map(len, encoded)) - sum(map(len, dense))
-    return sum(map(len, texts)) - plain + math.ceil(plain / CHARACTERS_PER_TOKEN)
+def most(facts: Facts, model: Model, resolution: Resolution | None = None) -> int:
+    """Return how many tokens one file has at most. A file of unknown length may fill the model's window."""
+    if not can_be_estimated(facts):
+        return model.input_tokens
+    if facts.media_type.family != "text":
+        return estimate(facts, model, resolution)
+    counted = facts.media_type.most_tokens
+    return facts.size if counted is None else counted
 
 
 def of_image(width: int, height: int) -> int:

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from shared.domain.answer.response import Json
 from shared.domain.models.catalogue import Model, default_model, resolve
 from shared.domain.models.prices import InputKind, Tier
-from shared.domain.models.tokens import most_of_text
+from shared.domain.models.text_tokens import most_of_text
 from shared.domain.money.calls import Tokens, cost_of
 from shared.domain.money.totals import assumed_cost
 from shared.domain.recipe.making import Makes

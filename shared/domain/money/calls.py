@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from shared.domain.answer.response import Json, candidates, text
 from shared.domain.models.catalogue import Model, resolve
 from shared.domain.models.prices import InputKind, InputPrices, Tier
-from shared.domain.models.tokens import CHARACTERS_PER_TOKEN
+from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 
 PICO = 10**12
 _MILLION = Decimal(1_000_000)

@@ -19,19 +19,30 @@ _PRICE = Decimal("0.15") / 1_000_000
 """US dollars a token: Google's announcement of File Search, November 2025; the guide refers to the model's price."""
 
 
+def cost_of_indexing(tokens: int) -> Decimal:
+    """Return US dollars."""
+    return tokens * _PRICE
+
+
+def cost_of_ended(task: Task) -> Decimal:
+    """Return what an ended task cost in US dollars; 0 if that is not known."""
+    cost = (task.usage or {}).get("cost")
+    return Decimal(cost) if isinstance(cost, str) else Decimal(0)
+
+
 def with_indexing(task: Task, tokens: int) -> Task:
     """Return the ended task with what adding it to its index cost."""
     if task.usage is None or not tokens:
         return task
-    cost, before = tokens * _PRICE, task.usage.get("cost")
+    cost, before = cost_of_indexing(tokens), task.usage.get("cost")
     entry: Json = {"model": EMBEDDING_MODEL, "estimated_tokens": tokens, "cost": as_dollars(cost)}
-    whole = as_dollars(Decimal(before) + cost) if isinstance(before, str) else before
+    whole = as_dollars(cost_of_ended(task) + cost) if isinstance(before, str) else before
     return task.model_copy(update={"usage": {**task.usage, "indexing": entry, "cost": whole}})
 
 
 def row_of_indexing(task: Task, tokens: int) -> dict[Labels, Counters]:
     """Return what adding a task to its index adds to the counters."""
-    counters = Counters(prompt_tokens=tokens, picodollars=in_pico(tokens * _PRICE))
+    counters = Counters(prompt_tokens=tokens, picodollars=in_pico(cost_of_indexing(tokens)))
     return {labels_of(task, EMBEDDING_MODEL): counters}
 
 

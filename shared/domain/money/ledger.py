@@ -56,10 +56,9 @@ class LostCalls(_Frozen):
     def with_call(self, picodollars: int) -> LostCalls:
         return self.model_copy(update={"calls": self.calls + 1, "picodollars": self.picodollars + picodollars})
 
-    def beyond(self, other: LostCalls) -> LostCalls:
-        """Return the calls that the other one does not have, if this is a later state of it."""
-        calls, picodollars = self.calls - other.calls, self.picodollars - other.picodollars
-        return LostCalls(calls=calls, picodollars=picodollars) if calls > 0 else LostCalls()
+    def __sub__(self, other: LostCalls) -> LostCalls:
+        """Return what has to be added to the other one's calls to have these; the numbers may be negative."""
+        return LostCalls(calls=self.calls - other.calls, picodollars=self.picodollars - other.picodollars)
 
     def after_takeovers(self, takeovers: int, picodollars: int) -> LostCalls:
         """Return the lost calls after so many takeovers of the task. `picodollars`: what the last one lost at most."""

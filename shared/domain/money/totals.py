@@ -107,7 +107,7 @@ def rows_of_late_calls(
     `parts`: the rounds of the usage that count a part of them.
     """
     rows = rows_of_calls(task, calls)
-    if lost.calls:
+    if lost != LostCalls():
         own = labels_of(task, task.model)
         rows[own] = rows.get(own, Counters()) + counters_of_lost(lost)
     for part in parts:

@@ -185,12 +185,16 @@ def finish(
 
 
 def cancel(task: Task, *, now: datetime, event: bool = False) -> Task:
-    """End the task as cancelled, whoever holds it. A terminal task is returned unchanged."""
+    """End the task as cancelled, whoever holds it. A terminal task is returned unchanged.
+
+    A holder counts as cut off, like one whose task is taken over: it may have died, and says so itself if it has not.
+    """
     if task.terminal:
         return task
     error = TaskError(code="request_cancelled", message="The task was cancelled on request.")
     ended = _end(task, Outcome(error=error), now=now, event=event)
-    return ended.model_copy(update={"token": task.token + 1})
+    takeovers = task.takeovers + (task.lease_until is not None)
+    return ended.model_copy(update={"token": task.token + 1, "takeovers": takeovers})
 
 
 def tidy(

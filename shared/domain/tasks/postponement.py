@@ -114,6 +114,13 @@ def next_try_at(
     return min(until, max(limit, now + timedelta(seconds=spread)))
 
 
+def next_after_work_at(task: Task, failure: Postponement, *, now: datetime, random: Random) -> datetime:
+    """Return when to try the after-work of an ended task again, as `next_try_at` does for tasks that wait."""
+    ended_for = (now - (task.completed_at or now)).total_seconds() * random.uniform(0.75, 1.5)
+    delay = max(seconds_until_retry(failure, now), min(_LONGEST_WAIT, ended_for))
+    return now + timedelta(seconds=delay + random.uniform(0.5, 3))
+
+
 def seconds_until_retry(failure: Postponement, now: datetime) -> float:
     """Return the seconds until the next try: as the service says, or until the daily quota is reset."""
     if failure.delay is not None:

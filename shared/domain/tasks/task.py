@@ -186,7 +186,7 @@ class Task(Frozen):
     outages: int = 0
     """How often a service was unavailable."""
     takeovers: int = 0
-    """How often a claim's lease ended because its holder died or was cut off."""
+    """How often a claim ended because its holder died or was cut off, by a cancellation too."""
     files: tuple[GeminiFile, ...] = ()
     cache: GeminiCache | None = None
     stored_chunks: int = 0

@@ -17,7 +17,7 @@ from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.firestore import Stored
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.index_entries import Entry
-from shared.domain.models.tokens import most_of_text
+from shared.domain.models.text_tokens import most_of_text
 from shared.domain.money.indexing import EMBEDDING_MODEL
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import Task

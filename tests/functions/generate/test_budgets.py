@@ -14,6 +14,7 @@ from functions.generate.lease import Lease
 from shared import wiring
 from shared.cloud.reservations import Reservation, TooManyAtOnce
 from shared.domain.errors import TransientFailure
+from shared.domain.money.calls import PICO
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 from shared.settings import GenerateSettings
@@ -113,6 +114,17 @@ async def test_a_transcript_has_a_ceiling_by_the_length_of_its_recording(system:
     assert camelled(system.model.asked[-1][1])["generationConfig"]["maxOutputTokens"] == 77
     await system.answered("budget/text.txt", b"some words")
     assert "maxOutputTokens" not in camelled(system.model.asked[-1][1]).get("generationConfig", {})
+
+
+@pytest.mark.parametrize(
+    "script", ["The quick brown fox. ", "天地玄黃宇宙洪荒。", "นายสังฆภัณฑ์ ", "🙂🎉", "QUJDREVGR0hJ"]
+)
+async def test_what_a_call_about_a_text_may_cost_at_most_is_no_less_than_it_costs(system: System, script: str) -> None:
+    text = (script * 40_000).encode()
+    task = await system.answered(f"budget/script-{len(text)}.txt", text, dropsight_max_tokens="64")
+    cost, most = Decimal(str((task.usage or {})["cost"])), task.ledger.lost.estimate
+    assert most is not None
+    assert cost <= Decimal(most) / PICO < 5 * cost
 
 
 async def is_reserved(system: System, task: Task) -> bool:

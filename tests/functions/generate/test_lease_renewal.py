@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from google.api_core import exceptions
 
 from functions.generate.lease import Lease
 from shared.clock import MovableClock
@@ -17,6 +19,7 @@ from shared.domain.tasks import claims
 from shared.domain.tasks.task import Source, Task, new_task
 
 LEASE = timedelta(seconds=60)
+api_errors: Any = exceptions
 
 
 class SlowDocuments:
@@ -26,9 +29,12 @@ class SlowDocuments:
         self.task = task
         self.calls: list[str] = []
         self.answer = asyncio.Event()
+        self.error: Exception | None = None
 
     async def get(self, task_id: str) -> Stored | None:
         self.calls.append("get")
+        if self.error is not None:
+            raise self.error
         return Stored(self.task, None)
 
     async def change(self, stored: Stored, decide: Decide, also: Also | None = None) -> Stored | None:
@@ -95,3 +101,27 @@ async def test_a_lease_is_never_less_than_half_left_while_its_holder_is_alive(cl
             await until(lambda calls=calls: len(documents.calls) > calls)  # type: ignore[misc]
             assert documents.task.lease_until is not None
             assert documents.task.lease_until - clock.now() > LEASE / 2
+
+
+@pytest.mark.parametrize(
+    ("error", "severity"),
+    [
+        (api_errors.ServiceUnavailable("no route"), "WARNING"),
+        (TimeoutError(), "WARNING"),
+        (ValueError("ours"), "ERROR"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_an_outage_of_firestore_is_a_warning_and_ends_no_claim(
+    clock: MovableClock, error: Exception, severity: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    documents = SlowDocuments(claimed(clock))
+    documents.error = error
+    async with holding(documents, clock):
+        clock.advance(6)
+        await until(lambda: "get" in documents.calls)
+        clock.advance(6)
+        await until(lambda: documents.calls.count("get") > 1)
+    [line, *_] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["action"], line["severity"]) == ("renewal_failed", severity)
+    assert line["message"].startswith("Firestore is unavailable: ") == (severity == "WARNING")

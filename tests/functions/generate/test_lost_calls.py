@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from functions.generate.result.after_work import run_after_work
 from local.standins.faults import Fault
 from shared import wiring
 from shared.cloud.gemini import Gemini
@@ -97,6 +98,46 @@ async def test_a_task_that_ends_before_another_call_counts_what_its_dead_holder_
     assert calls == 1
     assert CEILING < assumed < 2 * CEILING
     assert await spent_today() - before == assumed
+
+
+async def cancelled(system: System, uri: str) -> Task:
+    stored = await system.tasks.get((await system.until(uri, lambda _: True)).id)
+    assert stored is not None
+    after = await system.tasks.change(stored, lambda task: claims.cancel(task, now=system.clock.now()))
+    assert after is not None
+    return after.task
+
+
+async def test_a_task_that_is_cancelled_before_anyone_saw_its_holder_dead_counts_the_lost_call(system: System) -> None:
+    before = await spent_today()
+    system.model.script.append({"status": 503})
+    uri = await dropped(system, "lost/cancelled-at-once.txt")
+    await claimed_by_one_who_dies(system, uri)
+    await cancelled(system, uri)
+    calls, assumed = lost(await ended(system, uri))
+    assert calls == 1
+    assert CEILING < assumed < 2 * CEILING
+    assert await spent_today() - before == assumed
+
+
+@pytest.mark.parametrize("counted_first", [False, True])
+async def test_a_holder_that_was_cancelled_before_its_call_has_lost_none(system: System, counted_first: bool) -> None:
+    before = await spent_today()
+    system.model.set_model({"processing": "1h"})
+    uri = await dropped(system, f"lost/cancelled-before-its-call-{counted_first}.txt")
+    held = await system.until(uri, lambda task: task.lease_until is not None)
+    task = await cancelled(system, uri)
+    if counted_first:
+        stored = await system.tasks.get(task.id)
+        assert stored is not None
+        await run_after_work(wiring.generate(), stored)
+        assert await spent_today() > before, "it may have made a call"
+    async with asyncio.timeout(60):
+        while not (task := await system.until(uri, lambda _: True)).usage or lost(task)[0]:
+            system.clock.advance(1)
+            await asyncio.sleep(0.05)
+    assert (held.token, task.token, system.model.asked) == (1, 2, [])
+    assert await spent_today() == before
 
 
 @pytest.mark.parametrize("pieces", [0, 2])

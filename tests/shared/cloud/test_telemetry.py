@@ -13,7 +13,7 @@ from google.api_core import exceptions
 from google.genai import errors as genai_errors
 
 from shared.cloud.telemetry import log, log_bug, log_failure
-from shared.domain.errors import LeaseLost, Throttled
+from shared.domain.errors import Blocked, LeaseLost, PermanentFailure, Throttled, Unavailable
 
 
 def test_an_entry_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +120,11 @@ def test_errors_that_cause_each_other_end(capsys: pytest.CaptureFixture[str]) ->
         (api_errors.RetryError("too slow", None), "WARNING"),
         (api_errors.AlreadyExists("twice"), "ERROR"),
         (api_errors.PermissionDenied("no grant"), "ERROR"),
+        (TimeoutError(), "WARNING"),
+        (Unavailable("Cloud Storage did not answer"), "WARNING"),
+        (Throttled("Gemini's rate limit"), "WARNING"),
+        (Blocked("Gemini refuses permission"), "ERROR"),
+        (PermanentFailure("upstream_error", "Gemini refused the request"), "ERROR"),
         (ValueError("ours"), "ERROR"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
@@ -131,3 +136,18 @@ def test_a_services_outage_is_a_warning_without_a_stack_and_anything_else_a_bug(
     record = json.loads(capsys.readouterr().out)
     assert (record["severity"], record["action"]) == (severity, "ingest_failed")
     assert ("stack_trace" in record) == (severity == "ERROR")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (api_errors.ServiceUnavailable("no route"), "Firestore is unavailable: ServiceUnavailable: 503 no route"),
+        (Unavailable("Cloud Storage did not answer"), "Unavailable: Cloud Storage did not answer"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_warning_of_an_outage_names_the_service(
+    error: BaseException, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_failure("renewal_failed", raised(error), service="Firestore")
+    assert json.loads(capsys.readouterr().out)["message"] == message

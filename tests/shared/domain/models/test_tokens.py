@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.domain.media import Facts, media_type
-from shared.domain.models import tokens
+from shared.domain.models import text_tokens, tokens
 from shared.domain.models.catalogue import Model, resolve
 
 
@@ -93,8 +93,8 @@ def test_what_cannot_fit_the_context_is_refused_with_a_way_out() -> None:
     ],
 )
 def test_a_text_has_a_token_for_every_character_that_is_no_small_letter_or_blank(text: str, most: int) -> None:
-    assert tokens.most_of_text(text) == most
+    assert text_tokens.most_of_text(text) == most
 
 
 def test_several_texts_have_the_tokens_of_their_sum() -> None:
-    assert tokens.most_of_text("ab", "cd", "你") == 2
+    assert text_tokens.most_of_text("ab", "cd", "你") == 2

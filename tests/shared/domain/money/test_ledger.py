@@ -55,7 +55,8 @@ def test_takeovers_lose_one_call_until_the_next_call_and_what_it_cost_is_told() 
     assert once.after_takeovers(2, 10) is once
     twice = once.after_takeovers(3, 5).with_call(1)
     assert (twice.calls, twice.picodollars) == (3, 16)
-    assert (twice.beyond(once), once.beyond(twice)) == (LostCalls(calls=2, picodollars=6), LostCalls())
+    assert twice - once == LostCalls(calls=2, picodollars=6)
+    assert once - twice == LostCalls(calls=-2, picodollars=-6)
     shown = usage_of([WHOLE], ledger=Ledger(lost=twice), sizes={}, prices_read=DAY)
     assert shown["lost_calls"] == {"calls": 3, "assumed_cost": "0.000000000016"}
     assert (shown["cost"], "lost_calls" in usage([WHOLE])) == (usage([WHOLE])["cost"], False)

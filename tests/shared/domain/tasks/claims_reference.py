@@ -97,7 +97,8 @@ class Reference:
         if self.over:
             return self
         ended = self._ended(now, "request_cancelled", uploads_unknown=self.token > 0)
-        return replace(ended, token=self.token + 1)
+        cut_off = self.takeovers if self.lease_until is None else self.takeovers + 1
+        return replace(ended, token=self.token + 1, takeovers=cut_off)
 
     def tidy(self, done: tuple[str, ...]) -> Reference:
         left = tuple(step for step in self.left if step not in done)

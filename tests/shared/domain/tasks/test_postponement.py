@@ -28,6 +28,7 @@ from shared.domain.tasks.postponement import (
     Wait,
     decide_wait,
     end_of_flex,
+    next_after_work_at,
     next_try_at,
     seconds_until_retry,
     still_waits,
@@ -51,6 +52,14 @@ def rest_of(failure: TaskFailure | TimeIsUp, *, answering: bool = False, **field
 def seconds(rest: Wait | None) -> float:
     assert rest is not None
     return (rest.until - NOW).total_seconds()
+
+
+def test_after_work_over_a_budget_is_tried_again_after_minutes_and_within_the_hour_when_it_has_waited_long() -> None:
+    spent = BudgetSpent("The budget is spent.", delay=300)
+    for waited, least in ((0, 300), (2, 3600), (90, 3600)):
+        task = a_task(completed_at=NOW - timedelta(hours=waited))
+        at = next_after_work_at(task, spent, now=NOW, random=Random(1))
+        assert least <= (at - NOW).total_seconds() <= least + 3
 
 
 def test_a_refusal_for_a_named_time_is_waited_out_and_counts_as_nothing() -> None:
