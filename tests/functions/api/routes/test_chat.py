@@ -192,8 +192,6 @@ async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(sy
         ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-" + "0" * 32}}]}]},
          openai.NotFoundError, None),
         ({"tools": [{"type": "web_search"}]}, openai.BadRequestError, "tools.0.type"),
-        ({"extra_body": {"google": {"cached_content": "cachedContents/x"}}}, openai.BadRequestError,
-         "extra_body.google.cached_content"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_raises_openais_own_classes(

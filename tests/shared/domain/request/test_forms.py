@@ -24,6 +24,8 @@ from shared.domain.request.messages import StrictModel
 from shared.domain.request.schema import Submission, as_stored
 from tests.shared.domain.request.full_request import FULL, TODAY, TOOL, outcome, refusal, written
 
+CACHE: dict[str, Any] = {"extra_body": {"google": {"cached_content": "cachedContents/abc"}}}
+
 
 @pytest.mark.parametrize(
     "spelled",
@@ -127,7 +129,10 @@ def test_text_has_one_limit_in_every_form() -> None:
         ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}},
          "tool_choice.function.name"),
         ({"tools": [{**TOOL, "function": {"name": f"f{n}", "description": "d" * 9_000}} for n in range(40)]}, "tools"),
-        ({"extra_body": {"google": {"cached_content": "cachedContents/abc"}}}, "extra_body.google.cached_content"),
+        ({"extra_body": {"google": {"cached_content": "caches/abc"}}}, "extra_body.google.cached_content"),
+        ({**CACHE, "tools": [TOOL]}, "tools"),
+        ({**CACHE, "system_prompt": "Be brief."}, "system_prompt"),
+        ({**CACHE, "index": "all"}, "index"),
         ({"stop": "x" * 1_001}, "stop"),
         ({"stop": ["a"] * 6}, "stop"),
         ({"stop": ["a", ""]}, "stop.1"),
