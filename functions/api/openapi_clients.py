@@ -64,7 +64,7 @@ _LOOSE: dict[str, str] = {
     "reasoning_effort": "none, minimal, low, medium, high; xhigh and max mean high.",
     "metadata": "Told with the task.",
     "stream_options": "include_usage: the last chunk of a stream has the usage.",
-    "extra_body": "google: thinking_config, audio_transcription_config.",
+    "extra_body": "google: thinking_config, audio_transcription_config, cached_content.",
     "google": "As in extra_body.",
     "user": "Accepted, without effect, like store, logprobs, parallel_tool_calls and all others that are not listed.",
 }
