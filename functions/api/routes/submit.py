@@ -67,7 +67,7 @@ class Checked(NamedTuple):
 @router.post(
     "/v1/llm/generations",
     operation_id="submit",
-    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 422, 429)},
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 415, 422, 429)},
     openapi_extra=request_body("Submission", required=True),
 )
 async def submit(
