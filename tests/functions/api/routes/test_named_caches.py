@@ -105,6 +105,24 @@ async def test_a_key_that_has_lost_the_scope_cannot_rerun_what_it_asked_of_a_cac
         assert (await client.post(f"/v1/tasks/{task}/rerun")).status_code == 403
 
 
+async def test_a_file_beside_the_cache_is_sent_and_gets_no_cache_of_its_own(system: System, cache: str) -> None:
+    await system.drop("cached/long.txt", HELD.encode())
+    part = {"type": "file", "file": {"file_id": f"gs://{INBOX}/cached/long.txt"}}
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": "Is it the same book?"}]}]
+    secret = await system.key("cache-file", scopes=OPERATOR, sources=(f"gs://{INBOX}/",))
+    body = {"model": MODEL, "messages": messages, "extra_body": {"google": {"cached_content": cache}}}
+    async with system.client(secret) as client:
+        first = await client.post("/v1/chat/completions", json=body)
+        made = system.tap.ledger.stats()["gemini"]["cachedContents.create"]
+        # A rerun within the hour makes a cache of a large file.
+        again = await client.post(f"/v1/tasks/{first.headers['x-dropsight-task']}/rerun", json={"sync": True})
+    assert system.tap.ledger.stats()["gemini"]["cachedContents.create"] == made
+    for answer in (first, again):
+        assert answer.status_code == 200, answer.text
+        usage = answer.json()["usage"]
+        assert 10_000 < usage["prompt_tokens_details"]["cached_tokens"] < usage["prompt_tokens"] - 10_000
+
+
 @pytest.mark.parametrize("gone", ["unknown", "expired"])
 async def test_a_cache_that_is_gone_fails_the_task_at_once(system: System, cache: str, gone: str) -> None:
     name = cache if gone == "expired" else "cachedContents/never-was"
@@ -155,7 +173,7 @@ async def test_a_manifest_and_a_rerun_of_a_file_may_not_name_one(system: System,
     secret = await system.key("cache-files", scopes=OPERATOR, sources=(f"gs://{INBOX}/", "manifests:billing"))
     manifest = json.dumps({"model": MODEL, "messages": HELLO, **extra}).encode()
     await system.drop("manifests/billing/cached.json", manifest, bucket=REQUESTS)
-    failed = await system.ended(secret, f"gs://{REQUESTS}/manifests/billing/cached.json")
+    failed: Any = await system.ended(secret, f"gs://{REQUESTS}/manifests/billing/cached.json")
     await system.drop("cached.txt", b"words")
     dropped = await system.ended(secret, f"gs://{INBOX}/cached.txt")
     async with system.client(secret) as client:

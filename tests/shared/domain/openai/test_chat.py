@@ -60,7 +60,7 @@ def test_data_without_its_prefix_gets_the_type_of_its_name() -> None:
 
 
 def test_a_refusal_that_a_client_sends_back_is_what_the_assistant_said() -> None:
-    said = {"role": "assistant", "content": None, "refusal": "No.", "audio": None, "annotations": []}
+    said: dict[str, Any] = {"role": "assistant", "content": None, "refusal": "No.", "audio": None, "annotations": []}
     asked = {"role": "user", "content": "Why?"}
     assert read_chat(chat(messages=[said, asked]), {}).body["messages"] == [
         {"role": "assistant", "content": "No."},

@@ -153,6 +153,10 @@ def test_what_would_fail_later_is_refused_at_once_by_its_own_name(field: dict[st
     assert (refused.param or "").startswith(param or "")
 
 
+def test_of_the_forms_of_a_field_the_error_of_the_one_that_was_sent_is_shown() -> None:
+    assert "at most 5 items" in refusal(written(stop=["a"] * 6)).message
+
+
 @pytest.mark.parametrize(
     ("text", "status"),
     [
