@@ -56,7 +56,10 @@ def render_outage(accept: str, request_id: str, *, may_repeat: bool) -> Response
     why = "A service that Dropsight needs does not answer."
     if may_repeat:
         return render_refusal(unavailable(why), accept, request_id)
-    advice = "The request may have been accepted: look before you send it again, and send an Idempotency-Key."
+    advice = (
+        "The request may have been accepted: look before you send it again, and send an Idempotency-Key where one is "
+        "taken."
+    )
     refused = RequestRefused(503, "service_unavailable_error", "service_unavailable", f"{why} {advice}")
     return render_refusal(refused, accept, request_id)
 

@@ -19,6 +19,9 @@ from shared.cloud.telemetry import is_outage, log, log_failure
 from shared.cloud.tracing import span
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TAKES_IDEMPOTENCY_KEY = re.compile(
+    r"/v1/(?:llm/generations|chat/completions|audio/(?:transcriptions|translations)|tasks/[^/]+/rerun)|/process"
+)
 
 
 class RequestMiddleware:
@@ -45,7 +48,7 @@ class RequestMiddleware:
                 raise
             log_failure("request_failed", error, request=state.request_id, method=scope["method"], path=scope["path"])
             if is_outage(error):
-                response = render_outage(_accept(scope), state.request_id, may_repeat=_may_repeat(scope))
+                response = render_outage(_accept(scope), state.request_id, may_repeat=may_repeat(scope))
             else:
                 response = render_internal_error(_accept(scope), state.request_id)
             await response(inner, receive, sender.send)
@@ -84,9 +87,12 @@ def _request_id(scope: Scope) -> str:
     return present.decode() if present and _REQUEST_ID.fullmatch(present) else f"req-{secrets.token_hex(12)}"
 
 
-def _may_repeat(scope: Scope) -> bool:
+def may_repeat(scope: Scope) -> bool:
     """Return whether the same request, sent once more, cannot make a second task."""
-    return scope["method"] in ("GET", "HEAD") or bool(_header(scope, b"idempotency-key"))
+    if scope["method"] in ("GET", "HEAD"):
+        return True
+    has_key = bool(_header(scope, b"idempotency-key"))
+    return has_key and _TAKES_IDEMPOTENCY_KEY.fullmatch(scope["path"]) is not None
 
 
 def _accept(scope: Scope) -> str:

@@ -54,7 +54,7 @@ _NAMES_THE_TASK: Document = {
     "x-dropsight-task": {"schema": {"type": "string"}, "description": "The task behind the answer."},
     "x-dropsight-ignored": {"schema": {"type": "string"}, "description": "Fields that had no effect."},
 }
-_ERRORS = errors(400, 401, 403, 404, 408, 413, 429, 504)
+_ERRORS = errors(400, 401, 403, 404, 408, 413, 415, 429, 504)
 _EVENTS: Document = {"schema": reference("StreamEvent")}
 _LOOSE: dict[str, str] = {
     "max_tokens": "Like max_completion_tokens, which goes before it.",
@@ -64,7 +64,7 @@ _LOOSE: dict[str, str] = {
     "reasoning_effort": "none, minimal, low, medium, high; xhigh and max mean high.",
     "metadata": "Told with the task.",
     "stream_options": "include_usage: the last chunk of a stream has the usage.",
-    "extra_body": "google: thinking_config, audio_transcription_config.",
+    "extra_body": "google: thinking_config, audio_transcription_config, cached_content.",
     "google": "As in extra_body.",
     "user": "Accepted, without effect, like store, logprobs, parallel_tool_calls and all others that are not listed.",
 }
@@ -156,7 +156,7 @@ TRANSCRIPTION: Document = {
     },
 }
 FILE_UPLOAD: Document = {
-    "responses": {200: json_response("FileShown"), **errors(400, 401, 403, 408, 413, 429)},
+    "responses": {200: json_response("FileShown"), **errors(400, 401, 403, 408, 413, 415, 429)},
     "openapi_extra": {
         "requestBody": {
             "required": True,

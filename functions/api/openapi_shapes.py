@@ -54,6 +54,7 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
     402: ("A budget of the day is spent: of tasks, or of money.", "insufficient_quota", "budget_exceeded"),
     403: ("The key may not do this, or may not name this object.", "permission_error", "scope_missing"),
     413: ("The file, or the body, has more bytes than are taken.", "invalid_request_error", "payload_too_large"),
+    415: ("The body is compressed.", "invalid_request_error", "unsupported_encoding"),
     504: (
         "The task takes longer than a caller can wait. It goes on: the same request sent again waits for it.",
         "service_unavailable_error",

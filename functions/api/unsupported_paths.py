@@ -12,6 +12,10 @@ _ADVICE = {
     "audio/speech": "Speech is a file of a task: name the recipe speak in POST /v1/llm/generations. "
     "POST /v1/audio/transcriptions understands it.",
     "batches": "Batches are not served: submit every request to POST /v1/llm/generations, or drop files into an inbox.",
+    "chat/completions": "Completions are not stored under their own ids: GET /v1/tasks/{id}, with the id of the header "
+    "x-dropsight-task, has the answer.",
+    "conversations": "The Responses API is not served: send the conversation to POST /v1/chat/completions.",
+    "messages": "Anthropic's API is not served: use POST /v1/chat/completions.",
     "completions": "The old completions are not served: use POST /v1/chat/completions.",
     "moderations": "Moderations are not served: use safety_settings in POST /v1/chat/completions.",
     "assistants": "Assistants are not served: use POST /v1/chat/completions with tools.",

@@ -182,16 +182,19 @@ class Gemini:
         )
         with _translated_errors():
             cache = await self._client.aio.caches.create(model=model, config=cache_config)
-        usage = cache.usage_metadata
-        return cast(str, cache.name), (usage.total_token_count or 0) if usage else 0
+        return cast(str, cache.name), _tokens_of(cache)
+
+    async def cached_tokens(self, name: str) -> int:
+        """Return how many tokens a context cache holds. Raises `PermanentFailure` if it does not exist."""
+        with _translated_errors():
+            return _tokens_of(await self._client.aio.caches.get(name=name))
 
     async def find_cache(self, display_name: str) -> FoundCache | None:
         """Return the context cache with this `display_name`, or None."""
         with _translated_errors():
             async for cache in await self._client.aio.caches.list(config=types.ListCachedContentsConfig(page_size=100)):
                 if cache.display_name == display_name and cache.name and cache.expire_time:
-                    usage = cache.usage_metadata
-                    return FoundCache(cache.name, cache.expire_time, (usage.total_token_count or 0) if usage else 0)
+                    return FoundCache(cache.name, cache.expire_time, _tokens_of(cache))
         return None
 
     async def prolong_cache(self, name: str, *, lifetime: timedelta) -> None:
@@ -256,6 +259,10 @@ class Gemini:
                 model=model, contents=cast(types.ContentListUnion, contents)
             )
         return usage.total_tokens or 0
+
+
+def _tokens_of(cache: types.CachedContent) -> int:
+    return (cache.usage_metadata and cache.usage_metadata.total_token_count) or 0
 
 
 def _within(body: Json, timeout: float) -> tuple[list[types.Content], types.GenerateContentConfig]:

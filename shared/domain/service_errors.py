@@ -36,6 +36,7 @@ _FILE_STORE = re.compile(r"file.{0,12}storage|storage.{0,12}file", re.IGNORECASE
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{1,63}|[A-Z][A-Za-z]+(-[A-Z][A-Za-z]+)*")
 """`RESOURCE_EXHAUSTED`, or a quota like `GenerateRequestsPerDayPerProjectPerModel-FreeTier`."""
+_CACHE = re.compile(r"\bcached ?content\b", re.IGNORECASE)
 _TOKEN = re.compile(r"continuation[ _]?token", re.IGNORECASE)
 
 
@@ -62,6 +63,8 @@ def failure(code: int, status: str, message: str, details: list[JsonValue], *, o
     shown_message = _KEY.sub("…", message)[:_SHOWN] or "no message"
     if of_file and code == HTTPStatus.NOT_FOUND:
         failed: TaskFailure = HandleGone(f"Gemini does not have the file: {shown_message}")
+    elif code in (403, 404) and _CACHE.search(shown_message):
+        failed = PermanentFailure("source_gone", f"Gemini does not have the context cache: {shown_message}")
     else:
         failed = _failure(code, status, shown_message, details)
     return failed.with_summary(failed.message.replace(shown_message, _names_of(code, status, details)))

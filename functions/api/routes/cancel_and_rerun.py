@@ -55,7 +55,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
 @router.post(
     "/v1/tasks/{task_id}/rerun",
     operation_id="rerun",
-    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 408, 410, 422, 429)},
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 408, 410, 415, 422, 429)},
     openapi_extra=request_body("Changes", required=False),
 )
 async def rerun(

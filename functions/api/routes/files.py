@@ -52,8 +52,8 @@ async def create(request: Request, key: Submitter) -> Response:
 
 
 @router.get("", operation_id="list_files", **FILE_LIST)
-async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "") -> Response:
-    """List this key's files, by their ids."""
+async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "", purpose: str = "") -> Response:
+    """List this key's files, by their ids; those of one purpose, if it is given."""
     deps, folder = wiring.api(), uploads_folder(key.id)
     most = min(max(1, limit), _LARGEST_PAGE)
     files: list[Json] = []
@@ -61,7 +61,9 @@ async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "") -
         deps.settings.requests_bucket, f"{folder}{_ID}", after=f"{folder}{after}" if after else ""
     )
     async for stored in listing:
-        files.append(_shown(stored))
+        shown_file = _shown(stored)
+        if purpose in ("", shown_file["purpose"]):
+            files.append(shown_file)
         if len(files) > most:
             break
     shown = files[:most]

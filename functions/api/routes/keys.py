@@ -74,7 +74,7 @@ async def list_keys(key: Operator) -> Response:
 @router.post(
     "/v1/keys",
     operation_id="make_key",
-    responses={200: json_response("KeyMade"), **errors(400, 401, 403, 408, 422, 429)},
+    responses={200: json_response("KeyMade"), **errors(400, 401, 403, 408, 415, 422, 429)},
     openapi_extra=json_request_body("NewKey", {"name": "cron", "sources": ["gs://inbox/reports/"], "daily_budget": 20}),
 )
 async def make_key(request: Request, key: Operator) -> Response:
@@ -94,7 +94,7 @@ async def make_key(request: Request, key: Operator) -> Response:
 @router.post(
     "/v1/keys/{key_id}/rotate",
     operation_id="rotate_key",
-    responses={200: json_response("KeyMade"), **errors(400, 401, 403, 404, 408, 422, 429)},
+    responses={200: json_response("KeyMade"), **errors(400, 401, 403, 404, 408, 415, 422, 429)},
     openapi_extra=json_request_body("Rotation", {"overlap": 3600}),
 )
 async def rotate_key(key_id: KeyPath, request: Request, key: Operator) -> Response:

@@ -1,6 +1,7 @@
 """PUT /process: an external document loader for Open WebUI. The body is a file; the response has its text.
 
-Recordings and films are transcribed, PDFs and pictures are transcribed to Markdown, and text is returned unchanged.
+Recordings and films are transcribed; PDFs, pictures and documents of word processors and the like become Markdown. Text
+is returned in UTF-8.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 from fastapi import APIRouter
+from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,8 +29,10 @@ from shared.cloud.object_writer import WrittenObject
 from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
-from shared.domain.media import GEMINI, Family, kind_of_mime, kind_of_name
+from shared.domain.media import GEMINI, HEAD, Family, in_utf_8, kind_of_mime, kind_of_name
+from shared.domain.media.text import encoding_of
 from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.request.overrides import find_recipe
 from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
 
@@ -41,6 +45,8 @@ _RECIPES: dict[Family, str] = {
     "video": "transcribe",
     "pdf": "transcribe-document",
     "image": "transcribe-document",
+    # Texts that have to be extracted from a document.
+    "text": "ask",
 }
 
 
@@ -53,7 +59,7 @@ async def process(request: Request, key: Submitter, idempotency_key: Idempotency
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     kind = kind_of_mime(mime) or kind_of_name(name)
     if kind is None:
-        # Open WebUI recognises these words and reads the file itself.
+        # Some versions of Open WebUI recognise the first words and read the file themselves.
         why = f"files of the type {mime[:100] or 'unknown'} are not taken. Name the type in Content-Type"
         message = f"No extractable text: {name}: {why}."
         raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
@@ -62,7 +68,7 @@ async def process(request: Request, key: Submitter, idempotency_key: Idempotency
         await deps.uploads.delete(stored)
         message = f"No extractable text: {name} is empty (0 bytes)."
         raise RequestRefused(422, "invalid_request_error", "empty_file", message)
-    if kind.family == "text":
+    if kind.family == "text" and kind.preparation is None:
         return await _plain_text(deps, stored, name)
     try:
         return await _text_of(deps, request, key, stored, _RECIPES[kind.family], name, idempotency_key)
@@ -79,8 +85,12 @@ async def _text_of(
     name: str,
     idempotency_key: str | None,
 ) -> Response:
-    part: Json = {"type": "file_url", "file_url": {"url": stored.uri, "generation": str(stored.generation)}}
-    body: Json = {"model": DEFAULT_MODEL, "recipe": recipe, "messages": [{"role": "user", "content": [part]}]}
+    content: list[JsonValue] = [
+        {"type": "file_url", "file_url": {"url": stored.uri, "generation": str(stored.generation)}}
+    ]
+    if recipe == "ask":
+        content.append({"type": "text", "text": find_recipe("transcribe-document").prompt})
+    body: Json = {"model": DEFAULT_MODEL, "recipe": recipe, "messages": [{"role": "user", "content": content}]}
     try:
         checked = await check(deps, key, json.dumps(body).encode())
         digest = hashlib.sha256(f"process\0{recipe}\0{DEFAULT_MODEL}\0{stored.sha256}".encode()).hexdigest()
@@ -93,16 +103,24 @@ async def _text_of(
     task = submitted.task
     headers = {"x-dropsight-task": task.id}
     completion = json.loads(bytes((await completion_of(deps, request, task, headers)).body))
-    content = str(completion["choices"][0]["message"].get("content") or "")
-    return _document(content, {"source": name, "task": task.id}, headers)
+    text = str(completion["choices"][0]["message"].get("content") or "")
+    return _document(text, {"source": name, "task": task.id}, headers)
 
 
 async def _plain_text(deps: ApiDeps, stored: WrittenObject, name: str) -> Response:
     try:
-        data = await deps.storage.read(stored.bucket, stored.name, length=_LARGEST_TEXT) or b""
+        if stored.size > _LARGEST_TEXT:
+            message = f"{name} has {stored.size:,} bytes of text; at most {_LARGEST_TEXT:,} are taken."
+            raise RequestRefused(413, "invalid_request_error", "payload_too_large", message)
+        data = await deps.storage.read(stored.bucket, stored.name) or b""
     finally:
         await deps.uploads.delete(stored)
-    return _document(await asyncio.to_thread(data.decode, "utf-8", "replace"), {"source": name}, {})
+    encoding = encoding_of(data[:HEAD])
+    if encoding is None:
+        message = f"No extractable text: {name} is no text file, as its name or type says."
+        raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
+    text = await asyncio.to_thread(in_utf_8, data, "utf-8" if encoding == "unknown" else encoding)
+    return _document(text.decode(), {"source": name}, {})
 
 
 async def _bounded(request: Request) -> AsyncIterator[bytes]:

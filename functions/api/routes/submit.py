@@ -34,6 +34,7 @@ from shared.domain.request import (
     read_and_check,
     resolve_rerun,
 )
+from shared.domain.request.overrides import CACHED_CONTENT
 from shared.domain.request.schema import payload_digest, refuse_on_error
 from shared.domain.request.tasks import asked_lately
 from shared.domain.request.uploads import is_own_upload
@@ -66,7 +67,7 @@ class Checked(NamedTuple):
 @router.post(
     "/v1/llm/generations",
     operation_id="submit",
-    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 422, 429)},
+    responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 415, 422, 429)},
     openapi_extra=request_body("Submission", required=True),
 )
 async def submit(
@@ -176,6 +177,15 @@ async def check_rerun(deps: ApiDeps, key: Key, before: Task, changes: bytes) -> 
     return checked
 
 
+def _cache_refusal(key: Key) -> RequestRefused:
+    """Return the refusal of a context cache: the service does not tell whose files it holds."""
+    message = (
+        f"{CACHED_CONTENT}: a cache may hold anyone's files, so only keys with the scope operate may name one. This "
+        f"key has the scopes {', '.join(key.scopes)}. Send the files: Dropsight makes caches itself where they pay."
+    )
+    return RequestRefused(403, "permission_error", "scope_missing", message, param=CACHED_CONTENT)
+
+
 def _read(text: bytes, today: date) -> Checked:
     request = read_and_check(text, today)
     return Checked(request.submission, request.inputs, digest_of(request.submission))
@@ -189,8 +199,10 @@ def _read_rerun(before: Task, changes: bytes, today: date) -> Checked:
 
 
 def _refuse_forbidden(deps: ApiDeps, key: Key, checked: Checked) -> None:
-    """Raise for files that the key may not name, URLs of internal addresses, and callbacks that cannot be sent."""
+    """Raise for files and caches that the key may not name, internal addresses, and callbacks that cannot be sent."""
     settings = deps.settings
+    if checked.submission.google.cached_content is not None and "operate" not in key.scopes:
+        raise _cache_refusal(key)
     for file in checked.inputs:
         if isinstance(file, Remote):
             if why := refusal_of(file.url, allow_loopback=settings.allow_loopback):

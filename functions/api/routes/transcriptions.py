@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from fastapi import APIRouter
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
+_RECORDING = re.compile(r"\baudio_url\b|\bmessages\.0\.content\.0\.file_url\.url\b")
+"""What the request behind a form calls the recording."""
+
 
 @router.post("/v1/audio/transcriptions", operation_id="transcribe", **TRANSCRIPTION)
 async def transcribe(request: Request, key: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
@@ -68,7 +73,9 @@ async def _answer(request: Request, key: Key, job: Job, idempotency_key: str | N
     if form.stream:
         events = _events(deps, request, form, task)
         return StreamingResponse(events, headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)
-    completion = json.loads(bytes((await completion_of(deps, request, task, headers)).body))
+    with _recording_named(form.file_field):
+        answer = await completion_of(deps, request, task, headers)
+    completion = json.loads(bytes(answer.body))
     return _render(form, completion, headers)
 
 
@@ -86,7 +93,8 @@ async def _task_of_form(
             raise FieldRefused("file", "file: it is empty (0 bytes).")
         url = uploaded.file.stored.uri if uploaded.file else cast(str, form.file_url)
         body = form.submission(url)
-        checked = await check(deps, key, json.dumps(body).encode())
+        with _recording_named(form.file_field):
+            checked = await check(deps, key, json.dumps(body).encode())
         # The same bytes are the same recording, in whichever object this upload is.
         content = uploaded.file.stored.sha256 if uploaded.file else url
         options = json.dumps(form.submission(content), sort_keys=True)
@@ -98,6 +106,19 @@ async def _task_of_form(
     if submitted.replayed:
         await discard(deps.uploads, uploaded)
     return form, submitted.task
+
+
+@contextmanager
+def _recording_named(field: str) -> Iterator[None]:
+    """Let refusals in the body of `with` name the recording by its field of the form."""
+    try:
+        yield
+    except RequestRefused as refused:
+        param = None if refused.param is None else _RECORDING.sub(field, refused.param)
+        message = _RECORDING.sub(field, refused.message)
+        raise RequestRefused(
+            refused.status, refused.type, refused.code, message, param=param, headers=refused.headers
+        ) from refused
 
 
 def _is_film(uploaded: Form) -> bool:
@@ -122,7 +143,8 @@ async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task
     from shared.domain.openai.transcript_formats import diarized_segments, read_transcript, times_of, token_usage
 
     follower = followers().follow(task)
-    before = _until_ended(deps, request, follower.task) if form.is_timed else _deltas(follower)
+    field = form.file_field
+    before = _until_ended(deps, request, follower.task, field) if form.is_timed else _deltas(follower, field)
     ended: Task | None = None
     async for step in before:
         if isinstance(step, Task):
@@ -143,7 +165,7 @@ async def _events(deps: ApiDeps, request: Request, form: TranscriptionForm, task
     yield DONE
 
 
-async def _deltas(follower: Follower) -> AsyncIterator[bytes | Task]:
+async def _deltas(follower: Follower, field: str) -> AsyncIterator[bytes | Task]:
     """Yield the text as it is written, and finally the task. Yield an error instead if it failed or broke off."""
     text, has_begun = "", False
     async for item in stream_items(follower):
@@ -164,10 +186,10 @@ async def _deltas(follower: Follower) -> AsyncIterator[bytes | Task]:
                 # The chunks were deleted already, but the answer exists.
                 yield follower.task
             case "error":
-                yield error_block(item)
+                yield _error(item.code, item.message, field)
 
 
-async def _until_ended(deps: ApiDeps, request: Request, task: Task) -> AsyncIterator[bytes | Task]:
+async def _until_ended(deps: ApiDeps, request: Request, task: Task, field: str) -> AsyncIterator[bytes | Task]:
     """Yield heartbeats, and finally the task. Yield an error instead if it failed or takes too long."""
     deadline = deps.clock.time() + deps.settings.sync_seconds
     while not task.terminal and deps.clock.time() < deadline and not followers().shutdown.begun:
@@ -177,12 +199,16 @@ async def _until_ended(deps: ApiDeps, request: Request, task: Task) -> AsyncIter
                 return
             yield HEARTBEAT
     if task.error is not None:
-        yield error_block(StreamItem("error", code=task.error.code, message=task.error.message))
+        yield _error(task.error.code, task.error.message, field)
     elif not task.terminal:
         message = f"The task is still {task.status}. It goes on: GET /v1/tasks/{task.id} has its answer later."
-        yield error_block(StreamItem("error", code="still_processing", message=message))
+        yield _error("still_processing", message, field)
     else:
         yield task
+
+
+def _error(code: str, message: str, field: str) -> bytes:
+    return error_block(StreamItem("error", code=code, message=_RECORDING.sub(field, message)))
 
 
 def _delta(text: str) -> bytes:

@@ -56,7 +56,7 @@ class Upload(StrictModel):
 @router.post(
     "/v1/uploads",
     operation_id="open_upload",
-    responses={200: json_response("UploadOpened"), **errors(400, 401, 403, 408, 422, 429)},
+    responses={200: json_response("UploadOpened"), **errors(400, 401, 403, 408, 415, 422, 429)},
     openapi_extra=json_request_body(
         "Upload", {"name": "talks/monday.mp4", "size": 734003200, "content_type": "video/mp4"}
     ),

@@ -125,7 +125,7 @@ async def delete_cache(deps: GenerateDeps, task: Task, name: str) -> bool:
         await deps.gemini.delete_cache(name)
     except TaskFailure as failure:
         log("INFO", "cache_not_deleted", failure.summary, task=task.id)
-        return isinstance(failure, PermanentFailure) and failure.code == "model_not_found"
+        return isinstance(failure, PermanentFailure) and failure.code in ("source_gone", "model_not_found")
     return True
 
 

@@ -63,7 +63,14 @@ async def reserve_cost(deps: GenerateDeps, lease: Lease, question: Question) -> 
     ceiling = _ceiling(deps, question)
     tier = requested_tier(question)
     estimate = estimated_cost(
-        question.body, question.media, question.model, tier, today, ceiling=ceiling, makes=question.makes
+        question.body,
+        question.media,
+        question.model,
+        tier,
+        today,
+        ceiling=ceiling,
+        makes=question.makes,
+        cached=question.cached_tokens,
     )
     await _note_estimate(lease, in_pico(estimate))
     # All at once: a request is stopped before anything is paid for it.

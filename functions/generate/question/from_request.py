@@ -24,6 +24,7 @@ from shared.domain.recipe import PreparedFile, Recipe
 from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question, questions_for_answers
 from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
+from shared.domain.request.overrides import CACHED_CONTENT
 from shared.domain.request.uploads import is_own_upload
 from shared.domain.tasks.task import Ran, Task
 
@@ -40,6 +41,7 @@ async def questions_of_request(deps: GenerateDeps, lease: Lease) -> tuple[Questi
     await refuse_if_throttled(deps, recipe.model)
     await require_model(deps, recipe.model, method=method_of(recipe.makes))
     search = await search_of_request(deps, task, request.submission.index)
+    cached_tokens = await _tokens_of_cache(deps, request.submission.google.cached_content)
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
     if recipe.makes in ("speech", "embedding"):
         return await _made_text(deps, lease, request, lease.ran, preparation)
@@ -67,6 +69,7 @@ async def questions_of_request(deps: GenerateDeps, lease: Lease) -> tuple[Questi
         max_tokens=recipe.parameters.max_tokens,
         repairs=0 if streamed else 1,
         cacheable=search is None and _is_cacheable(request_body, recipe, preparation),
+        cached_tokens=cached_tokens,
         sources=tuple(preparation.sources or ()),
         media=media_tokens(preparation.shown, preparation.model, recipe.media_resolution),
         makes=recipe.makes,
@@ -112,6 +115,25 @@ async def _made_text(
     return MadeText(deps, lease, whole, manner, ran, model, noticed, sources=sources, shown=shown)
 
 
+async def _tokens_of_cache(deps: GenerateDeps, name: str | None) -> int:
+    """Return how many tokens the context cache of a request holds; 0 if it names none.
+
+    Raises `PermanentFailure` if the deployment's Gemini API key has no such cache.
+    """
+    if name is None:
+        return 0
+    try:
+        return await deps.gemini.cached_tokens(name)
+    except PermanentFailure as failure:
+        if failure.code not in ("source_gone", "model_not_found"):
+            raise
+        message = (
+            f"{CACHED_CONTENT}: Gemini has no {name} for this deployment's API key: it expired, was deleted, or was "
+            "made with another key. Make it again, or send its files."
+        )
+        raise PermanentFailure("source_gone", message).with_summary(failure.summary) from failure
+
+
 async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:
     """Read and check the request again as the api did; a manifest is checked here for the first time.
 
@@ -138,11 +160,14 @@ async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:
 
 
 def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) -> None:
-    """Raise for a file that a manifest's folder may not name, and for a callback URL that may not be called.
+    """Raise for a file or cache that a manifest's folder may not name, and for a callback URL that may not be called.
 
     For requests that it wrote, `api` has checked this.
     """
     settings, is_manifest = deps.settings, task.source.kind == "manifest"
+    if is_manifest and request.submission.google.cached_content is not None:
+        message = f"{CACHED_CONTENT}: a cache may hold anyone's files, so manifests may not name one. Name the files."
+        raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=CACHED_CONTENT)
     own = (settings.requests_bucket, settings.results_bucket, settings.source_bucket)
     allowed = settings.manifest_sources.get(task.owner.partition(":")[2], ()) or ("\0",)
     for file in request.inputs:
@@ -165,8 +190,8 @@ def _snapshot(task: Task, recipe: Recipe) -> Ran:
 
 
 def _is_cacheable(request_body: Json, recipe: Recipe, preparation: RequestInputs) -> bool:
-    """Return whether all files are objects in the first turn, as in a context cache."""
-    if not preparation.sources:
+    """Return whether all files are objects in the first turn, as in a context cache. A request names one at most."""
+    if not preparation.sources or "cachedContent" in request_body:
         return False
     parts = cast(list[Json], cast(list[Json], request_body["contents"])[0]["parts"])
     in_first_turn = sum("fileData" in part for part in parts) == len(preparation.sources)

@@ -38,7 +38,7 @@ def is_divisible(request: ResolvedRequest) -> bool:
     turns = [message.role for message in request.messages if message.role not in _INSTRUCTIONS]
     one_file = len(request.inputs) == 1 and isinstance(request.inputs[0], StoredInput)
     needs_one_call = submission.tools or submission.stream or submission.index or (submission.n or 1) > 1
-    return one_file and turns == ["user"] and not needs_one_call
+    return one_file and turns == ["user"] and not needs_one_call and submission.google.cached_content is None
 
 
 def split_request(

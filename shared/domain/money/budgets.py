@@ -96,14 +96,17 @@ def estimated_cost(
     *,
     ceiling: int,
     makes: Makes | None = None,
+    cached: int = 0,
 ) -> Decimal:
     """Return a call's highest possible cost: its media by the documented rules, its text, and its longest answer.
 
-    A model without a known price counts at the highest price in the catalogue.
+    `cached`: tokens of the context cache that it names. They count as sound, which costs the most. A model without a
+    known price counts at the highest price in the catalogue.
     """
     counts: dict[str, int] = {str(kind): count for kind, count in media.items()}
     counts["text"] = counts.get("text", 0) + most_of_text(*_prompt_texts(body))
-    tokens = Tokens(prompt=counts, answer=_most_answered(makes, body, ceiling))
+    counts["audio"] = counts.get("audio", 0) + cached
+    tokens = Tokens(prompt=counts, cached={"audio": cached}, answer=_most_answered(makes, body, ceiling))
     cost = cost_of(tokens, model, tier, today)
     return assumed_cost(tokens) if cost is None else cost
 

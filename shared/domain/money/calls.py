@@ -136,12 +136,14 @@ def tokens_of(response: Json) -> Tokens:
 
 def _estimated_tokens(record: Json) -> Tokens:
     """Return about what a call used whose answer came without the service's count."""
-    media, response = cast(Json, record["question"]).get("media"), cast(Json, record["response"])
+    question, response = cast(Json, record["question"]), cast(Json, record["response"])
+    media, cached = question.get("media"), _number(question.get("cached_tokens"))
     counts = {name: _number(count) for name, count in media.items()} if isinstance(media, dict) else {}
     sent = _number(record.get("characters")) // CHARACTERS_PER_TOKEN
-    counts["text"] = counts.get("text", 0) + sent
+    counts["text"] = counts.get("text", 0) + sent + cached
     characters = sum(len(text(candidate)) for candidate in candidates(response))
-    return Tokens(prompt=counts, answer={"text": characters // CHARACTERS_PER_TOKEN})
+    answered = {"text": characters // CHARACTERS_PER_TOKEN}
+    return Tokens(prompt=counts, cached={"text": cached} if cached else {}, answer=answered)
 
 
 def served_tier(response: Json, requested: JsonValue = None) -> Tier:

@@ -129,16 +129,25 @@ def _response_format(form: JsonValue, dropped: set[str]) -> JsonValue:
 def _messages(messages: JsonValue, files: Mapping[str, Located]) -> JsonValue:
     if not isinstance(messages, list):
         raise FieldRefused("messages", "messages: a list of messages is needed.")
-    return [
+    plain = [
         _message(message, f"messages.{turn}", files) if isinstance(message, dict) else message
         for turn, message in enumerate(messages)
     ]
+    if plain and isinstance(last := plain[-1], dict) and last.get("role") in ("system", "developer"):
+        # OpenAI's models answer instructions at the end, or alone. Gemini's are not part of the conversation.
+        plain[-1] = {**last, "role": "user"}
+    return plain
 
 
 def _message(message: Json, param: str, files: Mapping[str, Located]) -> JsonValue:
-    """Return one message without the response-only fields that clients echo, such as `refusal` and `audio`."""
+    """Return one message without the response-only fields that clients echo, such as `audio`.
+
+    The text of a refusal, which has no content, becomes the content.
+    """
     kept = {"role", "content", "name", "tool_calls", "tool_call_id"}
     plain: Json = {name: value for name, value in message.items() if name in kept and value not in (None, [])}
+    if "content" not in plain and isinstance(refusal := message.get("refusal"), str):
+        plain["content"] = refusal
     if isinstance(calls := plain.get("tool_calls"), list):
         plain["tool_calls"] = [
             {name: value for name, value in call.items() if name in ("id", "type", "function", "extra_content")}

@@ -73,6 +73,11 @@ class TranscriptionForm(NamedTuple):
         """Whether the answer must have segments with times."""
         return self.response_format not in _PLAIN or self.has_times
 
+    @property
+    def file_field(self) -> str:
+        """Return the field that gives the recording."""
+        return "file" if self.file_url is None else "file_url"
+
     def submission(self, url: str) -> Json:
         """Return the body of `POST /v1/llm/generations` for the recording at `url`."""
         if self.words:

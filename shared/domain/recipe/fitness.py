@@ -37,6 +37,7 @@ _CAPABILITY_PHRASES: dict[Capability, str] = {
     "segmentation": "outline objects with masks",
     "thinking": "think",
     "file_search": "search files, which `index` needs",
+    "caching": "be asked about a context cache",
 }
 
 

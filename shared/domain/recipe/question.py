@@ -65,6 +65,8 @@ class Question(Frozen):
     """How often an answer that does not fit may be asked for again; each is a call."""
     cacheable: bool = False
     """Whether its files are large enough for a context cache, where several questions share them."""
+    cached_tokens: int = 0
+    """The tokens of the context cache that its request names."""
     sources: tuple[str, ...] = ()
     """Its files as `gs://bucket/name#generation`, which stay the same when the files are uploaded again."""
     part: Part | None = None

@@ -80,8 +80,10 @@ class GoogleExtras(StrictModel):
     cached_content: Annotated[str, Field(pattern=r"^cachedContents/[A-Za-z0-9_-]{1,128}$")] | None = Field(
         default=None,
         description=(
-            "Known, and always refused with 422: a cache may hold anyone's files, and whose it is cannot be told. "
-            "Caches are made by Dropsight itself, for a rerun within the hour and for recipes of several questions."
+            "A context cache, made with the deployment's own Gemini API key for the same model. Since it may hold "
+            "anyone's files, only keys with the scope `operate` may name one. It replaces system messages and tools. "
+            "Without it, Dropsight makes caches itself, for a rerun within the hour and for recipes of several "
+            "questions."
         ),
     )
     thinking_config: ThinkingConfig | None = None

@@ -20,6 +20,7 @@ from shared.domain.request.options import AudioTranscriptionConfig, JsonObjectAn
 from shared.domain.request.schema import Submission
 
 _PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
+CACHED_CONTENT = "extra_body.google.cached_content"
 _REQUEST_FIELDS = {
     "system": "system_prompt",
     "response_schema": "response_format",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from shared.domain.media import kind_of_name
 from shared.domain.recipe import Recipe, first_flaw, literal
 from shared.domain.request.overrides import (
+    CACHED_CONTENT,
     find_recipe,
     invalid_field,
     overrides_of,
@@ -54,6 +55,8 @@ def resolve_rerun(
         if name in replacements:
             raise invalid_field(name, why)
     submission = read(replace_fields(base_request, json.dumps(replacements).encode()))
+    if submission.google.cached_content is not None:
+        raise invalid_field(CACHED_CONTENT, "a rerun asks about the same file; submit a request to ask about a cache")
     if submission.recipe is not None:
         recipe = find_recipe(submission.recipe)
     # A recipe that is named brings its own model.

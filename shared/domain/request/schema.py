@@ -173,7 +173,7 @@ class Submission(StrictModel):
         if self.messages is not None and self.prompt is not None:
             raise ValueError("prompt goes with audio_url; with messages, write it as a message")
         if self.messages is not None and self.messages[-1].role not in ("user", "tool"):
-            raise ValueError("the last of the messages must be the user's (or a tool's answer)")
+            raise error_at("no_question", "the last one must be the user's (or a tool's answer)", "messages")
         if flaw := find_unanswered_call(self.messages or []):
             raise error_at("unanswered_call", flaw[1], flaw[0])
         if self.tool_choice is not None and not self.tools:
@@ -280,9 +280,12 @@ def _refusal(error: ValidationError) -> RequestRefused:
     return FieldRefused(param or "body", f"{param}: {message}" if param else message[:1].upper() + message[1:])
 
 
-def _by_depth(error: Any) -> int:
-    """Return a sort key. In a union, the error of the alternative that was validated furthest is the most helpful."""
-    return -len(error["loc"])
+def _by_depth(error: Any) -> tuple[int, bool]:
+    """Return a sort key. In a union, the error of the alternative that was validated furthest is the most helpful.
+
+    Of two that were validated as far, the one of the right type is.
+    """
+    return -len(error["loc"]), error["type"].endswith("_type")
 
 
 def _param(location: Sequence[str | int]) -> str:

@@ -23,6 +23,7 @@ from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inp
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
 from shared.domain.request.options import JsonObjectAnswer, TextAnswer
 from shared.domain.request.overrides import (
+    CACHED_CONTENT,
     dropsight_metadata,
     find_recipe,
     invalid_field,
@@ -86,13 +87,15 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
         changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
     recipe = with_overrides(base, submission, changes)
     given = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
-    requires = recipe.requires if submission.index is None else (*recipe.requires, "file_search")
+    own = {"file_search": submission.index, "caching": submission.google.cached_content}
+    requires = (*recipe.requires, *(capability for capability, name in own.items() if name is not None))
     needs = tuple(need for need in recipe.needs if need not in given)
     recipe = recipe.model_copy(update={"needs": needs, "requires": requires})
     refuse_incomplete(recipe)
     _refuse_evidence(recipe, submission)
     _refuse_several_answers(recipe, submission)
     _refuse_searching(submission)
+    _refuse_with_cache(recipe, submission)
     _refuse_transcription(recipe, submission, inputs)
     _refuse_chat(recipe, submission, inputs)
     _refuse_files(recipe, inputs)
@@ -155,6 +158,25 @@ def _refuse_searching(submission: Submission) -> None:
         raise invalid_field("tools", "an index is searched without functions beside: leave out tools or index")
     if submission.response_format is not None and not isinstance(submission.response_format, TextAnswer):
         raise invalid_field("response_format", "answers from an index are text with citations: leave it out")
+
+
+def _refuse_with_cache(recipe: Recipe, submission: Submission) -> None:
+    """Raise for what a request that names a context cache cannot have: the service takes it from the cache only."""
+    if submission.google.cached_content is None:
+        return
+    if recipe.makes is not None:
+        raise invalid_field(CACHED_CONTENT, f"{recipe.name} takes a text, and no cache: leave it out")
+    if submission.index is not None:
+        raise invalid_field(
+            "index", "an index is searched by a tool, which a cache holds itself: leave out one of them"
+        )
+    if submission.tools:
+        raise invalid_field("tools", "a cache holds the tools itself: leave them out here")
+    if submission.system_prompt:
+        raise invalid_field("system_prompt", "a cache holds the system instruction itself: leave it out here")
+    for number, message in enumerate(submission.messages or ()):
+        if message.role in ("system", "developer") and message.text.strip():
+            raise invalid_field(f"messages.{number}", "a cache holds the system instruction itself: leave it out here")
 
 
 def _refuse_transcription(recipe: Recipe, submission: Submission, inputs: Sequence[Input]) -> None:

@@ -11,7 +11,7 @@ from shared.domain.models.catalogue import check_input, find_model
 from shared.domain.recipe import Recipe, misfits, output_flaws
 from shared.domain.recipe.transcription import LONGEST_WITH_WORDS
 from shared.domain.request.inputs import Inline
-from shared.domain.request.overrides import invalid_field, refusal_of_misfit, request_field
+from shared.domain.request.overrides import refusal_of_misfit, request_field
 from shared.domain.request.schema import Submission, read, refuse_on_error
 from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 
@@ -33,12 +33,6 @@ def refuse_misfits(recipe: Recipe, submission: Submission, families: Sequence[Fa
 
     `families` is empty if the kind of a file is unknown.
     """
-    if submission.google.cached_content is not None:
-        raise invalid_field(
-            "extra_body.google.cached_content",
-            "caches cannot be named, because whose files they hold cannot be told. Leave it out: Dropsight makes "
-            "caches itself where they pay, and keeps them to the tasks of one file",
-        )
     for misfit in misfits(recipe, families, today):
         raise refusal_of_misfit(misfit, submission)
 

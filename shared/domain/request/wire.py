@@ -39,6 +39,8 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
         request["systemInstruction"] = {"parts": [{"text": system}]}
     if choice is not None:
         request["toolConfig"] = {"functionCallingConfig": _function_calling_config(choice)}
+    if (cache := resolved.submission.google.cached_content) is not None:
+        request["cachedContent"] = cache
     return request
 
 

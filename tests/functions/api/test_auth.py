@@ -16,6 +16,13 @@ from tests.functions.api.routes.test_submit import request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+UNDERSTAND = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "understand", "arguments": {"url": "https://example.com/a.pdf", "question": "What is it?"}},
+}
+
 
 async def keys(system: System, *words: str) -> tuple[int, list[str]]:
     parser = argparse.ArgumentParser()
@@ -175,7 +182,10 @@ async def test_after_an_outage_only_what_makes_no_second_task_is_to_be_sent_agai
         system.tap.faults.add([Fault(service="firestore", match="Commit", status=500)])
         plain = await client.post("/v1/llm/generations", json=request())
         keyed = await client.post("/v1/llm/generations", json=request(), headers={"Idempotency-Key": "one"})
+        # MCP takes its key as an argument of understand, not as a header.
+        by_mcp = await client.post("/mcp", json=UNDERSTAND, headers={"Idempotency-Key": "one"})
         system.tap.faults.clear()
     assert (plain.status_code, plain.headers.get("retry-after")) == (503, None)
     assert "Idempotency-Key" in plain.json()["error"]["message"]
     assert (keyed.status_code, keyed.headers.get("retry-after")) == (503, "2")
+    assert (by_mcp.status_code, by_mcp.headers.get("retry-after")) == (503, None)

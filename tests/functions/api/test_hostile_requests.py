@@ -152,7 +152,6 @@ async def test_one_idempotency_key_stands_for_one_request_however_it_is_written(
     ("fields", "param"),
     [
         ({"messages": [{"role": "user", "content": "x" * 1_000_001}]}, "messages.0.content"),
-        ({"extra_body": {"google": {"cached_content": "cachedContents/theirs"}}}, "extra_body.google.cached_content"),
         ({"response_format": structured({"properties": {"a": {"pattern": "^a"}}})},
          "response_format.json_schema.schema.properties.a.pattern"),
         ({"metadata": {"__reserved__": "x"}}, "metadata"),

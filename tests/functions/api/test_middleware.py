@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import pkgutil
 from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api.middleware import RequestMiddleware
+from functions.api import routes
+from functions.api.middleware import RequestMiddleware, may_repeat
 from functions.api.request_state import request_state
 
 
@@ -81,6 +85,19 @@ async def test_a_crash_within_the_response_is_not_turned_into_a_clean_end() -> N
 
     with pytest.raises(RuntimeError, match="broken"):
         await call(crash)
+
+
+async def test_the_end_points_that_take_an_idempotency_key_are_the_ones_that_may_be_repeated_with_it() -> None:
+    taking = {
+        route.path.replace("{task_id}", "task-llm-1"): "idempotency_key" in inspect.signature(route.endpoint).parameters
+        for module in pkgutil.iter_modules(routes.__path__)
+        for route in importlib.import_module(f"{routes.__name__}.{module.name}").router.routes
+        if route.methods & {"POST", "PUT"}
+    }
+    assert {path for path, takes in taking.items() if takes} >= {"/process", "/v1/tasks/task-llm-1/rerun"}
+    for path, takes in taking.items():
+        scope = {"method": "POST", "path": path, "headers": [(b"idempotency-key", b"one")]}
+        assert may_repeat(scope) is takes, path
 
 
 async def test_a_caller_who_goes_away_is_no_error() -> None:

@@ -113,6 +113,30 @@ async def test_a_body_that_does_not_come_is_not_waited_for(system: System, monke
     await until_held(0)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "content_type"),
+    [
+        ("POST", PATH, "application/json"),
+        ("POST", "/v1/chat/completions", "application/json"),
+        ("POST", "/v1/audio/transcriptions", "multipart/form-data; boundary=x"),
+        ("POST", "/v1/files", "multipart/form-data; boundary=x"),
+        ("POST", "/mcp", "application/json"),
+        ("PUT", "/process", "application/pdf"),
+    ],
+)
+async def test_a_compressed_body_is_refused_by_its_encoding(
+    system: System, method: str, path: str, content_type: str
+) -> None:
+    async with system.client(await system.key("compressed")) as client:
+        for encoding in ("gzip", "br"):
+            headers = {"Content-Encoding": encoding, "Content-Type": content_type}
+            answer = await client.request(method, path, content=b"{}", headers=headers)
+            assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+            assert encoding in answer.json()["error"]["message"]
+        plain = await client.request(method, path, content=b"{}", headers={"Content-Encoding": "identity"})
+    assert plain.status_code != 415
+
+
 async def test_a_body_that_drips_is_cut_off_however_long_it_goes_on(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,18 @@ def test_a_missing_file_is_uploaded_again_while_a_missing_permission_blocks() ->
     assert isinstance(failure(403, "PERMISSION_DENIED", "The caller does not have permission", []), Blocked)
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [(403, "CachedContent not found (or permission denied)"), (404, "Cached content abc is not found.")],
+)
+def test_a_context_cache_that_is_gone_does_not_come_back(code: int, message: str) -> None:
+    gone = failure(code, "PERMISSION_DENIED", message, [])
+    assert isinstance(gone, PermanentFailure)
+    assert gone.code == "source_gone"
+    denied = "Permission 'generativelanguage.cachedContents.get' denied on resource."
+    assert isinstance(failure(403, "PERMISSION_DENIED", denied, []), Blocked)
+
+
 def test_not_found_is_about_the_file_where_the_call_is_and_else_about_the_model() -> None:
     assert isinstance(failure(404, "NOT_FOUND", "It is not there.", [], of_file=True), HandleGone)
     missing_model = failure(404, "NOT_FOUND", "It is not there.", [])

@@ -156,7 +156,8 @@ async def test_files_come_inline_from_buckets_by_upload_and_by_the_task_of_a_dro
 async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(system: System) -> None:
     async with openai_client(system, "chat-uploads") as client, openai_client(system, "chat-other") as other:
         uploaded = await client.files.create(file=("report €.pdf", b"%PDF-1.4 x"), purpose="user_data")
-        listed = await client.files.list()
+        listed = await client.files.list(purpose="user_data")
+        others = await client.files.list(purpose="batch")
         shown = await client.files.retrieve(uploaded.id)
         content = (await client.files.content(uploaded.id)).read()
         with pytest.raises(openai.NotFoundError):
@@ -168,6 +169,7 @@ async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(sy
             await client.files.retrieve(uploaded.id)
         left = await client.files.list()
     assert [file.id for file in listed.data] == [uploaded.id]
+    assert not others.data
     assert (shown.filename, shown.bytes, shown.purpose) == ("report €.pdf", 10, "user_data")
     assert content == b"%PDF-1.4 x"
     assert deleted.deleted
@@ -182,6 +184,7 @@ async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(sy
         ({"n": 0}, openai.BadRequestError, "n"),
         ({"n": 2, "extra_body": {"recipe": "summarise"}}, openai.BadRequestError, "n"),
         ({"temperature": 9}, openai.BadRequestError, "temperature"),
+        ({"messages": [*HELLO, {"role": "assistant", "content": "Hel"}]}, openai.BadRequestError, "messages"),
         ({"response_format": "json"}, openai.BadRequestError, "response_format"),
         ({"reasoning_effort": 3}, openai.BadRequestError, "reasoning_effort"),
         ({"metadata": "m"}, openai.BadRequestError, "metadata"),
@@ -192,8 +195,6 @@ async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(sy
         ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-" + "0" * 32}}]}]},
          openai.NotFoundError, None),
         ({"tools": [{"type": "web_search"}]}, openai.BadRequestError, "tools.0.type"),
-        ({"extra_body": {"google": {"cached_content": "cachedContents/x"}}}, openai.BadRequestError,
-         "extra_body.google.cached_content"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_raises_openais_own_classes(
@@ -257,6 +258,9 @@ async def test_no_heartbeat_of_a_stream_looks_like_an_event_without_data(
         ("images/generations", "the recipe draw in POST /v1/llm/generations"),
         ("audio/speech", "the recipe speak in POST /v1/llm/generations"),
         ("batches", "POST /v1/llm/generations"),
+        ("chat/completions/chatcmpl-1", "GET /v1/tasks/{id}"),
+        ("messages", "POST /v1/chat/completions"),
+        ("conversations", "POST /v1/chat/completions"),
         ("vector_stores/vs_1/search", "the field index of POST /v1/chat/completions"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from functions.api.routes import open_webui
 from tests.functions.api.conftest import SAMPLES, System
 from tests.functions.api.openai_calls import tasks_of, uploads_of
 
@@ -41,6 +42,45 @@ async def test_text_comes_back_as_it_is_and_costs_nothing(system: System) -> Non
     assert (odd.status_code, odd.json()["error"]["code"]) == (422, "unsupported_content_type")
     assert not await tasks_of(system, "loader-text")
     assert not await uploads_of(system, "loader-text")
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"), [("letter.docx", "application/octet-stream"), ("letter.rtf", "text/rtf")]
+)
+async def test_the_words_of_a_document_are_extracted(system: System, name: str, content_type: str) -> None:
+    async with system.client(await system.key(f"loader-{name[-4:].strip('.')}")) as client:
+        headers = {"Content-Type": content_type, "X-Filename": f"0f6e_{name}"}
+        answer = await client.put("/process", content=(SAMPLES / "ugly" / name).read_bytes(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-dropsight-task"]
+    assert "Dear Ms Tanaka, the parcel left." in answer.json()["page_content"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("Grüße".encode("utf-16"), "Grüße"),
+        ("Die Grüße kommen später.".encode("windows-1252"), "Die Grüße kommen später."),
+        (b"\xef\xbb\xbfword", "word"),
+    ],
+)
+async def test_text_comes_back_in_utf_8_whatever_its_encoding(system: System, content: bytes, text: str) -> None:
+    async with system.client(await system.key("loader-encodings")) as client:
+        answer = await client.put("/process", content=content, headers={"Content-Type": "text/plain"})
+    assert answer.json()["page_content"] == text
+
+
+async def test_what_only_claims_to_be_text_or_is_too_long_is_refused(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_webui, "_LARGEST_TEXT", 100)
+    headers = {"Content-Type": "text/plain", "X-Filename": "a.txt"}
+    async with system.client(await system.key("loader-odd-text")) as client:
+        binary = await client.put("/process", content=bytes(range(64)), headers=headers)
+        long = await client.put("/process", content=b"word " * 21, headers=headers)
+    assert (binary.status_code, binary.json()["error"]["code"]) == (422, "unsupported_content_type")
+    assert (long.status_code, long.json()["error"]["code"]) == (413, "payload_too_large")
+    assert not await uploads_of(system, "loader-odd-text")
 
 
 @pytest.mark.parametrize("content_type", ["application/pdf", "text/plain"])

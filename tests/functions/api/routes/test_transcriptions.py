@@ -253,7 +253,27 @@ async def test_what_is_no_recording_is_a_bad_request_that_says_so(system: System
         with pytest.raises(openai.BadRequestError) as refused:
             await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"not a recording at all"))
     assert refused.value.code == "unsupported_content_type"
+    assert "file should be audio, but this is a text file." in refused.value.message
     assert refused.value.response.headers["x-dropsight-task"].startswith("task-llm-")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp4"])
+async def test_refusals_name_the_recording_by_its_field_of_the_form(system: System, name: str) -> None:
+    fields = {"model": "whisper-1", "file_url": f"gs://{OTHER_INBOX}/{name}"}
+    async with system.client(await system.key("named-as-sent")) as client:
+        refused = await client.post("/v1/audio/transcriptions", files=[(key, (None, fields[key])) for key in fields])
+        fields["stream"] = "true"
+        broken = await client.post(
+            "/v1/audio/transcriptions",
+            files=[
+                *[(key, (None, fields[key])) for key in ("model", "stream")],
+                ("file", ("a.wav", b"not a recording at all", "audio/wav")),
+            ],
+        )
+    error = refused.json()["error"]
+    assert (refused.status_code, error["param"]) == (403, "file_url")
+    assert error["message"].startswith("file_url: this key may not name")
+    assert '"message": "file should be audio' in broken.text
 
 
 async def test_an_empty_file_is_refused_and_makes_no_task(system: System) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from functions.generate.model.context_cache import delete_cache
 from local.standins.faults import Fault
 from local.standins.gemini.models import catalogue as served
+from shared import wiring
 from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, resolve
 from shared.domain.tasks import claims
@@ -268,6 +270,11 @@ async def test_a_cancelled_task_tells_what_its_cache_cost(system: System) -> Non
     usage: Any = task.usage
     assert usage["calls"] == 1
     assert Decimal(usage["cache_storage"]["cost"]) > 0
+
+
+async def test_a_cache_that_is_gone_already_counts_as_deleted(system: System) -> None:
+    task = await system.answered("single/deleted.txt", b"some words")
+    assert await delete_cache(wiring.generate(), task, "cachedContents/never-was")
 
 
 async def test_a_task_without_a_cache_pays_for_no_storage(system: System) -> None:

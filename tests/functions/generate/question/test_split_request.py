@@ -19,7 +19,8 @@ TOOL = {"type": "function", "function": {"name": "note", "parameters": {"type": 
 
 
 def resolved(content: list[Any] | None = None, *more: Any, **fields: Any) -> ResolvedRequest:
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content or [FILE, QUESTION]}]
+    system = [] if "extra_body" in fields else [{"role": "system", "content": "Be brief."}]
+    messages = [*system, {"role": "user", "content": content or [FILE, QUESTION]}]
     body = {"model": "gemini-2.5-flash-lite", "messages": [*messages, *more], **fields}
     return resolve_recipe(Submission.model_validate(body), TODAY)
 
@@ -37,8 +38,9 @@ def test_one_question_about_one_object_may_be_split() -> None:
         resolved(None, {"role": "assistant", "content": "9."}, {"role": "user", "content": "And the first?"}),
         resolved(stream=True),
         resolved(tools=[TOOL]),
+        resolved(extra_body={"google": {"cached_content": "cachedContents/a"}}),
     ],
-    ids=["two files", "no file", "on the web", "conversation", "streamed", "functions"],
+    ids=["two files", "no file", "on the web", "conversation", "streamed", "functions", "a context cache"],
 )
 def test_others_are_not(request_: ResolvedRequest) -> None:
     assert not is_divisible(request_)

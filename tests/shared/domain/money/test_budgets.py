@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from shared.domain.money.budgets import Scope, decide, estimated_cost, highest_call_cost, is_far, output_ceiling
+from shared.domain.money.calls import Tokens
+from shared.domain.money.totals import assumed_cost
 
 DAY = date(2026, 11, 26)
 
@@ -71,6 +73,13 @@ def test_the_estimate_counts_media_texts_and_the_ceiling() -> None:
     assert half * 2 == cost
     unknown = estimated_cost({}, {}, "gemini-9-xenon", "standard", DAY, ceiling=1000)
     assert unknown > estimated_cost({}, {}, "gemini-3.1-pro-preview", "standard", DAY, ceiling=1000)
+
+
+def test_the_tokens_of_a_named_cache_are_estimated_at_the_price_of_cached_sound() -> None:
+    held = estimated_cost({}, {}, "gemini-2.5-flash-lite", "standard", DAY, ceiling=0, cached=1000)
+    assert held == Decimal("0.03") * 1000 / 1_000_000
+    unknown = estimated_cost({}, {}, "gemini-9-xenon", "standard", DAY, ceiling=0, cached=1000)
+    assert unknown == assumed_cost(Tokens(prompt={"text": 1000}))
 
 
 def test_a_prompt_in_chinese_is_estimated_at_a_token_a_character() -> None:

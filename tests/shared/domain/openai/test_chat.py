@@ -59,6 +59,24 @@ def test_data_without_its_prefix_gets_the_type_of_its_name() -> None:
     assert part["file_url"]["url"] == "data:image/png;base64,QUJD"
 
 
+def test_a_refusal_that_a_client_sends_back_is_what_the_assistant_said() -> None:
+    said: dict[str, Any] = {"role": "assistant", "content": None, "refusal": "No.", "audio": None, "annotations": []}
+    asked = {"role": "user", "content": "Why?"}
+    assert read_chat(chat(messages=[said, asked]), {}).body["messages"] == [
+        {"role": "assistant", "content": "No."},
+        asked,
+    ]
+
+
+@pytest.mark.parametrize("before", [[], [{"role": "user", "content": "Where am I?"}]])
+def test_instructions_at_the_end_are_asked_as_a_question(before: list[Any]) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, *before, {"role": "developer", "content": "Name a river."}]
+    assert read_chat(chat(messages=messages), {}).body["messages"] == [
+        *messages[:-1],
+        {"role": "user", "content": "Name a river."},
+    ]
+
+
 @pytest.mark.parametrize("fields", [{"functions": [{}]}, {"messages": None}, {"tools": [{"type": "mcp"}]}])
 def test_what_cannot_be_done_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(FieldRefused):

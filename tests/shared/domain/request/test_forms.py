@@ -24,6 +24,8 @@ from shared.domain.request.messages import StrictModel
 from shared.domain.request.schema import Submission, as_stored
 from tests.shared.domain.request.full_request import FULL, TODAY, TOOL, outcome, refusal, written
 
+CACHE: dict[str, Any] = {"extra_body": {"google": {"cached_content": "cachedContents/abc"}}}
+
 
 @pytest.mark.parametrize(
     "spelled",
@@ -127,7 +129,10 @@ def test_text_has_one_limit_in_every_form() -> None:
         ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}},
          "tool_choice.function.name"),
         ({"tools": [{**TOOL, "function": {"name": f"f{n}", "description": "d" * 9_000}} for n in range(40)]}, "tools"),
-        ({"extra_body": {"google": {"cached_content": "cachedContents/abc"}}}, "extra_body.google.cached_content"),
+        ({"extra_body": {"google": {"cached_content": "caches/abc"}}}, "extra_body.google.cached_content"),
+        ({**CACHE, "tools": [TOOL]}, "tools"),
+        ({**CACHE, "system_prompt": "Be brief."}, "system_prompt"),
+        ({**CACHE, "index": "all"}, "index"),
         ({"stop": "x" * 1_001}, "stop"),
         ({"stop": ["a"] * 6}, "stop"),
         ({"stop": ["a", ""]}, "stop.1"),
@@ -146,6 +151,10 @@ def test_what_would_fail_later_is_refused_at_once_by_its_own_name(field: dict[st
     refused = refusal(written(**field))
     assert refused.status in (400, 422)
     assert (refused.param or "").startswith(param or "")
+
+
+def test_of_the_forms_of_a_field_the_error_of_the_one_that_was_sent_is_shown() -> None:
+    assert "at most 5 items" in refusal(written(stop=["a"] * 6)).message
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_what_a_model_cannot_do_is_refused_by_the_field_that_asks_for_it(
 @pytest.mark.parametrize("role", ["assistant", "system"])
 def test_messages_that_do_not_end_with_the_user_are_refused(model: str, role: str) -> None:
     messages = [{"role": "user", "content": "A poem, please."}, {"role": role, "content": "Roses are"}]
-    with pytest.raises(RequestRefused, match="last of the messages must be the user's") as refused:
+    with pytest.raises(RequestRefused, match="messages: the last one must be the user's") as refused:
         read_and_check(json.dumps({"model": model, "messages": messages}).encode(), TODAY)
     assert (refused.value.status, refused.value.code) == (422, "invalid_param")
 
