@@ -243,7 +243,7 @@ async def commit_outcome(deps: GenerateDeps, lease: Lease, outcome: Outcome) -> 
         )
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or (), task.model))
+        deps.totals.add(batch, deps.clock.now(), rows_of(task, lease.calls or ()))
         if reserved is not None:
             deps.reservations.settle(batch, reserved, task.key)
 

@@ -46,7 +46,7 @@ async def count_calls(
         return _with_usage(deps, current, calls, lost)
 
     def counted(batch: firestore.AsyncWriteBatch, task: Task) -> None:
-        rows = rows_of(task, calls, task.model) if late is None else rows_of_late_calls(task, *late, late_lost)
+        rows = rows_of(task, calls) if late is None else rows_of_late_calls(task, *late, late_lost)
         deps.totals.add(batch, deps.clock.now(), rows)
         if reserved is not None:
             deps.reservations.settle(batch, reserved, task.key)
@@ -74,7 +74,8 @@ async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
         stored = await deps.tasks.get(lease.task.id)
         if stored is not None and stored.task.is_cancelled:
             was_cut_off = stored.task.token == lease.token + 1
-            lost = lease.ledger.lost if was_cut_off else None
+            # Lost calls of earlier claims are entered before a claim's own call, which this one may not have reached.
+            lost = ledger_with_lost_call(deps, lease.task, lease.ledger).lost if was_cut_off else None
             await count_calls(deps, stored, reserved=lease.reserved, lost=lost)
         if lease.reserved is not None and (stored is None or stored.task.terminal):
             batch = deps.tasks.client.batch()

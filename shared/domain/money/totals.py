@@ -66,11 +66,12 @@ class DayRow(NamedTuple):
     counters: Counters
 
 
-def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Counters]:
+def rows_of(task: Task, calls: Sequence[Call]) -> dict[Labels, Counters]:
     """Return the additions of an ended task to the counters: the task and the storage of its context caches in the row
-    of the model that ended it, and each call in the row of the model that answered."""
+    of the model that ended it, each call in the row of the model that answered, and lost calls as `_row_of_lost` does.
+    """
     rows = rows_of_calls(task, calls)
-    own = labels_of(task, calls[-1].answered if calls else model)
+    own = labels_of(task, calls[-1].answered if calls else task.model)
     storage = in_pico(known_storage(task.ledger.storages))
     ended = Counters(
         tasks=1,
@@ -78,11 +79,24 @@ def rows_of(task: Task, calls: Sequence[Call], model: str) -> dict[Labels, Count
         picodollars=storage,
         waiting_picodollars=-task.ledger.counted,
     )
-    return {**rows, own: rows.get(own, Counters()) + ended + counters_of_lost(task.ledger.lost)}
+    return _sum(rows, {own: ended}, _row_of_lost(task, task.ledger.lost))
 
 
-def counters_of_lost(lost: LostCalls) -> Counters:
-    return Counters(lost_calls=lost.calls, assumed_picodollars=lost.picodollars)
+def _row_of_lost(task: Task, lost: LostCalls) -> dict[Labels, Counters]:
+    """Return the row of lost calls: of the model that the task asks, since the one that answered is not known.
+
+    It is the same for a correction, whichever answers came in between.
+    """
+    if not lost.calls and not lost.picodollars:
+        return {}
+    return {labels_of(task, task.model): Counters(lost_calls=lost.calls, assumed_picodollars=lost.picodollars)}
+
+
+def _sum(*added: Mapping[Labels, Counters]) -> dict[Labels, Counters]:
+    rows: dict[Labels, Counters] = {}
+    for labels, counters in (item for more in added for item in more.items()):
+        rows[labels] = rows.get(labels, Counters()) + counters
+    return rows
 
 
 def rows_of_waiting(task: Task, picodollars: int) -> dict[Labels, Counters]:
@@ -106,10 +120,7 @@ def rows_of_late_calls(
 
     `parts`: the rounds of the usage that count a part of them.
     """
-    rows = rows_of_calls(task, calls)
-    if lost != LostCalls():
-        own = labels_of(task, task.model)
-        rows[own] = rows.get(own, Counters()) + counters_of_lost(lost)
+    rows = _sum(rows_of_calls(task, calls), _row_of_lost(task, lost))
     for part in parts:
         labels = labels_of(task, str(part["model"]))
         rows[labels] = rows.get(labels, Counters()) - _counters_of_round(part)

@@ -37,11 +37,15 @@ async def ended(system: System, uri: str) -> Task:
     return task
 
 
-async def claimed_by_one_who_dies(system: System, uri: str) -> None:
+async def claimed_by_one_who_dies(system: System, uri: str, **changes: Any) -> None:
+    """Claim the waiting task. `changes`: of fields of its document."""
     stored = await system.tasks.get((await system.until(uri, lambda task: task.waiting is not None)).id)
     assert stored is not None
-    lease = timedelta(seconds=60)
-    await system.tasks.change(stored, lambda task: claims.claim(task, now=system.clock.now(), lease=lease))
+
+    def claimed(task: Task) -> Task:
+        return claims.claim(task, now=system.clock.now(), lease=timedelta(seconds=60)).model_copy(update=changes)
+
+    await system.tasks.change(stored, claimed)
 
 
 def lost(task: Task) -> tuple[int, Decimal]:
@@ -128,9 +132,7 @@ async def test_a_holder_that_was_cancelled_before_its_call_has_lost_none(system:
     held = await system.until(uri, lambda task: task.lease_until is not None)
     task = await cancelled(system, uri)
     if counted_first:
-        stored = await system.tasks.get(task.id)
-        assert stored is not None
-        await run_after_work(wiring.generate(), stored)
+        await count_by_after_work(system, task)
         assert await spent_today() > before, "it may have made a call"
     async with asyncio.timeout(60):
         while not (task := await system.until(uri, lambda _: True)).usage or lost(task)[0]:
@@ -138,6 +140,43 @@ async def test_a_holder_that_was_cancelled_before_its_call_has_lost_none(system:
             await asyncio.sleep(0.05)
     assert (held.token, task.token, system.model.asked) == (1, 2, [])
     assert await spent_today() == before
+
+
+@pytest.mark.parametrize("counted_first", [False, True])
+async def test_the_call_of_a_dead_holder_counts_if_its_successor_is_cancelled_before_its_own(
+    system: System, counted_first: bool
+) -> None:
+    before = await spent_today()
+    system.model.script.append({"status": 503})
+    uri = await dropped(system, f"lost/successor-cancelled-{counted_first}.txt")
+    await claimed_by_one_who_dies(system, uri, files=())
+    system.model.set_model({"processing": "1h"})
+    async with asyncio.timeout(60):
+        while not (held := await system.until(uri, lambda _: True)).takeovers:
+            system.clock.advance(5)
+            await asyncio.sleep(0.05)
+    task = await cancelled(system, uri)
+    assert (held.ledger.lost.calls, task.token) == (0, held.token + 1)
+    if counted_first:
+        await count_by_after_work(system, task)
+    async with asyncio.timeout(60):
+        while system.traffic.under_way():
+            system.clock.advance(1)
+            await asyncio.sleep(0.05)
+    if not counted_first:
+        await count_by_after_work(system, task)
+    task = await system.until(uri, lambda task: task.usage is not None)
+    calls, assumed = lost(task)
+    assert (calls, system.model.asked) == (1, [])
+    assert CEILING < assumed < 2 * CEILING
+    assert await spent_today() - before == assumed
+
+
+async def count_by_after_work(system: System, task: Task) -> None:
+    """Do the after-work, which counts the calls if the holder has not."""
+    stored = await system.tasks.get(task.id)
+    assert stored is not None
+    await run_after_work(wiring.generate(), stored)
 
 
 @pytest.mark.parametrize("pieces", [0, 2])

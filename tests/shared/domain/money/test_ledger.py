@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain.money.calls import Call, Tokens
 from shared.domain.money.ledger import Ledger, LostCalls, late_calls, usage_of
-from shared.domain.money.totals import Counters, rows_of_calls, rows_of_late_calls
+from shared.domain.money.totals import Counters, rows_of, rows_of_calls, rows_of_late_calls
 from tests.shared.domain.money.test_calls import DAY, task
 
 WHOLE = Call(
@@ -60,3 +60,12 @@ def test_takeovers_lose_one_call_until_the_next_call_and_what_it_cost_is_told() 
     shown = usage_of([WHOLE], ledger=Ledger(lost=twice), sizes={}, prices_read=DAY)
     assert shown["lost_calls"] == {"calls": 3, "assumed_cost": "0.000000000016"}
     assert (shown["cost"], "lost_calls" in usage([WHOLE])) == (usage([WHOLE])["cost"], False)
+
+
+def test_a_correction_of_lost_calls_goes_to_the_row_in_which_they_were_entered() -> None:
+    lost = LostCalls(calls=1, picodollars=10, takeovers=1)
+    ended = task().model_copy(update={"model": "gemini-pro-latest", "ledger": Ledger(lost=lost)})
+    entered = rows_of(ended, [WHOLE])
+    corrected = rows_of_late_calls(ended, [], [], LostCalls() - lost)
+    [(row, correction)] = corrected.items()
+    assert (entered[row] + correction).lost_calls == (entered[row] + correction).assumed_picodollars == 0
