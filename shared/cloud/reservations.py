@@ -1,7 +1,8 @@
 """What calls under way may still cost: `reservations/{day}`, one entry for each task that is near a budget.
 
-A reservation ends in the commit that ends its task or puts it off. One whose holder died holds until its task is taken
-over, since what it stands for may have been spent; none holds longer than its day.
+A reservation ends in the commit that ends its task or puts it off; that of an import into an index also if the import
+fails or waits. One whose holder died holds until its task is taken over, since what it stands for may have been spent;
+none holds longer than its day.
 """
 
 from __future__ import annotations

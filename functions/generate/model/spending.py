@@ -127,3 +127,16 @@ async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
     except Exception as error:  # It ends with the day; the task's own end does not wait for it.
         log_failure("reservation_not_read", error, service="Firestore", task=task.id)
         return None
+
+
+async def end_earlier_reservation(deps: GenerateDeps, task: Task) -> None:
+    """End a reservation that some try of the task has left behind, of which no more is to be spent."""
+    reserved = await earlier_reservation(deps, task)
+    if reserved is None:
+        return
+    batch = deps.tasks.client.batch()
+    deps.reservations.settle(batch, reserved, task.key)
+    try:
+        await batch.commit()
+    except Exception as error:  # It ends with the day; the import's own error matters more.
+        log_failure("reservation_not_ended", error, service="Firestore", task=task.id)

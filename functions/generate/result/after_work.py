@@ -17,7 +17,7 @@ from functions.generate.model.context_cache import delete_cache
 from functions.generate.model.spending import earlier_reservation
 from functions.generate.postponement import put_off_after_work
 from functions.generate.question.upload import own_names
-from functions.generate.result.indexing import add_to_index
+from functions.generate.result.indexing import add_to_index, leave_out_of_index
 from functions.generate.result.publishing import Published, publish
 from shared.cloud.firestore import Stored
 from shared.cloud.telemetry import log, log_failure
@@ -61,6 +61,10 @@ async def _run(deps: GenerateDeps, stored: Stored) -> bool:
     if indexed:
         # The index imports the uploaded file, so the file is deleted afterwards.
         steps = [step for step in steps if step != "delete_file"]
+        without_cache = await _delete_cache_early(deps, stored)
+        if without_cache is None:
+            return True
+        stored = without_cache
     done, waits_for = await _do(deps, stored, steps)
     if indexed and done is not None and "index" not in done.task.after and "delete_file" in done.task.after:
         done, _ = await _do(deps, done, ["delete_file"])
@@ -71,6 +75,17 @@ async def _run(deps: GenerateDeps, stored: Stored) -> bool:
         await put_off_after_work(deps, done, waits_for)
         return True
     return done is None or not done.task.after
+
+
+async def _delete_cache_early(deps: GenerateDeps, stored: Stored) -> Stored | None:
+    """Delete the context cache, whose storage is counted up to the task's end, before files that an import waits for.
+
+    Return the task without it, or None if its document is gone.
+    """
+    cache = stored.task.cache
+    if cache is None or cache.left or not await delete_cache(deps, stored.task, cache.name):
+        return stored
+    return await deps.tasks.change(stored, lambda current: current.model_copy(update={"cache": None}))
 
 
 async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
@@ -141,13 +156,27 @@ async def _attempt(deps: GenerateDeps, task: Task, step: AfterStep) -> _Ended | 
             case "event":
                 await _send_event(deps, task)
     except Exception as error:
-        why = _told(error, task, step)
-        never = step == "index" and isinstance(error, PermanentFailure)
-        given_up = never or _in_vain(deps, task)
-        if given_up:
-            return _Ended(step, Published(warnings=(f"{_UNDONE[step]}: {why}",)))
-        return error if isinstance(error, BudgetSpent) else None
+        return await _after_failure(deps, task, step, error)
     return _Ended(step)
+
+
+async def _after_failure(
+    deps: GenerateDeps, task: Task, step: AfterStep, error: Exception
+) -> _Ended | BudgetSpent | None:
+    """Give the step up if another try is in vain. Otherwise return the budget that it waits for, or None."""
+    why, is_late = _told(error, task, step), _in_vain(deps, task)
+    never = step == "index" and isinstance(error, PermanentFailure)
+    if not never and not is_late:
+        return error if isinstance(error, BudgetSpent) else None
+    tokens = 0
+    if step == "index":
+        try:
+            tokens = await leave_out_of_index(deps, task)
+        except Exception as failure:
+            _told(failure, task, step)
+            if not is_late:
+                return None
+    return _Ended(step, Published(warnings=(f"{_UNDONE[step]}: {why}",)), tokens)
 
 
 def _told(error: Exception, task: Task, step: AfterStep) -> str:

@@ -12,17 +12,19 @@ import secrets
 from datetime import timedelta
 from typing import NamedTuple, cast
 
+from functions.generate.model.spending import end_earlier_reservation
 from functions.generate.question.upload import file_id
 from shared.cloud.file_search import ImportFailed, ImportUnderWay
 from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure
+from shared.domain.errors import BudgetSpent, ConnectionBroken, PermanentFailure, TransientFailure
 from shared.domain.index_entries import (
     LARGEST_FILE,
     MOST_FAILURES,
     Entry,
+    entry_key,
     metadata_of,
     next_check,
     next_step,
@@ -61,7 +63,7 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
     source, index, now = task.source, str(task.ran.snapshot["index"]), deps.clock.now()
     live = await deps.storage.stat(source.bucket, source.name)
     if live is None or live.generation != source.generation:
-        return Indexed()
+        return Indexed(await leave_out_of_index(deps, task))
     entry = Entry(
         index=index,
         store=await deps.file_search.open_store(index),
@@ -86,7 +88,12 @@ async def add_to_index(deps: GenerateDeps, task: Task) -> Indexed:
     documents = before.entry.documents if before else ()
     more = most_of_text(text) + (tokens_of_file(task) if _files_to_add(task) else 0)
     adding = _Adding(entry, text, paid)
-    await deps.budgets.reserve_import(task, cost_of_indexing(more), cost_of_indexing(paid))
+    try:
+        await deps.budgets.reserve_import(task, cost_of_indexing(more), cost_of_indexing(paid))
+    except BudgetSpent:
+        # An import that waits reserves nothing: two that wait would be in each other's way, and in that of all calls.
+        await end_earlier_reservation(deps, task)
+        raise
     try:
         # The possible cost is counted beforehand, since a killed instance cannot report its progress.
         hold = {"documents": documents, "holder": secrets.token_hex(8), "held_until": now + _HELD}
@@ -139,6 +146,8 @@ async def _add_held(
         left = {"held_until": until, "tokens": tokens, "failures": failures}
         if await deps.index_entries.put(held.entry.model_copy(update=left), held) is None:
             await _take_out(deps, adding)
+        elif not isinstance(error, _UNCERTAIN):
+            await end_earlier_reservation(deps, task)
         if isinstance(error, TimeoutError):
             raise TransientFailure(f"adding {entry.object} to the index {entry.index} took too long") from error
         raise
@@ -149,6 +158,29 @@ async def _add_held(
     count = len(adding.documents)
     log("INFO", "indexed", f"{entry.object} was added to the index {entry.index}", task=task.id, documents=count)
     return Indexed(adding.tokens, tuple(adding.warnings))
+
+
+async def leave_out_of_index(deps: GenerateDeps, task: Task) -> int:
+    """Take out what tries to add the task to its index have added. Return the tokens that they may have been billed.
+
+    The entry stays, without documents: a dispatch that comes after a crash finds the tokens there, and does not try
+    again.
+    """
+    assert task.ran is not None
+    stored = await deps.index_entries.get(entry_key(str(task.ran.snapshot["index"]), task.source.uri))
+    if stored is None or (stored.entry.task, stored.entry.generation) != (task.id, task.source.generation):
+        return 0
+    entry = stored.entry
+    if entry.holder:
+        busy = TransientFailure(f"{entry.object} is being added to the index {entry.index} by another instance")
+        if entry.is_held(deps.clock.now()):
+            # An import may yet add a document, which nobody would find later.
+            raise busy
+        await _remove_documents(deps, stored)
+        empty = {"holder": "", "held_until": None, "documents": ()}
+        if await deps.index_entries.put(entry.model_copy(update=empty), stored) is None:
+            raise busy
+    return entry.tokens
 
 
 async def _take_out(deps: GenerateDeps, adding: _Adding) -> None:

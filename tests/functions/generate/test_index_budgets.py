@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from functions.generate.result.indexing import add_to_index
 from shared import wiring
-from shared.domain.errors import BudgetSpent, PermanentFailure
+from shared.cloud.file_search import ImportUnderWay
+from shared.domain.errors import BudgetSpent, PermanentFailure, TransientFailure
 from shared.domain.money.calls import PICO
 from shared.domain.tasks.task import Task
-from tests.functions.generate.conftest import System, warned
+from tests.functions.generate.conftest import RULED, System, warned
 from tests.functions.generate.indexed_files import added, documents_of, dropped
+from tests.functions.generate.test_adding_to_index import taken_out
 from tests.functions.generate.test_budgets import is_reserved, spent_today, with_budgets
 from tests.shared.test_budgets import Database, Instant, instance, limits_of, task_of, with_counted
 
@@ -136,3 +139,68 @@ async def test_close_to_a_budget_an_import_is_reserved_until_it_is_counted(
     task = await system.until(uri, lambda task: task.terminal and not task.after)
     assert reserved == [True, True]
     assert not await is_reserved(system, task)
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_kept"),
+    [(TransientFailure("Gemini is unavailable"), False), (ImportUnderWay("not in time"), True)],
+    ids=["failed", "may be billed yet"],
+)
+async def test_an_import_that_failed_or_waits_is_in_the_way_of_no_other_call(
+    system: System, monkeypatch: pytest.MonkeyPatch, failure: TransientFailure, is_kept: bool
+) -> None:
+    task = await added(system, f"north/reserved-{is_kept}.txt", "The first import of this fails.")
+    await taken_out(system, task)
+    deps, reserved = wiring.generate(), list[bool]()
+    reserve_import = deps.budgets.reserve_import
+
+    async def close(task: Task, estimate: Decimal, spent: Decimal) -> Any:
+        with_budgets(monkeypatch, daily_budget=await spent_today() + 2 * estimate)
+        return await reserve_import(task, estimate, spent)
+
+    async def fail(*_: Any) -> str:
+        reserved.append(await is_reserved(system, task))
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deps.budgets, "reserve_import", close)
+        patch.setattr(deps.file_search, "add_file", fail)
+        with pytest.raises(type(failure)):
+            await add_to_index(deps, task)
+    assert reserved == [True]
+    assert await is_reserved(system, task) is is_kept
+    system.clock.advance(10 * 60)
+    with_budgets(monkeypatch, daily_budget=await spent_today())
+    with pytest.raises(BudgetSpent):
+        await add_to_index(deps, task)
+    assert not await is_reserved(system, task)
+
+
+@pytest.mark.parametrize("end", ["a budget is against it", "the file is deleted"])
+async def test_what_a_try_may_have_cost_is_counted_if_the_file_is_left_out_after_it(
+    system: System, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    deps, before, tries = wiring.generate(), await spent_today(), list[str]()
+    add_file = deps.file_search.add_file
+
+    async def add_late(*args: Any) -> str:
+        tries.append(await add_file(*args))
+        raise ImportUnderWay("File Search did not take the file in time")
+
+    monkeypatch.setattr(deps.file_search, "add_file", add_late)
+    name = f"north/left out, since {end}.txt"
+    uri = await dropped(system, name, "One try is paid, and there is no other.")
+    await system.until(uri, lambda task: tries and "publish" not in task.after)
+    if end == "the file is deleted":
+        await asyncio.to_thread(system.objects.bucket(RULED).blob(f"contracts/{name}").delete)
+    else:
+        with_budgets(monkeypatch, daily_budget=await spent_today(), budget_action="fail")
+    async with asyncio.timeout(60):
+        while (task := await system.until(uri, lambda _: True)).after:
+            system.clock.advance(60)
+            await asyncio.sleep(0.03)
+    usage: Any = task.usage
+    assert (len(tries), documents_of(system, task)) == (1, [])
+    assert usage["indexing"]["estimated_tokens"] > usage["rounds"][0]["prompt_tokens"]
+    assert await spent_today() - before == Decimal(usage["cost"])
+    assert len(warned(task)) == (end == "a budget is against it")

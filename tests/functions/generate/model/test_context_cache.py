@@ -90,6 +90,21 @@ async def test_the_file_is_cached_once_and_each_question_names_the_cache(system:
     assert (await system.published(task))["two.md"]
 
 
+async def test_no_cache_is_kept_for_a_file_that_waits_for_its_index(system: System) -> None:
+    await system.drop("recipes.toml", (RECIPE + 'index = "cached"\n').encode(), bucket=SETTINGS)
+    system.clock.advance(30)
+    before = calls(system)
+    system.model.script.extend([{"text": "1"}, {"text": '["2"]'}, {"text": "3"}])
+    system.tap.faults.add([Fault(service="gemini", match="fileSearchStores", status=503)])
+    uri = await system.drop("cached/indexed.txt", LARGE, bucket=RULED)
+    waiting = await system.until(uri, lambda task: task.terminal and "publish" not in task.after)
+    assert {"index", "delete_file"} <= set(waiting.after)
+    assert (more(system, before), waiting.cache) == ({"create": 1, "delete": 1}, None)
+    system.tap.faults.clear()
+    await system.until(uri, lambda task: not task.after)
+    assert more(system, before) == {"create": 1, "delete": 1}
+
+
 @pytest.mark.usefixtures("_recipe")
 @pytest.mark.parametrize(
     ("data", "metadata"),
