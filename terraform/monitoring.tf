@@ -16,7 +16,7 @@ locals {
     sweeps_finished   = { from = ["sweep"], filter = "jsonPayload.action=\"sweep_finished\"" }
     sweep_findings    = { from = ["sweep"], filter = "jsonPayload.action=(\"sweep_redrove\" OR \"sweep_ingested\" OR \"sweep_part_failed\")" }
     callbacks_refused = { from = ["notify"], filter = "jsonPayload.action=\"callback_attempted\" AND severity>=WARNING" }
-    bugs              = { from = keys(local.functions), filter = "jsonPayload.stack_trace:*" }
+    bugs              = { from = keys(local.functions), filter = "jsonPayload.stack_trace:* AND severity>=ERROR" }
   }
 
   # A metric's name as PromQL has it: logging.googleapis.com/user/dropsight-prod/tasks_failed.
@@ -50,7 +50,7 @@ locals {
       hold     = "300s"
       # Not notify: it answers 500 for a receiver that is down, so that the queue tries again.
       query = "sum by (service_name) (increase(${local.mishaps}[10m])) >= 5 and sum by (service_name) (increase(${local.mishaps}[10m])) / sum by (service_name) (increase(${local.requests}[10m])) > 0.05"
-      what  = "More than 5 % of a function's answers are 5xx. Its log has the trace of a bug, `jsonPayload.stack_trace:*`, or the warning of an outage, `jsonPayload.action=(\"request_failed\" OR \"ingest_failed\" OR \"dispatch_failed\")`."
+      what  = "More than 5 % of a function's answers are 5xx. Its log has the trace of a bug, `jsonPayload.stack_trace:* AND severity>=ERROR`, or the warning of an outage, `jsonPayload.action=(\"request_failed\" OR \"ingest_failed\" OR \"dispatch_failed\")`."
     }
     queue_depth = {
       title    = "a queue is deep"
@@ -113,7 +113,7 @@ locals {
       severity = "ERROR"
       hold     = "60s"
       query    = "sum(increase(${local.logged.bugs}[15m])) > 3"
-      what     = "The code met errors that it did not foresee; the work is tried again. `jsonPayload.stack_trace:*` has the traces."
+      what     = "The code met errors that it did not foresee; the work is tried again. `jsonPayload.stack_trace:* AND severity>=ERROR` has the traces."
     }
   }
 }

@@ -63,7 +63,7 @@ async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
         until = deps.clock.time() + min(_MOST_ROOM_SECONDS, lease.seconds_left)
         made = await deps.orphan_files.make_room(until=until)
     except Exception as error:  # The task is put off whatever comes of this.
-        log_failure("room_not_made", error, service="Firestore", task=lease.task.id)
+        log_failure("room_not_made", error, task=lease.task.id)
     else:
         if made.deleted:
             log("WARNING", "room_made", f"{made.deleted} of {made.count} files at Gemini were left over: deleted")

@@ -46,22 +46,30 @@ def log_failure(
 ) -> None:
     """Log that a service of Google failed as a warning, and any other unexpected error as `log_bug` does.
 
-    `service`: the service whose client raised the error, since the error of a connection does not name it.
+    `service`: the service whose client raised the error, since the error of a connection or a time limit does not name
+    it. Without a name, the warning of such an error has a stack trace, and a `TimeoutError` is not taken for an outage.
     """
-    if not is_outage(error):
+    if not is_outage(error) and (service is None or type(error) is not TimeoutError):
         log_bug(action, error, **fields)
         return
-    is_named = service is None or isinstance(error, TaskFailure)
-    message = describe_error(error)
-    log("WARNING", action, message if is_named else f"{service} is unavailable: {message}", **fields)
+    message, trace = describe_error(error), None
+    if not isinstance(error, TaskFailure):
+        if service is None:
+            trace = "".join(_trace_of(error))
+        else:
+            message = f"{service} is unavailable: {message}"
+    log("WARNING", action, message, stack_trace=trace, **fields)
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether a service of Google is away, busy or too slow."""
+    """Return whether a service of Google is away, busy or too slow.
+
+    A `TimeoutError` does not tell: the time limit may be one of our own work.
+    """
     if isinstance(error, TaskFailure):
         return isinstance(error, TransientFailure | Postponement) and not isinstance(error, Blocked)
     kind = type(error)
-    return kind is TimeoutError or (kind.__module__.startswith("google.api_core") and kind.__name__ in _OUTAGES)
+    return kind.__module__.startswith("google.api_core") and kind.__name__ in _OUTAGES
 
 
 def describe_error(error: BaseException) -> str:

@@ -82,4 +82,4 @@ async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
             deps.reservations.settle(batch, lease.reserved, lease.task.key)
             await batch.commit()
     except Exception as error:  # The reservation ends with the day.
-        log_failure("lost_claim_not_counted", error, service="Firestore", task=lease.task.id)
+        log_failure("lost_claim_not_counted", error, task=lease.task.id)

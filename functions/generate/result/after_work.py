@@ -96,7 +96,7 @@ async def _count_cancelled(deps: GenerateDeps, stored: Stored) -> Stored | None:
     try:
         return await count_calls(deps, stored)
     except Exception as error:  # A failed count must not stop the other steps.
-        log_failure("calls_not_counted", error, service="Firestore", task=task.id)
+        log_failure("calls_not_counted", error, task=task.id)
         return stored
 
 

@@ -67,15 +67,16 @@ async def test_headers_of_the_request_state_are_added_but_replace_none() -> None
     assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_crash_before_the_response_is_a_json_error_with_the_request_id() -> None:
+@pytest.mark.parametrize("error", [RuntimeError, TimeoutError])
+async def test_a_crash_before_the_response_is_a_json_error_with_the_request_id(error: type[Exception]) -> None:
     async def crash(scope: Scope, receive: Receive, send: Send) -> None:
-        raise RuntimeError("a secret detail")
+        raise error("a secret detail")
 
     messages = await call(crash, x_request_id="job-7")
-    error = json.loads(messages[1]["body"])["error"]
+    shown = json.loads(messages[1]["body"])["error"]
     assert messages[0]["status"] == 500
-    assert error["request_id"] == "job-7"
-    assert "secret" not in error["message"]
+    assert shown["request_id"] == "job-7"
+    assert "secret" not in shown["message"]
 
 
 async def test_a_crash_within_the_response_is_not_turned_into_a_clean_end() -> None:

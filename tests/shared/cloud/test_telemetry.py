@@ -120,7 +120,7 @@ def test_errors_that_cause_each_other_end(capsys: pytest.CaptureFixture[str]) ->
         (api_errors.RetryError("too slow", None), "WARNING"),
         (api_errors.AlreadyExists("twice"), "ERROR"),
         (api_errors.PermissionDenied("no grant"), "ERROR"),
-        (TimeoutError(), "WARNING"),
+        (TimeoutError(), "ERROR"),
         (Unavailable("Cloud Storage did not answer"), "WARNING"),
         (Throttled("Gemini's rate limit"), "WARNING"),
         (Blocked("Gemini refuses permission"), "ERROR"),
@@ -129,19 +129,21 @@ def test_errors_that_cause_each_other_end(capsys: pytest.CaptureFixture[str]) ->
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_a_services_outage_is_a_warning_without_a_stack_and_anything_else_a_bug(
+def test_a_services_outage_is_a_warning_and_anything_else_a_bug(
     error: BaseException, severity: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log_failure("ingest_failed", raised(error), task="t")
     record = json.loads(capsys.readouterr().out)
     assert (record["severity"], record["action"]) == (severity, "ingest_failed")
-    assert ("stack_trace" in record) == (severity == "ERROR")
+    names_its_service = isinstance(error, Unavailable | Throttled)
+    assert ("stack_trace" in record) != names_its_service
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (api_errors.ServiceUnavailable("no route"), "Firestore is unavailable: ServiceUnavailable: 503 no route"),
+        (TimeoutError(), "Firestore is unavailable: TimeoutError"),
         (Unavailable("Cloud Storage did not answer"), "Unavailable: Cloud Storage did not answer"),
     ],
     ids=lambda value: type(value).__name__,
@@ -150,4 +152,5 @@ def test_the_warning_of_an_outage_names_the_service(
     error: BaseException, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log_failure("renewal_failed", raised(error), service="Firestore")
-    assert json.loads(capsys.readouterr().out)["message"] == message
+    record = json.loads(capsys.readouterr().out)
+    assert (record["severity"], record["message"], "stack_trace" in record) == ("WARNING", message, False)
