@@ -7,6 +7,7 @@ import re
 import wave
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from tests import machine
@@ -58,6 +59,28 @@ def test_a_recipe_explains_itself_and_asks_for_what_it_needs(system: Running, ta
     tab.page.get_by_label("Your question").fill("Who signs?")
     tab.page.get_by_role("button", name="Send", exact=True).click()
     expect(tab.row("report.pdf")).to_contain_text("answered · ask")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"])
+def test_what_a_text_costs_at_most_is_said_whatever_its_unicode_encoding(tab: Tab, encoding: str) -> None:
+    mark = "\ufeff" if encoding.startswith("utf-16") else ""
+    text = (mark + "plain words " * 100).encode(encoding)
+    tab.page.set_input_files("#files", {"name": "words.txt", "mimeType": "text/plain", "buffer": text})
+    expect(tab.page.locator(".estimate")).to_contain_text("At most 300 tokens to read")
+
+
+def test_what_a_recording_costs_is_said_as_an_estimate(tab: Tab) -> None:
+    tab.page.set_input_files("#files", [SAMPLES / "speech.wav", SAMPLES / "notes.txt"])
+    expect(tab.page.locator(".estimate")).to_contain_text(re.compile("About [0-9,]+ tokens to read"))
+
+
+def test_a_file_that_cannot_be_read_is_of_unknown_length(tab: Tab) -> None:
+    expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
+    tab.page.evaluate("""() => {
+      Blob.prototype.arrayBuffer = () => Promise.reject(new DOMException("gone", "NotReadableError"));
+    }""")
+    tab.page.evaluate(DROP, [["gone.txt", "It was moved meanwhile."]])
+    expect(tab.page.locator(".estimate")).to_contain_text("1 of unknown length")
 
 
 def test_an_empty_file_is_left_out_and_named(tab: Tab) -> None:

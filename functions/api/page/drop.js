@@ -72,7 +72,8 @@ export class DropZone {
       if (isUnread(file) || this.delivery.goOn(file)) continue;
       const entry = { file, family: familyOf(file), tokens: undefined, facts: h("span", { class: "muted" }, bytes(file.size)) };
       this.files.push(entry);
-      inputTokens(file, entry.family).then((tokens) => {
+      // A file that cannot be read, as one that was moved meanwhile, is of unknown length.
+      inputTokens(file, entry.family).catch(() => null).then((tokens) => {
         entry.tokens = tokens;
         entry.facts.textContent = factsOf(entry);
         this.showEstimate();
@@ -147,6 +148,7 @@ export class DropZone {
   async showEstimate() {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     let tokens = 0;
+    let isMost = true;
     let money = 0;
     let unknown = 0;
     let unpriced = 0;
@@ -157,6 +159,7 @@ export class DropZone {
       if (entry.tokens === null || !recipe) unknown += 1;
       else {
         tokens += entry.tokens.tokens;
+        isMost &&= Boolean(entry.tokens.isMost);
         const cost = await price(recipe.model, entry.tokens.tokens, entry.family).catch(() => null);
         if (cost) [money, output] = [money + cost.input, cost.output];
         else unpriced += 1;
@@ -164,7 +167,7 @@ export class DropZone {
     }
     if (turn !== this.turn) return;
     const parts = [];
-    if (tokens) parts.push(`About ${tokens.toLocaleString("en")} tokens to read`);
+    if (tokens) parts.push(`${isMost ? "At most" : "About"} ${tokens.toLocaleString("en")} tokens to read`);
     if (money) parts.push(dollars(money));
     if (unpriced) parts.push("no price is known for the model");
     if (output) parts.push(`the answer ${dollars(output / 1000)} for each 1,000 tokens`);

@@ -1,4 +1,4 @@
-// What a file will cost to read, before anything is sent. Tokens by Gemini's own rates: 32 for a second of sound, about
+// What a file will cost to read, before anything is sent; null where that is not known. Tokens by Gemini's own rates: 32 for a second of sound, about
 // 300 for one of video, 258 for a page or a tile of a picture. Of a text, one for four small letters and blanks, and at
 // most one for any other character: as much as a budget reserves.
 
@@ -15,16 +15,21 @@ export async function inputTokens(file, family) {
     const pages = await pageCount(file);
     return pages ? { tokens: pages * 258, pages } : null;
   }
-  return PLAIN.test(file.type || guess(file.name)) ? { tokens: await textTokens(file) } : null;
+  return PLAIN.test(file.type || guess(file.name)) ? await textTokens(file) : null;
 }
 
-// Of a large text, from its beginning.
+// The most tokens of a text; those of a large one are estimated from its beginning.
 async function textTokens(file) {
-  const head = file.slice(0, 1_000_000);
+  const head = new Uint8Array(await file.slice(0, 1_000_000).arrayBuffer());
   const inWords = /[a-z \t\n\v\f\r]/;
   let tokens = 0;
-  for (const character of await head.text()) tokens += inWords.test(character) ? 1 / 4 : 1;
-  return Math.ceil(tokens * (head.size ? file.size / head.size : 1));
+  for (const character of new TextDecoder(encodingOf(head)).decode(head)) tokens += inWords.test(character) ? 1 / 4 : 1;
+  return { tokens: Math.ceil(tokens * (head.length ? file.size / head.length : 1)), isMost: head.length === file.size };
+}
+
+function encodingOf([first, second]) {
+  if (first === 0xff && second === 0xfe) return "utf-16le";
+  return first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
 }
 
 // Other documents are packed: their size says little about their text.
