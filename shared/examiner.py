@@ -16,6 +16,7 @@ from shared.domain.media.kinds import MediaType, media_type
 from shared.domain.media.random_access import InMemory, RandomAccess, RangeUnavailableError
 from shared.domain.media.sniffing import UNKNOWN
 from shared.domain.media.utf8_conversion import encoding_warning
+from shared.domain.models.text_tokens import most_of_text
 from shared.domain.recipe.evidence import LONGEST_QUOTE, MOST_ENTRIES, Quote
 from shared.sandbox import (
     RangeSource,
@@ -98,7 +99,10 @@ class Examiner:
             codec = (await self._sandbox.run(_ENCODING, {}, payload=sample, seconds=seconds)).value
         if codec is None:
             return facts.model_copy(update={"problem": _UNREADABLE_TEXT})
-        return facts.model_copy(update={"media_type": facts.media_type.model_copy(update={"encoding": codec})})
+        # A character may be cut at the sample's end, and stray bytes are no characters: each counts as one.
+        most = most_of_text(sample.decode(codec, "replace")) + facts.size - len(sample)
+        known = facts.media_type.model_copy(update={"encoding": codec, "most_tokens": most})
+        return facts.model_copy(update={"media_type": known})
 
     async def find_quotes(
         self, source: RangeSource, media_type: MediaType, quotes: Sequence[Quote], *, seconds: float = _QUOTE_SECONDS

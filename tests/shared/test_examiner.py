@@ -14,6 +14,7 @@ from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import check, media_type
 from shared.domain.media.random_access import RangeUnavailableError
 from shared.domain.media.sniffing import UNKNOWN
+from shared.domain.models.text_tokens import most_of_text
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox
 from tests.pdf_text import pdf_with_text
@@ -148,6 +149,28 @@ async def test_an_empty_file_is_empty(sandbox: Sandbox) -> None:
     refusal = check(await Examiner(sandbox).examine(Counted(b""), WAV))
     assert refusal is not None
     assert refusal.code == "empty_file"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", "Имя;Сумма\nТанака;тысяча\nПосылка отправлена во вторник утром.\n" + "a line of plain words\n" * 9),
+        ("gb18030", "姓名,金额\n田中,一千\n包裹星期二已经发出,请确认收到。\n" * 4 + "a line of plain words\n" * 9),
+    ],
+)
+async def test_the_tokens_of_a_text_in_an_older_encoding_are_counted_by_its_characters(
+    sandbox: Sandbox, encoding: str, text: str
+) -> None:
+    facts = await Examiner(sandbox).examine_bytes(text.encode(encoding), media_type("text/plain", UNKNOWN))
+    assert facts.media_type.most_tokens == most_of_text(text)
+
+
+async def test_of_a_large_text_in_an_older_encoding_the_rest_counts_a_token_a_byte(sandbox: Sandbox) -> None:
+    line = "Посылка отправлена во вторник утром.\n"
+    data = line.encode("cp1251") * 20_000
+    facts = await Examiner(sandbox).examine_bytes(data, media_type("text/plain", UNKNOWN))
+    assert facts.media_type.most_tokens is not None
+    assert most_of_text(line) * 20_000 < facts.media_type.most_tokens < len(data)
 
 
 async def test_bytes_that_are_blanks_in_the_likeliest_encoding_are_no_text(sandbox: Sandbox) -> None:

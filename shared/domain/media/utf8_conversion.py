@@ -17,6 +17,8 @@ _PIECE = 256 << 10
 """Bytes converted at once, which takes a few milliseconds."""
 _READ_AS_WESTERN = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
 """Maps the surrogate of an invalid UTF-8 byte to that byte in windows-1252."""
+_LETTERS_WITHIN_CHARACTERS = ("utf-16", "utf-32", "utf-7", "iso2022", "hz")
+"""Beginnings of the names of codecs in which the bytes of ASCII's letters also make up other characters."""
 _END_MARKS = "\x1a\0"
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -40,10 +42,12 @@ class EncodingChecker:
             text = self._decoder.decode(block, final=False) if self._is_decodable else None
         except UnicodeError:
             text, self._is_decodable = None, False
-        if text is None:
+        if text is not None:
+            self._tokens.add(text)
+        elif codecs.lookup(self._encoding).name.startswith(_LETTERS_WITHIN_CHARACTERS):
             self._tokens.add_unread(len(block))
         else:
-            self._tokens.add(text)
+            self._tokens.add_bytes(block)
 
     def most_tokens(self, size: int) -> int:
         """Return how many tokens a text of `size` bytes has at most that began with the blocks."""

@@ -20,13 +20,19 @@ class TextTokens:
         self._in_words = self._dense = 0
 
     def add(self, text: str) -> None:
-        data = text.encode("utf-8", "surrogatepass")
+        self._add(text.encode("utf-8", "surrogatepass"), len(text))
+
+    def add_bytes(self, data: bytes) -> None:
+        """Add bytes that cannot be decoded, of an encoding in which no characters are made up of ASCII's letters."""
+        self._add(data, len(data))
+
+    def _add(self, data: bytes, characters: int) -> None:
         in_words = len(data) - len(data.translate(None, _LETTERS_OF_WORDS))
         self._in_words += in_words
-        self._dense += len(text) - in_words
+        self._dense += characters - in_words
 
     def add_unread(self, size: int) -> None:
-        """Add bytes that were not decoded: in no encoding are there more characters."""
+        """Add bytes of which nothing is known: in no encoding are there more characters."""
         self._dense += size
 
     @property

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from local.standins.gemini.probe_text import plain
 from local.standins.gemini.tokens import of_characters
 from shared.domain.media import Facts, InMemory, MediaType, identify, in_utf_8, media_type
-from shared.domain.media.utf8_conversion import WHOLE
+from shared.domain.media.utf8_conversion import WHOLE, EncodingChecker
 from shared.domain.models import tokens
 from shared.domain.models.catalogue import default_model
 
@@ -65,6 +65,21 @@ def test_of_a_whole_text_each_character_is_looked_at(script: str, times: int) ->
     assert billed(text.encode()) <= most <= len(text)
     if script == "latin":
         assert most < 0.35 * len(text)
+
+
+def test_a_stray_byte_in_a_large_text_does_not_make_each_letter_a_token() -> None:
+    text = (SCRIPTS["latin"] * 20_000).encode()
+    most = reserved(text[:600_000] + b"\xff" + text[600_000:])
+    assert most is not None
+    assert billed(text) <= most < 0.35 * len(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "iso2022_jp"])
+def test_letters_that_may_be_parts_of_other_characters_count_a_token_each(encoding: str) -> None:
+    checker = EncodingChecker(encoding)
+    for block in ("慡慢".encode("utf-16-le"), b"\x00\xdc\x00\xdc\xff", "慡慢".encode("utf-16-le")):
+        checker.feed(block)
+    assert checker.most_tokens(13) >= 9
 
 
 class Repeated:
