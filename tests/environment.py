@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+
+from shared.clock import MovableClock
 
 NOWHERE = "127.0.0.1:9"
 """A port at which nothing answers."""
+
+_FIRST_PORT, _PORTS = 15_000, 15_000
+"""Below those that Linux gives to who asks for any: 32,768 and above."""
 NO_AUTHORITY = str(Path(__file__).with_name("no_authority.pem"))
 """A certificate that nobody has the key of, for clients that want at least one authority."""
 CALLBACK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -30,3 +41,41 @@ def function_environment(**variables: str) -> dict[str, str]:
         "DROPSIGHT_INSTALLED_AT": "2020-01-01T00:00:00+00:00",
         **variables,
     }
+
+
+def move_to_morning(clock: MovableClock) -> MovableClock:
+    """Move the clock past the next midnight (UTC) if it is afternoon: what a test counts by the day is on one."""
+    now = clock.now()
+    if now.hour >= 12:
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        clock.advance((midnight - now).total_seconds())
+    return clock
+
+
+@contextmanager
+def unchanged_environment() -> Iterator[None]:
+    """Set back the variables that are changed meanwhile, and touch no other.
+
+    Threads of gRPC read the environment. They crash where it is cleared and filled again, as `mock.patch.dict` does.
+    """
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        for name, value in before.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody uses, and that is given to nobody who asks for any.
+
+    For what starts later, or again, at a port that is known before.
+    """
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port

@@ -22,8 +22,13 @@ def slowness() -> float:
 
 
 def allowed(seconds: float) -> float:
-    """Return the seconds after which what takes so long on a quiet machine has gone wrong on this one."""
-    return seconds * _UNKNOWN * min(slowness(), _MOST)
+    """Return the seconds after which what takes so long on a quiet machine has gone wrong on this one.
+
+    What is waited for ran before this moment, in which the machine may happen to be quiet: the load of the last minute
+    counts too.
+    """
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return seconds * _UNKNOWN * min(max(slowness(), load), _MOST)
 
 
 def condition() -> str:

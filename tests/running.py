@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from unittest import mock
 
 import httpx2
 import requests
@@ -25,6 +24,7 @@ from google.cloud import firestore, storage  # type: ignore[attr-defined,unused-
 from local.endpoints import PROJECT, Endpoints
 from local.standins.gemini import Behaviour
 from tests import function_logs, machine
+from tests.environment import unchanged_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "tests" / "samples"
@@ -207,7 +207,8 @@ class Running:
     @cached_property
     def firestore(self) -> firestore.Client:
         # The client reads the variable as it is made; other tests must not see it.
-        with mock.patch.dict(os.environ, {"FIRESTORE_EMULATOR_HOST": self.endpoints.firestore}):
+        with unchanged_environment():
+            os.environ["FIRESTORE_EMULATOR_HOST"] = self.endpoints.firestore
             return firestore.Client(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
 
     def control(self, method: str, path: str, body: object = None) -> Any:
@@ -236,7 +237,10 @@ class Running:
 
     def gemini_files(self) -> list[str]:
         page = httpx2.get(
-            f"{self.endpoints.gemini}/v1beta/files", params={"pageSize": 100}, headers={"x-goog-api-key": "any"}
+            f"{self.endpoints.gemini}/v1beta/files",
+            params={"pageSize": 100},
+            headers={"x-goog-api-key": "any"},
+            timeout=60,
         ).json()
         return [file["name"] for file in page.get("files", [])]
 

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
-from unittest import mock
 
 import httpx2
 from google.auth.credentials import AnonymousCredentials
@@ -25,6 +24,7 @@ from shared.domain.tasks.task import Source, Task, new_task
 from tests.bench.bench_system import CONCURRENCY, BenchSystem
 from tests.bench.figures import Row, agree, middle
 from tests.bench.machine import cpu_seconds
+from tests.environment import unchanged_environment
 
 _REQUESTS = 1000
 _GROWTH_REQUESTS = 200
@@ -154,7 +154,8 @@ async def _readers(bench: BenchSystem) -> Row:
 
 
 async def _pending_task(bench: BenchSystem) -> str:
-    with mock.patch.dict(os.environ, {"FIRESTORE_EMULATOR_HOST": bench.system.endpoints.firestore}):
+    with unchanged_environment():
+        os.environ["FIRESTORE_EMULATOR_HOST"] = bench.system.endpoints.firestore
         tasks = Tasks(PROJECT, "(default)")
     task = _task("waiting.txt", int(asyncio.get_running_loop().time() * 1000), datetime.now(UTC))
     await tasks.create(task.model_copy(update={"stream": True}))
@@ -170,7 +171,8 @@ def _task(name: str, generation: int, created_at: datetime) -> Task:
 
 async def _seed(bench: BenchSystem, start: int, stop: int) -> None:
     """Create ended tasks in ten folders, each a second older than the one before."""
-    with mock.patch.dict(os.environ, {"FIRESTORE_EMULATOR_HOST": bench.system.endpoints.firestore}):
+    with unchanged_environment():
+        os.environ["FIRESTORE_EMULATOR_HOST"] = bench.system.endpoints.firestore
         client = firestore.AsyncClient(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
     now = datetime.now(UTC) - timedelta(days=1)
     for first in range(start, stop, _BATCH):

@@ -75,7 +75,7 @@ def test_a_file_that_gemini_has_lost_is_uploaded_again(system: Running) -> None:
     uris = [system.drop("forgotten.txt", b"carry me twice", "text/plain")]
     until(lambda: any(document["waiting"] for document in system.documents()), 20, lambda: f"{system.documents()}")
     for name in system.gemini_files():
-        httpx2.delete(f"{system.endpoints.gemini}/v1beta/{name}", headers={"x-goog-api-key": "any"})
+        httpx2.delete(f"{system.endpoints.gemini}/v1beta/{name}", headers={"x-goog-api-key": "any"}, timeout=60)
     system.control("DELETE", "/faults")
     settle(system, 1)
     assert_each_object_has_one_completed_task(system, uris)

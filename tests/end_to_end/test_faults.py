@@ -44,7 +44,7 @@ def calls(system: Running) -> Iterator[dict[str, tuple[str, Call]]]:
     channel = grpc.insecure_channel(system.endpoints.queue)
     queues = tasks_v2.CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
     queue = "projects/dropsight-local/locations/local/queues/dispatch"
-    gemini = httpx2.Client(base_url=system.endpoints.gemini, headers={"x-goog-api-key": "any"})
+    gemini = httpx2.Client(base_url=system.endpoints.gemini, headers={"x-goog-api-key": "any"}, timeout=60)
     document = system.firestore.collection("faults").document("one")
     yield {
         "storage": ("GET /download", lambda: system.results.blob("fault.bin").download_as_bytes(retry=None)),
@@ -131,7 +131,7 @@ def test_a_stream_of_documents_is_cut_after_the_given_number(system: Running) ->
 
 def test_a_retry_delay_is_sent_in_each_services_own_format(system: Running, calls: dict[str, tuple[str, Call]]) -> None:
     system.fault("gemini", "GET /v1beta/models", status=429, retry_delay="7s", times=1)
-    body = httpx2.get(f"{system.endpoints.gemini}/v1beta/models", headers={"x-goog-api-key": "any"}).json()
+    body = httpx2.get(f"{system.endpoints.gemini}/v1beta/models", headers={"x-goog-api-key": "any"}, timeout=60).json()
     infos = [detail for detail in body["error"]["details"] if detail["@type"].endswith("RetryInfo")]
     assert infos[0]["retryDelay"] == "7s"
     system.fault("firestore", "Commit", status=429, retry_delay="7s", times=1)
@@ -159,6 +159,6 @@ def test_faults_are_listed_and_cleared(system: Running) -> None:
     ],
 )
 def test_an_invalid_fault_is_refused_and_its_field_named(system: Running, fault: dict[str, object], says: str) -> None:
-    answer = httpx2.post(f"{system.endpoints.control}/faults", json=[fault])
+    answer = httpx2.post(f"{system.endpoints.control}/faults", json=[fault], timeout=60)
     assert answer.status_code == 422
     assert says in answer.json()["error"]["message"]

@@ -86,7 +86,7 @@ def use_the_page(system: Running, task_id: str) -> None:
     assert system.http.get(f"/v1/tasks/{task_id}/source").status_code == 200
     opened = system.http.post("/v1/uploads", json={"name": "page.txt", "size": 5, "content_type": "text/plain"})
     assert opened.status_code == 200, opened.text
-    httpx2.put(opened.json()["url"], content=b"words").raise_for_status()
+    httpx2.put(opened.json()["url"], content=b"words", timeout=60).raise_for_status()
     kept = system.http.post("/v1/files", files={"file": ("a.txt", b"words")}, data={"purpose": "user_data"})
     assert kept.status_code == 200, kept.text
 

@@ -21,7 +21,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from local.layout import INBOX, SOURCE, TOPIC
 from tests.chaos.promises import settle
-from tests.running import SAMPLES, Running, until
+from tests.running import ENDED, SAMPLES, Running, until
 from tests.shared.long_files import numbered_recording
 
 pytestmark = [pytest.mark.filterwarnings("ignore:The return_immediately flag"), pytest.mark.timeout(900)]
@@ -120,7 +120,16 @@ def system() -> Iterator[Running]:
         with receiver() as address:
             send_requests(running, address)
             settle(running, FILES, seconds=120)
+        # The last of a task's spans is in the log some time after the task has ended.
+        until(lambda: len(traced_ends(running)) == FILES, 60, lambda: f"{len(traced_ends(running))} ends are traced")
         yield running
+
+
+def traced_ends(system: Running) -> set[str]:
+    """The tasks of which the log has the span that ended them."""
+    return {
+        span["task"] for span in system.logged("span") if span["span"] == "generate" and span.get("status") in ENDED
+    }
 
 
 @contextmanager

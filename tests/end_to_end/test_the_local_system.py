@@ -136,12 +136,12 @@ def test_the_ready_file_is_for_its_owner_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("header", "status"), [("evil.example", 403), ("localhost:1", 200), ("127.0.0.1", 200)])
 def test_the_control_server_answers_loopback_hosts_only(system: Running, header: str, status: int) -> None:
-    answer = httpx2.get(f"{system.endpoints.control}/stats", headers={"Host": header})
+    answer = httpx2.get(f"{system.endpoints.control}/stats", headers={"Host": header}, timeout=60)
     assert answer.status_code == status
 
 
 def test_the_control_server_takes_json_only(system: Running) -> None:
-    answer = httpx2.post(f"{system.endpoints.control}/kill", content="function=generate")
+    answer = httpx2.post(f"{system.endpoints.control}/kill", content="function=generate", timeout=60)
     assert answer.status_code == 415
 
 
@@ -219,7 +219,7 @@ def test_functions_refuse_callers_without_a_token(system: Running) -> None:
     workers = system.control("GET", "/workers")
     assert workers["generate"]["pids"]
     url = next(call["path"] for call in _dispatched(system))
-    assert httpx2.post(url, json={"task": "x", "epoch": 0}).status_code == 403
+    assert httpx2.post(url, json={"task": "x", "epoch": 0}, timeout=60).status_code == 403
 
 
 def _dispatched(system: Running) -> list[dict[str, str]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import functions_framework.aio
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +30,7 @@ from shared.examiner import Examiner
 from shared.request_intake import RequestIntake
 from shared.sandbox import Sandbox
 from shared.splitter import Splitter
+from tests.environment import unchanged_environment
 
 ROOT = Path(__file__).parents[2]
 _BUILT = (wiring.api, wiring.ingest, wiring.generate, wiring.notify, wiring.sweep)
@@ -50,7 +49,7 @@ class FunctionApp:
         if self._app is None:
             source = str(ROOT / "functions" / self._name / "main.py")
             # It notes the function's name in the environment, for one process serves one function in the cloud.
-            with mock.patch.dict(os.environ):
+            with unchanged_environment():
                 self._app = functions_framework.aio.create_asgi_app(self._name, source)  # type: ignore[no-untyped-call]
         await self._app(scope, receive, send)
 
@@ -153,7 +152,7 @@ class Traffic:
             return False
         return True
 
-    async def leave_nothing_behind(self, seconds: float = 20) -> None:
+    async def leave_nothing_behind(self, seconds: float = 45) -> None:
         """Set everything back for the next test; AssertionError where work is under way that does not end by itself.
 
         Such work waits for a clock that nobody moves. It is ended all the same: the tests that follow must not

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import zipfile
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from local.commands.package import build_archive
-from tests.environment import NOWHERE, function_environment
+from tests.environment import NOWHERE, free_port, function_environment
 
 Serve = Callable[[str], AbstractContextManager[str]]
 """Starts a function of the archive by its name; the context is its URL."""
@@ -44,8 +43,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serve(unpacked: Path) -> Serve:
     @contextlib.contextmanager
     def serving(function: str) -> Iterator[str]:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(unpacked),

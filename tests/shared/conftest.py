@@ -11,13 +11,14 @@ from local.standins.firestore import FirestoreStandIn
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
+from tests.environment import move_to_morning
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def clock(tmp_path: Path) -> MovableClock:
-    return MovableClock(tmp_path / "clock")
+    return move_to_morning(MovableClock(tmp_path / "clock"))
 
 
 @pytest.fixture

@@ -328,13 +328,13 @@ BOUNDED = {
 """Patterns that are tried on so many characters at the most."""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_takes_time_in_proportion_whatever_it_is_fed(name: str) -> None:
     assert_linear(READERS[name], LENGTH // 4 if name in SLOW else LENGTH)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_every_pattern_takes_time_in_proportion_whatever_it_is_tried_on() -> None:
     for name, pattern in _patterns().items():
 

@@ -30,7 +30,7 @@ from shared.clock import MovableClock
 from shared.cloud.keys import Keys, new_secret
 from shared.domain.answer.response import Json
 from shared.domain.tasks.access import Key
-from tests.environment import function_environment
+from tests.environment import function_environment, move_to_morning
 from tests.functions.wired import FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +73,7 @@ class System:
         await asyncio.to_thread(write)
 
     async def ended(self, secret: str, uri: str) -> Json:
-        """The task of a dropped object, once it has ended and all is published."""
+        """The task of a dropped object, once it has ended and nothing is left to do for any."""
         seen: tuple[int, int] | None = None
         async with self.client(secret) as client:
             while True:
@@ -82,13 +82,13 @@ class System:
                 seen = written
                 listed = (await client.get("/v1/tasks", params={"object": uri})).json()["data"]
                 if listed and listed[0]["status"] in ("completed", "failed") and "outputs" in listed[0]:
-                    return cast(Json, listed[0])
+                    await self.quiet()
+                    return cast(Json, (await client.get("/v1/tasks", params={"object": uri})).json()["data"][0])
 
     async def quiet(self) -> None:
         """Until no function has anything left to do."""
-        async with asyncio.timeout(60):
-            while self.storage.pending() or not self.queue.idle():
-                await asyncio.sleep(0.02)
+        while self.storage.pending() or not self.queue.idle():
+            await asyncio.sleep(0.02)
 
     def client(self, secret: str | None, **headers: str) -> httpx2.AsyncClient:
         given = {"Authorization": f"Bearer {secret}", **headers} if secret else headers
@@ -98,6 +98,7 @@ class System:
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def _well_behaved(system: System) -> AsyncIterator[None]:
     """Each test leaves the model and the services as it found them, and nothing under way."""
+    move_to_morning(system.clock)
     yield
     await system.traffic.leave_nothing_behind()
 

@@ -32,7 +32,7 @@ async def test_schemathesis_finds_nothing_that_the_document_does_not_say(
         "--header", f"Authorization: Bearer {secret}", "--exclude-checks", "positive_data_acceptance",
         # One worker: Python 3.11 parses no source in two threads at once, which hypothesis does to name its lambdas.
         "--max-examples", "6", "--max-time", "20", "--generation-deterministic", "--no-shrink", "--workers", "1",
-        "--request-timeout", "30", "--suppress-health-check", "all", "--no-color",
+        "--request-timeout", "90", "--suppress-health-check", "all", "--no-color",
     ]  # fmt: skip
     hooks = {"SCHEMATHESIS_HOOKS": "tests.functions.api.printable_paths", "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(

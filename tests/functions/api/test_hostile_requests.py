@@ -108,7 +108,7 @@ async def test_an_answer_that_costs_too_much_to_judge_does_not_hold_up_the_other
     async with system.client(await system.key("costly")) as client:
         made = await client.post("/v1/llm/generations", json=asking(response_format=structured(schema)))
         assert made.status_code == 200, made.text
-        task = (await client.get(made.headers["location"], params={"wait": 30})).json()
+        task = (await client.get(made.headers["location"], params={"wait": 60})).json()
     assert (task["status"], task["error"]["code"]) == ("failed", "schema_not_satisfied"), task
 
 
@@ -128,7 +128,7 @@ async def test_what_is_taken_completes(system: System, fields: dict[str, Any]) -
         made = await client.post("/v1/llm/generations", json=asking(**fields))
         assert made.status_code == 200, made.text
         assert made.json()["model"] == "gemini-3.5-flash-lite"
-        task = (await client.get(made.headers["location"], params={"wait": 30})).json()
+        task = (await client.get(made.headers["location"], params={"wait": 60})).json()
     assert task["status"] == "completed", task
 
 
@@ -232,5 +232,5 @@ async def test_a_rerun_may_say_null(system: System) -> None:
             nulls = {"model": None, "stream": None, "sync": None, "seed": None, "recipe": None}
             answer = await client.post(f"/v1/tasks/{task_id}/rerun", json=nulls)
             assert answer.status_code == 200, answer.text
-            again = (await client.get(answer.headers["location"], params={"wait": 30})).json()
+            again = (await client.get(answer.headers["location"], params={"wait": 60})).json()
             assert again["status"] == "completed", again

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_a_repeated_request_is_answered_with_the_same_task(system: System) -> None:
     async with system.client(await system.key("repeater"), **{"Idempotency-Key": "one"}) as client:
         first = await client.post("/v1/llm/generations", json=request(prompt="p", seed=1))
-        await client.get(first.headers["location"], params={"wait": 20})
+        await client.get(first.headers["location"], params={"wait": 60})
         spelled = json.dumps({"seed": 1, **request(prompt="p")}, indent=3)
         second = await client.post("/v1/llm/generations", content=spelled)
         other = await client.post("/v1/llm/generations", json=request(prompt="q"))

@@ -79,7 +79,7 @@ async def outcome(system: System, key_id: str, **fields: Any) -> dict[str, Any]:
     async with system.client(await system.key(key_id)) as client:
         answer = await client.post("/v1/llm/generations", json=request(**fields))
         assert answer.status_code == 200, answer.text
-        return dict((await client.get(answer.headers["location"], params={"wait": 30})).json())
+        return dict((await client.get(answer.headers["location"], params={"wait": 60})).json())
 
 
 async def test_a_recording_on_the_web_is_fetched_and_understood(system: System, web: str) -> None:
@@ -171,7 +171,7 @@ async def submitted(system: System, key_id: str, **body: Any) -> tuple[dict[str,
     async with system.client(await system.key(key_id)) as client:
         answer = await client.post("/v1/llm/generations", json={"model": "gemini-2.5-flash-lite", **body})
         assert answer.status_code == 200, answer.text
-        await client.get(answer.headers["location"], params={"wait": 30})
+        await client.get(answer.headers["location"], params={"wait": 60})
         await system.quiet()
         task = dict((await client.get(answer.headers["location"])).json())
 
@@ -240,7 +240,7 @@ async def test_a_rerun_with_a_recipe_for_another_kind_of_file_fails_before_the_m
     first = await system.ended(secret, f"gs://{OTHER_INBOX}/kinds/picture")
     async with system.client(secret) as client:
         answer = await client.post(f"/v1/tasks/{first['id']}/rerun", json={"recipe": "transcribe"})
-        again = (await client.get(answer.headers["location"], params={"wait": 20})).json()
+        again = (await client.get(answer.headers["location"], params={"wait": 60})).json()
     assert again["error"]["code"] == "invalid_param"
     assert "transcribe takes audio or video; this is a PNG image" in again["error"]["message"]
 

@@ -173,7 +173,7 @@ async def test_odd_paths(system: System) -> None:
 async def test_odd_queries(system: System) -> None:
     async with system.client(await system.key("odd-queries")) as client:
         task = (await client.post("/v1/llm/generations", json=request(stream=True))).json()
-        await client.get(task["urls"]["get"], params={"wait": 20})
+        await client.get(task["urls"]["get"], params={"wait": 60})
         urls = [f"/v1/tasks?{query}" for query in QUERIES]
         urls += [f"{task['urls']['get']}?wait={wait}" for wait in WAITS]
         urls += [f"{task['urls']['stream']}?offset={offset}" for offset in OFFSETS]
@@ -185,7 +185,7 @@ async def test_odd_queries(system: System) -> None:
 async def test_odd_headers(system: System) -> None:
     async with system.client(await system.key("odd-headers")) as client:
         task = (await client.post("/v1/llm/generations", json=request(stream=True))).json()
-        await client.get(task["urls"]["get"], params={"wait": 20})
+        await client.get(task["urls"]["get"], params={"wait": 60})
         for headers in HEADERS:
             for path in (task["urls"]["get"], task["urls"]["stream"], "/v1/tasks", "/health", "/nowhere"):
                 refused_in_form(await client.get(path, headers=in_bytes(headers)))
@@ -218,7 +218,7 @@ async def test_a_tag_is_found_in_a_list_of_tags_and_nowhere_else(system: System,
     async with system.client(await system.key("tags")) as client:
         task = (await client.post("/v1/llm/generations", json=request())).json()
         place = f"/v1/tasks/{task['id']}"
-        tag = (await client.get(place, params={"wait": 20})).headers["etag"]
+        tag = (await client.get(place, params={"wait": 60})).headers["etag"]
         await system.quiet()
         tag = (await client.get(place)).headers["etag"]
         bare = tag.strip('"')

@@ -18,7 +18,7 @@ async def a_task_of(system: System, secret: str, **fields: Any) -> dict[str, Any
     body = request(**{"stream": True, "prompt": "the secret prompt", **fields})
     async with system.client(secret, **{"Idempotency-Key": "mine"}) as client:
         answer = await client.post("/v1/llm/generations", json=body)
-        return dict((await client.get(answer.headers["location"], params={"wait": 20})).json())
+        return dict((await client.get(answer.headers["location"], params={"wait": 60})).json())
 
 
 async def test_another_keys_task_is_not_there_by_any_endpoint(system: System) -> None:

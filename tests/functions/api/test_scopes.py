@@ -71,8 +71,10 @@ async def a_task(system: System, **fields: Any) -> tuple[str, str]:
     system.gemini.set_model({"text": ANSWER})
     async with system.client(await system.key(key_id)) as client:
         answer = await client.post("/v1/llm/generations", json=request(**fields), headers={"Idempotency-Key": "mine"})
-        task = (await client.get(answer.headers["location"], params={"wait": 20})).json()
+        task = (await client.get(answer.headers["location"], params={"wait": 60})).json()
     assert ANSWER in json.dumps(task["results"])
+    # Its files are published later than it ends.
+    await system.quiet()
     return task["id"], key_id
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from tests.environment import free_port
 from tests.functions.api.conftest import ROOT, System
 from tests.functions.api.routes.test_stream import TEXT, submitted
 
@@ -30,9 +30,7 @@ class Served:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def served(system: System) -> AsyncIterator[Served]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "FUNCTION_TARGET": "api",
@@ -53,7 +51,7 @@ async def served(system: System) -> AsyncIterator[Served]:
     )
     served = Served(process, f"http://127.0.0.1:{port}")
     try:
-        async with asyncio.timeout(60), httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             while not await _answers(client, served.url):
                 await asyncio.sleep(0.05)
         yield served

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -30,8 +31,9 @@ from local.standins.storage.catalog import EventType
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.cloud.firestore import Tasks
+from shared.domain.tasks import postponement
 from shared.domain.tasks.task import Task
-from tests.environment import function_environment
+from tests.environment import function_environment, move_to_morning
 from tests.functions.wired import DEFAULTS, FunctionApp, Traffic, unwire
 
 ROOT = Path(__file__).parents[3]
@@ -128,9 +130,25 @@ class System:
                 task, seen = await self.task(uri), written
             if task is not None and wanted(task):
                 return task
-            if skip_waits:
-                self.traffic.skip_wait()
+            self._skip_wait(seen, skip_waits)
             await asyncio.sleep(0.03)
+
+    async def until_all(self, uris: Sequence[str], wanted: Any) -> list[Task]:
+        """The tasks of objects once `wanted(task)` holds for each; none waits for a dispatch that is not due."""
+        seen: tuple[int, int] | None = None
+        while True:
+            if (written := self.traffic.writes()) != seen:
+                tasks, seen = [await self.task(uri) for uri in uris], written
+                there = [task for task in tasks if task is not None and wanted(task)]
+                if len(there) == len(uris):
+                    return there
+            self._skip_wait(seen, True)
+            await asyncio.sleep(0.03)
+
+    def _skip_wait(self, seen: tuple[int, int] | None, wanted: bool) -> None:
+        """Move the clock to the next dispatch, unless documents were written since they were looked at."""
+        if wanted and seen == self.traffic.writes():
+            self.traffic.skip_wait()
 
     async def let_time_pass(self, uri: str, *, until: Callable[[], bool], step: float = 10.0) -> None:
         """Move the clock in steps until `until()` holds; after each step the object's task renews its lease.
@@ -144,8 +162,11 @@ class System:
 
     async def answered(self, name: str, data: bytes | Path, **options: str) -> Task:
         """Drop a file and wait until nothing is left to do for its task."""
-        uri = await self.drop(name, data, **options)
-        return await self.until(uri, lambda task: task.terminal and not task.after)
+        return await self.ended(await self.drop(name, data, **options))
+
+    async def ended(self, uri: str) -> Task:
+        """The task of an object once nothing is left to do for it; it waits for no dispatch that is not due."""
+        return await self.until(uri, lambda task: task.terminal and not task.after, skip_waits=True)
 
     async def requested(self, name: str, **request: Any) -> Task:
         """Write a manifest and wait until nothing is left to do for its task."""
@@ -206,6 +227,7 @@ async def shared_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.delenv("GOOGLE_API_KEY", raising=False)
+        patch.setattr(postponement, "_back_off", _some_seconds_later)
         await unwire()
         client = Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         tasks = Tasks("test", "(default)")
@@ -220,11 +242,17 @@ async def shared_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
 @pytest_asyncio.fixture(loop_scope="session")
 async def system(shared_system: System) -> AsyncIterator[System]:
     """The system with nothing recorded, nothing scripted and no faults; left with nothing under way."""
+    move_to_morning(shared_system.clock)
     shared_system.model.asked.clear()
     shared_system.model.counted.clear()
     yield shared_system
     shared_system.model.script.clear()
     await shared_system.traffic.leave_nothing_behind()
+
+
+def _some_seconds_later(now: datetime, times: int, random: Random) -> datetime:
+    """Put a task off for longer than a busy machine may take to look at it; tests need not wait for it."""
+    return now + timedelta(seconds=random.uniform(15, 25))
 
 
 def camelled(value: Body) -> Body:

@@ -157,11 +157,7 @@ async def added_though_killed(system: System, monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setattr(entries, "put", killed_once)
     uri = await dropped(system, name, "The instance was killed between an import and its commit.")
     await system.until(uri, lambda _: len(puts) >= 2)
-    async with asyncio.timeout(60):
-        while (task := await system.until(uri, lambda _: True)).after:
-            system.clock.advance(60)
-            await asyncio.sleep(0.03)
-    return task
+    return await system.ended(uri)
 
 
 async def test_what_a_killed_instance_imported_is_counted_with_the_next_try(
@@ -190,10 +186,7 @@ async def test_an_import_whose_end_is_not_known_is_counted(system: System, monke
     monkeypatch.setattr(deps.file_search, "add_file", add_late)
     uri = await dropped(system, "north/unknown-end.txt", "The import ends after we have stopped waiting.")
     await system.until(uri, lambda _: bool(tries))
-    async with asyncio.timeout(60):
-        while (task := await system.until(uri, lambda _: True)).after:
-            system.clock.advance(60)
-            await asyncio.sleep(0.03)
+    task = await system.ended(uri)
     usage = cast(Any, task.usage)
     answer = most_of_text("# unknown-end.txt\n\nA summary of north/unknown-end.txt.")
     assert usage["indexing"]["estimated_tokens"] == 2 * (answer + usage["rounds"][0]["prompt_tokens"])

@@ -50,23 +50,13 @@ async def test_of_many_files_only_those_within_the_budget_are_asked_about_until_
         await system.drop(f"budget/{number}.txt", b"the same words", dropsight_max_tokens="64") for number in range(20)
     ]
 
-    async def settled() -> bool:
-        tasks = [await system.task(uri) for uri in uris]
-        return all(task is not None and (task.terminal or _is_spent(task)) for task in tasks)
-
-    async with asyncio.timeout(60):
-        while not await settled():
-            system.clock.advance(5)
-            await asyncio.sleep(0.05)
+    tasks = await system.until_all(uris, lambda task: task.terminal or _is_spent(task))
     assert 5 <= len(system.model.asked) <= 6
-    waiting = [task for task in [await system.task(uri) for uri in uris] if task is not None and task.waiting]
+    waiting = [task for task in tasks if task.waiting]
     assert {task.waiting.reason for task in waiting if task.waiting} == {"budget"}
     assert "US dollars a day, is spent" in str(waiting[0].waiting and waiting[0].waiting.detail)
     with_budgets(monkeypatch, daily_budget=Decimal(100))
-    async with asyncio.timeout(60):
-        while not all(task is not None and task.terminal for task in [await system.task(uri) for uri in uris]):
-            system.clock.advance(300)
-            await asyncio.sleep(0.05)
+    await system.until_all(uris, lambda task: task.terminal)
     assert len(system.model.asked) == 20
 
 
@@ -157,10 +147,7 @@ async def test_however_a_task_ends_no_reservation_of_its_earlier_claims_stays(sy
     system.model.script.extend(scripts.get(end, []))
     if end == "cancelled":
         await cancel(system, task)
-    async with asyncio.timeout(60):
-        while not (task := await system.until(uri, lambda _: True)).terminal or task.after:
-            system.clock.advance(30)
-            await asyncio.sleep(0.05)
+    task = await system.ended(uri)
     assert task.usage is not None
     assert not await is_reserved(system, task)
 
@@ -172,15 +159,13 @@ async def test_what_a_cancelled_call_had_reserved_is_given_back_by_who_made_it(
     system.model.script.append({"latency": "1h"})
     uri = await system.drop("budget/cancelled-while-asked.txt", b"some words", dropsight_max_tokens="64")
     task = await system.until(uri, lambda task: task.lease_until is not None)
-    async with asyncio.timeout(60):
-        while not system.model.asked:
-            await asyncio.sleep(0.03)
+    while not system.model.asked:
+        await asyncio.sleep(0.03)
     assert await is_reserved(system, task)
     await cancel(system, task)
-    async with asyncio.timeout(60):
-        while await is_reserved(system, task):
-            system.clock.advance(5)
-            await asyncio.sleep(0.05)
+    while await is_reserved(system, task):
+        system.clock.advance(5)
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("end", ["put_off", "given_up"])

@@ -93,7 +93,7 @@ async def test_a_broken_document_is_refused_before_the_model_is_asked(system: Sy
 
 
 async def test_files_that_a_request_names_are_converted_too(system: System) -> None:
-    await system.drop("converted/named.docx", LETTER)
+    await system.answered("converted/named.docx", LETTER)
     content = [
         {"type": "text", "text": "Compare them."},
         {"type": "file_url", "file_url": {"url": f"gs://{INBOX}/converted/named.docx"}},

@@ -154,14 +154,10 @@ async def test_the_count_of_a_short_scan_is_not_asked_for_again_though_its_pages
 ) -> None:
     system.tap.faults.add([Fault(service="gemini", match="streamGenerateContent", status=503, skip=1, times=1)])
     uri = await system.drop("wide/once.pdf", scan(400, 40), bucket=RULED)
-    async with asyncio.timeout(60):
-        while not (task := await system.until(uri, lambda _: True)).terminal:
-            if counts_asked(system):
-                monkeypatch.setattr(
-                    "shared.examiner._PAGES_WITHOUT_TEXT", "shared.examiner_child.rows:no_such_function"
-                )
-            system.clock.advance(10)
-            await asyncio.sleep(0.05)
+    await system.until(uri, lambda task: task.waiting is not None)
+    assert counts_asked(system)
+    monkeypatch.setattr("shared.examiner._PAGES_WITHOUT_TEXT", "shared.examiner_child.rows:no_such_function")
+    task = await system.ended(uri)
     assert task.error is None, task.error
     assert len(await whole_ids(system, task)) == 400
     assert len(counts_asked(system)) == 1
@@ -207,7 +203,7 @@ async def test_a_cover_without_text_does_not_take_the_other_pages_for_scanned(sy
 async def test_a_count_that_was_stored_is_not_asked_for_again(system: System) -> None:
     system.tap.faults.add([Fault(service="gemini", match="streamGenerateContent", status=503, skip=3, times=1)])
     uri = await system.drop("stock/interrupted.pdf", scan(480, 40), bucket=RULED)
-    task = await system.until(uri, lambda task: task.terminal and not task.after, skip_waits=True)
+    task = await system.ended(uri)
     assert task.error is None, task.error
     assert len(await whole_ids(system, task)) == 480
     assert len(counts_asked(system)) == 2

@@ -132,9 +132,8 @@ async def deleted_unnoticed(system: System, *names: str) -> None:
 
 
 async def are_gone(system: System, task: Task) -> None:
-    async with asyncio.timeout(60):
-        while documents_of(system, task):
-            await asyncio.sleep(0.03)
+    while documents_of(system, task):
+        await asyncio.sleep(0.03)
 
 
 async def test_deleting_an_object_takes_it_out_of_its_index_at_once(system: System) -> None:
@@ -142,7 +141,7 @@ async def test_deleting_an_object_takes_it_out_of_its_index_at_once(system: Syst
     kept = await added(system, "north/tortoise.txt", "The tortoise lives longer.")
     await deleted(system, "north/may.txt")
     await are_gone(system, task)
-    assert await system.traffic.ended(30)
+    assert await system.traffic.ended(60)
     entries = wiring.generate().index_entries
     assert await entries.of_object(task.source.uri) == []
     assert [stored.entry.task for stored in await entries.of_object(kept.source.uri)] == [kept.id]
@@ -153,9 +152,8 @@ async def test_an_outage_of_the_index_delays_what_is_deleted(system: System) -> 
     task = await added(system, "north/stubborn.txt", "The stubborn file leaves later.")
     system.tap.faults.add([Fault(service="gemini", match="DELETE /v1beta/fileSearchStores", status=503, times=1)])
     await deleted(system, "north/stubborn.txt")
-    async with asyncio.timeout(60):
-        while system.tap.faults.listing():
-            await asyncio.sleep(0.03)
+    while system.tap.faults.listing():
+        await asyncio.sleep(0.03)
     system.clock.advance(10)
     await are_gone(system, task)
 
@@ -166,11 +164,11 @@ async def test_the_late_event_of_an_overwritten_generation_leaves_what_the_newer
     # Loaded here: without the environment of a function, the module ends the process.
     ingest = importlib.import_module("functions.ingest.main")
     await ingest.clear_indexes(wiring.ingest(), first.source)
-    assert await system.traffic.ended(30)
+    assert await system.traffic.ended(60)
     assert documents_of(system, second) == ["text/markdown", "text/plain"]
     (stored,) = await wiring.ingest().index_entries.of_object(second.source.uri)
     await ingest.clear_indexes(wiring.ingest(), second.source)
-    assert await system.traffic.ended(30)
+    assert await system.traffic.ended(60)
     assert await wiring.ingest().index_entries.of_object(second.source.uri) == [stored], "the object is there"
 
 

@@ -43,17 +43,11 @@ async def test_over_the_days_budget_an_import_waits_without_its_answer_until_the
     waiting = await system.until(uri, put_off)
     assert (waiting.status, waiting.after) == ("completed", ("index", "delete_file"))
     assert waiting.outputs
-    async with asyncio.timeout(60):
-        while (later := await system.until(uri, put_off)).epoch == waiting.epoch:
-            system.clock.advance(60)
-            await asyncio.sleep(0.05)
+    later = await system.until(uri, lambda task: task.epoch > waiting.epoch, skip_waits=True)
     assert later.dispatch_at is not None
     assert (later.after, imports(system)) == (waiting.after, 0)
     with_budgets(monkeypatch, daily_budget=Decimal(1000))
-    async with asyncio.timeout(60):
-        while (task := await system.until(uri, lambda _: True)).after:
-            system.clock.advance(300)
-            await asyncio.sleep(0.05)
+    task = await system.ended(uri)
     assert documents_of(system, task) == ["text/markdown", "text/plain"]
     usage: Any = task.usage
     assert usage["indexing"]["estimated_tokens"] > 0
@@ -195,10 +189,7 @@ async def test_what_a_try_may_have_cost_is_counted_if_the_file_is_left_out_after
         await asyncio.to_thread(system.objects.bucket(RULED).blob(f"contracts/{name}").delete)
     else:
         with_budgets(monkeypatch, daily_budget=await spent_today(), budget_action="fail")
-    async with asyncio.timeout(60):
-        while (task := await system.until(uri, lambda _: True)).after:
-            system.clock.advance(60)
-            await asyncio.sleep(0.03)
+    task = await system.ended(uri)
     usage: Any = task.usage
     assert (len(tries), documents_of(system, task)) == (1, [])
     assert usage["indexing"]["estimated_tokens"] > usage["rounds"][0]["prompt_tokens"]

@@ -41,6 +41,8 @@ async def test_a_refusal_that_quotes_the_request_is_logged_by_its_names(
     system.model.script.append(refusal)
     uri = await system.drop(f"quoting/{REFUSALS.index(refusal)}.txt", PLANTED.encode())
     task = await system.until(uri, lambda task: task.waiting is not None or (task.terminal and not task.after))
+    # A task waits before the log says so.
+    assert await system.traffic.ended(30)
     logged = capsys.readouterr().out
     assert task.id in logged
     assert PLANTED not in logged
@@ -62,6 +64,7 @@ async def test_many_failures_that_open_the_breaker_quote_nothing(
     uris = [await system.drop(f"quoting/many-{number}.txt", PLANTED.encode()) for number in range(20)]
     for uri in uris:
         await system.until(uri, lambda task: task.waiting is not None)
+    assert await system.traffic.ended(30)
     logged = capsys.readouterr().out
     assert "breaker_opened" in logged
     assert PLANTED not in logged

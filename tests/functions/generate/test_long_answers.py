@@ -28,14 +28,25 @@ from tests.functions.generate.conftest import SAMPLES, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-_LONGEST_STOP = 0.5
-"""Seconds of this process, which other processes do not lengthen; a third of it was measured."""
+
+def read_and_written(text: str) -> float:
+    """The seconds of this process that a whole answer takes to be read and written, when no thread gives way."""
+    began = time.process_time()
+    json.dumps(json.loads(text))
+    return time.process_time() - began
 
 
 class Turning:
-    """How long the event loop stood still at most."""
+    """How long the event loop stood still at most, and how long it may: a quarter of that was measured.
+
+    Both in seconds of this process, which other processes may still double: what is allowed is measured beside it.
+    """
 
     worst = 0.0
+    allowed = 0.0
+
+    def measure(self) -> None:
+        self.allowed = max(self.allowed, 4 * read_and_written(long_transcript()))
 
     async def watch(self) -> None:
         last = time.process_time()
@@ -48,11 +59,13 @@ class Turning:
 @asynccontextmanager
 async def watched() -> AsyncIterator[Turning]:
     turning = Turning()
+    turning.measure()
     watcher = asyncio.create_task(turning.watch())
     await asyncio.sleep(0.01)
     yield turning
     await asyncio.sleep(0.01)
     watcher.cancel()
+    turning.measure()
 
 
 def moment(second: int) -> str:
@@ -102,7 +115,7 @@ async def test_a_long_answer_is_judged_and_published_while_the_loop_turns(system
         published = await publish(deps, whole)
     assert len(long_transcript()) > 10_000_000
     assert len(published.uris) == 5
-    assert turning.worst < _LONGEST_STOP
+    assert turning.worst < turning.allowed
 
 
 async def test_a_long_answer_is_kept_and_found_again_while_the_loop_turns(system: System) -> None:
@@ -115,7 +128,7 @@ async def test_a_long_answer_is_kept_and_found_again_while_the_loop_turns(system
     async with watched() as turning:
         await keeping.store_answer(deps, lease, 7, record)
         assert record in await keeping.load_answers(deps, task)
-    assert turning.worst < _LONGEST_STOP
+    assert turning.worst < turning.allowed
 
 
 async def test_pieces_are_joined_in_time_that_grows_with_their_text() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +15,7 @@ from shared import wiring
 from shared.cloud.gemini import Gemini
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
+from tests.environment import NOWHERE
 from tests.functions.generate.conftest import System
 from tests.functions.generate.test_budgets import is_reserved, spent_today
 
@@ -27,14 +27,6 @@ CEILING = Decimal("2.50") * 1000 / 1_000_000
 
 async def dropped(system: System, name: str) -> str:
     return await system.drop(name, b"some words", dropsight_max_tokens="1000")
-
-
-async def ended(system: System, uri: str) -> Task:
-    async with asyncio.timeout(60):
-        while not (task := await system.until(uri, lambda _: True)).terminal or task.after:
-            system.clock.advance(30)
-            await asyncio.sleep(0.05)
-    return task
 
 
 async def claimed_by_one_who_dies(system: System, uri: str, **changes: Any) -> None:
@@ -66,7 +58,7 @@ async def test_the_call_of_a_holder_that_died_is_counted_once_however_often_its_
     system.model.script.extend([{"status": 503}, {"status": 429}, {"status": 503}])
     uri = await dropped(system, "lost/killed.txt")
     await claimed_by_one_who_dies(system, uri)
-    task = await ended(system, uri)
+    task = await system.ended(uri)
     calls, assumed = lost(task)
     assert (task.error, calls, task.usage and task.usage["calls"]) == (None, 1, 1)
     assert CEILING < assumed < 2 * CEILING
@@ -80,7 +72,7 @@ async def test_each_holder_that_may_have_made_a_call_counts(system: System) -> N
     system.clock.advance(61)
     await system.until(uri, lambda task: task.waiting is not None and task.waiting.reason == "rate_limited")
     await claimed_by_one_who_dies(system, uri)
-    assert lost(await ended(system, uri))[0] == 2
+    assert lost(await system.ended(uri))[0] == 2
 
 
 async def test_a_task_that_ends_before_another_call_counts_what_its_dead_holder_may_have_spent(system: System) -> None:
@@ -97,7 +89,7 @@ async def test_a_task_that_ends_before_another_call_counts_what_its_dead_holder_
         return claims.cancel(claims.claim(task, now=now, lease=timedelta(seconds=60)), now=now)
 
     await system.tasks.change(stored, taken_over_and_cancelled)
-    task = await ended(system, uri)
+    task = await system.ended(uri)
     calls, assumed = lost(task)
     assert calls == 1
     assert CEILING < assumed < 2 * CEILING
@@ -118,7 +110,7 @@ async def test_a_task_that_is_cancelled_before_anyone_saw_its_holder_dead_counts
     uri = await dropped(system, "lost/cancelled-at-once.txt")
     await claimed_by_one_who_dies(system, uri)
     await cancelled(system, uri)
-    calls, assumed = lost(await ended(system, uri))
+    calls, assumed = lost(await system.ended(uri))
     assert calls == 1
     assert CEILING < assumed < 2 * CEILING
     assert await spent_today() - before == assumed
@@ -134,10 +126,9 @@ async def test_a_holder_that_was_cancelled_before_its_call_has_lost_none(system:
     if counted_first:
         await count_by_after_work(system, task)
         assert await spent_today() > before, "it may have made a call"
-    async with asyncio.timeout(60):
-        while not (task := await system.until(uri, lambda _: True)).usage or lost(task)[0]:
-            system.clock.advance(1)
-            await asyncio.sleep(0.05)
+    while not (task := await system.until(uri, lambda _: True)).usage or lost(task)[0]:
+        system.clock.advance(1)
+        await asyncio.sleep(0.05)
     assert (held.token, task.token, system.model.asked) == (1, 2, [])
     assert await spent_today() == before
 
@@ -151,18 +142,16 @@ async def test_the_call_of_a_dead_holder_counts_if_its_successor_is_cancelled_be
     uri = await dropped(system, f"lost/successor-cancelled-{counted_first}.txt")
     await claimed_by_one_who_dies(system, uri, files=())
     system.model.set_model({"processing": "1h"})
-    async with asyncio.timeout(60):
-        while not (held := await system.until(uri, lambda _: True)).takeovers:
-            system.clock.advance(5)
-            await asyncio.sleep(0.05)
+    while not (held := await system.until(uri, lambda _: True)).takeovers:
+        system.clock.advance(5)
+        await asyncio.sleep(0.05)
     task = await cancelled(system, uri)
     assert (held.ledger.lost.calls, task.token) == (0, held.token + 1)
     if counted_first:
         await count_by_after_work(system, task)
-    async with asyncio.timeout(60):
-        while system.traffic.under_way():
-            system.clock.advance(1)
-            await asyncio.sleep(0.05)
+    while system.traffic.under_way():
+        system.clock.advance(1)
+        await asyncio.sleep(0.05)
     if not counted_first:
         await count_by_after_work(system, task)
     task = await system.until(uri, lambda task: task.usage is not None)
@@ -184,7 +173,7 @@ async def test_a_connection_that_breaks_counts_what_came_or_what_may_have_come(s
     before = await spent_today()
     system.tap.faults.add([Fault(service="gemini", match="enerateContent", times=1, cut_after=pieces)])
     system.model.script.append({"text": "several words " * 40, "chunks": 8})
-    task = await ended(system, await dropped(system, f"lost/broken-{pieces}.txt"))
+    task = await system.ended(await dropped(system, f"lost/broken-{pieces}.txt"))
     calls, assumed = lost(task)
     usage: Any = task.usage
     if pieces:
@@ -200,7 +189,7 @@ async def test_a_connection_that_breaks_counts_what_came_or_what_may_have_come(s
 async def test_an_answer_that_ends_in_an_error_is_counted_as_far_as_it_came(system: System, status: int) -> None:
     before = await spent_today()
     system.model.script.append({"text": "several words " * 40, "chunks": 8, "error_after": 2, "error_status": status})
-    task = await ended(system, await dropped(system, f"lost/failed-{status}.txt"))
+    task = await system.ended(await dropped(system, f"lost/failed-{status}.txt"))
     usage: Any = task.usage
     assert usage["rounds"][0]["answer_tokens"] > 0
     assert await spent_today() - before == cost(task)
@@ -208,7 +197,7 @@ async def test_an_answer_that_ends_in_an_error_is_counted_as_far_as_it_came(syst
 
 async def test_a_refusal_costs_nothing(system: System) -> None:
     system.model.script.extend([{"status": 503}, {"status": 500}])
-    assert lost(await ended(system, await dropped(system, "lost/refused.txt"))) == (0, Decimal(0))
+    assert lost(await system.ended(await dropped(system, "lost/refused.txt"))) == (0, Decimal(0))
 
 
 async def test_what_a_task_has_spent_counts_while_it_waits_and_once_when_it_ends(system: System) -> None:
@@ -222,22 +211,20 @@ async def test_what_a_task_has_spent_counts_while_it_waits_and_once_when_it_ends
     today = system.clock.now().date()
     rows = [row for row in await wiring.generate().totals.rows(today, today) if row.labels.prefix.endswith("/waits/")]
     assert {row.counters.tasks for row in rows} == {0}
-    task = await ended(system, uri)
+    task = await system.ended(uri)
     assert await spent_today() - before == cost(task) > waiting
 
 
 async def test_a_call_that_reaches_nobody_costs_nothing(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     deps, before = wiring.generate(), await spent_today()
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     with monkeypatch.context() as patch:
-        patch.setenv("GOOGLE_GEMINI_BASE_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("GOOGLE_GEMINI_BASE_URL", f"http://{NOWHERE}")
         unreachable = Gemini("a key", deps.clock, threads=1)
     monkeypatch.setattr(deps.gemini, "stream", unreachable.stream)
     uri = await dropped(system, "lost/unreachable.txt")
     task = await system.until(uri, lambda task: task.waiting is not None)
     assert "Gemini cannot be reached" in str(task.waiting and task.waiting.detail)
     monkeypatch.undo()
-    task = await ended(system, uri)
+    task = await system.ended(uri)
     assert (task.error, lost(task)) == (None, (0, Decimal(0)))
     assert await spent_today() - before == cost(task)

@@ -22,9 +22,8 @@ TASKS = 16
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.03)
+    while not holds():
+        await asyncio.sleep(0.03)
 
 
 async def _drop_all(system: System, folder: str) -> list[str]:

@@ -23,6 +23,7 @@ from shared.intake import Intake
 from shared.orphan_files import OrphanFiles
 from shared.request_intake import RequestIntake
 from shared.settings import Inbox, SweepSettings
+from tests.environment import move_to_morning
 
 ROOT = Path(__file__).parents[3]
 QUEUE = "projects/test/locations/here/queues/work"
@@ -37,7 +38,7 @@ def tap() -> Tap:
 
 @pytest.fixture
 def clock(tmp_path: Path) -> MovableClock:
-    return MovableClock(tmp_path / "clock")
+    return move_to_morning(MovableClock(tmp_path / "clock"))
 
 
 @pytest.fixture

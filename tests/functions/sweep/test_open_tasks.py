@@ -266,6 +266,8 @@ async def test_a_task_whose_pause_or_budget_is_over_is_woken_and_another_is_left
     totals, reservations = Totals(client), Reservations(client)
     budgets = Budgets(system.settings, clock, totals, reservations, Keys(client, clock).daily_budget)
     deps = replace(system, throttle=throttle, budgets=budgets)
+    # A task is woken once a minute by the clock.
+    clock.advance(60 - clock.time() % 60)
     waiting = claims.keep_waiting(
         new(clock), now=clock.now(), until=clock.now() + timedelta(hours=1), reason=reason, detail="wait"
     )

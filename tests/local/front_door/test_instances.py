@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import httpx2
 import pytest
 
 from local.standins.serve import HttpServer
 from shared.clock import MovableClock
+from tests.environment import free_port
 from tests.local.front_door.conftest import Door, Serve, Worker, until
 
 
@@ -38,9 +38,7 @@ async def test_a_request_that_waits_too_long_for_its_turn_is_429(
 
 
 async def test_a_worker_that_is_restarting_is_waited_for(serve: Serve, worker: Worker) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     asked = asyncio.Event()
 
     async def backend() -> str:

@@ -55,7 +55,7 @@ async def test_no_piece_of_a_streamed_http_answer_arrives_before_the_kill(
     url: str, tap: Tap, killed: list[int]
 ) -> None:
     tap.faults.add([Fault(service="gemini", kill="after", times=1)])
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         with pytest.raises(httpx2.TransportError):
             async with client.stream("GET", url) as answer:
                 pytest.fail(f"the caller saw {answer.status_code}")

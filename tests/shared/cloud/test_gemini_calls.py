@@ -169,7 +169,7 @@ async def gemini(wire: Wire, clock: MovableClock) -> AsyncIterator[Gemini]:
     await gemini._client.aio.aclose()
 
 
-async def asked(gemini: Gemini, model: str = "gemini-4-argon", body: Json = ASKED, timeout: float = 10) -> list[Json]:
+async def asked(gemini: Gemini, model: str = "gemini-4-argon", body: Json = ASKED, timeout: float = 60) -> list[Json]:
     return [piece async for piece in gemini.stream(model, body, timeout=timeout)]
 
 

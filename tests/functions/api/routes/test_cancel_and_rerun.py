@@ -61,7 +61,7 @@ async def test_a_model_that_is_speaking_is_stopped_at_its_next_chunk(system: Sys
 async def test_an_ended_task_is_returned_as_it_is(system: System) -> None:
     async with system.client(await system.key("late-canceller")) as client:
         task = (await client.post("/v1/llm/generations", json=request())).json()
-        ended = (await client.get(f"/v1/tasks/{task['id']}", params={"wait": 20})).json()
+        ended = (await client.get(f"/v1/tasks/{task['id']}", params={"wait": 60})).json()
         cancelled = (await client.post(f"/v1/tasks/{task['id']}/cancel")).json()
     assert ended["status"] == cancelled["status"] == "completed"
 
@@ -70,9 +70,9 @@ async def test_a_rerun_asks_again_with_some_fields_replaced_and_leaves_the_old_t
     async with system.client(await system.key("rerunner")) as client:
         first = (await client.post("/v1/llm/generations", json=request(prompt="One?", metadata={"n": "1"}))).json()
         answer = await client.post(f"/v1/tasks/{first['id']}/rerun", json={"model": "gemini-2.5-pro", "prompt": "Two?"})
-        second = (await client.get(answer.headers["location"], params={"wait": 20})).json()
+        second = (await client.get(answer.headers["location"], params={"wait": 60})).json()
         refused = await client.post(f"/v1/tasks/{first['id']}/rerun", json={"colour": "red"})
-        old = (await client.get(f"/v1/tasks/{first['id']}", params={"wait": 20})).json()
+        old = (await client.get(f"/v1/tasks/{first['id']}", params={"wait": 60})).json()
     assert answer.status_code == 200
     assert (second["model"], second["metadata"]) == ("gemini-2.5-pro", {"n": "1"})
     assert (old["model"], old["status"]) == ("gemini-2.5-flash", "completed")
@@ -101,7 +101,7 @@ async def rerun(system: System, secret: str, task: Json, **changes: object) -> J
     async with system.client(secret) as client:
         answer = await client.post(f"/v1/tasks/{task['id']}/rerun", json=changes)
         assert answer.status_code == 200, answer.text
-        ended: Json = (await client.get(answer.headers["location"], params={"wait": 20})).json()
+        ended: Json = (await client.get(answer.headers["location"], params={"wait": 60})).json()
     return ended
 
 
@@ -185,7 +185,7 @@ async def test_a_request_about_an_object_shares_one_as_well(system: System) -> N
     async with system.client(secret) as client:
         body = {"model": "gemini-2.5-flash", "messages": messages}
         first = (await client.post("/v1/llm/generations", json=body)).json()
-        await client.get(f"/v1/tasks/{first['id']}", params={"wait": 20})
+        await client.get(f"/v1/tasks/{first['id']}", params={"wait": 60})
     before = caches(system)
     again = [await rerun(system, secret, first, temperature=number / 10) for number in range(2)]
     assert more_caches(system, before) == {"create": 1}

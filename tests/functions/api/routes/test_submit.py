@@ -26,7 +26,7 @@ async def test_a_request_becomes_a_task_that_completes_with_a_chat_completion(sy
     async with system.client(await system.key("submitter")) as client:
         answer = await client.post("/v1/llm/generations", json=request(prompt="Who speaks?", metadata={"a": "b"}))
         task = answer.json()
-        looked_up = (await client.get(f"/v1/tasks/{task['id']}", params={"wait": 20})).json()
+        looked_up = (await client.get(f"/v1/tasks/{task['id']}", params={"wait": 60})).json()
     assert answer.status_code == 200
     assert answer.headers["location"] == f"/v1/tasks/{task['id']}"
     assert answer.headers["retry-after"]

@@ -27,7 +27,7 @@ async def opened(system: System, name: str, **fields: Any) -> tuple[str, dict[st
 async def test_the_bytes_go_straight_to_the_inbox_and_become_a_task(system: System) -> None:
     secret, upload = await opened(system, "web/one 🎉.wav", metadata={"dropsight-recipe": "transcribe-timed"})
     assert upload["uri"] == f"gs://{INBOX}/web/one 🎉.wav"
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=60) as browser:
         sent = await browser.put(upload["url"], content=SPEECH)
     assert sent.status_code == 200
     task = await system.ended(secret, upload["uri"])
@@ -38,7 +38,7 @@ async def test_an_upload_goes_on_after_a_lost_connection(system: System) -> None
     half, size = 256 << 10, 600_000
     data = SPEECH[:44] + bytes(size - 44)
     _, upload = await opened(system, "web/two.wav", size=size)
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=60) as browser:
         first = await browser.put(
             upload["url"], content=data[:half], headers={"Content-Range": f"bytes 0-{half - 1}/{size}"}
         )
@@ -52,14 +52,14 @@ async def test_an_upload_goes_on_after_a_lost_connection(system: System) -> None
 
 async def test_only_this_size_is_taken(system: System) -> None:
     _, upload = await opened(system, "web/three.wav")
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=60) as browser:
         longer = await browser.put(upload["url"], content=SPEECH + b"more")
     assert longer.status_code == 400
 
 
 async def test_only_pages_of_the_origin_that_asked_may_use_the_session(system: System) -> None:
     _, upload = await opened(system, "web/four.wav")
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=60) as browser:
         question = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-range"}
         ours = await browser.options(upload["url"], headers={"Origin": PAGE, **question})
         other = await browser.options(upload["url"], headers={"Origin": "https://other.example", **question})
@@ -75,7 +75,7 @@ async def test_only_pages_of_the_origin_that_asked_may_use_the_session(system: S
 
 async def test_an_object_that_exists_is_never_replaced(system: System) -> None:
     secret, upload = await opened(system, "web/five.wav")
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=60) as browser:
         await browser.put(upload["url"], content=SPEECH)
     async with system.client(secret) as client:
         again = await client.post("/v1/uploads", json={"name": "web/five.wav", "size": 5})

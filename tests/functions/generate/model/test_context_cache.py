@@ -101,7 +101,7 @@ async def test_no_cache_is_kept_for_a_file_that_waits_for_its_index(system: Syst
     assert {"index", "delete_file"} <= set(waiting.after)
     assert (more(system, before), waiting.cache) == ({"create": 1, "delete": 1}, None)
     system.tap.faults.clear()
-    await system.until(uri, lambda task: not task.after)
+    await system.ended(uri)
     assert more(system, before) == {"create": 1, "delete": 1}
 
 

@@ -59,8 +59,10 @@ async def test_acknowledged_tasks_and_blocked_names_survive_kill_9(
         with pytest.raises(AlreadyExists):
             await bench.client.create_task(parent=QUEUE, task=task(target.url, name))
     clock.advance(3601)
-    arrived = {delivery.headers["x-cloudtasks-taskname"] for delivery in await target.received(20)}
+    # "gone" arrives twice where its first answer was not noted before the end.
+    await target.received(20)
     await until(bench.standin.idle)
+    arrived = {delivery.headers["x-cloudtasks-taskname"] for delivery in target.deliveries}
     assert arrived - {"gone"} == {f"t-{number}" for number in range(1, 20)}
     assert target.deliveries[-1].body == b"kept"
 

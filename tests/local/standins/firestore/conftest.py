@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
+from tests.environment import free_port
+
 ROOT = Path(__file__).parents[4]
 CHOSEN = os.environ.get("FIRESTORE_EMULATOR_HOST")
 """As it is before the tests of other packages point Google's clients at stand-ins of their own."""
@@ -28,7 +30,7 @@ class Process:
 
     def __init__(self, *arguments: str | Path) -> None:
         self._arguments = [str(argument) for argument in arguments]
-        self.port = 0
+        self.port = free_port()
         self.start()
 
     @property

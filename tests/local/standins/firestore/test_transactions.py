@@ -181,7 +181,7 @@ def test_idle_and_old_transactions_expire(launch: Any, connect: Any, tmp_path: P
     clock = MovableClock(tmp_path / "clock")
     client = connect(launch("--clock", tmp_path / "clock"))
     document = client.document("c/d")
-    for steps, alive in (([59.0], True), ([61.0], False), ([50.0] * 5, True), ([50.0] * 6, False)):
+    for steps, alive in (([40.0], True), ([61.0], False), ([45.0] * 5, True), ([50.0] * 6, False)):
         transaction = begin(client)
         for step in steps:
             document.get(transaction=transaction)

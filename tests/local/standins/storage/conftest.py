@@ -139,7 +139,7 @@ def client(url: str) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def http(url: str) -> Iterator[httpx2.Client]:
     """For what the client would never send."""
-    with httpx2.Client(base_url=url, trust_env=False) as made:
+    with httpx2.Client(base_url=url, trust_env=False, timeout=60) as made:
         yield made
 
 

@@ -36,7 +36,7 @@ def test_a_killed_stand_in_loses_nothing_acknowledged(start: Callable[[], Proces
         bucket.blob("gone").upload_from_string(b"x")
         bucket.delete_blob("gone")
         session = bucket.blob("resumed").create_resumable_upload_session(if_generation_match=0)
-    with httpx2.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False, timeout=60) as http:
         headers = {"content-range": f"bytes 0-{2 * QUANTUM - 1}/*"}
         assert http.put(session, content=data[: 2 * QUANTUM], headers=headers).status_code == 308
         first.kill()
@@ -82,7 +82,7 @@ def test_planted_faults_are_answered_in_the_api_s_form_and_retried_by_the_client
         blob = client.bucket("inbox").blob("x")
         blob.upload_from_string(b"x")
         assert blob.download_as_bytes() == b"x"
-    with httpx2.Client(base_url=served.url, trust_env=False) as http:
+    with httpx2.Client(base_url=served.url, trust_env=False, timeout=60) as http:
         served.tap.faults.add([Fault(service="storage", status=429, times=1, retry_delay=7.0)])
         answer = http.get("/storage/v1/b/inbox")
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
@@ -91,7 +91,7 @@ def test_planted_faults_are_answered_in_the_api_s_form_and_retried_by_the_client
 
 def test_the_ledger_counts_what_would_be_billed(serve: Callable[..., Served]) -> None:
     served = serve(buckets=["inbox"])
-    with httpx2.Client(base_url=served.url, trust_env=False) as http:
+    with httpx2.Client(base_url=served.url, trust_env=False, timeout=60) as http:
         http.post("/upload/storage/v1/b/inbox/o?uploadType=media&name=a%20b", content=b"12345")
         session = http.post("/upload/storage/v1/b/inbox/o?uploadType=resumable&name=c").headers["location"]
         http.put(session, content=bytes(QUANTUM), headers={"content-range": f"bytes 0-{QUANTUM - 1}/*"})

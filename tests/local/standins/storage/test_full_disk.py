@@ -42,7 +42,7 @@ class Receiver:
 
     def arrived(self, names: set[str]) -> bool:
         with self._changed:
-            return self._changed.wait_for(lambda: names <= self._told, 20)
+            return self._changed.wait_for(lambda: names <= self._told, 90)
 
 
 @pytest.fixture
