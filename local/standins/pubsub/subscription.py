@@ -20,6 +20,7 @@ from local.standins.pubsub.filters import parse_filter
 from local.standins.pubsub.rules import DEFAULT_DELIVERY_ATTEMPTS, Pb
 from shared.clock import Clock
 
+_MOST_DOUBLINGS = 32
 _numbers = itertools.count(1)
 
 
@@ -197,7 +198,7 @@ class Subscription:
             least, most = 0.1, 60.0
         else:
             return 0.0
-        return float(min(most or 600.0, (least or 10.0) * 2 ** (failures - 1)))
+        return float(min(most or 600.0, (least or 10.0) * 2 ** min(failures - 1, _MOST_DOUBLINGS)))
 
 
 def _seconds(timestamp: Pb) -> float:

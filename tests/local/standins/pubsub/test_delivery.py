@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions as api_errors
+from google.pubsub_v1 import types
 from google.rpc import error_details_pb2
 
+from local.standins.pubsub.subscription import Subscription
+from shared.clock import MovableClock
 from tests.local.standins.pubsub.bench import TOPIC, Bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:The return_immediately flag")
@@ -174,6 +177,20 @@ async def test_the_retry_policy_delays_a_message_longer_each_time(bench: Bench) 
         bench.clock.advance(seconds - 1)
         assert await bench.pull(path) == []
         bench.clock.advance(1)
+
+
+async def test_a_message_that_has_failed_more_than_a_thousand_times_is_delivered_again(clock: MovableClock) -> None:
+    backoff = {"minimum_backoff": {"seconds": 1}, "maximum_backoff": {"seconds": 1}}
+    subscription = Subscription(types.Subscription.pb(types.Subscription(retry_policy=backoff)), clock)
+    subscription.settings.message_retention_duration.FromSeconds(31 * 86_400)
+    message = types.PubsubMessage.pb()(message_id="1", data=b"one")
+    message.publish_time.FromMicroseconds(int(clock.time() * 1e6))
+    subscription.add(message)
+    for number in range(1100):
+        (leased,) = subscription.lease(1, 10)
+        assert leased.attempt == number + 1
+        subscription.modify_deadline([leased.ack_id], 0)
+        clock.advance(1)
 
 
 async def test_a_seek_back_delivers_what_is_retained_again_and_a_seek_forward_drops_the_rest(bench: Bench) -> None:
