@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from google.protobuf import empty_pb2
@@ -32,8 +33,8 @@ class Publisher:
         "Publish": (types.PublishRequest.pb(), types.PublishResponse.pb()),
     }
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
+    def __init__(self, resources: Resources, start_or_stop_pushing: Callable[[str], Awaitable[None]]) -> None:
+        self._resources, self._start_or_stop_pushing = resources, start_or_stop_pushing
 
     async def CreateTopic(self, request: Pb) -> Pb:  # noqa: N802 - the RPC's name
         check_name(request.name, "topics")
@@ -80,6 +81,7 @@ class Publisher:
         subscription = self._resources.subscription(request.subscription)
         subscription.settings.detached = True
         subscription.clear()
+        await self._start_or_stop_pushing(request.subscription)
         return types.DetachSubscriptionResponse.pb()()
 
     async def Publish(self, request: Pb) -> Pb:  # noqa: N802

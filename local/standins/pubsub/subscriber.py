@@ -63,7 +63,7 @@ class Subscriber:
         subscription = Subscription(self._prepared(request), self._resources.clock)
         self._resources.subscriptions[request.name] = subscription
         self._resources.tell_retention(request.topic)
-        self._start_or_stop_pushing(request.name)
+        await self.start_or_stop_pushing(request.name)
         return subscription.settings
 
     async def GetSubscription(self, request: Pb) -> Pb:  # noqa: N802
@@ -81,7 +81,7 @@ class Subscriber:
         changed.CopyFrom(subscription.settings)
         request.update_mask.MergeMessage(submitted, changed, replace_message_field=True, replace_repeated_field=True)
         subscription.settings = self._prepared(changed)
-        self._start_or_stop_pushing(submitted.name)
+        await self.start_or_stop_pushing(submitted.name)
         return subscription.settings
 
     async def ListSubscriptions(self, request: Pb) -> Pb:  # noqa: N802
@@ -93,7 +93,7 @@ class Subscriber:
         self._resources.subscription(request.subscription)
         del self._resources.subscriptions[request.subscription]
         self._resources.policies.pop(request.subscription, None)
-        self._start_or_stop_pushing(request.subscription)
+        await self.start_or_stop_pushing(request.subscription)
         return EmptyPb()
 
     async def ModifyPushConfig(self, request: Pb) -> Pb:  # noqa: N802
@@ -102,7 +102,7 @@ class Subscriber:
         changed.CopyFrom(subscription.settings)
         changed.push_config.CopyFrom(request.push_config)
         subscription.settings = self._prepared(changed)
-        self._start_or_stop_pushing(request.subscription)
+        await self.start_or_stop_pushing(request.subscription)
         return EmptyPb()
 
     async def Pull(self, request: Pb) -> Pb:  # noqa: N802
@@ -149,13 +149,15 @@ class Subscriber:
             self._resources.topic(prepared.dead_letter_policy.dead_letter_topic)
         return prepared
 
-    def _start_or_stop_pushing(self, name: str) -> None:
+    async def start_or_stop_pushing(self, name: str) -> None:
+        """Push from now on, or no more, as the subscription's settings say; none is pushed if it is gone."""
         subscription = self._resources.subscriptions.get(name)
-        pushes = subscription is not None and bool(subscription.settings.push_config.push_endpoint)
+        settings = subscription.settings if subscription is not None else SubscriptionPb()
+        pushes = bool(settings.push_config.push_endpoint) and not settings.detached
         if subscription is not None and pushes and name not in self._pushing:
             self._pushing[name] = PushDelivery(subscription, self._resources.forward_dead_letters, self._sign)
         elif not pushes and (pushing := self._pushing.pop(name, None)) is not None:
-            pushing.cancel()
+            await pushing.stop()
 
 
 def _tell_without_effect(subscription: Subscription, ack_ids: Sequence[str]) -> None:
