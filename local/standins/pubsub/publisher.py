@@ -8,10 +8,17 @@ from typing import ClassVar
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
 
-from local.standins.grpc_refusals import invalid
 from local.standins.pubsub.resources import DELETED_TOPIC, Resources
 from local.standins.pubsub.rpcs import Rpcs, page
-from local.standins.pubsub.rules import Pb, check_messages, check_name, exists, prepare_topic
+from local.standins.pubsub.rules import (
+    CHANGEABLE_OF_TOPICS,
+    Pb,
+    check_mask,
+    check_messages,
+    check_name,
+    exists,
+    prepare_topic,
+)
 
 TopicPb = types.Topic.pb()
 
@@ -49,8 +56,7 @@ class Publisher:
     async def UpdateTopic(self, request: Pb) -> Pb:  # noqa: N802
         changed = TopicPb()
         changed.CopyFrom(self._resources.topic(request.topic.name))
-        if not request.update_mask.paths:
-            raise invalid("The update_mask must be set, and must contain a non-empty paths list.")
+        check_mask(request.update_mask, TopicPb, CHANGEABLE_OF_TOPICS)
         request.update_mask.MergeMessage(
             request.topic, changed, replace_message_field=True, replace_repeated_field=True
         )

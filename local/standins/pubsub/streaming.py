@@ -13,7 +13,7 @@ from google.pubsub_v1 import types
 
 from local.standins.grpc_refusals import Refusal, invalid, refuse
 from local.standins.pubsub.resources import Resources
-from local.standins.pubsub.rules import Pb, check_deadline, missing
+from local.standins.pubsub.rules import Pb, check_deadline, check_new_deadline, missing
 from local.standins.pubsub.subscription import LARGEST_ANSWER_BYTES, Leased
 
 _POLL_SECONDS = 0.05
@@ -25,7 +25,9 @@ _RequestPb, _ResponsePb = types.StreamingPullRequest.pb(), types.StreamingPullRe
 def streaming_handler(resources: Resources) -> grpc.GenericRpcHandler:
     async def call(requests: AsyncIterator[Pb], context: grpc.aio.ServicerContext) -> AsyncIterator[Pb]:
         try:
-            async for answer in _Stream(resources, await anext(requests)).answers(requests):
+            if (first := await anext(requests, None)) is None:
+                raise invalid("The first request of a stream names the subscription.")
+            async for answer in _Stream(resources, first).answers(requests):
                 yield answer
         except Refusal as refusal:
             await refuse(context, refusal)
@@ -77,6 +79,8 @@ class _Stream:
         deadlines = list(request.modify_deadline_seconds)
         if len(deadlines) != len(request.modify_deadline_ack_ids):
             raise invalid("There must be one deadline for each of modify_deadline_ack_ids.")
+        for seconds in deadlines:
+            check_new_deadline(seconds)
         unacknowledged = set(self._subscription.acknowledge(request.ack_ids))
         unchanged = set[str]()
         for ack_id, seconds in zip(request.modify_deadline_ack_ids, deadlines, strict=True):
