@@ -137,6 +137,6 @@ async def test_the_refusal_of_a_name_tells_what_a_name_is(bench: Bench, name: st
 def test_the_command_in_the_documentation_names_a_topic_that_is_accepted() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    text = Path("docs/standins.md").read_text()
+    text = (Path(__file__).parents[4] / "docs" / "standins.md").read_text()
     (topic,) = re.findall(r"dropsight pubsub .*--topic (\S+)", text)
     assert parser.parse_args(["--topic", topic]).topic == [topic]
