@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
 
-from local.standins.grpc_refusals import invalid
 from local.standins.pubsub.resources import DELETED_TOPIC, Resources
 from local.standins.pubsub.rpcs import Rpcs, page
-from local.standins.pubsub.rules import Pb, check_messages, check_name, exists, prepare_topic
+from local.standins.pubsub.rules import (
+    CHANGEABLE_OF_TOPICS,
+    Pb,
+    check_mask,
+    check_messages,
+    check_name,
+    exists,
+    prepare_topic,
+)
 
 TopicPb = types.Topic.pb()
 
@@ -32,8 +40,8 @@ class Publisher:
         "Publish": (types.PublishRequest.pb(), types.PublishResponse.pb()),
     }
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
+    def __init__(self, resources: Resources, start_or_stop_pushing: Callable[[str], Awaitable[None]]) -> None:
+        self._resources, self._start_or_stop_pushing = resources, start_or_stop_pushing
 
     async def CreateTopic(self, request: Pb) -> Pb:  # noqa: N802 - the RPC's name
         check_name(request.name, "topics")
@@ -48,8 +56,7 @@ class Publisher:
     async def UpdateTopic(self, request: Pb) -> Pb:  # noqa: N802
         changed = TopicPb()
         changed.CopyFrom(self._resources.topic(request.topic.name))
-        if not request.update_mask.paths:
-            raise invalid("The update_mask must be set, and must contain a non-empty paths list.")
+        check_mask(request.update_mask, TopicPb, CHANGEABLE_OF_TOPICS)
         request.update_mask.MergeMessage(
             request.topic, changed, replace_message_field=True, replace_repeated_field=True
         )
@@ -80,6 +87,7 @@ class Publisher:
         subscription = self._resources.subscription(request.subscription)
         subscription.settings.detached = True
         subscription.clear()
+        await self._start_or_stop_pushing(request.subscription)
         return types.DetachSubscriptionResponse.pb()()
 
     async def Publish(self, request: Pb) -> Pb:  # noqa: N802

@@ -18,6 +18,8 @@ Sign = Callable[[str, str], str]
 _ACKNOWLEDGING = (102, 200, 201, 202, 204)
 _POLL_SECONDS = 0.05
 _MOST_AT_ONCE = 100
+_MARGIN_SECONDS = 1
+"""How much longer than its request a message is leased, so that it is not sent again while the request ends."""
 
 
 class PushDelivery:
@@ -25,28 +27,26 @@ class PushDelivery:
 
     def __init__(self, subscription: Subscription, forward_dead_letters: Callable[[], None], sign: Sign) -> None:
         self._subscription, self._forward_dead_letters, self._sign = subscription, forward_dead_letters, sign
+        self._sending: dict[asyncio.Task[None], str] = {}
+        """The ack ids of what is being sent."""
         self._running = asyncio.create_task(self._run())
 
-    def cancel(self) -> None:
-        self._running.cancel()
-
     async def stop(self) -> None:
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
+        """End what is being sent, and give it back."""
+        tasks = (self._running, *self._sending)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._subscription.modify_deadline(list(self._sending.values()), 0)
 
     async def _run(self) -> None:
-        sending = set[asyncio.Task[None]]()
-        try:
-            while True:
-                self._forward_dead_letters()
-                for leased in self._subscription.lease(_MOST_AT_ONCE - len(sending), one_of_a_key=True):
-                    sending.add(asyncio.create_task(self._send(leased)))
-                await asyncio.sleep(_POLL_SECONDS)
-                sending = {task for task in sending if not task.done()}
-        finally:
-            for task in sending:
-                task.cancel()
+        while True:
+            self._forward_dead_letters()
+            seconds = self._subscription.settings.ack_deadline_seconds + _MARGIN_SECONDS
+            for leased in self._subscription.lease(_MOST_AT_ONCE - len(self._sending), seconds, one_of_a_key=True):
+                self._sending[asyncio.create_task(self._send(leased))] = leased.ack_id
+            await asyncio.sleep(_POLL_SECONDS)
+            self._sending = {task: ack_id for task, ack_id in self._sending.items() if not task.done()}
 
     async def _send(self, leased: Leased) -> None:
         # A request that takes longer than the deadline for acknowledgements has failed, as in the service.
@@ -94,6 +94,7 @@ async def push(leased: Leased, settings: Pb, sign: Sign) -> bool:
         headers["Authorization"] = f"Bearer {sign(config.oidc_token.service_account_email, audience)}"
     try:
         answer = await exchange("POST", config.push_endpoint, headers, body)
-    except (OSError, ConnectionLost, MalformedAnswer):
+    except (OSError, ValueError, ConnectionLost, MalformedAnswer):
+        # ValueError: the host is no name that can be looked up.
         return False
     return answer.status in _ACKNOWLEDGING

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import types
 
 from local.standins.grpc_refusals import Refusal, invalid
@@ -25,10 +28,13 @@ _DEFAULT_RETENTION_SECONDS, _LEAST_RETENTION_SECONDS, _MOST_RETENTION_SECONDS = 
 _DEFAULT_EXPIRATION_SECONDS = 31 * 86_400
 DEFAULT_DELIVERY_ATTEMPTS, _MOST_DELIVERY_ATTEMPTS = 5, 100
 _LONGEST_ORDERING_KEY = 1024
-CHANGEABLE = frozenset({"ack_deadline_seconds", "labels", "push_config", "retry_policy", "dead_letter_policy",
-                        "expiration_policy", "retain_acked_messages", "message_retention_duration",
-                        "enable_exactly_once_delivery"})  # fmt: skip
-"""The fields of a subscription that can be updated."""
+CHANGEABLE_OF_TOPICS = frozenset({"labels", "message_storage_policy", "kms_key_name", "schema_settings",
+                                  "message_retention_duration", "ingestion_data_source_settings",
+                                  "message_transforms"})  # fmt: skip
+CHANGEABLE_OF_SUBSCRIPTIONS = frozenset({"ack_deadline_seconds", "labels", "push_config", "retry_policy",
+                                         "dead_letter_policy", "expiration_policy", "retain_acked_messages",
+                                         "message_retention_duration", "enable_exactly_once_delivery"})  # fmt: skip
+"""The fields that can be updated."""
 
 
 def not_served(what: str) -> Refusal:
@@ -46,7 +52,10 @@ def exists(name: str) -> Refusal:
 def check_name(name: str, kind: str) -> None:
     match = _NAME.fullmatch(name)
     if match is None or match[1] != kind:
-        raise invalid(f"Invalid resource name given (name={name}): projects/PROJECT/{kind}/ID is expected.")
+        raise invalid(
+            f"Invalid resource name given (name={name}): projects/PROJECT/{kind}/ID is expected, where ID has 3 to 255 "
+            "characters, begins with a letter, and does not begin with goog."
+        )
 
 
 def check_messages(request: Pb) -> None:
@@ -119,10 +128,20 @@ def _check_push(subscription: Pb) -> None:
     push = subscription.push_config
     if push.HasField("no_wrapper"):
         raise not_served("Unwrapped push")
-    if push.push_endpoint and not push.push_endpoint.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+    if push.push_endpoint and not _can_be_pushed_to(push.push_endpoint):
         raise invalid(f"Invalid push endpoint given (endpoint={push.push_endpoint}).")
     if push.push_endpoint and subscription.enable_exactly_once_delivery:
         raise invalid("Exactly-once delivery is for pull subscriptions only.")
+
+
+def _can_be_pushed_to(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        parts.port  # noqa: B018 - raises ValueError if it is not a port's number
+    except ValueError:
+        return False
+    on_this_machine = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
+    return endpoint.isascii() and bool(parts.hostname) and (parts.scheme == "https" or on_this_machine)
 
 
 def _prepare_dead_letters(policy: Pb) -> None:
@@ -135,3 +154,20 @@ def _prepare_dead_letters(policy: Pb) -> None:
 def check_deadline(seconds: int) -> None:
     if not _SHORTEST_DEADLINE <= seconds <= _LONGEST_DEADLINE:
         raise invalid(f"Invalid ack deadline given (ack_deadline_secs={seconds}): 10 to 600 s.")
+
+
+def check_new_deadline(seconds: int) -> None:
+    """Check the deadline that a delivered message is to have from now on; 0 gives it back."""
+    if not 0 <= seconds <= _LONGEST_DEADLINE:
+        raise invalid(f"Invalid ack deadline given (ack_deadline_secs={seconds}): 0 to 600 s.")
+
+
+def check_mask(mask: Pb, kind: Pb, changeable: Collection[str]) -> None:
+    """Check the paths of an update's mask: they name fields of the class, or of what these consist of."""
+    if not mask.paths:
+        raise invalid("The update_mask must be set, and must contain a non-empty paths list.")
+    for path in mask.paths:
+        if path.partition(".")[0] not in changeable or not FieldMask(paths=[path]).IsValidForDescriptor(
+            kind.DESCRIPTOR
+        ):
+            raise invalid(f"Invalid update_mask: {path} is not a known or mutable field.")

@@ -27,7 +27,7 @@ class PubSubService:
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         return (
-            handler("google.pubsub.v1.Publisher", Publisher(self.resources)),
+            handler("google.pubsub.v1.Publisher", Publisher(self.resources, self._subscriber.start_or_stop_pushing)),
             streaming_handler(self.resources),
             handler("google.pubsub.v1.Subscriber", self._subscriber),
             handler("google.pubsub.v1.SchemaService", _Schemas()),

@@ -13,8 +13,8 @@ from google.pubsub_v1 import types
 
 from local.standins.grpc_refusals import Refusal, invalid, refuse
 from local.standins.pubsub.resources import Resources
-from local.standins.pubsub.rules import Pb, check_deadline
-from local.standins.pubsub.subscription import Leased
+from local.standins.pubsub.rules import Pb, check_deadline, check_new_deadline, missing
+from local.standins.pubsub.subscription import LARGEST_ANSWER_BYTES, Leased
 
 _POLL_SECONDS = 0.05
 _MOST_AT_ONCE = 100
@@ -25,7 +25,9 @@ _RequestPb, _ResponsePb = types.StreamingPullRequest.pb(), types.StreamingPullRe
 def streaming_handler(resources: Resources) -> grpc.GenericRpcHandler:
     async def call(requests: AsyncIterator[Pb], context: grpc.aio.ServicerContext) -> AsyncIterator[Pb]:
         try:
-            async for answer in _Stream(resources, await anext(requests)).answers(requests):
+            if (first := await anext(requests, None)) is None:
+                raise invalid("The first request of a stream names the subscription.")
+            async for answer in _Stream(resources, first).answers(requests):
                 yield answer
         except Refusal as refusal:
             await refuse(context, refusal)
@@ -77,6 +79,8 @@ class _Stream:
         deadlines = list(request.modify_deadline_seconds)
         if len(deadlines) != len(request.modify_deadline_ack_ids):
             raise invalid("There must be one deadline for each of modify_deadline_ack_ids.")
+        for seconds in deadlines:
+            check_new_deadline(seconds)
         unacknowledged = set(self._subscription.acknowledge(request.ack_ids))
         unchanged = set[str]()
         for ack_id, seconds in zip(request.modify_deadline_ack_ids, deadlines, strict=True):
@@ -93,14 +97,16 @@ class _Stream:
 
     def _lease(self) -> list[Leased]:
         """Lease what the subscriber has room for. Raises Refusal once the subscription is gone."""
-        self._resources.attached(self._name)
+        if self._resources.attached(self._name) is not self._subscription:
+            # It was deleted, and another one has its name by now.
+            raise missing(self._name)
         self._resources.forward_dead_letters()
         self._held = {ack_id: size for ack_id, size in self._held.items() if self._subscription.is_leased(ack_id)}
-        most, most_bytes = _MOST_AT_ONCE, None
+        most, most_bytes = _MOST_AT_ONCE, LARGEST_ANSWER_BYTES
         if self._most > 0:
             most = min(most, self._most - len(self._held))
         if self._most_bytes > 0:
-            most_bytes = self._most_bytes - sum(self._held.values())
+            most_bytes = min(most_bytes, self._most_bytes - sum(self._held.values()))
         leased = self._subscription.lease(most, self._deadline, most_bytes)
         self._held.update({delivery.ack_id: delivery.message.ByteSize() for delivery in leased})
         return leased

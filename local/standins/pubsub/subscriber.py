@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -15,10 +16,11 @@ from local.standins.pubsub.push import PushDelivery, Sign
 from local.standins.pubsub.resources import Resources
 from local.standins.pubsub.rpcs import Rpcs, page
 from local.standins.pubsub.rules import (
-    CHANGEABLE,
+    CHANGEABLE_OF_SUBSCRIPTIONS,
     Pb,
-    check_deadline,
+    check_mask,
     check_name,
+    check_new_deadline,
     exists,
     not_served,
     prepare_subscription,
@@ -30,6 +32,9 @@ _POLL_SECONDS = 0.05
 _PULL_SECONDS = 5.0
 """How long a pull without messages waits."""
 _MOST_AT_ONCE = 1000
+_INVALID_ACK_ID = "PERMANENT_FAILURE_INVALID_ACK_ID"
+_MOST_NAMED_BYTES = 4000
+"""gRPC's clients take 8 KiB of metadata for granted; what tells the invalid ids is part of it, in base64."""
 
 SubscriptionPb, EmptyPb = types.Subscription.pb(), empty_pb2.Empty
 
@@ -60,28 +65,30 @@ class Subscriber:
         self._resources.topic(request.topic)
         if request.name in self._resources.subscriptions:
             raise exists(request.name)
-        subscription = Subscription(self._prepared(request), self._resources.clock)
+        prepared = prepare_subscription(request)
+        prepared.detached = False
+        self._check_dead_letter_topic(prepared)
+        subscription = Subscription(prepared, self._resources.clock)
         self._resources.subscriptions[request.name] = subscription
         self._resources.tell_retention(request.topic)
-        self._start_or_stop_pushing(request.name)
+        await self.start_or_stop_pushing(request.name)
         return subscription.settings
 
     async def GetSubscription(self, request: Pb) -> Pb:  # noqa: N802
         return self._resources.subscription(request.subscription).settings
 
     async def UpdateSubscription(self, request: Pb) -> Pb:  # noqa: N802
-        submitted, paths = request.subscription, request.update_mask.paths
-        for path in paths:
-            if path.partition(".")[0] not in CHANGEABLE:
-                raise invalid(f"Invalid update_mask: {path} is not a known or mutable field of a subscription.")
-        if not paths:
-            raise invalid("The update_mask must be set, and must contain a non-empty paths list.")
+        submitted = request.subscription
+        check_mask(request.update_mask, SubscriptionPb, CHANGEABLE_OF_SUBSCRIPTIONS)
         subscription = self._resources.subscription(submitted.name)
         changed = SubscriptionPb()
         changed.CopyFrom(subscription.settings)
         request.update_mask.MergeMessage(submitted, changed, replace_message_field=True, replace_repeated_field=True)
-        subscription.settings = self._prepared(changed)
-        self._start_or_stop_pushing(submitted.name)
+        prepared = prepare_subscription(changed)
+        if any(path.partition(".")[0] == "dead_letter_policy" for path in request.update_mask.paths):
+            self._check_dead_letter_topic(prepared)
+        subscription.settings = prepared
+        await self.start_or_stop_pushing(submitted.name)
         return subscription.settings
 
     async def ListSubscriptions(self, request: Pb) -> Pb:  # noqa: N802
@@ -93,7 +100,7 @@ class Subscriber:
         self._resources.subscription(request.subscription)
         del self._resources.subscriptions[request.subscription]
         self._resources.policies.pop(request.subscription, None)
-        self._start_or_stop_pushing(request.subscription)
+        await self.start_or_stop_pushing(request.subscription)
         return EmptyPb()
 
     async def ModifyPushConfig(self, request: Pb) -> Pb:  # noqa: N802
@@ -101,8 +108,8 @@ class Subscriber:
         changed = SubscriptionPb()
         changed.CopyFrom(subscription.settings)
         changed.push_config.CopyFrom(request.push_config)
-        subscription.settings = self._prepared(changed)
-        self._start_or_stop_pushing(request.subscription)
+        subscription.settings = prepare_subscription(changed)
+        await self.start_or_stop_pushing(request.subscription)
         return EmptyPb()
 
     async def Pull(self, request: Pb) -> Pb:  # noqa: N802
@@ -125,8 +132,7 @@ class Subscriber:
         return EmptyPb()
 
     async def ModifyAckDeadline(self, request: Pb) -> Pb:  # noqa: N802
-        if request.ack_deadline_seconds:
-            check_deadline(request.ack_deadline_seconds)
+        check_new_deadline(request.ack_deadline_seconds)
         subscription = self._resources.subscription(request.subscription)
         _tell_without_effect(subscription, subscription.modify_deadline(request.ack_ids, request.ack_deadline_seconds))
         return EmptyPb()
@@ -143,24 +149,26 @@ class Subscriber:
     async def close(self) -> None:
         await asyncio.gather(*(pushing.stop() for pushing in self._pushing.values()))
 
-    def _prepared(self, submitted: Pb) -> Pb:
-        prepared = prepare_subscription(submitted)
-        if prepared.HasField("dead_letter_policy"):
-            self._resources.topic(prepared.dead_letter_policy.dead_letter_topic)
-        return prepared
-
-    def _start_or_stop_pushing(self, name: str) -> None:
+    async def start_or_stop_pushing(self, name: str) -> None:
+        """Push from now on, or no more, as the subscription's settings say; none is pushed if it is gone."""
         subscription = self._resources.subscriptions.get(name)
-        pushes = subscription is not None and bool(subscription.settings.push_config.push_endpoint)
+        settings = subscription.settings if subscription is not None else SubscriptionPb()
+        pushes = bool(settings.push_config.push_endpoint) and not settings.detached
         if subscription is not None and pushes and name not in self._pushing:
             self._pushing[name] = PushDelivery(subscription, self._resources.forward_dead_letters, self._sign)
         elif not pushes and (pushing := self._pushing.pop(name, None)) is not None:
-            pushing.cancel()
+            await pushing.stop()
+
+    def _check_dead_letter_topic(self, settings: Pb) -> None:
+        if settings.HasField("dead_letter_policy"):
+            self._resources.topic(settings.dead_letter_policy.dead_letter_topic)
 
 
 def _tell_without_effect(subscription: Subscription, ack_ids: Sequence[str]) -> None:
     """With exactly-once delivery, refuse ids that had no effect; without, they are passed over in silence."""
     if ack_ids and subscription.settings.enable_exactly_once_delivery:
-        reasons = dict.fromkeys(ack_ids, "PERMANENT_FAILURE_INVALID_ACK_ID")
+        sizes = itertools.accumulate(len(ack_id.encode()) + len(_INVALID_ACK_ID) for ack_id in ack_ids)
+        named = [ack_id for ack_id, size in zip(ack_ids, sizes, strict=True) if size <= _MOST_NAMED_BYTES]
+        reasons = dict.fromkeys(named, _INVALID_ACK_ID)
         message = "Some acknowledgement ids in the request were invalid. This could be because they have expired."
         raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, message, reasons)

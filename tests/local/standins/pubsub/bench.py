@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import grpc.aio
+from google.pubsub_v1 import types
 from google.pubsub_v1.services.publisher import PublisherAsyncClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 from google.pubsub_v1.services.subscriber import SubscriberAsyncClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 
-from shared.clock import MovableClock
+from local.standins.pubsub.rules import Pb, prepare_subscription
+from local.standins.pubsub.subscription import Subscription
+from shared.clock import Clock, MovableClock
 
 TOPIC = "projects/test/topics/events"
 
@@ -35,3 +38,14 @@ class Bench:
     async def pull(self, path: str) -> list[Any]:
         request = {"subscription": path, "max_messages": 10, "return_immediately": True}
         return list((await self.subscriber.pull(request=request)).received_messages)
+
+
+def subscription_with(clock: Clock, **settings: object) -> Subscription:
+    """A subscription without a server."""
+    return Subscription(prepare_subscription(types.Subscription.pb(types.Subscription(**settings))), clock)
+
+
+def message(clock: Clock, number: int, key: str = "") -> Pb:
+    made = types.PubsubMessage.pb()(message_id=f"{number:016d}", data=b"%d" % number, ordering_key=key)
+    made.publish_time.FromMicroseconds(int(clock.time() * 1e6))
+    return made

@@ -110,6 +110,21 @@ async def test_a_program_gets_the_messages_of_a_key_in_their_order(bench: Bench,
     assert received[received.index(b"50") :] == published[50:]
 
 
+async def test_a_program_gets_more_than_one_answer_can_hold(bench: Bench, program: Program) -> None:
+    path = await bench.subscribe("large")
+    published = {b"%d" % number * 20_000 for number in range(10_000, 10_080)}
+    taken = set[bytes]()
+
+    def take(message: Any) -> bool:
+        taken.add(message.data)
+        message.ack()
+        return taken == published
+
+    await asyncio.to_thread(program.publish, list(published))
+    await asyncio.to_thread(program.receive, path, take)
+    assert taken == published
+
+
 async def test_a_program_with_exactly_once_delivery_learns_that_its_acks_are_taken(
     bench: Bench, program: Program
 ) -> None:

@@ -26,10 +26,7 @@ async def test_a_message_stays_until_it_is_acknowledged(bench: Bench) -> None:
     bench.clock.advance(11)
     (again,) = await bench.pull(path)
     assert again.message.message_id == received.message.message_id
-    await bench.subscriber.acknowledge(subscription=path, ack_ids=[received.ack_id])
-    bench.clock.advance(11)
-    (third,) = await bench.pull(path)
-    await bench.subscriber.acknowledge(subscription=path, ack_ids=[third.ack_id])
+    await bench.subscriber.acknowledge(subscription=path, ack_ids=[again.ack_id])
     bench.clock.advance(601)
     assert await bench.pull(path) == []
 
@@ -217,6 +214,29 @@ async def test_a_stream_ends_with_its_subscription(bench: Bench) -> None:
     with pytest.raises(api_errors.NotFound):
         async for _ in stream:
             pass
+
+
+async def test_a_stream_ends_with_its_subscription_also_if_another_has_its_name_at_once(bench: Bench) -> None:
+    path = await bench.subscribe("short-lived")
+    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    requests.put_nowait({"subscription": path, "stream_ack_deadline_seconds": 10})
+    await bench.publish(b"one")
+    stream = aiter(await bench.subscriber.streaming_pull(requests=_taken_from(requests)))
+    await anext(stream)
+    await bench.subscriber.delete_subscription(subscription=path)
+    await bench.subscribe("short-lived")
+    with pytest.raises(api_errors.NotFound):
+        async with asyncio.timeout(60):
+            await anext(stream)
+
+
+async def test_a_pull_answers_with_no_more_than_grpcs_clients_accept(bench: Bench) -> None:
+    path = await bench.subscribe("large")
+    published = [await bench.publish(b"x" * 700_000) for _ in range(6)]
+    first = await bench.pull(path)
+    assert len(first) == 4
+    second = await bench.pull(path)
+    assert [message.message.message_id for message in (*first, *second)] == published
 
 
 async def test_a_stream_refuses_a_request_that_contradicts_itself(bench: Bench) -> None:
