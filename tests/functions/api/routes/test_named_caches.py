@@ -167,12 +167,6 @@ async def test_a_cache_of_another_model_is_a_bad_request_and_no_file_is_prepared
         assert after.get(paid) == before.get(paid)
 
 
-async def test_a_cache_may_be_named_with_an_alias_of_its_model(system: System, cache: str) -> None:
-    async with openai_client(system, "cache-alias", scopes=OPERATOR) as client:
-        answer = await client.chat.completions.create(**naming(cache, model=f"models/{MODEL}"))
-    assert answer.usage is not None
-
-
 async def test_a_blank_system_message_beside_a_cache_is_left_out(system: System, cache: str) -> None:
     blank = {"role": "system", "content": " \n"}
     async with openai_client(system, "cache-blank", scopes=OPERATOR) as client:
