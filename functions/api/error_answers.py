@@ -64,6 +64,14 @@ def render_outage(accept: str, request_id: str, *, may_repeat: bool) -> Response
     return render_refusal(refused, accept, request_id)
 
 
+def encoding_refused(encoding: str) -> RequestRefused:
+    """Return the refusal of a compressed body: nothing here expands it."""
+    message = f"Content-Encoding: {encoding[:40]} is not taken. Send the body as it is, without this header."
+    return RequestRefused(
+        415, "invalid_request_error", "unsupported_encoding", message, headers={"Accept-Encoding": "identity"}
+    )
+
+
 def unavailable(why: str) -> RequestRefused:
     return RequestRefused(
         503,

@@ -1,4 +1,4 @@
-"""ASGI middleware of every request: request id, HEAD, the key's headers, and unexpected errors.
+"""ASGI middleware of every request: request id, HEAD, the key's headers, compressed bodies, and unexpected errors.
 
 Pure ASGI: Starlette's `BaseHTTPMiddleware` hides a client that went away and turns a crashed stream into a clean end.
 """
@@ -10,9 +10,10 @@ import secrets
 from contextlib import AbstractContextManager, nullcontext
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api.error_answers import render_internal_error, render_outage
+from functions.api.error_answers import encoding_refused, render_internal_error, render_outage, render_refusal
 from functions.api.fast_lookup import answer_lookup
 from functions.api.request_state import RequestState, enter_request
 from shared.cloud.telemetry import is_outage, log, log_failure
@@ -39,7 +40,7 @@ class RequestMiddleware:
         inner = {**scope, "method": "GET"} if state.head else scope
         try:
             with _traced(scope):
-                answer = await answer_lookup(scope) or self._app
+                answer = _refuse_compressed(scope, state) or await answer_lookup(scope) or self._app
                 await answer(inner, receive, sender.send)
         except ClientDisconnect:
             log("INFO", "client_gone", "the caller went away", request=state.request_id, path=scope["path"])
@@ -52,6 +53,13 @@ class RequestMiddleware:
             else:
                 response = render_internal_error(_accept(scope), state.request_id)
             await response(inner, receive, sender.send)
+
+
+def _refuse_compressed(scope: Scope, state: RequestState) -> Response | None:
+    encoding = (_header(scope, b"content-encoding") or b"").decode("latin-1").strip().lower()
+    if encoding in ("", "identity") or scope["method"] in ("GET", "HEAD"):
+        return None
+    return render_refusal(encoding_refused(encoding), _accept(scope), state.request_id)
 
 
 def _traced(scope: Scope) -> AbstractContextManager[None]:

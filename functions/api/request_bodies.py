@@ -110,11 +110,7 @@ class _BudgetShare:
 
 
 async def read_pieces(request: Request, longest: float = _LONGEST_SECONDS) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body. Raises 408 if they arrive too slowly, not counting the time that the caller takes.
-
-    Raises 415 for a compressed body: what it expands to could fill the memory.
-    """
-    _refuse_encoded(request)
+    """Yield the pieces of a body. Raises 408 if they arrive too slowly, not counting the time that the caller takes."""
     arrived, waited = 0, 0.0
     loop, stream = asyncio.get_running_loop(), aiter(request.stream())
     while True:
@@ -130,16 +126,6 @@ async def read_pieces(request: Request, longest: float = _LONGEST_SECONDS) -> As
             return
         arrived += len(piece)
         yield piece
-
-
-def _refuse_encoded(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity"):
-        return
-    message = f"Content-Encoding: {encoding[:40]} is not taken. Send the body as it is, without this header."
-    raise RequestRefused(
-        415, "invalid_request_error", "unsupported_encoding", message, headers={"Accept-Encoding": "identity"}
-    )
 
 
 def _declared_length(request: Request) -> int:

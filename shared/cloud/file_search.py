@@ -9,6 +9,7 @@ from google.genai import types
 
 from shared.clock import Clock
 from shared.cloud.gemini import Gemini
+from shared.cloud.gemini_errors import translated_errors
 from shared.cloud.index_entries import IndexEntries
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.service_errors import HandleGone
@@ -46,7 +47,7 @@ class FileSearch:
     async def _make_store(self, index: str) -> str:
         """Make the store, unless one of its name was made before and not noted."""
         display_name, stores = f"dropsight {self._environment} {index}", self._gemini.sdk.file_search_stores
-        with self._gemini.translated_errors():
+        with translated_errors():
             config = types.ListFileSearchStoresConfig(page_size=_PAGE)
             listed = [store async for store in await stores.list(config=config)]
             left = next((store.name for store in listed if store.display_name == display_name and store.name), None)
@@ -55,7 +56,7 @@ class FileSearch:
             made = await stores.create(config=types.CreateFileSearchStoreConfig(display_name=display_name))
         name = await self._entries.settle_store(index, str(made.name))
         if name != made.name:
-            with self._gemini.translated_errors():
+            with translated_errors():
                 await stores.delete(name=str(made.name))
         return name
 
@@ -68,7 +69,7 @@ class FileSearch:
         config = types.ImportFileConfig(
             custom_metadata=[types.CustomMetadata(key=key, string_value=value) for key, value in metadata.items()]
         )
-        with self._gemini.translated_errors():
+        with translated_errors():
             operation = await self._gemini.sdk.file_search_stores.import_file(
                 file_search_store_name=store, file_name=file, config=config
             )
@@ -78,7 +79,7 @@ class FileSearch:
             if tries == _MOST_POLLS:
                 raise ImportUnderWay("File Search did not take the file in time")
             await self._clock.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
-            with self._gemini.translated_errors():
+            with translated_errors():
                 operation = await self._gemini.sdk.operations.get(operation)
         if operation.error:
             message = str(operation.error.get("message") or "no reason is given")
@@ -90,14 +91,14 @@ class FileSearch:
     async def documents_of(self, store: str, entry: str) -> list[str]:
         """Return the documents of an entry, by reading through the whole store: after a crash only."""
         config = types.ListDocumentsConfig(page_size=_PAGE)
-        with self._gemini.translated_errors():
+        with translated_errors():
             listed = await self._gemini.sdk.file_search_stores.documents.list(parent=store, config=config)
             return [str(document.name) async for document in listed if _entry_of(document) == entry]
 
     async def delete_document(self, name: str) -> None:
         """Delete a document; one that does not exist is no error."""
         try:
-            with self._gemini.translated_errors():
+            with translated_errors():
                 await self._gemini.sdk.file_search_stores.documents.delete(
                     name=name, config=types.DeleteDocumentConfig(force=True)
                 )

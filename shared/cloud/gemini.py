@@ -10,31 +10,27 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
-import aiohttp
-import httpx2
 from cachetools import TTLCache
 from google import genai
-from google.genai import errors, types
-from pydantic import JsonValue, ValidationError
+from google.genai import types
 
 from shared.clock import Clock
+from shared.cloud.gemini_errors import not_a_request, translated_errors
 from shared.cloud.request_bodies import write_bodies_in_pieces
 from shared.domain.answer.response import Json
-from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unavailable, Unreachable
+from shared.domain.errors import PermanentFailure, Unavailable
 from shared.domain.models.served import ServedModel
-from shared.domain.service_errors import HandleGone, failure
+from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import GeminiFile
 
 _UPLOAD_PIECE_TIMEOUT_MS = 180_000
 _CALL_TIMEOUT_MS = 60_000
-_MOST_CHARACTERS = 300
 _MODELS_REMEMBERED = 1_000
 _FRESH_SECONDS = 300.0
 """Seconds an instance remembers the service's data on a model."""
@@ -54,6 +50,8 @@ class FoundCache(NamedTuple):
     """A context cache that is there."""
 
     name: str
+    model: str
+    """Without "models/" before it."""
     expires_at: datetime
     tokens: int
 
@@ -76,11 +74,6 @@ class Gemini:
         """The SDK's client, for the parts of the API that have a module of their own."""
         return self._client.aio
 
-    @staticmethod
-    def translated_errors() -> AbstractContextManager[None]:
-        """Convert what the SDK raises in the body of `with` to the exceptions of `shared.domain.errors`."""
-        return _translated_errors()
-
     async def methods(self, model: str) -> frozenset[str] | None:
         """Return the methods a model supports; None if the service has no such model."""
         served = await self.served(model)
@@ -91,7 +84,7 @@ class Gemini:
         with suppress(KeyError):
             return self._models[model]
         try:
-            with _translated_errors():
+            with translated_errors():
                 info = await self._client.aio.models.get(model=model)
             served = ServedModel(
                 name=model,
@@ -129,7 +122,7 @@ class Gemini:
         def send() -> types.File:
             return self._client.files.upload(file=stream, config=config)
 
-        with _translated_errors("upload"):
+        with translated_errors("upload"):
             if isinstance(stream, io.BytesIO):
                 file = await self._client.aio.files.upload(file=stream, config=config)
             else:
@@ -149,7 +142,7 @@ class Gemini:
         failures = 0
         for tries in itertools.count():
             try:
-                with _translated_errors("file"):
+                with translated_errors("file"):
                     file = await self._client.aio.files.get(name=uploaded.name)
             except Unavailable:
                 failures += 1
@@ -166,7 +159,7 @@ class Gemini:
 
     async def delete(self, name: str) -> None:
         """Delete a file; one that does not exist is no error."""
-        with suppress(HandleGone), _translated_errors("file"):
+        with suppress(HandleGone), translated_errors("file"):
             await self._client.aio.files.delete(name=name)
 
     async def create_cache(self, model: str, body: Json, *, lifetime: timedelta, display_name: str) -> tuple[str, int]:
@@ -180,42 +173,42 @@ class Gemini:
             ttl=_duration(lifetime),
             display_name=display_name,
         )
-        with _translated_errors():
+        with translated_errors():
             cache = await self._client.aio.caches.create(model=model, config=cache_config)
         return cast(str, cache.name), _tokens_of(cache)
 
-    async def cached_tokens(self, name: str) -> int:
-        """Return how many tokens a context cache holds. Raises `PermanentFailure` if it does not exist."""
-        with _translated_errors():
-            return _tokens_of(await self._client.aio.caches.get(name=name))
+    async def cache(self, name: str) -> FoundCache:
+        """Return the context cache of this name. Raises `PermanentFailure` if it does not exist."""
+        with translated_errors():
+            return _found(await self._client.aio.caches.get(name=name))
 
     async def find_cache(self, display_name: str) -> FoundCache | None:
         """Return the context cache with this `display_name`, or None."""
-        with _translated_errors():
+        with translated_errors():
             async for cache in await self._client.aio.caches.list(config=types.ListCachedContentsConfig(page_size=100)):
                 if cache.display_name == display_name and cache.name and cache.expire_time:
-                    return FoundCache(cache.name, cache.expire_time, _tokens_of(cache))
+                    return _found(cache)
         return None
 
     async def prolong_cache(self, name: str, *, lifetime: timedelta) -> None:
         """Extend the cache's lifetime to `kept` from now."""
-        with _translated_errors():
+        with translated_errors():
             await self._client.aio.caches.update(
                 name=name, config=types.UpdateCachedContentConfig(ttl=_duration(lifetime))
             )
 
     async def delete_cache(self, name: str) -> None:
-        with _translated_errors():
+        with translated_errors():
             await self._client.aio.caches.delete(name=name)
 
     async def files(self) -> AsyncIterator[types.File]:
-        with _translated_errors():
+        with translated_errors():
             pager = await self._client.aio.files.list(config=types.ListFilesConfig(page_size=100))
         while True:
             for file in pager.page:
                 yield file
             try:
-                with _translated_errors():
+                with translated_errors():
                     await pager.next_page()
             except IndexError:
                 return
@@ -223,7 +216,7 @@ class Gemini:
     async def answer(self, model: str, body: Json, *, timeout: float) -> Json:
         """Return the whole answer, a GenerateContentResponse as JSON. `timeout` is in seconds."""
         contents, config = _within(body, timeout)
-        with _translated_errors():
+        with translated_errors():
             return as_json(
                 await self._client.aio.models.generate_content(
                     model=model, contents=cast(types.ContentListUnion, contents), config=config
@@ -233,7 +226,7 @@ class Gemini:
     async def stream(self, model: str, body: Json, *, timeout: float) -> AsyncIterator[Json]:
         """Yield the answer in pieces, each a GenerateContentResponse as JSON. `timeout` is in seconds."""
         contents, limited_config = _within(body, timeout)
-        with _translated_errors():
+        with translated_errors():
             pieces = await self._client.aio.models.generate_content_stream(
                 model=model, contents=cast(types.ContentListUnion, contents), config=limited_config
             )
@@ -249,16 +242,25 @@ class Gemini:
         # Loaded where it is used: most instances never make anything but words.
         from shared.cloud.embeddings import embed
 
-        with _translated_errors():
+        with translated_errors():
             return await embed(self._client, model, body, timeout)
 
     async def count_tokens(self, model: str, body: Json) -> int:
         contents, _ = _split_body(body)
-        with _translated_errors():
+        with translated_errors():
             usage = await self._client.aio.models.count_tokens(
                 model=model, contents=cast(types.ContentListUnion, contents)
             )
         return usage.total_tokens or 0
+
+
+def _found(cache: types.CachedContent) -> FoundCache:
+    return FoundCache(
+        name=cast(str, cache.name),
+        model=(cache.model or "").removeprefix("models/"),
+        expires_at=cast(datetime, cache.expire_time),
+        tokens=_tokens_of(cache),
+    )
 
 
 def _tokens_of(cache: types.CachedContent) -> int:
@@ -280,7 +282,7 @@ def _split_body(body: Json) -> tuple[list[types.Content], types.GenerateContentC
         contents = [types.Content.model_validate(content) for content in cast(list[Json], body["contents"])]
         return contents, types.GenerateContentConfig.model_validate({**settings, **around})
     except ValueError as error:
-        raise _not_a_request(error) from error
+        raise not_a_request(error) from error
 
 
 def _duration(span: timedelta) -> str:
@@ -294,60 +296,3 @@ def as_json(response: types.GenerateContentResponse) -> Json:
     http = response.sdk_http_response
     tier = {name.lower(): value for name, value in (http.headers or {}).items()}.get(_TIER_HEADER) if http else None
     return {**dumped, "serviceTier": tier} if tier else dumped
-
-
-_BROKEN = (
-    httpx2.TransportError,
-    aiohttp.ClientError,
-    aiohttp.http_exceptions.HttpProcessingError,
-    TimeoutError,
-    ConnectionError,
-)
-_NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, aiohttp.ClientConnectorError)
-_UNREADABLE = (errors.UnknownApiResponseError, json.JSONDecodeError, UnicodeDecodeError, ValidationError)
-"""The SDK's errors for an answer that is not JSON, or has another shape; a plain ValueError concerns the request."""
-
-
-@contextmanager
-def _translated_errors(call: Literal["model", "file", "upload"] = "model") -> Iterator[None]:
-    """Convert exceptions of the SDK and its transports to those of `shared.domain.errors`.
-
-    `call` is what the call was about: a 404 says that this is not there.
-    """
-    try:
-        yield
-    except errors.APIError as error:
-        body = error.details if isinstance(error.details, dict) else {}
-        inner = body.get("error", body)
-        details = cast(list[JsonValue], inner.get("details") or []) if isinstance(inner, dict) else []
-        message, of_file = error.message or "no message", call != "model"
-        raise failure(error.code or 500, error.status or "", message, details, of_file=of_file) from error
-    except _NOT_CONNECTED as error:
-        raise Unreachable(f"Gemini cannot be reached: {type(error).__name__}") from error
-    except _BROKEN as error:
-        raise ConnectionBroken(f"the connection to Gemini broke: {type(error).__name__}") from error
-    except ValueError as error:
-        if call == "upload":
-            # The SDK's message for an upload that was not finalized; any other may come from the stream that is read.
-            if "upload" not in str(error).lower():
-                raise
-            raise TransientFailure(f"the upload to Gemini was not finished: {error}") from error
-        if isinstance(error, _UNREADABLE):
-            # It may have been an answer that is billed.
-            raise ConnectionBroken(f"Gemini's answer could not be read: {type(error).__name__}") from error
-        raise _not_a_request(error) from error
-    except (TypeError, AttributeError, KeyError) as error:
-        # The SDK takes the shape of an answer for granted.
-        if call == "upload":
-            raise
-        raise ConnectionBroken(f"Gemini's answer could not be read: {type(error).__name__}") from error
-
-
-def _not_a_request(error: ValueError) -> PermanentFailure:
-    """Return the permanent failure of a request that the SDK refuses to send."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    else:
-        problem = (str(error).splitlines() or [""])[0]
-    return PermanentFailure("invalid_param", f"This cannot be asked of Gemini: {problem[:_MOST_CHARACTERS]}")

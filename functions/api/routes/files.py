@@ -27,6 +27,8 @@ router = APIRouter(prefix="/v1/files")
 _ID = "file-"
 _NAME_MARK, _PURPOSE_MARK = "dropsight-filename", "dropsight-purpose"
 _LARGEST_PAGE = 1000
+_MOST_LOOKED_AT = 5_000
+"""Files that one request looks at for those of a purpose."""
 _PIECE_BYTES = 4 << 20
 
 
@@ -53,27 +55,23 @@ async def create(request: Request, key: Submitter) -> Response:
 
 @router.get("", operation_id="list_files", **FILE_LIST)
 async def list_files(key: Reader, limit: int = _LARGEST_PAGE, after: str = "", purpose: str = "") -> Response:
-    """List this key's files, by their ids; those of one purpose, if it is given."""
+    """List this key's files, by their ids; those of one purpose, if it is given.
+
+    A page may have fewer than `limit` files, or none, while `has_more` is true: the next one begins after `last_id`.
+    """
     deps, folder = wiring.api(), uploads_folder(key.id)
     most = min(max(1, limit), _LARGEST_PAGE)
-    files: list[Json] = []
     listing = deps.storage.listing(
         deps.settings.requests_bucket, f"{folder}{_ID}", after=f"{folder}{after}" if after else ""
     )
-    async for stored in listing:
-        shown_file = _shown(stored)
-        if purpose in ("", shown_file["purpose"]):
-            files.append(shown_file)
-        if len(files) > most:
-            break
-    shown = files[:most]
+    shown, more_after = await _page_of(listing, most, purpose)
     return render_json(
         {
             "object": "list",
             "data": cast(list, shown),  # type: ignore[type-arg]
-            "has_more": len(files) > most,
+            "has_more": more_after is not None,
             "first_id": shown[0]["id"] if shown else None,
-            "last_id": shown[-1]["id"] if shown else None,
+            "last_id": more_after or (shown[-1]["id"] if shown else None),
         }
     )
 
@@ -100,6 +98,21 @@ async def delete(file_id: str, key: Submitter) -> Response:
     stored = await _find(deps, key, file_id)
     await deps.storage.delete(stored.bucket, stored.name)
     return render_json({"id": file_id, "object": "file", "deleted": True})
+
+
+async def _page_of(listing: AsyncIterator[StoredObject], most: int, purpose: str) -> tuple[list[Json], str | None]:
+    """Return up to `most` files of a purpose, and the id after which there may be others, or None."""
+    files: list[Json] = []
+    looked_at, last = 0, None
+    async for stored in listing:
+        file = _shown(stored)
+        is_wanted = purpose in ("", file["purpose"])
+        if looked_at == _MOST_LOOKED_AT or (is_wanted and len(files) == most):
+            return files, last
+        looked_at, last = looked_at + 1, str(file["id"])
+        if is_wanted:
+            files.append(file)
+    return files, None
 
 
 async def _find(deps: ApiDeps, key: Key, file_id: str) -> StoredObject:

@@ -1,7 +1,7 @@
 """PUT /process: an external document loader for Open WebUI. The body is a file; the response has its text.
 
-Recordings and films are transcribed; PDFs, pictures and documents of word processors and the like become Markdown. Text
-is returned in UTF-8.
+Recordings and films are transcribed; PDFs, pictures, office documents, EPUB, RTF and mail become Markdown. Each is a
+paid task. Text in an encoding that the bytes show is returned in UTF-8, without a task.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from shared.cloud.object_writer import WrittenObject
 from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
-from shared.domain.media import GEMINI, HEAD, Family, in_utf_8, kind_of_mime, kind_of_name
+from shared.domain.media import GEMINI, WHOLE, Family, in_utf_8, kind_of_mime, kind_of_name
 from shared.domain.media.text import encoding_of
 from shared.domain.recipe import DEFAULT_MODEL
 from shared.domain.request.overrides import find_recipe
@@ -39,7 +39,8 @@ from shared.domain.tasks.access import Key
 router = APIRouter(include_in_schema=False)
 
 _LONGEST_SECONDS = 3000.0
-_LARGEST_TEXT = 16 << 20
+_one_text = asyncio.Semaphore(1)
+"""Held while a text is converted, which takes several times its size in memory."""
 _RECIPES: dict[Family, str] = {
     "audio": "transcribe",
     "video": "transcribe",
@@ -109,18 +110,25 @@ async def _text_of(
 
 async def _plain_text(deps: ApiDeps, stored: WrittenObject, name: str) -> Response:
     try:
-        if stored.size > _LARGEST_TEXT:
-            message = f"{name} has {stored.size:,} bytes of text; at most {_LARGEST_TEXT:,} are taken."
+        if stored.size > WHOLE:
+            message = f"{name} has {stored.size:,} bytes of text; at most {WHOLE:,} are taken."
             raise RequestRefused(413, "invalid_request_error", "payload_too_large", message)
-        data = await deps.storage.read(stored.bucket, stored.name) or b""
+        async with _one_text:
+            data = await deps.storage.read(stored.bucket, stored.name) or b""
+            return await asyncio.to_thread(_document_of_text, data, name)
     finally:
         await deps.uploads.delete(stored)
-    encoding = encoding_of(data[:HEAD])
+
+
+def _document_of_text(data: bytes, name: str) -> Response:
+    encoding = encoding_of(data)
     if encoding is None:
         message = f"No extractable text: {name} is no text file, as its name or type says."
         raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
-    text = await asyncio.to_thread(in_utf_8, data, "utf-8" if encoding == "unknown" else encoding)
-    return _document(text.decode(), {"source": name}, {})
+    if encoding == "unknown":
+        message = f"No extractable text: the encoding of {name} cannot be told. Save it as UTF-8, and upload that."
+        raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
+    return _document(in_utf_8(data, encoding).decode(), {"source": name}, {})
 
 
 async def _bounded(request: Request) -> AsyncIterator[bytes]:

@@ -36,7 +36,7 @@ class Which(BaseModel):
     """The bucket of one inbox; left out, the whole system."""
 
 
-_RESPONSES = {200: json_response("StatusShown"), **errors(400, 401, 403, 422, 429)}
+_RESPONSES = {200: json_response("StatusShown"), **errors(400, 401, 403, 415, 422, 429)}
 
 
 @router.get("/v1/status", operation_id="status", responses={200: json_response("StatusShown"), **errors(401, 403, 429)})

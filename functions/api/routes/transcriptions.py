@@ -48,8 +48,10 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
-_RECORDING = re.compile(r"\baudio_url\b|\bmessages\.0\.content\.0\.file_url\.url\b")
+_RECORDING = ("audio_url", "messages.0.content.0.file_url.url")
 """What the request behind a form calls the recording."""
+_NAMED_FIRST = re.compile(rf"\A(?:{'|'.join(map(re.escape, _RECORDING))})\b")
+"""The recording as a message begins with it. Further on, the same letters may be in an address."""
 
 
 @router.post("/v1/audio/transcriptions", operation_id="transcribe", **TRANSCRIPTION)
@@ -114,8 +116,8 @@ def _recording_named(field: str) -> Iterator[None]:
     try:
         yield
     except RequestRefused as refused:
-        param = None if refused.param is None else _RECORDING.sub(field, refused.param)
-        message = _RECORDING.sub(field, refused.message)
+        param = field if refused.param in _RECORDING else refused.param
+        message = _NAMED_FIRST.sub(field, refused.message)
         raise RequestRefused(
             refused.status, refused.type, refused.code, message, param=param, headers=refused.headers
         ) from refused
@@ -208,7 +210,7 @@ async def _until_ended(deps: ApiDeps, request: Request, task: Task, field: str) 
 
 
 def _error(code: str, message: str, field: str) -> bytes:
-    return error_block(StreamItem("error", code=code, message=_RECORDING.sub(field, message)))
+    return error_block(StreamItem("error", code=code, message=_NAMED_FIRST.sub(field, message)))
 
 
 def _delta(text: str) -> bytes:

@@ -20,6 +20,7 @@ from shared.cloud.outbound import refuse_callback
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
+from shared.domain.models.comparison import are_different
 from shared.domain.recipe import PreparedFile, Recipe
 from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question, questions_for_answers
@@ -41,7 +42,7 @@ async def questions_of_request(deps: GenerateDeps, lease: Lease) -> tuple[Questi
     await refuse_if_throttled(deps, recipe.model)
     await require_model(deps, recipe.model, method=method_of(recipe.makes))
     search = await search_of_request(deps, task, request.submission.index)
-    cached_tokens = await _tokens_of_cache(deps, request.submission.google.cached_content)
+    cached_tokens = await _tokens_of_cache(deps, request.submission.google.cached_content, recipe.model)
     preparation = RequestInputs(deps, lease, recipe, request.inputs)
     if recipe.makes in ("speech", "embedding"):
         return await _made_text(deps, lease, request, lease.ran, preparation)
@@ -115,15 +116,15 @@ async def _made_text(
     return MadeText(deps, lease, whole, manner, ran, model, noticed, sources=sources, shown=shown)
 
 
-async def _tokens_of_cache(deps: GenerateDeps, name: str | None) -> int:
+async def _tokens_of_cache(deps: GenerateDeps, name: str | None, model: str) -> int:
     """Return how many tokens the context cache of a request holds; 0 if it names none.
 
-    Raises `PermanentFailure` if the deployment's Gemini API key has no such cache.
+    Raises `PermanentFailure` if the deployment's Gemini API key has no such cache, or one of another model.
     """
     if name is None:
         return 0
     try:
-        return await deps.gemini.cached_tokens(name)
+        cache = await deps.gemini.cache(name)
     except PermanentFailure as failure:
         if failure.code not in ("source_gone", "model_not_found"):
             raise
@@ -132,6 +133,12 @@ async def _tokens_of_cache(deps: GenerateDeps, name: str | None) -> int:
             "made with another key. Make it again, or send its files."
         )
         raise PermanentFailure("source_gone", message).with_summary(failure.summary) from failure
+    if are_different(cache.model, model):
+        message = (
+            f"{CACHED_CONTENT}: {name} was made for {cache.model}, and {model} is asked. They have to be the same."
+        )
+        raise PermanentFailure("invalid_param", message)
+    return cache.tokens
 
 
 async def _read_request(deps: GenerateDeps, task: Task) -> ResolvedRequest:

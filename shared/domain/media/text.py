@@ -16,7 +16,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROLS = bytes([*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F])
 _MAX_END_MARKS = 512
 """End marks (0x1A, NUL) at the end of a text: DOS and CP/M filled blocks with them."""
 _HEADER = 64
@@ -36,8 +36,6 @@ _OF_TEXTS = frozenset("LMNPSZ")
 """Unicode categories of what texts consist of, by their first letter. Of the others, texts only have Cf."""
 _INVISIBLE = "\ufeff\0\x1a\xad\u200b\u200c\u200d\u2060"
 _HIGH = bytes(range(0x80, 0x100))
-_STRAY = re.compile("[\udc80-\udcff]")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _MAX_CONTROLS_SHARE = 0.01
 """Share of control characters in text: terminal logs and broken exports have a few, binary data many."""
 _MAX_CONTROLS_IN_SHORT_TEXT = 8
@@ -69,16 +67,20 @@ _ONLY_IN_SVG = re.compile(rb"http://www\.w3\.org/2000/svg|</svg", re.IGNORECASE)
 def encoding_of(head: bytes) -> str | None:
     """Return the codec that reads `head`: None if it is not text, "unknown" if the encoding is not known.
 
-    Tolerates a character cut at the end of `head`, end marks, and a few stray control characters.
+    Tolerates a character cut at the end of `head`, end marks, and a few stray control characters. "windows-1252" also
+    stands for UTF-8 with stray bytes.
     """
     for bom, codec in _BOMS:
         if head.startswith(bom):
-            return codec if decodes(head, codec) else None
+            if decodes(head, codec):
+                return codec
+            is_mixed = bom == codecs.BOM_UTF8 and may_be_text(len(head), count_controls(head) * 10)
+            return "windows-1252" if is_mixed else None
     wide = _utf_16_without_mark(head)
     if wide is not None:
         return wide
     body = _without_end_marks(head)
-    controls = len(_CONTROLS.findall(body))
+    controls = count_controls(body)
     if not may_be_text(len(body), controls):
         return _wide_by_letters(head)
     if any(shift in body for shift in _JAPANESE_SHIFTS) and decodes(body, "iso2022_jp"):
@@ -98,9 +100,11 @@ def encoding_of(head: bytes) -> str | None:
 
 def _mostly_utf_8(body: bytes) -> bool:
     """Return whether most non-ASCII characters are valid UTF-8, as in a file joined from several."""
-    decoded = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(body, final=False)
-    stray = len(_STRAY.findall(decoded))
-    return stray * 4 <= len(_BEYOND_ASCII.findall(decoded)) - stray
+    decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+    valid = decoder.decode(body, final=False)
+    cut_off = len(decoder.getstate()[0])
+    stray = len(body) - cut_off - len(valid.encode())
+    return stray * 4 <= len(valid) - len(valid.encode("ascii", "ignore"))
 
 
 def _without_end_marks(head: bytes) -> bytes:
@@ -130,7 +134,7 @@ def may_be_text(size: int, controls: int) -> bool:
 
 def count_controls(data: bytes) -> int:
     """Return the number of control characters, other than those for layout."""
-    return len(_CONTROLS.findall(data))
+    return len(data) - len(data.translate(None, _CONTROLS))
 
 
 def kind_by_content(head: bytes, encoding: str, name: str = "") -> str | None:

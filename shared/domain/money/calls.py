@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from shared.domain.answer.response import Json, candidates, text
 from shared.domain.models.catalogue import Model, resolve
+from shared.domain.models.comparison import are_different
 from shared.domain.models.prices import InputKind, InputPrices, Tier
 from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 
@@ -94,12 +95,7 @@ class Call:
     @property
     def is_rerouted(self) -> bool:
         """Return whether another model answered than was asked for. An alias that moves may mean any model."""
-        if self.asked == self.answered:
-            return False
-        asked = resolve(self.asked)
-        if isinstance(asked, Model) and asked.stage == "latest":
-            return False
-        return _basis(self.asked) != _basis(self.answered)
+        return are_different(self.asked, self.answered)
 
 
 def call_of(record: Json) -> Call:
@@ -140,10 +136,13 @@ def _estimated_tokens(record: Json) -> Tokens:
     media, cached = question.get("media"), _number(question.get("cached_tokens"))
     counts = {name: _number(count) for name, count in media.items()} if isinstance(media, dict) else {}
     sent = _number(record.get("characters")) // CHARACTERS_PER_TOKEN
-    counts["text"] = counts.get("text", 0) + sent + cached
+    counts["text"] = counts.get("text", 0) + sent
+    if cached:
+        # As sound, which costs the most: what the cache holds is not known. The reservation counts it so too.
+        counts["audio"] = counts.get("audio", 0) + cached
     characters = sum(len(text(candidate)) for candidate in candidates(response))
     answered = {"text": characters // CHARACTERS_PER_TOKEN}
-    return Tokens(prompt=counts, cached={"text": cached} if cached else {}, answer=answered)
+    return Tokens(prompt=counts, cached={"audio": cached} if cached else {}, answer=answered)
 
 
 def served_tier(response: Json, requested: JsonValue = None) -> Tier:
@@ -191,12 +190,6 @@ def as_dollars(cost: Decimal) -> str:
 
 def _charge(counts: ModalityCounts, prices: InputPrices) -> Decimal:
     return sum((count * prices.of(_KINDS.get(name, "text")) for name, count in counts.items()), Decimal(0))
-
-
-def _basis(name: str) -> str:
-    """Return the catalogued model that a name means by itself, whoever answers for it."""
-    known = resolve(name)
-    return (known.basis or known.id) if isinstance(known, Model) else name
 
 
 def _modalities(counted: Json, details: str, total: str) -> dict[str, int]:

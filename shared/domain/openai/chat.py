@@ -67,7 +67,7 @@ def is_file_id(text: str) -> bool:
 
 def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
     """Return the request. `files` gives the object of each id in `named_files`. Raises `FieldRefused`."""
-    given = {name: value for name, value in body.items() if value is not None and value != []}
+    given: Json = {name: value for name, value in body.items() if value is not None and value != []}
     if "functions" in given or "function_call" in given:
         raise FieldRefused("functions", "functions: this form is not taken any more. Use tools and tool_choice.")
     options = given.pop("stream_options", None)
@@ -88,17 +88,32 @@ def read_chat(body: Json, files: Mapping[str, Located]) -> ChatRequest:
         request["response_format"] = _response_format(form, dropped)
     if (noted := given.pop("metadata", None)) is not None:
         request["metadata"] = noted
-    google = _google(given.pop("extra_body", None), given.pop("google", None))
-    if google is not None:
-        request["extra_body"] = {"google": google}
+    wrapped = _extra_body(given)
+    if "google" in given:
+        request["extra_body"] = {"google": given.pop("google")}
     request["messages"] = _messages(given.pop("messages", None), files)
-    ignored = (*sorted(given), *(f"schema.{keyword}" for keyword in sorted(dropped)))
+    ignored = (*sorted(given), *wrapped, *(f"schema.{keyword}" for keyword in sorted(dropped)))
     return ChatRequest(request, ignored, request.get("stream") is True, include_usage)
 
 
-def _google(extra_body: JsonValue, google: JsonValue) -> JsonValue:
-    """Return Gemini's own settings: openai-python sends them in `extra_body`, or merges that into the body."""
-    return extra_body.get("google") if isinstance(extra_body, dict) else google
+def _extra_body(given: Json) -> list[str]:
+    """Move Gemini's own settings out of `extra_body`, where some clients send them; others merge it into the body.
+
+    Return the other names in it, which have no effect. Raises `FieldRefused` for a cache that would be among them.
+    """
+    extra_body = given.get("extra_body")
+    if not isinstance(extra_body, dict):
+        return []
+    del given["extra_body"]
+    inner = {name: value for name, value in extra_body.items() if value is not None}
+    if "cached_content" in inner:
+        param = "extra_body.cached_content"
+        raise FieldRefused(param, f"{param}: name the cache as extra_body.google.cached_content.")
+    if "google" in inner:
+        if "google" in given:
+            raise FieldRefused("google", "google: it is in extra_body, too. Leave out one of them.")
+        given["google"] = inner.pop("google")
+    return [f"extra_body.{name}" for name in sorted(inner)]
 
 
 def _tools(tools: JsonValue, dropped: set[str]) -> JsonValue:
@@ -133,10 +148,20 @@ def _messages(messages: JsonValue, files: Mapping[str, Located]) -> JsonValue:
         _message(message, f"messages.{turn}", files) if isinstance(message, dict) else message
         for turn, message in enumerate(messages)
     ]
-    if plain and isinstance(last := plain[-1], dict) and last.get("role") in ("system", "developer"):
+    last = plain[-1] if plain else None
+    if isinstance(last, dict) and last.get("role") in ("system", "developer") and not _is_blank(last.get("content")):
         # OpenAI's models answer instructions at the end, or alone. Gemini's are not part of the conversation.
         plain[-1] = {**last, "role": "user"}
     return plain
+
+
+def _is_blank(content: JsonValue) -> bool:
+    """Return whether a message has no words. Of a list, any part but a blank text counts."""
+    if isinstance(content, list):
+        return all(
+            isinstance(part, dict) and part.get("type") == "text" and _is_blank(part["text"]) for part in content
+        )
+    return content is None or (isinstance(content, str) and not content.strip())
 
 
 def _message(message: Json, param: str, files: Mapping[str, Located]) -> JsonValue:

@@ -87,15 +87,15 @@ def resolve_recipe(submission: Submission, today: date | None = None) -> Resolve
         changes |= {"prompt": ""} if has_question or submission.prompt is not None else {}
     recipe = with_overrides(base, submission, changes)
     given = {*(["prompt"] if has_question else []), *(["with"] if len(inputs) > 1 else [])}
-    own = {"file_search": submission.index, "caching": submission.google.cached_content}
-    requires = (*recipe.requires, *(capability for capability, name in own.items() if name is not None))
+    by_capability = {"file_search": submission.index, "caching": submission.google.cached_content}
+    requires = (*recipe.requires, *(capability for capability, name in by_capability.items() if name is not None))
     needs = tuple(need for need in recipe.needs if need not in given)
     recipe = recipe.model_copy(update={"needs": needs, "requires": requires})
     refuse_incomplete(recipe)
     _refuse_evidence(recipe, submission)
     _refuse_several_answers(recipe, submission)
     _refuse_searching(submission)
-    _refuse_with_cache(recipe, submission)
+    _refuse_with_cache(recipe, submission, inputs)
     _refuse_transcription(recipe, submission, inputs)
     _refuse_chat(recipe, submission, inputs)
     _refuse_files(recipe, inputs)
@@ -160,7 +160,7 @@ def _refuse_searching(submission: Submission) -> None:
         raise invalid_field("response_format", "answers from an index are text with citations: leave it out")
 
 
-def _refuse_with_cache(recipe: Recipe, submission: Submission) -> None:
+def _refuse_with_cache(recipe: Recipe, submission: Submission, inputs: Sequence[Input]) -> None:
     """Raise for what a request that names a context cache cannot have: the service takes it from the cache only."""
     if submission.google.cached_content is None:
         return
@@ -174,6 +174,8 @@ def _refuse_with_cache(recipe: Recipe, submission: Submission) -> None:
         raise invalid_field("tools", "a cache holds the tools itself: leave them out here")
     if submission.system_prompt:
         raise invalid_field("system_prompt", "a cache holds the system instruction itself: leave it out here")
+    if recipe.evidence and not inputs:
+        raise invalid_field("evidence", "quotes are looked up in files of the request, not in a cache: name a file")
     for number, message in enumerate(submission.messages or ()):
         if message.role in ("system", "developer") and message.text.strip():
             raise invalid_field(f"messages.{number}", "a cache holds the system instruction itself: leave it out here")

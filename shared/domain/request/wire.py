@@ -35,7 +35,7 @@ def body(resolved: ResolvedRequest, files: Sequence[PreparedFile] = (), today: d
         return request
     if resolved.takes_any_json:
         cast(Json, request.setdefault("generationConfig", {}))["responseMimeType"] = "application/json"
-    if system := resolved.instructions:
+    if (system := resolved.instructions).strip():
         request["systemInstruction"] = {"parts": [{"text": system}]}
     if choice is not None:
         request["toolConfig"] = {"functionCallingConfig": _function_calling_config(choice)}

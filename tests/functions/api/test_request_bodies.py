@@ -122,12 +122,13 @@ async def test_a_body_that_does_not_come_is_not_waited_for(system: System, monke
         ("POST", "/v1/files", "multipart/form-data; boundary=x"),
         ("POST", "/mcp", "application/json"),
         ("PUT", "/process", "application/pdf"),
+        ("POST", "/v1/resume", "application/json"),
     ],
 )
 async def test_a_compressed_body_is_refused_by_its_encoding(
     system: System, method: str, path: str, content_type: str
 ) -> None:
-    async with system.client(await system.key("compressed")) as client:
+    async with system.client(await system.key("compressed", scopes=("submit", "read", "operate"))) as client:
         for encoding in ("gzip", "br"):
             headers = {"Content-Encoding": encoding, "Content-Type": content_type}
             answer = await client.request(method, path, content=b"{}", headers=headers)

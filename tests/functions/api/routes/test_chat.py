@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from functions.api import openai_stream
+from functions.api.routes import files
 from tests.functions.api.conftest import INBOX, OTHER_INBOX, SAMPLES, System
 from tests.functions.api.openai_calls import openai_client, tasks_of
 
@@ -151,6 +152,24 @@ async def test_files_come_inline_from_buckets_by_upload_and_by_the_task_of_a_dro
         answer = await client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
     text = answer.choices[0].message.content or ""
     assert all(f"\n{number}. " in text for number in range(1, 7))
+
+
+async def test_a_search_for_files_of_a_purpose_goes_on_page_by_page(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_MOST_LOOKED_AT", 3)
+    async with openai_client(system, "chat-purposes") as client:
+        for _ in range(6):
+            await client.files.create(file=("a.txt", b"words"), purpose="user_data")
+        wanted = await client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
+    pages: list[dict[str, Any]] = []
+    async with system.client(await system.key("chat-purposes")) as http:
+        while not pages or pages[-1]["has_more"]:
+            after = pages[-1]["last_id"] if pages else ""
+            pages.append((await http.get("/v1/files", params={"purpose": "batch", "after": after})).json())
+    assert [file["id"] for page in pages for file in page["data"]] == [wanted.id]
+    # Seven files, three a page.
+    assert len(pages) == 3
 
 
 async def test_an_uploaded_file_is_listed_shown_and_deleted_by_its_owner_only(system: System) -> None:

@@ -62,14 +62,15 @@ async def test_the_cache_is_read_and_charged_at_the_price_of_cached_tokens(
         answer = await client.chat.completions.create(
             **naming(cache, extra_body={"extra_body": google} if wrapped else google)
         )
+    async with openai_client(system, f"cache-{wrapped:d}-sent") as client:
         await client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": HELD}, *HELLO])
-    sent, named = (Decimal(task["usage"]["cost"]) for task in await tasks_of(system, f"cache-{wrapped:d}"))
+    [named], [sent] = await tasks_of(system, f"cache-{wrapped:d}"), await tasks_of(system, f"cache-{wrapped:d}-sent")
     assert answer.usage is not None
     details = answer.usage.prompt_tokens_details
     assert details is not None
     assert (details.cached_tokens or 0) > 10_000
     assert answer.usage.prompt_tokens > (details.cached_tokens or 0)
-    assert 0 < named < sent
+    assert 0 < Decimal(named["usage"]["cost"]) < Decimal(sent["usage"]["cost"])
 
 
 async def test_a_stream_several_answers_and_a_schema_go_with_a_cache(system: System, cache: str) -> None:
@@ -102,7 +103,23 @@ async def test_a_key_that_has_lost_the_scope_cannot_rerun_what_it_asked_of_a_cac
         await client.chat.completions.create(**naming(cache))
     task = (await tasks_of(system, "cache-rerun"))[0]["id"]
     async with system.client(await system.key("cache-rerun")) as client:
-        assert (await client.post(f"/v1/tasks/{task}/rerun")).status_code == 403
+        answer = await client.post(f"/v1/tasks/{task}/rerun")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (403, "scope_missing", CACHED_CONTENT)
+
+
+async def test_a_key_that_has_lost_the_scope_gets_no_replay_of_what_it_asked_of_a_cache(
+    system: System, cache: str
+) -> None:
+    body, headers = naming(cache), {"Idempotency-Key": "once"}
+    async with system.client(await system.key("cache-replay", scopes=OPERATOR)) as client:
+        first = await client.post("/v1/chat/completions", json=body, headers=headers)
+        again = await client.post("/v1/chat/completions", json=body, headers=headers)
+    async with system.client(await system.key("cache-replay")) as client:
+        refused = await client.post("/v1/chat/completions", json=body, headers=headers)
+    assert again.json() == first.json()
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (403, "scope_missing", CACHED_CONTENT)
 
 
 async def test_a_file_beside_the_cache_is_sent_and_gets_no_cache_of_its_own(system: System, cache: str) -> None:
@@ -133,10 +150,28 @@ async def test_a_cache_that_is_gone_fails_the_task_at_once(system: System, cache
     assert f"Gemini has no {name} for this deployment's API key" in error["message"]
 
 
-async def test_a_cache_of_another_model_fails_the_task_with_geminis_own_sentence(system: System, cache: str) -> None:
-    error = await failure_of(system, "cache-model", naming(cache, model="gemini-3.5-flash-lite"))
-    assert error["code"] == "upstream_error"
-    assert "has to be the same" in error["message"]
+async def test_a_cache_of_another_model_is_a_bad_request_and_no_file_is_prepared(system: System, cache: str) -> None:
+    part = {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,d29yZHM="}}
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": "Is it the same book?"}]}]
+    secret = await system.key("cache-model", scopes=OPERATOR)
+    await system.quiet()
+    before = {**system.tap.ledger.stats()["gemini"]}
+    async with system.client(secret) as client:
+        request = naming(cache, model="gemini-3.5-flash-lite", messages=messages)
+        answer = await client.post("/v1/chat/completions", json=request)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "invalid_param")
+    assert f"{CACHED_CONTENT}: {cache} was made for {MODEL}, and gemini-3.5-flash-lite is asked" in error["message"]
+    after = system.tap.ledger.stats()["gemini"]
+    for paid in ("uploads", "streamGenerateContent"):
+        assert after.get(paid) == before.get(paid)
+
+
+async def test_a_blank_system_message_beside_a_cache_is_left_out(system: System, cache: str) -> None:
+    blank = {"role": "system", "content": " \n"}
+    async with openai_client(system, "cache-blank", scopes=OPERATOR) as client:
+        answer = await client.chat.completions.create(**naming(cache, messages=[blank, *HELLO]))
+    assert answer.choices[0].message.content
 
 
 async def test_what_the_cache_may_cost_is_reserved(system: System, cache: str, monkeypatch: pytest.MonkeyPatch) -> None:

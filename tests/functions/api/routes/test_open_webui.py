@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+
 import pytest
 
 from functions.api.routes import open_webui
+from shared.domain.media.text import encoding_of
 from tests.functions.api.conftest import SAMPLES, System
 from tests.functions.api.openai_calls import tasks_of, uploads_of
 
@@ -62,6 +67,7 @@ async def test_the_words_of_a_document_are_extracted(system: System, name: str, 
         ("Grüße".encode("utf-16"), "Grüße"),
         ("Die Grüße kommen später.".encode("windows-1252"), "Die Grüße kommen später."),
         (b"\xef\xbb\xbfword", "word"),
+        (b"\xef\xbb\xbfThe Caf\xe9 is open.", "The Café is open."),
     ],
 )
 async def test_text_comes_back_in_utf_8_whatever_its_encoding(system: System, content: bytes, text: str) -> None:
@@ -70,10 +76,50 @@ async def test_text_comes_back_in_utf_8_whatever_its_encoding(system: System, co
     assert answer.json()["page_content"] == text
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Привет", "cp1251"), ("こんにちは、世界。", "shift_jis"), ("word " * 20_000 + "Привет" * 10_000, "cp1251")],
+    ids=["cyrillic", "japanese", "cyrillic-at-the-end"],
+)
+async def test_text_of_an_unknown_encoding_is_refused_with_advice(system: System, text: str, encoding: str) -> None:
+    headers = {"Content-Type": "text/plain", "X-Filename": "a.txt"}
+    async with system.client(await system.key("loader-unknown")) as client:
+        answer = await client.put("/process", content=text.encode(encoding), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unsupported_content_type")
+    assert "Save it as UTF-8" in answer.json()["error"]["message"]
+    assert not await uploads_of(system, "loader-unknown")
+
+
+async def test_texts_are_converted_one_at_a_time(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once: list[int] = []
+    converting: set[bytes] = set()
+    lock = threading.Lock()
+
+    def watched(data: bytes) -> str | None:
+        with lock:
+            converting.add(data)
+            at_once.append(len(converting))
+        encoding = encoding_of(data)
+        # Long enough for the others to arrive if nothing held them back.
+        time.sleep(0.2)
+        with lock:
+            converting.discard(data)
+        return encoding
+
+    monkeypatch.setattr(open_webui, "encoding_of", watched)
+    async with system.client(await system.key("loader-many")) as client:
+        texts = [f"Text {number}." for number in range(4)]
+        answers = await asyncio.gather(
+            *(client.put("/process", content=text, headers={"Content-Type": "text/plain"}) for text in texts)
+        )
+    assert [answer.json()["page_content"] for answer in answers] == texts
+    assert at_once == [1, 1, 1, 1]
+
+
 async def test_what_only_claims_to_be_text_or_is_too_long_is_refused(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_webui, "_LARGEST_TEXT", 100)
+    monkeypatch.setattr(open_webui, "WHOLE", 100)
     headers = {"Content-Type": "text/plain", "X-Filename": "a.txt"}
     async with system.client(await system.key("loader-odd-text")) as client:
         binary = await client.put("/process", content=bytes(range(64)), headers=headers)

@@ -257,22 +257,23 @@ async def test_what_is_no_recording_is_a_bad_request_that_says_so(system: System
     assert refused.value.response.headers["x-dropsight-task"].startswith("task-llm-")
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.mp4"])
+@pytest.mark.parametrize("name", ["a.wav", "a.mp4", "audio_url/a.wav"])
 async def test_refusals_name_the_recording_by_its_field_of_the_form(system: System, name: str) -> None:
-    fields = {"model": "whisper-1", "file_url": f"gs://{OTHER_INBOX}/{name}"}
+    uri = f"gs://{OTHER_INBOX}/{name}"
     async with system.client(await system.key("named-as-sent")) as client:
-        refused = await client.post("/v1/audio/transcriptions", files=[(key, (None, fields[key])) for key in fields])
-        fields["stream"] = "true"
-        broken = await client.post(
-            "/v1/audio/transcriptions",
-            files=[
-                *[(key, (None, fields[key])) for key in ("model", "stream")],
-                ("file", ("a.wav", b"not a recording at all", "audio/wav")),
-            ],
+        refused = await client.post(
+            "/v1/audio/transcriptions", files={"model": (None, "whisper-1"), "file_url": (None, uri)}
         )
     error = refused.json()["error"]
     assert (refused.status_code, error["param"]) == (403, "file_url")
-    assert error["message"].startswith("file_url: this key may not name")
+    assert error["message"].startswith(f"file_url: this key may not name {uri}.")
+
+
+async def test_a_stream_that_fails_names_the_recording_by_its_field_of_the_form(system: System) -> None:
+    recording = ("a.wav", b"not a recording at all", "audio/wav")
+    fields = {"model": "whisper-1", "stream": "true"}
+    async with system.client(await system.key("named-as-sent")) as client:
+        broken = await client.post("/v1/audio/transcriptions", data=fields, files={"file": recording})
     assert '"message": "file should be audio' in broken.text
 
 

@@ -122,11 +122,11 @@ def test_a_call_is_rerouted_if_another_model_answered_than_was_asked(asked: str,
     assert call.answered == answered.removeprefix("models/")
 
 
-def test_the_named_cache_of_an_answer_without_counts_is_counted() -> None:
+def test_the_named_cache_of_an_answer_without_counts_is_counted_as_sound_as_its_reservation_was() -> None:
     stored = record("gemini-3.5-flash-lite", {}, candidates=[{"content": {"parts": [{"text": "word"}]}}])
     stored["question"]["cached_tokens"], stored["characters"] = 9_000, 400
     tokens = call_of(stored).tokens
-    assert (tokens.prompt, tokens.cached) == ({"text": 9_100}, {"text": 9_000})
+    assert (tokens.prompt, tokens.cached) == ({"text": 100, "audio": 9_000}, {"audio": 9_000})
 
 
 def test_a_round_of_an_earlier_version_has_no_day_and_so_no_cost() -> None:

@@ -33,9 +33,32 @@ def test_fields_with_a_meaning_are_passed_on_and_the_others_named() -> None:
     assert request.ignored == ("user",)
 
 
-@pytest.mark.parametrize("place", [{"extra_body": {"google": {"x": 1}}}, {"google": {"x": 1}}])
+@pytest.mark.parametrize(
+    "place",
+    [{"extra_body": {"google": {"x": 1}}}, {"google": {"x": 1}}, {"google": {"x": 1}, "extra_body": {"google": None}}],
+)
 def test_geminis_own_settings_are_found_where_either_client_puts_them(place: dict[str, Any]) -> None:
     assert read_chat(chat(**place), {}).body["extra_body"] == {"google": {"x": 1}}
+
+
+def test_what_else_is_in_extra_body_is_named_as_ignored() -> None:
+    request = read_chat(chat(google={"x": 1}, extra_body={"seed": 4, "cache": None, "a": []}), {})
+    assert request.body["extra_body"] == {"google": {"x": 1}}
+    assert request.ignored == ("extra_body.a", "extra_body.seed")
+    assert read_chat(chat(extra_body="odd"), {}).ignored == ("extra_body",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"extra_body": {"cached_content": "cachedContents/a"}}, "extra_body.cached_content"),
+        ({"extra_body": {"google": {"x": 1}}, "google": {"x": 2}}, "google"),
+    ],
+)
+def test_settings_of_gemini_that_would_have_no_effect_are_refused(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(FieldRefused) as refused:
+        read_chat(chat(**fields), {})
+    assert refused.value.param == param
 
 
 def test_files_and_tasks_are_named_anywhere_in_a_part() -> None:
@@ -75,6 +98,13 @@ def test_instructions_at_the_end_are_asked_as_a_question(before: list[Any]) -> N
         *messages[:-1],
         {"role": "user", "content": "Name a river."},
     ]
+
+
+@pytest.mark.parametrize("content", ["", " \n", None, [], [{"type": "text", "text": " "}]])
+def test_a_blank_system_message_at_the_end_is_no_question(content: Any) -> None:
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hel"}]
+    body: Any = read_chat(chat(messages=[*messages, {"role": "system", "content": content}]), {}).body
+    assert body["messages"][-1]["role"] == "system"
 
 
 @pytest.mark.parametrize("fields", [{"functions": [{}]}, {"messages": None}, {"tools": [{"type": "mcp"}]}])

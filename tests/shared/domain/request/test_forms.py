@@ -24,6 +24,12 @@ from shared.domain.request.messages import StrictModel
 from shared.domain.request.schema import Submission, as_stored
 from tests.shared.domain.request.full_request import FULL, TODAY, TOOL, outcome, refusal, written
 
+QUOTED: dict[str, Any] = {
+    "evidence": True,
+    "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "string"}}},
+    "audio_url": None,
+    "messages": [{"role": "user", "content": "Which chapter is the longest?"}],
+}
 CACHE: dict[str, Any] = {"extra_body": {"google": {"cached_content": "cachedContents/abc"}}}
 
 
@@ -133,6 +139,7 @@ def test_text_has_one_limit_in_every_form() -> None:
         ({**CACHE, "tools": [TOOL]}, "tools"),
         ({**CACHE, "system_prompt": "Be brief."}, "system_prompt"),
         ({**CACHE, "index": "all"}, "index"),
+        ({**CACHE, **QUOTED}, "evidence"),
         ({"stop": "x" * 1_001}, "stop"),
         ({"stop": ["a"] * 6}, "stop"),
         ({"stop": ["a", ""]}, "stop.1"),
