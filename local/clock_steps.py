@@ -13,7 +13,7 @@ from shared.clock import MovableClock
 
 _BUSY_STEP = 10.0
 """Seconds: a sixth of the default lease."""
-_MOST_STEPS = 1200
+_MAX_STEPS = 1200
 """In one advance. What falls due within a step happens at its end: over six hours, 18 seconds late at most."""
 _PAUSE = 0.03
 """Real seconds after each step: enough for a sleeper to wake and a renewal to be written."""
@@ -43,7 +43,7 @@ class ClockSteps:
 
     async def advance(self, seconds: float) -> None:
         async with self._lock:
-            goal, shortest = self._clock.time() + seconds, seconds / _MOST_STEPS
+            goal, shortest = self._clock.time() + seconds, seconds / _MAX_STEPS
             while (left := goal - self._clock.time()) > 0:
                 await self._wait_for_work()
                 step = _BUSY_STEP if self._is_busy() else max(self._seconds_until_due(left), shortest)

@@ -34,7 +34,7 @@ _FRESH_SECONDS = 60.0
 _NEARLY_FRESH_SECONDS = 5.0
 """Seconds for which a reading may be used without a reservation, once half of a budget is spent."""
 _BUSY_SECONDS = 5.0
-_MOST_WAIT = timedelta(minutes=5)
+_MAX_WAIT = timedelta(minutes=5)
 
 KeyBudget = Callable[[str], Awaitable[Decimal | None]]
 """Returns an API key's own daily budget, by the key's id; None if it has none."""
@@ -203,7 +203,7 @@ class Budgets:
             f"The budget {whose}, {limit} US dollars a day, is spent. The next day begins at {tomorrow.isoformat()}."
         )
         log("WARNING", "budget_spent", message, budget=scope.name or "deployment")
-        return BudgetSpent(message, delay=min(_MOST_WAIT, tomorrow - self._clock.now()).total_seconds())
+        return BudgetSpent(message, delay=min(_MAX_WAIT, tomorrow - self._clock.now()).total_seconds())
 
     async def _limits(self, owner: str) -> dict[str, int]:
         """Return the budgets that hold for tasks of `owner`, in picodollars; the deployment's under the empty name."""

@@ -35,7 +35,7 @@ from shared.sized_stream import ReadableStream
 _log = logging.getLogger(__name__)
 
 _KEPT_BYTES = 32 << 20
-MOST_SECONDS = 780.0
+MAX_SECONDS = 780.0
 """For one pass, so that two fit into one dispatch."""
 _AHEAD = 2
 """Pieces of 1 MiB that the child may be ahead of the upload."""

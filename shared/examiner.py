@@ -17,7 +17,7 @@ from shared.domain.media.random_access import InMemory, RandomAccess, RangeUnava
 from shared.domain.media.sniffing import UNKNOWN
 from shared.domain.media.utf8_conversion import encoding_warning
 from shared.domain.models.text_tokens import most_of_text
-from shared.domain.recipe.evidence import LONGEST_QUOTE, MOST_ENTRIES, Quote
+from shared.domain.recipe.evidence import LONGEST_QUOTE, MAX_ENTRIES, Quote
 from shared.sandbox import (
     RangeSource,
     RangeUnavailable,
@@ -38,15 +38,15 @@ _SECONDS = 10.0
 _TEXT_SAMPLE = 256 << 10
 _ENCODING = "shared.extractor_child.child:encoding"
 _UNREADABLE_TEXT = "The file is text in an encoding that cannot be told. Save it as UTF-8, and upload that."
-_MOST_READS = 96
-_MOST_BYTES_OF_LARGE = 48 << 20
+_MAX_READS = 96
+_MAX_BYTES_OF_LARGE = 48 << 20
 """Bytes that may be read of a file larger than `WHOLE_BYTES`."""
 _FIND_QUOTES = "shared.examiner_child.quotes:find_quotes"
 _COUNT_ROWS = "shared.examiner_child.rows:count_rows_of_pdf"
 _PAGE_TEXTS = "shared.examiner_child.rows:page_texts"
 _PAGES_WITHOUT_TEXT = "shared.examiner_child.rows:pages_without_text"
 _QUOTE_SECONDS = 30.0
-_MOST_BYTES_SEARCHED = 128 << 20
+_MAX_BYTES_SEARCHED = 128 << 20
 """Bytes that may be read of a PDF in which quotes are looked up; the largest that Gemini takes has 50 MB."""
 
 
@@ -78,7 +78,7 @@ class Examiner:
             # The extractor examines the content and finds errors.
             return facts
         arguments = {"facts": facts.model_dump(mode="json"), "whole_bytes": whole_bytes}
-        bounded = BoundedSource(source, most_bytes=max(_MOST_BYTES_OF_LARGE, 2 * whole_bytes))
+        bounded = BoundedSource(source, most_bytes=max(_MAX_BYTES_OF_LARGE, 2 * whole_bytes))
         try:
             return Facts.model_validate(await self._call(arguments, bounded, seconds))
         except SandboxError as error:
@@ -114,9 +114,9 @@ class Examiner:
         arguments = {
             "format": media_type.format,
             "encoding": media_type.encoding or "utf-8",
-            "quotes": [(quote.text[:LONGEST_QUOTE], quote.page) for quote in quotes[:MOST_ENTRIES]],
+            "quotes": [(quote.text[:LONGEST_QUOTE], quote.page) for quote in quotes[:MAX_ENTRIES]],
         }
-        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
+        bounded = BoundedSource(source, most_bytes=_MAX_BYTES_SEARCHED)
         try:
             reply = await self._call(arguments, bounded, seconds, function=_FIND_QUOTES)
         except SandboxError as error:
@@ -131,7 +131,7 @@ class Examiner:
         """Compare an answer's rows with the text of a PDF. `on_pages` is None for other files, or if this fails."""
         if media_type.format != "pdf":
             return RowCount(None, len(rows))
-        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
+        bounded = BoundedSource(source, most_bytes=_MAX_BYTES_SEARCHED)
         try:
             on_pages, answered, missing = await self._call({"rows": rows}, bounded, seconds, function=_COUNT_ROWS)
         except SandboxError as error:
@@ -160,7 +160,7 @@ class Examiner:
         return list(await self._read_pdf(source, seconds, _PAGE_TEXTS))
 
     async def _read_pdf(self, source: RangeSource, seconds: float, function: str) -> Any:
-        bounded = BoundedSource(source, most_bytes=_MOST_BYTES_SEARCHED)
+        bounded = BoundedSource(source, most_bytes=_MAX_BYTES_SEARCHED)
         try:
             return await self._call({}, bounded, seconds, function=function)
         except (SandboxTimeout, SandboxCrashed) as error:
@@ -183,11 +183,11 @@ class Examiner:
 
 
 class BoundedSource:
-    """A source that costs at most `_MOST_READS` reads and `most_bytes` bytes, whatever a parser asks for."""
+    """A source that costs at most `_MAX_READS` reads and `most_bytes` bytes, whatever a parser asks for."""
 
     def __init__(self, source: RangeSource, *, most_bytes: int) -> None:
         self._source = source
-        self._reads, self._bytes = _MOST_READS, most_bytes
+        self._reads, self._bytes = _MAX_READS, most_bytes
         self.size = source.size
 
     async def read(self, offset: int, length: int) -> bytes:

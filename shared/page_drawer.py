@@ -17,7 +17,7 @@ _MEMORY_BYTES = 400 << 20
 """Address space; half of it is Python and PDFium. The functions api and generate draw pages; api has 512 MiB."""
 _AT_ONCE_BYTES = 1 << 20
 """Files up to this many bytes are read before a child is reserved, since other pages may be waiting for it."""
-_MOST_BYTES = 96 << 20
+_MAX_BYTES = 96 << 20
 """Bytes that may be read for one page; the largest PDF that Gemini takes has 50 MB."""
 
 
@@ -46,7 +46,7 @@ class PageDrawer:
         """Return a page, counted from 1; page 0 only counts and measures. Raises `PageNotDrawn`."""
         self._under_way += 1
         try:
-            reply = await self._run(BoundedSource(file, most_bytes=_MOST_BYTES), {"page": page, "form": form})
+            reply = await self._run(BoundedSource(file, most_bytes=_MAX_BYTES), {"page": page, "form": form})
         except SandboxError as error:
             _log.warning("a page was not drawn: %r", error)
             raise PageNotDrawn("Drawing it takes too much time or memory, or it is damaged.") from error

@@ -27,7 +27,7 @@ SUITES = {
     "chaos": ["--numprocesses=2", "tests/chaos"],
 }
 REPORTS = ROOT / "build" / "stress"
-_MOST_SECONDS = 3600
+_MAX_SECONDS = 3600
 """How long a run may take, and how long the load lasts if nobody ends it."""
 _BUSY = """
 import os, sys, time
@@ -93,7 +93,7 @@ def has_time_for_another(runs: list[Run], seconds: float) -> bool:
 @contextmanager
 def busy(processes: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Keep so many cores busy. The load ends with the context, with this process, or after an hour."""
-    command = [sys.executable, "-c", _BUSY, str(_MOST_SECONDS)]
+    command = [sys.executable, "-c", _BUSY, str(_MAX_SECONDS)]
     load = [subprocess.Popen(command) for _ in range(processes)]
     try:
         yield load
@@ -111,9 +111,9 @@ def run_once(suite: str, seed: int, report: Path) -> Run:
     command += [f"--junitxml={results}", "-rfE", *SUITES[suite]]
     began = time.monotonic()
     with report.with_suffix(".log").open("wb") as log, contextlib.suppress(subprocess.TimeoutExpired):
-        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, timeout=_MOST_SECONDS)
+        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, timeout=_MAX_SECONDS)
         return read_results(results, time.monotonic() - began, done.returncode)
-    return Run({}, time.monotonic() - began, {}, [f"not ended within {_MOST_SECONDS} s"], 1)
+    return Run({}, time.monotonic() - began, {}, [f"not ended within {_MAX_SECONDS} s"], 1)
 
 
 def read_results(results: Path, seconds: float, status: int) -> Run:

@@ -9,7 +9,7 @@ from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 from shared.request_intake import Submitted
 
-_MOST_FAILURES = 50
+_MAX_FAILURES = 50
 _FAILS_AGAIN = frozenset({
     "content_policy_violation", "context_length_exceeded", "empty_file", "invalid_param", "media_too_long",
     "model_not_found", "model_not_support_capability", "payload_too_large", "schema_not_satisfied",
@@ -29,7 +29,7 @@ async def submit_once(
     await budgets().spend(key)
     # NUL cannot occur in a header, so no Idempotency-Key of a caller equals this.
     record = idempotency_key or f"\0content:{digest}"
-    for _ in range(_MOST_FAILURES):
+    for _ in range(_MAX_FAILURES):
         submitted = await deps.requests.submit(submission, digest, key_id=key.id, idempotency_key=record)
         if not submitted.replayed or idempotency_key is not None or not _is_worth_another(submitted.task):
             break

@@ -14,7 +14,7 @@ from shared.domain.errors import FieldRefused
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Status, Task, is_task_id, place_of
 
-_MOST_QUERIES = 10
+_MAX_QUERIES = 10
 """The most queries for a page. A page may thus be short, even empty, and still have a next page."""
 
 
@@ -44,7 +44,7 @@ async def list_page(tasks: Tasks, key: Key, task_filter: TaskFilter, *, limit: i
     matching: list[Task] = []
     if not visible_prefixes:
         return Page(matching, None)
-    for _ in range(_MOST_QUERIES):
+    for _ in range(_MAX_QUERIES):
         position = place_of(after) if after is not None else None
         batch = await tasks.page(
             visible_prefixes,

@@ -21,7 +21,7 @@ from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.media import GEMINI
 
 _LONGEST_UPLOAD_SECONDS = 3000.0
-_MOST_FIELDS = 200
+_MAX_FIELDS = 200
 _FIELD_BYTES = 1 << 20
 """Bytes of all fields together."""
 _HEADER_BYTES = 16 << 10
@@ -76,8 +76,8 @@ async def read_form(request: Request, writer: ObjectWriter, folder: str, *, name
                 continue
             value = b"".join([piece async for piece in reader.data(_FIELD_BYTES - size)])
             size += len(value)
-            if len(form.fields) >= _MOST_FIELDS:
-                raise _unreadable(f"it has more than {_MOST_FIELDS} fields")
+            if len(form.fields) >= _MAX_FIELDS:
+                raise _unreadable(f"it has more than {_MAX_FIELDS} fields")
             form.fields.append((part.name, value.decode("utf-8", "replace")))
     except RequestRefused:
         await discard(writer, form)

@@ -60,11 +60,11 @@ class Lease:
         """Whether a billed model call is running."""
         self.resumable = False
         """Whether the incoming answer can be continued from its stored part."""
-        self.told_chunks = 0
+        self.streamed_chunks = 0
         """Chunks of the stream stored so far."""
-        self.told_choice = 0
+        self.streamed_choice = 0
         """The number of the answer that the last stored chunk belongs to, if the request wants several."""
-        self.told_answers = 0
+        self.streamed_answers = 0
         """How many answers are streamed completely; the next one follows them."""
         self.stored_chunks = 0
         """Chunks of the stream, once it is complete."""

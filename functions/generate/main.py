@@ -54,7 +54,7 @@ from shared.settings import GenerateSettings, refuse_misconfiguration
 if TYPE_CHECKING:
     from google.cloud import firestore
 
-_MOST_TAKEOVERS = 3
+_MAX_TAKEOVERS = 3
 """A file or an answer on which every instance dies must not go on taking other tasks down with it."""
 _EARLY = timedelta(hours=1)
 """A dispatch that arrives this long before its task is due was scheduled at the queue's 30-day limit."""
@@ -184,7 +184,7 @@ async def answer_task(deps: GenerateDeps, lease: Lease) -> Outcome:
     """Ask every question that has no stored answer yet, and return the outcome of all of them."""
     task = lease.task
     # Before anything is read: what crashes the worker may be a stored answer.
-    if not (task.takeovers > _MOST_TAKEOVERS and await has_progressed(deps, task, claims=_MOST_TAKEOVERS)):
+    if not (task.takeovers > _MAX_TAKEOVERS and await has_progressed(deps, task, claims=_MAX_TAKEOVERS)):
         refuse_deadly_task(task)
     rounds = await load_rounds(deps, lease)
     if not await is_settled(deps, rounds):
@@ -210,10 +210,10 @@ async def answer_task(deps: GenerateDeps, lease: Lease) -> Outcome:
 
 def refuse_deadly_task(task: Task) -> None:
     """Fail a task whose workers keep dying."""
-    if task.takeovers > _MOST_TAKEOVERS:
+    if task.takeovers > _MAX_TAKEOVERS:
         message = (
             f"Given up: {task.takeovers} times the function was killed, or its lease ran out, while it worked on this "
-            f"task. {_MOST_TAKEOVERS} times it is taken over."
+            f"task. {_MAX_TAKEOVERS} times it is taken over."
         )
         raise PermanentFailure("upstream_error", message)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from google.cloud import firestore
 
 _BLOCKED_NOTE = timedelta(seconds=60)
-_MOST_ROOM_SECONDS = 30.0
+_MAX_ROOM_SECONDS = 30.0
 _RANDOM = random.Random()  # noqa: S311
 
 
@@ -60,7 +60,7 @@ async def put_off(deps: GenerateDeps, lease: Lease, failure: TaskFailure | TimeI
 async def _make_room(deps: GenerateDeps, lease: Lease) -> None:
     """Delete files that this environment left behind at the Files API."""
     try:
-        until = deps.clock.time() + min(_MOST_ROOM_SECONDS, lease.seconds_left)
+        until = deps.clock.time() + min(_MAX_ROOM_SECONDS, lease.seconds_left)
         made = await deps.orphan_files.make_room(until=until)
     except Exception as error:  # The task is put off whatever comes of this.
         log_failure("room_not_made", error, task=lease.task.id)

@@ -32,7 +32,7 @@ _IDLE_SECONDS = 30.0
 _LOOKUP_THREADS = 32
 _LOOKUPS_PER_DOMAIN = 4
 """DNS look-ups per domain at once. They cannot be cancelled, so slow ones must leave threads for other domains."""
-_MOST_ADDRESSES = 8
+_MAX_ADDRESSES = 8
 _BUFFER_BYTES = 256 << 10
 _HEADERS = {"User-Agent": "Dropsight", "Accept-Encoding": "identity"}
 
@@ -282,7 +282,7 @@ class _Resolver(AbstractResolver):
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for address_family, _, protocol, _, place in resolved[:_MOST_ADDRESSES]
+            for address_family, _, protocol, _, place in resolved[:_MAX_ADDRESSES]
         ]
 
     async def close(self) -> None:

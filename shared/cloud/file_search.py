@@ -18,7 +18,7 @@ from shared.single_flight import SingleFlight
 _PAGE = 20
 """Stores or documents of a page: the service's limit."""
 _POLL_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-_MOST_POLLS = 30
+_MAX_POLLS = 30
 """Two minutes and a half: an entry of the index is held for ten."""
 _INVALID, _TOO_LARGE = 3, 11
 """google.rpc codes of an import that can never succeed: INVALID_ARGUMENT, OUT_OF_RANGE."""
@@ -76,7 +76,7 @@ class FileSearch:
         for tries in itertools.count():
             if operation.done:
                 break
-            if tries == _MOST_POLLS:
+            if tries == _MAX_POLLS:
                 raise ImportUnderWay("File Search did not take the file in time")
             await self._clock.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
             with translated_errors():

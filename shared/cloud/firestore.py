@@ -34,7 +34,7 @@ _LISTED_FIELDS = [*Task.model_fields, "kept_until"]
 _PAGE = 300
 _BEHIND_ALL = "\U0010ffff"
 """Sorts after every character of a name."""
-_MOST_TRIES = 20
+_MAX_TRIES = 20
 """Tries of a change, about 15 seconds in all; a task has few writers, and each writes rarely."""
 
 
@@ -131,7 +131,7 @@ class Tasks:
         `also` adds writes of other documents to the same commit.
 
         Return None if the document does not exist any more. Raises what `decide` raises (`LeaseLost`), and the error of
-        the last try if every one of `_MOST_TRIES` met a change by another writer.
+        the last try if every one of `_MAX_TRIES` met a change by another writer.
         """
         nonce = secrets.token_hex(8)
         current = before
@@ -152,7 +152,7 @@ class Tasks:
                     return None
                 if stored.task.change == nonce:
                     return stored
-                if tries == _MOST_TRIES:
+                if tries == _MAX_TRIES:
                     raise
                 await asyncio.sleep(random.uniform(0, min(1, 0.01 * 2**tries)))  # noqa: S311
                 current = stored

@@ -35,7 +35,7 @@ _MODELS_REMEMBERED = 1_000
 _FRESH_SECONDS = 300.0
 """Seconds an instance remembers the service's data on a model."""
 _POLL_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
-_MOST_FAILED_POLLS = 4
+_MAX_FAILED_POLLS = 4
 _TIER_HEADER = "x-gemini-service-tier"
 _NOT_SENT = {"sdk_http_response", "automatic_function_calling_history", "parsed"}
 _ONE_REQUEST = {
@@ -146,7 +146,7 @@ class Gemini:
                     file = await self._client.aio.files.get(name=uploaded.name)
             except Unavailable:
                 failures += 1
-                if failures == _MOST_FAILED_POLLS:
+                if failures == _MAX_FAILED_POLLS:
                     raise
             else:
                 if file.state == types.FileState.ACTIVE:

@@ -15,7 +15,7 @@ from pydantic import JsonValue, ValidationError
 from shared.domain.errors import ConnectionBroken, PermanentFailure, TransientFailure, Unreachable
 from shared.domain.service_errors import failure
 
-_MOST_CHARACTERS = 300
+_MAX_CHARACTERS = 300
 """Of an error of the SDK in a message."""
 
 _BROKEN = (
@@ -72,4 +72,4 @@ def not_a_request(error: ValueError) -> PermanentFailure:
         problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     else:
         problem = (str(error).splitlines() or [""])[0]
-    return PermanentFailure("invalid_param", f"This cannot be asked of Gemini: {problem[:_MOST_CHARACTERS]}")
+    return PermanentFailure("invalid_param", f"This cannot be asked of Gemini: {problem[:_MAX_CHARACTERS]}")

@@ -19,7 +19,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.field_path import FieldPath
 
 _COLLECTION = "reservations"
-_MOST_TRIES = 12
+_MAX_TRIES = 12
 _KEPT = timedelta(days=3)
 
 
@@ -49,7 +49,7 @@ class Reservations:
         `grant` is called again if another writer came first. Raises `TooManyAtOnce`.
         """
         reference = self._collection.document(day.isoformat())
-        for tries in range(1, _MOST_TRIES + 1):
+        for tries in range(1, _MAX_TRIES + 1):
             snapshot = await reference.get()
             others = {key: reservation for key, reservation in _held(snapshot, now).items() if key != task_key}
             wanted = await grant(others)

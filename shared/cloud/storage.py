@@ -38,7 +38,7 @@ _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PAGE = 1000
 _PACKED = ("gzip", "x-gzip")
 """Content encodings that are unpacked."""
-_MOST_UNPACKED = 64 << 20
+_MAX_UNPACKED = 64 << 20
 """Unpacked bytes of an object that is read whole; a longer one is cut, and then refused as too long."""
 
 
@@ -106,7 +106,7 @@ class Storage:
         except api_errors.RequestRangeNotSatisfiable:
             return b""
         if start == 0 and encoding in _PACKED:
-            return await self._run(partial(unpacked_up_to, data, _MOST_UNPACKED + 1 if length is None else length))
+            return await self._run(partial(unpacked_up_to, data, _MAX_UNPACKED + 1 if length is None else length))
         return data
 
     async def readable(self, stored: StoredObject, stop: threading.Event | None = None) -> StoredObject:

@@ -21,7 +21,7 @@ MAGIC = b"\x1f\x8b"
 _PIECE = 1 << 20
 _POINT_EVERY = 16 << 20
 """Unpacked bytes between two resume points: 128 points of about 45 KiB in the largest file."""
-MOST_RATIO, _RATIO_FROM = 200, 64 << 20
+MAX_RATIO, _RATIO_FROM = 200, 64 << 20
 """Largest ratio of unpacked to stored size above 64 MiB; text has 3 to 20."""
 
 
@@ -55,11 +55,11 @@ class Unpacked:
                 return
             if stop is not None and stop.is_set():
                 raise LeaseLost("the unpacking was stopped")
-            if reader.at > GEMINI.file_bytes or reader.at > max(_RATIO_FROM, MOST_RATIO * reader.stored_at):
+            if reader.at > GEMINI.file_bytes or reader.at > max(_RATIO_FROM, MAX_RATIO * reader.stored_at):
                 raise PermanentFailure(
                     "payload_too_large",
                     f"“{self._name}” is stored packed (Content-Encoding: gzip), and unpacks to more than is taken: "
-                    f"over {GEMINI.file_bytes:,} bytes, or over {MOST_RATIO} times its {self._stored_size:,} bytes. "
+                    f"over {GEMINI.file_bytes:,} bytes, or over {MAX_RATIO} times its {self._stored_size:,} bytes. "
                     "Drop it unpacked, in parts.",
                 )
 

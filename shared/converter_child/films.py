@@ -21,7 +21,7 @@ from shared.examiner_child.demuxing import Opened
 
 _PICTURES_IN_MP4 = ("h264", "hevc", "av1", "vp9", "mpeg4")
 _SOUND_IN_MP4 = ("aac", "mp3")
-_MOST_SIDE = 1280
+_MAX_SIDE = 1280
 _LEAST_STEP = 1 / 16
 """Seconds between two pictures that are encoded: Gemini looks at one to a few a second."""
 _ENCODER = {"preset": "ultrafast", "crf": "28", "g": "150", "threads": "2"}
@@ -96,7 +96,7 @@ def _copy(source: Stream, made: OutputContainer, began: float) -> Write:
 
 def _encode_pictures(source: VideoStream, made: OutputContainer, began: float) -> Write:
     context = source.codec_context
-    scale = min(1.0, _MOST_SIDE / max(context.width, context.height, 1))
+    scale = min(1.0, _MAX_SIDE / max(context.width, context.height, 1))
     stream = made.add_stream("libx264", rate=25)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = _even(context.width * scale), _even(context.height * scale)

@@ -8,7 +8,7 @@ from typing import Any
 from shared.sized_stream import SizedStream
 
 _PIECE = 1 << 20
-_MOST_PATCHES = 64
+_MAX_PATCHES = 64
 
 Patch = tuple[int, bytes]
 """Bytes that replace those from an offset on."""
@@ -33,7 +33,7 @@ class Output(SizedStream):
     def write(self, data: Any) -> int:
         written = bytes(data)
         if self._at < self.size:
-            if self._at + len(written) > self.size or len(self.patches) >= _MOST_PATCHES:
+            if self._at + len(written) > self.size or len(self.patches) >= _MAX_PATCHES:
                 raise ValueError("the format writes more than its lengths into its beginning")
             self.patches.append((self._at, written))
         elif self._at > self.size:

@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from shared.examiner_child.demuxing import MOST_GAP
+from shared.examiner_child.demuxing import MAX_GAP
 
 LEAST_GAP = 0.1
 """Gaps of more seconds are filled with silence; shorter ones are jitter of clocks."""
@@ -27,7 +27,7 @@ class Clock:
 
     def at(self, when: float, lasts: float) -> float:
         """Return the seconds from the beginning for the time stamp `when`."""
-        if self._shift is None or not -1.0 <= when + self._shift - self._end <= MOST_GAP:
+        if self._shift is None or not -1.0 <= when + self._shift - self._end <= MAX_GAP:
             self._shift = self._end - when
         self._end = max(self._end, when + self._shift + lasts)
         return when + self._shift

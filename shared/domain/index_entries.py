@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from shared.domain.tasks.task import Frozen, GeminiFile, Source, Task, folder_of
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 """How often the service may fail to import a file before the file is left out. Each failed import is billed."""
 SHORTEST_REST, LONGEST_REST = timedelta(minutes=8), timedelta(minutes=58)
 """Time between two checks of an object: a little less than the interval of sweeps, and a little less than an hour."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Step, Whole
+from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step
 from shared.domain.recipe.question import Question
 from shared.domain.recipe.snapshot import questions_of
 from shared.domain.recipe.wire import unstructured
@@ -67,7 +67,7 @@ def rounds_of_question(rounds: Iterable[Round], name: str) -> list[Round]:
 
 def is_open(step: Step | None) -> bool:
     """Return whether a question needs a call: it was not asked yet, or is to be asked again."""
-    return step is None or isinstance(step, Again)
+    return step is None or isinstance(step, AskAgain)
 
 
 def all_settled(steps: Sequence[Step | None]) -> bool:
@@ -103,7 +103,7 @@ def recipe_of_rounds(rounds: Sequence[Round]) -> Ran | None:
     return rounds[0].question.ran if rounds else None
 
 
-def next_question(question: Question, step: Again | None) -> Question:
+def next_question(question: Question, step: AskAgain | None) -> Question:
     """Return the question with the step's turns. A continuation has no schema: it begins in the middle of the JSON.
 
     Transcribing models, and models that make speech, vectors or pictures, take no turns: they are asked the same again.
@@ -123,7 +123,7 @@ def failure_of_part(step: Failed, span: Span) -> Failed:
     return Failed(step.code, f"{span.label}: {step.message}")
 
 
-def with_schema_problem(joined: Whole, problems: Sequence[str]) -> Whole:
+def with_schema_problem(joined: CompleteAnswer, problems: Sequence[str]) -> CompleteAnswer:
     """Return answers about parts, joined by rule, with a warning if together they do not fit the schema."""
     if not problems:
         return joined
@@ -131,6 +131,6 @@ def with_schema_problem(joined: Whole, problems: Sequence[str]) -> Whole:
     return joined._replace(warnings=(*joined.warnings, misfit))
 
 
-def with_warnings_of_parts(joined: Whole, answers: Sequence[Whole]) -> Whole:
+def with_warnings_of_parts(joined: CompleteAnswer, answers: Sequence[CompleteAnswer]) -> CompleteAnswer:
     """Return the model's joined answer with the warnings about the answers that it joins."""
     return joined._replace(warnings=(*(warning for whole in answers for warning in whole.warnings), *joined.warnings))

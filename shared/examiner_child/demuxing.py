@@ -33,7 +33,7 @@ _BY_FIRST_BYTES: dict[Format, tuple[bytes, str]] = {
 _OPTIONS = {"probesize": str(2 << 20), "analyzeduration": str(5_000_000)}
 _GAPS: dict[Format, float] = {"ogg": 1.0}
 """Seconds between two packets after which another recording begins. Ogg has no gaps; others may."""
-MOST_GAP = 600.0
+MAX_GAP = 600.0
 
 
 class Opened(NamedTuple):
@@ -93,5 +93,5 @@ def _streams(opened: Opened) -> list[AudioStream | VideoStream]:
 
 
 def _timelines(opened: Opened, layout: Format) -> dict[int, Timeline]:
-    gap = _GAPS.get(layout, MOST_GAP)
+    gap = _GAPS.get(layout, MAX_GAP)
     return {stream.index: Timeline(stream, gap=gap) for stream in _streams(opened)}

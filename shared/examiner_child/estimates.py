@@ -9,11 +9,11 @@ import av
 from av.audio.stream import AudioStream
 
 from shared.domain.media.kinds import Format
-from shared.examiner_child.demuxing import MOST_GAP, Opened, count_seconds, open_as
+from shared.examiner_child.demuxing import MAX_GAP, Opened, count_seconds, open_as
 from shared.examiner_child.files import ExaminedFile
 
 ENDS_BYTES = 1 << 20
-_MOST_BACK = 12
+_MAX_BACK = 12
 """Megabytes at the end that are searched for the last cluster of a film."""
 _MARKS: dict[Format, tuple[bytes, int]] = {
     "matroska": (b"\x1f\x43\xb6\x75", 0), "mpeg": (b"\0\0\1\xba", 0), "mp4": (b"moof", 4),
@@ -52,7 +52,7 @@ def _by_positions(file: ExaminedFile, start: int, sound: AudioStream | None) -> 
     """Estimate a chained Ogg file from the positions of sampled pages."""
     samples, covered = 0, 0
     rate = 0 if sound is None or sound.codec_context is None else sound.codec_context.sample_rate
-    most = int(MOST_GAP * rate)
+    most = int(MAX_GAP * rate)
     for piece in _pieces(file, start):
         before: tuple[bytes, int, int] | None = None
         at = piece.find(b"OggS")
@@ -107,7 +107,7 @@ def ends_of(file: ExaminedFile, start: int, layout: Format) -> bytes | None:
         if b"mvex" not in head:
             return None
         head = head[: max(0, head.rfind(mark) - before)]
-    for megabytes in range(1, _MOST_BACK + 1):
+    for megabytes in range(1, _MAX_BACK + 1):
         begin = max(start, file.size - megabytes * ENDS_BYTES)
         if (at := file.range(begin, ENDS_BYTES + len(mark)).find(mark)) >= before:
             return head + file.range(begin + at - before, megabytes * ENDS_BYTES)

@@ -8,7 +8,7 @@ from typing import Any
 from shared.sized_stream import ReadableStream
 
 _BLOCK = 256 << 10
-_MOST_BLOCKS_AT_ONCE = 16
+_MAX_BLOCKS_AT_ONCE = 16
 """Reads of 4 MiB where a reader goes through a file from start to end."""
 _CACHED_BYTES = 48 << 20
 
@@ -50,8 +50,8 @@ class ExaminedFile(ReadableStream):
 
     def _bring(self, number: int, last: int) -> None:
         # Sequential reads get twice as much each time.
-        self._run = min(self._run * 2, _MOST_BLOCKS_AT_ONCE) if number == self._next_block else 1
-        count = max(self._run, min(last - number + 1, _MOST_BLOCKS_AT_ONCE))
+        self._run = min(self._run * 2, _MAX_BLOCKS_AT_ONCE) if number == self._next_block else 1
+        count = max(self._run, min(last - number + 1, _MAX_BLOCKS_AT_ONCE))
         data = self._fetched(number, count)
         while self._blocks and len(self._blocks) * _BLOCK + len(data) > self._cached_bytes:
             del self._blocks[next(iter(self._blocks))]

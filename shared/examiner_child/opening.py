@@ -10,7 +10,7 @@ from shared.domain.media.wav import find_sound_chunks, rewritten_header
 from shared.examiner_child.demuxing import Opened, open_as
 from shared.examiner_child.files import ExaminedFile, Part, Ranges
 
-_MOST_BEHIND_SOUND = 1 << 20
+_MAX_BEHIND_SOUND = 1 << 20
 """Bytes behind a WAV file's sound in which FFmpeg looks for further chunks; a long row of zeros takes it minutes."""
 
 
@@ -41,7 +41,7 @@ def _open_wav(file: ExaminedFile, start: int) -> Opened:
     """Open a WAV file. If FFmpeg cannot read its header, the sound gets a new one."""
     window = Window(Ranges(file), start)
     part = Part(file, start)
-    part.size = min(part.size, _end_of_sound(window) + _MOST_BEHIND_SOUND)
+    part.size = min(part.size, _end_of_sound(window) + _MAX_BEHIND_SOUND)
     try:
         return open_as(part, "wav")
     except av.FFmpegError:

@@ -12,7 +12,7 @@ from shared.domain.media.random_access import InMemory
 from shared.examiner_child.files import ExaminedFile
 from shared.sandbox_child import SourceFile
 
-_WIDTH, _MOST_HEIGHT = 1200, 3000
+_WIDTH, _MAX_HEIGHT = 1200, 3000
 """Pixels: sharp beside an answer on most screens, and at most 14 MB while it is drawn."""
 _QUALITY = 85
 """Of a JPEG: small print stays legible."""
@@ -42,7 +42,7 @@ def draw_page(arguments: dict[str, Any], payload: bytes, source: SourceFile | No
 
 
 def _scale(width: float, height: float) -> float:
-    return float(min(_WIDTH / max(width, 1.0), _MOST_HEIGHT / max(height, 1.0)))
+    return float(min(_WIDTH / max(width, 1.0), _MAX_HEIGHT / max(height, 1.0)))
 
 
 def _picture(page: pypdfium2.PdfPage, scale: float, form: str) -> bytes:

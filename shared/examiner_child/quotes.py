@@ -17,7 +17,7 @@ from shared.examiner_child.page_text import Box, PageText
 from shared.sandbox_child import SourceFile
 
 _SCALE = 1000
-_MOST_LINES = 20
+_MAX_LINES = 20
 """Boxes of one quote."""
 
 
@@ -136,7 +136,7 @@ def _lines(pieces: Iterable[Box]) -> list[Box]:
         at = next((at for at, line in enumerate(lines) if line.is_beside(piece) and line.is_near(piece)), None)
         if at is not None:
             lines[at] = lines[at].around(piece)
-        elif len(lines) < _MOST_LINES:
+        elif len(lines) < _MAX_LINES:
             lines.append(piece)
     return lines
 

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 from shared.domain.media.random_access import DamagedError
 
-_MOST_ENTRIES = 20_000
-_MOST_UNPACKED = 2 << 30
-_MOST_RATIO, _RATIO_FROM = 200, 64 << 20
+_MAX_ENTRIES = 20_000
+_MAX_UNPACKED = 2 << 30
+_MAX_RATIO, _RATIO_FROM = 200, 64 << 20
 """Largest ratio of unpacked to packed bytes above 64 MiB; the text of documents has 10 to 30."""
-MOST_XML = 64 << 20
+MAX_XML = 64 << 20
 """Bytes of a part that is read whole."""
 _HEAD = 4096
 _RELATIONSHIPS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
@@ -35,7 +35,7 @@ class Archive:
         entries = self.zip.infolist()
         unpacked = sum(entry.file_size for entry in entries)
         packed = sum(entry.compress_size for entry in entries)
-        if len(entries) > _MOST_ENTRIES or unpacked > _MOST_UNPACKED or unpacked > _allowed(packed):
+        if len(entries) > _MAX_ENTRIES or unpacked > _MAX_UNPACKED or unpacked > _allowed(packed):
             raise DamagedError(_BOMB)
         for entry in entries:
             if entry.file_size > _allowed(entry.compress_size):
@@ -65,7 +65,7 @@ class Archive:
     def size(self, name: str) -> int:
         return self.zip.getinfo(self._names[name.lower()]).file_size if self.has(name) else 0
 
-    def read(self, name: str, most: int = MOST_XML) -> bytes | None:
+    def read(self, name: str, most: int = MAX_XML) -> bytes | None:
         """Return a part; None if there is none, or it has more than `most` bytes."""
         if not self.has(name) or self.size(name) > most:
             return None
@@ -79,7 +79,7 @@ class Archive:
 
     def xml(self, name: str) -> ElementTree.Element | None:
         """Return the root of a part; None if there is none."""
-        if self.size(name) > MOST_XML:
+        if self.size(name) > MAX_XML:
             raise DamagedError(f"The document's part {name} is too large to be read.")
         data = self.read(name)
         if data is None:
@@ -104,4 +104,4 @@ class Archive:
 
 
 def _allowed(packed: int) -> int:
-    return max(_RATIO_FROM, _MOST_RATIO * packed)
+    return max(_RATIO_FROM, _MAX_RATIO * packed)

@@ -16,7 +16,7 @@ from shared.sandbox_child import SourceFile
 
 _WHOLE_BYTES = 128 << 20
 """Files of formats that are read whole may have so many bytes."""
-_MOST_DEPTH = 2
+_MAX_DEPTH = 2
 """Documents within mails within mails that are taken apart."""
 
 
@@ -117,7 +117,7 @@ def _attach(data: bytes, name: str, declared: str, document: Document, *, depth:
         from shared.extractor_child.pictures import add_picture
 
         document.add(add_picture(document, data, name))
-    elif kind.preparation == "extract" and depth <= _MOST_DEPTH:
+    elif kind.preparation == "extract" and depth <= _MAX_DEPTH:
         try:
             _extract(kind, ExaminedFile(InMemory(data).read, len(data)), document, depth=depth)
         except DamagedError as damage:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from shared.domain.media.utf8_conversion import WHOLE
 
-MOST_FILES = 100
+MAX_FILES = 100
 """Pictures and attached files that are sent along."""
-MOST_FILE_BYTES = 48 << 20
+MAX_FILE_BYTES = 48 << 20
 """Bytes of all of them together."""
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -80,7 +80,7 @@ class Document:
         digest = hashlib.sha256(file.data).hexdigest()
         number = self._known.get(digest)
         if number is None:
-            if len(self.files) >= MOST_FILES or self._bytes + len(file.data) > MOST_FILE_BYTES:
+            if len(self.files) >= MAX_FILES or self._bytes + len(file.data) > MAX_FILE_BYTES:
                 self._left_out += 1
                 return f"[{_named('Picture', file.title)} (left out)]"
             self._bytes += len(file.data)
@@ -103,7 +103,7 @@ class Document:
             return self.notes
         what = "1 picture was" if self._left_out == 1 else f"{self._left_out} pictures were"
         note = (
-            f"{what} left out: up to {MOST_FILES} pictures and attached files of {MOST_FILE_BYTES >> 20} MiB together "
+            f"{what} left out: up to {MAX_FILES} pictures and attached files of {MAX_FILE_BYTES >> 20} MiB together "
             "are sent, and no drawings such as EMF, WMF and SVG."
         )
         return [*self.notes, note]

@@ -10,7 +10,7 @@ from bs4.element import Tag
 from markdownify import MarkdownConverter
 
 _NOT_READ = ["script", "style", "head", "template", "noscript", "svg"]
-_MOST_DEPTH = 300
+_MAX_DEPTH = 300
 
 Show = Callable[[str, str], str]
 """Returns the mark for a picture, by its address and its title."""
@@ -39,7 +39,7 @@ def to_markdown(html: str, show: Show = lambda _, title: f"[Picture: {title}]" i
         element.decompose()
     for formula in soup.find_all("math"):
         formula.replace_with(_formula(formula))
-    if _depth(soup) > _MOST_DEPTH:
+    if _depth(soup) > _MAX_DEPTH:
         return soup.get_text("\n")
     converter = _Converter(
         show, heading_style="ATX", escape_misc=False, escape_underscores=False, table_infer_header=True
@@ -57,7 +57,7 @@ def _formula(math: Tag) -> str:
 def _depth(soup: Tag) -> int:
     """Return how deeply the elements are nested, without recursion."""
     deepest, level = 0, [soup]
-    while level and deepest <= _MOST_DEPTH:
+    while level and deepest <= _MAX_DEPTH:
         level = [child for element in level for child in element.children if isinstance(child, Tag)]
         deepest += 1
     return deepest

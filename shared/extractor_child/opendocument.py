@@ -18,9 +18,9 @@ _PRESENTATION, _MANIFEST = f"{_NS}presentation:1.0}}", f"{_NS}manifest:1.0}}"
 _SVG = f"{_NS}svg-compatible:1.0}}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _NOT_READ = {f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_TABLE}shapes"}
-_MOST_REPEATED = 100
+_MAX_REPEATED = 100
 """Equal rows or cells after each other that are written out: sheets are filled to their end with empty ones."""
-_MOST_DEPTH = 200
+_MAX_DEPTH = 200
 _OLD_ROOT = "{http://openoffice.org/2000/office}document-content"
 _OLD = "The file is an old OpenOffice document (.sxw, .sxc, .sxi). Save it as ODT, ODS or ODP, and upload that."
 
@@ -62,7 +62,7 @@ class _Reader:
                 if element.tag == _OLD_ROOT:
                     raise DamagedError(_OLD)
                 stack.append(element)
-                if len(stack) > _MOST_DEPTH:
+                if len(stack) > _MAX_DEPTH:
                     raise DamagedError("The document's parts are nested too deeply.")
                 if element.tag == f"{_TABLE}table" and self._is_sheet(stack):
                     self._document.add(f"## Sheet: {element.get(f'{_TABLE}name', '')}")
@@ -195,4 +195,4 @@ class _Reader:
 
 def _repeats(element: Element) -> range:
     number = element.get(f"{_TABLE}number-rows-repeated") or element.get(f"{_TABLE}number-columns-repeated") or "1"
-    return range(min(int(number) if number.isdecimal() else 1, _MOST_REPEATED))
+    return range(min(int(number) if number.isdecimal() else 1, _MAX_REPEATED))

@@ -24,8 +24,8 @@ _SENT, _CODE_PAGE, _PAGE_OF_HTML, _RECIPIENT_TYPE = 0x0039_0040, 0x3FFD_0003, 0x
 _FIXED_IN_MESSAGE, _FIXED_IN_ATTACHED_MESSAGE, _FIXED_IN_ATTACHMENT = 32, 24, 8
 """Bytes before the properties of fixed length ([MS-OXMSG], section 2.4.1). Recipients have as many as attachments."""
 _EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
-_MOST_BYTES = 64 << 20
-_MOST_DEPTH = 3
+_MAX_BYTES = 64 << 20
+_MAX_DEPTH = 3
 _DATE = re.compile(r"^Date:[ \t]{0,8}([^\r\n]{1,200})", re.MULTILINE | re.IGNORECASE)
 
 
@@ -82,7 +82,7 @@ def _add_attachment(
     name = attached.text(_LONG_NAME) or attached.text(_SHORT_NAME)
     if (data := attached.data(_DATA)) is not None:
         attach(data, name, attached.text(_ATTACHED_MIME), document)
-    elif len(path) < _MOST_DEPTH * 2 and opened.exists([*path, f"__substg1.0_{_DATA}000D"]):
+    elif len(path) < _MAX_DEPTH * 2 and opened.exists([*path, f"__substg1.0_{_DATA}000D"]):
         document.add(f"### Attached e-mail {name}".rstrip())
         _add_message(opened, [*path, f"__substg1.0_{_DATA}000D"], document, attach)
 
@@ -138,8 +138,8 @@ class _Properties:
         path = [*self._path, name]
         if not self._opened.exists(path) or self._opened.get_type(path) != olefile.STGTY_STREAM:
             return None
-        data = bytes(self._opened.openstream(path).read(_MOST_BYTES))
-        if len(data) < min(self._opened.get_size(path), _MOST_BYTES):
+        data = bytes(self._opened.openstream(path).read(_MAX_BYTES))
+        if len(data) < min(self._opened.get_size(path), _MAX_BYTES):
             raise DamagedError("The Outlook message is truncated: a part of it is missing. Save it anew.")
         return data
 
@@ -170,7 +170,7 @@ def _unpacked(data: bytes) -> bytes:
         return data[16:]
     window = bytearray(_LZFU_START.ljust(4096, b"\0"))
     at, out, write = 16, bytearray(), len(_LZFU_START)
-    while at < len(data) and len(out) < _MOST_BYTES:
+    while at < len(data) and len(out) < _MAX_BYTES:
         flags, at = data[at], at + 1
         for bit in range(8):
             if at >= len(data):

@@ -13,13 +13,13 @@ from shared.extractor_child.document import Document, ExtractedFile
 _TAKEN = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 _OPENED = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PSD", "AVIF", "ICO", "JPEG2000", "MPO")
 """Formats that Pillow may open: by itself it would also start other programs."""
-_MOST_PIXELS = 80_000_000
-_MOST_SIDE = 3072
+_MAX_PIXELS = 80_000_000
+_MAX_SIDE = 3072
 """Pixels of the longer side that is sent: Gemini looks at tiles of 768."""
 _AS_IT_IS_BYTES = 7 << 20
 _LEAST_SIDE = 12
 """Smaller pictures are lines, dots and counters."""
-_MOST_FRAMES = 16
+_MAX_FRAMES = 16
 """Of a picture that moves."""
 _MOVING = ("GIF", "AVIF", "WEBP")
 _UNREADABLE = (
@@ -66,39 +66,39 @@ def render(document: Document, data: bytes) -> None:
                     document.notes.append(f"Of its {count} pages, {before} were sent. Save it as PDF to send all.")
                     return
     except Image.DecompressionBombError as error:
-        message = f"The picture has more than {_MOST_PIXELS // 1_000_000} megapixels. Make it smaller, and upload that."
+        message = f"The picture has more than {_MAX_PIXELS // 1_000_000} megapixels. Make it smaller, and upload that."
         raise DamagedError(message) from error
     except _UNREADABLE as error:
         raise DamagedError(_NOT_DECODED) from error
 
 
 def _spread(count: int) -> list[int]:
-    step = max(1.0, count / _MOST_FRAMES)
-    return sorted({int(at * step) for at in range(min(count, _MOST_FRAMES))})
+    step = max(1.0, count / _MAX_FRAMES)
+    return sorted({int(at * step) for at in range(min(count, _MAX_FRAMES))})
 
 
 def opened(data: bytes) -> Image.Image:
     """Open a picture without decoding it. Raises `UnidentifiedImageError` or another error of Pillow's."""
-    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2
+    Image.MAX_IMAGE_PIXELS = _MAX_PIXELS // 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = Image.open(io.BytesIO(data), formats=_OPENED)
-    if image.width * image.height > _MOST_PIXELS:
+    if image.width * image.height > _MAX_PIXELS:
         raise Image.DecompressionBombError("too many pixels")
     return image
 
 
 def _drawn(image: Image.Image, title: str) -> ExtractedFile:
     """Return the current frame as PNG, or as JPEG if that is much smaller."""
-    image.draft("RGB", (_MOST_SIDE, _MOST_SIDE))
+    image.draft("RGB", (_MAX_SIDE, _MAX_SIDE))
     ready: Image.Image = ImageOps.exif_transpose(image) if image.format in ("JPEG", "MPO", "TIFF") else image.copy()
     if ready.mode.startswith("I;16"):
         # In either order of bytes; only whole numbers of 32 bits can be scaled.
         ready = ready.convert("I")
     if ready.mode in ("I", "F"):
         ready = _to_eight_bits(ready)
-    if max(ready.size) > _MOST_SIDE:
-        ready.thumbnail((_MOST_SIDE, _MOST_SIDE))
+    if max(ready.size) > _MAX_SIDE:
+        ready.thumbnail((_MAX_SIDE, _MAX_SIDE))
     flat = ready.mode in ("1", "L", "P") or len(ready.getcolors(1024) or ()) > 0
     if ready.mode not in ("1", "L", "P", "RGB", "RGBA", "LA"):
         ready = ready.convert("RGB")

@@ -12,7 +12,7 @@ from shared.extractor_child.pictures import add_picture
 
 _PICTURE = re.compile(rb"\\(?:png|jpeg)blip\b")
 _HEX = re.compile(rb"[0-9A-Fa-f\s]*")
-_MOST_WORDS = 4096
+_MAX_WORDS = 4096
 """Bytes of settings between the kind of a picture and its data."""
 _SETTING = re.compile(rb"(?:\\[a-z]{1,32}-?\d{0,10}[ \r\n]?|\{\\\*[^{}]{0,2000}\}|\s)*")
 _MOST = 64 << 20
@@ -146,7 +146,7 @@ def _without_pictures(data: bytes) -> tuple[bytes, list[bytes]]:
     for match in _PICTURE.finditer(data):
         if match.start() < at:
             continue
-        setting = _SETTING.match(data, match.end(), match.end() + _MOST_WORDS)
+        setting = _SETTING.match(data, match.end(), match.end() + _MAX_WORDS)
         start = setting.end() if setting else match.end()
         digits = _HEX.match(data, start)
         end = digits.end() if digits else start

@@ -12,7 +12,7 @@ from shared.examiner_child.demuxing import open_as
 from shared.extractor_child.document import Document
 from shared.extractor_child.pictures import add_picture
 
-_MOST_PICTURES = 16
+_MAX_PICTURES = 16
 
 
 def render_sequence(data: bytes, document: Document) -> None:
@@ -21,7 +21,7 @@ def render_sequence(data: bytes, document: Document) -> None:
         opened = open_as(io.BytesIO(data), "heif-sequence")
         with opened.container:
             count = 0 if opened.pictures is None else max(opened.pictures.frames, 1)
-            step = max(1, -(-count // _MOST_PICTURES))
+            step = max(1, -(-count // _MAX_PICTURES))
             frames = opened.container.decode(opened.pictures) if opened.pictures is not None else iter(())
             for number, frame in enumerate(frames):
                 if not number % step:

@@ -18,7 +18,7 @@ from shared.extractor_child.document import Document, TooLongError
 from shared.extractor_child.ooxml import R, drawn_paragraphs, xml_of
 from shared.extractor_child.pictures import add_picture
 
-_MOST_STRINGS = 48 << 20
+_MAX_STRINGS = 48 << 20
 """Of the table of all texts, which is held in memory: more than any model takes."""
 _DAMAGED = "The workbook cannot be read: it is damaged, or not quite as Excel writes it. Save it anew as XLSX or CSV."
 _NO_SHEETS = (
@@ -29,9 +29,7 @@ _NO_SHEETS = (
 def extract_sheets(file: BinaryIO, document: Document) -> None:
     archive = Archive(file)
     archive.refuse_entities()
-    if any(
-        archive.size(name) > _MOST_STRINGS for name in archive.names() if name.lower().endswith("sharedstrings.xml")
-    ):
+    if any(archive.size(name) > _MAX_STRINGS for name in archive.names() if name.lower().endswith("sharedstrings.xml")):
         raise TooLongError
     file.seek(0)
     try:

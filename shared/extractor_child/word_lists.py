@@ -10,7 +10,7 @@ from shared.extractor_child.ooxml import W
 
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _PLACE = re.compile(r"%(\d)")
-_MOST_LEVELS = 9
+_MAX_LEVELS = 9
 
 
 def heading_levels(styles: Element | None) -> dict[str, int]:
@@ -22,7 +22,7 @@ def heading_levels(styles: Element | None) -> dict[str, int]:
         match = _HEADING.fullmatch(named)
         level = _number(number, -1) if number is not None else int(match[1]) - 1 if match else -1
         level = 0 if named.lower() == "title" else level
-        if 0 <= level < _MOST_LEVELS:
+        if 0 <= level < _MAX_LEVELS:
             levels[style.get(f"{W}styleId", "")] = level
     return levels
 
@@ -58,15 +58,15 @@ class Lists:
             return "- " if number not in ("", "0") or listed else ""
         if level.form in ("bullet", "none"):
             return "- " if level.form == "bullet" else ""
-        counts = self._counts.setdefault(number, [0] * _MOST_LEVELS)
+        counts = self._counts.setdefault(number, [0] * _MAX_LEVELS)
         counts[depth] = counts[depth] + 1 if counts[depth] else level.start
-        counts[depth + 1 :] = [0] * (_MOST_LEVELS - depth - 1)
+        counts[depth + 1 :] = [0] * (_MAX_LEVELS - depth - 1)
         levels = self._lists[number]
 
         def counted(match: re.Match[str]) -> str:
             at = int(match[1]) - 1
             form = levels[at].form if at in levels else "decimal"
-            return _written(max(counts[at], 1) if 0 <= at < _MOST_LEVELS else 1, form)
+            return _written(max(counts[at], 1) if 0 <= at < _MAX_LEVELS else 1, form)
 
         return f"{_PLACE.sub(counted, level.text)} " if level.text else ""
 
@@ -79,7 +79,7 @@ class Lists:
         number = paragraph.find(f"{W}pPr/{W}numPr/{W}numId")
         depth = paragraph.find(f"{W}pPr/{W}numPr/{W}ilvl")
         level = _number(depth, 0) if depth is not None else 0
-        return (number.get(f"{W}val", "") if number is not None else ""), min(max(level, 0), _MOST_LEVELS - 1)
+        return (number.get(f"{W}val", "") if number is not None else ""), min(max(level, 0), _MAX_LEVELS - 1)
 
 
 def _level(level: Element) -> _Level:

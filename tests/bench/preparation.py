@@ -33,7 +33,7 @@ from local.workers import Worker
 from tests.shared.long_files import numbered_pdf
 
 _HOURS = 2
-_MOST_MIB = 400
+_MAX_MIB = 400
 _SECONDS = 900
 
 
@@ -56,7 +56,7 @@ async def _measure() -> int:
                 most = _peaks.pop() / 2**20
                 worst = max(worst, most)
                 screen.print_line(f"{name:<24}{seconds:>8.1f} s {most:>8.0f} MiB   {ended}")
-    return int(worst > _MOST_MIB)
+    return int(worst > _MAX_MIB)
 
 
 _peaks: list[int] = []

@@ -13,7 +13,7 @@ import pytest
 
 from shared.answer_judge import AnswerJudge
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Whole, next_step
+from shared.domain.checks import AskAgain, CompleteAnswer, Failed, next_step
 from shared.sandbox import Sandbox
 from tests.shared.domain.request.hostile_schemas import doubling, nested_twice
 
@@ -48,7 +48,7 @@ async def test_the_decision_is_that_of_the_domain(judge: AnswerJudge, text: str)
 
 
 async def test_an_answer_without_a_schema_needs_no_judge(judge: AnswerJudge) -> None:
-    assert isinstance(await judge.next_step([said("hello")], None, continuations=0), Whole)
+    assert isinstance(await judge.next_step([said("hello")], None, continuations=0), CompleteAnswer)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ async def test_a_check_without_end_is_stopped_while_the_event_loop_goes_on(
     finally:
         beating.cancel()
         await sandbox.close()
-    assert isinstance(step, Again | Whole)
+    assert isinstance(step, AskAgain | CompleteAnswer)
     # Of this thread's own processor time, so that other processes do not count.
     assert stands < 0.5
     assert psutil.Process().memory_info().rss - before < 100 << 20
@@ -111,5 +111,5 @@ async def test_ordinary_answers_are_judged_in_place_and_once() -> None:
     text = json.dumps([{"n": n} for n in range(2_000)])
     began = time.process_time()
     for _ in range(50):
-        assert isinstance(await judge.next_step([said(text)], ROWS, continuations=3), Whole)
+        assert isinstance(await judge.next_step([said(text)], ROWS, continuations=3), CompleteAnswer)
     assert time.process_time() - began < 2

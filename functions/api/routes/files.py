@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/files")
 _ID = "file-"
 _NAME_MARK, _PURPOSE_MARK = "dropsight-filename", "dropsight-purpose"
 _LARGEST_PAGE = 1000
-_MOST_LOOKED_AT = 5_000
+_MAX_LOOKED_AT = 5_000
 """Files that one request looks at for those of a purpose."""
 _PIECE_BYTES = 4 << 20
 
@@ -107,7 +107,7 @@ async def _page_of(listing: AsyncIterator[StoredObject], most: int, purpose: str
     async for stored in listing:
         file = _shown(stored)
         is_wanted = purpose in ("", file["purpose"])
-        if looked_at == _MOST_LOOKED_AT or (is_wanted and len(files) == most):
+        if looked_at == _MAX_LOOKED_AT or (is_wanted and len(files) == most):
             return files, last
         looked_at, last = looked_at + 1, str(file["id"])
         if is_wanted:

@@ -16,7 +16,7 @@ from shared.domain.answer.response import Json
 from shared.domain.tasks.task import Task
 from shared.off_loop import off_loop
 
-_MOST_IN_FIRESTORE = 900_000
+_MAX_IN_FIRESTORE = 900_000
 """Bytes: a document ends at 1 MiB."""
 _PAUSE_SECONDS = 5.0
 _CLOSED = "-closed"
@@ -93,7 +93,7 @@ async def _in_storage(deps: GenerateDeps, task: Task, name: str, encoded: bytes)
 
 
 async def _in_firestore(deps: GenerateDeps, task: Task, name: str, encoded: bytes) -> bool:
-    if len(encoded) > _MOST_IN_FIRESTORE:
+    if len(encoded) > _MAX_IN_FIRESTORE:
         return False
     try:
         await deps.tasks.store_answer(task, name, encoded.decode())

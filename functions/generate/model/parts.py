@@ -15,7 +15,7 @@ from functions.generate.model.rounds import ask_questions, step_of
 from functions.generate.question.split import AskedInParts
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
-from shared.domain.checks import Failed, Whole
+from shared.domain.checks import CompleteAnswer, Failed
 from shared.domain.errors import PermanentFailure
 from shared.domain.recipe.question import Question
 from shared.domain.splitting.plan import part_name
@@ -33,7 +33,7 @@ async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earli
     names, count = split.names, len(split.plan)
     for number in range(1, count + 1):
         steps = [await step_of(deps, rounds, name) for name in split.names_of_part(number)]
-        if not all(isinstance(step, Whole) for step in steps):
+        if not all(isinstance(step, CompleteAnswer) for step in steps):
             if lease.slot is not None:
                 await lease.slot.take()
             questions = await split.questions_of_part(number)
@@ -49,7 +49,7 @@ async def ask_parts(deps: GenerateDeps, lease: Lease, split: AskedInParts, earli
             await step_of(deps, rounds, part_name(recipe_question.name, number, count))
             for number in range(1, count + 1)
         ]
-        question = split.joining_question(recipe_question, cast(list[Whole], answers))
+        question = split.joining_question(recipe_question, cast(list[CompleteAnswer], answers))
         rounds = await ask_questions(deps, lease, [question], rounds, names)
     return rounds
 

@@ -20,7 +20,7 @@ from functions.generate.model.stream_chunks import Answered
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import (
-    MOST_AT_LIMIT,
+    MAX_AT_LIMIT,
     Origin,
     billed_records,
     hops_joined,
@@ -34,7 +34,7 @@ from shared.domain.answer.continuation import (
 from shared.domain.answer.made import step_of_making
 from shared.domain.answer.response import Json
 from shared.domain.answer.words import write_transcript
-from shared.domain.checks import Again, Failed, Step, Whole
+from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.question import Question
 from shared.domain.service_errors import TokenRefused
@@ -88,7 +88,7 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
     if not mine:
         return None
     question = mine[0].question
-    past_limit = question.continuations if question.max_tokens else max(MOST_AT_LIMIT, question.continuations)
+    past_limit = question.continuations if question.max_tokens else max(MAX_AT_LIMIT, question.continuations)
     standing = await off_loop(
         standing_of,
         [entry.response for entry in mine],
@@ -111,7 +111,7 @@ async def step_of(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Ste
         step = step_of_making(step, question.makes, answers[-1])
     if standing.token is None:
         return step
-    return step._replace(token=standing.token) if isinstance(step, Again) else Again("again", (), standing.token)
+    return step._replace(token=standing.token) if isinstance(step, AskAgain) else AskAgain("again", (), standing.token)
 
 
 async def step_of_result(deps: GenerateDeps, rounds: Sequence[Round], name: str) -> Step | None:
@@ -121,18 +121,20 @@ async def step_of_result(deps: GenerateDeps, rounds: Sequence[Round], name: str)
     part = part_of_result(rounds, name)
     if part is None:
         return None
-    answers: list[Whole] = []
+    answers: list[CompleteAnswer] = []
     for number, span in enumerate(part.plan, 1):
         step = await step_of(deps, rounds, part_name(name, number, len(part.plan)))
         if isinstance(step, Failed):
             return failure_of_part(step, span) if len(part.plan) > 1 else step
-        if not isinstance(step, Whole):
+        if not isinstance(step, CompleteAnswer):
             return step
         answers.append(step)
     return await _joined(deps, rounds, part, answers)
 
 
-async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answers: list[Whole]) -> Step | None:
+async def _joined(
+    deps: GenerateDeps, rounds: Sequence[Round], part: Part, answers: list[CompleteAnswer]
+) -> Step | None:
     if part.join != "ask":
         schema = question_of_result(rounds, part.question).response_schema
         joined = await off_loop(join_answers, part.join, answers, part.plan)
@@ -142,7 +144,7 @@ async def _joined(deps: GenerateDeps, rounds: Sequence[Round], part: Part, answe
     step = await step_of(deps, rounds, part_name(part.question, 0, len(part.plan)))
     if isinstance(step, Failed):
         return await off_loop(append_answers, answers, part.plan, step.message)
-    if isinstance(step, Whole):
+    if isinstance(step, CompleteAnswer):
         return with_warnings_of_parts(step, answers)
     return step
 
@@ -164,7 +166,7 @@ async def _last_response(deps: GenerateDeps, rounds: Sequence[Round]) -> Json:
         return hops_joined([entry.response for entry in rounds_of_question(rounds, last.question.name)])[-1]
     is_joined = last.question.part is not None or resumed_from(last.response) is not None
     step = await step_of_result(deps, rounds, result_name_of(last.question)) if is_joined else None
-    return step.response if isinstance(step, Whole) else last.response
+    return step.response if isinstance(step, CompleteAnswer) else last.response
 
 
 def _waits_without_slot(questions: Sequence[Question]) -> bool:
@@ -197,7 +199,7 @@ async def ask_questions(
         deps, lease, [question for question, step in zip(questions, steps, strict=True) if is_open(step)]
     )
     for question in questions:
-        while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, Again):
+        while (step := await step_of(deps, rounds, question.name)) is None or isinstance(step, AskAgain):
             await refuse_if_throttled(deps, question.model)
             following = with_ceiling(deps, with_service_tier(deps, lease, next_question(question, step)))
             await reserve_cost(deps, lease, following)
@@ -212,7 +214,7 @@ async def _with_round(
     lease: Lease,
     question: Question,
     rounds: list[Round],
-    step: Again | None,
+    step: AskAgain | None,
     names: tuple[str, ...],
 ) -> list[Round]:
     """Return the rounds with one more; if its continuation token is refused, the same without the token."""

@@ -16,7 +16,7 @@ from shared.domain.models import tokens
 from shared.domain.models.catalogue import Model, default_model
 from shared.domain.models.prices import InputKind, Tier
 from shared.domain.models.tokens import Resolution
-from shared.domain.money.budgets import MOST_OUTPUT, estimated_cost, highest_call_cost, output_ceiling
+from shared.domain.money.budgets import MAX_OUTPUT, estimated_cost, highest_call_cost, output_ceiling
 from shared.domain.money.calls import in_pico
 from shared.domain.money.ledger import Ledger
 from shared.domain.money.storage import most_storage_cost
@@ -47,7 +47,7 @@ def with_ceiling(deps: GenerateDeps, question: Question) -> Question:
     config = cast(Json, question.body.get("generationConfig") or {})
     if not question.about.transcript or question.about.duration is None or "maxOutputTokens" in config:
         return question
-    if ceiling >= MOST_OUTPUT or "audioTranscriptionConfig" in config:
+    if ceiling >= MAX_OUTPUT or "audioTranscriptionConfig" in config:
         return question
     return question.model_copy(
         update={"body": {**question.body, "generationConfig": {**config, "maxOutputTokens": ceiling}}}

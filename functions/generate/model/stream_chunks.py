@@ -77,7 +77,7 @@ class ChunkWriter:
         if self._gathered and not self._gathered.diverged:
             await self._store_collected()
         if whole and self._offset is not None:
-            self._lease.stored_chunks, self._lease.told_answers = self._offset, self._choice + 1
+            self._lease.stored_chunks, self._lease.streamed_answers = self._offset, self._choice + 1
 
     async def mark_resumable(self) -> None:
         """Store an empty chunk that marks the stream as resumable, so that readers do not take a break for its end."""
@@ -118,7 +118,7 @@ class ChunkWriter:
             log("WARNING", "stream_taken", "another claim writes this stream", task=self._lease.task.id)
         self._offset = offset + 1 if stored else None
         self._is_marked = chunk.resumable or self._offset is None
-        self._lease.told_chunks, self._lease.told_choice = self._offset or 0, self._choice
+        self._lease.streamed_chunks, self._lease.streamed_choice = self._offset or 0, self._choice
 
 
 @asynccontextmanager
@@ -138,12 +138,12 @@ async def writing_chunks(
     `choice`: the number of the answer, if the request wants several; the stream is complete after the last one.
     """
     lease.stored_chunks = 0
-    silent = silent or choice > lease.told_answers
+    silent = silent or choice > lease.streamed_answers
     going_on = so_far is not None and lease.task.stream and not silent
     chunks = await deps.chunks.since(lease.task.id, 0) if going_on else []
     offset = None if silent else len(chunks) if going_on else await _beginning(deps, lease)
     earlier = [chunk for chunk in chunks if chunk.choice == choice]
-    begun = bool(earlier) if going_on else bool(offset) and lease.told_choice == choice
+    begun = bool(earlier) if going_on else bool(offset) and lease.streamed_choice == choice
     writer = ChunkWriter(deps, lease, Gathered(reasoning, begun=begun), offset, choice)
     if going_on and so_far is not None:
         writer.go_on(earlier, so_far)
@@ -224,8 +224,8 @@ async def _store_until_cancelled(writer: ChunkWriter, task_id: str) -> None:
 async def _beginning(deps: GenerateDeps, lease: Lease) -> int | None:
     if not lease.task.stream:
         return None
-    if lease.told_chunks:
-        return lease.told_chunks
+    if lease.streamed_chunks:
+        return lease.streamed_chunks
     begun = lease.token > 1 and await deps.chunks.since(lease.task.id, 0)
     return None if begun else 0
 

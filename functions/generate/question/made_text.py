@@ -25,7 +25,7 @@ from functions.generate.question.shown_pages import (
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import Whole
+from shared.domain.checks import CompleteAnswer
 from shared.domain.checks.rows import named_pages
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import Facts, InMemory
@@ -44,7 +44,7 @@ from shared.off_loop import off_loop
 SPOKEN_BYTES = 4_000
 """Bytes of UTF-8 in one call: some four minutes of speech. The models accept 8,192 tokens, but answer with eleven
 minutes at most, and the voice drifts in long answers (guide "Text-to-speech generation", limitations)."""
-MOST_TEXTS = 100
+MAX_TEXTS = 100
 """Texts in one call (batchEmbedContents)."""
 _SOUNDS_LIKE_WORDS = ("text/plain", "text/markdown")
 
@@ -107,7 +107,7 @@ async def _text_of_pdf(deps: GenerateDeps, part: UploadPart) -> ReadText:
 
 def most_characters(deps: GenerateDeps, recipe: Recipe, model: Model | None) -> int:
     """Return the most characters of a text: the most of one call, times the most parts of a file."""
-    most = MOST_TEXTS * _window(recipe, model) if recipe.embedding is not None else SPOKEN_BYTES
+    most = MAX_TEXTS * _window(recipe, model) if recipe.embedding is not None else SPOKEN_BYTES
     return most * deps.settings.most_parts
 
 
@@ -152,7 +152,7 @@ class MadeText:
             cuts = cut_by_bytes(self.text, SPOKEN_BYTES)
         else:
             windows = cut_by_characters(self.text, _window(self.recipe, self.model))
-            batches = (windows[at : at + MOST_TEXTS] for at in range(0, len(windows), MOST_TEXTS))
+            batches = (windows[at : at + MAX_TEXTS] for at in range(0, len(windows), MAX_TEXTS))
             cuts = [(batch[0][0], batch[-1][1]) for batch in batches]
         texts = tuple(Span(start=start, end=end, unit="characters") for start, end in cuts)
         # A mail may have several PDFs: pages are counted through all of them.
@@ -184,7 +184,7 @@ class MadeText:
     def asked_to_join(self) -> tuple[RecipeQuestion, ...]:
         return ()
 
-    def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
+    def joining_question(self, asked: RecipeQuestion, answers: list[CompleteAnswer]) -> Question:
         raise AssertionError("what was made of the parts is joined without a call")
 
     async def is_counted(self, number: int) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from shared.cloud.storage import StoredObject
-from shared.converter import MOST_SECONDS, Converted
+from shared.converter import MAX_SECONDS, Converted
 from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import TimeIsUp
@@ -125,7 +125,7 @@ def _transcoded_part(deps: GenerateDeps, lease: Lease, source: RangeSource, fact
 
 def _conversion_seconds(deps: GenerateDeps, lease: Lease) -> float:
     """Return the seconds for one pass of a conversion. Raises `TimeIsUp` if the next dispatch has more to give."""
-    most = min(MOST_SECONDS, max(_LEAST_SECONDS, (deps.settings.time_limit_seconds - _SPARE_SECONDS) / 2))
+    most = min(MAX_SECONDS, max(_LEAST_SECONDS, (deps.settings.time_limit_seconds - _SPARE_SECONDS) / 2))
     if lease.seconds_left < min(most, deps.settings.time_limit_seconds / 2):
         raise TimeIsUp("too little time is left in this dispatch to convert the file")
     return most

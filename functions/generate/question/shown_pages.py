@@ -26,8 +26,8 @@ from shared.examiner import Threaded
 from shared.off_loop import off_loop
 from shared.page_drawer import PageNotDrawn
 
-MOST_PICTURES = 6
-MOST_BYTES = 14 << 20
+MAX_PICTURES = 6
+MAX_BYTES = 14 << 20
 """Of the pictures in one call: a request may have 20 MB, and base64 adds a third."""
 _DRAWN_BYTES = 2 << 20
 """More than a drawn page has, unless it is all noise."""
@@ -67,9 +67,9 @@ def shown_pictures(parts: Sequence[UploadPart]) -> tuple[ShownPage, ...]:
         if kind.mime not in _TAKEN:
             message = f"Vectors are made of PNG and JPEG images; this is {kind.label}. Save it as one, and upload that."
             raise PermanentFailure("unsupported_content_type", message)
-        if part.facts.size > MOST_BYTES:
+        if part.facts.size > MAX_BYTES:
             message = (
-                f"The picture has {part.facts.size:,} bytes; vectors are made of pictures with {MOST_BYTES:,} at most. "
+                f"The picture has {part.facts.size:,} bytes; vectors are made of pictures with {MAX_BYTES:,} at most. "
                 "Make it smaller, and upload that."
             )
             raise PermanentFailure("payload_too_large", message)
@@ -81,9 +81,9 @@ def in_batches(shown: Sequence[ShownPage]) -> list[list[ShownPage]]:
     batches: list[list[ShownPage]] = []
     room = 0
     for each in shown:
-        if not batches or len(batches[-1]) == MOST_PICTURES or each.bytes_to_send > room:
+        if not batches or len(batches[-1]) == MAX_PICTURES or each.bytes_to_send > room:
             batches.append([])
-            room = MOST_BYTES
+            room = MAX_BYTES
         batches[-1].append(each)
         room -= each.bytes_to_send
     return batches

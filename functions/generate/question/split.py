@@ -24,7 +24,7 @@ from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import Whole
+from shared.domain.checks import CompleteAnswer
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts, media_type
 from shared.domain.models.catalogue import Model
@@ -55,7 +55,7 @@ class PartQuestions(Protocol):
         recipe: Recipe,
         asked: RecipeQuestion,
         shown: Range | None,
-        answers: Sequence[Whole],
+        answers: Sequence[CompleteAnswer],
         plan: Sequence[Span],
     ) -> Json:
         """Return what makes one answer of those about the parts."""
@@ -79,7 +79,7 @@ class RecipeQuestions(NamedTuple):
         recipe: Recipe,
         asked: RecipeQuestion,
         shown: Range | None,
-        answers: Sequence[Whole],
+        answers: Sequence[CompleteAnswer],
         plan: Sequence[Span],
     ) -> Json:
         prompt = joining_prompt(self.fill(asked.prompt, shown), answers, plan)
@@ -99,7 +99,7 @@ class AskedInParts(Protocol):
     def names_of_part(self, number: int) -> tuple[str, ...]: ...
     async def is_counted(self, number: int) -> bool: ...
     async def questions_of_part(self, number: int) -> list[Question]: ...
-    def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question: ...
+    def joining_question(self, asked: RecipeQuestion, answers: list[CompleteAnswer]) -> Question: ...
 
 
 @dataclass
@@ -212,7 +212,7 @@ class SplitObject:
             questions.append(self._question(asked, number, self.questions.about_part(recipe, asked, shown, note, sent)))
         return questions
 
-    def joining_question(self, asked: RecipeQuestion, answers: list[Whole]) -> Question:
+    def joining_question(self, asked: RecipeQuestion, answers: list[CompleteAnswer]) -> Question:
         """Return the question that joins the answers about the parts."""
         recipe = self.recipe.model_copy(update={"range": None, "tools": ()})
         body = self.questions.about_answers(recipe, asked, self.recipe.range, answers, self.plan)

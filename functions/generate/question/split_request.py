@@ -18,7 +18,7 @@ from functions.generate.question.split import SplitObject, without_evidence
 from shared.cloud.storage import StoredObject
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import Whole
+from shared.domain.checks import CompleteAnswer
 from shared.domain.errors import PermanentFailure
 from shared.domain.models.catalogue import Model
 from shared.domain.recipe import PreparedFile, Range, Recipe
@@ -80,7 +80,7 @@ class RequestQuestions(NamedTuple):
         recipe: Recipe,
         _asked: RecipeQuestion,
         _shown: Range | None,
-        answers: Sequence[Whole],
+        answers: Sequence[CompleteAnswer],
         plan: Sequence[Span],
     ) -> Json:
         asked = [message for message in self.request.messages if message.role not in _INSTRUCTIONS]

@@ -21,7 +21,7 @@ from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop
 
-_MOST_BYTES = 2 * GEMINI.pdf_bytes
+_MAX_BYTES = 2 * GEMINI.pdf_bytes
 """Bytes of a file's documents, which stay in memory until published. Each has its own copy of shared fonts."""
 
 
@@ -43,7 +43,7 @@ async def cut_documents(deps: GenerateDeps, task: Task, value: JsonValue) -> Ren
         ranges = Threaded(deps.storage.ranges(stored, b""), deps.storage.in_thread)
         files: dict[str, File] = {}
         warnings = bundle.warnings
-        left = _MOST_BYTES
+        left = _MAX_BYTES
         for document in bundle.documents:
             span = Span(start=document.first, end=document.last, unit="pages")
             with await deps.splitter.cut(ranges, facts, span, threading.Event()) as part:

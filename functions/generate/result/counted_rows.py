@@ -13,7 +13,7 @@ from functions.generate.model.rounds import step_of
 from shared.cloud.object_stream import SourceVanished
 from shared.dependencies import GenerateDeps
 from shared.domain import media
-from shared.domain.checks import Whole
+from shared.domain.checks import CompleteAnswer
 from shared.domain.checks.rows import RowCount, rows_of, warnings_of_rows
 from shared.domain.errors import PermanentFailure
 from shared.domain.splitting.plan import part_name
@@ -25,7 +25,7 @@ from shared.off_loop import off_loop
 
 
 async def warn_of_missing_rows(
-    deps: GenerateDeps, task: Task, whole: Whole, rounds: Sequence[Round], name: str
+    deps: GenerateDeps, task: Task, whole: CompleteAnswer, rounds: Sequence[Round], name: str
 ) -> list[str]:
     """Return the warnings about the rows of the result of question `name`."""
     rows = await off_loop(rows_of, whole.value, whole.text)
@@ -47,8 +47,8 @@ async def _counted_windows(deps: GenerateDeps, rounds: Sequence[Round], name: st
     for number, span in enumerate(spans, 1):
         counted = await step_of(deps, rounds, counting_name(number, len(spans)))
         answered = await step_of(deps, rounds, part_name(name, number, len(spans)))
-        if counted is not None and isinstance(answered, Whole):
-            on_pages = counted_rows(counted.value) if isinstance(counted, Whole) else None
+        if counted is not None and isinstance(answered, CompleteAnswer):
+            on_pages = counted_rows(counted.value) if isinstance(counted, CompleteAnswer) else None
             windows.append(CountedWindow(span, on_pages, len(rows_of(answered.value, answered.text))))
     return windows, len(spans)
 

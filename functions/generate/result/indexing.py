@@ -22,7 +22,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import BudgetSpent, ConnectionBroken, PermanentFailure, TransientFailure
 from shared.domain.index_entries import (
     LARGEST_FILE,
-    MOST_FAILURES,
+    MAX_FAILURES,
     Entry,
     entry_key,
     metadata_of,
@@ -204,7 +204,7 @@ async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> Non
         adding.documents.append(await _add_answer(deps, task, entry, adding.text))
         adding.tokens += most_of_text(adding.text)
     except (PermanentFailure, ImportFailed, HandleGone) as failure:
-        if not isinstance(failure, PermanentFailure) and entry.failures + 1 < MOST_FAILURES:
+        if not isinstance(failure, PermanentFailure) and entry.failures + 1 < MAX_FAILURES:
             raise
         adding.warnings.append(f"The index {entry.index} does not have the answer: {failure.message}")
     has_answer = bool(adding.documents)
@@ -219,7 +219,7 @@ async def _add_documents(deps: GenerateDeps, task: Task, adding: _Adding) -> Non
         except HandleGone:
             adding.warnings.append(f"{what_it_has}: its upload is gone.")
         except (PermanentFailure, ImportFailed) as failure:
-            if isinstance(failure, ImportFailed) and entry.failures + 1 < MOST_FAILURES:
+            if isinstance(failure, ImportFailed) and entry.failures + 1 < MAX_FAILURES:
                 raise
             adding.warnings.append(f"{what_it_has}: {failure.message}")
     adding.tokens += tokens_of_file(task) if len(adding.documents) > has_answer else 0

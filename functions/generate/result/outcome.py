@@ -20,7 +20,7 @@ from shared.dependencies import GenerateDeps
 from shared.domain.answer.completion import completion, with_choices
 from shared.domain.answer.made import described, stored_pieces
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Whole, transcript_warnings
+from shared.domain.checks import AskAgain, CompleteAnswer, Failed, transcript_warnings
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.money.storage import storage_of
@@ -50,7 +50,7 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
             case Failed():
                 error = TaskError(code=step.code, message=f"{name}: {step.message}" if name else step.message)
                 return Outcome(error=error, warnings=tuple(warnings), ran=first.ran, model=first.model)
-            case Whole():
+            case CompleteAnswer():
                 question = question_of_result(rounds, name)
                 result = await off_loop(_completion, task, question, step)
                 if question.about.evidence:
@@ -63,7 +63,7 @@ async def outcome_of(deps: GenerateDeps, task: Task, rounds: Sequence[Round]) ->
                     _describe(result, question.makes, rounds, question)
                 results.append(result)
                 warnings += [f"{name}: {entry}" if name else entry for entry in await _shortcomings(question, step)]
-            case None | Again():
+            case None | AskAgain():
                 raise AssertionError(f"question {name!r} of {task.id} was left open")
             case _:
                 assert_never(step)
@@ -95,7 +95,7 @@ def with_ledger(lease: Lease, outcome: Outcome, now: datetime) -> Outcome:
     return replace(outcome, usage=usage, ledger=ledger, warnings=tuple(warnings))
 
 
-def _completion(task: Task, question: Question, whole: Whole) -> Json:
+def _completion(task: Task, question: Question, whole: CompleteAnswer) -> Json:
     return completion(
         whole.response,
         task_id=task.id,
@@ -115,7 +115,7 @@ def _describe(result: Json, makes: Makes, rounds: Sequence[Round], question: Que
     message["content"] = described(makes, pieces, question.model, dimensions)
 
 
-async def _shortcomings(question: Question, whole: Whole) -> tuple[str, ...]:
+async def _shortcomings(question: Question, whole: CompleteAnswer) -> tuple[str, ...]:
     about = question.about
     if not about.transcript or whole.warnings:
         return (*whole.warnings, *whole.remarks)

@@ -24,8 +24,8 @@ LARGEST_TASK_BYTES = 1 << 20
 LARGEST_HEADERS_BYTES = 80 * 1000
 LONGEST_URL = 2083
 DEFAULT_DEADLINE_SECONDS = 600
-MOST_DISPATCHES_PER_SECOND = 500
-MOST_CONCURRENT_DISPATCHES = 5000
+MAX_DISPATCHES_PER_SECOND = 500
+MAX_CONCURRENT_DISPATCHES = 5000
 
 _LOCATION = r"projects/[A-Za-z0-9:.-]+/locations/[A-Za-z0-9-]+"
 _QUEUE = re.compile(rf"{_LOCATION}/queues/[A-Za-z0-9-]{{1,100}}")
@@ -137,10 +137,10 @@ def check_queue(queue: Pb) -> None:
         if queue.HasField(field):
             raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"Queue.{field} is not served here: set it on the task")
     limits = queue.rate_limits
-    if not 0 <= limits.max_dispatches_per_second <= MOST_DISPATCHES_PER_SECOND:
-        raise invalid(f"RateLimits.max_dispatches_per_second must be at most {MOST_DISPATCHES_PER_SECOND}")
-    if not 0 <= limits.max_concurrent_dispatches <= MOST_CONCURRENT_DISPATCHES:
-        raise invalid(f"RateLimits.max_concurrent_dispatches must be at most {MOST_CONCURRENT_DISPATCHES}")
+    if not 0 <= limits.max_dispatches_per_second <= MAX_DISPATCHES_PER_SECOND:
+        raise invalid(f"RateLimits.max_dispatches_per_second must be at most {MAX_DISPATCHES_PER_SECOND}")
+    if not 0 <= limits.max_concurrent_dispatches <= MAX_CONCURRENT_DISPATCHES:
+        raise invalid(f"RateLimits.max_concurrent_dispatches must be at most {MAX_CONCURRENT_DISPATCHES}")
     check_retries(queue.retry_config)
 
 

@@ -31,7 +31,7 @@ from local.standins.ledger import current_call
 
 _Method = Callable[[Pb], Awaitable[Pb]]
 _NOT_SETTABLE = ("name", "state", "purge_time")
-_MOST_TASKS_A_PAGE, _MOST_QUEUES_A_PAGE = 1000, 9800
+_MAX_TASKS_A_PAGE, _MAX_QUEUES_A_PAGE = 1000, 9800
 
 
 class CloudTasksService:
@@ -65,7 +65,7 @@ class CloudTasksService:
     async def ListTasks(self, request: Pb) -> Pb:  # noqa: N802
         check_queue_name(request.parent)
         entries = self._registry.queue(request.parent).entries
-        names, token = _page(entries, request, _MOST_TASKS_A_PAGE)
+        names, token = _page(entries, request, _MAX_TASKS_A_PAGE)
         tasks = [task_view(entries[name].task, request.response_view) for name in names]
         return _ANSWERS["ListTasks"](tasks=tasks, next_page_token=token)
 
@@ -94,7 +94,7 @@ class CloudTasksService:
             for name, dispatcher in self._registry.queues.items()
             if name.startswith(f"{request.parent}/")
         }
-        names, token = _page(queues, request, _MOST_QUEUES_A_PAGE)
+        names, token = _page(queues, request, _MAX_QUEUES_A_PAGE)
         return _ANSWERS["ListQueues"](queues=[queues[name] for name in names], next_page_token=token)
 
     async def CreateQueue(self, request: Pb) -> Pb:  # noqa: N802

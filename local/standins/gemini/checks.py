@@ -12,8 +12,8 @@ from local.standins.gemini.tool_rules import check_function_turns, check_tools
 from local.standins.gemini.word_times import check_transcription
 
 _MIME_TYPES = ("text/plain", "application/json", "application/xml", "application/yaml", "text/x.enum")
-_MOST_CANDIDATES = 8
-_MOST_STOP_SEQUENCES = 5
+_MAX_CANDIDATES = 8
+_MAX_STOP_SEQUENCES = 5
 
 
 def check(request: dict[str, Any], model: Model) -> None:
@@ -76,7 +76,7 @@ def _check_sampling(config: dict[str, Any], model: Model) -> None:
             _refuse(name, f"{name} must be in the range [-2.0, 2.0).")
         if not model.penalties and config.get(field):
             raise invalid(f"Penalty is not enabled for models/{model.id}")
-    most = 1 if model.fourth_generation else _MOST_CANDIDATES
+    most = 1 if model.fourth_generation else _MAX_CANDIDATES
     if not 1 <= config.get("candidateCount", 1) <= most:
         _refuse("candidate_count", f"candidate_count must be in the range [1, {most}].")
 
@@ -91,8 +91,8 @@ def _check_lengths(config: dict[str, Any], model: Model) -> None:
             f"from 1 (inclusive) to {model.output_token_limit + 1} (exclusive). Update the value and try again."
         )
     stops = config.get("stopSequences", [])
-    if len(stops) > _MOST_STOP_SEQUENCES:
-        _refuse("stop_sequences", f"The number of stop sequences must not exceed {_MOST_STOP_SEQUENCES}.")
+    if len(stops) > _MAX_STOP_SEQUENCES:
+        _refuse("stop_sequences", f"The number of stop sequences must not exceed {_MAX_STOP_SEQUENCES}.")
     if "" in stops:
         _refuse(f"stop_sequences[{stops.index('')}]", "stop sequences must not be empty.")
     if model.thinking != "no" and ("logprobs" in config or config.get("responseLogprobs")):

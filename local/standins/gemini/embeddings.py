@@ -16,8 +16,8 @@ from local.standins.gemini.prompt import Content, Prompt, texts
 from local.standins.gemini.tokens import Modality, details
 
 METHODS = ("embedContent", "batchEmbedContents")
-MOST_TEXTS = 100
-MOST_IMAGES, MOST_DOCUMENTS, MOST_PAGES = 6, 1, 6
+MAX_TEXTS = 100
+MAX_IMAGES, MAX_DOCUMENTS, MAX_PAGES = 6, 1, 6
 """Of one content."""
 _IMAGES = ("image/png", "image/jpeg")
 _TASK = re.compile(r"^(?:title: .*?|task: .*?) \| (?:text|query): ", re.DOTALL)
@@ -30,8 +30,8 @@ _PLACES = 8
 
 def check_count(requests: list[dict[str, Any]]) -> None:
     """Raise ApiError for an empty batch, or one with too many requests."""
-    if not 1 <= len(requests) <= MOST_TEXTS:
-        raise invalid(f"* BatchEmbedContentsRequest.requests: at most {MOST_TEXTS} requests can be in one batch\n")
+    if not 1 <= len(requests) <= MAX_TEXTS:
+        raise invalid(f"* BatchEmbedContentsRequest.requests: at most {MAX_TEXTS} requests can be in one batch\n")
 
 
 def embed(requests: list[dict[str, Any]], prompts: list[Prompt], model: Model) -> dict[str, Any]:
@@ -68,10 +68,10 @@ def _check_media(content: Content, prompt: Prompt) -> None:
     mime_types = [part["inlineData"].get("mimeType") for part in content.get("parts", []) if "inlineData" in part]
     images = sum(item.media.kind == "image" for item in prompt.items)
     documents = [item.media for item in prompt.items if item.media.kind == "document"]
-    if images > MOST_IMAGES or len(documents) > MOST_DOCUMENTS:
-        raise invalid(f"A content may have at most {MOST_IMAGES} images and {MOST_DOCUMENTS} document.")
-    if (pages := sum(document.pages for document in documents)) > MOST_PAGES:
-        raise invalid(f"The document contains {pages} pages which exceeds the supported page limit of {MOST_PAGES}.")
+    if images > MAX_IMAGES or len(documents) > MAX_DOCUMENTS:
+        raise invalid(f"A content may have at most {MAX_IMAGES} images and {MAX_DOCUMENTS} document.")
+    if (pages := sum(document.pages for document in documents)) > MAX_PAGES:
+        raise invalid(f"The document contains {pages} pages which exceeds the supported page limit of {MAX_PAGES}.")
     if other := [mime for mime in mime_types if str(mime).startswith("image/") and mime not in _IMAGES]:
         raise invalid(f"Unsupported MIME type: {other[0]}")
 

@@ -26,7 +26,7 @@ _STOP_WORDS = frozenset(
         "with",
     ]
 )
-_MOST_WORDS = 5
+_MAX_WORDS = 5
 
 
 class FieldValues:
@@ -90,7 +90,7 @@ class FieldValues:
         if re.search(r"tag|keyword|topic|label", name):
             text = f"{self._item.media.text if self._item else ''} {self._prompt.question}".lower()
             words = [word for word in re.findall(r"[^\W\d_]{4,}", text) if word not in _STOP_WORDS]
-            return list(dict.fromkeys(words))[:_MOST_WORDS] or None
+            return list(dict.fromkeys(words))[:_MAX_WORDS] or None
         return None
 
     def choose_option(self, options: list[object]) -> object:

@@ -8,7 +8,7 @@ from typing import Any
 from local.standins.gemini.errors import invalid
 
 _TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_]\w*)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<sign>!=|=|\(|\)))')
-_MOST_DEPTH = 20
+_MAX_DEPTH = 20
 
 
 def matches(filter_text: str, metadata: list[dict[str, Any]]) -> bool:
@@ -50,7 +50,7 @@ class _Parser:
 
     def _condition(self, depth: int) -> bool:
         if self._take("("):
-            if depth > _MOST_DEPTH:
+            if depth > _MAX_DEPTH:
                 raise _malformed("(")
             passes = self.alternatives(depth + 1)
             if not self._take(")"):

@@ -26,11 +26,11 @@ _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 _PRINTABLE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_.,:/"
 _MORE = 1_000
 """The most that an unbounded repetition is stretched to."""
-_MOST_STEPS = 20_000
+_MAX_STEPS = 20_000
 """Of writing one text. Each step adds at most one character."""
 _LONGEST_PATTERN = 10_000
 _DEEPEST = 64
-_MOST_CHECKS = 20_000_000
+_MAX_CHECKS = 20_000_000
 """Characters of the text times places of the pattern: a tenth of a second or so."""
 
 
@@ -53,7 +53,7 @@ def matches(pattern: str, text: str) -> bool:
     True, unchecked, for a pattern whose match has no such bound (look-around, back references), and where the check
     would take too many steps.
     """
-    if _expanded_size(_parsed(pattern)) * max(len(text), 1_000) > _MOST_CHECKS:
+    if _expanded_size(_parsed(pattern)) * max(len(text), 1_000) > _MAX_CHECKS:
         return True
     try:
         return SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python(text)
@@ -82,7 +82,7 @@ class _TextWriter:
     def write(self, tokens: Any, length: int) -> str:
         text = ""
         for operation, argument in tokens:
-            if self._steps >= _MOST_STEPS:
+            if self._steps >= _MAX_STEPS:
                 break
             self._steps += 1
             text += self._write_one(operation, argument, max(0, length - len(text)))
@@ -113,7 +113,7 @@ class _TextWriter:
     def _write_repeat(self, least: int, most: Any, inner: Any, length: int) -> str:
         parts: list[str] = []
         for _ in range(max(least, min(int(most), length, _MORE)) if length else least):
-            if self._steps >= _MOST_STEPS or not len(inner):
+            if self._steps >= _MAX_STEPS or not len(inner):
                 break
             parts.append(self.write(inner, 0))
         return "".join(parts)

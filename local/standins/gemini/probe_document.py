@@ -20,7 +20,7 @@ from local.standins.gemini.media import Finding, Undecodable
 _TEXT_KEPT = 2_000
 _PAGES_READ = 3
 _HEAD_BYTES = 1024
-_MOST_ROWS = 20_000
+_MAX_ROWS = 20_000
 _PAGES_SCANNED = 100
 
 
@@ -43,7 +43,7 @@ def probe_pdf(file: Path, size: int) -> Finding:
             if len(text) < _TEXT_KEPT:
                 text += _page_text(document, number) + " "
         of_pages = _rows_of_pages(document, text)
-        rows = tuple(itertools.islice(itertools.chain.from_iterable(of_pages), _MOST_ROWS))
+        rows = tuple(itertools.islice(itertools.chain.from_iterable(of_pages), _MAX_ROWS))
         text = re.sub(r"\s+", " ", text).strip()[:_TEXT_KEPT]
         counts = tuple(map(len, of_pages))
         return Finding(container="PDF", pages=pages, text=text, rows=rows, rows_of_pages=counts)

@@ -22,9 +22,9 @@ _OPTIONAL_DEPTH = 4
 """Below this depth optional properties are left out: a schema may contain itself."""
 _ITEMS = 2
 _TRIES = 8
-_MOST_VALUES = 50_000
+_MAX_VALUES = 50_000
 """Written for one instance, tries included. What a schema asks beyond that is left out, or null."""
-_MOST_CHARACTERS = 1 << 20
+_MAX_CHARACTERS = 1 << 20
 """Of padding for `minLength`: an answer is cut far below it, at the model's limit of tokens."""
 
 _START = {"start", "start_time", "starttime", "begin", "from", "timestamp", "time", "start_seconds", "offset"}
@@ -59,7 +59,7 @@ class InstanceWriter:
         self._prompt, self._root, self._random = prompt, root, random
         self._field_values = field_values or FieldValues(prompt)
         self._by_chance = False
-        self._values_left = _MOST_VALUES
+        self._values_left = _MAX_VALUES
 
     def write(self) -> Json:
         return self._value(self._root, "", 0)
@@ -162,7 +162,7 @@ class InstanceWriter:
 
     def _box(self, least: int, most: float) -> list[Json]:
         box: list[Json] = list(box_of(self._random))
-        while len(box) < min(least, _MOST_VALUES):
+        while len(box) < min(least, _MAX_VALUES):
             box += box
         return box[: int(min(most, max(4, least)))]
 
@@ -238,7 +238,7 @@ class InstanceWriter:
         if (written := str(schema.get("format", ""))) in _FORMATS:
             return _FORMATS[written]
         text = self._field_values.text(name, str(schema.get("description", "")))
-        text += "." * int(max(0, min(least, _MOST_CHARACTERS) - len(text)))
+        text += "." * int(max(0, min(least, _MAX_CHARACTERS) - len(text)))
         return text if most is None else text[: int(most)]
 
     def _by_pattern(self, schema: JsonSchema, least: int) -> str:

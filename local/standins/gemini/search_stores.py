@@ -16,9 +16,9 @@ from local.standins.gemini.metadata_filter import matches
 from local.standins.gemini.tokens import of_text
 from shared.clock import Clock
 
-_MOST_STORES = 10
+_MAX_STORES = 10
 """Stores of a project."""
-_MOST_METADATA = 20
+_MAX_METADATA = 20
 _CHUNK_WORDS = 150
 _TOP_K = 5
 _WORD = re.compile(r"\w{4,}")
@@ -100,8 +100,8 @@ class SearchStores:
         self._stores = {store.name: store for store in records}
 
     def create(self, display_name: str | None) -> Store:
-        if len(self._stores) >= _MOST_STORES:
-            raise ApiError(429, f"A project has {_MOST_STORES} File Search stores at most.")
+        if len(self._stores) >= _MAX_STORES:
+            raise ApiError(429, f"A project has {_MAX_STORES} File Search stores at most.")
         name = f"fileSearchStores/{_slug(display_name or '')}{secrets.token_hex(6)}"
         store = Store(name=name, display_name=display_name, created=self._clock.time())
         self._save(store)
@@ -124,8 +124,8 @@ class SearchStores:
     def add(self, name: str, text: str, document: dict[str, Any]) -> Document:
         """Cut a text into chunks and keep it as a document with these fields."""
         store = self.get(name)
-        if len(document["metadata"]) > _MOST_METADATA:
-            raise invalid(f"A document has {_MOST_METADATA} custom metadata at most.")
+        if len(document["metadata"]) > _MAX_METADATA:
+            raise invalid(f"A document has {_MAX_METADATA} custom metadata at most.")
         words = text.split()
         chunks = [" ".join(words[at : at + _CHUNK_WORDS]) for at in range(0, len(words), _CHUNK_WORDS)]
         document_name = f"{name}/documents/{_slug(document['display_name'])}{secrets.token_hex(6)}"

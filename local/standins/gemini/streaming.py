@@ -16,7 +16,7 @@ from local.standins.gemini.tokens import CHARACTERS_PER_TOKEN
 from shared.clock import Clock
 
 _CHUNK_CHARACTERS = 200
-_MOST_CHUNKS = 400
+_MAX_CHUNKS = 400
 Chunk = dict[str, Any]
 
 
@@ -80,7 +80,7 @@ def _split(part: Part, chunk_count: int | None) -> list[Part]:
     if not part.get("text") or part.get("thought") or "audioTranscription" in part:
         return [part]
     text = part["text"]
-    count = chunk_count or min(_MOST_CHUNKS, max(2, math.ceil(len(text) / _CHUNK_CHARACTERS)))
+    count = chunk_count or min(_MAX_CHUNKS, max(2, math.ceil(len(text) / _CHUNK_CHARACTERS)))
     edges = [len(text) * step // count for step in range(count + 1)]
     pieces: list[Part] = [
         {"text": text[begin:end]} for begin, end in itertools.pairwise(edges) if chunk_count or begin < end

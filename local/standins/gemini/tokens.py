@@ -26,7 +26,7 @@ AUDIO_PER_SECOND = 32
 _DENSE = re.compile("[\u0e00-\u0fff\u2e80-\ud7ff\uf900-\ufaff\U00010000-\U0010ffff]")
 _PICTURE = 258
 _SMALL_SIDE = 384
-_LEAST_TILE, _MOST_TILE = 256, 768
+_LEAST_TILE, _MAX_TILE = 256, 768
 _AT_RESOLUTION = {"MEDIA_RESOLUTION_LOW": 64, "MEDIA_RESOLUTION_MEDIUM": 256}
 _FINER_IN_THIRD_GENERATION = {"MEDIA_RESOLUTION_HIGH": 1120, "MEDIA_RESOLUTION_ULTRA_HIGH": 2240}
 _FRAME_AT_LOW_RESOLUTION = 66
@@ -85,7 +85,7 @@ def _at_resolution(item: Item, model: Model) -> int | None:
 def _tiles(width: int, height: int) -> int:
     if max(width, height) <= _SMALL_SIDE:
         return 1
-    tile = min(max(math.floor(min(width, height) / 1.5), _LEAST_TILE), _MOST_TILE)
+    tile = min(max(math.floor(min(width, height) / 1.5), _LEAST_TILE), _MAX_TILE)
     return math.ceil(width / tile) * math.ceil(height / tile)
 
 

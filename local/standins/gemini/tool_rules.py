@@ -10,7 +10,7 @@ from local.standins.gemini.models import Model
 from local.standins.gemini.schema_rules import check_json_schema, check_schema
 
 _FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
-_MOST_FUNCTIONS = 512
+_MAX_FUNCTIONS = 512
 _IN_THE_CLOUD_ONLY = ("googleMaps", "computerUse", "mcpServers")
 
 
@@ -51,8 +51,8 @@ def _check_file_search(tools: list[dict[str, Any]], used: set[str], model: Model
 
 
 def _check_declarations(tools: list[dict[str, Any]], count: int) -> None:
-    if count > _MOST_FUNCTIONS:
-        raise invalid(f"Up to {_MOST_FUNCTIONS} function declarations are supported, not {count}.")
+    if count > _MAX_FUNCTIONS:
+        raise invalid(f"Up to {_MAX_FUNCTIONS} function declarations are supported, not {count}.")
     names: set[str] = set()
     for tool, declarations in enumerate(entry.get("functionDeclarations", []) for entry in tools):
         for index, declaration in enumerate(declarations):

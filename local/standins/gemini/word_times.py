@@ -12,7 +12,7 @@ from local.standins.gemini.prompt import Prompt
 
 _LONGEST = 3600.0
 _LONGEST_WITH_WORDS = 1800.0
-_MOST_VOCABULARY = 1_000
+_MAX_VOCABULARY = 1_000
 _SPOKEN_SHARE = 0.9
 """How much of a word's share of its segment it is heard for; the rest is a pause."""
 
@@ -22,8 +22,8 @@ def check_transcription(config: dict[str, Any] | None, model: Model) -> None:
         return
     if not model.transcription:
         raise invalid(f"Audio transcription config is not supported by models/{model.id}")
-    if len(config.get("customVocabulary", [])) > _MOST_VOCABULARY:
-        raise invalid(f"custom_vocabulary must have at most {_MOST_VOCABULARY} phrases.")
+    if len(config.get("customVocabulary", [])) > _MAX_VOCABULARY:
+        raise invalid(f"custom_vocabulary must have at most {_MAX_VOCABULARY} phrases.")
     if config.get("wordTimestamp") and config.get("customVocabulary"):
         raise invalid("word_timestamp and custom_vocabulary cannot both be set.")
     if config.get("mode") == "SMART" and (config.get("wordTimestamp") or config.get("diarization")):

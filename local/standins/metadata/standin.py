@@ -25,7 +25,7 @@ Sign = Callable[[str, str], str]
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _FLAVOR = {"Metadata-Flavor": "Google"}
 _LIFETIME_SECONDS = 3599
-_MOST_TOKENS = 10_000
+_MAX_TOKENS = 10_000
 """Access tokens that are remembered; the oldest are forgotten."""
 
 
@@ -89,7 +89,7 @@ class MetadataStandIn:
     async def _make_access_token(self, _: Request) -> Response:
         token = f"ya29.{secrets.token_urlsafe(48)}"
         self._access_tokens[token] = self._clock.time() + _LIFETIME_SECONDS
-        if len(self._access_tokens) > _MOST_TOKENS:
+        if len(self._access_tokens) > _MAX_TOKENS:
             del self._access_tokens[next(iter(self._access_tokens))]
         return JSONResponse({"access_token": token, "expires_in": _LIFETIME_SECONDS, "token_type": "Bearer"})
 

@@ -17,7 +17,7 @@ Sign = Callable[[str, str], str]
 
 _ACKNOWLEDGING = (102, 200, 201, 202, 204)
 _POLL_SECONDS = 0.05
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 _MARGIN_SECONDS = 1
 """How much longer than its request a message is leased, so that it is not sent again while the request ends."""
 
@@ -43,7 +43,7 @@ class PushDelivery:
         while True:
             self._forward_dead_letters()
             seconds = self._subscription.settings.ack_deadline_seconds + _MARGIN_SECONDS
-            for leased in self._subscription.lease(_MOST_AT_ONCE - len(self._sending), seconds, one_of_a_key=True):
+            for leased in self._subscription.lease(_MAX_AT_ONCE - len(self._sending), seconds, one_of_a_key=True):
                 self._sending[asyncio.create_task(self._send(leased))] = leased.ack_id
             await asyncio.sleep(_POLL_SECONDS)
             self._sending = {task: ack_id for task, ack_id in self._sending.items() if not task.done()}

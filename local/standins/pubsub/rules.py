@@ -18,15 +18,15 @@ Pb: TypeAlias = Any
 
 # https://cloud.google.com/pubsub/quotas#resource_limits
 LARGEST_REQUEST_BYTES = 10_000_000
-MOST_MESSAGES = 1000
-_MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
+MAX_MESSAGES = 1000
+_MAX_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
 _SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
 _NAME = re.compile(r"projects/[^/]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9_.~+%-]{2,254}")
 _NOT_SERVED = ("bigquery_config", "cloud_storage_config")
 _NOT_SERVED_OF_TOPICS = ("schema_settings", "ingestion_data_source_settings")
-_DEFAULT_RETENTION_SECONDS, _LEAST_RETENTION_SECONDS, _MOST_RETENTION_SECONDS = 7 * 86_400, 600, 31 * 86_400
+_DEFAULT_RETENTION_SECONDS, _LEAST_RETENTION_SECONDS, _MAX_RETENTION_SECONDS = 7 * 86_400, 600, 31 * 86_400
 _DEFAULT_EXPIRATION_SECONDS = 31 * 86_400
-DEFAULT_DELIVERY_ATTEMPTS, _MOST_DELIVERY_ATTEMPTS = 5, 100
+DEFAULT_DELIVERY_ATTEMPTS, _MAX_DELIVERY_ATTEMPTS = 5, 100
 _LONGEST_ORDERING_KEY = 1024
 CHANGEABLE_OF_TOPICS = frozenset({"labels", "message_storage_policy", "kms_key_name", "schema_settings",
                                   "message_retention_duration", "ingestion_data_source_settings",
@@ -59,8 +59,8 @@ def check_name(name: str, kind: str) -> None:
 
 
 def check_messages(request: Pb) -> None:
-    if not request.messages or len(request.messages) > MOST_MESSAGES:
-        raise invalid(f"A publish request has 1 to {MOST_MESSAGES} messages.")
+    if not request.messages or len(request.messages) > MAX_MESSAGES:
+        raise invalid(f"A publish request has 1 to {MAX_MESSAGES} messages.")
     if request.ByteSize() > LARGEST_REQUEST_BYTES:
         raise invalid(f"Request payload size exceeds the limit: {LARGEST_REQUEST_BYTES} bytes.")
     for message in request.messages:
@@ -72,8 +72,8 @@ def check_messages(request: Pb) -> None:
 
 
 def _check_attributes(attributes: Pb) -> None:
-    if len(attributes) > _MOST_ATTRIBUTES:
-        raise invalid(f"A message has {_MOST_ATTRIBUTES} attributes at most.")
+    if len(attributes) > _MAX_ATTRIBUTES:
+        raise invalid(f"A message has {_MAX_ATTRIBUTES} attributes at most.")
     for key, value in attributes.items():
         if not key or key.startswith("goog") or len(key.encode()) > _LONGEST_KEY:
             raise invalid(f"The attribute key {key!r} is empty, longer than {_LONGEST_KEY} bytes or begins with goog.")
@@ -120,7 +120,7 @@ def prepare_subscription(submitted: Pb) -> Pb:
 
 
 def _check_retention(duration: Pb) -> None:
-    if not _LEAST_RETENTION_SECONDS <= duration.seconds <= _MOST_RETENTION_SECONDS:
+    if not _LEAST_RETENTION_SECONDS <= duration.seconds <= _MAX_RETENTION_SECONDS:
         raise invalid("Invalid message retention duration given: 10 minutes to 31 days.")
 
 
@@ -147,8 +147,8 @@ def _can_be_pushed_to(endpoint: str) -> bool:
 def _prepare_dead_letters(policy: Pb) -> None:
     check_name(policy.dead_letter_topic, "topics")
     policy.max_delivery_attempts = policy.max_delivery_attempts or DEFAULT_DELIVERY_ATTEMPTS
-    if not DEFAULT_DELIVERY_ATTEMPTS <= policy.max_delivery_attempts <= _MOST_DELIVERY_ATTEMPTS:
-        raise invalid(f"max_delivery_attempts is {DEFAULT_DELIVERY_ATTEMPTS} to {_MOST_DELIVERY_ATTEMPTS}.")
+    if not DEFAULT_DELIVERY_ATTEMPTS <= policy.max_delivery_attempts <= _MAX_DELIVERY_ATTEMPTS:
+        raise invalid(f"max_delivery_attempts is {DEFAULT_DELIVERY_ATTEMPTS} to {_MAX_DELIVERY_ATTEMPTS}.")
 
 
 def check_deadline(seconds: int) -> None:

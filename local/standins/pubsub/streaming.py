@@ -17,7 +17,7 @@ from local.standins.pubsub.rules import Pb, check_deadline, check_new_deadline, 
 from local.standins.pubsub.subscription import LARGEST_ANSWER_BYTES, Leased
 
 _POLL_SECONDS = 0.05
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 
 _RequestPb, _ResponsePb = types.StreamingPullRequest.pb(), types.StreamingPullResponse.pb()
 
@@ -102,7 +102,7 @@ class _Stream:
             raise missing(self._name)
         self._resources.forward_dead_letters()
         self._held = {ack_id: size for ack_id, size in self._held.items() if self._subscription.is_leased(ack_id)}
-        most, most_bytes = _MOST_AT_ONCE, LARGEST_ANSWER_BYTES
+        most, most_bytes = _MAX_AT_ONCE, LARGEST_ANSWER_BYTES
         if self._most > 0:
             most = min(most, self._most - len(self._held))
         if self._most_bytes > 0:

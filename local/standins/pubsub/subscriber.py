@@ -31,9 +31,9 @@ from local.standins.pubsub.subscription import Subscription
 _POLL_SECONDS = 0.05
 _PULL_SECONDS = 5.0
 """How long a pull without messages waits."""
-_MOST_AT_ONCE = 1000
+_MAX_AT_ONCE = 1000
 _INVALID_ACK_ID = "PERMANENT_FAILURE_INVALID_ACK_ID"
-_MOST_NAMED_BYTES = 4000
+_MAX_NAMED_BYTES = 4000
 """gRPC's clients take 8 KiB of metadata for granted; what tells the invalid ids is part of it, in base64."""
 
 SubscriptionPb, EmptyPb = types.Subscription.pb(), empty_pb2.Empty
@@ -119,7 +119,7 @@ class Subscriber:
         for number in range(tries):
             subscription = self._resources.attached(request.subscription)
             self._resources.forward_dead_letters()
-            if leased := subscription.lease(min(request.max_messages, _MOST_AT_ONCE)):
+            if leased := subscription.lease(min(request.max_messages, _MAX_AT_ONCE)):
                 messages = [received(delivery, subscription.settings) for delivery in leased]
                 return types.PullResponse.pb()(received_messages=messages)
             if number + 1 < tries:
@@ -168,7 +168,7 @@ def _tell_without_effect(subscription: Subscription, ack_ids: Sequence[str]) -> 
     """With exactly-once delivery, refuse ids that had no effect; without, they are passed over in silence."""
     if ack_ids and subscription.settings.enable_exactly_once_delivery:
         sizes = itertools.accumulate(len(ack_id.encode()) + len(_INVALID_ACK_ID) for ack_id in ack_ids)
-        named = [ack_id for ack_id, size in zip(ack_ids, sizes, strict=True) if size <= _MOST_NAMED_BYTES]
+        named = [ack_id for ack_id, size in zip(ack_ids, sizes, strict=True) if size <= _MAX_NAMED_BYTES]
         reasons = dict.fromkeys(named, _INVALID_ACK_ID)
         message = "Some acknowledgement ids in the request were invalid. This could be because they have expired."
         raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, message, reasons)

@@ -23,7 +23,7 @@ from shared.clock import Clock
 
 LARGEST_ANSWER_BYTES = 3_000_000
 """What is leased at once, so that an answer stays below the 4 MiB that gRPC's clients accept."""
-_MOST_DOUBLINGS = 32
+_MAX_DOUBLINGS = 32
 _numbers = itertools.count(1)
 
 
@@ -293,7 +293,7 @@ class Subscription:
             least, most = 0.1, 60.0
         else:
             return 0.0
-        return float(min(most or 600.0, (least or 10.0) * 2 ** min(failures - 1, _MOST_DOUBLINGS)))
+        return float(min(most or 600.0, (least or 10.0) * 2 ** min(failures - 1, _MAX_DOUBLINGS)))
 
 
 def _seconds(timestamp: Pb) -> float:

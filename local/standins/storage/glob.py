@@ -13,7 +13,7 @@ from local.standins.storage.errors import invalid
 
 _LONGEST = 4_096
 """Characters of a glob; a name has at most 1,024."""
-_MOST_REMEMBERED = 10_000
+_MAX_REMEMBERED = 10_000
 _PIECE = re.compile(r"\*\*/?|\\.|.", re.DOTALL)
 _Accepts = Callable[[str], bool]
 """Whether a place of the glob takes a character."""
@@ -47,7 +47,7 @@ class Glob:
         for character in name:
             key = (reached, character)
             if key not in self._next:
-                if len(self._next) >= _MOST_REMEMBERED:
+                if len(self._next) >= _MAX_REMEMBERED:
                     self._next.clear()
                 self._next[key] = self._after(reached, character)
             reached = self._next[key]

@@ -21,11 +21,11 @@ from shared.domain.answer.response import Json
 from shared.domain.answer.usage import total_usage
 from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 
-MOST_HOPS = 64
+MAX_HOPS = 64
 """Calls of one answer. The longest takes 16 streamed hops; the others are for streams that break."""
-MOST_TOKENS = 1_048_576
+MAX_TOKENS = 1_048_576
 """Tokens of one answer in all its hops, by Google's guide."""
-MOST_AT_LIMIT = 3
+MAX_AT_LIMIT = 3
 """How often an answer goes on past a limit of tokens that we set ourselves."""
 TOKENS_KEPT = timedelta(hours=24)
 """How long a token is used. Google names no time; the files of the request live for 48 hours."""
@@ -159,7 +159,7 @@ class Standing(NamedTuple):
 
 
 def standing_of(
-    responses: Sequence[Json], *, most_tokens: int | None = None, past_limit: int = MOST_AT_LIMIT
+    responses: Sequence[Json], *, most_tokens: int | None = None, past_limit: int = MAX_AT_LIMIT
 ) -> Standing:
     """Return where a question stands after these responses, one for each call, oldest first.
 
@@ -172,9 +172,9 @@ def standing_of(
         # Without its token, what broke off is of no use: the model would not find to the same words.
         return Standing(joined[:-1] if is_broken(last) else joined)
     hops = _last_chain(responses)
-    most = most_tokens if most_tokens and not past_limit else MOST_TOKENS
+    most = most_tokens if most_tokens and not past_limit else MAX_TOKENS
     is_spent = (
-        len(hops) >= MOST_HOPS
+        len(hops) >= MAX_HOPS
         or sum(map(_answer_tokens, hops)) >= most
         or (_reason(last) == "MAX_TOKENS" and sum(_reason(hop) == "MAX_TOKENS" for hop in hops) > past_limit)
         or _stands_still(hops)

@@ -17,14 +17,14 @@ from pydantic import JsonValue
 
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
-from shared.domain.checks.rounds import Failed, Step, Whole
+from shared.domain.checks.rounds import CompleteAnswer, Failed, Step
 from shared.domain.recipe.making import Makes
 
 VECTORS = "application/x-float64"
 """Vectors one after the other, in numbers of 64 bits, the lowest byte first."""
 SPEECH_RATE = 24_000
 """Samples a second of Gemini's speech: 16 bits, one channel."""
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Of one answer. The longest speech of a call, 16,384 tokens at 25 a second, has half of it."""
 _RATE = re.compile(r"rate=(\d+)")
 _WAVE = ("audio/wav", "audio/x-wav", "audio/wave")
@@ -60,12 +60,12 @@ def take_out(response: Json) -> list[Piece]:
     Takes long for long sounds: call it in a thread. Raises `CannotBeKept`.
     """
     gathered: list[tuple[str, list[bytes]]] = []
-    left = MOST_BYTES
+    left = MAX_BYTES
     for blob in _blobs(response):
         mime_type, data = str(blob.get("mimeType") or ""), _decoded(str(blob.get("data") or ""))
         left -= len(data)
         if left < 0:
-            raise CannotBeKept(f"has more than {MOST_BYTES >> 20} MiB")
+            raise CannotBeKept(f"has more than {MAX_BYTES >> 20} MiB")
         if mime_type.startswith("audio/") and gathered and gathered[-1][0] == mime_type:
             gathered[-1][1].append(data)
         else:
@@ -103,7 +103,7 @@ def step_of_making(step: Step | None, makes: Makes, response: Json) -> Step | No
     """Return the step as it is for something else than words: words alone are a failure, with what they say."""
     if why := response.get("unusable"):
         return Failed("upstream_error", f"Gemini's answer {why}: no {_WORDS[makes]} can be made of it.")
-    if isinstance(step, Whole) and not stored_pieces(response):
+    if isinstance(step, CompleteAnswer) and not stored_pieces(response):
         words = " ".join(step.text.split())[:300]
         return Failed("empty_answer", f"Gemini made no {_WORDS[makes]}. It answered: “{words}”")
     if isinstance(step, Failed) and step.code in ("empty_answer", "content_policy_violation"):

@@ -21,23 +21,23 @@ KEYWORDS = (
 )  # fmt: skip
 """`responseJsonSchema` in the Gemini API's reference, and `const`, which is sent as an `enum` of one. `$schema`,
 `default` and `uniqueItems` are not listed there, but Gemini accepts them: pydantic's schemas have them."""
-MOST_BYTES = 128 << 10
+MAX_BYTES = 128 << 10
 """Size of a schema as JSON. It is stored in its task's document, which may have at most 1 MiB."""
-MOST_LEVELS = 32
+MAX_LEVELS = 32
 """Levels of nested subschemas, as written."""
-MOST_FOLLOWED_LEVELS = 100
+MAX_FOLLOWED_LEVELS = 100
 """Levels of nested subschemas with references followed; a reference to an enclosing schema is not followed."""
-MOST_SUBSCHEMAS = 2_000
-MOST_EXPANDED = 5_000
+MAX_SUBSCHEMAS = 2_000
+MAX_EXPANDED = 5_000
 """Subschemas once references are followed."""
-MOST_ENUM_VALUES = 1_000
+MAX_ENUM_VALUES = 1_000
 _NAMED = ("properties", "$defs")
 _LISTED = ("prefixItems", "anyOf", "oneOf")
 _SINGLE = ("items", "additionalProperties")
 _IN_PLACE = ("anyOf", "oneOf")
 """These keywords apply to the same value as the schema around them; so does `$ref`."""
 _NUMBERS = ("minimum", "maximum", "minItems", "maxItems")
-_MOST_ITEMS = 1 << 20
+_MAX_ITEMS = 1 << 20
 _SHOWN = 60
 
 Pointer = tuple[str, ...]
@@ -121,8 +121,8 @@ def _refuse_what_cannot_be_sent(schema: Mapping[str, Any]) -> None:
         raise _TooMuchError((), "it holds one half of a surrogate pair, which is no character") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise _TooMuchError((), f"it cannot be written as JSON: {error}") from None
-    if len(text) > MOST_BYTES:
-        raise _TooMuchError((), f"the schema has {len(text):,} bytes of JSON; at most {MOST_BYTES:,} are taken")
+    if len(text) > MAX_BYTES:
+        raise _TooMuchError((), f"the schema has {len(text):,} bytes of JSON; at most {MAX_BYTES:,} are taken")
 
 
 def _graph(schema: Mapping[str, Any]) -> dict[Pointer, _Node]:
@@ -137,10 +137,10 @@ def _graph(schema: Mapping[str, Any]) -> dict[Pointer, _Node]:
         if not isinstance(part, Mapping):
             # What says so more clearly is the check that it is a JSON Schema.
             continue
-        if level > MOST_LEVELS:
-            raise _TooMuchError(pointer, f"the schema is nested more than {MOST_LEVELS} levels deep")
-        if len(graph) == MOST_SUBSCHEMAS:
-            raise _TooMuchError((), f"the schema has more than {MOST_SUBSCHEMAS:,} parts")
+        if level > MAX_LEVELS:
+            raise _TooMuchError(pointer, f"the schema is nested more than {MAX_LEVELS} levels deep")
+        if len(graph) == MAX_SUBSCHEMAS:
+            raise _TooMuchError((), f"the schema has more than {MAX_SUBSCHEMAS:,} parts")
         _refuse_keywords(pointer, part)
         if (anchor := part.get("$anchor")) is not None:
             if anchor in anchors:
@@ -192,10 +192,10 @@ def _refuse_keywords(pointer: Pointer, schema: Mapping[str, Any]) -> None:
         if not isinstance(schema.get(keyword, ""), str):
             raise _TooMuchError((*pointer, keyword), "it must be text")
     for keyword in _NUMBERS:
-        _refuse_number((*pointer, keyword), schema.get(keyword, 0), most=_MOST_ITEMS if "Items" in keyword else None)
+        _refuse_number((*pointer, keyword), schema.get(keyword, 0), most=_MAX_ITEMS if "Items" in keyword else None)
     values = schema.get("enum", [])
-    if isinstance(values, list) and len(values) > MOST_ENUM_VALUES:
-        message = f"{len(values):,} values; at most {MOST_ENUM_VALUES:,} are taken"
+    if isinstance(values, list) and len(values) > MAX_ENUM_VALUES:
+        message = f"{len(values):,} values; at most {MAX_ENUM_VALUES:,} are taken"
         raise _TooMuchError((*pointer, "enum"), message)
     listed = [(("enum", str(index)), word) for index, word in enumerate(values)] if isinstance(values, list) else []
     for step, value in [*listed, *([(("const",), schema["const"])] if "const" in schema else [])]:
@@ -282,10 +282,10 @@ def _refuse_large(graph: Mapping[Pointer, _Node]) -> None:
         sizes = [counted.get(part, (1, 1)) for part in inner]
         size = 1 + sum(size for size, _ in sizes)
         levels = 1 + max((levels for _, levels in sizes), default=0)
-        if size > MOST_EXPANDED:
-            message = f"with its references followed, the schema has more than {MOST_EXPANDED:,} parts"
+        if size > MAX_EXPANDED:
+            message = f"with its references followed, the schema has more than {MAX_EXPANDED:,} parts"
             raise _TooMuchError(pointer, message)
-        if levels > MOST_FOLLOWED_LEVELS:
-            message = f"with its references followed, the schema is more than {MOST_FOLLOWED_LEVELS} levels deep"
+        if levels > MAX_FOLLOWED_LEVELS:
+            message = f"with its references followed, the schema is more than {MAX_FOLLOWED_LEVELS} levels deep"
             raise _TooMuchError(pointer, message)
         counted[pointer] = (size, levels)

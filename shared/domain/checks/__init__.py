@@ -2,16 +2,16 @@
 
 from shared.domain.checks.continuation import continuation_prompt, join_without_overlap
 from shared.domain.checks.loops import loop_at_end, repeated_phrase
-from shared.domain.checks.rounds import Again, Failed, Step, Whole, next_step
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, Step, next_step
 from shared.domain.checks.structure import Structured, read, repair_prompt
 from shared.domain.checks.transcript_coverage import transcript_warnings
 
 __all__ = [
-    "Again",
+    "AskAgain",
+    "CompleteAnswer",
     "Failed",
     "Step",
     "Structured",
-    "Whole",
     "continuation_prompt",
     "join_without_overlap",
     "loop_at_end",

@@ -2,10 +2,10 @@
 
 Pure: a takeover that reads the stored rounds of an earlier claim makes the same decision.
 
-    answer ──▶ says nothing, or cannot be used? ──▶ `Again`, once
-           ──▶ cut off at a limit of tokens?    ──▶ `Again` with a continuation prompt (bounded; never out of a loop)
-           ──▶ does not fit its schema?         ──▶ put right where it has one meaning, else `Again` (once)
-           ──▶ `Whole` (with warnings for what is short of it), or `Failed`
+    answer ──▶ says nothing, or cannot be used? ──▶ `AskAgain`, once
+           ──▶ cut off at a limit of tokens?    ──▶ `AskAgain` with a continuation prompt (bounded; never out of a loop)
+           ──▶ does not fit its schema?         ──▶ put right where it has one meaning, else `AskAgain` (once)
+           ──▶ `CompleteAnswer` (with warnings for what is short of it), or `Failed`
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_FENCE_CHARACTERS = 200
 """Characters. A longer answer cannot be an empty fence."""
 
 
-class Whole(NamedTuple):
+class CompleteAnswer(NamedTuple):
     """The final answer: one response for all rounds, its text, and its value if there is a schema."""
 
     response: Json
@@ -44,7 +44,7 @@ class Whole(NamedTuple):
     """Sentences about repairs."""
 
 
-class Again(NamedTuple):
+class AskAgain(NamedTuple):
     """Make one more call with these turns appended to the contents."""
 
     kind: Literal["continue", "repair", "again"]
@@ -58,7 +58,7 @@ class Failed(NamedTuple):
     message: str
 
 
-Step = Whole | Again | Failed
+Step = CompleteAnswer | AskAgain | Failed
 Judge = Callable[[str, dict[str, JsonValue]], Structured]
 
 
@@ -88,7 +88,7 @@ def next_step(
             if blocked or ending == "given_up" or asked_again:
                 return _failure_of_empty_answer(candidate, reason, asked_again)
             asked_again, is_continuing = asked_again + 1, False
-            step = Again("again", _turns("", _ask_again_text(reason)))
+            step = AskAgain("again", _turns("", _ask_again_text(reason)))
             continue
         piece = answer.text(candidate)
         text = join_without_overlap(text, piece, structured=schema is not None) if is_continuing else piece
@@ -108,7 +108,7 @@ def next_step(
         )
         if is_continuing:
             continued += 1
-            step = Again("continue", _turns(text, continuation_prompt(text, structured=schema is not None)))
+            step = AskAgain("continue", _turns(text, continuation_prompt(text, structured=schema is not None)))
             continue
         judged = judge(text, schema) if schema is not None and not calls else Structured(None, ())
         if not judged.problems:
@@ -120,7 +120,7 @@ def next_step(
             step = Failed("schema_not_satisfied", _cut_off_message(candidate, reason, judged.problems[0], loop_phrase))
         elif asked_again < repairs:
             asked_again += 1
-            step = Again("repair", _turns(text, repair_prompt(judged.problems)))
+            step = AskAgain("repair", _turns(text, repair_prompt(judged.problems)))
         else:
             problems = "; ".join(judged.problems[:3])
             step = Failed(
@@ -169,7 +169,7 @@ def _failure_of_empty_answer(candidate: Json | None, reason: str | None, again: 
 def _after_malformed_answer(reason: str | None, text: str, again: int, repairs: int) -> Step:
     """Ask again for an answer that the service calls malformed, or fail."""
     if again < repairs:
-        return Again("again", _turns(text, _ask_again_text(reason)))
+        return AskAgain("again", _turns(text, _ask_again_text(reason)))
     times = ", twice" if again else ""
     return Failed("upstream_error", f"Gemini's answer cannot be used{times} ({explained(reason)}).")
 
@@ -192,11 +192,13 @@ def _answer_of_earlier_rounds(
     return _complete_answer(before, text, judged, (warning,))
 
 
-def _complete_answer(responses: Sequence[Json], text: str, judged: Structured, warnings: tuple[str, ...]) -> Whole:
+def _complete_answer(
+    responses: Sequence[Json], text: str, judged: Structured, warnings: tuple[str, ...]
+) -> CompleteAnswer:
     """Return the final answer. If its value was repaired, its text is the repaired JSON."""
     spoken = json.dumps(judged.value, ensure_ascii=False) if judged.remarks else text
     merged = _merged(responses, spoken, rewritten=bool(judged.remarks))
-    return Whole(merged, spoken, judged.value, warnings, judged.remarks)
+    return CompleteAnswer(merged, spoken, judged.value, warnings, judged.remarks)
 
 
 def cut_in_loop(phrase: str, tokens: int) -> Json:

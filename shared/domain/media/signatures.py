@@ -180,7 +180,7 @@ _AT_PLACES: tuple[tuple[int, bytes, UnsupportedKind], ...] = (
     (7, b"**ACE**", UnsupportedKind("an ACE archive", _UNPACK)),
 )
 """Signatures at an offset."""
-_MOST_ICONS = 256
+_MAX_ICONS = 256
 """The most pictures in one icon. Fonts of macOS have the same signature and a count of zero."""
 _DOLBY_FRAME = 8192
 """Bytes within which the next frame of Dolby Digital must begin; the longest frame has 4,096."""
@@ -243,7 +243,7 @@ def _in_binary(head: bytes) -> UnsupportedKind | str | None:
         return _PIXELS
     if head.startswith(b"\x0b\x77") and head.find(b"\x0b\x77", 7, _DOLBY_FRAME) > 0:
         return "audio/ac3"
-    if head.startswith(b"\0\0\1\0") and 0 < int.from_bytes(head[4:6], "little") <= _MOST_ICONS:
+    if head.startswith(b"\0\0\1\0") and 0 < int.from_bytes(head[4:6], "little") <= _MAX_ICONS:
         return "image/x-icon"
     if head.startswith(b"MZ") and len(head) > 64 and b"\0" in head[:64]:
         return PROGRAM

@@ -31,7 +31,7 @@ CACHE = 4096
 """Minimum tokens of a context cache (guide "Context caching"), if the catalogue has no other value."""
 
 _SMALL_SIDE = 384
-_LEAST_TILE, _MOST_TILE = 256, 768
+_LEAST_TILE, _MAX_TILE = 256, 768
 
 _GEMINI_3_IMAGE: dict[Resolution, int] = {"low": 280, "medium": 560, "high": 1120, "ultra_high": 2240}
 _GEMINI_3_PAGE: dict[Resolution, int] = {"low": 280, "medium": 560, "high": 1120, "ultra_high": 1120}
@@ -88,7 +88,7 @@ def of_image(width: int, height: int) -> int:
     """Count the tiles of Gemini 2: one up to 384 pixels a side, else tiles of 256 to 768 pixels, scaled to 768."""
     if max(width, height) <= _SMALL_SIDE:
         return IMAGE_TILE
-    tile = min(max(math.floor(min(width, height) / 1.5), _LEAST_TILE), _MOST_TILE)
+    tile = min(max(math.floor(min(width, height) / 1.5), _LEAST_TILE), _MAX_TILE)
     return math.ceil(width / tile) * math.ceil(height / tile) * IMAGE_TILE
 
 

@@ -23,7 +23,7 @@ from shared.domain.money.calls import Tokens, cost_of
 from shared.domain.money.totals import assumed_cost
 from shared.domain.recipe.making import Makes
 
-MOST_OUTPUT = 65_536
+MAX_OUTPUT = 65_536
 """Tokens that one streamed call answers with at most, whatever the model's limit for several."""
 _TRANSCRIPT_LEAST, _TRANSCRIPT_A_SECOND = 45_056, 60
 """Tokens of a transcript: with a time for each word, speech takes about 45 a second. What thinking and a structured
@@ -81,7 +81,7 @@ def output_ceiling(body: Json, model: str, today: date, *, transcript_seconds: f
     if isinstance(requested, int):
         return requested
     known = resolve(model, today)
-    most = min(MOST_OUTPUT, known.output_tokens) if isinstance(known, Model) else MOST_OUTPUT
+    most = min(MAX_OUTPUT, known.output_tokens) if isinstance(known, Model) else MAX_OUTPUT
     if transcript_seconds is None:
         return most
     return min(most, _TRANSCRIPT_LEAST + int(transcript_seconds * _TRANSCRIPT_A_SECOND))

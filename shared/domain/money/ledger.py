@@ -23,8 +23,8 @@ OPENAI_USAGE = (
     "completion_tokens_details",
 )
 """The fields of `usage` that OpenAI's API has."""
-_MOST_ATTEMPTS = 50
-_MOST_CHARACTERS = 300
+_MAX_ATTEMPTS = 50
+_MAX_CHARACTERS = 300
 
 
 class _Frozen(BaseModel):
@@ -95,9 +95,9 @@ class Ledger(_Frozen):
         return self if lost == self.lost else self.model_copy(update={"lost": lost})
 
     def with_attempt(self, claim: int, at: datetime, reason: str, detail: str = "") -> Ledger:
-        """Return the ledger with one more attempt; the oldest are dropped past `_MOST_ATTEMPTS`."""
-        attempt = Attempt(claim=claim, at=at, reason=reason, detail=detail[:_MOST_CHARACTERS])
-        return self.model_copy(update={"attempts": (*self.attempts, attempt)[-_MOST_ATTEMPTS:]})
+        """Return the ledger with one more attempt; the oldest are dropped past `_MAX_ATTEMPTS`."""
+        attempt = Attempt(claim=claim, at=at, reason=reason, detail=detail[:_MAX_CHARACTERS])
+        return self.model_copy(update={"attempts": (*self.attempts, attempt)[-_MAX_ATTEMPTS:]})
 
 
 def usage_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
-from shared.domain.answer.schema_limits import KEYWORDS, MOST_LEVELS
+from shared.domain.answer.schema_limits import KEYWORDS, MAX_LEVELS
 
 _OLD_DEFINITIONS = "#/definitions/"
 _KEYWORDS_OF_NAMED_SCHEMAS = ("properties", "$defs")
@@ -21,9 +21,9 @@ _KEYWORDS_OF_ONE_SCHEMA = ("items", "additionalProperties")
 def without_unknown_keywords(schema: Json, dropped: set[str], level: int = 0) -> Json:
     """Return the schema with Gemini's keywords only; add the names of the others to `dropped`.
 
-    Levels below `MOST_LEVELS` are returned unchanged: the check that follows refuses schemas that deep.
+    Levels below `MAX_LEVELS` are returned unchanged: the check that follows refuses schemas that deep.
     """
-    if level > MOST_LEVELS:
+    if level > MAX_LEVELS:
         return schema
     plain: Json = {}
     for keyword, value in _unwrapped(schema).items():

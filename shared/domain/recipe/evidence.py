@@ -19,7 +19,7 @@ Put the answer into `answer`. For each value of it, add an entry to `evidence`: 
 total or lines[2].price; `quote` are the words of the source that prove it, copied exactly as they stand there, as few \
 as make it certain; `page` is the number of the page they stand on, counted from 1. Never quote words that are not in \
 the source: leave out the entry instead."""
-MOST_ENTRIES = 1_000
+MAX_ENTRIES = 1_000
 """Entries of an answer that are looked up; the others are `unchecked`."""
 LONGEST_QUOTE = 2_000
 

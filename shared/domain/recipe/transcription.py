@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from shared.domain.answer.response import Json
 from shared.domain.tasks.task import Frozen
 
-MOST_VOCABULARY = 1_000
+MAX_VOCABULARY = 1_000
 """Phrases (guide "Audio transcription")."""
 LONGEST_WITH_WORDS = 30 * 60.0
 """Seconds of a recording for which times of words, or speakers, are given (page "Gemini 3.5 Transcribe")."""
@@ -27,7 +27,7 @@ class Transcription(Frozen):
     speakers: bool = False
     """Who speaks."""
     languages: tuple[Language, ...] = Field(default=(), max_length=20)
-    vocabulary: tuple[Phrase, ...] = Field(default=(), max_length=MOST_VOCABULARY)
+    vocabulary: tuple[Phrase, ...] = Field(default=(), max_length=MAX_VOCABULARY)
     """Names and terms as they are spelled."""
 
     @model_validator(mode="after")

@@ -6,15 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from shared.domain.answer.schema_limits import KEYWORDS, MOST_BYTES, MOST_EXPANDED, MOST_SUBSCHEMAS
+from shared.domain.answer.schema_limits import KEYWORDS, MAX_BYTES, MAX_EXPANDED, MAX_SUBSCHEMAS
 from shared.domain.answer.schemas import schema_flaw
 from shared.domain.models.catalogue import Level
-from shared.domain.recipe.transcription import MOST_VOCABULARY, Language, Phrase
+from shared.domain.recipe.transcription import MAX_VOCABULARY, Language, Phrase
 from shared.domain.request.messages import StrictModel, error_at
 
 _SCHEMAS = (
-    f"A JSON Schema of the keywords that Gemini takes: {', '.join(KEYWORDS)}. At most {MOST_BYTES:,} bytes, "
-    f"{MOST_SUBSCHEMAS:,} parts as written and {MOST_EXPANDED:,} once references are followed."
+    f"A JSON Schema of the keywords that Gemini takes: {', '.join(KEYWORDS)}. At most {MAX_BYTES:,} bytes, "
+    f"{MAX_SUBSCHEMAS:,} parts as written and {MAX_EXPANDED:,} once references are followed."
 )
 
 
@@ -71,7 +71,7 @@ class AudioTranscriptionConfig(StrictModel):
     """Settings of a model that is made for transcribing. It is sent the recording and these alone, without a prompt."""
 
     language_codes: list[Language] | None = Field(default=None, max_length=20)
-    custom_vocabulary: list[Phrase] | None = Field(default=None, max_length=MOST_VOCABULARY)
+    custom_vocabulary: list[Phrase] | None = Field(default=None, max_length=MAX_VOCABULARY)
     word_timestamp: bool | None = None
     diarization: bool | None = None
 

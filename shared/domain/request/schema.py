@@ -39,11 +39,11 @@ from shared.domain.request.options import (
 LARGEST_BODY = 29 << 20
 """Bytes of JSON: 20 MiB of inline data in base64, and room for the rest. Cloud Run's limit is 32 MiB."""
 
-MOST_ANSWERS = 8
+MAX_ANSWERS = 8
 """Each answer is a billed call; the calls are made one after another."""
 _LONGEST_STOP = 1_000
 """Characters of a stop sequence. A request's settings are stored in its task's document, limited to 1 MiB."""
-_MOST_TOOL_BYTES = 256 << 10
+_MAX_TOOL_BYTES = 256 << 10
 _CONTROL, _CONTROL_BUT_LINES = re.compile(r"[\x00-\x1f\x7f]"), re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _RESERVED = re.compile(r"__.*__", re.DOTALL)
 """Names of fields that Firestore refuses."""
@@ -71,7 +71,7 @@ class Submission(StrictModel):
     n: int | None = Field(
         default=None,
         ge=1,
-        le=MOST_ANSWERS,
+        le=MAX_ANSWERS,
         description="How many answers are given to the question, as `choices` of one result. Each is a billed call.",
     )
     sync: bool = False
@@ -150,8 +150,8 @@ class Submission(StrictModel):
         if repeated := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"there are two functions named {repeated}")
         size = sum(len(tool.model_dump_json(exclude_unset=True).encode()) for tool in tools or [])
-        if size > _MOST_TOOL_BYTES:
-            raise ValueError(f"the functions have {size:,} bytes of JSON; at most {_MOST_TOOL_BYTES:,} are taken")
+        if size > _MAX_TOOL_BYTES:
+            raise ValueError(f"the functions have {size:,} bytes of JSON; at most {_MAX_TOOL_BYTES:,} are taken")
         return tools
 
     @field_validator("metadata")

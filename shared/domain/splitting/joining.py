@@ -11,14 +11,14 @@ from pydantic import JsonValue
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
 from shared.domain.answer.usage import total_usage
-from shared.domain.checks import Whole
+from shared.domain.checks import CompleteAnswer
 from shared.domain.outputs.markup import unfenced
 from shared.domain.recipe.definition import Join, Recipe, RecipeQuestion
 from shared.domain.splitting.merge import Overlap, merge_values
 from shared.domain.splitting.plan import Span
 from shared.domain.splitting.transcripts import are_transcripts, join_plain, join_segments
 
-_MOST_CONFLICTS = 5
+_MAX_CONFLICTS = 5
 
 
 class Joined(NamedTuple):
@@ -34,28 +34,30 @@ def way_to_join(recipe: Recipe, asked: RecipeQuestion) -> Join:
     return recipe.join or ("transcript" if recipe.transcript or recipe.count_rows else "ask")
 
 
-def join_answers(join: Join, answers: Sequence[Whole], plan: Sequence[Span]) -> Whole:
+def join_answers(join: Join, answers: Sequence[CompleteAnswer], plan: Sequence[Span]) -> CompleteAnswer:
     """Return the answers of all parts, which are whole, as one."""
     joined = _joined(join, answers, plan)
     named = zip(answers, plan, strict=True)
     warnings = [f"{span.label}: {told}" for whole, span in named for told in whole.warnings]
     remarks = [f"{span.label}: {told}" for whole, span in zip(answers, plan, strict=True) for told in whole.remarks]
-    return Whole(_as_one(answers, joined.text), joined.text, joined.value, (*warnings,), (*remarks, *joined.warnings))
+    return CompleteAnswer(
+        _as_one(answers, joined.text), joined.text, joined.value, (*warnings,), (*remarks, *joined.warnings)
+    )
 
 
-def append_answers(answers: Sequence[Whole], plan: Sequence[Span], why: str) -> Whole:
+def append_answers(answers: Sequence[CompleteAnswer], plan: Sequence[Span], why: str) -> CompleteAnswer:
     """Return the answers one after the other, because the call that was to join them failed: they were paid for."""
     text = "\n\n".join(
         f"## {span.label[:1].upper()}{span.label[1:]}\n\n{whole.text.strip()}"
         for whole, span in zip(answers, plan, strict=True)
     )
     told = f"The answers about the parts stand one after the other, because they could not be made into one: {why}"
-    return Whole(
+    return CompleteAnswer(
         _as_one(answers, text), text, None, (*(warning for whole in answers for warning in whole.warnings), told)
     )
 
 
-def _joined(join: Join, answers: Sequence[Whole], plan: Sequence[Span]) -> Joined:
+def _joined(join: Join, answers: Sequence[CompleteAnswer], plan: Sequence[Span]) -> Joined:
     if join == "merge":
         return _merged([whole.value for whole in answers], plan)
     texts = [whole.text for whole in answers]
@@ -72,8 +74,8 @@ def _merged(values: Sequence[JsonValue], plan: Sequence[Span]) -> Joined:
         value, conflicts = merge_values(values, overlap=_overlap(plan))
         warnings = ()
     if conflicts:
-        more = f" and {len(conflicts) - _MOST_CONFLICTS} more" if len(conflicts) > _MOST_CONFLICTS else ""
-        named = ", ".join(conflicts[:_MOST_CONFLICTS]) + more
+        more = f" and {len(conflicts) - _MAX_CONFLICTS} more" if len(conflicts) > _MAX_CONFLICTS else ""
+        named = ", ".join(conflicts[:_MAX_CONFLICTS]) + more
         warnings = (*warnings, f"The parts of the file differ in {named}: what the first of them says was kept.")
     return Joined(json.dumps(value, ensure_ascii=False), value, warnings)
 
@@ -85,7 +87,7 @@ def _overlap(plan: Sequence[Span]) -> Overlap:
     return "rows" if len(plan) > 1 and plan[0].end >= plan[1].start else "none"
 
 
-def _as_one(answers: Sequence[Whole], text: str) -> Json:
+def _as_one(answers: Sequence[CompleteAnswer], text: str) -> Json:
     """Return the last response with the joined text and the usage of all."""
     responses = [whole.response for whole in answers]
     candidate = answer.candidates(responses[-1])[0]
@@ -108,7 +110,7 @@ def part_note(plan: Sequence[Span], number: int) -> str:
     )
 
 
-def joining_prompt(prompt: str, answers: Sequence[Whole], plan: Sequence[Span]) -> str:
+def joining_prompt(prompt: str, answers: Sequence[CompleteAnswer], plan: Sequence[Span]) -> str:
     """Return the prompt of the call that makes one answer of those about the parts."""
     kind = "document" if plan[0].unit == "pages" else "recording"
     parts = "\n\n".join(

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
-_MOST_REPEATED = 1_000
+_MAX_REPEATED = 1_000
 """The most items of a list that two neighbouring parts may share."""
 
 
@@ -59,7 +59,7 @@ def _without_repeated(first: list[JsonValue], second: list[JsonValue], *, rows: 
     If two lists of `rows` do not agree on the shared rows, items at the start of `second` that occur near the end of
     `first` are left out, as long as they are most of the items at that start.
     """
-    before, after = [*map(_key, first[-_MOST_REPEATED:])], [*map(_key, second[:_MOST_REPEATED])]
+    before, after = [*map(_key, first[-_MAX_REPEATED:])], [*map(_key, second[:_MAX_REPEATED])]
     for count in range(min(len(before), len(after)), 0, -1):
         if before[-count] == after[0] and before[-count:] == after[:count]:
             return second[count:]

@@ -14,7 +14,7 @@ from shared.domain.splitting.plan import Span, part_name
 
 _COUNTED = "row count of"
 """Stands where the names of questions stand. No recipe's question is named so: their names have no spaces."""
-_MOST_TOKENS = 4_096
+_MAX_TOKENS = 4_096
 """Of the count and what the model thinks before it."""
 _PROMPT = (
     "Count the rows of the tables on each page of this document, without headings and page numbers. Pages are numbered "
@@ -55,7 +55,7 @@ def counting_question(question: Question) -> Question:
     files = [piece for turn in turns for piece in cast(list[Json], turn["parts"]) if "fileData" in piece]
     config = cast(Json, question.body.get("generationConfig") or {})
     counting: Json = {
-        "maxOutputTokens": _MOST_TOKENS,
+        "maxOutputTokens": _MAX_TOKENS,
         "responseMimeType": "application/json",
         "responseJsonSchema": as_sent(_SCHEMA),
     }
@@ -69,7 +69,7 @@ def counting_question(question: Question) -> Question:
         "part": part.model_copy(update={"question": _COUNTED}),
         "response_schema": _SCHEMA,
         "continuations": 0,
-        "max_tokens": _MOST_TOKENS,
+        "max_tokens": _MAX_TOKENS,
         "repairs": 0,
     }
     return question.model_copy(update=changes)

@@ -15,7 +15,7 @@ _SLACK = 3.0
 """Seconds by which a model's times may be off."""
 _OFF = 12.0
 """The most seconds between the times of a word in the two parts: words within a segment have no times of their own."""
-_MOST_WORDS = 160
+_MAX_WORDS = 160
 """The most words on each side of a seam to compare: 10 seconds have at most 50, and segments may be longer."""
 _EDGE_WORDS = 90
 """Without times, how far from its edge the words that both parts heard may lie."""
@@ -60,8 +60,8 @@ def join_pieces(
     Also returns whether they agree. If both have words there but none agree, they are joined by times alone.
     """
     half = overlap / 2
-    tail = _words(first, cut - half - _SLACK, float("inf"))[-_MOST_WORDS:]
-    head = _words(second, float("-inf"), cut + half + _SLACK)[:_MOST_WORDS]
+    tail = _words(first, cut - half - _SLACK, float("inf"))[-_MAX_WORDS:]
+    head = _words(second, float("-inf"), cut + half + _SLACK)[:_MAX_WORDS]
     run = _best_run(tail, head)
     if run is None:
         return _by_times(first, second, cut), not (_near(tail, cut, half) and _near(head, cut, half))

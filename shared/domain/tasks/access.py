@@ -19,7 +19,7 @@ Scope = Literal["submit", "read", "operate"]
 SCOPES: tuple[Scope, ...] = ("submit", "read", "operate")
 DEFAULT_SCOPES: tuple[Scope, ...] = ("submit", "read")
 
-_MOST_SOURCES = 29
+_MAX_SOURCES = 29
 """A Firestore query takes 30 values; one of them is the key itself."""
 _SOURCE = re.compile(r"gs://[a-z0-9][a-z0-9._-]+/.*|manifests:[^/]*", re.DOTALL)
 
@@ -41,7 +41,7 @@ class Key(BaseModel):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")
     name: str
     scopes: tuple[Scope, ...] = DEFAULT_SCOPES
-    sources: tuple[Annotated[str, AfterValidator(_valid_source)], ...] = Field(default=(), max_length=_MOST_SOURCES)
+    sources: tuple[Annotated[str, AfterValidator(_valid_source)], ...] = Field(default=(), max_length=_MAX_SOURCES)
     """Prefixes of objects that it may name as inputs and whose tasks it sees; `manifests:{folder}` shows tasks only."""
     created_at: datetime
     expires_at: datetime | None = None

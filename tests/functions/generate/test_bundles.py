@@ -76,7 +76,7 @@ async def test_documents_that_are_too_large_together_are_cut_out_up_to_a_bound(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system.model.script.append(listed(("invoice", 1, 2), ("letter", 3, 5)))
-    monkeypatch.setattr("functions.generate.result.bundle._MOST_BYTES", 2_000)
+    monkeypatch.setattr("functions.generate.result.bundle._MAX_BYTES", 2_000)
     task = await system.answered("large.pdf", SCAN, dropsight_recipe="split-bundle")
     files = await system.published(task)
     assert "01-invoice.pdf" in files

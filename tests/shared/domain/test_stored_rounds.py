@@ -6,7 +6,7 @@ import pytest
 from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Step, Whole
+from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step
 from shared.domain.recipe.question import Question
 from shared.domain.splitting.plan import Part, Span
 from shared.domain.stored_rounds import (
@@ -26,8 +26,8 @@ from shared.domain.stored_rounds import (
 )
 from shared.domain.tasks.task import Ran
 
-WHOLE = Whole({}, "words", None, ("It broke off.",))
-AGAIN = Again("again", ())
+WHOLE = CompleteAnswer({}, "words", None, ("It broke off.",))
+AGAIN = AskAgain("again", ())
 FAILED = Failed("empty_answer", "Gemini gave no answer.")
 PAGES = (Span(start=1, end=750, unit="pages"), Span(start=751, end=900, unit="pages"))
 
@@ -125,8 +125,8 @@ def test_a_following_call_has_the_turns_so_far_and_a_continuation_has_no_schema(
     body: Json = {"contents": [user], "generationConfig": {"responseMimeType": "application/json", "temperature": 0}}
     first = question().model_copy(update={"body": body})
     assert next_question(first, None) is first
-    assert next_question(first, Again("repair", (more,))).body == {**body, "contents": [user, more]}
-    continued = next_question(first, Again("continue", (more,))).body
+    assert next_question(first, AskAgain("repair", (more,))).body == {**body, "contents": [user, more]}
+    continued = next_question(first, AskAgain("continue", (more,))).body
     assert continued == {"contents": [user, more], "generationConfig": {"temperature": 0}}
 
 

@@ -157,7 +157,7 @@ async def test_files_come_inline_from_buckets_by_upload_and_by_the_task_of_a_dro
 async def test_a_search_for_files_of_a_purpose_goes_on_page_by_page(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_MOST_LOOKED_AT", 3)
+    monkeypatch.setattr(files, "_MAX_LOOKED_AT", 3)
     async with openai_client(system, "chat-purposes") as client:
         for _ in range(6):
             await client.files.create(file=("a.txt", b"words"), purpose="user_data")

@@ -80,7 +80,7 @@ async def test_what_came_while_a_slot_was_waited_for_keeps_the_call_from_being_p
             raise check(happened)
 
     class Waiting:
-        gained, told_answers = False, 0
+        gained, streamed_answers = False, 0
 
         @property
         def seconds_left(self) -> float:

@@ -53,8 +53,8 @@ class Held:
 
     def __init__(self) -> None:
         self.task = SimpleNamespace(id="task-llm-1767225600-abcdefgh", stream=True)
-        self.token, self.resumable, self.told_chunks, self.seconds_left = 1, False, 0, 60.0
-        self.stored_chunks = self.told_answers = self.told_choice = 0
+        self.token, self.resumable, self.streamed_chunks, self.seconds_left = 1, False, 0, 60.0
+        self.stored_chunks = self.streamed_answers = self.streamed_choice = 0
 
     async def look(self) -> None: ...
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shared.domain.answer import response as answer
 from shared.domain.answer.continuation import (
-    MOST_HOPS,
-    MOST_TOKENS,
+    MAX_HOPS,
+    MAX_TOKENS,
     TOKENS_KEPT,
     billed_records,
     broken_off,
@@ -92,10 +92,10 @@ def test_an_answer_goes_on_for_so_many_calls_and_tokens_and_no_further() -> None
     hops = [piece("x", "t0", "CONTINUATION", tokens=1)]
     while (standing := standing_of(hops)).token is not None:
         hops.append(resumed(piece("x", f"t{len(hops)}", "CONTINUATION", tokens=1), standing.token))
-    assert len(hops) == MOST_HOPS
+    assert len(hops) == MAX_HOPS
     assert standing.is_spent
-    assert text_of(standing.responses[0]) == "x" * MOST_HOPS
-    assert standing_of([piece("x", "t", "CONTINUATION", tokens=MOST_TOKENS)]).is_spent
+    assert text_of(standing.responses[0]) == "x" * MAX_HOPS
+    assert standing_of([piece("x", "t", "CONTINUATION", tokens=MAX_TOKENS)]).is_spent
 
 
 def test_calls_that_bring_nothing_come_to_an_end() -> None:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from shared.domain.answer import finish_reasons
 from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Step, Whole, next_step
+from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step, next_step
 
 REASONS = [each.value for each in FinishReason]
 CUT = ["MAX_TOKENS", "CONTINUATION"]
@@ -48,13 +48,13 @@ def test_only_a_model_that_came_to_its_end_says_stop(reason: str | None) -> None
 @pytest.mark.parametrize("reason", [*REASONS, TOMORROW, None])
 def test_words_with_any_other_end_come_with_a_warning_or_fail_by_its_name(reason: str | None, repairs: int) -> None:
     found = step(ended("Words", reason), repairs=repairs)
-    if isinstance(found, Again):
+    if isinstance(found, AskAgain):
         assert reason in UNUSABLE
         found = step(ended("Words", reason), ended("Words", reason))
     name = "finish reason" if reason in (None, "FINISH_REASON_UNSPECIFIED") else reason
     assert name is not None
     match found:
-        case Whole():
+        case CompleteAnswer():
             assert (found.warnings == ()) == (reason == "STOP")
             assert reason == "STOP" or name in found.warnings[0] or reason == "MAX_TOKENS"
         case Failed():
@@ -67,7 +67,7 @@ def test_words_with_any_other_end_come_with_a_warning_or_fail_by_its_name(reason
 @pytest.mark.parametrize("reason", [*REASONS, TOMORROW, None])
 def test_no_words_twice_fail_whatever_the_end_and_name_it(reason: str | None) -> None:
     first = step(ended(None, reason))
-    asked_twice = isinstance(first, Again)
+    asked_twice = isinstance(first, AskAgain)
     found = step(ended(None, reason), ended(None, reason)) if asked_twice else first
     assert isinstance(found, Failed)
     at_once = [*BLOCKED, "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"]
@@ -84,31 +84,31 @@ def test_no_words_twice_fail_whatever_the_end_and_name_it(reason: str | None) ->
 @pytest.mark.parametrize("reason", UNUSABLE)
 def test_an_answer_that_cannot_be_used_is_asked_for_again_once(reason: str) -> None:
     again = step(ended("Half a call", reason))
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert reason in str(again.turns)
     whole = step(ended("Half a call", reason), ended("All of it.", "STOP"))
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert (whole.text, whole.warnings) == ("All of it.", ())
 
 
 @pytest.mark.parametrize("reason", CUT)
 def test_an_answer_cut_off_is_gone_on_with(reason: str) -> None:
     again = next_step([ended("Half of", reason)], None, continuations=1)
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.kind == "continue"
 
 
 def test_a_call_that_comes_without_a_reason_is_passed_on_with_a_warning() -> None:
     call: Json = {"functionCall": {"name": "f", "args": {}}}
     whole = step(ended(None, None, call))
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert "without a finish reason" in whole.warnings[0]
 
 
 @pytest.mark.parametrize("reason", ["MAX_TOKENS", "OTHER", "UNEXPECTED_TOOL_CALL"])
 def test_a_call_that_may_not_be_whole_is_no_answer(reason: str) -> None:
     call: Json = {"functionCall": {"name": "f", "args": {}}}
-    assert isinstance(step(ended(None, reason, call)), Again)
+    assert isinstance(step(ended(None, reason, call)), AskAgain)
 
 
 @pytest.mark.parametrize(
@@ -126,18 +126,18 @@ def test_a_call_that_may_not_be_whole_is_no_answer(reason: str) -> None:
 )
 def test_what_shows_nothing_is_no_answer(parts: list[Json]) -> None:
     response = ended(None, "STOP", *parts)
-    assert isinstance(step(response), Again)
+    assert isinstance(step(response), AskAgain)
     failed = step(response, response)
     assert isinstance(failed, Failed)
     assert failed.code == "empty_answer"
     whole = step(response, ended("Words", "STOP"))
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.text == "Words"
 
 
 @pytest.mark.parametrize("response", [{}, {"candidates": []}, {"usageMetadata": {"promptTokenCount": 3}}])
 def test_a_response_without_candidates_is_no_answer(response: Json) -> None:
-    assert isinstance(step(response), Again)
+    assert isinstance(step(response), AskAgain)
     failed = step(response, response)
     assert isinstance(failed, Failed)
     assert failed.code == "empty_answer"
@@ -152,6 +152,6 @@ def test_a_second_answer_is_not_asked_for_a_third_time() -> None:
 
 def test_a_continuation_that_brings_nothing_leaves_what_there_is_with_a_warning() -> None:
     whole = next_step([ended("Half of", "MAX_TOKENS"), ended("", "STOP")], None, continuations=3)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.text == "Half of"
     assert "brought nothing" in whole.warnings[0]

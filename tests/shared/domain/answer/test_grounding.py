@@ -11,7 +11,7 @@ from shared.domain.answer import response as answer
 from shared.domain.answer.citations import passages
 from shared.domain.answer.grounding import joined_grounding
 from shared.domain.answer.response import Json
-from shared.domain.checks import Whole
+from shared.domain.checks import CompleteAnswer
 from shared.domain.checks.rounds import next_step
 
 PIECES = st.lists(st.lists(st.sampled_from("abcdef"), max_size=4), min_size=1, max_size=5)
@@ -75,7 +75,7 @@ def test_what_an_earlier_round_rests_on_stays_with_the_answer() -> None:
     first = piece("The price is secret,", grounded(["foreign"], "The price"), "MAX_TOKENS")
     for later in (None, {}, grounded(["mine"], "and the harvest")):
         whole = next_step([first, piece(" and the harvest is in May.", later, "STOP")], None, continuations=3)
-        assert isinstance(whole, Whole)
+        assert isinstance(whole, CompleteAnswer)
         found = [passage for passage in passages(answer.candidates(whole.response)[0]) if passage.cited]
         assert [passage.text for passage in found] == (["foreign", "mine"] if later else ["foreign"])
 
@@ -84,5 +84,5 @@ def test_a_round_that_names_no_words_still_cites_all_it_rests_on() -> None:
     silent: Json = {"groundingChunks": grounded(["a", "b"], "")["groundingChunks"]}
     rounds = [piece("One, ", silent, "MAX_TOKENS"), piece("two.", grounded(["c"], "two"), "STOP")]
     whole = next_step(rounds, None, continuations=3)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert [passage.text for passage in passages(answer.candidates(whole.response)[0]) if passage.cited] == [*"abc"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from local.standins.gemini.errors import ApiError
 from local.standins.gemini.schema_rules import check_json_schema
-from shared.domain.answer.schema_limits import MOST_EXPANDED, evaluations
+from shared.domain.answer.schema_limits import MAX_EXPANDED, evaluations
 from shared.domain.answer.schemas import as_sent, fits, is_quick, schema_flaw, violations
 from tests.shared.domain.request.hostile_schemas import HOSTILE, Schema, doubling, judged_in_a_child, nested_twice
 
@@ -177,7 +177,7 @@ def test_the_cost_of_a_check_is_known_before_it() -> None:
 
 def test_the_largest_schemas_that_are_taken_are_judged_in_bounded_time_and_memory() -> None:
     most = max(levels for levels in range(4, 14) if schema_flaw(doubling(levels)) is None)
-    assert 2**most <= MOST_EXPANDED
+    assert 2**most <= MAX_EXPANDED
     cost = judged_in_a_child(f"{HERE}:unfit_answers_to", {"most": doubling(most)})
     assert cost.refused == ["most"]
     assert cost.seconds < 4

@@ -13,9 +13,9 @@ from pydantic import JsonValue
 from shared.domain.answer.response import Json
 from shared.domain.answer.schemas import schema_flaw, violations
 from shared.domain.checks import (
-    Again,
+    AskAgain,
+    CompleteAnswer,
     Failed,
-    Whole,
     join_without_overlap,
     next_step,
     read,
@@ -47,19 +47,19 @@ def step(*responses: Json, schema: dict[str, JsonValue] | None = None, continuat
 
 def test_an_answer_that_stopped_by_itself_is_whole() -> None:
     first = said("All of it.")
-    assert step(first) == Whole(first, "All of it.", None, ())
+    assert step(first) == CompleteAnswer(first, "All of it.", None, ())
 
 
 def test_an_answer_that_fits_its_schema_is_whole_with_its_value() -> None:
     whole = step(said('```json\n{"name": "Ann"}\n```'), schema=NAMED)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.value == {"name": "Ann"}
 
 
 @pytest.mark.parametrize(("text", "says"), [('{"nom": 1}', '"name" is a required property'), ("Sure! {", "not JSON")])
 def test_an_answer_that_does_not_fit_is_to_be_repaired_once_and_told_why(text: str, says: str) -> None:
     again = step(said(text), schema=NAMED)
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.kind == "repair"
     assert again.turns[0] == {"role": "model", "parts": [{"text": text}]}
     assert says in json.dumps(again.turns[1]["parts"]).replace('\\"', '"')
@@ -69,7 +69,7 @@ def test_an_answer_that_does_not_fit_is_to_be_repaired_once_and_told_why(text: s
 @pytest.mark.parametrize("schema", [None, NAMED])
 def test_an_empty_answer_is_asked_for_again_without_an_empty_turn(text: str | None, schema: Any) -> None:
     again = step(said(text), schema=schema)
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.kind == "again"
     assert [turn["role"] for turn in again.turns] == ["user"]
     assert "was empty" in str(again.turns[0])
@@ -106,7 +106,7 @@ def test_values_that_could_not_be_published_do_not_fit(text: str, says: str) -> 
 
 def test_a_repaired_answer_is_whole_and_both_calls_are_counted() -> None:
     whole = step(said("{}", tokens=3), said('{"name": "Ann"}', tokens=4), schema=NAMED)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.value == {"name": "Ann"}
     usage: Any = whole.response["usageMetadata"]
     assert (usage["promptTokenCount"], usage["candidatesTokenCount"]) == (20, 7)
@@ -130,11 +130,11 @@ def test_segments_whose_times_are_none_are_to_be_repaired() -> None:
 def test_an_answer_cut_off_is_continued_and_joined_without_the_overlap() -> None:
     first, second = said("We met on Monday and", "MAX_TOKENS"), said("on Monday and talked.")
     again = step(first)
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.kind == "continue"
     assert "We met on Monday and" in str(again.turns[1])
     whole = step(first, second)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.text == "We met on Monday and talked."
     candidate: Any = whole.response["candidates"]
     assert candidate[0]["content"]["parts"] == [{"text": "We met on Monday and talked."}]
@@ -144,15 +144,15 @@ def test_an_answer_cut_off_is_continued_and_joined_without_the_overlap() -> None
 def test_a_structured_answer_cut_off_is_whole_once_its_pieces_are_joined() -> None:
     pieces = said('{"name": "Ann of Green', "MAX_TOKENS"), said('"Ann of Green Gables"}')
     whole = step(*pieces, schema=NAMED)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.value == {"name": "Ann of Green Gables"}
 
 
 def test_continuing_ends_and_what_is_still_short_says_so() -> None:
     pieces = [said(f"part {number} ", "MAX_TOKENS") for number in range(3)]
-    assert isinstance(step(*pieces[:2], continuations=2), Again)
+    assert isinstance(step(*pieces[:2], continuations=2), AskAgain)
     whole = step(*pieces, continuations=2)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.warnings == ("The answer ended at the token limit: it is not complete.",)
 
 
@@ -165,7 +165,7 @@ def test_a_structured_answer_still_cut_off_fails_instead_of_being_repaired() -> 
 
 def test_a_limit_used_up_by_thinking_twice_fails_and_says_so() -> None:
     again = step(said(None, "MAX_TOKENS"))
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.kind == "again"
     failed = step(said(None, "MAX_TOKENS"), said(None, "MAX_TOKENS"))
     assert isinstance(failed, Failed)
@@ -175,7 +175,7 @@ def test_a_limit_used_up_by_thinking_twice_fails_and_says_so() -> None:
 
 def test_a_continuation_that_is_blocked_leaves_what_there_is_with_a_warning() -> None:
     whole = step(said("Half of", "MAX_TOKENS"), said(None, "SAFETY"))
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.text == "Half of"
     assert "SAFETY" in whole.warnings[0]
 
@@ -206,14 +206,14 @@ def test_an_answer_without_words_fails_with_its_reason(response: Json, code: str
 )
 def test_an_answer_that_is_short_of_whole_says_so(response: Json, says: str) -> None:
     whole = step(response)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert says in whole.warnings[0]
 
 
 def test_a_call_of_a_function_is_an_answer_without_text() -> None:
     call: Json = {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}, "finishReason": "STOP"}]}
     whole = step(call, schema=NAMED)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.warnings == ()
 
 
@@ -273,7 +273,7 @@ def test_pieces_are_joined_without_fences_and_words_of_their_own(first: str, sec
 )
 def test_a_structured_answer_is_whole_whatever_fence_its_continuation_is_in(first: str, second: str) -> None:
     whole = step(said(first, "MAX_TOKENS"), said(second), schema=NAMED)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert whole.value == {"name": "Ann of Green Gables"}
 
 

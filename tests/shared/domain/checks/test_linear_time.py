@@ -18,7 +18,7 @@ from shared.domain.outputs import tables
 from shared.domain.outputs.markup import fence_content, unfenced
 
 _SIZE = 30_000
-_MOST_SECONDS = 0.75
+_MAX_SECONDS = 0.75
 """What takes time in proportion needs a tenth of it; at three nanoseconds a step, what takes the square needs three."""
 UNITS = {
     "blanks": " ", "lines": "\n", "blank lines": " \n", "tabs": "\t", "ticks": "`", "fences": "```\n",
@@ -71,4 +71,4 @@ def test_any_text_is_judged_in_time_that_grows_with_its_length(name: str) -> Non
     for what, done in DONE.items():
         began = time.process_time()
         done(TEXTS[name])
-        assert time.process_time() - began < _MOST_SECONDS, what
+        assert time.process_time() - began < _MAX_SECONDS, what

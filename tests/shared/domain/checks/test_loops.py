@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from shared.domain.answer.response import Json
-from shared.domain.checks import Again, Failed, Whole, loop_at_end, next_step
+from shared.domain.checks import AskAgain, CompleteAnswer, Failed, loop_at_end, next_step
 
 _RANDOM = Random(7)
 WORDS = ["".join(_RANDOM.choices("abcdefghij", k=_RANDOM.randint(2, 9))) for _ in range(3000)]
@@ -86,15 +86,15 @@ def cut(text: str) -> Json:
 
 def test_a_loop_that_ends_at_the_token_limit_is_not_continued_and_says_so() -> None:
     whole = next_step([cut("It began well." + " Thank you." * 500)], None, continuations=3)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert "loop" in whole.warnings[0]
     assert "Thank you." in whole.warnings[0]
 
 
 def test_a_continuation_that_falls_into_a_loop_is_the_last_one() -> None:
     pieces = [cut(PROSE), cut(" And so on." * 500)]
-    assert isinstance(next_step(pieces[:1], None, continuations=3), Again)
-    assert isinstance(next_step(pieces, None, continuations=3), Whole)
+    assert isinstance(next_step(pieces[:1], None, continuations=3), AskAgain)
+    assert isinstance(next_step(pieces, None, continuations=3), CompleteAnswer)
 
 
 def test_a_structured_answer_in_a_loop_fails_and_names_it() -> None:

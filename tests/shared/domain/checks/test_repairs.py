@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from shared.domain.answer.timestamps import as_asked, meant, written_exactly
 from shared.domain.answer.transcript import segments_in_text
-from shared.domain.checks import Again, Whole, next_step, read
+from shared.domain.checks import AskAgain, CompleteAnswer, next_step, read
 
 SEGMENT = {"start": "00:01", "end": "00:02", "speaker": "A", "text": "Hello."}
 TRANSCRIPT: dict[str, JsonValue] = {
@@ -87,7 +87,7 @@ def test_a_time_that_was_put_right_is_as_it_was_asked_for(seconds: float) -> Non
 def test_a_time_without_a_meaning_or_with_two_is_asked_for_again(written: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         meant(written)
-    assert isinstance(next_step([_said(transcript(start=written))], TRANSCRIPT, continuations=0), Again)
+    assert isinstance(next_step([_said(transcript(start=written))], TRANSCRIPT, continuations=0), AskAgain)
 
 
 def test_a_number_for_a_time_is_taken_for_seconds() -> None:
@@ -153,7 +153,7 @@ def test_a_box_with_one_meaning_is_put_right(given: JsonValue, right: list[int])
 )
 def test_a_box_that_cannot_be_told_is_asked_for_again(given: JsonValue) -> None:
     answer = json.dumps([{"label": "cup", "box_2d": given}])
-    assert isinstance(next_step([_said(answer)], BOXES, continuations=0), Again)
+    assert isinstance(next_step([_said(answer)], BOXES, continuations=0), AskAgain)
 
 
 VALUES: dict[str, JsonValue] = {
@@ -210,7 +210,7 @@ def test_a_list_is_taken_for_the_only_list_of_the_object_and_the_other_way_round
 
 def test_a_mended_answer_says_so_and_its_text_is_the_mended_one() -> None:
     whole = next_step([_said(transcript(end="00:60"))], TRANSCRIPT, continuations=0)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, CompleteAnswer)
     assert json.loads(whole.text) == whole.value
     assert "00:60" not in whole.text
     assert (whole.warnings, len(whole.remarks)) == ((), 1)
